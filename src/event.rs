@@ -1,0 +1,91 @@
+//! Records as they lie in the log, and events as the fold takes them.
+
+use crate::position::TopicPartition;
+
+/// The two kinds of entity whose events are folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EntityKind {
+    /// An organisation.
+    Organisation,
+    /// A contact of an organisation.
+    Contact,
+}
+
+/// One record of the log, undecoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// The kind of entity that the record's topic carries.
+    pub kind: EntityKind,
+    /// Where the record lies.
+    pub partition: TopicPartition,
+    /// The record's offset in its partition.
+    pub offset: i64,
+    /// Milliseconds since the Unix epoch; 0 when the log does not say.
+    pub timestamp_ms: i64,
+    /// The key's bytes; `None` when it is null.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// Headers in their order, names may repeat.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Why the source could not read a record here at all (a line of a file that is no record);
+    /// `value` then holds what was found.
+    pub malformed: Option<String>,
+}
+
+impl Record {
+    /// The last header of this name that has a value in UTF-8.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().rev().find(|(header, _)| header == name)?;
+        std::str::from_utf8(found.1.as_deref()?).ok()
+    }
+}
+
+/// What an event does to its entity (contract, "What an event does").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The data is the whole state.
+    Replace,
+    /// The data is a JSON merge patch on the top-level fields (RFC 7396).
+    Merge,
+    /// The entity is deleted.
+    Delete,
+}
+
+/// One field that an event writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The field's name, never `id`.
+    pub name: String,
+    /// The value as canonical JSON: keys sorted, no spaces, unescaped UTF-8; `null` is a value.
+    /// References (`parentId`, `organisationId`) are JSON strings or null.
+    pub json: Box<[u8]>,
+}
+
+/// A decoded event: what the fold applies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The kind of entity.
+    pub kind: EntityKind,
+    /// The entity's id: not empty, at most 512 bytes.
+    pub id: String,
+    /// The version that orders the events of one entity: 0 to 2^63−1.
+    pub version: u64,
+    /// True when the version came with the event (`sequence`, `lsn`), false when it is the offset.
+    pub sequenced: bool,
+    /// What the event does.
+    pub action: Action,
+    /// The fields that it writes; empty on a delete.
+    pub fields: Vec<Field>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// An event to fold.
+    Event(Event),
+    /// A record that the configuration says to pass over.
+    Ignored,
+    /// A record that can never be folded: the reason, naming the field.
+    Poison(String),
+}

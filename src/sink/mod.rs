@@ -1,0 +1,86 @@
+//! The index: versioned writes of whole documents, each judged by itself.
+
+pub mod elasticsearch;
+
+use std::future::Future;
+
+use crate::error::Result;
+
+/// One write of a document. Its version makes repeats and late arrivals harmless
+/// (`version_type=external_gte`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// Which projection, as an index into the list that the sink was opened with.
+    pub projection: usize,
+    /// The document's id.
+    pub id: String,
+    /// The log position that the document reflects.
+    pub version: u64,
+    /// Where the document's JSON lies in the batch's `bytes`; `None` deletes it.
+    pub body: Option<std::ops::Range<usize>>,
+}
+
+/// Writes that go out as one request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The documents' JSON, one after the other, no newline inside any.
+    pub bytes: Vec<u8>,
+    /// The writes, at most one for each document.
+    pub writes: Vec<Write>,
+}
+
+/// What became of one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The index holds the document (or no longer holds it) at this version.
+    Done,
+    /// The index holds a version above ours: `stored` when it says which.
+    Conflict {
+        /// The version that the index holds.
+        stored: Option<u64>,
+    },
+    /// It may work later: an overloaded or absent server.
+    Retry(String),
+    /// It will never work: the document goes to the dead letters.
+    Rejected(String),
+}
+
+/// What an index said of itself when it was looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexState {
+    /// The concrete index behind the alias.
+    pub index: String,
+    /// True when it was created just now, and is empty.
+    pub created: bool,
+}
+
+/// An index that takes documents.
+pub trait DocumentSink: Send + Sync + 'static {
+    /// Looks up (or creates, with its alias) the index of each projection, and checks that its
+    /// `_meta` has our mapping hash, document shape and log identity.
+    ///
+    /// # Errors
+    /// Exit code 3 when a mapping hash differs, with what to do; 1 when the log or the shape does.
+    fn open(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
+
+    /// Sends `batch` as one request to the concrete indexes; one outcome for each write, in order.
+    /// A request that failed as a whole gives `Retry` (or, when the server calls a lone document
+    /// too large, `Rejected`) for its writes; a too large request of several is split.
+    fn write(&self, batch: Batch) -> impl Future<Output = Vec<Outcome>> + Send;
+
+    /// Makes everything written so far searchable.
+    fn refresh(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// The ids in the index of `projection`, in pages: pass the `cursor` of the page before;
+    /// `None` begins. An answer without a cursor is the last page.
+    fn ids(&self, projection: usize, cursor: Option<String>) -> impl Future<Output = Result<IdPage>> + Send;
+}
+
+/// A page of ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdPage {
+    /// The ids of this page.
+    pub ids: Vec<String>,
+    /// Where the next page begins; `None` after the last.
+    pub cursor: Option<String>,
+}

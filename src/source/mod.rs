@@ -1,0 +1,68 @@
+//! The log: records in order by partition, from where the state left off.
+//!
+//! A source is read by one thread. It never skips a record: a position that the log no longer
+//! holds is an error that names topic, partition and both offsets.
+
+pub mod files;
+pub mod kafka;
+
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::event::Record;
+use crate::position::{Positions, TopicPartition};
+
+/// What is remembered of the last record read of a partition, to see that the log is still the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// The offset of the record.
+    pub offset: i64,
+    /// Its timestamp in milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// xxh3 of its key and value (see [`fingerprint_hash`]).
+    pub hash: u64,
+}
+
+/// The hash kept in a [`Fingerprint`].
+pub fn fingerprint_hash(record: &Record) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for part in [record.key.as_deref(), record.value.as_deref()] {
+        hasher.update(&[u8::from(part.is_some())]);
+        hasher.update(part.unwrap_or_default());
+        hasher.update(&[0xff]);
+    }
+    hasher.digest()
+}
+
+/// A batch of what a source found.
+#[derive(Debug, Default)]
+pub struct Polled {
+    /// Records, in offset order within each partition.
+    pub records: Vec<Record>,
+    /// Positions that moved without a record (transaction markers, aborted or compacted offsets):
+    /// the next offset of those partitions once `records` are taken.
+    pub passed: Vec<(TopicPartition, i64)>,
+    /// Partitions met for the first time in this batch; each begins at its first offset.
+    pub added: Vec<TopicPartition>,
+}
+
+/// A log that can be read from stored positions.
+pub trait EventSource: Send {
+    /// What identifies the log (cluster id and topics); kept in the index's `_meta`.
+    fn identity(&self) -> String;
+
+    /// Starts at `positions` (a partition that is not named starts at its first offset), after
+    /// checking each fingerprint against the record that now lies there.
+    ///
+    /// # Errors
+    /// A position outside the log, or another record than the one that was read (exit code 1),
+    /// with topic, partition and both offsets.
+    fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()>;
+
+    /// The end of every partition now: the next offset after the last stable record.
+    fn end(&mut self) -> Result<Positions>;
+
+    /// Waits up to `wait` for records; at most about `bytes_max` bytes of them.
+    /// An empty answer means that nothing came in time.
+    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled>;
+}
