@@ -11,6 +11,8 @@ use std::fmt;
 pub enum ErrorKind {
     /// The work could not be done (exit code 1).
     Failed,
+    /// A server does not answer now and may later (exit code 1).
+    Unavailable,
     /// Wrong use or configuration (exit code 2).
     Usage,
     /// The index was built with another mapping (exit code 3).
@@ -61,7 +63,7 @@ impl Error {
     /// The process's exit code for this error.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            ErrorKind::Failed => 1,
+            ErrorKind::Failed | ErrorKind::Unavailable => 1,
             ErrorKind::Usage => 2,
             ErrorKind::MappingChanged => 3,
             ErrorKind::Differences => 4,

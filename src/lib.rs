@@ -3,10 +3,23 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod dead_letter;
 pub mod decode;
+pub mod entity;
 pub mod error;
 pub mod event;
+pub mod generate;
+pub mod http;
+pub mod pipeline;
 pub mod position;
+pub mod projection;
+pub mod shutdown;
 pub mod sink;
 pub mod source;
+pub mod state;
+pub mod telemetry;
+pub mod text;
+pub mod time;

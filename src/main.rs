@@ -1,2 +1,18 @@
-//! Entry.
-fn main() {}
+//! The entry: reads the command line, runs, prints an error once, answers with its exit code.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tributary::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tributary::telemetry::start(cli.global.log_format, cli.global.verbose);
+    match tributary::app::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tributary: {}", error.chain());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

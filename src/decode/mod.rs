@@ -1,1 +1,177 @@
-//! Bytes to events: one decoder for each envelope of the contract, one way to poison.
+//! Bytes to events: one decoder for each envelope of the contract, and one way to poison.
+//!
+//! A decoder is total: whatever the bytes are, it answers with an event, a record to pass over, or a
+//! reason that names the field, what was found and what was expected.
+
+mod cloud_events;
+mod data;
+mod debezium;
+mod fields;
+mod json;
+mod outbox;
+mod plain;
+mod verb;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::config::{Format, TypeRule};
+use crate::event::{Action, Decoded, EntityKind, Event, Record};
+use data::Data;
+
+/// The highest version: 2^63−1.
+const VERSION_MAX: u64 = i64::MAX as u64;
+/// The longest id that every index takes, in bytes.
+const ID_BYTES_MAX: usize = 512;
+
+/// Why a record is poison.
+type Poison = String;
+
+/// Decodes the records of one configuration.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    organisations: Format,
+    contacts: Format,
+    types: BTreeMap<String, TypeRule>,
+}
+
+/// What an envelope says, before its data is looked at.
+struct Envelope<'a> {
+    /// The id that the envelope itself names.
+    subject: Option<String>,
+    /// The version, when the envelope carries one.
+    version: Option<u64>,
+    action: Action,
+    data: Option<Cow<'a, [u8]>>,
+}
+
+impl Decoder {
+    /// A decoder for the formats of the two entities and the table `[events.types]`.
+    pub fn new(organisations: Format, contacts: Format, types: BTreeMap<String, TypeRule>) -> Self {
+        Self { organisations, contacts, types }
+    }
+
+    /// What becomes of `record`.
+    pub fn decode(&self, record: &Record) -> Decoded {
+        match self.event(record) {
+            Ok(Some(event)) => Decoded::Event(event),
+            Ok(None) => Decoded::Ignored,
+            Err(reason) => Decoded::Poison(reason),
+        }
+    }
+
+    fn event(&self, record: &Record) -> Result<Option<Event>, Poison> {
+        if let Some(reason) = &record.malformed {
+            return Err(reason.clone());
+        }
+        let format = match record.kind {
+            EntityKind::Organisation => self.organisations,
+            EntityKind::Contact => self.contacts,
+        };
+        let key = record.key.as_deref().map(key_text).transpose()?;
+        let key = if format == Format::Debezium {
+            key.map(debezium::key).transpose()?
+        } else {
+            key.map(str::to_owned)
+        };
+        let Some(value) = record.value.as_deref() else { return tombstone(record, key).map(Some) };
+        let envelope = match format {
+            Format::CloudEvents => cloud_events::read(record, value, &self.types)?,
+            Format::Debezium => debezium::read(value)?,
+            Format::Outbox => outbox::read(record, value, &self.types)?,
+            Format::Plain => Some(plain::read(value)),
+        };
+        envelope.map(|envelope| finish(record, key, &envelope)).transpose()
+    }
+}
+
+/// The event of an envelope, once its data is read and every name of the entity agrees.
+fn finish(record: &Record, key: Option<String>, envelope: &Envelope<'_>) -> Result<Event, Poison> {
+    let data = match (envelope.action, envelope.data.as_deref()) {
+        (Action::Delete, data) => Data::id_only(data),
+        (_, Some(data)) => data::read(record.kind, data)?,
+        (_, None) => return Err("data: missing, an object was expected".to_owned()),
+    };
+    let named = [("subject", &envelope.subject), ("key", &key), ("data.id", &data.id)];
+    let id = agree(&named)?;
+    let offset = offset_version(record);
+    Ok(Event {
+        kind: record.kind,
+        id,
+        version: envelope.version.unwrap_or(offset),
+        sequenced: envelope.version.is_some(),
+        action: envelope.action,
+        fields: data.fields,
+    })
+}
+
+fn tombstone(record: &Record, key: Option<String>) -> Result<Event, Poison> {
+    let version = record.header("ce_sequence").map(|text| sequence("ce_sequence", text)).transpose()?;
+    let subject = record.header("ce_subject").map(str::to_owned);
+    let id = agree(&[("subject", &subject), ("key", &key)])?;
+    Ok(Event {
+        kind: record.kind,
+        id,
+        version: version.unwrap_or(offset_version(record)),
+        sequenced: version.is_some(),
+        action: Action::Delete,
+        fields: Vec::new(),
+    })
+}
+
+fn offset_version(record: &Record) -> u64 {
+    u64::try_from(record.offset).unwrap_or(0)
+}
+
+/// The id that all of those who name one agree on.
+fn agree(named: &[(&str, &Option<String>)]) -> Result<String, Poison> {
+    let mut agreed: Option<(&str, &str)> = None;
+    for (name, id) in named {
+        let Some(id) = id.as_deref() else { continue };
+        if id.is_empty() {
+            return Err(format!("{name}: empty, an id was expected"));
+        }
+        if id.len() > ID_BYTES_MAX {
+            return Err(format!("{name}: an id of {} bytes, at most {ID_BYTES_MAX} are taken", id.len()));
+        }
+        match agreed {
+            Some((first, held)) if held != id => {
+                return Err(format!(
+                    "{name}: {} and {first} {} disagree about the id",
+                    shown(id),
+                    shown(held)
+                ));
+            }
+            Some(_) => {}
+            None => agreed = Some((name, id)),
+        }
+    }
+    agreed.map(|(_, id)| id.to_owned()).ok_or_else(|| "id: none in subject, key or data.id".to_owned())
+}
+
+fn key_text(key: &[u8]) -> Result<&str, Poison> {
+    std::str::from_utf8(key).map_err(|_| "key: not UTF-8, an id was expected".to_owned())
+}
+
+/// A version that came as text: a non-negative integer up to 2^63−1.
+fn sequence(name: &str, text: &str) -> Result<u64, Poison> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let value = if digits { text.parse().ok().filter(|value| *value <= VERSION_MAX) } else { None };
+    value.ok_or_else(|| {
+        format!(
+            "{name}: {} found, a string holding an integer from 0 to {VERSION_MAX} was expected",
+            shown(text)
+        )
+    })
+}
+
+/// At most 80 bytes of what was found, for a reason.
+fn shown(text: &str) -> String {
+    let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= 80).last().unwrap_or(0);
+    let end = if text.len() <= 80 { text.len() } else { end };
+    let cut = if end < text.len() { "…" } else { "" };
+    format!("{:?}{cut}", text.get(..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 pub mod files;
 pub mod kafka;
+pub mod leadership;
 
 use std::time::Duration;
 

@@ -1,10 +1,16 @@
 //! The configuration: one file, each key also by environment, unknown keys refused with the nearest known one.
 
+mod load;
+mod raw;
+
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
+pub use self::load::Flags;
+
 /// The resolved settings of one process (contract, section 6).
-#[derive(Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The state's folder.
     pub state: PathBuf,
@@ -158,8 +164,110 @@ pub enum DeadLetterKind {
 }
 
 /// `[http]`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct HttpConfig {
     /// The address to listen on; loopback unless told otherwise.
     pub listen: String,
+    /// The bearer token that the administrative routes ask for; none leaves them open.
+    pub token: Option<String>,
+}
+
+impl Config {
+    /// What the state depends on: topics, formats and event types, as stable text.
+    pub fn fingerprint(&self) -> String {
+        let entity = |name: &str, entity: &EntityConfig| {
+            format!("{name}={}:{}", entity.format.name(), entity.topics.join(","))
+        };
+        let types = self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name()));
+        let mut parts =
+            vec![entity("organisations", &self.organisations), entity("contacts", &self.contacts)];
+        parts.extend(types);
+        parts.join(";")
+    }
+}
+
+impl Format {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::CloudEvents => "cloudevents",
+            Format::Debezium => "debezium",
+            Format::Outbox => "outbox",
+            Format::Plain => "plain",
+        }
+    }
+}
+
+impl TypeRule {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            TypeRule::Replace => "replace",
+            TypeRule::Merge => "merge",
+            TypeRule::Delete => "delete",
+            TypeRule::Ignore => "ignore",
+        }
+    }
+}
+
+/// Stands for a secret where something is shown.
+const HIDDEN: &str = "(hidden)";
+
+fn hidden(secret: &Option<String>) -> &'static str {
+    if secret.is_some() { HIDDEN } else { "none" }
+}
+
+/// True for the librdkafka properties whose values must not be shown.
+fn is_secret(property: &str) -> bool {
+    ["password", "secret", "key", "token", "jaas", "credential"].iter().any(|word| property.contains(word))
+}
+
+impl fmt::Debug for KafkaConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): (&String, &String)| {
+            (name.clone(), if is_secret(name) { HIDDEN.to_owned() } else { value.clone() })
+        };
+        let properties: BTreeMap<String, String> = self.properties.iter().map(shown).collect();
+        f.debug_struct("KafkaConfig")
+            .field("brokers", &self.brokers)
+            .field("group", &self.group)
+            .field("properties", &properties)
+            .finish()
+    }
+}
+
+impl fmt::Debug for IndexConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IndexConfig")
+            .field("kind", &self.kind)
+            .field("urls", &self.urls.iter().map(|url| without_user(url)).collect::<Vec<_>>())
+            .field("username", &self.username)
+            .field("password", &hidden(&self.password))
+            .field("api_key", &hidden(&self.api_key))
+            .field("ca_certificate", &self.ca_certificate)
+            .field("path", &self.path)
+            .field("prefix", &self.prefix)
+            .field("mappings", &self.mappings)
+            .field("projections", &self.projections)
+            .field("refresh", &self.refresh)
+            .field("max_embedded_contacts", &self.max_embedded_contacts)
+            .finish()
+    }
+}
+
+impl fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpConfig")
+            .field("listen", &self.listen)
+            .field("token", &hidden(&self.token))
+            .finish()
+    }
+}
+
+/// An address without the user and password that it may hold.
+fn without_user(url: &str) -> String {
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{HIDDEN}@{host}"),
+        _ => url.to_owned(),
+    }
 }

@@ -1,0 +1,27 @@
+//! `check`: the configuration, the mappings, the log and the index, before anything is started.
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// Prints the resolved configuration and asks the servers.
+pub(super) async fn run(config: Config, offline: bool) -> Result<()> {
+    let sink = super::sink(&config)?;
+    println!("{config:#?}");
+    println!("configuration and mappings: good");
+    if offline {
+        return Ok(());
+    }
+    let opened = {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || super::source(&config).map(|source| source.identity()))
+    };
+    let identity = opened.await.map_err(|error| Error::failed("the source broke off").because(error))??;
+    println!("log: {identity}");
+    sink.ping().await?;
+    println!("index: answers");
+    for summary in sink.summaries().await? {
+        let index = if summary.index.is_empty() { "not there yet" } else { &summary.index };
+        println!("  {}: {index}, {} documents", summary.alias, summary.documents);
+    }
+    Ok(())
+}

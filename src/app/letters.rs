@@ -1,0 +1,124 @@
+//! `dead-letters`: list, show and retry.
+
+use std::sync::Arc;
+use std::sync::mpsc::{channel, sync_channel};
+
+use crate::cli::{DeadLetterCommand, OutputFormat};
+use crate::config::Config;
+use crate::dead_letter::{self, DeadLetter};
+use crate::error::{Error, Result};
+use crate::http::client::Instance;
+use crate::pipeline::fold::Folder;
+use crate::pipeline::queue::Queue;
+use crate::pipeline::reader::Reader;
+use crate::pipeline::status::Status;
+use crate::pipeline::stream::{Command, Retried, Stream};
+use crate::projection::Projection;
+use crate::state::State;
+use crate::state::fjall::FjallStore;
+
+pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLetterCommand) -> Result<()> {
+    match command {
+        DeadLetterCommand::List => {
+            for letter in list(&config).await? {
+                match format {
+                    OutputFormat::Json => print_json(&letter)?,
+                    OutputFormat::Text => println!("{}  {}  {}", letter.name(), letter.time, letter.reason),
+                }
+            }
+            Ok(())
+        }
+        DeadLetterCommand::Show { name } => {
+            let found = list(&config).await?.into_iter().find(|letter| letter.name() == name);
+            let letter = found.ok_or_else(|| {
+                Error::usage(format!(
+                    "no dead letter is named {name}; `tributary dead-letters list` names them"
+                ))
+            })?;
+            match format {
+                OutputFormat::Json => print_json(&letter),
+                OutputFormat::Text => {
+                    let text = serde_json::to_string_pretty(&letter);
+                    println!(
+                        "{}",
+                        text.map_err(|error| Error::failed("the letter cannot be written").because(error))?
+                    );
+                    Ok(())
+                }
+            }
+        }
+        DeadLetterCommand::Retry { names } => retry(&config, format, names).await,
+    }
+}
+
+async fn list(config: &Config) -> Result<Vec<DeadLetter>> {
+    let config = config.clone();
+    let work = move || dead_letter::open(&config.dead_letters, &config.kafka)?.list();
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::failed("listing broke off").because(error))?
+}
+
+async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Result<()> {
+    let names = (!names.is_empty()).then_some(names);
+    let retried = match Instance::find(config).await {
+        Some(instance) => instance.retry(names).await?,
+        None => {
+            let config = config.clone();
+            let work = move || retry_alone(&config, names);
+            tokio::task::spawn_blocking(work)
+                .await
+                .map_err(|error| Error::failed("the retry broke off").because(error))??
+        }
+    };
+    match format {
+        OutputFormat::Json => print_json(&retried)?,
+        OutputFormat::Text => {
+            println!("{} done", retried.done);
+            retried.failed.iter().for_each(|(name, reason)| println!("{name}  still poison: {reason}"));
+            retried.unknown.iter().for_each(|name| println!("{name}  no such letter"));
+        }
+    }
+    if retried.failed.is_empty() && retried.unknown.is_empty() {
+        return Ok(());
+    }
+    let (failed, unknown) = (retried.failed.len(), retried.unknown.len());
+    Err(Error::failed(format!(
+        "{failed} letters are poison still, {unknown} names are unknown; they are listed above"
+    )))
+}
+
+/// Opens the state when no instance has it; what changes is delivered by the next run.
+fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
+    let state = Arc::new(State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?);
+    let projections = config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect();
+    let folder = Folder::new(
+        Arc::clone(&state),
+        projections,
+        dead_letter::open(&config.dead_letters, &config.kafka)?,
+    )?;
+    let progress = state.progress()?;
+    let stream = Stream {
+        queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task()?, progress.positions())),
+        folder,
+        status: Arc::new(Status::default()),
+        decoder: Arc::new(super::decoder(config)),
+        kinds: super::topics(config),
+    };
+    let (commands, obeyed) = channel();
+    let (reply, answer) = sync_channel(1);
+    let (records_in, records_out) = Reader::channel();
+    drop(records_in);
+    let gone = |_| Error::failed("the fold is gone");
+    commands.send(Command::Retry(names, reply)).map_err(gone)?;
+    commands.send(Command::Stop).map_err(gone)?;
+    stream.run(&records_out, &obeyed)?;
+    answer.recv().map_err(|error| Error::failed("the fold did not answer").because(error))?
+}
+
+fn print_json<T: serde::Serialize>(value: &T) -> Result<()> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Error::failed("a result cannot be written").because(error))?;
+    println!("{text}");
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! `status`, and the progress that a terminal shows.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::OutputFormat;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::http::client::Instance;
+use crate::pipeline::status::{Report, Status, partitions};
+use crate::position::{Positions, TopicPartition};
+use crate::state::State;
+use crate::state::fjall::FjallStore;
+
+/// Prints the report of the running instance, or of the state when none runs.
+pub(super) async fn status(config: Config, format: OutputFormat) -> Result<()> {
+    let report = match Instance::find(&config).await {
+        Some(instance) => instance.status().await?,
+        None => stopped(&config).await?,
+    };
+    match format {
+        OutputFormat::Json => println!("{report}"),
+        OutputFormat::Text => print_text(&report),
+    }
+    Ok(())
+}
+
+async fn stopped(config: &Config) -> Result<serde_json::Value> {
+    if !config.state.is_dir() {
+        return Err(Error::failed(format!(
+            "no instance answers, and there is no state in {}; start one with `tributary run`",
+            config.state.display()
+        )));
+    }
+    let config_for_end = config.clone();
+    let end = tokio::task::spawn_blocking(move || {
+        let mut source = super::source(&config_for_end)?;
+        source.start(&Positions::default(), &[])?;
+        source.end()
+    });
+    // The log may be away: then there is no lag to show, and everything else is.
+    let end = end.await.ok().and_then(Result::ok).unwrap_or_default();
+    let state = State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
+    let positions = state.progress()?.positions();
+    let frontier = state.frontier()?;
+    let delivered: Positions = frontier
+        .partitions
+        .iter()
+        .map(|(topic, number, next)| (TopicPartition::new(topic.as_str(), *number), *next))
+        .collect();
+    let waiting = state.count_marks()?;
+    let oldest = if waiting == 0 { 0 } else { Status::now_ms().saturating_sub(frontier.time_ms) };
+    let mut indexes = BTreeMap::new();
+    for projection in &config.index.projections {
+        indexes.insert(projection.clone(), state.built_for(projection)?);
+    }
+    let report = Report {
+        state: "stopped".to_owned(),
+        partitions: partitions(&positions, &end, &delivered),
+        documents_waiting: waiting,
+        oldest_waiting_ms: oldest,
+        indexes,
+        counters: BTreeMap::new(),
+    };
+    serde_json::to_value(&report)
+        .map_err(|error| Error::failed("the report cannot be written").because(error))
+}
+
+fn print_text(report: &serde_json::Value) {
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let get = |name: &str| report.get(name).map(text).unwrap_or_default();
+    println!("state: {}", get("state"));
+    println!(
+        "documents waiting: {}, the oldest for {} ms",
+        get("documents_waiting"),
+        get("oldest_waiting_ms")
+    );
+    println!("{:<32} {:>12} {:>12} {:>10} {:>12}", "partition", "position", "end", "lag", "delivered");
+    for partition in report.get("partitions").and_then(|list| list.as_array()).into_iter().flatten() {
+        let get = |name: &str| partition.get(name).map(text).unwrap_or_default();
+        let name = format!("{}/{}", get("topic"), get("partition"));
+        println!(
+            "{name:<32} {:>12} {:>12} {:>10} {:>12}",
+            get("position"),
+            get("end"),
+            get("lag"),
+            get("delivered")
+        );
+    }
+    for (title, name) in [("index", "indexes"), ("count", "counters")] {
+        for (key, value) in report.get(name).and_then(|map| map.as_object()).into_iter().flatten() {
+            println!("{title} {key}: {}", text(value));
+        }
+    }
+}
+
+/// Shows on a terminal how far a long run is; silent where nobody looks.
+pub(super) fn progress(status: Arc<Status>, until_end: bool) -> tokio::task::AbortHandle {
+    let shown = until_end && std::io::stderr().is_terminal();
+    let task = tokio::spawn(async move {
+        if !shown {
+            return;
+        }
+        let style =
+            ProgressStyle::with_template("{bar:30} {pos}/{len} records, {msg}, {elapsed} gone, {eta} to go");
+        let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        loop {
+            let report = status.report(None);
+            let (done, all) =
+                report.partitions.iter().fold((0, 0), |(done, all), at| (done + at.position, all + at.end));
+            bar.set_length(u64::try_from(all).unwrap_or(0));
+            bar.set_position(u64::try_from(done).unwrap_or(0));
+            let delivered = report.counters.get("delivered").copied().unwrap_or(0);
+            bar.set_message(format!("{delivered} documents delivered"));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    task.abort_handle()
+}

@@ -1,0 +1,158 @@
+//! The command line: what can be said, and nothing of what is done.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flags;
+use crate::telemetry::LogFormat;
+
+/// Folds the events of several services into one search index.
+#[derive(Debug, Parser)]
+#[command(name = "tributary", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What is said for every subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that go before or after the subcommand.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The configuration file (default: tributary.toml, when it is there)
+    #[arg(long, global = true, value_name = "FILE", env = "TRIBUTARY_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// How results are printed
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub format: OutputFormat,
+    /// How log lines look
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+    /// Log more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// The state's folder
+    #[arg(long, global = true, value_name = "FOLDER")]
+    state: Option<String>,
+    /// kafka or files
+    #[arg(long, global = true, value_name = "KIND")]
+    source: Option<String>,
+    /// The folder of a files source
+    #[arg(long, global = true, value_name = "FOLDER")]
+    events: Option<String>,
+    /// Kafka's brokers, host:port, several by commas
+    #[arg(long, global = true, value_name = "BROKERS")]
+    brokers: Option<String>,
+    /// The consumer group
+    #[arg(long, global = true, value_name = "GROUP")]
+    group: Option<String>,
+    /// The index's address, several by commas
+    #[arg(long, global = true, value_name = "URL")]
+    index_url: Option<String>,
+    /// Put before each alias
+    #[arg(long, global = true, value_name = "PREFIX")]
+    prefix: Option<String>,
+    /// Where the HTTP server listens
+    #[arg(long, global = true, value_name = "HOST:PORT")]
+    listen: Option<String>,
+}
+
+impl Global {
+    /// The keys that were set by flags.
+    pub fn flags(&self) -> Flags {
+        let pairs = [
+            ("state", &self.state),
+            ("source.kind", &self.source),
+            ("source.path", &self.events),
+            ("kafka.brokers", &self.brokers),
+            ("kafka.group", &self.group),
+            ("index.url", &self.index_url),
+            ("index.prefix", &self.prefix),
+            ("http.listen", &self.listen),
+        ];
+        pairs.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))).collect()
+    }
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Keep the index in step with the log
+    Run {
+        /// Stop when everything that is in the log now is searchable
+        #[arg(long)]
+        until_end: bool,
+    },
+    /// Show positions, lag, waiting documents and indexes
+    Status,
+    /// List, show and retry what could not be folded or indexed
+    DeadLetters {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: DeadLetterCommand,
+    },
+    /// Write synthetic events, the same for the same seed
+    Generate(Generate),
+    /// Check the configuration, the mappings, the log and the index
+    Check {
+        /// Do not ask the servers
+        #[arg(long)]
+        offline: bool,
+    },
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum DeadLetterCommand {
+    /// One line each: name, time and reason
+    List,
+    /// One letter whole
+    Show {
+        /// Its name: topic/partition:offset or projection/id
+        name: String,
+    },
+    /// Fold them again, by their own versions
+    Retry {
+        /// Their names; all of them when none is given
+        names: Vec<String>,
+    },
+}
+
+/// What `generate` takes.
+#[derive(Debug, Clone, Args)]
+pub struct Generate {
+    /// How many organisations
+    #[arg(long, default_value_t = 1_000)]
+    pub organisations: u32,
+    /// How many contacts
+    #[arg(long, default_value_t = 10_000)]
+    pub contacts: u32,
+    /// How many events over both topics, creations among them
+    #[arg(long, default_value_t = 20_000)]
+    pub events: u64,
+    /// The seed
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Partitions of each topic
+    #[arg(long)]
+    pub partitions: Option<u32>,
+    /// Write files of a files source into this folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "kafka", required_unless_present = "kafka")]
+    pub out: Option<PathBuf>,
+    /// Produce to the configured topics; they are made when they are missing
+    #[arg(long)]
+    pub kafka: bool,
+}

@@ -1,0 +1,345 @@
+//! Settings resolved: defaults, the file, the environment, the flags; each value checked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use super::{
+    Config, DeadLetterConfig, DeadLetterKind, EntityConfig, Format, HttpConfig, IndexConfig, IndexKind,
+    KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, raw,
+};
+use crate::error::{Error, Result};
+use crate::projection;
+
+/// The file that is read when none is named and it is there.
+const FILE: &str = "tributary.toml";
+/// Elasticsearch's limit of nested objects in a document.
+const EMBEDDED_MAX: i64 = 10_000;
+
+/// Keys set by flags of the command line, each with its text.
+pub type Flags = Vec<(&'static str, String)>;
+
+impl Config {
+    /// Reads `tributary.toml` of the working directory when it is there, or the file named, lays the
+    /// environment and the flags over it, and checks all of it.
+    ///
+    /// # Errors
+    /// Exit code 2, naming the key, what was found and what is expected.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: &Flags,
+    ) -> Result<Self> {
+        let mut table = match file {
+            Some(path) => raw::read(path)?,
+            None if Path::new(FILE).exists() => raw::read(Path::new(FILE))?,
+            None => Table::new(),
+        };
+        raw::overlay(&mut table, environment)?;
+        flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
+        resolve(&table)
+    }
+}
+
+fn resolve(table: &Table) -> Result<Config> {
+    let keys = Keys(table);
+    let config = Config {
+        state: keys.path("state", "data/state")?,
+        source: SourceConfig {
+            kind: keys
+                .choice("source.kind", &[("kafka", SourceKind::Kafka), ("files", SourceKind::Files)])?,
+            path: keys.path("source.path", "events")?,
+        },
+        kafka: KafkaConfig {
+            brokers: keys.text("kafka.brokers", "localhost:9092")?,
+            group: keys.text("kafka.group", "tributary")?,
+            properties: properties(&keys)?,
+        },
+        organisations: entity(&keys, "organisations")?,
+        contacts: entity(&keys, "contacts")?,
+        event_types: types(&keys)?,
+        index: index(&keys)?,
+        dead_letters: DeadLetterConfig {
+            kind: keys.choice(
+                "dead_letters.kind",
+                &[("file", DeadLetterKind::File), ("kafka", DeadLetterKind::Kafka)],
+            )?,
+            path: keys.path("dead_letters.path", "data/dead-letters.jsonl")?,
+            topic: keys.text("dead_letters.topic", "tributary.dead-letters")?,
+        },
+        http: HttpConfig {
+            listen: keys.text("http.listen", "127.0.0.1:8080")?,
+            token: keys.secret("http.token")?,
+        },
+    };
+    let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
+    if let Some(topic) = shared {
+        return Err(Error::usage(format!(
+            "the topic {topic} is both in organisations.topics and in contacts.topics"
+        )));
+    }
+    Ok(config)
+}
+
+fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
+    let key = format!("{name}.topics");
+    let topics = keys.list(&key, &[name])?;
+    if topics.is_empty() || topics.iter().any(String::is_empty) {
+        return Err(Error::usage(format!("{key}: at least one topic was expected, none of them empty")));
+    }
+    let formats =
+        [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain].map(|f| (f.name(), f));
+    Ok(EntityConfig { topics, format: keys.choice(&format!("{name}.format"), &formats)? })
+}
+
+fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
+    let rules = [TypeRule::Replace, TypeRule::Merge, TypeRule::Delete, TypeRule::Ignore]
+        .map(|rule| (rule.name(), rule));
+    let texts = keys.table("events.types")?.into_iter();
+    texts
+        .map(|(name, text)| Ok((name.clone(), choose(&format!("events.types.{name:?}"), &text, &rules)?)))
+        .collect()
+}
+
+fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
+    let mut properties = keys.table("kafka.properties")?;
+    for (name, path) in keys.table("kafka.properties_files")? {
+        let secret = read_secret(&format!("kafka.properties_files.{name}"), Path::new(&path))?;
+        properties.insert(name, secret);
+    }
+    Ok(properties)
+}
+
+fn index(keys: &Keys<'_>) -> Result<IndexConfig> {
+    let layout = keys.choice("index.layout", &[("nested", true), ("join", false)])?;
+    if !layout {
+        return Err(Error::usage("index.layout: \"join\" comes in a later version; use \"nested\""));
+    }
+    let key = "index.max_embedded_contacts";
+    let embedded = keys.number(key, EMBEDDED_MAX)?;
+    if !(1..=EMBEDDED_MAX).contains(&embedded) {
+        return Err(Error::usage(format!(
+            "{key}: {embedded} found, 1 to {EMBEDDED_MAX} (the index's limit) was expected"
+        )));
+    }
+    Ok(IndexConfig {
+        kind: keys.choice(
+            "index.kind",
+            &[("elasticsearch", IndexKind::Elasticsearch), ("embedded", IndexKind::Embedded)],
+        )?,
+        urls: keys.list("index.url", &["http://localhost:9200"])?,
+        username: keys.maybe("index.username")?,
+        password: keys.secret("index.password")?,
+        api_key: keys.secret("index.api_key")?,
+        ca_certificate: keys.maybe("index.ca_certificate")?.map(PathBuf::from),
+        path: keys.path("index.path", "data/index")?,
+        prefix: keys.text("index.prefix", "")?,
+        mappings: keys.path("index.mappings", "mappings")?,
+        projections: projections(keys)?,
+        refresh: keys
+            .choice("index.refresh", &[("adaptive", Refresh::Adaptive), ("interval", Refresh::Interval)])?,
+        max_embedded_contacts: usize::try_from(embedded).unwrap_or(usize::MAX),
+    })
+}
+
+fn projections(keys: &Keys<'_>) -> Result<Vec<String>> {
+    let known = projection::ALL.map(projection::Projection::name);
+    let named = keys.list("index.projections", &known)?;
+    let choices = known.map(|name| (name, name));
+    for name in &named {
+        choose("index.projections", name, &choices)?;
+    }
+    let kept: Vec<String> =
+        known.into_iter().filter(|name| named.iter().any(|named| named == name)).map(str::to_owned).collect();
+    if kept.is_empty() || kept.len() != named.len() {
+        return Err(Error::usage("index.projections: each projection once, and at least one, was expected"));
+    }
+    Ok(kept)
+}
+
+fn choose<T: Copy>(key: &str, text: &str, choices: &[(&str, T)]) -> Result<T> {
+    let found = choices.iter().find(|(name, _)| *name == text).map(|(_, choice)| *choice);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let nearest = names
+            .iter()
+            .max_by(|a, b| strsim::jaro_winkler(text, a).total_cmp(&strsim::jaro_winkler(text, b)));
+        let nearest = nearest.copied().unwrap_or_default();
+        Error::usage(format!(
+            "{key}: {text:?} found, one of {} was expected (nearest: {nearest})",
+            names.join(", ")
+        ))
+    })
+}
+
+fn read_secret(key: &str, path: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::usage(format!("{key}: {} cannot be read", path.display())).because(error))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// Typed access to the table by dotted key.
+struct Keys<'a>(&'a Table);
+
+impl Keys<'_> {
+    fn get(&self, key: &str) -> Option<&Value> {
+        match key.split_once('.') {
+            Some((section, name)) => self.0.get(section)?.as_table()?.get(name),
+            None => self.0.get(key),
+        }
+    }
+
+    fn maybe(&self, key: &str) -> Result<Option<String>> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(Error::usage(format!("{key}: a string was expected"))),
+        }
+    }
+
+    fn text(&self, key: &str, default: &str) -> Result<String> {
+        Ok(self.maybe(key)?.unwrap_or_else(|| default.to_owned()))
+    }
+
+    fn path(&self, key: &str, default: &str) -> Result<PathBuf> {
+        self.text(key, default).map(PathBuf::from)
+    }
+
+    /// A secret, by its key or from the file that `<key>_file` names.
+    fn secret(&self, key: &str) -> Result<Option<String>> {
+        let file_key = format!("{key}_file");
+        match (self.maybe(key)?, self.maybe(&file_key)?) {
+            (Some(_), Some(_)) => Err(Error::usage(format!("{key} and {file_key} are both set; set one"))),
+            (secret, None) => Ok(secret),
+            (None, Some(path)) => read_secret(&file_key, Path::new(&path)).map(Some),
+        }
+    }
+
+    fn number(&self, key: &str, default: i64) -> Result<i64> {
+        match self.get(key) {
+            None => Ok(default),
+            Some(Value::Integer(number)) => Ok(*number),
+            Some(_) => Err(Error::usage(format!("{key}: an integer was expected"))),
+        }
+    }
+
+    fn list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
+        let wrong = || Error::usage(format!("{key}: a list of strings was expected"));
+        match self.get(key) {
+            None => Ok(default.iter().map(|item| (*item).to_owned()).collect()),
+            Some(Value::String(text)) => Ok(vec![text.clone()]),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+            }
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    fn table(&self, key: &str) -> Result<BTreeMap<String, String>> {
+        let Some(value) = self.get(key) else { return Ok(BTreeMap::new()) };
+        let table = value.as_table().ok_or_else(|| Error::usage(format!("{key}: a table was expected")))?;
+        let text = |(name, value): (&String, &Value)| match value {
+            Value::String(text) => Ok((name.clone(), text.clone())),
+            Value::Integer(number) => Ok((name.clone(), number.to_string())),
+            Value::Boolean(choice) => Ok((name.clone(), choice.to_string())),
+            Value::Float(number) => Ok((name.clone(), number.to_string())),
+            _ => Err(Error::usage(format!("{key}.{name:?}: a string was expected"))),
+        };
+        table.iter().map(text).collect()
+    }
+
+    fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T> {
+        match (self.maybe(key)?, choices.first()) {
+            (Some(text), _) => choose(key, &text, choices),
+            (None, Some((_, first))) => Ok(*first),
+            (None, None) => Err(Error::usage(format!("{key}: no choices"))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.toml");
+        std::fs::write(&path, text).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Config::load(Some(&path), environment, &Flags::new())
+    }
+
+    #[test]
+    fn everything_has_its_default() {
+        let config = load("", &[]).unwrap();
+        assert_eq!(config.state, Path::new("data/state"));
+        assert_eq!(config.index.urls, ["http://localhost:9200"]);
+        assert_eq!(config.index.projections, ["organisations", "contacts", "hierarchy"]);
+        assert_eq!(config.http.listen, "127.0.0.1:8080");
+        assert_eq!(config.index.max_embedded_contacts, 10_000);
+    }
+
+    #[test]
+    fn an_unknown_key_names_the_nearest() {
+        let error = load("[kafka]\nbroker = \"x\"", &[]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(
+            error.to_string().contains("kafka.broker;") && error.to_string().ends_with("kafka.brokers"),
+            "{error}"
+        );
+        let error = load("", &[("TRIBUTARY_INDEX__URLL", "x")]).unwrap_err();
+        assert!(error.to_string().ends_with("index.url"), "{error}");
+    }
+
+    #[test]
+    fn the_environment_goes_over_the_file() {
+        let environment = [
+            ("TRIBUTARY_KAFKA__BROKERS", "b:1"),
+            ("TRIBUTARY_KAFKA__PROPERTIES__SECURITY__PROTOCOL", "SSL"),
+            ("TRIBUTARY_CONTACTS__TOPICS", "a, b"),
+            ("TRIBUTARY_INDEX__MAX_EMBEDDED_CONTACTS", "7"),
+            ("TRIBUTARY_STATE", "s"),
+            ("TRIBUTARY_SERVICES_DIR", "not ours"),
+        ];
+        let config = load("[kafka]\nbrokers = \"a:1\"", &environment).unwrap();
+        assert_eq!(config.kafka.brokers, "b:1");
+        assert_eq!(config.kafka.properties["security.protocol"], "SSL");
+        assert_eq!(config.contacts.topics, ["a", "b"]);
+        assert_eq!(config.index.max_embedded_contacts, 7);
+        assert_eq!(config.state, Path::new("s"));
+    }
+
+    #[test]
+    fn wrong_values_are_refused_by_name() {
+        for (text, named) in [
+            ("[source]\nkind = \"kafak\"", "nearest: kafka"),
+            ("[index]\nlayout = \"join\"", "later"),
+            ("[index]\nmax_embedded_contacts = 10001", "index.max_embedded_contacts"),
+            ("[index]\nprojections = [\"contact\"]", "nearest: contacts"),
+            ("[index]\nprojections = [\"contacts\", \"contacts\"]", "once"),
+            ("[contacts]\ntopics = [\"organisations\"]", "both"),
+            ("[events.types]\n\"a.b\" = \"drop\"", "a.b"),
+            ("state = 5", "state"),
+            ("kafka = 5", "section"),
+        ] {
+            let error = load(text, &[]).unwrap_err();
+            assert!(error.exit_code() == 2 && error.to_string().contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_read_from_files_and_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "hunter2\n").unwrap();
+        let text = format!(
+            "[index]\nusername = \"u\"\npassword_file = {secret:?}\nurl = \"http://u:hunter2@h:1\"\n\
+             [kafka.properties_files]\n\"sasl.password\" = {secret:?}\n[http]\ntoken = \"hunter2\""
+        );
+        let config = load(&text, &[]).unwrap();
+        assert_eq!(config.index.password.as_deref(), Some("hunter2"));
+        assert_eq!(config.kafka.properties["sasl.password"], "hunter2");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+}

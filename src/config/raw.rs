@@ -1,0 +1,145 @@
+//! Where settings come from: the file's table with the environment and the flags laid over it.
+
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// What begins the names of our environment variables.
+const PREFIX: &str = "TRIBUTARY_";
+/// Variables of the project's scripts and of the log, which are no keys.
+const OTHERS: &[&str] = &["SERVICES", "KAFKA_PORT", "ELASTICSEARCH_", "LOG", "CONFIG", "TEST_"];
+
+/// The keys, each with its section before a dot; those that end in `.*` are tables of free names.
+pub(super) const KEYS: &[&str] = &[
+    "state",
+    "source.kind",
+    "source.path",
+    "kafka.brokers",
+    "kafka.group",
+    "kafka.properties.*",
+    "kafka.properties_files.*",
+    "organisations.topics",
+    "organisations.format",
+    "contacts.topics",
+    "contacts.format",
+    "events.types.*",
+    "index.kind",
+    "index.url",
+    "index.username",
+    "index.password",
+    "index.password_file",
+    "index.api_key",
+    "index.api_key_file",
+    "index.ca_certificate",
+    "index.path",
+    "index.prefix",
+    "index.mappings",
+    "index.layout",
+    "index.projections",
+    "index.refresh",
+    "index.max_embedded_contacts",
+    "dead_letters.kind",
+    "dead_letters.path",
+    "dead_letters.topic",
+    "http.listen",
+    "http.token",
+    "http.token_file",
+];
+
+/// Keys whose value in an environment variable is a list by commas.
+const LISTS: &[&str] = &["organisations.topics", "contacts.topics", "index.projections", "index.url"];
+
+/// Reads a file; unknown keys are refused.
+pub(super) fn read(path: &Path) -> Result<Table> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Error::usage(format!("the configuration {shown} cannot be read")).because(error))?;
+    let table: Table = toml::from_str(&text)
+        .map_err(|error| Error::usage(format!("the configuration {shown} is no TOML")).because(error))?;
+    check(&table, "", &shown.to_string())?;
+    Ok(table)
+}
+
+fn check(table: &Table, section: &str, file: &str) -> Result<()> {
+    for (name, value) in table {
+        let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
+        if KEYS.contains(&key.as_str()) || KEYS.contains(&format!("{section}.*").as_str()) {
+            continue;
+        }
+        let is_section = KEYS.iter().any(|known| known.starts_with(&format!("{key}.")));
+        match value {
+            Value::Table(inner) if is_section => check(inner, &key, file)?,
+            _ if is_section => {
+                return Err(Error::usage(format!("{file}: {key} is a section, a table was expected")));
+            }
+            _ => return Err(unknown(&key, file)),
+        }
+    }
+    Ok(())
+}
+
+fn unknown(key: &str, place: &str) -> Error {
+    let nearest = KEYS
+        .iter()
+        .map(|known| known.trim_end_matches(".*"))
+        .max_by(|left, right| strsim::jaro_winkler(key, left).total_cmp(&strsim::jaro_winkler(key, right)));
+    Error::usage(format!(
+        "{place}: unknown key {key}; the nearest known one is {}",
+        nearest.unwrap_or_default()
+    ))
+}
+
+/// Lays the environment's variables over the table: `TRIBUTARY_KAFKA__BROKERS` is `kafka.brokers`.
+pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (String, String)>) -> Result<()> {
+    for (variable, value) in environment {
+        let Some(name) = variable.strip_prefix(PREFIX) else { continue };
+        if OTHERS.iter().any(|other| name.starts_with(other)) {
+            continue;
+        }
+        let words: Vec<String> = name.split("__").map(str::to_lowercase).collect();
+        let mut path: Vec<String> = words.iter().take(2).cloned().collect();
+        let key = path.join(".");
+        if words.len() > 2 && KEYS.contains(&format!("{key}.*").as_str()) {
+            // librdkafka's names are parted by dots, which no variable's name can hold.
+            path.push(words.get(2..).unwrap_or_default().join("."));
+        } else if words.len() > 2 || !KEYS.contains(&key.as_str()) {
+            return Err(unknown(&words.join("."), &variable));
+        }
+        set(table, &path, from_text(&key, &value));
+    }
+    Ok(())
+}
+
+/// The value that a variable's or a flag's text stands for.
+fn from_text(key: &str, text: &str) -> Value {
+    if LISTS.contains(&key) {
+        return Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect());
+    }
+    match text.parse::<i64>() {
+        Ok(number) if key == "index.max_embedded_contacts" => Value::Integer(number),
+        _ => Value::String(text.to_owned()),
+    }
+}
+
+/// Lays one flag over the table.
+pub(super) fn overlay_flag(table: &mut Table, key: &str, text: &str) {
+    let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+    set(table, &path, from_text(key, text));
+}
+
+fn set(table: &mut Table, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [name] => {
+            table.insert(name.clone(), value);
+        }
+        [name, rest @ ..] => {
+            let inner = table.entry(name.clone()).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(inner) = inner {
+                set(inner, rest, value);
+            }
+        }
+    }
+}

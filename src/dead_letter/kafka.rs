@@ -1,0 +1,213 @@
+//! Dead letters in a Kafka topic: the key is the letter's name, a tombstone takes it out.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use super::{DeadLetter, DeadLetters, each_once};
+use crate::config::KafkaConfig;
+use crate::error::{Error, Result};
+use crate::source::kafka::client_config;
+
+const WAIT: Duration = Duration::from_secs(10);
+/// How long one batch of letters is tried before the run stops; nothing is lost, the positions stay.
+const DELIVERY_WAIT: Duration = Duration::from_secs(300);
+
+/// Keeps the first failed delivery, which a flush does not tell of.
+#[derive(Default)]
+struct Deliveries(Mutex<Option<KafkaError>>);
+
+impl ClientContext for Deliveries {}
+
+impl ProducerContext for Deliveries {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+        }
+    }
+}
+
+/// A topic of dead letters.
+pub struct KafkaLetters {
+    config: KafkaConfig,
+    topic: String,
+    producer: ThreadedProducer<Deliveries>,
+    topic_checked: bool,
+}
+
+impl KafkaLetters {
+    /// The letters in `topic` of the configured cluster. The topic is made at the first letter when
+    /// it is not there and the cluster lets us.
+    ///
+    /// # Errors
+    /// When a property is wrong (exit code 2).
+    pub fn open(config: &KafkaConfig, topic: &str) -> Result<Self> {
+        let mut client = client_config(config);
+        client.set("acks", "all").set("enable.idempotence", "true");
+        let producer = client
+            .create_with_context(Deliveries::default())
+            .map_err(|error| Error::usage("kafka.properties: no producer can be made").because(error))?;
+        Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false })
+    }
+
+    fn failed(&self, what: &str, error: KafkaError) -> Error {
+        Error::failed(format!("cannot {what} the dead letters' topic {}; check the broker", self.topic))
+            .because(error)
+    }
+
+    /// Makes the topic when it is missing: one partition, compacted, so that tombstones tidy up.
+    fn ensure_topic(&mut self) -> Result<()> {
+        if self.topic_checked {
+            return Ok(());
+        }
+        let metadata = self.producer.client().fetch_metadata(Some(&self.topic), WAIT);
+        let metadata = metadata.map_err(|error| self.failed("look at", error))?;
+        if metadata.topics().iter().any(|topic| topic.name() == self.topic && topic.error().is_none()) {
+            self.topic_checked = true;
+            return Ok(());
+        }
+        let admin: AdminClient<DefaultClientContext> =
+            client_config(&self.config).create().map_err(|error| self.failed("make", error))?;
+        let topic =
+            NewTopic::new(&self.topic, 1, TopicReplication::Fixed(-1)).set("cleanup.policy", "compact");
+        let options = AdminOptions::new().operation_timeout(Some(WAIT));
+        let made = block_here(admin.create_topics([&topic], &options))
+            .map_err(|error| self.failed("make", error))?;
+        for result in made {
+            match result {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((_, code)) => return Err(self.failed("make", KafkaError::AdminOp(code))),
+            }
+        }
+        self.topic_checked = true;
+        Ok(())
+    }
+
+    fn produce(&mut self, letters: &[(String, Option<Vec<u8>>)]) -> Result<()> {
+        self.ensure_topic()?;
+        for (name, value) in letters {
+            let mut record = BaseRecord::to(&self.topic).key(name);
+            record.payload = value.as_ref();
+            let until = Instant::now() + DELIVERY_WAIT;
+            loop {
+                match self.producer.send(record) {
+                    Ok(()) => break,
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
+                        if Instant::now() < until =>
+                    {
+                        record = back;
+                        self.producer.poll(Duration::from_millis(100));
+                    }
+                    Err((error, _)) => return Err(self.failed("write to", error)),
+                }
+            }
+        }
+        self.producer.flush(DELIVERY_WAIT).map_err(|error| self.failed("write to", error))?;
+        let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), |error| Err(self.failed("write to", error)))
+    }
+}
+
+/// Waits for a future on this thread, which is none of a runtime's.
+fn block_here<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let waker = std::task::Waker::from(std::sync::Arc::new(Unpark(std::thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(value) => return value,
+            std::task::Poll::Pending => std::thread::park_timeout(Duration::from_millis(50)),
+        }
+    }
+}
+
+struct Unpark(std::thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+impl DeadLetters for KafkaLetters {
+    fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
+        let encode = |letter: &DeadLetter| Some((letter.name(), Some(serde_json::to_vec(letter).ok()?)));
+        let records: Vec<_> = letters.iter().filter_map(encode).collect();
+        self.produce(&records)
+    }
+
+    fn list(&mut self) -> Result<Vec<DeadLetter>> {
+        let mut client = client_config(&self.config);
+        client
+            .set("group.id", &self.config.group)
+            .set("enable.auto.commit", "false")
+            .set("enable.partition.eof", "false");
+        let consumer: BaseConsumer = client.create().map_err(|error| self.failed("read", error))?;
+        let metadata =
+            consumer.fetch_metadata(Some(&self.topic), WAIT).map_err(|error| self.failed("read", error))?;
+        let partitions: Vec<i32> = metadata
+            .topics()
+            .iter()
+            .filter(|topic| topic.name() == self.topic && topic.error().is_none())
+            .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
+            .collect();
+        let mut letters = Vec::new();
+        let mut resolved = HashSet::new();
+        for partition in partitions {
+            let (low, high) = consumer
+                .fetch_watermarks(&self.topic, partition, WAIT)
+                .map_err(|error| self.failed("read", error))?;
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&self.topic, partition, Offset::Offset(low))
+                .and_then(|()| consumer.assign(&list))
+                .map_err(|error| self.failed("read", error))?;
+            let mut next = low;
+            let mut heard = Instant::now();
+            while next < high && heard.elapsed() < WAIT {
+                let Some(message) = consumer.poll(Duration::from_millis(200)) else {
+                    next = position(&consumer).unwrap_or(next);
+                    continue;
+                };
+                let message = message.map_err(|error| self.failed("read", error))?;
+                heard = Instant::now();
+                next = message.offset() + 1;
+                let name = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
+                match message.payload().map(serde_json::from_slice::<DeadLetter>) {
+                    Some(Ok(letter)) => {
+                        resolved.remove(&name);
+                        letters.push(letter);
+                    }
+                    Some(Err(_)) => tracing::warn!(
+                        topic = self.topic,
+                        offset = message.offset(),
+                        "no dead letter, passed over"
+                    ),
+                    None => {
+                        resolved.insert(name);
+                    }
+                }
+            }
+        }
+        letters.retain(|letter| !resolved.contains(&letter.name()));
+        Ok(each_once(letters))
+    }
+
+    fn resolve(&mut self, names: &[String]) -> Result<()> {
+        let tombstones: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
+        if tombstones.is_empty() { Ok(()) } else { self.produce(&tombstones) }
+    }
+}
+
+fn position(consumer: &BaseConsumer) -> Option<i64> {
+    let positions = consumer.position().ok()?;
+    positions.elements().first().and_then(|at| at.offset().to_raw()).filter(|next| *next >= 0)
+}

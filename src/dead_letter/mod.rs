@@ -1,0 +1,229 @@
+//! Dead letters: records that can never be folded and documents that the index rejected for good,
+//! kept with everything that is needed to look at them and to try them again.
+
+mod base64;
+mod file;
+mod kafka;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::file::FileLetters;
+pub use self::kafka::KafkaLetters;
+
+use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
+use crate::error::{Error, Result};
+use crate::event::{EntityKind, Record};
+use crate::position::TopicPartition;
+
+/// Bytes as they go into a letter: text as it is, anything else in base64 (RFC 4648).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Bytes {
+    /// UTF-8.
+    Text(String),
+    /// Not UTF-8.
+    Binary {
+        /// The bytes in base64.
+        base64: String,
+    },
+}
+
+impl Bytes {
+    fn of(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Bytes::Text(text.to_owned()),
+            Err(_) => Bytes::Binary { base64: base64::encode(bytes) },
+        }
+    }
+
+    /// The bytes; `None` when the base64 is damaged.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Bytes::Text(text) => Some(text.clone().into_bytes()),
+            Bytes::Binary { base64 } => base64::decode(base64),
+        }
+    }
+}
+
+/// One dead letter (contract, section 5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The record's topic; null for a document.
+    pub topic: Option<String>,
+    /// The record's partition; null for a document.
+    pub partition: Option<i32>,
+    /// The record's offset; null for a document.
+    pub offset: Option<i64>,
+    /// The record's key, or the document's id.
+    pub key: Option<Bytes>,
+    /// The record's value, as the text that it was.
+    pub value: Option<Bytes>,
+    /// The record's headers; of a name that repeats, the last.
+    pub headers: BTreeMap<String, Option<Bytes>>,
+    /// Why.
+    pub reason: String,
+    /// When, RFC 3339 in UTC.
+    pub time: String,
+    /// The record's timestamp in milliseconds since the Unix epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timestamp: Option<i64>,
+    /// Why the source could not read a record there at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malformed: Option<String>,
+    /// The projection of a rejected document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projection: Option<String>,
+}
+
+impl DeadLetter {
+    /// The letter of a record.
+    pub fn from_record(record: &Record, reason: &str) -> Self {
+        let header =
+            |(name, value): &(String, Option<Vec<u8>>)| (name.clone(), value.as_deref().map(Bytes::of));
+        Self {
+            topic: Some(record.partition.topic.to_string()),
+            partition: Some(record.partition.partition),
+            offset: Some(record.offset),
+            key: record.key.as_deref().map(Bytes::of),
+            value: record.value.as_deref().map(Bytes::of),
+            headers: record.headers.iter().map(header).collect(),
+            reason: reason.to_owned(),
+            time: now(),
+            timestamp: Some(record.timestamp_ms),
+            malformed: record.malformed.clone(),
+            projection: None,
+        }
+    }
+
+    /// The letter of a document that the index rejected for good.
+    pub fn from_document(projection: &str, id: &str, reason: &str) -> Self {
+        Self {
+            topic: None,
+            partition: None,
+            offset: None,
+            key: Some(Bytes::Text(id.to_owned())),
+            value: None,
+            headers: BTreeMap::new(),
+            reason: format!("{projection}/{id}: {reason}"),
+            time: now(),
+            timestamp: None,
+            malformed: None,
+            projection: Some(projection.to_owned()),
+        }
+    }
+
+    /// What the letter is called: `topic/partition:offset`, or `projection/id`.
+    pub fn name(&self) -> String {
+        if let Some((projection, id)) = self.document() {
+            return format!("{projection}/{id}");
+        }
+        let topic = self.topic.as_deref().unwrap_or_default();
+        format!("{topic}/{}:{}", self.partition.unwrap_or_default(), self.offset.unwrap_or_default())
+    }
+
+    /// The projection and id of a rejected document; `None` for a record.
+    pub fn document(&self) -> Option<(&str, &str)> {
+        match (&self.projection, &self.key) {
+            (Some(projection), Some(Bytes::Text(id))) => Some((projection, id)),
+            _ => None,
+        }
+    }
+
+    /// The record again, byte for byte; `kinds` says what each topic carries.
+    ///
+    /// # Errors
+    /// When the letter is damaged, or its topic is none of ours.
+    pub fn to_record(&self, kinds: &[(String, EntityKind)]) -> Result<Record> {
+        let broken = |what: &str| Error::failed(format!("dead letter {}: {what}", self.name()));
+        let (Some(topic), Some(partition), Some(offset)) = (&self.topic, self.partition, self.offset) else {
+            return Err(broken("topic, partition or offset is missing"));
+        };
+        let kind = kinds.iter().find(|(known, _)| known == topic).map(|(_, kind)| *kind);
+        let kind = kind.ok_or_else(|| broken("its topic is not among the configured ones"))?;
+        let bytes = |bytes: &Option<Bytes>| match bytes {
+            Some(bytes) => bytes.bytes().map(Some).ok_or_else(|| broken("its base64 is damaged")),
+            None => Ok(None),
+        };
+        let headers = self.headers.iter().map(|(name, value)| Ok((name.clone(), bytes(value)?)));
+        Ok(Record {
+            kind,
+            partition: TopicPartition::new(topic.as_str(), partition),
+            offset,
+            timestamp_ms: self.timestamp.unwrap_or_default(),
+            key: bytes(&self.key)?,
+            value: bytes(&self.value)?,
+            headers: headers.collect::<Result<_>>()?,
+            malformed: self.malformed.clone(),
+        })
+    }
+}
+
+/// Where dead letters are kept.
+pub trait DeadLetters: Send {
+    /// Keeps letters; they are durable when this returns. A letter may be appended again after a
+    /// crash: it is listed once.
+    fn append(&mut self, letters: &[DeadLetter]) -> Result<()>;
+
+    /// The letters that wait, oldest first, each name once.
+    fn list(&mut self) -> Result<Vec<DeadLetter>>;
+
+    /// Takes letters out, by name: they were tried again with success.
+    fn resolve(&mut self, names: &[String]) -> Result<()>;
+}
+
+/// Opens what the configuration names.
+///
+/// # Errors
+/// When the file's folder can't be made, or the producer's properties are wrong.
+pub fn open(config: &DeadLetterConfig, kafka: &KafkaConfig) -> Result<Box<dyn DeadLetters>> {
+    match config.kind {
+        DeadLetterKind::File => Ok(Box::new(FileLetters::open(&config.path)?)),
+        DeadLetterKind::Kafka => Ok(Box::new(KafkaLetters::open(kafka, &config.topic)?)),
+    }
+}
+
+fn now() -> String {
+    crate::time::rfc3339(std::time::SystemTime::now())
+}
+
+/// Each name once: the last letter of a name stands, in the place of the first.
+fn each_once(letters: impl IntoIterator<Item = DeadLetter>) -> Vec<DeadLetter> {
+    let mut kept: Vec<DeadLetter> = Vec::new();
+    let mut places = std::collections::HashMap::new();
+    for letter in letters {
+        match places.get(&letter.name()).and_then(|place: &usize| kept.get_mut(*place)) {
+            Some(held) => *held = letter,
+            None => {
+                places.insert(letter.name(), kept.len());
+                kept.push(letter);
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_byte_for_byte() {
+        let record = Record {
+            kind: EntityKind::Contact,
+            partition: TopicPartition::new("contacts", 2),
+            offset: 7,
+            timestamp_ms: 5,
+            key: Some(vec![0xff, 0x00, 0x41]),
+            value: Some(b"{\"a\": 1}".to_vec()),
+            headers: vec![("h".to_owned(), None), ("i".to_owned(), Some(vec![0xfe]))],
+            malformed: None,
+        };
+        let letter = DeadLetter::from_record(&record, "why");
+        let json = serde_json::to_string(&letter).unwrap();
+        let back: DeadLetter = serde_json::from_str(&json).unwrap();
+        assert_eq!(back.to_record(&[("contacts".to_owned(), EntityKind::Contact)]).unwrap(), record);
+        assert_eq!(back.name(), "contacts/2:7");
+    }
+}

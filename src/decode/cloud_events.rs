@@ -1,0 +1,96 @@
+//! `cloudevents`: CloudEvents 1.0 in JSON, structured (the value is the envelope) and binary
+//! (attributes in `ce_*` headers, the value is the data).
+//!
+//! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md>
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::json::{self, Members};
+use super::{Envelope, Poison, sequence, shown, verb};
+use crate::config::TypeRule;
+use crate::event::Record;
+
+pub(super) fn read<'a>(
+    record: &Record,
+    value: &'a [u8],
+    types: &BTreeMap<String, TypeRule>,
+) -> Result<Option<Envelope<'a>>, Poison> {
+    if record.header("ce_specversion").is_some() || record.header("ce_type").is_some() {
+        binary(record, value, types)
+    } else {
+        structured(value, types)
+    }
+}
+
+fn binary<'a>(
+    record: &Record,
+    value: &'a [u8],
+    types: &BTreeMap<String, TypeRule>,
+) -> Result<Option<Envelope<'a>>, Poison> {
+    let full_type =
+        record.header("ce_type").ok_or_else(|| "ce_type: missing, an event type was expected".to_owned())?;
+    let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
+    check_spec_version(record.header("ce_specversion"))?;
+    let version = record.header("ce_sequence").map(|text| sequence("ce_sequence", text)).transpose()?;
+    let subject = record.header("ce_subject").map(str::to_owned);
+    Ok(Some(Envelope { subject, version, action, data: Some(value.into()) }))
+}
+
+/// The attributes that count, as they stand in the envelope.
+#[derive(Default)]
+struct Attributes<'a> {
+    spec_version: Option<&'a RawValue>,
+    full_type: Option<&'a RawValue>,
+    subject: Option<&'a RawValue>,
+    sequence: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+    data_base64: bool,
+}
+
+fn structured<'a>(
+    value: &'a [u8],
+    types: &BTreeMap<String, TypeRule>,
+) -> Result<Option<Envelope<'a>>, Poison> {
+    let Members(members) = json::members("value", value)?;
+    let mut found = Attributes::default();
+    for (name, value) in members {
+        let value = (value.get() != "null").then_some(value);
+        match &*name {
+            "specversion" => found.spec_version = value,
+            "type" => found.full_type = value,
+            "subject" => found.subject = value,
+            "sequence" => found.sequence = value,
+            "data" => found.data = value,
+            "data_base64" => found.data_base64 = value.is_some(),
+            _ => {}
+        }
+    }
+    let full_type = text("type", found.full_type)?;
+    let full_type = full_type.ok_or_else(|| "type: missing, an event type was expected".to_owned())?;
+    let Some(action) = verb::action(&full_type, types)? else { return Ok(None) };
+    check_spec_version(text("specversion", found.spec_version)?.as_deref())?;
+    if found.data.is_none() && found.data_base64 && action != crate::event::Action::Delete {
+        return Err("data_base64: found, the data as a JSON object in data was expected".to_owned());
+    }
+    let version = text("sequence", found.sequence)?.map(|text| sequence("sequence", &text)).transpose()?;
+    let subject = text("subject", found.subject)?;
+    Ok(Some(Envelope { subject, version, action, data: found.data.map(|data| data.get().as_bytes().into()) }))
+}
+
+fn text(name: &str, value: Option<&RawValue>) -> Result<Option<String>, Poison> {
+    let Some(value) = value else { return Ok(None) };
+    let text = json::text(value.get());
+    text.map(|text| Some(text.into_owned()))
+        .ok_or_else(|| format!("{name}: {} found, a string was expected", shown(value.get())))
+}
+
+fn check_spec_version(version: Option<&str>) -> Result<(), Poison> {
+    match version {
+        Some(version) if version != "1.0" && !version.starts_with("1.0.") => {
+            Err(format!("specversion: {} found, 1.0 was expected", shown(version)))
+        }
+        _ => Ok(()),
+    }
+}

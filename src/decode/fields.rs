@@ -1,0 +1,81 @@
+//! The fields that the contract names, and what each must hold.
+
+use super::{ID_BYTES_MAX, Poison, json};
+use crate::event::EntityKind;
+
+/// What a field must hold; null clears any of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    Text,
+    Tags,
+    Address,
+    Reference,
+    Any,
+}
+
+/// The members of an address that the contract names.
+const ADDRESS: &[&str] = &["street", "city", "region", "postcode", "country"];
+
+fn type_of(kind: EntityKind, name: &str) -> Type {
+    match (kind, name) {
+        (_, "name" | "email" | "phone" | "createdAt" | "updatedAt") => Type::Text,
+        (_, "tags") => Type::Tags,
+        (EntityKind::Organisation, "type" | "status" | "industry" | "website") => Type::Text,
+        (EntityKind::Organisation, "address") => Type::Address,
+        (EntityKind::Organisation, "parentId") => Type::Reference,
+        (EntityKind::Contact, "firstName" | "lastName" | "role" | "department") => Type::Text,
+        (EntityKind::Contact, "organisationId") => Type::Reference,
+        _ => Type::Any,
+    }
+}
+
+/// Checks the canonical value of a field; a reference comes back as a JSON string.
+pub(super) fn checked(kind: EntityKind, name: &str, canonical: Box<[u8]>) -> Result<Box<[u8]>, Poison> {
+    let Ok(text) = std::str::from_utf8(&canonical) else { return Err(format!("{name}: not UTF-8")) };
+    if text == "null" {
+        return Ok(canonical);
+    }
+    let expected = match type_of(kind, name) {
+        Type::Any => return Ok(canonical),
+        Type::Text if text.starts_with('"') => return Ok(canonical),
+        Type::Text => "a string",
+        Type::Tags if serde_json::from_str::<Vec<String>>(text).is_ok() => return Ok(canonical),
+        Type::Tags => "a list of strings",
+        Type::Address => match address(text) {
+            Ok(()) => return Ok(canonical),
+            Err(Some(member)) => {
+                return Err(format!("{name}.{member}: a string was expected, in {}", super::shown(text)));
+            }
+            Err(None) => "an object",
+        },
+        Type::Reference => match id_text(text) {
+            Some(id) if id.is_empty() => return Err(format!("{name}: empty, an id or null was expected")),
+            Some(id) if id.len() > ID_BYTES_MAX => {
+                return Err(format!("{name}: an id of {} bytes, at most {ID_BYTES_MAX} are taken", id.len()));
+            }
+            Some(id) => {
+                return serde_json::to_vec(&id).map(Into::into).map_err(|error| format!("{name}: {error}"));
+            }
+            None => "a string, an integer or null",
+        },
+    };
+    Err(format!("{name}: {} found, {expected} was expected", super::shown(text)))
+}
+
+/// The id that a JSON string or integer holds.
+pub(super) fn id_text(json: &str) -> Option<String> {
+    if let Some(text) = json::text(json) {
+        return Some(text.into_owned());
+    }
+    let digits = json.strip_prefix('-').unwrap_or(json);
+    let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    integer.then(|| if json == "-0" { "0".to_owned() } else { json.to_owned() })
+}
+
+fn address(text: &str) -> Result<(), Option<String>> {
+    let Ok(json::Members(members)) = serde_json::from_str(text) else { return Err(None) };
+    let wrong = members.iter().find(|(name, value)| {
+        ADDRESS.contains(&&**name) && !value.get().starts_with('"') && value.get() != "null"
+    });
+    wrong.map_or(Ok(()), |(name, _)| Err(Some(name.to_string())))
+}

@@ -1,0 +1,182 @@
+//! JSON without a tree: members of an object as they stand, and the canonical form of a value.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::Poison;
+
+/// How deep data may be nested, itself counted.
+const DEPTH_MAX: usize = 20;
+/// The longest key, in bytes.
+const KEY_BYTES_MAX: usize = 1_000;
+
+/// The members of an object in their order; a name that repeats is there more than once.
+pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::with_capacity(16);
+                while let Some(Key(name)) = map.next_key()? {
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visit)
+    }
+}
+
+/// An object's key, borrowed where nothing is escaped in it.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Visit)
+    }
+}
+
+/// The members of the object that `bytes` hold.
+pub(super) fn members<'a>(name: &str, bytes: &'a [u8]) -> Result<Members<'a>, Poison> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let text = String::from_utf8_lossy(bytes);
+        format!("{name}: {} found, an object was expected ({error})", super::shown(&text))
+    })
+}
+
+/// The text of a JSON string; `None` for any other value.
+pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.contains('\\') {
+        return Some(Cow::Borrowed(inner));
+    }
+    serde_json::from_str(json).ok().map(Cow::Owned)
+}
+
+/// The canonical form of a value inside data: keys sorted, no spaces, unescaped UTF-8. Numbers stay
+/// as they are written. Of a key that repeats, the last value stands. Data itself is the first level.
+pub(super) fn canonical(name: &str, raw: &RawValue) -> Result<Box<[u8]>, Poison> {
+    let json = raw.get();
+    let plain = match json.as_bytes().first() {
+        Some(b'{' | b'[') => false,
+        Some(b'"') => !json.contains('\\'),
+        _ => true,
+    };
+    if plain {
+        return Ok(json.as_bytes().into());
+    }
+    let mut out = Vec::with_capacity(json.len());
+    push(name, json, 1, &mut out)?;
+    Ok(out.into())
+}
+
+fn push(name: &str, json: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), Poison> {
+    let broken = |error: serde_json::Error| format!("{name}: no JSON ({error})");
+    match json.as_bytes().first() {
+        Some(b'{') => {
+            let depth = deeper(name, depth)?;
+            let Members(members) = serde_json::from_str(json).map_err(broken)?;
+            let members: BTreeMap<Cow<'_, str>, &RawValue> = members.into_iter().collect();
+            out.push(b'{');
+            for (at, (key, value)) in members.iter().enumerate() {
+                check_key(key)?;
+                if at > 0 {
+                    out.push(b',');
+                }
+                serde_json::to_writer(&mut *out, key).map_err(broken)?;
+                out.push(b':');
+                push(name, value.get(), depth, out)?;
+            }
+            out.push(b'}');
+        }
+        Some(b'[') => {
+            let depth = deeper(name, depth)?;
+            let Elements(elements) = serde_json::from_str(json).map_err(broken)?;
+            out.push(b'[');
+            for (at, value) in elements.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                push(name, value.get(), depth, out)?;
+            }
+            out.push(b']');
+        }
+        Some(b'"') => {
+            let text: Cow<'_, str> = serde_json::from_str(json).map(Cow::Owned::<str>).map_err(broken)?;
+            serde_json::to_writer(&mut *out, &text).map_err(broken)?;
+        }
+        _ => out.extend_from_slice(json.as_bytes()),
+    }
+    Ok(())
+}
+
+fn deeper(name: &str, depth: usize) -> Result<usize, Poison> {
+    if depth >= DEPTH_MAX {
+        return Err(format!("{name}: data is nested more than {DEPTH_MAX} levels deep"));
+    }
+    Ok(depth + 1)
+}
+
+/// Refuses the keys that no index takes.
+pub(super) fn check_key(key: &str) -> Result<(), Poison> {
+    if key.contains('\0') {
+        return Err(format!("data: the key {} holds a NUL", super::shown(key)));
+    }
+    if key.len() > KEY_BYTES_MAX {
+        let (length, key) = (key.len(), super::shown(key));
+        return Err(format!("data: the key {key} has {length} bytes, at most {KEY_BYTES_MAX} are taken"));
+    }
+    Ok(())
+}
+
+struct Elements<'a>(Vec<&'a RawValue>);
+
+impl<'de> Deserialize<'de> for Elements<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Elements<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut elements = Vec::new();
+                while let Some(element) = seq.next_element()? {
+                    elements.push(element);
+                }
+                Ok(Elements(elements))
+            }
+        }
+        deserializer.deserialize_seq(Visit)
+    }
+}

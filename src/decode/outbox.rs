@@ -1,0 +1,25 @@
+//! `outbox`: the data, or a string that holds it as JSON, in rows routed by Debezium's outbox event router
+//! (<https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>).
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::{Envelope, Poison, json, verb};
+use crate::config::TypeRule;
+use crate::event::Record;
+
+pub(super) fn read<'a>(
+    record: &Record,
+    value: &'a [u8],
+    types: &BTreeMap<String, TypeRule>,
+) -> Result<Option<Envelope<'a>>, Poison> {
+    let full_type = record.header("eventType").or_else(|| record.header("type"));
+    let full_type =
+        full_type.ok_or_else(|| "eventType: no such header, an event type was expected".to_owned())?;
+    let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
+    let data = match std::str::from_utf8(value).ok().map(str::trim).and_then(json::text) {
+        Some(text) => Cow::Owned(text.into_owned().into_bytes()),
+        None => Cow::Borrowed(value),
+    };
+    Ok(Some(Envelope { subject: None, version: None, action, data: Some(data) }))
+}

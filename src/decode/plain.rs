@@ -1,0 +1,8 @@
+//! `plain`: the value is the entity's full state.
+
+use super::Envelope;
+use crate::event::Action;
+
+pub(super) fn read(value: &[u8]) -> Envelope<'_> {
+    Envelope { subject: None, version: None, action: Action::Replace, data: Some(value.into()) }
+}

@@ -1,0 +1,191 @@
+//! Last-writer-wins registers, one for each top-level field.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::NULL;
+use crate::event::{Action, Event};
+
+/// Whether an entity is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// No event of it was ever seen: it is known by references only.
+    Unseen,
+    /// Its highest write is a replace or a merge.
+    Alive,
+    /// Its highest write is a delete.
+    Deleted,
+}
+
+/// The last write of one field.
+///
+/// Ordered as the contract orders writes: by version, then a replace above a merge,
+/// then by the canonical JSON's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Register {
+    version: u64,
+    by_replace: bool,
+    json: Box<[u8]>,
+}
+
+/// The folded state of one entity.
+///
+/// Fields that can never be seen again (written below the last replace, or at or below the last
+/// delete) are dropped: those two only grow, so nothing is lost.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registers {
+    deleted: Option<u64>,
+    replaced: Option<u64>,
+    written: Option<u64>,
+    fields: BTreeMap<String, Register>,
+}
+
+impl Registers {
+    /// Takes in one event.
+    pub fn apply(&mut self, event: &Event) {
+        match event.action {
+            Action::Delete => self.deleted = self.deleted.max(Some(event.version)),
+            Action::Replace => {
+                self.replaced = self.replaced.max(Some(event.version));
+                self.written = self.written.max(Some(event.version));
+            }
+            Action::Merge => self.written = self.written.max(Some(event.version)),
+        }
+        let by_replace = event.action == Action::Replace;
+        for field in &event.fields {
+            if self.hides(event.version) {
+                break;
+            }
+            let register = Register { version: event.version, by_replace, json: field.json.clone() };
+            self.write(&field.name, register);
+        }
+        self.prune();
+    }
+
+    /// Takes in the state that other events of the same entity were folded to.
+    pub fn merge(&mut self, other: Registers) {
+        let Registers { deleted, replaced, written, fields } = other;
+        self.deleted = self.deleted.max(deleted);
+        self.replaced = self.replaced.max(replaced);
+        self.written = self.written.max(written);
+        for (name, register) in fields {
+            self.write(&name, register);
+        }
+        self.prune();
+    }
+
+    /// Whether the entity is there.
+    pub fn liveness(&self) -> Liveness {
+        match (self.written, self.deleted) {
+            (None, None) => Liveness::Unseen,
+            (written, deleted) if written > deleted => Liveness::Alive,
+            _ => Liveness::Deleted,
+        }
+    }
+
+    /// The value of a field as canonical JSON; `None` when it is absent or cleared.
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.fields.get(name).map(|register| &*register.json).filter(|json| *json != NULL)
+    }
+
+    /// The fields that have a value, by name, as canonical JSON.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields
+            .iter()
+            .map(|(name, register)| (name.as_str(), &*register.json))
+            .filter(|(_, json)| *json != NULL)
+    }
+
+    fn write(&mut self, name: &str, register: Register) {
+        match self.fields.get_mut(name) {
+            Some(held) if *held >= register => {}
+            Some(held) => *held = register,
+            None => {
+                self.fields.insert(name.to_owned(), register);
+            }
+        }
+    }
+
+    fn hides(&self, version: u64) -> bool {
+        Some(version) < self.replaced || Some(version) <= self.deleted
+    }
+
+    fn prune(&mut self) {
+        if self.replaced.is_some() || self.deleted.is_some() {
+            let (replaced, deleted) = (self.replaced, self.deleted);
+            self.fields
+                .retain(|_, register| Some(register.version) >= replaced && Some(register.version) > deleted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EntityKind, Field};
+
+    fn event(version: u64, action: Action, fields: &[(&str, &str)]) -> Event {
+        let fields = fields
+            .iter()
+            .map(|(name, json)| Field { name: (*name).to_owned(), json: json.as_bytes().into() });
+        let (kind, id) = (EntityKind::Contact, "c1".to_owned());
+        Event { kind, id, version, sequenced: true, action, fields: fields.collect() }
+    }
+
+    fn folded(events: &[Event]) -> Registers {
+        let mut registers = Registers::default();
+        events.iter().for_each(|event| registers.apply(event));
+        registers
+    }
+
+    #[test]
+    fn a_delete_beats_a_replace_of_equal_version() {
+        let events = [event(5, Action::Replace, &[("name", "\"a\"")]), event(5, Action::Delete, &[])];
+        assert_eq!(folded(&events).liveness(), Liveness::Deleted);
+        assert_eq!(folded(&events).get("name"), None);
+    }
+
+    #[test]
+    fn a_replace_keeps_what_a_merge_wrote_at_its_version() {
+        let events = [
+            event(5, Action::Replace, &[("name", "\"a\"")]),
+            event(5, Action::Merge, &[("name", "\"z\""), ("email", "\"e\"")]),
+            event(4, Action::Merge, &[("phone", "\"1\"")]),
+        ];
+        let registers = folded(&events);
+        assert_eq!(registers.get("name"), Some(&b"\"a\""[..]));
+        assert_eq!(registers.get("email"), Some(&b"\"e\""[..]));
+        assert_eq!(registers.get("phone"), None);
+    }
+
+    #[test]
+    fn an_empty_merge_above_a_delete_brings_the_entity_back() {
+        let events = [event(1, Action::Delete, &[]), event(2, Action::Merge, &[])];
+        assert_eq!(folded(&events).liveness(), Liveness::Alive);
+    }
+
+    #[test]
+    fn version_zero_counts() {
+        let mut registers = folded(&[event(0, Action::Merge, &[("name", "\"a\"")])]);
+        assert_eq!(registers.liveness(), Liveness::Alive);
+        registers.apply(&event(0, Action::Delete, &[]));
+        assert_eq!(registers.liveness(), Liveness::Deleted);
+        assert_eq!(registers.get("name"), None);
+    }
+
+    #[test]
+    fn partial_folds_merge_to_the_whole_fold() {
+        let events = [
+            event(3, Action::Merge, &[("name", "null"), ("role", "\"r\"")]),
+            event(2, Action::Replace, &[("name", "\"b\""), ("email", "\"e\"")]),
+            event(1, Action::Delete, &[]),
+            event(2, Action::Merge, &[("phone", "\"1\"")]),
+        ];
+        for cut in 0..=events.len() {
+            let mut left = folded(&events[..cut]);
+            left.merge(folded(&events[cut..]));
+            assert_eq!(left, folded(&events), "cut at {cut}");
+        }
+    }
+}

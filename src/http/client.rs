@@ -1,0 +1,90 @@
+//! Asking the instance that has the state open.
+
+use std::time::Duration;
+
+use elasticsearch::http::Method;
+use elasticsearch::http::Url;
+use elasticsearch::http::headers::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
+use serde_json::{Value, json};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::pipeline::stream::Retried;
+
+/// The file in the state's folder that names the address.
+pub const INSTANCE: &str = "instance";
+
+/// A running instance.
+pub struct Instance {
+    transport: Transport,
+    address: String,
+    token: Option<String>,
+}
+
+impl Instance {
+    /// The instance that announced itself in the state's folder, if it answers.
+    pub async fn find(config: &Config) -> Option<Self> {
+        let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;
+        let address = address.trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
+        let url = Url::parse(&format!("http://{address}")).ok()?;
+        let transport = TransportBuilder::new(SingleNodeConnectionPool::new(url))
+            .timeout(Duration::from_secs(310))
+            .build()
+            .ok()?;
+        let instance = Self { transport, address, token: config.http.token.clone() };
+        instance.ask(Method::Get, "/healthz", None).await.ok()?;
+        Some(instance)
+    }
+
+    /// What `/status` says.
+    ///
+    /// # Errors
+    /// When the instance does not answer as expected.
+    pub async fn status(&self) -> Result<Value> {
+        let text = self.ask(Method::Get, "/status", None).await?;
+        serde_json::from_str(&text).map_err(|error| self.odd(error))
+    }
+
+    /// Has dead letters folded again, all or those named.
+    ///
+    /// # Errors
+    /// When the instance refuses, or does not answer as expected.
+    pub async fn retry(&self, names: Option<Vec<String>>) -> Result<Retried> {
+        let body = json!({"names": names}).to_string();
+        let text = self.ask(Method::Post, "/admin/dead-letters/retry", Some(body)).await?;
+        serde_json::from_str(&text).map_err(|error| self.odd(error))
+    }
+
+    fn odd(&self, error: serde_json::Error) -> Error {
+        Error::failed(format!("the instance at {} answers oddly; is it of this version?", self.address))
+            .because(error)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Result<String> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(token) =
+            self.token.as_ref().and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok())
+        {
+            headers.insert(AUTHORIZATION, token);
+        }
+        let sent = self.transport.send(method, path, headers, None::<&()>, body, None).await;
+        let failed =
+            |error| Error::failed(format!("the instance at {} does not answer", self.address)).because(error);
+        let response = sent.map_err(failed)?;
+        let status = response.status_code().as_u16();
+        let text = response.text().await.map_err(failed)?;
+        if status == 200 {
+            return Ok(text);
+        }
+        let detail = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|value| Some(value.get("detail")?.as_str()?.to_owned()));
+        Err(Error::failed(format!(
+            "the instance at {} answered {status}: {}",
+            self.address,
+            detail.unwrap_or_default()
+        )))
+    }
+}

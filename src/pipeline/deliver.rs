@@ -1,0 +1,275 @@
+//! The delivery: what is marked goes to the index, several requests at once, each write judged by itself.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::fold::DocumentKey;
+use super::materialise::{Materialised, materialise};
+use super::pace::Pace;
+use super::queue::Queue;
+use super::status::Status;
+use super::stream::Command;
+use crate::config::Refresh;
+use crate::dead_letter::DeadLetter;
+use crate::error::{Error, Result};
+use crate::projection::{Limits, Projection};
+use crate::sink::{DocumentSink, Outcome};
+use crate::state::State;
+use crate::state::keys::{Space, dirty_parts};
+
+/// How many documents one request holds at most.
+const DOCUMENTS_MAX: usize = 2_000;
+/// How many marks one part of a scan reads.
+const SCAN_MAX: usize = 5_000;
+
+/// The parts of the delivery.
+pub struct Delivery<S> {
+    /// Where documents are made from.
+    pub state: Arc<State>,
+    /// Where they go.
+    pub sink: Arc<S>,
+    /// What waits.
+    pub queue: Arc<Queue>,
+    /// The projections, in the sink's order.
+    pub projections: Vec<Projection>,
+    /// What shapes documents.
+    pub limits: Limits,
+    /// To the fold's thread.
+    pub commands: Sender<Command>,
+    /// Where it reports.
+    pub status: Arc<Status>,
+    /// How changes become searchable.
+    pub refresh: Refresh,
+    /// Documents to be written over a foreign version.
+    pub over: Mutex<HashMap<DocumentKey, u64>>,
+    /// How fast the index takes documents.
+    pub pace: Pace,
+}
+
+impl<S: DocumentSink> Delivery<S> {
+    /// Delivers for as long as `allowed` is true; with false it ends what is under way and waits.
+    /// Ends when the sender of `allowed` is gone.
+    ///
+    /// # Errors
+    /// Those of the state.
+    pub async fn run(self: Arc<Self>, mut allowed: tokio::sync::watch::Receiver<bool>) -> Result<()> {
+        let mut requests: JoinSet<Result<()>> = JoinSet::new();
+        let mut cursor = Vec::new();
+        let mut unrefreshed = Unrefreshed::default();
+        loop {
+            let changed = self.queue.changed();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if *allowed.borrow_and_update() {
+                if self.queue.wants_scan() {
+                    cursor = Arc::clone(&self).scan(cursor).await?;
+                }
+                self.start_requests(&mut requests);
+                unrefreshed.refresh_if_due(&self, requests.is_empty()).await;
+            }
+            tokio::select! {
+                Some(ended) = requests.join_next(), if !requests.is_empty() => {
+                    ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
+                    unrefreshed.note();
+                }
+                () = &mut changed => {}
+                () = tokio::time::sleep(unrefreshed.wait().min(self.pace.wait())) => {}
+                gone = allowed.changed() => if gone.is_err() { break },
+            }
+        }
+        while let Some(ended) = requests.join_next().await {
+            ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
+        }
+        Ok(())
+    }
+
+    fn start_requests(self: &Arc<Self>, requests: &mut JoinSet<Result<()>>) {
+        while requests.len() < self.pace.requests() && self.pace.is_open() {
+            let documents = self.queue.take(DOCUMENTS_MAX);
+            if documents.is_empty() {
+                break;
+            }
+            requests.spawn(Arc::clone(self).deliver(documents));
+        }
+    }
+
+    /// Reads the next part of the marks into the queue; answers where to go on.
+    async fn scan(self: Arc<Self>, cursor: Vec<u8>) -> Result<Vec<u8>> {
+        let work = move || {
+            let snapshot = self.state.snapshot()?;
+            let mut found: Vec<DocumentKey> = Vec::new();
+            let mut last = Vec::new();
+            snapshot.view().scan(Space::Dirty, &[], &cursor, &mut |key, _| {
+                if let Some((number, id)) = dirty_parts(key) {
+                    found.extend(Projection::of_number(number).map(|projection| (projection, id.into())));
+                }
+                last = key.to_vec();
+                let full = found.len() >= SCAN_MAX;
+                Ok(if full { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) })
+            })?;
+            let ended = found.len() < SCAN_MAX;
+            found.retain(|(projection, _)| self.projections.contains(projection));
+            self.queue.scanned(found, snapshot.progress().step, ended);
+            Ok(if ended { Vec::new() } else { last })
+        };
+        blocking(work).await
+    }
+
+    async fn deliver(self: Arc<Self>, documents: Vec<DocumentKey>) -> Result<()> {
+        let made = {
+            let this = Arc::clone(&self);
+            blocking(move || {
+                let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let bytes_max = this.pace.bytes();
+                materialise(&this.state, &this.projections, documents, this.limits, bytes_max, &over)
+            })
+            .await?
+        };
+        let Materialised { batch, documents, left, step } = made;
+        self.queue.finish(left.into_iter().map(|document| (document, false)));
+        if documents.is_empty() {
+            return Ok(());
+        }
+        let versions: Vec<u64> = batch.writes.iter().map(|write| write.version).collect();
+        Status::add(&self.status.bytes, batch.bytes.len());
+        Status::add(&self.status.requests, 1);
+        let began = Instant::now();
+        self.status.in_flight.fetch_add(1, Ordering::SeqCst);
+        let outcomes = self.sink.write(batch).await;
+        self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.judge(&documents, &versions, step, outcomes, began.elapsed());
+        Ok(())
+    }
+
+    /// Decides for each write by itself.
+    fn judge(
+        &self,
+        documents: &[DocumentKey],
+        versions: &[u64],
+        step: u64,
+        outcomes: Vec<Outcome>,
+        took: Duration,
+    ) {
+        let mut acknowledged = Vec::new();
+        let mut rejected = Vec::new();
+        let mut finished = Vec::with_capacity(documents.len());
+        let mut retry: Option<String> = None;
+        let mut retried = 0;
+        let outcomes =
+            outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned())));
+        for ((document, version), outcome) in documents.iter().zip(versions).zip(outcomes) {
+            let done = match outcome {
+                Outcome::Done => true,
+                Outcome::Conflict { stored } => {
+                    self.conflict(document, *version, stored);
+                    false
+                }
+                Outcome::Retry(reason) => {
+                    retried += 1;
+                    retry.get_or_insert(reason);
+                    false
+                }
+                Outcome::Rejected(reason) => {
+                    tracing::warn!(projection = document.0.name(), id = %document.1, reason, "document rejected");
+                    rejected.push(DeadLetter::from_document(document.0.name(), &document.1, &reason));
+                    true
+                }
+            };
+            if done {
+                acknowledged.push((document.clone(), step));
+            }
+            finished.push((document.clone(), done));
+        }
+        Status::add(&self.status.retried, retried);
+        Status::add(&self.status.rejected, rejected.len());
+        Status::add(&self.status.delivered, acknowledged.len() - rejected.len());
+        self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
+        match retry {
+            Some(reason) => self.pace.slow_down(&reason, retried),
+            None => self.pace.speed_up(took),
+        }
+        self.settle(acknowledged, rejected, finished);
+    }
+
+    fn settle(
+        &self,
+        acknowledged: Vec<(DocumentKey, u64)>,
+        rejected: Vec<DeadLetter>,
+        finished: Vec<(DocumentKey, bool)>,
+    ) {
+        {
+            let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+            if !over.is_empty() {
+                acknowledged.iter().for_each(|(document, _)| {
+                    over.remove(document);
+                });
+            }
+        }
+        // The fold's thread ends after this one; were it gone, its own error is what counts.
+        let _ = self.commands.send(Command::Delivered { acknowledged, rejected });
+        self.queue.finish(finished);
+        self.status.set_waiting(self.queue.waiting());
+    }
+
+    /// A stored version above ours is never taken for done: at or below our present position the
+    /// document is delivered again from a fresh snapshot; above it nobody of ours wrote it.
+    fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>) {
+        let position = self.state.progress().map(|progress| progress.version()).unwrap_or(version);
+        match stored {
+            Some(stored) if stored > position => {
+                Status::add(&self.status.foreign, 1);
+                let (projection, id) = (document.0.name(), &document.1);
+                tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
+                self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(document.clone(), stored);
+            }
+            _ => Status::add(&self.status.conflicts, 1),
+        }
+    }
+}
+
+/// Runs `work` where it may block.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Error::failed("a part of the delivery broke off").because(error))?
+}
+
+/// Writes that are acknowledged and not searchable yet.
+#[derive(Default)]
+struct Unrefreshed {
+    since: Option<Instant>,
+    not_before: Option<Instant>,
+}
+
+/// A change waits this long for others before a refresh of our own.
+const LINGER: Duration = Duration::from_millis(5);
+
+impl Unrefreshed {
+    fn note(&mut self) {
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Refreshes when nothing is under way (at a high rate the index's own interval serves), and so
+    /// seldom that at most a fifth of the time is spent on it.
+    async fn refresh_if_due<S: DocumentSink>(&mut self, delivery: &Delivery<S>, idle: bool) {
+        let now = Instant::now();
+        let due = self.since.is_some_and(|since| now >= since + LINGER)
+            && self.not_before.is_none_or(|at| now >= at);
+        if delivery.refresh != Refresh::Adaptive || !idle || !due {
+            return;
+        }
+        self.since = None;
+        if let Err(error) = delivery.sink.refresh().await {
+            tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+        }
+        self.not_before = Some(Instant::now() + now.elapsed() * 4);
+    }
+
+    fn wait(&self) -> Duration {
+        if self.since.is_some() { LINGER } else { Duration::from_millis(500) }
+    }
+}

@@ -1,0 +1,433 @@
+//! The fold: a batch of decoded records becomes one atomic commit of the state.
+//!
+//! One thread owns the [`Folder`]; it is the only writer of the state.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::dead_letter::{DeadLetter, DeadLetters};
+use crate::entity::Registers;
+use crate::entity::organisation::Summary;
+use crate::error::Result;
+use crate::event::{Decoded, EntityKind, Event, Record};
+use crate::position::{Positions, TopicPartition};
+use crate::projection::Projection;
+use crate::projection::affected::{Effects, Relation};
+use crate::source::fingerprint_hash;
+use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
+use crate::state::rows::{self, Frontier, PartitionProgress, Progress, Row, Task, Work};
+use crate::state::store::{Changes, Reader};
+use crate::state::{EntityKey, State, built_key, space_of};
+
+/// A document: its projection and id.
+pub type DocumentKey = (Projection, Arc<str>);
+
+/// A record with what it was decoded to.
+#[derive(Debug)]
+pub struct Taken {
+    /// The record.
+    pub record: Record,
+    /// What became of it.
+    pub decoded: Decoded,
+}
+
+/// A commit that was made.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Its number; 0 when nothing was committed.
+    pub number: u64,
+    /// The documents that it marked.
+    pub marked: Vec<DocumentKey>,
+    /// How many records went to the dead letters.
+    pub poisoned: usize,
+}
+
+/// The one writer of a state.
+pub struct Folder {
+    pub(super) state: Arc<State>,
+    pub(super) progress: Progress,
+    projections: Vec<Projection>,
+    dead_letters: Box<dyn DeadLetters>,
+}
+
+struct Touched {
+    before: Arc<Row>,
+    after: Row,
+}
+
+impl Folder {
+    /// Takes up where the state left off. Only documents of `projections` are marked.
+    pub fn new(
+        state: Arc<State>,
+        projections: Vec<Projection>,
+        dead_letters: Box<dyn DeadLetters>,
+    ) -> Result<Self> {
+        let progress = state.progress()?;
+        Ok(Self { state, progress, projections, dead_letters })
+    }
+
+    /// How far the fold is.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Folds records of the log; `passed` are positions that moved without a record.
+    /// Poison is written down durably before the positions move past it.
+    pub fn fold(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<Step> {
+        let mut progress = self.progress.clone();
+        advance(&mut progress, taken);
+        for (partition, next) in passed {
+            partition_mut(&mut progress, partition).next = *next;
+        }
+        if progress == self.progress {
+            return Ok(Step::default());
+        }
+        self.commit_fold(taken, progress, &mut |dead_letters, letters| dead_letters.append(&letters))
+    }
+
+    /// Folds records that were in the dead letters: by their own versions, so that they can never
+    /// put back older data. Answers those that are poison still, by name and reason; they are not
+    /// written down again.
+    pub fn fold_beside(&mut self, taken: &[Taken]) -> Result<(Step, Vec<(String, String)>)> {
+        let mut progress = self.progress.clone();
+        progress.beside += 1;
+        let mut poison = Vec::new();
+        let step = self.commit_fold(taken, progress, &mut |_, letters| {
+            poison.extend(letters.into_iter().map(|letter| (letter.name(), letter.reason)));
+            Ok(())
+        })?;
+        Ok((step, poison))
+    }
+
+    fn commit_fold(
+        &mut self,
+        taken: &[Taken],
+        mut progress: Progress,
+        bury: &mut dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()>,
+    ) -> Result<Step> {
+        let view = self.state.view();
+        let mut poison = Vec::new();
+        let touched = self.apply(&*view, taken, &mut poison)?;
+        let poisoned = poison.len();
+        if poisoned > 0 {
+            bury(&mut *self.dead_letters, poison)?;
+        }
+        progress.step += 1;
+        let mut changes = Changes::default();
+        let effects = self.effects(&*view, &touched)?;
+        self.put_relations(&mut changes, &effects);
+        self.put_works(&*view, &mut changes, &mut progress, effects.works)?;
+        let marked = self.put_marks(&mut changes, progress.step, effects.marks);
+        let written = put_rows(&mut changes, touched)?;
+        changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
+        self.state.commit(changes, written)?;
+        self.progress = progress;
+        Ok(Step { number: self.progress.step, marked, poisoned })
+    }
+
+    /// Applies the events to the rows that they touch, read in key order.
+    fn apply(
+        &self,
+        view: &dyn Reader,
+        taken: &[Taken],
+        poison: &mut Vec<DeadLetter>,
+    ) -> Result<HashMap<EntityKey, Touched>> {
+        let mut keys: Vec<(EntityKind, &str)> =
+            taken.iter().filter_map(|taken| event_of(taken)).map(|e| (e.kind, e.id.as_str())).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let mut touched = HashMap::with_capacity(keys.len());
+        for (kind, id) in keys {
+            let key: EntityKey = (kind, id.into());
+            let before = self.state.row(view, &key)?;
+            let after = (*before).clone();
+            touched.insert(key, Touched { before, after });
+        }
+        for taken in taken {
+            match &taken.decoded {
+                Decoded::Ignored => {}
+                Decoded::Poison(reason) => poison.push(DeadLetter::from_record(&taken.record, reason)),
+                Decoded::Event(event) => {
+                    let key: EntityKey = (event.kind, event.id.as_str().into());
+                    let Some(entry) = touched.get_mut(&key) else { continue };
+                    if let Err(reason) = self.apply_one(&mut entry.after, event, &taken.record) {
+                        poison.push(DeadLetter::from_record(&taken.record, &reason));
+                    }
+                }
+            }
+        }
+        Ok(touched)
+    }
+
+    fn apply_one(&self, row: &mut Row, event: &Event, record: &Record) -> Result<(), String> {
+        let here = partition_hash(&record.partition);
+        let home = *row.home.get_or_insert(here);
+        if home != here && !event.sequenced {
+            let known = self
+                .progress
+                .partitions
+                .iter()
+                .map(|at| TopicPartition::new(at.topic.as_str(), at.partition));
+            let first = known.into_iter().find(|partition| partition_hash(partition) == home);
+            let first =
+                first.map_or_else(|| "another partition".to_owned(), |partition| partition.to_string());
+            return Err(format!(
+                "sequence: missing, and {} was met in {first} before {}; an entity whose events come by more than one \
+                 partition must carry a sequence",
+                event.id, record.partition
+            ));
+        }
+        row.registers.apply(event);
+        Ok(())
+    }
+
+    fn effects(&self, view: &dyn Reader, touched: &HashMap<EntityKey, Touched>) -> Result<Effects> {
+        let mut effects = Effects::default();
+        let was = |id: &str| self.summary(view, id);
+        let is = |id: &str| match touched.get(&(EntityKind::Organisation, id.into())) {
+            Some(entry) => Ok(Arc::new(Summary::of(&entry.after.registers))),
+            None => self.summary(view, id),
+        };
+        for ((kind, id), entry) in touched {
+            let (before, after): (&Registers, &Registers) = (&entry.before.registers, &entry.after.registers);
+            match kind {
+                EntityKind::Contact => effects.of_contact(id, before, after),
+                EntityKind::Organisation => effects.of_organisation(id, before, after, &was, &is)?,
+            }
+        }
+        Ok(effects)
+    }
+
+    pub(super) fn summary(&self, view: &dyn Reader, id: &str) -> Result<Arc<Summary>> {
+        let row = self.state.row(view, &(EntityKind::Organisation, id.into()))?;
+        Ok(Arc::new(Summary::of(&row.registers)))
+    }
+
+    fn put_relations(&self, changes: &mut Changes, effects: &Effects) {
+        let mut put = |space, relation: &Relation| {
+            let key = member_key(&relation.owner, &relation.member);
+            match &relation.value {
+                Some(value) => changes.put(space, key, value.clone()),
+                None => changes.remove(space, key),
+            }
+        };
+        effects.contacts.iter().for_each(|relation| put(Space::ContactsOf, relation));
+        effects.children.iter().for_each(|relation| put(Space::ChildrenOf, relation));
+    }
+
+    /// Writes the fan-outs down, those only that have something below: what joins in this very step
+    /// is marked by its own change.
+    fn put_works(
+        &self,
+        view: &dyn Reader,
+        changes: &mut Changes,
+        progress: &mut Progress,
+        works: Vec<Work>,
+    ) -> Result<()> {
+        for work in works {
+            let (space, owner) = match &work {
+                Work::Contacts { organisation } => (Space::ContactsOf, organisation),
+                Work::Below { node, .. } => (Space::ChildrenOf, node),
+                Work::Everything { .. } => continue,
+            };
+            if has_members(view, space, owner)? {
+                let task = Task { step: progress.step, work, after: Vec::new() };
+                put_task(changes, progress, &task)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn put_marks(
+        &self,
+        changes: &mut Changes,
+        step: u64,
+        marks: impl IntoIterator<Item = (Projection, String)>,
+    ) -> Vec<DocumentKey> {
+        let wanted = marks.into_iter().filter(|(projection, _)| self.projections.contains(projection));
+        let marked = wanted.map(|(projection, id)| {
+            changes.put(Space::Dirty, dirty_key(projection as u8, &id), step.to_be_bytes().to_vec());
+            (projection, Arc::from(id))
+        });
+        marked.collect()
+    }
+
+    /// Clears the marks of documents that the index acknowledged, each with the step of the snapshot
+    /// that it was made from: a mark made since stays.
+    pub fn acknowledge(&mut self, acknowledged: &[(DocumentKey, u64)]) -> Result<()> {
+        let view = self.state.view();
+        let mut changes = Changes::default();
+        for ((projection, id), step) in acknowledged {
+            let key = dirty_key(*projection as u8, id);
+            if mark_step(view.get(Space::Dirty, &key)?).is_some_and(|marked| marked <= *step) {
+                changes.remove(Space::Dirty, key);
+            }
+        }
+        if changes.is_empty() { Ok(()) } else { self.state.commit(changes, Vec::new()) }
+    }
+
+    /// Clears the marks made at or before `step`: another instance has delivered them.
+    pub fn trim(&mut self, step: u64) -> Result<()> {
+        let mut changes = Changes::default();
+        self.state.view().scan(Space::Dirty, &[], &[], &mut |key, value| {
+            if mark_step(Some(value.to_vec())).is_some_and(|marked| marked <= step) {
+                changes.remove(Space::Dirty, key.to_vec());
+            }
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        if changes.is_empty() { Ok(()) } else { self.state.commit(changes, Vec::new()) }
+    }
+
+    /// Marks documents by name: those found in an index that the state does not know of.
+    pub fn mark(&mut self, documents: Vec<(Projection, String)>) -> Result<Step> {
+        let mut progress = self.progress.clone();
+        progress.step += 1;
+        let mut changes = Changes::default();
+        let marked = self.put_marks(&mut changes, progress.step, documents);
+        self.commit_step(changes, progress, marked)
+    }
+
+    /// Marks every document of a projection, in bounded steps, and remembers for which index.
+    pub fn mark_everything(&mut self, projection: Projection) -> Result<Step> {
+        let mut progress = self.progress.clone();
+        progress.step += 1;
+        let space = match projection {
+            Projection::Organisations | Projection::Hierarchy => Space::Organisations,
+            Projection::Contacts => Space::Contacts,
+        };
+        let work = Work::Everything { projection: projection as u8, space: space as u8 };
+        let mut changes = Changes::default();
+        let task = Task { step: progress.step, work, after: Vec::new() };
+        put_task(&mut changes, &mut progress, &task)?;
+        self.commit_step(changes, progress, Vec::new())
+    }
+
+    /// Writes down which index a projection's marks are for.
+    pub fn set_built_for(&mut self, projection: Projection, index: &str) -> Result<()> {
+        let mut changes = Changes::default();
+        changes.put(Space::Meta, built_key(projection.name()), rows::encode(&index)?);
+        self.state.commit(changes, Vec::new())
+    }
+
+    /// Writes the delivered frontier down.
+    pub fn set_frontier(&mut self, positions: &Positions, time_ms: u64) -> Result<()> {
+        let partitions =
+            positions.iter().map(|(at, next)| (at.topic.to_string(), at.partition, next)).collect();
+        let mut changes = Changes::default();
+        changes.put(Space::Meta, b"frontier".to_vec(), rows::encode(&Frontier { partitions, time_ms })?);
+        self.state.commit(changes, Vec::new())
+    }
+
+    /// Writes dead letters of documents that the index rejected.
+    pub fn reject(&mut self, letters: &[DeadLetter]) -> Result<()> {
+        self.dead_letters.append(letters)
+    }
+
+    /// The dead letters.
+    pub fn dead_letters(&mut self) -> &mut dyn DeadLetters {
+        &mut *self.dead_letters
+    }
+
+    /// Waits until everything lies on the disk.
+    pub fn sync(&self) -> Result<()> {
+        self.state.sync()
+    }
+
+    pub(super) fn commit_step(
+        &mut self,
+        mut changes: Changes,
+        progress: Progress,
+        marked: Vec<DocumentKey>,
+    ) -> Result<Step> {
+        changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
+        self.state.commit(changes, Vec::new())?;
+        self.progress = progress;
+        Ok(Step { number: self.progress.step, marked, poisoned: 0 })
+    }
+
+    /// The marks that lie in the state.
+    pub fn marks(&self) -> Result<HashSet<(u8, String)>> {
+        let mut marks = HashSet::new();
+        self.state.view().scan(Space::Dirty, &[], &[], &mut |key, _| {
+            if let Some((projection, id)) = dirty_parts(key) {
+                marks.insert((projection, id.to_owned()));
+            }
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        Ok(marks)
+    }
+}
+
+fn event_of(taken: &Taken) -> Option<&Event> {
+    match &taken.decoded {
+        Decoded::Event(event) => Some(event),
+        _ => None,
+    }
+}
+
+fn put_rows(
+    changes: &mut Changes,
+    touched: HashMap<EntityKey, Touched>,
+) -> Result<Vec<(EntityKey, Arc<Row>)>> {
+    let mut written: Vec<(EntityKey, Arc<Row>)> = touched
+        .into_iter()
+        .filter(|(_, entry)| entry.after != *entry.before)
+        .map(|(key, entry)| (key, Arc::new(entry.after)))
+        .collect();
+    written.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    for ((kind, id), row) in &written {
+        changes.put(space_of(*kind), id.as_bytes().to_vec(), rows::encode(&**row)?);
+    }
+    Ok(written)
+}
+
+pub(super) fn put_task(changes: &mut Changes, progress: &mut Progress, task: &Task) -> Result<()> {
+    progress.task += 1;
+    changes.put(Space::Tasks, progress.task.to_be_bytes().to_vec(), rows::encode(task)?);
+    Ok(())
+}
+
+pub(super) fn has_members(view: &dyn Reader, space: Space, owner: &str) -> Result<bool> {
+    let mut found = false;
+    view.scan(space, &owner_prefix(owner), &[], &mut |_, _| {
+        found = true;
+        Ok(std::ops::ControlFlow::Break(()))
+    })?;
+    Ok(found)
+}
+
+pub(super) fn mark_step(value: Option<Vec<u8>>) -> Option<u64> {
+    Some(u64::from_be_bytes(value?.try_into().ok()?))
+}
+
+fn partition_hash(partition: &TopicPartition) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(partition.to_string().as_bytes())
+}
+
+fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> &'a mut PartitionProgress {
+    let found = progress
+        .partitions
+        .iter()
+        .position(|at| at.partition == partition.partition && *at.topic == *partition.topic);
+    #[expect(clippy::indexing_slicing, reason = "the index was found in this list just now")]
+    match found {
+        Some(index) => &mut progress.partitions[index],
+        None => {
+            let (topic, partition) = (partition.topic.to_string(), partition.partition);
+            progress.partitions.push_mut(PartitionProgress { topic, partition, next: 0, last: None })
+        }
+    }
+}
+
+/// Moves the positions past `taken`, and remembers what each partition's last record looked like.
+fn advance(progress: &mut Progress, taken: &[Taken]) {
+    let mut last: HashMap<&TopicPartition, &Record> = HashMap::new();
+    for taken in taken {
+        last.insert(&taken.record.partition, &taken.record);
+    }
+    for (partition, record) in last {
+        let at = partition_mut(progress, partition);
+        at.next = record.offset + 1;
+        at.last = Some((record.offset, record.timestamp_ms, fingerprint_hash(record)));
+    }
+}

@@ -1,0 +1,12 @@
+//! The stream: records are folded into the state, and what they changed is delivered to the index.
+
+pub mod deliver;
+pub mod fan_out;
+pub mod fold;
+pub mod materialise;
+mod pace;
+pub mod queue;
+pub mod reader;
+pub mod run;
+pub mod status;
+pub mod stream;

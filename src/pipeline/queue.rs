@@ -1,0 +1,365 @@
+//! What waits for delivery, as far as it is in memory; the marks in the state are the whole truth.
+//!
+//! Two lanes: documents that an event changed directly overtake those of a fan-out or of a scan of
+//! the state's marks. What does not fit is left to a later scan, so memory is bounded.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::fold::DocumentKey;
+use crate::position::Positions;
+
+/// How many documents each lane holds at most.
+const LANE_MAX: usize = 20_000;
+
+/// Which lane a document waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Changed by an event.
+    Direct,
+    /// Marked by a fan-out or found by a scan.
+    Background,
+}
+
+/// The queue between the fold and the delivery.
+#[derive(Debug, Default)]
+pub struct Queue {
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Documents that wait, with the step of their oldest mark.
+    waiting: HashMap<DocumentKey, u64>,
+    direct: VecDeque<DocumentKey>,
+    background: VecDeque<DocumentKey>,
+    /// Documents on their way, with the step of their oldest mark; true when marked again meanwhile.
+    in_flight: HashMap<DocumentKey, (u64, bool)>,
+    /// How many documents wait or are on their way, by the step of their oldest mark.
+    steps: BTreeMap<u64, usize>,
+    /// Marks made at this step or later may lie in the state only.
+    unscanned: Option<u64>,
+    /// A scan under way: the step that it began at.
+    scan_began: Option<u64>,
+    /// The last step whose marks did not all fit.
+    left_last: Option<u64>,
+    /// The oldest change whose fan-out is not done.
+    oldest_task: Option<u64>,
+    step: u64,
+    positions: Positions,
+    /// Positions by step, sparse, oldest first.
+    history: VecDeque<(u64, Positions)>,
+}
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Documents in memory, waiting or on their way.
+    pub documents: usize,
+    /// True when more marks may lie in the state.
+    pub more: bool,
+    /// True while a fan-out is not done.
+    pub fanning_out: bool,
+}
+
+impl Waiting {
+    /// True when nothing is left to deliver.
+    pub fn is_nothing(self) -> bool {
+        self == Waiting::default()
+    }
+}
+
+impl Queue {
+    /// A queue that knows nothing yet: all marks are to be looked for in the state.
+    pub fn starting_at(step: u64, oldest_task: Option<u64>, positions: Positions) -> Self {
+        let history = VecDeque::from([(step, positions.clone())]);
+        let inner = Inner { unscanned: Some(0), oldest_task, step, positions, history, ..Inner::default() };
+        Self { inner: Mutex::new(inner), changed: Notify::new() }
+    }
+
+    /// Takes in a committed step and what it marked.
+    pub fn stepped(
+        &self,
+        step: u64,
+        positions: &Positions,
+        marked: Vec<DocumentKey>,
+        lane: Lane,
+        oldest_task: Option<u64>,
+    ) {
+        let mut inner = self.lock();
+        inner.step = inner.step.max(step);
+        inner.oldest_task = oldest_task;
+        if inner.positions != *positions {
+            inner.positions = positions.clone();
+            inner.remember(step, positions);
+        }
+        for key in marked {
+            inner.add(key, step, lane);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes up to `max` documents, those changed directly first.
+    pub fn take(&self, max: usize) -> Vec<DocumentKey> {
+        let mut inner = self.lock();
+        let mut taken = Vec::new();
+        while taken.len() < max {
+            let Some(key) = inner.direct.pop_front().or_else(|| inner.background.pop_front()) else { break };
+            let Some(step) = inner.waiting.remove(&key) else { continue };
+            inner.in_flight.insert(key.clone(), (step, false));
+            taken.push(key);
+        }
+        taken
+    }
+
+    /// Ends the way of documents that were taken. Those with `false` go back to wait.
+    pub fn finish(&self, documents: impl IntoIterator<Item = (DocumentKey, bool)>) {
+        let mut inner = self.lock();
+        for (key, delivered) in documents {
+            let Some((step, again)) = inner.in_flight.remove(&key) else { continue };
+            inner.uncount(step);
+            if !delivered {
+                inner.enqueue(key, step, Lane::Direct);
+            } else if again {
+                let step = inner.step;
+                inner.enqueue(key, step, Lane::Direct);
+            }
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// True when the state's marks should be scanned now: little waits, and more may lie there.
+    pub fn wants_scan(&self) -> bool {
+        let inner = self.lock();
+        inner.unscanned.is_some() && inner.background.len() < LANE_MAX / 4
+    }
+
+    /// Takes in what a scan found; `began` is the step at which the scan's first part was read, and
+    /// `ended` says that it reached the end of the marks.
+    pub fn scanned(&self, found: Vec<DocumentKey>, began: u64, ended: bool) {
+        let mut inner = self.lock();
+        let oldest = inner.unscanned.unwrap_or(began);
+        inner.scan_began.get_or_insert(began);
+        for key in found {
+            if !inner.waiting.contains_key(&key) && !inner.in_flight.contains_key(&key) {
+                inner.enqueue(key, oldest, Lane::Background);
+            }
+        }
+        if ended {
+            let began = inner.scan_began.take().unwrap_or(began);
+            // Marks that were left to the state since the scan began need another one.
+            inner.unscanned = inner.left_last.filter(|left| *left > began).map(|_| began + 1);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// How much waits.
+    pub fn waiting(&self) -> Waiting {
+        let inner = self.lock();
+        Waiting {
+            documents: inner.waiting.len() + inner.in_flight.len(),
+            more: inner.unscanned.is_some(),
+            fanning_out: inner.oldest_task.is_some(),
+        }
+    }
+
+    /// The positions below which nothing waits; `None` when they are not known yet.
+    pub fn frontier(&self) -> Option<Positions> {
+        let inner = self.lock();
+        let oldest = [inner.steps.keys().next().copied(), inner.unscanned, inner.oldest_task];
+        let Some(oldest) = oldest.into_iter().flatten().min() else { return Some(inner.positions.clone()) };
+        let known = inner.history.iter().rev().find(|(step, _)| *step < oldest);
+        known.map(|(_, positions)| positions.clone())
+    }
+
+    /// How far the fold is.
+    pub fn positions(&self) -> Positions {
+        self.lock().positions.clone()
+    }
+
+    /// The highest step whose positions `delivered` covers.
+    pub fn step_covered_by(&self, delivered: &Positions) -> Option<u64> {
+        let inner = self.lock();
+        inner.history.iter().rev().find(|(_, positions)| delivered.covers(positions)).map(|(step, _)| *step)
+    }
+
+    /// Forgets what waits in memory: it is to be looked for in the state again.
+    pub fn forget(&self) {
+        let mut inner = self.lock();
+        let oldest = inner.steps.keys().next().copied();
+        inner.waiting.clear();
+        inner.direct.clear();
+        inner.background.clear();
+        inner.steps.clear();
+        let flying: Vec<u64> = inner.in_flight.values().map(|(step, _)| *step).collect();
+        flying.into_iter().for_each(|step| inner.count(step));
+        inner.unscanned = inner.unscanned.into_iter().chain(oldest).min();
+        inner.scan_began = None;
+    }
+
+    /// Waits until something changed, registered before the caller looked: see [`Notify::notified`].
+    pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Wakes everyone that waits.
+    pub fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many points of the history are kept; thinned out by half when full.
+const HISTORY_MAX: usize = 4_096;
+
+impl Inner {
+    fn add(&mut self, key: DocumentKey, step: u64, lane: Lane) {
+        if let Some(flying) = self.in_flight.get_mut(&key) {
+            flying.1 = true;
+            return;
+        }
+        if self.waiting.contains_key(&key) {
+            if lane == Lane::Direct {
+                self.direct.push_back(key);
+            }
+            return;
+        }
+        let held = match lane {
+            Lane::Direct => self.direct.len(),
+            Lane::Background => self.background.len(),
+        };
+        if held >= LANE_MAX {
+            self.unscanned.get_or_insert(step);
+            self.left_last = Some(step);
+            return;
+        }
+        self.enqueue(key, step, lane);
+    }
+
+    fn enqueue(&mut self, key: DocumentKey, step: u64, lane: Lane) {
+        if self.waiting.contains_key(&key) {
+            return;
+        }
+        self.count(step);
+        self.waiting.insert(key.clone(), step);
+        match lane {
+            Lane::Direct => self.direct.push_back(key),
+            Lane::Background => self.background.push_back(key),
+        }
+    }
+
+    fn count(&mut self, step: u64) {
+        *self.steps.entry(step).or_default() += 1;
+    }
+
+    fn uncount(&mut self, step: u64) {
+        if let Some(count) = self.steps.get_mut(&step) {
+            *count -= 1;
+            if *count == 0 {
+                self.steps.remove(&step);
+            }
+        }
+    }
+
+    fn remember(&mut self, step: u64, positions: &Positions) {
+        if self.history.len() >= HISTORY_MAX {
+            let mut keep = false;
+            self.history.retain(|_| {
+                keep = !keep;
+                keep
+            });
+        }
+        self.history.push_back((step, positions.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::TopicPartition;
+    use crate::projection::Projection;
+
+    fn key(id: &str) -> DocumentKey {
+        (Projection::Contacts, id.into())
+    }
+
+    fn at(next: i64) -> Positions {
+        [(TopicPartition::new("contacts", 0), next)].into_iter().collect()
+    }
+
+    fn scanned_queue() -> Queue {
+        let queue = Queue::starting_at(1, None, at(10));
+        queue.scanned(Vec::new(), 1, true);
+        queue
+    }
+
+    #[test]
+    fn the_frontier_waits_for_the_oldest_mark() {
+        let queue = scanned_queue();
+        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None);
+        queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None);
+        assert_eq!(queue.frontier(), Some(at(10)));
+        assert_eq!(queue.take(1), [key("a")]);
+        assert_eq!(queue.frontier(), Some(at(10)), "on its way is not delivered");
+        queue.finish([(key("a"), true)]);
+        assert_eq!(queue.frontier(), Some(at(11)));
+        queue.take(1);
+        queue.finish([(key("b"), true)]);
+        assert_eq!(queue.frontier(), Some(at(12)));
+    }
+
+    #[test]
+    fn a_document_marked_while_on_its_way_goes_again() {
+        let queue = scanned_queue();
+        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None);
+        queue.take(1);
+        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None);
+        assert_eq!(queue.take(1), [], "one write of a document at a time");
+        queue.finish([(key("a"), true)]);
+        assert_eq!(queue.take(1), [key("a")]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
+        let queue = scanned_queue();
+        let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
+        queue.stepped(2, &at(11), many, Lane::Background, None);
+        let taken = queue.take(usize::MAX);
+        queue.finish(taken.into_iter().map(|key| (key, true)));
+        assert_eq!(queue.frontier(), Some(at(10)));
+        assert!(queue.wants_scan());
+        queue.scanned(vec![key("last")], 2, true);
+        assert_eq!(queue.frontier(), Some(at(10)));
+        queue.take(1);
+        queue.finish([(key("last"), true)]);
+        assert_eq!(queue.frontier(), Some(at(11)));
+        assert!(queue.waiting().is_nothing());
+    }
+
+    #[test]
+    fn a_direct_change_overtakes_a_fan_out() {
+        let queue = scanned_queue();
+        queue.stepped(2, &at(11), vec![key("storm"), key("a")], Lane::Background, None);
+        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None);
+        assert_eq!(queue.take(1), [key("a")]);
+    }
+
+    #[test]
+    fn a_scan_is_repeated_for_what_was_left_since_it_began() {
+        let queue = Queue::starting_at(1, None, at(10));
+        queue.scanned(Vec::new(), 1, false);
+        let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
+        queue.stepped(2, &at(11), many, Lane::Background, None);
+        queue.scanned(Vec::new(), 2, true);
+        assert!(queue.waiting().more);
+    }
+}

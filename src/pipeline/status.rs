@@ -1,0 +1,189 @@
+//! What the pipeline tells of itself, for `status`, `/status` and the metrics.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+use super::queue::Waiting;
+use crate::position::Positions;
+
+/// Counters since the start, and the last known positions.
+#[derive(Debug, Default)]
+pub struct Status {
+    /// Records folded.
+    pub records: AtomicU64,
+    /// Records that went to the dead letters.
+    pub poisoned: AtomicU64,
+    /// Documents that the index acknowledged.
+    pub delivered: AtomicU64,
+    /// Bytes of documents sent.
+    pub bytes: AtomicU64,
+    /// Writes that are tried again: overload, time-outs, lost connections.
+    pub retried: AtomicU64,
+    /// Conflicts that were delivered again from a fresh snapshot.
+    pub conflicts: AtomicU64,
+    /// Foreign writes that were written over.
+    pub foreign: AtomicU64,
+    /// Documents that the index rejected for good.
+    pub rejected: AtomicU64,
+    /// Bulk requests sent.
+    pub requests: AtomicU64,
+    /// Bulk requests under way.
+    pub in_flight: std::sync::Arc<AtomicU64>,
+    /// True while this instance writes the index.
+    pub writer: AtomicBool,
+    /// True once every partition passed the end that was read when writing began.
+    pub gate_passed: AtomicBool,
+    /// Milliseconds since the Unix epoch of the last sign of progress.
+    pub progressed_ms: AtomicU64,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Known {
+    positions: Positions,
+    end: Positions,
+    frontier: Positions,
+    frontier_ms: u64,
+    waiting: Waiting,
+    indexes: Vec<(String, String)>,
+}
+
+/// One partition in a report.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct PartitionReport {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The offset of the next record to fold.
+    pub position: i64,
+    /// The log's end, as last asked.
+    pub end: i64,
+    /// Records between the two.
+    pub lag: i64,
+    /// The offset below which everything is in the index.
+    pub delivered: i64,
+}
+
+/// What `status` and `/status` show.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Report {
+    /// `writing`, `catching up` or `standing by`; `stopped` when no instance runs.
+    pub state: String,
+    /// Each partition.
+    pub partitions: Vec<PartitionReport>,
+    /// Documents that wait for the index.
+    pub documents_waiting: u64,
+    /// Age of the oldest change that is not in the index, in milliseconds; 0 when none waits.
+    pub oldest_waiting_ms: u64,
+    /// The concrete index behind each projection's alias.
+    pub indexes: std::collections::BTreeMap<String, String>,
+    /// Counters since the start.
+    pub counters: std::collections::BTreeMap<&'static str, u64>,
+}
+
+impl Status {
+    /// The time now in milliseconds since the Unix epoch.
+    pub fn now_ms() -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Takes note of the fold's positions.
+    pub fn set_positions(&self, positions: &Positions) {
+        self.known().positions = positions.clone();
+        self.progressed_ms.store(Self::now_ms(), Ordering::Relaxed);
+    }
+
+    /// Takes note of the log's end.
+    pub fn set_end(&self, end: &Positions) {
+        self.known().end = end.clone();
+    }
+
+    /// Takes note of the delivered frontier.
+    pub fn set_frontier(&self, positions: &Positions, time_ms: u64) {
+        let mut known = self.known();
+        known.frontier = positions.clone();
+        known.frontier_ms = time_ms;
+    }
+
+    /// Takes note of how much waits.
+    pub fn set_waiting(&self, waiting: Waiting) {
+        self.known().waiting = waiting;
+    }
+
+    /// Takes note of the concrete index of each projection.
+    pub fn set_indexes(&self, indexes: Vec<(String, String)>) {
+        self.known().indexes = indexes;
+    }
+
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, count: usize) {
+        counter.fetch_add(count as u64, Ordering::Relaxed);
+    }
+
+    /// Everything at once; `documents_waiting` when it was counted in the state.
+    pub fn report(&self, documents_waiting: Option<u64>) -> Report {
+        let known = self.known().clone();
+        let state = match (self.writer.load(Ordering::Relaxed), self.gate_passed.load(Ordering::Relaxed)) {
+            (false, _) => "standing by",
+            (true, false) => "catching up",
+            (true, true) => "writing",
+        };
+        let documents_waiting = documents_waiting.unwrap_or(known.waiting.documents as u64);
+        let idle = known.waiting.is_nothing() && documents_waiting == 0;
+        let oldest =
+            if idle || known.frontier_ms == 0 { 0 } else { Self::now_ms().saturating_sub(known.frontier_ms) };
+        Report {
+            state: state.to_owned(),
+            partitions: partitions(&known.positions, &known.end, &known.frontier),
+            documents_waiting,
+            oldest_waiting_ms: oldest,
+            indexes: known.indexes.into_iter().collect(),
+            counters: self.counters(),
+        }
+    }
+
+    /// The counters by name.
+    pub fn counters(&self) -> std::collections::BTreeMap<&'static str, u64> {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            ("records", read(&self.records)),
+            ("poisoned", read(&self.poisoned)),
+            ("delivered", read(&self.delivered)),
+            ("bytes", read(&self.bytes)),
+            ("retried", read(&self.retried)),
+            ("conflicts", read(&self.conflicts)),
+            ("foreign", read(&self.foreign)),
+            ("rejected", read(&self.rejected)),
+            ("requests", read(&self.requests)),
+        ]
+        .into()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Each partition of `positions` and `end`, with its lag.
+pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) -> Vec<PartitionReport> {
+    let all: std::collections::BTreeSet<_> =
+        positions.iter().chain(end.iter()).map(|(at, _)| at.clone()).collect();
+    let report = all.into_iter().map(|at| {
+        let position = positions.get(&at).unwrap_or(0);
+        let end = end.get(&at).unwrap_or(position).max(position);
+        PartitionReport {
+            topic: at.topic.to_string(),
+            partition: at.partition,
+            position,
+            end,
+            lag: end - position,
+            delivered: frontier.get(&at).unwrap_or(0),
+        }
+    });
+    report.collect()
+}

@@ -1,0 +1,258 @@
+//! The fold's thread: the only writer of the state, between the reader and the delivery.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
+use std::time::{Duration, Instant};
+
+use super::fold::{DocumentKey, Folder, Step, Taken};
+use super::queue::{Lane, Queue};
+use super::reader::ReadBatch;
+use super::status::Status;
+use crate::dead_letter::DeadLetter;
+use crate::decode::Decoder;
+use crate::error::Result;
+use crate::event::{Decoded, EntityKind, Record};
+use crate::position::Positions;
+use crate::projection::Projection;
+
+/// How long to wait for records before looking at commands again.
+const IDLE: Duration = Duration::from_millis(5);
+/// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
+const SYNC_EVERY: Duration = Duration::from_secs(2);
+/// A backlog is folded in steps of about this many records: an entity touched often is written once.
+const STEP_RECORDS_MAX: usize = 40_000;
+
+/// What the delivery and the administrative routes ask of the fold.
+pub enum Command {
+    /// The index acknowledged documents, each made at a step, or rejected them.
+    Delivered {
+        /// The documents with the steps of their snapshots.
+        acknowledged: Vec<(DocumentKey, u64)>,
+        /// Letters for those rejected; written before the marks are cleared.
+        rejected: Vec<DeadLetter>,
+    },
+    /// Write the delivered frontier down.
+    Frontier(Positions, u64),
+    /// Another instance delivered everything below these positions.
+    DeliveredElsewhere(Positions),
+    /// Mark documents that were found in an index.
+    Mark(Vec<(Projection, String)>),
+    /// Mark every document of a projection.
+    Everything(Projection),
+    /// A projection's marks are complete for this concrete index.
+    BuiltFor(Projection, String),
+    /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
+    Retry(Option<Vec<String>>, SyncSender<Result<Retried>>),
+    /// End, once everything asked before is done.
+    Stop,
+}
+
+/// What became of dead letters that were tried again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Retried {
+    /// Folded, or marked to be delivered again.
+    pub done: usize,
+    /// Poison still, each with its reason.
+    pub failed: Vec<(String, String)>,
+    /// Names that no letter has.
+    pub unknown: Vec<String>,
+}
+
+/// The thread's parts.
+pub struct Stream {
+    /// The writer of the state.
+    pub folder: Folder,
+    /// What waits for delivery.
+    pub queue: Arc<Queue>,
+    /// Where it reports.
+    pub status: Arc<Status>,
+    /// Decodes letters that are tried again.
+    pub decoder: Arc<Decoder>,
+    /// Which kind of entity each topic carries.
+    pub kinds: Vec<(String, EntityKind)>,
+}
+
+impl Stream {
+    /// Folds until it is told to stop; the state then lies on the disk.
+    ///
+    /// # Errors
+    /// Those of the state and of the dead letters: nothing can go on without them.
+    pub fn run(mut self, records: &Receiver<ReadBatch>, commands: &Receiver<Command>) -> Result<()> {
+        let mut synced = Instant::now();
+        let mut reading = true;
+        loop {
+            if self.commands(commands)? == Next::Stop {
+                break;
+            }
+            if reading {
+                reading = self.step(records)?;
+            } else {
+                std::thread::park_timeout(IDLE);
+            }
+            self.fan_out()?;
+            if synced.elapsed() >= SYNC_EVERY {
+                self.folder.sync()?;
+                synced = Instant::now();
+            }
+        }
+        self.folder.sync()
+    }
+
+    /// Folds what has come, as one step; false when the reader is gone.
+    fn step(&mut self, records: &Receiver<ReadBatch>) -> Result<bool> {
+        let fanning_out = self.queue.waiting().fanning_out;
+        let first = match records.recv_timeout(if fanning_out { Duration::ZERO } else { IDLE }) {
+            Ok(batch) => batch,
+            Err(RecvTimeoutError::Timeout) => return Ok(true),
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        };
+        let ReadBatch { mut taken, mut passed } = first;
+        while taken.len() < STEP_RECORDS_MAX {
+            let Ok(more) = records.try_recv() else { break };
+            taken.extend(more.taken);
+            // A position passed early in a batch is superseded by its later records.
+            passed.retain(|(at, _)| !taken.iter().any(|taken| taken.record.partition == *at));
+            passed.extend(more.passed);
+        }
+        let step = self.folder.fold(&taken, &passed)?;
+        Status::add(&self.status.records, taken.len());
+        Status::add(&self.status.poisoned, step.poisoned);
+        self.publish(step, Lane::Direct)?;
+        Ok(true)
+    }
+
+    fn fan_out(&mut self) -> Result<()> {
+        if self.queue.waiting().fanning_out {
+            let step = self.folder.fan_out()?;
+            self.publish(step, Lane::Background)?;
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self, step: Step, lane: Lane) -> Result<()> {
+        let oldest = self.folder.oldest_task()?;
+        let positions = self.folder.progress().positions();
+        self.status.set_positions(&positions);
+        self.queue.stepped(self.folder.progress().step, &positions, step.marked, lane, oldest);
+        self.status.set_waiting(self.queue.waiting());
+        Ok(())
+    }
+
+    fn commands(&mut self, commands: &Receiver<Command>) -> Result<Next> {
+        let mut acknowledged = Vec::new();
+        let next = loop {
+            match commands.try_recv() {
+                Ok(Command::Delivered { acknowledged: more, rejected }) => {
+                    if !rejected.is_empty() {
+                        self.folder.reject(&rejected)?;
+                    }
+                    acknowledged.extend(more);
+                }
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => break Next::Stop,
+                Err(TryRecvError::Empty) => break Next::GoOn,
+                Ok(command) => {
+                    self.folder.acknowledge(&std::mem::take(&mut acknowledged))?;
+                    self.obey(command)?;
+                }
+            }
+        };
+        self.folder.acknowledge(&acknowledged)?;
+        Ok(next)
+    }
+
+    fn obey(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Delivered { .. } => Ok(()),
+            Command::Frontier(positions, time_ms) => self.folder.set_frontier(&positions, time_ms),
+            Command::DeliveredElsewhere(positions) => match self.queue.step_covered_by(&positions) {
+                Some(step) => self.folder.trim(step),
+                None => Ok(()),
+            },
+            Command::Mark(documents) => {
+                let step = self.folder.mark(documents)?;
+                self.publish(step, Lane::Background)
+            }
+            Command::Everything(projection) => {
+                let step = self.folder.mark_everything(projection)?;
+                self.publish(step, Lane::Background)
+            }
+            Command::BuiltFor(projection, index) => self.folder.set_built_for(projection, &index),
+            Command::Retry(names, reply) => {
+                let retried = self.retry(names.as_deref());
+                // Whoever asked may have gone meanwhile.
+                let _ = reply.try_send(retried);
+                Ok(())
+            }
+            Command::Stop => Ok(()),
+        }
+    }
+
+    /// Tries letters again: records are folded by their own versions, documents marked.
+    fn retry(&mut self, names: Option<&[String]>) -> Result<Retried> {
+        let mut retried = Retried::default();
+        let letters = self.folder.dead_letters().list()?;
+        let wanted = |letter: &&DeadLetter| names.is_none_or(|names| names.contains(&letter.name()));
+        let mut records = Vec::new();
+        let mut documents = Vec::new();
+        let mut resolved = Vec::new();
+        for letter in letters.iter().filter(wanted) {
+            match letter.document() {
+                Some((projection, id)) => {
+                    resolved.push(letter.name());
+                    documents.extend(
+                        Projection::of_name(projection).map(|projection| (projection, id.to_owned())),
+                    );
+                }
+                None => match letter.to_record(&self.kinds) {
+                    Ok(record) => records.push(self.decoded(record)),
+                    Err(error) => retried.failed.push((letter.name(), error.chain())),
+                },
+            }
+        }
+        for taken in &records {
+            if let Decoded::Poison(reason) = &taken.decoded {
+                retried.failed.push((record_name(&taken.record), reason.clone()));
+            }
+        }
+        if let Some(names) = names {
+            let known: Vec<String> = letters.iter().map(DeadLetter::name).collect();
+            retried.unknown = names.iter().filter(|name| !known.contains(name)).cloned().collect();
+        }
+        records.retain(|taken| !matches!(taken.decoded, Decoded::Poison(_)));
+        if !records.is_empty() {
+            let (step, poison) = self.folder.fold_beside(&records)?;
+            let still = |taken: &&Taken| !poison.iter().any(|(name, _)| *name == record_name(&taken.record));
+            resolved.extend(records.iter().filter(still).map(|taken| record_name(&taken.record)));
+            retried.failed.extend(poison);
+            self.publish(step, Lane::Direct)?;
+        }
+        if !documents.is_empty() {
+            let step = self.folder.mark(documents)?;
+            self.publish(step, Lane::Direct)?;
+        }
+        retried.done = resolved.len();
+        self.folder.sync()?;
+        self.folder.dead_letters().resolve(&resolved)?;
+        Ok(retried)
+    }
+
+    fn decoded(&self, record: Record) -> Taken {
+        let decoded = match &record.malformed {
+            Some(reason) => Decoded::Poison(reason.clone()),
+            None => self.decoder.decode(&record),
+        };
+        Taken { record, decoded }
+    }
+}
+
+/// Whether the thread goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+/// How a record is named among the dead letters.
+pub fn record_name(record: &Record) -> String {
+    format!("{}:{}", record.partition, record.offset)
+}

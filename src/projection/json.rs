@@ -1,0 +1,102 @@
+//! Writing JSON straight into one buffer.
+
+/// An object being written; members are put in the order of the calls.
+pub struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Opens an object at the end of `out`.
+    pub fn open(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true }
+    }
+
+    /// Ends the object.
+    pub fn close(self) {
+        self.out.push(b'}');
+    }
+
+    /// A member whose value is a string.
+    pub fn text(&mut self, name: &str, value: &str) {
+        self.key(name);
+        push_text(self.out, value);
+    }
+
+    /// A member whose value is JSON already.
+    pub fn raw(&mut self, name: &str, json: &[u8]) {
+        self.key(name);
+        self.out.extend_from_slice(json);
+    }
+
+    /// A member that is left out when there is no value.
+    pub fn raw_if(&mut self, name: &str, json: Option<&[u8]>) {
+        if let Some(json) = json {
+            self.raw(name, json);
+        }
+    }
+
+    /// A member whose value is a number.
+    pub fn number(&mut self, name: &str, value: u64) {
+        self.raw(name, value.to_string().as_bytes());
+    }
+
+    /// A member that is `true`.
+    pub fn yes(&mut self, name: &str) {
+        self.raw(name, b"true");
+    }
+
+    /// A member whose value is an object that `write` fills.
+    pub fn nested(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+        self.key(name);
+        let mut object = Object::open(self.out);
+        write(&mut object);
+        object.close();
+    }
+
+    /// Writes the member's name and hands out the buffer for its value.
+    pub fn value(&mut self, name: &str) -> &mut Vec<u8> {
+        self.key(name);
+        self.out
+    }
+
+    fn key(&mut self, name: &str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        push_text(self.out, name);
+        self.out.push(b':');
+    }
+}
+
+/// Appends `text` as a JSON string.
+pub fn push_text(out: &mut Vec<u8>, text: &str) {
+    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        // Writing a string to a vector can't fail; were it to, the value would be missing, not wrong.
+        let _ = serde_json::to_writer(&mut *out, text);
+    }
+}
+
+/// Appends a list whose elements `write` puts one by one: it is called with the buffer and the item.
+pub fn push_list<T>(
+    out: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
+    out.push(b'[');
+    let mut first = true;
+    for item in items {
+        if !first {
+            out.push(b',');
+        }
+        first = false;
+        write(out, item);
+    }
+    out.push(b']');
+}

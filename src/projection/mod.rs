@@ -1,0 +1,99 @@
+//! Projections: which documents a change calls for, and how each is made from the entities.
+//!
+//! A new projection is one file here, one mapping, and one line in [`ALL`].
+
+pub mod affected;
+mod contacts;
+mod hierarchy;
+pub mod json;
+mod organisations;
+pub mod search;
+mod shared;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use crate::entity::Registers;
+use crate::entity::organisation::Summary;
+use crate::error::Result;
+
+/// What projections read: the entities at one moment.
+pub trait Entities {
+    /// The folded state of an organisation; empty when never seen.
+    fn organisation(&self, id: &str) -> Result<Registers>;
+    /// The folded state of a contact; empty when never seen.
+    fn contact(&self, id: &str) -> Result<Registers>;
+    /// What relatives show of an organisation.
+    fn summary(&self, id: &str) -> Result<Arc<Summary>>;
+    /// Visits the living contacts of an organisation by id, each with its embedded JSON object.
+    fn contacts_of(
+        &self,
+        organisation: &str,
+        visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
+    ) -> Result<()>;
+    /// Visits the living children of an organisation by id, each with its name as JSON or nothing.
+    fn children_of(&self, parent: &str, visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>) -> Result<()>;
+}
+
+/// What shapes documents beside the entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// At most this many contacts are embedded in an organisation.
+    pub max_embedded_contacts: usize,
+}
+
+/// The version of the documents' shape; kept in the index's `_meta` beside the mapping's hash.
+pub const SHAPE: u32 = 1;
+
+/// One projection. Its number is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Projection {
+    /// An organisation with its contacts, parent and ancestors.
+    Organisations = 0,
+    /// A contact with its organisation.
+    Contacts = 1,
+    /// An organisation with its ancestors and children.
+    Hierarchy = 2,
+}
+
+/// The registry.
+pub const ALL: [Projection; 3] = [Projection::Organisations, Projection::Contacts, Projection::Hierarchy];
+
+impl Projection {
+    /// The projection's name: of its index, its mapping and in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Projection::Organisations => "organisations",
+            Projection::Contacts => "contacts",
+            Projection::Hierarchy => "hierarchy",
+        }
+    }
+
+    /// The projection of this number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        ALL.into_iter().find(|projection| *projection as u8 == number)
+    }
+
+    /// The projection of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        ALL.into_iter().find(|projection| projection.name() == name)
+    }
+
+    /// Appends the document of `id` to `out` and answers true, or false (nothing appended) when
+    /// there is none. `position` is the log position that `entities` reflects.
+    pub fn materialise(
+        self,
+        entities: &dyn Entities,
+        id: &str,
+        limits: Limits,
+        position: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        match self {
+            Projection::Organisations => organisations::materialise(entities, id, limits, position, out),
+            Projection::Contacts => contacts::materialise(entities, id, position, out),
+            Projection::Hierarchy => hierarchy::materialise(entities, id, position, out),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What several projections show alike: ancestors, parents, attributes.
+
+use std::collections::HashSet;
+
+use super::Entities;
+use super::json::{Object, push_list, push_text};
+use crate::entity::organisation::Summary;
+use crate::entity::{Liveness, Registers};
+use crate::error::Result;
+
+/// An organisation as it is referred to.
+pub(super) struct Reference {
+    pub(super) id: String,
+    pub(super) name: Option<Box<[u8]>>,
+}
+
+/// The chain of parents.
+pub(super) struct Ancestry {
+    /// The parent, also when it is the organisation itself; none when it is deleted.
+    pub(super) parent: Option<Reference>,
+    /// The parent first, the root last; ends before the first repeated id.
+    pub(super) ancestors: Vec<Reference>,
+    /// True when the chain comes back.
+    pub(super) cycle: bool,
+}
+
+/// Follows the parents of `id`; a reference to a deleted organisation counts as none.
+pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> Result<Ancestry> {
+    let mut ancestry = Ancestry { parent: None, ancestors: Vec::new(), cycle: false };
+    let mut seen = HashSet::from([id.to_owned()]);
+    let mut next = summary.parent.clone();
+    while let Some(parent) = next {
+        let found = entities.summary(&parent)?;
+        if found.liveness == Liveness::Deleted {
+            break;
+        }
+        if ancestry.parent.is_none() {
+            ancestry.parent = Some(Reference { id: parent.clone(), name: found.name.clone() });
+        }
+        if !seen.insert(parent.clone()) {
+            ancestry.cycle = true;
+            break;
+        }
+        next = found.parent.clone();
+        ancestry.ancestors.push(Reference { id: parent, name: found.name.clone() });
+    }
+    Ok(ancestry)
+}
+
+/// Writes `parent`, `ancestors` and `hierarchyCycle`.
+pub(super) fn write_ancestry(object: &mut Object<'_>, ancestry: &Ancestry) {
+    if let Some(parent) = &ancestry.parent {
+        object.nested("parent", |object| write_reference(object, &parent.id, parent.name.as_deref()));
+    }
+    push_list(object.value("ancestors"), &ancestry.ancestors, |out, ancestor| {
+        push_reference(out, &ancestor.id, ancestor.name.as_deref());
+    });
+    if ancestry.cycle {
+        object.yes("hierarchyCycle");
+    }
+}
+
+/// Writes `{"id":…,"name":…}`.
+pub(super) fn push_reference(out: &mut Vec<u8>, id: &str, name: Option<&[u8]>) {
+    let mut object = Object::open(out);
+    write_reference(&mut object, id, name);
+    object.close();
+}
+
+fn write_reference(object: &mut Object<'_>, id: &str, name: Option<&[u8]>) {
+    object.text("id", id);
+    object.raw_if("name", name);
+}
+
+/// Writes the fields that the contract does not name under `attributes`.
+pub(super) fn write_attributes(
+    object: &mut Object<'_>,
+    registers: &Registers,
+    known: &[&[&str]],
+    own: &[&str],
+) {
+    let is_known = |name: &str| own.contains(&name) || known.iter().any(|names| names.contains(&name));
+    let mut unknown = registers.fields().filter(|(name, _)| !is_known(name)).peekable();
+    if unknown.peek().is_some() {
+        object.nested("attributes", |attributes| {
+            unknown.for_each(|(name, json)| attributes.raw(name, json));
+        });
+    }
+}
+
+/// Writes `_log`: what the document reflects.
+pub(super) fn write_log(object: &mut Object<'_>, position: u64) {
+    object.nested("_log", |log| log.number("position", position));
+}
+
+/// Writes a JSON string list of ids.
+pub(super) fn push_ids<'a>(out: &mut Vec<u8>, ids: impl Iterator<Item = &'a str>) {
+    push_list(out, ids, push_text);
+}

@@ -1,0 +1,177 @@
+//! Requests to the cluster: addresses, credentials, time limits, and errors that say what to do.
+
+use std::time::Duration;
+
+use elasticsearch::auth::Credentials;
+use elasticsearch::cert::{Certificate, CertificateValidation};
+use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
+use elasticsearch::http::{Method, Url};
+use serde_json::Value;
+
+use crate::config::IndexConfig;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A request that takes longer is given up and tried again.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// `http.max_content_length` unless the server says otherwise.
+const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
+
+/// A client of one cluster. It holds secrets, and shows none.
+pub(super) struct Client {
+    transport: Transport,
+    addresses: String,
+}
+
+impl Client {
+    /// A client of the configured cluster; several addresses are used in turn.
+    pub(super) fn new(config: &IndexConfig) -> Result<Self> {
+        let urls = config.urls.iter().map(|url| {
+            let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host());
+            parsed.ok_or_else(|| {
+                Error::usage(format!("index.url: {url:?} is no address; write http://host:9200"))
+            })
+        });
+        let urls = urls.collect::<Result<Vec<_>>>()?;
+        // An address may hold a password: only its host is ever shown.
+        let shown = |url: &Url| {
+            format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0))
+        };
+        let addresses = urls.iter().map(shown).collect::<Vec<_>>().join(", ");
+        let mut builder =
+            TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls, None)).timeout(REQUEST_TIMEOUT);
+        if let Some(credentials) = credentials(config)? {
+            builder = builder.auth(credentials);
+        }
+        if let Some(path) = &config.ca_certificate {
+            let wrong = |what: &str| Error::usage(format!("index.ca_certificate: {} {what}", path.display()));
+            let pem = std::fs::read(path).map_err(|error| wrong("cannot be read").because(error))?;
+            let certificate = Certificate::from_pem(&pem)
+                .map_err(|error| wrong("holds no PEM certificate").because(error))?;
+            builder = builder.cert_validation(CertificateValidation::Full(certificate));
+        }
+        let transport =
+            builder.build().map_err(|error| Error::usage("index: no client can be made").because(error))?;
+        Ok(Self { transport, addresses })
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value> {
+        self.answer(Method::Get, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value> {
+        self.answer(Method::Post, path, body).await
+    }
+
+    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.answer(Method::Put, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str, body: Option<&Value>) -> Result<Value> {
+        self.answer(Method::Delete, path, body).await
+    }
+
+    /// The answer's body, or `None` when the server says 404.
+    pub(super) async fn find(&self, path: &str) -> Result<Option<Value>> {
+        match self.send(Method::Get, path, None).await? {
+            (404, _) => Ok(None),
+            (status, body) => self.checked(path, status, body).map(Some),
+        }
+    }
+
+    async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let (status, body) = self.send(method, path, body).await?;
+        self.checked(path, status, body)
+    }
+
+    fn checked(&self, path: &str, status: u16, body: Value) -> Result<Value> {
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        let reason = body.pointer("/error/reason").and_then(Value::as_str).unwrap_or("no reason given");
+        let advice = match status {
+            401 => "; check index.username and index.password, or index.api_key",
+            403 => "; the user lacks a privilege for this",
+            _ => "",
+        };
+        let kind =
+            if matches!(status, 408 | 429 | 502..=504) { ErrorKind::Unavailable } else { ErrorKind::Failed };
+        let message =
+            format!("Elasticsearch at {} answered {status} to {path}: {reason}{advice}", self.addresses);
+        Err(Error::new(kind, message))
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = body.map(Value::to_string);
+        let (path, query) = parts(path);
+        let sent = self.transport.send(method, path, headers, query.as_ref(), body, None).await;
+        let response = sent.map_err(|error| self.unreachable(error))?;
+        let status = response.status_code().as_u16();
+        let text = response.text().await.map_err(|error| self.unreachable(error))?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
+    /// Sends a `_bulk` body; answers the status and the answer's bytes.
+    pub(super) async fn bulk(&self, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        let query = [("filter_path", "errors,items.*.status,items.*.error.type,items.*.error.reason")];
+        let sent =
+            self.transport.send(Method::Post, "/_bulk", headers, Some(&query[..]), Some(body), None).await;
+        let response = sent.map_err(|error| self.unreachable(error))?;
+        let status = response.status_code().as_u16();
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        Ok((status, bytes.to_vec()))
+    }
+
+    /// The largest request that the server takes, as it says; the usual one when it may not say.
+    pub(super) async fn request_bytes_max(&self) -> usize {
+        let answer = self.get("/_nodes/http?filter_path=nodes.*.http.max_content_length_in_bytes").await;
+        let nodes = answer.ok().and_then(|answer| answer.get("nodes").and_then(Value::as_object).cloned());
+        let limits = nodes.into_iter().flatten();
+        let limits =
+            limits.filter_map(|(_, node)| node.pointer("/http/max_content_length_in_bytes")?.as_u64());
+        limits.min().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(REQUEST_BYTES_DEFAULT)
+    }
+
+    fn unreachable(&self, error: elasticsearch::Error) -> Error {
+        let message =
+            format!("Elasticsearch at {} does not answer; check index.url and the server", self.addresses);
+        Error::new(ErrorKind::Unavailable, message).because(error)
+    }
+}
+
+fn credentials(config: &IndexConfig) -> Result<Option<Credentials>> {
+    match (&config.api_key, &config.username, &config.password) {
+        (Some(_), Some(_), _) => Err(Error::usage("index: api_key and username are both set; set one")),
+        (Some(key), None, _) => Ok(Some(Credentials::EncodedApiKey(key.clone()))),
+        (None, Some(user), Some(password)) => Ok(Some(Credentials::Basic(user.clone(), password.clone()))),
+        (None, Some(_), None) => {
+            Err(Error::usage("index.username is set and index.password is not; set both"))
+        }
+        (None, None, Some(_)) => {
+            Err(Error::usage("index.password is set and index.username is not; set both"))
+        }
+        (None, None, None) => Ok(None),
+    }
+}
+
+/// A path and the pairs of its query.
+fn parts(path: &str) -> (&str, Option<Vec<(&str, &str)>>) {
+    match path.split_once('?') {
+        Some((path, query)) => {
+            (path, Some(query.split('&').filter_map(|pair| pair.split_once('=')).collect()))
+        }
+        None => (path, None),
+    }
+}
+
+/// A name as one segment of a path.
+pub(super) fn encoded(name: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name.bytes()
+        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}

@@ -1,0 +1,91 @@
+//! The mapping of a projection's index, and the hash that tells one mapping from another.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::{Error, Result};
+use crate::projection::SHAPE;
+
+/// The mappings that come with the program.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("organisations", include_str!("../../../mappings/organisations.json")),
+    ("contacts", include_str!("../../../mappings/contacts.json")),
+    ("hierarchy", include_str!("../../../mappings/hierarchy.json")),
+];
+
+/// Settings and mappings of an index.
+#[derive(Debug, Clone)]
+pub(super) struct Mapping {
+    pub(super) projection: String,
+    body: Value,
+    /// 32 hexadecimal digits over the canonical JSON.
+    pub(super) hash: String,
+}
+
+impl Mapping {
+    /// `<projection>.json` of `folder`, or the built-in one when the file is not there.
+    pub(super) fn load(folder: &Path, projection: &str) -> Result<Self> {
+        let path = folder.join(format!("{projection}.json"));
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let built_in = BUILT_IN.iter().find(|(name, _)| *name == projection);
+                built_in.map(|(_, text)| (*text).to_owned()).unwrap_or_default()
+            }
+            Err(error) => {
+                return Err(
+                    Error::usage(format!("the mapping {} cannot be read", path.display())).because(error)
+                );
+            }
+        };
+        let wrong = |what: &str| Error::usage(format!("the mapping {}: {what}", path.display()));
+        let body: Value = serde_json::from_str(&text).map_err(|error| wrong("no JSON").because(error))?;
+        if !body.get("mappings").is_some_and(Value::is_object) {
+            return Err(wrong("an object with `mappings`, and `settings` beside it, was expected"));
+        }
+        // Keys are sorted when a value is written, so that order and spaces make no difference.
+        let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
+        Ok(Self { projection: projection.to_owned(), body, hash })
+    }
+
+    /// The body that creates an index with this mapping, its alias and `_meta`.
+    pub(super) fn create_body(&self, alias: &str, log_identity: &str) -> Value {
+        let mut body = self.body.clone();
+        body["mappings"]["_meta"] = json!({"tributary": self.meta(log_identity)});
+        body["aliases"] = json!({ alias: {} });
+        body
+    }
+
+    fn meta(&self, log_identity: &str) -> Value {
+        json!({"mapping_hash": self.hash, "shape": SHAPE, "log": log_identity})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_goes_by_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |text: &str| {
+            std::fs::write(folder.path().join("contacts.json"), text).unwrap();
+            Mapping::load(folder.path(), "contacts").map(|mapping| mapping.hash)
+        };
+        let one = load(r#"{"settings":{"a":1},"mappings":{"b":2}}"#).unwrap();
+        assert_eq!(one, load(r#"{ "mappings": {"b":2}, "settings": {"a":1} }"#).unwrap());
+        assert_ne!(one, load(r#"{"settings":{"a":1},"mappings":{"b":3}}"#).unwrap());
+        assert_eq!(load("{").unwrap_err().exit_code(), 2);
+        assert_eq!(load("{}").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn built_in_mappings_stand_in() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, _) in BUILT_IN {
+            Mapping::load(folder.path(), name).unwrap();
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Elasticsearch 8 and 9, by the official client.
+
+mod aliases;
+mod bulk;
+mod client;
+mod mapping;
+mod response;
+
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::{Value, json};
+
+use self::client::Client;
+use self::mapping::Mapping;
+use super::{Batch, DocumentSink, IdPage, IndexState, Outcome};
+use crate::config::IndexConfig;
+use crate::error::{Error, Result};
+
+/// How many ids one page holds.
+const PAGE: usize = 5_000;
+/// How long the server keeps a listing of ids open between two pages.
+const KEEP_ALIVE: &str = "5m";
+
+/// The indexes of an Elasticsearch cluster.
+pub struct ElasticsearchSink {
+    client: Client,
+    aliases: Vec<String>,
+    mappings: Vec<Mapping>,
+    /// What was found by [`DocumentSink::open`]: the concrete indexes, and the largest request.
+    opened: Mutex<Opened>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Opened {
+    indexes: Vec<String>,
+    request_bytes_max: usize,
+}
+
+/// What `status` shows of an index.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct IndexSummary {
+    /// The alias.
+    pub alias: String,
+    /// The concrete index behind it; empty when there is none.
+    pub index: String,
+    /// How many documents it holds, nested ones not counted.
+    pub documents: u64,
+}
+
+impl ElasticsearchSink {
+    /// A sink for `projections`, in this order. Nothing is asked of the server yet.
+    ///
+    /// # Errors
+    /// When an address, the CA certificate or a mapping can't be read (exit code 2).
+    pub fn new(config: &IndexConfig, projections: &[&str]) -> Result<Self> {
+        let mappings = projections.iter().map(|name| Mapping::load(&config.mappings, name));
+        Ok(Self {
+            client: Client::new(config)?,
+            aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
+            mappings: mappings.collect::<Result<_>>()?,
+            opened: Mutex::default(),
+        })
+    }
+
+    /// Asks the server whether it is there.
+    ///
+    /// # Errors
+    /// When it does not answer, or not as expected.
+    pub async fn ping(&self) -> Result<()> {
+        self.client.get("/_cluster/health?timeout=5s").await.map(|_| ())
+    }
+
+    /// The indexes behind the aliases, as they are now.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn summaries(&self) -> Result<Vec<IndexSummary>> {
+        let mut summaries = Vec::new();
+        for alias in &self.aliases {
+            let index = aliases::behind(&self.client, alias).await?.into_iter().next().unwrap_or_default();
+            let documents = if index.is_empty() {
+                0
+            } else {
+                let counted = self.client.get(&format!("/{}/_count", client::encoded(&index))).await?;
+                counted.get("count").and_then(Value::as_u64).unwrap_or(0)
+            };
+            summaries.push(IndexSummary { alias: alias.clone(), index, documents });
+        }
+        Ok(summaries)
+    }
+
+    fn opened(&self) -> Opened {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn index(&self, projection: usize) -> Result<String> {
+        let index = self.opened().indexes.get(projection).cloned();
+        index.ok_or_else(|| Error::failed("an index was used before it was opened"))
+    }
+
+    async fn write_some(&self, opened: &Opened, batch: Batch) -> Vec<Outcome> {
+        let body = bulk::body(&opened.indexes, &batch);
+        if body.len() > opened.request_bytes_max {
+            return self.too_large(opened, batch, body.len()).await;
+        }
+        let size = body.len();
+        match self.client.bulk(body).await {
+            Ok((413, _)) => self.too_large(opened, batch, size).await,
+            Ok((200, answer)) => response::outcomes(&answer, &batch.writes),
+            Ok((status, answer)) => {
+                let outcome = response::of_request(status, &answer);
+                vec![outcome; batch.writes.len()]
+            }
+            Err(error) => vec![Outcome::Retry(error.chain()); batch.writes.len()],
+        }
+    }
+
+    /// Splits a request that is too large; a lone document that is, is rejected for good.
+    async fn too_large(&self, opened: &Opened, batch: Batch, size: usize) -> Vec<Outcome> {
+        if batch.writes.len() <= 1 {
+            let reason = format!(
+                "the request of this document alone has {size} bytes, the server takes at most {} \
+                 (http.max_content_length); lower index.max_embedded_contacts or raise the server's limit",
+                opened.request_bytes_max
+            );
+            return vec![Outcome::Rejected(reason); batch.writes.len()];
+        }
+        let (left, right) = bulk::split(batch);
+        let mut outcomes = Box::pin(self.write_some(opened, left)).await;
+        outcomes.extend(Box::pin(self.write_some(opened, right)).await);
+        outcomes
+    }
+}
+
+impl DocumentSink for ElasticsearchSink {
+    async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        let mut states = Vec::new();
+        for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
+            states.push(aliases::open(&self.client, alias, mapping, log_identity).await?);
+        }
+        let opened = Opened {
+            indexes: states.iter().map(|state| state.index.clone()).collect(),
+            request_bytes_max: self.client.request_bytes_max().await,
+        };
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        Ok(states)
+    }
+
+    async fn write(&self, batch: Batch) -> Vec<Outcome> {
+        let opened = self.opened();
+        self.write_some(&opened, batch).await
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        let indexes: Vec<String> = self.opened().indexes.iter().map(|index| client::encoded(index)).collect();
+        self.client.post(&format!("/{}/_refresh", indexes.join(",")), None).await.map(|_| ())
+    }
+
+    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+        let index = self.index(projection)?;
+        let mut body =
+            json!({"size": PAGE, "_source": false, "track_total_hits": false, "sort": ["_shard_doc"]});
+        let pit = match cursor.as_deref().map(serde_json::from_str::<(String, Value)>) {
+            Some(Ok((pit, after))) => {
+                body["search_after"] = after;
+                pit
+            }
+            _ => {
+                let path = format!("/{}/_pit?keep_alive={KEEP_ALIVE}", client::encoded(&index));
+                let opened = self.client.post(&path, None).await?;
+                opened.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+            }
+        };
+        body["pit"] = json!({"id": pit, "keep_alive": KEEP_ALIVE});
+        let found = self.client.post("/_search", Some(&body)).await?;
+        let pit = found.get("pit_id").and_then(Value::as_str).unwrap_or(&pit).to_owned();
+        let hits = found.pointer("/hits/hits").and_then(Value::as_array).cloned().unwrap_or_default();
+        let ids =
+            hits.iter().filter_map(|hit| hit.get("_id").and_then(Value::as_str)).map(str::to_owned).collect();
+        let last = hits.last().and_then(|hit| hit.get("sort")).filter(|_| hits.len() == PAGE);
+        if last.is_none() {
+            // It ends by itself soon; closing it early only spares the server.
+            let _ = self.client.delete("/_pit", Some(&json!({"id": pit}))).await;
+        }
+        Ok(IdPage { ids, cursor: last.map(|last| json!([pit, last]).to_string()) })
+    }
+}

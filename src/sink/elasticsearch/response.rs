@@ -1,0 +1,161 @@
+//! The answer to a `_bulk` request: each item judged by itself.
+
+use serde::Deserialize;
+
+use crate::sink::{Outcome, Write};
+
+/// The longest reason that is kept.
+const REASON_BYTES_MAX: usize = 600;
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    errors: bool,
+    #[serde(default)]
+    items: Vec<std::collections::HashMap<String, Item>>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default)]
+    status: u16,
+    #[serde(default)]
+    error: Option<Cause>,
+}
+
+#[derive(Deserialize, Default)]
+struct Cause {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// One outcome for each write. An answer that can't be read, or is not whole, says nothing: its
+/// writes are tried again.
+pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
+    let answer: Answer = match serde_json::from_slice(answer) {
+        Ok(answer) => answer,
+        Err(error) => {
+            return vec![Outcome::Retry(format!("the bulk answer cannot be read: {error}")); writes.len()];
+        }
+    };
+    if answer.items.is_empty() && answer.errors || answer.items.len() > writes.len() {
+        return vec![Outcome::Retry("the bulk answer does not fit the request".to_owned()); writes.len()];
+    }
+    let mut outcomes: Vec<Outcome> = answer
+        .items
+        .into_iter()
+        .map(|item| item.into_values().next().map_or_else(unclear, of_item))
+        .collect();
+    outcomes.resize_with(writes.len(), unclear);
+    outcomes
+}
+
+fn unclear() -> Outcome {
+    Outcome::Retry("the bulk answer has no item for this document".to_owned())
+}
+
+fn of_item(item: Item) -> Outcome {
+    let cause = item.error.unwrap_or_default();
+    let reason = cause.reason.unwrap_or_default();
+    match (item.status, cause.kind.as_str()) {
+        // A delete of a document that is not there answers 404 without an error.
+        (200..=299, _) | (404, "") => Outcome::Done,
+        (409, "version_conflict_engine_exception") => Outcome::Conflict { stored: stored_version(&reason) },
+        (status, kind) if is_passing(status, kind) => {
+            Outcome::Retry(shortened(format!("{status} {kind}: {reason}")))
+        }
+        (status, kind) => Outcome::Rejected(shortened(format!("{status} {kind}: {reason}"))),
+    }
+}
+
+/// What goes away by itself or by an operator's hand: overload, a shard on its way, a cluster that
+/// blocks writes, credentials that ran out, an index that is missing.
+fn is_passing(status: u16, kind: &str) -> bool {
+    matches!(status, 401 | 403 | 408 | 409 | 429 | 500..=599 | 0)
+        || matches!(kind, "index_not_found_exception" | "cluster_block_exception" | "index_closed_exception")
+}
+
+/// The outcome of every write of a request that failed as a whole.
+pub(super) fn of_request(status: u16, answer: &[u8]) -> Outcome {
+    let text = String::from_utf8_lossy(answer);
+    let reason = shortened(format!("the bulk request was answered {status}: {text}"));
+    // Nothing in a request of ours is malformed by its documents: each was valid JSON before.
+    Outcome::Retry(reason)
+}
+
+/// The version in "current version [7] is higher than the one provided [5]".
+fn stored_version(reason: &str) -> Option<u64> {
+    let rest = reason.split_once("current version [")?.1;
+    rest.split_once(']')?.0.parse().ok()
+}
+
+fn shortened(mut reason: String) -> String {
+    if reason.len() > REASON_BYTES_MAX {
+        let end = (0..=REASON_BYTES_MAX).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+        reason.truncate(end);
+        reason.push('…');
+    }
+    reason
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn writes(count: usize) -> Vec<Write> {
+        (0..count).map(|n| Write { projection: 0, id: n.to_string(), version: 1, body: None }).collect()
+    }
+
+    fn one(item: &str) -> Outcome {
+        outcomes(format!("{{\"errors\":true,\"items\":[{item}]}}").as_bytes(), &writes(1)).remove(0)
+    }
+
+    #[test]
+    fn each_item_is_judged_by_itself() {
+        let failed = |status: u16, kind: &str, reason: &str| {
+            one(&format!(
+                r#"{{"index":{{"status":{status},"error":{{"type":"{kind}","reason":"{reason}"}}}}}}"#
+            ))
+        };
+        assert_eq!(one(r#"{"index":{"status":201}}"#), Outcome::Done);
+        assert_eq!(one(r#"{"delete":{"status":404}}"#), Outcome::Done);
+        let reason = "[o1]: version conflict, current version [12] is higher than the one provided [4]";
+        let conflict = failed(409, "version_conflict_engine_exception", reason);
+        assert_eq!(conflict, Outcome::Conflict { stored: Some(12) });
+        for (status, kind) in [
+            (429, "es_rejected_execution_exception"),
+            (503, "unavailable_shards_exception"),
+            (403, "cluster_block_exception"),
+            (404, "index_not_found_exception"),
+            (500, "some_exception"),
+        ] {
+            assert!(matches!(failed(status, kind, "r"), Outcome::Retry(_)), "{status} {kind}");
+        }
+        for kind in
+            ["document_parsing_exception", "strict_dynamic_mapping_exception", "illegal_argument_exception"]
+        {
+            assert!(matches!(failed(400, kind, "r"), Outcome::Rejected(_)), "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_is_tried_again() {
+        for answer in ["", "{", "[]", r#"{"errors":true,"items":[]}"#, r#"{"took":1,"errors":false}"#] {
+            let outcomes = outcomes(answer.as_bytes(), &writes(2));
+            assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Retry(_))), "{answer}");
+        }
+        let short = outcomes(br#"{"items":[{"index":{"status":201}}]}"#, &writes(2));
+        assert_eq!(short[0], Outcome::Done);
+        assert!(matches!(short[1], Outcome::Retry(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_answer_gives_an_outcome_for_each_write(answer in any::<Vec<u8>>(), count in 0usize..5) {
+            prop_assert_eq!(outcomes(&answer, &writes(count)).len(), count);
+        }
+    }
+}

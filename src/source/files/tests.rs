@@ -1,0 +1,82 @@
+use super::*;
+
+const NO_WAIT: Duration = Duration::ZERO;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+fn open(folder: &tempfile::TempDir) -> FilesSource {
+    let topics = vec![
+        ("organisations".to_owned(), EntityKind::Organisation),
+        ("contacts".to_owned(), EntityKind::Contact),
+    ];
+    FilesSource::open(folder.path(), topics).unwrap()
+}
+
+fn places(polled: &Polled) -> Vec<String> {
+    polled.records.iter().map(|record| format!("{}:{}", record.partition, record.offset)).collect()
+}
+
+#[test]
+fn partitions_are_read_organisations_first() {
+    let line = "{\"key\":\"a\",\"value\":{}}\n";
+    let folder =
+        folder(&[("contacts-1.jsonl", line), ("contacts-0.jsonl", line), ("organisations.jsonl", line)]);
+    let mut source = open(&folder);
+    source.start(&Positions::default(), &[]).unwrap();
+    let polled = source.poll(NO_WAIT, 1 << 20).unwrap();
+    assert_eq!(places(&polled), ["organisations/0:0", "contacts/0:0", "contacts/1:0"]);
+    assert_eq!(source.end().unwrap().sum(), 3);
+}
+
+#[test]
+fn an_unfinished_line_comes_when_it_is_whole() {
+    let folder = folder(&[("contacts.jsonl", "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\",")]);
+    let mut source = open(&folder);
+    source.start(&Positions::default(), &[]).unwrap();
+    assert_eq!(places(&source.poll(NO_WAIT, 1 << 20).unwrap()), ["contacts/0:0"]);
+    assert_eq!(source.end().unwrap().sum(), 1);
+    let path = folder.path().join("contacts.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap() + "\"value\":null}\n";
+    std::fs::write(&path, whole).unwrap();
+    let polled = source.poll(NO_WAIT, 1 << 20).unwrap();
+    assert_eq!(places(&polled), ["contacts/0:1"]);
+    assert_eq!(polled.records[0].value, None);
+    assert_eq!(polled.records[0].key.as_deref(), Some(&b"b"[..]));
+}
+
+#[test]
+fn what_is_no_record_is_malformed_and_keeps_its_place() {
+    let folder =
+        folder(&[("contacts.jsonl", "nonsense\n\n{\"key\":\"a\"}\n{\"key\":\"a\",\"value\":\"t\"}\n")]);
+    let mut source = open(&folder);
+    source.start(&Positions::default(), &[]).unwrap();
+    let records = source.poll(NO_WAIT, 1 << 20).unwrap().records;
+    let malformed: Vec<bool> = records.iter().map(|record| record.malformed.is_some()).collect();
+    assert_eq!(malformed, [true, true, true, false]);
+    assert_eq!(records[0].value.as_deref(), Some(&b"nonsense"[..]));
+    assert_eq!(records[3].value.as_deref(), Some(&b"\"t\""[..]));
+}
+
+#[test]
+fn a_log_that_is_another_one_is_refused_with_both_offsets() {
+    let folder = folder(&[("contacts.jsonl", "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\",\"value\":1}\n")]);
+    let at = TopicPartition::new("contacts", 0);
+    let mut source = open(&folder);
+    source.start(&Positions::default(), &[]).unwrap();
+    let last = source.poll(NO_WAIT, 1 << 20).unwrap().records.pop().unwrap();
+    let mut print = Fingerprint { offset: 1, timestamp_ms: 0, hash: fingerprint_hash(&last) };
+    let positions: Positions = [(at.clone(), 2)].into_iter().collect();
+    open(&folder).start(&positions, &[(at.clone(), print.clone())]).unwrap();
+    print.hash ^= 1;
+    let error = open(&folder).start(&positions, &[(at.clone(), print)]).unwrap_err();
+    assert!(error.to_string().contains("contacts/0") && error.to_string().contains("offset 1"), "{error}");
+    let beyond: Positions = [(at, 9)].into_iter().collect();
+    let error = open(&folder).start(&beyond, &[]).unwrap_err();
+    assert!(error.to_string().contains("offset 9") && error.to_string().contains("offset 2"), "{error}");
+}

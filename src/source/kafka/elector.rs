@@ -1,0 +1,174 @@
+//! One writer of a group: a consumer that reads nothing joins the group, and whoever is assigned the
+//! first topic's first partition is the writer. As a member it also commits the delivered frontier.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::watch;
+
+use super::client_config;
+use crate::config::KafkaConfig;
+use crate::error::{Error, Result};
+use crate::position::{Positions, TopicPartition};
+use crate::source::leadership::Leadership;
+
+const WAIT: Duration = Duration::from_secs(10);
+/// How long a writer that is called off waits for its requests to be answered.
+const RELEASE_WAIT: Duration = Duration::from_secs(10);
+
+/// This instance's membership of the group.
+pub struct Elector {
+    consumer: Arc<BaseConsumer<Context>>,
+    writer: watch::Sender<bool>,
+    closing: Arc<AtomicBool>,
+    thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
+    topics: Vec<String>,
+}
+
+struct Context {
+    topic: String,
+    writer: watch::Sender<bool>,
+    in_flight: Arc<AtomicU64>,
+}
+
+impl ClientContext for Context {}
+
+impl Context {
+    fn decides(&self, list: &TopicPartitionList) -> bool {
+        list.find_partition(&self.topic, 0).is_some()
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(list) = rebalance
+            && self.decides(list)
+        {
+            self.writer.send_replace(false);
+            // Another may write once this returns: first let what is under way end.
+            let until = Instant::now() + RELEASE_WAIT;
+            while self.in_flight.load(Ordering::SeqCst) > 0 && Instant::now() < until {
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance {
+            if let Err(error) = consumer.pause(list) {
+                tracing::warn!(%error, "a partition of the election cannot be paused");
+            }
+            if self.decides(list) {
+                self.writer.send_replace(true);
+            }
+        }
+    }
+}
+
+impl Elector {
+    /// Joins the group. `topics` are all topics; the first decides. `in_flight` counts the requests
+    /// that must end before another may write.
+    ///
+    /// # Errors
+    /// When a property is wrong (exit code 2) or the thread can't be started.
+    pub fn start(config: &KafkaConfig, topics: Vec<String>, in_flight: Arc<AtomicU64>) -> Result<Self> {
+        let topic = topics.first().cloned().unwrap_or_default();
+        let mut client = client_config(config);
+        for (name, value) in [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "1000")] {
+            if !config.properties.contains_key(name) {
+                client.set(name, value);
+            }
+        }
+        client
+            .set("group.id", &config.group)
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "latest")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("queued.max.messages.kbytes", "64")
+            .set("fetch.message.max.bytes", "1024");
+        let writer = watch::Sender::new(false);
+        let context = Context { topic: topic.clone(), writer: writer.clone(), in_flight };
+        let wrong = |error| Error::usage("kafka.properties: no group member can be made").because(error);
+        let consumer: BaseConsumer<Context> = client.create_with_context(context).map_err(wrong)?;
+        consumer.subscribe(&[&topic]).map_err(wrong)?;
+        let consumer = Arc::new(consumer);
+        let closing = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (consumer, closing) = (Arc::clone(&consumer), Arc::clone(&closing));
+            std::thread::Builder::new()
+                .name("elector".to_owned())
+                .spawn(move || heartbeat(&consumer, &closing))
+        };
+        let thread =
+            thread.map_err(|error| Error::failed("the elector's thread cannot be started").because(error))?;
+        Ok(Self { consumer, writer, closing, thread: std::sync::Mutex::new(Some(thread)), topics })
+    }
+}
+
+/// Serves the group until told to leave. Records are paused: none comes.
+fn heartbeat(consumer: &BaseConsumer<Context>, closing: &AtomicBool) {
+    while !closing.load(Ordering::Relaxed) {
+        if let Some(Err(error)) = consumer.poll(Duration::from_millis(100)) {
+            tracing::debug!(%error, "the election's consumer");
+        }
+    }
+    consumer.unsubscribe();
+    // Leaving at once lets another take over without waiting for the session to end.
+    let until = Instant::now() + Duration::from_secs(2);
+    while consumer.assignment().is_ok_and(|held| held.count() > 0) && Instant::now() < until {
+        consumer.poll(Duration::from_millis(20));
+    }
+}
+
+impl Leadership for Elector {
+    fn writer(&self) -> watch::Receiver<bool> {
+        self.writer.subscribe()
+    }
+
+    fn commit(&self, frontier: &Positions) {
+        let mut list = TopicPartitionList::new();
+        for (at, next) in frontier.iter() {
+            if let Err(error) = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next)) {
+                tracing::warn!(%error, partition = %at, "an offset cannot be committed");
+            }
+        }
+        match self.consumer.commit(&list, CommitMode::Sync) {
+            Ok(()) => {}
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
+            Err(error) => tracing::warn!(%error, "the frontier was not committed, the next one will be"),
+        }
+    }
+
+    fn committed(&self) -> Result<Positions> {
+        let mut list = TopicPartitionList::new();
+        for topic in &self.topics {
+            let metadata = self.consumer.fetch_metadata(Some(topic), WAIT);
+            let Ok(metadata) = metadata else { return Ok(Positions::default()) };
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                list.add_partition(topic, partition.id());
+            }
+        }
+        // A broker that is away says nothing now, and is asked again.
+        let Ok(committed) = self.consumer.committed_offsets(list, WAIT) else {
+            return Ok(Positions::default());
+        };
+        let known = committed.elements().into_iter().filter_map(|element| match element.offset() {
+            Offset::Offset(next) => Some((TopicPartition::new(element.topic(), element.partition()), next)),
+            _ => None,
+        });
+        Ok(known.collect())
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Relaxed);
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(Err(_)) = thread.map(std::thread::JoinHandle::join) {
+            tracing::warn!("the elector's thread broke off");
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! The consumer: assigned partitions, read from stored positions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::config::FromClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::client_config;
+use crate::config::KafkaConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{EntityKind, Record};
+use crate::position::{Positions, TopicPartition};
+use crate::source::{EventSource, Fingerprint, Polled, fingerprint_hash};
+
+const WAIT: Duration = Duration::from_secs(10);
+/// How often new partitions are looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How much librdkafka may hold for us, dealt out to the partitions.
+const QUEUE_KBYTES: usize = 16 << 10;
+const RECORDS_MAX: usize = 10_000;
+
+/// A Kafka cluster's topics.
+pub struct KafkaSource {
+    consumer: BaseConsumer,
+    cluster: String,
+    topics: Vec<(Arc<str>, EntityKind)>,
+    /// The next offset of each assigned partition.
+    next: BTreeMap<TopicPartition, i64>,
+    looked: Instant,
+    warned: Option<Instant>,
+}
+
+impl KafkaSource {
+    /// Connects, and learns which cluster it is. Waits for a broker that is not there yet.
+    ///
+    /// # Errors
+    /// When a property is wrong (exit code 2) or no broker answers (exit code 1).
+    pub fn open(config: &KafkaConfig, topics: Vec<(String, EntityKind)>) -> Result<Self> {
+        let topics: Vec<(Arc<str>, EntityKind)> =
+            topics.into_iter().map(|(topic, kind)| (topic.into(), kind)).collect();
+        let probe: BaseConsumer = consumer(config, 1)?;
+        let found = partitions(&probe, &topics)?;
+        let cluster = probe.client().fetch_cluster_id(WAIT).unwrap_or_default();
+        // The real consumer's memory is dealt out to the partitions that there are.
+        let consumer = consumer(config, found.len())?;
+        Ok(Self { consumer, cluster, topics, next: BTreeMap::new(), looked: Instant::now(), warned: None })
+    }
+
+    fn watermarks(&self, at: &TopicPartition) -> Result<(i64, i64)> {
+        self.consumer.fetch_watermarks(&at.topic, at.partition, WAIT).map_err(|error| {
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("{at}: the broker does not say which offsets it holds"),
+            )
+            .because(error)
+        })
+    }
+
+    fn assign(&mut self) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        for (at, next) in &self.next {
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*next))
+                .map_err(|error| failed(at, error))?;
+        }
+        self.consumer.assign(&list).map_err(|error| {
+            Error::failed("the partitions cannot be assigned; check the topics").because(error)
+        })
+    }
+
+    /// Takes up partitions that were added; each begins at its first offset.
+    fn look_for_partitions(&mut self) -> Result<Vec<TopicPartition>> {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return Ok(Vec::new());
+        }
+        self.looked = Instant::now();
+        let found = match partitions(&self.consumer, &self.topics) {
+            Ok(found) => found,
+            // A broker that is away for a while is no reason to stop.
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "partitions cannot be listed now");
+                return Ok(Vec::new());
+            }
+        };
+        let added: Vec<TopicPartition> = found.into_iter().filter(|at| !self.next.contains_key(at)).collect();
+        for at in &added {
+            let (low, _) = self.watermarks(at)?;
+            self.next.insert(at.clone(), low);
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(low))
+                .and_then(|()| self.consumer.incremental_assign(&list))
+                .map_err(|error| failed(at, error))?;
+        }
+        Ok(added)
+    }
+
+    /// Compares the record that was read last with the one that lies there now.
+    fn check_fingerprint(&self, at: &TopicPartition, held: &Fingerprint, low: i64, high: i64) -> Result<()> {
+        if held.offset < low || held.offset >= high {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
+            .and_then(|()| self.consumer.assign(&list))
+            .map_err(|error| failed(at, error))?;
+        let until = Instant::now() + WAIT;
+        while Instant::now() < until {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) if message.offset() == held.offset => {
+                    let record = self.record(&message);
+                    if record.timestamp_ms == held.timestamp_ms && fingerprint_hash(&record) == held.hash {
+                        return Ok(());
+                    }
+                    return Err(another_log(at, held.offset));
+                }
+                // Compaction took the record away; what comes after it is still the log's.
+                Some(Ok(_)) | Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) => self.judge(&error, None)?,
+                None => {}
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            format!("{at}: the record at offset {} did not come", held.offset),
+        ))
+    }
+
+    fn record(&self, message: &BorrowedMessage<'_>) -> Record {
+        let topic = self.topics.iter().find(|(topic, _)| **topic == *message.topic());
+        let (topic, kind) = match topic {
+            Some((topic, kind)) => (Arc::clone(topic), *kind),
+            None => (message.topic().into(), EntityKind::Organisation),
+        };
+        let headers = message.headers().map(|headers| {
+            headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+        });
+        Record {
+            kind,
+            partition: TopicPartition { topic, partition: message.partition() },
+            offset: message.offset(),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().map(<[u8]>::to_vec),
+            headers: headers.unwrap_or_default(),
+            malformed: None,
+        }
+    }
+
+    /// Lets pass what librdkafka mends by itself; anything else ends the run.
+    fn judge(&self, error: &KafkaError, warned: Option<Instant>) -> Result<()> {
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            Some(Code::OffsetOutOfRange | Code::AutoOffsetReset) => Err(self.out_of_range(error)),
+            Some(
+                Code::Fatal
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+                | Code::Authentication
+                | Code::UnknownTopic,
+            ) => Err(Error::failed("the log cannot be read; check the topics and the rights on them")
+                .because(error.clone())),
+            _ => {
+                if warned.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) {
+                    tracing::warn!(error = %error, "the broker is away or slow, trying again");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn out_of_range(&self, error: &KafkaError) -> Error {
+        for (at, next) in &self.next {
+            if let Ok((low, high)) = self.consumer.fetch_watermarks(&at.topic, at.partition, WAIT)
+                && (*next < low || *next > high)
+            {
+                return gone(at, *next, low, high);
+            }
+        }
+        Error::failed(
+            "a position is no longer in the log; delete the state's folder and start again to replay",
+        )
+        .because(error.clone())
+    }
+}
+
+fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer> {
+    let mut client = client_config(config);
+    let kbytes = (QUEUE_KBYTES / partitions.max(1)).clamp(512, QUEUE_KBYTES).to_string();
+    let defaults = [
+        ("fetch.queue.backoff.ms", "10"),
+        ("fetch.wait.max.ms", "50"),
+        ("queued.max.messages.kbytes", kbytes.as_str()),
+        ("fetch.message.max.bytes", "524288"),
+        ("fetch.max.bytes", "8388608"),
+        ("message.max.bytes", "8388608"),
+        ("isolation.level", "read_committed"),
+    ];
+    for (name, value) in defaults {
+        if !config.properties.contains_key(name) {
+            client.set(name, value);
+        }
+    }
+    // These three are ours: positions come from the state, and a gap must never be skipped.
+    client
+        .set("group.id", &config.group)
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "error");
+    client.set("enable.partition.eof", "true");
+    BaseConsumer::from_config(&client)
+        .map_err(|error| Error::usage("kafka.properties: no consumer can be made").because(error))
+}
+
+fn partitions(
+    consumer: &BaseConsumer,
+    topics: &[(Arc<str>, EntityKind)],
+) -> Result<BTreeSet<TopicPartition>> {
+    let mut found = BTreeSet::new();
+    for (topic, _) in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), WAIT).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "no broker answers; check kafka.brokers and the brokers")
+                .because(error)
+        })?;
+        let known =
+            metadata.topics().iter().filter(|known| known.name() == &**topic && known.error().is_none());
+        let before = found.len();
+        for known in known {
+            found.extend(
+                known
+                    .partitions()
+                    .iter()
+                    .map(|partition| TopicPartition::new(Arc::clone(topic), partition.id())),
+            );
+        }
+        if found.len() == before {
+            return Err(Error::failed(format!(
+                "the topic {topic} does not exist; create it, or name another in the configuration"
+            )));
+        }
+    }
+    Ok(found)
+}
+
+fn failed(at: &TopicPartition, error: KafkaError) -> Error {
+    Error::failed(format!("{at}: the partition cannot be read")).because(error)
+}
+
+fn gone(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
+    Error::failed(format!(
+        "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing, or it is another log: \
+         delete the state's folder and start again to replay what there is"
+    ))
+}
+
+fn another_log(at: &TopicPartition, offset: i64) -> Error {
+    Error::failed(format!(
+        "{at}: the record at offset {offset} is not the one that the state read there; the topic was recreated or it is \
+         another log: delete the state's folder and start again to replay"
+    ))
+}
+
+impl EventSource for KafkaSource {
+    fn identity(&self) -> String {
+        let topics: Vec<&str> = self.topics.iter().map(|(topic, _)| &**topic).collect();
+        format!("kafka:{}:{}", self.cluster, topics.join(","))
+    }
+
+    fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
+        let mut next = BTreeMap::new();
+        let found = partitions(&self.consumer, &self.topics)?;
+        if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
+            return Err(Error::failed(format!(
+                "{at}: the state is at offset {held}, the log has no such partition; it is another log: \
+                 delete the state's folder and start again to replay"
+            )));
+        }
+        for at in found {
+            let (low, high) = self.watermarks(&at)?;
+            let position = positions.get(&at).unwrap_or(low);
+            if position < low || position > high {
+                return Err(gone(&at, position, low, high));
+            }
+            if let Some((_, held)) = fingerprints.iter().find(|(known, _)| *known == at) {
+                self.check_fingerprint(&at, held, low, high)?;
+            }
+            next.insert(at, position);
+        }
+        self.next = next;
+        self.assign()
+    }
+
+    fn end(&mut self) -> Result<Positions> {
+        self.next.keys().map(|at| Ok((at.clone(), self.watermarks(at)?.1))).collect()
+    }
+
+    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
+        let mut polled = Polled { added: self.look_for_partitions()?, ..Polled::default() };
+        let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
+        let (mut bytes, mut wait) = (0, wait);
+        while bytes < bytes_max && polled.records.len() < RECORDS_MAX {
+            match self.consumer.poll(wait) {
+                Some(Ok(message)) => {
+                    let record = self.record(&message);
+                    bytes += message.payload_len() + message.key_len() + 128;
+                    if let Some(next) = self.next.get_mut(&record.partition) {
+                        *next = record.offset + 1;
+                    }
+                    polled.records.push(record);
+                }
+                // The end of a partition may lie behind transaction markers, which are no records.
+                Some(Err(KafkaError::PartitionEOF(_))) => self.note_ends(&mut ends)?,
+                Some(Err(error)) => {
+                    let warned = self.warned;
+                    self.judge(&error, warned)?;
+                    if warned.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) {
+                        self.warned = Some(Instant::now());
+                    }
+                }
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        polled.passed = ends.into_iter().collect();
+        Ok(polled)
+    }
+}
+
+impl KafkaSource {
+    /// Takes over the consumer's positions where they are ahead of the last record's.
+    fn note_ends(&mut self, ends: &mut BTreeMap<TopicPartition, i64>) -> Result<()> {
+        let positions = self
+            .consumer
+            .position()
+            .map_err(|error| Error::failed("the consumer does not know its positions").because(error))?;
+        for element in positions.elements() {
+            let Some((at, next)) = self
+                .next
+                .iter_mut()
+                .find(|(at, _)| at.partition == element.partition() && *at.topic == *element.topic())
+            else {
+                continue;
+            };
+            if let Offset::Offset(position) = element.offset()
+                && position > *next
+            {
+                *next = position;
+                ends.insert(at.clone(), position);
+            }
+        }
+        Ok(())
+    }
+}

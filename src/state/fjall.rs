@@ -1,0 +1,142 @@
+//! The durable store: an LSM tree in a folder, by the `fjall` crate.
+
+use std::ops::{Bound, ControlFlow};
+use std::path::Path;
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
+
+use super::keys::Space;
+use super::store::{Changes, Reader, StateStore, Visit};
+use crate::error::{Error, Result};
+
+const CACHE_BYTES: u64 = 24 << 20;
+const MEMTABLE_BYTES: u64 = 8 << 20;
+const JOURNAL_BYTES: u64 = 128 << 20;
+
+/// A store in a folder that one process at a time can open.
+pub struct FjallStore {
+    database: Database,
+    spaces: Vec<Keyspace>,
+}
+
+impl FjallStore {
+    /// Opens the store in `folder`, made when absent.
+    ///
+    /// # Errors
+    /// When another process has it open, or when its files are damaged: then it says to delete the
+    /// folder and replay.
+    pub fn open(folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Error::failed(format!("cannot make the state's folder {}", folder.display())).because(error)
+        })?;
+        let database = Database::builder(folder)
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNAL_BYTES)
+            .manual_journal_persist(true)
+            .worker_threads(2)
+            .open()
+            .map_err(|error| opening(folder, error))?;
+        let options = || {
+            KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).manual_journal_persist(true)
+        };
+        let spaces = Space::ALL.iter().map(|space| database.keyspace(space.name(), options));
+        let spaces = spaces.collect::<Result<Vec<_>, _>>().map_err(|error| opening(folder, error))?;
+        Ok(Self { database, spaces })
+    }
+
+    fn keyspace(&self, space: Space) -> Result<&Keyspace> {
+        keyspace(&self.spaces, space)
+    }
+}
+
+fn keyspace(spaces: &[Keyspace], space: Space) -> Result<&Keyspace> {
+    spaces
+        .get(space as usize)
+        .ok_or_else(|| Error::failed(format!("the state has no space {}", space.name())))
+}
+
+fn opening(folder: &Path, error: fjall::Error) -> Error {
+    let folder = folder.display();
+    match error {
+        fjall::Error::Locked => {
+            Error::failed(format!("the state in {folder} is open in another process; stop it, or ask it over HTTP"))
+        }
+        error => Error::failed(format!(
+            "the state in {folder} cannot be read; it is a cache of the log: delete the folder and start again to replay"
+        ))
+        .because(error),
+    }
+}
+
+fn failed(error: fjall::Error) -> Error {
+    let what = match error {
+        fjall::Error::Poisoned => {
+            "the state could not be written earlier and takes no more; start again to recover"
+        }
+        _ => "the state could not be read or written; check the disk, then start again to recover",
+    };
+    Error::failed(what).because(error)
+}
+
+impl StateStore for FjallStore {
+    fn view(&self) -> Box<dyn Reader> {
+        Box::new(View { snapshot: self.database.snapshot(), spaces: self.spaces.clone() })
+    }
+
+    fn commit(&self, changes: Changes) -> Result<()> {
+        let mut batch = self.database.batch();
+        for (space, key, value) in changes.0 {
+            let keyspace = self.keyspace(space)?;
+            match value {
+                Some(value) => batch.insert(keyspace, key, value),
+                None => batch.remove(keyspace, key),
+            }
+        }
+        batch.commit().map_err(failed)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.database.persist(PersistMode::SyncAll).map_err(failed)
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        self.database.disk_space().unwrap_or(0)
+    }
+}
+
+struct View {
+    snapshot: Snapshot,
+    spaces: Vec<Keyspace>,
+}
+
+impl Reader for View {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let found = self.snapshot.get(keyspace(&self.spaces, space)?, key).map_err(failed)?;
+        Ok(found.map(|value| value.to_vec()))
+    }
+
+    fn last(&self, space: Space) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        match self.snapshot.last_key_value(keyspace(&self.spaces, space)?) {
+            Some(entry) => {
+                let (key, value) = entry.into_inner().map_err(failed)?;
+                Ok(Some((key.to_vec(), value.to_vec())))
+            }
+            None => Ok(None),
+        }
+    }
+
+    fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        let start = if after.is_empty() { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        let keyspace = keyspace(&self.spaces, space)?;
+        for entry in self.snapshot.range::<&[u8], _>(keyspace, (start, Bound::Unbounded)) {
+            let (key, value) = entry.into_inner().map_err(failed)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            if let ControlFlow::Break(()) = visit(&key, &value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

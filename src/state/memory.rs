@@ -1,0 +1,72 @@
+//! The store's substitute in memory: the same promises, nothing durable.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::keys::Space;
+use super::store::{Changes, Reader, StateStore, Visit};
+use crate::error::Result;
+
+type Entries = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
+
+/// A store in memory. A snapshot costs a copy at the next commit, so it is for tests and small states.
+#[derive(Debug, Default, Clone)]
+pub struct MemoryStore(Arc<RwLock<Arc<Entries>>>);
+
+struct View(Arc<Entries>);
+
+impl StateStore for MemoryStore {
+    fn view(&self) -> Box<dyn Reader> {
+        Box::new(View(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))))
+    }
+
+    fn commit(&self, changes: Changes) -> Result<()> {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let entries = Arc::make_mut(&mut entries);
+        for (space, key, value) in changes.0 {
+            match value {
+                Some(value) => entries.insert((space, key), value),
+                None => entries.remove(&(space, key)),
+            };
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl Reader for View {
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.get(&(space, key.to_vec())).cloned())
+    }
+
+    fn last(&self, space: Space) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+        let from = (space, Vec::new());
+        let entries = self.0.range(from..).take_while(|((at, _), _)| *at == space);
+        Ok(entries.last().map(|((_, key), value)| (key.clone(), value.clone())))
+    }
+
+    fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        let start = if after.is_empty() {
+            Bound::Included((space, prefix.to_vec()))
+        } else {
+            Bound::Excluded((space, after.to_vec()))
+        };
+        for ((at, key), value) in self.0.range((start, Bound::Unbounded)) {
+            if *at != space || !key.starts_with(prefix) {
+                break;
+            }
+            if let ControlFlow::Break(()) = visit(key, value)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

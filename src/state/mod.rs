@@ -1,0 +1,168 @@
+//! The durable state: a cache of the log, from which every document is made.
+//!
+//! One fold step is one atomic commit of rows, relations, marks and positions; nothing else is
+//! durable. One thread folds; any number read snapshots.
+
+pub mod fjall;
+pub mod keys;
+pub mod memory;
+pub mod rows;
+mod snapshot;
+pub mod store;
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+
+pub use snapshot::Snapshot;
+
+use self::keys::Space;
+use self::rows::{FORMAT, Format, Frontier, Progress, Row};
+use self::store::{Changes, Reader, StateStore};
+use crate::error::{Error, Result};
+use crate::event::EntityKind;
+
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// An entity's key: its kind and id.
+pub type EntityKey = (EntityKind, Arc<str>);
+
+/// The state of one instance.
+pub struct State {
+    store: Arc<dyn StateStore>,
+    cache: Cache<EntityKey, Arc<Row>>,
+}
+
+impl State {
+    /// Takes over `store`, after checking that it was written by this format and with this
+    /// configuration `fingerprint`; an empty one is marked with both.
+    ///
+    /// # Errors
+    /// Exit code 1 for another format, 2 for another configuration, each with what to do.
+    pub fn open(store: Arc<dyn StateStore>, fingerprint: &str) -> Result<Self> {
+        let view = store.view();
+        match view.get(Space::Meta, b"format")? {
+            Some(bytes) => check_format(&rows::decode(&bytes)?, fingerprint)?,
+            None => {
+                let format = Format { format: FORMAT, fingerprint: fingerprint.to_owned() };
+                let mut changes = Changes::default();
+                changes.put(Space::Meta, b"format".to_vec(), rows::encode(&format)?);
+                store.commit(changes)?;
+                store.sync()?;
+            }
+        }
+        let weigh = |key: &EntityKey, row: &Arc<Row>| row.weight(key.1.len());
+        let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build();
+        Ok(Self { store, cache })
+    }
+
+    /// Everything committed so far, at one moment.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Snapshot::of(self.store.view())
+    }
+
+    /// A plain view of the store.
+    pub fn view(&self) -> Box<dyn Reader> {
+        self.store.view()
+    }
+
+    /// The row of an entity as committed; empty when it was never seen. For the fold thread only:
+    /// it fills the cache, and only that thread's commits keep the cache right.
+    pub fn row(&self, view: &dyn Reader, key: &EntityKey) -> Result<Arc<Row>> {
+        if let Some(row) = self.cache.get(key) {
+            return Ok(row);
+        }
+        let row = match view.get(space_of(key.0), key.1.as_bytes())? {
+            Some(bytes) => rows::decode(&bytes)?,
+            None => Row::default(),
+        };
+        let row = Arc::new(row);
+        self.cache.insert(key.clone(), Arc::clone(&row));
+        Ok(row)
+    }
+
+    /// Commits `changes`; the entities in `written` replace their cached rows afterwards.
+    pub fn commit(&self, changes: Changes, written: Vec<(EntityKey, Arc<Row>)>) -> Result<()> {
+        self.store.commit(changes)?;
+        for (key, row) in written {
+            self.cache.insert(key, row);
+        }
+        Ok(())
+    }
+
+    /// Waits until every commit lies on the disk.
+    pub fn sync(&self) -> Result<()> {
+        self.store.sync()
+    }
+
+    /// How far the fold is.
+    pub fn progress(&self) -> Result<Progress> {
+        read_meta(&*self.view(), b"progress")
+    }
+
+    /// The positions below which no mark remains, as last written down.
+    pub fn frontier(&self) -> Result<Frontier> {
+        read_meta(&*self.view(), b"frontier")
+    }
+
+    /// The concrete index that every document of a projection was marked for; empty when none.
+    pub fn built_for(&self, projection: &str) -> Result<String> {
+        read_meta(&*self.view(), built_key(projection).as_slice())
+    }
+
+    /// How many documents are marked.
+    pub fn count_marks(&self) -> Result<u64> {
+        let mut count = 0;
+        self.view().scan(Space::Dirty, &[], &[], &mut |_, _| {
+            count += 1;
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        Ok(count)
+    }
+
+    /// The bytes that the state takes on the disk.
+    pub fn disk_bytes(&self) -> u64 {
+        self.store.disk_bytes()
+    }
+}
+
+impl Row {
+    fn weight(&self, id_len: usize) -> u32 {
+        let fields: usize = self.registers.fields().map(|(name, json)| name.len() + json.len() + 96).sum();
+        u32::try_from(fields + id_len + 160).unwrap_or(u32::MAX)
+    }
+}
+
+/// The space of an entity's rows.
+pub fn space_of(kind: EntityKind) -> Space {
+    match kind {
+        EntityKind::Organisation => Space::Organisations,
+        EntityKind::Contact => Space::Contacts,
+    }
+}
+
+/// The key under which [`State::built_for`] is kept.
+pub fn built_key(projection: &str) -> Vec<u8> {
+    format!("built/{projection}").into_bytes()
+}
+
+fn read_meta<T: serde::de::DeserializeOwned + Default>(view: &dyn Reader, key: &[u8]) -> Result<T> {
+    view.get(Space::Meta, key)?.map_or_else(|| Ok(T::default()), |bytes| rows::decode(&bytes))
+}
+
+fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
+    if held.format != FORMAT {
+        return Err(Error::failed(format!(
+            "the state has format {}, this program reads format {FORMAT}; delete the state's folder and start again to replay",
+            held.format
+        )));
+    }
+    if held.fingerprint != fingerprint {
+        return Err(Error::usage(format!(
+            "the state was built with other topics, formats or [events.types] ({}) than the configuration has now ({fingerprint}); \
+             restore them, or delete the state's folder and start again to replay",
+            held.fingerprint
+        )));
+    }
+    Ok(())
+}

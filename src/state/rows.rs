@@ -1,0 +1,142 @@
+//! The values that are persisted, in the `postcard` format (<https://postcard.jamesmunns.com/wire-format>).
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::entity::Registers;
+use crate::error::{Error, Result};
+use crate::position::{Positions, TopicPartition};
+use crate::source::Fingerprint;
+
+/// The layout of everything on disk. A state of another layout is refused on opening.
+pub const FORMAT: u32 = 1;
+
+/// What the state was built with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Format {
+    /// See [`FORMAT`].
+    pub format: u32,
+    /// Formats, event types and topics of the configuration.
+    pub fingerprint: String,
+}
+
+/// An entity.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// Which partition its first event came from (a hash of its name): events that carry no version
+    /// of their own are taken from there only.
+    pub home: Option<u64>,
+    /// Its folded state.
+    pub registers: Registers,
+}
+
+/// How far one partition was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionProgress {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The offset of the next record.
+    pub next: i64,
+    /// Offset, timestamp and hash of the last record read.
+    pub last: Option<(i64, i64, u64)>,
+}
+
+/// How far the fold is: written with every step.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The number of the last step.
+    pub step: u64,
+    /// Changes that came from beside the log (retried dead letters); part of the log position.
+    pub beside: u64,
+    /// The number of the next fan-out task.
+    pub task: u64,
+    /// How far each partition was read.
+    pub partitions: Vec<PartitionProgress>,
+}
+
+impl Progress {
+    /// The positions as a value.
+    pub fn positions(&self) -> Positions {
+        self.partitions
+            .iter()
+            .map(|at| (TopicPartition::new(at.topic.as_str(), at.partition), at.next))
+            .collect()
+    }
+
+    /// The log position that a document made from this state carries as its version.
+    pub fn version(&self) -> u64 {
+        self.positions().sum() + self.beside
+    }
+
+    /// What each partition's last record looked like.
+    pub fn fingerprints(&self) -> Vec<(TopicPartition, Fingerprint)> {
+        let known = self.partitions.iter().filter_map(|at| {
+            let (offset, timestamp_ms, hash) = at.last?;
+            let partition = TopicPartition::new(at.topic.as_str(), at.partition);
+            Some((partition, Fingerprint { offset, timestamp_ms, hash }))
+        });
+        known.collect()
+    }
+}
+
+/// The positions below which no mark remains, and when that was so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frontier {
+    /// Topic, partition and next offset.
+    pub partitions: Vec<(String, i32, i64)>,
+    /// Milliseconds since the Unix epoch.
+    pub time_ms: u64,
+}
+
+/// Marks that a change calls for, made in bounded steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// The step of the change.
+    pub step: u64,
+    /// What is to be marked.
+    pub work: Work,
+    /// The last key that was handled; empty at the beginning.
+    pub after: Vec<u8>,
+}
+
+/// What a [`Task`] marks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Work {
+    /// The contacts' documents of an organisation.
+    Contacts {
+        /// The organisation.
+        organisation: String,
+    },
+    /// The documents of the organisations below one that changed.
+    Below {
+        /// The organisation that changed.
+        root: String,
+        /// The one whose children are handled by this task.
+        node: String,
+        /// True when the contacts of those below change too (a move, not a name).
+        contacts: bool,
+    },
+    /// Every document of a projection, because its index is new.
+    Everything {
+        /// The projection's number.
+        projection: u8,
+        /// Which space of the state is being walked.
+        space: u8,
+    },
+}
+
+/// The bytes of a row.
+pub fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>> {
+    postcard::to_allocvec(row)
+        .map_err(|error| Error::failed("a row of the state cannot be encoded").because(error))
+}
+
+/// The row of these bytes.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    postcard::from_bytes(bytes).map_err(|error| {
+        Error::failed("a row of the state is damaged; delete the state's folder and start again to replay")
+            .because(error)
+    })
+}

@@ -1,0 +1,65 @@
+//! The port to a durable, ordered key-value store.
+
+use std::ops::ControlFlow;
+
+use super::keys::Space;
+use crate::error::Result;
+
+/// Puts and removals that become visible and durable together.
+#[derive(Debug, Default)]
+pub struct Changes(pub(super) Vec<(Space, Vec<u8>, Option<Vec<u8>>)>);
+
+impl Changes {
+    /// Puts `value` under `key`.
+    pub fn put(&mut self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        self.0.push((space, key, Some(value)));
+    }
+
+    /// Removes `key`.
+    pub fn remove(&mut self, space: Space, key: Vec<u8>) {
+        self.0.push((space, key, None));
+    }
+
+    /// True when nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many puts and removals there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// What [`Reader::scan`] calls for each entry: the key and the value.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
+
+/// A view of the store at one moment; later commits don't show.
+pub trait Reader: Send + Sync {
+    /// The value under `key`.
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>>;
+
+    /// The entry with the highest key of a space.
+    fn last(&self, space: Space) -> Result<Option<(Vec<u8>, Vec<u8>)>>;
+
+    /// Visits the entries whose key begins with `prefix`, in key order, those above `after` only
+    /// (an empty `after` begins at the first), until `visit` breaks.
+    fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()>;
+}
+
+/// A durable, ordered key-value store with atomic commits and snapshots.
+///
+/// After a crash the store holds a prefix of its commits, each whole or not at all.
+pub trait StateStore: Send + Sync {
+    /// A view of everything committed so far.
+    fn view(&self) -> Box<dyn Reader>;
+
+    /// Makes all of `changes` visible at once. They are durable after the next [`StateStore::sync`].
+    fn commit(&self, changes: Changes) -> Result<()>;
+
+    /// Waits until every commit so far lies on the disk. A failed sync poisons the store.
+    fn sync(&self) -> Result<()>;
+
+    /// The bytes that the store takes on the disk.
+    fn disk_bytes(&self) -> u64;
+}
