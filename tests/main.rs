@@ -1,1 +1,15 @@
-//! Tests.
+//! The integration tests: one binary, against the real servers that `scripts/services` runs.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+mod architecture;
+mod cases;
+mod cli;
+mod crash;
+mod harness;
+mod outage;
+mod property;
+mod reference;
+mod services;
+mod sink;
+mod standby;

@@ -42,7 +42,7 @@ pub struct Global {
     source: Option<String>,
     /// The folder of a files source
     #[arg(long, global = true, value_name = "FOLDER")]
-    events: Option<String>,
+    source_path: Option<String>,
     /// Kafka's brokers, host:port, several by commas
     #[arg(long, global = true, value_name = "BROKERS")]
     brokers: Option<String>,
@@ -66,7 +66,7 @@ impl Global {
         let pairs = [
             ("state", &self.state),
             ("source.kind", &self.source),
-            ("source.path", &self.events),
+            ("source.path", &self.source_path),
             ("kafka.brokers", &self.brokers),
             ("kafka.group", &self.group),
             ("index.url", &self.index_url),
@@ -155,4 +155,18 @@ pub struct Generate {
     /// Produce to the configured topics; they are made when they are missing
     #[arg(long)]
     pub kafka: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+        let said = ["tributary", "generate", "--events", "5", "--out", "x", "--config", "c"];
+        let cli = Cli::try_parse_from(said).unwrap();
+        assert!(matches!(cli.command, Command::Generate(Generate { events: 5, .. })));
+    }
 }

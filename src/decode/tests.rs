@@ -86,7 +86,7 @@ fn poison_names_the_field() {
         (r#""data":null"#, "data: missing"),
         (r#""data_base64":"e30=""#, "data_base64:"),
         (r#""data":{"a\u0000b":1}"#, "data: the key"),
-        (r#""data":{"name":"\ud800"}"#, "value:"),
+        (r#""data":{"name":"\ud800"}"#, "name:"),
     ] {
         let reason = reason(members);
         assert!(reason.contains(field), "{members} gave {reason}");
@@ -99,7 +99,7 @@ fn depth_is_bounded_at_twenty_levels_data_counted() {
     let value = format!(r#"{{"type":"created","data":{{"x":{}}}}}"#, nested(19));
     event(Format::CloudEvents, &record(Some("o1"), Some(&value), &[]));
     assert!(reason(&format!(r#""data":{{"x":{}}}"#, nested(20))).contains("20 levels"));
-    assert!(reason(&format!(r#""data":{{"x":{}}}"#, nested(100_000))).contains("value:"));
+    assert!(reason(&format!(r#""data":{{"x":{}}}"#, nested(100_000))).contains("20 levels"));
 }
 
 #[test]

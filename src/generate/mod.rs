@@ -1,10 +1,72 @@
-//! Synthetic events.
+//! Synthetic events: a plausible world of organisations and contacts, the same for the same seed.
 
+mod events;
+mod files;
+mod kafka;
+mod rng;
+mod world;
+
+use std::io::IsTerminal;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use self::events::{Events, Generated};
 use crate::cli::Generate;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// Generates.
-pub fn run(_: &Generate, _: &Config) -> Result<()> {
+/// Where generated records go.
+trait Target {
+    /// Takes one record.
+    fn put(&mut self, record: &Generated) -> Result<()>;
+    /// Waits until all of them are kept.
+    fn finish(&mut self) -> Result<()>;
+}
+
+/// Writes the events of a seed into files or Kafka.
+///
+/// # Errors
+/// When there are fewer events than entities (exit code 2), or the target can't be written.
+pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
+    let entities = u64::from(wanted.organisations) + u64::from(wanted.contacts);
+    if wanted.events < entities {
+        return Err(Error::usage(format!(
+            "--events {} is fewer than the {entities} entities that have to be created; ask for at least as many",
+            wanted.events
+        )));
+    }
+    if wanted.contacts > 0 && wanted.organisations == 0 {
+        return Err(Error::usage("--organisations: contacts need at least one"));
+    }
+    let (organisations, contacts) = (topic(&config.organisations.topics), topic(&config.contacts.topics));
+    let mut target: Box<dyn Target> = match &wanted.out {
+        Some(folder) => Box::new(files::Files::create(folder, organisations, contacts, wanted.partitions)?),
+        None => Box::new(kafka::Producing::start(
+            &config.kafka,
+            organisations,
+            contacts,
+            wanted.partitions.unwrap_or(6),
+        )?),
+    };
+    let bar = progress(wanted.events);
+    for record in Events::new(wanted.seed, wanted.organisations, wanted.contacts, wanted.events) {
+        target.put(&record)?;
+        bar.inc(1);
+    }
+    target.finish()?;
+    bar.finish_and_clear();
+    tracing::info!(events = wanted.events, seed = wanted.seed, "generated");
     Ok(())
+}
+
+fn topic(topics: &[String]) -> &str {
+    topics.first().map(String::as_str).unwrap_or_default()
+}
+
+fn progress(events: u64) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} events, {per_sec}, {eta} to go");
+    ProgressBar::new(events).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -211,9 +211,7 @@ impl<S: DocumentSink> Delivery<S> {
             }
         }
         // The fold's thread ends after this one; were it gone, its own error is what counts.
-        let _ = self.commands.send(Command::Delivered { acknowledged, rejected });
-        self.queue.finish(finished);
-        self.status.set_waiting(self.queue.waiting());
+        let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
     }
 
     /// A stored version above ours is never taken for done: at or below our present position the

@@ -43,7 +43,10 @@ impl Folder {
                 task.after = after;
                 changes.put(Space::Tasks, key, rows::encode(&task)?);
             }
-            None => changes.remove(Space::Tasks, key),
+            None => {
+                changes.remove(Space::Tasks, key);
+                progress.task_done(task.step);
+            }
         }
         self.put_follow_ups(&*view, &mut changes, &mut progress, task.step, found.works)?;
         let marked = self.put_marks(&mut changes, progress.step, found.marks);
@@ -51,14 +54,8 @@ impl Folder {
     }
 
     /// The step of the oldest change whose fan-out is not done.
-    pub fn oldest_task(&self) -> Result<Option<u64>> {
-        let mut oldest: Option<u64> = None;
-        self.state.view().scan(Space::Tasks, &[], &[], &mut |_, value| {
-            let step = rows::decode::<Task>(value)?.step;
-            oldest = Some(oldest.map_or(step, |held| held.min(step)));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(oldest)
+    pub fn oldest_task(&self) -> Option<u64> {
+        self.progress.task_steps.keys().next().copied()
     }
 
     fn put_follow_ups(

@@ -383,6 +383,7 @@ fn put_rows(
 
 pub(super) fn put_task(changes: &mut Changes, progress: &mut Progress, task: &Task) -> Result<()> {
     progress.task += 1;
+    *progress.task_steps.entry(task.step).or_default() += 1;
     changes.put(Space::Tasks, progress.task.to_be_bytes().to_vec(), rows::encode(task)?);
     Ok(())
 }

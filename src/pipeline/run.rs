@@ -91,7 +91,7 @@ pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutd
 
     let (commands, obeyed) = parts.commands;
     let folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
-    let queue = Arc::new(Queue::starting_at(progress.step, folder.oldest_task()?, progress.positions()));
+    let queue = Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions()));
     let reading = Shutdown::default();
     let (records_in, records_out) = Reader::channel();
     let (end_requests, end_answers) = channel();

@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
-const STEP_RECORDS_MAX: usize = 40_000;
+const STEP_RECORDS_MAX: usize = 20_000;
 
 /// What the delivery and the administrative routes ask of the fold.
 pub enum Command {
@@ -30,6 +30,9 @@ pub enum Command {
         acknowledged: Vec<(DocumentKey, u64)>,
         /// Letters for those rejected; written before the marks are cleared.
         rejected: Vec<DeadLetter>,
+        /// Every document of the request, with whether it is through. They leave the queue only once
+        /// their marks are cleared: a scan would find them again.
+        finished: Vec<(DocumentKey, bool)>,
     },
     /// Write the delivered frontier down.
     Frontier(Positions, u64),
@@ -130,7 +133,7 @@ impl Stream {
     }
 
     fn publish(&mut self, step: Step, lane: Lane) -> Result<()> {
-        let oldest = self.folder.oldest_task()?;
+        let oldest = self.folder.oldest_task();
         let positions = self.folder.progress().positions();
         self.status.set_positions(&positions);
         self.queue.stepped(self.folder.progress().step, &positions, step.marked, lane, oldest);
@@ -139,30 +142,27 @@ impl Stream {
     }
 
     fn commands(&mut self, commands: &Receiver<Command>) -> Result<Next> {
-        let mut acknowledged = Vec::new();
         let next = loop {
             match commands.try_recv() {
-                Ok(Command::Delivered { acknowledged: more, rejected }) => {
-                    if !rejected.is_empty() {
-                        self.folder.reject(&rejected)?;
-                    }
-                    acknowledged.extend(more);
-                }
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => break Next::Stop,
                 Err(TryRecvError::Empty) => break Next::GoOn,
-                Ok(command) => {
-                    self.folder.acknowledge(&std::mem::take(&mut acknowledged))?;
-                    self.obey(command)?;
-                }
+                Ok(command) => self.obey(command)?,
             }
         };
-        self.folder.acknowledge(&acknowledged)?;
         Ok(next)
     }
 
     fn obey(&mut self, command: Command) -> Result<()> {
         match command {
-            Command::Delivered { .. } => Ok(()),
+            Command::Delivered { acknowledged, rejected, finished } => {
+                if !rejected.is_empty() {
+                    self.folder.reject(&rejected)?;
+                }
+                self.folder.acknowledge(&acknowledged)?;
+                self.queue.finish(finished);
+                self.status.set_waiting(self.queue.waiting());
+                Ok(())
+            }
             Command::Frontier(positions, time_ms) => self.folder.set_frontier(&positions, time_ms),
             Command::DeliveredElsewhere(positions) => match self.queue.step_covered_by(&positions) {
                 Some(step) => self.folder.trim(step),

@@ -10,8 +10,8 @@ use super::store::{Changes, Reader, StateStore, Visit};
 use crate::error::{Error, Result};
 
 const CACHE_BYTES: u64 = 24 << 20;
-const MEMTABLE_BYTES: u64 = 8 << 20;
-const JOURNAL_BYTES: u64 = 128 << 20;
+const MEMTABLE_BYTES: u64 = 6 << 20;
+const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// A store in a folder that one process at a time can open.
 pub struct FjallStore {

@@ -1,5 +1,7 @@
 //! The values that are persisted, in the `postcard` format (<https://postcard.jamesmunns.com/wire-format>).
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -52,11 +54,23 @@ pub struct Progress {
     pub beside: u64,
     /// The number of the next fan-out task.
     pub task: u64,
+    /// How many tasks there are of each step.
+    pub task_steps: BTreeMap<u64, u64>,
     /// How far each partition was read.
     pub partitions: Vec<PartitionProgress>,
 }
 
 impl Progress {
+    /// Counts a task that is done.
+    pub fn task_done(&mut self, step: u64) {
+        if let Some(count) = self.task_steps.get_mut(&step) {
+            *count -= 1;
+            if *count == 0 {
+                self.task_steps.remove(&step);
+            }
+        }
+    }
+
     /// The positions as a value.
     pub fn positions(&self) -> Positions {
         self.partitions

@@ -1,0 +1,108 @@
+//! The house rules that a machine can check: direction of imports, sizes of files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// For each part what it may import, itself aside. The order is the direction: core, ports, use cases.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("time", &[]),
+    ("text", &[]),
+    ("position", &[]),
+    ("shutdown", &[]),
+    ("telemetry", &[]),
+    ("event", &["position"]),
+    ("config", &["error", "projection"]),
+    ("decode", &["config", "event", "position"]),
+    ("entity", &["event", "projection", "text"]),
+    ("projection", &["entity", "error", "event", "state", "text"]),
+    ("source", &["config", "error", "event", "position"]),
+    ("state", &["entity", "error", "event", "position", "projection", "source"]),
+    ("dead_letter", &["config", "error", "event", "position", "source", "time"]),
+    ("sink", &["config", "error", "projection", "time"]),
+    (
+        "pipeline",
+        &[
+            "config",
+            "dead_letter",
+            "decode",
+            "entity",
+            "error",
+            "event",
+            "position",
+            "projection",
+            "shutdown",
+            "sink",
+            "source",
+            "state",
+        ],
+    ),
+    ("generate", &["cli", "config", "error", "event", "source"]),
+    ("cli", &["config", "telemetry"]),
+    ("http", &["config", "error", "pipeline", "shutdown", "state"]),
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn imports_go_one_way() {
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let inside = path.strip_prefix(root().join("src")).unwrap();
+        let part = inside
+            .components()
+            .next()
+            .unwrap()
+            .as_os_str()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_owned();
+        if ["app", "lib", "main"].contains(&part.as_str()) {
+            continue;
+        }
+        let allowed = MAY_IMPORT
+            .iter()
+            .find(|(name, _)| *name == part)
+            .unwrap_or_else(|| panic!("{part} has no place"))
+            .1;
+        let text = fs::read_to_string(&path).unwrap();
+        let production = text.split("#[cfg(test)]").next().unwrap();
+        for rest in production.split("crate::").skip(1) {
+            let name: String =
+                rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
+            if name != part && !allowed.contains(&name.as_str()) {
+                wrong.push(format!("{} imports {name}", inside.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_file_is_longer_than_500_lines() {
+    let files = sources(&root().join("src")).into_iter().chain(sources(&root().join("tests")));
+    let long: Vec<_> = files.filter(|path| fs::read_to_string(path).unwrap().lines().count() > 500).collect();
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn unsafe_code_is_forbidden() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("unsafe_code = \"forbid\""));
+}

@@ -1,0 +1,286 @@
+//! A folder, a configuration and the program, as a user has them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use elasticsearch::http::Method;
+use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::transport::Transport;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::services::Services;
+
+pub const PROJECTIONS: [&str; 3] = ["organisations", "contacts", "hierarchy"];
+/// No single run of the tests' small logs takes nearly as long.
+pub const LONG: Duration = Duration::from_secs(180);
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// A name that no other test and no earlier run has.
+pub fn fresh(name: &str) -> String {
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    format!("t{}-{number}-{name}", since.as_millis())
+}
+
+/// One deployment: a folder with its configuration, an index prefix of its own.
+pub struct World {
+    pub services: Services,
+    pub folder: TempDir,
+    pub prefix: String,
+    pub config: String,
+}
+
+impl World {
+    /// With the extra lines of configuration, written as whole tables or dotted keys.
+    pub fn new(services: &Services, name: &str, extra: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let prefix = fresh(name) + "-";
+        let path = folder.path().display();
+        let config = format!(
+            "state = \"{path}/state\"\nkafka.brokers = \"{}\"\nkafka.group = \"{prefix}group\"\nindex.url = \"{}\"\n\
+             index.prefix = \"{prefix}\"\ndead_letters.path = \"{path}/dead-letters.jsonl\"\nhttp.listen = \"127.0.0.1:0\"\n{extra}\n",
+            services.kafka, services.elasticsearch
+        );
+        let world = Self { services: services.clone(), folder, prefix, config };
+        world.write_config(&world.config);
+        world
+    }
+
+    pub fn write_config(&self, text: &str) {
+        std::fs::write(self.config_path(), text).unwrap();
+    }
+
+    pub fn config_path(&self) -> PathBuf {
+        self.folder.path().join("tributary.toml")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        command.arg("--config").arg(self.config_path()).args(arguments).current_dir(self.folder.path());
+        command
+    }
+
+    /// Runs to the end of the command; bounded by [`LONG`].
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let id = child.id();
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            if end.recv_timeout(LONG).is_err() {
+                kill(id, "KILL");
+            }
+        });
+        let output = child.wait_with_output().unwrap();
+        drop(ended);
+        let _ = watchdog.join();
+        output
+    }
+
+    /// Runs and demands success.
+    pub fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?} ended with {:?}:\n{}",
+            output.status.code(),
+            log_of(&output)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts in the background; its log goes to a file.
+    pub fn start(&self, arguments: &[&str]) -> Running {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Running(child)
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// All documents of a projection, by id, without the keys that are our own.
+    pub fn documents(&self, projection: &str) -> BTreeMap<String, Value> {
+        let alias = format!("{}{projection}", self.prefix);
+        let mut documents = BTreeMap::new();
+        let mut after = Value::Null;
+        loop {
+            let mut body = json!({"size": 2_000, "sort": ["id"]});
+            if !after.is_null() {
+                body["search_after"] = after.clone();
+            }
+            let answer = self.es(Method::Post, &format!("/{alias}/_search"), Some(&body));
+            let hits =
+                answer.pointer("/hits/hits").and_then(Value::as_array).unwrap_or_else(|| panic!("{answer}"));
+            for hit in hits {
+                documents.insert(hit["_id"].as_str().unwrap().to_owned(), shown(&hit["_source"]));
+            }
+            match hits.last() {
+                Some(last) if hits.len() == 2_000 => after = last["sort"].clone(),
+                _ => return documents,
+            }
+        }
+    }
+
+    pub fn all_documents(&self) -> BTreeMap<&'static str, BTreeMap<String, Value>> {
+        PROJECTIONS.into_iter().map(|projection| (projection, self.documents(projection))).collect()
+    }
+
+    pub fn refresh(&self) {
+        self.es(Method::Post, &format!("/{}*/_refresh", self.prefix), None);
+    }
+
+    pub fn es(&self, method: Method, path: &str, body: Option<&Value>) -> Value {
+        es(&self.services.elasticsearch, method, path, body)
+    }
+
+    /// The concrete index behind a projection's alias.
+    pub fn index(&self, projection: &str) -> String {
+        let found = self.es(Method::Get, &format!("/_alias/{}{projection}", self.prefix), None);
+        found.as_object().and_then(|found| found.keys().next().cloned()).unwrap_or_else(|| panic!("{found}"))
+    }
+
+    pub fn dead_letters(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path("dead-letters.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Shards are dear on a small server: every test takes its indexes with it.
+        for projection in PROJECTIONS {
+            let alias = format!("/_alias/{}{projection}", self.prefix);
+            if let Ok(found) = try_es(&self.services.elasticsearch, Method::Get, &alias, None) {
+                for index in found.as_object().into_iter().flatten().map(|(index, _)| index) {
+                    if index.starts_with(&self.prefix) {
+                        let _ =
+                            try_es(&self.services.elasticsearch, Method::Delete, &format!("/{index}"), None);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A document without the keys that begin with an underscore, at the top and in its contacts.
+pub fn shown(source: &Value) -> Value {
+    let mut document = source.clone();
+    let own = |map: &mut serde_json::Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
+    own(document.as_object_mut().unwrap());
+    if let Some(contacts) = document.get_mut("contacts").and_then(Value::as_array_mut) {
+        contacts.iter_mut().filter_map(Value::as_object_mut).for_each(own);
+    }
+    document
+}
+
+pub fn log_of(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+pub fn kill(id: u32, signal: &str) {
+    let _ = Command::new("kill").arg(format!("-{signal}")).arg(id.to_string()).status();
+}
+
+/// A program in the background; killed when it goes out of scope.
+pub struct Running(pub Child);
+
+impl Running {
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    pub fn signal(&self, signal: &str) {
+        kill(self.0.id(), signal);
+    }
+
+    /// Waits for its end; the exit code.
+    pub fn end(&mut self) -> Option<i32> {
+        let until = Instant::now() + LONG;
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(Instant::now() < until, "the program did not end");
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until `condition` gives something; what was waited for is named when it never does.
+pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + LONG;
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < until, "never came: {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+pub fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+    })
+}
+
+pub fn es(url: &str, method: Method, path: &str, body: Option<&Value>) -> Value {
+    try_es(url, method, path, body).unwrap()
+}
+
+pub fn try_es(
+    url: &str,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, elasticsearch::Error> {
+    runtime().block_on(async {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let query: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let transport = Transport::single_node(url)?;
+        let body = body.map(Value::to_string);
+        let response = transport.send(method, path, headers, Some(&query), body, None).await?;
+        Ok(serde_json::from_str(&response.text().await?).unwrap_or(Value::Null))
+    })
+}
+
+/// The lines of a files source as records: topic, partition, line.
+pub fn log_lines(folder: &Path) -> Vec<(String, i32, String)> {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let (topic, partition) = match stem.rsplit_once('-') {
+            Some((topic, number)) if number.parse::<i32>().is_ok() => {
+                (topic.to_owned(), number.parse().unwrap())
+            }
+            _ => (stem.clone(), -1),
+        };
+        for line in std::fs::read_to_string(&path).unwrap().lines() {
+            lines.push((topic.clone(), partition, line.to_owned()));
+        }
+    }
+    lines
+}

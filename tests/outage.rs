@@ -1,0 +1,114 @@
+//! Servers that go and come back: everything still arrives, and memory stays bounded.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::harness::{Running, World, eventually, fresh};
+use crate::services::{self, Services};
+
+/// The most that the program may hold while a server is away, in kilobytes.
+const RESIDENT_KB_MAX: u64 = 300 << 10;
+
+fn resident_kb(running: &Running) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", running.0.id())).unwrap_or_default();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .map(|rest| rest.trim().trim_end_matches(" kB"));
+    peak.and_then(|kb| kb.parse().ok()).unwrap_or(0)
+}
+
+fn world(servers: &Services, name: &str) -> World {
+    let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh(name)));
+    let extra = format!("organisations.topics = [{:?}]\ncontacts.topics = [{:?}]\n", topics[0], topics[1]);
+    World::new(servers, name, &extra)
+}
+
+fn generate(world: &World, seed: u32) {
+    let seed = seed.to_string();
+    let counts = ["--organisations", "500", "--contacts", "5000", "--events", "12000", "--partitions", "3"];
+    world.succeed(&[&["generate", "--kafka", "--seed", &seed], &counts[..]].concat());
+}
+
+/// What the running instance says of itself.
+fn status(world: &World) -> Option<Value> {
+    let output = world.run(&["status", "--format", "json"]);
+    serde_json::from_slice(&output.stdout).ok()
+}
+
+fn lag(status: &Value) -> i64 {
+    status["partitions"].as_array().unwrap().iter().map(|at| at["lag"].as_i64().unwrap()).sum()
+}
+
+fn counter(status: &Value, name: &str) -> u64 {
+    status["counters"][name].as_u64().unwrap()
+}
+
+/// Compares with a run that nothing disturbed, over the same topics.
+fn ends_like_an_undisturbed_run(servers: &Services, world: &World) {
+    let calm = World::new(servers, "calm", &topics_of(world));
+    calm.succeed(&["run", "--until-end"]);
+    world.refresh();
+    assert_eq!(world.all_documents(), calm.all_documents());
+}
+
+fn topics_of(world: &World) -> String {
+    world
+        .config
+        .lines()
+        .filter(|line| line.contains(".topics = "))
+        .map(|line| line.to_owned() + "\n")
+        .collect()
+}
+
+fn idle(world: &World, records: u64) {
+    eventually("everything folded and delivered", || {
+        let status = status(world)?;
+        let idle =
+            lag(&status) == 0 && status["documents_waiting"] == 0 && counter(&status, "records") >= records;
+        idle.then_some(())
+    });
+}
+
+#[test]
+fn elasticsearch_away_for_the_middle_third_loses_nothing() {
+    let (servers, _turn) = services::alone();
+    let world = world(&servers, "es-away");
+    generate(&world, 1);
+    let mut running = world.start(&["run"]);
+    idle(&world, 12_000);
+    services::control("stop", "elasticsearch");
+    generate(&world, 2);
+    let folded = eventually("the fold goes on without the index", || {
+        status(&world).filter(|status| counter(status, "records") >= 24_000 && lag(status) == 0)
+    });
+    let retried = eventually("the delivery tries again", || {
+        status(&world).map(|status| counter(&status, "retried")).filter(|retried| *retried > 0)
+    });
+    assert!(folded["documents_waiting"].as_u64().unwrap() > 0, "{folded} after {retried}");
+    services::control("start", "elasticsearch");
+    generate(&world, 3);
+    idle(&world, 36_000);
+    let resident = resident_kb(&running);
+    assert!(resident < RESIDENT_KB_MAX, "{resident} kB were resident");
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+    ends_like_an_undisturbed_run(&servers, &world);
+}
+
+#[test]
+fn a_restarted_broker_loses_nothing() {
+    let (servers, _turn) = services::alone();
+    let world = world(&servers, "broker");
+    generate(&world, 4);
+    let mut running = world.start(&["run"]);
+    idle(&world, 12_000);
+    services::control("kill", "kafka");
+    services::control("start", "kafka");
+    generate(&world, 5);
+    idle(&world, 24_000);
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+    ends_like_an_undisturbed_run(&servers, &world);
+}

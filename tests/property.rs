@@ -1,0 +1,267 @@
+//! The fold against the plain reference: random histories of both entities, permuted, doubled, cut
+//! into batches at random places, with restarts between, end in the same documents.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value, json};
+use tributary::config::Format;
+use tributary::dead_letter::{DeadLetter, DeadLetters};
+use tributary::decode::Decoder;
+use tributary::event::{EntityKind, Record};
+use tributary::pipeline::fold::{Folder, Taken};
+use tributary::position::TopicPartition;
+use tributary::projection::{self, Limits, Projection};
+use tributary::state::State;
+use tributary::state::fjall::FjallStore;
+use tributary::state::memory::MemoryStore;
+use tributary::state::store::StateStore;
+
+use crate::harness::shown;
+use crate::reference::{self, Does, Plain};
+
+const MAX_EMBEDDED: usize = 3;
+
+/// No record of these histories is poison.
+struct NoLetters;
+
+impl DeadLetters for NoLetters {
+    fn append(&mut self, letters: &[DeadLetter]) -> tributary::error::Result<()> {
+        panic!("poison: {letters:?}")
+    }
+    fn list(&mut self) -> tributary::error::Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+    fn resolve(&mut self, _: &[String]) -> tributary::error::Result<()> {
+        Ok(())
+    }
+}
+
+fn organisation_id() -> impl Strategy<Value = Value> {
+    prop_oneof![3 => select(vec!["a", "b", "c", "d"]).prop_map(Value::from), 1 => Just(Value::Null)]
+}
+
+fn text() -> impl Strategy<Value = Value> {
+    prop_oneof![4 => select(vec!["", "x", "é", "zz"]).prop_map(Value::from), 1 => Just(Value::Null)]
+}
+
+fn fields(contact: bool) -> impl Strategy<Value = BTreeMap<String, Value>> {
+    let reference = if contact { "organisationId" } else { "parentId" };
+    let texts =
+        if contact { vec!["name", "firstName", "lastName", "role"] } else { vec!["name", "status", "email"] };
+    let field = prop_oneof![
+        3 => organisation_id().prop_map(move |id| (reference.to_owned(), id)),
+        4 => (select(texts), text()).prop_map(|(name, value)| (name.to_owned(), value)),
+        1 => select(vec![json!(["t"]), json!([]), Value::Null]).prop_map(|tags| ("tags".to_owned(), tags)),
+        1 => select(vec![json!(1), json!({"k": [null, 2.5]}), Value::Null]).prop_map(|any| ("extra".to_owned(), any)),
+    ];
+    proptest::collection::btree_map("k[0-9]", field, 0..4).prop_map(|map| map.into_values().collect())
+}
+
+fn event() -> impl Strategy<Value = Plain> {
+    let does = prop_oneof![4 => Just(Does::Merge), 3 => Just(Does::Replace), 1 => Just(Does::Delete)];
+    (any::<bool>(), does).prop_flat_map(|(contact, does)| {
+        let ids = if contact { vec!["c1", "c2", "c3", "c4", "c5"] } else { vec!["a", "b", "c", "d"] };
+        (select(ids), 0u64..12, fields(contact)).prop_map(move |(id, version, fields)| Plain {
+            contact,
+            id: id.to_owned(),
+            version,
+            does,
+            fields: if does == Does::Delete { BTreeMap::new() } else { fields },
+        })
+    })
+}
+
+fn record(event: &Plain, offset: i64, partition: i32) -> Record {
+    let verb = match event.does {
+        Does::Merge => "updated",
+        Does::Replace => "created",
+        Does::Delete => "deleted",
+    };
+    let (kind, topic) = if event.contact {
+        (EntityKind::Contact, "contacts")
+    } else {
+        (EntityKind::Organisation, "organisations")
+    };
+    let value =
+        json!({"type": format!("x.{verb}"), "sequence": event.version.to_string(), "data": event.fields});
+    Record {
+        kind,
+        partition: TopicPartition::new(topic, partition),
+        offset,
+        timestamp_ms: 0,
+        key: Some(event.id.clone().into_bytes()),
+        value: Some(value.to_string().into_bytes()),
+        headers: Vec::new(),
+        malformed: None,
+    }
+}
+
+/// Folds the records in batches; after each batch the folder is opened anew when `restarts` says so.
+/// Documents are kept as an index would: made anew for each mark only, so that a mark that is
+/// missing shows.
+fn indexed(
+    store: &Arc<dyn StateStore>,
+    batches: &[&[Record]],
+    restarts: bool,
+) -> BTreeMap<&'static str, BTreeMap<String, Value>> {
+    let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new());
+    let open = || {
+        let state = Arc::new(State::open(Arc::clone(store), "test").unwrap());
+        let folder = Folder::new(Arc::clone(&state), projection::ALL.to_vec(), Box::new(NoLetters)).unwrap();
+        (state, folder)
+    };
+    let (mut state, mut folder) = open();
+    let mut index: BTreeMap<&'static str, BTreeMap<String, Value>> =
+        projection::ALL.into_iter().map(|projection| (projection.name(), BTreeMap::new())).collect();
+    for (number, batch) in batches.iter().enumerate() {
+        let taken: Vec<Taken> = batch
+            .iter()
+            .map(|record| Taken { record: record.clone(), decoded: decoder.decode(record) })
+            .collect();
+        folder.fold(&taken, &[]).unwrap();
+        // A fan-out goes on between the batches, some of it only after the next.
+        if number % 3 != 1 {
+            folder.fan_out().unwrap();
+        }
+        if number % 2 == 0 {
+            deliver(&state, &mut folder, &mut index);
+        }
+        if restarts {
+            drop((state, folder));
+            (state, folder) = open();
+        }
+    }
+    while folder.fan_out().unwrap().number > 0 {}
+    deliver(&state, &mut folder, &mut index);
+    assert!(folder.marks().unwrap().is_empty());
+    index
+}
+
+fn deliver(
+    state: &Arc<State>,
+    folder: &mut Folder,
+    index: &mut BTreeMap<&'static str, BTreeMap<String, Value>>,
+) {
+    let snapshot = state.snapshot().unwrap();
+    let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
+    let mut acknowledged = Vec::new();
+    for (number, id) in folder.marks().unwrap() {
+        let projection = Projection::of_number(number).unwrap();
+        let mut bytes = Vec::new();
+        let documents = index.get_mut(projection.name()).unwrap();
+        if projection.materialise(&snapshot, &id, limits, 1, &mut bytes).unwrap() {
+            documents.insert(id.clone(), shown(&serde_json::from_slice(&bytes).unwrap()));
+        } else {
+            documents.remove(&id);
+        }
+        acknowledged.push(((projection, Arc::from(id)), snapshot.progress().step));
+    }
+    folder.acknowledge(&acknowledged).unwrap();
+}
+
+/// A permutation with doubles, cut into batches.
+fn shuffled(events: &[Plain], order: &[Index]) -> Vec<Record> {
+    let mut left: Vec<&Plain> = events.iter().collect();
+    let mut records = Vec::new();
+    for (offset, index) in order.iter().enumerate() {
+        if left.is_empty() {
+            break;
+        }
+        let at = index.index(left.len());
+        let doubled = index.index(7) == 0;
+        let event = if doubled { left[at] } else { left.remove(at) };
+        // The partitions that carry an entity differ: all events have a sequence.
+        records.push(record(event, i64::try_from(offset).unwrap(), i32::try_from(index.index(2)).unwrap()));
+    }
+    let offset = records.len();
+    records.extend(
+        left.iter().enumerate().map(|(n, event)| record(event, i64::try_from(offset + n).unwrap(), 0)),
+    );
+    records
+}
+
+fn cut<'a>(records: &'a [Record], cuts: &[Index]) -> Vec<&'a [Record]> {
+    let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(records.len() + 1)).collect();
+    at.extend([0, records.len()]);
+    at.sort_unstable();
+    at.windows(2).map(|pair| &records[pair[0]..pair[1]]).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_ends_in_the_documents_of_the_reference(
+        events in proptest::collection::vec(event(), 0..40),
+        order in proptest::collection::vec(any::<Index>(), 60),
+        cuts in proptest::collection::vec(any::<Index>(), 0..12),
+        restarts in any::<bool>(),
+    ) {
+        let records = shuffled(&events, &order);
+        let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
+        let got = indexed(&store, &cut(&records, &cuts), restarts);
+        prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_durable_store_ends_in_the_same_documents(
+        events in proptest::collection::vec(event(), 0..40),
+        order in proptest::collection::vec(any::<Index>(), 60),
+        cuts in proptest::collection::vec(any::<Index>(), 0..6),
+    ) {
+        let records = shuffled(&events, &order);
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn StateStore> = Arc::new(FjallStore::open(folder.path()).unwrap());
+        let got = indexed(&store, &cut(&records, &cuts), true);
+        prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
+    }
+}
+
+#[test]
+fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
+    let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
+    let state = Arc::new(State::open(store, "test").unwrap());
+    let mut folder = Folder::new(Arc::clone(&state), projection::ALL.to_vec(), Box::new(NoLetters)).unwrap();
+    let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new());
+    let take = |record: Record| Taken { decoded: decoder.decode(&record), record };
+    let plain = |contact, id: String, version, fields: Value| Plain {
+        contact,
+        id,
+        version,
+        does: Does::Merge,
+        fields: serde_json::from_value(fields).unwrap(),
+    };
+    let contacts: Vec<Taken> = (0..50_000)
+        .map(|n| {
+            take(record(
+                &plain(true, format!("c{n:05}"), 1, json!({"organisationId": "a", "name": "n"})),
+                n,
+                0,
+            ))
+        })
+        .collect();
+    folder.fold(&contacts, &[]).unwrap();
+    let step = state.snapshot().unwrap().progress().step;
+    let all: Vec<_> = folder.marks().unwrap().into_iter().collect();
+    let named = |(number, id): (u8, String)| ((Projection::of_number(number).unwrap(), Arc::from(id)), step);
+    folder.acknowledge(&all.into_iter().map(named).collect::<Vec<_>>()).unwrap();
+    folder.fold(&[take(record(&plain(false, "a".to_owned(), 1, json!({"name": "A"})), 0, 0))], &[]).unwrap();
+    let mut steps = 0;
+    loop {
+        let step = folder.fan_out().unwrap();
+        if step.number == 0 {
+            break;
+        }
+        assert!(step.marked.len() <= 4_000, "a step marked {}", step.marked.len());
+        steps += 1;
+    }
+    assert!(steps >= 25, "50 000 contacts in {steps} steps");
+    assert_eq!(folder.marks().unwrap().len(), 50_002);
+}

@@ -1,0 +1,57 @@
+//! The real servers, brought up once for all tests.
+
+use std::process::Command;
+use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// The addresses of the servers.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub kafka: String,
+    pub elasticsearch: String,
+}
+
+static SERVICES: OnceLock<Services> = OnceLock::new();
+/// Tests that break a server have it for themselves.
+static TURNS: RwLock<()> = RwLock::new(());
+
+fn script(arguments: &[&str]) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services");
+    let output = Command::new(path).args(arguments).output().expect("scripts/services can be run");
+    let (out, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "`scripts/services {}` failed. The tests need Kafka and Elasticsearch, from Docker Compose or, with Maven and a \
+         JDK of version 21 or newer, from Maven Central.\n{out}{log}",
+        arguments.join(" ")
+    );
+    out.into_owned()
+}
+
+fn services() -> Services {
+    let up = || {
+        let out = script(&["up"]);
+        let find = |name: &str| {
+            let line = out.lines().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            line.unwrap_or_else(|| panic!("scripts/services did not say {name}:\n{out}")).to_owned()
+        };
+        Services { kafka: find("KAFKA"), elasticsearch: find("ELASTICSEARCH") }
+    };
+    SERVICES.get_or_init(up).clone()
+}
+
+/// The servers, whole for as long as the guard lives.
+pub fn whole() -> (Services, RwLockReadGuard<'static, ()>) {
+    let guard = TURNS.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    (services(), guard)
+}
+
+/// The servers, for a test that breaks them.
+pub fn alone() -> (Services, RwLockWriteGuard<'static, ()>) {
+    let guard = TURNS.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+    (services(), guard)
+}
+
+/// `start`, `stop`, `kill` or `restart` one of them.
+pub fn control(what: &str, server: &str) {
+    script(&[what, server]);
+}
