@@ -68,8 +68,8 @@ impl Target for Files {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let files = self.organisations.iter_mut().chain(&mut self.contacts);
-        let flushed: std::io::Result<()> = files.map(Write::flush).collect();
+        let mut files = self.organisations.iter_mut().chain(&mut self.contacts);
+        let flushed = files.try_for_each(Write::flush);
         flushed.map_err(|error| self.failed(error))
     }
 }

@@ -50,6 +50,9 @@ pub struct Folder {
     dead_letters: Box<dyn DeadLetters>,
 }
 
+/// What is done with the letters of a step, before its commit.
+type Bury<'a> = dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()> + 'a;
+
 struct Touched {
     before: Arc<Row>,
     after: Row,
@@ -99,15 +102,10 @@ impl Folder {
         Ok((step, poison))
     }
 
-    fn commit_fold(
-        &mut self,
-        taken: &[Taken],
-        mut progress: Progress,
-        bury: &mut dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()>,
-    ) -> Result<Step> {
+    fn commit_fold(&mut self, taken: &[Taken], mut progress: Progress, bury: &mut Bury<'_>) -> Result<Step> {
         let view = self.state.view();
         let mut poison = Vec::new();
-        let touched = self.apply(&*view, taken, &mut poison)?;
+        let touched = self.apply(&*view, &progress, taken, &mut poison)?;
         let poisoned = poison.len();
         if poisoned > 0 {
             bury(&mut *self.dead_letters, poison)?;
@@ -129,6 +127,7 @@ impl Folder {
     fn apply(
         &self,
         view: &dyn Reader,
+        progress: &Progress,
         taken: &[Taken],
         poison: &mut Vec<DeadLetter>,
     ) -> Result<HashMap<EntityKey, Touched>> {
@@ -150,35 +149,13 @@ impl Folder {
                 Decoded::Event(event) => {
                     let key: EntityKey = (event.kind, event.id.as_str().into());
                     let Some(entry) = touched.get_mut(&key) else { continue };
-                    if let Err(reason) = self.apply_one(&mut entry.after, event, &taken.record) {
+                    if let Err(reason) = apply_one(&mut entry.after, event, &taken.record, progress) {
                         poison.push(DeadLetter::from_record(&taken.record, &reason));
                     }
                 }
             }
         }
         Ok(touched)
-    }
-
-    fn apply_one(&self, row: &mut Row, event: &Event, record: &Record) -> Result<(), String> {
-        let here = partition_hash(&record.partition);
-        let home = *row.home.get_or_insert(here);
-        if home != here && !event.sequenced {
-            let known = self
-                .progress
-                .partitions
-                .iter()
-                .map(|at| TopicPartition::new(at.topic.as_str(), at.partition));
-            let first = known.into_iter().find(|partition| partition_hash(partition) == home);
-            let first =
-                first.map_or_else(|| "another partition".to_owned(), |partition| partition.to_string());
-            return Err(format!(
-                "sequence: missing, and {} was met in {first} before {}; an entity whose events come by more than one \
-                 partition must carry a sequence",
-                event.id, record.partition
-            ));
-        }
-        row.registers.apply(event);
-        Ok(())
     }
 
     fn effects(&self, view: &dyn Reader, touched: &HashMap<EntityKey, Touched>) -> Result<Effects> {
@@ -356,6 +333,26 @@ impl Folder {
         })?;
         Ok(marks)
     }
+}
+
+/// Applies an event, or says why it can't be: without a version of its own it counts only in the
+/// partition that its entity was met in first.
+fn apply_one(row: &mut Row, event: &Event, record: &Record, progress: &Progress) -> Result<(), String> {
+    let here = partition_hash(&record.partition);
+    let home = *row.home.get_or_insert(here);
+    if home != here && !event.sequenced {
+        let first = progress.positions();
+        let first =
+            first.iter().map(|(partition, _)| partition).find(|partition| partition_hash(partition) == home);
+        let first = first.map_or_else(|| "another partition".to_owned(), TopicPartition::to_string);
+        return Err(format!(
+            "sequence: missing, and {} was met in {first} before {}; an entity whose events come by more than one \
+             partition must carry a sequence",
+            event.id, record.partition
+        ));
+    }
+    row.registers.apply(event);
+    Ok(())
 }
 
 fn event_of(taken: &Taken) -> Option<&Event> {

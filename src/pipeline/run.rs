@@ -225,7 +225,8 @@ impl<S: DocumentSink> Run<S> {
     /// Decides for each projection whether its index is the one that the marks are for.
     fn plan(&mut self, indexes: &[IndexState], has_state: bool) -> Result<()> {
         for (number, (projection, index)) in self.projections.clone().into_iter().zip(indexes).enumerate() {
-            if self.state.built_for(projection.name())? == index.index {
+            // An index that was made just now is empty, whatever its name.
+            if !index.created && self.state.built_for(projection.name())? == index.index {
                 continue;
             }
             if has_state {
@@ -242,7 +243,14 @@ impl<S: DocumentSink> Run<S> {
                 self.reconcile.push((number, index.index.clone()));
             }
         }
-        Ok(())
+        self.barrier()
+    }
+
+    /// Waits until the fold has done what was asked of it: only then does the queue know of it.
+    fn barrier(&self) -> Result<()> {
+        let (reply, answer) = sync_channel(1);
+        self.command(Command::Barrier(reply))?;
+        tokio::task::block_in_place(|| answer.recv()).map_err(|_| Error::failed("the fold's thread is gone"))
     }
 
     async fn look_after(
@@ -370,7 +378,7 @@ impl<S: DocumentSink> Run<S> {
             );
             self.command(Command::BuiltFor(projection, index))?;
         }
-        Ok(())
+        self.barrier()
     }
 
     /// True when everything up to `target` is folded, delivered, and nothing more is on its way.

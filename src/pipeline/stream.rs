@@ -46,6 +46,8 @@ pub enum Command {
     BuiltFor(Projection, String),
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
     Retry(Option<Vec<String>>, SyncSender<Result<Retried>>),
+    /// Answer, once everything asked before is done.
+    Barrier(SyncSender<()>),
     /// End, once everything asked before is done.
     Stop,
 }
@@ -181,6 +183,10 @@ impl Stream {
                 let retried = self.retry(names.as_deref());
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.try_send(retried);
+                Ok(())
+            }
+            Command::Barrier(reply) => {
+                let _ = reply.try_send(());
                 Ok(())
             }
             Command::Stop => Ok(()),

@@ -109,10 +109,10 @@ impl Effects {
     }
 
     fn child_of(&mut self, id: &str, old: &Summary, new: &Summary) {
-        if old.parent != new.parent {
-            if let Some(owner) = old.parent.clone() {
-                self.children.push(Relation { owner, member: id.to_owned(), value: None });
-            }
+        if old.parent != new.parent
+            && let Some(owner) = old.parent.clone()
+        {
+            self.children.push(Relation { owner, member: id.to_owned(), value: None });
         }
         if let Some(owner) = new.parent.clone() {
             let value = new.name.as_deref().unwrap_or_default().to_vec();

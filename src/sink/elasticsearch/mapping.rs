@@ -52,10 +52,12 @@ impl Mapping {
 
     /// The body that creates an index with this mapping, its alias and `_meta`.
     pub(super) fn create_body(&self, alias: &str, log_identity: &str) -> Value {
-        let mut body = self.body.clone();
-        body["mappings"]["_meta"] = json!({"tributary": self.meta(log_identity)});
-        body["aliases"] = json!({ alias: {} });
-        body
+        let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
+        if let Some(mappings) = mappings.as_object_mut() {
+            mappings.insert("_meta".to_owned(), json!({"tributary": self.meta(log_identity)}));
+        }
+        let settings = self.body.get("settings").cloned().unwrap_or_else(|| json!({}));
+        json!({"settings": settings, "mappings": mappings, "aliases": { alias: {} }})
     }
 
     fn meta(&self, log_identity: &str) -> Value {

@@ -158,20 +158,21 @@ impl DocumentSink for ElasticsearchSink {
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
         let index = self.index(projection)?;
-        let mut body =
-            json!({"size": PAGE, "_source": false, "track_total_hits": false, "sort": ["_shard_doc"]});
-        let pit = match cursor.as_deref().map(serde_json::from_str::<(String, Value)>) {
-            Some(Ok((pit, after))) => {
-                body["search_after"] = after;
-                pit
-            }
+        let (pit, after) = match cursor.as_deref().map(serde_json::from_str::<(String, Value)>) {
+            Some(Ok((pit, after))) => (pit, Some(after)),
             _ => {
                 let path = format!("/{}/_pit?keep_alive={KEEP_ALIVE}", client::encoded(&index));
                 let opened = self.client.post(&path, None).await?;
-                opened.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
+                (opened.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(), None)
             }
         };
-        body["pit"] = json!({"id": pit, "keep_alive": KEEP_ALIVE});
+        let mut body = json!({
+            "size": PAGE, "_source": false, "track_total_hits": false, "sort": ["_shard_doc"],
+            "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
+        });
+        if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
+            body.insert("search_after".to_owned(), after);
+        }
         let found = self.client.post("/_search", Some(&body)).await?;
         let pit = found.get("pit_id").and_then(Value::as_str).unwrap_or(&pit).to_owned();
         let hits = found.pointer("/hits/hits").and_then(Value::as_array).cloned().unwrap_or_default();

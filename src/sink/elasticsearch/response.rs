@@ -85,7 +85,7 @@ pub(super) fn of_request(status: u16, answer: &[u8]) -> Outcome {
     Outcome::Retry(reason)
 }
 
-/// The version in "current version [7] is higher than the one provided [5]".
+/// The version in `current version [7] is higher than the one provided [5]`.
 fn stored_version(reason: &str) -> Option<u64> {
     let rest = reason.split_once("current version [")?.1;
     rest.split_once(']')?.0.parse().ok()
