@@ -283,3 +283,67 @@ fn secrets_are_never_shown() {
         assert!(!log.contains(secret), "{arguments:?} showed it");
     }
 }
+
+#[test]
+fn a_partition_that_is_added_later_is_picked_up() {
+    let (servers, _turn) = services::whole();
+    let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("added")));
+    let extra = format!("organisations.topics = [{:?}]\ncontacts.topics = [{:?}]\n", topics[0], topics[1]);
+    let world = World::new(&servers, "added", &extra);
+    create_topics(&servers.kafka, &topics, 1);
+    let mut running = world.start(&["run"]);
+    let partitions = || -> Option<usize> {
+        let status: Value =
+            serde_json::from_slice(&world.run(&["status", "--format", "json"]).stdout).ok()?;
+        Some(status["partitions"].as_array()?.len())
+    };
+    eventually("the first partitions", || (partitions()? == 2).then_some(()));
+    let admin: rdkafka::admin::AdminClient<rdkafka::client::DefaultClientContext> =
+        rdkafka::ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
+    let more = rdkafka::admin::NewPartitions::new(&topics[1], 2);
+    crate::harness::runtime()
+        .block_on(admin.create_partitions([&more], &rdkafka::admin::AdminOptions::new()))
+        .unwrap();
+    let producer: rdkafka::producer::BaseProducer =
+        rdkafka::ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
+    let value = json!({"type": "x.created", "data": {"name": "late"}}).to_string();
+    let record = || rdkafka::producer::BaseRecord::to(&topics[1]).partition(1).key("c1").payload(&value);
+    eventually("the producer knows the partition", || producer.send(record()).ok());
+    rdkafka::producer::Producer::flush(&producer, std::time::Duration::from_secs(30)).unwrap();
+    eventually("the document of the new partition", || {
+        world.refresh();
+        world.documents("contacts").contains_key("c1").then_some(())
+    });
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+    world.succeed(&["run", "--until-end"]);
+}
+
+#[test]
+fn a_transactional_log_is_followed_to_its_last_stable_offset() {
+    let (servers, _turn) = services::whole();
+    let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("transactions")));
+    let extra = format!("organisations.topics = [{:?}]\ncontacts.topics = [{:?}]\n", topics[0], topics[1]);
+    let world = World::new(&servers, "transactions", &extra);
+    create_topics(&servers.kafka, &topics, 1);
+    let wait = std::time::Duration::from_secs(60);
+    let producer: rdkafka::producer::BaseProducer = rdkafka::ClientConfig::new()
+        .set("bootstrap.servers", &servers.kafka)
+        .set("transactional.id", fresh("writer"))
+        .create()
+        .unwrap();
+    use rdkafka::producer::Producer;
+    producer.init_transactions(wait).unwrap();
+    for (id, commits) in [("c1", true), ("c2", false), ("c3", true)] {
+        producer.begin_transaction().unwrap();
+        let value = json!({"type": "x.created", "data": {"name": id}}).to_string();
+        let record = rdkafka::producer::BaseRecord::to(&topics[1]).partition(0).key(id).payload(&value);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(wait).unwrap();
+        if commits { producer.commit_transaction(wait) } else { producer.abort_transaction(wait) }.unwrap();
+    }
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("contacts").keys().collect::<Vec<_>>(), ["c1", "c3"]);
+    // Markers behind the last record are no gap at the next start.
+    world.succeed(&["run", "--until-end"]);
+}

@@ -13,7 +13,7 @@ use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
 use crate::source::EventSource;
 
-const POLL_BYTES_MAX: usize = 2 << 20;
+const POLL_BYTES_MAX: usize = 1 << 20;
 const POLL_WAIT: Duration = Duration::from_millis(50);
 const BATCHES_MAX: usize = 4;
 
@@ -29,7 +29,7 @@ pub struct ReadBatch {
 /// A request to the reader for the log's end, answered over its channel.
 pub type EndRequest = SyncSender<Result<Positions>>;
 
-/// Reads until `stop`, decoding on the way. At most four batches of about 2 MiB wait for the fold.
+/// Reads until `stop`, decoding on the way. At most four batches of about 1 MiB wait for the fold.
 pub struct Reader {
     source: Box<dyn EventSource>,
     decoder: Arc<Decoder>,

@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
-const STEP_RECORDS_MAX: usize = 20_000;
+const STEP_RECORDS_MAX: usize = 8_000;
 
 /// What the delivery and the administrative routes ask of the fold.
 pub enum Command {

@@ -9,8 +9,8 @@ use super::keys::Space;
 use super::store::{Changes, Reader, StateStore, Visit};
 use crate::error::{Error, Result};
 
-const CACHE_BYTES: u64 = 24 << 20;
-const MEMTABLE_BYTES: u64 = 6 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
+const MEMTABLE_BYTES: u64 = 4 << 20;
 const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// A store in a folder that one process at a time can open.
