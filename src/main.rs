@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use tributary::cli::Cli;
 
-/// Gives memory back that the system's allocator keeps in its arenas: half the resident set under load.
+/// Gives memory back soon (see `.cargo/config.toml`): the resident set is a promise.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

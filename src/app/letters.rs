@@ -99,7 +99,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     )?;
     let progress = state.progress()?;
     let stream = Stream {
-        queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions())),
+        queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions(), 0)),
         folder,
         status: Arc::new(Status::default()),
         decoder: Arc::new(super::decoder(config)),

@@ -36,8 +36,8 @@ struct Inner {
     waiting: HashMap<DocumentKey, u64>,
     direct: VecDeque<DocumentKey>,
     background: VecDeque<DocumentKey>,
-    /// Documents on their way, with the step of their oldest mark; true when marked again meanwhile.
-    in_flight: HashMap<DocumentKey, (u64, bool)>,
+    /// Documents on their way.
+    in_flight: HashMap<DocumentKey, Flying>,
     /// How many documents wait or are on their way, by the step of their oldest mark.
     steps: BTreeMap<u64, usize>,
     /// Marks made at this step or later may lie in the state only.
@@ -50,8 +50,28 @@ struct Inner {
     oldest_task: Option<u64>,
     step: u64,
     positions: Positions,
-    /// Positions by step, sparse, oldest first.
-    history: VecDeque<(u64, Positions)>,
+    /// What was folded when, sparse, oldest first.
+    history: VecDeque<Point>,
+}
+
+/// A document on its way.
+#[derive(Debug)]
+struct Flying {
+    /// The step of its oldest mark.
+    step: u64,
+    /// Marked again meanwhile.
+    again: bool,
+    /// The lane that it came from, and goes back to.
+    lane: Lane,
+}
+
+/// A moment of the fold.
+#[derive(Debug)]
+struct Point {
+    step: u64,
+    positions: Positions,
+    /// Milliseconds since the Unix epoch.
+    time_ms: u64,
 }
 
 /// How much waits.
@@ -73,9 +93,10 @@ impl Waiting {
 }
 
 impl Queue {
-    /// A queue that knows nothing yet: all marks are to be looked for in the state.
-    pub fn starting_at(step: u64, oldest_task: Option<u64>, positions: Positions) -> Self {
-        let history = VecDeque::from([(step, positions.clone())]);
+    /// A queue that knows nothing yet: all marks are to be looked for in the state. What waits there
+    /// is taken to wait since `time_ms`.
+    pub fn starting_at(step: u64, oldest_task: Option<u64>, positions: Positions, time_ms: u64) -> Self {
+        let history = VecDeque::from([Point { step, positions: positions.clone(), time_ms }]);
         let inner = Inner { unscanned: Some(0), oldest_task, step, positions, history, ..Inner::default() };
         Self { inner: Mutex::new(inner), changed: Notify::new() }
     }
@@ -88,13 +109,14 @@ impl Queue {
         marked: Vec<DocumentKey>,
         lane: Lane,
         oldest_task: Option<u64>,
+        time_ms: u64,
     ) {
         let mut inner = self.lock();
         inner.step = inner.step.max(step);
         inner.oldest_task = oldest_task;
         if inner.positions != *positions {
             inner.positions = positions.clone();
-            inner.remember(step, positions);
+            inner.remember(Point { step, positions: positions.clone(), time_ms });
         }
         for key in marked {
             inner.add(key, step, lane);
@@ -108,9 +130,11 @@ impl Queue {
         let mut inner = self.lock();
         let mut taken = Vec::new();
         while taken.len() < max {
-            let Some(key) = inner.direct.pop_front().or_else(|| inner.background.pop_front()) else { break };
+            let direct = inner.direct.pop_front().map(|key| (key, Lane::Direct));
+            let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
+            let Some((key, lane)) = next else { break };
             let Some(step) = inner.waiting.remove(&key) else { continue };
-            inner.in_flight.insert(key.clone(), (step, false));
+            inner.in_flight.insert(key.clone(), Flying { step, again: false, lane });
             taken.push(key);
         }
         taken
@@ -120,10 +144,11 @@ impl Queue {
     pub fn finish(&self, documents: impl IntoIterator<Item = (DocumentKey, bool)>) {
         let mut inner = self.lock();
         for (key, delivered) in documents {
-            let Some((step, again)) = inner.in_flight.remove(&key) else { continue };
+            let Some(Flying { step, again, lane }) = inner.in_flight.remove(&key) else { continue };
             inner.uncount(step);
             if !delivered {
-                inner.enqueue(key, step, Lane::Direct);
+                let lane = if again { Lane::Direct } else { lane };
+                inner.enqueue(key, step, lane);
             } else if again {
                 let step = inner.step;
                 inner.enqueue(key, step, Lane::Direct);
@@ -174,8 +199,17 @@ impl Queue {
         let inner = self.lock();
         let oldest = [inner.steps.keys().next().copied(), inner.unscanned, inner.oldest_task];
         let Some(oldest) = oldest.into_iter().flatten().min() else { return Some(inner.positions.clone()) };
-        let known = inner.history.iter().rev().find(|(step, _)| *step < oldest);
-        known.map(|(_, positions)| positions.clone())
+        let known = inner.history.iter().rev().find(|point| point.step < oldest);
+        known.map(|point| point.positions.clone())
+    }
+
+    /// Since when the oldest change waits, in milliseconds since the Unix epoch; `None` when none does.
+    pub fn waiting_since(&self) -> Option<u64> {
+        let inner = self.lock();
+        let oldest = [inner.steps.keys().next().copied(), inner.unscanned, inner.oldest_task];
+        let oldest = oldest.into_iter().flatten().min()?;
+        let known = inner.history.iter().find(|point| point.step >= oldest).or(inner.history.back());
+        known.map(|point| point.time_ms)
     }
 
     /// How far the fold is.
@@ -186,7 +220,7 @@ impl Queue {
     /// The highest step whose positions `delivered` covers.
     pub fn step_covered_by(&self, delivered: &Positions) -> Option<u64> {
         let inner = self.lock();
-        inner.history.iter().rev().find(|(_, positions)| delivered.covers(positions)).map(|(step, _)| *step)
+        inner.history.iter().rev().find(|point| delivered.covers(&point.positions)).map(|point| point.step)
     }
 
     /// Forgets what waits in memory: it is to be looked for in the state again.
@@ -197,7 +231,7 @@ impl Queue {
         inner.direct.clear();
         inner.background.clear();
         inner.steps.clear();
-        let flying: Vec<u64> = inner.in_flight.values().map(|(step, _)| *step).collect();
+        let flying: Vec<u64> = inner.in_flight.values().map(|flying| flying.step).collect();
         flying.into_iter().for_each(|step| inner.count(step));
         inner.unscanned = inner.unscanned.into_iter().chain(oldest).min();
         inner.scan_began = None;
@@ -224,7 +258,7 @@ const HISTORY_MAX: usize = 4_096;
 impl Inner {
     fn add(&mut self, key: DocumentKey, step: u64, lane: Lane) {
         if let Some(flying) = self.in_flight.get_mut(&key) {
-            flying.1 = true;
+            flying.again = true;
             return;
         }
         if self.waiting.contains_key(&key) {
@@ -270,7 +304,7 @@ impl Inner {
         }
     }
 
-    fn remember(&mut self, step: u64, positions: &Positions) {
+    fn remember(&mut self, point: Point) {
         if self.history.len() >= HISTORY_MAX {
             let mut keep = false;
             self.history.retain(|_| {
@@ -278,7 +312,7 @@ impl Inner {
                 keep
             });
         }
-        self.history.push_back((step, positions.clone()));
+        self.history.push_back(point);
     }
 }
 
@@ -297,7 +331,7 @@ mod tests {
     }
 
     fn scanned_queue() -> Queue {
-        let queue = Queue::starting_at(1, None, at(10));
+        let queue = Queue::starting_at(1, None, at(10), 1);
         queue.scanned(Vec::new(), 1, true);
         queue
     }
@@ -305,24 +339,26 @@ mod tests {
     #[test]
     fn the_frontier_waits_for_the_oldest_mark() {
         let queue = scanned_queue();
-        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None);
-        queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None);
+        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+        queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
         assert_eq!(queue.frontier(), Some(at(10)));
         assert_eq!(queue.take(1), [key("a")]);
         assert_eq!(queue.frontier(), Some(at(10)), "on its way is not delivered");
+        assert_eq!(queue.waiting_since(), Some(200));
         queue.finish([(key("a"), true)]);
         assert_eq!(queue.frontier(), Some(at(11)));
         queue.take(1);
         queue.finish([(key("b"), true)]);
         assert_eq!(queue.frontier(), Some(at(12)));
+        assert_eq!(queue.waiting_since(), None);
     }
 
     #[test]
     fn a_document_marked_while_on_its_way_goes_again() {
         let queue = scanned_queue();
-        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None);
+        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
         queue.take(1);
-        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None);
+        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
         assert_eq!(queue.take(1), [], "one write of a document at a time");
         queue.finish([(key("a"), true)]);
         assert_eq!(queue.take(1), [key("a")]);
@@ -332,7 +368,7 @@ mod tests {
     fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
         let queue = scanned_queue();
         let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
-        queue.stepped(2, &at(11), many, Lane::Background, None);
+        queue.stepped(2, &at(11), many, Lane::Background, None, 200);
         let taken = queue.take(usize::MAX);
         queue.finish(taken.into_iter().map(|key| (key, true)));
         assert_eq!(queue.frontier(), Some(at(10)));
@@ -348,17 +384,17 @@ mod tests {
     #[test]
     fn a_direct_change_overtakes_a_fan_out() {
         let queue = scanned_queue();
-        queue.stepped(2, &at(11), vec![key("storm"), key("a")], Lane::Background, None);
-        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None);
+        queue.stepped(2, &at(11), vec![key("storm"), key("a")], Lane::Background, None, 200);
+        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
         assert_eq!(queue.take(1), [key("a")]);
     }
 
     #[test]
     fn a_scan_is_repeated_for_what_was_left_since_it_began() {
-        let queue = Queue::starting_at(1, None, at(10));
+        let queue = Queue::starting_at(1, None, at(10), 1);
         queue.scanned(Vec::new(), 1, false);
         let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
-        queue.stepped(2, &at(11), many, Lane::Background, None);
+        queue.stepped(2, &at(11), many, Lane::Background, None, 200);
         queue.scanned(Vec::new(), 2, true);
         assert!(queue.waiting().more);
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
@@ -91,7 +91,12 @@ pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutd
 
     let (commands, obeyed) = parts.commands;
     let folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
-    let queue = Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions()));
+    let queue = Arc::new(Queue::starting_at(
+        progress.step,
+        folder.oldest_task(),
+        progress.positions(),
+        parts.state.frontier()?.time_ms,
+    ));
     let reading = Shutdown::default();
     let (records_in, records_out) = Reader::channel();
     let (end_requests, end_answers) = channel();
@@ -137,6 +142,7 @@ pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutd
         gate: Gate::Until(end.clone()),
         reconcile: Vec::new(),
         published: None,
+        asked: None,
         ticked: None,
     };
     run.plan(&indexes, progress.step > 0)?;
@@ -218,6 +224,7 @@ struct Run<S> {
     /// Projections whose index holds documents that the state may not know of, with that index.
     reconcile: Vec<(usize, String)>,
     published: Option<Positions>,
+    asked: Option<Receiver<Result<Positions>>>,
     ticked: Option<Instant>,
 }
 
@@ -321,11 +328,20 @@ impl<S: DocumentSink> Run<S> {
             } else {
                 self.follow()?
             }
-            let (answer, _) = sync_channel(1);
-            // The reader notes the end in the status; nobody waits for this answer.
-            let _ = self.end_requests.send(answer);
+            self.ask_for_end();
         }
         Ok(())
+    }
+
+    /// Has the reader note the log's end in the status, unless it has not answered the last time.
+    fn ask_for_end(&mut self) {
+        let answered =
+            self.asked.as_ref().is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
+        if answered {
+            let (reply, answer) = sync_channel(1);
+            // Without a reader there is no end to ask for.
+            self.asked = self.end_requests.send(reply).is_ok().then_some(answer);
+        }
     }
 
     async fn pass_gate(&mut self) -> Result<()> {
@@ -337,9 +353,12 @@ impl<S: DocumentSink> Run<S> {
                 self.gate = Gate::Asked(answer);
             }
             Gate::Asked(answer) => {
-                if let Ok(end) = answer.try_recv() {
-                    self.gate = Gate::Until(end?);
-                }
+                self.gate = match answer.try_recv() {
+                    Ok(Ok(end)) => Gate::Until(end),
+                    // A broker that is away is asked again; any other error is the reader's own end.
+                    Ok(Err(_)) | Err(TryRecvError::Disconnected) => Gate::Closed,
+                    Err(TryRecvError::Empty) => return Ok(()),
+                };
             }
             Gate::Until(end) => {
                 if self.queue.positions().covers(end) {
@@ -414,12 +433,11 @@ impl<S: DocumentSink> Run<S> {
     fn publish(&mut self) {
         let Some(frontier) = self.queue.frontier() else { return };
         let now = Status::now_ms();
-        self.status.set_frontier(&frontier, now);
-        if self.published.as_ref() != Some(&frontier) || self.queue.waiting().is_nothing() {
-            if self.published.as_ref() != Some(&frontier) {
-                tokio::task::block_in_place(|| self.leadership.commit(&frontier));
-                let _ = self.command(Command::Frontier(frontier.clone(), now));
-            }
+        self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or(now));
+        if self.published.as_ref() != Some(&frontier) {
+            tokio::task::block_in_place(|| self.leadership.commit(&frontier));
+            // The fold's thread is gone only when it failed, and then its own error is what counts.
+            let _ = self.command(Command::Frontier(frontier.clone(), now));
             self.published = Some(frontier);
         }
     }

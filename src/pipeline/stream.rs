@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
-const STEP_RECORDS_MAX: usize = 8_000;
+const STEP_RECORDS_MAX: usize = 6_000;
 
 /// What the delivery and the administrative routes ask of the fold.
 pub enum Command {
@@ -138,7 +138,14 @@ impl Stream {
         let oldest = self.folder.oldest_task();
         let positions = self.folder.progress().positions();
         self.status.set_positions(&positions);
-        self.queue.stepped(self.folder.progress().step, &positions, step.marked, lane, oldest);
+        self.queue.stepped(
+            self.folder.progress().step,
+            &positions,
+            step.marked,
+            lane,
+            oldest,
+            Status::now_ms(),
+        );
         self.status.set_waiting(self.queue.waiting());
         Ok(())
     }

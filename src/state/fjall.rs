@@ -3,6 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 
+use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
 use super::keys::Space;
@@ -10,6 +11,8 @@ use super::store::{Changes, Reader, StateStore, Visit};
 use crate::error::{Error, Result};
 
 const CACHE_BYTES: u64 = 16 << 20;
+/// Larger blocks than the default: half the index to hold, for rows that are read in runs.
+const BLOCK_BYTES: u32 = 8 << 10;
 const MEMTABLE_BYTES: u64 = 4 << 20;
 const JOURNAL_BYTES: u64 = 64 << 20;
 
@@ -37,7 +40,13 @@ impl FjallStore {
             .open()
             .map_err(|error| opening(folder, error))?;
         let options = || {
-            KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES).manual_journal_persist(true)
+            // Nothing is pinned: indexes and filters live in the cache, whose size is bounded.
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE_BYTES)
+                .manual_journal_persist(true)
+                .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
+                .index_block_pinning_policy(PinningPolicy::all(false))
+                .filter_block_pinning_policy(PinningPolicy::all(false))
         };
         let spaces = Space::ALL.iter().map(|space| database.keyspace(space.name(), options));
         let spaces = spaces.collect::<Result<Vec<_>, _>>().map_err(|error| opening(folder, error))?;

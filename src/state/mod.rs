@@ -22,7 +22,7 @@ use self::store::{Changes, Reader, StateStore};
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
 
-const CACHE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 12 << 20;
 
 /// An entity's key: its kind and id.
 pub type EntityKey = (EntityKind, Arc<str>);

@@ -21,7 +21,7 @@ const WAIT: Duration = Duration::from_secs(10);
 /// How often new partitions are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How much librdkafka may hold for us, dealt out to the partitions.
-const QUEUE_KBYTES: usize = 16 << 10;
+const QUEUE_KBYTES: usize = 8 << 10;
 const RECORDS_MAX: usize = 10_000;
 
 /// A Kafka cluster's topics.
