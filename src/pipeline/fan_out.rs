@@ -1,8 +1,8 @@
 //! Fan-out: what a change calls for below, marked in bounded steps that a crash resumes.
 //!
-//! The newest task is taken first, so that a wide tree is walked down before it is walked across and
-//! the tasks that wait stay few.
+//! Tasks are taken in the order in which they came, many small ones in one step.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::fold::{Folder, Step, has_members, put_task};
@@ -15,42 +15,65 @@ use crate::state::store::{Changes, Reader};
 
 /// How many entries one step looks at.
 const STEP_ENTRIES_MAX: usize = 2_000;
+/// How many tasks one step takes up.
+const STEP_TASKS_MAX: usize = 1_000;
 
 /// What a step of a task found.
 #[derive(Default)]
 struct Found {
     marks: Vec<(Projection, String)>,
     works: Vec<Work>,
+    /// How many entries were looked at.
+    seen: usize,
     /// Where to go on; `None` when the task is done.
     after: Option<Vec<u8>>,
 }
 
 impl Folder {
-    /// Does one bounded step of the fan-out that began last; the step's number is 0 when none waits.
+    /// Goes on with the fan-outs, the oldest first, for one bounded step; its number is 0 when none waits.
     pub fn fan_out(&mut self) -> Result<Step> {
         let view = self.state.view();
-        let Some((key, mut task)) = newest(&*view)? else { return Ok(Step::default()) };
-        let found = match &task.work {
-            Work::Contacts { organisation } => contacts(&*view, organisation, &task.after)?,
-            Work::Below { root, node, contacts } => self.below(&*view, root, node, *contacts, &task.after)?,
-            Work::Everything { projection, space } => everything(&*view, *projection, *space, &task.after)?,
-        };
+        let waiting = waiting(&*view, &self.tasks_done)?;
+        if waiting.is_empty() {
+            return Ok(Step::default());
+        }
         let mut progress = self.progress.clone();
         progress.step += 1;
         let mut changes = Changes::default();
-        match found.after {
-            Some(after) => {
-                task.after = after;
-                changes.put(Space::Tasks, key, rows::encode(&task)?);
+        let mut marks = BTreeSet::new();
+        let mut left = STEP_ENTRIES_MAX;
+        let mut done = std::mem::take(&mut self.tasks_done);
+        for (key, mut task) in waiting {
+            if left == 0 {
+                break;
             }
-            None => {
-                changes.remove(Space::Tasks, key);
-                progress.task_done(task.step);
+            let found = self.work(&*view, &task, left)?;
+            left -= found.seen.min(left);
+            marks.extend(found.marks);
+            match found.after {
+                Some(after) => {
+                    task.after = after;
+                    changes.put(Space::Tasks, key, rows::encode(&task)?);
+                }
+                None => {
+                    changes.remove(Space::Tasks, key.clone());
+                    progress.task_done(task.step);
+                    done = key;
+                }
             }
+            self.put_follow_ups(&*view, &mut changes, &mut progress, task.step, found.works)?;
         }
-        self.put_follow_ups(&*view, &mut changes, &mut progress, task.step, found.works)?;
-        let marked = self.put_marks(&mut changes, progress.step, found.marks);
+        self.tasks_done = done;
+        let marked = self.put_marks(&mut changes, progress.step, marks);
         self.commit_step(changes, progress, marked)
+    }
+
+    fn work(&self, view: &dyn Reader, task: &Task, max: usize) -> Result<Found> {
+        match &task.work {
+            Work::Contacts { organisation } => contacts(view, organisation, &task.after, max),
+            Work::Below { root, node, contacts } => self.below(view, root, node, *contacts, &task.after, max),
+            Work::Everything { projection, space } => everything(view, *projection, *space, &task.after, max),
+        }
     }
 
     /// The step of the oldest change whose fan-out is not done.
@@ -86,13 +109,14 @@ impl Folder {
         node: &str,
         contacts: bool,
         after: &[u8],
+        max: usize,
     ) -> Result<Found> {
         let mut found = Found::default();
         if node != root && !self.is_below(view, node, root)? {
             return Ok(found);
         }
         let prefix = owner_prefix(node);
-        members(view, Space::ChildrenOf, &prefix, after, &mut found, &mut |found, child| {
+        members(view, Space::ChildrenOf, &prefix, after, max, &mut found, &mut |found, child| {
             if child == root {
                 return;
             }
@@ -125,17 +149,21 @@ impl Folder {
     }
 }
 
-fn newest(view: &dyn Reader) -> Result<Option<(Vec<u8>, Task)>> {
-    match view.last(Space::Tasks)? {
-        Some((key, value)) => Ok(Some((key, rows::decode(&value)?))),
-        None => Ok(None),
-    }
+/// The tasks after the key `done`, oldest first, as many as one step may take up.
+fn waiting(view: &dyn Reader, done: &[u8]) -> Result<Vec<(Vec<u8>, Task)>> {
+    let mut waiting = Vec::new();
+    view.scan(Space::Tasks, &[], done, &mut |key, value| {
+        waiting.push((key.to_vec(), rows::decode(value)?));
+        let full = waiting.len() >= STEP_TASKS_MAX;
+        Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })?;
+    Ok(waiting)
 }
 
-fn contacts(view: &dyn Reader, organisation: &str, after: &[u8]) -> Result<Found> {
+fn contacts(view: &dyn Reader, organisation: &str, after: &[u8], max: usize) -> Result<Found> {
     let mut found = Found::default();
     let prefix = owner_prefix(organisation);
-    members(view, Space::ContactsOf, &prefix, after, &mut found, &mut |found, contact| {
+    members(view, Space::ContactsOf, &prefix, after, max, &mut found, &mut |found, contact| {
         found.marks.push((Projection::Contacts, contact.to_owned()));
     })?;
     Ok(found)
@@ -146,16 +174,16 @@ fn members(
     space: Space,
     prefix: &[u8],
     after: &[u8],
+    max: usize,
     found: &mut Found,
     each: &mut dyn FnMut(&mut Found, &str),
 ) -> Result<()> {
-    let mut seen = 0;
     view.scan(space, prefix, after, &mut |key, _| {
         if let Some(member) = member_of(key, prefix) {
             each(found, member);
         }
-        seen += 1;
-        if seen < STEP_ENTRIES_MAX {
+        found.seen += 1;
+        if found.seen < max {
             return Ok(ControlFlow::Continue(()));
         }
         found.after = Some(key.to_vec());
@@ -164,12 +192,11 @@ fn members(
 }
 
 /// Walks the entities of a projection, and then the relations for those known by reference only.
-fn everything(view: &dyn Reader, number: u8, space: u8, after: &[u8]) -> Result<Found> {
+fn everything(view: &dyn Reader, number: u8, space: u8, after: &[u8], max: usize) -> Result<Found> {
     let mut found = Found::default();
     let Some(projection) = Projection::of_number(number) else { return Ok(found) };
     let Some(space) = Space::ALL.into_iter().find(|known| *known as u8 == space) else { return Ok(found) };
     let is_relation = matches!(space, Space::ContactsOf | Space::ChildrenOf);
-    let mut seen = 0;
     view.scan(space, &[], after, &mut |key, value| {
         if is_relation {
             if let Some(owner) = owner_of(key)
@@ -183,8 +210,8 @@ fn everything(view: &dyn Reader, number: u8, space: u8, after: &[u8]) -> Result<
         {
             found.marks.push((projection, id.to_owned()));
         }
-        seen += 1;
-        if seen < STEP_ENTRIES_MAX {
+        found.seen += 1;
+        if found.seen < max {
             return Ok(ControlFlow::Continue(()));
         }
         found.after = Some(key.to_vec());

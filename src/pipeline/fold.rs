@@ -46,6 +46,8 @@ pub struct Step {
 pub struct Folder {
     pub(super) state: Arc<State>,
     pub(super) progress: Progress,
+    /// The key of the last task that is done: none that waits lies before it.
+    pub(super) tasks_done: Vec<u8>,
     projections: Vec<Projection>,
     dead_letters: Box<dyn DeadLetters>,
 }
@@ -66,7 +68,7 @@ impl Folder {
         dead_letters: Box<dyn DeadLetters>,
     ) -> Result<Self> {
         let progress = state.progress()?;
-        Ok(Self { state, progress, projections, dead_letters })
+        Ok(Self { state, progress, tasks_done: Vec::new(), projections, dead_letters })
     }
 
     /// How far the fold is.

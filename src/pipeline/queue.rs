@@ -217,6 +217,16 @@ impl Queue {
         self.lock().positions.clone()
     }
 
+    /// The number of the last step.
+    pub fn step(&self) -> u64 {
+        self.lock().step
+    }
+
+    /// The step of the oldest change whose fan-out is not done.
+    pub fn oldest_task(&self) -> Option<u64> {
+        self.lock().oldest_task
+    }
+
     /// The highest step whose positions `delivered` covers.
     pub fn step_covered_by(&self, delivered: &Positions) -> Option<u64> {
         let inner = self.lock();

@@ -206,7 +206,10 @@ enum Gate {
     Asked(Receiver<Result<Positions>>),
     /// To be passed.
     Until(Positions),
-    /// Passed.
+    /// Passed; the fan-outs that the backlog began are made first, up to this step: a document that
+    /// they mark would be written twice.
+    FanningOut(u64),
+    /// Nothing is held back.
     Open,
 }
 
@@ -362,6 +365,11 @@ impl<S: DocumentSink> Run<S> {
             }
             Gate::Until(end) => {
                 if self.queue.positions().covers(end) {
+                    self.gate = Gate::FanningOut(self.queue.step());
+                }
+            }
+            Gate::FanningOut(step) => {
+                if self.queue.oldest_task().is_none_or(|oldest| oldest > *step) {
                     self.gate = Gate::Open;
                     self.queue.forget();
                     self.reconcile().await?;

@@ -124,16 +124,6 @@ impl Reader for View {
         Ok(found.map(|value| value.to_vec()))
     }
 
-    fn last(&self, space: Space) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        match self.snapshot.last_key_value(keyspace(&self.spaces, space)?) {
-            Some(entry) => {
-                let (key, value) = entry.into_inner().map_err(failed)?;
-                Ok(Some((key.to_vec(), value.to_vec())))
-            }
-            None => Ok(None),
-        }
-    }
-
     fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()> {
         let start = if after.is_empty() { Bound::Included(prefix) } else { Bound::Excluded(after) };
         let keyspace = keyspace(&self.spaces, space)?;

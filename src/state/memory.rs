@@ -47,12 +47,6 @@ impl Reader for View {
         Ok(self.0.get(&(space, key.to_vec())).cloned())
     }
 
-    fn last(&self, space: Space) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
-        let from = (space, Vec::new());
-        let entries = self.0.range(from..).take_while(|((at, _), _)| *at == space);
-        Ok(entries.last().map(|((_, key), value)| (key.clone(), value.clone())))
-    }
-
     fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()> {
         let start = if after.is_empty() {
             Bound::Included((space, prefix.to_vec()))

@@ -39,9 +39,6 @@ pub trait Reader: Send + Sync {
     /// The value under `key`.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
-    /// The entry with the highest key of a space.
-    fn last(&self, space: Space) -> Result<Option<(Vec<u8>, Vec<u8>)>>;
-
     /// Visits the entries whose key begins with `prefix`, in key order, those above `after` only
     /// (an empty `after` begins at the first), until `visit` breaks.
     fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()>;
