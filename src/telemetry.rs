@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -14,13 +15,46 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging. `TRIBUTARY_LOG` names levels by module (`tributary=debug,rdkafka=info`).
+/// The variable that names levels by module.
+const VARIABLE: &str = "TRIBUTARY_LOG";
+
+/// Starts logging. `TRIBUTARY_LOG` names levels by module (`tributary=debug,rdkafka=info`) and goes
+/// before `verbose`; one that can't be understood is told of and passed over.
 pub fn start(format: LogFormat, verbose: bool) {
-    let default = if verbose { "tributary=debug,warn" } else { "tributary=info,warn" };
-    let filter = EnvFilter::try_from_env("TRIBUTARY_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let (filter, refused) = filter(std::env::var(VARIABLE).ok().as_deref(), verbose);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    if let Some(error) = refused {
+        tracing::warn!(%error, "{VARIABLE} is no list of levels, passed over");
+    }
+}
+
+/// The filter, and why the variable's text could not be taken.
+fn filter(levels: Option<&str>, verbose: bool) -> (EnvFilter, Option<ParseError>) {
+    let default = if verbose { "tributary=debug,warn" } else { "tributary=info,warn" };
+    // A variable set to nothing is the shell's way to unset it.
+    match levels.filter(|levels| !levels.trim().is_empty()).map(EnvFilter::try_new) {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(error)) => (EnvFilter::new(default), Some(error)),
+        None => (EnvFilter::new(default), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_that_cannot_be_understood_are_told_of() {
+        assert_eq!(filter(Some("tributary=trace"), true).0.to_string(), "tributary=trace");
+        for levels in [None, Some(""), Some(" ")] {
+            let (taken, refused) = filter(levels, false);
+            assert!(taken.to_string().contains("tributary=info") && refused.is_none(), "{levels:?}");
+        }
+        let (taken, refused) = filter(Some("tributary=loud"), true);
+        assert!(taken.to_string().contains("tributary=debug") && refused.is_some());
     }
 }

@@ -83,11 +83,7 @@ fn resolve(table: &Table) -> Result<Config> {
 }
 
 fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
-    let key = format!("{name}.topics");
-    let topics = keys.list(&key, &[name])?;
-    if topics.is_empty() || topics.iter().any(String::is_empty) {
-        return Err(Error::usage(format!("{key}: at least one topic was expected, none of them empty")));
-    }
+    let topics = keys.filled_list(&format!("{name}.topics"), &[name])?;
     let formats =
         [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain].map(|f| (f.name(), f));
     Ok(EntityConfig { topics, format: keys.choice(&format!("{name}.format"), &formats)? })
@@ -105,6 +101,11 @@ fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
 fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
     let mut properties = keys.table("kafka.properties")?;
     for (name, path) in keys.table("kafka.properties_files")? {
+        if properties.contains_key(&name) {
+            return Err(Error::usage(format!(
+                "{name:?} is both in kafka.properties and in kafka.properties_files; set one"
+            )));
+        }
         let secret = read_secret(&format!("kafka.properties_files.{name}"), Path::new(&path))?;
         properties.insert(name, secret);
     }
@@ -128,7 +129,7 @@ fn index(keys: &Keys<'_>) -> Result<IndexConfig> {
             "index.kind",
             &[("elasticsearch", IndexKind::Elasticsearch), ("embedded", IndexKind::Embedded)],
         )?,
-        urls: keys.list("index.url", &["http://localhost:9200"])?,
+        urls: keys.filled_list("index.url", &["http://localhost:9200"])?,
         username: keys.maybe("index.username")?,
         password: keys.secret("index.password")?,
         api_key: keys.secret("index.api_key")?,
@@ -179,6 +180,11 @@ fn read_secret(key: &str, path: &Path) -> Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// Names the type that was found and not the value, which may be a secret.
+fn wrong_type(key: &str, found: &Value, expected: &str) -> Error {
+    Error::usage(format!("{key}: {expected} was expected, found: {}", found.type_str()))
+}
+
 /// Typed access to the table by dotted key.
 struct Keys<'a>(&'a Table);
 
@@ -194,7 +200,7 @@ impl Keys<'_> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(Error::usage(format!("{key}: a string was expected"))),
+            Some(other) => Err(wrong_type(key, other, "a string")),
         }
     }
 
@@ -220,31 +226,45 @@ impl Keys<'_> {
         match self.get(key) {
             None => Ok(default),
             Some(Value::Integer(number)) => Ok(*number),
-            Some(_) => Err(Error::usage(format!("{key}: an integer was expected"))),
+            Some(other) => Err(wrong_type(key, other, "an integer")),
         }
     }
 
     fn list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
-        let wrong = || Error::usage(format!("{key}: a list of strings was expected"));
+        let wrong = |found: &Value| wrong_type(key, found, "a list of strings");
         match self.get(key) {
             None => Ok(default.iter().map(|item| (*item).to_owned()).collect()),
             Some(Value::String(text)) => Ok(vec![text.clone()]),
             Some(Value::Array(items)) => {
-                items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+                items.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(|| wrong(item))).collect()
             }
-            Some(_) => Err(wrong()),
+            Some(other) => Err(wrong(other)),
+        }
+    }
+
+    /// A list that holds something, nothing empty, and nothing twice.
+    fn filled_list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
+        let items = self.list(key, default)?;
+        if items.is_empty() || items.iter().any(String::is_empty) {
+            return Err(Error::usage(format!("{key}: at least one value was expected, none of them empty")));
+        }
+        let twice =
+            items.iter().enumerate().find(|(at, item)| items.iter().take(*at).any(|other| other == *item));
+        match twice {
+            Some((_, item)) => Err(Error::usage(format!("{key}: {item:?} is named twice; name it once"))),
+            None => Ok(items),
         }
     }
 
     fn table(&self, key: &str) -> Result<BTreeMap<String, String>> {
         let Some(value) = self.get(key) else { return Ok(BTreeMap::new()) };
-        let table = value.as_table().ok_or_else(|| Error::usage(format!("{key}: a table was expected")))?;
+        let table = value.as_table().ok_or_else(|| wrong_type(key, value, "a table"))?;
         let text = |(name, value): (&String, &Value)| match value {
             Value::String(text) => Ok((name.clone(), text.clone())),
             Value::Integer(number) => Ok((name.clone(), number.to_string())),
             Value::Boolean(choice) => Ok((name.clone(), choice.to_string())),
             Value::Float(number) => Ok((name.clone(), number.to_string())),
-            _ => Err(Error::usage(format!("{key}.{name:?}: a string was expected"))),
+            other => Err(wrong_type(&format!("{key}.{name:?}"), other, "a string")),
         };
         table.iter().map(text).collect()
     }
@@ -255,91 +275,5 @@ impl Keys<'_> {
             (None, Some((_, first))) => Ok(*first),
             (None, None) => Err(Error::usage(format!("{key}: no choices"))),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("t.toml");
-        std::fs::write(&path, text).unwrap();
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::load(Some(&path), environment, &Flags::new())
-    }
-
-    #[test]
-    fn everything_has_its_default() {
-        let config = load("", &[]).unwrap();
-        assert_eq!(config.state, Path::new("data/state"));
-        assert_eq!(config.index.urls, ["http://localhost:9200"]);
-        assert_eq!(config.index.projections, ["organisations", "contacts", "hierarchy"]);
-        assert_eq!(config.http.listen, "127.0.0.1:8080");
-        assert_eq!(config.index.max_embedded_contacts, 10_000);
-    }
-
-    #[test]
-    fn an_unknown_key_names_the_nearest() {
-        let error = load("[kafka]\nbroker = \"x\"", &[]).unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(
-            error.to_string().contains("kafka.broker;") && error.to_string().ends_with("kafka.brokers"),
-            "{error}"
-        );
-        let error = load("", &[("TRIBUTARY_INDEX__URLL", "x")]).unwrap_err();
-        assert!(error.to_string().ends_with("index.url"), "{error}");
-    }
-
-    #[test]
-    fn the_environment_goes_over_the_file() {
-        let environment = [
-            ("TRIBUTARY_KAFKA__BROKERS", "b:1"),
-            ("TRIBUTARY_KAFKA__PROPERTIES__SECURITY__PROTOCOL", "SSL"),
-            ("TRIBUTARY_CONTACTS__TOPICS", "a, b"),
-            ("TRIBUTARY_INDEX__MAX_EMBEDDED_CONTACTS", "7"),
-            ("TRIBUTARY_STATE", "s"),
-            ("TRIBUTARY_SERVICES_DIR", "not ours"),
-        ];
-        let config = load("[kafka]\nbrokers = \"a:1\"", &environment).unwrap();
-        assert_eq!(config.kafka.brokers, "b:1");
-        assert_eq!(config.kafka.properties["security.protocol"], "SSL");
-        assert_eq!(config.contacts.topics, ["a", "b"]);
-        assert_eq!(config.index.max_embedded_contacts, 7);
-        assert_eq!(config.state, Path::new("s"));
-    }
-
-    #[test]
-    fn wrong_values_are_refused_by_name() {
-        for (text, named) in [
-            ("[source]\nkind = \"kafak\"", "nearest: kafka"),
-            ("[index]\nlayout = \"join\"", "later"),
-            ("[index]\nmax_embedded_contacts = 10001", "index.max_embedded_contacts"),
-            ("[index]\nprojections = [\"contact\"]", "nearest: contacts"),
-            ("[index]\nprojections = [\"contacts\", \"contacts\"]", "once"),
-            ("[contacts]\ntopics = [\"organisations\"]", "both"),
-            ("[events.types]\n\"a.b\" = \"drop\"", "a.b"),
-            ("state = 5", "state"),
-            ("kafka = 5", "section"),
-        ] {
-            let error = load(text, &[]).unwrap_err();
-            assert!(error.exit_code() == 2 && error.to_string().contains(named), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn secrets_are_read_from_files_and_never_shown() {
-        let folder = tempfile::tempdir().unwrap();
-        let secret = folder.path().join("secret");
-        std::fs::write(&secret, "hunter2\n").unwrap();
-        let text = format!(
-            "[index]\nusername = \"u\"\npassword_file = {secret:?}\nurl = \"http://u:hunter2@h:1\"\n\
-             [kafka.properties_files]\n\"sasl.password\" = {secret:?}\n[http]\ntoken = \"hunter2\""
-        );
-        let config = load(&text, &[]).unwrap();
-        assert_eq!(config.index.password.as_deref(), Some("hunter2"));
-        assert_eq!(config.kafka.properties["sasl.password"], "hunter2");
-        assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

@@ -2,6 +2,8 @@
 
 mod load;
 mod raw;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -8,8 +8,10 @@ use crate::error::{Error, Result};
 
 /// What begins the names of our environment variables.
 const PREFIX: &str = "TRIBUTARY_";
-/// Variables of the project's scripts and of the log, which are no keys.
-const OTHERS: &[&str] = &["SERVICES", "KAFKA_PORT", "ELASTICSEARCH_", "LOG", "CONFIG", "TEST_"];
+/// Variables that are no keys: of the log, of the command line and of the project's scripts.
+const OTHERS: &[&str] = &["LOG", "CONFIG", "KAFKA_PORT", "SERVICES"];
+/// What begins the names of the scripts' other variables.
+const OTHER_PREFIXES: &[&str] = &["SERVICES_", "ELASTICSEARCH_", "TEST_"];
 
 /// The keys, each with its section before a dot; those that end in `.*` are tables of free names.
 pub(super) const KEYS: &[&str] = &[
@@ -56,10 +58,18 @@ pub(super) fn read(path: &Path) -> Result<Table> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::usage(format!("the configuration {shown} cannot be read")).because(error))?;
-    let table: Table = toml::from_str(&text)
-        .map_err(|error| Error::usage(format!("the configuration {shown} is no TOML")).because(error))?;
+    let table: Table = toml::from_str(&text).map_err(|error| no_toml(path, &text, &error))?;
     check(&table, "", &shown.to_string())?;
     Ok(table)
+}
+
+/// Says where a file is no TOML. The parser's own error is not attached: it quotes the line, which may
+/// hold a secret.
+fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map_or_else(String::new, |before| format!(" in line {}", before.split('\n').count()));
+    let reason = error.message().replace('\n', ", ");
+    Error::usage(format!("the configuration {} is no TOML{place}: {reason}", path.display()))
 }
 
 fn check(table: &Table, section: &str, file: &str) -> Result<()> {
@@ -95,13 +105,19 @@ fn unknown(key: &str, place: &str) -> Error {
 pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (String, String)>) -> Result<()> {
     for (variable, value) in environment {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
-        if OTHERS.iter().any(|other| name.starts_with(other)) {
+        if OTHERS.contains(&name) || OTHER_PREFIXES.iter().any(|other| name.starts_with(other)) {
             continue;
         }
         let words: Vec<String> = name.split("__").map(str::to_lowercase).collect();
         let mut path: Vec<String> = words.iter().take(2).cloned().collect();
         let key = path.join(".");
-        if words.len() > 2 && KEYS.contains(&format!("{key}.*").as_str()) {
+        let is_table = KEYS.contains(&format!("{key}.*").as_str());
+        if words.len() == 2 && is_table {
+            return Err(Error::usage(format!(
+                "{variable}: {key} is a table; name one entry of it, {variable}__NAME"
+            )));
+        }
+        if words.len() > 2 && is_table {
             // librdkafka's names are parted by dots, which no variable's name can hold.
             path.push(words.get(2..).unwrap_or_default().join("."));
         } else if words.len() > 2 || !KEYS.contains(&key.as_str()) {
