@@ -1,13 +1,19 @@
 //! The stream of events: creations mixed with updates, some deletions, duplicates and reordering.
 
-use serde_json::{Map, Value, json};
+use std::fmt::{self, Display, Write};
+use std::rc::Rc;
 
 use super::rng::Rng;
 use super::world;
 use crate::event::EntityKind;
 
+/// What most values take at most, so that writing one seldom moves it.
+const VALUE_BYTES: usize = 640;
+
 /// One in so many records is given twice, and as many change places with the next.
 const ODD: u64 = 100;
+/// The verb of a record without a value.
+const TOMBSTONE: &str = "tombstone";
 
 /// A record to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,8 +73,8 @@ pub(super) struct Events {
     total: u64,
     given: u64,
     made: u64,
-    held: Option<Generated>,
-    last: Option<Generated>,
+    held: Option<Rc<Generated>>,
+    last: Option<Rc<Generated>>,
 }
 
 impl Events {
@@ -105,8 +111,7 @@ impl Events {
         let population = self.population(kind);
         let number = population.number(population.created);
         population.created += 1;
-        let data = self.whole(kind, number);
-        self.record(kind, number, "created", Some(data))
+        self.record(Id(kind, number), "created", Self::whole)
     }
 
     fn change(&mut self, kind: EntityKind) -> Generated {
@@ -114,79 +119,93 @@ impl Events {
         let order = u32::try_from(self.rng.below(created)).unwrap_or(0);
         let number = self.population(kind).number(order);
         let deleted = self.population(kind).known.get(number as usize).is_some_and(|known| known.deleted);
+        let id = Id(kind, number);
         if deleted {
-            let data = self.whole(kind, number);
-            return self.record(kind, number, "created", Some(data));
+            return self.record(id, "created", Self::whole);
         }
-        let (verb, data) = match (kind, self.rng.below(100)) {
-            (_, 0..2) => ("deleted", None),
-            (_, 2..4) => ("tombstone", None),
-            (_, 4..9) => ("replaced", Some(self.whole(kind, number))),
-            (EntityKind::Organisation, 9..35) => {
-                ("renamed", Some(json!({"name": world::organisation_name(&mut self.rng)})))
-            }
-            (EntityKind::Organisation, 35..45) => {
-                let parent = world::parent(&mut self.rng, number).map(|parent| id(kind, parent));
-                ("moved", Some(json!({"parentId": parent})))
-            }
-            (EntityKind::Organisation, 45..60) => {
-                ("updated", Some(json!({"phone": world::phone(&mut self.rng)})))
-            }
-            (EntityKind::Organisation, _) => {
-                ("updated", Some(json!({"status": world::status(&mut self.rng)})))
-            }
-            (EntityKind::Contact, 9..55) => {
-                ("email-changed", Some(json!({"email": world::email(&mut self.rng, number)})))
-            }
-            (EntityKind::Contact, 55..70) => {
-                let organisation = world::employer(&mut self.rng, self.organisations.known.len() as u32);
-                ("moved", Some(json!({"organisationId": id(EntityKind::Organisation, organisation)})))
-            }
-            (EntityKind::Contact, _) => ("updated", Some(json!({"role": world::role(&mut self.rng)}))),
-        };
-        self.record(kind, number, verb, data)
+        match (kind, self.rng.below(100)) {
+            (_, 0..2) => self.record(id, "deleted", |_, out, _| out.write_str("{}")),
+            (_, 2..4) => self.record(id, TOMBSTONE, |_, _, _| Ok(())),
+            (_, 4..9) => self.record(id, "replaced", Self::whole),
+            (EntityKind::Organisation, 9..35) => self.record(id, "renamed", |events, out, _| {
+                write!(out, r#"{{"name":"{}"}}"#, world::organisation_name(&mut events.rng))
+            }),
+            (EntityKind::Organisation, 35..45) => self.record(id, "moved", |events, out, id| {
+                write!(out, r#"{{"parentId":{}}}"#, events.parent(id))
+            }),
+            (EntityKind::Organisation, 45..60) => self.record(id, "updated", |events, out, _| {
+                write!(out, r#"{{"phone":"{}"}}"#, world::phone(&mut events.rng))
+            }),
+            (EntityKind::Organisation, _) => self.record(id, "updated", |events, out, _| {
+                write!(out, r#"{{"status":"{}"}}"#, world::status(&mut events.rng))
+            }),
+            (EntityKind::Contact, 9..55) => self.record(id, "email-changed", |events, out, Id(_, number)| {
+                write!(out, r#"{{"email":"{}"}}"#, world::email(&mut events.rng, number))
+            }),
+            (EntityKind::Contact, 55..70) => self.record(id, "moved", |events, out, _| {
+                write!(out, r#"{{"organisationId":"{}"}}"#, events.employer())
+            }),
+            (EntityKind::Contact, _) => self.record(id, "updated", |events, out, _| {
+                write!(out, r#"{{"role":"{}"}}"#, world::role(&mut events.rng))
+            }),
+        }
     }
 
     /// Every field of an entity, for a creation or a replacement.
-    fn whole(&mut self, kind: EntityKind, number: u32) -> Value {
-        let mut data = Map::new();
-        data.insert("id".to_owned(), id(kind, number).into());
-        match kind {
+    fn whole(&mut self, out: &mut String, id: Id) -> fmt::Result {
+        match id.0 {
             EntityKind::Organisation => {
-                let parent = world::parent(&mut self.rng, number).map(|parent| id(kind, parent));
-                data.insert("parentId".to_owned(), parent.into());
-                data.extend(world::organisation(&mut self.rng, number));
+                let parent = self.parent(id);
+                world::organisation(out, &mut self.rng, id.1, id, parent)
             }
             EntityKind::Contact => {
-                let organisation = world::employer(&mut self.rng, self.organisations.known.len() as u32);
-                data.insert("organisationId".to_owned(), id(EntityKind::Organisation, organisation).into());
-                data.extend(world::contact(&mut self.rng, number));
+                let employer = self.employer();
+                world::contact(out, &mut self.rng, id.1, id, employer)
             }
         }
-        Value::Object(data)
     }
 
-    fn record(&mut self, kind: EntityKind, number: u32, verb: &str, data: Option<Value>) -> Generated {
-        let key = id(kind, number);
+    fn parent(&mut self, Id(kind, number): Id) -> Reference {
+        Reference(world::parent(&mut self.rng, number).map(|parent| Id(kind, parent)))
+    }
+
+    fn employer(&mut self) -> Id {
+        let organisations = u32::try_from(self.organisations.known.len()).unwrap_or(u32::MAX);
+        Id(EntityKind::Organisation, world::employer(&mut self.rng, organisations))
+    }
+
+    /// The record of one event, its data written by `data`.
+    fn record(
+        &mut self,
+        id: Id,
+        verb: &str,
+        data: impl FnOnce(&mut Self, &mut String, Id) -> fmt::Result,
+    ) -> Generated {
         let made = self.made;
-        let Some(known) = self.population(kind).known.get_mut(number as usize) else {
-            return Generated { kind, key, value: None, sequence: 0, timestamp_ms: 0 };
-        };
-        known.sequence += 1;
-        known.deleted = matches!(verb, "deleted" | "tombstone");
-        let sequence = known.sequence;
-        let entity = if kind == EntityKind::Organisation { "organisation" } else { "contact" };
-        let value = (verb != "tombstone").then(|| {
-            json!({
-                "specversion": "1.0", "id": format!("e-{made}"), "source": "/crm",
-                "type": format!("com.example.{entity}.{verb}"), "time": "2023-11-14T22:13:20Z",
-                "sequence": sequence.to_string(), "subject": key, "datacontenttype": "application/json",
-                "data": data.unwrap_or_else(|| json!({})),
-            })
-            .to_string()
-        });
-        let timestamp_ms = 1_700_000_000_000 + i64::try_from(made).unwrap_or(0);
-        Generated { kind, key, value, sequence, timestamp_ms }
+        let tombstone = verb == TOMBSTONE;
+        let mut value = String::with_capacity(if tombstone { 0 } else { VALUE_BYTES });
+        value.push_str(r#"{"data":"#);
+        // Writing into a string does not fail.
+        let _ = data(self, &mut value, id);
+        let mut sequence = 0;
+        if let Some(known) = self.population(id.0).known.get_mut(id.1 as usize) {
+            known.sequence += 1;
+            known.deleted = tombstone || verb == "deleted";
+            sequence = known.sequence;
+        }
+        let entity = if id.0 == EntityKind::Organisation { "organisation" } else { "contact" };
+        let _ = write!(
+            value,
+            r#","datacontenttype":"application/json","id":"e-{made}","sequence":"{sequence}","source":"/crm","specversion":"1.0","subject":"{id}","time":"{}","type":"com.example.{entity}.{verb}"}}"#,
+            world::CREATED
+        );
+        Generated {
+            kind: id.0,
+            key: id.to_string(),
+            value: (!tombstone).then_some(value),
+            sequence,
+            timestamp_ms: 1_700_000_000_000 + i64::try_from(made).unwrap_or(0),
+        }
     }
 
     fn population(&mut self, kind: EntityKind) -> &mut Population {
@@ -198,9 +217,9 @@ impl Events {
 }
 
 impl Iterator for Events {
-    type Item = Generated;
+    type Item = Rc<Generated>;
 
-    fn next(&mut self) -> Option<Generated> {
+    fn next(&mut self) -> Option<Rc<Generated>> {
         if self.given >= self.total {
             return None;
         }
@@ -213,20 +232,39 @@ impl Iterator for Events {
         match self.rng.below(ODD * 2) {
             0 if has_room && self.last.is_some() => return self.last.clone(),
             1 if has_room => {
-                self.held = Some(self.make());
+                self.held = Some(Rc::new(self.make()));
             }
             _ => {}
         }
-        let next = self.make();
-        self.last = Some(next.clone());
+        let next = Rc::new(self.make());
+        self.last = Some(Rc::clone(&next));
         Some(next)
     }
 }
 
-fn id(kind: EntityKind, number: u32) -> String {
-    match kind {
-        EntityKind::Organisation => format!("org-{number:06}"),
-        EntityKind::Contact => format!("con-{number:07}"),
+/// An entity by its number; shown as its id.
+#[derive(Debug, Clone, Copy)]
+struct Id(EntityKind, u32);
+
+impl Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(kind, number) = self;
+        match kind {
+            EntityKind::Organisation => write!(f, "org-{number:06}"),
+            EntityKind::Contact => write!(f, "con-{number:07}"),
+        }
+    }
+}
+
+/// A reference as JSON.
+struct Reference(Option<Id>);
+
+impl Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(id) => write!(f, "\"{id}\""),
+            None => f.write_str("null"),
+        }
     }
 }
 
