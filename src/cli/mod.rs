@@ -146,9 +146,12 @@ pub struct Generate {
     /// The seed
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Partitions of each topic
-    #[arg(long)]
+    /// Partitions of each topic that is made (Kafka: 6; files: one file without a number)
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub partitions: Option<u32>,
+    /// At most so many events a second (default: as fast as it goes)
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: Option<u32>,
     /// Write files of a files source into this folder
     #[arg(long, value_name = "FOLDER", conflicts_with = "kafka", required_unless_present = "kafka")]
     pub out: Option<PathBuf>,
@@ -168,5 +171,9 @@ mod tests {
         let said = ["tributary", "generate", "--events", "5", "--out", "x", "--config", "c"];
         let cli = Cli::try_parse_from(said).unwrap();
         assert!(matches!(cli.command, Command::Generate(Generate { events: 5, .. })));
+        for wrong in [["--rate", "0"], ["--partitions", "0"], ["--events", "many"]] {
+            let said = ["tributary", "generate", "--out", "x"].into_iter().chain(wrong);
+            assert_eq!(Cli::try_parse_from(said).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
     }
 }

@@ -9,6 +9,11 @@ use super::events::Generated;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
 
+/// Held back before a write, over all files: many partitions must not take much memory.
+const BUFFERS_BYTES: usize = 16 << 20;
+/// Held back at most for one file; more makes nothing faster.
+const BUFFER_BYTES_MAX: usize = 256 << 10;
+
 /// One file for each partition of each topic.
 pub(super) struct Files {
     folder: PathBuf,
@@ -18,32 +23,56 @@ pub(super) struct Files {
 
 impl Files {
     /// Makes the files anew; without `partitions` one for each topic, without a number in its name.
+    ///
+    /// Files of these topics that would stay beside the new ones are refused: a files source would read
+    /// two worlds as one.
     pub(super) fn create(
         folder: &Path,
         organisations: &str,
         contacts: &str,
         partitions: Option<u32>,
     ) -> Result<Self> {
-        let failed = |error| {
-            Error::failed(format!("cannot write into {}; check the disk", folder.display())).because(error)
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+        let wanted = [organisations, contacts].map(|topic| names(topic, partitions));
+        for entry in std::fs::read_dir(folder).map_err(|error| failed(folder, error))? {
+            let name = entry.map_err(|error| failed(folder, error))?.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let read = is_of(name, organisations) || is_of(name, contacts);
+            if read && !wanted.iter().flatten().any(|wanted| wanted == name) {
+                return Err(Error::usage(format!(
+                    "{} is of another run and would be read with this one; remove it, or name another folder",
+                    folder.join(name).display()
+                )));
+            }
+        }
+        let files = wanted.iter().flatten().count().max(1);
+        let buffer_bytes = (BUFFERS_BYTES / files).min(BUFFER_BYTES_MAX);
+        let open = |names: Vec<String>| -> Result<Vec<BufWriter<File>>> {
+            let files = names.iter().map(|name| File::create(folder.join(name)));
+            let files = files.map(|file| file.map(|file| BufWriter::with_capacity(buffer_bytes, file)));
+            files.collect::<std::io::Result<_>>().map_err(|error| failed(folder, error))
         };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let open = |topic: &str| -> Result<Vec<BufWriter<File>>> {
-            let names: Vec<String> = match partitions {
-                None => vec![format!("{topic}.jsonl")],
-                Some(count) => {
-                    (0..count.max(1)).map(|partition| format!("{topic}-{partition}.jsonl")).collect()
-                }
-            };
-            let files = names.iter().map(|name| File::create(folder.join(name)).map(BufWriter::new));
-            files.collect::<std::io::Result<_>>().map_err(failed)
-        };
+        let [organisations, contacts] = wanted;
         Ok(Self { folder: folder.to_owned(), organisations: open(organisations)?, contacts: open(contacts)? })
     }
+}
 
-    fn failed(&self, error: std::io::Error) -> Error {
-        Error::failed(format!("cannot write into {}; check the disk", self.folder.display())).because(error)
+fn names(topic: &str, partitions: Option<u32>) -> Vec<String> {
+    match partitions {
+        None => vec![format!("{topic}.jsonl")],
+        Some(count) => (0..count.max(1)).map(|partition| format!("{topic}-{partition}.jsonl")).collect(),
     }
+}
+
+/// True when a files source takes this file for one of the topic.
+fn is_of(name: &str, topic: &str) -> bool {
+    let rest = name.strip_suffix(".jsonl").and_then(|stem| stem.strip_prefix(topic));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
+}
+
+fn failed(folder: &Path, error: std::io::Error) -> Error {
+    Error::failed(format!("cannot write into {}; check the disk", folder.display())).because(error)
 }
 
 impl Target for Files {
@@ -64,12 +93,16 @@ impl Target for Files {
                 record.sequence
             ),
         };
-        written.map_err(|error| self.failed(error))
+        written.map_err(|error| failed(&self.folder, error))
+    }
+
+    fn hand_on(&mut self) -> Result<()> {
+        let mut files = self.organisations.iter_mut().chain(&mut self.contacts);
+        let flushed = files.try_for_each(Write::flush);
+        flushed.map_err(|error| failed(&self.folder, error))
     }
 
     fn finish(&mut self) -> Result<()> {
-        let mut files = self.organisations.iter_mut().chain(&mut self.contacts);
-        let flushed = files.try_for_each(Write::flush);
-        flushed.map_err(|error| self.failed(error))
+        self.hand_on()
     }
 }

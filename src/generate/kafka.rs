@@ -63,6 +63,12 @@ impl Producing {
         Ok(Self { producer, organisations: organisations.to_owned(), contacts: contacts.to_owned() })
     }
 
+    /// The first delivery that failed, if any has.
+    fn delivered(&self) -> Result<()> {
+        let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failed.map_or(Ok(()), |error| Err(Self::failed(error)))
+    }
+
     fn failed(error: KafkaError) -> Error {
         Error::failed("the events cannot be produced; check the brokers and the topics").because(error)
     }
@@ -88,6 +94,8 @@ fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Resu
 
 impl Target for Producing {
     fn put(&mut self, record: &Generated) -> Result<()> {
+        // What follows a lost record would only be lost after it, each after its own wait.
+        self.delivered()?;
         let topic = match record.kind {
             EntityKind::Organisation => &self.organisations,
             EntityKind::Contact => &self.contacts,
@@ -111,9 +119,13 @@ impl Target for Producing {
         }
     }
 
+    fn hand_on(&mut self) -> Result<()> {
+        // The producer holds nothing longer than its linger.
+        Ok(())
+    }
+
     fn finish(&mut self) -> Result<()> {
         self.producer.flush(FLUSH_WAIT).map_err(Self::failed)?;
-        let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), |error| Err(Self::failed(error)))
+        self.delivered()
     }
 }

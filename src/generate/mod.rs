@@ -3,7 +3,10 @@
 mod events;
 mod files;
 mod kafka;
+mod pace;
 mod rng;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::io::IsTerminal;
@@ -11,6 +14,7 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::events::{Events, Generated};
+use self::pace::Pace;
 use crate::cli::Generate;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -19,6 +23,8 @@ use crate::error::{Error, Result};
 trait Target {
     /// Takes one record.
     fn put(&mut self, record: &Generated) -> Result<()>;
+    /// Hands on what is held back, before a pause.
+    fn hand_on(&mut self) -> Result<()>;
     /// Waits until all of them are kept.
     fn finish(&mut self) -> Result<()>;
 }
@@ -26,7 +32,8 @@ trait Target {
 /// Writes the events of a seed into files or Kafka.
 ///
 /// # Errors
-/// When there are fewer events than entities (exit code 2), or the target can't be written.
+/// When there are fewer events than entities, no organisation, or files of another run in the folder
+/// (exit code 2), or when the target can't be written.
 pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
     let entities = u64::from(wanted.organisations) + u64::from(wanted.contacts);
     if wanted.events < entities {
@@ -35,8 +42,8 @@ pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
             wanted.events
         )));
     }
-    if wanted.contacts > 0 && wanted.organisations == 0 {
-        return Err(Error::usage("--organisations: contacts need at least one"));
+    if wanted.organisations == 0 {
+        return Err(Error::usage("--organisations: 0 found, at least 1 was expected"));
     }
     let (organisations, contacts) = (topic(&config.organisations.topics), topic(&config.contacts.topics));
     let mut target: Box<dyn Target> = match &wanted.out {
@@ -49,7 +56,12 @@ pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
         )?),
     };
     let bar = progress(wanted.events);
+    let mut pace = wanted.rate.map(Pace::start);
     for record in Events::new(wanted.seed, wanted.organisations, wanted.contacts, wanted.events) {
+        if let Some(pause) = pace.as_mut().and_then(Pace::next) {
+            target.hand_on()?;
+            std::thread::sleep(pause);
+        }
         target.put(&record)?;
         bar.inc(1);
     }

@@ -1,0 +1,128 @@
+//! A generated world as a files source reads it.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use serde_json::Value;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::*;
+use crate::config::Flags;
+
+fn wanted(out: &Path, organisations: u32, contacts: u32, events: u64, seed: u64) -> Generate {
+    let out = Some(out.to_owned());
+    Generate { organisations, contacts, events, seed, partitions: None, rate: None, out, kafka: false }
+}
+
+fn generate(wanted: &Generate) -> Result<()> {
+    run(wanted, &Config::load(Some(Path::new("/dev/null")), std::iter::empty(), &Flags::new())?)
+}
+
+fn lines(folder: &Path, name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn verb(record: &Value) -> &str {
+    record["value"]["type"].as_str().map_or("tombstone", |name| name.rsplit('.').next().unwrap())
+}
+
+/// A change here changes everybody's worlds: benchmarks can no longer be compared with earlier ones.
+#[test]
+fn a_seed_gives_the_same_bytes_for_ever() {
+    let hashes = |seed| {
+        let folder = tempfile::tempdir().unwrap();
+        generate(&wanted(folder.path(), 50, 300, 1_000, seed)).unwrap();
+        ["organisations.jsonl", "contacts.jsonl"]
+            .map(|name| format!("{:016x}", xxh3_64(&std::fs::read(folder.path().join(name)).unwrap())))
+    };
+    assert_eq!(hashes(7), ["4cb4cff483c2ce21", "deb441e657802fb8"]);
+    assert_ne!(hashes(7), hashes(8));
+}
+
+#[test]
+fn a_world_is_plausible() {
+    let folder = tempfile::tempdir().unwrap();
+    generate(&wanted(folder.path(), 1_000, 10_000, 30_000, 5)).unwrap();
+    let (organisations, contacts) =
+        (lines(folder.path(), "organisations.jsonl"), lines(folder.path(), "contacts.jsonl"));
+    assert_eq!(organisations.len() + contacts.len(), 30_000);
+
+    let ids: HashSet<&str> = organisations.iter().map(|record| record["key"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 1_000);
+    let mut sequences: HashMap<&str, HashSet<u64>> = HashMap::new();
+    let mut staff: HashMap<&str, u32> = HashMap::new();
+    for record in organisations.iter().chain(&contacts) {
+        let (key, value) = (record["key"].as_str().unwrap(), &record["value"]);
+        let holder = if value.is_null() { &record["headers"]["ce_sequence"] } else { &value["sequence"] };
+        sequences.entry(key).or_default().insert(holder.as_str().unwrap().parse().unwrap());
+        let data = &value["data"];
+        assert!(value.is_null() || value["subject"] == *key && data.is_object(), "{record}");
+        for reference in ["parentId", "organisationId"].iter().filter_map(|name| data[name].as_str()) {
+            assert!(ids.contains(reference) && reference != key, "{record}");
+        }
+        if verb(record) == "created"
+            && let Some(organisation) = data["organisationId"].as_str()
+        {
+            *staff.entry(organisation).or_default() += 1;
+        }
+    }
+    assert_eq!(sequences.len(), 11_000);
+    // Every sequence from 1 on was given, each to one event: what is there twice is the same record.
+    assert!(sequences.values().all(|seen| *seen.iter().max().unwrap() == seen.len() as u64));
+
+    let largest = *staff.values().max().unwrap();
+    assert!((100..=1_000).contains(&largest), "the largest has {largest} contacts, the mean is 10");
+    let all = || organisations.iter().chain(&contacts);
+    let share =
+        |wanted: &[&str]| all().filter(|record| wanted.contains(&verb(record))).count() * 1_000 / 30_000;
+    assert!((5..=60).contains(&share(&["deleted", "tombstone"])));
+    assert!(share(&["moved"]) > 20 && share(&["email-changed", "renamed", "updated"]) > 200);
+    let distinct: HashSet<String> = all().map(Value::to_string).collect();
+    assert!((50..=600).contains(&(30_000 - distinct.len())), "about one in a hundred or two is there twice");
+}
+
+#[test]
+fn partitions_part_the_entities_and_files_of_another_run_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let parted = Generate { partitions: Some(3), ..wanted(folder.path(), 20, 100, 200, 1) };
+    generate(&parted).unwrap();
+    generate(&parted).unwrap();
+    let mut home: HashMap<String, usize> = HashMap::new();
+    for partition in 0..3 {
+        for record in lines(folder.path(), &format!("contacts-{partition}.jsonl")) {
+            let key = record["key"].as_str().unwrap().to_owned();
+            assert_eq!(*home.entry(key).or_insert(partition), partition);
+        }
+    }
+    assert_eq!(home.len(), 100);
+    for other in [None, Some(2)] {
+        let error = generate(&Generate { partitions: other, ..parted.clone() }).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains(".jsonl is of another run"), "{error}");
+    }
+    std::fs::write(folder.path().join("contacts-old.jsonl"), "not of the topic").unwrap();
+    generate(&parted).unwrap();
+}
+
+#[test]
+fn what_cannot_be_made_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    for (organisations, contacts, events, named) in
+        [(10, 10, 19, "--events"), (0, 0, 5, "--organisations"), (0, 3, 5, "--organisations")]
+    {
+        let error = generate(&wanted(folder.path(), organisations, contacts, events, 1)).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains(named), "{error}");
+    }
+}
+
+#[test]
+fn a_rate_is_held() {
+    let folder = tempfile::tempdir().unwrap();
+    let started = std::time::Instant::now();
+    generate(&Generate { rate: Some(200), ..wanted(folder.path(), 10, 20, 51, 1) }).unwrap();
+    assert!(started.elapsed().as_millis() >= 240, "{:?}", started.elapsed());
+    assert_eq!(
+        lines(folder.path(), "contacts.jsonl").len() + lines(folder.path(), "organisations.jsonl").len(),
+        51
+    );
+}
