@@ -233,14 +233,61 @@ pub(super) fn status(rng: &mut Rng) -> &'static str {
     rng.pick(STATUS)
 }
 
-/// The parent of an organisation: two in five are roots, and none is deep.
+/// The parent of an organisation: two in five are roots, none is deep, and a few have hundreds of children.
 pub(super) fn parent(rng: &mut Rng, number: u32) -> Option<u32> {
-    (number > 0 && rng.below(5) >= 2)
-        .then(|| u32::try_from(rng.below(u64::from(number / 3 + 1))).unwrap_or(0))
+    if number == 0 || rng.below(5) < 2 {
+        return None;
+    }
+    let candidates = f64::from(number / 3 + 1);
+    // One in ten goes to the well-known few, which makes some wide without making the others shallow.
+    let to_few = rng.below(10) == 0;
+    let fraction = rng.fraction();
+    // Multiplied out: `powi` does not promise the same bits everywhere.
+    let skewed = if to_few { fraction * fraction * fraction } else { fraction };
+    Some((skewed * candidates) as u32)
 }
 
 /// The organisation of a contact: a few have thousands, most have a handful.
 pub(super) fn employer(rng: &mut Rng, organisations: u32) -> u32 {
-    let skewed = rng.fraction().powi(2) * f64::from(organisations);
+    let fraction = rng.fraction();
+    let skewed = fraction * fraction * f64::from(organisations);
     (skewed as u32).min(organisations.saturating_sub(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_end_are_not_deep_and_are_wide_here_and_there() {
+        let mut rng = Rng::new(1);
+        let parents: Vec<Option<u32>> = (0..20_000).map(|number| parent(&mut rng, number)).collect();
+        let mut children = vec![0; parents.len()];
+        let mut deepest = 0;
+        for (number, mut above) in parents.iter().copied().enumerate() {
+            assert!(above.is_none_or(|above| (above as usize) < number), "a parent comes before its child");
+            above.iter().for_each(|above| children[*above as usize] += 1);
+            let mut depth = 0;
+            while let Some(at) = above {
+                depth += 1;
+                above = parents[at as usize];
+            }
+            deepest = deepest.max(depth);
+        }
+        assert!((5..=10).contains(&deepest), "{deepest}");
+        let widest = children.iter().max().unwrap();
+        assert!((60..=600).contains(widest), "{widest}");
+    }
+
+    #[test]
+    fn no_word_needs_an_escape() {
+        let lists = [
+            FIRST, LAST, NAME, TRADE, FORM, INDUSTRY, STATUS, KIND, ROLE, DEPARTMENT, TAG, DOMAIN, LOCAL,
+            PROVIDER,
+        ];
+        let places = CITY.iter().flat_map(|(city, country)| [*city, *country]);
+        for word in lists.into_iter().flatten().copied().chain(places) {
+            assert_eq!(serde_json::to_string(word).unwrap(), format!("\"{word}\""));
+        }
+    }
 }
