@@ -3,39 +3,40 @@
 //!
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md>
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
 use super::json::{self, Members};
-use super::{Envelope, Poison, sequence, shown, verb};
+use super::{Envelope, Place, Poison, header, sequence, shown, verb};
 use crate::config::TypeRule;
-use crate::event::Record;
+use crate::event::{Action, Record};
 
 pub(super) fn read<'a>(
-    record: &Record,
+    record: &'a Record,
     value: &'a [u8],
     types: &BTreeMap<String, TypeRule>,
 ) -> Result<Option<Envelope<'a>>, Poison> {
-    if record.header("ce_specversion").is_some() || record.header("ce_type").is_some() {
-        binary(record, value, types)
-    } else {
-        structured(value, types)
+    let spec_version = header(record, "ce_specversion")?;
+    match header(record, "ce_type")? {
+        Some(full_type) => binary(record, (spec_version, full_type), value, types),
+        None if spec_version.is_some() => Err("ce_type: missing, an event type was expected".to_owned()),
+        None => structured(value, types),
     }
 }
 
 fn binary<'a>(
-    record: &Record,
+    record: &'a Record,
+    (spec_version, full_type): (Option<&str>, &str),
     value: &'a [u8],
     types: &BTreeMap<String, TypeRule>,
 ) -> Result<Option<Envelope<'a>>, Poison> {
-    let full_type =
-        record.header("ce_type").ok_or_else(|| "ce_type: missing, an event type was expected".to_owned())?;
     let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
-    check_spec_version(record.header("ce_specversion"))?;
-    let version = record.header("ce_sequence").map(|text| sequence("ce_sequence", text)).transpose()?;
-    let subject = record.header("ce_subject").map(str::to_owned);
-    Ok(Some(Envelope { subject, version, action, data: Some(value.into()) }))
+    check_spec_version("ce_specversion", spec_version)?;
+    let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
+    let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
+    Ok(Some(Envelope { subject, version, action, data: Some(value.into()), place: Place::DATA }))
 }
 
 /// The attributes that count, as they stand in the envelope.
@@ -70,26 +71,27 @@ fn structured<'a>(
     let full_type = text("type", found.full_type)?;
     let full_type = full_type.ok_or_else(|| "type: missing, an event type was expected".to_owned())?;
     let Some(action) = verb::action(&full_type, types)? else { return Ok(None) };
-    check_spec_version(text("specversion", found.spec_version)?.as_deref())?;
-    if found.data.is_none() && found.data_base64 && action != crate::event::Action::Delete {
+    check_spec_version("specversion", text("specversion", found.spec_version)?.as_deref())?;
+    if found.data.is_none() && found.data_base64 && action != Action::Delete {
         return Err("data_base64: found, the data as a JSON object in data was expected".to_owned());
     }
     let version = text("sequence", found.sequence)?.map(|text| sequence("sequence", &text)).transpose()?;
     let subject = text("subject", found.subject)?;
-    Ok(Some(Envelope { subject, version, action, data: found.data.map(|data| data.get().as_bytes().into()) }))
+    let data = found.data.map(|data| data.get().as_bytes().into());
+    Ok(Some(Envelope { subject, version, action, data, place: Place::DATA }))
 }
 
-fn text(name: &str, value: Option<&RawValue>) -> Result<Option<String>, Poison> {
+fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Poison> {
     let Some(value) = value else { return Ok(None) };
     let text = json::text(value.get());
-    text.map(|text| Some(text.into_owned()))
-        .ok_or_else(|| format!("{name}: {} found, a string was expected", shown(value.get())))
+    text.map(Some).ok_or_else(|| format!("{name}: {} found, a string was expected", shown(value.get())))
 }
 
-fn check_spec_version(version: Option<&str>) -> Result<(), Poison> {
+/// Every version 1 is read alike; what another one would mean is not known.
+fn check_spec_version(name: &str, version: Option<&str>) -> Result<(), Poison> {
     match version {
-        Some(version) if version != "1.0" && !version.starts_with("1.0.") => {
-            Err(format!("specversion: {} found, 1.0 was expected", shown(version)))
+        Some(version) if !version.starts_with("1.") => {
+            Err(format!("{name}: {} found, 1.0 was expected", shown(version)))
         }
         _ => Ok(()),
     }

@@ -1,53 +1,75 @@
 //! `debezium`: change events, key and value with or without the Connect `schema` wrapper
 //! (<https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-events>).
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::json::{self, Members};
-use super::{Envelope, Poison, VERSION_MAX, fields, shown};
+use super::{Envelope, Place, Poison, VERSION_MAX, fields, shown};
 use crate::event::Action;
 
-/// The entity's id in a key: plain text, or an object of one field.
-pub(super) fn key(key: &str) -> Result<String, Poison> {
+/// The entity's id in a key: plain text, or an object of one field, wrapped or not.
+pub(super) fn key(key: &str) -> Result<Option<Cow<'_, str>>, Poison> {
     let json = key.trim();
     if !json.starts_with('{') {
         // An integer or plain text stands for itself; a JSON string for what it holds.
-        return Ok(json::text(json).map_or_else(|| key.to_owned(), std::borrow::Cow::into_owned));
+        return Ok(Some(json::text(json).unwrap_or(Cow::Borrowed(key))));
     }
-    let Members(members) = unwrapped("key", json::members("key", json.as_bytes())?)?;
-    let wrong =
-        || format!("key: {} found, an object of one field that holds the id was expected", shown(key));
-    match members.as_slice() {
-        [(_, id)] => fields::id_text(id.get()).ok_or_else(wrong),
-        _ => Err(wrong()),
+    let members = json::members("key", json.as_bytes())?;
+    if let (true, Some(payload)) = (is_wrapper(&members), last(&members, "payload")) {
+        // The wrapper of a key that is null holds a null: no key.
+        return if payload.get() == "null" { Ok(None) } else { field(payload.get()).map(Some) };
+    }
+    one_field(members, json).map(Some)
+}
+
+/// The id in the payload of a key: itself, or the one field of an object.
+fn field(json: &str) -> Result<Cow<'_, str>, Poison> {
+    if json.starts_with('{') {
+        return one_field(json::members("key.payload", json.as_bytes())?, json);
+    }
+    fields::id_text(json).ok_or_else(|| wrong_key(json))
+}
+
+fn one_field<'a>(members: Members<'a>, json: &str) -> Result<Cow<'a, str>, Poison> {
+    match members.last_of_each().as_slice() {
+        [(_, id)] => fields::id_text(id.get()).ok_or_else(|| wrong_key(json)),
+        _ => Err(wrong_key(json)),
     }
 }
 
+fn wrong_key(json: &str) -> Poison {
+    format!("key: {} found, an id or an object of one field that holds it was expected", shown(json))
+}
+
 /// Takes the payload out of the Connect wrapper `{"schema":…,"payload":…}`.
-fn unwrapped<'a>(name: &str, members: Members<'a>) -> Result<Members<'a>, Poison> {
-    let wrapped = members.0.iter().any(|(name, _)| name == "schema");
+fn unwrapped<'a>(members: Members<'a>) -> Result<Members<'a>, Poison> {
     match member(&members, "payload") {
-        Some(payload) if wrapped => json::members(&format!("{name}.payload"), payload.get().as_bytes()),
+        Some(payload) if is_wrapper(&members) => json::members("value.payload", payload.get().as_bytes()),
         _ => Ok(members),
     }
 }
 
+fn is_wrapper(members: &Members<'_>) -> bool {
+    last(members, "schema").is_some()
+}
+
+/// The member of this name, unless it is null.
 fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
-    members
-        .0
-        .iter()
-        .rev()
-        .find(|(held, _)| held == name)
-        .map(|(_, value)| *value)
-        .filter(|value| value.get() != "null")
+    last(members, name).filter(|value| value.get() != "null")
+}
+
+fn last<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
+    members.0.iter().rev().find(|(held, _)| held == name).map(|(_, value)| *value)
 }
 
 pub(super) fn read(value: &[u8]) -> Result<Option<Envelope<'_>>, Poison> {
-    let members = unwrapped("value", json::members("value", value)?)?;
+    let members = unwrapped(json::members("value", value)?)?;
     let operation = member(&members, "op").map(RawValue::get);
-    let (action, data) = match operation.and_then(json::text).as_deref() {
-        Some("c" | "r" | "u") => (Action::Replace, member(&members, "after")),
-        Some("d") => (Action::Delete, member(&members, "before")),
+    let (action, data, place) = match operation.and_then(json::text).as_deref() {
+        Some("c" | "r" | "u") => (Action::Replace, member(&members, "after"), Place::AFTER),
+        Some("d") => (Action::Delete, member(&members, "before"), Place::BEFORE),
         // Messages that an application wrote to the database's log are no changes of rows.
         Some("m") => return Ok(None),
         _ => {
@@ -55,11 +77,9 @@ pub(super) fn read(value: &[u8]) -> Result<Option<Envelope<'_>>, Poison> {
             return Err(format!("op: {} found, one of c, r, u, d was expected", shown(found)));
         }
     };
-    if action == Action::Replace && data.is_none() {
-        return Err("after: missing, the row as an object was expected".to_owned());
-    }
     let version = version(&members)?;
-    Ok(Some(Envelope { subject: None, version, action, data: data.map(|data| data.get().as_bytes().into()) }))
+    let data = data.map(|data| data.get().as_bytes().into());
+    Ok(Some(Envelope { subject: None, version, action, data, place }))
 }
 
 /// `source.lsn`, when there is one.

@@ -1,5 +1,7 @@
 //! The fields that the contract names, and what each must hold.
 
+use std::borrow::Cow;
+
 use super::{ID_BYTES_MAX, Poison, json};
 use crate::event::EntityKind;
 
@@ -39,7 +41,7 @@ pub(super) fn checked(kind: EntityKind, name: &str, canonical: Box<[u8]>) -> Res
         Type::Any => return Ok(canonical),
         Type::Text if text.starts_with('"') => return Ok(canonical),
         Type::Text => "a string",
-        Type::Tags if serde_json::from_str::<Vec<String>>(text).is_ok() => return Ok(canonical),
+        Type::Tags if serde_json::from_str::<Vec<json::Text<'_>>>(text).is_ok() => return Ok(canonical),
         Type::Tags => "a list of strings",
         Type::Address => match address(text) {
             Ok(()) => return Ok(canonical),
@@ -63,13 +65,13 @@ pub(super) fn checked(kind: EntityKind, name: &str, canonical: Box<[u8]>) -> Res
 }
 
 /// The id that a JSON string or integer holds.
-pub(super) fn id_text(json: &str) -> Option<String> {
+pub(super) fn id_text(json: &str) -> Option<Cow<'_, str>> {
     if let Some(text) = json::text(json) {
-        return Some(text.into_owned());
+        return Some(text);
     }
     let digits = json.strip_prefix('-').unwrap_or(json);
     let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    integer.then(|| if json == "-0" { "0".to_owned() } else { json.to_owned() })
+    integer.then_some(Cow::Borrowed(if json == "-0" { "0" } else { json }))
 }
 
 fn address(text: &str) -> Result<(), Option<String>> {

@@ -1,7 +1,6 @@
 //! JSON without a tree: members of an object as they stand, and the canonical form of a value.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -14,8 +13,36 @@ const DEPTH_MAX: usize = 20;
 /// The longest key, in bytes.
 const KEY_BYTES_MAX: usize = 1_000;
 
+/// Up to so many members are compared each with each to find one that repeats: cheaper than sorting.
+const FEW: usize = 32;
+
+/// A member of an object: its name, and its value as it stands.
+pub(super) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
 /// The members of an object in their order; a name that repeats is there more than once.
-pub(super) struct Members<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Members<'a>(pub(super) Vec<Member<'a>>);
+
+impl<'a> Members<'a> {
+    /// The members, of those that share a name only the last; sorted when there are many or one repeats.
+    pub(super) fn last_of_each(self) -> Vec<Member<'a>> {
+        let members = &self.0;
+        let repeats = |(at, (name, _)): (usize, &Member<'_>)| {
+            members.iter().skip(at + 1).any(|(later, _)| later == name)
+        };
+        // An object of a hundred thousand members must not cost the square of that.
+        if members.len() > FEW || members.iter().enumerate().any(repeats) { self.sorted() } else { self.0 }
+    }
+
+    /// The members sorted by their names' bytes, of those that share a name only the last.
+    fn sorted(self) -> Vec<Member<'a>> {
+        let mut members = self.0;
+        // The sort is stable: reversed, the last of equals comes first, which is the one `dedup` keeps.
+        members.reverse();
+        members.sort_by(|(one, _), (other, _)| one.cmp(other));
+        members.dedup_by(|(later, _), (kept, _)| later == kept);
+        members
+    }
+}
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -29,7 +56,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::with_capacity(16);
-                while let Some(Key(name)) = map.next_key()? {
+                while let Some(Text(name)) = map.next_key()? {
                     members.push((name, map.next_value()?));
                 }
                 Ok(Members(members))
@@ -39,25 +66,25 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// An object's key, borrowed where nothing is escaped in it.
-struct Key<'a>(Cow<'a, str>);
+/// A string, borrowed where nothing is escaped in it.
+pub(super) struct Text<'a>(Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Key<'de> {
+impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visit;
         impl<'de> Visitor<'de> for Visit {
-            type Value = Key<'de>;
+            type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
+                f.write_str("a string")
             }
 
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Borrowed(text)))
+                Ok(Text(Cow::Borrowed(text)))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+                Ok(Text(Cow::Owned(text.to_owned())))
             }
         }
         deserializer.deserialize_str(Visit)
@@ -72,13 +99,12 @@ pub(super) fn members<'a>(name: &str, bytes: &'a [u8]) -> Result<Members<'a>, Po
     })
 }
 
-/// The text of a JSON string; `None` for any other value.
+/// What a JSON string holds; `None` for any other value, and for what is no JSON.
 pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
-    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.contains('\\') {
-        return Some(Cow::Borrowed(inner));
+    if !json.starts_with('"') {
+        return None;
     }
-    serde_json::from_str(json).ok().map(Cow::Owned)
+    serde_json::from_str(json).ok().map(|Text(text)| text)
 }
 
 /// The canonical form of a value inside data: keys sorted, no spaces, unescaped UTF-8. Numbers stay
@@ -103,10 +129,9 @@ fn push(name: &str, json: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), P
     match json.as_bytes().first() {
         Some(b'{') => {
             let depth = deeper(name, depth)?;
-            let Members(members) = serde_json::from_str(json).map_err(broken)?;
-            let members: BTreeMap<Cow<'_, str>, &RawValue> = members.into_iter().collect();
+            let members: Members<'_> = serde_json::from_str(json).map_err(broken)?;
             out.push(b'{');
-            for (at, (key, value)) in members.iter().enumerate() {
+            for (at, (key, value)) in members.sorted().iter().enumerate() {
                 check_key(key)?;
                 if at > 0 {
                     out.push(b',');
@@ -130,7 +155,7 @@ fn push(name: &str, json: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), P
             out.push(b']');
         }
         Some(b'"') => {
-            let text: Cow<'_, str> = serde_json::from_str(json).map(Cow::Owned::<str>).map_err(broken)?;
+            let Text(text) = serde_json::from_str(json).map_err(broken)?;
             serde_json::to_writer(&mut *out, &text).map_err(broken)?;
         }
         _ => out.extend_from_slice(json.as_bytes()),

@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 
 use crate::config::{Format, TypeRule};
 use crate::event::{Action, Decoded, EntityKind, Event, Record};
-use data::Data;
 
 /// The highest version: 2^63−1.
 const VERSION_MAX: u64 = i64::MAX as u64;
@@ -38,11 +37,26 @@ pub struct Decoder {
 /// What an envelope says, before its data is looked at.
 struct Envelope<'a> {
     /// The id that the envelope itself names.
-    subject: Option<String>,
+    subject: Option<Cow<'a, str>>,
     /// The version, when the envelope carries one.
     version: Option<u64>,
     action: Action,
     data: Option<Cow<'a, [u8]>>,
+    place: Place,
+}
+
+/// How a reason names an envelope's data and the id in it.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    data: &'static str,
+    id: &'static str,
+}
+
+impl Place {
+    const DATA: Self = Self { data: "data", id: "data.id" };
+    const VALUE: Self = Self { data: "value", id: "value.id" };
+    const AFTER: Self = Self { data: "after", id: "after.id" };
+    const BEFORE: Self = Self { data: "before", id: "before.id" };
 }
 
 impl Decoder {
@@ -68,47 +82,42 @@ impl Decoder {
             EntityKind::Organisation => self.organisations,
             EntityKind::Contact => self.contacts,
         };
-        let key = record.key.as_deref().map(key_text).transpose()?;
-        let key = if format == Format::Debezium {
-            key.map(debezium::key).transpose()?
-        } else {
-            key.map(str::to_owned)
-        };
-        let Some(value) = record.value.as_deref() else { return tombstone(record, key).map(Some) };
+        let Some(value) = record.value.as_deref() else { return tombstone(record, format).map(Some) };
         let envelope = match format {
             Format::CloudEvents => cloud_events::read(record, value, &self.types)?,
             Format::Debezium => debezium::read(value)?,
             Format::Outbox => outbox::read(record, value, &self.types)?,
             Format::Plain => Some(plain::read(value)),
         };
-        envelope.map(|envelope| finish(record, key, &envelope)).transpose()
+        // A record to pass over is passed over whatever its key and its data are.
+        envelope.map(|envelope| finish(record, format, envelope)).transpose()
     }
 }
 
 /// The event of an envelope, once its data is read and every name of the entity agrees.
-fn finish(record: &Record, key: Option<String>, envelope: &Envelope<'_>) -> Result<Event, Poison> {
+fn finish(record: &Record, format: Format, envelope: Envelope<'_>) -> Result<Event, Poison> {
+    let place = envelope.place;
     let data = match (envelope.action, envelope.data.as_deref()) {
-        (Action::Delete, data) => Data::id_only(data),
-        (_, Some(data)) => data::read(record.kind, data)?,
-        (_, None) => return Err("data: missing, an object was expected".to_owned()),
+        (Action::Delete, data) => data::id_only(place, data)?,
+        (_, Some(data)) => data::read(record.kind, place, data)?,
+        (_, None) => return Err(format!("{}: missing, an object was expected", place.data)),
     };
-    let named = [("subject", &envelope.subject), ("key", &key), ("data.id", &data.id)];
-    let id = agree(&named)?;
-    let offset = offset_version(record);
+    let key = key(record, format)?;
+    let id = agree([("subject", envelope.subject), ("key", key), (place.id, data.id)])?;
     Ok(Event {
         kind: record.kind,
         id,
-        version: envelope.version.unwrap_or(offset),
+        version: envelope.version.unwrap_or(offset_version(record)),
         sequenced: envelope.version.is_some(),
         action: envelope.action,
         fields: data.fields,
     })
 }
 
-fn tombstone(record: &Record, key: Option<String>) -> Result<Event, Poison> {
-    let version = record.header("ce_sequence").map(|text| sequence("ce_sequence", text)).transpose()?;
-    let subject = record.header("ce_subject").map(str::to_owned);
-    let id = agree(&[("subject", &subject), ("key", &key)])?;
+fn tombstone(record: &Record, format: Format) -> Result<Event, Poison> {
+    let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
+    let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
+    let id = agree([("ce_subject", subject), ("key", key(record, format)?)])?;
     Ok(Event {
         kind: record.kind,
         id,
@@ -119,38 +128,52 @@ fn tombstone(record: &Record, key: Option<String>) -> Result<Event, Poison> {
     })
 }
 
+/// The last header of this name. One that is not UTF-8 is an error, not absent: a `ce_sequence` that
+/// cannot be read must never give way to the offset.
+fn header<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison> {
+    let found = record.headers.iter().rev().find(|(header, _)| header == name);
+    let Some(value) = found.and_then(|(_, value)| value.as_deref()) else { return Ok(None) };
+    std::str::from_utf8(value).map(Some).map_err(|_| {
+        format!("{name}: {} found, text in UTF-8 was expected", shown(&String::from_utf8_lossy(value)))
+    })
+}
+
+fn key(record: &Record, format: Format) -> Result<Option<Cow<'_, str>>, Poison> {
+    let Some(key) = record.key.as_deref() else { return Ok(None) };
+    let Ok(key) = std::str::from_utf8(key) else {
+        let key = String::from_utf8_lossy(key);
+        return Err(format!("key: {} found, an id in UTF-8 was expected", shown(&key)));
+    };
+    if format == Format::Debezium { debezium::key(key) } else { Ok(Some(Cow::Borrowed(key))) }
+}
+
 fn offset_version(record: &Record) -> u64 {
     u64::try_from(record.offset).unwrap_or(0)
 }
 
 /// The id that all of those who name one agree on.
-fn agree(named: &[(&str, &Option<String>)]) -> Result<String, Poison> {
-    let mut agreed: Option<(&str, &str)> = None;
+fn agree<const N: usize>(named: [(&str, Option<Cow<'_, str>>); N]) -> Result<String, Poison> {
+    let mut agreed: Option<(&str, Cow<'_, str>)> = None;
     for (name, id) in named {
-        let Some(id) = id.as_deref() else { continue };
+        let Some(id) = id else { continue };
         if id.is_empty() {
             return Err(format!("{name}: empty, an id was expected"));
         }
         if id.len() > ID_BYTES_MAX {
             return Err(format!("{name}: an id of {} bytes, at most {ID_BYTES_MAX} are taken", id.len()));
         }
-        match agreed {
-            Some((first, held)) if held != id => {
-                return Err(format!(
-                    "{name}: {} and {first} {} disagree about the id",
-                    shown(id),
-                    shown(held)
-                ));
+        match &agreed {
+            Some((first, held)) if *held != id => {
+                let (id, held) = (shown(&id), shown(held));
+                return Err(format!("{name}: {id} found, {held} was expected as {first} has it"));
             }
             Some(_) => {}
             None => agreed = Some((name, id)),
         }
     }
-    agreed.map(|(_, id)| id.to_owned()).ok_or_else(|| "id: none in subject, key or data.id".to_owned())
-}
-
-fn key_text(key: &[u8]) -> Result<&str, Poison> {
-    std::str::from_utf8(key).map_err(|_| "key: not UTF-8, an id was expected".to_owned())
+    agreed
+        .map(|(_, id)| id.into_owned())
+        .ok_or_else(|| "id: none found, one in subject, key or data.id was expected".to_owned())
 }
 
 /// A version that came as text: a non-negative integer up to 2^63−1.

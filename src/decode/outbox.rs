@@ -4,22 +4,24 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Envelope, Poison, json, verb};
+use super::{Envelope, Place, Poison, header, json, verb};
 use crate::config::TypeRule;
 use crate::event::Record;
 
 pub(super) fn read<'a>(
-    record: &Record,
+    record: &'a Record,
     value: &'a [u8],
     types: &BTreeMap<String, TypeRule>,
 ) -> Result<Option<Envelope<'a>>, Poison> {
-    let full_type = record.header("eventType").or_else(|| record.header("type"));
-    let full_type =
-        full_type.ok_or_else(|| "eventType: no such header, an event type was expected".to_owned())?;
+    let full_type = match header(record, "eventType")? {
+        Some(full_type) => full_type,
+        None => header(record, "type")?
+            .ok_or_else(|| "eventType: no such header, an event type was expected".to_owned())?,
+    };
     let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
     let data = match std::str::from_utf8(value).ok().map(str::trim).and_then(json::text) {
         Some(text) => Cow::Owned(text.into_owned().into_bytes()),
         None => Cow::Borrowed(value),
     };
-    Ok(Some(Envelope { subject: None, version: None, action, data: Some(data) }))
+    Ok(Some(Envelope { subject: None, version: None, action, data: Some(data), place: Place::DATA }))
 }

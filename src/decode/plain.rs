@@ -1,8 +1,14 @@
 //! `plain`: the value is the entity's full state.
 
-use super::Envelope;
+use super::{Envelope, Place};
 use crate::event::Action;
 
 pub(super) fn read(value: &[u8]) -> Envelope<'_> {
-    Envelope { subject: None, version: None, action: Action::Replace, data: Some(value.into()) }
+    Envelope {
+        subject: None,
+        version: None,
+        action: Action::Replace,
+        data: Some(value.into()),
+        place: Place::VALUE,
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Poison;
+use super::{Poison, shown};
 use crate::config::TypeRule;
 use crate::event::Action;
 
@@ -16,45 +16,50 @@ pub(super) fn action(full_type: &str, types: &BTreeMap<String, TypeRule>) -> Res
             TypeRule::Ignore => None,
         });
     }
-    let verb = verb(full_type).ok_or_else(|| format!("type: {} has no verb", super::shown(full_type)))?;
-    Ok(Some(match verb.as_str() {
-        "created" | "snapshot" | "replaced" => Action::Replace,
-        "deleted" | "removed" => Action::Delete,
-        _ => Action::Merge,
+    let verb = verb(full_type).ok_or_else(|| {
+        format!("type: {} found, a type that ends with a verb was expected", shown(full_type))
+    })?;
+    let is = |known: &[&str]| known.iter().any(|known| verb.eq_ignore_ascii_case(known));
+    Ok(Some(if is(&["created", "snapshot", "replaced"]) {
+        Action::Replace
+    } else if is(&["deleted", "removed"]) {
+        Action::Delete
+    } else {
+        Action::Merge
     }))
 }
 
-/// The last word in lower case, a version behind it passed over.
-fn verb(full_type: &str) -> Option<String> {
-    let mut words = words(full_type);
-    if words.len() > 1 && words.last().is_some_and(|word| is_version(word)) {
-        words.pop();
-    }
-    words.pop().map(|word| word.to_lowercase())
+/// The last word as it is written, a version behind it passed over.
+fn verb(full_type: &str) -> Option<&str> {
+    let (before, last) = last_words(full_type);
+    last.map(|last| before.filter(|_| is_version(last)).unwrap_or(last))
 }
 
-/// Words end at `.`, `_`, `-` and at a capital. A run of capitals is one word (`ORG_DELETED`), and its
-/// last letter begins the next when a small one follows.
-fn words(text: &str) -> Vec<String> {
-    let letters: Vec<char> = text.chars().collect();
-    let mut words = vec![String::new()];
-    for (at, letter) in letters.iter().enumerate() {
+/// The last word but one, and the last. Words end at `.`, `_`, `-` and at a capital. A run of capitals
+/// is one word (`ORG_DELETED`), and its last letter begins the next when a small one follows.
+fn last_words(text: &str) -> (Option<&str>, Option<&str>) {
+    let mut found = (None, None);
+    let mut end = |start: usize, end: usize| {
+        if let Some(word) = text.get(start..end).filter(|word| !word.is_empty()) {
+            found = (found.1, Some(word));
+        }
+    };
+    let mut start = 0;
+    let mut after_capital = false;
+    let mut letters = text.char_indices().peekable();
+    while let Some((at, letter)) = letters.next() {
+        let small_after = letters.peek().is_some_and(|(_, next)| next.is_lowercase());
         if matches!(letter, '.' | '_' | '-') {
-            words.push(String::new());
-            continue;
+            end(start, at);
+            start = at + 1;
+        } else if letter.is_uppercase() && (!after_capital || small_after) {
+            end(start, at);
+            start = at;
         }
-        let before = at.checked_sub(1).and_then(|before| letters.get(before));
-        let small_after = letters.get(at + 1).is_some_and(|next| next.is_lowercase());
-        let after_capital = before.is_some_and(|before| before.is_uppercase());
-        if letter.is_uppercase() && (!after_capital || small_after) {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut() {
-            word.push(*letter);
-        }
+        after_capital = letter.is_uppercase();
     }
-    words.retain(|word| !word.is_empty());
-    words
+    end(start, text.len());
+    found
 }
 
 fn is_version(word: &str) -> bool {
@@ -80,7 +85,8 @@ mod tests {
             ("created", "created"),
             ("v2", "v2"),
         ] {
-            assert_eq!(verb(full_type).as_deref(), Some(expected), "{full_type}");
+            let verb = verb(full_type).map(str::to_lowercase);
+            assert_eq!(verb.as_deref(), Some(expected), "{full_type}");
         }
         assert_eq!(verb("._-"), None);
     }
