@@ -33,14 +33,6 @@ pub struct Record {
     pub malformed: Option<String>,
 }
 
-impl Record {
-    /// The last header of this name that has a value in UTF-8.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().rev().find(|(header, _)| header == name)?;
-        std::str::from_utf8(found.1.as_deref()?).ok()
-    }
-}
-
 /// What an event does to its entity (contract, "What an event does").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {

@@ -76,7 +76,8 @@ impl World {
         let id = child.id();
         let (ended, end) = std::sync::mpsc::channel::<()>();
         let watchdog = std::thread::spawn(move || {
-            if end.recv_timeout(LONG).is_err() {
+            // A sender that is gone says that the program ended by itself: its number may be another's now.
+            if end.recv_timeout(LONG) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 kill(id, "KILL");
             }
         });

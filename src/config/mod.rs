@@ -266,10 +266,9 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
-/// An address without the user and password that it may hold.
-fn without_user(url: &str) -> String {
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{HIDDEN}@{host}"),
-        _ => url.to_owned(),
-    }
+/// An address without the user and password that it may hold, whether or not it is a right one.
+pub fn without_user(url: &str) -> String {
+    let Some((before, host)) = url.rsplit_once('@') else { return url.to_owned() };
+    let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
+    format!("{}{HIDDEN}@{host}", scheme.unwrap_or_default())
 }

@@ -9,7 +9,7 @@ use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, Transpo
 use elasticsearch::http::{Method, Url};
 use serde_json::Value;
 
-use crate::config::IndexConfig;
+use crate::config::{IndexConfig, without_user};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A request that takes longer is given up and tried again.
@@ -29,7 +29,8 @@ impl Client {
         let urls = config.urls.iter().map(|url| {
             let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host());
             parsed.ok_or_else(|| {
-                Error::usage(format!("index.url: {url:?} is no address; write http://host:9200"))
+                let shown = without_user(url);
+                Error::usage(format!("index.url: {shown:?} is no address; write http://host:9200"))
             })
         });
         let urls = urls.collect::<Result<Vec<_>>>()?;
