@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use crate::cli::{Cli, Command, Global};
-use crate::config::{Config, IndexKind, SourceKind};
+use crate::config::{Config, SourceKind};
 use crate::dead_letter;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
-use crate::http::{Admin, serve};
+use crate::http::{Admin, Search, Site, serve};
 use crate::pipeline::run::{Parts, run as run_pipeline};
 use crate::pipeline::status::Status;
 use crate::projection::{Limits, Projection};
+use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
-use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::source::EventSource;
 use crate::source::files::FilesSource;
 use crate::source::kafka::{Elector, KafkaSource};
@@ -26,7 +26,9 @@ use crate::state::fjall::FjallStore;
 
 mod check;
 mod letters;
+mod parts;
 mod report;
+mod search;
 
 /// Runs a subcommand.
 ///
@@ -37,6 +39,7 @@ pub fn run(cli: Cli) -> Result<()> {
     let config = load(&global)?;
     match command {
         Command::Run { until_end } => block_on(follow(config, until_end))?,
+        Command::Search(wanted) => block_on(search::run(config, global.format, wanted))?,
         Command::Status => block_on(report::status(config, global.format))?,
         Command::DeadLetters { command } => block_on(letters::run(config, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config),
@@ -84,14 +87,6 @@ fn leadership(config: &Config, status: &Status) -> Result<Arc<dyn Leadership>> {
     })
 }
 
-fn sink(config: &Config) -> Result<ElasticsearchSink> {
-    if config.index.kind == IndexKind::Embedded {
-        return Err(Error::usage("index.kind: \"embedded\" comes in a later version; use \"elasticsearch\""));
-    }
-    let names: Vec<&str> = config.index.projections.iter().map(String::as_str).collect();
-    ElasticsearchSink::new(&config.index, &names)
-}
-
 fn decoder(config: &Config) -> Decoder {
     Decoder::new(config.organisations.format, config.contacts.format, config.event_types.clone())
 }
@@ -100,7 +95,8 @@ fn decoder(config: &Config) -> Decoder {
 async fn follow(config: Config, until_end: bool) -> Result<()> {
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
-    let sink = Arc::new(sink(&config)?);
+    let sink = Arc::new(parts::sink(&config)?);
+    let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
     let store = Arc::new(FjallStore::open(&config.state)?);
     let state = Arc::new(State::open(store, &config.fingerprint())?);
     let status = Arc::new(Status::default());
@@ -114,7 +110,8 @@ async fn follow(config: Config, until_end: bool) -> Result<()> {
         commands: commands.0.clone(),
         token: config.http.token.clone(),
     };
-    let server = listener.map(|listener| tokio::spawn(serve(listener, admin, stop.clone())));
+    let site = Site { admin, search: Search::new(searcher, Arc::clone(&status)) };
+    let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
     let opened = {
         let (config, status) = (config.clone(), Arc::clone(&status));
         let open = move || {

@@ -19,6 +19,7 @@ pub mod projection;
 pub mod shutdown;
 pub mod sink;
 pub mod source;
+pub mod search;
 pub mod state;
 pub mod telemetry;
 pub mod text;

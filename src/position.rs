@@ -71,6 +71,18 @@ impl Positions {
     }
 }
 
+/// As position tokens (contract, section 4): `topic/partition:offset` of the last record included.
+impl fmt::Display for Positions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reached = self.0.iter().filter(|(_, next)| **next > 0);
+        for (number, (partition, next)) in reached.enumerate() {
+            let comma = if number > 0 { "," } else { "" };
+            write!(f, "{comma}{partition}:{}", next - 1)?;
+        }
+        Ok(())
+    }
+}
+
 impl FromIterator<(TopicPartition, i64)> for Positions {
     fn from_iter<I: IntoIterator<Item = (TopicPartition, i64)>>(pairs: I) -> Self {
         Self(pairs.into_iter().collect())

@@ -3,6 +3,8 @@
 //! Documents and queries are folded by the same functions, so that every index engine compares the
 //! same words whatever analysis it has.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -17,20 +19,23 @@ pub fn push_words(words: &mut String, text: &str) {
         return;
     }
     let mut inside = false;
-    for letter in text.nfkd().flat_map(char::to_lowercase).nfkd() {
-        if is_combining_mark(letter) {
-            continue;
-        }
+    for letter in folded(text) {
         if letter.is_alphanumeric() {
             if !inside && !words.is_empty() {
                 words.push(' ');
             }
-            push_plain(words, letter);
+            words.push(letter);
             inside = true;
         } else {
             inside = false;
         }
     }
+}
+
+/// The letters of `text` in lower case, without accents; what is no letter stays as it is.
+pub fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
+    let bare = text.nfkd().flat_map(char::to_lowercase).nfkd().filter(|letter| !is_combining_mark(*letter));
+    bare.flat_map(plain)
 }
 
 fn push_ascii_words(words: &mut String, text: &str) {
@@ -43,26 +48,40 @@ fn push_ascii_words(words: &mut String, text: &str) {
 }
 
 /// Letters that Unicode does not take apart, as people type them without the accent.
-fn push_plain(words: &mut String, letter: char) {
-    match letter {
-        'ß' => words.push_str("ss"),
-        'æ' => words.push_str("ae"),
-        'œ' => words.push_str("oe"),
-        'ø' => words.push('o'),
-        'đ' | 'ð' => words.push('d'),
-        'ħ' => words.push('h'),
-        'ı' => words.push('i'),
-        'ł' => words.push('l'),
-        'ŧ' => words.push('t'),
-        'þ' => words.push_str("th"),
-        other => words.push(other),
+fn plain(letter: char) -> impl Iterator<Item = char> {
+    let (first, second) = match letter {
+        'ß' => ('s', Some('s')),
+        'æ' => ('a', Some('e')),
+        'œ' => ('o', Some('e')),
+        'ø' => ('o', None),
+        'đ' | 'ð' => ('d', None),
+        'ħ' => ('h', None),
+        'ı' => ('i', None),
+        'ł' => ('l', None),
+        'ŧ' => ('t', None),
+        'þ' => ('t', Some('h')),
+        other => (other, None),
+    };
+    std::iter::once(first).chain(second)
+}
+
+/// A phone number without the zero in brackets that is dialled at home only: `+44 (0)20` is `+44 20`.
+pub fn drop_trunk_zero(text: &str) -> Cow<'_, str> {
+    let Some(at) = text.find("(0)") else { return Cow::Borrowed(text) };
+    let (before, rest) = text.split_at(at);
+    let code = before.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter.is_whitespace());
+    let code_is_international =
+        code.ends_with('+') || before.get(code.len()..).is_some_and(|code| code.trim_start().starts_with("00"));
+    match rest.get(3..) {
+        Some(rest) if code_is_international => Cow::Owned(format!("{before} {rest}")),
+        _ => Cow::Borrowed(text),
     }
 }
 
 /// The digits of a phone number, last first, so that a number's ending is a prefix; `None` when
 /// there are fewer than [`PHONE_DIGITS_MIN`].
 pub fn reversed_digits(phone: &str) -> Option<String> {
-    let digits: String = phone
+    let digits: String = drop_trunk_zero(phone)
         .chars()
         .rev()
         .filter_map(|letter| letter.to_digit(10))

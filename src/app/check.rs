@@ -2,10 +2,11 @@
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::sink::DocumentSink;
 
 /// Prints the resolved configuration and asks the servers.
 pub(super) async fn run(config: Config, offline: bool) -> Result<()> {
-    let sink = super::sink(&config)?;
+    let sink = super::parts::sink(&config)?;
     println!("{config:#?}");
     println!("configuration and mappings: good");
     if offline {

@@ -96,6 +96,8 @@ pub enum Command {
         #[arg(long)]
         until_end: bool,
     },
+    /// Find organisations by their own words and those of their contacts, or contacts
+    Search(Search),
     /// Show positions, lag, waiting documents and indexes
     Status,
     /// List, show and retry what could not be folded or indexed
@@ -112,6 +114,41 @@ pub enum Command {
         #[arg(long)]
         offline: bool,
     },
+}
+
+/// What `search` takes: the parameters of `GET /search`.
+#[derive(Debug, Clone, Args)]
+pub struct Search {
+    /// The words, all of which must match; without any, everything does
+    #[arg(value_name = "WORDS")]
+    pub words: Vec<String>,
+    /// The words as one text
+    #[arg(short, long, conflicts_with = "words", allow_hyphen_values = true)]
+    pub q: Option<String>,
+    /// organisations or contacts
+    #[arg(long = "in", value_name = "COLLECTION")]
+    pub collection: Option<String>,
+    /// Only what is at or below this organisation
+    #[arg(long, value_name = "ID")]
+    pub under: Option<String>,
+    /// field:value, repeatable; all must hold
+    #[arg(long, value_name = "FIELD:VALUE", allow_hyphen_values = true)]
+    pub filter: Vec<String>,
+    /// The page's size, 1 to 100
+    #[arg(long, value_name = "N")]
+    pub size: Option<String>,
+    /// `next` of the page before
+    #[arg(long, value_name = "CURSOR", allow_hyphen_values = true)]
+    pub after: Option<String>,
+    /// Fields to count over all hits, by commas
+    #[arg(long, value_name = "FIELDS")]
+    pub facets: Option<String>,
+    /// Wait until the index shows these records: topic/partition:offset, several by commas
+    #[arg(long, value_name = "TOKEN")]
+    pub consistent_with: Option<String>,
+    /// How long to wait for them
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<String>,
 }
 
 /// What can be done with dead letters.

@@ -1,7 +1,12 @@
-//! The HTTP server: health, status, metrics and the administrative routes.
+//! The HTTP server: search, documents, health, status, metrics and the administrative routes.
 
 mod admin;
 pub mod client;
 mod metrics;
+mod problem;
+mod routes;
+mod search;
 
-pub use self::admin::{Admin, serve};
+pub use self::admin::Admin;
+pub use self::routes::{Site, serve};
+pub use self::search::Search;

@@ -324,6 +324,9 @@ impl<S: DocumentSink> Run<S> {
         let open = matches!(self.gate, Gate::Open);
         self.status.gate_passed.store(open, Ordering::Relaxed);
         self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
+        if writer && self.status.is_watched() && let Some(frontier) = self.queue.frontier() {
+            self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or_else(Status::now_ms));
+        }
         if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {
             self.ticked = Some(Instant::now());
             if writer {
@@ -454,6 +457,7 @@ impl<S: DocumentSink> Run<S> {
     fn follow(&self) -> Result<()> {
         let committed = tokio::task::block_in_place(|| self.leadership.committed())?;
         if !committed.is_empty() {
+            self.status.set_frontier(&committed, Status::now_ms());
             self.command(Command::DeliveredElsewhere(committed))?;
         }
         Ok(())

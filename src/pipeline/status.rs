@@ -38,7 +38,18 @@ pub struct Status {
     pub gate_passed: AtomicBool,
     /// Milliseconds since the Unix epoch of the last sign of progress.
     pub progressed_ms: AtomicU64,
+    /// How many wait for the frontier to move on.
+    watchers: AtomicU64,
     known: Mutex<Known>,
+}
+
+/// Someone waits for the delivered frontier; it is kept up to the moment while this lives.
+pub struct Watching<'a>(&'a AtomicU64);
+
+impl Drop for Watching<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -108,6 +119,22 @@ impl Status {
         let mut known = self.known();
         known.frontier = positions.clone();
         known.frontier_ms = time_ms;
+    }
+
+    /// The delivered frontier, as last noted.
+    pub fn delivered(&self) -> Positions {
+        self.known().frontier.clone()
+    }
+
+    /// Asks for the frontier to be noted at every look instead of every second.
+    pub fn watch(&self) -> Watching<'_> {
+        self.watchers.fetch_add(1, Ordering::Relaxed);
+        Watching(&self.watchers)
+    }
+
+    /// True while someone waits for the frontier.
+    pub fn is_watched(&self) -> bool {
+        self.watchers.load(Ordering::Relaxed) > 0
     }
 
     /// Takes note of how much waits.

@@ -1,6 +1,8 @@
 //! The index: versioned writes of whole documents, each judged by itself.
 
 pub mod elasticsearch;
+pub mod embedded;
+mod mapping;
 
 use std::future::Future;
 
@@ -54,6 +56,17 @@ pub struct IndexState {
     pub created: bool,
 }
 
+/// What `status` shows of an index.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct IndexSummary {
+    /// The alias.
+    pub alias: String,
+    /// The concrete index behind it; empty when there is none.
+    pub index: String,
+    /// How many documents it holds, nested ones not counted.
+    pub documents: u64,
+}
+
 /// An index that takes documents.
 pub trait DocumentSink: Send + Sync + 'static {
     /// Looks up (or creates, with its alias) the index of each projection, and checks that its
@@ -70,6 +83,12 @@ pub trait DocumentSink: Send + Sync + 'static {
 
     /// Makes everything written so far searchable.
     fn refresh(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Asks whether the index is there.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// The indexes behind the aliases, as they are now.
+    fn summaries(&self) -> impl Future<Output = Result<Vec<IndexSummary>>> + Send;
 
     /// The ids in the index of `projection`, in pages: pass the `cursor` of the page before;
     /// `None` begins. An answer without a cursor is the last page.

@@ -1,15 +1,11 @@
 //! Aliases and the concrete indexes behind them.
 
-use std::time::SystemTime;
-
 use serde_json::Value;
 
 use super::client::{Client, encoded};
-use super::mapping::Mapping;
-use crate::error::{Error, ErrorKind, Result};
-use crate::projection::SHAPE;
+use crate::error::{Error, Result};
 use crate::sink::IndexState;
-use crate::time::compact;
+use crate::sink::mapping::Mapping;
 
 /// The concrete indexes behind an alias; none when the alias does not exist.
 ///
@@ -48,8 +44,7 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
             "there is an index named {alias}, which is in the way of the alias; delete or rename it, or set index.prefix"
         )));
     }
-    let index =
-        format!("{alias}-{}-{}", compact(SystemTime::now()), mapping.hash.get(..8).unwrap_or_default());
+    let index = mapping.index_name(alias);
     client.put(&format!("/{}", encoded(&index)), &mapping.create_body(alias, log_identity)).await?;
     tracing::info!(alias, index, "index created");
     Ok(IndexState { index, created: true })
@@ -64,29 +59,5 @@ async fn check(
 ) -> Result<()> {
     let found = client.get(&format!("/{}/_mapping", encoded(index))).await?;
     let meta = found.get(index).and_then(|found| found.pointer("/mappings/_meta/tributary"));
-    let text = |name: &str| meta.and_then(|meta| meta.get(name)).and_then(Value::as_str).unwrap_or_default();
-    let projection = &mapping.projection;
-    let Some(meta) = meta else {
-        return Err(Error::failed(format!(
-            "the index {index} behind the alias {alias} was not made by this program; remove the alias, or set index.prefix"
-        )));
-    };
-    let shape = meta.get("shape").and_then(Value::as_u64).unwrap_or(0);
-    if text("mapping_hash") != mapping.hash || shape != u64::from(SHAPE) {
-        return Err(Error::new(
-            ErrorKind::MappingChanged,
-            format!(
-                "the mapping of {projection} is no longer the one that {index} was built with; \
-                 run `tributary reindex {projection}`"
-            ),
-        ));
-    }
-    if text("log") != log_identity {
-        return Err(Error::failed(format!(
-            "the index {index} was built from another log ({}) than the configured one ({log_identity}); \
-             configure that log, or set another index.prefix",
-            text("log")
-        )));
-    }
-    Ok(())
+    mapping.check(meta, alias, index, log_identity)
 }

@@ -18,14 +18,14 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
 
 /// A client of one cluster. It holds secrets, and shows none.
-pub(super) struct Client {
+pub(crate) struct Client {
     transport: Transport,
     addresses: String,
 }
 
 impl Client {
     /// A client of the configured cluster; several addresses are used in turn.
-    pub(super) fn new(config: &IndexConfig) -> Result<Self> {
+    pub(crate) fn new(config: &IndexConfig) -> Result<Self> {
         let urls = config.urls.iter().map(|url| {
             let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host());
             parsed.ok_or_else(|| {
@@ -56,25 +56,33 @@ impl Client {
         Ok(Self { transport, addresses })
     }
 
-    pub(super) async fn get(&self, path: &str) -> Result<Value> {
+    pub(crate) async fn get(&self, path: &str) -> Result<Value> {
         self.answer(Method::Get, path, None).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value> {
         self.answer(Method::Post, path, body).await
     }
 
-    pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
         self.answer(Method::Put, path, Some(body)).await
     }
 
-    pub(super) async fn delete(&self, path: &str, body: Option<&Value>) -> Result<Value> {
+    pub(crate) async fn delete(&self, path: &str, body: Option<&Value>) -> Result<Value> {
         self.answer(Method::Delete, path, body).await
     }
 
     /// The answer's body, or `None` when the server says 404.
-    pub(super) async fn find(&self, path: &str) -> Result<Option<Value>> {
+    pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>> {
         match self.send(Method::Get, path, None).await? {
+            (404, _) => Ok(None),
+            (status, body) => self.checked(path, status, body).map(Some),
+        }
+    }
+
+    /// Posts; `None` when the server says 404.
+    pub(crate) async fn post_if_there(&self, path: &str, body: &Value) -> Result<Option<Value>> {
+        match self.send(Method::Post, path, Some(body)).await? {
             (404, _) => Ok(None),
             (status, body) => self.checked(path, status, body).map(Some),
         }
@@ -115,7 +123,7 @@ impl Client {
     }
 
     /// Sends a `_bulk` body; answers the status and the answer's bytes.
-    pub(super) async fn bulk(&self, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
+    pub(crate) async fn bulk(&self, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         let query = [("filter_path", "errors,items.*.status,items.*.error.type,items.*.error.reason")];
@@ -128,7 +136,7 @@ impl Client {
     }
 
     /// The largest request that the server takes, as it says; the usual one when it may not say.
-    pub(super) async fn request_bytes_max(&self) -> usize {
+    pub(crate) async fn request_bytes_max(&self) -> usize {
         let answer = self.get("/_nodes/http?filter_path=nodes.*.http.max_content_length_in_bytes").await;
         let nodes = answer.ok().and_then(|answer| answer.get("nodes").and_then(Value::as_object).cloned());
         let limits = nodes.into_iter().flatten();
@@ -170,7 +178,7 @@ fn parts(path: &str) -> (&str, Option<Vec<(&str, &str)>>) {
 }
 
 /// A name as one segment of a path.
-pub(super) fn encoded(name: &str) -> String {
+pub(crate) fn encoded(name: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     name.bytes()
         .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

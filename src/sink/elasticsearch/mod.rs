@@ -2,8 +2,7 @@
 
 mod aliases;
 mod bulk;
-mod client;
-mod mapping;
+pub(crate) mod client;
 mod response;
 
 use std::sync::{Mutex, PoisonError};
@@ -11,8 +10,8 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use self::client::Client;
-use self::mapping::Mapping;
-use super::{Batch, DocumentSink, IdPage, IndexState, Outcome};
+use super::mapping::Mapping;
+use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
 use crate::error::{Error, Result};
 
@@ -36,17 +35,6 @@ struct Opened {
     request_bytes_max: usize,
 }
 
-/// What `status` shows of an index.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct IndexSummary {
-    /// The alias.
-    pub alias: String,
-    /// The concrete index behind it; empty when there is none.
-    pub index: String,
-    /// How many documents it holds, nested ones not counted.
-    pub documents: u64,
-}
-
 impl ElasticsearchSink {
     /// A sink for `projections`, in this order. Nothing is asked of the server yet.
     ///
@@ -60,33 +48,6 @@ impl ElasticsearchSink {
             mappings: mappings.collect::<Result<_>>()?,
             opened: Mutex::default(),
         })
-    }
-
-    /// Asks the server whether it is there.
-    ///
-    /// # Errors
-    /// When it does not answer, or not as expected.
-    pub async fn ping(&self) -> Result<()> {
-        self.client.get("/_cluster/health?timeout=5s").await.map(|_| ())
-    }
-
-    /// The indexes behind the aliases, as they are now.
-    ///
-    /// # Errors
-    /// When the server does not answer.
-    pub async fn summaries(&self) -> Result<Vec<IndexSummary>> {
-        let mut summaries = Vec::new();
-        for alias in &self.aliases {
-            let index = aliases::behind(&self.client, alias).await?.into_iter().next().unwrap_or_default();
-            let documents = if index.is_empty() {
-                0
-            } else {
-                let counted = self.client.get(&format!("/{}/_count", client::encoded(&index))).await?;
-                counted.get("count").and_then(Value::as_u64).unwrap_or(0)
-            };
-            summaries.push(IndexSummary { alias: alias.clone(), index, documents });
-        }
-        Ok(summaries)
     }
 
     fn opened(&self) -> Opened {
@@ -154,6 +115,25 @@ impl DocumentSink for ElasticsearchSink {
     async fn refresh(&self) -> Result<()> {
         let indexes: Vec<String> = self.opened().indexes.iter().map(|index| client::encoded(index)).collect();
         self.client.post(&format!("/{}/_refresh", indexes.join(",")), None).await.map(|_| ())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.client.get("/_cluster/health?timeout=5s").await.map(|_| ())
+    }
+
+    async fn summaries(&self) -> Result<Vec<IndexSummary>> {
+        let mut summaries = Vec::new();
+        for alias in &self.aliases {
+            let index = aliases::behind(&self.client, alias).await?.into_iter().next().unwrap_or_default();
+            let documents = if index.is_empty() {
+                0
+            } else {
+                let counted = self.client.get(&format!("/{}/_count", client::encoded(&index))).await?;
+                counted.get("count").and_then(Value::as_u64).unwrap_or(0)
+            };
+            summaries.push(IndexSummary { alias: alias.clone(), index, documents });
+        }
+        Ok(summaries)
     }
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {

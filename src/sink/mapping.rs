@@ -1,18 +1,20 @@
 //! The mapping of a projection's index, and the hash that tells one mapping from another.
 
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::projection::SHAPE;
+use crate::time::compact;
 
 /// The mappings that come with the program.
 const BUILT_IN: [(&str, &str); 3] = [
-    ("organisations", include_str!("../../../mappings/organisations.json")),
-    ("contacts", include_str!("../../../mappings/contacts.json")),
-    ("hierarchy", include_str!("../../../mappings/hierarchy.json")),
+    ("organisations", include_str!("../../mappings/organisations.json")),
+    ("contacts", include_str!("../../mappings/contacts.json")),
+    ("hierarchy", include_str!("../../mappings/hierarchy.json")),
 ];
 
 /// Settings and mappings of an index.
@@ -60,8 +62,47 @@ impl Mapping {
         json!({"settings": settings, "mappings": mappings, "aliases": { alias: {} }})
     }
 
-    fn meta(&self, log_identity: &str) -> Value {
+    /// What an index keeps of what it was built from.
+    pub(super) fn meta(&self, log_identity: &str) -> Value {
         json!({"mapping_hash": self.hash, "shape": SHAPE, "log": log_identity})
+    }
+
+    /// Compares what the index behind an alias was built from with this mapping and that log.
+    ///
+    /// # Errors
+    /// Exit code 3 when the mapping or the documents' shape differs, 1 when the log does, or when the
+    /// index was not made by this program.
+    pub(super) fn check(&self, meta: Option<&Value>, alias: &str, index: &str, log_identity: &str) -> Result<()> {
+        let projection = &self.projection;
+        let Some(meta) = meta else {
+            return Err(Error::failed(format!(
+                "the index {index} behind the alias {alias} was not made by this program; remove the alias, or set index.prefix"
+            )));
+        };
+        let text = |name: &str| meta.get(name).and_then(Value::as_str).unwrap_or_default();
+        let shape = meta.get("shape").and_then(Value::as_u64).unwrap_or(0);
+        if text("mapping_hash") != self.hash || shape != u64::from(SHAPE) {
+            return Err(Error::new(
+                ErrorKind::MappingChanged,
+                format!(
+                    "the mapping of {projection} is no longer the one that {index} was built with; \
+                     run `tributary reindex {projection}`"
+                ),
+            ));
+        }
+        if text("log") != log_identity {
+            return Err(Error::failed(format!(
+                "the index {index} was built from another log ({}) than the configured one ({log_identity}); \
+                 configure that log, or set another index.prefix",
+                text("log")
+            )));
+        }
+        Ok(())
+    }
+
+    /// A new name for an index behind `alias`: `<alias>-<yyyymmddhhmmss>-<first 8 hex of the hash>`.
+    pub(super) fn index_name(&self, alias: &str) -> String {
+        format!("{alias}-{}-{}", compact(SystemTime::now()), self.hash.get(..8).unwrap_or_default())
     }
 }
 

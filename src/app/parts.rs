@@ -1,0 +1,71 @@
+//! Adapters by the configuration.
+
+use std::sync::Arc;
+
+use crate::config::{Config, IndexKind};
+use crate::error::Result;
+use crate::search::SearchIndex;
+use crate::search::elasticsearch::ElasticsearchIndex;
+use crate::search::embedded::EmbeddedIndex;
+use crate::sink::elasticsearch::ElasticsearchSink;
+use crate::sink::embedded::EmbeddedSink;
+use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
+
+/// The configured index, for writing.
+pub(super) enum Sink {
+    Elasticsearch(ElasticsearchSink),
+    Embedded(EmbeddedSink),
+}
+
+/// Opens nothing yet.
+pub(super) fn sink(config: &Config) -> Result<Sink> {
+    let names: Vec<&str> = config.index.projections.iter().map(String::as_str).collect();
+    Ok(match config.index.kind {
+        IndexKind::Elasticsearch => Sink::Elasticsearch(ElasticsearchSink::new(&config.index, &names)?),
+        IndexKind::Embedded => Sink::Embedded(EmbeddedSink::new(&config.index, &names)?),
+    })
+}
+
+/// The configured index, for searching. Opens nothing yet.
+pub(super) fn search_index(config: &Config) -> Result<Arc<dyn SearchIndex>> {
+    Ok(match config.index.kind {
+        IndexKind::Elasticsearch => Arc::new(ElasticsearchIndex::new(&config.index)?),
+        IndexKind::Embedded => Arc::new(EmbeddedIndex::new(&config.index)),
+    })
+}
+
+/// Calls the same method of whichever sink it is.
+macro_rules! either {
+    ($sink:expr, $inner:ident => $call:expr) => {
+        match $sink {
+            Sink::Elasticsearch($inner) => $call.await,
+            Sink::Embedded($inner) => $call.await,
+        }
+    };
+}
+
+impl DocumentSink for Sink {
+    async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        either!(self, sink => sink.open(log_identity))
+    }
+
+    async fn write(&self, batch: Batch) -> Vec<Outcome> {
+        either!(self, sink => sink.write(batch))
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        either!(self, sink => sink.refresh())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        either!(self, sink => sink.ping())
+    }
+
+    async fn summaries(&self) -> Result<Vec<IndexSummary>> {
+        either!(self, sink => sink.summaries())
+    }
+
+    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+        either!(self, sink => sink.ids(projection, cursor))
+    }
+}

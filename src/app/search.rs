@@ -1,0 +1,164 @@
+//! `search`: the same search as over HTTP, from the command line.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::parts;
+use crate::cli::{OutputFormat, Search};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::http::client::Instance;
+use crate::position::{Positions, TopicPartition};
+use crate::search::Request;
+use crate::search::service::{Page, Searcher};
+use crate::state::State;
+use crate::state::fjall::FjallStore;
+
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Searches, and prints what was found.
+pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
+    let request = request(&wanted)?;
+    let index = parts::search_index(&config)?;
+    if !request.consistent_with.is_empty() {
+        wait(&config, &request).await?;
+        index.refresh().await?;
+    }
+    let page = Searcher::new(index, &config.index.projections).search(&request).await?;
+    match format {
+        OutputFormat::Json => print_json(&page),
+        OutputFormat::Text => print_text(&page, std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()),
+    }
+    Ok(())
+}
+
+fn request(wanted: &Search) -> Result<Request> {
+    let q = wanted.q.clone().or_else(|| (!wanted.words.is_empty()).then(|| wanted.words.join(" ")));
+    let single = [
+        ("q", &q), ("in", &wanted.collection), ("under", &wanted.under), ("size", &wanted.size), ("after", &wanted.after),
+        ("facets", &wanted.facets), ("consistent_with", &wanted.consistent_with), ("timeout", &wanted.timeout),
+    ];
+    let single = single.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    Request::parse(single.chain(wanted.filter.iter().map(|filter| ("filter", filter.as_str()))))
+}
+
+/// Waits until the index has come as far as asked. A running instance says how far it is; without
+/// one, the state does.
+async fn wait(config: &Config, request: &Request) -> Result<()> {
+    let until = Instant::now() + Duration::from_millis(request.timeout_ms);
+    loop {
+        let reached = match Instance::find(config).await {
+            Some(instance) => delivered(&instance.status().await?),
+            None => at_rest(config)?,
+        };
+        if reached.covers(&request.consistent_with) {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            return Err(Error::failed(format!(
+                "the index has not come as far in {} ms; it has reached {reached}",
+                request.timeout_ms
+            )));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn delivered(status: &Value) -> Positions {
+    let partitions = status.get("partitions").and_then(Value::as_array).into_iter().flatten();
+    let partition = |at: &Value| {
+        let number = i32::try_from(at.get("partition")?.as_i64()?).ok()?;
+        Some((TopicPartition::new(at.get("topic")?.as_str()?, number), at.get("delivered")?.as_i64()?))
+    };
+    partitions.filter_map(partition).collect()
+}
+
+/// How far the index is when nothing runs: as far as the state, unless documents wait.
+fn at_rest(config: &Config) -> Result<Positions> {
+    if !config.state.exists() {
+        return Ok(Positions::default());
+    }
+    let state = State::open(std::sync::Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
+    Ok(if state.count_marks()? == 0 { state.progress()?.positions() } else { frontier(&state)? })
+}
+
+fn frontier(state: &State) -> Result<Positions> {
+    let partitions = state.frontier()?.partitions.into_iter();
+    Ok(partitions.map(|(topic, partition, next)| (TopicPartition::new(topic, partition), next)).collect())
+}
+
+/// One object a line: each hit, then the rest of the answer.
+fn print_json(page: &Page) {
+    for hit in &page.hits {
+        println!("{hit}");
+    }
+    let rest = json!({"total": page.total, "took_ms": page.took_ms, "facets": page.facets, "next": page.next});
+    println!("{rest}");
+}
+
+fn print_text(page: &Page, colours: bool) {
+    for hit in &page.hits {
+        println!("{}", line(hit, colours));
+        for contact in hit.get("matchedContacts").and_then(Value::as_array).into_iter().flatten() {
+            println!("    {}", line(contact, colours));
+        }
+    }
+    for (field, counts) in &page.facets {
+        let counts = counts.as_object().into_iter().flatten().map(|(value, count)| format!("{} {count}", plain(value)));
+        println!("{field}: {}", counts.collect::<Vec<_>>().join(", "));
+    }
+    println!("{} found in {} ms", page.total, page.took_ms);
+    if let Some(next) = &page.next {
+        println!("more: --after {next}");
+    }
+}
+
+/// The name, the id, and the other fields that are shown or matched.
+fn line(hit: &Value, colours: bool) -> String {
+    let id = hit.get("id").and_then(Value::as_str).unwrap_or_default();
+    let text = |field: &str| {
+        let marked = hit.get("highlights").and_then(|marks| marks.get(field)?.get(0)?.as_str());
+        let own = || field.split('.').try_fold(hit, |value, part| value.get(part))?.as_str().map(plain);
+        marked.map(|marked| shown(marked, colours)).or_else(own).filter(|text| !text.is_empty())
+    };
+    let mut parts = vec![format!("{}  [{}]", text("name").unwrap_or_else(|| "(no name)".to_owned()), plain(id))];
+    for field in ["status", "industry", "organisation.name", "address.city", "email", "phone", "role", "department"] {
+        parts.extend(text(field));
+    }
+    parts.join("  ")
+}
+
+/// A marked text for a terminal: bold where it matched, when colours are wanted.
+fn shown(marked: &str, colours: bool) -> String {
+    let (begin, end) = if colours { ("\u{1b}[1;33m", "\u{1b}[0m") } else { ("", "") };
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    let pieces = marked.split("<em>").enumerate().map(|(number, piece)| {
+        let text = entities.iter().fold(piece.to_owned(), |text, (entity, letter)| text.replace(entity, letter));
+        let text = text.replace("</em>", "\u{e000}");
+        let text = plain(&text).replace('\u{e000}', end);
+        if number == 0 { text } else { format!("{begin}{text}") }
+    });
+    pieces.collect()
+}
+
+/// Text without control characters: data must not command the terminal.
+fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_marks_matches_and_shows_no_control_characters() {
+        let hit = json!({
+            "id": "o1", "name": "A<b>\u{1b}[2Jx", "status": "active",
+            "highlights": {"name": ["<em>A</em>&lt;b&gt;\u{1b}[2Jx"]},
+        });
+        assert_eq!(line(&hit, false), "A<b>\u{fffd}[2Jx  [o1]  active");
+        assert!(line(&hit, true).starts_with("\u{1b}[1;33mA\u{1b}[0m<b>"));
+    }
+}

@@ -1,0 +1,112 @@
+//! Every route, once: the router is made from this table, and the description is compared with it.
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+
+use super::admin::{self, Admin};
+use super::problem::problem;
+use super::search::{self, Search};
+use crate::shutdown::Shutdown;
+
+const BODY_BYTES_MAX: usize = 1 << 20;
+/// The description of all routes (OpenAPI 3.1, <https://spec.openapis.org/oas/v3.1.0>).
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// What the routes share.
+#[derive(Clone)]
+pub struct Site {
+    /// The instance.
+    pub admin: Admin,
+    /// Its indexes.
+    pub search: Search,
+}
+
+impl FromRef<Site> for Admin {
+    fn from_ref(site: &Site) -> Self {
+        site.admin.clone()
+    }
+}
+
+impl FromRef<Site> for Search {
+    fn from_ref(site: &Site) -> Self {
+        site.search.clone()
+    }
+}
+
+/// Each path with what answers there.
+fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
+    vec![
+        ("/", get(|| async { "see /openapi.json\n" })),
+        ("/search", get(search::search)),
+        ("/suggest", get(search::suggest)),
+        ("/organisations/{id}", get(search::organisation)),
+        ("/organisations/{id}/children", get(search::children)),
+        ("/organisations/{id}/ancestors", get(search::ancestors)),
+        ("/contacts/{id}", get(search::contact)),
+        ("/healthz", get(|| async { "ok\n" })),
+        ("/readyz", get(admin::ready)),
+        ("/status", get(admin::status)),
+        ("/metrics", get(admin::metrics_text)),
+        ("/openapi.json", get(openapi)),
+        ("/admin/dead-letters/retry", post(admin::retry)),
+    ]
+}
+
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}
+
+/// Serves until a stop is asked for; requests under way are answered first.
+pub async fn serve(listener: tokio::net::TcpListener, site: Site, stop: Shutdown) {
+    let router = routes().into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
+    let router = router
+        .fallback(|| async { problem(StatusCode::NOT_FOUND, "there is no such route; see /openapi.json") })
+        .method_not_allowed_fallback(|| async {
+            problem(StatusCode::METHOD_NOT_ALLOWED, "not by this method; see /openapi.json")
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(guarded))
+        .with_state(site);
+    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "the http server ended");
+    }
+}
+
+/// Headers for every answer.
+async fn guarded(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::search::parse::PARAMETERS;
+
+    #[test]
+    fn the_description_names_exactly_these_routes_and_parameters() {
+        let openapi: Value = serde_json::from_str(OPENAPI).unwrap();
+        let described: BTreeSet<&str> =
+            openapi["paths"].as_object().unwrap().keys().map(String::as_str).collect();
+        let served: BTreeSet<&str> = routes().iter().map(|(path, _)| *path).collect();
+        assert_eq!(described, served);
+        let parameters = openapi["paths"]["/search"]["get"]["parameters"].as_array().unwrap();
+        let parameters: BTreeSet<&str> =
+            parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+        assert_eq!(parameters, PARAMETERS.iter().copied().collect());
+    }
+}

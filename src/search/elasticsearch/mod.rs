@@ -1,0 +1,207 @@
+//! Search on Elasticsearch, by the aliases.
+
+mod dsl;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::index::{
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
+};
+use super::query::{Collection, Field, Term};
+use crate::config::IndexConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sink::elasticsearch::client::{Client, encoded};
+
+/// How long the server may search before it answers with an error.
+const SEARCH_TIMEOUT: &str = "10s";
+
+/// The indexes of a cluster, for searching.
+pub struct ElasticsearchIndex {
+    client: Client,
+    prefix: String,
+    has_organisations: bool,
+}
+
+impl ElasticsearchIndex {
+    /// The configured indexes. Nothing is asked of the server yet.
+    ///
+    /// # Errors
+    /// When an address or the CA certificate can't be read (exit code 2).
+    pub fn new(config: &IndexConfig) -> Result<Self> {
+        let has_organisations = config.projections.iter().any(|name| name == "organisations");
+        Ok(Self { client: Client::new(config)?, prefix: config.prefix.clone(), has_organisations })
+    }
+
+    fn path(&self, alias: &str, rest: &str) -> String {
+        format!("/{}/{rest}", encoded(&format!("{}{alias}", self.prefix)))
+    }
+
+    async fn search(&self, collection: Collection, mut body: Value) -> Result<Value> {
+        if let Some(body) = body.as_object_mut() {
+            body.insert("timeout".to_owned(), SEARCH_TIMEOUT.into());
+        }
+        let path = self.path(collection.name(), "_search?allow_partial_search_results=false");
+        let answer = self.client.post_if_there(&path, &body).await?.ok_or_else(|| {
+            let alias = format!("{}{}", self.prefix, collection.name());
+            Error::new(ErrorKind::Unavailable, format!("there is no alias {alias} yet; `tributary run` makes it"))
+        })?;
+        if answer.get("timed_out").and_then(Value::as_bool).unwrap_or(false) {
+            return Err(Error::failed(format!("the search took the index longer than {SEARCH_TIMEOUT}")));
+        }
+        Ok(answer)
+    }
+
+    async fn find(&self, find: &Find) -> Result<Found> {
+        let mut body = json!({
+            "query": dsl::query(find), "size": find.size, "track_total_hits": true,
+            "sort": [{"_score": "desc"}, {"id": "asc"}], "track_scores": true,
+            "_source": if find.documents { json!({"excludes": ["contacts", "attributes", "_search"]}) } else { json!(false) },
+            "aggs": find.facets.iter().map(|field| (field.name(), aggregation(find.collection, *field))).collect::<BTreeMap<_, _>>(),
+        });
+        if let (Some(after), Some(body)) = (&find.after, body.as_object_mut()) {
+            body.insert("search_after".to_owned(), json!([after.score, after.id]));
+        }
+        let wants_contacts = find.documents && find.collection == Collection::Organisations;
+        if let Some(matched) = find.terms.as_deref().filter(|terms| wants_contacts && !terms.is_empty()).map(matched)
+            && let Some(should) = body.pointer_mut("/query/bool/should").and_then(Value::as_array_mut)
+        {
+            should.push(matched);
+        }
+        let answer = self.search(find.collection, body).await?;
+        let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten().map(hit).collect();
+        let facets = find.facets.iter().map(|field| (*field, counts(answer.pointer(&format!("/aggregations/{}", field.name())))));
+        Ok(Found { total: answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or(0), hits, facets: facets.collect() })
+    }
+}
+
+/// The embedded contacts that a term matched; it adds nothing to the score.
+fn matched(terms: &[(Term, Vec<String>)]) -> Value {
+    let ways: Vec<Value> = terms.iter().map(|(term, _)| dsl::contact_term(term, "contacts._search")).collect();
+    json!({"nested": {
+        "path": "contacts", "score_mode": "none", "query": dsl::any(ways), "boost": 0,
+        "inner_hits": {
+            "size": MATCHED_MAX, "sort": [{"_score": "desc"}, {"contacts.id": "asc"}],
+            "_source": {"excludes": ["contacts._search"]},
+        },
+    }})
+}
+
+/// Counts of a field's values. Contacts' fields count organisations, and only those that embed all
+/// their contacts.
+fn aggregation(collection: Collection, field: Field) -> Value {
+    let terms = json!({"field": dsl::path(collection, field), "size": FACET_VALUES_MAX});
+    if collection == Collection::Contacts || !field.is_of_contacts() {
+        return json!({"terms": terms});
+    }
+    let values = json!({"terms": terms, "aggs": {"organisations": {"reverse_nested": {}}}});
+    let contacts = json!({"nested": {"path": "contacts"}, "aggs": {"values": values}});
+    json!({"filter": {"bool": {"must_not": [{"term": {"contactsTruncated": true}}]}}, "aggs": {"contacts": contacts}})
+}
+
+fn counts(aggregation: Option<&Value>) -> Counts {
+    let buckets = aggregation.and_then(|found| {
+        found.get("buckets").or_else(|| found.pointer("/contacts/values/buckets")).and_then(Value::as_array)
+    });
+    let count = |bucket: &Value| {
+        let of_organisations = bucket.pointer("/organisations/doc_count").or_else(|| bucket.pointer("/owners/value"));
+        let count = of_organisations.or_else(|| bucket.get("doc_count")).and_then(Value::as_u64)?;
+        Some((bucket.get("key")?.as_str()?.to_owned(), count))
+    };
+    buckets.into_iter().flatten().filter_map(count).collect()
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn hit(found: &Value) -> Hit {
+    let contacts = found.pointer("/inner_hits/contacts/hits/hits").and_then(Value::as_array);
+    Hit {
+        id: found.get("_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        // Scores are sums of small whole numbers, which a float holds exactly.
+        score: found.get("_score").and_then(Value::as_f64).unwrap_or(0.0) as u32,
+        document: found.get("_source").cloned().unwrap_or_default(),
+        matched: contacts.into_iter().flatten().filter_map(|hit| hit.get("_source").cloned()).collect(),
+    }
+}
+
+/// Contacts of these organisations, by their own fields.
+fn contacts_of(among: Among<'_>) -> Value {
+    let mut filter = vec![json!({"terms": {"organisation.id": among.owners}})];
+    filter.extend(among.term.map(|term| dsl::contact_term(term, "_search")));
+    filter.extend(among.filters.iter().map(|(field, value)| dsl::equals(dsl::path(Collection::Contacts, *field), value)));
+    json!({"bool": {"filter": filter}})
+}
+
+impl SearchIndex for ElasticsearchIndex {
+    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found> {
+        Box::pin(ElasticsearchIndex::find(self, find))
+    }
+
+    fn truncated(&self) -> Answer<'_, Vec<String>> {
+        Box::pin(async {
+            let body = json!({
+                "query": {"bool": {"filter": [{"term": {"contactsTruncated": true}}]}},
+                "size": TRUNCATED_MAX, "_source": false, "track_total_hits": false, "sort": [{"id": "asc"}],
+            });
+            let answer = self.search(Collection::Organisations, body).await?;
+            let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
+            Ok(hits.filter_map(|hit| Some(hit.get("_id")?.as_str()?.to_owned())).collect())
+        })
+    }
+
+    fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>> {
+        Box::pin(async move {
+            let size = among.owners.len();
+            let owners = json!({"owners": {"terms": {"field": "organisation.id", "size": size}}});
+            let body = json!({"query": contacts_of(among), "size": 0, "track_total_hits": false, "aggs": owners});
+            let answer = self.search(Collection::Contacts, body).await?;
+            Ok(counts(answer.pointer("/aggregations/owners")).into_keys().collect())
+        })
+    }
+
+    fn owner_counts<'a>(&'a self, owners: &'a [String], field: Field) -> Answer<'a, Counts> {
+        Box::pin(async move {
+            let query = contacts_of(Among { owners, term: None, filters: &[] });
+            let distinct = json!({"cardinality": {"field": "organisation.id", "precision_threshold": 40_000}});
+            let terms = json!({"field": dsl::path(Collection::Contacts, field), "size": FACET_VALUES_MAX});
+            let values = json!({"values": {"terms": terms, "aggs": {"owners": distinct}}});
+            let body = json!({"query": query, "size": 0, "track_total_hits": false, "aggs": values});
+            let answer = self.search(Collection::Contacts, body).await?;
+            Ok(counts(answer.pointer("/aggregations/values")))
+        })
+    }
+
+    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term]) -> Answer<'a, Vec<Value>> {
+        Box::pin(async move {
+            let ways: Vec<Value> = terms.iter().map(|term| dsl::contact_term(term, "_search")).collect();
+            let body = json!({
+                "query": {"bool": {"filter": [dsl::equals("organisation.id", owner)], "must": [dsl::any(ways)]}},
+                "size": MATCHED_MAX, "track_total_hits": false, "sort": [{"_score": "desc"}, {"id": "asc"}],
+                "_source": {"excludes": ["_search", "attributes"]},
+            });
+            let answer = self.search(Collection::Contacts, body).await?;
+            let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
+            Ok(hits.filter_map(|hit| hit.get("_source").cloned()).collect())
+        })
+    }
+
+    fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
+        Box::pin(async move {
+            let path = self.path(projection, &format!("_doc/{}?realtime=false", encoded(id)));
+            let found = self.client.find(&path).await?;
+            Ok(found.and_then(|found| found.get("_source").cloned()))
+        })
+    }
+
+    fn refresh(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            let names = if self.has_organisations { "organisations,contacts" } else { "contacts" };
+            let aliases: Vec<String> = names.split(',').map(|name| encoded(&format!("{}{name}", self.prefix))).collect();
+            self.client.post(&format!("/{}/_refresh?ignore_unavailable=true", aliases.join(",")), None).await.map(|_| ())
+        })
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        Box::pin(async { self.client.get("/").await.map(|_| ()) })
+    }
+}

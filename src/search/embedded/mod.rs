@@ -1,0 +1,244 @@
+//! Search in the embedded index. Each search looks whether something was committed since the last.
+
+mod collect;
+mod query;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use serde_json::Value;
+use tantivy::collector::DocSetCollector;
+use tantivy::query::{BooleanQuery, Occur, Query};
+use tantivy::schema::Value as _;
+use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument};
+
+use self::collect::{Counted, Ordered};
+use super::index::{Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX};
+use super::matching::contact_score;
+use super::query::{Collection, Field, Term};
+use crate::config::IndexConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sink::embedded::EmbeddedFolder;
+use crate::sink::embedded::schema::Fields;
+
+/// The indexes of a folder, for searching; another process may write them.
+#[derive(Clone)]
+pub struct EmbeddedIndex(Arc<Inner>);
+
+struct Inner {
+    folder: EmbeddedFolder,
+    prefix: String,
+    fields: Fields,
+    /// By alias: what was open last.
+    opened: Mutex<HashMap<String, Opened>>,
+}
+
+#[derive(Clone)]
+struct Opened {
+    index: String,
+    reader: IndexReader,
+    /// When the commit that the reader shows was made.
+    changed: Option<SystemTime>,
+}
+
+impl EmbeddedIndex {
+    /// The configured folder. Nothing is opened yet.
+    pub fn new(config: &IndexConfig) -> Self {
+        Self(Arc::new(Inner {
+            folder: EmbeddedFolder::new(&config.path),
+            prefix: config.prefix.clone(),
+            fields: Fields::new(),
+            opened: Mutex::default(),
+        }))
+    }
+
+    /// Answers `work` on a thread that may block.
+    fn ask<'a, T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Answer<'a, T> {
+        let inner = Arc::clone(&self.0);
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&inner)).await;
+            done.map_err(|error| Error::failed("a search in the embedded index broke off").because(error))?
+        })
+    }
+}
+
+fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::failed("the embedded index cannot be read; check the disk, or delete its folder and run again").because(error)
+}
+
+impl Inner {
+    /// What is behind the alias of a projection, as it is now.
+    fn searcher(&self, projection: &str) -> Result<Searcher> {
+        let alias = format!("{}{projection}", self.prefix);
+        let index = self.folder.behind(&alias)?.ok_or_else(|| {
+            Error::new(ErrorKind::Unavailable, format!("there is no alias {alias} yet; `tributary run` makes it"))
+        })?;
+        let path = self.folder.index(&index);
+        let changed = std::fs::metadata(path.join("meta.json")).and_then(|meta| meta.modified()).ok();
+        let mut held = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = held.get_mut(&alias).filter(|opened| opened.index == index) {
+            if opened.changed != changed {
+                opened.reader.reload().map_err(failed)?;
+                opened.changed = changed;
+            }
+            return Ok(opened.reader.searcher());
+        }
+        let opened = Index::open_in_dir(&path).map_err(failed)?;
+        let reader: IndexReader =
+            opened.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
+        let searcher = reader.searcher();
+        held.insert(alias, Opened { index, reader, changed });
+        Ok(searcher)
+    }
+
+    fn find(&self, find: &Find) -> Result<Found> {
+        let searcher = self.searcher(find.collection.name())?;
+        let query = query::query(&self.fields, find);
+        let ordered = Ordered { size: find.size, after: find.after.as_ref() };
+        let (total, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
+        let terms: Vec<Term> = find.terms.iter().flatten().map(|(term, _)| term.clone()).collect();
+        let mut hits = Vec::new();
+        for (score, id, at) in ranked {
+            let mut document = if find.documents { self.document_at(&searcher, at)? } else { Value::Null };
+            let contacts = document.as_object_mut().and_then(|members| members.remove("contacts"));
+            hits.push(Hit { id, score, document, matched: matched(contacts, &terms) });
+        }
+        let mut facets = Vec::new();
+        for field in &find.facets {
+            facets.push((*field, self.counts(&searcher, find, &query, *field)?));
+        }
+        Ok(Found { total, hits, facets })
+    }
+
+    fn counts(&self, searcher: &Searcher, find: &Find, hits: &dyn Query, field: Field) -> Result<Counts> {
+        let embedded_only = find.collection == Collection::Organisations && field.is_of_contacts();
+        let mut clauses = vec![(Occur::Must, hits.box_clone())];
+        if embedded_only {
+            clauses.push((Occur::MustNot, query::equals(self.fields.truncated, "yes")));
+        }
+        let counts = searcher.search(&BooleanQuery::new(clauses), &Counted(field.name())).map_err(failed)?;
+        Ok(most_frequent(counts))
+    }
+
+    fn document_at(&self, searcher: &Searcher, at: DocAddress) -> Result<Value> {
+        let stored: TantivyDocument = searcher.doc(at).map_err(failed)?;
+        let json = stored.get_first(self.fields.document).and_then(|value| value.as_bytes());
+        serde_json::from_slice(json.unwrap_or_default()).map_err(failed)
+    }
+
+    fn owners(&self, owners: &[String], term: Option<&Term>, filters: &[(Field, String)]) -> Result<Vec<String>> {
+        let searcher = self.searcher(Collection::Contacts.name())?;
+        let query = query::contacts_of(&self.fields, owners, term.map(std::slice::from_ref).unwrap_or_default(), filters);
+        Ok(searcher.search(&query, &Counted("owner")).map_err(failed)?.into_keys().collect())
+    }
+
+    fn owner_counts(&self, owners: &[String], field: Field) -> Result<Counts> {
+        let searcher = self.searcher(Collection::Contacts.name())?;
+        let query = query::contacts_of(&self.fields, owners, &[], &[]);
+        let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
+        let docs = searcher.search(&query, &DocSetCollector).map_err(failed)?;
+        for at in docs {
+            let fast = searcher.segment_reader(at.segment_ord).fast_fields();
+            let text = |name: &str| -> Result<Option<String>> {
+                let Some(column) = fast.str(name).map_err(failed)? else { return Ok(None) };
+                let mut text = String::new();
+                let Some(ordinal) = column.term_ords(at.doc_id).next() else { return Ok(None) };
+                column.ord_to_str(ordinal, &mut text).map_err(failed)?;
+                Ok(Some(text))
+            };
+            if let (Some(value), Some(owner)) = (text(field.name())?, text("owner")?) {
+                pairs.insert((value, owner));
+            }
+        }
+        let mut counts = Counts::new();
+        for (value, _) in pairs {
+            *counts.entry(value).or_default() += 1;
+        }
+        Ok(most_frequent(counts))
+    }
+
+    fn matched(&self, owner: &str, terms: &[Term]) -> Result<Vec<Value>> {
+        let searcher = self.searcher(Collection::Contacts.name())?;
+        let query = query::contacts_of(&self.fields, &[owner.to_owned()], terms, &[]);
+        let ordered = Ordered { size: MATCHED_MAX, after: None };
+        let (_, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
+        ranked.into_iter().map(|(_, _, at)| self.document_at(&searcher, at)).collect()
+    }
+
+    fn document(&self, projection: &str, id: &str) -> Result<Option<Value>> {
+        let searcher = self.searcher(projection)?;
+        let ordered = Ordered { size: 1, after: None };
+        let (_, ranked) = searcher.search(&query::equals(self.fields.id, id), &ordered).map_err(failed)?;
+        ranked.first().map(|(_, _, at)| self.document_at(&searcher, *at)).transpose()
+    }
+}
+
+/// The contacts that a term matches, best first.
+fn matched(contacts: Option<Value>, terms: &[Term]) -> Vec<Value> {
+    let Some(Value::Array(contacts)) = contacts.filter(|_| !terms.is_empty()) else { return Vec::new() };
+    let scored = contacts.into_iter().map(|contact| (contact_score(&contact, terms), contact));
+    let mut scored: Vec<(u32, Value)> = scored.filter(|(score, _)| *score > 0).collect();
+    // Contacts are sorted by id, and the sort keeps that order among equals.
+    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    scored.into_iter().take(MATCHED_MAX).map(|(_, contact)| contact).collect()
+}
+
+/// At most [`FACET_VALUES_MAX`] values, the most frequent.
+fn most_frequent(counts: Counts) -> Counts {
+    if counts.len() <= FACET_VALUES_MAX {
+        return counts;
+    }
+    let mut counts: Vec<(String, u64)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts.into_iter().take(FACET_VALUES_MAX).collect()
+}
+
+impl SearchIndex for EmbeddedIndex {
+    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found> {
+        let find = find.clone();
+        self.ask(move |inner| inner.find(&find))
+    }
+
+    fn truncated(&self) -> Answer<'_, Vec<String>> {
+        self.ask(|inner| {
+            let searcher = inner.searcher(Collection::Organisations.name())?;
+            let ordered = Ordered { size: TRUNCATED_MAX, after: None };
+            let (_, ranked) =
+                searcher.search(&query::equals(inner.fields.truncated, "yes"), &ordered).map_err(failed)?;
+            Ok(ranked.into_iter().map(|(_, id, _)| id).collect())
+        })
+    }
+
+    fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>> {
+        let (owners, term, filters) = (among.owners.to_vec(), among.term.cloned(), among.filters.to_vec());
+        self.ask(move |inner| inner.owners(&owners, term.as_ref(), &filters))
+    }
+
+    fn owner_counts<'a>(&'a self, owners: &'a [String], field: Field) -> Answer<'a, Counts> {
+        let owners = owners.to_vec();
+        self.ask(move |inner| inner.owner_counts(&owners, field))
+    }
+
+    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term]) -> Answer<'a, Vec<Value>> {
+        let (owner, terms) = (owner.to_owned(), terms.to_vec());
+        self.ask(move |inner| inner.matched(&owner, &terms))
+    }
+
+    fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
+        let (projection, id) = (projection.to_owned(), id.to_owned());
+        self.ask(move |inner| inner.document(&projection, &id))
+    }
+
+    fn refresh(&self) -> Answer<'_, ()> {
+        // What was acknowledged is committed, and every search looks for commits.
+        Box::pin(async { Ok(()) })
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        self.ask(|inner| inner.folder.behind("").map(|_| ()))
+    }
+}

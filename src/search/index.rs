@@ -1,0 +1,134 @@
+//! The port of search: plain questions that every engine answers alike.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use serde_json::Value;
+
+use super::cursor::Cursor;
+use super::query::{Collection, Field, Term};
+use crate::error::Result;
+
+/// What a term scores where it matches. Scores are whole numbers that depend on the document and the
+/// query alone: engines agree on them, and a cursor stays good while other documents change.
+pub mod score {
+    /// The whole query is the name.
+    pub const EXACT_NAME: u32 = 2_000;
+    /// The term is a word of the name.
+    pub const NAME_WORD: u32 = 16;
+    /// A word of the name begins with it.
+    pub const NAME_PREFIX: u32 = 8;
+    /// A word of another field begins with it, or a phone number ends in it.
+    pub const WORD: u32 = 4;
+    /// A contact (of a contact: the organisation's name) has it.
+    pub const RELATED: u32 = 2;
+    /// It matches by a typo only.
+    pub const TYPO: u32 = 1;
+}
+
+/// The most truncated organisations whose further contacts are looked at.
+pub const TRUNCATED_MAX: usize = 10_000;
+/// The most values of a facet.
+pub const FACET_VALUES_MAX: usize = 1_000;
+
+/// An answer that is waited for.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+/// A search as an engine takes it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Find {
+    /// What is searched.
+    pub collection: Collection,
+    /// The terms; all must match. Each with organisations that match by a contact which they don't embed.
+    pub terms: Option<Vec<(Term, Vec<String>)>>,
+    /// The whole query folded: a name that equals it comes first.
+    pub exact: String,
+    /// Only what is at or below this organisation.
+    pub under: Option<String>,
+    /// Values that must hold; of an organisation its own, of a contact any.
+    pub filters: Vec<(Field, String)>,
+    /// Values that one and the same contact of an organisation must have.
+    pub contact_filters: Vec<(Field, String)>,
+    /// Organisations that meet `contact_filters` by a contact which they don't embed.
+    pub contact_filters_met: Vec<String>,
+    /// Only these ids.
+    pub among: Option<Vec<String>>,
+    /// How many hits; 0 for counts only.
+    pub size: usize,
+    /// The place after which they begin.
+    pub after: Option<Cursor>,
+    /// Fields to count over all hits, organisations' contact fields over those that are not truncated.
+    pub facets: Vec<Field>,
+    /// True when documents are wanted, false for ids only.
+    pub documents: bool,
+}
+
+/// One document that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// The document's id.
+    pub id: String,
+    /// How well it matches.
+    pub score: u32,
+    /// The document, of an organisation without its contacts.
+    pub document: Value,
+    /// An organisation's embedded contacts that a term matched, best first, at most [`MATCHED_MAX`].
+    pub matched: Vec<Value>,
+}
+
+/// The most matched contacts of a hit.
+pub const MATCHED_MAX: usize = 10;
+
+/// The number of hits for each value of a field.
+pub type Counts = BTreeMap<String, u64>;
+
+/// What an engine found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Found {
+    /// How many match in all.
+    pub total: u64,
+    /// The page.
+    pub hits: Vec<Hit>,
+    /// The counts, in the order asked for.
+    pub facets: Vec<(Field, Counts)>,
+}
+
+/// Contacts of truncated organisations, among which is looked for a term or for values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Among<'a> {
+    /// The organisations.
+    pub owners: &'a [String],
+    /// A term that the contact's own fields must match.
+    pub term: Option<&'a Term>,
+    /// Values that the contact must have.
+    pub filters: &'a [(Field, String)],
+}
+
+/// Indexes that can be searched, behind their aliases.
+pub trait SearchIndex: Send + Sync + 'static {
+    /// Finds documents.
+    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found>;
+
+    /// The ids of organisations that don't embed all their contacts, at most [`TRUNCATED_MAX`].
+    fn truncated(&self) -> Answer<'_, Vec<String>>;
+
+    /// Those owners that have such a contact.
+    fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>>;
+
+    /// For each value of `field` how many of `owners` have a contact with it.
+    fn owner_counts<'a>(&'a self, owners: &'a [String], field: Field) -> Answer<'a, Counts>;
+
+    /// The contacts of `owner` that any of `terms` matches by the contact's own fields, best first, at
+    /// most [`MATCHED_MAX`].
+    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term]) -> Answer<'a, Vec<Value>>;
+
+    /// A document of a projection by its id.
+    fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>>;
+
+    /// Makes what was acknowledged until now searchable.
+    fn refresh(&self) -> Answer<'_, ()>;
+
+    /// Asks whether the index is there.
+    fn ping(&self) -> Answer<'_, ()>;
+}

@@ -1,0 +1,20 @@
+//! Search: one query, two engines, and what is the same for both (contract, section 4).
+//!
+//! A [`Request`] is what a person asks. A [`SearchIndex`] answers plain questions about the indexes.
+//! The [`service`] puts them together: contacts that a large organisation does not embed, matched
+//! contacts, highlights, and the cursor of the next page.
+
+pub mod cursor;
+pub mod elasticsearch;
+pub mod embedded;
+
+pub mod highlight;
+pub mod index;
+pub mod matching;
+pub mod parse;
+pub mod query;
+pub mod service;
+pub mod token;
+
+pub use self::index::{Find, Found, SearchIndex};
+pub use self::query::{Collection, Field, Request, Term};

@@ -1,0 +1,203 @@
+//! From the parameters of a request to a [`Request`]. Every limit on what may be asked is here.
+
+use super::cursor::Cursor;
+use super::query::{Collection, Field, Request, SIZE_DEFAULT, SIZE_MAX};
+use super::token::terms;
+use crate::error::{Error, Result};
+use crate::position::{Positions, TopicPartition};
+
+/// The longest `q`, in letters.
+const Q_LETTERS_MAX: usize = 1_000;
+/// The most words of one query.
+const TERMS_MAX: usize = 32;
+/// The most filters of one query.
+const FILTERS_MAX: usize = 32;
+/// The longest filter value, id or cursor, in bytes.
+const VALUE_BYTES_MAX: usize = 2_048;
+/// How long `consistent_with` waits unless told otherwise.
+const TIMEOUT_MS_DEFAULT: u64 = 5_000;
+/// How long it waits at most.
+const TIMEOUT_MS_MAX: u64 = 60_000;
+
+/// The names of all parameters.
+pub const PARAMETERS: &[&str] =
+    &["q", "in", "under", "filter", "size", "after", "facets", "consistent_with", "timeout"];
+
+impl Request {
+    /// Reads the parameters of contract section 4.
+    ///
+    /// # Errors
+    /// For an unknown parameter, one that is given twice, and a value that is none: what is wrong, and
+    /// what may be given.
+    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
+        let mut given = Given::default();
+        for (name, value) in pairs {
+            given.take(name, value)?;
+        }
+        given.request()
+    }
+
+    /// What a cursor of this search depends on.
+    pub(super) fn identity(&self) -> String {
+        format!("{:?} {:?} {:?} {:?}", self.terms, self.collection, self.under, self.filters)
+    }
+}
+
+#[derive(Default)]
+struct Given<'a> {
+    single: Vec<(&'a str, &'a str)>,
+    filters: Vec<&'a str>,
+    facets: Vec<&'a str>,
+}
+
+impl<'a> Given<'a> {
+    fn take(&mut self, name: &'a str, value: &'a str) -> Result<()> {
+        let known = PARAMETERS.iter().find(|known| **known == name);
+        let Some(known) = known else {
+            let shown: String = name.chars().take(40).collect();
+            return Err(Error::usage(format!("{shown:?} is no parameter; {}", PARAMETERS.join(", "))));
+        };
+        if value.len() > VALUE_BYTES_MAX && *known != "q" {
+            return Err(Error::usage(format!("{known}: at most {VALUE_BYTES_MAX} bytes")));
+        }
+        match *known {
+            "filter" => self.filters.push(value),
+            "facets" => self.facets.extend(value.split(',').filter(|field| !field.is_empty())),
+            known if self.value(known).is_some() => {
+                return Err(Error::usage(format!("{known}: given twice; once is enough")));
+            }
+            known => self.single.push((known, value)),
+        }
+        Ok(())
+    }
+
+    fn value(&self, name: &str) -> Option<&'a str> {
+        self.single.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    fn request(self) -> Result<Request> {
+        let collection = self.value("in").map(Collection::of_name).transpose()?.unwrap_or_default();
+        let mut request = Request {
+            collection,
+            under: self.value("under").map(str::to_owned),
+            filters: filters(&self.filters, collection)?,
+            size: self.value("size").map(size).transpose()?.unwrap_or(SIZE_DEFAULT),
+            consistent_with: self.value("consistent_with").map(positions).transpose()?.unwrap_or_default(),
+            timeout_ms: self.value("timeout").map(timeout).transpose()?.unwrap_or(TIMEOUT_MS_DEFAULT),
+            ..Request::default()
+        };
+        for field in &self.facets {
+            let field = Field::of_name(field, collection)?;
+            if !request.facets.contains(&field) {
+                request.facets.push(field);
+            }
+        }
+        if let Some(q) = self.value("q") {
+            (request.terms, request.exact) = words(q)?;
+        }
+        let after = self.value("after").map(|after| Cursor::parse(after, &request.identity()));
+        request.after = after.transpose()?;
+        Ok(request)
+    }
+}
+
+fn words(q: &str) -> Result<(Option<Vec<super::Term>>, String)> {
+    if q.chars().count() > Q_LETTERS_MAX {
+        return Err(Error::usage(format!("q: at most {Q_LETTERS_MAX} letters")));
+    }
+    let (terms, exact) = terms(q);
+    if terms.len() > TERMS_MAX {
+        return Err(Error::usage(format!("q: at most {TERMS_MAX} words")));
+    }
+    // An empty search box asks for everything; marks without a word find nothing.
+    Ok(if q.trim().is_empty() { (None, exact) } else { (Some(terms), exact) })
+}
+
+fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, String)>> {
+    if given.len() > FILTERS_MAX {
+        return Err(Error::usage(format!("filter: at most {FILTERS_MAX}")));
+    }
+    let mut filters = Vec::new();
+    for filter in given {
+        let Some((field, value)) = filter.split_once(':') else {
+            return Err(Error::usage("filter: field:value was expected, as in status:active"));
+        };
+        let filter = (Field::of_name(field, collection)?, value.to_owned());
+        if !filters.contains(&filter) {
+            filters.push(filter);
+        }
+    }
+    Ok(filters)
+}
+
+fn size(text: &str) -> Result<usize> {
+    let size = text.parse().ok().filter(|size| (1..=SIZE_MAX).contains(size));
+    size.ok_or_else(|| Error::usage(format!("size: a number from 1 to {SIZE_MAX}")))
+}
+
+/// A time as `5s`, `500ms` or `5` (seconds).
+fn timeout(text: &str) -> Result<u64> {
+    let (number, unit_ms) = match text.strip_suffix("ms") {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('s').unwrap_or(text), 1_000),
+    };
+    let ms = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_ms));
+    ms.filter(|ms| *ms <= TIMEOUT_MS_MAX)
+        .ok_or_else(|| Error::usage("timeout: a time up to 60s, as in 500ms or 5s"))
+}
+
+/// `topic/partition:offset`, several by commas: each partition with the offset after the record.
+fn positions(text: &str) -> Result<Positions> {
+    let wrong = || Error::usage("consistent_with: topic/partition:offset was expected, as in contacts/3:77");
+    let mut positions = Positions::default();
+    for token in text.split(',') {
+        let (partition, offset) = token.trim().rsplit_once(':').ok_or_else(wrong)?;
+        let (topic, partition) = partition.rsplit_once('/').ok_or_else(wrong)?;
+        let partition = partition.parse::<i32>().ok().filter(|number| *number >= 0).ok_or_else(wrong)?;
+        let next = offset.parse::<i64>().ok().filter(|offset| *offset >= 0).and_then(|o| o.checked_add(1));
+        if topic.is_empty() {
+            return Err(wrong());
+        }
+        positions.advance(&TopicPartition::new(topic, partition), next.ok_or_else(wrong)?);
+    }
+    Ok(positions)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_and_values() {
+        let request = Request::parse([]).unwrap();
+        assert_eq!((request.size, request.terms, request.timeout_ms), (10, None, 5_000));
+        let pairs = [("q", "  "), ("in", "contacts"), ("filter", "role:a:b"), ("facets", "tag,role,tag")];
+        let request = Request::parse(pairs).unwrap();
+        assert_eq!(request.terms, None);
+        assert_eq!(request.filters, [(Field::Role, "a:b".to_owned())]);
+        assert_eq!(request.facets, [Field::Tag, Field::Role]);
+        assert_eq!(Request::parse([("q", "*:*")]).unwrap().terms, Some(Vec::new()));
+        let request = Request::parse([("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
+        assert_eq!(request.consistent_with.get(&TopicPartition::new("a/b", 3)), Some(78));
+        assert_eq!(request.timeout_ms, 250);
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_with_its_name() {
+        let long = "a".repeat(10_000);
+        let many = (0..40).map(|n| format!("w{n} ")).collect::<String>();
+        let wrong = [
+            ("q", long.as_str()), ("q", many.as_str()), ("in", "people"), ("filter", "status"),
+            ("filter", "name:x"), ("size", "0"), ("size", "101"), ("size", "ten"), ("facets", "name"),
+            ("after", "not-a-cursor"), ("consistent_with", "contacts:3"), ("consistent_with", ""),
+            ("consistent_with", "contacts/0:9223372036854775807"), ("timeout", "1h"), ("sort", "name"),
+        ];
+        for (name, value) in wrong {
+            let error = Request::parse([(name, value)]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{name}={value}");
+            assert!(error.chain().len() < 300);
+        }
+        assert!(Request::parse([("in", "contacts"), ("filter", "country:GB")]).is_err());
+        assert!(Request::parse([("q", "a"), ("q", "b")]).is_err());
+    }
+}

@@ -1,0 +1,135 @@
+//! What can be asked.
+
+use super::cursor::Cursor;
+use super::token::Phone;
+use crate::error::{Error, Result};
+use crate::position::Positions;
+
+/// The page size when none is given.
+pub const SIZE_DEFAULT: usize = 10;
+/// The largest page.
+pub const SIZE_MAX: usize = 100;
+
+/// What is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Collection {
+    /// Organisations, by their own words and those of their contacts.
+    #[default]
+    Organisations,
+    /// Contacts, by their own words and their organisation's name.
+    Contacts,
+}
+
+impl Collection {
+    /// The name in a request, and of its projection.
+    pub fn name(self) -> &'static str {
+        match self {
+            Collection::Organisations => "organisations",
+            Collection::Contacts => "contacts",
+        }
+    }
+
+    /// The collection of that name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn of_name(name: &str) -> Result<Self> {
+        match name {
+            "organisations" => Ok(Collection::Organisations),
+            "contacts" => Ok(Collection::Contacts),
+            other => Err(Error::usage(format!("in: {other:?} is no collection; organisations or contacts"))),
+        }
+    }
+}
+
+/// A field to filter by or to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Field {
+    /// An organisation's `address.country`.
+    Country,
+    /// An organisation's industry.
+    Industry,
+    /// An organisation's status.
+    Status,
+    /// One of an organisation's or a contact's tags.
+    Tag,
+    /// A contact's role.
+    Role,
+    /// A contact's department.
+    Department,
+}
+
+impl Field {
+    /// All fields.
+    pub const ALL: [Field; 6] =
+        [Field::Country, Field::Industry, Field::Status, Field::Tag, Field::Role, Field::Department];
+
+    /// The name in a request.
+    pub fn name(self) -> &'static str {
+        match self {
+            Field::Country => "country",
+            Field::Industry => "industry",
+            Field::Status => "status",
+            Field::Tag => "tag",
+            Field::Role => "role",
+            Field::Department => "department",
+        }
+    }
+
+    /// True when an organisation has it by its contacts only.
+    pub fn is_of_contacts(self) -> bool {
+        matches!(self, Field::Role | Field::Department)
+    }
+
+    /// The field of that name in `collection`.
+    ///
+    /// # Errors
+    /// When the collection does not have it.
+    pub fn of_name(name: &str, collection: Collection) -> Result<Self> {
+        let known = Field::ALL.into_iter().filter(|field| match collection {
+            Collection::Organisations => true,
+            Collection::Contacts => matches!(field, Field::Tag | Field::Role | Field::Department),
+        });
+        let known: Vec<Field> = known.collect();
+        known.iter().copied().find(|field| field.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = known.iter().map(|field| field.name()).collect();
+            Error::usage(format!("{name:?} is no field of {}; {}", collection.name(), names.join(", ")))
+        })
+    }
+}
+
+/// One word of a query: it matches as a word, or as a part of a phone number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term {
+    /// The folded word; a word of the document matches that begins with it.
+    pub text: String,
+    /// True when a word one typo away matches too.
+    pub fuzzy: bool,
+    /// The phone numbers that it may be a part of.
+    pub phones: Vec<Phone>,
+}
+
+/// One search.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Request {
+    /// The words, all of which must match. `None` matches everything, no words match nothing.
+    pub terms: Option<Vec<Term>>,
+    /// The whole query folded, to be compared with names.
+    pub exact: String,
+    /// What is searched.
+    pub collection: Collection,
+    /// Only what is at or below this organisation.
+    pub under: Option<String>,
+    /// Values that must hold.
+    pub filters: Vec<(Field, String)>,
+    /// The page's size, 1 to [`SIZE_MAX`].
+    pub size: usize,
+    /// Where the page begins.
+    pub after: Option<Cursor>,
+    /// Fields to count over all hits.
+    pub facets: Vec<Field>,
+    /// Positions that must be searchable: for each partition the offset after the record.
+    pub consistent_with: Positions,
+    /// How long to wait for them, in milliseconds.
+    pub timeout_ms: u64,
+}

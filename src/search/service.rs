@@ -1,0 +1,237 @@
+//! A search from end to end, the same on every engine.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::cursor::Cursor;
+use super::highlight;
+use super::index::{Among, Counts, Find, Found, Hit, SearchIndex};
+use super::query::{Collection, Field, Request, Term};
+use crate::error::Result;
+
+/// The answer of a search (contract, section 4).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Page {
+    /// How many match in all.
+    pub total: u64,
+    /// How long it took, in milliseconds, without the wait for `consistent_with`.
+    pub took_ms: u64,
+    /// The positions that the index shows, when they are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// The hits of this page, best first.
+    pub hits: Vec<Value>,
+    /// Field to value to number of hits.
+    pub facets: Map<String, Value>,
+    /// The cursor of the next page; none after the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Searches in an index.
+#[derive(Clone)]
+pub struct Searcher {
+    index: Arc<dyn SearchIndex>,
+    /// False when contacts have no index of their own: those that are not embedded are not found.
+    has_contacts: bool,
+}
+
+impl Searcher {
+    /// A searcher over `index`, which keeps these projections.
+    pub fn new(index: Arc<dyn SearchIndex>, projections: &[String]) -> Self {
+        let has_contacts = projections.iter().any(|name| name == Collection::Contacts.name());
+        Self { index, has_contacts }
+    }
+
+    /// The index.
+    pub fn index(&self) -> &dyn SearchIndex {
+        &*self.index
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn search(&self, request: &Request) -> Result<Page> {
+        let began = Instant::now();
+        let terms = request.terms.clone().unwrap_or_default();
+        let mut page = if request.terms.is_some() && terms.is_empty() {
+            empty(request)
+        } else {
+            self.page(request, &terms).await?
+        };
+        page.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(page)
+    }
+
+    async fn page(&self, request: &Request, terms: &[Term]) -> Result<Page> {
+        let truncated = self.truncated(request).await?;
+        let mut find = self.plan(request, &truncated).await?;
+        // One hit more tells whether there is a page after this.
+        find.size = request.size + 1;
+        let mut found = self.index.find(&find).await?;
+        let next = found.hits.get(request.size).is_some();
+        found.hits.truncate(request.size);
+        let next = found.hits.last().filter(|_| next).map(|hit| {
+            Cursor { score: hit.score, id: hit.id.clone() }.text(&request.identity())
+        });
+        let facets = self.facets(request, &find, &truncated, &found).await?;
+        let mut hits = Vec::new();
+        for hit in found.hits {
+            hits.push(match request.collection {
+                Collection::Organisations => self.organisation(hit, terms, &truncated).await?,
+                Collection::Contacts => contact(hit, terms),
+            });
+        }
+        Ok(Page { total: found.total, took_ms: 0, position: None, hits, facets, next })
+    }
+
+    /// The organisations whose further contacts matter to this request.
+    async fn truncated(&self, request: &Request) -> Result<Vec<String>> {
+        let asks_for_contacts = request.terms.is_some()
+            || request.filters.iter().any(|(field, _)| field.is_of_contacts())
+            || request.facets.iter().any(|field| field.is_of_contacts());
+        if request.collection == Collection::Contacts || !self.has_contacts || !asks_for_contacts {
+            return Ok(Vec::new());
+        }
+        self.index.truncated().await
+    }
+
+    async fn plan(&self, request: &Request, truncated: &[String]) -> Result<Find> {
+        let of_contacts = |(field, _): &(Field, String)| {
+            request.collection == Collection::Organisations && field.is_of_contacts()
+        };
+        let (contact_filters, filters): (Vec<_>, Vec<_>) =
+            request.filters.iter().cloned().partition(of_contacts);
+        let mut terms = Vec::new();
+        for term in request.terms.iter().flatten() {
+            let owners = self.owners(truncated, Some(term), &[]).await?;
+            terms.push((term.clone(), owners));
+        }
+        let contact_filters_met =
+            if contact_filters.is_empty() { Vec::new() } else { self.owners(truncated, None, &contact_filters).await? };
+        Ok(Find {
+            collection: request.collection,
+            terms: request.terms.as_ref().map(|_| terms),
+            exact: request.exact.clone(),
+            under: request.under.clone(),
+            filters,
+            contact_filters,
+            contact_filters_met,
+            among: None,
+            size: request.size,
+            after: request.after.clone(),
+            facets: request.facets.clone(),
+            documents: true,
+        })
+    }
+
+    async fn owners(
+        &self,
+        owners: &[String],
+        term: Option<&Term>,
+        filters: &[(Field, String)],
+    ) -> Result<Vec<String>> {
+        if owners.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.index.owners(Among { owners, term, filters }).await
+    }
+
+    /// The counts; those of truncated organisations' contacts are taken from the contacts themselves.
+    async fn facets(
+        &self,
+        request: &Request,
+        find: &Find,
+        truncated: &[String],
+        found: &Found,
+    ) -> Result<Map<String, Value>> {
+        let mut facets = Map::new();
+        let apart = request.collection == Collection::Organisations
+            && !truncated.is_empty()
+            && request.facets.iter().any(|field| field.is_of_contacts());
+        let mut owners = Vec::new();
+        if apart {
+            let size = truncated.len();
+            let find = Find {
+                among: Some(truncated.to_vec()), size, after: None, facets: Vec::new(), documents: false, ..find.clone()
+            };
+            owners = self.index.find(&find).await?.hits.into_iter().map(|hit| hit.id).collect();
+        }
+        for (field, counts) in &found.facets {
+            let mut counts = counts.clone();
+            if field.is_of_contacts() && !owners.is_empty() {
+                add(&mut counts, self.index.owner_counts(&owners, *field).await?);
+            }
+            let counts = counts.into_iter().map(|(value, count)| (value, count.into()));
+            facets.insert(field.name().to_owned(), Value::Object(counts.collect()));
+        }
+        Ok(facets)
+    }
+
+    async fn organisation(&self, hit: Hit, terms: &[Term], truncated: &[String]) -> Result<Value> {
+        let matched = if !terms.is_empty() && truncated.contains(&hit.id) {
+            self.index.matched(&hit.id, terms).await?
+        } else {
+            hit.matched
+        };
+        let document = hit.document;
+        let mut shown = head(&hit.id, hit.score, &document);
+        for field in ["stub", "type", "status", "industry", "address", "parent", "contactCount", "contactsTruncated"] {
+            copy(&mut shown, &document, field);
+        }
+        shown.insert("highlights".to_owned(), highlight::organisation(&document, terms).into());
+        let matched: Vec<Value> = matched.iter().map(|contact| matched_contact(contact, terms)).collect();
+        shown.insert("matchedContacts".to_owned(), matched.into());
+        Ok(shown.into())
+    }
+}
+
+fn contact(hit: Hit, terms: &[Term]) -> Value {
+    let mut shown = head(&hit.id, hit.score, &hit.document);
+    for field in ["email", "phone", "role", "department", "organisation"] {
+        copy(&mut shown, &hit.document, field);
+    }
+    shown.insert("highlights".to_owned(), highlight::contact(&hit.document, terms).into());
+    shown.into()
+}
+
+fn matched_contact(contact: &Value, terms: &[Term]) -> Value {
+    let mut shown = Map::new();
+    for field in ["id", "name", "email", "phone", "role", "department"] {
+        copy(&mut shown, contact, field);
+    }
+    let mut highlights = highlight::contact(contact, terms);
+    highlights.remove("organisation.name");
+    shown.insert("highlights".to_owned(), highlights.into());
+    shown.into()
+}
+
+fn head(id: &str, score: u32, document: &Value) -> Map<String, Value> {
+    let mut shown = Map::new();
+    shown.insert("id".to_owned(), id.into());
+    copy(&mut shown, document, "name");
+    shown.insert("score".to_owned(), score.into());
+    shown
+}
+
+fn copy(to: &mut Map<String, Value>, from: &Value, field: &str) {
+    if let Some(value) = from.get(field) {
+        to.insert(field.to_owned(), value.clone());
+    }
+}
+
+/// A query of marks alone: nothing is found.
+fn empty(request: &Request) -> Page {
+    let facets = request.facets.iter().map(|field| (field.name().to_owned(), Value::Object(Map::new())));
+    Page { total: 0, took_ms: 0, position: None, hits: Vec::new(), facets: facets.collect(), next: None }
+}
+
+fn add(counts: &mut Counts, more: Counts) {
+    for (value, count) in more {
+        *counts.entry(value).or_default() += count;
+    }
+}

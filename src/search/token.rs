@@ -1,0 +1,200 @@
+//! A query's text taken apart: words, and the phone numbers that they may be parts of.
+
+use super::query::Term;
+use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded};
+
+/// A run of digit groups longer than this is looked at as a whole only.
+const GROUPS_MAX: usize = 6;
+/// The letters that a word needs for a typo to be forgiven.
+const FUZZY_LETTERS_MIN: usize = 4;
+/// A longer word is taken as it is written.
+const FUZZY_LETTERS_MAX: usize = 64;
+/// The fewest digits of a number within its country, for it to be found by a longer one.
+const NATIONAL_DIGITS_MIN: usize = 7;
+
+/// How a phone number is looked up: documents hold its digits in reverse.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Phone {
+    /// Digits in reverse; a number that ends in them matches.
+    pub endings: Vec<String>,
+    /// Whole numbers in reverse: a number stored without the country code that was asked for.
+    pub whole: Vec<String>,
+}
+
+impl Phone {
+    /// True when the reversed digits of a stored number match.
+    pub fn matches(&self, reversed: &str) -> bool {
+        self.endings.iter().any(|ending| reversed.starts_with(ending.as_str()))
+            || self.whole.iter().any(|whole| whole == reversed)
+    }
+}
+
+/// A word and how it stands to the one before.
+#[derive(Debug, Default)]
+struct Token {
+    word: String,
+    /// Only marks that people write inside phone numbers part it from the word before.
+    joined: bool,
+    /// A plus stands before it.
+    plus: bool,
+}
+
+/// The words of a query, each once, and the whole of it folded.
+pub(super) fn terms(q: &str) -> (Vec<Term>, String) {
+    let tokens = tokens(&drop_trunk_zero(q));
+    let exact = tokens.iter().map(|token| token.word.as_str()).collect::<Vec<_>>().join(" ");
+    let phones = phones(&tokens);
+    let mut terms: Vec<Term> = Vec::new();
+    for (token, phones) in tokens.into_iter().zip(phones) {
+        match terms.iter_mut().find(|term| term.text == token.word) {
+            Some(term) => term.phones.extend(phones),
+            None => terms.push(Term { fuzzy: is_fuzzy(&token.word), text: token.word, phones }),
+        }
+    }
+    (terms, exact)
+}
+
+/// A run of digits is no word in which a typo is forgiven: another number is another number.
+fn is_fuzzy(word: &str) -> bool {
+    let letters = word.chars().count();
+    (FUZZY_LETTERS_MIN..=FUZZY_LETTERS_MAX).contains(&letters) && !word.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let (mut joined, mut plus, mut inside) = (true, false, false);
+    for letter in folded(text) {
+        if letter.is_alphanumeric() {
+            if !inside {
+                tokens.push(Token { word: String::new(), joined, plus });
+                (joined, plus) = (true, false);
+            }
+            if let Some(token) = tokens.last_mut() {
+                token.word.push(letter);
+            }
+            inside = true;
+        } else {
+            inside = false;
+            plus = letter == '+';
+            joined &= letter.is_whitespace() || "+-./()\u{2010}\u{2011}\u{2012}\u{2013}".contains(letter);
+        }
+    }
+    tokens
+}
+
+/// For each token the phone numbers that it may be a part of.
+fn phones(tokens: &[Token]) -> Vec<Vec<Phone>> {
+    let mut phones = vec![Vec::new(); tokens.len()];
+    let mut begin = 0;
+    while begin < tokens.len() {
+        let run = run_length(tokens.get(begin..).unwrap_or_default());
+        for (from, to) in parts(run) {
+            let Some(groups) = tokens.get(begin + from..begin + to) else { continue };
+            let Some(phone) = phone(groups) else { continue };
+            phones.iter_mut().take(begin + to).skip(begin + from).for_each(|list| list.push(phone.clone()));
+        }
+        begin += run.max(1);
+    }
+    phones
+}
+
+/// How many tokens from the first on are groups of digits of one run; a plus begins a new one.
+fn run_length(tokens: &[Token]) -> usize {
+    let is_digits = |token: &Token| token.word.bytes().all(|byte| byte.is_ascii_digit());
+    let goes_on = |(at, token): &(usize, &Token)| {
+        is_digits(token) && (*at == 0 || (token.joined && !token.plus))
+    };
+    tokens.iter().enumerate().take_while(goes_on).count()
+}
+
+/// The stretches of a run that may be a number.
+fn parts(run: usize) -> Vec<(usize, usize)> {
+    if run > GROUPS_MAX {
+        return vec![(0, run)];
+    }
+    (0..run).flat_map(|from| (from + 1..=run).map(move |to| (from, to))).collect()
+}
+
+fn phone(groups: &[Token]) -> Option<Phone> {
+    let digits: String = groups.iter().map(|token| token.word.as_str()).collect();
+    if digits.len() < PHONE_DIGITS_MIN {
+        return None;
+    }
+    let plus = groups.first().is_some_and(|token| token.plus);
+    let mut phone = Phone { endings: vec![reversed(&digits)], whole: Vec::new() };
+    let (international, number) = match digits.strip_prefix("00") {
+        Some(number) if !plus => (true, number),
+        _ => (plus, digits.as_str()),
+    };
+    let national = number.strip_prefix('0').unwrap_or(number);
+    if national.len() >= PHONE_DIGITS_MIN {
+        phone.endings.push(reversed(national));
+    }
+    if international || (number.len() == 11 && number.starts_with('1')) {
+        phone.whole = without_country(number);
+    }
+    phone.endings.dedup();
+    Some(phone)
+}
+
+/// What a number may look like at home: without its country code of one to three digits, with or
+/// without a leading zero.
+fn without_country(number: &str) -> Vec<String> {
+    let rests = (1..=3).filter_map(|code| number.get(code..));
+    rests
+        .filter(|rest| rest.len() >= NATIONAL_DIGITS_MIN)
+        .flat_map(|rest| [reversed(rest), format!("{}0", reversed(rest))])
+        .collect()
+}
+
+fn reversed(digits: &str) -> String {
+    digits.chars().rev().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::reversed_digits;
+
+    fn words(q: &str) -> Vec<String> {
+        terms(q).0.into_iter().map(|term| term.text).collect()
+    }
+
+    fn finds(q: &str, stored: &str) -> bool {
+        let stored = reversed_digits(stored).unwrap();
+        let (terms, _) = terms(q);
+        !terms.is_empty() && terms.iter().all(|term| term.phones.iter().any(|phone| phone.matches(&stored)))
+    }
+
+    #[test]
+    fn words_are_folded_and_each_is_there_once() {
+        assert_eq!(words("  Société ÉCLATÄNTE societe"), ["societe", "eclatante"]);
+        assert_eq!(words("jane.doe@acme.test"), ["jane", "doe", "acme", "test"]);
+        assert!(words("*:* ?? // {} [] () ^~ \\").is_empty());
+        assert_eq!(terms("Acme,  Ltd").1, "acme ltd");
+    }
+
+    #[test]
+    fn a_phone_number_is_found_however_it_is_written() {
+        for stored in ["+44 20 7946 0018", "020 7946 0018", "(020) 7946-0018", "+44 (0)20 79460018", "0044 2079460018"] {
+            for q in [
+                "+44 20 7946 0018", "0044 20 7946 0018", "+442079460018", "020 7946 0018", "(020) 7946-0018",
+                "+44 (0) 20 7946 0018", "7946-0018", "79460018", "460018",
+            ] {
+                assert!(finds(q, stored), "{q} finds {stored}");
+            }
+            for q in ["+44 20 7946 0019", "12-34-56", "60018", "+33 20 7946 0018", "020 7946 001"] {
+                assert!(!finds(q, stored), "{q} does not find {stored}");
+            }
+        }
+        assert!(finds("1-555-123-4567", "(555) 123-4567"));
+    }
+
+    #[test]
+    fn a_number_beside_other_digits_is_still_a_number() {
+        let (terms, _) = terms("12 020 7946 0018");
+        assert!(terms.first().unwrap().phones.iter().all(|phone| !phone.matches("810064970244")));
+        assert!(terms.get(1).unwrap().phones.iter().any(|phone| phone.matches("810064970244")));
+        assert!(!super::terms("79460019").0.first().unwrap().fuzzy);
+    }
+}

@@ -1,0 +1,133 @@
+//! One concrete index: versioned writes, made durable together.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use tantivy::directory::MmapDirectory;
+use tantivy::index::SegmentReader;
+use tantivy::indexer::IndexWriterOptions;
+use tantivy::postings::Postings;
+use tantivy::schema::IndexRecordOption;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TERMINATED, TantivyError, Term};
+
+use super::schema::Fields;
+use crate::sink::Outcome;
+
+/// Documents that are gathered in memory before they become a segment, in bytes.
+const MEMORY_BYTES: usize = 24 << 20;
+
+/// A concrete index that is open for writing. Only one process can have it open so.
+pub(super) struct Generation {
+    fields: Fields,
+    writer: IndexWriter,
+    reader: IndexReader,
+    /// Versions that are written and not yet committed; those of deletes too.
+    pending: HashMap<String, u64>,
+}
+
+impl Generation {
+    pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
+        let fields = Fields::new();
+        let index = Index::open_or_create(MmapDirectory::open(path)?, fields.schema.clone())?;
+        let options = IndexWriterOptions::builder()
+            .memory_budget_per_thread(MEMORY_BYTES)
+            .num_worker_threads(1)
+            .num_merge_threads(1)
+            .build();
+        let writer = index.writer_with_options(options)?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { fields, writer, reader, pending: HashMap::new() })
+    }
+
+    /// Writes a document, or deletes it, unless the index holds a higher version. It is not durable,
+    /// nor visible, before [`Self::commit`].
+    pub(super) fn write(&mut self, id: &str, version: u64, json: Option<&[u8]>) -> tantivy::Result<Outcome> {
+        let stored = match self.pending.get(id) {
+            Some(version) => Some(*version),
+            None => self.stored(id)?,
+        };
+        if let Some(stored) = stored.filter(|stored| *stored > version) {
+            return Ok(Outcome::Conflict { stored: Some(stored) });
+        }
+        let document = match json.map(|json| self.fields.document(id, version, json)) {
+            Some(Err(error)) => return Ok(Outcome::Rejected(format!("the document is no JSON: {error}"))),
+            Some(Ok(document)) => Some(document),
+            None => None,
+        };
+        if stored.is_some() {
+            self.writer.delete_term(Term::from_field_text(self.fields.id, id));
+        }
+        if let Some(document) = document {
+            self.writer.add_document(document)?;
+        }
+        self.pending.insert(id.to_owned(), version);
+        Ok(Outcome::Done)
+    }
+
+    /// Makes everything written durable and visible. After an error nothing of it is there.
+    pub(super) fn commit(&mut self) -> tantivy::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        self.pending.clear();
+        if let Err(error) = self.writer.commit() {
+            // What comes after a failed roll-back fails as well, and is reported then.
+            let _ = self.writer.rollback();
+            return Err(error);
+        }
+        self.reader.reload()
+    }
+
+    fn stored(&self, id: &str) -> tantivy::Result<Option<u64>> {
+        let term = Term::from_field_text(self.fields.id, id);
+        for segment in self.reader.searcher().segment_readers() {
+            let inverted = segment.inverted_index(self.fields.id)?;
+            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+            if let Some(doc) = alive(segment, &mut postings) {
+                return Ok(segment.fast_fields().u64("version")?.first(doc));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Up to `limit` ids after `after`, in order.
+    pub(super) fn ids(&self, after: &str, limit: usize) -> tantivy::Result<Vec<String>> {
+        let mut ids = std::collections::BTreeSet::new();
+        for segment in self.reader.searcher().segment_readers() {
+            let inverted = segment.inverted_index(self.fields.id)?;
+            let mut terms = inverted.terms().range().gt(after.as_bytes()).into_stream()?;
+            let mut taken = 0;
+            while taken < limit && terms.advance() {
+                let mut postings =
+                    inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
+                if alive(segment, &mut postings).is_some()
+                    && let Ok(id) = std::str::from_utf8(terms.key())
+                {
+                    taken += 1;
+                    ids.insert(id.to_owned());
+                }
+            }
+        }
+        Ok(ids.into_iter().take(limit).collect())
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.reader.searcher().num_docs()
+    }
+}
+
+fn alive(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
+    let mut doc = postings.doc();
+    while doc != TERMINATED {
+        if !segment.is_deleted(doc) {
+            return Some(doc);
+        }
+        doc = postings.advance();
+    }
+    None
+}
+
+/// Whether the index is open in another process.
+pub(super) fn is_locked(error: &TantivyError) -> bool {
+    matches!(error, TantivyError::LockFailure(..))
+}

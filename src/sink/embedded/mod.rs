@@ -1,0 +1,209 @@
+//! An index in a folder, without a server (tantivy): the same documents, versions and aliases.
+
+mod folder;
+mod generation;
+pub mod schema;
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use self::folder::Folder;
+pub use self::folder::Folder as EmbeddedFolder;
+use self::generation::Generation;
+use super::mapping::Mapping;
+use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
+use crate::config::IndexConfig;
+use crate::error::{Error, Result};
+
+/// How many ids one page holds.
+const PAGE: usize = 5_000;
+
+type Generations = Arc<Mutex<Vec<Generation>>>;
+/// Someone waits for the next commit; the text is why it failed.
+type Waiter = oneshot::Sender<std::result::Result<(), String>>;
+
+/// The indexes of a folder.
+pub struct EmbeddedSink {
+    folder: Folder,
+    aliases: Vec<String>,
+    mappings: Vec<Mapping>,
+    generations: Generations,
+    waiters: Sender<Waiter>,
+}
+
+impl EmbeddedSink {
+    /// A sink for `projections`, in this order. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// When a mapping can't be read (exit code 2), or a thread can't be started.
+    pub fn new(config: &IndexConfig, projections: &[&str]) -> Result<Self> {
+        let mappings = projections.iter().map(|name| Mapping::load(&config.mappings, name));
+        let generations = Generations::default();
+        let (waiters, waiting) = channel();
+        let committed = Arc::clone(&generations);
+        std::thread::Builder::new()
+            .name("commit".to_owned())
+            .spawn(move || commit_for(&waiting, &committed))
+            .map_err(|error| Error::failed("the commit's thread cannot be started").because(error))?;
+        Ok(Self {
+            folder: Folder::new(&config.path),
+            aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
+            mappings: mappings.collect::<Result<_>>()?,
+            generations,
+            waiters,
+        })
+    }
+
+    fn open_one(&self, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<(IndexState, Generation)> {
+        let (index, created) = match self.folder.behind(alias)? {
+            Some(index) => {
+                mapping.check(self.folder.meta(&index)?.as_ref(), alias, &index, log_identity)?;
+                (index, false)
+            }
+            None => {
+                let index = mapping.index_name(alias);
+                self.folder.create(&index, &mapping.meta(log_identity))?;
+                (index, true)
+            }
+        };
+        let path = self.folder.index(&index);
+        let generation = Generation::open(&path).map_err(|error| {
+            let advice = if generation::is_locked(&error) {
+                "another process writes it; stop that one"
+            } else {
+                "check the disk, or delete the folder and run again"
+            };
+            Error::failed(format!("the index {} cannot be opened; {advice}", path.display())).because(error)
+        })?;
+        if created {
+            self.folder.point(alias, &index)?;
+            tracing::info!(alias, index, "index created");
+        }
+        Ok((IndexState { index, created }, generation))
+    }
+
+    fn open_all(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        let mut held = lock(&self.generations);
+        held.clear();
+        let mut states = Vec::new();
+        for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
+            let (state, generation) = self.open_one(alias, mapping, log_identity)?;
+            states.push(state);
+            held.push(generation);
+        }
+        Ok(states)
+    }
+}
+
+/// Commits for those who wait, all who came meanwhile together.
+fn commit_for(waiting: &Receiver<Waiter>, generations: &Generations) {
+    while let Ok(first) = waiting.recv() {
+        let mut held = lock(generations);
+        let waiters: Vec<Waiter> = std::iter::once(first).chain(waiting.try_iter()).collect();
+        let committed = held.iter_mut().try_for_each(Generation::commit).map_err(|error| error.to_string());
+        drop(held);
+        for waiter in waiters {
+            // Whoever no longer waits has given up the write.
+            let _ = waiter.send(committed.clone());
+        }
+    }
+}
+
+fn lock(generations: &Generations) -> std::sync::MutexGuard<'_, Vec<Generation>> {
+    generations.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes a batch and asks for a commit, in one hold of the lock: no commit that comes between could
+/// lose what it takes for done.
+fn write_all(
+    generations: &Generations,
+    waiters: &Sender<Waiter>,
+    batch: &Batch,
+) -> (Vec<Outcome>, oneshot::Receiver<std::result::Result<(), String>>) {
+    let mut held = lock(generations);
+    let outcomes = batch.writes.iter().map(|write| {
+        let Some(generation) = held.get_mut(write.projection) else {
+            return Outcome::Retry("an index was used before it was opened".to_owned());
+        };
+        let json = write.body.clone().and_then(|range| batch.bytes.get(range));
+        let written = generation.write(&write.id, write.version, json);
+        written.unwrap_or_else(|error| Outcome::Retry(error.to_string()))
+    });
+    let outcomes = outcomes.collect();
+    let (waiter, committed) = oneshot::channel();
+    // The thread lives as long as the sender.
+    let _ = waiters.send(waiter);
+    (outcomes, committed)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::failed("work on the embedded index broke off").because(error))
+}
+
+impl DocumentSink for EmbeddedSink {
+    async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        tokio::task::block_in_place(|| self.open_all(log_identity))
+    }
+
+    async fn write(&self, batch: Batch) -> Vec<Outcome> {
+        let (generations, waiters) = (Arc::clone(&self.generations), self.waiters.clone());
+        let count = batch.writes.len();
+        let failed = |reason: String| vec![Outcome::Retry(reason); count];
+        let written = blocking(move || write_all(&generations, &waiters, &batch)).await;
+        let (outcomes, committed) = match written {
+            Ok(written) => written,
+            Err(error) => return failed(error.chain()),
+        };
+        match committed.await {
+            Ok(Ok(())) => outcomes,
+            Ok(Err(reason)) => failed(reason),
+            Err(_) => failed("the commit broke off".to_owned()),
+        }
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        // Every acknowledged write is committed, and every search looks for commits.
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.aliases.first().map_or(Ok(()), |alias| self.folder.behind(alias).map(|_| ()))
+    }
+
+    async fn summaries(&self) -> Result<Vec<IndexSummary>> {
+        let held = lock(&self.generations);
+        let summary = |(number, alias): (usize, &String)| {
+            let index = self.folder.behind(alias)?.unwrap_or_default();
+            let documents = match held.get(number) {
+                Some(generation) => generation.count(),
+                None if index.is_empty() => 0,
+                None => committed_documents(&self.folder, &index)?,
+            };
+            Ok(IndexSummary { alias: alias.clone(), index, documents })
+        };
+        self.aliases.iter().enumerate().map(summary).collect()
+    }
+
+    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+        let generations = Arc::clone(&self.generations);
+        let page = blocking(move || {
+            let held = lock(&generations);
+            held.get(projection).map(|index| index.ids(&cursor.unwrap_or_default(), PAGE)).unwrap_or(Ok(Vec::new()))
+        });
+        let ids = page.await?.map_err(|error| Error::failed("the ids cannot be listed").because(error))?;
+        let cursor = ids.last().filter(|_| ids.len() == PAGE).cloned();
+        Ok(IdPage { ids, cursor })
+    }
+}
+
+/// The number of documents of an index that this process has not open for writing.
+fn committed_documents(folder: &Folder, index: &str) -> Result<u64> {
+    let path = folder.index(index);
+    let opened = tantivy::Index::open_in_dir(&path).and_then(|index| index.reader());
+    let reader = opened
+        .map_err(|error| Error::failed(format!("the index {} cannot be opened", path.display())).because(error))?;
+    Ok(reader.searcher().num_docs())
+}
