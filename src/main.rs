@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tributary::cli::Cli;
+use tributary::cli::{Cli, Command};
 
 /// Gives memory back soon (see `.cargo/config.toml`): the resident set is a promise.
 #[global_allocator]
@@ -11,7 +11,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    tributary::telemetry::start(cli.global.log_format, cli.global.verbose);
+    let quiet = matches!(cli.command, Command::Demo(_));
+    tributary::telemetry::start(cli.global.log_format, cli.global.verbose, quiet);
     match tributary::app::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -19,9 +19,9 @@ pub enum LogFormat {
 const VARIABLE: &str = "TRIBUTARY_LOG";
 
 /// Starts logging. `TRIBUTARY_LOG` names levels by module (`tributary=debug,rdkafka=info`) and goes
-/// before `verbose`; one that can't be understood is told of and passed over.
-pub fn start(format: LogFormat, verbose: bool) {
-    let (filter, refused) = filter(std::env::var(VARIABLE).ok().as_deref(), verbose);
+/// before `verbose`, which goes before `quiet` (warnings only); one that can't be understood is told of and passed over.
+pub fn start(format: LogFormat, verbose: bool, quiet: bool) {
+    let (filter, refused) = filter(std::env::var(VARIABLE).ok().as_deref(), verbose, quiet);
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
@@ -33,8 +33,12 @@ pub fn start(format: LogFormat, verbose: bool) {
 }
 
 /// The filter, and why the variable's text could not be taken.
-fn filter(levels: Option<&str>, verbose: bool) -> (EnvFilter, Option<ParseError>) {
-    let default = if verbose { "tributary=debug,warn" } else { "tributary=info,warn" };
+fn filter(levels: Option<&str>, verbose: bool, quiet: bool) -> (EnvFilter, Option<ParseError>) {
+    let default = match (verbose, quiet) {
+        (true, _) => "tributary=debug,warn",
+        (false, true) => "warn",
+        (false, false) => "tributary=info,warn",
+    };
     // A variable set to nothing is the shell's way to unset it.
     match levels.filter(|levels| !levels.trim().is_empty()).map(EnvFilter::try_new) {
         Some(Ok(filter)) => (filter, None),
@@ -49,12 +53,12 @@ mod tests {
 
     #[test]
     fn levels_that_cannot_be_understood_are_told_of() {
-        assert_eq!(filter(Some("tributary=trace"), true).0.to_string(), "tributary=trace");
+        assert_eq!(filter(Some("tributary=trace"), true, false).0.to_string(), "tributary=trace");
         for levels in [None, Some(""), Some(" ")] {
-            let (taken, refused) = filter(levels, false);
+            let (taken, refused) = filter(levels, false, false);
             assert!(taken.to_string().contains("tributary=info") && refused.is_none(), "{levels:?}");
         }
-        let (taken, refused) = filter(Some("tributary=loud"), true);
+        let (taken, refused) = filter(Some("tributary=loud"), true, false);
         assert!(taken.to_string().contains("tributary=debug") && refused.is_some());
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
     let page = Searcher::new(index, &config.index.projections).search(&request).await?;
     match format {
         OutputFormat::Json => print_json(&page),
-        OutputFormat::Text => print_text(&page, std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()),
+        OutputFormat::Text => print_text(&page, wants_colours()),
     }
     Ok(())
 }
@@ -98,7 +98,12 @@ fn print_json(page: &Page) {
     println!("{rest}");
 }
 
-fn print_text(page: &Page, colours: bool) {
+/// Colours are for terminals, unless they are not wanted (<https://no-color.org>).
+pub(super) fn wants_colours() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+pub(super) fn print_text(page: &Page, colours: bool) {
     for hit in &page.hits {
         println!("{}", line(hit, colours));
         for contact in hit.get("matchedContacts").and_then(Value::as_array).into_iter().flatten() {

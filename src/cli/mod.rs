@@ -61,6 +61,11 @@ pub struct Global {
 }
 
 impl Global {
+    /// Where the HTTP server is to listen, when it was said.
+    pub fn listen(&self) -> Option<&str> {
+        self.listen.as_deref()
+    }
+
     /// The keys that were set by flags.
     pub fn flags(&self) -> Flags {
         let pairs = [
@@ -90,6 +95,8 @@ pub enum OutputFormat {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// See it work: synthetic events, an index in a folder, and a search page; no server is needed
+    Demo(Demo),
     /// Keep the index in step with the log
     Run {
         /// Stop when everything that is in the log now is searchable
@@ -114,6 +121,29 @@ pub enum Command {
         #[arg(long)]
         offline: bool,
     },
+}
+
+/// What `demo` takes.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// How many organisations
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub organisations: u32,
+    /// How many contacts
+    #[arg(long, default_value_t = 20_000)]
+    pub contacts: u32,
+    /// The seed of the world
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Live changes a second after the first indexing
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rate: u32,
+    /// End after the indexing and one search
+    #[arg(long)]
+    pub once: bool,
+    /// What that search asks for
+    #[arg(long, value_name = "WORDS", default_value = "acme jane")]
+    pub q: String,
 }
 
 /// What `search` takes: the parameters of `GET /search`.

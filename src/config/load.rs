@@ -21,6 +21,16 @@ const EMBEDDED_MAX: i64 = 10_000;
 pub type Flags = Vec<(&'static str, String)>;
 
 impl Config {
+    /// The defaults with `flags` over them: neither a file nor the environment is read.
+    ///
+    /// # Errors
+    /// Exit code 2, naming the key, what was found and what is expected.
+    pub fn defaults(flags: &Flags) -> Result<Self> {
+        let mut table = Table::new();
+        flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
+        resolve(&table)
+    }
+
     /// Reads `tributary.toml` of the working directory when it is there, or the file named, lays the
     /// environment and the flags over it, and checks all of it.
     ///

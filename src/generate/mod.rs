@@ -3,6 +3,7 @@
 mod events;
 mod files;
 mod kafka;
+pub mod live;
 mod pace;
 mod rng;
 #[cfg(test)]

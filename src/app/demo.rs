@@ -1,0 +1,159 @@
+//! `demo`: the main job on embedded defaults, from a fresh folder, in one command.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::net::TcpListener;
+
+use super::{follow, parts, search};
+use crate::cli::Demo;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::generate::live::{Live, World};
+use crate::pipeline::status::{Report, Status};
+use crate::search::Request;
+use crate::search::service::Searcher;
+use crate::shutdown::Shutdown;
+
+const LISTEN: &str = "127.0.0.1:8080";
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Makes a world, indexes it, searches once, and goes on with live changes until told to stop.
+pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
+    let folder = tempfile::Builder::new().prefix("tributary-demo-").tempdir();
+    let folder = folder.map_err(|error| Error::failed("no temporary folder can be made").because(error))?;
+    let stop = Shutdown::default();
+    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    let listener = if wanted.once { None } else { Some(listener(listen).await?) };
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+
+    println!("Making {} organisations and {} contacts ...", wanted.organisations, wanted.contacts);
+    let world = world(wanted, folder.path());
+    let live = tokio::task::block_in_place(|| Live::start(world))?;
+    let config = config(folder.path())?;
+    let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
+    let status = Arc::new(Status::default());
+    let began = Instant::now();
+    let running = follow::follow(config, false, listener, Arc::clone(&status), stop.clone());
+    let telling = async {
+        indexed(&status).await;
+        let told = tell(wanted, &searcher, &status, began).await;
+        match address.filter(|_| told.is_ok()) {
+            None => stop.request(),
+            Some(address) => {
+                println!("\nThe search page:  http://{address}/");
+                println!("{} changes a second arrive while it is open; end with Ctrl-C.", wanted.rate);
+                live.go();
+            }
+        }
+        stop.requested().await;
+        told
+    };
+    let (ended, told) = tokio::join!(
+        async {
+            let ended = running.await;
+            stop.request();
+            ended
+        },
+        async {
+            // An instance that failed before it had indexed everything leaves nothing to tell.
+            tokio::select! { told = telling => told, () = stopped_early(&stop, &status) => Ok(()) }
+        }
+    );
+    drop(live);
+    ended.and(told)
+}
+
+/// A stop before everything was indexed.
+async fn stopped_early(stop: &Shutdown, status: &Status) {
+    stop.requested().await;
+    if is_done(&status.report(None)) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What was done, and what a search finds.
+async fn tell(wanted: &Demo, searcher: &Searcher, status: &Status, began: Instant) -> Result<()> {
+    let documents = status.report(None).counters.get("delivered").copied().unwrap_or(0);
+    println!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64());
+    println!("\nA search for {:?}:\n", wanted.q);
+    let page = searcher.search(&Request::parse([("q", wanted.q.as_str()), ("size", "3")])?).await?;
+    search::print_text(&page, search::wants_colours());
+    Ok(())
+}
+
+/// The address asked for, which must be free; else the usual one, or any when that is taken.
+async fn listener(wanted: Option<&str>) -> Result<TcpListener> {
+    let bind = async |address: &str| {
+        let failed = format!("--listen: {address} cannot be listened on; free it, or name another");
+        TcpListener::bind(address).await.map_err(|error| Error::usage(failed).because(error))
+    };
+    match wanted {
+        Some(address) => bind(address).await,
+        None => match bind(LISTEN).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => bind("127.0.0.1:0").await,
+        },
+    }
+}
+
+fn world(wanted: &Demo, folder: &Path) -> World {
+    World {
+        folder: folder.join("events"),
+        organisations: wanted.organisations,
+        contacts: wanted.contacts,
+        seed: wanted.seed,
+        rate: wanted.rate,
+    }
+}
+
+fn config(folder: &Path) -> Result<Config> {
+    let at = |name: &str| folder.join(name).display().to_string();
+    Config::defaults(&vec![
+        ("state", at("state")),
+        ("source.kind", "files".to_owned()),
+        ("source.path", at("events")),
+        ("index.kind", "embedded".to_owned()),
+        ("index.path", at("index")),
+        ("dead_letters.path", at("dead-letters.jsonl")),
+    ])
+}
+
+/// Waits until what is in the log is in the index, with a bar on a terminal.
+async fn indexed(status: &Status) {
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    loop {
+        let report = status.report(None);
+        if is_done(&report) {
+            break bar.finish_and_clear();
+        }
+        show(&bar, &report);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn is_done(report: &Report) -> bool {
+    let lag: i64 = report.partitions.iter().map(|at| at.lag).sum();
+    let delivered = report.partitions.iter().all(|at| at.delivered >= at.end);
+    report.state == "writing" && !report.partitions.is_empty() && lag == 0 && delivered
+}
+
+/// Records while they are folded, then documents while they are delivered.
+fn show(bar: &ProgressBar, report: &Report) {
+    let (done, all) = report.partitions.iter().fold((0, 0), |(done, all), at| (done + at.position, all + at.end));
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    let delivered = report.counters.get("delivered").copied().unwrap_or(0);
+    let (pos, len, what) = if done < all {
+        (number(done), number(all), "events read")
+    } else {
+        (delivered, delivered + report.documents_waiting, "documents indexed")
+    };
+    bar.set_length(len);
+    bar.set_position(pos);
+    bar.set_message(what);
+}

@@ -1,0 +1,125 @@
+//! A running instance: the pipeline, and the HTTP server beside it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use tokio::net::TcpListener;
+
+use super::{decoder, leadership, parts, source, topics};
+use crate::config::Config;
+use crate::dead_letter;
+use crate::error::{Error, Result};
+use crate::http::{Admin, Search, Site, serve};
+use crate::pipeline::run::{Parts, run as run_pipeline};
+use crate::pipeline::status::Status;
+use crate::projection::{Limits, Projection};
+use crate::search::service::Searcher;
+use crate::shutdown::Shutdown;
+use crate::state::State;
+use crate::state::fjall::FjallStore;
+
+/// `run`: follows the log until told to stop, or to its end.
+pub(super) async fn run(config: Config, until_end: bool) -> Result<()> {
+    let stop = Shutdown::default();
+    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    let listener = listen(&config.http.listen, until_end).await?;
+    let status = Arc::new(Status::default());
+    let progress = super::report::progress(Arc::clone(&status), until_end);
+    let outcome = follow(config, until_end, listener, status, stop).await;
+    progress.abort();
+    outcome
+}
+
+/// Follows the log of `config`, reporting to `status`, until `stop` is asked for or, with `until_end`,
+/// everything that was in the log at the start is in the index.
+pub(super) async fn follow(
+    config: Config,
+    until_end: bool,
+    listener: Option<TcpListener>,
+    status: Arc<Status>,
+    stop: Shutdown,
+) -> Result<()> {
+    let sink = Arc::new(parts::sink(&config)?);
+    let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
+    let store = Arc::new(FjallStore::open(&config.state)?);
+    let state = Arc::new(State::open(store, &config.fingerprint())?);
+    let commands = channel();
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    announce(&config.state, address)?;
+    let admin = Admin {
+        status: Arc::clone(&status),
+        state: Arc::clone(&state),
+        commands: commands.0.clone(),
+        token: config.http.token.clone(),
+    };
+    let site = Site { admin, search: Search::new(searcher, Arc::clone(&status)) };
+    let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
+    let opened = {
+        let (config, status) = (config.clone(), Arc::clone(&status));
+        let open = move || {
+            Ok((
+                source(&config)?,
+                leadership(&config, &status)?,
+                dead_letter::open(&config.dead_letters, &config.kafka)?,
+            ))
+        };
+        tokio::task::spawn_blocking(open)
+            .await
+            .map_err(|error| Error::failed("the source broke off").because(error))?
+    };
+    let (source, leadership, dead_letters) = opened?;
+    tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
+    let parts = Parts {
+        state,
+        source,
+        sink,
+        dead_letters,
+        leadership,
+        projections: config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect(),
+        decoder: Arc::new(decoder(&config)),
+        kinds: topics(&config),
+        limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
+        refresh: config.index.refresh,
+        status: Arc::clone(&status),
+        commands,
+    };
+    let outcome = run_pipeline(parts, until_end, &stop).await;
+    stop.request();
+    if let Some(server) = server {
+        // The server ends with the stop; its answers are bounded in time.
+        let _ = server.await;
+    }
+    announce(&config.state, None)?;
+    outcome
+}
+
+/// Takes the configured address. A run to the end is a batch job: it goes on without a server when
+/// another instance has the address.
+pub(super) async fn listen(address: &str, may_do_without: bool) -> Result<Option<TcpListener>> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if may_do_without => {
+            tracing::info!(address, %error, "running without an HTTP server");
+            Ok(None)
+        }
+        Err(error) => Err(Error::usage(format!(
+            "http.listen: {address} cannot be listened on; free it, or set another"
+        ))
+        .because(error)),
+    }
+}
+
+/// Writes down where this instance answers, for those who find the state in use.
+fn announce(state: &Path, address: Option<SocketAddr>) -> Result<()> {
+    let path = state.join(crate::http::client::INSTANCE);
+    let done = match address {
+        Some(address) => std::fs::write(&path, address.to_string()),
+        None if path.exists() => std::fs::remove_file(&path),
+        None => Ok(()),
+    };
+    done.map_err(|error| {
+        Error::failed(format!("cannot write {}; check the disk", path.display())).because(error)
+    })
+}
