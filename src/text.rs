@@ -70,8 +70,8 @@ pub fn drop_trunk_zero(text: &str) -> Cow<'_, str> {
     let Some(at) = text.find("(0)") else { return Cow::Borrowed(text) };
     let (before, rest) = text.split_at(at);
     let code = before.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter.is_whitespace());
-    let code_is_international =
-        code.ends_with('+') || before.get(code.len()..).is_some_and(|code| code.trim_start().starts_with("00"));
+    let code_is_international = code.ends_with('+')
+        || before.get(code.len()..).is_some_and(|code| code.trim_start().starts_with("00"));
     match rest.get(3..) {
         Some(rest) if code_is_international => Cow::Owned(format!("{before} {rest}")),
         _ => Cow::Borrowed(text),

@@ -37,9 +37,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    ("search", &["config", "error", "position", "sink", "text"]),
     ("generate", &["cli", "config", "error", "event", "source"]),
     ("cli", &["config", "telemetry"]),
-    ("http", &["config", "error", "pipeline", "shutdown", "state"]),
+    ("http", &["config", "error", "pipeline", "search", "shutdown", "state"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

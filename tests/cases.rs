@@ -91,6 +91,19 @@ fn every_case_ends_in_its_documents_from_files() {
 }
 
 #[test]
+fn every_case_ends_in_its_documents_in_the_embedded_index() {
+    check_all(|case| {
+        let events = case.join("events");
+        let extra = format!("{}source.kind = \"files\"\nsource.path = {events:?}\n", settings(case));
+        let world = World::embedded("case", &extra);
+        world.succeed(&["run", "--until-end"]);
+        // A second run finds its own index, and changes nothing.
+        world.succeed(&["run", "--until-end"]);
+        differences(&world, case, &place)
+    });
+}
+
+#[test]
 fn every_case_ends_in_its_documents_through_kafka_with_several_partitions() {
     let (servers, _turn) = services::whole();
     let producer: ThreadedProducer<DefaultProducerContext> =

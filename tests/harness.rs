@@ -1,6 +1,7 @@
 //! A folder, a configuration and the program, as a user has them.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -12,6 +13,8 @@ use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::Transport;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tributary::config::Config;
+use tributary::search::embedded::EmbeddedIndex;
 
 use crate::services::Services;
 
@@ -50,6 +53,13 @@ impl World {
         let world = Self { services: services.clone(), folder, prefix, config };
         world.write_config(&world.config);
         world
+    }
+
+    /// Without any server: files and an embedded index.
+    pub fn embedded(name: &str, extra: &str) -> Self {
+        let nowhere =
+            Services { kafka: "127.0.0.1:1".to_owned(), elasticsearch: "http://127.0.0.1:1".to_owned() };
+        Self::new(&nowhere, name, &format!("index.kind = \"embedded\"\nindex.path = \"index\"\n{extra}"))
     }
 
     pub fn write_config(&self, text: &str) {
@@ -112,6 +122,9 @@ impl World {
 
     /// All documents of a projection, by id, without the keys that are our own.
     pub fn documents(&self, projection: &str) -> BTreeMap<String, Value> {
+        if self.is_embedded() {
+            return self.embedded_documents(projection);
+        }
         let alias = format!("{}{projection}", self.prefix);
         let mut documents = BTreeMap::new();
         let mut after = Value::Null;
@@ -131,6 +144,42 @@ impl World {
                 _ => return documents,
             }
         }
+    }
+
+    fn is_embedded(&self) -> bool {
+        self.config.contains("index.kind = \"embedded\"")
+    }
+
+    fn embedded_documents(&self, projection: &str) -> BTreeMap<String, Value> {
+        let mut config = Config::load(Some(&self.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+        config.index.path = self.folder.path().join(&config.index.path);
+        let index = EmbeddedIndex::new(&config.index);
+        let (mut documents, mut after) = (BTreeMap::new(), String::new());
+        loop {
+            let page = runtime().block_on(index.documents(projection, &after, 2_000)).unwrap();
+            let Some((last, _)) = page.last() else { return documents };
+            after = last.clone();
+            documents.extend(page.iter().map(|(id, document)| (id.clone(), shown(document))));
+        }
+    }
+
+    /// Asks the running instance: the status and the body.
+    pub fn get(&self, path: &str) -> (u16, String) {
+        let address = eventually("the instance's address", || {
+            std::fs::read_to_string(self.path("state/instance")).ok().filter(|text| text.contains(':'))
+        });
+        http_get(address.trim(), path)
+    }
+
+    /// Waits until the running instance has delivered everything that is in the log.
+    pub fn wait_until_delivered(&self) {
+        eventually("everything delivered", || {
+            let (code, body) = self.get("/status");
+            let status: Value = serde_json::from_str(&body).ok().filter(|_| code == 200)?;
+            let partitions = status["partitions"].as_array()?.clone();
+            let delivered = partitions.iter().all(|at| at["delivered"] == at["end"] && at["lag"] == 0);
+            (status["state"] == "writing" && !partitions.is_empty() && delivered).then_some(())
+        });
     }
 
     pub fn all_documents(&self) -> BTreeMap<&'static str, BTreeMap<String, Value>> {
@@ -159,6 +208,9 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        if self.is_embedded() {
+            return;
+        }
         // Shards are dear on a small server: every test takes its indexes with it.
         for projection in PROJECTIONS {
             let alias = format!("/_alias/{}{projection}", self.prefix);
@@ -183,6 +235,24 @@ pub fn shown(source: &Value) -> Value {
         contacts.iter_mut().filter_map(Value::as_object_mut).for_each(own);
     }
     document
+}
+
+/// One request on a connection of its own.
+pub fn http_get(address: &str, path: &str) -> (u16, String) {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    (code, body.to_owned())
+}
+
+/// Pairs as the query of an address.
+pub fn query_of(pairs: &[(String, String)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 pub fn log_of(output: &Output) -> String {

@@ -145,7 +145,8 @@ fn is_done(report: &Report) -> bool {
 
 /// Records while they are folded, then documents while they are delivered.
 fn show(bar: &ProgressBar, report: &Report) {
-    let (done, all) = report.partitions.iter().fold((0, 0), |(done, all), at| (done + at.position, all + at.end));
+    let (done, all) =
+        report.partitions.iter().fold((0, 0), |(done, all), at| (done + at.position, all + at.end));
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     let delivered = report.counters.get("delivered").copied().unwrap_or(0);
     let (pos, len, what) = if done < all {

@@ -37,8 +37,14 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
 fn request(wanted: &Search) -> Result<Request> {
     let q = wanted.q.clone().or_else(|| (!wanted.words.is_empty()).then(|| wanted.words.join(" ")));
     let single = [
-        ("q", &q), ("in", &wanted.collection), ("under", &wanted.under), ("size", &wanted.size), ("after", &wanted.after),
-        ("facets", &wanted.facets), ("consistent_with", &wanted.consistent_with), ("timeout", &wanted.timeout),
+        ("q", &q),
+        ("in", &wanted.collection),
+        ("under", &wanted.under),
+        ("size", &wanted.size),
+        ("after", &wanted.after),
+        ("facets", &wanted.facets),
+        ("consistent_with", &wanted.consistent_with),
+        ("timeout", &wanted.timeout),
     ];
     let single = single.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
     Request::parse(single.chain(wanted.filter.iter().map(|filter| ("filter", filter.as_str()))))
@@ -94,7 +100,8 @@ fn print_json(page: &Page) {
     for hit in &page.hits {
         println!("{hit}");
     }
-    let rest = json!({"total": page.total, "took_ms": page.took_ms, "facets": page.facets, "next": page.next});
+    let rest =
+        json!({"total": page.total, "took_ms": page.took_ms, "facets": page.facets, "next": page.next});
     println!("{rest}");
 }
 
@@ -111,7 +118,11 @@ pub(super) fn print_text(page: &Page, colours: bool) {
         }
     }
     for (field, counts) in &page.facets {
-        let counts = counts.as_object().into_iter().flatten().map(|(value, count)| format!("{} {count}", plain(value)));
+        let counts = counts
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(value, count)| format!("{} {count}", plain(value)));
         println!("{field}: {}", counts.collect::<Vec<_>>().join(", "));
     }
     println!("{} found in {} ms", page.total, page.took_ms);
@@ -128,8 +139,11 @@ fn line(hit: &Value, colours: bool) -> String {
         let own = || field.split('.').try_fold(hit, |value, part| value.get(part))?.as_str().map(plain);
         marked.map(|marked| shown(marked, colours)).or_else(own).filter(|text| !text.is_empty())
     };
-    let mut parts = vec![format!("{}  [{}]", text("name").unwrap_or_else(|| "(no name)".to_owned()), plain(id))];
-    for field in ["status", "industry", "organisation.name", "address.city", "email", "phone", "role", "department"] {
+    let mut parts =
+        vec![format!("{}  [{}]", text("name").unwrap_or_else(|| "(no name)".to_owned()), plain(id))];
+    for field in
+        ["status", "industry", "organisation.name", "address.city", "email", "phone", "role", "department"]
+    {
         parts.extend(text(field));
     }
     parts.join("  ")
@@ -140,7 +154,8 @@ fn shown(marked: &str, colours: bool) -> String {
     let (begin, end) = if colours { ("\u{1b}[1;33m", "\u{1b}[0m") } else { ("", "") };
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     let pieces = marked.split("<em>").enumerate().map(|(number, piece)| {
-        let text = entities.iter().fold(piece.to_owned(), |text, (entity, letter)| text.replace(entity, letter));
+        let text =
+            entities.iter().fold(piece.to_owned(), |text, (entity, letter)| text.replace(entity, letter));
         let text = text.replace("</em>", "\u{e000}");
         let text = plain(&text).replace('\u{e000}', end);
         if number == 0 { text } else { format!("{begin}{text}") }

@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, sync_channel};
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use serde::Deserialize;
 
 use super::metrics;
@@ -70,7 +70,11 @@ struct RetryRequest {
     names: Option<Vec<String>>,
 }
 
-pub(super) async fn retry(Shared(admin): Shared<Admin>, headers: HeaderMap, body: axum::body::Bytes) -> Response {
+pub(super) async fn retry(
+    Shared(admin): Shared<Admin>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
     if !is_authorised(admin.token.as_deref(), &headers) {
         return problem(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
     }

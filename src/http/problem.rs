@@ -13,18 +13,43 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
 }
 
-/// An error as an answer: wrong use is the asker's (400), an absent server may come back (503), and
-/// only the log tells the causes of the rest (500).
-pub(super) fn of_error(error: &Error) -> Response {
-    match error.kind() {
-        ErrorKind::Usage => problem(StatusCode::BAD_REQUEST, &error.to_string()),
-        ErrorKind::Unavailable => {
-            tracing::warn!(error = error.chain(), "a request could not be answered");
-            problem(StatusCode::SERVICE_UNAVAILABLE, "the index does not answer now; try again later")
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    detail: String,
+}
+
+/// What a route answers.
+pub(super) type Answer<T> = Result<T, Refusal>;
+
+impl Refusal {
+    /// A refusal of this status; `detail` says what happened and what to do.
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status, detail: detail.into() }
+    }
+}
+
+/// Wrong use is the asker's (400), an absent server may come back (503), and only the log tells the
+/// causes of the rest (500).
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Usage => Self::new(StatusCode::BAD_REQUEST, error.to_string()),
+            ErrorKind::Unavailable => {
+                tracing::warn!(error = error.chain(), "a request could not be answered");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "the index does not answer now; try again later")
+            }
+            _ => {
+                tracing::error!(error = error.chain(), "a request failed");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed; the log says why")
+            }
         }
-        _ => {
-            tracing::error!(error = error.chain(), "a request failed");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "the request failed; the log says why")
-        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        problem(self.status, &self.detail)
     }
 }

@@ -6,11 +6,10 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::{Path, RawQuery, State as Shared};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::problem::{of_error, problem};
+use super::problem::{Answer, Refusal};
 use crate::error::{Error, Result};
 use crate::pipeline::status::Status;
 use crate::search::service::{Page, Searcher};
@@ -24,6 +23,8 @@ const PING_TIME: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 64;
 /// How often it is looked whether the index has come as far as asked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// No document has a longer id.
+const ID_BYTES_MAX: usize = 512;
 /// The most suggestions.
 const SUGGESTIONS: usize = 8;
 
@@ -43,14 +44,14 @@ impl Search {
 
     /// Waits until the index shows what the request asks for, then searches. `Err` is the answer of a
     /// wait that was too long.
-    async fn page(&self, request: &Request) -> std::result::Result<Page, Response> {
+    async fn page(&self, request: &Request) -> Answer<Page> {
         let reached = self.wait(request).await?;
-        let mut page = self.bounded(self.searcher.search(request)).await.map_err(|error| of_error(&error))?;
+        let mut page = self.bounded(self.searcher.search(request)).await?;
         page.position = Some(reached);
         Ok(page)
     }
 
-    async fn wait(&self, request: &Request) -> std::result::Result<String, Response> {
+    async fn wait(&self, request: &Request) -> Answer<String> {
         if request.consistent_with.is_empty() {
             return Ok(self.status.delivered().to_string());
         }
@@ -60,7 +61,7 @@ impl Search {
             let reached = self.status.delivered();
             if reached.covers(&request.consistent_with) {
                 drop(watching);
-                self.bounded(self.searcher.index().refresh()).await.map_err(|error| of_error(&error))?;
+                self.bounded(self.searcher.index().refresh()).await?;
                 return Ok(reached.to_string());
             }
             if Instant::now() >= until {
@@ -68,7 +69,7 @@ impl Search {
                     "the index has not come as far in {} ms; it has reached {reached}",
                     request.timeout_ms
                 );
-                return Err(problem(StatusCode::SERVICE_UNAVAILABLE, &detail));
+                return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -90,11 +91,17 @@ impl Search {
         })
     }
 
-    async fn document(&self, projection: &str, id: &str) -> std::result::Result<Value, Response> {
+    async fn document(&self, projection: &str, id: &str) -> Answer<Value> {
+        let none = || Refusal::new(StatusCode::NOT_FOUND, format!("{projection} has no document of this id"));
+        if id.len() > ID_BYTES_MAX {
+            return Err(none());
+        }
         let found = self.bounded(self.searcher.index().document(projection, id)).await;
-        match found.map_err(|error| of_error(&error))? {
+        match found? {
             Some(document) => Ok(shown(document)),
-            None => Err(problem(StatusCode::NOT_FOUND, &format!("{projection} has no document of this id"))),
+            None => {
+                Err(Refusal::new(StatusCode::NOT_FOUND, format!("{projection} has no document of this id")))
+            }
         }
     }
 }
@@ -111,45 +118,36 @@ fn shown(document: Value) -> Value {
     Value::Object(members)
 }
 
-fn either(answer: std::result::Result<Response, Response>) -> Response {
-    answer.unwrap_or_else(|problem| problem)
-}
-
-fn parse(query: Option<&str>) -> std::result::Result<Request, Response> {
+fn parse(query: Option<&str>) -> Answer<Request> {
     let pairs: Vec<_> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
     let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-    Request::parse(pairs).map_err(|error| of_error(&error))
+    Request::parse(pairs).map_err(Refusal::from)
 }
 
 /// `GET /search`
-pub(super) async fn search(Shared(search): Shared<Search>, RawQuery(query): RawQuery) -> Response {
-    let answer = async {
-        let request = parse(query.as_deref())?;
-        Ok(Json(search.page(&request).await?).into_response())
-    };
-    either(answer.await)
+pub(super) async fn search(Shared(search): Shared<Search>, RawQuery(query): RawQuery) -> Answer<Json<Page>> {
+    let request = parse(query.as_deref())?;
+    Ok(Json(search.page(&request).await?))
 }
 
 /// `GET /suggest?q=`: names that go on as the text does.
-pub(super) async fn suggest(Shared(search): Shared<Search>, RawQuery(query): RawQuery) -> Response {
-    let answer = async {
-        let mut request = parse(query.as_deref())?;
-        let mut suggestions: Vec<Value> = Vec::new();
-        for collection in [Collection::Organisations, Collection::Contacts] {
-            request.collection = collection;
-            request.size = SUGGESTIONS;
-            if request.terms.as_ref().is_none_or(Vec::is_empty) {
-                break;
-            }
-            let found = search.bounded(search.searcher.search(&request)).await;
-            for hit in found.map_err(|error| of_error(&error))?.hits {
-                suggestions.extend(suggestion(&hit, collection));
-            }
+pub(super) async fn suggest(
+    Shared(search): Shared<Search>,
+    RawQuery(query): RawQuery,
+) -> Answer<Json<Value>> {
+    let mut request = parse(query.as_deref())?;
+    let mut suggestions: Vec<Value> = Vec::new();
+    for collection in [Collection::Organisations, Collection::Contacts] {
+        request.collection = collection;
+        request.size = SUGGESTIONS;
+        if request.terms.as_ref().is_none_or(Vec::is_empty) {
+            break;
         }
-        suggestions.truncate(SUGGESTIONS);
-        Ok(Json(json!({"suggestions": suggestions})).into_response())
-    };
-    either(answer.await)
+        let found = search.bounded(search.searcher.search(&request)).await?;
+        suggestions.extend(found.hits.iter().filter_map(|hit| suggestion(hit, collection)));
+    }
+    suggestions.truncate(SUGGESTIONS);
+    Ok(Json(json!({"suggestions": suggestions})))
 }
 
 fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
@@ -157,32 +155,33 @@ fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
     Some(json!({"text": hit.get("name")?, "id": hit.get("id")?, "in": collection.name()}))
 }
 
+type Id = Path<String>;
+
 /// `GET /organisations/{id}`
-pub(super) async fn organisation(Shared(search): Shared<Search>, Path(id): Path<String>) -> Response {
-    either(search.document("organisations", &id).await.map(|document| Json(document).into_response()))
+pub(super) async fn organisation(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
+    Ok(Json(search.document("organisations", &id).await?))
 }
 
 /// `GET /contacts/{id}`
-pub(super) async fn contact(Shared(search): Shared<Search>, Path(id): Path<String>) -> Response {
-    either(search.document("contacts", &id).await.map(|document| Json(document).into_response()))
+pub(super) async fn contact(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
+    Ok(Json(search.document("contacts", &id).await?))
 }
 
 /// `GET /organisations/{id}/children`
-pub(super) async fn children(Shared(search): Shared<Search>, Path(id): Path<String>) -> Response {
+pub(super) async fn children(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
     let fields = ["id", "name", "stub", "children", "childCount", "childrenTruncated", "descendantCount"];
     hierarchy(&search, &id, &fields).await
 }
 
 /// `GET /organisations/{id}/ancestors`
-pub(super) async fn ancestors(Shared(search): Shared<Search>, Path(id): Path<String>) -> Response {
+pub(super) async fn ancestors(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
     hierarchy(&search, &id, &["id", "name", "stub", "parent", "ancestors", "hierarchyCycle"]).await
 }
 
-async fn hierarchy(search: &Search, id: &str, fields: &[&str]) -> Response {
-    let document = search.document("hierarchy", id).await;
-    either(document.map(|document| {
-        let members = document.as_object().into_iter().flatten();
-        let members = members.filter(|(name, _)| fields.contains(&name.as_str()));
-        Json(members.map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>()).into_response()
-    }))
+async fn hierarchy(search: &Search, id: &str, fields: &[&str]) -> Answer<Json<Value>> {
+    let mut document = search.document("hierarchy", id).await?;
+    if let Some(members) = document.as_object_mut() {
+        members.retain(|name, _| fields.contains(&name.as_str()));
+    }
+    Ok(Json(document))
 }

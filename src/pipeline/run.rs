@@ -324,7 +324,10 @@ impl<S: DocumentSink> Run<S> {
         let open = matches!(self.gate, Gate::Open);
         self.status.gate_passed.store(open, Ordering::Relaxed);
         self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
-        if writer && self.status.is_watched() && let Some(frontier) = self.queue.frontier() {
+        if writer
+            && self.status.is_watched()
+            && let Some(frontier) = self.queue.frontier()
+        {
             self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or_else(Status::now_ms));
         }
         if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {

@@ -8,8 +8,19 @@ use crate::text::{PHONE_DIGITS_MIN, folded, reversed_digits};
 
 /// The fields of an organisation that are searched and shown.
 const ORGANISATION: &[&str] = &[
-    "name", "type", "status", "industry", "website", "email", "phone", "address.street", "address.city",
-    "address.region", "address.postcode", "address.country", "tags",
+    "name",
+    "type",
+    "status",
+    "industry",
+    "website",
+    "email",
+    "phone",
+    "address.street",
+    "address.city",
+    "address.region",
+    "address.postcode",
+    "address.country",
+    "tags",
 ];
 /// The fields of a contact that are searched and shown.
 const CONTACT: &[&str] =

@@ -187,10 +187,21 @@ mod tests {
         let long = "a".repeat(10_000);
         let many = (0..40).map(|n| format!("w{n} ")).collect::<String>();
         let wrong = [
-            ("q", long.as_str()), ("q", many.as_str()), ("in", "people"), ("filter", "status"),
-            ("filter", "name:x"), ("size", "0"), ("size", "101"), ("size", "ten"), ("facets", "name"),
-            ("after", "not-a-cursor"), ("consistent_with", "contacts:3"), ("consistent_with", ""),
-            ("consistent_with", "contacts/0:9223372036854775807"), ("timeout", "1h"), ("sort", "name"),
+            ("q", long.as_str()),
+            ("q", many.as_str()),
+            ("in", "people"),
+            ("filter", "status"),
+            ("filter", "name:x"),
+            ("size", "0"),
+            ("size", "101"),
+            ("size", "ten"),
+            ("facets", "name"),
+            ("after", "not-a-cursor"),
+            ("consistent_with", "contacts:3"),
+            ("consistent_with", ""),
+            ("consistent_with", "contacts/0:9223372036854775807"),
+            ("timeout", "1h"),
+            ("sort", "name"),
         ];
         for (name, value) in wrong {
             let error = Request::parse([(name, value)]).unwrap_err();

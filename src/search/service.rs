@@ -75,9 +75,11 @@ impl Searcher {
         let mut found = self.index.find(&find).await?;
         let next = found.hits.get(request.size).is_some();
         found.hits.truncate(request.size);
-        let next = found.hits.last().filter(|_| next).map(|hit| {
-            Cursor { score: hit.score, id: hit.id.clone() }.text(&request.identity())
-        });
+        let next = found
+            .hits
+            .last()
+            .filter(|_| next)
+            .map(|hit| Cursor { score: hit.score, id: hit.id.clone() }.text(&request.identity()));
         let facets = self.facets(request, &find, &truncated, &found).await?;
         let mut hits = Vec::new();
         for hit in found.hits {
@@ -111,8 +113,11 @@ impl Searcher {
             let owners = self.owners(truncated, Some(term), &[]).await?;
             terms.push((term.clone(), owners));
         }
-        let contact_filters_met =
-            if contact_filters.is_empty() { Vec::new() } else { self.owners(truncated, None, &contact_filters).await? };
+        let contact_filters_met = if contact_filters.is_empty() {
+            Vec::new()
+        } else {
+            self.owners(truncated, None, &contact_filters).await?
+        };
         Ok(Find {
             collection: request.collection,
             terms: request.terms.as_ref().map(|_| terms),
@@ -157,7 +162,12 @@ impl Searcher {
         if apart {
             let size = truncated.len();
             let find = Find {
-                among: Some(truncated.to_vec()), size, after: None, facets: Vec::new(), documents: false, ..find.clone()
+                among: Some(truncated.to_vec()),
+                size,
+                after: None,
+                facets: Vec::new(),
+                documents: false,
+                ..find.clone()
             };
             owners = self.index.find(&find).await?.hits.into_iter().map(|hit| hit.id).collect();
         }
@@ -180,7 +190,9 @@ impl Searcher {
         };
         let document = hit.document;
         let mut shown = head(&hit.id, hit.score, &document);
-        for field in ["stub", "type", "status", "industry", "address", "parent", "contactCount", "contactsTruncated"] {
+        for field in
+            ["stub", "type", "status", "industry", "address", "parent", "contactCount", "contactsTruncated"]
+        {
             copy(&mut shown, &document, field);
         }
         shown.insert("highlights".to_owned(), highlight::organisation(&document, terms).into());

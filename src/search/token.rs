@@ -101,9 +101,8 @@ fn phones(tokens: &[Token]) -> Vec<Vec<Phone>> {
 /// How many tokens from the first on are groups of digits of one run; a plus begins a new one.
 fn run_length(tokens: &[Token]) -> usize {
     let is_digits = |token: &Token| token.word.bytes().all(|byte| byte.is_ascii_digit());
-    let goes_on = |(at, token): &(usize, &Token)| {
-        is_digits(token) && (*at == 0 || (token.joined && !token.plus))
-    };
+    let goes_on =
+        |(at, token): &(usize, &Token)| is_digits(token) && (*at == 0 || (token.joined && !token.plus));
     tokens.iter().enumerate().take_while(goes_on).count()
 }
 
@@ -176,10 +175,19 @@ mod tests {
 
     #[test]
     fn a_phone_number_is_found_however_it_is_written() {
-        for stored in ["+44 20 7946 0018", "020 7946 0018", "(020) 7946-0018", "+44 (0)20 79460018", "0044 2079460018"] {
+        for stored in
+            ["+44 20 7946 0018", "020 7946 0018", "(020) 7946-0018", "+44 (0)20 79460018", "0044 2079460018"]
+        {
             for q in [
-                "+44 20 7946 0018", "0044 20 7946 0018", "+442079460018", "020 7946 0018", "(020) 7946-0018",
-                "+44 (0) 20 7946 0018", "7946-0018", "79460018", "460018",
+                "+44 20 7946 0018",
+                "0044 20 7946 0018",
+                "+442079460018",
+                "020 7946 0018",
+                "(020) 7946-0018",
+                "+44 (0) 20 7946 0018",
+                "7946-0018",
+                "79460018",
+                "460018",
             ] {
                 assert!(finds(q, stored), "{q} finds {stored}");
             }

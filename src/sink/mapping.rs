@@ -72,7 +72,13 @@ impl Mapping {
     /// # Errors
     /// Exit code 3 when the mapping or the documents' shape differs, 1 when the log does, or when the
     /// index was not made by this program.
-    pub(super) fn check(&self, meta: Option<&Value>, alias: &str, index: &str, log_identity: &str) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        meta: Option<&Value>,
+        alias: &str,
+        index: &str,
+        log_identity: &str,
+    ) -> Result<()> {
         let projection = &self.projection;
         let Some(meta) = meta else {
             return Err(Error::failed(format!(

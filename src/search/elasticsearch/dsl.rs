@@ -32,7 +32,8 @@ pub(super) fn query(find: &Find) -> Value {
     }
     filter.extend(find.among.as_ref().map(|ids| json!({"terms": {"id": ids}})));
     let terms = find.terms.as_deref().unwrap_or_default();
-    let must: Vec<Value> = terms.iter().map(|(term, owners)| term_query(find.collection, term, owners)).collect();
+    let must: Vec<Value> =
+        terms.iter().map(|(term, owners)| term_query(find.collection, term, owners)).collect();
     let mut should = Vec::new();
     if !find.exact.is_empty() {
         should.push(scored(score::EXACT_NAME, equals("_search.name.exact", &find.exact)));
@@ -49,8 +50,11 @@ fn below(collection: Collection, id: &str) -> Value {
 }
 
 fn by_one_contact(find: &Find) -> Value {
-    let values: Vec<Value> =
-        find.contact_filters.iter().map(|(field, value)| equals(path(find.collection, *field), value)).collect();
+    let values: Vec<Value> = find
+        .contact_filters
+        .iter()
+        .map(|(field, value)| equals(path(find.collection, *field), value))
+        .collect();
     let mut ways = vec![json!({"nested": {"path": "contacts", "query": {"bool": {"filter": values}}}})];
     if !find.contact_filters_met.is_empty() {
         ways.push(json!({"terms": {"id": find.contact_filters_met}}));

@@ -45,7 +45,10 @@ impl ElasticsearchIndex {
         let path = self.path(collection.name(), "_search?allow_partial_search_results=false");
         let answer = self.client.post_if_there(&path, &body).await?.ok_or_else(|| {
             let alias = format!("{}{}", self.prefix, collection.name());
-            Error::new(ErrorKind::Unavailable, format!("there is no alias {alias} yet; `tributary run` makes it"))
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("there is no alias {alias} yet; `tributary run` makes it"),
+            )
         })?;
         if answer.get("timed_out").and_then(Value::as_bool).unwrap_or(false) {
             return Err(Error::failed(format!("the search took the index longer than {SEARCH_TIMEOUT}")));
@@ -64,21 +67,31 @@ impl ElasticsearchIndex {
             body.insert("search_after".to_owned(), json!([after.score, after.id]));
         }
         let wants_contacts = find.documents && find.collection == Collection::Organisations;
-        if let Some(matched) = find.terms.as_deref().filter(|terms| wants_contacts && !terms.is_empty()).map(matched)
+        if let Some(matched) =
+            find.terms.as_deref().filter(|terms| wants_contacts && !terms.is_empty()).map(matched)
             && let Some(should) = body.pointer_mut("/query/bool/should").and_then(Value::as_array_mut)
         {
             should.push(matched);
         }
         let answer = self.search(find.collection, body).await?;
-        let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten().map(hit).collect();
-        let facets = find.facets.iter().map(|field| (*field, counts(answer.pointer(&format!("/aggregations/{}", field.name())))));
-        Ok(Found { total: answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or(0), hits, facets: facets.collect() })
+        let hits =
+            answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten().map(hit).collect();
+        let facets = find
+            .facets
+            .iter()
+            .map(|field| (*field, counts(answer.pointer(&format!("/aggregations/{}", field.name())))));
+        Ok(Found {
+            total: answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or(0),
+            hits,
+            facets: facets.collect(),
+        })
     }
 }
 
 /// The embedded contacts that a term matched; it adds nothing to the score.
 fn matched(terms: &[(Term, Vec<String>)]) -> Value {
-    let ways: Vec<Value> = terms.iter().map(|(term, _)| dsl::contact_term(term, "contacts._search")).collect();
+    let ways: Vec<Value> =
+        terms.iter().map(|(term, _)| dsl::contact_term(term, "contacts._search")).collect();
     json!({"nested": {
         "path": "contacts", "score_mode": "none", "query": dsl::any(ways), "boost": 0,
         "inner_hits": {
@@ -105,7 +118,8 @@ fn counts(aggregation: Option<&Value>) -> Counts {
         found.get("buckets").or_else(|| found.pointer("/contacts/values/buckets")).and_then(Value::as_array)
     });
     let count = |bucket: &Value| {
-        let of_organisations = bucket.pointer("/organisations/doc_count").or_else(|| bucket.pointer("/owners/value"));
+        let of_organisations =
+            bucket.pointer("/organisations/doc_count").or_else(|| bucket.pointer("/owners/value"));
         let count = of_organisations.or_else(|| bucket.get("doc_count")).and_then(Value::as_u64)?;
         Some((bucket.get("key")?.as_str()?.to_owned(), count))
     };
@@ -128,7 +142,12 @@ fn hit(found: &Value) -> Hit {
 fn contacts_of(among: Among<'_>) -> Value {
     let mut filter = vec![json!({"terms": {"organisation.id": among.owners}})];
     filter.extend(among.term.map(|term| dsl::contact_term(term, "_search")));
-    filter.extend(among.filters.iter().map(|(field, value)| dsl::equals(dsl::path(Collection::Contacts, *field), value)));
+    filter.extend(
+        among
+            .filters
+            .iter()
+            .map(|(field, value)| dsl::equals(dsl::path(Collection::Contacts, *field), value)),
+    );
     json!({"bool": {"filter": filter}})
 }
 
@@ -153,7 +172,8 @@ impl SearchIndex for ElasticsearchIndex {
         Box::pin(async move {
             let size = among.owners.len();
             let owners = json!({"owners": {"terms": {"field": "organisation.id", "size": size}}});
-            let body = json!({"query": contacts_of(among), "size": 0, "track_total_hits": false, "aggs": owners});
+            let body =
+                json!({"query": contacts_of(among), "size": 0, "track_total_hits": false, "aggs": owners});
             let answer = self.search(Collection::Contacts, body).await?;
             Ok(counts(answer.pointer("/aggregations/owners")).into_keys().collect())
         })
@@ -162,7 +182,8 @@ impl SearchIndex for ElasticsearchIndex {
     fn owner_counts<'a>(&'a self, owners: &'a [String], field: Field) -> Answer<'a, Counts> {
         Box::pin(async move {
             let query = contacts_of(Among { owners, term: None, filters: &[] });
-            let distinct = json!({"cardinality": {"field": "organisation.id", "precision_threshold": 40_000}});
+            let distinct =
+                json!({"cardinality": {"field": "organisation.id", "precision_threshold": 40_000}});
             let terms = json!({"field": dsl::path(Collection::Contacts, field), "size": FACET_VALUES_MAX});
             let values = json!({"values": {"terms": terms, "aggs": {"owners": distinct}}});
             let body = json!({"query": query, "size": 0, "track_total_hits": false, "aggs": values});
@@ -196,8 +217,12 @@ impl SearchIndex for ElasticsearchIndex {
     fn refresh(&self) -> Answer<'_, ()> {
         Box::pin(async {
             let names = if self.has_organisations { "organisations,contacts" } else { "contacts" };
-            let aliases: Vec<String> = names.split(',').map(|name| encoded(&format!("{}{name}", self.prefix))).collect();
-            self.client.post(&format!("/{}/_refresh?ignore_unavailable=true", aliases.join(",")), None).await.map(|_| ())
+            let aliases: Vec<String> =
+                names.split(',').map(|name| encoded(&format!("{}{name}", self.prefix))).collect();
+            self.client
+                .post(&format!("/{}/_refresh?ignore_unavailable=true", aliases.join(",")), None)
+                .await
+                .map(|_| ())
         })
     }
 

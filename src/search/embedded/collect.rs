@@ -36,7 +36,11 @@ impl Collector for Ordered<'_> {
     type Fruit = (u64, Vec<Ranked>);
     type Child = SegmentOrdered;
 
-    fn for_segment(&self, segment: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<SegmentOrdered> {
+    fn for_segment(
+        &self,
+        segment: SegmentOrdinal,
+        reader: &SegmentReader,
+    ) -> tantivy::Result<SegmentOrdered> {
         let ids = reader.fast_fields().str("id")?;
         let after = match (&self.after, &ids) {
             (Some(cursor), Some(ids)) => Some((Reverse(cursor.score), first_ordinal_above(ids, &cursor.id)?)),

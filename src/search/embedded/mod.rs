@@ -9,12 +9,15 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 use tantivy::collector::DocSetCollector;
-use tantivy::query::{BooleanQuery, Occur, Query};
+use tantivy::query::{AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query};
 use tantivy::schema::Value as _;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument};
 
 use self::collect::{Counted, Ordered};
-use super::index::{Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX};
+use super::cursor::Cursor;
+use super::index::{
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
+};
 use super::matching::contact_score;
 use super::query::{Collection, Field, Term};
 use crate::config::IndexConfig;
@@ -53,6 +56,27 @@ impl EmbeddedIndex {
         }))
     }
 
+    /// Up to `size` documents of a projection after the id `after`, in the order of their ids.
+    ///
+    /// # Errors
+    /// When the index is not there or can't be read.
+    pub async fn documents(
+        &self,
+        projection: &str,
+        after: &str,
+        size: usize,
+    ) -> Result<Vec<(String, Value)>> {
+        let (projection, after) = (projection.to_owned(), Cursor { score: 0, id: after.to_owned() });
+        let page = self.ask(move |inner| {
+            let searcher = inner.searcher(&projection)?;
+            let ordered = Ordered { size, after: Some(&after) };
+            let all = ConstScoreQuery::new(Box::new(AllQuery), 0.0);
+            let (_, ranked) = searcher.search(&all, &ordered).map_err(failed)?;
+            ranked.into_iter().map(|(_, id, at)| Ok((id, inner.document_at(&searcher, at)?))).collect()
+        });
+        page.await
+    }
+
     /// Answers `work` on a thread that may block.
     fn ask<'a, T: Send + 'static>(
         &self,
@@ -67,7 +91,8 @@ impl EmbeddedIndex {
 }
 
 fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    Error::failed("the embedded index cannot be read; check the disk, or delete its folder and run again").because(error)
+    Error::failed("the embedded index cannot be read; check the disk, or delete its folder and run again")
+        .because(error)
 }
 
 impl Inner {
@@ -75,7 +100,10 @@ impl Inner {
     fn searcher(&self, projection: &str) -> Result<Searcher> {
         let alias = format!("{}{projection}", self.prefix);
         let index = self.folder.behind(&alias)?.ok_or_else(|| {
-            Error::new(ErrorKind::Unavailable, format!("there is no alias {alias} yet; `tributary run` makes it"))
+            Error::new(
+                ErrorKind::Unavailable,
+                format!("there is no alias {alias} yet; `tributary run` makes it"),
+            )
         })?;
         let path = self.folder.index(&index);
         let changed = std::fs::metadata(path.join("meta.json")).and_then(|meta| meta.modified()).ok();
@@ -130,9 +158,19 @@ impl Inner {
         serde_json::from_slice(json.unwrap_or_default()).map_err(failed)
     }
 
-    fn owners(&self, owners: &[String], term: Option<&Term>, filters: &[(Field, String)]) -> Result<Vec<String>> {
+    fn owners(
+        &self,
+        owners: &[String],
+        term: Option<&Term>,
+        filters: &[(Field, String)],
+    ) -> Result<Vec<String>> {
         let searcher = self.searcher(Collection::Contacts.name())?;
-        let query = query::contacts_of(&self.fields, owners, term.map(std::slice::from_ref).unwrap_or_default(), filters);
+        let query = query::contacts_of(
+            &self.fields,
+            owners,
+            term.map(std::slice::from_ref).unwrap_or_default(),
+            filters,
+        );
         Ok(searcher.search(&query, &Counted("owner")).map_err(failed)?.into_keys().collect())
     }
 

@@ -96,7 +96,12 @@ fn own_ways(term: &Term, words: Column, phone: Option<Column>, points: u32) -> V
 }
 
 /// Contacts of these organisations that a term matches by their own fields, best scored highest.
-pub(super) fn contacts_of(fields: &Fields, owners: &[String], terms: &[Term], filters: &[(Field, String)]) -> Boxed {
+pub(super) fn contacts_of(
+    fields: &Fields,
+    owners: &[String],
+    terms: &[Term],
+    filters: &[(Field, String)],
+) -> Boxed {
     let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, scored(0, one_of(fields.owner, owners)))];
     if !terms.is_empty() {
         let ways = terms.iter().map(|term| {

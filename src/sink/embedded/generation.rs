@@ -82,7 +82,9 @@ impl Generation {
         let term = Term::from_field_text(self.fields.id, id);
         for segment in self.reader.searcher().segment_readers() {
             let inverted = segment.inverted_index(self.fields.id)?;
-            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else { continue };
+            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else {
+                continue;
+            };
             if let Some(doc) = alive(segment, &mut postings) {
                 return Ok(segment.fast_fields().u64("version")?.first(doc));
             }

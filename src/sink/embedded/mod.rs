@@ -56,7 +56,12 @@ impl EmbeddedSink {
         })
     }
 
-    fn open_one(&self, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<(IndexState, Generation)> {
+    fn open_one(
+        &self,
+        alias: &str,
+        mapping: &Mapping,
+        log_identity: &str,
+    ) -> Result<(IndexState, Generation)> {
         let (index, created) = match self.folder.behind(alias)? {
             Some(index) => {
                 mapping.check(self.folder.meta(&index)?.as_ref(), alias, &index, log_identity)?;
@@ -191,7 +196,9 @@ impl DocumentSink for EmbeddedSink {
         let generations = Arc::clone(&self.generations);
         let page = blocking(move || {
             let held = lock(&generations);
-            held.get(projection).map(|index| index.ids(&cursor.unwrap_or_default(), PAGE)).unwrap_or(Ok(Vec::new()))
+            held.get(projection)
+                .map(|index| index.ids(&cursor.unwrap_or_default(), PAGE))
+                .unwrap_or(Ok(Vec::new()))
         });
         let ids = page.await?.map_err(|error| Error::failed("the ids cannot be listed").because(error))?;
         let cursor = ids.last().filter(|_| ids.len() == PAGE).cloned();
@@ -203,7 +210,8 @@ impl DocumentSink for EmbeddedSink {
 fn committed_documents(folder: &Folder, index: &str) -> Result<u64> {
     let path = folder.index(index);
     let opened = tantivy::Index::open_in_dir(&path).and_then(|index| index.reader());
-    let reader = opened
-        .map_err(|error| Error::failed(format!("the index {} cannot be opened", path.display())).because(error))?;
+    let reader = opened.map_err(|error| {
+        Error::failed(format!("the index {} cannot be opened", path.display())).because(error)
+    })?;
     Ok(reader.searcher().num_docs())
 }

@@ -4,10 +4,10 @@
 //! any of them matches, and which pairs of role and department one and the same contact has.
 
 use serde_json::Value;
+use tantivy::TantivyDocument;
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
 };
-use tantivy::TantivyDocument;
 
 /// Longer values are kept and not found, as the mappings' `ignore_above` has it.
 const VALUE_LETTERS_MAX: usize = 1_024;
@@ -79,8 +79,21 @@ impl Fields {
         let values = names.map(|name| (name, builder.add_text_field(name, counted.clone())));
         let schema = builder.build();
         Self {
-            schema, id, version, document, name, exact, words: own, related, phone, related_phone, below,
-            owner, truncated, pair, values,
+            schema,
+            id,
+            version,
+            document,
+            name,
+            exact,
+            words: own,
+            related,
+            phone,
+            related_phone,
+            below,
+            owner,
+            truncated,
+            pair,
+            values,
         }
     }
 
@@ -90,7 +103,12 @@ impl Fields {
     }
 
     /// A document as it is indexed. `json` is what a projection made.
-    pub(super) fn document(&self, id: &str, version: u64, json: &[u8]) -> serde_json::Result<TantivyDocument> {
+    pub(super) fn document(
+        &self,
+        id: &str,
+        version: u64,
+        json: &[u8],
+    ) -> serde_json::Result<TantivyDocument> {
         let value: Value = serde_json::from_slice(json)?;
         let mut document = TantivyDocument::default();
         document.add_text(self.id, id);
@@ -102,7 +120,9 @@ impl Fields {
         self.add(&mut document, self.exact, Some(name));
         document.add_text(self.words, text("/_search/words").unwrap_or_default());
         self.add(&mut document, self.phone, text("/_search/phone"));
-        for (field, path) in [("country", "/address/country"), ("industry", "/industry"), ("status", "/status")] {
+        for (field, path) in
+            [("country", "/address/country"), ("industry", "/industry"), ("status", "/status")]
+        {
             self.add(&mut document, self.value(field), text(path));
         }
         for tag in value.get("tags").and_then(Value::as_array).into_iter().flatten() {
