@@ -203,8 +203,8 @@ fn typed(words: &[String], random: &mut fastrand::Rng) -> String {
 #[test]
 fn both_engines_give_the_same_answers_to_random_queries() {
     let seed: u64 =
-        std::env::var("TRIBUTARY_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fastrand::u64(..));
-    println!("TRIBUTARY_SEED={seed}");
+        std::env::var("TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fastrand::u64(..));
+    println!("TEST_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (servers, _turn) = services::whole();
     let [(one, _running), (other, _running_too)] =

@@ -1,0 +1,215 @@
+//! Latency of search on both engines under live writes: `cargo bench --bench search`.
+//!
+//! Sizes by the environment: `BENCH_ORGANISATIONS` (100 000), `BENCH_CONTACTS`
+//! (1 000 000), `BENCH_PROBES` (300 of each kind), `BENCH_RATE` (100 writes a second).
+//! The real Elasticsearch is brought up by `scripts/services`. All figures are of one run.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[allow(dead_code)]
+#[path = "../tests/harness.rs"]
+mod harness;
+#[allow(dead_code)]
+#[path = "../tests/services.rs"]
+mod services;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use harness::{World, query_of};
+
+fn size(name: &str, default: u32) -> u32 {
+    std::env::var(format!("BENCH_{name}"))
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// A connection that is kept.
+struct Client {
+    reader: BufReader<TcpStream>,
+    address: String,
+}
+
+impl Client {
+    fn connect(world: &World) -> Self {
+        let address = std::fs::read_to_string(world.path("state/instance")).unwrap().trim().to_owned();
+        let stream = TcpStream::connect(&address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { reader: BufReader::new(stream), address }
+    }
+
+    /// The answer and how long it took.
+    fn get(&mut self, path: &str) -> (Value, Duration) {
+        let began = Instant::now();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
+        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+        let (mut code, mut length) = (String::new(), 0);
+        self.reader.read_line(&mut code).unwrap();
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line).unwrap();
+            if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = text.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        let took = began.elapsed();
+        assert!(code.contains(" 200 "), "{path}: {code}{}", String::from_utf8_lossy(&body));
+        (serde_json::from_slice(&body).unwrap(), took)
+    }
+}
+
+/// Appends changes of contacts at a rate until told to stop; the number of lines so far.
+fn write_on(folder: &Path, contacts: u32, rate: u32, stop: Arc<AtomicBool>, lines: Arc<AtomicUsize>) {
+    let path = folder.join("contacts.jsonl");
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut sequence = 1_000_000_u64;
+    while !stop.load(Ordering::Relaxed) {
+        let id = format!("con-{:07}", random.u32(..contacts));
+        sequence += 1;
+        let event = json!({"specversion": "1.0", "id": sequence.to_string(), "source": "bench", "type": "contact.updated",
+            "subject": id, "sequence": sequence.to_string(), "data": {"role": format!("Role {}", random.u8(..20))}});
+        writeln!(file, "{}", json!({"key": id, "value": event})).unwrap();
+        lines.fetch_add(1, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_secs(1) / rate);
+    }
+}
+
+fn percentile(sorted: &[Duration], part: f64) -> f64 {
+    let at = ((sorted.len() - 1) as f64 * part).round() as usize;
+    sorted[at].as_secs_f64() * 1_000.0
+}
+
+fn report(engine: &str, kind: &str, mut times: Vec<Duration>, found: u64) {
+    times.sort();
+    println!(
+        "| {engine} | {kind} | {} | {:.1} | {:.1} | {:.1} | {} |",
+        times.len(),
+        percentile(&times, 0.5),
+        percentile(&times, 0.99),
+        times.last().unwrap().as_secs_f64() * 1_000.0,
+        found / times.len() as u64
+    );
+}
+
+/// Queries of each kind, drawn from documents that are there.
+fn queries(organisations: u32, probes: u32) -> Vec<(&'static str, Vec<String>)> {
+    let mut random = fastrand::Rng::with_seed(2);
+    let mut kinds: Vec<(&'static str, Vec<String>)> =
+        ["one word", "three words", "typo", "phone", "under", "word and facets"]
+            .map(|kind| (kind, Vec::new()))
+            .into();
+    while kinds.iter().any(|(_, list)| list.len() < probes as usize) {
+        let word = |random: &mut fastrand::Rng| {
+            ["acme", "laurel", "quarry", "harbour", "granite", "meridian", "falcon", "willow"]
+                [random.usize(..8)]
+            .to_owned()
+        };
+        let first =
+            ["jane", "maria", "jurgen", "aoife", "fatima", "lukasz", "omar", "ingrid"][random.usize(..8)];
+        let last = ["muller", "nowak", "haddad", "jensen", "rossi", "silva", "kowalska", "petrova"]
+            [random.usize(..8)];
+        let one = word(&mut random);
+        let mut typo = one.clone();
+        typo.remove(random.usize(1..typo.len()));
+        let organisation = format!("org-{:06}", random.u32(..organisations));
+        let phone = format!("20 {:04} {:04}", random.u32(1_000..10_000), random.u32(1_000..10_000));
+        let pairs: [Vec<(&str, String)>; 6] = [
+            vec![("q", one.clone())],
+            vec![("q", format!("{one} {first} {last}"))],
+            vec![("q", typo)],
+            vec![("q", phone)],
+            vec![("q", first.to_owned()), ("under", organisation)],
+            vec![("q", one), ("facets", "country,status,role".to_owned())],
+        ];
+        for ((_, list), pairs) in kinds.iter_mut().zip(pairs) {
+            let pairs: Vec<(String, String)> = pairs.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+            list.push(format!("/search?{}", query_of(&pairs)));
+        }
+    }
+    kinds
+}
+
+fn measure(engine: &str, world: &World, folder: &Path, organisations: u32, contacts: u32) {
+    let (probes, rate) = (size("PROBES", 300), size("RATE", 100));
+    let stop = Arc::new(AtomicBool::new(false));
+    let before = std::fs::read_to_string(folder.join("contacts.jsonl")).unwrap().lines().count();
+    let lines = Arc::new(AtomicUsize::new(before));
+    let writer = {
+        let (folder, stop, lines) = (folder.to_owned(), Arc::clone(&stop), Arc::clone(&lines));
+        std::thread::spawn(move || write_on(&folder, contacts, rate, stop, lines))
+    };
+    let mut client = Client::connect(world);
+    for (kind, paths) in queries(organisations, probes) {
+        for path in paths.iter().take(20) {
+            client.get(path);
+        }
+        let mut found = 0;
+        let times = paths.iter().map(|path| {
+            let (answer, took) = client.get(path);
+            found += answer["total"].as_u64().unwrap();
+            took
+        });
+        let times: Vec<Duration> = times.collect();
+        report(engine, kind, times, found);
+    }
+    let times = (0..probes).map(|_| {
+        let began = Instant::now();
+        let token = lines.load(Ordering::Relaxed) - 1;
+        client.get(&format!("/search?size=1&consistent_with=contacts/0:{token}"));
+        began.elapsed()
+    });
+    let times: Vec<Duration> = times.collect();
+    let count = times.len() as u64;
+    report(engine, "consistent_with the last record", times, count);
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+}
+
+fn main() {
+    let (organisations, contacts) = (size("ORGANISATIONS", 100_000), size("CONTACTS", 1_000_000));
+    let (servers, _turn) = services::whole();
+    println!("| engine | query | probes | p50 ms | p99 ms | max ms | hits |\n|---|---|---|---|---|---|---|");
+    for engine in ["Elasticsearch", "embedded"] {
+        let folder = tempfile::tempdir().unwrap();
+        let extra = format!("source.kind = \"files\"\nsource.path = {:?}\n", folder.path());
+        let world = if engine == "embedded" {
+            World::embedded("bench", &extra)
+        } else {
+            World::new(&servers, "bench", &extra)
+        };
+        let counts =
+            [organisations, contacts, (organisations + contacts) / 10 * 12].map(|count| count.to_string());
+        let out = folder.path().to_str().unwrap();
+        world.succeed(&[
+            "generate",
+            "--organisations",
+            &counts[0],
+            "--contacts",
+            &counts[1],
+            "--events",
+            &counts[2],
+            "--out",
+            out,
+        ]);
+        let began = Instant::now();
+        assert!(world.command(&["run", "--until-end"]).status().unwrap().success());
+        let running = world.start(&["run"]);
+        world.wait_until_delivered();
+        eprintln!("{engine}: indexed in {:.1} s", began.elapsed().as_secs_f64());
+        measure(engine, &world, folder.path(), organisations, contacts);
+        drop(running);
+    }
+}
