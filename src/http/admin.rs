@@ -14,7 +14,7 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::metrics;
+use super::{metrics, page};
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
 use crate::shutdown::Shutdown;
@@ -39,7 +39,7 @@ pub struct Admin {
 }
 
 /// A problem document (RFC 9457).
-fn problem(status: StatusCode, detail: &str) -> Response {
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
     let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
     (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
@@ -48,6 +48,7 @@ fn problem(status: StatusCode, detail: &str) -> Response {
 /// Serves until a stop is asked for; requests under way are answered first.
 pub async fn serve(listener: tokio::net::TcpListener, admin: Admin, stop: Shutdown) {
     let routes = Router::new()
+        .route("/", get(page::page))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/status", get(status))
