@@ -25,10 +25,7 @@ use serde_json::{Value, json};
 use harness::{World, query_of};
 
 fn size(name: &str, default: u32) -> u32 {
-    std::env::var(format!("BENCH_{name}"))
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(default)
+    std::env::var(format!("BENCH_{name}")).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// A connection that is kept.

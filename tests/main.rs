@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod architecture;
+mod browser;
 mod cases;
 mod cli;
 mod crash;
 mod harness;
 mod outage;
+mod page;
 mod property;
 mod reference;
 mod search;

@@ -1,8 +1,9 @@
-//! The HTTP server: search, documents, health, status, metrics and the administrative routes.
+//! The HTTP server: the page, search, documents, health, status, metrics and the administrative routes.
 
 mod admin;
 pub mod client;
 mod metrics;
+pub mod page;
 mod problem;
 mod routes;
 mod search;

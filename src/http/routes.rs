@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use super::admin::{self, Admin};
+use super::page;
 use super::problem::problem;
 use super::search::{self, Search};
 use crate::shutdown::Shutdown;
@@ -40,7 +41,7 @@ impl FromRef<Site> for Search {
 /// Each path with what answers there.
 fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
     vec![
-        ("/", get(|| async { "see /openapi.json\n" })),
+        ("/", get(page::page)),
         ("/search", get(search::search)),
         ("/suggest", get(search::suggest)),
         ("/organisations/{id}", get(search::organisation)),

@@ -1,0 +1,216 @@
+
+// Where the page is, keys, and time ----------------------------------------------------------------
+
+const LIVE_MS = 5_000;
+const wide = matchMedia("(min-width: 60rem)");
+
+let place;
+let depth = 0;
+let savedScroll = 0;
+let lastHit;
+
+const title = (text) => {
+  // Marks that turn the direction of writing stay out of the window's title.
+  const clean = text.replace(/[\u0000-\u001f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "").slice(0, 80);
+  document.title = clean ? `${clean} – Tributary` : "Tributary";
+};
+
+const readHash = () => {
+  const hash = location.hash.replace(/^#/, "");
+  const found = /^\/(organisations|contacts)\/([^?]+)$/.exec(hash);
+  if (found) {
+    try { return { collection: found[1], id: decodeURIComponent(found[2]) }; } catch { return { collection: found[1], id: found[2] }; }
+  }
+  return { search: hash.replace(/^\/?\??/, "") };
+};
+
+// Shows what the address says. Each entry of the history knows how deep it is, so that Escape knows
+// whether there is something of ours to go back to.
+const route = () => {
+  clearTimeout(typed);
+  if (Number.isInteger(history.state?.depth)) depth = history.state.depth;
+  else history.replaceState({ depth: ++depth }, "");
+  const to = readHash();
+  const from = place;
+  place = to;
+  const isSearch = to.search !== undefined;
+  if (from?.search !== undefined && !isSearch) savedScroll = scrollY;
+  $("search").hidden = !isSearch;
+  $("entity").hidden = isSearch;
+  $("side").hidden = !isSearch;
+  $("body").classList.toggle("single", !isSearch);
+  if (!isSearch) {
+    if (from) document.activeElement?.blur();
+    showEntity(to.collection, to.id);
+    scrollTo(0, 0);
+    if (from) $("entity").querySelector("h1")?.focus({ preventScroll: true });
+    return;
+  }
+  entity.asking?.abort();
+  Object.assign(entity, { collection: undefined, id: undefined, form: undefined, asking: undefined });
+  const before = JSON.stringify(query);
+  readSearch(to.search);
+  showQuery();
+  const isSame = before === JSON.stringify(query) && shown.total !== undefined;
+  search({ quiet: isSame });
+  if (!isSame) suggest();
+  if (from && from.search === undefined) {
+    scrollTo(0, isSame ? savedScroll : 0);
+    const hit = [...$("hits").querySelectorAll("a")].find((link) => link.getAttribute("href") === lastHit);
+    if (isSame && hit) hit.focus({ preventScroll: true });
+    else $("q").focus({ preventScroll: true });
+  } else if (from && !isSame) {
+    scrollTo(0, 0);
+  }
+};
+
+const showQuery = () => {
+  if ($("q").value !== query.q) $("q").value = query.q;
+  for (const radio of $("form").elements.in) radio.checked = radio.value === query.in;
+  showChips();
+  title(query.q);
+};
+
+// Goes to another search. Typing overwrites the entry of the history, anything else makes one.
+const change = (to, { overwrite = false } = {}) => {
+  clearTimeout(typed);
+  const isHere = place?.search !== undefined;
+  Object.assign(query, { q: $("q").value }, to);
+  query.filters = query.filters.filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
+  const hash = searchHash();
+  try {
+    if (overwrite && isHere) history.replaceState(history.state, "", hash);
+    else if (location.hash !== hash) history.pushState({ depth: ++depth }, "", hash);
+  } catch { /* a browser that allows few changes a second: the search goes on */ }
+  if (!isHere) {
+    place = { search: hash.slice(3) };
+    $("search").hidden = false;
+    $("entity").hidden = true;
+    $("side").hidden = false;
+    $("body").classList.remove("single");
+    entity.asking?.abort();
+    Object.assign(entity, { collection: undefined, id: undefined, form: undefined, asking: undefined });
+    scrollTo(0, 0);
+  }
+  place = { search: hash.slice(3) };
+  showQuery();
+  search();
+  suggest();
+};
+
+// Keys --------------------------------------------------------------------------------------------
+
+const isTyping = (node) => node instanceof HTMLElement && (node.matches("textarea, select, input:not([type=checkbox], [type=radio])") || node.isContentEditable);
+const isSeen = (node) => node.getClientRects().length > 0;
+
+const back = () => {
+  if (depth > 1) history.back();
+  else location.hash = searchHash();
+};
+
+const step = (event, by) => {
+  const rows = [...document.querySelectorAll("main [data-row]")].filter(isSeen);
+  const active = document.activeElement;
+  const here = active?.closest?.("#hits > li, .people > li, .children > li");
+  let at = rows.findIndex((row) => row === active || (here && here.contains(row)));
+  const isField = active === $("q");
+  const isSearch = place?.search !== undefined;
+  if (at < 0 && !(isField || (isSearch && active === document.body))) return;
+  if (at < 0 && by < 0) return;
+  event.preventDefault();
+  at += by;
+  if (at < 0 && isSearch) $("q").focus();
+  else if (at >= rows.length && isSearch && !$("more").hidden) $("more").focus();
+  else rows[Math.max(0, Math.min(at, rows.length - 1))]?.focus();
+};
+
+const key = (event) => {
+  if (event.defaultPrevented || event.isComposing) return;
+  const active = document.activeElement;
+  if (event.altKey && event.key === "ArrowUp" && !$("entity").hidden) {
+    const parent = $("entity").querySelector("[data-parent]");
+    if (parent) { event.preventDefault(); parent.click(); }
+    return;
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "/" && !isTyping(active)) {
+    event.preventDefault();
+    $("q").focus();
+    $("q").select();
+  } else if (event.key === "Escape") {
+    event.preventDefault();
+    if (place?.search === undefined) back();
+    else if (active !== $("q")) $("q").focus();
+    else if ($("q").value) { $("q").value = ""; change({ q: "" }, { overwrite: true }); }
+    else $("q").blur();
+  } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+    if (active?.matches?.("input[type=radio], pre, h1.long")) return;
+    if (active === $("more") && event.key === "ArrowUp") { event.preventDefault(); [...$("hits").querySelectorAll("[data-row]")].at(-1)?.focus(); return; }
+    step(event, event.key === "ArrowDown" ? 1 : -1);
+  }
+};
+
+// Wiring ------------------------------------------------------------------------------------------
+
+$("q").addEventListener("input", () => {
+  clearTimeout(typed);
+  typed = setTimeout(() => change({ q: $("q").value }, { overwrite: true }), WAIT_MS);
+});
+$("form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (query.q !== $("q").value) change({ q: $("q").value }, { overwrite: true });
+  else if (place?.search !== undefined) $("hits").querySelector("[data-row]")?.focus();
+  else change({});
+});
+for (const radio of $("form").elements.in) radio.addEventListener("change", () => change({ in: radio.value, q: $("q").value }));
+$("more").addEventListener("click", more);
+$("skip").addEventListener("click", (event) => { event.preventDefault(); $("results").focus(); });
+$("hits").addEventListener("click", (event) => { lastHit = event.target.closest?.("a")?.getAttribute("href") ?? lastHit; });
+document.querySelector(".brand").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  change({ q: "", under: "", filters: [] });
+  $("q").focus();
+});
+document.addEventListener("keydown", key);
+
+const layOut = () => { $("filters").open = wide.matches; };
+wide.addEventListener("change", layOut);
+layOut();
+
+// Quietly, what is shown again.
+const refresh = () => {
+  if (document.hidden) return;
+  if (place?.search !== undefined) {
+    if (shown.problem && !isAway(shown.problem)) return;
+    search({ quiet: shown.problem === undefined });
+  } else if (entity.id !== undefined) {
+    showEntity(entity.collection, entity.id, { quiet: true });
+  }
+};
+returned.push(refresh);
+addEventListener("online", refresh);
+
+let statusTimer;
+let refreshed = 0;
+const tick = async () => {
+  clearTimeout(statusTimer);
+  if (document.hidden) return;
+  try {
+    const hasMoved = await readStatus();
+    if (hasMoved || performance.now() - refreshed > LIVE_MS - STATUS_MS / 2) {
+      refreshed = performance.now();
+      refresh();
+    }
+  } finally {
+    clearTimeout(statusTimer);
+    if (!document.hidden) statusTimer = setTimeout(tick, STATUS_MS);
+  }
+};
+document.addEventListener("visibilitychange", tick);
+
+history.scrollRestoration = "manual";
+addEventListener("hashchange", route);
+route();
+if (place.search !== undefined && wide.matches) $("q").focus({ preventScroll: true });
+tick();

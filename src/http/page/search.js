@@ -1,0 +1,304 @@
+
+// The search: its state, the hits, the filters -----------------------------------------------------
+
+const PAGE = 20;
+const WAIT_MS = 120;
+const SLOW_MS = 200;
+const VALUES_SHOWN = 7;
+const NAMES = { organisations: ["organisation", "organisations"], contacts: ["contact", "contacts"] };
+const FACETS = {
+  organisations: { status: "Status", country: "Country", industry: "Industry", role: "Contact’s role", department: "Contact’s department", tag: "Tag" },
+  contacts: { role: "Role", department: "Department", tag: "Tag" },
+};
+const LABELS = { email: "E-mail", phone: "Phone", website: "Website", tags: "Tags", "address.city": "City", "address.street": "Street" };
+
+const query = { q: "", in: "organisations", under: "", filters: [] };
+const shown = { hits: [], total: undefined, next: undefined, position: undefined, problem: undefined };
+const names = new Map();
+const opened = new Set();
+let asking;
+let suggesting;
+let typed;
+
+const searchHash = (of = query) => {
+  const parameters = new URLSearchParams();
+  if (of.q) parameters.set("q", of.q);
+  if (of.in === "contacts") parameters.set("in", of.in);
+  if (of.under) parameters.set("under", of.under);
+  of.filters.forEach((filter) => parameters.append("filter", filter));
+  const text = parameters.toString();
+  return text ? `#/?${text}` : "#/";
+};
+const readSearch = (text) => {
+  const parameters = new URLSearchParams(text);
+  query.q = parameters.get("q") ?? "";
+  query.in = parameters.get("in") === "contacts" ? "contacts" : "organisations";
+  query.under = parameters.get("under") ?? "";
+  query.filters = [...new Set(parameters.getAll("filter"))].filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
+};
+const searchPath = (size, after) => {
+  const parameters = new URLSearchParams({ q: query.q, in: query.in });
+  if (query.under) parameters.set("under", query.under);
+  query.filters.forEach((filter) => parameters.append("filter", filter));
+  parameters.set("size", size);
+  if (after) parameters.set("after", after);
+  else parameters.set("facets", Object.keys(FACETS[query.in]).join(","));
+  return `/search?${parameters}`;
+};
+
+// Asks again. `quiet`: as many hits as are shown, and nothing moves, blinks or is read out.
+const search = async ({ quiet = false } = {}) => {
+  if (quiet && asking) return;
+  asking?.abort();
+  const mine = new AbortController();
+  asking = mine;
+  const slow = quiet ? undefined : setTimeout(() => busy(true), SLOW_MS);
+  try {
+    const wanted = quiet ? Math.max(PAGE, shown.hits.length) : PAGE;
+    const answer = await ask(searchPath(Math.min(100, wanted)), mine.signal);
+    let hits = list(answer.hits);
+    let next = answer.next;
+    while (hits.length < wanted && next) {
+      const further = await ask(searchPath(Math.min(100, wanted - hits.length), next), mine.signal);
+      hits = hits.concat(list(further.hits));
+      next = list(further.hits).length > 0 ? further.next : undefined;
+    }
+    if (asking !== mine) return;
+    Object.assign(shown, { hits, next, total: answer.total, position: answer.position, problem: undefined });
+    $("took").textContent = quiet || !Number.isFinite(answer.took_ms) ? $("took").textContent : `in ${answer.took_ms} ms`;
+    showFacets(answer.facets);
+    showHits(quiet);
+  } catch (problem) {
+    if (asking !== mine || mine.signal.aborted) return;
+    if (!(problem instanceof Problem)) throw problem;
+    // Hits that are there are worth more than a message: the banner tells of an absent server.
+    if (quiet || (isAway(problem) && shown.hits.length > 0)) return;
+    Object.assign(shown, { hits: [], next: undefined, total: undefined, problem });
+    showHits(quiet);
+  } finally {
+    clearTimeout(slow);
+    if (asking === mine) {
+      asking = undefined;
+      busy(false);
+    }
+  }
+};
+
+const more = async () => {
+  if (asking || !shown.next) return;
+  const mine = new AbortController();
+  asking = mine;
+  $("more").setAttribute("aria-disabled", "true");
+  try {
+    const answer = await ask(searchPath(PAGE, shown.next), mine.signal);
+    if (asking !== mine) return;
+    const first = shown.hits.length;
+    shown.hits = shown.hits.concat(list(answer.hits));
+    shown.next = answer.next;
+    showHits(true);
+    const row = $("hits").children[first]?.querySelector("[data-row]");
+    row?.focus();
+    say(`${plural(shown.hits.length, "hit", "hits")} shown`);
+  } catch (problem) {
+    if (asking === mine && problem instanceof Problem && !isAway(problem)) say(problem.message);
+    // A cursor that is no longer known: from the start, as many as there were.
+    if (asking === mine && problem.code === 400) { asking = undefined; search({ quiet: true }); }
+  } finally {
+    if (asking === mine) asking = undefined;
+    $("more").removeAttribute("aria-disabled");
+  }
+};
+
+const busy = (is) => {
+  $("busy").hidden = !is;
+  $("search").setAttribute("aria-busy", String(is));
+  if (is && shown.total === undefined && !shown.problem) note(el("p", { class: "faint" }, "Searching …"));
+};
+
+const note = (...nodes) => {
+  $("note").replaceChildren(...nodes);
+  $("note").hidden = nodes.length === 0;
+};
+
+// Hits --------------------------------------------------------------------------------------------
+
+const showHits = (quiet) => {
+  const isKnown = Number.isFinite(shown.total);
+  const [one, many] = NAMES[query.in];
+  $("count").textContent = isKnown ? plural(shown.total, one, many) : "Results";
+  if (shown.problem) $("took").textContent = "";
+  reconcile($("hits"), shown.hits, {
+    key: (hit) => `${query.in}/${textOf(hit.id)}`,
+    shape: (hit) => JSON.stringify({ ...hit, score: undefined }),
+    make: (hit, old) => makeHit(hit, quiet && (old || $("hits").children.length > 0)),
+  });
+  $("more").hidden = !shown.next;
+  if (shown.problem) {
+    note(...problemNote(shown.problem, () => search()));
+    say(`${textOf(shown.problem.title)}. ${shown.problem.message}`);
+  } else if (isKnown && shown.hits.length === 0) {
+    note(...nothing());
+  } else {
+    note();
+  }
+  if (!quiet && isKnown) say(shown.total === 0 ? "Nothing matches" : `${plural(shown.total, one, many)} found`);
+};
+
+const nothing = () => {
+  const other = query.in === "contacts" ? "organisations" : "contacts";
+  const isNarrowed = query.filters.length > 0 || query.under;
+  return [
+    el("h3", {}, query.q ? ["Nothing matches “", bdi(query.q.slice(0, 200)), "”"] : "Nothing is here yet"),
+    el("p", {}, isNarrowed ? "The filters may leave nothing over." : query.q ? "Fewer or other words may find it; a slip of the keyboard is forgiven." : "What the services send shows up by itself."),
+    el("p", { class: "actions" },
+      isNarrowed && el("button", { type: "button", "data-focus": "wide", onclick: () => change({ filters: [], under: "" }) }, "Search without filters"),
+      el("button", { type: "button", "data-focus": "other", onclick: () => change({ in: other }) }, `Search ${other} instead`)),
+  ];
+};
+
+const snippets = (hit, told) =>
+  Object.entries(isObject(hit.highlights) ? hit.highlights : {})
+    .filter(([field, fragments]) => !told.includes(field) && list(fragments).length > 0)
+    .map(([field, fragments]) => el("p", { class: "snippet" },
+      el("span", { class: "label" }, LABELS[field] ?? field), " ",
+      bdi(list(fragments).slice(0, 3).map((fragment, at) => [at > 0 && " … ", marked(fragment)]))));
+
+const nameSnippet = (hit) => {
+  const isWhole = list(hit.highlights?.name).some((fragment) => plain(fragment) === textOf(hit.name));
+  return isWhole || !hit.highlights?.name ? ["name"] : [];
+};
+
+const makeHit = (hit, isFresh) => {
+  const isContact = query.in === "contacts";
+  const heading = el("h3", {}, entityLink(query.in, hit, { "data-focus": "main", "data-row": true, dir: "auto" }));
+  const told = nameSnippet(hit);
+  const has = (field) => textOf(hit[field]) && withMarks(hit, field);
+  const body = isContact
+    ? [
+        dotted("p", "meta", [has("role") && bdi(has("role")), has("department") && bdi(has("department")),
+          isObject(hit.organisation) && entityLink("organisations", hit.organisation, { "data-focus": "organisation" })]),
+        dotted("p", "meta reach", [has("email") && mail(hit.email, has("email")), has("phone") && phone(hit.phone, has("phone"))]),
+        snippets(hit, [...told, "role", "department", "email", "phone"]),
+      ]
+    : [
+        dotted("p", "meta", [status(hit.status), has("industry") && bdi(has("industry")),
+          [hit.city, hit.country && countryName(textOf(hit.country))].map(textOf).filter(Boolean).length > 0 &&
+            bdi([textOf(hit.city), hit.country && countryName(textOf(hit.country))].filter(Boolean).join(", ")),
+          Number.isFinite(hit.contactCount) && plural(hit.contactCount, "contact", "contacts"),
+          isObject(hit.parent) && el("span", {}, "part of ", entityLink("organisations", hit.parent, { "data-focus": "parent" }))]),
+        snippets(hit, [...told, "status", "industry"]),
+        list(hit.matchedContacts).length > 0 && el("ul", { class: "people", "aria-label": "Contacts that match" }, list(hit.matchedContacts).filter(isObject).map(matched)),
+      ];
+  return el("li", { class: isFresh ? "hit fresh" : "hit" }, el("article", {}, heading, body));
+};
+
+const matched = (contact) => {
+  const has = (field) => textOf(contact[field]) && withMarks(contact, field);
+  return el("li", {}, entityLink("contacts", contact, { "data-focus": `contact/${textOf(contact.id)}`, dir: "auto", class: "who" }),
+    dotted("span", "meta", [has("role") && bdi(has("role")), has("department") && bdi(has("department"))]),
+    dotted("span", "meta reach", [has("email") && mail(contact.email, has("email")), has("phone") && phone(contact.phone, has("phone"))]));
+};
+
+// Filters -----------------------------------------------------------------------------------------
+
+const toggle = (filter) => {
+  const isSet = query.filters.includes(filter);
+  change({ filters: isSet ? query.filters.filter((other) => other !== filter) : [...query.filters, filter] });
+};
+
+const showFacets = (facets) => {
+  const groups = Object.entries(FACETS[query.in]).map(([field, title]) => {
+    const counts = new Map(Object.entries(isObject(facets?.[field]) ? facets[field] : {}));
+    for (const filter of query.filters) {
+      const value = filter.slice(field.length + 1);
+      if (filter.startsWith(`${field}:`) && !counts.has(value)) counts.set(value, 0);
+    }
+    const values = [...counts].map(([value, number]) => ({ field, value, number, isSet: query.filters.includes(`${field}:${value}`) }));
+    values.sort((a, b) => b.isSet - a.isSet || b.number - a.number || (a.value < b.value ? -1 : 1));
+    return { field, title, values };
+  });
+  reconcile($("facets"), groups.filter((group) => group.values.length > 0), {
+    key: (group) => group.field,
+    make: (group) => {
+      const node = el("fieldset", {}, el("legend", {}, group.title), el("ul"), el("button", { type: "button", class: "quiet", "data-focus": "all" }));
+      node.lastChild.addEventListener("click", () => {
+        if (!opened.delete(group.field)) opened.add(group.field);
+        showValues(node, node.values);
+      });
+      showValues(node, group.values);
+      return node;
+    },
+    update: (node, group) => showValues(node, group.values),
+  });
+  showChips();
+};
+
+const showValues = (node, values) => {
+  node.values = values;
+  const field = node.dataset.key ?? values[0]?.field;
+  const isOpen = opened.has(field);
+  const button = node.querySelector("button");
+  button.hidden = values.length <= VALUES_SHOWN;
+  button.textContent = isOpen ? "Show fewer" : `Show all ${values.length}`;
+  button.setAttribute("aria-expanded", String(isOpen));
+  reconcile(node.querySelector("ul"), isOpen ? values : values.slice(0, VALUES_SHOWN), {
+    key: (value) => value.value,
+    make: (value) => {
+      const input = el("input", { type: "checkbox", "data-focus": "value", onchange: () => toggle(`${value.field}:${value.value}`) });
+      input.checked = value.isSet;
+      const label = value.field === "country" ? countryName(value.value) : value.value;
+      return el("li", {}, el("label", {}, input, el("bdi", { class: "value" }, label || "(empty)"), " ", el("span", { class: "number" }, count(value.number))));
+    },
+    update: (item, value) => {
+      item.querySelector("input").checked = value.isSet;
+      item.querySelector(".number").textContent = count(value.number);
+    },
+  });
+};
+
+// What narrows the search, each with a button that takes it away.
+const showChips = () => {
+  const chips = query.filters.map((filter) => {
+    const [field, ...rest] = filter.split(":");
+    const value = rest.join(":");
+    return { key: filter, label: FACETS[query.in][field], value: field === "country" ? countryName(value) : value, drop: () => toggle(filter) };
+  });
+  if (query.under) chips.unshift({ key: "under", label: "Below", value: names.get(query.under) ?? query.under, drop: () => change({ under: "" }) });
+  reconcile($("narrowed"), chips, {
+    key: (chip) => chip.key,
+    make: (chip) => el("button", { type: "button", class: "chip", "data-focus": "drop", "aria-label": `Remove: ${chip.label} ${chip.value.slice(0, 80)}`, onclick: chip.drop },
+      el("span", { class: "label" }, chip.label), " ", el("bdi", { class: "value" }, chip.value), el("span", { class: "cross", "aria-hidden": "true" }, "×")),
+  });
+  $("narrowed").hidden = chips.length === 0;
+  $("chosen").hidden = query.filters.length === 0;
+  $("chosen").textContent = query.filters.length;
+  if (query.under && !names.has(query.under)) learnName(query.under);
+};
+
+const learnName = async (id) => {
+  names.set(id, id);
+  try {
+    names.set(id, called(await ask(`/organisations/${encode(id)}`)));
+    showChips();
+  } catch { /* the id has to do */ }
+};
+
+// Suggestions -------------------------------------------------------------------------------------
+
+const suggest = async () => {
+  suggesting?.abort();
+  const mine = new AbortController();
+  suggesting = mine;
+  let found = [];
+  try {
+    if (query.q.trim()) found = list((await ask(`/suggest?q=${encode(query.q)}`, mine.signal)).suggestions);
+  } catch { /* the hits are what counts */ }
+  if (suggesting !== mine) return;
+  const usable = found.filter((one) => isObject(one) && Object.hasOwn(NAMES, one.in) && textOf(one.id)).slice(0, 6);
+  reconcile($("suggestions").querySelector("ul"), usable, {
+    key: (one) => `${one.in}/${textOf(one.id)}`,
+    make: (one) => el("li", {}, el("a", { href: entityHash(one.in, one.id), "data-focus": "main", "data-in": one.in },
+      bdi(textOf(one.text) || textOf(one.id)), el("span", { class: "unseen" }, `, ${NAMES[one.in][0]}`))),
+  });
+  $("suggestions").hidden = usable.length === 0;
+};

@@ -1,0 +1,118 @@
+
+// The state of the indexing ------------------------------------------------------------------------
+
+const STATUS_MS = 2_000;
+const SAMPLES = 60;
+// Rates are means over so many samples: a single one jumps too much to be read.
+const SMOOTHED = 4;
+
+const samples = [];
+let delivered;
+
+const whole = (value) => (Number.isFinite(value) ? value : 0);
+const rate = (field, last = samples.length - 1) => {
+  const newest = samples[last];
+  const oldest = samples[Math.max(0, last - SMOOTHED)];
+  if (!newest || newest === oldest) return undefined;
+  return Math.max(0, ((newest[field] - oldest[field]) * 1000) / (newest.at - oldest.at));
+};
+
+// Asks once; says whether the index moved since the last time.
+const readStatus = async () => {
+  let report;
+  try {
+    report = await ask("/status");
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    mood(isAway(problem) ? "not reachable" : "unknown", "bad");
+    return false;
+  }
+  const partitions = list(report.partitions).filter(isObject);
+  const sample = { at: performance.now(), records: whole(report.counters?.records), delivered: whole(report.counters?.delivered) };
+  const before = samples.at(-1);
+  // Counters that fell, or a page that slept: what was before does not count.
+  if (before && (sample.records < before.records || sample.delivered < before.delivered || sample.at - before.at > 5 * STATUS_MS)) samples.length = 0;
+  samples.push(sample);
+  if (samples.length > SAMPLES) samples.shift();
+  showStatus(report, partitions);
+  const place = JSON.stringify([partitions.map((one) => [one.topic, one.partition, one.position, one.delivered]), sample.delivered]);
+  const hasMoved = delivered !== undefined && delivered !== place;
+  delivered = place;
+  return hasMoved;
+};
+
+const mood = (text, kind) => {
+  $("mood").textContent = text;
+  $("mood").dataset.kind = kind;
+};
+
+const showStatus = (report, partitions) => {
+  const state = textOf(report.state);
+  mood(state || "unknown", state === "writing" ? "good" : state === "catching up" ? "busy" : "calm");
+  const lag = partitions.reduce((sum, one) => sum + whole(one.lag), 0);
+  const waits = whole(report.documents_waiting);
+  const gauges = [
+    ["Lag", count(lag), "events"],
+    ["Read", count(rate("records")), "events/s"],
+    ["Written", count(rate("delivered")), "documents/s"],
+    ["Waiting", count(waits), waits === 1 ? "document" : "documents"],
+    ["Oldest change", whole(report.oldest_waiting_ms) > 0 ? duration(report.oldest_waiting_ms) : "none", ""],
+  ];
+  reconcile($("gauges"), gauges, {
+    key: ([name]) => name,
+    make: ([name, value, unit]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("span", { class: "value" }, value), " ", el("span", { class: "unit" }, unit))),
+    update: (node, [, value, unit]) => {
+      node.querySelector(".value").textContent = value;
+      node.querySelector(".unit").textContent = unit;
+    },
+  });
+  reconcile($("partitions"), partitions, {
+    key: (one) => `${textOf(one.topic)}/${textOf(one.partition)}`,
+    make: (one) => el("tr", {}, el("th", { scope: "row" }, bdi(`${textOf(one.topic)}/${textOf(one.partition)}`)), el("td", {}, count(whole(one.position))), el("td", {}, count(whole(one.lag)))),
+  });
+  showReindex(list(report.reindex).filter(isObject));
+  showTrend();
+};
+
+const showReindex = (running) => {
+  $("reindex").hidden = running.length === 0;
+  const told = (one) => {
+    const total = whole(one.total);
+    const speed = Number.isFinite(one.rate) ? ` · ${count(one.rate)}/s` : "";
+    return `${count(whole(one.documents))}${total > 0 ? ` of ${count(total)}` : ""}${speed}`;
+  };
+  const set = (node, one) => {
+    node.querySelector(".phase").textContent = textOf(one.phase);
+    node.querySelector(".told").textContent = told(one);
+    const bar = node.querySelector("progress");
+    if (whole(one.total) > 0) {
+      bar.max = one.total;
+      bar.value = Math.min(whole(one.documents), one.total);
+    } else {
+      bar.removeAttribute("value");
+    }
+  };
+  reconcile($("reindex"), running, {
+    key: (one) => textOf(one.projection),
+    make: (one) => {
+      const node = el("li", {}, el("div", {}, el("strong", {}, bdi(textOf(one.projection))), " ", el("span", { class: "phase faint" })),
+        el("progress", { "aria-label": `Reindexing ${textOf(one.projection)}` }), el("div", { class: "told faint" }));
+      set(node, one);
+      return node;
+    },
+    update: set,
+  });
+};
+
+// Documents a second over the last minutes, as a line.
+const showTrend = () => {
+  const rates = samples.map((_, at) => rate("delivered", at) ?? 0);
+  const highest = Math.max(...rates);
+  $("trend").toggleAttribute("hidden", rates.length < 3 || highest === 0);
+  if (rates.length < 3 || highest === 0) return;
+  const step = 120 / (SAMPLES - 1);
+  const start = 120 - step * (rates.length - 1);
+  const points = rates.map((value, at) => `${(start + at * step).toFixed(1)} ${(26 - (24 * value) / highest).toFixed(1)}`);
+  $("trend").querySelector(".line").setAttribute("d", `M${points.join("L")}`);
+  $("trend").querySelector(".area").setAttribute("d", `M${start.toFixed(1)} 28L${points.join("L")}L120 28Z`);
+};

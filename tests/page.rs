@@ -1,0 +1,478 @@
+//! The page in a real browser, against canned answers.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tributary::http::page;
+
+use crate::browser::Browser;
+
+const HOSTILE: &str = "<img src=x onerror=\"document.title='run'\"> \u{202e}Acme</script>";
+
+/// A server of the page; what it answers can be changed while it runs.
+#[derive(Clone)]
+struct Site {
+    address: String,
+    world: Arc<Mutex<World>>,
+}
+
+#[derive(Default)]
+struct World {
+    hits: Vec<Value>,
+    documents: BTreeMap<String, Value>,
+    position: u64,
+    /// Every request, as it came.
+    log: Vec<String>,
+    is_gone: bool,
+}
+
+impl Site {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/", listener.local_addr().unwrap());
+        let site = Self { address, world: Arc::new(Mutex::new(World::sample())) };
+        let shared = site.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let site = shared.clone();
+                std::thread::spawn(move || site.answer(stream));
+            }
+        });
+        site
+    }
+
+    fn change(&self, change: impl FnOnce(&mut World)) {
+        let mut world = self.world.lock().unwrap();
+        change(&mut world);
+        world.position += 1;
+    }
+
+    fn was_asked(&self, part: &str) -> bool {
+        self.world.lock().unwrap().log.iter().any(|line| line.contains(part))
+    }
+
+    fn answer(&self, mut stream: TcpStream) {
+        let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+        let Some(target) = lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned)) else {
+            return;
+        };
+        let _ = lines.take_while(|line| !line.is_empty()).count();
+        let mut world = self.world.lock().unwrap();
+        world.log.push(target.clone());
+        if world.is_gone {
+            return;
+        }
+        let (status, headers, body) = if target == "/" {
+            let policy =
+                format!("content-type: text/html\r\ncontent-security-policy: {}", page::policy("abc"));
+            (200, policy, page::html("abc"))
+        } else {
+            let (status, body) = world.answer(&target);
+            (status, "content-type: application/json".to_owned(), body.to_string())
+        };
+        drop(world);
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 {status} -\r\n{headers}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        );
+        let _ = stream.write_all((head + &body).as_bytes());
+    }
+}
+
+impl World {
+    fn sample() -> Self {
+        let mut world = Self::default();
+        world.add("o0", "Acme Group", "active", None);
+        world.add("o1", "Acme Ltd", "inactive", Some(("o0", "Acme Group")));
+        world.add("o2", "Birch Foods", "active", Some(("o0", "Acme Group")));
+        for number in 3..40 {
+            world.add(&format!("o{number}"), &format!("Filler {number}"), "active", None);
+        }
+        world
+    }
+
+    fn add(&mut self, id: &str, name: &str, status: &str, parent: Option<(&str, &str)>) {
+        let contacts: Vec<_> =
+            (0..120).map(|n| json!({"id": format!("{id}-c{n}"), "name": format!("Jane {n}")})).collect();
+        let mut document = json!({
+            "id": id, "name": name, "status": status, "industry": "food", "website": "https://acme.example/",
+            "address": {"city": "Leeds", "country": "GB"}, "tags": ["key"], "attributes": {"size": [1, {"a": 2}]},
+            "contacts": contacts, "contactCount": 120, "ancestors": [],
+        });
+        if let Some((id, name)) = parent {
+            document["parent"] = json!({"id": id, "name": name});
+            document["ancestors"] = json!([{"id": id, "name": name}]);
+        }
+        let marked = name.replace("Acme", "<em>Acme</em>");
+        let mut hit = json!({
+            "id": id, "name": name, "score": 1.5, "status": status, "industry": "food", "city": "Leeds", "country": "GB",
+            "contactCount": 120, "highlights": {"name": [marked]},
+            "matchedContacts": [{"id": format!("{id}-c1"), "name": "Jane 1", "email": "jane@acme.example", "phone": "+44 113 496 0000",
+                "role": "Buyer", "department": "Purchasing", "highlights": {"email": ["<em>jane</em>@acme.example"]}}],
+        });
+        if let Some(parent) = document.get("parent") {
+            hit["parent"] = parent.clone();
+        }
+        self.hits.push(hit);
+        self.documents.insert(format!("/organisations/{id}"), document);
+    }
+
+    fn answer(&self, target: &str) -> (u16, Value) {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let has = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+        match path {
+            "/search" => self.search(has("q").unwrap_or_default(), has("filter"), has("after"), has("size")),
+            "/suggest" => {
+                (200, json!({"suggestions": [{"text": "Acme Ltd", "id": "o1", "in": "organisations"}]}))
+            }
+            "/status" => {
+                let partition = json!({"topic": "organisations", "partition": 0, "position": self.position, "end": self.position,
+                    "lag": 0, "delivered": self.position});
+                let counters = json!({"records": self.position, "delivered": self.position});
+                (
+                    200,
+                    json!({"state": "writing", "partitions": [partition], "documents_waiting": 3, "oldest_waiting_ms": 40,
+                    "indexes": {}, "counters": counters,
+                    "reindex": [{"projection": "contacts", "phase": "filling", "documents": 5, "total": 10, "rate": 2.5}]}),
+                )
+            }
+            path => match (self.documents.get(path), path.strip_suffix("/children")) {
+                (Some(document), _) => (200, document.clone()),
+                (None, Some(own)) if self.documents.contains_key(own) => (
+                    200,
+                    json!({"children": [{"id": "o1", "name": "Acme Ltd"}], "childCount": 1, "descendantCount": 1}),
+                ),
+                _ => (404, problem(404, "there is no document of this id")),
+            },
+        }
+    }
+
+    fn search(&self, q: &str, filter: Option<&str>, after: Option<&str>, size: Option<&str>) -> (u16, Value) {
+        if q.contains("wrong") {
+            return (400, problem(400, "q: at most 32 words"));
+        }
+        let name = |hit: &Value| hit["name"].as_str().unwrap_or_default().to_lowercase();
+        let found: Vec<_> = self
+            .hits
+            .iter()
+            .filter(|hit| name(hit).contains(&q.to_lowercase()))
+            .filter(|hit| {
+                filter.is_none_or(|filter| filter == format!("status%3A{}", hit["status"].as_str().unwrap()))
+            })
+            .cloned()
+            .collect();
+        let mut counts = BTreeMap::<String, u64>::new();
+        for hit in &found {
+            *counts.entry(hit["status"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+        let start: usize = after.map_or(0, |after| after.parse().unwrap());
+        let end = (start + size.unwrap().parse::<usize>().unwrap()).min(found.len());
+        let mut page = json!({"total": found.len(), "took_ms": 2, "hits": found[start..end], "facets": {"status": counts}});
+        if end < found.len() {
+            page["next"] = json!(end.to_string());
+        }
+        (200, page)
+    }
+}
+
+fn problem(status: u16, detail: &str) -> Value {
+    json!({"type": "about:blank", "title": "Not possible", "status": status, "detail": detail})
+}
+
+fn hits(number: usize) -> String {
+    format!("document.querySelectorAll('#hits > li').length === {number}")
+}
+
+const FOCUS: &str = "document.activeElement.textContent";
+
+fn opened(at: &str) -> (Site, Browser) {
+    let site = Site::start();
+    let mut browser = Browser::start();
+    browser.navigate(&format!("{}{at}", site.address));
+    browser.wait_until("document.querySelector('#gauges').children.length > 0");
+    (site, browser)
+}
+
+fn assert_quiet(browser: &mut Browser) {
+    assert_eq!(browser.console_errors(), Vec::<String>::new());
+    assert_eq!(browser.policy_violations(), Vec::<String>::new());
+}
+
+#[test]
+fn typing_shows_hits_with_marks_and_their_contacts() {
+    let (site, mut browser) = opened("");
+    browser.wait_until(&hits(20));
+    browser.type_text("acme");
+    browser.wait_until(&hits(2));
+    assert_eq!(browser.evaluate("document.querySelector('#hits h3 mark').textContent"), "Acme");
+    assert_eq!(browser.evaluate("document.querySelector('#hits .people .who').textContent"), "Jane 1");
+    assert_eq!(browser.evaluate("document.querySelector('#hits .people mark').textContent"), "jane");
+    assert_eq!(browser.evaluate("document.querySelector('#said').textContent"), "2 organisations found");
+    assert_eq!(browser.evaluate("location.hash"), "#/?q=acme");
+    assert!(!site.was_asked("q=ac&"), "each letter was asked for");
+    browser.press("Escape");
+    browser.wait_until(&hits(20));
+    browser.click("#more");
+    browser.wait_until(&hits(40));
+    assert_eq!(browser.text(FOCUS), "Filler 20");
+    browser.type_text("/nothing of the kind");
+    browser.wait_until("document.querySelector('#note').textContent.includes('Nothing matches')");
+    browser.evaluate("document.querySelector('#q').value = 'wrong'");
+    browser.type_text("!");
+    browser.wait_until("document.querySelector('#note').textContent.includes('q: at most 32 words')");
+    browser.forget_errors();
+}
+
+#[test]
+fn a_filter_narrows_and_back_undoes_it() {
+    let (site, mut browser) = opened("#/?q=acme");
+    browser.wait_until(&hits(2));
+    assert_eq!(browser.text("document.querySelector('#facets legend').textContent"), "Status");
+    browser.click("#facets li[data-key=active] input");
+    browser.wait_until(&hits(1));
+    assert!(site.was_asked("filter=status%3Aactive"));
+    assert_eq!(browser.evaluate("document.activeElement.type"), "checkbox");
+    browser.evaluate("history.back()");
+    browser.wait_until(&hits(2));
+    assert_eq!(browser.evaluate("document.querySelectorAll('#facets :checked').length"), 0);
+    browser.evaluate("history.forward()");
+    browser.wait_until(&hits(1));
+    browser.click("#narrowed button");
+    browser.wait_until(&hits(2));
+    browser.click("input[value=contacts]");
+    browser.wait_until("document.querySelector('#count').textContent === '2 contacts'");
+    assert!(site.was_asked("in=contacts&size=20&facets=role%2Cdepartment%2Ctag"));
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn the_keyboard_leads_to_an_organisation_and_up_to_its_parent() {
+    let (_site, mut browser) = opened("");
+    browser.press("Escape");
+    browser.press("/");
+    browser.type_text("acme");
+    browser.wait_until(&hits(2));
+    browser.press("ArrowDown");
+    browser.press("ArrowDown");
+    assert_eq!(browser.text(FOCUS), "Acme Ltd");
+    browser.press("ArrowUp");
+    assert_eq!(browser.text(FOCUS), "Acme Group");
+    browser.press("ArrowDown");
+    browser.press("Enter");
+    browser.wait_until("document.querySelector('#entity h1')?.textContent === 'Acme Ltd'");
+    browser
+        .wait_until("document.activeElement.tagName === 'H1' && document.querySelector('.crumbs li + li')");
+    assert_eq!(browser.text("document.title"), "Acme Ltd – Tributary");
+    browser.press("Shift+Tab");
+    assert_eq!(browser.text(FOCUS), "Acme Group");
+    browser.press("Enter");
+    browser.wait_until("document.querySelector('#entity h1')?.textContent === 'Acme Group'");
+    browser.wait_until("document.querySelector('.children a')");
+    assert_eq!(browser.evaluate("document.querySelectorAll('#entity .people > li').length"), 50);
+    browser.click("[aria-label='Next contacts']");
+    assert_eq!(browser.text(FOCUS), "Jane 50");
+    browser.press("Escape");
+    browser.wait_until("document.querySelector('#entity h1')?.textContent === 'Acme Ltd'");
+    browser.wait_until("document.querySelector('[data-parent]')");
+    browser.press("Alt+ArrowUp");
+    browser.wait_until("document.querySelector('#entity h1')?.textContent === 'Acme Group'");
+    browser.press("Escape");
+    browser.wait_until("document.querySelector('#entity h1')?.textContent === 'Acme Ltd'");
+    browser.press("Escape");
+    browser.wait_until("!document.querySelector('#search').hidden");
+    assert_eq!(browser.text(FOCUS), "Acme Ltd");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn searching_below_an_organisation_is_shown_and_can_be_undone() {
+    let (site, mut browser) = opened("#/organisations/o0");
+    browser.wait_until("document.querySelector('.actions .button')");
+    browser.click(".actions .button");
+    browser.wait_until("document.querySelector('#narrowed')?.textContent.includes('Acme Group')");
+    assert!(site.was_asked("under=o0"));
+    browser.click("#narrowed button");
+    browser.wait_until("document.querySelector('#narrowed').hidden && location.hash === '#/'");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn a_change_arrives_without_typing_and_leaves_focus_and_scroll() {
+    let (site, mut browser) = opened("");
+    browser.wait_until(&hits(20));
+    browser.evaluate("document.querySelectorAll('#hits h3 a')[15].focus(), scrollTo(0, 700)");
+    let before = browser.evaluate("[scrollY, document.activeElement.textContent]");
+    site.change(|world| {
+        world.hits[4]["name"] = json!("Renamed just now");
+        world.hits[15]["status"] = json!("closed");
+    });
+    browser.wait_until("document.querySelector('#hits').textContent.includes('Renamed just now')");
+    browser.wait_until("document.querySelectorAll('#hits > li')[15].textContent.includes('closed')");
+    assert_eq!(browser.evaluate("[scrollY, document.activeElement.textContent]"), before);
+    assert_eq!(browser.text("document.querySelector('#mood').textContent"), "writing");
+    assert_eq!(browser.evaluate("document.querySelector('#reindex progress').value"), 5);
+    browser.evaluate("location.hash = '#/organisations/o1'");
+    browser.wait_until("document.querySelector('#entity .details')");
+    site.change(|world| {
+        world.documents.get_mut("/organisations/o1").unwrap()["name"] = json!("Acme Renamed Ltd");
+    });
+    browser.wait_until("document.querySelector('#entity h1').textContent === 'Acme Renamed Ltd'");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn hostile_data_is_text() {
+    let (site, mut browser) = opened("");
+    site.change(|world| {
+        world.hits.clear();
+        world.add("x/../1", HOSTILE, "<b>x</b>", Some(("javascript:alert(1)", HOSTILE)));
+        let escaped = "&lt;img src=x onerror=&quot;document.title=&#39;run&#39;&quot;&gt; \u{202e}<em>Acme</em>&lt;/script&gt;";
+        world.hits[0]["highlights"] =
+            json!({"name": [escaped], "email": ["<script>alert(1)</script><em><img src=x onerror=alert(1)></em>"]});
+        world.hits[0]["industry"] = json!(format!("\"{}", "long".repeat(2_500)));
+        world.hits[0]["matchedContacts"][0]["email"] = json!("x\" onclick=\"alert(1)@acme.example");
+        let mut document = world.documents["/organisations/x/../1"].clone();
+        document["website"] = json!("javascript:alert(1)");
+        document["email"] = json!("javascript:alert(1)");
+        document["attributes"] = json!({"__proto__": {"hidden": HOSTILE}, "<b>": [HOSTILE]});
+        document["contacts"] = json!([{"id": "<c>", "firstName": HOSTILE, "email": 7, "role": {"a": HOSTILE}}]);
+        world.documents.insert("/organisations/x%2F..%2F1".to_owned(), document);
+    });
+    browser.wait_until(&hits(1));
+    browser.wait_until("document.querySelector('#hits h3 mark')");
+    assert_eq!(browser.text("document.querySelector('#hits h3').textContent"), HOSTILE);
+    assert_eq!(browser.text("document.querySelector('#hits h3 mark').textContent"), "Acme");
+    browser.click("#hits h3 a");
+    browser.wait_until("document.querySelector('#entity .details')");
+    assert_eq!(browser.text("document.querySelector('#entity h1').textContent"), HOSTILE);
+    assert_eq!(
+        browser.evaluate(
+            "document.querySelectorAll('img, script:not([nonce]), [onerror], [onclick], b, iframe').length"
+        ),
+        0
+    );
+    let outward =
+        "[...document.links].filter((link) => !['http:', 'mailto:', 'tel:'].includes(link.protocol)).length";
+    assert_eq!(browser.evaluate(outward), 0);
+    assert!(!browser.text("document.title").contains('\u{202e}'));
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn every_control_has_a_name_and_the_page_its_landmarks() {
+    let (_site, mut browser) = opened("#/?q=acme&filter=status:active");
+    for at in ["#/?q=acme&filter=status:active", "#/organisations/o1", "#/organisations/none"] {
+        browser.evaluate(&format!("location.hash = '{at}'"));
+        browser.wait_until("!document.querySelector('#entity').hidden ? document.querySelector('#entity section, #entity .note') : document.querySelector('#hits > li')");
+        let tree = browser.accessibility();
+        let controls = [
+            "button",
+            "link",
+            "checkbox",
+            "radio",
+            "searchbox",
+            "textbox",
+            "combobox",
+            "progressbar",
+            "progress",
+        ];
+        let nameless: Vec<_> = tree
+            .iter()
+            .filter(|node| controls.contains(&node.role.as_str()) && node.name.trim().is_empty())
+            .collect();
+        assert!(nameless.is_empty(), "{at}: {nameless:?}");
+        for role in ["banner", "main", "search", "complementary", "searchbox", "status", "heading"] {
+            assert!(tree.iter().any(|node| node.role == role), "{at}: no {role}");
+        }
+        let levels =
+            "[...document.querySelectorAll('h1')].filter((node) => node.getClientRects().length > 0).length";
+        assert_eq!(browser.evaluate(levels), 1, "{at}");
+    }
+    let tree = browser.accessibility();
+    assert!(tree.iter().any(|node| node.role == "searchbox" && node.name == "Search"));
+}
+
+#[test]
+fn nothing_is_wider_than_a_small_phone() {
+    let (site, mut browser) = opened("");
+    site.change(|world| {
+        let long = format!("{HOSTILE}{}", "W".repeat(10_000));
+        world.add("o50", &long, &long, Some(("o0", &long)));
+        world.hits.rotate_right(1);
+        let document = world.documents.get_mut("/organisations/o50").unwrap();
+        document["attributes"] = json!({long.clone(): long.clone()});
+        document["tags"] = json!([long]);
+    });
+    for (width, mobile) in [(320, true), (360, true), (768, false), (1_100, false), (1_600, false)] {
+        browser.set_viewport(width, 740, mobile);
+        for at in ["#/", "#/organisations/o0", "#/organisations/o50"] {
+            browser.evaluate(&format!("location.hash = '{at}'"));
+            browser.wait_until("!document.querySelector('#entity').hidden ? document.querySelector('#entity section') : document.querySelector('#hits > li[data-key=\"organisations/o50\"]')");
+            let widths = browser
+                .evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]");
+            assert!(widths[0].as_u64().unwrap() <= u64::from(width), "{at} at {width}: {widths}");
+        }
+    }
+}
+
+/// Texts whose colours differ less than WCAG 2.2 asks for (success criterion 1.4.3).
+const FAINT: &str = r"(() => {
+  const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
+  const light = ([r, g, b]) => [r, g, b].map((part) => part / 255).map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const colour = parse(getComputedStyle(at).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0.99) return colour;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const node of document.querySelectorAll('body *')) {
+    const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
+    if (!own || node.getClientRects().length === 0 || node.closest('.unseen, .skip, :disabled')) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(behind(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) faint.push([node.tagName, node.className, node.textContent.slice(0, 30), ratio]);
+  }
+  return faint;
+})()";
+
+#[test]
+fn texts_are_legible_in_light_and_dark() {
+    let (_site, mut browser) = opened("#/?q=acme");
+    browser.wait_until(&hits(2));
+    let mut grounds = Vec::new();
+    for dark in [false, true] {
+        browser.set_dark(dark);
+        grounds.push(browser.text("getComputedStyle(document.body).backgroundColor"));
+        for at in
+            ["#/?q=acme&filter=status:inactive", "#/organisations/o1", "#/organisations/none", "#/?q=acme"]
+        {
+            browser.evaluate(&format!("location.hash = '{at}'"));
+            browser.wait_until("document.querySelector('#entity:not([hidden]) :is(section, .note), #search:not([hidden]) #hits > li')");
+            // What is fading has no colour of its own yet.
+            browser.evaluate("document.getAnimations().forEach((one) => one.finish())");
+            assert_eq!(browser.evaluate(FAINT), json!([]), "{at}, dark: {dark}");
+        }
+    }
+    assert_ne!(grounds[0], grounds[1]);
+}
+
+#[test]
+fn an_absent_server_is_told_and_its_return_is_noticed() {
+    let (site, mut browser) = opened("#/?q=acme");
+    browser.wait_until(&hits(2));
+    site.change(|world| world.is_gone = true);
+    browser.wait_until("!document.querySelector('#away').hidden");
+    assert_eq!(browser.evaluate("document.querySelectorAll('#hits > li').length"), 2);
+    site.change(|world| {
+        world.is_gone = false;
+        world.add("o60", "Acme Newcomer", "active", None);
+    });
+    browser.wait_until(&hits(3));
+    browser.wait_until("document.querySelector('#away').hidden");
+}
