@@ -102,12 +102,15 @@ fn report(engine: &str, kind: &str, mut times: Vec<Duration>, found: u64) {
 }
 
 /// Queries of each kind, drawn from documents that are there.
-fn queries(organisations: u32, probes: u32) -> Vec<(&'static str, Vec<String>)> {
+fn queries(client: &mut Client, organisations: u32, probes: u32) -> Vec<(&'static str, Vec<String>)> {
     let mut random = fastrand::Rng::with_seed(2);
     let mut kinds: Vec<(&'static str, Vec<String>)> =
         ["one word", "three words", "typo", "phone", "under", "word and facets"]
             .map(|kind| (kind, Vec::new()))
             .into();
+    let (sample, _) = client.get("/search?in=contacts&q=jane+20&size=100");
+    let phones: Vec<&str> =
+        sample["hits"].as_array().unwrap().iter().filter_map(|hit| hit["phone"].as_str()).collect();
     while kinds.iter().any(|(_, list)| list.len() < probes as usize) {
         let word = |random: &mut fastrand::Rng| {
             ["acme", "laurel", "quarry", "harbour", "granite", "meridian", "falcon", "willow"]
@@ -121,8 +124,9 @@ fn queries(organisations: u32, probes: u32) -> Vec<(&'static str, Vec<String>)> 
         let one = word(&mut random);
         let mut typo = one.clone();
         typo.remove(random.usize(1..typo.len()));
-        let organisation = format!("org-{:06}", random.u32(..organisations));
-        let phone = format!("20 {:04} {:04}", random.u32(1_000..10_000), random.u32(1_000..10_000));
+        // Low numbers have most below them.
+        let organisation = format!("org-{:06}", random.u32(..organisations / 100));
+        let phone = phones[random.usize(..phones.len())].to_owned();
         let pairs: [Vec<(&str, String)>; 6] = [
             vec![("q", one.clone())],
             vec![("q", format!("{one} {first} {last}"))],
@@ -149,7 +153,7 @@ fn measure(engine: &str, world: &World, folder: &Path, organisations: u32, conta
         std::thread::spawn(move || write_on(&folder, contacts, rate, stop, lines))
     };
     let mut client = Client::connect(world);
-    for (kind, paths) in queries(organisations, probes) {
+    for (kind, paths) in queries(&mut client, organisations, probes) {
         for path in paths.iter().take(20) {
             client.get(path);
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 
@@ -19,6 +20,9 @@ use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
+
+/// How long a stop waits for requests under way.
+const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// `run`: follows the log until told to stop, or to its end.
 pub(super) async fn run(config: Config, until_end: bool) -> Result<()> {
@@ -88,8 +92,8 @@ pub(super) async fn follow(
     let outcome = run_pipeline(parts, until_end, &stop).await;
     stop.request();
     if let Some(server) = server {
-        // The server ends with the stop; its answers are bounded in time.
-        let _ = server.await;
+        // Whoever still waits for a record has waited long enough.
+        let _ = tokio::time::timeout(SERVER_STOP_WAIT, server).await;
     }
     announce(&config.state, None)?;
     outcome

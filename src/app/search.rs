@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::parts;
 use crate::cli::{OutputFormat, Search};
@@ -28,7 +28,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
     }
     let page = Searcher::new(index, &config.index.projections).search(&request).await?;
     match format {
-        OutputFormat::Json => print_json(&page),
+        OutputFormat::Json => print_json(&page)?,
         OutputFormat::Text => print_text(&page, wants_colours()),
     }
     Ok(())
@@ -95,14 +95,11 @@ fn frontier(state: &State) -> Result<Positions> {
     Ok(partitions.map(|(topic, partition, next)| (TopicPartition::new(topic, partition), next)).collect())
 }
 
-/// One object a line: each hit, then the rest of the answer.
-fn print_json(page: &Page) {
-    for hit in &page.hits {
-        println!("{hit}");
-    }
-    let rest =
-        json!({"total": page.total, "took_ms": page.took_ms, "facets": page.facets, "next": page.next});
-    println!("{rest}");
+/// The answer as over HTTP, in one line.
+fn print_json(page: &Page) -> Result<()> {
+    let text = serde_json::to_string(page);
+    println!("{}", text.map_err(|error| Error::failed("the answer cannot be written").because(error))?);
+    Ok(())
 }
 
 /// Colours are for terminals, unless they are not wanted (<https://no-color.org>).
@@ -171,6 +168,7 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_line_marks_matches_and_shows_no_control_characters() {

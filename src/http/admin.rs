@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::metrics;
 use super::problem::problem;
 use super::search::Search;
-use crate::pipeline::status::Status;
+use crate::pipeline::status::{Report, Status};
 use crate::pipeline::stream::Command;
 use crate::state::State;
 
@@ -35,12 +35,15 @@ pub struct Admin {
     pub token: Option<String>,
 }
 
-pub(super) async fn ready(Shared(admin): Shared<Admin>, Shared(search): Shared<Search>) -> Response {
-    let report = admin.status.report(None);
-    let idle_ms = Status::now_ms().saturating_sub(admin.status.progressed_ms.load(Ordering::Relaxed));
+/// True when there is work and nothing has moved for long.
+fn is_stuck(report: &Report, idle_ms: u64) -> bool {
     let lag: i64 = report.partitions.iter().map(|partition| partition.lag).sum();
-    let has_work = lag > 0 || report.documents_waiting > 0;
-    if has_work && idle_ms > STUCK_MS {
+    (lag > 0 || report.documents_waiting > 0) && idle_ms > STUCK_MS
+}
+
+pub(super) async fn ready(Shared(admin): Shared<Admin>, Shared(search): Shared<Search>) -> Response {
+    let idle_ms = Status::now_ms().saturating_sub(admin.status.progressed_ms.load(Ordering::Relaxed));
+    if is_stuck(&admin.status.report(None), idle_ms) {
         let detail = format!("work waits and nothing moved for {} s", idle_ms / 1_000);
         return problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
     }
@@ -104,4 +107,18 @@ fn is_authorised(token: Option<&str>, headers: &HeaderMap) -> bool {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
     given.len() == token.len() && given.bytes().zip(token.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_waiting_work_that_does_not_move_is_stuck() {
+        let mut report = Status::default().report(Some(0));
+        assert!(!is_stuck(&report, STUCK_MS + 1), "an idle instance is ready");
+        report.documents_waiting = 1;
+        assert!(is_stuck(&report, STUCK_MS + 1));
+        assert!(!is_stuck(&report, STUCK_MS));
+    }
 }

@@ -112,7 +112,7 @@ fn word_spans(text: &str) -> Vec<(usize, usize)> {
 /// The ending of a phone number that was asked for: the longest that any term has.
 fn phone_span(text: &str, terms: &[Term]) -> Option<(usize, usize)> {
     let reversed = reversed_digits(text)?;
-    let phones = terms.iter().flat_map(|term| &term.phones).filter(|phone| phone.matches(&reversed));
+    let phones = terms.iter().map(|term| &term.phone).filter(|phone| phone.matches(&reversed));
     let longest = phones.map(|phone| {
         let endings = phone.endings.iter().filter(|ending| reversed.starts_with(ending.as_str()));
         endings.map(String::len).max().unwrap_or(reversed.len())

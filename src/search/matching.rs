@@ -37,7 +37,7 @@ pub fn contact_score(contact: &Value, terms: &[Term]) -> u32 {
 }
 
 fn term_score(term: &Term, words: &str, phone: &str) -> u32 {
-    if term.phones.iter().any(|number| number.matches(phone)) {
+    if !phone.is_empty() && term.phone.matches(phone) {
         return score::NAME_WORD;
     }
     match words.split(' ').filter_map(|held| word(term, held)).max() {

@@ -106,7 +106,7 @@ pub struct Term {
     /// True when a word one typo away matches too.
     pub fuzzy: bool,
     /// The phone numbers that it may be a part of.
-    pub phones: Vec<Phone>,
+    pub phone: Phone,
 }
 
 /// One search.

@@ -90,12 +90,9 @@ fn own_ways(term: &Term, search: &str, points: u32) -> Vec<Value> {
     let mut ways = vec![scored(points, prefix(&format!("{search}.words"), &term.text))];
     ways.extend(typo(&format!("{search}.words"), term));
     let phone = format!("{search}.phone");
-    let mut numbers: Vec<Value> = Vec::new();
-    for number in &term.phones {
-        numbers.extend(number.endings.iter().map(|ending| prefix(&phone, ending)));
-        if !number.whole.is_empty() {
-            numbers.push(json!({"terms": {&phone: number.whole}}));
-        }
+    let mut numbers: Vec<Value> = term.phone.endings.iter().map(|ending| prefix(&phone, ending)).collect();
+    if !term.phone.whole.is_empty() {
+        numbers.push(json!({"terms": {&phone: term.phone.whole}}));
     }
     if !numbers.is_empty() {
         ways.push(scored(points, any(numbers)));

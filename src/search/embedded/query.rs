@@ -82,14 +82,9 @@ fn own_ways(term: &Term, words: Column, phone: Option<Column>, points: u32) -> V
         let typo = FuzzyTermQuery::new(IndexTerm::from_field_text(words, &term.text), 1, true);
         ways.push(scored(score::TYPO, Box::new(typo)));
     }
-    let mut numbers: Vec<Boxed> = Vec::new();
-    for (phone, number) in phone.into_iter().flat_map(|phone| term.phones.iter().map(move |n| (phone, n))) {
-        numbers.extend(number.endings.iter().map(|ending| prefix(phone, ending)));
-        if !number.whole.is_empty() {
-            numbers.push(one_of(phone, &number.whole));
-        }
-    }
-    if !numbers.is_empty() {
+    if let Some(phone) = phone.filter(|_| !term.phone.is_empty()) {
+        let mut numbers: Vec<Boxed> = term.phone.endings.iter().map(|ending| prefix(phone, ending)).collect();
+        numbers.push(one_of(phone, &term.phone.whole));
         ways.push(scored(points, any(numbers)));
     }
     ways
