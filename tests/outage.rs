@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use elasticsearch::http::Method;
 use serde_json::Value;
 
-use crate::harness::{Running, World, eventually, fresh};
+use crate::harness::{AutoCreate, Running, World, eventually, fresh};
 use crate::services::{self, Services};
 
 /// The most that the program may hold while a server is away, in kilobytes.
@@ -95,6 +96,27 @@ fn elasticsearch_away_for_the_middle_third_loses_nothing() {
     running.signal("TERM");
     assert_eq!(running.end(), Some(0), "{}", world.log());
     ends_like_an_undisturbed_run(&servers, &world);
+}
+
+#[test]
+fn an_index_deleted_behind_a_run_stops_it_and_the_next_fills_a_new_one() {
+    let (servers, _turn) = services::alone();
+    let _auto_create = AutoCreate::on(&servers);
+    let world = world(&servers, "index-gone");
+    generate(&world, 6);
+    let mut running = world.start(&["run"]);
+    idle(&world, 12_000);
+    let deleted = world.index("contacts");
+    world.es(Method::Delete, &format!("/{deleted}"), None);
+    generate(&world, 7);
+    assert_eq!(running.end(), Some(1), "{}", world.log());
+    let log = world.log();
+    assert!(log.contains(&deleted) && log.contains("start again"), "{log}");
+    let left = world.indexes();
+    assert!(left.len() == 2 && !left.iter().any(|index| index.contains("contacts")), "{left:?}");
+    world.succeed(&["run", "--until-end"]);
+    ends_like_an_undisturbed_run(&servers, &world);
+    assert_eq!(world.dead_letters(), Vec::<Value>::new());
 }
 
 #[test]

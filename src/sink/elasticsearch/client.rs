@@ -64,6 +64,14 @@ impl Client {
         self.answer(Method::Post, path, body).await
     }
 
+    /// As [`Self::post`] without a body; `None` when the server says 404.
+    pub(super) async fn post_to(&self, path: &str) -> Result<Option<Value>> {
+        match self.send(Method::Post, path, None).await? {
+            (404, _) => Ok(None),
+            (status, body) => self.checked(path, status, body).map(Some),
+        }
+    }
+
     pub(super) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
         self.answer(Method::Put, path, Some(body)).await
     }
@@ -118,7 +126,10 @@ impl Client {
     pub(super) async fn bulk(&self, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let query = [("filter_path", "errors,items.*.status,items.*.error.type,items.*.error.reason")];
+        let query = [
+            ("filter_path", "errors,items.*.status,items.*.error.type,items.*.error.reason"),
+            ("require_alias", "true"),
+        ];
         let sent =
             self.transport.send(Method::Post, "/_bulk", headers, Some(&query[..]), Some(body), None).await;
         let response = sent.map_err(|error| self.unreachable(error))?;
