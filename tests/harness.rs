@@ -34,6 +34,8 @@ pub struct World {
     pub folder: TempDir,
     pub prefix: String,
     pub config: String,
+    /// Variables that the program is given.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl World {
@@ -47,7 +49,7 @@ impl World {
              index.prefix = \"{prefix}\"\ndead_letters.path = \"{path}/dead-letters.jsonl\"\nhttp.listen = \"127.0.0.1:0\"\n{extra}\n",
             services.kafka, services.elasticsearch
         );
-        let world = Self { services: services.clone(), folder, prefix, config };
+        let world = Self { services: services.clone(), folder, prefix, config, environment: Vec::new() };
         world.write_config(&world.config);
         world
     }
@@ -67,6 +69,7 @@ impl World {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
         command.arg("--config").arg(self.config_path()).args(arguments).current_dir(self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 

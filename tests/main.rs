@@ -10,6 +10,7 @@ mod harness;
 mod outage;
 mod property;
 mod reference;
+mod security;
 mod services;
 mod sink;
 mod standby;

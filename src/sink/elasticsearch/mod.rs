@@ -5,6 +5,7 @@ mod bulk;
 mod client;
 mod mapping;
 mod response;
+mod tls;
 
 use std::sync::{Mutex, PoisonError};
 
