@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("projection", &["entity", "error", "event", "state", "text"]),
     ("source", &["config", "error", "event", "position"]),
     ("state", &["entity", "error", "event", "position", "projection", "source"]),
-    ("dead_letter", &["config", "error", "event", "position", "source", "time"]),
+    ("dead_letter", &["config", "error", "event", "position", "shutdown", "source", "time"]),
     ("sink", &["config", "error", "projection", "time"]),
     (
         "pipeline",

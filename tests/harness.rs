@@ -37,6 +37,8 @@ pub struct World {
     pub folder: TempDir,
     pub prefix: String,
     pub config: String,
+    /// Variables that the program is given.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl World {
@@ -50,7 +52,7 @@ impl World {
              index.prefix = \"{prefix}\"\ndead_letters.path = \"{path}/dead-letters.jsonl\"\nhttp.listen = \"127.0.0.1:0\"\n{extra}\n",
             services.kafka, services.elasticsearch
         );
-        let world = Self { services: services.clone(), folder, prefix, config };
+        let world = Self { services: services.clone(), folder, prefix, config, environment: Vec::new() };
         world.write_config(&world.config);
         world
     }
@@ -77,6 +79,7 @@ impl World {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
         command.arg("--config").arg(self.config_path()).args(arguments).current_dir(self.folder.path());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -200,6 +203,13 @@ impl World {
         found.as_object().and_then(|found| found.keys().next().cloned()).unwrap_or_else(|| panic!("{found}"))
     }
 
+    /// The names of all indexes with this world's prefix.
+    pub fn indexes(&self) -> Vec<String> {
+        let found = self.es(Method::Get, &format!("/{}*/_alias", self.prefix), None);
+        let names = found.as_object().unwrap().keys().filter(|name| name.starts_with(&self.prefix));
+        names.cloned().collect()
+    }
+
     pub fn dead_letters(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.path("dead-letters.jsonl")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -223,6 +233,29 @@ impl Drop for World {
                 }
             }
         }
+    }
+}
+
+/// A cluster that makes indexes by itself, as clusters do unless told otherwise, for as long as this lives.
+pub struct AutoCreate(String);
+
+impl AutoCreate {
+    pub fn on(services: &Services) -> Self {
+        let this = Self(services.elasticsearch.clone());
+        this.set(&json!("true"));
+        this
+    }
+
+    fn set(&self, value: &Value) {
+        let settings = json!({"persistent": {"action.auto_create_index": value}});
+        let answer = es(&self.0, Method::Put, "/_cluster/settings", Some(&settings));
+        assert_eq!(answer["acknowledged"], true, "{answer}");
+    }
+}
+
+impl Drop for AutoCreate {
+    fn drop(&mut self) {
+        self.set(&Value::Null);
     }
 }
 

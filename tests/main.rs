@@ -14,6 +14,7 @@ mod page;
 mod property;
 mod reference;
 mod search;
+mod security;
 mod services;
 mod sink;
 mod standby;

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use elasticsearch::http::Method;
 use serde_json::Value;
 
-use crate::harness::{Running, World, eventually, fresh};
+use crate::harness::{AutoCreate, Running, World, eventually, fresh};
 use crate::services::{self, Services};
 
 /// The most that the program may hold while a server is away, in kilobytes.
@@ -98,6 +99,27 @@ fn elasticsearch_away_for_the_middle_third_loses_nothing() {
 }
 
 #[test]
+fn an_index_deleted_behind_a_run_stops_it_and_the_next_fills_a_new_one() {
+    let (servers, _turn) = services::alone();
+    let _auto_create = AutoCreate::on(&servers);
+    let world = world(&servers, "index-gone");
+    generate(&world, 6);
+    let mut running = world.start(&["run"]);
+    idle(&world, 12_000);
+    let deleted = world.index("contacts");
+    world.es(Method::Delete, &format!("/{deleted}"), None);
+    generate(&world, 7);
+    assert_eq!(running.end(), Some(1), "{}", world.log());
+    let log = world.log();
+    assert!(log.contains(&deleted) && log.contains("start again"), "{log}");
+    let left = world.indexes();
+    assert!(left.len() == 2 && !left.iter().any(|index| index.contains("contacts")), "{left:?}");
+    world.succeed(&["run", "--until-end"]);
+    ends_like_an_undisturbed_run(&servers, &world);
+    assert_eq!(world.dead_letters(), Vec::<Value>::new());
+}
+
+#[test]
 fn a_restarted_broker_loses_nothing() {
     let (servers, _turn) = services::alone();
     let world = world(&servers, "broker");
@@ -111,4 +133,37 @@ fn a_restarted_broker_loses_nothing() {
     running.signal("TERM");
     assert_eq!(running.end(), Some(0), "{}", world.log());
     ends_like_an_undisturbed_run(&servers, &world);
+}
+
+#[test]
+fn dead_letters_wait_for_the_broker_as_long_as_it_takes_and_a_stop_does_not() {
+    let (servers, _turn) = services::alone();
+    let topic = fresh("letters");
+    let extra = format!(
+        "source.kind = \"files\"\nsource.path = \"events\"\nindex.kind = \"embedded\"\nindex.path = \"index\"\n\
+         dead_letters.kind = \"kafka\"\ndead_letters.topic = {topic:?}\n"
+    );
+    let world = World::new(&servers, "letters", &extra);
+    std::fs::create_dir_all(world.path("events")).unwrap();
+    std::fs::write(world.path("events/contacts.jsonl"), "no record\n").unwrap();
+    services::control("kill", "kafka");
+    let wait = |times: usize| {
+        eventually("the letters are tried again", || {
+            (world.log().matches("dead letters are tried again").count() >= times).then_some(())
+        });
+    };
+    let mut running = world.start(&["run"]);
+    wait(2);
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+    let running = world.start(&["run"]);
+    wait(4);
+    services::control("start", "kafka");
+    let letters = eventually("the letter is kept", || {
+        let output = world.run(&["dead-letters", "list", "--format", "json"]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        (!text.is_empty()).then_some(text)
+    });
+    assert!(letters.contains("contacts"), "{letters}");
+    drop(running);
 }

@@ -351,6 +351,7 @@ fn contacts_that_are_not_embedded_count_for_words_filters_facets_and_matches() {
     let (servers, _turn) = services::whole();
     let log = Growing::new();
     for (world, _running) in &engines("truncated", &servers, &log.settings()) {
+        assert_eq!(world.get("/readyz"), (200, "ready\n".to_owned()));
         let (_, answer) = ask(world, &[("q", "kin11 kin0"), ("facets", "role,department")]);
         assert_eq!(ids(&answer), ["o1"], "{answer}");
         assert_eq!(ids(&json!({"hits": answer["hits"][0]["matchedContacts"]}))[..2], ["c00", "c11"]);

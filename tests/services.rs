@@ -1,5 +1,6 @@
 //! The real servers, brought up once for all tests.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -10,6 +11,17 @@ pub struct Services {
     pub elasticsearch: String,
 }
 
+/// A second pair that asks for TLS and passwords; the user is `tributary`.
+#[derive(Debug, Clone)]
+pub struct Secured {
+    pub kafka: String,
+    pub elasticsearch: String,
+    /// `ca.pem` signed the servers' certificate, `other-ca.pem` did not.
+    pub certificates: PathBuf,
+    pub password: String,
+}
+
+static SECURED: OnceLock<Secured> = OnceLock::new();
 static SERVICES: OnceLock<Services> = OnceLock::new();
 /// Tests that break a server have it for themselves.
 static TURNS: RwLock<()> = RwLock::new(());
@@ -27,13 +39,31 @@ fn script(arguments: &[&str]) -> String {
     out.into_owned()
 }
 
+/// What the script said under a name.
+fn said(out: &str, name: &str) -> String {
+    let line = out.lines().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    line.unwrap_or_else(|| panic!("scripts/services did not say {name}:\n{out}")).to_owned()
+}
+
+/// Brings the secured pair up, for those tests that need it.
+pub fn secured() -> Secured {
+    let up = || {
+        let out = script(&["secured"]);
+        let find = |name: &str| said(&out, &format!("SECURED_{name}"));
+        Secured {
+            kafka: find("KAFKA"),
+            elasticsearch: find("ELASTICSEARCH"),
+            certificates: find("CERTIFICATES").into(),
+            password: find("PASSWORD"),
+        }
+    };
+    SECURED.get_or_init(up).clone()
+}
+
 fn services() -> Services {
     let up = || {
         let out = script(&["up"]);
-        let find = |name: &str| {
-            let line = out.lines().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-            line.unwrap_or_else(|| panic!("scripts/services did not say {name}:\n{out}")).to_owned()
-        };
+        let find = |name: &str| said(&out, name);
         Services { kafka: find("KAFKA"), elasticsearch: find("ELASTICSEARCH") }
     };
     SERVICES.get_or_init(up).clone()

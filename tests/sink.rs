@@ -8,7 +8,7 @@ use tributary::config::{IndexConfig, IndexKind, Refresh};
 use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::{Batch, DocumentSink, Outcome, Write};
 
-use crate::harness::{World, runtime};
+use crate::harness::{AutoCreate, World, runtime};
 use crate::services;
 
 fn config(world: &World, url: &str) -> IndexConfig {
@@ -76,6 +76,40 @@ fn each_write_of_a_request_is_judged_by_itself() {
     });
     let documents = world.documents("contacts");
     assert_eq!(documents.keys().collect::<Vec<_>>(), ["a", "d"]);
+}
+
+#[test]
+fn no_write_makes_an_index_in_place_of_a_deleted_one() {
+    let (servers, _turn) = services::alone();
+    let _auto_create = AutoCreate::on(&servers);
+    let world = World::new(&servers, "index-gone", "");
+    let sink = sink(&world);
+    runtime().block_on(async { sink.open("log").await.unwrap() });
+    let index = world.index("contacts");
+    world.es(Method::Delete, &format!("/{index}"), None);
+    for body in [Some(json!({"id": "a"})), None] {
+        let outcomes = runtime().block_on(sink.write(batch(&[("a", 1, body)])));
+        assert!(matches!(&outcomes[0], Outcome::Gone(reason) if reason.contains(&index)), "{outcomes:?}");
+    }
+    let error = runtime().block_on(sink.refresh()).unwrap_err();
+    assert!(error.exit_code() == 1 && error.to_string().contains(&index), "{error}");
+    assert_eq!(world.indexes(), Vec::<String>::new());
+}
+
+#[test]
+fn an_index_that_lost_its_alias_for_writing_gets_it_back() {
+    let (servers, _turn) = services::whole();
+    let world = World::new(&servers, "no-writer", "");
+    let sink = sink(&world);
+    runtime().block_on(async { sink.open("log").await.unwrap() });
+    let index = world.index("contacts");
+    world.es(Method::Delete, &format!("/{index}/_alias/{index}.WRITE"), None);
+    let one = || batch(&[("a", 1, Some(json!({"id": "a"})))]);
+    assert!(matches!(runtime().block_on(sink.write(one()))[0], Outcome::Gone(_)));
+    runtime().block_on(async {
+        assert!(!sink.open("log").await.unwrap()[0].created);
+        assert_eq!(sink.write(one()).await, [Outcome::Done]);
+    });
 }
 
 #[test]

@@ -61,12 +61,12 @@ pub(super) async fn follow(
     let site = Site { admin, search: Search::new(searcher, Arc::clone(&status)) };
     let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
     let opened = {
-        let (config, status) = (config.clone(), Arc::clone(&status));
+        let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
         let open = move || {
             Ok((
                 source(&config)?,
                 leadership(&config, &status)?,
-                dead_letter::open(&config.dead_letters, &config.kafka)?,
+                dead_letter::open(&config.dead_letters, &config.kafka, stop)?,
             ))
         };
         tokio::task::spawn_blocking(open)

@@ -14,6 +14,7 @@ use crate::pipeline::reader::Reader;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::{Command, Retried, Stream};
 use crate::projection::Projection;
+use crate::shutdown::Shutdown;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 
@@ -53,7 +54,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
 
 async fn list(config: &Config) -> Result<Vec<DeadLetter>> {
     let config = config.clone();
-    let work = move || dead_letter::open(&config.dead_letters, &config.kafka)?.list();
+    let work = move || dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?.list();
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Error::failed("listing broke off").because(error))?
@@ -95,7 +96,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     let folder = Folder::new(
         Arc::clone(&state),
         projections,
-        dead_letter::open(&config.dead_letters, &config.kafka)?,
+        dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?,
     )?;
     let progress = state.progress()?;
     let stream = Stream {

@@ -13,12 +13,18 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::{DeadLetter, DeadLetters, each_once};
 use crate::config::KafkaConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::shutdown::Shutdown;
 use crate::source::kafka::client_config;
 
 const WAIT: Duration = Duration::from_secs(10);
-/// How long one batch of letters is tried before the run stops; nothing is lost, the positions stay.
-const DELIVERY_WAIT: Duration = Duration::from_secs(300);
+/// How long one attempt waits for the broker's acknowledgement.
+const DELIVERY_WAIT: Duration = Duration::from_secs(30);
+/// Between two attempts; twice as long after each, up to [`PAUSE_MAX`].
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// How often a wait looks whether a stop was asked for.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Keeps the first failed delivery, which a flush does not tell of.
 #[derive(Default)]
@@ -42,21 +48,26 @@ pub struct KafkaLetters {
     topic: String,
     producer: ThreadedProducer<Deliveries>,
     topic_checked: bool,
+    stop: Shutdown,
 }
 
 impl KafkaLetters {
     /// The letters in `topic` of the configured cluster. The topic is made at the first letter when
-    /// it is not there and the cluster lets us.
+    /// it is not there and the cluster lets us. Letters are tried until they are kept, or `stop` is
+    /// asked for.
     ///
     /// # Errors
     /// When a property is wrong (exit code 2).
-    pub fn open(config: &KafkaConfig, topic: &str) -> Result<Self> {
+    pub fn open(config: &KafkaConfig, topic: &str, stop: Shutdown) -> Result<Self> {
         let mut client = client_config(config);
         client.set("acks", "all").set("enable.idempotence", "true");
+        if !config.properties.contains_key("message.timeout.ms") {
+            client.set("message.timeout.ms", DELIVERY_WAIT.as_millis().to_string());
+        }
         let producer = client
             .create_with_context(Deliveries::default())
             .map_err(|error| Error::usage("kafka.properties: no producer can be made").because(error))?;
-        Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false })
+        Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false, stop })
     }
 
     fn failed(&self, what: &str, error: KafkaError) -> Error {
@@ -92,28 +103,42 @@ impl KafkaLetters {
         Ok(())
     }
 
+    /// One attempt. What it leaves half done does no harm: a letter counts once, by its name.
     fn produce(&mut self, letters: &[(String, Option<Vec<u8>>)]) -> Result<()> {
         self.ensure_topic()?;
+        let until = Instant::now() + DELIVERY_WAIT;
         for (name, value) in letters {
             let mut record = BaseRecord::to(&self.topic).key(name);
             record.payload = value.as_ref();
-            let until = Instant::now() + DELIVERY_WAIT;
             loop {
                 match self.producer.send(record) {
                     Ok(()) => break,
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                        if Instant::now() < until =>
+                        if Instant::now() < until && !self.stop.is_requested() =>
                     {
                         record = back;
-                        self.producer.poll(Duration::from_millis(100));
+                        self.producer.poll(LOOK_EVERY);
                     }
                     Err((error, _)) => return Err(self.failed("write to", error)),
                 }
             }
         }
-        self.producer.flush(DELIVERY_WAIT).map_err(|error| self.failed("write to", error))?;
+        while let Err(error) = self.producer.flush(LOOK_EVERY) {
+            if Instant::now() >= until || self.stop.is_requested() {
+                return Err(self.failed("write to", error));
+            }
+        }
         let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
         failed.map_or(Ok(()), |error| Err(self.failed("write to", error)))
+    }
+
+    /// Waits before the next attempt; false when a stop was asked for.
+    fn pause(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !self.stop.is_requested() {
+            std::thread::sleep(LOOK_EVERY);
+        }
+        !self.stop.is_requested()
     }
 }
 
@@ -142,7 +167,19 @@ impl DeadLetters for KafkaLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         let encode = |letter: &DeadLetter| Some((letter.name(), Some(serde_json::to_vec(letter).ok()?)));
         let records: Vec<_> = letters.iter().filter_map(encode).collect();
-        self.produce(&records)
+        let mut pause = PAUSE_MIN;
+        // The fold waits meanwhile, and with it the log: nothing piles up in memory.
+        while let Err(error) = self.produce(&records) {
+            tracing::warn!(error = error.chain(), letters = records.len(), "dead letters are tried again");
+            if !self.pause(pause) {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!("stopped before the dead letters were in {}; they are made again", self.topic),
+                ));
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        Ok(())
     }
 
     fn list(&mut self) -> Result<Vec<DeadLetter>> {

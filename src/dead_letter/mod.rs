@@ -16,6 +16,7 @@ use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
 use crate::error::{Error, Result};
 use crate::event::{EntityKind, Record};
 use crate::position::TopicPartition;
+use crate::shutdown::Shutdown;
 
 /// Bytes as they go into a letter: text as it is, anything else in base64 (RFC 4648).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,10 +178,10 @@ pub trait DeadLetters: Send {
 ///
 /// # Errors
 /// When the file's folder can't be made, or the producer's properties are wrong.
-pub fn open(config: &DeadLetterConfig, kafka: &KafkaConfig) -> Result<Box<dyn DeadLetters>> {
+pub fn open(config: &DeadLetterConfig, kafka: &KafkaConfig, stop: Shutdown) -> Result<Box<dyn DeadLetters>> {
     match config.kind {
         DeadLetterKind::File => Ok(Box::new(FileLetters::open(&config.path)?)),
-        DeadLetterKind::Kafka => Ok(Box::new(KafkaLetters::open(kafka, &config.topic)?)),
+        DeadLetterKind::Kafka => Ok(Box::new(KafkaLetters::open(kafka, &config.topic, stop)?)),
     }
 }
 

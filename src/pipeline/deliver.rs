@@ -142,11 +142,13 @@ impl<S: DocumentSink> Delivery<S> {
         self.status.in_flight.fetch_add(1, Ordering::SeqCst);
         let outcomes = self.sink.write(batch).await;
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.judge(&documents, &versions, step, outcomes, began.elapsed());
-        Ok(())
+        self.judge(&documents, &versions, step, outcomes, began.elapsed())
     }
 
     /// Decides for each write by itself.
+    ///
+    /// # Errors
+    /// When an index is gone: its documents stay marked.
     fn judge(
         &self,
         documents: &[DocumentKey],
@@ -154,12 +156,13 @@ impl<S: DocumentSink> Delivery<S> {
         step: u64,
         outcomes: Vec<Outcome>,
         took: Duration,
-    ) {
+    ) -> Result<()> {
         let mut acknowledged = Vec::new();
         let mut rejected = Vec::new();
         let mut finished = Vec::with_capacity(documents.len());
         let mut retry: Option<String> = None;
         let mut retried = 0;
+        let mut gone: Option<String> = None;
         let outcomes =
             outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned())));
         for ((document, version), outcome) in documents.iter().zip(versions).zip(outcomes) {
@@ -172,6 +175,10 @@ impl<S: DocumentSink> Delivery<S> {
                 Outcome::Retry(reason) => {
                     retried += 1;
                     retry.get_or_insert(reason);
+                    false
+                }
+                Outcome::Gone(reason) => {
+                    gone.get_or_insert(reason);
                     false
                 }
                 Outcome::Rejected(reason) => {
@@ -194,6 +201,7 @@ impl<S: DocumentSink> Delivery<S> {
             None => self.pace.speed_up(took),
         }
         self.settle(acknowledged, rejected, finished);
+        gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
     fn settle(

@@ -8,5 +8,6 @@ mod pace;
 pub mod queue;
 pub mod reader;
 pub mod run;
+mod start;
 pub mod status;
 pub mod stream;

@@ -12,6 +12,7 @@ use super::fold::Folder;
 use super::pace::Pace;
 use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
+use super::start::{open_indexes, thread};
 use super::status::Status;
 use super::stream::{Command, Stream};
 use crate::config::Refresh;
@@ -153,44 +154,6 @@ pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutd
     outcome
 }
 
-/// Opens the indexes, waiting for a server that is not there yet; `None` when told to stop meanwhile.
-async fn open_indexes<S: DocumentSink>(
-    sink: &S,
-    identity: &str,
-    stop: &Shutdown,
-) -> Result<Option<Vec<IndexState>>> {
-    let mut wait = Duration::from_millis(200);
-    loop {
-        match sink.open(identity).await {
-            Ok(indexes) => return Ok(Some(indexes)),
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tracing::warn!(error = error.chain(), "waiting for the index");
-            }
-            Err(error) => return Err(error),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
-            () = stop.requested() => return Ok(None),
-        }
-    }
-}
-
-/// A thread whose result can be awaited.
-fn thread(
-    name: &str,
-    work: impl FnOnce() -> Result<()> + Send + 'static,
-) -> Result<oneshot::Receiver<Result<()>>> {
-    let (ended, end) = oneshot::channel();
-    let body = move || {
-        // Nobody listens any more only when the process ends anyway.
-        let _ = ended.send(work());
-    };
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-    started
-        .map_err(|error| Error::failed(format!("the {name}'s thread cannot be started")).because(error))?;
-    Ok(end)
-}
-
 struct Workers {
     reader: oneshot::Receiver<Result<()>>,
     fold: oneshot::Receiver<Result<()>>,
@@ -273,7 +236,7 @@ impl<S: DocumentSink> Run<S> {
         let mut is_reading = true;
         let ended: Result<()> = loop {
             tokio::select! {
-                ended = &mut workers.fold => break flat(ended),
+                ended = &mut workers.fold => break forgive(flat(ended), stop),
                 ended = &mut workers.delivered => break ended.unwrap_or_else(|error| Err(broken(error))),
                 ended = &mut workers.reader, if is_reading => match flat(ended) {
                     Err(error) => break Err(error),
@@ -304,7 +267,7 @@ impl<S: DocumentSink> Run<S> {
             outcome = outcome.and(delivered);
         }
         if self.command(Command::Stop).is_ok() {
-            outcome = outcome.and(flat(workers.fold.await));
+            outcome = outcome.and(forgive(flat(workers.fold.await), stop));
         }
         outcome
     }
@@ -475,6 +438,17 @@ fn flat(ended: Result<Result<()>, oneshot::error::RecvError>) -> Result<()> {
     ended.unwrap_or_else(|_| {
         Err(Error::failed("a thread of the pipeline broke off; this is a bug, start again to recover"))
     })
+}
+
+/// A fold that waited for a server when a stop was asked for has lost nothing: its positions stay.
+fn forgive(ended: Result<()>, stop: &Shutdown) -> Result<()> {
+    match ended {
+        Err(error) if stop.is_requested() && error.kind() == ErrorKind::Unavailable => {
+            tracing::warn!(error = error.chain(), "stopped while waiting");
+            Ok(())
+        }
+        ended => ended,
+    }
 }
 
 fn broken(error: tokio::task::JoinError) -> Error {

@@ -52,14 +52,15 @@ impl Mapping {
         Ok(Self { projection: projection.to_owned(), body, hash })
     }
 
-    /// The body that creates an index with this mapping, its alias and `_meta`.
-    pub(super) fn create_body(&self, alias: &str, log_identity: &str) -> Value {
+    /// The body that creates an index with this mapping, its aliases for readers and for the writer,
+    /// and `_meta`.
+    pub(super) fn create_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         if let Some(mappings) = mappings.as_object_mut() {
             mappings.insert("_meta".to_owned(), json!({"tributary": self.meta(log_identity)}));
         }
         let settings = self.body.get("settings").cloned().unwrap_or_else(|| json!({}));
-        json!({"settings": settings, "mappings": mappings, "aliases": { alias: {} }})
+        json!({"settings": settings, "mappings": mappings, "aliases": { alias: {}, writer: {} }})
     }
 
     /// What an index keeps of what it was built from.

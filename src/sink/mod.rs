@@ -45,6 +45,9 @@ pub enum Outcome {
     Retry(String),
     /// It will never work: the document goes to the dead letters.
     Rejected(String),
+    /// The index itself is no longer there, and nothing was made in its place: the run ends, since
+    /// what was acknowledged before is gone too. Opening again makes and fills a new one.
+    Gone(String),
 }
 
 /// What an index said of itself when it was looked up.

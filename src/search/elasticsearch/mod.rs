@@ -227,6 +227,11 @@ impl SearchIndex for ElasticsearchIndex {
     }
 
     fn ping(&self) -> Answer<'_, ()> {
-        Box::pin(async { self.client.get("/").await.map(|_| ()) })
+        let collection =
+            if self.has_organisations { Collection::Organisations } else { Collection::Contacts };
+        Box::pin(async move {
+            let body = json!({"size": 0, "track_total_hits": false, "terminate_after": 1});
+            self.search(collection, body).await.map(|_| ())
+        })
     }
 }

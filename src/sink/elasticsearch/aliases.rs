@@ -1,11 +1,18 @@
 //! Aliases and the concrete indexes behind them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::client::{Client, encoded};
 use crate::error::{Error, Result};
 use crate::sink::IndexState;
 use crate::sink::mapping::Mapping;
+
+/// The one name by which an index is written: an alias of that index alone, which goes when it goes.
+/// An alias may hold capitals and the name of an index may not, so that no request can ever make an
+/// index of this name, whatever the cluster's `action.auto_create_index` says.
+pub(super) fn writer(index: &str) -> String {
+    format!("{index}.WRITE")
+}
 
 /// The concrete indexes behind an alias; none when the alias does not exist.
 ///
@@ -29,6 +36,7 @@ pub(super) async fn open(
         [] => create(client, alias, mapping, log_identity).await,
         [index] => {
             check(client, index, alias, mapping, log_identity).await?;
+            ensure_writer(client, index).await?;
             Ok(IndexState { index: index.clone(), created: false })
         }
         several => Err(Error::failed(format!(
@@ -45,9 +53,20 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
         )));
     }
     let index = mapping.index_name(alias);
-    client.put(&format!("/{}", encoded(&index)), &mapping.create_body(alias, log_identity)).await?;
+    client
+        .put(&format!("/{}", encoded(&index)), &mapping.create_body(alias, &writer(&index), log_identity))
+        .await?;
     tracing::info!(alias, index, "index created");
     Ok(IndexState { index, created: true })
+}
+
+/// Gives an index its alias for writing when somebody took it away.
+async fn ensure_writer(client: &Client, index: &str) -> Result<()> {
+    let path = format!("/{}/_alias/{}", encoded(index), encoded(&writer(index)));
+    match client.find(&path).await? {
+        Some(_) => Ok(()),
+        None => client.put(&path, &json!({})).await.map(|_| ()),
+    }
 }
 
 async fn check(

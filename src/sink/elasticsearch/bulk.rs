@@ -4,14 +4,13 @@
 use crate::projection::json::Object;
 use crate::sink::{Batch, Write};
 
-/// The body: for each write an action line that names the concrete index, and its document.
-/// `require_alias` is not asked for, since the names are no aliases; a missing index is an error on
-/// clusters that don't create indexes by themselves.
-pub(super) fn body(indexes: &[String], batch: &Batch) -> Vec<u8> {
+/// The body: for each write an action line that names its index by `names` (each index's own alias
+/// for writing, see [`super::aliases::writer`]), and its document.
+pub(super) fn body(names: &[String], batch: &Batch) -> Vec<u8> {
     let mut body = Vec::with_capacity(batch.bytes.len() + batch.writes.len() * 128);
     for write in &batch.writes {
         let document = write.body.clone().and_then(|range| batch.bytes.get(range));
-        let index = indexes.get(write.projection).map(String::as_str).unwrap_or_default();
+        let index = names.get(write.projection).map(String::as_str).unwrap_or_default();
         let action = if document.is_some() { "index" } else { "delete" };
         let mut line = Object::open(&mut body);
         line.nested(action, |meta| {

@@ -9,6 +9,7 @@ use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, Transpo
 use elasticsearch::http::{Method, Url};
 use serde_json::Value;
 
+use super::tls;
 use crate::config::{IndexConfig, without_user};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -20,6 +21,7 @@ const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
 /// A client of one cluster. It holds secrets, and shows none.
 pub(crate) struct Client {
     transport: Transport,
+    urls: Vec<Url>,
     addresses: String,
 }
 
@@ -39,8 +41,8 @@ impl Client {
             format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0))
         };
         let addresses = urls.iter().map(shown).collect::<Vec<_>>().join(", ");
-        let mut builder =
-            TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls, None)).timeout(REQUEST_TIMEOUT);
+        let mut builder = TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls.clone(), None))
+            .timeout(REQUEST_TIMEOUT);
         if let Some(credentials) = credentials(config)? {
             builder = builder.auth(credentials);
         }
@@ -53,7 +55,7 @@ impl Client {
         }
         let transport =
             builder.build().map_err(|error| Error::usage("index: no client can be made").because(error))?;
-        Ok(Self { transport, addresses })
+        Ok(Self { transport, urls, addresses })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
@@ -62,6 +64,14 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value> {
         self.answer(Method::Post, path, body).await
+    }
+
+    /// As [`Self::post`] without a body; `None` when the server says 404.
+    pub(crate) async fn post_to(&self, path: &str) -> Result<Option<Value>> {
+        match self.send(Method::Post, path, None).await? {
+            (404, _) => Ok(None),
+            (status, body) => self.checked(path, status, body).map(Some),
+        }
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
@@ -116,7 +126,10 @@ impl Client {
         let body = body.map(Value::to_string);
         let (path, query) = parts(path);
         let sent = self.transport.send(method, path, headers, query.as_ref(), body, None).await;
-        let response = sent.map_err(|error| self.unreachable(error))?;
+        let response = match sent {
+            Ok(response) => response,
+            Err(error) => return Err(self.explained(error).await),
+        };
         let status = response.status_code().as_u16();
         let text = response.text().await.map_err(|error| self.unreachable(error))?;
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
@@ -126,7 +139,10 @@ impl Client {
     pub(crate) async fn bulk(&self, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let query = [("filter_path", "errors,items.*.status,items.*.error.type,items.*.error.reason")];
+        let query = [
+            ("filter_path", "errors,items.*.status,items.*.error.type,items.*.error.reason"),
+            ("require_alias", "true"),
+        ];
         let sent =
             self.transport.send(Method::Post, "/_bulk", headers, Some(&query[..]), Some(body), None).await;
         let response = sent.map_err(|error| self.unreachable(error))?;
@@ -145,7 +161,30 @@ impl Client {
         limits.min().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(REQUEST_BYTES_DEFAULT)
     }
 
+    /// As [`Self::unreachable`], after a look whether TLS is spoken where a plain request was sent.
+    async fn explained(&self, error: elasticsearch::Error) -> Error {
+        for url in &self.urls {
+            if tls::is_spoken_at(url, &error).await {
+                return Error::failed(format!(
+                    "Elasticsearch at {} speaks TLS and index.url says http; write https://, and set \
+                     index.ca_certificate unless a public authority signed its certificate",
+                    self.addresses
+                ));
+            }
+        }
+        self.unreachable(error)
+    }
+
     fn unreachable(&self, error: elasticsearch::Error) -> Error {
+        if tls::is_refused(&error) {
+            let message = format!(
+                "no TLS connection to Elasticsearch at {}: check index.ca_certificate (the authority that signed the \
+                 server's certificate), that the certificate names the host in index.url and has not run out, and \
+                 that the server speaks https",
+                self.addresses
+            );
+            return Error::failed(message).because(error);
+        }
         let message =
             format!("Elasticsearch at {} does not answer; check index.url and the server", self.addresses);
         Error::new(ErrorKind::Unavailable, message).because(error)

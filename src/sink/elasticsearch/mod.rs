@@ -4,6 +4,7 @@ mod aliases;
 mod bulk;
 pub(crate) mod client;
 mod response;
+mod tls;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use self::client::Client;
 use super::mapping::Mapping;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How many ids one page holds.
 const PAGE: usize = 5_000;
@@ -60,20 +61,40 @@ impl ElasticsearchSink {
     }
 
     async fn write_some(&self, opened: &Opened, batch: Batch) -> Vec<Outcome> {
-        let body = bulk::body(&opened.indexes, &batch);
+        let names: Vec<String> = opened.indexes.iter().map(|index| aliases::writer(index)).collect();
+        let body = bulk::body(&names, &batch);
         if body.len() > opened.request_bytes_max {
             return self.too_large(opened, batch, body.len()).await;
         }
         let size = body.len();
         match self.client.bulk(body).await {
             Ok((413, _)) => self.too_large(opened, batch, size).await,
-            Ok((200, answer)) => response::outcomes(&answer, &batch.writes),
+            Ok((200, answer)) => {
+                let mut outcomes = response::outcomes(&answer, &batch.writes);
+                for (outcome, write) in outcomes.iter_mut().zip(&batch.writes) {
+                    if let Outcome::Gone(reason) = outcome {
+                        *reason = self.gone(opened, write.projection);
+                    }
+                }
+                outcomes
+            }
             Ok((status, answer)) => {
                 let outcome = response::of_request(status, &answer);
                 vec![outcome; batch.writes.len()]
             }
             Err(error) => vec![Outcome::Retry(error.chain()); batch.writes.len()],
         }
+    }
+
+    /// What to say when an index is not there any more.
+    fn gone(&self, opened: &Opened, projection: usize) -> String {
+        let index = opened.indexes.get(projection).map(String::as_str).unwrap_or_default();
+        let alias = self.aliases.get(projection).map(String::as_str).unwrap_or_default();
+        format!(
+            "the index {index} behind the alias {alias}, or its alias {}, was deleted while this instance wrote to it; \
+             nothing of the state is lost: start again, and a new index is made and filled from the state",
+            aliases::writer(index)
+        )
     }
 
     /// Splits a request that is too large; a lone document that is, is rejected for good.
@@ -113,8 +134,17 @@ impl DocumentSink for ElasticsearchSink {
     }
 
     async fn refresh(&self) -> Result<()> {
-        let indexes: Vec<String> = self.opened().indexes.iter().map(|index| client::encoded(index)).collect();
-        self.client.post(&format!("/{}/_refresh", indexes.join(",")), None).await.map(|_| ())
+        let opened = self.opened();
+        let indexes: Vec<String> = opened.indexes.iter().map(|index| client::encoded(index)).collect();
+        if self.client.post_to(&format!("/{}/_refresh", indexes.join(","))).await?.is_some() {
+            return Ok(());
+        }
+        for (number, index) in indexes.iter().enumerate() {
+            if self.client.find(&format!("/{index}/_alias")).await?.is_none() {
+                return Err(Error::failed(self.gone(&opened, number)));
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "an index was missing at its refresh and is there again"))
     }
 
     async fn ping(&self) -> Result<()> {

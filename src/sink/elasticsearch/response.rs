@@ -63,6 +63,8 @@ fn of_item(item: Item) -> Outcome {
         // A delete of a document that is not there answers 404 without an error.
         (200..=299, _) | (404, "") => Outcome::Done,
         (409, "version_conflict_engine_exception") => Outcome::Conflict { stored: stored_version(&reason) },
+        // The names that we write by are aliases that go with their index and that no index can have.
+        (404, "index_not_found_exception") | (400, "invalid_index_name_exception") => Outcome::Gone(reason),
         (status, kind) if is_passing(status, kind) => {
             Outcome::Retry(shortened(format!("{status} {kind}: {reason}")))
         }
@@ -71,10 +73,10 @@ fn of_item(item: Item) -> Outcome {
 }
 
 /// What goes away by itself or by an operator's hand: overload, a shard on its way, a cluster that
-/// blocks writes, credentials that ran out, an index that is missing.
+/// blocks writes, credentials that ran out.
 fn is_passing(status: u16, kind: &str) -> bool {
     matches!(status, 401 | 403 | 408 | 409 | 429 | 500..=599 | 0)
-        || matches!(kind, "index_not_found_exception" | "cluster_block_exception" | "index_closed_exception")
+        || matches!(kind, "cluster_block_exception" | "index_closed_exception")
 }
 
 /// The outcome of every write of a request that failed as a whole.
@@ -129,10 +131,12 @@ mod tests {
             (429, "es_rejected_execution_exception"),
             (503, "unavailable_shards_exception"),
             (403, "cluster_block_exception"),
-            (404, "index_not_found_exception"),
             (500, "some_exception"),
         ] {
             assert!(matches!(failed(status, kind, "r"), Outcome::Retry(_)), "{status} {kind}");
+        }
+        for (status, kind) in [(404, "index_not_found_exception"), (400, "invalid_index_name_exception")] {
+            assert!(matches!(failed(status, kind, "r"), Outcome::Gone(_)), "{status} {kind}");
         }
         for kind in
             ["document_parsing_exception", "strict_dynamic_mapping_exception", "illegal_argument_exception"]

@@ -3,6 +3,7 @@
 
 mod elector;
 mod reader;
+mod told;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;

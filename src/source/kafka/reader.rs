@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::FromClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::client_config;
+use super::told::Told;
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EntityKind, Record};
@@ -26,7 +26,7 @@ const RECORDS_MAX: usize = 10_000;
 
 /// A Kafka cluster's topics.
 pub struct KafkaSource {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Told>,
     cluster: String,
     topics: Vec<(Arc<str>, EntityKind)>,
     /// The next offset of each assigned partition.
@@ -43,7 +43,7 @@ impl KafkaSource {
     pub fn open(config: &KafkaConfig, topics: Vec<(String, EntityKind)>) -> Result<Self> {
         let topics: Vec<(Arc<str>, EntityKind)> =
             topics.into_iter().map(|(topic, kind)| (topic.into(), kind)).collect();
-        let probe: BaseConsumer = consumer(config, 1)?;
+        let probe = consumer(config, 1)?;
         let found = partitions(&probe, &topics)?;
         let cluster = probe.client().fetch_cluster_id(WAIT).unwrap_or_default();
         // The real consumer's memory is dealt out to the partitions that there are.
@@ -188,7 +188,7 @@ impl KafkaSource {
     }
 }
 
-fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer> {
+fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer<Told>> {
     let mut client = client_config(config);
     let kbytes = (QUEUE_KBYTES / partitions.max(1)).clamp(512, QUEUE_KBYTES).to_string();
     let defaults = [
@@ -211,19 +211,21 @@ fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer> {
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "error");
     client.set("enable.partition.eof", "true");
-    BaseConsumer::from_config(&client)
+    client
+        .create_with_context(Told::default())
         .map_err(|error| Error::usage("kafka.properties: no consumer can be made").because(error))
 }
 
 fn partitions(
-    consumer: &BaseConsumer,
+    consumer: &BaseConsumer<Told>,
     topics: &[(Arc<str>, EntityKind)],
 ) -> Result<BTreeSet<TopicPartition>> {
     let mut found = BTreeSet::new();
     for (topic, _) in topics {
         let metadata = consumer.fetch_metadata(Some(topic), WAIT).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "no broker answers; check kafka.brokers and the brokers")
-                .because(error)
+            // What the broker said lies in the queue of events until it is asked for.
+            let _ = consumer.poll(Duration::from_millis(100));
+            consumer.context().unreachable(error)
         })?;
         let known =
             metadata.topics().iter().filter(|known| known.name() == &**topic && known.error().is_none());
