@@ -5,8 +5,8 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY src src
 COPY mappings mappings
-# The tests are not built here, but the manifest names them.
-RUN mkdir tests && touch tests/main.rs && cargo build --release --locked
+# Tests and benchmarks are not built here, but the manifest names them.
+RUN mkdir tests benches && touch tests/main.rs benches/search.rs && cargo build --release --locked
 
 FROM debian:bookworm-slim
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libssl3 zlib1g && rm -rf /var/lib/apt/lists/* \
