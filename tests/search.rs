@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Running, World, eventually, query_of};
+use crate::harness::{Running, World, eventually, http_get, query_of};
 use crate::services;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/search");
@@ -200,9 +200,11 @@ fn typed(words: &[String], random: &mut fastrand::Rng) -> String {
 
 #[test]
 fn both_engines_give_the_same_answers_to_random_queries() {
-    let seed: u64 =
-        std::env::var("TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(fastrand::u64(..));
-    println!("TEST_SEED={seed}");
+    let seed: u64 = std::env::var("TRIBUTARY_TEST_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok())
+        .unwrap_or(fastrand::u64(..));
+    println!("TRIBUTARY_TEST_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let (servers, _turn) = services::whole();
     let [(one, _running), (other, _running_too)] =
@@ -438,6 +440,34 @@ fn documents_and_other_routes_answer_and_an_absent_index_is_not_ready() {
     std::fs::write(world.path("index/aliases.json"), "{").unwrap();
     eventually("an index that can't be read is not ready", || (world.get("/readyz").0 == 503).then_some(()));
     assert_eq!(world.get("/healthz").0, 200);
+}
+
+#[test]
+fn a_stop_answers_who_waits_and_is_not_held_up_by_open_connections() {
+    let log = Growing::new();
+    let world = World::embedded("stop", &log.settings());
+    let mut running = world.start(&["run"]);
+    world.wait_until_delivered();
+    let address = std::fs::read_to_string(world.path("state/instance")).unwrap();
+    // One connection is idle after an answer, one has sent half a request, one waits for a record.
+    let mut idle = std::net::TcpStream::connect(address.trim()).unwrap();
+    write!(idle, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert!(std::io::Read::read(&mut idle, &mut [0; 512]).unwrap() > 0);
+    let mut half = std::net::TcpStream::connect(address.trim()).unwrap();
+    write!(half, "GET /healthz HTTP/1.1\r\nHo").unwrap();
+    let waiting = {
+        let address = address.trim().to_owned();
+        std::thread::spawn(move || {
+            http_get(&address, "/search?consistent_with=contacts/0:99999&timeout=3s").0
+        })
+    };
+    eventually("the search is asked", || {
+        let (_, metrics) = world.get("/metrics");
+        metrics.contains("tributary_searches_waiting 1").then_some(())
+    });
+    running.signal("TERM");
+    assert_eq!(waiting.join().unwrap(), 503, "answered before the end");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
 }
 
 #[test]

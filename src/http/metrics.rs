@@ -18,6 +18,7 @@ pub(super) fn text(status: &Status, state_bytes: u64) -> String {
         ("tributary_bulk_requests_in_flight", status.in_flight.load(Ordering::Relaxed)),
         ("tributary_writer", u64::from(status.writer.load(Ordering::Relaxed))),
         ("tributary_state_bytes", state_bytes),
+        ("tributary_searches_waiting", status.watchers()),
     ];
     for (name, value) in gauges {
         metric(&mut out, name, "gauge", &[("", value)]);

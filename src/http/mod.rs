@@ -7,6 +7,7 @@ pub mod page;
 mod problem;
 mod routes;
 mod search;
+mod server;
 
 pub use self::admin::Admin;
 pub use self::routes::{Site, serve};

@@ -1,5 +1,7 @@
 //! Every route, once: the router is made from this table, and the description is compared with it.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef, Request};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,9 +13,12 @@ use super::admin::{self, Admin};
 use super::page;
 use super::problem::problem;
 use super::search::{self, Search};
+use super::server;
 use crate::shutdown::Shutdown;
 
 const BODY_BYTES_MAX: usize = 1 << 20;
+/// No request takes longer, however slowly its body comes.
+const REQUEST_TIME: Duration = Duration::from_secs(310);
 /// The description of all routes (OpenAPI 3.1, <https://spec.openapis.org/oas/v3.1.0>).
 const OPENAPI: &str = include_str!("openapi.json");
 
@@ -72,15 +77,14 @@ pub async fn serve(listener: tokio::net::TcpListener, site: Site, stop: Shutdown
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(guarded))
         .with_state(site);
-    let served = axum::serve(listener, router).with_graceful_shutdown(async move { stop.requested().await });
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the http server ended");
-    }
+    server::serve(listener, router, stop).await;
 }
 
 /// Headers for every answer.
 async fn guarded(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let answered = tokio::time::timeout(REQUEST_TIME, next.run(request)).await;
+    let mut response =
+        answered.unwrap_or_else(|_| problem(StatusCode::REQUEST_TIMEOUT, "the request did not end in time"));
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

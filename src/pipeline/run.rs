@@ -288,7 +288,7 @@ impl<S: DocumentSink> Run<S> {
         self.status.gate_passed.store(open, Ordering::Relaxed);
         self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
         if writer
-            && self.status.is_watched()
+            && self.status.watchers() > 0
             && let Some(frontier) = self.queue.frontier()
         {
             self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or_else(Status::now_ms));

@@ -132,9 +132,9 @@ impl Status {
         Watching(&self.watchers)
     }
 
-    /// True while someone waits for the frontier.
-    pub fn is_watched(&self) -> bool {
-        self.watchers.load(Ordering::Relaxed) > 0
+    /// How many wait for the frontier.
+    pub fn watchers(&self) -> u64 {
+        self.watchers.load(Ordering::Relaxed)
     }
 
     /// Takes note of how much waits.

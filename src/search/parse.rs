@@ -93,7 +93,9 @@ impl<'a> Given<'a> {
             }
         }
         if let Some(q) = self.value("q") {
-            (request.terms, request.exact) = words(q)?;
+            let (terms, exact) = words(q)?;
+            // A query without a word in it finds nothing, which is not the same as no query.
+            (request.terms, request.exact) = (Some(terms), exact);
         }
         let after = self.value("after").map(|after| Cursor::parse(after, &request.identity()));
         request.after = after.transpose()?;
@@ -101,7 +103,7 @@ impl<'a> Given<'a> {
     }
 }
 
-fn words(q: &str) -> Result<(Option<Vec<super::Term>>, String)> {
+fn words(q: &str) -> Result<(Vec<super::Term>, String)> {
     if q.chars().count() > Q_LETTERS_MAX {
         return Err(Error::usage(format!("q: at most {Q_LETTERS_MAX} letters")));
     }
@@ -109,8 +111,7 @@ fn words(q: &str) -> Result<(Option<Vec<super::Term>>, String)> {
     if terms.len() > TERMS_MAX {
         return Err(Error::usage(format!("q: at most {TERMS_MAX} words")));
     }
-    // An empty search box asks for everything; marks without a word find nothing.
-    Ok(if q.trim().is_empty() { (None, exact) } else { (Some(terms), exact) })
+    Ok((terms, exact))
 }
 
 fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, String)>> {
@@ -171,12 +172,14 @@ mod tests {
     fn defaults_and_values() {
         let request = Request::parse([]).unwrap();
         assert_eq!((request.size, request.terms, request.timeout_ms), (10, None, 5_000));
-        let pairs = [("q", "  "), ("in", "contacts"), ("filter", "role:a:b"), ("facets", "tag,role,tag")];
+        let pairs = [("in", "contacts"), ("filter", "role:a:b"), ("facets", "tag,role,tag")];
         let request = Request::parse(pairs).unwrap();
         assert_eq!(request.terms, None);
         assert_eq!(request.filters, [(Field::Role, "a:b".to_owned())]);
         assert_eq!(request.facets, [Field::Tag, Field::Role]);
-        assert_eq!(Request::parse([("q", "*:*")]).unwrap().terms, Some(Vec::new()));
+        for no_word in ["*:*", "  ", ""] {
+            assert_eq!(Request::parse([("q", no_word)]).unwrap().terms, Some(Vec::new()), "{no_word:?}");
+        }
         let request = Request::parse([("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
         assert_eq!(request.consistent_with.get(&TopicPartition::new("a/b", 3)), Some(78));
         assert_eq!(request.timeout_ms, 250);

@@ -22,7 +22,7 @@ let typed;
 
 const searchHash = (of = query) => {
   const parameters = new URLSearchParams();
-  if (of.q) parameters.set("q", of.q);
+  if (of.q.trim()) parameters.set("q", of.q);
   if (of.in === "contacts") parameters.set("in", of.in);
   if (of.under) parameters.set("under", of.under);
   of.filters.forEach((filter) => parameters.append("filter", filter));
