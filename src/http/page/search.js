@@ -217,6 +217,7 @@ const showFacets = (facets) => {
     values.sort((a, b) => b.isSet - a.isSet || b.number - a.number || (a.value < b.value ? -1 : 1));
     return { field, title, values };
   });
+  $("filters").hidden = groups.every((group) => group.values.length === 0);
   reconcile($("facets"), groups.filter((group) => group.values.length > 0), {
     key: (group) => group.field,
     make: (group) => {
