@@ -106,7 +106,7 @@ impl Browser {
     pub fn navigate(&mut self, url: &str) {
         let answer = self.connection.call("Page.navigate", &json!({"url": url}));
         assert!(answer.get("errorText").is_none(), "{url}: {answer}");
-        self.wait_until("document.readyState === 'complete' && location.href !== 'about:blank'");
+        self.wait_until("document.readyState === 'complete'");
     }
 
     /// The value of an expression; a promise is waited for. What it throws ends the test.

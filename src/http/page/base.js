@@ -23,7 +23,7 @@ const textOf = (value) =>
 const numbers = new Intl.NumberFormat("en");
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const count = (value) => (Number.isFinite(value) ? (Math.abs(value) < 1e5 ? numbers.format(Math.round(value)) : short.format(value)) : "–");
-const plural = (value, one, many) => `${numbers.format(value)} ${value === 1 ? one : many}`;
+const plural = (value, one, many) => `${numbers.format(value)}\u00a0${value === 1 ? one : many}`;
 const duration = (ms) => {
   if (!Number.isFinite(ms)) return "–";
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -6,7 +6,7 @@ const TOLD = ["id", "name", "firstName", "lastName", "type", "status", "industry
   "tags", "createdAt", "updatedAt", "attributes", "parent", "ancestors", "organisation", "contacts", "contactCount",
   "contactsTruncated", "hierarchyCycle", "stub", "highlights"];
 
-const entity = { collection: undefined, id: undefined, form: undefined, pages: new Map(), asking: undefined };
+const entity = { collection: undefined, id: undefined, form: undefined, pages: new Map(), asking: undefined, at: -Infinity };
 
 // What a second question answers, or nothing where it has none: a part that lacks is no reason to show none.
 const orNothing = async (question) => {
@@ -46,6 +46,7 @@ const showEntity = async (collection, id, { quiet = false } = {}) => {
     const found = await load(collection, id, mine.signal);
     if (entity.asking !== mine) return;
     const form = JSON.stringify(found);
+    entity.at = performance.now();
     if (form !== entity.form) {
       entity.form = form;
       if (collection === "organisations") names.set(id, called(found.own));

@@ -2,6 +2,8 @@
 // Where the page is, keys, and time ----------------------------------------------------------------
 
 const LIVE_MS = 5_000;
+const RARE_MS = 20_000;
+const LARGE = 300_000;
 const wide = matchMedia("(min-width: 60rem)");
 
 let place;
@@ -178,13 +180,16 @@ const layOut = () => { $("filters").open = wide.matches; };
 wide.addEventListener("change", layOut);
 layOut();
 
-// Quietly, what is shown again.
+// Quietly, what is shown again; what is large not as often. What was asked wrongly stays wrong.
 const refresh = () => {
   if (document.hidden) return;
+  const now = performance.now();
   if (place?.search !== undefined) {
-    if (shown.problem && !isAway(shown.problem)) return;
-    search({ quiet: shown.problem === undefined });
+    if (shown.problem?.code >= 400 && shown.problem.code < 500) return;
+    if (now - shown.at < (shown.hits.length > 100 ? RARE_MS : STATUS_MS / 2)) return;
+    search({ quiet: true });
   } else if (entity.id !== undefined) {
+    if (now - entity.at < (entity.form?.length > LARGE ? RARE_MS : STATUS_MS / 2)) return;
     showEntity(entity.collection, entity.id, { quiet: true });
   }
 };

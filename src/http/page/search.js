@@ -13,7 +13,7 @@ const FACETS = {
 const LABELS = { email: "E-mail", phone: "Phone", website: "Website", tags: "Tags", "address.city": "City", "address.street": "Street" };
 
 const query = { q: "", in: "organisations", under: "", filters: [] };
-const shown = { hits: [], total: undefined, next: undefined, position: undefined, problem: undefined };
+const shown = { hits: [], total: undefined, next: undefined, problem: undefined, at: -Infinity };
 const names = new Map();
 const opened = new Set();
 let asking;
@@ -64,7 +64,7 @@ const search = async ({ quiet = false } = {}) => {
       next = list(further.hits).length > 0 ? further.next : undefined;
     }
     if (asking !== mine) return;
-    Object.assign(shown, { hits, next, total: answer.total, position: answer.position, problem: undefined });
+    Object.assign(shown, { hits, next, total: answer.total, problem: undefined, at: performance.now() });
     $("took").textContent = quiet || !Number.isFinite(answer.took_ms) ? $("took").textContent : `in ${answer.took_ms} ms`;
     showFacets(answer.facets);
     showHits(quiet);
@@ -217,6 +217,7 @@ const showFacets = (facets) => {
     values.sort((a, b) => b.isSet - a.isSet || b.number - a.number || (a.value < b.value ? -1 : 1));
     return { field, title, values };
   });
+  $("filters").hidden = groups.every((group) => group.values.length === 0);
   reconcile($("facets"), groups.filter((group) => group.values.length > 0), {
     key: (group) => group.field,
     make: (group) => {

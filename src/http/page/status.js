@@ -106,7 +106,7 @@ const showReindex = (running) => {
 
 // Documents a second over the last minutes, as a line.
 const showTrend = () => {
-  const rates = samples.map((_, at) => rate("delivered", at) ?? 0);
+  const rates = samples.slice(1).map((_, at) => rate("delivered", at + 1) ?? 0);
   const highest = Math.max(...rates);
   $("trend").toggleAttribute("hidden", rates.length < 3 || highest === 0);
   if (rates.length < 3 || highest === 0) return;
