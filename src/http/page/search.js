@@ -37,7 +37,8 @@ const readSearch = (text) => {
   query.filters = [...new Set(parameters.getAll("filter"))].filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
 };
 const searchPath = (size, after) => {
-  const parameters = new URLSearchParams({ q: query.q, in: query.in });
+  // A query without a word finds nothing; without a query everything is found.
+  const parameters = new URLSearchParams(query.q.trim() ? { q: query.q, in: query.in } : { in: query.in });
   if (query.under) parameters.set("under", query.under);
   query.filters.forEach((filter) => parameters.append("filter", filter));
   parameters.set("size", size);
