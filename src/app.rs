@@ -27,18 +27,15 @@ mod search;
 /// Whatever went wrong, with its exit code.
 pub fn run(cli: Cli) -> Result<()> {
     let Cli { global, command } = cli;
-    if let Command::Demo(wanted) = command {
-        return block_on(demo::run(&wanted, global.listen()))?;
-    }
-    let config = load(&global)?;
+    let config = || load(&global);
     match command {
-        Command::Run { until_end } => block_on(follow::run(config, until_end))?,
-        Command::Search(wanted) => block_on(search::run(config, global.format, wanted))?,
-        Command::Demo(_) => Ok(()),
-        Command::Status => block_on(report::status(config, global.format))?,
-        Command::DeadLetters { command } => block_on(letters::run(config, global.format, command))?,
-        Command::Generate(wanted) => crate::generate::run(&wanted, &config),
-        Command::Check { offline } => block_on(check::run(config, offline))?,
+        Command::Demo(wanted) => block_on(demo::run(&wanted, global.listen()))?,
+        Command::Run { until_end } => block_on(follow::run(config()?, until_end))?,
+        Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
+        Command::Status => block_on(report::status(config()?, global.format))?,
+        Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
+        Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),
+        Command::Check { offline } => block_on(check::run(config()?, offline))?,
     }
 }
 

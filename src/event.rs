@@ -2,6 +2,9 @@
 
 use crate::position::TopicPartition;
 
+/// The longest id that every index takes, in bytes.
+pub const ID_BYTES_MAX: usize = 512;
+
 /// The two kinds of entity whose events are folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntityKind {
@@ -59,7 +62,7 @@ pub struct Field {
 pub struct Event {
     /// The kind of entity.
     pub kind: EntityKind,
-    /// The entity's id: not empty, at most 512 bytes.
+    /// The entity's id: not empty, at most [`ID_BYTES_MAX`] bytes.
     pub id: String,
     /// The version that orders the events of one entity: 0 to 2^63−1.
     pub version: u64,

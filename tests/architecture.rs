@@ -37,10 +37,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
-    ("search", &["config", "error", "position", "sink", "text"]),
+    ("search", &["config", "entity", "error", "position", "sink", "text"]),
     ("generate", &["cli", "config", "error", "event", "source"]),
     ("cli", &["config", "telemetry"]),
-    ("http", &["config", "error", "pipeline", "search", "shutdown", "state"]),
+    ("http", &["config", "error", "event", "pipeline", "search", "shutdown", "state"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

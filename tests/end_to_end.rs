@@ -1,66 +1,42 @@
 //! The page in a real browser on the real program: typing, filtering, walking, and a live change.
 
-use std::io::Write;
-
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::harness::World;
+use crate::harness::{GrowingLog, World};
 
 /// A small log of two services, as a user's.
-struct Log(tempfile::TempDir);
-
-impl Log {
-    fn new() -> Self {
-        let log = Self(tempfile::tempdir().unwrap());
-        log.append(
-            "organisations",
-            "g",
-            &json!({"name": "Marlowe Group", "status": "active", "industry": "Shipping"}),
-        );
-        log.append(
-            "organisations",
-            "m",
-            &json!({"name": "Marlowe Ropes", "status": "active", "parentId": "g"}),
-        );
-        log.append(
-            "organisations",
-            "s",
-            &json!({"name": "Marlowe Sails", "status": "dormant", "parentId": "g"}),
-        );
-        log.append(
-            "organisations",
-            "x",
-            &json!({"name": "<b onclick=alert(1)>Bold</b> & Sons", "status": "active"}),
-        );
-        log.append(
-            "contacts",
-            "c1",
-            &json!({"organisationId": "m", "name": "Ottilie Quist", "phone": "+44 20 7946 0018"}),
-        );
-        log.append(
-            "contacts",
-            "c2",
-            &json!({"organisationId": "s", "name": "Ottilie Brandt", "email": "o.brandt@sails.test"}),
-        );
-        log
-    }
-
-    fn append(&self, topic: &str, key: &str, value: &serde_json::Value) {
-        let path = self.0.path().join(format!("{topic}.jsonl"));
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(file, "{}", json!({"key": key, "value": value})).unwrap();
-    }
+fn marlowe() -> GrowingLog {
+    let log = GrowingLog::new();
+    log.append(
+        "organisations",
+        "g",
+        &json!({"name": "Marlowe Group", "status": "active", "industry": "Shipping"}),
+    );
+    log.append("organisations", "m", &json!({"name": "Marlowe Ropes", "status": "active", "parentId": "g"}));
+    log.append("organisations", "s", &json!({"name": "Marlowe Sails", "status": "dormant", "parentId": "g"}));
+    log.append(
+        "organisations",
+        "x",
+        &json!({"name": "<b onclick=alert(1)>Bold</b> & Sons", "status": "active"}),
+    );
+    log.append(
+        "contacts",
+        "c1",
+        &json!({"organisationId": "m", "name": "Ottilie Quist", "phone": "+44 20 7946 0018"}),
+    );
+    log.append(
+        "contacts",
+        "c2",
+        &json!({"organisationId": "s", "name": "Ottilie Brandt", "email": "o.brandt@sails.test"}),
+    );
+    log
 }
 
 #[test]
 fn a_person_types_filters_walks_to_the_parent_and_sees_a_live_change() {
-    let log = Log::new();
-    let extra = format!(
-        "source.kind = \"files\"\nsource.path = {:?}\norganisations.format = \"plain\"\ncontacts.format = \"plain\"\n",
-        log.0.path()
-    );
-    let world = World::embedded("browser", &extra);
+    let log = marlowe();
+    let world = World::embedded("browser", &log.settings());
     let _running = world.start(&["run"]);
     world.wait_until_delivered();
     let address = std::fs::read_to_string(world.path("state/instance")).unwrap();

@@ -270,6 +270,36 @@ pub fn shown(source: &Value) -> Value {
     document
 }
 
+/// Logs of two services in the format `plain`, which grow.
+pub struct GrowingLog(TempDir);
+
+impl GrowingLog {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn append(&self, topic: &str, key: &str, value: &Value) {
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.file(topic)).unwrap();
+        writeln!(file, "{}", json!({"key": key, "value": value})).unwrap();
+    }
+
+    pub fn lines(&self, topic: &str) -> usize {
+        std::fs::read_to_string(self.file(topic)).unwrap().lines().count()
+    }
+
+    /// The configuration of a source that reads it.
+    pub fn settings(&self) -> String {
+        format!(
+            "source.kind = \"files\"\nsource.path = {:?}\norganisations.format = \"plain\"\ncontacts.format = \"plain\"\n",
+            self.0.path()
+        )
+    }
+
+    fn file(&self, topic: &str) -> PathBuf {
+        self.0.path().join(format!("{topic}.jsonl"))
+    }
+}
+
 /// One request on a connection of its own.
 pub fn http_get(address: &str, path: &str) -> (u16, String) {
     let mut stream = std::net::TcpStream::connect(address).unwrap();

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Running, World, eventually, http_get, query_of};
+use crate::harness::{GrowingLog, Running, World, eventually, http_get, query_of};
 use crate::services;
 
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/search");
@@ -305,43 +305,26 @@ fn hostile_queries_get_an_answer_or_a_400_and_mean_what_they_say() {
     }
 }
 
-/// A file of events that grows.
-struct Growing {
-    folder: tempfile::TempDir,
+/// One organisation with twelve contacts, four of them to be embedded ([`FOUR`]).
+fn ambergate() -> GrowingLog {
+    let growing = GrowingLog::new();
+    growing.append("organisations", "o1", &json!({"name": "Ambergate Works", "industry": "Rope"}));
+    for number in 0..12 {
+        let role = ["Buyer", "Pilot", "Clerk"][number % 3];
+        let department = ["North", "South"][number % 2];
+        growing.append(
+            "contacts",
+            &format!("c{number:02}"),
+            &json!({
+                "organisationId": "o1", "firstName": format!("Kin{number}"), "lastName": "Folkwright",
+                "role": role, "department": department,
+            }),
+        );
+    }
+    growing
 }
 
-impl Growing {
-    fn new() -> Self {
-        let growing = Self { folder: tempfile::tempdir().unwrap() };
-        growing.append("organisations", "o1", &json!({"name": "Ambergate Works", "industry": "Rope"}));
-        for number in 0..12 {
-            let role = ["Buyer", "Pilot", "Clerk"][number % 3];
-            let department = ["North", "South"][number % 2];
-            growing.append(
-                "contacts",
-                &format!("c{number:02}"),
-                &json!({
-                    "organisationId": "o1", "firstName": format!("Kin{number}"), "lastName": "Folkwright",
-                    "role": role, "department": department,
-                }),
-            );
-        }
-        growing
-    }
-
-    fn append(&self, topic: &str, key: &str, data: &Value) {
-        let path = self.folder.path().join(format!("{topic}.jsonl"));
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-        writeln!(file, "{}", json!({"key": key, "value": data})).unwrap();
-    }
-
-    fn settings(&self) -> String {
-        format!(
-            "source.kind = \"files\"\nsource.path = {:?}\nindex.max_embedded_contacts = 4\norganisations.format = \"plain\"\ncontacts.format = \"plain\"\n",
-            self.folder.path()
-        )
-    }
-}
+const FOUR: &str = "index.max_embedded_contacts = 4\n";
 
 fn ask(world: &World, query: &[(&str, &str)]) -> (u16, Value) {
     let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -351,8 +334,8 @@ fn ask(world: &World, query: &[(&str, &str)]) -> (u16, Value) {
 #[test]
 fn contacts_that_are_not_embedded_count_for_words_filters_facets_and_matches() {
     let (servers, _turn) = services::whole();
-    let log = Growing::new();
-    for (world, _running) in &engines("truncated", &servers, &log.settings()) {
+    let log = ambergate();
+    for (world, _running) in &engines("truncated", &servers, &(log.settings() + FOUR)) {
         assert_eq!(world.get("/readyz"), (200, "ready\n".to_owned()));
         let (_, answer) = ask(world, &[("q", "kin11 kin0"), ("facets", "role,department")]);
         assert_eq!(ids(&answer), ["o1"], "{answer}");
@@ -375,15 +358,12 @@ fn contacts_that_are_not_embedded_count_for_words_filters_facets_and_matches() {
 #[test]
 fn a_consistent_search_shows_the_record_and_pages_stay_whole_while_documents_change() {
     let (servers, _turn) = services::whole();
-    let log = Growing::new();
-    for (world, _running) in &engines("live", &servers, &log.settings()) {
-        let lines = |topic: &str| {
-            std::fs::read_to_string(log.folder.path().join(format!("{topic}.jsonl"))).unwrap().lines().count()
-        };
+    let log = ambergate();
+    for (world, _running) in &engines("live", &servers, &(log.settings() + FOUR)) {
         for number in 0..20 {
             let name = format!("Halcyon{number}x{}", world.prefix);
             log.append("organisations", "o2", &json!({"name": name}));
-            let token = format!("organisations/0:{}", lines("organisations") - 1);
+            let token = format!("organisations/0:{}", log.lines("organisations") - 1);
             let (code, answer) = ask(world, &[("q", &name), ("consistent_with", &token)]);
             assert_eq!((code, ids(&answer)), (200, vec!["o2".to_owned()]), "{answer}");
         }
@@ -401,7 +381,7 @@ fn a_consistent_search_shows_the_record_and_pages_stay_whole_while_documents_cha
                     "organisationId": "o1", "firstName": format!("Kin{number}"), "lastName": "Folkwright", "role": role,
                 }));
             }
-            let token = format!("contacts/0:{}", lines("contacts") - 1);
+            let token = format!("contacts/0:{}", log.lines("contacts") - 1);
             assert_eq!(ask(world, &[("consistent_with", &token)]).0, 200);
         };
         let pairs = [("q", "folkwright"), ("in", "contacts")]
@@ -413,9 +393,9 @@ fn a_consistent_search_shows_the_record_and_pages_stay_whole_while_documents_cha
 
 #[test]
 fn documents_and_other_routes_answer_and_an_absent_index_is_not_ready() {
-    let log = Growing::new();
+    let log = ambergate();
     log.append("organisations", "o2", &json!({"name": "Small Works", "parentId": "o1"}));
-    let world = World::embedded("routes", &log.settings());
+    let world = World::embedded("routes", &(log.settings() + FOUR));
     let _running = world.start(&["run"]);
     world.wait_until_delivered();
     let body = |path: &str| serde_json::from_str::<Value>(&world.get(path).1).unwrap();
@@ -444,8 +424,8 @@ fn documents_and_other_routes_answer_and_an_absent_index_is_not_ready() {
 
 #[test]
 fn a_stop_answers_who_waits_and_is_not_held_up_by_open_connections() {
-    let log = Growing::new();
-    let world = World::embedded("stop", &log.settings());
+    let log = ambergate();
+    let world = World::embedded("stop", &(log.settings() + FOUR));
     let mut running = world.start(&["run"]);
     world.wait_until_delivered();
     let address = std::fs::read_to_string(world.path("state/instance")).unwrap();

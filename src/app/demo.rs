@@ -38,8 +38,17 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
     let status = Arc::new(Status::default());
     let began = Instant::now();
     let running = follow::follow(config, false, listener, Arc::clone(&status), stop.clone());
+    let running = async {
+        let ended = running.await;
+        stop.request();
+        ended
+    };
     let telling = async {
-        indexed(&status).await;
+        tokio::select! {
+            () = indexed(&status) => {}
+            // An instance that ended before it had indexed everything leaves nothing to tell.
+            () = stop.requested() => return Ok(()),
+        }
         let told = tell(wanted, &searcher, &status, began).await;
         match address.filter(|_| told.is_ok()) {
             None => stop.request(),
@@ -49,30 +58,10 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
                 live.go();
             }
         }
-        stop.requested().await;
         told
     };
-    let (ended, told) = tokio::join!(
-        async {
-            let ended = running.await;
-            stop.request();
-            ended
-        },
-        async {
-            // An instance that failed before it had indexed everything leaves nothing to tell.
-            tokio::select! { told = telling => told, () = stopped_early(&stop, &status) => Ok(()) }
-        }
-    );
-    drop(live);
+    let (ended, told) = tokio::join!(running, telling);
     ended.and(told)
-}
-
-/// A stop before everything was indexed.
-async fn stopped_early(stop: &Shutdown, status: &Status) {
-    stop.requested().await;
-    if is_done(&status.report(None)) {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// What was done, and what a search finds.

@@ -63,10 +63,7 @@ async fn wait(config: &Config, request: &Request) -> Result<()> {
             return Ok(());
         }
         if Instant::now() >= until {
-            return Err(Error::failed(format!(
-                "the index has not come as far in {} ms; it has reached {reached}",
-                request.timeout_ms
-            )));
+            return Err(Error::failed(request.not_reached(&reached)));
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{ID_BYTES_MAX, Poison, json};
-use crate::event::EntityKind;
+use super::{Poison, json};
+use crate::event::{EntityKind, ID_BYTES_MAX};
 
 /// What a field must hold; null clears any of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

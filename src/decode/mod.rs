@@ -16,12 +16,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::{Format, TypeRule};
-use crate::event::{Action, Decoded, EntityKind, Event, Record};
+use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record};
 
 /// The highest version: 2^63−1.
 const VERSION_MAX: u64 = i64::MAX as u64;
-/// The longest id that every index takes, in bytes.
-const ID_BYTES_MAX: usize = 512;
 
 /// Why a record is poison.
 type Poison = String;

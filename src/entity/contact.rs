@@ -4,8 +4,9 @@ use super::{Liveness, Registers, text};
 use crate::projection::json::Object;
 use crate::text::{push_words, reversed_digits};
 
-/// The fields of an embedded contact that are shown after its `id` and `name`, in order.
-const EMBEDDED: &[&str] = &["firstName", "lastName", "email", "phone", "role", "department", "tags"];
+/// The fields of an embedded contact that are shown after its `id` and `name`, in order; all of them
+/// are searched, as the name is.
+pub const EMBEDDED: &[&str] = &["firstName", "lastName", "email", "phone", "role", "department", "tags"];
 
 /// The fields that have a place of their own in a contact's document, `name` aside.
 pub const FIELDS: &[&str] =

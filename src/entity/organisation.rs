@@ -17,6 +17,10 @@ pub const FIELDS: &[&str] = &[
     "updatedAt",
 ];
 
+/// The fields whose words are searched.
+pub const SEARCHED: &[&str] =
+    &["name", "type", "status", "industry", "website", "email", "phone", "address", "tags"];
+
 /// The reference to the parent: shown as `parent`, never under its own name.
 pub const PARENT: &str = "parentId";
 

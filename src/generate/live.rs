@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
 
 use super::Target;
 use super::events::Events;
 use super::files::Files;
+use super::pace::Pace;
 use crate::error::{Error, Result};
 
 /// A longer log than any demonstration sees.
@@ -75,8 +75,8 @@ fn run(world: &World, ready: &Sender<Result<()>>, gone: &Receiver<()>) {
     if !is_written || gone.recv().is_err() {
         return;
     }
-    let pause = Duration::from_secs(1) / world.rate.max(1);
-    while matches!(gone.recv_timeout(pause), Err(RecvTimeoutError::Timeout)) {
+    let mut pace = Pace::start(world.rate);
+    while matches!(gone.recv_timeout(pace.next().unwrap_or_default()), Err(RecvTimeoutError::Timeout)) {
         if let Err(error) = write(1) {
             tracing::error!(error = error.chain(), "no further changes");
             return;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::problem::{Answer, Refusal};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::ID_BYTES_MAX;
 use crate::pipeline::status::Status;
 use crate::search::service::{Page, Searcher};
 use crate::search::{Collection, Request};
@@ -23,8 +24,6 @@ const PING_TIME: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 64;
 /// How often it is looked whether the index has come as far as asked.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// No document has a longer id.
-const ID_BYTES_MAX: usize = 512;
 /// The most suggestions.
 const SUGGESTIONS: usize = 8;
 
@@ -65,11 +64,7 @@ impl Search {
                 return Ok(reached.to_string());
             }
             if Instant::now() >= until {
-                let detail = format!(
-                    "the index has not come as far in {} ms; it has reached {reached}",
-                    request.timeout_ms
-                );
-                return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail));
+                return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, request.not_reached(&reached)));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -87,7 +82,7 @@ impl Search {
             work.await
         });
         timed.await.unwrap_or_else(|_| {
-            Err(Error::new(crate::error::ErrorKind::Unavailable, "the index took too long for an answer"))
+            Err(Error::new(ErrorKind::Unavailable, "the index took too long for an answer"))
         })
     }
 
@@ -96,13 +91,8 @@ impl Search {
         if id.len() > ID_BYTES_MAX {
             return Err(none());
         }
-        let found = self.bounded(self.searcher.index().document(projection, id)).await;
-        match found? {
-            Some(document) => Ok(shown(document)),
-            None => {
-                Err(Refusal::new(StatusCode::NOT_FOUND, format!("{projection} has no document of this id")))
-            }
-        }
+        let found = self.bounded(self.searcher.index().document(projection, id)).await?;
+        found.map(shown).ok_or_else(none)
     }
 }
 

@@ -287,11 +287,8 @@ impl<S: DocumentSink> Run<S> {
         let open = matches!(self.gate, Gate::Open);
         self.status.gate_passed.store(open, Ordering::Relaxed);
         self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
-        if writer
-            && self.status.watchers() > 0
-            && let Some(frontier) = self.queue.frontier()
-        {
-            self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or_else(Status::now_ms));
+        if writer && self.status.watchers() > 0 {
+            self.note_frontier(Status::now_ms());
         }
         if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {
             self.ticked = Some(Instant::now());
@@ -407,10 +404,16 @@ impl<S: DocumentSink> Run<S> {
         }
     }
 
-    fn publish(&mut self) {
-        let Some(frontier) = self.queue.frontier() else { return };
-        let now = Status::now_ms();
+    /// Notes in the status how far the index is.
+    fn note_frontier(&self, now: u64) -> Option<Positions> {
+        let frontier = self.queue.frontier()?;
         self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or(now));
+        Some(frontier)
+    }
+
+    fn publish(&mut self) {
+        let now = Status::now_ms();
+        let Some(frontier) = self.note_frontier(now) else { return };
         if self.published.as_ref() != Some(&frontier) {
             tokio::task::block_in_place(|| self.leadership.commit(&frontier));
             // The fold's thread is gone only when it failed, and then its own error is what counts.

@@ -5,15 +5,11 @@ use std::ops::ControlFlow;
 use super::json::Object;
 use super::shared::{ancestry, write_ancestry, write_attributes, write_log};
 use super::{Entities, Limits};
-use crate::entity::organisation::{FIELDS, PARENT, Summary};
+use crate::entity::organisation::{FIELDS, PARENT, SEARCHED, Summary};
 use crate::entity::{Liveness, Registers, text};
 use crate::error::Result;
 use crate::projection::search::push_field;
 use crate::text::{push_words, reversed_digits};
-
-/// The fields whose words are searched.
-const SEARCHED: &[&str] =
-    &["name", "type", "status", "industry", "website", "email", "phone", "address", "tags"];
 
 /// The contacts as they go into the document.
 struct Embedded {

@@ -4,56 +4,46 @@ use serde_json::{Map, Value};
 
 use super::matching;
 use super::query::Term;
+use crate::entity::{contact, organisation};
 use crate::text::{PHONE_DIGITS_MIN, folded, reversed_digits};
 
-/// The fields of an organisation that are searched and shown.
-const ORGANISATION: &[&str] = &[
-    "name",
-    "type",
-    "status",
-    "industry",
-    "website",
-    "email",
-    "phone",
-    "address.street",
-    "address.city",
-    "address.region",
-    "address.postcode",
-    "address.country",
-    "tags",
-];
-/// The fields of a contact that are searched and shown.
-const CONTACT: &[&str] =
-    &["name", "firstName", "lastName", "email", "phone", "role", "department", "tags", "organisation.name"];
 /// Longer texts are not marked.
 const TEXT_BYTES_MAX: usize = 4_096;
 
 /// The fields of an organisation's document in which a term matched: field to marked texts.
 pub fn organisation(document: &Value, terms: &[Term]) -> Map<String, Value> {
-    fields(document, ORGANISATION, terms)
+    let mut found = Map::new();
+    organisation::SEARCHED.iter().for_each(|field| mark(&mut found, field, document.get(*field), terms));
+    found
 }
 
 /// The fields of a contact (embedded or not) in which a term matched.
 pub fn contact(document: &Value, terms: &[Term]) -> Map<String, Value> {
-    fields(document, CONTACT, terms)
+    let mut found = Map::new();
+    let fields = ["name"].iter().chain(contact::EMBEDDED);
+    fields.for_each(|field| mark(&mut found, field, document.get(*field), terms));
+    mark(&mut found, "organisation.name", document.pointer("/organisation/name"), terms);
+    found
 }
 
-fn fields(document: &Value, names: &[&str], terms: &[Term]) -> Map<String, Value> {
-    let mut found = Map::new();
-    for name in names {
-        let Some(value) = name.split('.').try_fold(document, |value, part| value.get(part)) else { continue };
-        let texts: Vec<&str> = match value {
-            Value::String(text) => vec![text],
-            Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
-            _ => continue,
-        };
-        let marked: Vec<Value> =
-            texts.iter().filter_map(|text| marked(text, terms, *name == "phone")).map(Value::from).collect();
-        if !marked.is_empty() {
-            found.insert((*name).to_owned(), Value::Array(marked));
+/// Marks a field's texts; those of an object (an address) under the names of its members.
+fn mark(found: &mut Map<String, Value>, name: &str, value: Option<&Value>, terms: &[Term]) {
+    let texts: Vec<&str> = match value {
+        Some(Value::String(text)) => vec![text],
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        Some(Value::Object(members)) => {
+            members
+                .iter()
+                .for_each(|(member, value)| mark(found, &format!("{name}.{member}"), Some(value), terms));
+            return;
         }
+        _ => return,
+    };
+    let marked: Vec<Value> =
+        texts.iter().filter_map(|text| marked(text, terms, name == "phone")).map(Value::from).collect();
+    if !marked.is_empty() {
+        found.insert(name.to_owned(), Value::Array(marked));
     }
-    found
 }
 
 /// The text with its matches marked; `None` when there are none.

@@ -31,7 +31,8 @@ pub fn word(term: &Term, word: &str) -> Option<Match> {
 
 /// How well a contact matches, from the words under its `_search`; 0 when no term matches.
 pub fn contact_score(contact: &Value, terms: &[Term]) -> u32 {
-    let text = |name: &str| contact.pointer(&format!("/_search/{name}")).and_then(Value::as_str);
+    let search = contact.get("_search");
+    let text = |name: &str| search.and_then(|search| search.get(name)).and_then(Value::as_str);
     let (words, phone) = (text("words").unwrap_or_default(), text("phone").unwrap_or_default());
     terms.iter().map(|term| term_score(term, words, phone)).sum()
 }

@@ -133,3 +133,10 @@ pub struct Request {
     /// How long to wait for them, in milliseconds.
     pub timeout_ms: u64,
 }
+
+impl Request {
+    /// What to say when the wait for `consistent_with` was too long.
+    pub fn not_reached(&self, reached: &Positions) -> String {
+        format!("the index has not come as far in {} ms; it has reached {reached}", self.timeout_ms)
+    }
+}

@@ -69,9 +69,7 @@ impl Searcher {
 
     async fn page(&self, request: &Request, terms: &[Term]) -> Result<Page> {
         let truncated = self.truncated(request).await?;
-        let mut find = self.plan(request, &truncated).await?;
-        // One hit more tells whether there is a page after this.
-        find.size = request.size + 1;
+        let find = self.plan(request, &truncated).await?;
         let mut found = self.index.find(&find).await?;
         let next = found.hits.get(request.size).is_some();
         found.hits.truncate(request.size);
@@ -127,7 +125,8 @@ impl Searcher {
             contact_filters,
             contact_filters_met,
             among: None,
-            size: request.size,
+            // One hit more tells whether there is a page after this.
+            size: request.size + 1,
             after: request.after.clone(),
             facets: request.facets.clone(),
             documents: true,

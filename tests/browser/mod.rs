@@ -10,8 +10,6 @@
 //! assert!(browser.console_errors().is_empty());
 //! ```
 
-#![allow(dead_code)]
-
 mod cdp;
 
 use std::fs::{self, File};
@@ -72,9 +70,6 @@ pub struct Browser {
 pub struct Accessible {
     pub role: String,
     pub name: String,
-    pub description: String,
-    /// Its position in the document, for messages.
-    pub backend_id: i64,
 }
 
 impl Browser {
@@ -219,20 +214,6 @@ impl Browser {
         self.connection.call("Emulation.setEmulatedMedia", &json!({"features": features}));
     }
 
-    /// Takes the network away, or gives it back.
-    pub fn set_offline(&mut self, offline: bool) {
-        self.connection.call("Network.enable", &json!({}));
-        let network =
-            json!({"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
-        self.connection.call("Network.emulateNetworkConditions", &network);
-    }
-
-    /// What is in the window, as PNG.
-    pub fn screenshot(&mut self, path: &Path) {
-        let picture = self.connection.call("Page.captureScreenshot", &json!({"format": "png"}));
-        fs::write(path, decoded(picture["data"].as_str().unwrap())).unwrap();
-    }
-
     /// What a screen reader is told of the page.
     pub fn accessibility(&mut self) -> Vec<Accessible> {
         let tree = self.connection.call("Accessibility.getFullAXTree", &json!({}));
@@ -241,12 +222,7 @@ impl Browser {
         nodes
             .iter()
             .filter(|node| node["ignored"] == false)
-            .map(|node| Accessible {
-                role: text(node, "role"),
-                name: text(node, "name"),
-                description: text(node, "description"),
-                backend_id: node["backendDOMNodeId"].as_i64().unwrap_or_default(),
-            })
+            .map(|node| Accessible { role: text(node, "role"), name: text(node, "name") })
             .collect()
     }
 
@@ -354,19 +330,4 @@ fn key_of(name: &str) -> (u32, &str) {
         "Delete" => (46, ""),
         letter => (letter.chars().next().map_or(0, |letter| letter.to_ascii_uppercase() as u32), letter),
     }
-}
-
-/// Bytes of base64 (RFC 4648, section 4).
-fn decoded(text: &str) -> Vec<u8> {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bytes, mut bits, mut held) = (Vec::with_capacity(text.len() * 3 / 4), 0_u32, 0);
-    for digit in text.bytes().filter_map(|letter| ALPHABET.iter().position(|other| *other == letter)) {
-        bits = bits << 6 | u32::try_from(digit).unwrap();
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from(bits >> held & 0xff).unwrap());
-        }
-    }
-    bytes
 }

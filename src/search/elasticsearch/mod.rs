@@ -43,7 +43,7 @@ impl ElasticsearchIndex {
             body.insert("timeout".to_owned(), SEARCH_TIMEOUT.into());
         }
         let path = self.path(collection.name(), "_search?allow_partial_search_results=false");
-        let answer = self.client.post_if_there(&path, &body).await?.ok_or_else(|| {
+        let answer = self.client.post_if_there(&path, Some(&body)).await?.ok_or_else(|| {
             let alias = format!("{}{}", self.prefix, collection.name());
             Error::new(
                 ErrorKind::Unavailable,

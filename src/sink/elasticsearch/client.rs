@@ -66,14 +66,6 @@ impl Client {
         self.answer(Method::Post, path, body).await
     }
 
-    /// As [`Self::post`] without a body; `None` when the server says 404.
-    pub(crate) async fn post_to(&self, path: &str) -> Result<Option<Value>> {
-        match self.send(Method::Post, path, None).await? {
-            (404, _) => Ok(None),
-            (status, body) => self.checked(path, status, body).map(Some),
-        }
-    }
-
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
         self.answer(Method::Put, path, Some(body)).await
     }
@@ -82,17 +74,18 @@ impl Client {
         self.answer(Method::Delete, path, body).await
     }
 
-    /// The answer's body, or `None` when the server says 404.
+    /// As [`Self::get`]; `None` when the server says 404.
     pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>> {
-        match self.send(Method::Get, path, None).await? {
-            (404, _) => Ok(None),
-            (status, body) => self.checked(path, status, body).map(Some),
-        }
+        self.if_there(Method::Get, path, None).await
     }
 
-    /// Posts; `None` when the server says 404.
-    pub(crate) async fn post_if_there(&self, path: &str, body: &Value) -> Result<Option<Value>> {
-        match self.send(Method::Post, path, Some(body)).await? {
+    /// As [`Self::post`]; `None` when the server says 404.
+    pub(crate) async fn post_if_there(&self, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
+        self.if_there(Method::Post, path, body).await
+    }
+
+    async fn if_there(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
+        match self.send(method, path, body).await? {
             (404, _) => Ok(None),
             (status, body) => self.checked(path, status, body).map(Some),
         }

@@ -136,7 +136,7 @@ impl DocumentSink for ElasticsearchSink {
     async fn refresh(&self) -> Result<()> {
         let opened = self.opened();
         let indexes: Vec<String> = opened.indexes.iter().map(|index| client::encoded(index)).collect();
-        if self.client.post_to(&format!("/{}/_refresh", indexes.join(","))).await?.is_some() {
+        if self.client.post_if_there(&format!("/{}/_refresh", indexes.join(",")), None).await?.is_some() {
             return Ok(());
         }
         for (number, index) in indexes.iter().enumerate() {
