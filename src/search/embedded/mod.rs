@@ -5,13 +5,13 @@ mod query;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use serde_json::Value;
 use tantivy::collector::DocSetCollector;
 use tantivy::query::{AllQuery, BooleanQuery, ConstScoreQuery, Occur, Query};
 use tantivy::schema::Value as _;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument};
+use xxhash_rust::xxh3::xxh3_64;
 
 use self::collect::{Counted, Ordered};
 use super::cursor::Cursor;
@@ -41,8 +41,9 @@ struct Inner {
 struct Opened {
     index: String,
     reader: IndexReader,
-    /// When the commit that the reader shows was made.
-    changed: Option<SystemTime>,
+    /// A hash of what the index's own `meta.json` said when the reader was loaded. Its time would not
+    /// do: two commits within one tick of the clock have the same.
+    meta: u64,
 }
 
 impl EmbeddedIndex {
@@ -106,12 +107,12 @@ impl Inner {
             )
         })?;
         let path = self.folder.index(&index);
-        let changed = std::fs::metadata(path.join("meta.json")).and_then(|meta| meta.modified()).ok();
+        let meta = xxh3_64(&std::fs::read(path.join("meta.json")).map_err(failed)?);
         let mut held = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(opened) = held.get_mut(&alias).filter(|opened| opened.index == index) {
-            if opened.changed != changed {
+            if opened.meta != meta {
                 opened.reader.reload().map_err(failed)?;
-                opened.changed = changed;
+                opened.meta = meta;
             }
             return Ok(opened.reader.searcher());
         }
@@ -119,7 +120,7 @@ impl Inner {
         let reader: IndexReader =
             opened.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
         let searcher = reader.searcher();
-        held.insert(alias, Opened { index, reader, changed });
+        held.insert(alias, Opened { index, reader, meta });
         Ok(searcher)
     }
 
