@@ -12,7 +12,7 @@ use super::fold::Folder;
 use super::pace::Pace;
 use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
-use super::start::{open_indexes, thread};
+use super::start::{thread, while_away};
 use super::status::Status;
 use super::stream::{Command, Stream};
 use crate::config::Refresh;
@@ -71,7 +71,8 @@ pub struct Parts<S> {
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
 pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutdown) -> Result<()> {
     let identity = parts.source.identity();
-    let Some(indexes) = open_indexes(&*parts.sink, &identity, stop).await? else { return Ok(()) };
+    let opened = while_away(stop, async || parts.sink.open(&identity).await).await?;
+    let Some(indexes) = opened else { return Ok(()) };
     let progress = parts.state.progress()?;
     let names = parts.projections.iter().map(|projection| projection.name().to_owned());
     parts.status.set_indexes(names.zip(indexes.iter().map(|state| state.index.clone())).collect());
@@ -249,7 +250,7 @@ impl<S: DocumentSink> Run<S> {
                 break Err(error);
             }
             if target.as_ref().is_some_and(|target| self.is_done(target)) {
-                break self.finish().await;
+                break self.finish(stop).await;
             }
         };
         reading.request();
@@ -382,18 +383,9 @@ impl<S: DocumentSink> Run<S> {
             && self.queue.waiting().is_nothing()
     }
 
-    async fn finish(&self) -> Result<()> {
-        let mut wait = Duration::from_millis(200);
-        loop {
-            match self.sink.refresh().await {
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    tracing::warn!(error = error.chain(), "waiting for the index");
-                    tokio::time::sleep(wait).await;
-                    wait = (wait * 2).min(Duration::from_secs(5));
-                }
-                refreshed => return refreshed,
-            }
-        }
+    /// Makes what was delivered searchable.
+    async fn finish(&self, stop: &Shutdown) -> Result<()> {
+        while_away(stop, async || self.sink.refresh().await).await.map(|_| ())
     }
 
     /// Waits a while for what is on its way at a clean stop; the rest stays marked.
