@@ -7,6 +7,7 @@ mod browser;
 mod cases;
 mod cli;
 mod crash;
+mod dead_letters;
 mod end_to_end;
 mod harness;
 mod outage;

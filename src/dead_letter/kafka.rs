@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
@@ -18,8 +18,12 @@ use crate::shutdown::Shutdown;
 use crate::source::kafka::client_config;
 
 const WAIT: Duration = Duration::from_secs(10);
-/// How long one attempt waits for the broker's acknowledgement.
-const DELIVERY_WAIT: Duration = Duration::from_secs(30);
+/// How long one attempt waits for the broker's acknowledgement, unless `message.timeout.ms` is set.
+const DELIVERY_MS: &str = "30000";
+/// The largest letter that our producer sends and our topic takes. A broker takes requests of 100 MB.
+const LETTER_BYTES_MAX: &str = "67108864";
+/// What the producer holds at most: one such letter, and what stands beside it.
+const QUEUE_KBYTES: &str = "81920";
 /// Between two attempts; twice as long after each, up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
@@ -61,13 +65,26 @@ impl KafkaLetters {
     pub fn open(config: &KafkaConfig, topic: &str, stop: Shutdown) -> Result<Self> {
         let mut client = client_config(config);
         client.set("acks", "all").set("enable.idempotence", "true");
-        if !config.properties.contains_key("message.timeout.ms") {
-            client.set("message.timeout.ms", DELIVERY_WAIT.as_millis().to_string());
+        for (name, value) in [
+            ("message.timeout.ms", DELIVERY_MS),
+            ("message.max.bytes", LETTER_BYTES_MAX),
+            ("queue.buffering.max.kbytes", QUEUE_KBYTES),
+        ] {
+            if !config.properties.contains_key(name) {
+                client.set(name, value);
+            }
         }
         let producer = client
             .create_with_context(Deliveries::default())
             .map_err(|error| Error::usage("kafka.properties: no producer can be made").because(error))?;
         Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false, stop })
+    }
+
+    fn stopped(&self) -> Error {
+        Error::new(
+            ErrorKind::Unavailable,
+            format!("stopped before the dead letters were in {}; they are made again", self.topic),
+        )
     }
 
     fn failed(&self, what: &str, error: KafkaError) -> Error {
@@ -76,60 +93,58 @@ impl KafkaLetters {
     }
 
     /// Makes the topic when it is missing: one partition, compacted, so that tombstones tidy up.
-    fn ensure_topic(&mut self) -> Result<()> {
+    fn ensure_topic(&mut self) -> KafkaResult<()> {
         if self.topic_checked {
             return Ok(());
         }
-        let metadata = self.producer.client().fetch_metadata(Some(&self.topic), WAIT);
-        let metadata = metadata.map_err(|error| self.failed("look at", error))?;
+        let metadata = self.producer.client().fetch_metadata(Some(&self.topic), WAIT)?;
         if metadata.topics().iter().any(|topic| topic.name() == self.topic && topic.error().is_none()) {
             self.topic_checked = true;
             return Ok(());
         }
-        let admin: AdminClient<DefaultClientContext> =
-            client_config(&self.config).create().map_err(|error| self.failed("make", error))?;
-        let topic =
-            NewTopic::new(&self.topic, 1, TopicReplication::Fixed(-1)).set("cleanup.policy", "compact");
+        let admin: AdminClient<DefaultClientContext> = client_config(&self.config).create()?;
+        let topic = NewTopic::new(&self.topic, 1, TopicReplication::Fixed(-1))
+            .set("cleanup.policy", "compact")
+            .set("max.message.bytes", LETTER_BYTES_MAX);
         let options = AdminOptions::new().operation_timeout(Some(WAIT));
-        let made = block_here(admin.create_topics([&topic], &options))
-            .map_err(|error| self.failed("make", error))?;
-        for result in made {
+        for result in block_here(admin.create_topics([&topic], &options))? {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((_, code)) => return Err(self.failed("make", KafkaError::AdminOp(code))),
+                Err((_, code)) => return Err(KafkaError::AdminOp(code)),
             }
         }
         self.topic_checked = true;
         Ok(())
     }
 
-    /// One attempt. What it leaves half done does no harm: a letter counts once, by its name.
-    fn produce(&mut self, letters: &[(String, Option<Vec<u8>>)]) -> Result<()> {
+    /// One attempt, which ends when the broker or `message.timeout.ms` has decided on every letter, so
+    /// that no letter is held twice; `Canceled` when a stop was asked for before. What is left half
+    /// done does no harm: a letter counts once, by its name.
+    fn produce(&mut self, letters: &[(String, Option<Vec<u8>>)]) -> KafkaResult<()> {
         self.ensure_topic()?;
-        let until = Instant::now() + DELIVERY_WAIT;
+        let mut refused = None;
         for (name, value) in letters {
             let mut record = BaseRecord::to(&self.topic).key(name);
             record.payload = value.as_ref();
-            loop {
-                match self.producer.send(record) {
-                    Ok(()) => break,
-                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back))
-                        if Instant::now() < until && !self.stop.is_requested() =>
-                    {
-                        record = back;
-                        self.producer.poll(LOOK_EVERY);
-                    }
-                    Err((error, _)) => return Err(self.failed("write to", error)),
+            while let Err((error, back)) = self.producer.send(record) {
+                if error.rdkafka_error_code() != Some(RDKafkaErrorCode::QueueFull) {
+                    refused = Some(error);
+                    break;
                 }
+                if self.stop.is_requested() {
+                    return Err(KafkaError::Canceled);
+                }
+                record = back;
+                self.producer.poll(LOOK_EVERY);
             }
         }
-        while let Err(error) = self.producer.flush(LOOK_EVERY) {
-            if Instant::now() >= until || self.stop.is_requested() {
-                return Err(self.failed("write to", error));
+        while self.producer.flush(LOOK_EVERY).is_err() {
+            if self.stop.is_requested() {
+                return Err(KafkaError::Canceled);
             }
         }
         let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), |error| Err(self.failed("write to", error)))
+        refused.or(failed).map_or(Ok(()), Err)
     }
 
     /// Waits before the next attempt; false when a stop was asked for.
@@ -140,6 +155,41 @@ impl KafkaLetters {
         }
         !self.stop.is_requested()
     }
+}
+
+fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
+fn is_too_large(error: &KafkaError) -> bool {
+    matches!(
+        code(error),
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::MessageBatchTooLarge)
+    )
+}
+
+/// What no waiting mends: the operator has to.
+fn is_permanent(error: &KafkaError) -> bool {
+    is_too_large(error)
+        || matches!(
+            code(error),
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
+                    | RDKafkaErrorCode::InvalidTopic
+                    | RDKafkaErrorCode::InvalidReplicationFactor
+                    | RDKafkaErrorCode::PolicyViolation
+                    | RDKafkaErrorCode::UnsupportedVersion
+            )
+        )
+}
+
+/// The largest letter from which something can still be left out.
+fn largest_whole(letters: &mut [DeadLetter]) -> Option<&mut DeadLetter> {
+    letters.iter_mut().filter(|letter| letter.has_contents()).max_by_key(|letter| letter.size())
 }
 
 /// Waits for a future on this thread, which is none of a runtime's.
@@ -165,21 +215,39 @@ impl std::task::Wake for Unpark {
 
 impl DeadLetters for KafkaLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        let encode = |letter: &DeadLetter| Some((letter.name(), Some(serde_json::to_vec(letter).ok()?)));
-        let records: Vec<_> = letters.iter().filter_map(encode).collect();
+        let mut letters = letters.to_vec();
         let mut pause = PAUSE_MIN;
         // The fold waits meanwhile, and with it the log: nothing piles up in memory.
-        while let Err(error) = self.produce(&records) {
-            tracing::warn!(error = error.chain(), letters = records.len(), "dead letters are tried again");
+        loop {
+            let encode = |letter: &DeadLetter| Some((letter.name(), Some(serde_json::to_vec(letter).ok()?)));
+            let records: Vec<_> = letters.iter().filter_map(encode).collect();
+            let error = match self.produce(&records) {
+                Ok(()) => return Ok(()),
+                Err(KafkaError::Canceled) => return Err(self.stopped()),
+                Err(error) => error,
+            };
+            if is_too_large(&error)
+                && let Some(largest) = largest_whole(&mut letters)
+            {
+                tracing::warn!(
+                    letter = largest.name(),
+                    topic = self.topic,
+                    "a dead letter is too large, kept without its contents"
+                );
+                largest.leave_out();
+                continue;
+            }
+            if is_permanent(&error) {
+                return Err(self.failed("write to", error));
+            }
+            tracing::warn!(%error, topic = self.topic, letters = records.len(), "dead letters are tried again");
+            // It may have been deleted.
+            self.topic_checked = false;
             if !self.pause(pause) {
-                return Err(Error::new(
-                    ErrorKind::Unavailable,
-                    format!("stopped before the dead letters were in {}; they are made again", self.topic),
-                ));
+                return Err(self.stopped());
             }
             pause = (pause * 2).min(PAUSE_MAX);
         }
-        Ok(())
     }
 
     fn list(&mut self) -> Result<Vec<DeadLetter>> {
@@ -240,7 +308,10 @@ impl DeadLetters for KafkaLetters {
 
     fn resolve(&mut self, names: &[String]) -> Result<()> {
         let tombstones: Vec<_> = names.iter().map(|name| (name.clone(), None)).collect();
-        if tombstones.is_empty() { Ok(()) } else { self.produce(&tombstones) }
+        if tombstones.is_empty() {
+            return Ok(());
+        }
+        self.produce(&tombstones).map_err(|error| self.failed("write to", error))
     }
 }
 

@@ -115,6 +115,33 @@ impl DeadLetter {
         }
     }
 
+    /// About how large the letter is, in bytes.
+    fn size(&self) -> usize {
+        let size = |bytes: &Option<Bytes>| match bytes {
+            Some(Bytes::Text(text)) => text.len(),
+            Some(Bytes::Binary { base64 }) => base64.len(),
+            None => 0,
+        };
+        let headers = self.headers.iter().map(|(name, value)| name.len() + size(value));
+        size(&self.key) + size(&self.value) + headers.sum::<usize>()
+    }
+
+    /// True when [`Self::leave_out`] would make it smaller.
+    fn has_contents(&self) -> bool {
+        self.value.is_some() || !self.headers.is_empty()
+    }
+
+    /// Leaves out value and headers, and says so: tried again, it is a dead letter again and never a
+    /// tombstone. What is left out still lies in the log, at the place that the letter names.
+    fn leave_out(&mut self) {
+        let note =
+            format!("its value and headers ({} bytes) are left out, too large to be kept", self.size());
+        self.reason = format!("{}; {note}", self.reason);
+        self.malformed.get_or_insert(note);
+        self.value = None;
+        self.headers.clear();
+    }
+
     /// What the letter is called: `topic/partition:offset`, or `projection/id`.
     pub fn name(&self) -> String {
         if let Some((projection, id)) = self.document() {

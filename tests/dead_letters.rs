@@ -1,0 +1,65 @@
+//! Dead letters in a Kafka topic that are large, or larger than the topic takes.
+
+use std::fs;
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use serde_json::{Value, json};
+
+use crate::harness::{World, fresh, runtime};
+use crate::services::{self, Services};
+
+/// A contact, then a record of the same contact that can't be folded and is `bytes` large, then another.
+fn world(servers: &Services, topic: &str, bytes: usize) -> World {
+    let extra = format!(
+        "source.kind = \"files\"\nsource.path = \"events\"\ncontacts.format = \"plain\"\n\
+         index.kind = \"embedded\"\nindex.path = \"index\"\ndead_letters.kind = \"kafka\"\ndead_letters.topic = {topic:?}\n"
+    );
+    let world = World::new(servers, "large", &extra);
+    let lines = [
+        json!({"key": "c1", "value": {"name": "Jane"}}),
+        json!({"key": "c1", "value": {"name": 7, "note": "x".repeat(bytes)}}),
+        json!({"key": "c2", "value": {"name": "Omar"}}),
+    ];
+    fs::create_dir_all(world.path("events")).unwrap();
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(world.path("events/contacts.jsonl"), text).unwrap();
+    world
+}
+
+fn letter(world: &World) -> Value {
+    serde_json::from_str(&world.succeed(&["dead-letters", "show", "contacts/0:1", "--format", "json"]))
+        .unwrap()
+}
+
+#[test]
+fn a_large_letter_is_kept_whole() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, &fresh("letters"), 5 << 20);
+    world.succeed(&["run", "--until-end"]);
+    assert!(letter(&world)["value"].as_str().unwrap().len() > 5 << 20);
+}
+
+#[test]
+fn a_letter_that_the_topic_does_not_take_is_kept_without_its_value_and_the_stream_goes_on() {
+    let (servers, _turn) = services::whole();
+    let topic = fresh("letters");
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
+    let small = NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "20000");
+    runtime().block_on(admin.create_topics([&small], &AdminOptions::new())).unwrap().remove(0).unwrap();
+    let world = world(&servers, &topic, 200_000);
+    world.succeed(&["run", "--until-end"]);
+    let names = || world.documents("contacts").into_values().map(|contact| contact["name"].clone());
+    assert_eq!(names().collect::<Vec<_>>(), ["Jane", "Omar"]);
+    let kept = letter(&world);
+    assert_eq!(kept["value"], Value::Null);
+    let reason = kept["reason"].as_str().unwrap();
+    assert!(reason.contains("name") && reason.contains("left out"), "{reason}");
+    // A letter without its value is no tombstone.
+    world.run(&["dead-letters", "retry"]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(names().collect::<Vec<_>>(), ["Jane", "Omar"]);
+    assert_eq!(letter(&world)["value"], Value::Null, "it is still there");
+}
