@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("source", &["config", "error", "event", "position"]),
     ("state", &["entity", "error", "event", "position", "projection", "source"]),
     ("dead_letter", &["config", "error", "event", "position", "shutdown", "source", "time"]),
-    ("sink", &["config", "error", "projection", "time"]),
+    ("sink", &["config", "error", "position", "projection", "time"]),
     (
         "pipeline",
         &[

@@ -9,6 +9,7 @@ use crate::search::elasticsearch::ElasticsearchIndex;
 use crate::search::embedded::EmbeddedIndex;
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::embedded::EmbeddedSink;
+use crate::sink::generations::{Aliases, GenerationSummary, Generations, Move, Rebuild, Revision};
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// The configured index, for writing.
@@ -67,5 +68,69 @@ impl DocumentSink for Sink {
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
         either!(self, sink => sink.ids(projection, cursor))
+    }
+}
+
+impl Aliases for Sink {
+    async fn behind(&self) -> Result<Vec<Option<String>>> {
+        either!(self, sink => sink.behind())
+    }
+
+    async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        either!(self, sink => sink.adopt(log_identity))
+    }
+
+    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
+        either!(self, sink => sink.rebuilds())
+    }
+
+    async fn note_rebuild(
+        &self,
+        projection: usize,
+        record: Option<&Rebuild>,
+        was: Option<&Revision>,
+    ) -> Result<bool> {
+        either!(self, sink => sink.note_rebuild(projection, record, was))
+    }
+}
+
+impl Generations for Sink {
+    fn new_name(&self, projection: usize) -> String {
+        match self {
+            Sink::Elasticsearch(sink) => sink.new_name(projection),
+            Sink::Embedded(sink) => sink.new_name(projection),
+        }
+    }
+
+    async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
+        either!(self, sink => sink.create(projection, index, log_identity))
+    }
+
+    async fn target(&self, indexes: Vec<String>) -> Result<()> {
+        either!(self, sink => sink.target(indexes))
+    }
+
+    async fn release(&self) {
+        either!(self, sink => sink.release());
+    }
+
+    async fn settle(&self, projection: usize, index: &str) -> Result<()> {
+        either!(self, sink => sink.settle(projection, index))
+    }
+
+    async fn count(&self, index: &str) -> Result<u64> {
+        either!(self, sink => sink.count(index))
+    }
+
+    async fn swap(&self, moves: &[Move]) -> Result<()> {
+        either!(self, sink => sink.swap(moves))
+    }
+
+    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
+        either!(self, sink => sink.generations(projection))
+    }
+
+    async fn delete(&self, index: &str) -> Result<()> {
+        either!(self, sink => sink.delete(index))
     }
 }

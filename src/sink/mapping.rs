@@ -17,6 +17,9 @@ const BUILT_IN: [(&str, &str); 3] = [
     ("hierarchy", include_str!("../../mappings/hierarchy.json")),
 ];
 
+/// The settings that a load does without.
+const LOADING: [&str; 3] = ["refresh_interval", "number_of_replicas", "auto_expand_replicas"];
+
 /// Settings and mappings of an index.
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
@@ -63,6 +66,37 @@ impl Mapping {
         json!({"settings": settings, "mappings": mappings, "aliases": { alias: {}, writer: {} }})
     }
 
+    /// The body that creates an index to be filled: no refreshes, no replicas, no alias for readers.
+    pub(super) fn loading_body(&self, writer: &str, log_identity: &str) -> Value {
+        let mut body = self.create_body(writer, writer, log_identity);
+        if let Some(settings) = body.pointer_mut("/settings").and_then(Value::as_object_mut) {
+            for name in LOADING {
+                settings.remove(name);
+                settings.remove(&format!("index.{name}"));
+                settings.get_mut("index").and_then(Value::as_object_mut).map(|index| index.remove(name));
+            }
+            settings.insert("index.refresh_interval".to_owned(), json!("-1"));
+            settings.insert("index.number_of_replicas".to_owned(), json!(0));
+        }
+        body
+    }
+
+    /// What [`Self::loading_body`] left out, as the mapping has it; null is the server's default.
+    pub(super) fn service_settings(&self) -> Value {
+        let settings = self.body.get("settings");
+        let wanted = |name: &str| {
+            let settings = settings?;
+            let inside = settings.get("index").and_then(|index| index.get(name));
+            settings.get(name).or_else(|| settings.get(format!("index.{name}"))).or(inside).cloned()
+        };
+        let pairs = LOADING.iter().filter_map(|name| match wanted(name) {
+            // Not set, it must not be reset: it would take the replicas with it.
+            None if *name == "auto_expand_replicas" => None,
+            value => Some(((*name).to_owned(), value.unwrap_or(Value::Null))),
+        });
+        json!({"index": pairs.collect::<serde_json::Map<_, _>>()})
+    }
+
     /// What an index keeps of what it was built from.
     pub(super) fn meta(&self, log_identity: &str) -> Value {
         json!({"mapping_hash": self.hash, "shape": SHAPE, "log": log_identity})
@@ -80,28 +114,43 @@ impl Mapping {
         index: &str,
         log_identity: &str,
     ) -> Result<()> {
+        self.check_shape(meta, alias, index, log_identity)?;
+        let hash = meta.and_then(|meta| meta.get("mapping_hash")).and_then(Value::as_str);
+        if hash != Some(&self.hash) { Err(self.changed(index)) } else { Ok(()) }
+    }
+
+    fn changed(&self, index: &str) -> Error {
         let projection = &self.projection;
+        let message = format!(
+            "the mapping of {projection} is no longer the one that {index} was built with; \
+             run `tributary reindex {projection}`"
+        );
+        Error::new(ErrorKind::MappingChanged, message)
+    }
+
+    /// As [`Self::check`], whatever the mapping: the documents' shape and the log decide whether an
+    /// instance can write there.
+    pub(super) fn check_shape(
+        &self,
+        meta: Option<&Value>,
+        alias: &str,
+        index: &str,
+        log_identity: &str,
+    ) -> Result<()> {
         let Some(meta) = meta else {
             return Err(Error::failed(format!(
                 "the index {index} behind the alias {alias} was not made by this program; remove the alias, or set index.prefix"
             )));
         };
-        let text = |name: &str| meta.get(name).and_then(Value::as_str).unwrap_or_default();
         let shape = meta.get("shape").and_then(Value::as_u64).unwrap_or(0);
-        if text("mapping_hash") != self.hash || shape != u64::from(SHAPE) {
-            return Err(Error::new(
-                ErrorKind::MappingChanged,
-                format!(
-                    "the mapping of {projection} is no longer the one that {index} was built with; \
-                     run `tributary reindex {projection}`"
-                ),
-            ));
+        if shape != u64::from(SHAPE) {
+            return Err(self.changed(index));
         }
-        if text("log") != log_identity {
+        let log = meta.get("log").and_then(Value::as_str).unwrap_or_default();
+        if log != log_identity {
             return Err(Error::failed(format!(
-                "the index {index} was built from another log ({}) than the configured one ({log_identity}); \
-                 configure that log, or set another index.prefix",
-                text("log")
+                "the index {index} was built from another log ({log}) than the configured one ({log_identity}); \
+                 configure that log, or set another index.prefix"
             )));
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 pub mod elasticsearch;
 pub mod embedded;
+pub mod generations;
 mod mapping;
 
 use std::future::Future;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Client, encoded};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::mapping::Mapping;
 
@@ -46,6 +46,24 @@ pub(super) async fn open(
     }
 }
 
+/// As [`open`], for an index that was put behind the alias while this instance ran.
+pub(super) async fn adopt(
+    client: &Client,
+    alias: &str,
+    mapping: &Mapping,
+    log_identity: &str,
+) -> Result<IndexState> {
+    match open(client, alias, mapping, log_identity).await {
+        Err(error) if error.kind() == ErrorKind::MappingChanged => {}
+        opened => return opened,
+    }
+    let index = behind(client, alias).await?.into_iter().next().unwrap_or_default();
+    let found = client.get(&format!("/{}/_mapping", encoded(&index))).await?;
+    mapping.check_shape(meta(&found, &index), alias, &index, log_identity)?;
+    ensure_writer(client, &index).await?;
+    Ok(IndexState { index, created: false })
+}
+
 async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<IndexState> {
     if client.find(&format!("/{}", encoded(alias))).await?.is_some() {
         return Err(Error::failed(format!(
@@ -61,7 +79,7 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
 }
 
 /// Gives an index its alias for writing when somebody took it away.
-async fn ensure_writer(client: &Client, index: &str) -> Result<()> {
+pub(super) async fn ensure_writer(client: &Client, index: &str) -> Result<()> {
     let path = format!("/{}/_alias/{}", encoded(index), encoded(&writer(index)));
     match client.find(&path).await? {
         Some(_) => Ok(()),
@@ -77,6 +95,9 @@ async fn check(
     log_identity: &str,
 ) -> Result<()> {
     let found = client.get(&format!("/{}/_mapping", encoded(index))).await?;
-    let meta = found.get(index).and_then(|found| found.pointer("/mappings/_meta/tributary"));
-    mapping.check(meta, alias, index, log_identity)
+    mapping.check(meta(&found, index), alias, index, log_identity)
+}
+
+fn meta<'a>(found: &'a Value, index: &str) -> Option<&'a Value> {
+    found.get(index)?.pointer("/mappings/_meta/tributary")
 }

@@ -84,6 +84,16 @@ impl Client {
         self.if_there(Method::Post, path, body).await
     }
 
+    /// Puts (or, without a body, deletes) a document on a condition in the path; false when the server
+    /// says that the condition does not hold.
+    pub(crate) async fn change_if(&self, path: &str, body: Option<&Value>) -> Result<bool> {
+        let method = if body.is_some() { Method::Put } else { Method::Delete };
+        match self.send(method, path, body).await? {
+            (404 | 409, _) => Ok(false),
+            (status, body) => self.checked(path, status, body).map(|_| true),
+        }
+    }
+
     async fn if_there(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
         match self.send(method, path, body).await? {
             (404, _) => Ok(None),

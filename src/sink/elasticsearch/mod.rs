@@ -3,6 +3,7 @@
 mod aliases;
 mod bulk;
 pub(crate) mod client;
+mod generations;
 mod response;
 mod tls;
 
@@ -24,6 +25,8 @@ const KEEP_ALIVE: &str = "5m";
 /// The indexes of an Elasticsearch cluster.
 pub struct ElasticsearchSink {
     client: Client,
+    prefix: String,
+    folder: std::path::PathBuf,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
     /// What was found by [`DocumentSink::open`]: the concrete indexes, and the largest request.
@@ -45,10 +48,22 @@ impl ElasticsearchSink {
         let mappings = projections.iter().map(|name| Mapping::load(&config.mappings, name));
         Ok(Self {
             client: Client::new(config)?,
+            prefix: config.prefix.clone(),
+            folder: config.mappings.clone(),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings: mappings.collect::<Result<_>>()?,
             opened: Mutex::default(),
         })
+    }
+
+    /// The mappings as they lie in their folder now.
+    fn load_mappings(&self) -> Result<Vec<Mapping>> {
+        self.mappings.iter().map(|held| Mapping::load(&self.folder, &held.projection)).collect()
+    }
+
+    async fn set_opened(&self, indexes: Vec<String>) {
+        let opened = Opened { indexes, request_bytes_max: self.client.request_bytes_max().await };
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
     }
 
     fn opened(&self) -> Opened {
@@ -120,11 +135,7 @@ impl DocumentSink for ElasticsearchSink {
         for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
             states.push(aliases::open(&self.client, alias, mapping, log_identity).await?);
         }
-        let opened = Opened {
-            indexes: states.iter().map(|state| state.index.clone()).collect(),
-            request_bytes_max: self.client.request_bytes_max().await,
-        };
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
+        self.set_opened(states.iter().map(|state| state.index.clone()).collect()).await;
         Ok(states)
     }
 

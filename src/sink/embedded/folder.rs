@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 
 const ALIASES: &str = "aliases.json";
 const META: &str = "tributary.json";
+const LOCK: &str = "lock";
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -37,10 +38,91 @@ impl Folder {
 
     /// Puts `alias` on `index`, in one step.
     pub(super) fn point(&self, alias: &str, index: &str) -> Result<()> {
+        self.change_aliases(|aliases| {
+            aliases.insert(alias.to_owned(), index.to_owned());
+            Ok(())
+        })
+    }
+
+    /// Changes the aliases in one step, with no other process between; an error changes nothing.
+    pub(super) fn change_aliases(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<()>,
+    ) -> Result<()> {
+        let _lock = self.lock()?;
         let mut aliases = self.aliases()?;
-        aliases.insert(alias.to_owned(), index.to_owned());
+        change(&mut aliases)?;
         let text = serde_json::to_vec(&aliases).unwrap_or_default();
         replace(&self.0.join(ALIASES), &text).map_err(|error| self.broken(ALIASES, error))
+    }
+
+    /// Keeps every other process from changing aliases and records for as long as the file lives.
+    fn lock(&self) -> Result<File> {
+        let locked = fs::create_dir_all(&self.0)
+            .and_then(|()| File::create(self.0.join(LOCK)))
+            .and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| self.broken(LOCK, error))
+    }
+
+    /// The concrete indexes of the folder.
+    pub(super) fn indexes(&self) -> Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.0) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(self.broken("", error)),
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| self.index(name).join(META).exists()).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Deletes a concrete index with everything in its folder.
+    pub(super) fn delete(&self, index: &str) -> Result<()> {
+        let path = self.index(index);
+        if !path.join(META).exists() {
+            return Ok(());
+        }
+        fs::remove_dir_all(&path).map_err(|error| self.broken(index, error))
+    }
+
+    /// The text of the record `name`; `None` when there is none.
+    pub(super) fn record(&self, name: &str) -> Result<Option<String>> {
+        match fs::read_to_string(self.0.join(record_file(name))) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.broken(name, error)),
+        }
+    }
+
+    /// Writes or removes the record `name` if it still reads `was`; false when it does not.
+    pub(super) fn change_record(&self, name: &str, text: Option<&str>, was: Option<&str>) -> Result<bool> {
+        let _lock = self.lock()?;
+        if self.record(name)?.as_deref() != was {
+            return Ok(false);
+        }
+        let path = self.0.join(record_file(name));
+        let changed = match text {
+            Some(text) => replace(&path, text.as_bytes()),
+            None => fs::remove_file(&path),
+        };
+        changed.map(|()| true).map_err(|error| self.broken(name, error))
+    }
+
+    /// The aliases that stand for `index`.
+    pub(super) fn aliases_of(&self, index: &str) -> Result<Vec<String>> {
+        Ok(self
+            .aliases()?
+            .into_iter()
+            .filter(|(_, behind)| behind == index)
+            .map(|(alias, _)| alias)
+            .collect())
+    }
+
+    /// The bytes that the files of an index take.
+    pub(super) fn bytes(&self, index: &str) -> u64 {
+        let entries = fs::read_dir(self.index(index)).into_iter().flatten();
+        entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|meta| meta.len()).sum()
     }
 
     /// What the index was built from; `None` when it is not one of ours.
@@ -75,6 +157,10 @@ impl Folder {
         );
         Error::failed(message).because(error)
     }
+}
+
+fn record_file(name: &str) -> String {
+    format!("rebuild-{name}.json")
 }
 
 /// Writes a file so that it is there whole or not at all.

@@ -2,6 +2,7 @@
 
 mod folder;
 mod generation;
+mod generations;
 pub mod schema;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -27,6 +28,7 @@ type Waiter = oneshot::Sender<std::result::Result<(), String>>;
 /// The indexes of a folder.
 pub struct EmbeddedSink {
     folder: Folder,
+    mappings_folder: std::path::PathBuf,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
     generations: Generations,
@@ -49,6 +51,7 @@ impl EmbeddedSink {
             .map_err(|error| Error::failed("the commit's thread cannot be started").because(error))?;
         Ok(Self {
             folder: Folder::new(&config.path),
+            mappings_folder: config.mappings.clone(),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings: mappings.collect::<Result<_>>()?,
             generations,
@@ -73,20 +76,24 @@ impl EmbeddedSink {
                 (index, true)
             }
         };
-        let path = self.folder.index(&index);
-        let generation = Generation::open(&path).map_err(|error| {
+        let generation = self.open_generation(&index)?;
+        if created {
+            self.folder.point(alias, &index)?;
+            tracing::info!(alias, index, "index created");
+        }
+        Ok((IndexState { index, created }, generation))
+    }
+
+    fn open_generation(&self, index: &str) -> Result<Generation> {
+        let path = self.folder.index(index);
+        Generation::open(&path).map_err(|error| {
             let advice = if generation::is_locked(&error) {
                 "another process writes it; stop that one"
             } else {
                 "check the disk, or delete the folder and run again"
             };
             Error::failed(format!("the index {} cannot be opened; {advice}", path.display())).because(error)
-        })?;
-        if created {
-            self.folder.point(alias, &index)?;
-            tracing::info!(alias, index, "index created");
-        }
-        Ok((IndexState { index, created }, generation))
+        })
     }
 
     fn open_all(&self, log_identity: &str) -> Result<Vec<IndexState>> {

@@ -1,0 +1,238 @@
+//! Indexes beside the live one, and the records of rebuilds, on Elasticsearch.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::client::{Client, encoded};
+use super::{ElasticsearchSink, Opened, aliases};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sink::IndexState;
+use crate::sink::generations::{
+    Aliases, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation, moved_elsewhere,
+};
+
+/// How long a swap waits for the primaries of a new index.
+const PRIMARIES_WAIT: Duration = Duration::from_secs(600);
+/// How long one question for them waits.
+const HEALTH_SECONDS: u64 = 30;
+
+impl ElasticsearchSink {
+    fn records(&self) -> String {
+        encoded(&format!("{}tributary-rebuilds", self.prefix))
+    }
+
+    async fn make_records(&self) -> Result<()> {
+        let body = json!({
+            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": true},
+            "mappings": {"dynamic": false, "_meta": {"tributary": {"holds": "records of rebuilds"}}},
+        });
+        let made = self.client.put(&format!("/{}", self.records()), &body).await;
+        match made {
+            Err(_) if self.client.find(&format!("/{}", self.records())).await?.is_some() => Ok(()),
+            made => made.map(|_| ()),
+        }
+    }
+
+    /// Waits until the index's shards have this colour; false when they have not in time.
+    async fn has_health(&self, index: &str, colour: &str) -> Result<bool> {
+        let index = encoded(index);
+        let path = format!("/_cluster/health/{index}?wait_for_status={colour}&timeout={HEALTH_SECONDS}s");
+        match self.client.get(&path).await {
+            Ok(health) => Ok(health.get("timed_out") == Some(&Value::Bool(false))),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn wait_for_primaries(&self, index: &str) -> Result<()> {
+        let until = std::time::Instant::now() + PRIMARIES_WAIT;
+        while !self.has_health(index, "yellow").await? {
+            if std::time::Instant::now() >= until {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    format!(
+                        "the primaries of {index} are not there; look at the cluster's allocation, then run the command again"
+                    ),
+                ));
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        Ok(())
+    }
+
+    async fn check_moves(&self, moves: &[Move]) -> Result<Vec<Value>> {
+        let mut actions = Vec::new();
+        for wanted in moves {
+            let alias = self.alias(wanted.projection);
+            let behind = aliases::behind(&self.client, alias).await?;
+            if behind != wanted.from.iter().cloned().collect::<Vec<_>>() {
+                return Err(moved_elsewhere(alias, wanted, &behind.join(", ")));
+            }
+            if let Some(from) = &wanted.from {
+                actions.push(json!({"remove": {"index": from, "alias": alias, "must_exist": true}}));
+            }
+            actions.push(json!({"add": {"index": wanted.to, "alias": alias}}));
+        }
+        Ok(actions)
+    }
+
+    fn alias(&self, projection: usize) -> &str {
+        self.aliases.get(projection).map(String::as_str).unwrap_or_default()
+    }
+}
+
+async fn summary(client: &Client, alias: &str, index: &str, found: &Value) -> Result<GenerationSummary> {
+    let writer = aliases::writer(index);
+    let names = found.pointer("/aliases").and_then(Value::as_object).into_iter().flatten();
+    let names = names.map(|(name, _)| name.clone()).filter(|name| *name != writer).collect();
+    let stats = client.get(&format!("/{}/_stats/docs,store", encoded(index))).await.unwrap_or_default();
+    let number = |path: &str| stats.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let counted = client.find(&format!("/{}/_count", encoded(index))).await?.unwrap_or_default();
+    tracing::debug!(alias, index, "generation found");
+    Ok(GenerationSummary {
+        index: index.to_owned(),
+        aliases: names,
+        documents: counted.get("count").and_then(Value::as_u64).unwrap_or(0),
+        bytes: number("/_all/total/store/size_in_bytes"),
+    })
+}
+
+impl Aliases for ElasticsearchSink {
+    async fn behind(&self) -> Result<Vec<Option<String>>> {
+        let mut found = Vec::new();
+        for alias in &self.aliases {
+            found.push(aliases::behind(&self.client, alias).await?.into_iter().next());
+        }
+        Ok(found)
+    }
+
+    async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        let mappings = self.load_mappings()?;
+        let mut states = Vec::new();
+        for (alias, mapping) in self.aliases.iter().zip(&mappings) {
+            states.push(aliases::adopt(&self.client, alias, mapping, log_identity).await?);
+        }
+        self.set_opened(states.iter().map(|state| state.index.clone()).collect()).await;
+        Ok(states)
+    }
+
+    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
+        let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
+        let path = format!("/{}/_mget", self.records());
+        let found = self.client.post_if_there(&path, Some(&json!({ "ids": ids }))).await?;
+        let found = found.as_ref().and_then(|found| found.get("docs")).and_then(Value::as_array);
+        let record = |number: usize| {
+            let found = found?.get(number)?;
+            let record = serde_json::from_value(found.get("_source")?.clone()).ok()?;
+            let part = |name: &str| found.get(name).and_then(Value::as_u64);
+            let revision =
+                format!("if_seq_no={}&if_primary_term={}", part("_seq_no")?, part("_primary_term")?);
+            Some((record, Revision(revision)))
+        };
+        Ok((0..ids.len()).map(record).collect())
+    }
+
+    async fn note_rebuild(
+        &self,
+        projection: usize,
+        record: Option<&Rebuild>,
+        was: Option<&Revision>,
+    ) -> Result<bool> {
+        if was.is_none() {
+            self.make_records().await?;
+        }
+        let id = self.mappings.get(projection).map(|mapping| mapping.projection.clone()).unwrap_or_default();
+        let condition = was.map_or("op_type=create", |was| was.0.as_str());
+        let path = format!("/{}/_doc/{id}?{condition}", self.records());
+        let body = record.map(serde_json::to_value).transpose();
+        let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        self.client.change_if(&path, body.as_ref()).await
+    }
+}
+
+impl Generations for ElasticsearchSink {
+    fn new_name(&self, projection: usize) -> String {
+        self.mappings
+            .get(projection)
+            .map(|mapping| mapping.index_name(self.alias(projection)))
+            .unwrap_or_default()
+    }
+
+    async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
+        let path = format!("/{}", encoded(index));
+        let Some(mapping) = self.mappings.get(projection) else { return Ok(()) };
+        if self.client.find(&path).await?.is_some() {
+            return Ok(());
+        }
+        let body = mapping.loading_body(&aliases::writer(index), log_identity);
+        self.client.put(&path, &body).await.map(|_| ())
+    }
+
+    async fn target(&self, indexes: Vec<String>) -> Result<()> {
+        for index in &indexes {
+            if self.client.find(&format!("/{}/_alias", encoded(index))).await?.is_none() {
+                return Err(Error::failed(format!(
+                    "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
+                )));
+            }
+            aliases::ensure_writer(&self.client, index).await?;
+        }
+        self.set_opened(indexes).await;
+        Ok(())
+    }
+
+    async fn release(&self) {
+        *self.opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Opened::default();
+    }
+
+    async fn settle(&self, projection: usize, index: &str) -> Result<()> {
+        if let Some(mapping) = self.mappings.get(projection) {
+            let path = format!("/{}/_settings", encoded(index));
+            self.client.put(&path, &mapping.service_settings()).await?;
+        }
+        self.client.post(&format!("/{}/_refresh", encoded(index)), None).await?;
+        self.wait_for_primaries(index).await?;
+        if !self.has_health(index, "green").await? {
+            tracing::warn!(
+                index,
+                seconds = HEALTH_SECONDS,
+                "not every replica is there; going on with the primaries"
+            );
+        }
+        Ok(())
+    }
+
+    async fn count(&self, index: &str) -> Result<u64> {
+        let index = encoded(index);
+        self.client.post(&format!("/{index}/_refresh"), None).await?;
+        let counted = self.client.get(&format!("/{index}/_count")).await?;
+        let count = counted.get("count").and_then(Value::as_u64);
+        count.ok_or_else(|| Error::failed(format!("Elasticsearch gives no count of {index}")))
+    }
+
+    async fn swap(&self, moves: &[Move]) -> Result<()> {
+        let actions = self.check_moves(moves).await?;
+        self.client.post("/_aliases", Some(&json!({ "actions": actions }))).await.map(|_| ())
+    }
+
+    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
+        let alias = self.alias(projection);
+        let found = self.client.find(&format!("/{}-*/_alias", encoded(alias))).await?.unwrap_or_default();
+        let mut summaries = Vec::new();
+        for (index, found) in found.as_object().into_iter().flatten() {
+            if is_generation(alias, index) {
+                summaries.push(summary(&self.client, alias, index, found).await?);
+            }
+        }
+        summaries.sort_unstable_by(|left, right| left.index.cmp(&right.index));
+        Ok(summaries)
+    }
+
+    async fn delete(&self, index: &str) -> Result<()> {
+        if self.client.find(&format!("/{}", encoded(index))).await?.is_none() {
+            return Ok(());
+        }
+        self.client.delete(&format!("/{}", encoded(index)), None).await.map(|_| ())
+    }
+}

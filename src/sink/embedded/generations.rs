@@ -1,0 +1,172 @@
+//! Indexes beside the live one, and the records of rebuilds, in a folder.
+
+use super::{EmbeddedSink, blocking, committed_documents, lock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sink::IndexState;
+use crate::sink::generations::{
+    Aliases, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation, moved_elsewhere,
+};
+use crate::sink::mapping::Mapping;
+
+impl EmbeddedSink {
+    fn alias(&self, projection: usize) -> &str {
+        self.aliases.get(projection).map(String::as_str).unwrap_or_default()
+    }
+
+    fn adopt_all(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        let mut held = lock(&self.generations);
+        held.clear();
+        let mut states = Vec::new();
+        for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
+            let mapping = Mapping::load(&self.mappings_folder, &mapping.projection)?;
+            let index = self.folder.behind(alias)?.unwrap_or_default();
+            let meta = self.folder.meta(&index)?;
+            match mapping.check(meta.as_ref(), alias, &index, log_identity) {
+                Err(error) if error.kind() == ErrorKind::MappingChanged => {
+                    tracing::warn!(error = error.chain(), "going on with the mapping that it was built with");
+                    mapping.check_shape(meta.as_ref(), alias, &index, log_identity)?;
+                }
+                checked => checked?,
+            }
+            held.push(self.open_generation(&index).map_err(held_elsewhere)?);
+            states.push(IndexState { index, created: false });
+        }
+        Ok(states)
+    }
+
+    fn move_all(&self, moves: &[Move]) -> Result<()> {
+        self.folder.change_aliases(|aliases| {
+            for wanted in moves {
+                let alias = self.alias(wanted.projection);
+                let behind = aliases.get(alias);
+                if behind != wanted.from.as_ref() {
+                    return Err(moved_elsewhere(
+                        alias,
+                        wanted,
+                        behind.map(String::as_str).unwrap_or_default(),
+                    ));
+                }
+                aliases.insert(alias.to_owned(), wanted.to.clone());
+            }
+            Ok(())
+        })
+    }
+
+    fn summary(&self, index: String) -> Result<GenerationSummary> {
+        Ok(GenerationSummary {
+            aliases: self.folder.aliases_of(&index)?,
+            documents: committed_documents(&self.folder, &index).unwrap_or(0),
+            bytes: self.folder.bytes(&index),
+            index,
+        })
+    }
+
+    fn projection(&self, projection: usize) -> &str {
+        self.mappings.get(projection).map(|mapping| mapping.projection.as_str()).unwrap_or_default()
+    }
+
+    /// The file's name: aliases of several prefixes may share a folder.
+    fn record_name(&self, projection: usize) -> String {
+        format!("{}.{}", self.alias(projection), self.projection(projection))
+    }
+}
+
+impl Aliases for EmbeddedSink {
+    async fn behind(&self) -> Result<Vec<Option<String>>> {
+        self.aliases.iter().map(|alias| self.folder.behind(alias)).collect()
+    }
+
+    async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        tokio::task::block_in_place(|| self.adopt_all(log_identity))
+    }
+
+    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
+        let record = |number| {
+            let text = self.folder.record(&self.record_name(number))?;
+            let record = text.and_then(|text| Some((serde_json::from_str(&text).ok()?, Revision(text))));
+            Ok(record)
+        };
+        (0..self.aliases.len()).map(record).collect()
+    }
+
+    async fn note_rebuild(
+        &self,
+        projection: usize,
+        record: Option<&Rebuild>,
+        was: Option<&Revision>,
+    ) -> Result<bool> {
+        let text = record.map(serde_json::to_string).transpose();
+        let text = text.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        let was = was.map(|was| was.0.as_str());
+        self.folder.change_record(&self.record_name(projection), text.as_deref(), was)
+    }
+}
+
+impl Generations for EmbeddedSink {
+    fn new_name(&self, projection: usize) -> String {
+        let alias = self.alias(projection);
+        self.mappings.get(projection).map(|mapping| mapping.index_name(alias)).unwrap_or_default()
+    }
+
+    async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
+        match self.mappings.get(projection) {
+            Some(mapping) if self.folder.meta(index)?.is_none() => {
+                self.folder.create(index, &mapping.meta(log_identity))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn target(&self, indexes: Vec<String>) -> Result<()> {
+        for index in &indexes {
+            if self.folder.meta(index)?.is_none() {
+                return Err(Error::failed(format!(
+                    "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
+                )));
+            }
+        }
+        tokio::task::block_in_place(|| {
+            let mut held = lock(&self.generations);
+            held.clear();
+            for index in &indexes {
+                held.push(self.open_generation(index)?);
+            }
+            Ok(())
+        })
+    }
+
+    async fn release(&self) {
+        tokio::task::block_in_place(|| lock(&self.generations).clear());
+    }
+
+    async fn settle(&self, _: usize, _: &str) -> Result<()> {
+        // Every acknowledged write is committed, and there are no replicas.
+        Ok(())
+    }
+
+    async fn count(&self, index: &str) -> Result<u64> {
+        let (folder, index) = (self.folder.clone(), index.to_owned());
+        blocking(move || committed_documents(&folder, &index)).await?
+    }
+
+    async fn swap(&self, moves: &[Move]) -> Result<()> {
+        self.move_all(moves)
+    }
+
+    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
+        let indexes = self.folder.indexes()?.into_iter();
+        indexes
+            .filter(|index| is_generation(self.alias(projection), index))
+            .map(|index| self.summary(index))
+            .collect()
+    }
+
+    async fn delete(&self, index: &str) -> Result<()> {
+        self.folder.delete(index)
+    }
+}
+
+/// Whoever wrote the index before ends soon; until then its lock is an absence.
+fn held_elsewhere(error: Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "the index that was swapped in is not free yet").because(error)
+}

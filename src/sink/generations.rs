@@ -1,0 +1,224 @@
+//! The indexes beside the live one: made, filled, checked and put behind the alias by a rebuild; and the
+//! record by which a rebuild and the running instance hand the writing over.
+
+use std::future::Future;
+
+use serde::{Deserialize, Serialize};
+
+use super::IndexState;
+use crate::error::{Error, Result};
+use crate::position::{Positions, TopicPartition};
+
+/// How far a rebuild is. Each phase is written down before it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The index is filled, without refreshes and replicas.
+    Loading,
+    /// What came meanwhile is added, with the settings restored.
+    Settling,
+    /// The evidence is gathered.
+    Checking,
+    /// The alias is moved.
+    Swapping,
+    /// The alias is moved; the rebuild is the index's writer until it has passed the positions that the
+    /// instance stopped at.
+    Feeding,
+    /// The rebuild has ended; the index is the running instance's.
+    Done,
+}
+
+/// What a rebuild shows of its progress.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildProgress {
+    /// Records folded.
+    pub events: u64,
+    /// Records to fold, as far as is known.
+    pub events_total: u64,
+    /// Documents that the index took.
+    pub documents: u64,
+    /// Documents to send, as far as is known; 0 when it is not.
+    pub documents_total: u64,
+    /// What is counted at present (records, then documents), a second.
+    pub rate: u64,
+    /// Seconds until the alias is moved, as far as is known.
+    pub seconds_left: Option<u64>,
+    /// Documents that the index rejected for good.
+    pub rejected: u64,
+}
+
+/// The record of one projection's rebuild. There is at most one of a projection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rebuild {
+    /// Who rebuilds: a name that is drawn at its beginning, and survives its process.
+    pub session: String,
+    /// The concrete index that is filled.
+    pub index: String,
+    /// The one that the alias stood for before.
+    pub previous: Option<String>,
+    /// How far it is.
+    pub phase: Phase,
+    /// Grows with every sign of life.
+    pub beat: u64,
+    /// Where the instance stopped writing the previous index (P).
+    #[serde(default)]
+    pub stopped_at: Option<Vec<(String, i32, i64)>>,
+    /// Where the rebuild ended writing this one (F).
+    #[serde(default)]
+    pub ended_at: Option<Vec<(String, i32, i64)>>,
+    /// What it shows.
+    #[serde(default)]
+    pub progress: RebuildProgress,
+}
+
+impl Rebuild {
+    /// True while a process, living or dead, has not brought it to its end.
+    pub fn is_under_way(&self) -> bool {
+        self.phase != Phase::Done
+    }
+}
+
+/// Positions as a record holds them.
+pub fn written(positions: &Positions) -> Vec<(String, i32, i64)> {
+    positions.iter().map(|(at, next)| (at.topic.to_string(), at.partition, next)).collect()
+}
+
+/// Positions as they were before [`written`].
+pub fn positions(written: &[(String, i32, i64)]) -> Positions {
+    let at = |(topic, partition, next): &(String, i32, i64)| {
+        (TopicPartition::new(topic.as_str(), *partition), *next)
+    };
+    written.iter().map(at).collect()
+}
+
+/// Which writing of a record was read: a record changes only from the one that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision(pub(super) String);
+
+/// An index that was made for an alias.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GenerationSummary {
+    /// Its name.
+    pub index: String,
+    /// The aliases for readers that it is behind.
+    pub aliases: Vec<String>,
+    /// Its documents.
+    pub documents: u64,
+    /// What it takes on the disk, in bytes.
+    pub bytes: u64,
+}
+
+/// A move of the alias of one projection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// The projection, as an index into the sink's list.
+    pub projection: usize,
+    /// Where the alias has to be still.
+    pub from: Option<String>,
+    /// Where it goes.
+    pub to: String,
+}
+
+/// What a running instance asks of the aliases that its indexes are behind.
+pub trait Aliases: Send + Sync + 'static {
+    /// The concrete index behind each projection's alias.
+    fn behind(&self) -> impl Future<Output = Result<Vec<Option<String>>>> + Send;
+
+    /// As [`DocumentSink::open`](super::DocumentSink::open) with the mappings read anew: an instance that
+    /// goes on with an index that was swapped in. A mapping that differs even so is only warned about: it
+    /// was chosen by whoever made the index, and documents do not depend on it.
+    fn adopt(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
+
+    /// The record of each projection's rebuild, in order.
+    fn rebuilds(&self) -> impl Future<Output = Result<Vec<Option<(Rebuild, Revision)>>>> + Send;
+
+    /// Writes (or, with `None`, removes) the record of a projection if it is still the one of `was`;
+    /// false when it is not.
+    fn note_rebuild(
+        &self,
+        projection: usize,
+        record: Option<&Rebuild>,
+        was: Option<&Revision>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// What a rebuild asks of an index beside writing documents.
+pub trait Generations: Aliases {
+    /// A name for a new index of `projection`.
+    fn new_name(&self, projection: usize) -> String;
+
+    /// Makes the index, empty and without refreshes and replicas, unless it is there.
+    fn create(
+        &self,
+        projection: usize,
+        index: &str,
+        log_identity: &str,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Opens these indexes, one for each projection in order, for writing.
+    fn target(&self, indexes: Vec<String>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Gives up what [`Self::target`] opened, so that another process can write it.
+    fn release(&self) -> impl Future<Output = ()> + Send;
+
+    /// Restores the settings for service, refreshes, waits for the primaries and a while for replicas.
+    fn settle(&self, projection: usize, index: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// How many documents the index holds, after a refresh.
+    fn count(&self, index: &str) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Moves aliases in one step, if each stands for its `from` alone.
+    ///
+    /// # Errors
+    /// When one was moved by somebody else; then none is moved.
+    fn swap(&self, moves: &[Move]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Every index made for the alias of `projection`, by name, which is by age.
+    fn generations(&self, projection: usize) -> impl Future<Output = Result<Vec<GenerationSummary>>> + Send;
+
+    /// Deletes an index that is behind no alias; one that is gone already is no error.
+    fn delete(&self, index: &str) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Whether `index` is named as an index of `alias` is.
+pub(super) fn is_generation(alias: &str, index: &str) -> bool {
+    let Some((time, hash)) = index
+        .strip_prefix(alias)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .and_then(|rest| rest.split_once('-'))
+    else {
+        return false;
+    };
+    let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    time.len() == 14
+        && time.bytes().all(|byte| byte.is_ascii_digit())
+        && hash.len() == 8
+        && hash.bytes().all(hexadecimal)
+}
+
+/// What to say of a swap that is refused.
+pub(super) fn moved_elsewhere(alias: &str, wanted: &Move, behind: &str) -> Error {
+    Error::failed(format!(
+        "the alias {alias} no longer stands for {} but for {}: somebody else moved it, and it is left there; {} stays as it is. \
+         Move the alias back and run the command again, or give up with `tributary reindex --abort`",
+        wanted.from.as_deref().unwrap_or("nothing"),
+        if behind.is_empty() { "nothing" } else { behind },
+        wanted.to
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_the_contract_are_generations() {
+        assert!(is_generation("a-organisations", "a-organisations-20260102030405-0123abcd"));
+        for other in
+            ["a-organisations", "a-organisations-2-0123abcd", "organisations-20260102030405-0123abcd"]
+        {
+            assert!(!is_generation("a-organisations", other), "{other}");
+        }
+        assert!(!is_generation("a", "a-b-20260102030405-0123abcd"), "another alias's");
+    }
+}
