@@ -18,6 +18,7 @@ mod demo;
 mod follow;
 mod letters;
 mod parts;
+mod reindex;
 mod report;
 mod search;
 
@@ -31,6 +32,7 @@ pub fn run(cli: Cli) -> Result<()> {
     match command {
         Command::Demo(wanted) => block_on(demo::run(&wanted, global.listen()))?,
         Command::Run { until_end } => block_on(follow::run(config()?, until_end))?,
+        Command::Reindex(wanted) => block_on(reindex::run(config()?, global.format, wanted))?,
         Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
         Command::Status => block_on(report::status(config()?, global.format))?,
         Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,

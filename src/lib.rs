@@ -16,6 +16,7 @@ pub mod http;
 pub mod pipeline;
 pub mod position;
 pub mod projection;
+pub mod reindex;
 pub mod search;
 pub mod shutdown;
 pub mod sink;

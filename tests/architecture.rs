@@ -37,6 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    ("reindex", &["error", "pipeline", "position", "projection", "shutdown", "sink", "state"]),
     ("search", &["config", "entity", "error", "position", "sink", "text"]),
     ("generate", &["cli", "config", "error", "event", "source"]),
     ("cli", &["config", "telemetry"]),

@@ -203,6 +203,28 @@ impl World {
         found.as_object().and_then(|found| found.keys().next().cloned()).unwrap_or_else(|| panic!("{found}"))
     }
 
+    /// The concrete index behind each projection's alias.
+    pub fn indexes_behind(&self) -> BTreeMap<&'static str, String> {
+        let behind = |projection: &&'static str| {
+            let index = if self.is_embedded() {
+                let aliases = std::fs::read_to_string(self.path("index/aliases.json")).unwrap();
+                let aliases: Value = serde_json::from_str(&aliases).unwrap();
+                aliases[format!("{}{projection}", self.prefix)].as_str().unwrap().to_owned()
+            } else {
+                self.index(projection)
+            };
+            (*projection, index)
+        };
+        PROJECTIONS.iter().map(behind).collect()
+    }
+
+    /// Makes everything written so far visible to [`Self::documents`].
+    pub fn settle(&self) {
+        if !self.is_embedded() {
+            self.refresh();
+        }
+    }
+
     /// The names of all indexes with this world's prefix.
     pub fn indexes(&self) -> Vec<String> {
         let found = self.es(Method::Get, &format!("/{}*/_alias", self.prefix), None);
@@ -222,14 +244,11 @@ impl Drop for World {
             return;
         }
         // Shards are dear on a small server: every test takes its indexes with it.
-        for projection in PROJECTIONS {
-            let alias = format!("/_alias/{}{projection}", self.prefix);
-            if let Ok(found) = try_es(&self.services.elasticsearch, Method::Get, &alias, None) {
-                for index in found.as_object().into_iter().flatten().map(|(index, _)| index) {
-                    if index.starts_with(&self.prefix) {
-                        let _ =
-                            try_es(&self.services.elasticsearch, Method::Delete, &format!("/{index}"), None);
-                    }
+        let all = format!("/{}*/_alias?expand_wildcards=all", self.prefix);
+        if let Ok(found) = try_es(&self.services.elasticsearch, Method::Get, &all, None) {
+            for index in found.as_object().into_iter().flatten().map(|(index, _)| index) {
+                if index.starts_with(&self.prefix) {
+                    let _ = try_es(&self.services.elasticsearch, Method::Delete, &format!("/{index}"), None);
                 }
             }
         }

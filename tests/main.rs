@@ -14,6 +14,7 @@ mod outage;
 mod page;
 mod property;
 mod reference;
+mod reindex;
 mod search;
 mod security;
 mod services;

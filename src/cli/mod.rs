@@ -103,6 +103,8 @@ pub enum Command {
         #[arg(long)]
         until_end: bool,
     },
+    /// Build new indexes beside the live ones and put them behind the aliases, while searches and indexing go on
+    Reindex(Reindex),
     /// Find organisations by their own words and those of their contacts, or contacts
     Search(Search),
     /// Show positions, lag, waiting documents and indexes
@@ -179,6 +181,45 @@ pub struct Search {
     /// How long to wait for them
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<String>,
+}
+
+/// What `reindex` takes.
+#[derive(Debug, Clone, Args)]
+pub struct Reindex {
+    /// The projections; all of them when none is given
+    #[arg(value_name = "PROJECTION")]
+    pub projections: Vec<String>,
+    /// Replay the whole log, or copy the state of the running instance (or of its folder)
+    #[arg(long, value_enum, default_value_t, value_name = "log|state")]
+    pub from: ReindexFrom,
+    /// Leave the rebuild's own state in <state>.reindex/state, to be taken over by `run`
+    #[arg(long)]
+    pub keep_state: bool,
+    /// Move the alias although the new index rejected documents
+    #[arg(long)]
+    pub allow_rejected: bool,
+    /// Replay a log that no longer begins at its beginning
+    #[arg(long)]
+    pub allow_partial_log: bool,
+    /// Move the aliases back to the previous indexes, after bringing them up to date
+    #[arg(long, group = "action")]
+    pub rollback: bool,
+    /// Give up a rebuild that was begun and not ended, and delete its index
+    #[arg(long, group = "action")]
+    pub abort: bool,
+    /// Delete the indexes that no alias stands for
+    #[arg(long, group = "action")]
+    pub prune: bool,
+}
+
+/// Where a rebuild gets its documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReindexFrom {
+    /// The whole log.
+    #[default]
+    Log,
+    /// The state.
+    State,
 }
 
 /// What can be done with dead letters.

@@ -14,9 +14,10 @@ use serde::Deserialize;
 use super::metrics;
 use super::problem::problem;
 use super::search::Search;
+use super::stream::pieces;
 use crate::pipeline::status::{Report, Status};
 use crate::pipeline::stream::Command;
-use crate::state::State;
+use crate::state::{State, copy};
 
 const ANSWER_WAIT: Duration = Duration::from_secs(300);
 /// An instance with work waiting that makes no progress for so long is not ready.
@@ -99,6 +100,23 @@ pub(super) async fn retry(
         Ok(Ok(Err(error))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.chain()),
         _ => problem(StatusCode::SERVICE_UNAVAILABLE, "the fold did not answer in time"),
     }
+}
+
+/// A consistent copy of the state, for a rebuild.
+pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Response {
+    if !is_authorised(admin.token.as_deref(), &headers) {
+        return problem(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
+    }
+    let (body, mut pieces) = pieces();
+    tokio::task::spawn_blocking(move || match copy::write(&*admin.state.view(), &mut pieces) {
+        // A client that went away has given up the copy.
+        Ok(()) => drop(pieces.end()),
+        Err(error) => {
+            tracing::warn!(error = error.chain(), "a copy of the state was cut off");
+            pieces.cut_off();
+        }
+    });
+    ([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response()
 }
 
 /// Compares in a time that does not depend on where the difference is.

@@ -1,5 +1,7 @@
 //! Asking the instance that has the state open.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use elasticsearch::http::Method;
@@ -14,6 +16,11 @@ use crate::pipeline::stream::Retried;
 
 /// The file in the state's folder that names the address.
 pub const INSTANCE: &str = "instance";
+
+/// A copy that stands still for so long is given up.
+const COPY_WAIT: Duration = Duration::from_secs(60);
+/// No line of an answer's head is longer.
+const HEAD_BYTES_MAX: u64 = 16 << 10;
 
 /// A running instance.
 pub struct Instance {
@@ -54,6 +61,39 @@ impl Instance {
         let body = json!({"names": names}).to_string();
         let text = self.ask(Method::Post, "/admin/dead-letters/retry", Some(body)).await?;
         serde_json::from_str(&text).map_err(|error| self.odd(error))
+    }
+
+    /// Reads a consistent copy of its state with `read`, which may block.
+    ///
+    /// # Errors
+    /// When the instance refuses, or the copy is cut off.
+    pub fn copy<T>(&self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+        let failed = |error: std::io::Error| {
+            Error::failed(format!("the instance at {} does not answer", self.address)).because(error)
+        };
+        let stream = TcpStream::connect(&self.address).map_err(failed)?;
+        stream.set_read_timeout(Some(COPY_WAIT)).map_err(failed)?;
+        let token = self.token.as_ref().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        // By HTTP 1.0 the answer is the bytes up to the end of the connection.
+        let request = format!("POST /admin/state/copy HTTP/1.0\r\nHost: {}\r\n{token}\r\n", self.address);
+        (&stream).write_all(request.as_bytes()).map_err(failed)?;
+        let mut answer = BufReader::with_capacity(1 << 20, stream);
+        let mut line = String::new();
+        answer.by_ref().take(HEAD_BYTES_MAX).read_line(&mut line).map_err(failed)?;
+        let status = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        while line.trim() != "" {
+            line.clear();
+            answer.by_ref().take(HEAD_BYTES_MAX).read_line(&mut line).map_err(failed)?;
+        }
+        if status != "200" {
+            return Err(Error::failed(format!(
+                "the instance at {} answered {status} to a request for a copy of its state; check http.token, and \
+                 that it is of this version",
+                self.address
+            )));
+        }
+        read(&mut answer)
     }
 
     fn odd(&self, error: serde_json::Error) -> Error {

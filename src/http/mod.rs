@@ -8,6 +8,7 @@ mod problem;
 mod routes;
 mod search;
 mod server;
+mod stream;
 
 pub use self::admin::Admin;
 pub use self::routes::{Site, serve};

@@ -59,6 +59,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/metrics", get(admin::metrics_text)),
         ("/openapi.json", get(openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
+        ("/admin/state/copy", post(admin::copy)),
     ]
 }
 

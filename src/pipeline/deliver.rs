@@ -1,7 +1,7 @@
 //! The delivery: what is marked goes to the index, several requests at once, each write judged by itself.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -49,6 +49,8 @@ pub struct Delivery<S> {
     pub over: Mutex<HashMap<DocumentKey, u64>>,
     /// How fast the index takes documents.
     pub pace: Pace,
+    /// True while nothing is under way and nothing may begin.
+    pub resting: Arc<AtomicBool>,
 }
 
 impl<S: DocumentSink> Delivery<S> {
@@ -65,7 +67,9 @@ impl<S: DocumentSink> Delivery<S> {
             let changed = self.queue.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            if *allowed.borrow_and_update() {
+            let may = *allowed.borrow_and_update();
+            self.resting.store(!may && requests.is_empty(), Ordering::SeqCst);
+            if may {
                 if self.queue.wants_scan() {
                     cursor = Arc::clone(&self).scan(cursor).await?;
                 }

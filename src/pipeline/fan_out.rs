@@ -9,7 +9,7 @@ use super::fold::{Folder, Step, has_members, put_task};
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::projection::Projection;
-use crate::state::keys::{Space, member_of, owner_prefix};
+use crate::state::keys::{Space, member_of, owner_of, owner_prefix};
 use crate::state::rows::{self, Progress, Row, Task, Work};
 use crate::state::store::{Changes, Reader};
 
@@ -226,20 +226,4 @@ fn everything(view: &dyn Reader, number: u8, space: u8, after: &[u8], max: usize
         found.works.push(Work::Everything { projection: number, space: next as u8 });
     }
     Ok(found)
-}
-
-/// The owner of a relation's key, see [`owner_prefix`].
-fn owner_of(key: &[u8]) -> Option<String> {
-    let mut owner = Vec::new();
-    let mut bytes = key.iter();
-    while let Some(byte) = bytes.next() {
-        if *byte == 0 {
-            match bytes.next() {
-                Some(255) => {}
-                _ => return String::from_utf8(owner).ok(),
-            }
-        }
-        owner.push(*byte);
-    }
-    None
 }

@@ -3,6 +3,8 @@
 pub mod deliver;
 pub mod fan_out;
 pub mod fold;
+mod gate;
+pub mod hand_over;
 pub mod materialise;
 mod pace;
 pub mod queue;

@@ -197,8 +197,7 @@ impl Queue {
     /// The positions below which nothing waits; `None` when they are not known yet.
     pub fn frontier(&self) -> Option<Positions> {
         let inner = self.lock();
-        let oldest = [inner.steps.keys().next().copied(), inner.unscanned, inner.oldest_task];
-        let Some(oldest) = oldest.into_iter().flatten().min() else { return Some(inner.positions.clone()) };
+        let Some(oldest) = inner.oldest() else { return Some(inner.positions.clone()) };
         let known = inner.history.iter().rev().find(|point| point.step < oldest);
         known.map(|point| point.positions.clone())
     }
@@ -206,10 +205,14 @@ impl Queue {
     /// Since when the oldest change waits, in milliseconds since the Unix epoch; `None` when none does.
     pub fn waiting_since(&self) -> Option<u64> {
         let inner = self.lock();
-        let oldest = [inner.steps.keys().next().copied(), inner.unscanned, inner.oldest_task];
-        let oldest = oldest.into_iter().flatten().min()?;
+        let oldest = inner.oldest()?;
         let known = inner.history.iter().find(|point| point.step >= oldest).or(inner.history.back());
         known.map(|point| point.time_ms)
+    }
+
+    /// The step of the oldest change that is not in the index; `None` when everything is.
+    pub fn oldest_waiting(&self) -> Option<u64> {
+        self.lock().oldest()
     }
 
     /// How far the fold is.
@@ -266,6 +269,11 @@ impl Queue {
 const HISTORY_MAX: usize = 4_096;
 
 impl Inner {
+    fn oldest(&self) -> Option<u64> {
+        let oldest = [self.steps.keys().next().copied(), self.unscanned, self.oldest_task];
+        oldest.into_iter().flatten().min()
+    }
+
     fn add(&mut self, key: DocumentKey, step: u64, lane: Lane) {
         if let Some(flying) = self.in_flight.get_mut(&key) {
             flying.again = true;

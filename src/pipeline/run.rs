@@ -1,14 +1,16 @@
 //! A run: reader, fold and delivery together, from the start to a clean stop.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
 use super::deliver::Delivery;
 use super::fold::Folder;
+use super::gate::Gate;
+use super::hand_over::HandOver;
 use super::pace::Pace;
 use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
@@ -18,21 +20,20 @@ use super::stream::{Command, Stream};
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetters;
 use crate::decode::Decoder;
-use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EntityKind;
 use crate::position::Positions;
-use crate::projection::{Entities, Limits, Projection};
+use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
+use crate::sink::generations::Aliases;
 use crate::sink::{DocumentSink, IndexState};
 use crate::source::EventSource;
 use crate::source::leadership::Leadership;
 use crate::state::State;
+use crate::state::rows::Progress;
 
 /// How often the run looks after itself.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How often the delivered frontier is written down, and the log's end asked for.
-const FRONTIER_EVERY: Duration = Duration::from_secs(1);
 /// How long a clean stop waits for what is under way.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -69,7 +70,7 @@ pub struct Parts<S> {
 ///
 /// # Errors
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
-pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutdown) -> Result<()> {
+pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, stop: &Shutdown) -> Result<()> {
     let identity = parts.source.identity();
     let opened = while_away(stop, async || parts.sink.open(&identity).await).await?;
     let Some(indexes) = opened else { return Ok(()) };
@@ -130,6 +131,7 @@ pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutd
         refresh: parts.refresh,
         over: std::sync::Mutex::default(),
         pace: Pace::default(),
+        resting: Arc::default(),
     });
     let mut run = Run {
         state: parts.state,
@@ -146,8 +148,12 @@ pub async fn run<S: DocumentSink>(parts: Parts<S>, until_end: bool, stop: &Shutd
         published: None,
         asked: None,
         ticked: None,
+        folded_at: None,
+        identity,
+        indexes: indexes.iter().map(|state| state.index.clone()).collect(),
+        resting: Arc::clone(&delivery.resting),
     };
-    run.plan(&indexes, progress.step > 0)?;
+    run.plan(&indexes, &progress)?;
     let delivered = tokio::spawn(delivery.run(allowed));
     let outcome =
         run.look_after(Workers { reader, fold, delivered }, reading, until_end.then_some(end), stop).await;
@@ -161,67 +167,63 @@ struct Workers {
     delivered: tokio::task::JoinHandle<Result<()>>,
 }
 
-/// Nothing is delivered until the fold has passed the end that the log had when writing began: from
-/// then on every snapshot dominates whatever was written before, by whomever.
-enum Gate {
-    /// The end has to be asked for.
-    Closed,
-    /// Asked for.
-    Asked(Receiver<Result<Positions>>),
-    /// To be passed.
-    Until(Positions),
-    /// Passed; the fan-outs that the backlog began are made first, up to this step: a document that
-    /// they mark would be written twice.
-    FanningOut(u64),
-    /// Nothing is held back.
-    Open,
-}
-
-struct Run<S> {
-    state: Arc<State>,
-    sink: Arc<S>,
-    projections: Vec<Projection>,
-    leadership: Arc<dyn Leadership>,
-    status: Arc<Status>,
-    queue: Arc<Queue>,
-    commands: Sender<Command>,
-    end_requests: Sender<EndRequest>,
-    allow: watch::Sender<bool>,
-    gate: Gate,
+pub(super) struct Run<S> {
+    pub(super) state: Arc<State>,
+    pub(super) sink: Arc<S>,
+    pub(super) projections: Vec<Projection>,
+    pub(super) leadership: Arc<dyn Leadership>,
+    pub(super) status: Arc<Status>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) commands: Sender<Command>,
+    pub(super) end_requests: Sender<EndRequest>,
+    pub(super) allow: watch::Sender<bool>,
+    pub(super) gate: Gate,
     /// Projections whose index holds documents that the state may not know of, with that index.
-    reconcile: Vec<(usize, String)>,
-    published: Option<Positions>,
-    asked: Option<Receiver<Result<Positions>>>,
-    ticked: Option<Instant>,
+    pub(super) reconcile: Vec<(usize, String)>,
+    pub(super) published: Option<Positions>,
+    pub(super) asked: Option<Receiver<Result<Positions>>>,
+    pub(super) ticked: Option<Instant>,
+    /// The step at which a run to the end had folded everything that was there at its start.
+    pub(super) folded_at: Option<u64>,
+    /// The log's identity.
+    pub(super) identity: String,
+    /// The concrete indexes that are written, in the projections' order.
+    pub(super) indexes: Vec<String>,
+    /// True while the delivery has nothing under way and may begin nothing.
+    pub(super) resting: Arc<AtomicBool>,
 }
 
-impl<S: DocumentSink> Run<S> {
+impl<S: DocumentSink + Aliases> Run<S> {
     /// Decides for each projection whether its index is the one that the marks are for.
-    fn plan(&mut self, indexes: &[IndexState], has_state: bool) -> Result<()> {
+    fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
+        let mut moved = Vec::new();
         for (number, (projection, index)) in self.projections.clone().into_iter().zip(indexes).enumerate() {
             // An index that was made just now is empty, whatever its name.
-            if !index.created && self.state.built_for(projection.name())? == index.index {
-                continue;
-            }
-            if has_state {
-                tracing::info!(
-                    projection = projection.name(),
-                    index = index.index,
-                    "every document is sent to this index"
-                );
-                self.command(Command::Everything(projection))?;
-            }
             if index.created {
+                self.send_everything(projection, &index.index, progress.step > 0)?;
                 self.command(Command::BuiltFor(projection, index.index.clone()))?;
-            } else {
-                self.reconcile.push((number, index.index.clone()));
+            } else if self.state.built_for(projection.name())? != index.index {
+                moved.push((number, index.index.clone()));
             }
+        }
+        if !moved.is_empty() {
+            self.gate = Gate::HandOver(HandOver::of(moved, Some(progress.positions())));
         }
         self.barrier()
     }
 
+    /// Marks every document that the state knows.
+    pub(super) fn send_everything(&self, projection: Projection, index: &str, has_state: bool) -> Result<()> {
+        if has_state {
+            let projection_name = projection.name();
+            tracing::info!(projection = projection_name, index, "every document is sent to this index");
+            self.command(Command::Everything(projection))?;
+        }
+        Ok(())
+    }
+
     /// Waits until the fold has done what was asked of it: only then does the queue know of it.
-    fn barrier(&self) -> Result<()> {
+    pub(super) fn barrier(&self) -> Result<()> {
         let (reply, answer) = sync_channel(1);
         self.command(Command::Barrier(reply))?;
         tokio::task::block_in_place(|| answer.recv()).map_err(|_| Error::failed("the fold's thread is gone"))
@@ -273,114 +275,17 @@ impl<S: DocumentSink> Run<S> {
         outcome
     }
 
-    /// One look: who writes, whether the gate is passed, what is to be published.
-    async fn look(&mut self) -> Result<()> {
-        let writer = *self.leadership.writer().borrow();
-        if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
-            tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
-            if !writer {
-                self.gate = Gate::Closed;
-            }
+    /// True when everything up to `target` is folded, and everything that was marked when it was is
+    /// delivered; what comes after it may still wait.
+    fn is_done(&mut self, target: &Positions) -> bool {
+        if !matches!(self.gate, Gate::Open) || !self.reconcile.is_empty() {
+            return false;
         }
-        if writer {
-            self.pass_gate().await?;
+        if self.folded_at.is_none() && self.queue.positions().covers(target) {
+            self.folded_at = Some(self.queue.step());
         }
-        let open = matches!(self.gate, Gate::Open);
-        self.status.gate_passed.store(open, Ordering::Relaxed);
-        self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
-        if writer && self.status.watchers() > 0 {
-            self.note_frontier(Status::now_ms());
-        }
-        if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {
-            self.ticked = Some(Instant::now());
-            if writer {
-                self.publish()
-            } else {
-                self.follow()?
-            }
-            self.ask_for_end();
-        }
-        Ok(())
-    }
-
-    /// Has the reader note the log's end in the status, unless it has not answered the last time.
-    fn ask_for_end(&mut self) {
-        let answered =
-            self.asked.as_ref().is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
-        if answered {
-            let (reply, answer) = sync_channel(1);
-            // Without a reader there is no end to ask for.
-            self.asked = self.end_requests.send(reply).is_ok().then_some(answer);
-        }
-    }
-
-    async fn pass_gate(&mut self) -> Result<()> {
-        match &self.gate {
-            Gate::Open => {}
-            Gate::Closed => {
-                let (reply, answer): (SyncSender<_>, _) = sync_channel(1);
-                let _ = self.end_requests.send(reply);
-                self.gate = Gate::Asked(answer);
-            }
-            Gate::Asked(answer) => {
-                self.gate = match answer.try_recv() {
-                    Ok(Ok(end)) => Gate::Until(end),
-                    // A broker that is away is asked again; any other error is the reader's own end.
-                    Ok(Err(_)) | Err(TryRecvError::Disconnected) => Gate::Closed,
-                    Err(TryRecvError::Empty) => return Ok(()),
-                };
-            }
-            Gate::Until(end) => {
-                if self.queue.positions().covers(end) {
-                    self.gate = Gate::FanningOut(self.queue.step());
-                }
-            }
-            Gate::FanningOut(step) => {
-                if self.queue.oldest_task().is_none_or(|oldest| oldest > *step) {
-                    self.gate = Gate::Open;
-                    self.queue.forget();
-                    self.reconcile().await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Marks the documents of an index that the state knows nothing living of: they are deleted.
-    async fn reconcile(&mut self) -> Result<()> {
-        for (number, index) in std::mem::take(&mut self.reconcile) {
-            let Some(projection) = self.projections.get(number).copied() else { continue };
-            let mut cursor = None;
-            let mut found = 0;
-            loop {
-                let page = self.sink.ids(number, cursor).await?;
-                let unknown = unknown_to(&self.state, projection, page.ids)?;
-                found += unknown.len();
-                if !unknown.is_empty() {
-                    self.command(Command::Mark(unknown))?;
-                }
-                cursor = page.cursor;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-            tracing::info!(
-                projection = projection.name(),
-                index,
-                found,
-                "looked for documents that the log no longer speaks of"
-            );
-            self.command(Command::BuiltFor(projection, index))?;
-        }
-        self.barrier()
-    }
-
-    /// True when everything up to `target` is folded, delivered, and nothing more is on its way.
-    fn is_done(&self, target: &Positions) -> bool {
-        matches!(self.gate, Gate::Open)
-            && self.reconcile.is_empty()
-            && self.queue.positions().covers(target)
-            && self.queue.waiting().is_nothing()
+        let oldest = self.queue.oldest_waiting();
+        self.folded_at.is_some_and(|step| oldest.is_none_or(|oldest| oldest > step))
     }
 
     /// Makes what was delivered searchable.
@@ -397,13 +302,13 @@ impl<S: DocumentSink> Run<S> {
     }
 
     /// Notes in the status how far the index is.
-    fn note_frontier(&self, now: u64) -> Option<Positions> {
+    pub(super) fn note_frontier(&self, now: u64) -> Option<Positions> {
         let frontier = self.queue.frontier()?;
         self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or(now));
         Some(frontier)
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let now = Status::now_ms();
         let Some(frontier) = self.note_frontier(now) else { return };
         if self.published.as_ref() != Some(&frontier) {
@@ -415,7 +320,7 @@ impl<S: DocumentSink> Run<S> {
     }
 
     /// A standby forgets what the writer has delivered.
-    fn follow(&self) -> Result<()> {
+    pub(super) fn follow(&self) -> Result<()> {
         let committed = tokio::task::block_in_place(|| self.leadership.committed())?;
         if !committed.is_empty() {
             self.status.set_frontier(&committed, Status::now_ms());
@@ -424,7 +329,7 @@ impl<S: DocumentSink> Run<S> {
         Ok(())
     }
 
-    fn command(&self, command: Command) -> Result<()> {
+    pub(super) fn command(&self, command: Command) -> Result<()> {
         self.commands.send(command).map_err(|_| Error::failed("the fold's thread is gone"))
     }
 }
@@ -448,20 +353,4 @@ fn forgive(ended: Result<()>, stop: &Shutdown) -> Result<()> {
 
 fn broken(error: tokio::task::JoinError) -> Error {
     Error::failed("the delivery broke off; this is a bug, start again to recover").because(error)
-}
-
-/// Those of `ids` whose entity is not alive: stubs are among them, and are found alive when made.
-fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<(Projection, String)>> {
-    let snapshot = state.snapshot()?;
-    let mut unknown = Vec::new();
-    for id in ids {
-        let registers = match projection {
-            Projection::Contacts => snapshot.contact(&id)?,
-            Projection::Organisations | Projection::Hierarchy => snapshot.organisation(&id)?,
-        };
-        if registers.liveness() != Liveness::Alive {
-            unknown.push((projection, id));
-        }
-    }
-    Ok(unknown)
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 
 /// How far a rebuild is. Each phase is written down before it begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// The index is filled, without refreshes and replicas.
@@ -69,6 +69,20 @@ pub struct Rebuild {
     /// What it shows.
     #[serde(default)]
     pub progress: RebuildProgress,
+}
+
+impl Phase {
+    /// The phase as a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Settling => "settling",
+            Self::Checking => "checking",
+            Self::Swapping => "swapping",
+            Self::Feeding => "feeding",
+            Self::Done => "done",
+        }
+    }
 }
 
 impl Rebuild {

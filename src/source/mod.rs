@@ -60,6 +60,15 @@ pub trait EventSource: Send {
     /// with topic, partition and both offsets.
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()>;
 
+    /// Partitions of a started log that no longer begin at their beginning, each with its first offset;
+    /// compacted topics aside, which hold every entity's last state.
+    ///
+    /// # Errors
+    /// When the log does not say.
+    fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+        Ok(Vec::new())
+    }
+
     /// The end of every partition now: the next offset after the last stable record.
     fn end(&mut self) -> Result<Positions>;
 

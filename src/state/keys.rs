@@ -70,6 +70,22 @@ pub fn owner_prefix(owner: &str) -> Vec<u8> {
     key
 }
 
+/// The owner of a relation's key, see [`owner_prefix`].
+pub fn owner_of(key: &[u8]) -> Option<String> {
+    let mut owner = Vec::new();
+    let mut bytes = key.iter();
+    while let Some(byte) = bytes.next() {
+        if *byte == 0 {
+            match bytes.next() {
+                Some(255) => {}
+                _ => return String::from_utf8(owner).ok(),
+            }
+        }
+        owner.push(*byte);
+    }
+    None
+}
+
 /// The key of `member` under `owner`.
 pub fn member_key(owner: &str, member: &str) -> Vec<u8> {
     let mut key = owner_prefix(owner);

@@ -3,6 +3,7 @@
 
 mod elector;
 mod reader;
+mod retention;
 mod told;
 
 use rdkafka::ClientConfig;

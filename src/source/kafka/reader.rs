@@ -9,8 +9,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client_config;
 use super::told::Told;
+use super::{client_config, retention};
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EntityKind, Record};
@@ -28,6 +28,7 @@ const RECORDS_MAX: usize = 10_000;
 pub struct KafkaSource {
     consumer: BaseConsumer<Told>,
     cluster: String,
+    config: KafkaConfig,
     topics: Vec<(Arc<str>, EntityKind)>,
     /// The next offset of each assigned partition.
     next: BTreeMap<TopicPartition, i64>,
@@ -48,7 +49,16 @@ impl KafkaSource {
         let cluster = probe.client().fetch_cluster_id(WAIT).unwrap_or_default();
         // The real consumer's memory is dealt out to the partitions that there are.
         let consumer = consumer(config, found.len())?;
-        Ok(Self { consumer, cluster, topics, next: BTreeMap::new(), looked: Instant::now(), warned: None })
+        let config = config.clone();
+        Ok(Self {
+            consumer,
+            cluster,
+            config,
+            topics,
+            next: BTreeMap::new(),
+            looked: Instant::now(),
+            warned: None,
+        })
     }
 
     fn watermarks(&self, at: &TopicPartition) -> Result<(i64, i64)> {
@@ -293,6 +303,23 @@ impl EventSource for KafkaSource {
         }
         self.next = next;
         self.assign()
+    }
+
+    fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+        let mut found = Vec::new();
+        for at in self.next.keys() {
+            let (low, _) = self.watermarks(at)?;
+            if low > 0 {
+                found.push((at.clone(), low));
+            }
+        }
+        if found.is_empty() {
+            return Ok(found);
+        }
+        let topics: BTreeSet<&str> = found.iter().map(|(at, _)| &*at.topic).collect();
+        let compacted = retention::compacted(&self.config, &topics)?;
+        found.retain(|(at, _)| !compacted.contains(&*at.topic));
+        Ok(found)
     }
 
     fn end(&mut self) -> Result<Positions> {

@@ -1,0 +1,236 @@
+//! The looks that a run takes after itself: who writes, which index, and from when on.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::hand_over::HandOver;
+use super::run::Run;
+use super::status::Status;
+use super::stream::Command;
+use crate::entity::Liveness;
+use crate::error::{ErrorKind, Result};
+use crate::position::Positions;
+use crate::projection::{Entities, Projection};
+use crate::sink::generations::Aliases;
+use crate::sink::{DocumentSink, IndexState};
+use crate::state::State;
+
+/// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
+const FRONTIER_EVERY: Duration = Duration::from_secs(1);
+
+/// Nothing is delivered until the fold has passed the end that the log had when writing began: from
+/// then on every snapshot dominates whatever was written before, by whomever.
+pub(super) enum Gate {
+    /// An alias stands for another index, which is not ours to write yet.
+    HandOver(HandOver),
+    /// The end has to be asked for.
+    Closed,
+    /// Asked for.
+    Asked(Receiver<Result<Positions>>),
+    /// To be passed.
+    Until(Positions),
+    /// Passed; the fan-outs that the backlog began are made first, up to this step: a document that
+    /// they mark would be written twice.
+    FanningOut(u64),
+    /// Nothing is held back.
+    Open,
+}
+
+impl<S: DocumentSink + Aliases> Run<S> {
+    /// One look: who writes, whether the gate is passed, what is to be published.
+    pub(super) async fn look(&mut self) -> Result<()> {
+        let writer = *self.leadership.writer().borrow();
+        if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
+            tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
+            if !writer {
+                self.gate = Gate::Closed;
+            }
+        }
+        if writer {
+            self.pass_gate().await?;
+        }
+        let open = matches!(self.gate, Gate::Open);
+        self.status.gate_passed.store(open, Ordering::Relaxed);
+        self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
+        if writer && self.status.watchers() > 0 {
+            self.note_frontier(Status::now_ms());
+        }
+        if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {
+            self.ticked = Some(Instant::now());
+            if writer && !matches!(self.gate, Gate::HandOver(_)) {
+                self.is_moved().await;
+            }
+            if writer {
+                self.publish()
+            } else {
+                self.follow()?
+            }
+            self.ask_for_end();
+        }
+        Ok(())
+    }
+
+    /// Has the reader note the log's end in the status, unless it has not answered the last time.
+    fn ask_for_end(&mut self) {
+        let answered =
+            self.asked.as_ref().is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
+        if answered {
+            let (reply, answer) = sync_channel(1);
+            // Without a reader there is no end to ask for.
+            self.asked = self.end_requests.send(reply).is_ok().then_some(answer);
+        }
+    }
+
+    async fn pass_gate(&mut self) -> Result<()> {
+        // Whoever begins to write does not know yet which index.
+        if matches!(self.gate, Gate::Closed) && self.is_moved().await {
+            return Ok(());
+        }
+        match &self.gate {
+            Gate::Open => {}
+            Gate::HandOver(_) => self.hand_over().await?,
+            Gate::Closed => {
+                let (reply, answer): (SyncSender<_>, _) = sync_channel(1);
+                let _ = self.end_requests.send(reply);
+                self.gate = Gate::Asked(answer);
+            }
+            Gate::Asked(answer) => {
+                self.gate = match answer.try_recv() {
+                    Ok(Ok(end)) => Gate::Until(end),
+                    // A broker that is away is asked again; any other error is the reader's own end.
+                    Ok(Err(_)) | Err(TryRecvError::Disconnected) => Gate::Closed,
+                    Err(TryRecvError::Empty) => return Ok(()),
+                };
+            }
+            Gate::Until(end) => {
+                if self.queue.positions().covers(end) {
+                    self.gate = Gate::FanningOut(self.queue.step());
+                }
+            }
+            Gate::FanningOut(step) => {
+                if self.queue.oldest_task().is_none_or(|oldest| oldest > *step) {
+                    self.gate = Gate::Open;
+                    self.queue.forget();
+                    self.reconcile().await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks whether every alias still stands for the index that is written; if not, nothing is delivered
+    /// until the other is handed over.
+    async fn is_moved(&mut self) -> bool {
+        let behind = match self.sink.behind().await {
+            Ok(behind) => behind,
+            Err(error) => {
+                // A server that is away moves no alias; what else is wrong, the writes say.
+                tracing::debug!(error = error.chain(), "the aliases cannot be looked up");
+                return false;
+            }
+        };
+        let pairs = behind.into_iter().zip(&self.indexes).enumerate();
+        let moved =
+            pairs.filter_map(|(number, (behind, index))| Some((number, behind.filter(|at| at != index)?)));
+        let moved: Vec<(usize, String)> = moved.collect();
+        if moved.is_empty() {
+            return false;
+        }
+        self.allow.send_replace(false);
+        self.gate = Gate::HandOver(HandOver::of(moved, None));
+        true
+    }
+
+    async fn hand_over(&mut self) -> Result<()> {
+        let Gate::HandOver(hand_over) = &mut self.gate else { return Ok(()) };
+        if hand_over.stopped_at.is_none() && self.resting.load(Ordering::SeqCst) {
+            hand_over.stopped_at = Some(self.queue.positions());
+        }
+        let states = match hand_over.look(&*self.sink).await {
+            Ok(true) => self.sink.adopt(&self.identity).await,
+            Ok(false) => return Ok(()),
+            Err(error) => Err(error),
+        };
+        match states {
+            Ok(states) => self.take_over(&states),
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::warn!(error = error.chain(), "waiting for the index");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Goes on with the indexes that were handed over, through the gate.
+    fn take_over(&mut self, states: &[IndexState]) -> Result<()> {
+        let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else {
+            return Ok(());
+        };
+        let has_state = hand_over.stopped_at.is_some_and(|positions| !positions.is_empty());
+        for moved in hand_over.moved {
+            let Some(projection) = self.projections.get(moved.projection).copied() else { continue };
+            if moved.covered == Some(true) && has_state {
+                tracing::info!(
+                    projection = projection.name(),
+                    index = moved.index,
+                    "the index is handed over"
+                );
+                self.command(Command::BuiltFor(projection, moved.index))?;
+            } else {
+                self.send_everything(projection, &moved.index, has_state)?;
+                self.reconcile.retain(|(number, _)| *number != moved.projection);
+                self.reconcile.push((moved.projection, moved.index));
+            }
+        }
+        self.indexes = states.iter().map(|state| state.index.clone()).collect();
+        let names = self.projections.iter().map(|projection| projection.name().to_owned());
+        self.status.set_indexes(names.zip(self.indexes.iter().cloned()).collect());
+        self.barrier()
+    }
+
+    /// Marks the documents of an index that the state knows nothing living of: they are deleted.
+    async fn reconcile(&mut self) -> Result<()> {
+        for (number, index) in std::mem::take(&mut self.reconcile) {
+            let Some(projection) = self.projections.get(number).copied() else { continue };
+            let mut cursor = None;
+            let mut found = 0;
+            loop {
+                let page = self.sink.ids(number, cursor).await?;
+                let unknown = unknown_to(&self.state, projection, page.ids)?;
+                found += unknown.len();
+                if !unknown.is_empty() {
+                    self.command(Command::Mark(unknown))?;
+                }
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            tracing::info!(
+                projection = projection.name(),
+                index,
+                found,
+                "looked for documents that the log no longer speaks of"
+            );
+            self.command(Command::BuiltFor(projection, index))?;
+        }
+        self.barrier()
+    }
+}
+
+/// Those of `ids` whose entity is not alive: stubs are among them, and are found alive when made.
+fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<(Projection, String)>> {
+    let snapshot = state.snapshot()?;
+    let mut unknown = Vec::new();
+    for id in ids {
+        let registers = match projection {
+            Projection::Contacts => snapshot.contact(&id)?,
+            Projection::Organisations | Projection::Hierarchy => snapshot.organisation(&id)?,
+        };
+        if registers.liveness() != Liveness::Alive {
+            unknown.push((projection, id));
+        }
+    }
+    Ok(unknown)
+}

@@ -1,0 +1,140 @@
+//! The writing of an index that was put behind an alias passes from the rebuild to the running instance.
+//!
+//! The instance has stopped delivering and says where (P). The rebuild goes on until it has passed P in
+//! every partition, says where it ended (F), and ends. What the instance had acknowledged before, the new
+//! index then holds; what it has marked, it delivers there itself, through the gate.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+use crate::position::Positions;
+use crate::sink::generations::{Aliases, Phase, Rebuild, Revision, positions, written};
+
+/// A rebuild that gives no sign of life for so long is taken for dead.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// How often the records are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// An index that was put behind an alias.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) projection: usize,
+    pub(super) index: String,
+    /// Whether the index holds everything that this instance had acknowledged; `None` while it waits.
+    pub(super) covered: Option<bool>,
+    /// The last sign of the rebuild's life, and when it was seen.
+    seen: Option<(u64, Instant)>,
+}
+
+/// Waits until every index that was moved is this instance's to write.
+#[derive(Debug)]
+pub(super) struct HandOver {
+    pub(super) moved: Vec<Moved>,
+    /// Where this instance stopped; known once nothing of it is under way.
+    pub(super) stopped_at: Option<Positions>,
+    looked: Option<Instant>,
+}
+
+/// What one look at a record says.
+enum Verdict {
+    Wait,
+    /// To be written, then waited on.
+    Note(Box<Rebuild>),
+    Covered(bool),
+}
+
+impl HandOver {
+    pub(super) fn of(moved: Vec<(usize, String)>, stopped_at: Option<Positions>) -> Self {
+        let moved = moved.into_iter().map(|(projection, index)| {
+            tracing::info!(
+                index,
+                "the alias stands for another index; nothing is delivered until it is handed over"
+            );
+            Moved { projection, index, covered: None, seen: None }
+        });
+        Self { moved: moved.collect(), stopped_at, looked: None }
+    }
+
+    /// One look, seldom enough; true once every index is decided.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub(super) async fn look<S: Aliases>(&mut self, sink: &S) -> Result<bool> {
+        let Some(stopped_at) = &self.stopped_at else { return Ok(false) };
+        if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+            return Ok(false);
+        }
+        self.looked = Some(Instant::now());
+        let records = match sink.rebuilds().await {
+            Ok(records) => records,
+            Err(error) => {
+                // Nothing was seen meanwhile, and nobody could give a sign.
+                self.moved.iter_mut().for_each(|moved| moved.seen = None);
+                return Err(error);
+            }
+        };
+        for moved in self.moved.iter_mut().filter(|moved| moved.covered.is_none()) {
+            let record = records.get(moved.projection).cloned().flatten();
+            moved.settle(sink, record, stopped_at).await?;
+        }
+        Ok(self.moved.iter().all(|moved| moved.covered.is_some()))
+    }
+}
+
+impl Moved {
+    async fn settle<S: Aliases>(
+        &mut self,
+        sink: &S,
+        record: Option<(Rebuild, Revision)>,
+        stopped_at: &Positions,
+    ) -> Result<()> {
+        let Some((record, revision)) = record else {
+            self.covered = Some(false);
+            return Ok(());
+        };
+        let is_dead = self.is_dead(record.beat);
+        match judge(record, &self.index, stopped_at, is_dead) {
+            Verdict::Wait => {}
+            Verdict::Covered(covered) => self.covered = Some(covered),
+            // Somebody wrote it meanwhile: the next look sees what.
+            Verdict::Note(record) => {
+                sink.note_rebuild(self.projection, Some(&*record), Some(&revision)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// True when the rebuild has shown the same sign of life for the whole lease.
+    fn is_dead(&mut self, beat: u64) -> bool {
+        match self.seen {
+            Some((seen, at)) if seen == beat => at.elapsed() >= LEASE,
+            _ => {
+                self.seen = Some((beat, Instant::now()));
+                false
+            }
+        }
+    }
+}
+
+fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool) -> Verdict {
+    if record.index != index {
+        return Verdict::Covered(false);
+    }
+    if record.phase == Phase::Done {
+        // Without an end it was taken from a rebuild that had died.
+        let ended_at = record.ended_at.as_deref().map(positions);
+        return Verdict::Covered(ended_at.is_some_and(|ended_at| ended_at.covers(stopped_at)));
+    }
+    if is_dead {
+        tracing::warn!(index, "the rebuild gives no sign of life; this instance sends every document itself");
+        record.phase = Phase::Done;
+        record.ended_at = None;
+        return Verdict::Note(Box::new(record));
+    }
+    let known = record.stopped_at.as_deref().map(positions);
+    if known.is_some_and(|known| known.covers(stopped_at)) {
+        return Verdict::Wait;
+    }
+    record.stopped_at = Some(written(stopped_at));
+    Verdict::Note(Box::new(record))
+}

@@ -1,0 +1,191 @@
+//! The claim on the projections that are rebuilt: one record each, where everybody sees it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::session::Session;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::hand_over::LEASE;
+use crate::position::Positions;
+use crate::sink::generations::{Generations, Phase, Rebuild, RebuildProgress, Revision, positions};
+
+/// How often a change of a record is tried anew when somebody else changed it meanwhile.
+const TRIES: usize = 20;
+
+/// The claim of one session.
+pub struct Claim<S> {
+    sink: Arc<S>,
+    id: String,
+    count: usize,
+    /// When the records were last seen to be this session's.
+    confirmed: Mutex<Option<Instant>>,
+}
+
+impl<S: Generations> Claim<S> {
+    /// Claims every projection of `session`, or finds them claimed by it.
+    ///
+    /// # Errors
+    /// When another session rebuilds one of them.
+    pub async fn take(sink: Arc<S>, session: &Session) -> Result<Self> {
+        let claim = Self {
+            sink,
+            id: session.id.clone(),
+            count: session.projections.len(),
+            confirmed: Mutex::default(),
+        };
+        let records = claim.sink.rebuilds().await?;
+        for (number, found) in records.iter().enumerate() {
+            if let Some((record, _)) = found.as_ref().filter(|(record, _)| claim.is_of_another(record)) {
+                let name = session.projections.get(number).map(String::as_str).unwrap_or_default();
+                return Err(taken(name, record));
+            }
+        }
+        for (number, found) in records.into_iter().enumerate() {
+            if found.as_ref().is_some_and(|(record, _)| record.session == claim.id) {
+                continue;
+            }
+            let record = beginning(session, number);
+            let revision = found.map(|(_, revision)| revision);
+            if !claim.sink.note_rebuild(number, Some(&record), revision.as_ref()).await? {
+                let name = session.projections.get(number).map(String::as_str).unwrap_or_default();
+                return Err(taken(name, &record));
+            }
+        }
+        claim.confirm();
+        Ok(claim)
+    }
+
+    fn is_of_another(&self, record: &Rebuild) -> bool {
+        record.session != self.id && record.is_under_way()
+    }
+
+    /// The records, each with the writing that was read.
+    ///
+    /// # Errors
+    /// When one is not this session's any more: it was given up, or the running instance took the index.
+    async fn records(&self) -> Result<Vec<(Rebuild, Revision)>> {
+        let found = self.sink.rebuilds().await?;
+        let own = found.into_iter().flatten().filter(|(record, _)| record.session == self.id);
+        let own: Vec<(Rebuild, Revision)> = own.collect();
+        let lost = own.iter().any(|(record, _)| record.phase == Phase::Done && record.ended_at.is_none());
+        if lost || own.len() != self.count {
+            return Err(Error::failed(
+                "this rebuild is no longer the one that is noted in the index: it was given up with --abort, or \
+                 showed no sign of life for so long that the running instance took its index over; \
+                 look at `tributary status`, and begin again if the index is not the new one",
+            ));
+        }
+        self.confirm();
+        Ok(own)
+    }
+
+    /// Changes the records, each from what it is now.
+    ///
+    /// # Errors
+    /// As for [`Self::phase`].
+    async fn change(&self, change: impl Fn(&mut Rebuild)) -> Result<()> {
+        for _ in 0..TRIES {
+            let mut all = true;
+            for (number, (mut record, revision)) in self.records().await?.into_iter().enumerate() {
+                let before = record.clone();
+                change(&mut record);
+                if record != before {
+                    all &= self.sink.note_rebuild(number, Some(&record), Some(&revision)).await?;
+                }
+            }
+            if all {
+                self.confirm();
+                return Ok(());
+            }
+        }
+        Err(Error::new(ErrorKind::Unavailable, "the rebuild's record changes all the time"))
+    }
+
+    /// How far the session is: the least of its projections.
+    ///
+    /// # Errors
+    /// When the claim was lost, or the index does not answer.
+    pub async fn phase(&self) -> Result<Phase> {
+        let records = self.records().await?;
+        Ok(records.iter().map(|(record, _)| record.phase).min().unwrap_or(Phase::Loading))
+    }
+
+    /// Writes down that a phase begins.
+    ///
+    /// # Errors
+    /// As for [`Self::phase`].
+    pub async fn begin(&self, phase: Phase) -> Result<()> {
+        self.change(|record| {
+            record.phase = phase;
+            record.beat += 1;
+        })
+        .await
+    }
+
+    /// A sign of life, with the progress to show.
+    ///
+    /// # Errors
+    /// As for [`Self::phase`].
+    pub async fn beat(&self, progress: &RebuildProgress) -> Result<()> {
+        let beat = self.records().await?.iter().map(|(record, _)| record.beat).max().unwrap_or(0) + 1;
+        self.change(|record| {
+            record.beat = beat;
+            record.progress = progress.clone();
+        })
+        .await
+    }
+
+    /// Where the running instance stopped, in every index; `None` when it has not said so of one.
+    ///
+    /// # Errors
+    /// As for [`Self::phase`].
+    pub async fn stopped_at(&self) -> Result<Option<Vec<Positions>>> {
+        let records = self.records().await?;
+        Ok(records.iter().map(|(record, _)| record.stopped_at.as_deref().map(positions)).collect())
+    }
+
+    /// Hands the indexes over: this session ends at `ended_at`.
+    ///
+    /// # Errors
+    /// As for [`Self::phase`].
+    pub async fn end(&self, ended_at: &[(String, i32, i64)]) -> Result<()> {
+        self.change(|record| {
+            record.phase = Phase::Done;
+            record.ended_at = Some(ended_at.to_vec());
+            record.beat += 1;
+        })
+        .await
+    }
+
+    /// True while nobody else can have taken the records for a dead session's.
+    pub fn holds(&self) -> bool {
+        let confirmed = *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.is_some_and(|at| at.elapsed() < LEASE / 2)
+    }
+
+    fn confirm(&self) {
+        *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+}
+
+fn beginning(session: &Session, number: usize) -> Rebuild {
+    Rebuild {
+        session: session.id.clone(),
+        index: session.indexes.get(number).cloned().unwrap_or_default(),
+        previous: session.previous.get(number).cloned().flatten(),
+        phase: Phase::Loading,
+        beat: 0,
+        stopped_at: None,
+        ended_at: None,
+        progress: RebuildProgress::default(),
+    }
+}
+
+fn taken(projection: &str, record: &Rebuild) -> Error {
+    Error::failed(format!(
+        "another reindex of {projection} is under way, into {} ({}); wait for its end, go on with it where it was \
+         begun, or give it up with `tributary reindex --abort {projection}`",
+        record.index,
+        record.phase.name()
+    ))
+}

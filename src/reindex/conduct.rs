@@ -1,0 +1,321 @@
+//! The phases of a rebuild, one after the other.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::claim::Claim;
+use super::evidence::{self, Evidence};
+use super::session::{Folder, Session};
+use super::target::Target;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::run::{Parts, run};
+use crate::pipeline::status::{Report, Status};
+use crate::position::Positions;
+use crate::projection::{Limits, Projection};
+use crate::shutdown::Shutdown;
+use crate::sink::DocumentSink;
+use crate::sink::generations::{Generations, Move, Phase, RebuildProgress, written};
+use crate::state::State;
+
+/// How long a rebuild waits for a running instance to say where it stopped; after that none runs, or one
+/// that will send every document itself.
+const INSTANCE_WAIT: Duration = Duration::from_secs(15);
+/// How long it pauses between two rounds of feeding.
+const FEED_EVERY: Duration = Duration::from_millis(200);
+/// How often it gives a sign of life.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
+/// How often the evidence is gathered anew after a further round.
+const CHECKS: usize = 3;
+
+/// What a rebuild may be told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Swap although documents were rejected.
+    pub allow_rejected: bool,
+    /// Leave the rebuild's state, to be taken over.
+    pub keep_state: bool,
+}
+
+/// What a rebuild ended with.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Outcome {
+    /// The projections with the indexes that their aliases stand for now.
+    pub indexes: Vec<(String, String)>,
+    /// What the checks saw of each.
+    pub evidence: Vec<Evidence>,
+    /// Documents that the indexes rejected for good.
+    pub rejected: u64,
+}
+
+/// Opens the parts of one round over the target.
+pub type Round<S> = Box<dyn Fn(Arc<Target<S>>, Arc<Status>) -> Result<Parts<Target<S>>> + Send + Sync>;
+
+/// A rebuild, ready to go on from wherever it is.
+pub struct Conductor<S> {
+    /// The sink of the projections that are rebuilt.
+    pub sink: Arc<S>,
+    /// The claim on them.
+    pub claim: Arc<Claim<S>>,
+    /// The folder.
+    pub folder: Folder,
+    /// The session.
+    pub session: Session,
+    /// The rebuild's own state.
+    pub state: Arc<State>,
+    /// What shapes documents.
+    pub limits: Limits,
+    /// The parts of a round.
+    pub round: Round<S>,
+    /// What it was told.
+    pub options: Options,
+    /// Where it reports.
+    pub status: Arc<Status>,
+}
+
+impl<S: DocumentSink + Generations> Conductor<S> {
+    /// Goes through the phases that are left, to the end.
+    ///
+    /// # Errors
+    /// When the evidence is not there, somebody else moved the alias, the claim was lost, or a stop was
+    /// asked for; the same call then goes on, unless the error says otherwise.
+    pub async fn run(
+        mut self,
+        stop: &Shutdown,
+        on_progress: impl Fn(Phase, &RebuildProgress) + Send + Sync + 'static,
+    ) -> Result<Outcome> {
+        let beats = self.spawn_beats(stop, on_progress);
+        let ended = self.phases(stop).await;
+        beats.abort();
+        let lost = beats.await.unwrap_or(Ok(()));
+        self.sink.release().await;
+        // A lost claim is why the phases stopped.
+        let outcome = lost.and(ended)?;
+        let Self { folder, options, state, round, .. } = self;
+        // The state's folder goes only once nobody has it open.
+        drop((state, round));
+        folder.clear(options.keep_state)?;
+        Ok(outcome)
+    }
+
+    async fn phases(&mut self, stop: &Shutdown) -> Result<Outcome> {
+        let mut evidence = Vec::new();
+        if self.session.ended_at.is_none() {
+            self.sink.target(self.session.indexes.clone()).await?;
+            if !self.is_swapped().await? {
+                evidence = self.build(stop).await?;
+            }
+            self.claim.begin(Phase::Feeding).await?;
+            let ended_at = self.feed(stop).await?;
+            self.sink.release().await;
+            self.session.ended_at = Some(written(&ended_at));
+            self.folder.keep(&self.session)?;
+        }
+        self.claim.end(self.session.ended_at.as_deref().unwrap_or_default()).await?;
+        let names = self.session.projections.iter().cloned();
+        Ok(Outcome {
+            indexes: names.zip(self.session.indexes.iter().cloned()).collect(),
+            evidence,
+            rejected: self.rejected(),
+        })
+    }
+
+    /// True when the aliases were moved before the process that moved them ended.
+    async fn is_swapped(&self) -> Result<bool> {
+        if self.claim.phase().await? < Phase::Swapping {
+            return Ok(false);
+        }
+        let behind = self.sink.behind().await?;
+        Ok(behind.iter().zip(&self.session.indexes).all(|(behind, index)| behind.as_ref() == Some(index)))
+    }
+
+    async fn build(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
+        self.claim.begin(Phase::Loading).await?;
+        self.round(stop).await?;
+        self.claim.begin(Phase::Settling).await?;
+        for (number, index) in self.session.indexes.iter().enumerate() {
+            self.sink.settle(number, index).await?;
+        }
+        let evidence = self.check(stop).await?;
+        self.claim.begin(Phase::Swapping).await?;
+        let parts = self.session.previous.iter().zip(&self.session.indexes).enumerate();
+        let moves: Vec<Move> = parts
+            .map(|(projection, (from, to))| Move { projection, from: from.clone(), to: to.clone() })
+            .collect();
+        self.sink.swap(&moves).await?;
+        for wanted in &moves {
+            tracing::info!(from = wanted.from, to = wanted.to, "the alias is moved");
+        }
+        Ok(evidence)
+    }
+
+    /// Adds the tail and gathers the evidence, which nothing disturbs: between two rounds neither the
+    /// state nor the index changes.
+    async fn check(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
+        let projections = self.projections();
+        let mut tries = 0;
+        loop {
+            self.round(stop).await?;
+            self.claim.begin(Phase::Checking).await?;
+            let gathered =
+                evidence::gather(&*self.sink, &self.state, &projections, &self.session.indexes, self.limits)
+                    .await?;
+            let wanting = gathered.iter().find_map(|evidence| evidence.wanting(self.rejected()));
+            tries += 1;
+            match wanting {
+                None => {
+                    self.check_rejected()?;
+                    return Ok(gathered);
+                }
+                Some(wanting) if tries >= CHECKS => return Err(Error::failed(wanting)),
+                Some(wanting) => tracing::warn!(wanting, "checking again"),
+            }
+        }
+    }
+
+    fn check_rejected(&self) -> Result<()> {
+        let rejected = self.rejected();
+        if rejected > 0 && !self.options.allow_rejected {
+            return Err(Error::failed(format!(
+                "the new index rejected {rejected} documents (look at `tributary dead-letters list`), and the alias is left \
+                 where it is; mend the mapping and begin again after `tributary reindex --abort`, or go on without them \
+                 with --allow-rejected"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Goes on until every record that existed when the alias was moved, and every one that the running
+    /// instance had folded when it stopped, is in the index; answers where it ended.
+    async fn feed(&self, stop: &Shutdown) -> Result<Positions> {
+        let began = Instant::now();
+        loop {
+            self.round(stop).await?;
+            let here = self.state.progress()?.positions();
+            match self.claim.stopped_at().await? {
+                Some(stopped_at) if stopped_at.iter().all(|at| here.covers(at)) => return Ok(here),
+                None if began.elapsed() >= INSTANCE_WAIT => {
+                    tracing::info!("no running instance answered; the next one goes on from here");
+                    return Ok(here);
+                }
+                _ => {}
+            }
+            tokio::select! {
+                () = tokio::time::sleep(FEED_EVERY) => {}
+                () = stop.requested() => return Err(interrupted()),
+            }
+        }
+    }
+
+    /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
+    async fn round(&self, stop: &Shutdown) -> Result<()> {
+        loop {
+            self.run_to_the_end(stop).await?;
+            if self.state.count_marks()? == 0 {
+                return Ok(());
+            }
+            tracing::info!("documents wait for the index still; going on");
+        }
+    }
+
+    async fn run_to_the_end(&self, stop: &Shutdown) -> Result<()> {
+        let target = Target {
+            sink: Arc::clone(&self.sink),
+            indexes: self.session.indexes.clone(),
+            claim: Arc::clone(&self.claim),
+        };
+        let parts = tokio::task::block_in_place(|| (self.round)(Arc::new(target), Arc::clone(&self.status)))?;
+        run(parts, true, stop).await?;
+        if stop.is_requested() { Err(interrupted()) } else { Ok(()) }
+    }
+
+    fn projections(&self) -> Vec<Projection> {
+        self.session.projections.iter().filter_map(|name| Projection::of_name(name)).collect()
+    }
+
+    fn rejected(&self) -> u64 {
+        self.status.rejected.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Gives signs of life; ends, and has the rest stop, when the claim is lost.
+    fn spawn_beats(
+        &self,
+        stop: &Shutdown,
+        on_progress: impl Fn(Phase, &RebuildProgress) + Send + Sync + 'static,
+    ) -> tokio::task::JoinHandle<Result<()>> {
+        let (claim, status, stop) = (Arc::clone(&self.claim), Arc::clone(&self.status), stop.clone());
+        tokio::spawn(async move {
+            let mut meter = Meter::default();
+            loop {
+                let progress = meter.read(&status.report(None));
+                let shown = match claim.beat(&progress).await {
+                    Ok(()) => claim.phase().await,
+                    Err(error) => Err(error),
+                };
+                match shown {
+                    Ok(phase) => on_progress(phase, &progress),
+                    Err(error) if error.kind() == ErrorKind::Unavailable => {
+                        tracing::warn!(error = error.chain(), "the rebuild's record cannot be confirmed");
+                    }
+                    Err(error) => {
+                        stop.request();
+                        return Err(error);
+                    }
+                }
+                tokio::time::sleep(BEAT_EVERY).await;
+            }
+        })
+    }
+}
+
+fn interrupted() -> Error {
+    Error::failed(
+        "the rebuild was stopped; the same command goes on with the same index, `tributary reindex --abort` gives it up",
+    )
+}
+
+/// From counters to what is shown.
+#[derive(Default)]
+struct Meter {
+    last: Option<(Instant, u64)>,
+    rate: f64,
+}
+
+impl Meter {
+    fn read(&mut self, report: &Report) -> RebuildProgress {
+        let sum = |part: fn(&crate::pipeline::status::PartitionReport) -> i64| {
+            let sum: i64 = report.partitions.iter().map(part).sum();
+            u64::try_from(sum).unwrap_or(0)
+        };
+        let counter = |name: &str| report.counters.get(name).copied().unwrap_or(0);
+        let (events, events_total) = (sum(|at| at.position), sum(|at| at.end));
+        let documents = counter("delivered");
+        let (done, left) = if events < events_total {
+            (events, events_total - events)
+        } else {
+            (events + documents, report.documents_waiting)
+        };
+        let now = Instant::now();
+        if let Some((at, before)) = self.last {
+            let seconds = now.duration_since(at).as_secs_f64().max(0.001);
+            #[expect(clippy::cast_precision_loss, reason = "a rate that is shown")]
+            let fresh = done.saturating_sub(before) as f64 / seconds;
+            self.rate = if self.rate == 0.0 { fresh } else { 0.5 * self.rate + 0.5 * fresh };
+        }
+        self.last = Some((now, done));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rate is never negative"
+        )]
+        let rate = self.rate as u64;
+        RebuildProgress {
+            events,
+            events_total,
+            documents,
+            documents_total: if events < events_total { 0 } else { documents + report.documents_waiting },
+            rate,
+            seconds_left: left.checked_div(rate),
+            rejected: counter("rejected"),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What a rebuild keeps in its own folder.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+const FILE: &str = "session.json";
+const STATE: &str = "state";
+const LOCK: &str = "lock";
+
+/// Where the documents come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum From {
+    /// The whole log, replayed.
+    Log,
+    /// A copy of the state of the running instance, or of its folder.
+    State,
+}
+
+/// A rebuild, as its folder remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its name, drawn at its beginning.
+    pub id: String,
+    /// The projections that it rebuilds.
+    pub projections: Vec<String>,
+    /// The concrete index of each.
+    pub indexes: Vec<String>,
+    /// What each projection's alias stood for.
+    pub previous: Vec<Option<String>>,
+    /// Where the documents come from.
+    pub from: From,
+    /// True once the copy of the state is whole.
+    pub copied: bool,
+    /// True when the indexes were there before: the alias goes back to them.
+    pub is_rollback: bool,
+    /// Where it ended; it writes nothing any more.
+    pub ended_at: Option<Vec<(String, i32, i64)>>,
+}
+
+/// The folder, which one process at a time can hold.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Where the rebuilds of the instance whose state is `state` keep theirs.
+    pub fn path_of(state: &Path) -> PathBuf {
+        let mut name = state.as_os_str().to_owned();
+        name.push(".reindex");
+        PathBuf::from(name)
+    }
+
+    /// Takes the folder, made when absent.
+    ///
+    /// # Errors
+    /// When another process holds it, or the disk fails.
+    pub fn hold(path: &Path) -> Result<Self> {
+        let failed = |error: std::io::Error| {
+            Error::failed(format!("the rebuild's folder {} cannot be used; check the disk", path.display()))
+                .because(error)
+        };
+        fs::create_dir_all(path).map_err(failed)?;
+        let lock = File::create(path.join(LOCK)).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(Error::failed(format!(
+                "a reindex is under way here (it holds {}); wait for its end, or stop it first",
+                path.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// The folder of the rebuild's own state.
+    pub fn state(&self) -> PathBuf {
+        self.path.join(STATE)
+    }
+
+    /// The session that was begun here; `None` when none was.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn session(&self) -> Result<Option<Session>> {
+        let path = self.path.join(FILE);
+        match fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| self.broken(error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    /// Writes the session down, whole or not at all.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn keep(&self, session: &Session) -> Result<()> {
+        let text = serde_json::to_vec(session).map_err(|error| self.broken(error))?;
+        let beside = self.path.join("session.new");
+        let kept = fs::write(&beside, text)
+            .and_then(|()| File::open(&beside)?.sync_all())
+            .and_then(|()| fs::rename(&beside, self.path.join(FILE)))
+            .and_then(|()| File::open(&self.path)?.sync_all());
+        kept.map_err(|error| self.broken(error))
+    }
+
+    /// Forgets the session; the state stays only when it is to be kept.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn clear(&self, keep_state: bool) -> Result<()> {
+        let removed = match fs::remove_file(self.path.join(FILE)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ if keep_state || !self.state().exists() => Ok(()),
+            _ => fs::remove_dir_all(self.state()),
+        };
+        removed.map_err(|error| self.broken(error))
+    }
+
+    /// Removes the rebuild's own state: a copy that was broken off, or one kept by an earlier rebuild.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn clear_state(&self) -> Result<()> {
+        if !self.state().exists() {
+            return Ok(());
+        }
+        fs::remove_dir_all(self.state()).map_err(|error| self.broken(error))
+    }
+
+    fn broken(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::failed(format!(
+            "the rebuild's folder {} cannot be used; check the disk, or delete it and give the rebuild up with \
+             `tributary reindex --abort`",
+            self.path.display()
+        ))
+        .because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_holder_and_remembers_its_session() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Folder::path_of(&folder.path().join("state"));
+        assert_eq!(path.file_name().unwrap(), "state.reindex");
+        let held = Folder::hold(&path).unwrap();
+        assert!(Folder::hold(&path).unwrap_err().chain().contains("under way here"));
+        assert_eq!(held.session().unwrap(), None);
+        let session = Session {
+            id: "a".into(),
+            projections: vec!["contacts".into()],
+            indexes: vec!["contacts-1".into()],
+            previous: vec![None],
+            from: From::Log,
+            copied: false,
+            is_rollback: false,
+            ended_at: None,
+        };
+        held.keep(&session).unwrap();
+        fs::create_dir_all(held.state()).unwrap();
+        drop(held);
+        let held = Folder::hold(&path).unwrap();
+        assert_eq!(held.session().unwrap(), Some(session));
+        held.clear(true).unwrap();
+        assert!(held.session().unwrap().is_none() && held.state().exists());
+        held.clear(false).unwrap();
+        assert!(!held.state().exists());
+    }
+}

@@ -1,0 +1,74 @@
+//! The index that is filled, as the pipeline sees it.
+
+use std::sync::Arc;
+
+use super::claim::Claim;
+use crate::error::Result;
+use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
+use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
+
+/// Writes go to fixed indexes, whatever the aliases say, and only while the claim holds.
+pub struct Target<S> {
+    /// The sink, whose targets are open.
+    pub sink: Arc<S>,
+    /// The concrete indexes, in the projections' order.
+    pub indexes: Vec<String>,
+    /// The claim on them.
+    pub claim: Arc<Claim<S>>,
+}
+
+impl<S> Target<S> {
+    fn states(&self) -> Vec<IndexState> {
+        let state = |index: &String| IndexState { index: index.clone(), created: false };
+        self.indexes.iter().map(state).collect()
+    }
+}
+
+impl<S: DocumentSink + Generations> DocumentSink for Target<S> {
+    async fn open(&self, _: &str) -> Result<Vec<IndexState>> {
+        Ok(self.states())
+    }
+
+    async fn write(&self, batch: Batch) -> Vec<Outcome> {
+        if !self.claim.holds() {
+            let reason = "the rebuild's record has not been confirmed for too long".to_owned();
+            return vec![Outcome::Retry(reason); batch.writes.len()];
+        }
+        self.sink.write(batch).await
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        self.sink.refresh().await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.sink.ping().await
+    }
+
+    async fn summaries(&self) -> Result<Vec<IndexSummary>> {
+        self.sink.summaries().await
+    }
+
+    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+        self.sink.ids(projection, cursor).await
+    }
+}
+
+impl<S: DocumentSink + Generations> Aliases for Target<S> {
+    async fn behind(&self) -> Result<Vec<Option<String>>> {
+        Ok(self.indexes.iter().cloned().map(Some).collect())
+    }
+
+    async fn adopt(&self, _: &str) -> Result<Vec<IndexState>> {
+        Ok(self.states())
+    }
+
+    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
+        // A rebuild hands over to others; nobody hands over to it.
+        Ok(vec![None; self.indexes.len()])
+    }
+
+    async fn note_rebuild(&self, _: usize, _: Option<&Rebuild>, _: Option<&Revision>) -> Result<bool> {
+        Ok(false)
+    }
+}

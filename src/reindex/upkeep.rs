@@ -1,0 +1,83 @@
+//! What is left of rebuilds: given up, and deleted.
+
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::pipeline::hand_over::LEASE;
+use crate::sink::generations::{Generations, Rebuild, Revision};
+
+/// Gives up the rebuilds of the sink's projections: their records go, and the indexes that they made, unless
+/// an alias stands for one or it was there before (`is_own` says which session was begun here and is known
+/// to be dead). Answers the deleted indexes.
+///
+/// # Errors
+/// When a rebuild is alive elsewhere.
+pub async fn abort<S: Generations>(
+    sink: &S,
+    names: &[String],
+    is_dead: impl Fn(&Rebuild) -> bool,
+    was_there: impl Fn(&Rebuild) -> bool,
+) -> Result<Vec<String>> {
+    let found = sink.rebuilds().await?;
+    let mut deleted = Vec::new();
+    for (number, found) in found.into_iter().enumerate() {
+        let Some((record, revision)) = found.filter(|(record, _)| record.is_under_way()) else { continue };
+        let name = names.get(number).map(String::as_str).unwrap_or_default();
+        let revision = if is_dead(&record) { revision } else { silent(sink, number, name, &record).await? };
+        if !sink.note_rebuild(number, None, Some(&revision)).await? {
+            return Err(alive(name, &record));
+        }
+        let generations = sink.generations(number).await?;
+        let free = generations.iter().any(|made| made.index == record.index && made.aliases.is_empty());
+        if free && !was_there(&record) {
+            sink.delete(&record.index).await?;
+            deleted.push(record.index);
+        }
+    }
+    Ok(deleted)
+}
+
+/// Waits for a sign of life; the writing of the record when none came for the whole lease.
+async fn silent<S: Generations>(sink: &S, number: usize, name: &str, record: &Rebuild) -> Result<Revision> {
+    tracing::info!(projection = name, seconds = LEASE.as_secs(), "waiting whether that rebuild is alive");
+    let until = Instant::now() + LEASE;
+    loop {
+        let found = sink.rebuilds().await?.into_iter().nth(number).flatten();
+        match found {
+            Some((seen, revision)) if seen.beat == record.beat && seen.session == record.session => {
+                if Instant::now() >= until {
+                    return Ok(revision);
+                }
+            }
+            _ => return Err(alive(name, record)),
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    }
+}
+
+fn alive(name: &str, record: &Rebuild) -> Error {
+    Error::failed(format!(
+        "the reindex of {name} into {} is alive; stop it where it runs, then give it up",
+        record.index
+    ))
+}
+
+/// Deletes the indexes of the sink's projections that no alias stands for and no rebuild fills. Answers their
+/// names.
+///
+/// # Errors
+/// Those of the index.
+pub async fn prune<S: Generations>(sink: &S, count: usize) -> Result<Vec<String>> {
+    let rebuilds = sink.rebuilds().await?;
+    let mut deleted = Vec::new();
+    for (number, rebuild) in (0..count).zip(rebuilds) {
+        let filled = rebuild.filter(|(record, _)| record.is_under_way()).map(|(record, _)| record.index);
+        for made in sink.generations(number).await? {
+            if made.aliases.is_empty() && filled.as_ref() != Some(&made.index) {
+                sink.delete(&made.index).await?;
+                deleted.push(made.index);
+            }
+        }
+    }
+    Ok(deleted)
+}

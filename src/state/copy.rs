@@ -1,0 +1,169 @@
+//! A consistent copy of a state, as a stream of bytes.
+//!
+//! A frame is a space's number (one byte), the lengths of key and value (four bytes each, big-endian), the
+//! key and the value; a frame of the number 255, whose key is the count of frames (eight bytes) and whose
+//! value is empty, ends the stream: a copy that was cut off is never taken for whole.
+
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
+
+use super::keys::Space;
+use super::rows::{self, Progress};
+use super::store::{Changes, Reader, StateStore};
+use crate::error::{Error, Result};
+
+const END: u8 = 255;
+/// What is copied: everything but marks, fan-outs and what belongs to the instance. Every document of the
+/// copy is sent, so that nothing of those is missed.
+const COPIED: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
+/// How many bytes are committed together.
+const COMMIT_BYTES: usize = 2 << 20;
+/// No key or value is longer.
+const LENGTH_MAX: usize = 1 << 30;
+
+/// Writes everything of `view` that a rebuild needs to `out`.
+///
+/// # Errors
+/// Those of the state, and of whoever reads the stream.
+pub fn write(view: &dyn Reader, out: &mut dyn Write) -> Result<()> {
+    let mut count = 0_u64;
+    for space in COPIED {
+        view.scan(space, &[], &[], &mut |key, value| {
+            frame(out, space as u8, key, value)?;
+            count += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    if let Some(format) = view.get(Space::Meta, b"format")? {
+        frame(out, Space::Meta as u8, b"format", &format)?;
+        count += 1;
+    }
+    let progress = view.get(Space::Meta, b"progress")?;
+    let mut progress: Progress =
+        progress.map_or_else(|| Ok(Progress::default()), |bytes| rows::decode(&bytes))?;
+    // The fan-outs under way stay behind.
+    progress.task_steps.clear();
+    frame(out, Space::Meta as u8, b"progress", &rows::encode(&progress)?)?;
+    frame(out, END, &(count + 1).to_be_bytes(), &[])?;
+    out.flush().map_err(cut_off)
+}
+
+fn frame(out: &mut dyn Write, space: u8, key: &[u8], value: &[u8]) -> Result<()> {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let mut head = [0; 9];
+    head[0] = space;
+    head[1..5].copy_from_slice(&length(key));
+    head[5..].copy_from_slice(&length(value));
+    let written = out.write_all(&head).and_then(|()| out.write_all(key)).and_then(|()| out.write_all(value));
+    written.map_err(cut_off)
+}
+
+/// Reads a copy into an empty store; what identifies it as a state comes last.
+///
+/// # Errors
+/// When the stream ends too early or is no copy: the store is then to be thrown away.
+pub fn read(input: &mut dyn Read, store: &dyn StateStore) -> Result<u64> {
+    let mut changes = Changes::default();
+    let (mut count, mut bytes) = (0_u64, 0);
+    loop {
+        let mut head = [0; 9];
+        input.read_exact(&mut head).map_err(cut_off)?;
+        let [space, k0, k1, k2, k3, v0, v1, v2, v3] = head;
+        let key = take(input, u32::from_be_bytes([k0, k1, k2, k3]))?;
+        let value = take(input, u32::from_be_bytes([v0, v1, v2, v3]))?;
+        if space == END {
+            if key != count.to_be_bytes() {
+                return Err(no_copy());
+            }
+            store.commit(changes)?;
+            store.sync()?;
+            return Ok(count);
+        }
+        let space = Space::ALL.into_iter().find(|known| *known as u8 == space).ok_or_else(no_copy)?;
+        count += 1;
+        bytes += key.len() + value.len();
+        changes.put(space, key, value);
+        if bytes >= COMMIT_BYTES {
+            store.commit(std::mem::take(&mut changes))?;
+            bytes = 0;
+        }
+    }
+}
+
+/// Copies from one open store into an empty one, in bounded memory.
+///
+/// # Errors
+/// Those of both.
+pub fn between(from: &dyn StateStore, to: &dyn StateStore) -> Result<u64> {
+    let (mut output, mut input) =
+        std::io::pipe().map(|(reader, writer)| (writer, reader)).map_err(cut_off)?;
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || write(&*from.view(), &mut std::io::BufWriter::new(&mut output)));
+        let count = read(&mut std::io::BufReader::new(&mut input), to);
+        drop(input);
+        // The error of the reading end is only that the writing end broke off.
+        let written = writing.join().unwrap_or_else(|_| Err(Error::failed("the copy broke off")));
+        written.and(count)
+    })
+}
+
+fn take(input: &mut dyn Read, length: u32) -> Result<Vec<u8>> {
+    let length = usize::try_from(length).ok().filter(|length| *length <= LENGTH_MAX).ok_or_else(no_copy)?;
+    let mut bytes = Vec::new();
+    // What is promised is not reserved before it comes.
+    let read = input.take(length as u64).read_to_end(&mut bytes).map_err(cut_off)?;
+    if read == length { Ok(bytes) } else { Err(no_copy()) }
+}
+
+fn cut_off(error: std::io::Error) -> Error {
+    Error::failed("the copy of the state was cut off; run the command again").because(error)
+}
+
+fn no_copy() -> Error {
+    Error::failed("what was sent is no whole copy of a state; is the running instance of this version?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::memory::MemoryStore;
+
+    fn store() -> MemoryStore {
+        let store = MemoryStore::default();
+        let mut changes = Changes::default();
+        changes.put(Space::Organisations, b"o1".to_vec(), vec![1; 70_000]);
+        changes.put(Space::ContactsOf, b"o1\0\0c1".to_vec(), b"{}".to_vec());
+        changes.put(Space::Dirty, b"mark".to_vec(), vec![0; 8]);
+        changes.put(Space::Meta, b"built/contacts".to_vec(), b"x".to_vec());
+        let progress = Progress { step: 5, task_steps: [(4, 1)].into(), ..Progress::default() };
+        changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress).unwrap());
+        store.commit(changes).unwrap();
+        store
+    }
+
+    #[test]
+    fn a_copy_holds_the_entities_and_nothing_of_the_instance() {
+        let mut bytes = Vec::new();
+        write(&*store().view(), &mut bytes).unwrap();
+        let copy = MemoryStore::default();
+        assert_eq!(read(&mut &bytes[..], &copy).unwrap(), 3);
+        let view = copy.view();
+        assert_eq!(view.get(Space::Organisations, b"o1").unwrap(), Some(vec![1; 70_000]));
+        assert_eq!(view.get(Space::ContactsOf, b"o1\0\0c1").unwrap(), Some(b"{}".to_vec()));
+        assert_eq!(view.get(Space::Dirty, b"mark").unwrap(), None);
+        assert_eq!(view.get(Space::Meta, b"built/contacts").unwrap(), None);
+        let progress: Progress = rows::decode(&view.get(Space::Meta, b"progress").unwrap().unwrap()).unwrap();
+        assert!(progress.step == 5 && progress.task_steps.is_empty());
+    }
+
+    #[test]
+    fn a_copy_that_was_cut_off_anywhere_is_refused() {
+        let mut bytes = Vec::new();
+        write(&*store().view(), &mut bytes).unwrap();
+        for end in (0..bytes.len()).step_by(997).chain(bytes.len() - 20..bytes.len()) {
+            assert!(read(&mut &bytes[..end], &MemoryStore::default()).is_err(), "cut at {end}");
+        }
+        bytes[0] = 99;
+        assert!(read(&mut &bytes[..], &MemoryStore::default()).is_err());
+    }
+}
