@@ -31,7 +31,9 @@ pub fn run(cli: Cli) -> Result<()> {
     let config = || load(&global);
     match command {
         Command::Demo(wanted) => block_on(demo::run(&wanted, global.listen()))?,
-        Command::Run { until_end } => block_on(follow::run(config()?, until_end))?,
+        Command::Run { until_end, reindex_on_mapping_change } => {
+            block_on(follow::run(config()?, until_end, reindex_on_mapping_change))?
+        }
         Command::Reindex(wanted) => block_on(reindex::run(config()?, global.format, wanted))?,
         Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
         Command::Status => block_on(report::status(config()?, global.format))?,

@@ -37,7 +37,8 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
     let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
     let status = Arc::new(Status::default());
     let began = Instant::now();
-    let running = follow::follow(config, false, listener, Arc::clone(&status), stop.clone());
+    let running =
+        follow::follow(config, follow::Wanted::default(), listener, Arc::clone(&status), stop.clone());
     let running = async {
         let ended = running.await;
         stop.request();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use super::reindex::beside::rebuild_changed;
 use super::{decoder, leadership, parts, source, topics};
 use crate::config::Config;
 use crate::dead_letter;
@@ -25,22 +26,32 @@ use crate::state::fjall::FjallStore;
 const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// `run`: follows the log until told to stop, or to its end.
-pub(super) async fn run(config: Config, until_end: bool) -> Result<()> {
+pub(super) async fn run(config: Config, until_end: bool, reindex_on_change: bool) -> Result<()> {
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let listener = listen(&config.http.listen, until_end).await?;
     let status = Arc::new(Status::default());
     let progress = super::report::progress(Arc::clone(&status), until_end);
-    let outcome = follow(config, until_end, listener, status, stop).await;
+    let wanted = Wanted { until_end, reindex_on_change };
+    let outcome = follow(config, wanted, listener, status, stop).await;
     progress.abort();
     outcome
 }
 
-/// Follows the log of `config`, reporting to `status`, until `stop` is asked for or, with `until_end`,
+/// How a log is followed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted {
+    /// Only until everything that was in the log at the start is in the index.
+    pub(super) until_end: bool,
+    /// Rebuild an index whose mapping changed, and go on with the old one meanwhile.
+    pub(super) reindex_on_change: bool,
+}
+
+/// Follows the log of `config`, reporting to `status`, until `stop` is asked for or, if so `wanted`,
 /// everything that was in the log at the start is in the index.
 pub(super) async fn follow(
     config: Config,
-    until_end: bool,
+    wanted: Wanted,
     listener: Option<TcpListener>,
     status: Arc<Status>,
     stop: Shutdown,
@@ -86,11 +97,26 @@ pub(super) async fn follow(
         kinds: topics(&config),
         limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
         refresh: config.index.refresh,
+        mapping_may_differ: wanted.reindex_on_change,
         status: Arc::clone(&status),
         commands,
     };
-    let outcome = run_pipeline(parts, until_end, &stop).await;
+    let beside = wanted.reindex_on_change.then(|| {
+        let state = Arc::clone(&parts.state);
+        let identity = parts.source.identity();
+        let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
+        let runtime = tokio::runtime::Handle::current();
+        // A pipeline's future stays on one thread; this one has a thread of its own.
+        tokio::task::spawn_blocking(move || {
+            runtime.block_on(rebuild_changed(config, state, status, identity, stop));
+        })
+    });
+    let outcome = run_pipeline(parts, wanted.until_end, &stop).await;
     stop.request();
+    if let Some(beside) = beside {
+        // It stops at the next thing that it waits for.
+        let _ = beside.await;
+    }
     if let Some(server) = server {
         // Whoever still waits for a record has waited long enough.
         let _ = tokio::time::timeout(SERVER_STOP_WAIT, server).await;

@@ -80,6 +80,10 @@ impl Aliases for Sink {
         either!(self, sink => sink.adopt(log_identity))
     }
 
+    async fn changed(&self, log_identity: &str) -> Result<Vec<usize>> {
+        either!(self, sink => sink.changed(log_identity))
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         either!(self, sink => sink.rebuilds())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::parts::{self, Sink};
 use super::topics;
-use crate::cli::{OutputFormat, Reindex, ReindexFrom};
+use crate::cli::{OutputFormat, Reindex};
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter, DeadLetters};
 use crate::error::{Error, Result};
@@ -16,11 +16,14 @@ use crate::projection::{Limits, Projection};
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Target, abort, prune};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::{Aliases, Generations};
+use crate::sink::generations::Generations;
 use crate::source::leadership::Alone;
 use crate::state::fjall::FjallStore;
+use crate::state::store::StateStore;
 use crate::state::{State, copy};
 
+mod begin;
+pub(super) mod beside;
 mod show;
 
 /// Runs the subcommand.
@@ -39,11 +42,12 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let options = Options { allow_rejected: wanted.allow_rejected, keep_state: wanted.keep_state };
-    let session = session(&config, &sink, &folder, &wanted).await?;
+    let session = begin::session(&config, &sink, &folder, &wanted).await?;
     // A rebuild that goes on does so for its own projections.
     config.index.projections.clone_from(&session.projections);
     let sink = Arc::new(parts::sink(&config)?);
-    let conductor = conductor(&config, sink, folder, session, options, &wanted, &stop).await?;
+    let rebuild = Rebuild { config: &config, sink, folder, session, options };
+    let conductor = rebuild.conductor(!wanted.allow_partial_log, None, &stop).await?;
     let shown = show::Progress::new(format, &config.index.projections);
     let outcome = conductor.run(&stop, move |phase, progress| shown.show(phase, progress)).await?;
     show::outcome(format, &outcome, wanted.keep_state.then(|| Folder::path_of(&config.state).join("state")));
@@ -60,100 +64,6 @@ fn chosen(config: &Config, wanted: &[String]) -> Result<Vec<String>> {
         )));
     }
     Ok(known.iter().filter(|name| wanted.is_empty() || wanted.contains(name)).cloned().collect())
-}
-
-/// The session that was begun here and not ended, or a new one.
-async fn session(config: &Config, sink: &Arc<Sink>, folder: &Folder, wanted: &Reindex) -> Result<Session> {
-    if let Some(session) = folder.session()? {
-        if !wanted.projections.is_empty() && session.projections != config.index.projections
-            || session.is_rollback != wanted.rollback
-        {
-            return Err(Error::failed(format!(
-                "a {} of {} was begun here and not ended; go on with it by the same command, or give it up with \
-                 `tributary reindex --abort`",
-                if session.is_rollback { "rollback" } else { "reindex" },
-                session.projections.join(", ")
-            )));
-        }
-        tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
-        return Ok(session);
-    }
-    folder.clear_state()?;
-    let session = if wanted.rollback {
-        rollback(config, sink, wanted).await?
-    } else {
-        let indexes = new_names(sink, config.index.projections.len()).await?;
-        Session { indexes, ..begun(config, sink.behind().await?, wanted) }
-    };
-    folder.keep(&session)?;
-    Ok(session)
-}
-
-fn begun(config: &Config, previous: Vec<Option<String>>, wanted: &Reindex) -> Session {
-    let from = match wanted.from {
-        ReindexFrom::Log => From::Log,
-        ReindexFrom::State => From::State,
-    };
-    Session {
-        id: format!("{:016x}", fastrand::u64(..)),
-        projections: config.index.projections.clone(),
-        indexes: Vec::new(),
-        previous,
-        from,
-        copied: false,
-        is_rollback: wanted.rollback,
-        ended_at: None,
-    }
-}
-
-/// Names that no index has: they hold the second.
-async fn new_names(sink: &Arc<Sink>, count: usize) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for number in 0..count {
-        let taken = sink.generations(number).await?;
-        let mut name = sink.new_name(number);
-        while taken.iter().any(|made| made.index == name) {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            name = sink.new_name(number);
-        }
-        names.push(name);
-    }
-    Ok(names)
-}
-
-/// A session whose indexes are the ones before those that the aliases stand for.
-async fn rollback(config: &Config, sink: &Arc<Sink>, wanted: &Reindex) -> Result<Session> {
-    let behind = sink.behind().await?;
-    let records = sink.rebuilds().await?;
-    let mut session = begun(config, Vec::new(), wanted);
-    session.projections.clear();
-    for (number, (projection, current)) in config.index.projections.iter().zip(behind).enumerate() {
-        let Some(current) = current else { continue };
-        let generations = sink.generations(number).await?;
-        let noted = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
-        let noted = noted.filter(|record| record.index == current).and_then(|record| record.previous.clone());
-        let is_there = |index: &String| generations.iter().any(|made| made.index == *index);
-        let older = || generations.iter().map(|made| &made.index).rfind(|index| **index < current).cloned();
-        match noted.filter(is_there).or_else(older) {
-            Some(index) => {
-                session.projections.push(projection.clone());
-                session.indexes.push(index);
-                session.previous.push(Some(current));
-            }
-            None if wanted.projections.is_empty() => {
-                tracing::info!(projection, index = current, "there is no index before this one");
-            }
-            None => {
-                return Err(Error::failed(format!(
-                    "{projection}: there is no index before {current} to go back to"
-                )));
-            }
-        }
-    }
-    if session.projections.is_empty() {
-        return Err(Error::failed("no projection has an index to go back to"));
-    }
-    Ok(session)
 }
 
 async fn give_up(config: &Config, format: OutputFormat, sink: &Arc<Sink>, folder: &Folder) -> Result<()> {
@@ -176,39 +86,53 @@ async fn give_up(config: &Config, format: OutputFormat, sink: &Arc<Sink>, folder
     Ok(())
 }
 
-/// Claims the projections and makes ready what the rebuild writes and reads.
-async fn conductor(
-    config: &Config,
+/// A rebuild that is to begin, or to go on.
+struct Rebuild<'a> {
+    config: &'a Config,
     sink: Arc<Sink>,
     folder: Folder,
-    mut session: Session,
+    session: Session,
     options: Options,
-    wanted: &Reindex,
-    stop: &Shutdown,
-) -> Result<Conductor<Sink>> {
-    let identity = {
-        let (config, check) = (config.clone(), session.from == From::Log && !wanted.allow_partial_log);
-        blocking(move || identity(&config, check)).await?
-    };
-    let claim = Arc::new(Claim::take(Arc::clone(&sink), &session).await?);
-    if session.from == From::State && !session.copied {
-        let instance = Instance::find(config).await;
-        let (config, path) = (config.clone(), folder.state());
-        folder.clear_state()?;
-        blocking(move || copy_state(&config, instance, &path)).await?;
-        session.copied = true;
-        folder.keep(&session)?;
-    }
-    if !session.is_rollback {
-        for (number, index) in session.indexes.iter().enumerate() {
-            sink.create(number, index, &identity).await?;
+}
+
+impl Rebuild<'_> {
+    /// Claims the projections and makes ready what the rebuild writes and reads; `held` is the state when
+    /// this process has it open.
+    async fn conductor(
+        mut self,
+        check_log: bool,
+        held: Option<Arc<State>>,
+        stop: &Shutdown,
+    ) -> Result<Conductor<Sink>> {
+        let identity = {
+            let (config, check) = (self.config.clone(), self.session.from == From::Log && check_log);
+            blocking(move || identity(&config, check)).await?
+        };
+        let claim = Arc::new(Claim::take(Arc::clone(&self.sink), &self.session).await?);
+        if self.session.from == From::State && !self.session.copied {
+            self.copy(held).await?;
         }
+        if !self.session.is_rollback {
+            for (number, index) in self.session.indexes.iter().enumerate() {
+                self.sink.create(number, index, &identity).await?;
+            }
+        }
+        let Self { config, sink, folder, session, options } = self;
+        let store = Arc::new(FjallStore::open(&folder.state())?);
+        let state = Arc::new(State::open(store, &config.fingerprint())?);
+        let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+        let round = round(config.clone(), Arc::clone(&state), limits, stop.clone());
+        Ok(Conductor { sink, claim, folder, session, state, limits, round, options, status: Arc::default() })
     }
-    let store = Arc::new(FjallStore::open(&folder.state())?);
-    let state = Arc::new(State::open(store, &config.fingerprint())?);
-    let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
-    let round = round(config.clone(), Arc::clone(&state), limits, stop.clone());
-    Ok(Conductor { sink, claim, folder, session, state, limits, round, options, status: Arc::default() })
+
+    async fn copy(&mut self, held: Option<Arc<State>>) -> Result<()> {
+        let instance = if held.is_some() { None } else { Instance::find(self.config).await };
+        let (config, path) = (self.config.clone(), self.folder.state());
+        self.folder.clear_state()?;
+        blocking(move || copy_state(&config, held, instance, &path)).await?;
+        self.session.copied = true;
+        self.folder.keep(&self.session)
+    }
 }
 
 /// The log's identity, after a look whether it is whole.
@@ -225,16 +149,20 @@ fn identity(config: &Config, check: bool) -> Result<String> {
     Ok(source.identity())
 }
 
-fn copy_state(config: &Config, instance: Option<Instance>, path: &std::path::Path) -> Result<()> {
+fn copy_state(
+    config: &Config,
+    held: Option<Arc<State>>,
+    instance: Option<Instance>,
+    path: &std::path::Path,
+) -> Result<()> {
     let store = FjallStore::open(path)?;
-    let count = match instance {
-        Some(instance) => instance.copy(|input| copy::read(input, &store))?,
-        None if config.state.is_dir() => {
-            let held = FjallStore::open(&config.state)?;
-            // The copy passes through a pipe, so that it is never whole in memory.
-            copy::between(&held, &store)?
+    let count = match (held, instance) {
+        (Some(held), _) => copy::between(&*held.view(), &store)?,
+        (None, Some(instance)) => instance.copy(|input| copy::read(input, &store))?,
+        (None, None) if config.state.is_dir() => {
+            copy::between(&*FjallStore::open(&config.state)?.view(), &store)?
         }
-        None => {
+        (None, None) => {
             return Err(Error::failed(format!(
                 "no instance answers, and there is no state in {}; use --from log",
                 config.state.display()
@@ -264,6 +192,7 @@ fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> R
             kinds: topics(&config),
             limits,
             refresh: crate::config::Refresh::Interval,
+            mapping_may_differ: false,
             status,
             commands: std::sync::mpsc::channel(),
         })

@@ -7,14 +7,19 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::parts;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
-use crate::pipeline::status::{Report, Status, partitions};
+use crate::pipeline::status::{RebuildReport, Report, Status, partitions, rebuild_report};
 use crate::position::{Positions, TopicPartition};
+use crate::sink::generations::Aliases;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
+
+/// How long the index is waited for.
+const INDEX_WAIT: Duration = Duration::from_secs(5);
 
 /// Prints the report of the running instance, or of the state when none runs.
 pub(super) async fn status(config: Config, format: OutputFormat) -> Result<()> {
@@ -64,10 +69,24 @@ async fn stopped(config: &Config) -> Result<serde_json::Value> {
         documents_waiting: waiting,
         oldest_waiting_ms: oldest,
         indexes,
+        reindex: rebuilds(config).await,
         counters: BTreeMap::new(),
     };
     serde_json::to_value(&report)
         .map_err(|error| Error::failed("the report cannot be written").because(error))
+}
+
+/// The rebuilds under way; none when the index is away: everything else is shown without it.
+async fn rebuilds(config: &Config) -> Vec<RebuildReport> {
+    let Ok(sink) = parts::sink(config) else { return Vec::new() };
+    let asked = tokio::time::timeout(INDEX_WAIT, sink.rebuilds()).await;
+    let found = asked.ok().and_then(Result::ok).unwrap_or_default();
+    let named = config.index.projections.iter().cloned().zip(found);
+    let under_way = named.filter_map(|(projection, found)| {
+        let (record, _) = found.filter(|(record, _)| record.is_under_way())?;
+        Some(rebuild_report((projection, record)))
+    });
+    under_way.collect()
 }
 
 fn print_text(report: &serde_json::Value) {
@@ -92,6 +111,20 @@ fn print_text(report: &serde_json::Value) {
             get("end"),
             get("lag"),
             get("delivered")
+        );
+    }
+    for rebuild in report.get("reindex").and_then(|list| list.as_array()).into_iter().flatten() {
+        let get = |name: &str| rebuild.get(name).map(text).unwrap_or_default();
+        println!(
+            "reindex of {} into {}: {}, {} of {} events, {} of {} documents, {}/s",
+            get("projection"),
+            get("index"),
+            get("phase"),
+            get("events"),
+            get("events_total"),
+            get("documents"),
+            get("total"),
+            get("rate")
         );
     }
     for (title, name) in [("index", "indexes"), ("count", "counters")] {

@@ -102,6 +102,9 @@ pub enum Command {
         /// Stop when everything that is in the log now is searchable
         #[arg(long)]
         until_end: bool,
+        /// When a mapping changed, rebuild its index while the old one serves, instead of ending with 3
+        #[arg(long)]
+        reindex_on_mapping_change: bool,
     },
     /// Build new indexes beside the live ones and put them behind the aliases, while searches and indexing go on
     Reindex(Reindex),

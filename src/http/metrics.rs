@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
-use crate::pipeline::status::Status;
+use crate::pipeline::status::{RebuildReport, Report, Status};
 
 /// The metrics as they are now.
 pub(super) fn text(status: &Status, state_bytes: u64) -> String {
@@ -32,7 +32,30 @@ pub(super) fn text(status: &Status, state_bytes: u64) -> String {
         .collect();
     let lags: Vec<(&str, u64)> = lags.iter().map(|(label, lag)| (label.as_str(), *lag)).collect();
     metric(&mut out, "tributary_lag_records", "gauge", &lags);
+    rebuilds(&mut out, &report);
     out
+}
+
+/// How far each rebuild under way is, by whatever process.
+fn rebuilds(out: &mut String, report: &Report) {
+    type Read = fn(&RebuildReport) -> u64;
+    let gauges: [(&str, Read); 6] = [
+        ("tributary_reindex_events", |rebuild| rebuild.progress.events),
+        ("tributary_reindex_events_expected", |rebuild| rebuild.progress.events_total),
+        ("tributary_reindex_documents", |rebuild| rebuild.progress.documents),
+        ("tributary_reindex_documents_expected", |rebuild| rebuild.total),
+        ("tributary_reindex_rate", |rebuild| rebuild.progress.rate),
+        ("tributary_reindex_rejected", |rebuild| rebuild.progress.rejected),
+    ];
+    for (name, read) in gauges.into_iter().filter(|_| !report.reindex.is_empty()) {
+        let values = report.reindex.iter().map(|rebuild| {
+            let (projection, phase) = (escaped(&rebuild.projection), rebuild.phase.name());
+            (format!("{{projection=\"{projection}\",phase=\"{phase}\"}}"), read(rebuild))
+        });
+        let values: Vec<(String, u64)> = values.collect();
+        let values: Vec<(&str, u64)> = values.iter().map(|(label, value)| (label.as_str(), *value)).collect();
+        metric(out, name, "gauge", &values);
+    }
 }
 
 fn metric(out: &mut String, name: &str, kind: &str, values: &[(&str, u64)]) {

@@ -9,15 +9,17 @@ use super::run::Run;
 use super::status::Status;
 use super::stream::Command;
 use crate::entity::Liveness;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::position::Positions;
 use crate::projection::{Entities, Projection};
-use crate::sink::generations::Aliases;
+use crate::sink::generations::{Aliases, Rebuild};
 use crate::sink::{DocumentSink, IndexState};
 use crate::state::State;
 
 /// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
 const FRONTIER_EVERY: Duration = Duration::from_secs(1);
+/// How long the looks wait for an answer before they go on without.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// Nothing is delivered until the fold has passed the end that the log had when writing began: from
 /// then on every snapshot dominates whatever was written before, by whomever.
@@ -58,7 +60,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
         }
         if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {
             self.ticked = Some(Instant::now());
-            if writer && !matches!(self.gate, Gate::HandOver(_)) {
+            if self.note_others() && writer && !matches!(self.gate, Gate::HandOver(_)) {
+                // What was seen may be older than the index that is written now.
                 self.is_moved().await;
             }
             if writer {
@@ -119,21 +122,41 @@ impl<S: DocumentSink + Aliases> Run<S> {
         Ok(())
     }
 
+    /// Notes what others do; true when an alias seems to stand for another index than the one written.
+    fn note_others(&mut self) -> bool {
+        let seen = self.seen.borrow_and_update().clone();
+        self.status.set_rebuilds(self.projections.iter().zip(seen.rebuilds).filter_map(
+            |(projection, record)| {
+                Some((projection.name().to_owned(), record.filter(Rebuild::is_under_way)?))
+            },
+        ));
+        !self.moved(&seen.behind).is_empty()
+    }
+
+    /// Which projections' aliases stand for another index than the one written, those aside that cannot be
+    /// written at all.
+    fn moved(&self, behind: &[Option<String>]) -> Vec<(usize, String)> {
+        let pairs = behind.iter().zip(&self.indexes).enumerate();
+        let moved = pairs.filter_map(|(number, (behind, index))| {
+            let behind = behind.as_ref().filter(|at| *at != index && !self.refused.contains(at))?;
+            Some((number, behind.clone()))
+        });
+        moved.collect()
+    }
+
     /// Looks whether every alias still stands for the index that is written; if not, nothing is delivered
     /// until the other is handed over.
     async fn is_moved(&mut self) -> bool {
-        let behind = match self.sink.behind().await {
-            Ok(behind) => behind,
-            Err(error) => {
-                // A server that is away moves no alias; what else is wrong, the writes say.
+        let behind = match tokio::time::timeout(ANSWER_WAIT, self.sink.behind()).await {
+            Ok(Ok(behind)) => behind,
+            // A server that is away moves no alias; what else is wrong, the writes say.
+            Ok(Err(error)) => {
                 tracing::debug!(error = error.chain(), "the aliases cannot be looked up");
                 return false;
             }
+            Err(_) => return false,
         };
-        let pairs = behind.into_iter().zip(&self.indexes).enumerate();
-        let moved =
-            pairs.filter_map(|(number, (behind, index))| Some((number, behind.filter(|at| at != index)?)));
-        let moved: Vec<(usize, String)> = moved.collect();
+        let moved = self.moved(&behind);
         if moved.is_empty() {
             return false;
         }
@@ -158,8 +181,22 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 tracing::warn!(error = error.chain(), "waiting for the index");
                 Ok(())
             }
-            Err(error) => Err(error),
+            Err(error) => {
+                self.refuse(&error);
+                Ok(())
+            }
         }
+    }
+
+    /// Goes on with the indexes that were written before: readers were sent elsewhere, to an index that is
+    /// none of ours, and what is folded is lost for none of those who come back.
+    fn refuse(&mut self, error: &Error) {
+        let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else { return };
+        tracing::error!(
+            error = error.chain(),
+            "an alias was moved; going on with the index that it stood for before"
+        );
+        self.refused = hand_over.moved.into_iter().map(|moved| moved.index).collect();
     }
 
     /// Goes on with the indexes that were handed over, through the gate.
@@ -167,6 +204,22 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else {
             return Ok(());
         };
+        let expected = |number: usize| {
+            let moved = hand_over.moved.iter().find(|moved| moved.projection == number);
+            moved.map(|moved| &moved.index).or(self.indexes.get(number))
+        };
+        let others =
+            states.iter().enumerate().filter(|(number, state)| expected(*number) != Some(&state.index));
+        let others: Vec<(usize, String)> =
+            others.map(|(number, state)| (number, state.index.clone())).collect();
+        if !others.is_empty() {
+            // Moved while the first ones were waited for.
+            let first = hand_over.moved.into_iter().map(|moved| (moved.projection, moved.index));
+            let first = first.filter(|(number, _)| others.iter().all(|(other, _)| other != number));
+            let moved = first.chain(others.iter().cloned()).collect();
+            self.gate = Gate::HandOver(HandOver::of(moved, hand_over.stopped_at));
+            return Ok(());
+        }
         let has_state = hand_over.stopped_at.is_some_and(|positions| !positions.is_empty());
         for moved in hand_over.moved {
             let Some(projection) = self.projections.get(moved.projection).copied() else { continue };

@@ -4,6 +4,7 @@
 //! the state's marks. What does not fit is left to a later scan, so memory is bounded.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -26,6 +27,8 @@ pub enum Lane {
 /// The queue between the fold and the delivery.
 #[derive(Debug, Default)]
 pub struct Queue {
+    /// True once nothing more is folded: the reader has ended, and everything that it read is in the state.
+    folded: AtomicBool,
     inner: Mutex<Inner>,
     changed: Notify,
 }
@@ -98,7 +101,7 @@ impl Queue {
     pub fn starting_at(step: u64, oldest_task: Option<u64>, positions: Positions, time_ms: u64) -> Self {
         let history = VecDeque::from([Point { step, positions: positions.clone(), time_ms }]);
         let inner = Inner { unscanned: Some(0), oldest_task, step, positions, history, ..Inner::default() };
-        Self { inner: Mutex::new(inner), changed: Notify::new() }
+        Self { folded: AtomicBool::new(false), inner: Mutex::new(inner), changed: Notify::new() }
     }
 
     /// Takes in a committed step and what it marked.
@@ -253,6 +256,16 @@ impl Queue {
     /// Waits until something changed, registered before the caller looked: see [`Notify::notified`].
     pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
+    }
+
+    /// Takes note that nothing more is folded.
+    pub fn set_folded(&self) {
+        self.folded.store(true, Ordering::SeqCst);
+    }
+
+    /// True once nothing more is folded.
+    pub fn is_folded(&self) -> bool {
+        self.folded.load(Ordering::SeqCst)
     }
 
     /// Wakes everyone that waits.

@@ -17,6 +17,7 @@ use super::reader::{EndRequest, Reader};
 use super::start::{thread, while_away};
 use super::status::Status;
 use super::stream::{Command, Stream};
+use super::watch::{self as others, Seen};
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetters;
 use crate::decode::Decoder;
@@ -59,6 +60,8 @@ pub struct Parts<S> {
     pub limits: Limits,
     /// How changes become searchable.
     pub refresh: Refresh,
+    /// Go on with an index that was built with another mapping.
+    pub mapping_may_differ: bool,
     /// Where the run reports.
     pub status: Arc<Status>,
     /// Commands from outside (the administrative routes) come in here.
@@ -72,7 +75,13 @@ pub struct Parts<S> {
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
 pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, stop: &Shutdown) -> Result<()> {
     let identity = parts.source.identity();
-    let opened = while_away(stop, async || parts.sink.open(&identity).await).await?;
+    let opened = while_away(stop, async || match parts.sink.open(&identity).await {
+        Err(error) if parts.mapping_may_differ && error.kind() == ErrorKind::MappingChanged => {
+            parts.sink.adopt(&identity).await
+        }
+        opened => opened,
+    });
+    let opened = opened.await?;
     let Some(indexes) = opened else { return Ok(()) };
     let progress = parts.state.progress()?;
     let names = parts.projections.iter().map(|projection| projection.name().to_owned());
@@ -133,6 +142,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         pace: Pace::default(),
         resting: Arc::default(),
     });
+    let seen = others::spawn(Arc::clone(&parts.sink));
     let mut run = Run {
         state: parts.state,
         sink: parts.sink,
@@ -149,6 +159,8 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         asked: None,
         ticked: None,
         folded_at: None,
+        refused: Vec::new(),
+        seen,
         identity,
         indexes: indexes.iter().map(|state| state.index.clone()).collect(),
         resting: Arc::clone(&delivery.resting),
@@ -185,6 +197,10 @@ pub(super) struct Run<S> {
     pub(super) ticked: Option<Instant>,
     /// The step at which a run to the end had folded everything that was there at its start.
     pub(super) folded_at: Option<u64>,
+    /// Indexes that an alias was put on and that cannot be written.
+    pub(super) refused: Vec<String>,
+    /// What others do with the aliases.
+    pub(super) seen: watch::Receiver<Seen>,
     /// The log's identity.
     pub(super) identity: String,
     /// The concrete indexes that are written, in the projections' order.
@@ -296,7 +312,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Waits a while for what is on its way at a clean stop; the rest stays marked.
     async fn deliver_the_rest(&self) {
         let until = Instant::now() + STOP_WAIT;
-        while *self.allow.borrow() && !self.queue.waiting().is_nothing() && Instant::now() < until {
+        let is_through = || self.queue.is_folded() && self.queue.waiting().is_nothing();
+        while *self.allow.borrow() && !is_through() && Instant::now() < until {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -15,10 +15,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Whatever is no absence.
-pub(super) async fn while_away<T>(
-    stop: &Shutdown,
-    mut ask: impl AsyncFnMut() -> Result<T>,
-) -> Result<Option<T>> {
+pub async fn while_away<T>(stop: &Shutdown, mut ask: impl AsyncFnMut() -> Result<T>) -> Result<Option<T>> {
     let mut wait = PAUSE_MIN;
     loop {
         match ask().await {

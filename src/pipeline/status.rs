@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::queue::Waiting;
 use crate::position::Positions;
+use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
 
 /// Counters since the start, and the last known positions.
 #[derive(Debug, Default)]
@@ -60,6 +61,23 @@ struct Known {
     frontier_ms: u64,
     waiting: Waiting,
     indexes: Vec<(String, String)>,
+    rebuilds: Vec<(String, Rebuild)>,
+}
+
+/// A rebuild in a report.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct RebuildReport {
+    /// The projection.
+    pub projection: String,
+    /// The index that is filled.
+    pub index: String,
+    /// How far it is.
+    pub phase: Phase,
+    /// Documents to send, as far as is known; 0 when it is not.
+    pub total: u64,
+    /// What is done.
+    #[serde(flatten)]
+    pub progress: RebuildProgress,
 }
 
 /// One partition in a report.
@@ -92,6 +110,8 @@ pub struct Report {
     pub oldest_waiting_ms: u64,
     /// The concrete index behind each projection's alias.
     pub indexes: std::collections::BTreeMap<String, String>,
+    /// The rebuilds under way, by whatever process.
+    pub reindex: Vec<RebuildReport>,
     /// Counters since the start.
     pub counters: std::collections::BTreeMap<&'static str, u64>,
 }
@@ -147,6 +167,11 @@ impl Status {
         self.known().indexes = indexes;
     }
 
+    /// Takes note of the rebuilds under way, each with its projection.
+    pub fn set_rebuilds(&self, rebuilds: impl Iterator<Item = (String, Rebuild)>) {
+        self.known().rebuilds = rebuilds.collect();
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, count: usize) {
         counter.fetch_add(count as u64, Ordering::Relaxed);
@@ -170,6 +195,7 @@ impl Status {
             documents_waiting,
             oldest_waiting_ms: oldest,
             indexes: known.indexes.into_iter().collect(),
+            reindex: known.rebuilds.into_iter().map(rebuild_report).collect(),
             counters: self.counters(),
         }
     }
@@ -193,6 +219,17 @@ impl Status {
 
     fn known(&self) -> std::sync::MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A rebuild as it is reported.
+pub fn rebuild_report((projection, record): (String, Rebuild)) -> RebuildReport {
+    RebuildReport {
+        projection,
+        index: record.index,
+        phase: record.phase,
+        total: record.progress.documents_total,
+        progress: record.progress,
     }
 }
 

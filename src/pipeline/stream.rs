@@ -91,6 +91,9 @@ impl Stream {
             }
             if reading {
                 reading = self.step(records)?;
+                if !reading {
+                    self.queue.set_folded();
+                }
             } else {
                 std::thread::park_timeout(IDLE);
             }

@@ -9,6 +9,7 @@ use super::session::{Folder, Session};
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{Parts, run};
+use crate::pipeline::start::while_away;
 use crate::pipeline::status::{Report, Status};
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
@@ -100,17 +101,18 @@ impl<S: DocumentSink + Generations> Conductor<S> {
     async fn phases(&mut self, stop: &Shutdown) -> Result<Outcome> {
         let mut evidence = Vec::new();
         if self.session.ended_at.is_none() {
-            self.sink.target(self.session.indexes.clone()).await?;
-            if !self.is_swapped().await? {
+            patient(stop, async || self.sink.target(self.session.indexes.clone()).await).await?;
+            if !patient(stop, async || self.is_swapped().await).await? {
                 evidence = self.build(stop).await?;
             }
-            self.claim.begin(Phase::Feeding).await?;
+            self.begin(Phase::Feeding, stop).await?;
             let ended_at = self.feed(stop).await?;
             self.sink.release().await;
             self.session.ended_at = Some(written(&ended_at));
             self.folder.keep(&self.session)?;
         }
-        self.claim.end(self.session.ended_at.as_deref().unwrap_or_default()).await?;
+        let ended_at = self.session.ended_at.clone().unwrap_or_default();
+        patient(stop, async || self.claim.end(&ended_at).await).await?;
         let names = self.session.projections.iter().cloned();
         Ok(Outcome {
             indexes: names.zip(self.session.indexes.iter().cloned()).collect(),
@@ -129,19 +131,21 @@ impl<S: DocumentSink + Generations> Conductor<S> {
     }
 
     async fn build(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
-        self.claim.begin(Phase::Loading).await?;
+        self.begin(Phase::Loading, stop).await?;
         self.round(stop).await?;
-        self.claim.begin(Phase::Settling).await?;
+        self.begin(Phase::Settling, stop).await?;
         for (number, index) in self.session.indexes.iter().enumerate() {
-            self.sink.settle(number, index).await?;
+            patient(stop, async || self.sink.settle(number, index).await).await?;
         }
         let evidence = self.check(stop).await?;
-        self.claim.begin(Phase::Swapping).await?;
+        self.begin(Phase::Swapping, stop).await?;
         let parts = self.session.previous.iter().zip(&self.session.indexes).enumerate();
         let moves: Vec<Move> = parts
             .map(|(projection, (from, to))| Move { projection, from: from.clone(), to: to.clone() })
             .collect();
-        self.sink.swap(&moves).await?;
+        // A request that was lost may have been heard.
+        patient(stop, async || if self.is_swapped().await? { Ok(()) } else { self.sink.swap(&moves).await })
+            .await?;
         for wanted in &moves {
             tracing::info!(from = wanted.from, to = wanted.to, "the alias is moved");
         }
@@ -155,10 +159,11 @@ impl<S: DocumentSink + Generations> Conductor<S> {
         let mut tries = 0;
         loop {
             self.round(stop).await?;
-            self.claim.begin(Phase::Checking).await?;
-            let gathered =
-                evidence::gather(&*self.sink, &self.state, &projections, &self.session.indexes, self.limits)
-                    .await?;
+            self.begin(Phase::Checking, stop).await?;
+            let indexes = &self.session.indexes;
+            let gather =
+                async || evidence::gather(&*self.sink, &self.state, &projections, indexes, self.limits).await;
+            let gathered = patient(stop, gather).await?;
             let wanting = gathered.iter().find_map(|evidence| evidence.wanting(self.rejected()));
             tries += 1;
             match wanting {
@@ -191,7 +196,7 @@ impl<S: DocumentSink + Generations> Conductor<S> {
         loop {
             self.round(stop).await?;
             let here = self.state.progress()?.positions();
-            match self.claim.stopped_at().await? {
+            match patient(stop, async || self.claim.stopped_at().await).await? {
                 Some(stopped_at) if stopped_at.iter().all(|at| here.covers(at)) => return Ok(here),
                 None if began.elapsed() >= INSTANCE_WAIT => {
                     tracing::info!("no running instance answered; the next one goes on from here");
@@ -204,6 +209,10 @@ impl<S: DocumentSink + Generations> Conductor<S> {
                 () = stop.requested() => return Err(interrupted()),
             }
         }
+    }
+
+    async fn begin(&self, phase: Phase, stop: &Shutdown) -> Result<()> {
+        patient(stop, async || self.claim.begin(phase).await).await
     }
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
@@ -265,6 +274,11 @@ impl<S: DocumentSink + Generations> Conductor<S> {
             }
         })
     }
+}
+
+/// Asks the index until it answers.
+async fn patient<T>(stop: &Shutdown, ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    while_away(stop, ask).await?.ok_or_else(interrupted)
 }
 
 fn interrupted() -> Error {

@@ -63,6 +63,10 @@ impl<S: DocumentSink + Generations> Aliases for Target<S> {
         Ok(self.states())
     }
 
+    async fn changed(&self, _: &str) -> Result<Vec<usize>> {
+        Ok(Vec::new())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         // A rebuild hands over to others; nobody hands over to it.
         Ok(vec![None; self.indexes.len()])

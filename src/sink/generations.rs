@@ -143,6 +143,9 @@ pub trait Aliases: Send + Sync + 'static {
     /// was chosen by whoever made the index, and documents do not depend on it.
     fn adopt(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
 
+    /// The projections whose index was built with another mapping than the one that is loaded.
+    fn changed(&self, log_identity: &str) -> impl Future<Output = Result<Vec<usize>>> + Send;
+
     /// The record of each projection's rebuild, in order.
     fn rebuilds(&self) -> impl Future<Output = Result<Vec<Option<(Rebuild, Revision)>>>> + Send;
 

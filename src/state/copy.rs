@@ -90,15 +90,15 @@ pub fn read(input: &mut dyn Read, store: &dyn StateStore) -> Result<u64> {
     }
 }
 
-/// Copies from one open store into an empty one, in bounded memory.
+/// Copies what a view shows into an empty store, in bounded memory.
 ///
 /// # Errors
 /// Those of both.
-pub fn between(from: &dyn StateStore, to: &dyn StateStore) -> Result<u64> {
+pub fn between(from: &dyn Reader, to: &dyn StateStore) -> Result<u64> {
     let (mut output, mut input) =
         std::io::pipe().map(|(reader, writer)| (writer, reader)).map_err(cut_off)?;
     std::thread::scope(|scope| {
-        let writing = scope.spawn(move || write(&*from.view(), &mut std::io::BufWriter::new(&mut output)));
+        let writing = scope.spawn(move || write(from, &mut std::io::BufWriter::new(&mut output)));
         let count = read(&mut std::io::BufReader::new(&mut input), to);
         drop(input);
         // The error of the reading end is only that the writing end broke off.

@@ -79,15 +79,17 @@ const showReindex = (running) => {
   const told = (one) => {
     const total = whole(one.total);
     const speed = Number.isFinite(one.rate) ? ` · ${count(one.rate)}/s` : "";
+    if (whole(one.events) < whole(one.events_total)) return `${count(whole(one.events))} of ${count(whole(one.events_total))} events${speed}`;
     return `${count(whole(one.documents))}${total > 0 ? ` of ${count(total)}` : ""}${speed}`;
   };
   const set = (node, one) => {
     node.querySelector(".phase").textContent = textOf(one.phase);
     node.querySelector(".told").textContent = told(one);
     const bar = node.querySelector("progress");
-    if (whole(one.total) > 0) {
-      bar.max = one.total;
-      bar.value = Math.min(whole(one.documents), one.total);
+    const [done, all] = whole(one.events) < whole(one.events_total) ? [whole(one.events), whole(one.events_total)] : [whole(one.documents), whole(one.total)];
+    if (all > 0) {
+      bar.max = all;
+      bar.value = Math.min(done, all);
     } else {
       bar.removeAttribute("value");
     }

@@ -87,7 +87,7 @@ pub(super) async fn ensure_writer(client: &Client, index: &str) -> Result<()> {
     }
 }
 
-async fn check(
+pub(super) async fn check(
     client: &Client,
     index: &str,
     alias: &str,

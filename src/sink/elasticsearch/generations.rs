@@ -117,6 +117,20 @@ impl Aliases for ElasticsearchSink {
         Ok(states)
     }
 
+    async fn changed(&self, log_identity: &str) -> Result<Vec<usize>> {
+        let mut changed = Vec::new();
+        for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
+            let Some(index) = aliases::behind(&self.client, alias).await?.into_iter().next() else {
+                continue;
+            };
+            match aliases::check(&self.client, &index, alias, mapping, log_identity).await {
+                Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
+                checked => checked?,
+            }
+        }
+        Ok(changed)
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
         let path = format!("/{}/_mget", self.records());

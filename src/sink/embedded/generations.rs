@@ -80,6 +80,18 @@ impl Aliases for EmbeddedSink {
         tokio::task::block_in_place(|| self.adopt_all(log_identity))
     }
 
+    async fn changed(&self, log_identity: &str) -> Result<Vec<usize>> {
+        let mut changed = Vec::new();
+        for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
+            let Some(index) = self.folder.behind(alias)? else { continue };
+            match mapping.check(self.folder.meta(&index)?.as_ref(), alias, &index, log_identity) {
+                Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
+                checked => checked?,
+            }
+        }
+        Ok(changed)
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let record = |number| {
             let text = self.folder.record(&self.record_name(number))?;

@@ -1,0 +1,114 @@
+//! Which indexes a rebuild is of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::parts::Sink;
+use crate::cli::{Reindex, ReindexFrom};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::reindex::session::{Folder, From, Session};
+use crate::sink::generations::{Aliases, Generations};
+
+/// The session that was begun here and not ended, or a new one.
+pub(super) async fn session(
+    config: &Config,
+    sink: &Arc<Sink>,
+    folder: &Folder,
+    wanted: &Reindex,
+) -> Result<Session> {
+    if let Some(session) = folder.session()? {
+        if !wanted.projections.is_empty() && session.projections != config.index.projections
+            || session.is_rollback != wanted.rollback
+        {
+            return Err(Error::failed(format!(
+                "a {} of {} was begun here and not ended; go on with it by the same command, or give it up with \
+                 `tributary reindex --abort`",
+                if session.is_rollback { "rollback" } else { "reindex" },
+                session.projections.join(", ")
+            )));
+        }
+        tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
+        return Ok(session);
+    }
+    folder.clear_state()?;
+    let from = match wanted.from {
+        ReindexFrom::Log => From::Log,
+        ReindexFrom::State => From::State,
+    };
+    let session = if wanted.rollback {
+        rollback(config, sink, from, wanted.projections.is_empty()).await?
+    } else {
+        begin(config, sink, from).await?
+    };
+    folder.keep(&session)?;
+    Ok(session)
+}
+
+/// A session of new indexes.
+pub(super) async fn begin(config: &Config, sink: &Arc<Sink>, from: From) -> Result<Session> {
+    let indexes = new_names(sink, config.index.projections.len()).await?;
+    Ok(Session { indexes, previous: sink.behind().await?, ..blank(config, from) })
+}
+
+fn blank(config: &Config, from: From) -> Session {
+    Session {
+        id: format!("{:016x}", fastrand::u64(..)),
+        projections: config.index.projections.clone(),
+        indexes: Vec::new(),
+        previous: Vec::new(),
+        from,
+        copied: false,
+        is_rollback: false,
+        ended_at: None,
+    }
+}
+
+/// Names that no index has: they hold the second.
+async fn new_names(sink: &Arc<Sink>, count: usize) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for number in 0..count {
+        let taken = sink.generations(number).await?;
+        let mut name = sink.new_name(number);
+        while taken.iter().any(|made| made.index == name) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            name = sink.new_name(number);
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// A session whose indexes are the ones before those that the aliases stand for.
+async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> Result<Session> {
+    let behind = sink.behind().await?;
+    let records = sink.rebuilds().await?;
+    let mut session = Session { projections: Vec::new(), is_rollback: true, ..blank(config, from) };
+    for (number, (projection, current)) in config.index.projections.iter().zip(behind).enumerate() {
+        let Some(current) = current else { continue };
+        let generations = sink.generations(number).await?;
+        let noted = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
+        let noted = noted.filter(|record| record.index == current).and_then(|record| record.previous.clone());
+        let is_there = |index: &String| generations.iter().any(|made| made.index == *index);
+        let older = || generations.iter().map(|made| &made.index).rfind(|index| **index < current).cloned();
+        match noted.filter(is_there).or_else(older) {
+            Some(index) => {
+                session.projections.push(projection.clone());
+                session.indexes.push(index);
+                session.previous.push(Some(current));
+            }
+            None if all => {
+                tracing::info!(projection, index = current, "there is no index before this one");
+            }
+            None => {
+                return Err(Error::failed(format!(
+                    "{projection}: there is no index before {current} to go back to"
+                )));
+            }
+        }
+    }
+    if session.projections.is_empty() {
+        return Err(Error::failed("no projection has an index to go back to"));
+    }
+    Ok(session)
+}

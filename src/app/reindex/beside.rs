@@ -1,0 +1,98 @@
+//! A rebuild inside the running instance, because a mapping changed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::begin::begin;
+use super::{Options, Rebuild, parts};
+use crate::config::Config;
+use crate::error::Result;
+use crate::pipeline::status::Status;
+use crate::reindex::session::{Folder, From};
+use crate::shutdown::Shutdown;
+use crate::sink::generations::Aliases;
+use crate::state::State;
+
+/// How often it is looked whether this instance writes.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long a rebuild that failed rests before it goes on.
+const REST: Duration = Duration::from_secs(60);
+
+/// Rebuilds the projections whose mapping changed, from the state that this process holds, until it is done
+/// or told to stop. Indexing and searches go on with the old indexes meanwhile.
+pub(in crate::app) async fn rebuild_changed(
+    config: Config,
+    state: Arc<State>,
+    status: Arc<Status>,
+    log_identity: String,
+    stop: Shutdown,
+) {
+    loop {
+        while !status.gate_passed.load(Ordering::Relaxed) {
+            if rests(LOOK_EVERY, &stop).await {
+                return;
+            }
+        }
+        match rebuild(config.clone(), &state, &log_identity, &stop).await {
+            Ok(()) => return,
+            Err(_) if stop.is_requested() => return,
+            Err(error) => {
+                tracing::error!(
+                    error = error.chain(),
+                    "the rebuild for the changed mapping failed; it is tried again"
+                );
+            }
+        }
+        if rests(REST, &stop).await {
+            return;
+        }
+    }
+}
+
+async fn rebuild(mut config: Config, state: &Arc<State>, log_identity: &str, stop: &Shutdown) -> Result<()> {
+    let changed = parts::sink(&config)?.changed(log_identity).await?;
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let named = config.index.projections.iter().enumerate();
+    let named = named.filter(|(number, _)| changed.contains(number)).map(|(_, name)| name.clone());
+    config.index.projections = named.collect();
+    tracing::info!(
+        projections = config.index.projections.join(", "),
+        "the mapping changed: rebuilding beside the live index"
+    );
+    let folder = Folder::hold(&Folder::path_of(&config.state))?;
+    let session = match folder.session()? {
+        Some(session) => session,
+        None => {
+            folder.clear_state()?;
+            let session = begin(&config, &Arc::new(parts::sink(&config)?), From::State).await?;
+            folder.keep(&session)?;
+            session
+        }
+    };
+    config.index.projections.clone_from(&session.projections);
+    let sink = Arc::new(parts::sink(&config)?);
+    let rebuild = Rebuild { config: &config, sink, folder, session, options: Options::default() };
+    // A claim that is lost stops the rebuild, and not the instance.
+    let own = Shutdown::default();
+    let conductor = rebuild.conductor(true, Some(Arc::clone(state)), &own).await?;
+    let linked = async {
+        stop.requested().await;
+        own.request();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        outcome = conductor.run(&own, |_, _| ()) => outcome.map(|_| ()),
+        () = linked => Ok(()),
+    }
+}
+
+/// Waits; true when told to stop meanwhile.
+async fn rests(wait: Duration, stop: &Shutdown) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => false,
+        () = stop.requested() => true,
+    }
+}
