@@ -15,6 +15,7 @@ use crate::source::leadership::{Alone, Leadership};
 
 mod check;
 mod demo;
+mod explain;
 mod follow;
 mod letters;
 mod parts;
@@ -32,6 +33,9 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Demo(wanted) => block_on(demo::run(&wanted, global.listen()))?,
         Command::Run { until_end } => block_on(follow::run(config()?, until_end))?,
         Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
+        Command::Explain { projection, id } => {
+            block_on(explain::run(config()?, global.format, &projection, &id))?
+        }
         Command::Status => block_on(report::status(config()?, global.format))?,
         Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),

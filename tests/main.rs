@@ -9,6 +9,7 @@ mod cli;
 mod crash;
 mod dead_letters;
 mod end_to_end;
+mod explain;
 mod harness;
 mod outage;
 mod page;

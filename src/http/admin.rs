@@ -10,12 +10,14 @@ use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::metrics;
 use super::problem::problem;
 use super::search::Search;
 use crate::pipeline::status::{Report, Status};
 use crate::pipeline::stream::Command;
+use crate::projection::Limits;
 use crate::state::State;
 
 const ANSWER_WAIT: Duration = Duration::from_secs(300);
@@ -33,6 +35,8 @@ pub struct Admin {
     pub commands: Sender<Command>,
     /// The token that administrative routes ask for.
     pub token: Option<String>,
+    /// What shapes documents.
+    pub limits: Limits,
 }
 
 /// True when there is work and nothing has moved for long.
@@ -78,17 +82,9 @@ pub(super) async fn retry(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    if !is_authorised(admin.token.as_deref(), &headers) {
-        return problem(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
-    }
-    // A page of another origin can send plain text without asking first, and no JSON.
-    let is_json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if !is_json.is_some_and(|kind| kind.starts_with("application/json")) {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected");
-    }
-    let request: RetryRequest = match serde_json::from_slice(&body) {
+    let request: RetryRequest = match request(&admin, &headers, &body) {
         Ok(request) => request,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
+        Err(refused) => return *refused,
     };
     let (reply, answer) = sync_channel(1);
     if admin.commands.send(Command::Retry(request.names, reply)).is_err() {
@@ -99,6 +95,25 @@ pub(super) async fn retry(
         Ok(Ok(Err(error))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.chain()),
         _ => problem(StatusCode::SERVICE_UNAVAILABLE, "the fold did not answer in time"),
     }
+}
+
+/// The request in the body of an administrative route, or why it is refused.
+pub(super) fn request<T: DeserializeOwned>(
+    admin: &Admin,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<T, Box<Response>> {
+    let refused = |status, detail: &str| Err(Box::new(problem(status, detail)));
+    if !is_authorised(admin.token.as_deref(), headers) {
+        return refused(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
+    }
+    // A page of another origin can send plain text without asking first, and no JSON.
+    let is_json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !is_json.is_some_and(|kind| kind.starts_with("application/json")) {
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected");
+    }
+    serde_json::from_slice(body)
+        .or_else(|error| refused(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")))
 }
 
 /// Compares in a time that does not depend on where the difference is.

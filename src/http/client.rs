@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::explain::StateSide;
 use crate::pipeline::stream::Retried;
 
 /// The file in the state's folder that names the address.
@@ -53,6 +54,16 @@ impl Instance {
     pub async fn retry(&self, names: Option<Vec<String>>) -> Result<Retried> {
         let body = json!({"names": names}).to_string();
         let text = self.ask(Method::Post, "/admin/dead-letters/retry", Some(body)).await?;
+        serde_json::from_str(&text).map_err(|error| self.odd(error))
+    }
+
+    /// The state's side of an explanation.
+    ///
+    /// # Errors
+    /// When the instance refuses, or does not answer as expected.
+    pub async fn explain(&self, projection: &str, id: &str) -> Result<StateSide> {
+        let body = json!({"projection": projection, "id": id}).to_string();
+        let text = self.ask(Method::Post, "/admin/explain", Some(body)).await?;
         serde_json::from_str(&text).map_err(|error| self.odd(error))
     }
 

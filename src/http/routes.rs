@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use super::admin::{self, Admin};
+use super::explain;
 use super::page;
 use super::problem::problem;
 use super::search::{self, Search};
@@ -59,6 +60,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/metrics", get(admin::metrics_text)),
         ("/openapi.json", get(openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
+        ("/admin/explain", post(explain::explain)),
     ]
 }
 
