@@ -17,6 +17,7 @@ pub mod http;
 pub mod pipeline;
 pub mod position;
 pub mod projection;
+pub mod reindex;
 pub mod search;
 pub mod shutdown;
 pub mod sink;

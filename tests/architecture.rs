@@ -52,6 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
+    ("reindex", &[]),
     ("search", &["config", "entity", "error", "position", "sink", "text"]),
     ("generate", &["cli", "config", "error", "event", "source"]),
     ("cli", &["config", "telemetry"]),

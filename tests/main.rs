@@ -8,6 +8,7 @@ mod cases;
 mod cli;
 mod crash;
 mod dead_letters;
+mod difference;
 mod end_to_end;
 mod explain;
 mod harness;

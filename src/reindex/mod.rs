@@ -1,0 +1,3 @@
+//! Rebuilding an index.
+
+pub mod difference;
