@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
-use crate::harness::{LONG, World, eventually, fresh, log_of, runtime};
+use crate::harness::{LONG, World, es, eventually, fresh, log_of, runtime};
 use crate::services;
 
 fn event(key: &str, verb: &str, sequence: u32, data: &Value) -> String {
@@ -235,6 +235,20 @@ fn records_beyond_the_state_wait_and_so_do_those_that_will_join() {
 }
 
 #[test]
+fn a_log_that_is_not_the_states_is_told() {
+    let world = World::embedded("explain-other", FILES);
+    write_world(&world);
+    world.succeed(&["run", "--until-end"]);
+    let path = world.path("events/contacts.jsonl");
+    let log = fs::read_to_string(&path).unwrap();
+    fs::write(&path, log.replace("\"go\"", "\"checkers\"")).unwrap();
+    let explained = explain(&world, "contacts", "c1");
+    assert!(explained["notes"].to_string().contains("contacts/0:1 is not the record"), "{explained:#}");
+    let fields = fields(part(&explained, "itself", "c1"));
+    assert_eq!(fields[0], ("attributes.hobby".to_owned(), json!("go"), Value::Null));
+}
+
+#[test]
 fn a_document_of_many_parts_is_told_within_bounds() {
     let world = World::embedded("explain-many", FILES);
     append(&world, "organisations", &event("o1", "created", 1, &json!({"name": "Acme"})));
@@ -258,6 +272,11 @@ fn a_difference_in_the_index_is_named_with_its_reason() {
     // The state is open in the instance: it is asked, with the token.
     let explained = explain(&world, "organisations", "o1");
     assert_eq!((&explained["instance"], &explained["index"]["equal"]), (&json!("writing"), &json!(true)));
+    let address = format!("http://{}", fs::read_to_string(world.path("state/instance")).unwrap());
+    let asked = json!({"projection": "organisations", "id": "o1"});
+    let refused = es(&address, Method::Post, "/admin/explain", Some(&asked));
+    assert_eq!(refused["status"], 401, "{refused}");
+
     let index = world.index("organisations");
     let path = format!("/{index}/_doc/o1");
     let stored = world.es(Method::Get, &path, None);
@@ -376,5 +395,15 @@ fn what_the_log_no_longer_holds_is_said_of_each_field() {
     assert_eq!(fields(part(&explained, "itself", "o1")), [name, gone]);
     assert!(explained["notes"].to_string().contains("begins at offset 1"), "{explained:#}");
     assert!(world.succeed(&["explain", "organisations", "o1"]).contains("no longer in the log"));
+    // Nothing is left of the contacts' log: it is read to its end all the same.
+    let mut head = TopicPartitionList::new();
+    head.add_partition_offset(&topics[1], 0, Offset::Offset(1)).unwrap();
+    runtime().block_on(admin.delete_records(&head, &AdminOptions::new())).unwrap();
+    let explained = explain(&world, "organisations", "o1");
+    assert_eq!(part(&explained, "contact", "c1")["by"], Value::Null);
+    assert!(
+        explained["notes"].to_string().contains(&format!("{}/0 begins at offset 1", topics[1])),
+        "{explained:#}"
+    );
     running.kill();
 }

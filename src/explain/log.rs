@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::event::{Action, Decoded, EntityKind, Event, Record};
 use crate::pipeline::fold::apply_one;
 use crate::pipeline::stream::record_name;
-use crate::position::Positions;
+use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::{EventSource, fingerprint_hash};
 use crate::state::rows::Row;
@@ -116,7 +116,10 @@ impl LogSide {
                 came = Instant::now();
             }
             polled.records.iter().for_each(|record| reading.take(record));
-            polled.passed.iter().for_each(|(at, next)| reading.read.advance(at, *next));
+            for (at, next) in &polled.passed {
+                reading.note_begin(at, *next);
+                reading.read.advance(at, *next);
+            }
         }
         Ok(reading.end())
     }
@@ -148,11 +151,7 @@ impl<'a> Reading<'a> {
 
     fn take(&mut self, record: &Record) {
         let at = &record.partition;
-        if self.read.get(at).is_none() && record.offset > 0 {
-            let note =
-                format!("{at} begins at offset {}: what was before is no longer in the log", record.offset);
-            self.log.notes.push(note);
-        }
+        self.note_begin(at, record.offset);
         self.read.advance(at, record.offset + 1);
         let is_folded = self.positions.get(at).is_some_and(|next| record.offset < next);
         if !is_folded {
@@ -178,6 +177,13 @@ impl<'a> Reading<'a> {
             {
                 traced.take(record, &decoded, &part.row, self.state);
             }
+        }
+    }
+
+    fn note_begin(&mut self, at: &TopicPartition, first: i64) {
+        if self.read.get(at).is_none() && first > 0 {
+            let note = format!("{at} begins at offset {first}: what was before is no longer in the log");
+            self.log.notes.push(note);
         }
     }
 
@@ -333,5 +339,105 @@ fn verb(action: Action) -> &'static str {
         Action::Replace => "replaces it",
         Action::Merge => "changes it",
         Action::Delete => "deletes it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::Field;
+    use crate::state::rows::{PartitionProgress, Progress};
+
+    fn record(offset: i64) -> Record {
+        Record {
+            kind: EntityKind::Contact,
+            partition: TopicPartition::new("contacts", 0),
+            offset,
+            timestamp_ms: 0,
+            key: Some(b"c1".to_vec()),
+            value: None,
+            headers: Vec::new(),
+            malformed: None,
+        }
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let action = prop_oneof![Just(Action::Replace), Just(Action::Merge), Just(Action::Delete)];
+        let field =
+            ("[ab]", "[123]|null").prop_map(|(name, json)| Field { name, json: json.into_bytes().into() });
+        let fields = proptest::collection::btree_map("[ab]", field, 0..3);
+        let event = (0u64..6, action, fields).prop_map(|(version, action, fields)| Event {
+            kind: EntityKind::Contact,
+            id: "c1".to_owned(),
+            version,
+            sequenced: true,
+            action,
+            fields: match action {
+                Action::Delete => Vec::new(),
+                _ => fields.into_iter().map(|(name, field)| Field { name, ..field }).collect(),
+            },
+        });
+        proptest::collection::vec(event, 0..12)
+    }
+
+    fn state() -> StateSide {
+        let partition =
+            PartitionProgress { topic: "contacts".to_owned(), partition: 0, next: 99, last: None };
+        StateSide {
+            instance: String::new(),
+            progress: Progress { partitions: vec![partition], ..Progress::default() },
+            document: None,
+            marked: None,
+            fan_outs: 0,
+            built_for: String::new(),
+            parts: Vec::new(),
+            parts_in_all: 0,
+        }
+    }
+
+    fn traced(events: &[Event], folded: &[Event]) -> (Row, Traced) {
+        let (mut row, state) = (Row::default(), state());
+        folded.iter().for_each(|event| row.registers.apply(event));
+        let mut traced = Traced::default();
+        for (offset, event) in (0..).zip(events) {
+            traced.take(&record(offset), &Decoded::Event(event.clone()), &row, &state);
+        }
+        (row, traced)
+    }
+
+    proptest! {
+        #[test]
+        fn every_write_that_stands_has_its_record_and_every_record_is_accounted_for(events in events()) {
+            let (row, traced) = traced(&events, &events);
+            for (name, _) in row.registers.registers() {
+                prop_assert!(traced.holders.contains_key(&Slot::Field(name.to_owned())), "{name}");
+            }
+            let holders: std::collections::BTreeSet<_> = traced.holders.values().collect();
+            prop_assert_eq!(holders.len() as u64 + traced.idle_in_all, events.len() as u64);
+            prop_assert!(!traced.idle.iter().any(|(_, why)| *why == Why::NotTaken), "{:?}", traced.idle);
+            // Without the records that hold nothing, the state is the same.
+            let kept = (0..).zip(&events).filter(|(offset, _)| holders.contains(&record_name(&record(*offset))));
+            let mut alone = Registers::default();
+            kept.for_each(|(_, event)| alone.apply(event));
+            prop_assert!(alone.fields().eq(row.registers.fields()));
+            prop_assert_eq!(alone.liveness(), row.registers.liveness());
+        }
+
+        #[test]
+        fn a_write_that_the_state_lacks_is_told(events in events()) {
+            let above = Event {
+                kind: EntityKind::Contact,
+                id: "c1".to_owned(),
+                version: 9,
+                sequenced: true,
+                action: Action::Merge,
+                fields: vec![Field { name: "a".to_owned(), json: b"9".as_slice().into() }],
+            };
+            let all: Vec<Event> = events.iter().cloned().chain([above]).collect();
+            let (_, traced) = traced(&all, &events);
+            prop_assert_eq!(traced.idle.back().map(|(_, why)| why), Some(&Why::NotTaken));
+        }
     }
 }

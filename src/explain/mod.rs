@@ -19,13 +19,10 @@ pub use self::report::{Beside, Explanation, FieldReport, Idle, PartReport, Parti
 pub use self::state::StateSide;
 pub use self::text::text;
 
-/// A cut is marked by this.
-const CUT: char = '…';
-
 /// At most `max` letters of `text`.
 fn cut(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
-        Some((end, _)) => format!("{}{CUT}", text.get(..end).unwrap_or_default()),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
 }

@@ -104,7 +104,11 @@ fn part_lines(part: &PartReport, log_was_read: bool, lines: &mut Vec<String>) {
         lines.push(format!(
             "  {:<36} {:<40} {}  ({} at version {})",
             field.shown_as,
-            cut(&field.value.to_string(), VALUE_LETTERS_MAX),
+            if field.value.is_null() {
+                "cleared".to_owned()
+            } else {
+                cut(&field.value.to_string(), VALUE_LETTERS_MAX)
+            },
             field.record.as_deref().unwrap_or(missing),
             field.by,
             field.version
