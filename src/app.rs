@@ -15,6 +15,7 @@ use crate::source::leadership::{Alone, Leadership};
 
 mod check;
 mod demo;
+mod explain;
 mod follow;
 mod letters;
 mod parts;
@@ -36,6 +37,9 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Reindex(wanted) => block_on(reindex::run(config()?, global.format, wanted))?,
         Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
+        Command::Explain { projection, id } => {
+            block_on(explain::run(config()?, global.format, &projection, &id))?
+        }
         Command::Status => block_on(report::status(config()?, global.format))?,
         Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),

@@ -11,6 +11,7 @@ pub mod decode;
 pub mod entity;
 pub mod error;
 pub mod event;
+pub mod explain;
 pub mod generate;
 pub mod http;
 pub mod pipeline;

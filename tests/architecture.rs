@@ -38,10 +38,28 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("reindex", &["error", "pipeline", "position", "projection", "shutdown", "sink", "state"]),
+    (
+        "explain",
+        &[
+            "decode",
+            "entity",
+            "error",
+            "event",
+            "pipeline",
+            "position",
+            "projection",
+            "sink",
+            "source",
+            "state",
+        ],
+    ),
     ("search", &["config", "entity", "error", "position", "sink", "text"]),
     ("generate", &["cli", "config", "error", "event", "source"]),
     ("cli", &["config", "telemetry"]),
-    ("http", &["config", "error", "event", "pipeline", "search", "shutdown", "state"]),
+    (
+        "http",
+        &["config", "error", "event", "explain", "pipeline", "projection", "search", "shutdown", "state"],
+    ),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -125,6 +125,26 @@ fn a_kafka_position_that_the_log_no_longer_holds_ends_with_1() {
 }
 
 #[test]
+fn a_partition_that_retention_has_emptied_is_read_to_its_end() {
+    let (servers, _turn) = services::whole();
+    let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("emptied")));
+    let extra = format!("organisations.topics = [{:?}]\ncontacts.topics = [{:?}]\n", topics[0], topics[1]);
+    let world = World::new(&servers, "emptied", &extra);
+    let counts = ["--organisations", "5", "--contacts", "50", "--events", "100", "--partitions", "1"];
+    world.succeed(&[&["generate", "--kafka"], &counts[..]].concat());
+    let admin: rdkafka::admin::AdminClient<rdkafka::client::DefaultClientContext> =
+        rdkafka::ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
+    let mut all = rdkafka::TopicPartitionList::new();
+    all.add_partition_offset(&topics[1], 0, rdkafka::Offset::End).unwrap();
+    let emptied = admin.delete_records(&all, &rdkafka::admin::AdminOptions::new());
+    crate::harness::runtime().block_on(emptied).unwrap();
+    // It has an end above 0, and no record leads there.
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("contacts").len(), 0);
+    assert_eq!(world.documents("organisations").len(), 5);
+}
+
+#[test]
 fn sigterm_stops_cleanly_and_new_lines_are_followed() {
     let (world, _turn) =
         files_world("follow", "", &[("contacts.jsonl", event("c1", "created", None, &json!({"name": "J"})))]);

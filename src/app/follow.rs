@@ -68,6 +68,7 @@ pub(super) async fn follow(
         state: Arc::clone(&state),
         commands: commands.0.clone(),
         token: config.http.token.clone(),
+        limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
     };
     let site = Site { admin, search: Search::new(searcher, Arc::clone(&status)) };
     let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));

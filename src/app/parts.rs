@@ -10,6 +10,7 @@ use crate::search::embedded::EmbeddedIndex;
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::embedded::EmbeddedSink;
 use crate::sink::generations::{Aliases, GenerationSummary, Generations, Move, Rebuild, Revision};
+use crate::sink::held::Held;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// The configured index, for writing.
@@ -43,6 +44,13 @@ macro_rules! either {
             Sink::Embedded($inner) => $call.await,
         }
     };
+}
+
+impl Sink {
+    /// What the index of a projection holds of a document.
+    pub(super) async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
+        either!(self, sink => sink.find(projection, id, log_identity))
+    }
 }
 
 impl DocumentSink for Sink {

@@ -112,6 +112,14 @@ pub enum Command {
     Search(Search),
     /// Show positions, lag, waiting documents and indexes
     Status,
+    /// Tell which records made a document, what still waits, what the index holds and why they differ
+    Explain {
+        /// organisations, contacts or hierarchy
+        projection: String,
+        /// The document's id
+        #[arg(allow_hyphen_values = true)]
+        id: String,
+    },
     /// List, show and retry what could not be folded or indexed
     DeadLetters {
         /// What to do with them.

@@ -72,14 +72,23 @@ impl Decoder {
         }
     }
 
+    /// The id that the record's key names: whatever else the record says, it can be of no other entity.
+    pub fn id_of_key(&self, record: &Record) -> Option<String> {
+        key(record, self.format(record.kind)).ok().flatten().map(Cow::into_owned)
+    }
+
+    fn format(&self, kind: EntityKind) -> Format {
+        match kind {
+            EntityKind::Organisation => self.organisations,
+            EntityKind::Contact => self.contacts,
+        }
+    }
+
     fn event(&self, record: &Record) -> Result<Option<Event>, Poison> {
         if let Some(reason) = &record.malformed {
             return Err(reason.clone());
         }
-        let format = match record.kind {
-            EntityKind::Organisation => self.organisations,
-            EntityKind::Contact => self.contacts,
-        };
+        let format = self.format(record.kind);
         let Some(value) = record.value.as_deref() else { return tombstone(record, format).map(Some) };
         let envelope = match format {
             Format::CloudEvents => cloud_events::read(record, value, &self.types)?,

@@ -8,7 +8,7 @@ pub mod contact;
 pub mod organisation;
 mod registers;
 
-pub use registers::{Liveness, Register, Registers};
+pub use registers::{Hider, Liveness, Register, Registers};
 
 /// The JSON `null`: the value of a cleared field.
 pub(crate) const NULL: &[u8] = b"null";

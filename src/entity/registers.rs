@@ -29,6 +29,32 @@ pub struct Register {
     json: Box<[u8]>,
 }
 
+impl Register {
+    /// The version of the write.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Whether a replace made it (else a merge).
+    pub fn is_by_replace(&self) -> bool {
+        self.by_replace
+    }
+
+    /// The value as canonical JSON; `null` when the write cleared the field.
+    pub fn json(&self) -> &[u8] {
+        &self.json
+    }
+}
+
+/// What keeps a write from being seen, whatever it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hider {
+    /// A delete of its version or above.
+    Delete,
+    /// A replace above it.
+    Replace,
+}
+
 /// The folded state of one entity.
 ///
 /// Fields that can never be seen again (written below the last replace, or at or below the last
@@ -54,7 +80,7 @@ impl Registers {
         }
         let by_replace = event.action == Action::Replace;
         for field in &event.fields {
-            if self.hides(event.version) {
+            if self.hider(event.version).is_some() {
                 break;
             }
             let register = Register { version: event.version, by_replace, json: field.json.clone() };
@@ -97,6 +123,40 @@ impl Registers {
             .filter(|(_, json)| *json != NULL)
     }
 
+    /// The writes that stand, by field, those that cleared one too.
+    pub fn registers(&self) -> impl Iterator<Item = (&str, &Register)> {
+        self.fields.iter().map(|(name, register)| (name.as_str(), register))
+    }
+
+    /// The write of a field that stands, one that cleared it too.
+    pub fn register(&self, name: &str) -> Option<&Register> {
+        self.fields.get(name)
+    }
+
+    /// The version of the highest delete.
+    pub fn deleted(&self) -> Option<u64> {
+        self.deleted
+    }
+
+    /// The version of the highest replace.
+    pub fn replaced(&self) -> Option<u64> {
+        self.replaced
+    }
+
+    /// The version of the highest replace or merge.
+    pub fn written(&self) -> Option<u64> {
+        self.written
+    }
+
+    /// What keeps a write of this version from being seen.
+    pub fn hider(&self, version: u64) -> Option<Hider> {
+        if Some(version) <= self.deleted {
+            Some(Hider::Delete)
+        } else {
+            (Some(version) < self.replaced).then_some(Hider::Replace)
+        }
+    }
+
     fn write(&mut self, name: &str, register: Register) {
         match self.fields.get_mut(name) {
             Some(held) if *held >= register => {}
@@ -105,10 +165,6 @@ impl Registers {
                 self.fields.insert(name.to_owned(), register);
             }
         }
-    }
-
-    fn hides(&self, version: u64) -> bool {
-        Some(version) < self.replaced || Some(version) <= self.deleted
     }
 
     fn prune(&mut self) {

@@ -10,6 +10,7 @@ use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::metrics;
 use super::problem::problem;
@@ -17,6 +18,7 @@ use super::search::Search;
 use super::stream::pieces;
 use crate::pipeline::status::{Report, Status};
 use crate::pipeline::stream::Command;
+use crate::projection::Limits;
 use crate::state::{State, copy};
 
 const ANSWER_WAIT: Duration = Duration::from_secs(300);
@@ -34,6 +36,8 @@ pub struct Admin {
     pub commands: Sender<Command>,
     /// The token that administrative routes ask for.
     pub token: Option<String>,
+    /// What shapes documents.
+    pub limits: Limits,
 }
 
 /// True when there is work and nothing has moved for long.
@@ -79,17 +83,9 @@ pub(super) async fn retry(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    if !is_authorised(admin.token.as_deref(), &headers) {
-        return problem(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
-    }
-    // A page of another origin can send plain text without asking first, and no JSON.
-    let is_json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if !is_json.is_some_and(|kind| kind.starts_with("application/json")) {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected");
-    }
-    let request: RetryRequest = match serde_json::from_slice(&body) {
+    let request: RetryRequest = match request(&admin, &headers, &body) {
         Ok(request) => request,
-        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
+        Err(refused) => return *refused,
     };
     let (reply, answer) = sync_channel(1);
     if admin.commands.send(Command::Retry(request.names, reply)).is_err() {
@@ -117,6 +113,25 @@ pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Re
         }
     });
     ([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response()
+}
+
+/// The request in the body of an administrative route, or why it is refused.
+pub(super) fn request<T: DeserializeOwned>(
+    admin: &Admin,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<T, Box<Response>> {
+    let refused = |status, detail: &str| Err(Box::new(problem(status, detail)));
+    if !is_authorised(admin.token.as_deref(), headers) {
+        return refused(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
+    }
+    // A page of another origin can send plain text without asking first, and no JSON.
+    let is_json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !is_json.is_some_and(|kind| kind.starts_with("application/json")) {
+        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected");
+    }
+    serde_json::from_slice(body)
+        .or_else(|error| refused(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")))
 }
 
 /// Compares in a time that does not depend on where the difference is.

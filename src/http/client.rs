@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::explain::StateSide;
 use crate::pipeline::stream::Retried;
 
 /// The file in the state's folder that names the address.
@@ -94,6 +95,16 @@ impl Instance {
             )));
         }
         read(&mut answer)
+    }
+
+    /// The state's side of an explanation.
+    ///
+    /// # Errors
+    /// When the instance refuses, or does not answer as expected.
+    pub async fn explain(&self, projection: &str, id: &str) -> Result<StateSide> {
+        let body = json!({"projection": projection, "id": id}).to_string();
+        let text = self.ask(Method::Post, "/admin/explain", Some(body)).await?;
+        serde_json::from_str(&text).map_err(|error| self.odd(error))
     }
 
     fn odd(&self, error: serde_json::Error) -> Error {

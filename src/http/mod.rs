@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod client;
+mod explain;
 mod metrics;
 pub mod page;
 mod problem;

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use super::admin::{self, Admin};
+use super::explain;
 use super::page;
 use super::problem::problem;
 use super::search::{self, Search};
@@ -60,6 +61,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/openapi.json", get(openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
         ("/admin/state/copy", post(admin::copy)),
+        ("/admin/explain", post(explain::explain)),
     ]
 }
 

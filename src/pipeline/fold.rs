@@ -339,7 +339,12 @@ impl Folder {
 
 /// Applies an event, or says why it can't be: without a version of its own it counts only in the
 /// partition that its entity was met in first.
-fn apply_one(row: &mut Row, event: &Event, record: &Record, progress: &Progress) -> Result<(), String> {
+pub(crate) fn apply_one(
+    row: &mut Row,
+    event: &Event,
+    record: &Record,
+    progress: &Progress,
+) -> Result<(), String> {
     let here = partition_hash(&record.partition);
     let home = *row.home.get_or_insert(here);
     if home != here && !event.sequenced {

@@ -10,7 +10,7 @@ use crate::entity::Liveness;
 use crate::error::Result;
 
 /// How many children a document shows.
-const CHILDREN_MAX: usize = 1_000;
+pub(crate) const CHILDREN_MAX: usize = 1_000;
 
 pub(super) fn materialise(
     entities: &dyn Entities,

@@ -13,6 +13,8 @@ mod shared;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+pub(crate) use self::hierarchy::CHILDREN_MAX;
+
 use crate::entity::Registers;
 use crate::entity::organisation::Summary;
 use crate::error::Result;

@@ -7,6 +7,7 @@
 
 mod claim;
 mod conduct;
+pub mod difference;
 mod evidence;
 pub mod session;
 mod target;

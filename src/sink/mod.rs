@@ -3,6 +3,7 @@
 pub mod elasticsearch;
 pub mod embedded;
 pub mod generations;
+pub mod held;
 mod mapping;
 
 use std::future::Future;

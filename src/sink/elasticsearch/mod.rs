@@ -3,6 +3,7 @@
 mod aliases;
 mod bulk;
 pub(crate) mod client;
+mod find;
 mod generations;
 mod response;
 mod tls;

@@ -118,7 +118,7 @@ impl Generation {
     }
 }
 
-fn alive(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
+pub(super) fn alive(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
     let mut doc = postings.doc();
     while doc != TERMINATED {
         if !segment.is_deleted(doc) {

@@ -32,6 +32,8 @@ pub struct KafkaSource {
     topics: Vec<(Arc<str>, EntityKind)>,
     /// The next offset of each assigned partition.
     next: BTreeMap<TopicPartition, i64>,
+    /// Partitions whose first offset is above 0, until it is told: what lies below is passed.
+    begun: BTreeMap<TopicPartition, i64>,
     looked: Instant,
     warned: Option<Instant>,
 }
@@ -56,6 +58,7 @@ impl KafkaSource {
             config,
             topics,
             next: BTreeMap::new(),
+            begun: BTreeMap::new(),
             looked: Instant::now(),
             warned: None,
         })
@@ -100,6 +103,7 @@ impl KafkaSource {
         for at in &added {
             let (low, _) = self.watermarks(at)?;
             self.next.insert(at.clone(), low);
+            self.begun.extend((low > 0).then(|| (at.clone(), low)));
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(low))
                 .and_then(|()| self.consumer.incremental_assign(&list))
@@ -282,7 +286,7 @@ impl EventSource for KafkaSource {
     }
 
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
-        let mut next = BTreeMap::new();
+        let (mut next, mut begun) = (BTreeMap::new(), BTreeMap::new());
         let found = partitions(&self.consumer, &self.topics)?;
         if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
@@ -299,9 +303,13 @@ impl EventSource for KafkaSource {
             if let Some((_, held)) = fingerprints.iter().find(|(known, _)| *known == at) {
                 self.check_fingerprint(&at, held, low, high)?;
             }
+            if positions.get(&at).is_none() && low > 0 {
+                begun.insert(at.clone(), low);
+            }
             next.insert(at, position);
         }
         self.next = next;
+        self.begun = begun;
         self.assign()
     }
 
@@ -353,7 +361,11 @@ impl EventSource for KafkaSource {
             }
             wait = Duration::ZERO;
         }
-        polled.passed = ends.into_iter().collect();
+        // A partition that is emptied and gets no record has reached its end as well.
+        let mut passed = std::mem::take(&mut self.begun);
+        passed.retain(|at, _| !polled.records.iter().any(|record| record.partition == *at));
+        passed.extend(ends);
+        polled.passed = passed.into_iter().collect();
         Ok(polled)
     }
 }

@@ -1,0 +1,162 @@
+//! `explain`: the state's side from the running instance or from the state itself, then the index, the
+//! log and the dead letters.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::parts::{Sink, sink};
+use crate::cli::OutputFormat;
+use crate::config::Config;
+use crate::dead_letter::{self, DeadLetter};
+use crate::error::{Error, Result};
+use crate::explain::{Beside, Explanation, LogSide, StateSide, text};
+use crate::http::client::Instance;
+use crate::projection::{ALL, Limits, Projection};
+use crate::shutdown::Shutdown;
+use crate::sink::held::Held;
+use crate::state::State;
+use crate::state::fjall::FjallStore;
+
+/// How often state and index are read again when the document moved between the two.
+const ATTEMPTS: usize = 5;
+
+/// Prints the explanation of a document.
+pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, id: &str) -> Result<()> {
+    let (projection, number) = find_projection(&config, projection)?;
+    let source = Source { config: &config, projection, id, sink: sink(&config)?, number };
+    let letters = source.letters().await;
+    let identity = source.identity().await;
+    let (state, held) = source.settled(identity.as_deref().ok()).await?;
+    let log = match identity {
+        Ok(_) => source.log(&state).await,
+        Err(error) => Err(error),
+    };
+    let (letters, problem) = match letters {
+        Ok(letters) => (letters, None),
+        Err(error) => (Vec::new(), Some(format!("the dead letters were not read: {}", error.chain()))),
+    };
+    let own = letters.iter().find(|letter| letter.document() == Some((projection.name(), id)));
+    let names: HashSet<String> = letters.iter().map(DeadLetter::name).collect();
+    let beside = Beside {
+        log: log.map_err(|error| error.chain()),
+        held: held.map_err(|error| error.chain()),
+        letters: &names,
+        rejected: own.map(|letter| letter.reason.as_str()),
+    };
+    let mut explanation = Explanation::new(projection, id, &state, beside);
+    explanation.problems.extend(problem);
+    print(&explanation, format)
+}
+
+fn print(explanation: &Explanation, format: OutputFormat) -> Result<()> {
+    match format {
+        OutputFormat::Json => {
+            let json = serde_json::to_string(explanation);
+            println!(
+                "{}",
+                json.map_err(|error| Error::failed("the result cannot be written").because(error))?
+            );
+        }
+        OutputFormat::Text if explanation.known => println!("{}", text(explanation)),
+        OutputFormat::Text => {}
+    }
+    if !explanation.problems.is_empty() {
+        return Err(Error::failed(explanation.problems.join("; ")));
+    }
+    if !explanation.known {
+        let Explanation { projection, id, .. } = explanation;
+        return Err(Error::failed(format!(
+            "nothing knows {projection}/{id}: no record of the log, no row of the state and no document of the index has that id"
+        )));
+    }
+    Ok(())
+}
+
+/// The projection and its place among the configured ones.
+fn find_projection(config: &Config, name: &str) -> Result<(Projection, usize)> {
+    let projection = Projection::of_name(name).ok_or_else(|| {
+        let known: Vec<&str> = ALL.iter().map(|projection| projection.name()).collect();
+        Error::usage(format!("there is no projection {name}; there are {}", known.join(", ")))
+    })?;
+    let number = config.index.projections.iter().position(|configured| configured == name);
+    let number = number.ok_or_else(|| {
+        Error::usage(format!("the projection {name} is not kept; index.projections names those that are"))
+    })?;
+    Ok((projection, number))
+}
+
+/// Where everything comes from.
+struct Source<'a> {
+    config: &'a Config,
+    projection: Projection,
+    id: &'a str,
+    sink: Sink,
+    number: usize,
+}
+
+impl Source<'_> {
+    /// State and index as they belong together: the index is read before and after the state, until
+    /// nothing was written between.
+    async fn settled(&self, identity: Option<&str>) -> Result<(StateSide, Result<Held>)> {
+        let mut before = self.sink.find(self.number, self.id, identity).await;
+        for attempt in 1.. {
+            let state = self.state().await?;
+            let after = self.sink.find(self.number, self.id, identity).await;
+            let is_settled = match (&before, &after) {
+                (Ok(before), Ok(after)) => before == after,
+                _ => true,
+            };
+            if is_settled || attempt >= ATTEMPTS {
+                return Ok((state, after));
+            }
+            before = after;
+        }
+        Err(Error::failed("the document never stood still"))
+    }
+
+    async fn state(&self) -> Result<StateSide> {
+        if let Some(instance) = Instance::find(self.config).await {
+            return instance.explain(self.projection.name(), self.id).await;
+        }
+        if !self.config.state.is_dir() {
+            return Err(Error::failed(format!(
+                "no instance answers, and there is no state in {}; start one with `tributary run`",
+                self.config.state.display()
+            )));
+        }
+        let (config, projection, id) = (self.config.clone(), self.projection, self.id.to_owned());
+        let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+        blocking(move || {
+            let store = Arc::new(FjallStore::open(&config.state)?);
+            let state = State::open(store, &config.fingerprint())?;
+            StateSide::of(&state, projection, &id, limits, "stopped")
+        })
+        .await
+    }
+
+    async fn identity(&self) -> Result<String> {
+        let config = self.config.clone();
+        blocking(move || super::source(&config).map(|source| source.identity())).await
+    }
+
+    async fn log(&self, state: &StateSide) -> Result<LogSide> {
+        let (config, state) = (self.config.clone(), state.clone());
+        let (projection, id) = (self.projection, self.id.to_owned());
+        blocking(move || {
+            let mut source = super::source(&config)?;
+            LogSide::read(&mut *source, &super::decoder(&config), projection, &id, &state)
+        })
+        .await
+    }
+
+    async fn letters(&self) -> Result<Vec<DeadLetter>> {
+        let config = self.config.clone();
+        blocking(move || dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?.list())
+            .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::failed("explaining broke off").because(error))?
+}

@@ -1,0 +1,272 @@
+//! The index's side: what it holds, where that differs from what the state calls for, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::cut;
+use super::state::StateSide;
+use crate::sink::held::Held;
+
+/// The longest value that is shown, in letters.
+const VALUE_LETTERS_MAX: usize = 300;
+/// Of the members of a list that differ, so many are named.
+const MEMBERS_MAX: usize = 10;
+
+/// A top-level field that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The field.
+    pub field: String,
+    /// What the state calls for; null when it is absent.
+    pub state: Option<String>,
+    /// What the index holds; null when it is absent.
+    pub index: Option<String>,
+    /// Of a list of contacts or children, the ids of those that differ, at most ten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+}
+
+/// What the index holds of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IndexSide {
+    /// The concrete index behind the alias; empty when there is none.
+    pub index: String,
+    /// The index that the state's marks were made for; empty when none.
+    pub built_for: String,
+    /// True when the index holds the document.
+    pub found: bool,
+    /// The version that it was written with.
+    pub version: Option<u64>,
+    /// The log position that it says it reflects.
+    pub position: Option<u64>,
+    /// True when it is what the state calls for.
+    pub equal: bool,
+    /// The fields that differ, when both have the document.
+    pub differences: Vec<Difference>,
+    /// Why they differ.
+    pub reasons: Vec<String>,
+}
+
+impl IndexSide {
+    /// Compares what the index holds with what the state calls for. `rejected` is the reason of the
+    /// document's dead letter, when there is one.
+    pub fn of(state: &StateSide, held: &Held, rejected: Option<&str>) -> Self {
+        let stored = held.document.as_ref();
+        let differences = match (&state.document, stored) {
+            (Some(wanted), Some(stored)) => differences(wanted, &stored.body),
+            _ => Vec::new(),
+        };
+        let equal = state.document.is_some() == stored.is_some() && differences.is_empty();
+        Self {
+            index: held.index.clone(),
+            built_for: state.built_for.clone(),
+            found: stored.is_some(),
+            version: stored.map(|stored| stored.version),
+            position: stored.and_then(|stored| stored.body.pointer("/_log/position")?.as_u64()),
+            equal,
+            differences,
+            reasons: if equal { Vec::new() } else { reasons(state, held, rejected) },
+        }
+    }
+}
+
+/// Why the index does not hold what the state calls for: everything that applies.
+fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if held.index.is_empty() {
+        return vec![format!(
+            "there is no index behind the alias {}; `tributary run` makes and fills one",
+            held.alias
+        )];
+    }
+    reasons.extend(held.refused.clone());
+    if held.index != state.built_for {
+        let built_for = if state.built_for.is_empty() { "none" } else { &state.built_for };
+        reasons.push(format!(
+            "the alias {} stands for {}, the state was sent to {built_for}: the next start of `tributary run` sends it everything",
+            held.alias, held.index
+        ));
+    }
+    let position = state.progress.version();
+    if let Some(stored) = held.document.as_ref().filter(|stored| stored.version > position) {
+        reasons.push(format!(
+            "a foreign write: the index holds version {}, the state is at {position}, so nobody of ours made it; it is \
+             written over by the document's next delivery, or by `tributary verify --repair`",
+            stored.version
+        ));
+    }
+    reasons.extend(rejected.map(|reason| {
+        format!("the index rejected the document, it is in the dead letters ({reason}); mend it, then `tributary dead-letters retry`")
+    }));
+    if let Some(step) = state.marked {
+        reasons.push(format!("marked since step {step}: {}", on_its_way(&state.instance)));
+    }
+    if state.fan_outs > 0 {
+        let count = state.fan_outs;
+        reasons.push(format!(
+            "{count} fan-outs of changes above it are under way, and may not have come to it yet"
+        ));
+    }
+    if reasons.is_empty() {
+        reasons.push(changed_behind(state, held));
+    }
+    reasons
+}
+
+fn on_its_way(instance: &str) -> &'static str {
+    match instance {
+        "writing" => "it is on its way",
+        "catching up" => {
+            "nothing is delivered before the fold has passed the end that the log had when writing began"
+        }
+        "standing by" => "this instance stands by, another one of the group writes",
+        _ => "no instance runs; `tributary run` delivers it",
+    }
+}
+
+/// What is left when nothing of ours explains it.
+fn changed_behind(state: &StateSide, held: &Held) -> String {
+    let what = match (&state.document, &held.document) {
+        (Some(_), None) => "the document was delivered, and was deleted in the index behind Tributary",
+        (None, _) => "the document was written to the index, or put back, behind Tributary",
+        (Some(_), Some(_)) => "the document was delivered, and was changed in the index behind Tributary",
+    };
+    format!("{what}: nothing waits that would mend it; `tributary verify --repair` does")
+}
+
+/// The top-level fields that differ, ours aside.
+fn differences(wanted: &Value, stored: &Value) -> Vec<Difference> {
+    let (wanted, stored) = (shown(wanted), shown(stored));
+    let names: BTreeSet<&String> = wanted.keys().chain(stored.keys()).collect();
+    let differing = names.into_iter().filter(|name| wanted.get(*name) != stored.get(*name));
+    differing
+        .map(|name| {
+            let (left, right) = (wanted.get(name), stored.get(name));
+            Difference {
+                field: name.clone(),
+                state: left.map(text_of),
+                index: right.map(text_of),
+                members: members(left, right),
+            }
+        })
+        .collect()
+}
+
+/// A document without the keys that are Tributary's own, at the top and in embedded contacts.
+fn shown(document: &Value) -> Map<String, Value> {
+    let mut document = document.as_object().cloned().unwrap_or_default();
+    let without_own = |map: &mut Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
+    without_own(&mut document);
+    if let Some(contacts) = document.get_mut("contacts").and_then(Value::as_array_mut) {
+        contacts.iter_mut().filter_map(Value::as_object_mut).for_each(without_own);
+    }
+    document
+}
+
+fn text_of(value: &Value) -> String {
+    cut(&value.to_string(), VALUE_LETTERS_MAX)
+}
+
+/// The ids of those members of two lists that are not the same in both.
+fn members(left: Option<&Value>, right: Option<&Value>) -> Vec<String> {
+    let by_id = |list: Option<&Value>| -> BTreeMap<String, Value> {
+        let members = list.and_then(Value::as_array).into_iter().flatten();
+        members.filter_map(|member| Some((member.get("id")?.as_str()?.to_owned(), member.clone()))).collect()
+    };
+    let (left, right) = (by_id(left), by_id(right));
+    let ids: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    let differing = ids.into_iter().filter(|id| left.get(*id) != right.get(*id));
+    differing.take(MEMBERS_MAX).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::sink::held::Stored;
+    use crate::state::rows::{PartitionProgress, Progress};
+
+    fn state(document: Option<Value>) -> StateSide {
+        let partition = PartitionProgress { topic: "t".to_owned(), partition: 0, next: 10, last: None };
+        StateSide {
+            instance: "writing".to_owned(),
+            progress: Progress { partitions: vec![partition], ..Progress::default() },
+            document,
+            marked: None,
+            fan_outs: 0,
+            built_for: "i".to_owned(),
+            parts: Vec::new(),
+            parts_in_all: 0,
+        }
+    }
+
+    fn held(version: u64, body: Option<Value>) -> Held {
+        Held {
+            alias: "a".to_owned(),
+            index: "i".to_owned(),
+            refused: None,
+            document: body.map(|body| Stored { version, body }),
+        }
+    }
+
+    fn reasons_of(state: &StateSide, held: &Held) -> Vec<String> {
+        IndexSide::of(state, held, None).reasons
+    }
+
+    #[test]
+    fn our_own_keys_make_no_difference() {
+        let wanted = json!({"id": "x", "_log": {"position": 9}, "contacts": [{"id": "c", "_search": 1}]});
+        let stored = json!({"id": "x", "_log": {"position": 3}, "contacts": [{"id": "c", "_search": 2}]});
+        let side = IndexSide::of(&state(Some(wanted)), &held(3, Some(stored)), None);
+        assert!(side.equal && side.reasons.is_empty(), "{side:?}");
+        assert_eq!(side.position, Some(3));
+    }
+
+    #[test]
+    fn differing_fields_are_named_with_the_members_that_differ() {
+        let wanted = json!({"id": "x", "name": "a", "contacts": [{"id": "c1"}, {"id": "c2", "email": "e"}]});
+        let stored = json!({"id": "x", "stub": true, "contacts": [{"id": "c1"}, {"id": "c2"}, {"id": "c3"}]});
+        let side = IndexSide::of(&state(Some(wanted)), &held(3, Some(stored)), None);
+        let fields: Vec<&str> = side.differences.iter().map(|at| at.field.as_str()).collect();
+        assert_eq!(fields, ["contacts", "name", "stub"]);
+        assert_eq!(side.differences[0].members, ["c2", "c3"]);
+        assert_eq!(
+            (side.differences[1].state.as_deref(), side.differences[1].index.as_deref()),
+            (Some("\"a\""), None)
+        );
+    }
+
+    #[test]
+    fn each_reason_is_told_where_it_applies() {
+        let document = || Some(json!({"id": "x"}));
+        let told = |reasons: Vec<String>, word: &str| {
+            assert!(reasons.len() == 1 && reasons[0].contains(word), "{word}: {reasons:?}");
+        };
+        told(reasons_of(&state(document()), &held(0, None)), "deleted in the index behind");
+        told(reasons_of(&state(None), &held(3, document())), "put back");
+        told(reasons_of(&state(document()), &held(3, Some(json!({})))), "changed in the index behind");
+        told(reasons_of(&state(document()), &held(11, Some(json!({})))), "foreign write");
+        for (instance, word) in [
+            ("writing", "on its way"),
+            ("catching up", "passed the end"),
+            ("standing by", "stands by"),
+            ("stopped", "no instance runs"),
+        ] {
+            let marked = StateSide { marked: Some(7), instance: instance.to_owned(), ..state(document()) };
+            told(reasons_of(&marked, &held(0, None)), word);
+        }
+        told(reasons_of(&StateSide { fan_outs: 2, ..state(document()) }, &held(0, None)), "2 fan-outs");
+        told(
+            reasons_of(&StateSide { built_for: "j".to_owned(), ..state(document()) }, &held(0, None)),
+            "sent to j",
+        );
+        let nowhere = Held { index: String::new(), ..held(0, None) };
+        told(reasons_of(&state(document()), &nowhere), "no index behind the alias a");
+        let refused = Held { refused: Some("another mapping".to_owned()), ..held(0, None) };
+        told(reasons_of(&state(document()), &refused), "another mapping");
+        told(IndexSide::of(&state(document()), &held(0, None), Some("too long")).reasons, "too long");
+    }
+}

@@ -1,0 +1,28 @@
+//! Why a document is as it is: the records that made each part of it, what still waits, what the index
+//! holds, and why the two differ if they do.
+//!
+//! The state keeps no offsets. So the log is read once from its beginning, and each record of an entity
+//! that takes part is folded alone: its write stands where it equals the register in the state. Who wins
+//! is decided by `entity` only, when it folds.
+
+mod compare;
+mod log;
+mod part;
+mod report;
+mod state;
+mod text;
+
+pub use self::compare::{Difference, IndexSide};
+pub use self::log::{LogSide, Waiting};
+pub use self::part::{Part, Role};
+pub use self::report::{Beside, Explanation, FieldReport, Idle, PartReport, PartitionLag};
+pub use self::state::StateSide;
+pub use self::text::text;
+
+/// At most `max` letters of `text`.
+fn cut(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

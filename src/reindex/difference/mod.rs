@@ -1,0 +1,109 @@
+//! What a changed mapping calls for: nothing, something that can be put in place, or a rebuild.
+//!
+//! The live index says of itself what it was made with, as Elasticsearch writes it: defaults left out,
+//! settings as text with keys of the server's own among them. Both sides are brought to one form first.
+//! What is not known to be updatable calls for a rebuild, which is never wrong.
+
+mod mappings;
+mod node;
+mod report;
+mod settings;
+
+use serde::Serialize;
+use serde_json::Value;
+
+pub use self::report::{Estimate, Report, estimate};
+
+/// What a difference calls for. Ordered: what calls for more comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Call {
+    /// Nothing in the index differs.
+    Nothing,
+    /// It can be put in place, by `PUT _mapping` or `PUT _settings`.
+    Addition,
+    /// Only a new index can have it.
+    Rebuild,
+}
+
+/// One difference between the live index and what is wanted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Difference {
+    /// Where, as in the mapping's file.
+    pub path: String,
+    /// What the live index has; null when it has nothing there.
+    pub before: Value,
+    /// What is wanted; null when nothing is.
+    pub after: Value,
+    /// What it calls for.
+    pub calls_for: Call,
+    /// True when, put in place, it shows in those documents only that are written afterwards.
+    pub send_again: bool,
+    /// Why it can't be put in place, or what to know of it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub note: &'static str,
+}
+
+impl Difference {
+    fn new(path: String, before: Value, after: Value, judged: Judged) -> Self {
+        let Judged(calls_for, send_again, note) = judged;
+        Self { path, before, after, calls_for, send_again, note }
+    }
+}
+
+/// What a difference calls for, whether documents must be sent again when it is put in place, and why.
+#[derive(Debug, Clone, Copy)]
+struct Judged(Call, bool, &'static str);
+
+impl Judged {
+    /// In force for all documents at once.
+    const PLACE: Self = Self(Call::Addition, false, "");
+    /// In force for documents that are written afterwards.
+    const PLACE_AND_SEND: Self = Self(Call::Addition, true, "");
+
+    const fn rebuild(note: &'static str) -> Self {
+        Self(Call::Rebuild, false, note)
+    }
+}
+
+/// The differences between a live index (the answer to `GET <index>`) and what the file of a mapping
+/// wants, with the version of the documents' shape.
+pub fn differences(live: &Value, wanted: &Value, shape: u32) -> Vec<Difference> {
+    let live = inner(live);
+    let null = Value::Null;
+    let part = |side: &Value, name: &str| side.get(name).cloned().unwrap_or_default();
+    let mut found = Vec::new();
+    let built = live.pointer("/mappings/_meta/tributary/shape").unwrap_or(&null);
+    if built.as_u64() != Some(u64::from(shape)) {
+        let judged = Judged::rebuild("the documents themselves have another shape now");
+        found.push(Difference::new("shape".to_owned(), built.clone(), shape.into(), judged));
+    }
+    found.extend(mappings::differences(&part(live, "mappings"), &part(wanted, "mappings")));
+    found.extend(settings::differences(&part(live, "settings"), &part(wanted, "settings")));
+    found
+}
+
+/// The differences of an embedded index. Its fields are the same whatever the mapping says, so only
+/// the documents' shape counts. `meta` is what the index keeps of what it was built from.
+pub fn embedded_differences(meta: &Value, shape: u32) -> Vec<Difference> {
+    let live = serde_json::json!({"mappings": {"_meta": {"tributary": meta}}});
+    differences(&live, &Value::Null, shape)
+}
+
+/// What all of them together call for.
+pub fn calls_for(differences: &[Difference]) -> Call {
+    differences.iter().map(|difference| difference.calls_for).max().unwrap_or(Call::Nothing)
+}
+
+/// An answer names its one index; what is inside counts.
+fn inner(live: &Value) -> &Value {
+    match live.as_object() {
+        Some(indexes) if indexes.len() == 1 && !indexes.contains_key("mappings") => {
+            indexes.values().next().unwrap_or(live)
+        }
+        _ => live,
+    }
+}
+
+#[cfg(test)]
+mod tests;

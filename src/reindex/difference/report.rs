@@ -1,0 +1,197 @@
+//! What `--dry-run` tells.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Call, Difference, calls_for, differences, embedded_differences};
+
+/// Values are cut to so many letters in the text.
+const VALUE_LETTERS_MAX: usize = 80;
+
+/// What a rebuild costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Estimate {
+    /// How many documents there are.
+    pub documents: u64,
+    /// The bytes that the live index takes, replicas among them.
+    pub bytes: u64,
+    /// The bytes that old and new take while both are there.
+    pub bytes_during: u64,
+    /// How long the documents take; null when no rate is known.
+    pub seconds: Option<u64>,
+}
+
+/// What a rebuild of `documents` documents costs, whose index takes `bytes`, at so many a second.
+pub fn estimate(documents: u64, bytes: u64, documents_per_second: Option<f64>) -> Estimate {
+    let rate = documents_per_second.filter(|rate| rate.is_finite() && *rate > 0.0);
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate; the cast ends at the bounds"
+    )]
+    let seconds = rate.map(|rate| (documents as f64 / rate).ceil() as u64);
+    Estimate { documents, bytes, bytes_during: bytes.saturating_mul(2), seconds }
+}
+
+/// What a projection's changed mapping calls for.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The projection.
+    pub projection: String,
+    /// The live index.
+    pub index: String,
+    /// What all differences together call for.
+    pub calls_for: Call,
+    /// True when, put in place, some of it shows only in documents that are written afterwards.
+    pub send_again: bool,
+    /// The differences.
+    pub differences: Vec<Difference>,
+    /// True when the mapping's file is not the one that the index was built with.
+    pub hash_differs: bool,
+    /// What a rebuild costs.
+    pub estimate: Option<Estimate>,
+    /// What to do.
+    pub advice: String,
+}
+
+impl Report {
+    /// Of an index of Elasticsearch: `live` is the answer to `GET <index>`, `wanted` the mapping's
+    /// file, `hash` the file's.
+    pub fn new(
+        projection: &str,
+        index: &str,
+        live: &Value,
+        wanted: &Value,
+        hash: &str,
+        shape: u32,
+        estimate: Option<Estimate>,
+    ) -> Self {
+        let built =
+            super::inner(live).pointer("/mappings/_meta/tributary/mapping_hash").and_then(Value::as_str);
+        let hash_differs = built != Some(hash);
+        Self::of(projection, index, differences(live, wanted, shape), hash_differs, estimate)
+    }
+
+    /// Of an embedded index, which takes nothing from the mapping: `meta` is what it was built from.
+    pub fn embedded(
+        projection: &str,
+        index: &str,
+        meta: &Value,
+        hash: &str,
+        shape: u32,
+        estimate: Option<Estimate>,
+    ) -> Self {
+        let hash_differs = meta.get("mapping_hash").and_then(Value::as_str) != Some(hash);
+        let mut report =
+            Self::of(projection, index, embedded_differences(meta, shape), hash_differs, estimate);
+        if hash_differs && report.calls_for == Call::Nothing {
+            report.advice = format!(
+                "the embedded index takes nothing from the mapping; only the file's hash differs, and `run` asks for \
+                 `tributary reindex {projection}` all the same"
+            );
+        }
+        report
+    }
+
+    fn of(
+        projection: &str,
+        index: &str,
+        differences: Vec<Difference>,
+        hash_differs: bool,
+        estimate: Option<Estimate>,
+    ) -> Self {
+        let calls_for = calls_for(&differences);
+        let send_again = differences.iter().any(|difference| difference.send_again);
+        let advice = advice(projection, calls_for, send_again, hash_differs);
+        let (projection, index) = (projection.to_owned(), index.to_owned());
+        Self { projection, index, calls_for, send_again, differences, hash_differs, estimate, advice }
+    }
+
+    /// The report for people.
+    pub fn text(&self) -> String {
+        let Self { projection, index, .. } = self;
+        let calls_for = match self.calls_for {
+            Call::Nothing => "nothing",
+            Call::Addition => "an addition that can be put in place",
+            Call::Rebuild => "a rebuild",
+        };
+        let mut text = format!("{projection} ({index}): {calls_for}\n");
+        for difference in &self.differences {
+            let Difference { path, before, after, calls_for, send_again, note } = difference;
+            let what = match calls_for {
+                Call::Rebuild => "rebuild",
+                _ if *send_again => "in place, for documents written afterwards",
+                _ => "in place",
+            };
+            let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+            // Writing into a text does not fail.
+            let _ = writeln!(text, "  {path}: {} -> {}  ({what}{note})", shown(before), shown(after));
+        }
+        let _ = write!(text, "  {}", self.advice);
+        if let Some(estimate) = self.estimate.filter(|_| self.calls_for != Call::Nothing || self.hash_differs)
+        {
+            let _ = write!(text, "\n  {}", estimate.text());
+        }
+        text
+    }
+}
+
+impl Estimate {
+    /// One line for people.
+    pub fn text(&self) -> String {
+        let time = match self.seconds {
+            None => "no rate is known yet".to_owned(),
+            Some(seconds) if seconds < 60 => format!("about {seconds} s"),
+            Some(seconds) if seconds < 2 * 3_600 => format!("about {} min", seconds.div_ceil(60)),
+            Some(seconds) => format!("about {} h", seconds.div_ceil(3_600)),
+        };
+        format!(
+            "a rebuild: {} documents, {time}; the disk holds {} instead of {} until the old index is pruned",
+            self.documents,
+            bytes(self.bytes_during),
+            bytes(self.bytes)
+        )
+    }
+}
+
+fn advice(projection: &str, calls_for: Call, send_again: bool, hash_differs: bool) -> String {
+    let reindex = format!("`tributary reindex {projection}`");
+    match (calls_for, send_again) {
+        (Call::Nothing, _) if !hash_differs => {
+            "the index is as the file wants it; there is nothing to do".to_owned()
+        }
+        (Call::Nothing, _) => format!(
+            "the file says the same in other words; only its hash differs, and `run` asks for {reindex} all the same"
+        ),
+        (Call::Addition, false) => format!(
+            "Elasticsearch takes all of it in place, and it is in force for every document at once; {reindex} does it with a \
+             new index, and notes the file's hash, which `run` asks for"
+        ),
+        (Call::Addition, true) => format!(
+            "Elasticsearch takes all of it in place, but a document shows it only once it is written again, and most are not \
+             written for long; {reindex} sends every document to a new index that has it from the beginning"
+        ),
+        (Call::Rebuild, _) => {
+            format!("only a new index can have it; {reindex} builds one beside the live one")
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = if value.is_null() { "nothing".to_owned() } else { value.to_string() };
+    match text.char_indices().nth(VALUE_LETTERS_MAX) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
+fn bytes(bytes: u64) -> String {
+    let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.into_iter().find(|(_, unit)| bytes >= *unit) {
+        Some((name, unit)) => format!("{} {name}", bytes.div_ceil(unit)),
+        None => format!("{bytes} bytes"),
+    }
+}

@@ -1,0 +1,130 @@
+//! Settings compared, each by its whole name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::node::plain;
+use super::{Difference, Judged};
+
+/// What the server writes into every index by itself.
+const OF_THE_SERVER: &[&str] = &[
+    "uuid",
+    "creation_date",
+    "creation_date_string",
+    "provided_name",
+    "version.",
+    "history.",
+    "resize.",
+    "routing.allocation.include._tier_preference",
+    "routing.allocation.initial_recovery.",
+    "verified_before_close",
+];
+
+/// Settings that can be changed of an open index
+/// (<https://www.elastic.co/docs/reference/elasticsearch/index-settings/index-modules>).
+/// Those that end in a dot are groups.
+const DYNAMIC: &[&str] = &[
+    "number_of_replicas",
+    "auto_expand_replicas",
+    "refresh_interval",
+    "gc_deletes",
+    "max_result_window",
+    "max_inner_result_window",
+    "max_rescore_window",
+    "max_docvalue_fields_search",
+    "max_script_fields",
+    "max_ngram_diff",
+    "max_shingle_diff",
+    "max_refresh_listeners",
+    "max_terms_count",
+    "max_regex_length",
+    "highlight.max_analyzed_offset",
+    "analyze.max_token_count",
+    "query.default_field",
+    "default_pipeline",
+    "final_pipeline",
+    "hidden",
+    "priority",
+    "requests.cache.enable",
+    "search.idle.after",
+    "write.wait_for_active_shards",
+    "unassigned.node_left.delayed_timeout",
+    "mapping.total_fields.limit",
+    "mapping.depth.limit",
+    "mapping.nested_fields.limit",
+    "mapping.nested_objects.limit",
+    "mapping.field_name_length.limit",
+    "translog.durability",
+    "translog.sync_interval",
+    "translog.flush_threshold_size",
+    "routing.allocation.",
+    "blocks.",
+    "lifecycle.",
+    "search.slowlog.",
+    "indexing.slowlog.",
+    "merge.policy.",
+    "merge.scheduler.",
+];
+
+/// What an index has when nothing is said.
+const DEFAULTS: &[(&str, &str)] = &[("number_of_shards", "1"), ("number_of_replicas", "1")];
+
+/// The differences between the settings of a live index and those that are wanted.
+pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
+    let (mut before, mut after) = (flat(live), flat(wanted));
+    before.retain(|name, _| !is_among(OF_THE_SERVER, name));
+    if after.contains_key("auto_expand_replicas") {
+        // The server counts the replicas by itself.
+        before.remove("number_of_replicas");
+        after.remove("number_of_replicas");
+    }
+    for side in [&mut before, &mut after] {
+        side.retain(|name, value| {
+            !DEFAULTS.iter().any(|(known, default)| known == name && value.as_str() == Some(default))
+        });
+    }
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    let difference = |name: &String| {
+        let value = |side: &BTreeMap<String, Value>| side.get(name).cloned().unwrap_or_default();
+        Difference::new(format!("settings.index.{name}"), value(&before), value(&after), judged(name))
+    };
+    differing.map(difference).collect()
+}
+
+fn judged(name: &str) -> Judged {
+    if is_among(DYNAMIC, name) {
+        Judged::PLACE
+    } else if name.starts_with("analysis.") {
+        Judged::rebuild("words that are indexed were made by the old analysis")
+    } else {
+        Judged::rebuild("an index has this for life")
+    }
+}
+
+fn is_among(names: &[&str], name: &str) -> bool {
+    names.iter().any(|known| if known.ends_with('.') { name.starts_with(known) } else { *known == name })
+}
+
+/// Every setting by its whole name, without `index.` before it.
+fn flat(settings: &Value) -> BTreeMap<String, Value> {
+    let mut found = BTreeMap::new();
+    put("", settings, &mut found);
+    found
+}
+
+fn put(name: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
+    match value {
+        Value::Object(members) => {
+            for (member, value) in members {
+                let name = if name.is_empty() { member.clone() } else { format!("{name}.{member}") };
+                put(&name, value, found);
+            }
+        }
+        Value::Null => {}
+        _ => {
+            found.insert(name.strip_prefix("index.").unwrap_or(name).to_owned(), plain(value));
+        }
+    }
+}

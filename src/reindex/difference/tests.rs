@@ -1,0 +1,229 @@
+//! Pairs of what is live and what is wanted, with what each calls for.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn live(mapping: &Value, settings: &Value) -> Value {
+    let mut mappings = mapping.clone();
+    mappings["_meta"] = json!({"tributary": {"shape": 1, "mapping_hash": "h", "log": "l"}});
+    json!({"index-1": {"aliases": {}, "mappings": mappings, "settings": {"index": settings}}})
+}
+
+fn judge(before: &Value, after: &Value) -> Vec<Difference> {
+    let live = live(&json!({"dynamic": "strict", "properties": before}), &json!({"number_of_shards": "1"}));
+    differences(&live, &json!({"mappings": {"dynamic": "strict", "properties": after}}), 1)
+}
+
+fn only(found: &[Difference]) -> (&str, Call, bool) {
+    assert_eq!(found.len(), 1, "{found:#?}");
+    (found[0].path.as_str(), found[0].calls_for, found[0].send_again)
+}
+
+#[test]
+fn the_same_in_other_words_calls_for_nothing() {
+    for (before, after) in [
+        (json!({"a": {"properties": {"b": {"type": "keyword"}}}}), json!({"a.b": {"type": "keyword"}})),
+        (
+            json!({"a": {"type": "keyword"}}),
+            json!({"a": {"type": "keyword", "index": true, "doc_values": "true"}}),
+        ),
+        (
+            json!({"a": {"type": "keyword", "ignore_above": 9}}),
+            json!({"a": {"type": "keyword", "ignore_above": "9"}}),
+        ),
+        (json!({"a": {"type": "object"}}), json!({"a": {"properties": {}}})),
+        (json!({"a": {"type": "object", "enabled": false}}), json!({"a": {"enabled": "false"}})),
+        (
+            json!({"a": {"type": "text", "index_prefixes": {"min_chars": 2, "max_chars": 5}}}),
+            json!({"a": {"type": "text", "index_prefixes": {}, "norms": true}}),
+        ),
+        (
+            json!({"a": {"type": "text", "analyzer": "x"}}),
+            json!({"a": {"type": "text", "analyzer": "x", "search_analyzer": "x"}}),
+        ),
+        (
+            json!({"a": {"type": "long", "copy_to": ["b"]}}),
+            json!({"a": {"type": "long", "copy_to": "b", "coerce": true}}),
+        ),
+    ] {
+        let found = judge(&before, &after);
+        assert!(found.is_empty(), "{before} {after}: {found:#?}");
+    }
+}
+
+#[test]
+fn what_is_new_or_updatable_can_be_put_in_place() {
+    let keyword = |more: Value| {
+        let mut field = json!({"type": "keyword"});
+        field.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({"a": field})
+    };
+    for (before, after, path, send_again) in [
+        // No document holds a field that was rejected until now.
+        (json!({}), json!({"a": {"type": "keyword"}}), "mappings.properties.a", false),
+        (
+            json!({"o": {"dynamic": false, "type": "object"}}),
+            json!({"o": {"dynamic": false, "properties": {"a": {"type": "keyword"}}}}),
+            "mappings.properties.o.properties.a",
+            true,
+        ),
+        (
+            keyword(json!({})),
+            keyword(json!({"fields": {"t": {"type": "text"}}})),
+            "mappings.properties.a.fields.t",
+            true,
+        ),
+        (keyword(json!({"ignore_above": 9})), keyword(json!({})), "mappings.properties.a.ignore_above", true),
+        (keyword(json!({})), keyword(json!({"copy_to": "b"})), "mappings.properties.a.copy_to", true),
+        (
+            keyword(json!({})),
+            keyword(json!({"eager_global_ordinals": true})),
+            "mappings.properties.a.eager_global_ordinals",
+            false,
+        ),
+        (
+            json!({"a": {"type": "text"}}),
+            json!({"a": {"type": "text", "search_analyzer": "whitespace"}}),
+            "mappings.properties.a.search_analyzer",
+            false,
+        ),
+        (
+            json!({"a": {"type": "text"}}),
+            json!({"a": {"type": "text", "norms": false}}),
+            "mappings.properties.a.norms",
+            true,
+        ),
+        (
+            json!({"o": {"dynamic": "strict", "type": "object"}}),
+            json!({"o": {"dynamic": false, "type": "object"}}),
+            "mappings.properties.o.dynamic",
+            false,
+        ),
+    ] {
+        assert_eq!(only(&judge(&before, &after)), (path, Call::Addition, send_again), "{before} {after}");
+    }
+}
+
+#[test]
+fn what_an_index_has_for_life_calls_for_a_rebuild() {
+    let field = |field: Value| json!({"a": field});
+    for (before, after, path) in [
+        (field(json!({"type": "keyword"})), field(json!({"type": "text"})), "mappings.properties.a.type"),
+        (field(json!({"type": "object"})), field(json!({"type": "nested"})), "mappings.properties.a.type"),
+        (field(json!({"type": "keyword"})), json!({}), "mappings.properties.a"),
+        (
+            field(json!({"type": "text", "fields": {"k": {"type": "keyword"}}})),
+            field(json!({"type": "text"})),
+            "mappings.properties.a.fields.k",
+        ),
+        (
+            field(json!({"type": "text"})),
+            field(json!({"type": "text", "analyzer": "whitespace"})),
+            "mappings.properties.a.analyzer",
+        ),
+        (
+            field(json!({"type": "text", "norms": false})),
+            field(json!({"type": "text"})),
+            "mappings.properties.a.norms",
+        ),
+        (
+            field(json!({"type": "date"})),
+            field(json!({"type": "date", "format": "epoch_millis"})),
+            "mappings.properties.a.format",
+        ),
+        (
+            field(json!({"type": "object"})),
+            field(json!({"type": "object", "enabled": false})),
+            "mappings.properties.a.enabled",
+        ),
+        (
+            field(json!({"type": "keyword"})),
+            field(json!({"type": "keyword", "unheard_of": 1})),
+            "mappings.properties.a.unheard_of",
+        ),
+    ] {
+        assert_eq!(only(&judge(&before, &after)), (path, Call::Rebuild, false), "{before} {after}");
+    }
+}
+
+#[test]
+fn settings_come_back_as_text_with_the_servers_own_among_them() {
+    let held = json!({
+        "number_of_shards": "1", "number_of_replicas": "0", "auto_expand_replicas": "0-1", "refresh_interval": "1s",
+        "uuid": "u", "creation_date": "1", "provided_name": "i", "version": {"created": "9"},
+        "routing": {"allocation": {"include": {"_tier_preference": "data_content"}}},
+        "analysis": {"analyzer": {"x": {"type": "custom", "tokenizer": "standard", "filter": ["lowercase"]}}},
+    });
+    let mapping = json!({"dynamic": "strict", "properties": {}});
+    let judge = |settings: Value| {
+        differences(&live(&mapping, &held), &json!({"settings": settings, "mappings": mapping}), 1)
+    };
+    let wanted = |refresh: &str, shards: u32, filter: &str| {
+        json!({
+            "index": {"auto_expand_replicas": "0-1", "number_of_shards": shards},
+            "index.refresh_interval": refresh,
+            "analysis": {"analyzer": {"x": {"type": "custom", "tokenizer": "standard", "filter": filter}}},
+        })
+    };
+    assert_eq!(judge(wanted("1s", 1, "lowercase")), []);
+    assert_eq!(
+        only(&judge(wanted("5s", 1, "lowercase"))),
+        ("settings.index.refresh_interval", Call::Addition, false)
+    );
+    assert_eq!(
+        only(&judge(wanted("1s", 2, "lowercase"))),
+        ("settings.index.number_of_shards", Call::Rebuild, false)
+    );
+    let analysis = "settings.index.analysis.analyzer.x.filter";
+    assert_eq!(only(&judge(wanted("1s", 1, "uppercase"))), (analysis, Call::Rebuild, false));
+}
+
+#[test]
+fn another_shape_calls_for_a_rebuild_whatever_the_mapping() {
+    let mapping = json!({"dynamic": "strict", "properties": {}});
+    let found = differences(&live(&mapping, &json!({})), &json!({"mappings": mapping}), 2);
+    assert_eq!(only(&found), ("shape", Call::Rebuild, false));
+    let foreign = json!({"i": {"mappings": mapping, "settings": {}}});
+    assert_eq!(calls_for(&differences(&foreign, &json!({"mappings": mapping}), 1)), Call::Rebuild);
+    assert_eq!(embedded_differences(&json!({"shape": 1, "mapping_hash": "x"}), 1), []);
+    assert_eq!(calls_for(&embedded_differences(&json!({"shape": 1}), 2)), Call::Rebuild);
+}
+
+#[test]
+fn the_report_says_what_to_do() {
+    let mapping = |ignore: u32| json!({"dynamic": "strict", "properties": {"a": {"type": "keyword", "ignore_above": ignore}}});
+    let wanted = json!({"mappings": mapping(2)});
+    let costs = estimate(1_000, 3 << 20, Some(10.0));
+    let report =
+        Report::new("contacts", "i", &live(&mapping(1), &json!({})), &wanted, "other", 1, Some(costs));
+    assert_eq!((report.calls_for, report.send_again, report.hash_differs), (Call::Addition, true, true));
+    let text = report.text();
+    for said in [
+        "contacts (i): an addition",
+        "mappings.properties.a.ignore_above: \"1\" -> \"2\"",
+        "`tributary reindex contacts`",
+        "1000 documents, about 2 min",
+        "6 MiB instead of 3 MiB",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!((&json["calls_for"], &json["estimate"]["seconds"]), (&json!("addition"), &json!(100)));
+    let same = Report::new("contacts", "i", &live(&mapping(2), &json!({})), &wanted, "h", 1, Some(costs));
+    assert!(same.text().ends_with("nothing to do"), "{}", same.text());
+    let embedded =
+        Report::embedded("contacts", "i", &json!({"shape": 1, "mapping_hash": "h"}), "other", 1, None);
+    assert!(
+        embedded.calls_for == Call::Nothing && embedded.text().contains("takes nothing from the mapping")
+    );
+}
+
+#[test]
+fn an_estimate_bears_any_rate() {
+    assert_eq!(estimate(10, 5, None).seconds, None);
+    for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(estimate(10, 5, Some(rate)).seconds, None, "{rate}");
+    }
+    assert_eq!(estimate(u64::MAX, u64::MAX, Some(1e-300)).seconds, Some(u64::MAX));
+}

@@ -1,0 +1,39 @@
+//! One document, read from the concrete index as it was written last, searchable already or not.
+
+use serde_json::Value;
+
+use super::client::encoded;
+use super::{ElasticsearchSink, aliases};
+use crate::error::{Error, Result};
+use crate::sink::held::{Held, Stored};
+
+impl ElasticsearchSink {
+    /// What the index of a projection holds of a document. Makes and changes nothing.
+    ///
+    /// # Errors
+    /// Those of the cluster.
+    pub async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
+        let (Some(alias), Some(mapping)) = (self.aliases.get(projection), self.mappings.get(projection))
+        else {
+            return Err(Error::failed("this sink has no such projection"));
+        };
+        let mut held = Held { alias: alias.clone(), index: String::new(), refused: None, document: None };
+        let indexes = aliases::behind(&self.client, alias).await?;
+        let Some(index) = indexes.first() else { return Ok(held) };
+        if indexes.len() > 1 {
+            held.refused =
+                Some(format!("the alias {alias} stands for several indexes: {}", indexes.join(", ")));
+        } else if let Some(log_identity) = log_identity {
+            let found = self.client.get(&format!("/{}/_mapping", encoded(index))).await?;
+            let meta = found.get(index).and_then(|found| found.pointer("/mappings/_meta/tributary"));
+            held.refused = mapping.check(meta, alias, index, log_identity).err().map(|error| error.chain());
+        }
+        let found = self.client.find(&format!("/{}/_doc/{}", encoded(index), encoded(id))).await?;
+        held.document = found.and_then(|found| {
+            let version = found.get("_version").and_then(Value::as_u64)?;
+            Some(Stored { version, body: found.get("_source").cloned().unwrap_or_default() })
+        });
+        held.index.clone_from(index);
+        Ok(held)
+    }
+}

@@ -1,0 +1,25 @@
+//! One document as an index holds it, for those who ask why.
+
+use serde_json::Value;
+
+/// What is behind a projection's alias, and what it holds of one document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// The alias.
+    pub alias: String,
+    /// The concrete index; empty when there is none.
+    pub index: String,
+    /// Why a writer of this configuration would not write there.
+    pub refused: Option<String>,
+    /// The document; none when the index does not hold it.
+    pub document: Option<Stored>,
+}
+
+/// A document with the version that it was written with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The version.
+    pub version: u64,
+    /// The document whole, our own keys among it.
+    pub body: Value,
+}
