@@ -21,6 +21,7 @@ mod parts;
 mod reindex;
 mod report;
 mod search;
+mod verify;
 
 /// Runs a subcommand.
 ///
@@ -37,6 +38,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Reindex(wanted) => block_on(reindex::run(config()?, global.format, wanted))?,
         Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
         Command::Status => block_on(report::status(config()?, global.format))?,
+        Command::Verify(wanted) => block_on(verify::run(config()?, global.format, wanted))?,
         Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),
         Command::Check { offline } => block_on(check::run(config()?, offline))?,

@@ -41,7 +41,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("search", &["config", "entity", "error", "position", "sink", "text"]),
     ("generate", &["cli", "config", "error", "event", "source"]),
     ("cli", &["config", "telemetry"]),
-    ("http", &["config", "error", "event", "pipeline", "search", "shutdown", "state"]),
+    ("verify", &["entity", "error", "event", "pipeline", "projection", "shutdown", "sink", "state"]),
+    ("http", &["config", "error", "event", "pipeline", "search", "shutdown", "state", "verify"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::search::SearchIndex;
 use crate::search::elasticsearch::ElasticsearchIndex;
 use crate::search::embedded::EmbeddedIndex;
+use crate::sink::documents::{Documents, Stored};
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::embedded::EmbeddedSink;
 use crate::sink::generations::{Aliases, GenerationSummary, Generations, Move, Rebuild, Revision};
@@ -68,6 +69,12 @@ impl DocumentSink for Sink {
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
         either!(self, sink => sink.ids(projection, cursor))
+    }
+}
+
+impl Documents for Sink {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        either!(self, sink => sink.get(projection, ids))
     }
 }
 

@@ -79,13 +79,8 @@ pub(super) async fn retry(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    if !is_authorised(admin.token.as_deref(), &headers) {
-        return problem(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
-    }
-    // A page of another origin can send plain text without asking first, and no JSON.
-    let is_json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if !is_json.is_some_and(|kind| kind.starts_with("application/json")) {
-        return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected");
+    if let Some(refused) = unacceptable(&admin, &headers) {
+        return refused;
     }
     let request: RetryRequest = match serde_json::from_slice(&body) {
         Ok(request) => request,
@@ -117,6 +112,18 @@ pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Re
         }
     });
     ([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response()
+}
+
+/// Why an order is refused: without the token, or from a page of another origin, which can send plain text
+/// without asking first, and no JSON.
+pub(super) fn unacceptable(admin: &Admin, headers: &HeaderMap) -> Option<Response> {
+    if !is_authorised(admin.token.as_deref(), headers) {
+        let detail = "a bearer token (http.token) is needed for this route";
+        return Some(problem(StatusCode::UNAUTHORIZED, detail));
+    }
+    let is_json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_json = is_json.is_some_and(|kind| kind.starts_with("application/json"));
+    (!is_json).then(|| problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected"))
 }
 
 /// Compares in a time that does not depend on where the difference is.

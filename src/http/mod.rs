@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod client;
+mod lines;
 mod metrics;
 pub mod page;
 mod problem;
@@ -9,7 +10,9 @@ mod routes;
 mod search;
 mod server;
 mod stream;
+mod verify;
 
 pub use self::admin::Admin;
 pub use self::routes::{Site, serve};
 pub use self::search::Search;
+pub use self::verify::Verify;

@@ -14,6 +14,7 @@ use super::page;
 use super::problem::problem;
 use super::search::{self, Search};
 use super::server;
+use super::verify::{self, Verify};
 use crate::shutdown::Shutdown;
 
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -29,6 +30,8 @@ pub struct Site {
     pub admin: Admin,
     /// Its indexes.
     pub search: Search,
+    /// The comparison of the two.
+    pub verify: Verify,
 }
 
 impl FromRef<Site> for Admin {
@@ -40,6 +43,12 @@ impl FromRef<Site> for Admin {
 impl FromRef<Site> for Search {
     fn from_ref(site: &Site) -> Self {
         site.search.clone()
+    }
+}
+
+impl FromRef<Site> for Verify {
+    fn from_ref(site: &Site) -> Self {
+        site.verify.clone()
     }
 }
 
@@ -60,6 +69,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/openapi.json", get(openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
         ("/admin/state/copy", post(admin::copy)),
+        ("/admin/verify", post(verify::verify)),
     ]
 }
 
