@@ -22,6 +22,7 @@ mod parts;
 mod reindex;
 mod report;
 mod search;
+mod verify;
 
 /// Runs a subcommand.
 ///
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Result<()> {
             block_on(explain::run(config()?, global.format, &projection, &id))?
         }
         Command::Status => block_on(report::status(config()?, global.format))?,
+        Command::Verify(wanted) => block_on(verify::run(config()?, global.format, wanted))?,
         Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),
         Command::Check { offline } => block_on(check::run(config()?, offline))?,

@@ -37,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
-    ("reindex", &["error", "pipeline", "position", "projection", "shutdown", "sink", "state"]),
+    ("reindex", &["error", "pipeline", "position", "projection", "shutdown", "sink", "state", "verify"]),
     (
         "explain",
         &[
@@ -58,8 +58,20 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cli", &["config", "telemetry"]),
     (
         "http",
-        &["config", "error", "event", "explain", "pipeline", "projection", "search", "shutdown", "state"],
+        &[
+            "config",
+            "error",
+            "event",
+            "explain",
+            "pipeline",
+            "projection",
+            "search",
+            "shutdown",
+            "state",
+            "verify",
+        ],
     ),
+    ("verify", &["entity", "error", "event", "pipeline", "projection", "shutdown", "sink", "state"]),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -22,3 +22,5 @@ mod security;
 mod services;
 mod sink;
 mod standby;
+mod tamper;
+mod verify;

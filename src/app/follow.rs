@@ -13,7 +13,7 @@ use super::{decoder, leadership, parts, source, topics};
 use crate::config::Config;
 use crate::dead_letter;
 use crate::error::{Error, Result};
-use crate::http::{Admin, Search, Site, serve};
+use crate::http::{Admin, Search, Site, Verify, serve};
 use crate::pipeline::run::{Parts, run as run_pipeline};
 use crate::pipeline::status::Status;
 use crate::projection::{Limits, Projection};
@@ -21,6 +21,7 @@ use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
+use crate::verify::{Live, Verifier};
 
 /// How long a stop waits for requests under way.
 const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
@@ -70,7 +71,22 @@ pub(super) async fn follow(
         token: config.http.token.clone(),
         limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
     };
-    let site = Site { admin, search: Search::new(searcher, Arc::clone(&status)) };
+    let projections: Vec<_> =
+        config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect();
+    let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+    let verifier = Verifier {
+        state: Arc::clone(&state),
+        sink: Arc::clone(&sink),
+        projections: projections.clone(),
+        limits,
+        live: Some(Live { commands: commands.0.clone(), status: Arc::clone(&status) }),
+        stop: stop.clone(),
+    };
+    let site = Site {
+        admin,
+        search: Search::new(searcher, Arc::clone(&status)),
+        verify: Verify::new(Arc::new(verifier)),
+    };
     let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
     let opened = {
         let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
@@ -93,10 +109,10 @@ pub(super) async fn follow(
         sink,
         dead_letters,
         leadership,
-        projections: config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect(),
+        projections,
         decoder: Arc::new(decoder(&config)),
         kinds: topics(&config),
-        limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
+        limits,
         refresh: config.index.refresh,
         mapping_may_differ: wanted.reindex_on_change,
         status: Arc::clone(&status),

@@ -7,9 +7,12 @@ use crate::error::Result;
 use crate::search::SearchIndex;
 use crate::search::elasticsearch::ElasticsearchIndex;
 use crate::search::embedded::EmbeddedIndex;
+use crate::sink::documents::{Documents, Stored};
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::embedded::EmbeddedSink;
-use crate::sink::generations::{Aliases, GenerationSummary, Generations, Move, Rebuild, Revision};
+use crate::sink::generations::{
+    Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
+};
 use crate::sink::held::Held;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
@@ -79,6 +82,12 @@ impl DocumentSink for Sink {
     }
 }
 
+impl Documents for Sink {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        either!(self, sink => sink.get(projection, ids))
+    }
+}
+
 impl Aliases for Sink {
     async fn behind(&self) -> Result<Vec<Option<String>>> {
         either!(self, sink => sink.behind())
@@ -136,6 +145,10 @@ impl Generations for Sink {
 
     async fn swap(&self, moves: &[Move]) -> Result<()> {
         either!(self, sink => sink.swap(moves))
+    }
+
+    async fn describe(&self, projection: usize) -> Result<Option<Description>> {
+        either!(self, sink => sink.describe(projection))
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {

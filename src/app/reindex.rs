@@ -24,12 +24,16 @@ use crate::state::{State, copy};
 
 mod begin;
 pub(super) mod beside;
+mod dry_run;
 mod show;
 
 /// Runs the subcommand.
 pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reindex) -> Result<()> {
     config.index.projections = chosen(&config, &wanted.projections)?;
     let sink = Arc::new(parts::sink(&config)?);
+    if wanted.dry_run {
+        return dry_run::run(&config, format, &sink).await;
+    }
     if wanted.prune {
         let deleted = prune(&*sink, config.index.projections.len()).await?;
         show::deleted(format, &deleted);
@@ -122,7 +126,18 @@ impl Rebuild<'_> {
         let state = Arc::new(State::open(store, &config.fingerprint())?);
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         let round = round(config.clone(), Arc::clone(&state), limits, stop.clone());
-        Ok(Conductor { sink, claim, folder, session, state, limits, round, options, status: Arc::default() })
+        Ok(Conductor {
+            sink,
+            claim,
+            folder,
+            session,
+            state,
+            limits,
+            round,
+            options,
+            status: Arc::default(),
+            load_rate: Arc::default(),
+        })
     }
 
     async fn copy(&mut self, held: Option<Arc<State>>) -> Result<()> {

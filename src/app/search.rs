@@ -158,7 +158,7 @@ fn shown(marked: &str, colours: bool) -> String {
 }
 
 /// Text without control characters: data must not command the terminal.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 

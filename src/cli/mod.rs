@@ -120,6 +120,8 @@ pub enum Command {
         #[arg(allow_hyphen_values = true)]
         id: String,
     },
+    /// Compare every document that the state calls for with the index; exit code 4 when some differ
+    Verify(Verify),
     /// List, show and retry what could not be folded or indexed
     DeadLetters {
         /// What to do with them.
@@ -212,6 +214,9 @@ pub struct Reindex {
     /// Replay a log that no longer begins at its beginning
     #[arg(long)]
     pub allow_partial_log: bool,
+    /// Say what a changed mapping calls for and what it costs, and do nothing
+    #[arg(long, group = "action")]
+    pub dry_run: bool,
     /// Move the aliases back to the previous indexes, after bringing them up to date
     #[arg(long, group = "action")]
     pub rollback: bool,
@@ -231,6 +236,23 @@ pub enum ReindexFrom {
     Log,
     /// The state.
     State,
+}
+
+/// What `verify` takes.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
+    /// organisations, contacts, hierarchy; all that are kept when none is named
+    #[arg(value_name = "PROJECTION")]
+    pub projections: Vec<String>,
+    /// Mend what differs, foreign writes included
+    #[arg(long)]
+    pub repair: bool,
+    /// Compare about so many documents of each projection only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub sample: Option<u64>,
+    /// Which ones; drawn and told of when it is not given
+    #[arg(long, value_name = "SEED", requires = "sample")]
+    pub seed: Option<u64>,
 }
 
 /// What can be done with dead letters.

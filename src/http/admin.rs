@@ -100,8 +100,8 @@ pub(super) async fn retry(
 
 /// A consistent copy of the state, for a rebuild.
 pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Response {
-    if !is_authorised(admin.token.as_deref(), &headers) {
-        return problem(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
+    if let Some(refused) = unacceptable(&admin, &headers) {
+        return refused;
     }
     let (body, mut pieces) = pieces();
     tokio::task::spawn_blocking(move || match copy::write(&*admin.state.view(), &mut pieces) {
@@ -121,17 +121,24 @@ pub(super) fn request<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<T, Box<Response>> {
-    let refused = |status, detail: &str| Err(Box::new(problem(status, detail)));
+    if let Some(refused) = unacceptable(admin, headers) {
+        return Err(Box::new(refused));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        Box::new(problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")))
+    })
+}
+
+/// Why an order is refused: without the token, or from a page of another origin, which can send plain text
+/// without asking first, and no JSON.
+pub(super) fn unacceptable(admin: &Admin, headers: &HeaderMap) -> Option<Response> {
     if !is_authorised(admin.token.as_deref(), headers) {
-        return refused(StatusCode::UNAUTHORIZED, "a bearer token (http.token) is needed for this route");
+        let detail = "a bearer token (http.token) is needed for this route";
+        return Some(problem(StatusCode::UNAUTHORIZED, detail));
     }
-    // A page of another origin can send plain text without asking first, and no JSON.
     let is_json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    if !is_json.is_some_and(|kind| kind.starts_with("application/json")) {
-        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected");
-    }
-    serde_json::from_slice(body)
-        .or_else(|error| refused(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")))
+    let is_json = is_json.is_some_and(|kind| kind.starts_with("application/json"));
+    (!is_json).then(|| problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, "application/json was expected"))
 }
 
 /// Compares in a time that does not depend on where the difference is.

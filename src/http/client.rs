@@ -4,16 +4,20 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use axum::http::Request;
+use axum::http::header::HOST;
 use elasticsearch::http::Method;
 use elasticsearch::http::Url;
 use elasticsearch::http::headers::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use serde_json::{Value, json};
 
+use super::lines;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::StateSide;
 use crate::pipeline::stream::Retried;
+use crate::verify::{Line, Wanted};
 
 /// The file in the state's folder that names the address.
 pub const INSTANCE: &str = "instance";
@@ -77,7 +81,10 @@ impl Instance {
         let token = self.token.as_ref().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
         let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         // By HTTP 1.0 the answer is the bytes up to the end of the connection.
-        let request = format!("POST /admin/state/copy HTTP/1.0\r\nHost: {}\r\n{token}\r\n", self.address);
+        let request = format!(
+            "POST /admin/state/copy HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\n{token}\r\n",
+            self.address
+        );
         (&stream).write_all(request.as_bytes()).map_err(failed)?;
         let mut answer = BufReader::with_capacity(1 << 20, stream);
         let mut line = String::new();
@@ -107,6 +114,48 @@ impl Instance {
         serde_json::from_str(&text).map_err(|error| self.odd(error))
     }
 
+    /// Has the index compared with the state; every line goes to `each`, until it breaks off itself.
+    ///
+    /// # Errors
+    /// When the instance refuses, does not answer as expected or breaks off.
+    pub async fn verify(&self, wanted: &Wanted, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
+        let body = serde_json::to_string(wanted).map_err(|error| self.odd(error))?;
+        let mut request = Request::post("/admin/verify")
+            .header(HOST, &self.address)
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request
+            .body(body)
+            .map_err(|error| Error::usage("http.token: it cannot be sent in a header").because(error))?;
+        let (status, mut lines) = lines::ask(&self.address, request).await?;
+        if status != 200 {
+            let text = lines.next().await.unwrap_or_default();
+            return Err(self.refused(status, &String::from_utf8_lossy(&text)));
+        }
+        while let Some(line) = lines.next().await {
+            let line: Line = serde_json::from_slice(&line).map_err(|error| self.odd(error))?;
+            let is_last = matches!(line, Line::Summary(_) | Line::Error(_));
+            each(line)?;
+            if is_last {
+                return Ok(());
+            }
+        }
+        Err(Error::failed(format!("the instance at {} broke off; look at its log", self.address)))
+    }
+
+    fn refused(&self, status: u16, text: &str) -> Error {
+        let detail = serde_json::from_str::<Value>(text)
+            .ok()
+            .and_then(|value| Some(value.get("detail")?.as_str()?.to_owned()));
+        Error::failed(format!(
+            "the instance at {} answered {status}: {}",
+            self.address,
+            detail.unwrap_or_default()
+        ))
+    }
+
     fn odd(&self, error: serde_json::Error) -> Error {
         Error::failed(format!("the instance at {} answers oddly; is it of this version?", self.address))
             .because(error)
@@ -126,16 +175,6 @@ impl Instance {
         let response = sent.map_err(failed)?;
         let status = response.status_code().as_u16();
         let text = response.text().await.map_err(failed)?;
-        if status == 200 {
-            return Ok(text);
-        }
-        let detail = serde_json::from_str::<Value>(&text)
-            .ok()
-            .and_then(|value| Some(value.get("detail")?.as_str()?.to_owned()));
-        Err(Error::failed(format!(
-            "the instance at {} answered {status}: {}",
-            self.address,
-            detail.unwrap_or_default()
-        )))
+        if status == 200 { Ok(text) } else { Err(self.refused(status, &text)) }
     }
 }

@@ -3,6 +3,7 @@
 mod admin;
 pub mod client;
 mod explain;
+mod lines;
 mod metrics;
 pub mod page;
 mod problem;
@@ -10,7 +11,9 @@ mod routes;
 mod search;
 mod server;
 mod stream;
+mod verify;
 
 pub use self::admin::Admin;
 pub use self::routes::{Site, serve};
 pub use self::search::Search;
+pub use self::verify::Verify;

@@ -15,6 +15,7 @@ use super::page;
 use super::problem::problem;
 use super::search::{self, Search};
 use super::server;
+use super::verify::{self, Verify};
 use crate::shutdown::Shutdown;
 
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -30,6 +31,8 @@ pub struct Site {
     pub admin: Admin,
     /// Its indexes.
     pub search: Search,
+    /// The comparison of the two.
+    pub verify: Verify,
 }
 
 impl FromRef<Site> for Admin {
@@ -41,6 +44,12 @@ impl FromRef<Site> for Admin {
 impl FromRef<Site> for Search {
     fn from_ref(site: &Site) -> Self {
         site.search.clone()
+    }
+}
+
+impl FromRef<Site> for Verify {
+    fn from_ref(site: &Site) -> Self {
+        site.verify.clone()
     }
 }
 
@@ -62,6 +71,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/admin/dead-letters/retry", post(admin::retry)),
         ("/admin/state/copy", post(admin::copy)),
         ("/admin/explain", post(explain::explain)),
+        ("/admin/verify", post(verify::verify)),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The phases of a rebuild, one after the other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::claim::Claim;
@@ -14,7 +15,7 @@ use crate::pipeline::status::{Report, Status};
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
-use crate::sink::DocumentSink;
+use crate::sink::documents::Documents;
 use crate::sink::generations::{Generations, Move, Phase, RebuildProgress, written};
 use crate::state::State;
 
@@ -71,9 +72,11 @@ pub struct Conductor<S> {
     pub options: Options,
     /// Where it reports.
     pub status: Arc<Status>,
+    /// Documents a second over the whole load; 0 until it is known.
+    pub load_rate: Arc<AtomicU64>,
 }
 
-impl<S: DocumentSink + Generations> Conductor<S> {
+impl<S: Documents + Generations> Conductor<S> {
     /// Goes through the phases that are left, to the end.
     ///
     /// # Errors
@@ -132,7 +135,9 @@ impl<S: DocumentSink + Generations> Conductor<S> {
 
     async fn build(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
         self.begin(Phase::Loading, stop).await?;
+        let began = Instant::now();
         self.round(stop).await?;
+        self.note_load(began.elapsed(), stop).await?;
         self.begin(Phase::Settling, stop).await?;
         for (number, index) in self.session.indexes.iter().enumerate() {
             patient(stop, async || self.sink.settle(number, index).await).await?;
@@ -150,6 +155,21 @@ impl<S: DocumentSink + Generations> Conductor<S> {
             tracing::info!(from = wanted.from, to = wanted.to, "the alias is moved");
         }
         Ok(evidence)
+    }
+
+    /// Notes how fast the load was, for those who want to know what the next one takes.
+    async fn note_load(&self, took: Duration, stop: &Shutdown) -> Result<()> {
+        let documents = self.status.delivered.load(Ordering::Relaxed);
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.load_rate.store(documents.saturating_mul(1_000) / millis, Ordering::Relaxed);
+        // A sign of life carries it into the record.
+        let progress =
+            RebuildProgress { load_rate: self.load_rate.load(Ordering::Relaxed), ..self.progress() };
+        patient(stop, async || self.claim.beat(&progress).await).await
+    }
+
+    fn progress(&self) -> RebuildProgress {
+        Meter::default().read(&self.status.report(None))
     }
 
     /// Adds the tail and gathers the evidence, which nothing disturbs: between two rounds neither the
@@ -242,7 +262,7 @@ impl<S: DocumentSink + Generations> Conductor<S> {
     }
 
     fn rejected(&self) -> u64 {
-        self.status.rejected.load(std::sync::atomic::Ordering::Relaxed)
+        self.status.rejected.load(Ordering::Relaxed)
     }
 
     /// Gives signs of life; ends, and has the rest stop, when the claim is lost.
@@ -252,10 +272,12 @@ impl<S: DocumentSink + Generations> Conductor<S> {
         on_progress: impl Fn(Phase, &RebuildProgress) + Send + Sync + 'static,
     ) -> tokio::task::JoinHandle<Result<()>> {
         let (claim, status, stop) = (Arc::clone(&self.claim), Arc::clone(&self.status), stop.clone());
+        let load_rate = Arc::clone(&self.load_rate);
         tokio::spawn(async move {
             let mut meter = Meter::default();
             loop {
-                let progress = meter.read(&status.report(None));
+                let load_rate = load_rate.load(Ordering::Relaxed);
+                let progress = RebuildProgress { load_rate, ..meter.read(&status.report(None)) };
                 let shown = match claim.beat(&progress).await {
                     Ok(()) => claim.phase().await,
                     Err(error) => Err(error),
@@ -330,6 +352,7 @@ impl Meter {
             rate,
             seconds_left: left.checked_div(rate),
             rejected: counter("rejected"),
+            load_rate: 0,
         }
     }
 }

@@ -1,17 +1,26 @@
 //! Whether a filled index is what the state says.
+//!
+//! It is gathered while nothing else writes either of them, so that whatever differs is wrong.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::projection::{Limits, Projection};
-use crate::sink::DocumentSink;
+use crate::sink::documents::Documents;
 use crate::sink::generations::Generations;
-use crate::state::keys::{Space, owner_of};
-use crate::state::{Snapshot, State};
+use crate::state::State;
+use crate::verify::compare::difference;
+use crate::verify::walk::{Every, Walk};
+
+/// About how many documents of each index are compared.
+const SAMPLE: u64 = 1_000;
+/// How many are made and fetched together; large ones come in further answers.
+const PAGE: usize = 100;
+/// How many ids are told.
+const TOLD_MAX: usize = 10;
 
 /// What was seen of one index.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Evidence {
     /// The concrete index.
     pub index: String,
@@ -19,25 +28,38 @@ pub struct Evidence {
     pub called_for: u64,
     /// Those that the index holds.
     pub held: u64,
+    /// How many were compared.
+    pub compared: u64,
+    /// How many of those the index does not hold.
+    pub missing: u64,
+    /// Some of those that it holds otherwise.
+    pub differing: Vec<String>,
 }
 
 impl Evidence {
     /// What is wanting; `rejected` documents may be missing.
     pub(super) fn wanting(&self, rejected: u64) -> Option<String> {
-        let missing = self.called_for.saturating_sub(self.held);
-        if self.held <= self.called_for && missing <= rejected {
-            return None;
+        let advice = "the alias is left where it is. Look for another program that writes there, then run the same \
+                      command again, or give it up with `tributary reindex --abort`";
+        let lacking = self.called_for.saturating_sub(self.held);
+        if self.held > self.called_for || lacking > rejected || self.missing > rejected {
+            return Some(format!(
+                "{} holds {} documents where the state calls for {}; {advice}",
+                self.index, self.held, self.called_for
+            ));
         }
+        let first = self.differing.first()?;
         Some(format!(
-            "{} holds {} documents where the state calls for {}; the alias is left where it is. \
-             Look for another program that writes there, then run the same command again",
-            self.index, self.held, self.called_for
+            "{}: of {} compared documents some are not what the state calls for ({}, first {first}); {advice}",
+            self.index,
+            self.compared,
+            self.differing.len()
         ))
     }
 }
 
-/// Counts both sides of each index.
-pub(super) async fn gather<S: DocumentSink + Generations>(
+/// Counts both sides of each index and compares a sample.
+pub(super) async fn gather<S: Documents + Generations>(
     sink: &S,
     state: &Arc<State>,
     projections: &[Projection],
@@ -45,52 +67,108 @@ pub(super) async fn gather<S: DocumentSink + Generations>(
     limits: Limits,
 ) -> Result<Vec<Evidence>> {
     let mut gathered = Vec::new();
-    for (projection, index) in projections.iter().copied().zip(indexes) {
-        let state = Arc::clone(state);
-        let counted = tokio::task::spawn_blocking(move || count(&state, projection, limits)).await;
-        let called_for = counted.map_err(|error| Error::failed("the count broke off").because(error))??;
-        gathered.push(Evidence { index: index.clone(), called_for, held: sink.count(index).await? });
+    for (number, (projection, index)) in projections.iter().copied().zip(indexes).enumerate() {
+        let held = sink.count(index).await?;
+        let called_for = {
+            let state = Arc::clone(state);
+            blocking(move || count(&state, projection)).await?
+        };
+        let mut seen = Evidence { index: index.clone(), called_for, held, ..Evidence::default() };
+        let every = Every::of(called_for, SAMPLE, fastrand::u64(..));
+        let mut walk = Walk::new(projection, every);
+        loop {
+            let state = Arc::clone(state);
+            let (next, made) = blocking(move || {
+                let made = page(&state, projection, limits, &mut walk)?;
+                Ok((walk, made))
+            })
+            .await?;
+            walk = next;
+            if made.is_empty() {
+                break;
+            }
+            compare(sink, number, made, &mut seen).await?;
+        }
+        gathered.push(seen);
     }
     Ok(gathered)
 }
 
-/// How many documents of `projection` the state calls for.
-fn count(state: &State, projection: Projection, limits: Limits) -> Result<u64> {
+fn count(state: &State, projection: Projection) -> Result<u64> {
     let snapshot = state.snapshot()?;
-    // Whether there is a document does not depend on how much of it is embedded.
-    let limits = Limits { max_embedded_contacts: limits.max_embedded_contacts.min(1) };
-    let mut bytes = Vec::new();
+    let mut walk = Walk::new(projection, Every::ONE);
     let mut count = 0;
-    let entities = if projection == Projection::Contacts { Space::Contacts } else { Space::Organisations };
-    let mut visit = |id: &str, snapshot: &Snapshot| -> Result<()> {
-        bytes.clear();
-        count += u64::from(projection.materialise(snapshot, id, limits, 0, &mut bytes)?);
-        Ok(())
-    };
-    snapshot.view().scan(entities, &[], &[], &mut |key, _| {
-        if let Ok(id) = std::str::from_utf8(key) {
-            visit(id, &snapshot)?;
+    loop {
+        let ids = walk.next(&snapshot, 5_000)?;
+        if ids.is_empty() {
+            return Ok(count);
         }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    let relation = match projection {
-        Projection::Organisations => Space::ContactsOf,
-        Projection::Hierarchy => Space::ChildrenOf,
-        Projection::Contacts => return Ok(count),
-    };
-    // Those that are only spoken of have no row of their own.
-    let mut last = None;
-    snapshot.view().scan(relation, &[], &[], &mut |key, _| {
-        let owner = owner_of(key);
-        if owner != last {
-            if let Some(id) = &owner
-                && snapshot.view().get(Space::Organisations, id.as_bytes())?.is_none()
-            {
-                visit(id, &snapshot)?;
+        count += ids.len() as u64;
+    }
+}
+
+/// The next documents of the sample, as the state makes them.
+fn page(
+    state: &State,
+    projection: Projection,
+    limits: Limits,
+    walk: &mut Walk,
+) -> Result<Vec<(String, Vec<u8>)>> {
+    let snapshot = state.snapshot()?;
+    let mut made = Vec::new();
+    for id in walk.next(&snapshot, PAGE)? {
+        let mut body = Vec::new();
+        projection.materialise(&snapshot, &id, limits, 0, &mut body)?;
+        made.push((id, body));
+    }
+    Ok(made)
+}
+
+async fn compare<S: Documents>(
+    sink: &S,
+    projection: usize,
+    mut made: Vec<(String, Vec<u8>)>,
+    seen: &mut Evidence,
+) -> Result<()> {
+    while !made.is_empty() {
+        let ids: Vec<String> = made.iter().map(|(id, _)| id.clone()).collect();
+        let held = sink.get(projection, &ids).await?;
+        if held.is_empty() {
+            return Err(Error::failed("the index answered for no document; this is a bug"));
+        }
+        let rest = made.split_off(held.len().min(made.len()));
+        for ((id, body), held) in std::mem::replace(&mut made, rest).into_iter().zip(held) {
+            seen.compared += 1;
+            match held {
+                None => seen.missing += 1,
+                Some(held) => match difference(&body, &held.body) {
+                    Some(_) if seen.differing.len() < TOLD_MAX => seen.differing.push(id),
+                    _ => {}
+                },
             }
-            last = owner;
         }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(count)
+    }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::failed("a part of the check broke off").because(error))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wanting_is_told_and_rejected_documents_may_be_missing() {
+        let whole = Evidence { called_for: 10, held: 10, compared: 5, ..Evidence::default() };
+        assert_eq!(whole.wanting(0), None);
+        let fewer = Evidence { held: 9, missing: 1, ..whole.clone() };
+        assert!(fewer.wanting(0).unwrap().contains("holds 9 documents where the state calls for 10"));
+        assert_eq!(fewer.wanting(1), None);
+        assert!(Evidence { held: 11, ..whole.clone() }.wanting(3).is_some(), "more than are called for");
+        let other = Evidence { differing: vec!["o1".to_owned()], ..whole };
+        assert!(other.wanting(5).unwrap().contains("first o1"));
+    }
 }

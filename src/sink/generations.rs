@@ -45,6 +45,9 @@ pub struct RebuildProgress {
     pub seconds_left: Option<u64>,
     /// Documents that the index rejected for good.
     pub rejected: u64,
+    /// Documents a second over the whole load, the log's replay included; 0 until it is known.
+    #[serde(default)]
+    pub load_rate: u64,
 }
 
 /// The record of one projection's rebuild. There is at most one of a projection.
@@ -122,6 +125,25 @@ pub struct GenerationSummary {
     pub bytes: u64,
 }
 
+/// What an index was built with, and what is wanted now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// The concrete index behind the alias.
+    pub index: String,
+    /// True when it takes nothing from the mapping: `live` is then only what it was built from.
+    pub is_embedded: bool,
+    /// What the index says of its mapping and settings.
+    pub live: serde_json::Value,
+    /// The mapping's file.
+    pub wanted: serde_json::Value,
+    /// The file's hash.
+    pub hash: String,
+    /// The index's documents.
+    pub documents: u64,
+    /// What it takes on the disk, in bytes.
+    pub bytes: u64,
+}
+
 /// A move of the alias of one projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
@@ -189,6 +211,10 @@ pub trait Generations: Aliases {
     /// # Errors
     /// When one was moved by somebody else; then none is moved.
     fn swap(&self, moves: &[Move]) -> impl Future<Output = Result<()>> + Send;
+
+    /// The index behind the alias of `projection`, beside the mapping that is wanted; `None` when there is
+    /// none.
+    fn describe(&self, projection: usize) -> impl Future<Output = Result<Option<Description>>> + Send;
 
     /// Every index made for the alias of `projection`, by name, which is by age.
     fn generations(&self, projection: usize) -> impl Future<Output = Result<Vec<GenerationSummary>>> + Send;

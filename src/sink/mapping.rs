@@ -24,7 +24,7 @@ const LOADING: [&str; 3] = ["refresh_interval", "number_of_replicas", "auto_expa
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     pub(super) projection: String,
-    body: Value,
+    pub(super) body: Value,
     /// 32 hexadecimal digits over the canonical JSON.
     pub(super) hash: String,
 }

@@ -1,5 +1,6 @@
 //! The index: versioned writes of whole documents, each judged by itself.
 
+pub mod documents;
 pub mod elasticsearch;
 pub mod embedded;
 pub mod generations;

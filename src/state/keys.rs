@@ -98,6 +98,13 @@ pub fn member_of<'a>(key: &'a [u8], prefix: &[u8]) -> Option<&'a str> {
     std::str::from_utf8(key.strip_prefix(prefix)?).ok()
 }
 
+/// A key behind those of all members of `owner`, and before those of the next owner: 255 is in no text.
+pub fn behind_members(owner: &str) -> Vec<u8> {
+    let mut key = owner_prefix(owner);
+    key.push(255);
+    key
+}
+
 /// The key of a mark.
 pub fn dirty_key(projection: u8, id: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(id.len() + 1);
@@ -123,6 +130,9 @@ mod tests {
             let key = member_key(&a, &member);
             prop_assert_eq!(member_of(&key, &owner_prefix(&a)), Some(member.as_str()));
             prop_assert_eq!(key.starts_with(&owner_prefix(&b)), a == b);
+            prop_assert_eq!(owner_of(&key), Some(a.clone()));
+            prop_assert!(key < behind_members(&a));
+            prop_assert_eq!(behind_members(&b) < key, b < a);
         }
 
         #[test]

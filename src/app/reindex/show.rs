@@ -76,7 +76,10 @@ pub(super) fn outcome(format: OutputFormat, outcome: &Outcome, state: Option<Pat
         println!("{projection}: the alias stands for {index}");
     }
     for seen in &outcome.evidence {
-        println!("{}: {} documents, as many as the state calls for", seen.index, seen.held);
+        println!(
+            "{}: {} documents of {}, {} compared",
+            seen.index, seen.held, seen.called_for, seen.compared
+        );
     }
     if outcome.rejected > 0 {
         println!("{} documents were rejected; see `tributary dead-letters list`", outcome.rejected);

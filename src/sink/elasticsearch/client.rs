@@ -123,6 +123,21 @@ impl Client {
         Err(Error::new(kind, message))
     }
 
+    /// As [`Self::post`]; answers the bytes.
+    pub(crate) async fn post_for_bytes(&self, path: &str, body: &Value) -> Result<Vec<u8>> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let sent =
+            self.transport.send(Method::Post, path, headers, None::<&()>, Some(body.to_string()), None).await;
+        let response = sent.map_err(|error| self.unreachable(error))?;
+        let status = response.status_code().as_u16();
+        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
+        if !(200..300).contains(&status) {
+            self.checked(path, status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))?;
+        }
+        Ok(bytes.to_vec())
+    }
+
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

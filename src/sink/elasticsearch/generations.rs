@@ -9,7 +9,8 @@ use super::{ElasticsearchSink, Opened, aliases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
-    Aliases, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation, moved_elsewhere,
+    Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation,
+    moved_elsewhere,
 };
 
 /// How long a swap waits for the primaries of a new index.
@@ -228,6 +229,18 @@ impl Generations for ElasticsearchSink {
     async fn swap(&self, moves: &[Move]) -> Result<()> {
         let actions = self.check_moves(moves).await?;
         self.client.post("/_aliases", Some(&json!({ "actions": actions }))).await.map(|_| ())
+    }
+
+    async fn describe(&self, projection: usize) -> Result<Option<Description>> {
+        let alias = self.alias(projection);
+        let behind = aliases::behind(&self.client, alias).await?.into_iter().next();
+        let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(None) };
+        let live = self.client.get(&format!("/{}", encoded(&index))).await?;
+        let live = live.get(&index).cloned().unwrap_or_default();
+        let seen = summary(&self.client, alias, &index, &live).await?;
+        let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
+        let (documents, bytes) = (seen.documents, seen.bytes);
+        Ok(Some(Description { index, is_embedded: false, live, wanted, hash, documents, bytes }))
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {

@@ -3,11 +3,13 @@
 mod aliases;
 mod bulk;
 pub(crate) mod client;
+mod documents;
 mod find;
 mod generations;
 mod response;
 mod tls;
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -32,6 +34,8 @@ pub struct ElasticsearchSink {
     mappings: Vec<Mapping>,
     /// What was found by [`DocumentSink::open`]: the concrete indexes, and the largest request.
     opened: Mutex<Opened>,
+    /// How many documents are read back at once.
+    asked_at_once: AtomicUsize,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,6 +58,7 @@ impl ElasticsearchSink {
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings: mappings.collect::<Result<_>>()?,
             opened: Mutex::default(),
+            asked_at_once: AtomicUsize::new(documents::ASKED_FIRST),
         })
     }
 

@@ -7,8 +7,11 @@ use tantivy::directory::MmapDirectory;
 use tantivy::index::SegmentReader;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::postings::Postings;
-use tantivy::schema::IndexRecordOption;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TERMINATED, TantivyError, Term};
+use tantivy::schema::{IndexRecordOption, Value as _};
+use tantivy::{
+    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED, TantivyDocument,
+    TantivyError, Term,
+};
 
 use super::schema::Fields;
 use crate::sink::Outcome;
@@ -79,17 +82,12 @@ impl Generation {
     }
 
     fn stored(&self, id: &str) -> tantivy::Result<Option<u64>> {
-        let term = Term::from_field_text(self.fields.id, id);
-        for segment in self.reader.searcher().segment_readers() {
-            let inverted = segment.inverted_index(self.fields.id)?;
-            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else {
-                continue;
-            };
-            if let Some(doc) = alive(segment, &mut postings) {
-                return Ok(segment.fast_fields().u64("version")?.first(doc));
-            }
-        }
-        Ok(None)
+        Ok(self.view().find(id)?.map(|(version, _)| version))
+    }
+
+    /// What is committed at this moment.
+    pub(super) fn view(&self) -> View {
+        View { fields: self.fields.clone(), searcher: self.reader.searcher() }
     }
 
     /// Up to `limit` ids after `after`, in order.
@@ -115,6 +113,39 @@ impl Generation {
 
     pub(super) fn count(&self) -> u64 {
         self.reader.searcher().num_docs()
+    }
+}
+
+/// An index at one moment.
+pub(super) struct View {
+    fields: Fields,
+    searcher: Searcher,
+}
+
+impl View {
+    fn find(&self, id: &str) -> tantivy::Result<Option<(u64, DocAddress)>> {
+        let term = Term::from_field_text(self.fields.id, id);
+        for (number, segment) in self.searcher.segment_readers().iter().enumerate() {
+            let inverted = segment.inverted_index(self.fields.id)?;
+            let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else {
+                continue;
+            };
+            if let Some(doc) = alive(segment, &mut postings) {
+                let version = segment.fast_fields().u64("version")?.first(doc);
+                let number = u32::try_from(number).unwrap_or(u32::MAX);
+                return Ok(version.map(|version| (version, DocAddress::new(number, doc))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The document of this id with its version.
+    pub(super) fn document(&self, id: &str) -> tantivy::Result<Option<(u64, Vec<u8>)>> {
+        let Some((version, at)) = self.find(id)? else { return Ok(None) };
+        let document: TantivyDocument = self.searcher.doc(at)?;
+        let body =
+            document.get_first(self.fields.document).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
+        Ok(Some((version, body.unwrap_or_default())))
     }
 }
 

@@ -4,7 +4,8 @@ use super::{EmbeddedSink, blocking, committed_documents, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
-    Aliases, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation, moved_elsewhere,
+    Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation,
+    moved_elsewhere,
 };
 use crate::sink::mapping::Mapping;
 
@@ -163,6 +164,16 @@ impl Generations for EmbeddedSink {
 
     async fn swap(&self, moves: &[Move]) -> Result<()> {
         self.move_all(moves)
+    }
+
+    async fn describe(&self, projection: usize) -> Result<Option<Description>> {
+        let behind = self.folder.behind(self.alias(projection))?;
+        let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(None) };
+        let live = self.folder.meta(&index)?.unwrap_or_default();
+        let seen = self.summary(index.clone())?;
+        let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
+        let (documents, bytes) = (seen.documents, seen.bytes);
+        Ok(Some(Description { index, is_embedded: true, live, wanted, hash, documents, bytes }))
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {

@@ -1,5 +1,6 @@
 //! An index in a folder, without a server (tantivy): the same documents, versions and aliases.
 
+mod documents;
 mod find;
 mod folder;
 mod generation;

@@ -1,0 +1,53 @@
+//! `reindex --dry-run`: what a changed mapping calls for.
+
+use std::sync::Arc;
+
+use crate::app::parts::Sink;
+use crate::cli::OutputFormat;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::projection::SHAPE;
+use crate::reindex::difference::{Report, estimate};
+use crate::sink::generations::{Aliases, Description, Generations};
+
+/// Documents a second where no rebuild has measured it yet: about what one node takes of large ones.
+const RATE_ASSUMED: f64 = 5_000.0;
+
+/// Prints a report of each projection.
+pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>) -> Result<()> {
+    let records = sink.rebuilds().await?;
+    for (number, projection) in config.index.projections.iter().enumerate() {
+        let measured =
+            records.get(number).and_then(Option::as_ref).map(|(record, _)| record.progress.load_rate);
+        match sink.describe(number).await? {
+            Some(found) => show(format, &report(projection, found, measured))?,
+            None => tracing::info!(projection, "there is no index yet; `tributary run` makes it"),
+        }
+    }
+    Ok(())
+}
+
+fn report(projection: &str, found: Description, measured: Option<u64>) -> Report {
+    let measured = measured.and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
+    let cost = Some(estimate(found.documents, found.bytes, Some(measured.map_or(RATE_ASSUMED, f64::from))));
+    let Description { index, live, wanted, hash, .. } = &found;
+    if found.is_embedded {
+        Report::embedded(projection, index, live, hash, SHAPE, cost)
+    } else {
+        Report::new(projection, index, live, wanted, hash, SHAPE, cost)
+    }
+}
+
+fn show(format: OutputFormat, report: &Report) -> Result<()> {
+    match format {
+        OutputFormat::Text => println!("{}", report.text()),
+        OutputFormat::Json => {
+            let line = serde_json::to_string(report);
+            println!(
+                "{}",
+                line.map_err(|error| Error::failed("the report cannot be written").because(error))?
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! `verify`: by the running instance when there is one, else by opening the state and the index.
+
+use std::io::Write;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::channel;
+
+use super::search::plain;
+use super::{follow, parts};
+use crate::cli::{self, OutputFormat};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::client::Instance;
+use crate::pipeline::status::Status;
+use crate::position::Positions;
+use crate::projection::{Limits, Projection};
+use crate::shutdown::Shutdown;
+use crate::sink::generations::{Aliases, Generations};
+use crate::state::State;
+use crate::state::fjall::FjallStore;
+use crate::verify::{Difference, Kind, Line, Summary, Verifier, Wanted, chosen};
+
+/// How often it is looked whether the instance that mends answers.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+const LINES_MAX: usize = 64;
+
+/// Compares, prints what differs, and says by its error whether anything does.
+pub(super) async fn run(config: Config, format: OutputFormat, asked: cli::Verify) -> Result<()> {
+    chosen(&kept(&config), &asked.projections)?;
+    let wanted = Wanted {
+        projections: asked.projections,
+        repair: asked.repair,
+        sample: asked.sample,
+        seed: asked.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
+    };
+    if let Some(sample) = wanted.sample {
+        tracing::info!(sample, seed = wanted.seed, "a sample is compared; the same seed takes the same one");
+    }
+    let mut printer = Printer { format, last: None };
+    match Instance::find(&config).await {
+        Some(instance) => instance.verify(&wanted, |line| printer.take(line)).await?,
+        None if wanted.repair => mend_alone(config, &wanted, &mut printer).await?,
+        None => compare_alone(&config, wanted.clone(), &mut printer).await?,
+    }
+    printer.end(wanted.repair)
+}
+
+fn kept(config: &Config) -> Vec<Projection> {
+    config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect()
+}
+
+/// Compares the index with the state as both lie there.
+async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -> Result<()> {
+    if !config.state.is_dir() {
+        return Err(Error::failed(format!(
+            "there is no state in {} to compare with; make it with `tributary run`",
+            config.state.display()
+        )));
+    }
+    let state = Arc::new(State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?);
+    let sink = Arc::new(parts::sink(config)?);
+    open(config, &state, &sink).await?;
+    let verifier = Verifier {
+        state,
+        sink,
+        projections: kept(config),
+        limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
+        live: None,
+        stop: Shutdown::default(),
+    };
+    let (out, mut lines) = channel(LINES_MAX);
+    let compared = tokio::spawn(async move { verifier.run(&wanted, &out).await });
+    while let Some(line) = lines.recv().await {
+        printer.take(line)?;
+    }
+    compared.await.map_err(|error| Error::failed("the comparison broke off").because(error))
+}
+
+/// Opens the indexes that are there, makes none, and says what the comparison can't know.
+async fn open(config: &Config, state: &State, sink: &parts::Sink) -> Result<()> {
+    let mut indexes = Vec::new();
+    for (projection, index) in config.index.projections.iter().zip(sink.behind().await?) {
+        let alias = format!("{}{projection}", config.index.prefix);
+        let index = index.ok_or_else(|| {
+            Error::failed(format!(
+                "there is no index behind the alias {alias}; `tributary run` makes and fills it"
+            ))
+        })?;
+        if state.built_for(projection)? != index {
+            tracing::warn!(
+                alias,
+                index,
+                "this is not the index that the state was delivered to; the next `tributary run` delivers everything to it"
+            );
+        }
+        indexes.push(index);
+    }
+    let config = config.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut source = super::source(&config)?;
+        source.start(&Positions::default(), &[])?;
+        Ok((source.identity(), source.end()?))
+    });
+    match asked.await.map_err(|error| Error::failed("the source broke off").because(error))? {
+        Ok((identity, end)) => {
+            sink.adopt(&identity).await?;
+            warn_of_lag(&state.progress()?.positions(), &end);
+            Ok(())
+        }
+        Err(error) => {
+            let error: Error = error;
+            tracing::warn!(
+                error = error.chain(),
+                "the log does not answer; the index is compared with the state, whatever the log holds beyond it"
+            );
+            sink.target(indexes).await
+        }
+    }
+}
+
+/// What the log has and the state has not is no difference.
+fn warn_of_lag(positions: &Positions, end: &Positions) {
+    let beyond: i64 = end.iter().map(|(at, end)| (end - positions.get(at).unwrap_or(0)).max(0)).sum();
+    if beyond > 0 {
+        tracing::warn!(
+            records = beyond,
+            "the log has records beyond the state; the index is compared with the state, `tributary run --until-end` first takes them in"
+        );
+    }
+}
+
+/// Starts an instance for as long as the mending takes: its delivery alone writes to the index.
+async fn mend_alone(config: Config, wanted: &Wanted, printer: &mut Printer) -> Result<()> {
+    let stop = Shutdown::default();
+    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    // A port of its own: the configured one may be another instance's.
+    let listener = follow::listen("127.0.0.1:0", false).await?;
+    let status = Arc::new(Status::default());
+    let mut followed =
+        pin!(follow::follow(config.clone(), follow::Wanted::default(), listener, status, stop.clone()));
+    let mended = async {
+        loop {
+            if let Some(instance) = Instance::find(&config).await {
+                return instance.verify(wanted, |line| printer.take(line)).await;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let mended = tokio::select! {
+        mended = mended => mended,
+        ended = &mut followed => {
+            ended?;
+            return Err(Error::failed("stopped before everything was compared; run it again"));
+        }
+    };
+    stop.request();
+    followed.await.and(mended)
+}
+
+/// Prints as it goes, and keeps the last line.
+struct Printer {
+    format: OutputFormat,
+    last: Option<Line>,
+}
+
+impl Printer {
+    fn take(&mut self, line: Line) -> Result<()> {
+        match line {
+            Line::Difference(difference) => self.print(&match self.format {
+                OutputFormat::Json => json(&difference),
+                OutputFormat::Text => text(&difference),
+            }),
+            Line::Progress(documents) => {
+                tracing::debug!(documents, "comparing");
+                Ok(())
+            }
+            last => {
+                self.last = Some(last);
+                Ok(())
+            }
+        }
+    }
+
+    fn print(&self, line: &str) -> Result<()> {
+        let printed = writeln!(std::io::stdout(), "{line}");
+        printed.map_err(|error| Error::failed("a result cannot be written").because(error))
+    }
+
+    /// Prints the summary: among the results for a person, in the log for a program.
+    fn end(self, repair: bool) -> Result<()> {
+        let summary = match self.last {
+            Some(Line::Summary(ref summary)) => summary,
+            Some(Line::Error(error)) => return Err(Error::failed(error)),
+            _ => return Err(Error::failed("the comparison ended without a result; look at the log")),
+        };
+        let told = told(summary, repair);
+        match self.format {
+            OutputFormat::Text => self.print(&told)?,
+            OutputFormat::Json => tracing::info!("{told}"),
+        }
+        let (differ, advice) = if repair {
+            (summary.unmended, "still differ from the state or are not delivered yet; the log says why")
+        } else {
+            (summary.differences(), "differ from the state; `tributary verify --repair` mends them")
+        };
+        if differ == 0 {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Differences, format!("{differ} documents {advice}")))
+    }
+}
+
+fn told(summary: &Summary, repair: bool) -> String {
+    let compared: Vec<String> =
+        summary.compared.iter().map(|(projection, count)| format!("{count} {projection}")).collect();
+    let compared = if compared.is_empty() { "nothing".to_owned() } else { compared.join(", ") };
+    let Summary { missing, stale, extra, on_its_way, mended, unmended, .. } = summary;
+    let mut told = format!("compared {compared}: {missing} missing, {stale} stale, {extra} extra");
+    if *on_its_way > 0 {
+        told.push_str(&format!("; {on_its_way} on their way"));
+    }
+    if repair {
+        told.push_str(&format!("; {mended} mended, {unmended} not"));
+    }
+    told
+}
+
+/// The three keys of the contract.
+fn json(difference: &Difference) -> String {
+    let Difference { projection, id, kind, .. } = difference;
+    serde_json::json!({"projection": projection, "id": id, "kind": kind}).to_string()
+}
+
+fn text(difference: &Difference) -> String {
+    let Difference { projection, id, kind, detail } = difference;
+    let kind = match kind {
+        Kind::Missing => "missing",
+        Kind::Stale => "stale",
+        Kind::Extra => "extra",
+    };
+    let line = format!("{projection}  {}  {kind}", plain(id));
+    if detail.is_empty() { line } else { format!("{line}  {}", plain(detail)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_holds_three_keys_and_text_the_reason_without_control_characters() {
+        let difference = Difference {
+            projection: "contacts".to_owned(),
+            id: "a\u{1b}b".to_owned(),
+            kind: Kind::Extra,
+            detail: "deleted".to_owned(),
+        };
+        assert_eq!(json(&difference), r#"{"id":"a\u001bb","kind":"extra","projection":"contacts"}"#);
+        assert_eq!(text(&difference), "contacts  a\u{fffd}b  extra  deleted");
+    }
+
+    #[test]
+    fn the_exit_code_tells_what_is_left() {
+        let code = |summary: Summary, repair: bool| {
+            let printer = Printer { format: OutputFormat::Json, last: Some(Line::Summary(summary)) };
+            printer.end(repair).map_or_else(|error| error.exit_code(), |()| 0)
+        };
+        let stale = Summary { stale: 2, mended: 2, ..Summary::default() };
+        assert_eq!((code(stale.clone(), false), code(stale.clone(), true)), (4, 0));
+        assert_eq!(code(Summary { unmended: 1, ..stale }, true), 4);
+        assert_eq!(code(Summary { on_its_way: 9, ..Summary::default() }, false), 0);
+    }
+}

@@ -1,0 +1,82 @@
+//! The route that compares the index with the state, and mends it.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::State as Shared;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Frame;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Receiver, channel};
+
+use super::admin::{Admin, unacceptable};
+use super::problem::{Refusal, problem};
+use crate::verify::{Comparison, Line, Wanted};
+
+/// So many lines wait for a slow reader.
+const LINES_MAX: usize = 64;
+
+/// What the route needs.
+#[derive(Clone)]
+pub struct Verify {
+    comparison: Arc<dyn Comparison>,
+    place: Arc<Semaphore>,
+}
+
+impl Verify {
+    /// Comparisons, one at a time.
+    pub fn new(comparison: Arc<dyn Comparison>) -> Self {
+        Self { comparison, place: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+pub(super) async fn verify(
+    Shared(admin): Shared<Admin>,
+    Shared(verify): Shared<Verify>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if let Some(refused) = unacceptable(&admin, &headers) {
+        return refused;
+    }
+    let wanted: Wanted = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
+    };
+    if let Err(error) = verify.comparison.check(&wanted) {
+        return Refusal::from(error).into_response();
+    }
+    let Ok(place) = verify.place.try_acquire_owned() else {
+        return problem(StatusCode::CONFLICT, "another comparison is under way; try again when it has ended");
+    };
+    let (out, lines) = channel(LINES_MAX);
+    let compared = verify.comparison.compare(wanted, out);
+    tokio::spawn(async move {
+        compared.await;
+        drop(place);
+    });
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(lines))).into_response()
+}
+
+/// Lines as they come. When the connection goes, this goes, and the comparison notices.
+struct Lines(Receiver<Line>);
+
+impl HttpBody for Lines {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|line| {
+            let mut bytes = serde_json::to_vec(&line?).unwrap_or_default();
+            bytes.push(b'\n');
+            Some(Ok(Frame::data(bytes.into())))
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Documents by their ids: `_mget`
+//! (<https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-multi-get.html>), which sees
+//! what is not refreshed yet.
+
+use std::sync::atomic::Ordering;
+
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::ElasticsearchSink;
+use super::client::encoded;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored};
+
+/// How many documents the first question is for.
+pub(super) const ASKED_FIRST: usize = 8;
+/// How many documents one question is for at most.
+const ASKED_MAX: usize = 128;
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    docs: Vec<Doc<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Doc<'a> {
+    #[serde(default)]
+    found: bool,
+    #[serde(default, rename = "_version")]
+    version: u64,
+    #[serde(default, borrow, rename = "_source")]
+    source: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+}
+
+/// The documents of an answer to a question for `count`.
+fn stored(answer: &[u8], count: usize) -> Result<Vec<Option<Stored>>> {
+    let odd = |what: &str| {
+        Error::new(ErrorKind::Unavailable, format!("Elasticsearch answered _mget oddly: {what}"))
+    };
+    let answer: Answer<'_> =
+        serde_json::from_slice(answer).map_err(|error| odd("no documents").because(error))?;
+    if answer.docs.len() != count {
+        return Err(odd("not as many documents as were asked for"));
+    }
+    let document = |doc: Doc<'_>| match (doc.error, doc.found) {
+        // A shard on its way, mostly: it says nothing about the document.
+        (Some(error), _) => Err(odd(error.get())),
+        (None, false) => Ok(None),
+        (None, true) => {
+            let body = doc.source.map(|source| source.get().as_bytes().to_vec()).unwrap_or_default();
+            Ok(Some(Stored { version: doc.version, body }))
+        }
+    };
+    answer.docs.into_iter().map(document).collect()
+}
+
+/// The server does not say beforehand how large an answer is: large documents are asked for fewer at a time,
+/// from the next question on.
+fn next_at_once(at_once: usize, held: &[Option<Stored>]) -> usize {
+    let largest = held.iter().flatten().map(|stored| stored.body.len()).max().unwrap_or(0);
+    (ANSWER_BYTES_MAX / largest.max(1)).clamp(1, (at_once * 2).min(ASKED_MAX))
+}
+
+impl Documents for ElasticsearchSink {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        let path = format!("/{}/_mget", encoded(&self.index(projection)?));
+        let at_once = self.asked_at_once.load(Ordering::Relaxed).clamp(1, ASKED_MAX);
+        let count = at_once.min(ids.len());
+        let asked = ids.get(..count).unwrap_or_default();
+        let held = stored(&self.client.post_for_bytes(&path, &json!({"ids": asked})).await?, count)?;
+        self.asked_at_once.store(next_at_once(at_once, &held), Ordering::Relaxed);
+        Ok(held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_taken_document_by_document() {
+        let answer = br#"{"docs":[
+            {"_index":"i","_id":"a","_version":7,"found":true,"_source":{"id":"a"}},
+            {"_index":"i","_id":"b","found":false},
+            {"_index":"i","_id":"c","_version":1,"found":true}]}"#;
+        let held = |version, body: &str| Some(Stored { version, body: body.as_bytes().to_vec() });
+        assert_eq!(stored(answer, 3).unwrap(), [held(7, r#"{"id":"a"}"#), None, held(1, "")]);
+    }
+
+    #[test]
+    fn large_documents_are_asked_for_fewer_at_a_time() {
+        let of = |bytes: usize| [Some(Stored { version: 1, body: vec![0; bytes] }), None];
+        assert_eq!(next_at_once(ASKED_MAX, &of(300)), ASKED_MAX);
+        assert_eq!(next_at_once(100, &of(4 << 20)), 4);
+        assert_eq!(next_at_once(100, &of(40 << 20)), 1);
+        assert_eq!(next_at_once(4, &of(300)), 8);
+        assert_eq!(next_at_once(1, &[None]), 2);
+    }
+
+    #[test]
+    fn what_is_not_whole_is_an_absence() {
+        let failed =
+            br#"{"docs":[{"_index":"i","_id":"a","error":{"type":"no_shard_available_action_exception"}}]}"#;
+        for (answer, count) in [(&failed[..], 1), (b"{}", 0), (br#"{"docs":[]}"#, 1), (b"", 1)] {
+            assert_eq!(stored(answer, count).unwrap_err().kind(), ErrorKind::Unavailable);
+        }
+    }
+}

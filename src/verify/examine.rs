@@ -1,0 +1,134 @@
+//! A look at some documents: a snapshot first, then what the index holds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Verifier;
+use super::pending::Pending;
+use super::verdict::{Expected, Seen, Verdict, judge, seen};
+use super::walk::uncalled;
+use crate::error::{Error, ErrorKind, Result};
+use crate::projection::{Limits, Projection};
+use crate::sink::documents::{Documents, Stored};
+use crate::state::State;
+
+/// Documents of one snapshot are made until they are so large.
+const BYTES_MAX: usize = 4 << 20;
+/// An index that does not answer is asked again for so long.
+const AWAY_MAX: Duration = Duration::from_secs(60);
+const AWAY_PAUSE: Duration = Duration::from_millis(500);
+
+/// A document to be looked at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Candidate {
+    pub(super) id: String,
+    /// What the index held when it was looked at the last time.
+    pub(super) before: Option<Seen>,
+    /// It differed, and was marked to be mended.
+    pub(super) in_repair: bool,
+}
+
+/// What the snapshots say of the first `candidates`, as many as fit.
+fn expect(
+    state: &State,
+    projection: Projection,
+    limits: Limits,
+    candidates: &[Candidate],
+) -> Result<Vec<Expected>> {
+    let snapshot = state.snapshot()?;
+    let pending = Pending::of(&snapshot)?;
+    let mut expected = Vec::with_capacity(candidates.len());
+    let mut bytes = 0;
+    for Candidate { id, .. } in candidates {
+        let mut body = Vec::new();
+        let exists = projection.materialise(&snapshot, id, limits, 0, &mut body)?;
+        bytes += body.len();
+        let waits = pending.touches(&snapshot, projection, id)?;
+        expected.push(Expected { body: exists.then_some(body), waits });
+        if bytes >= BYTES_MAX {
+            break;
+        }
+    }
+    Ok(expected)
+}
+
+impl<S: Documents> Verifier<S> {
+    /// Looks at each candidate once.
+    pub(super) async fn examine(
+        &self,
+        projection: Projection,
+        candidates: Vec<Candidate>,
+    ) -> Result<Vec<(Candidate, Verdict)>> {
+        let mut judged = Vec::with_capacity(candidates.len());
+        let mut waiting: Arc<[Candidate]> = candidates.into();
+        while !waiting.is_empty() {
+            let (state, limits, some) = (Arc::clone(&self.state), self.limits, Arc::clone(&waiting));
+            let expected = blocking(move || expect(&state, projection, limits, &some)).await?;
+            let (now, later) = waiting.split_at(expected.len().min(waiting.len()));
+            let mut left = expected.into_iter().zip(now.iter().cloned()).collect::<Vec<_>>();
+            while !left.is_empty() {
+                let ids: Vec<String> = left.iter().map(|(_, candidate)| candidate.id.clone()).collect();
+                let held = self.held(projection, &ids).await?;
+                let rest = left.split_off(held.len().min(left.len()));
+                let some = std::mem::replace(&mut left, rest);
+                judged.extend(blocking(move || Ok(judge_all(some, &held))).await?);
+            }
+            waiting = later.into();
+        }
+        Ok(judged)
+    }
+
+    /// What the index holds under the first of `ids`; an index that is away is waited for a while.
+    async fn held(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        let number = self.number(projection);
+        let held = self.while_away(|| self.sink.get(number, ids)).await?;
+        if held.is_empty() {
+            return Err(Error::failed("the index answered for no document; this is a bug"));
+        }
+        Ok(held)
+    }
+
+    pub(super) fn number(&self, projection: Projection) -> usize {
+        self.projections.iter().position(|known| *known == projection).unwrap_or_default()
+    }
+
+    /// Asks the index; one that is away is asked again for a while.
+    pub(super) async fn while_away<T, F>(&self, mut ask: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let until = Instant::now() + AWAY_MAX;
+        loop {
+            match ask().await {
+                Err(error) if error.kind() == ErrorKind::Unavailable && Instant::now() < until => {
+                    tracing::warn!(error = error.chain(), "waiting for the index");
+                }
+                answered => return answered,
+            }
+            self.pause(AWAY_PAUSE).await?;
+        }
+    }
+
+    /// Why the state calls for no document: `deleted` or `foreign`.
+    pub(super) async fn why_extra(&self, projection: Projection, id: &str) -> Result<String> {
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        blocking(move || Ok(uncalled(&state.snapshot()?, projection, &id)?.unwrap_or_default().to_owned()))
+            .await
+    }
+}
+
+fn judge_all(some: Vec<(Expected, Candidate)>, held: &[Option<Stored>]) -> Vec<(Candidate, Verdict)> {
+    let one = |((expected, candidate), held): ((Expected, Candidate), &Option<Stored>)| {
+        let verdict = judge(&expected, held.as_ref(), candidate.before);
+        (Candidate { before: Some(seen(held.as_ref())), ..candidate }, verdict)
+    };
+    some.into_iter().zip(held).map(one).collect()
+}
+
+/// Runs `work` where it may block.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Error::failed("a part of the comparison broke off").because(error))?
+}

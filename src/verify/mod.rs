@@ -1,0 +1,236 @@
+//! `verify`: what the state calls for beside what the index holds, streamed in bounded memory, and mended
+//! by the ordinary delivery.
+//!
+//! A difference is told of only when it is proven: the index held the same before and after a snapshot
+//! of the state in which nothing was on its way to the document, and which calls for something else.
+
+pub mod compare;
+mod examine;
+mod pending;
+mod session;
+mod verdict;
+pub mod walk;
+#[cfg(test)]
+mod world;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::mpsc::Sender as Commands;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::Sender;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::status::Status;
+use crate::pipeline::stream::Command;
+use crate::projection::{Limits, Projection};
+use crate::shutdown::Shutdown;
+use crate::sink::documents::Documents;
+use crate::state::State;
+
+/// What is to be compared.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Wanted {
+    /// The projections by name; all that are kept when none is named.
+    pub projections: Vec<String>,
+    /// Mend what differs.
+    pub repair: bool,
+    /// Compare about so many documents of each projection; all of them without.
+    pub sample: Option<u64>,
+    /// Which ones a sample takes.
+    pub seed: u64,
+}
+
+/// How a document differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The index does not hold it.
+    Missing,
+    /// The index holds another content.
+    Stale,
+    /// The index holds it and the state calls for none.
+    Extra,
+}
+
+/// A document that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The projection's name.
+    pub projection: String,
+    /// The document's id.
+    pub id: String,
+    /// How it differs.
+    pub kind: Kind,
+    /// For a person: the fields of a stale document, whether an extra one was deleted or is foreign.
+    pub detail: String,
+}
+
+/// What was compared and found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Documents that the state calls for and that were compared, by projection.
+    pub compared: BTreeMap<String, u64>,
+    /// Differences by kind.
+    pub missing: u64,
+    /// See [`Kind::Stale`].
+    pub stale: u64,
+    /// See [`Kind::Extra`].
+    pub extra: u64,
+    /// Documents that are marked and not delivered yet: no differences.
+    pub on_its_way: u64,
+    /// Differences that were mended.
+    pub mended: u64,
+    /// Differences that a repair did not mend, or not in time.
+    pub unmended: u64,
+}
+
+impl Summary {
+    /// How many documents differed.
+    pub fn differences(&self) -> u64 {
+        self.missing + self.stale + self.extra
+    }
+
+    fn count(&mut self, kind: Kind) {
+        match kind {
+            Kind::Missing => self.missing += 1,
+            Kind::Stale => self.stale += 1,
+            Kind::Extra => self.extra += 1,
+        }
+    }
+}
+
+/// What a comparison tells, as it goes. The last line is a summary or an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Line {
+    /// A document differs.
+    Difference(Difference),
+    /// So many documents are looked at; a sign of life about every second.
+    Progress(u64),
+    /// The end.
+    Summary(Summary),
+    /// It could not go on.
+    Error(String),
+}
+
+/// The instance that has the state open, when the comparison is part of one.
+pub struct Live {
+    /// To its fold.
+    pub commands: Commands<Command>,
+    /// What it tells of itself.
+    pub status: Arc<Status>,
+}
+
+/// What compares.
+pub struct Verifier<S> {
+    /// What documents are made from.
+    pub state: Arc<State>,
+    /// The index, open.
+    pub sink: Arc<S>,
+    /// The projections, in the sink's order.
+    pub projections: Vec<Projection>,
+    /// What shapes documents.
+    pub limits: Limits,
+    /// The running instance; nothing moves, and nothing is mended, without one.
+    pub live: Option<Live>,
+    /// Ends it early.
+    pub stop: Shutdown,
+}
+
+impl<S: Documents> Verifier<S> {
+    /// Compares, telling `out` as it goes; ends early when nobody listens any more.
+    pub async fn run(&self, wanted: &Wanted, out: &Sender<Line>) {
+        let last = match session::run(self, wanted, out).await {
+            Ok(summary) => Line::Summary(summary),
+            Err(error) => Line::Error(error.chain()),
+        };
+        // Whoever is gone does not miss it.
+        let _ = self.tell(out, last).await;
+    }
+
+    async fn tell(&self, out: &Sender<Line>, line: Line) -> Result<()> {
+        tokio::select! {
+            sent = out.send(line) => sent.map_err(|_| broken_off()),
+            // The last words of a stop need a listener that listens.
+            () = self.stop.requested(), if out.capacity() == 0 => Err(stopping()),
+        }
+    }
+}
+
+/// A comparison that can be asked for, whatever the index is.
+pub trait Comparison: Send + Sync {
+    /// Whether what is wanted can be compared.
+    ///
+    /// # Errors
+    /// Exit code 2 when it can't.
+    fn check(&self, wanted: &Wanted) -> Result<()>;
+
+    /// Compares, as [`Verifier::run`].
+    fn compare(
+        self: Arc<Self>,
+        wanted: Wanted,
+        out: Sender<Line>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+impl<S: Documents> Comparison for Verifier<S> {
+    fn check(&self, wanted: &Wanted) -> Result<()> {
+        chosen(&self.projections, &wanted.projections).map(|_| ())
+    }
+
+    fn compare(
+        self: Arc<Self>,
+        wanted: Wanted,
+        out: Sender<Line>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move { self.run(&wanted, &out).await })
+    }
+}
+
+/// The projections of these names among those that are kept; all of them without a name.
+///
+/// # Errors
+/// Exit code 2 for a name that is none.
+pub fn chosen(kept: &[Projection], names: &[String]) -> Result<Vec<Projection>> {
+    let find = |name: &String| {
+        kept.iter().copied().find(|projection| projection.name() == name).ok_or_else(|| {
+            let kept: Vec<&str> = kept.iter().map(|projection| projection.name()).collect();
+            Error::usage(format!("there is no projection {name}; there are {}", kept.join(", ")))
+        })
+    };
+    if names.is_empty() {
+        return Ok(kept.to_vec());
+    }
+    let mut chosen = names.iter().map(find).collect::<Result<Vec<_>>>()?;
+    chosen.sort_unstable();
+    chosen.dedup();
+    Ok(chosen)
+}
+
+fn broken_off() -> Error {
+    Error::failed("nobody listens any more")
+}
+
+fn stopping() -> Error {
+    Error::new(ErrorKind::Unavailable, "the instance stops; run `tributary verify` again when it is back")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn projections_are_chosen_by_name_and_once() {
+        let kept = [Projection::Organisations, Projection::Contacts];
+        let named =
+            |names: &[&str]| chosen(&kept, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert_eq!(named(&[]).unwrap(), kept);
+        assert_eq!(named(&["contacts", "contacts"]).unwrap(), [Projection::Contacts]);
+        let error = named(&["hierarchy"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("organisations, contacts"), "{error}");
+    }
+}

@@ -1,0 +1,359 @@
+//! One comparison from its beginning to its end: what the state calls for, then what the index holds
+//! beside that, then what was on its way.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::Sender;
+
+use super::examine::{Candidate, blocking};
+use super::verdict::Verdict;
+use super::walk::{Every, Walk, uncalled};
+use super::{Difference, Kind, Line, Live, Summary, Verifier, Wanted, broken_off, chosen, stopping};
+use crate::error::{Error, Result};
+use crate::pipeline::stream::Command;
+use crate::projection::Projection;
+use crate::sink::documents::Documents;
+
+/// How many documents are compared at a time.
+const PAGE: usize = 500;
+/// When more wait for what is on its way to them, they are settled before others are looked at.
+const POSTPONED_MAX: usize = 10_000;
+/// How many documents one command marks.
+const MARKS_MAX: usize = 1_000;
+/// How often a sign of life is given.
+const SIGN_EVERY: Duration = Duration::from_secs(1);
+/// What is on its way is waited for until nothing has moved for so long.
+const STILL_MAX: Duration = Duration::from_secs(30);
+/// Or until none of it has arrived for so long, whatever else moves.
+const ARRIVAL_MAX: Duration = Duration::from_secs(300);
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// An instance that does not get on is not waited for longer.
+const GATE_MAX: Duration = Duration::from_secs(60);
+/// The fold answers within its current step.
+const FOLD_MAX: Duration = Duration::from_secs(60);
+
+struct Session<'a, S> {
+    verifier: &'a Verifier<S>,
+    repair: bool,
+    out: &'a Sender<Line>,
+    summary: Summary,
+    looked_at: u64,
+    told: Instant,
+    projection: Projection,
+    /// Those that something was on its way to.
+    postponed: Vec<Candidate>,
+    /// Those that differ and are to be marked.
+    to_mend: Vec<Candidate>,
+}
+
+/// Compares everything that is wanted.
+pub(super) async fn run<S: Documents>(
+    verifier: &Verifier<S>,
+    wanted: &Wanted,
+    out: &Sender<Line>,
+) -> Result<Summary> {
+    let projections = chosen(&verifier.projections, &wanted.projections)?;
+    if wanted.repair && verifier.live.is_none() {
+        return Err(Error::failed("only a running instance can mend"));
+    }
+    let mut session = Session {
+        verifier,
+        repair: wanted.repair,
+        out,
+        summary: Summary::default(),
+        looked_at: 0,
+        told: Instant::now(),
+        projection: Projection::Organisations,
+        postponed: Vec::new(),
+        to_mend: Vec::new(),
+    };
+    session.wait_for_gate().await?;
+    for projection in projections {
+        session.projection = projection;
+        session.compare(wanted).await?;
+    }
+    Ok(session.summary)
+}
+
+impl<S: Documents> Session<'_, S> {
+    async fn compare(&mut self, wanted: &Wanted) -> Result<()> {
+        let index = self.index()?;
+        let every = match wanted.sample {
+            Some(sample) => Every::of(self.count().await?, sample, wanted.seed),
+            None => Every::ONE,
+        };
+        self.called_for(every).await?;
+        self.held_beside(every).await?;
+        self.settle().await?;
+        if self.index()? != index {
+            return Err(Error::failed(format!(
+                "{index} was replaced by another index while it was compared; run `tributary verify` again"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The index that the marks are for.
+    fn index(&self) -> Result<String> {
+        self.verifier.state.built_for(self.projection.name())
+    }
+
+    /// The next ids of a walk, from the snapshot of the moment.
+    async fn walk(&self, mut walk: Walk, max: usize) -> Result<(Walk, Vec<String>)> {
+        let state = Arc::clone(&self.verifier.state);
+        blocking(move || {
+            let ids = walk.next(&state.snapshot()?, max)?;
+            Ok((walk, ids))
+        })
+        .await
+    }
+
+    async fn count(&mut self) -> Result<u64> {
+        let (mut walk, mut count) = (Walk::new(self.projection, Every::ONE), 0);
+        loop {
+            let (next, ids) = self.walk(walk, usize::MAX).await?;
+            if ids.is_empty() {
+                return Ok(count);
+            }
+            count += ids.len() as u64;
+            walk = next;
+            self.go_on().await?;
+        }
+    }
+
+    /// Every document that the state calls for.
+    async fn called_for(&mut self, every: Every) -> Result<()> {
+        let mut walk = Walk::new(self.projection, every);
+        loop {
+            let (next, ids) = self.walk(walk, PAGE).await?;
+            if ids.is_empty() {
+                return Ok(());
+            }
+            walk = next;
+            *self.summary.compared.entry(self.projection.name().to_owned()).or_default() += ids.len() as u64;
+            self.check(ids).await?;
+        }
+    }
+
+    /// Every document of the index that the state calls for no document of.
+    async fn held_beside(&mut self, mut every: Every) -> Result<()> {
+        let (verifier, projection) = (self.verifier, self.projection);
+        let number = verifier.number(projection);
+        verifier.while_away(|| verifier.sink.refresh()).await?;
+        let mut cursor = None;
+        loop {
+            let page = verifier.while_away(|| verifier.sink.ids(number, cursor.clone())).await?;
+            let state = Arc::clone(&verifier.state);
+            let ids: Vec<String> = page.ids.into_iter().filter(|_| every.take()).collect();
+            self.looked_at += ids.len() as u64;
+            let beside = blocking(move || {
+                let snapshot = state.snapshot()?;
+                let mut beside = Vec::new();
+                for id in ids {
+                    if uncalled(&snapshot, projection, &id)?.is_some() {
+                        beside.push(id);
+                    }
+                }
+                Ok(beside)
+            });
+            let mut beside = beside.await?;
+            while !beside.is_empty() {
+                let later = beside.split_off(PAGE.min(beside.len()));
+                self.check(std::mem::replace(&mut beside, later)).await?;
+            }
+            self.go_on().await?;
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Compares these documents: what differs is looked at twice, what something is on its way to later.
+    async fn check(&mut self, ids: Vec<String>) -> Result<()> {
+        self.looked_at += ids.len() as u64;
+        let candidates: Vec<_> = ids.into_iter().map(|id| Candidate { id, ..Candidate::default() }).collect();
+        let unproven = self.look(candidates).await?;
+        let changing = self.look(unproven).await?;
+        self.postponed.extend(changing);
+        self.mend().await?;
+        if self.postponed.len() >= POSTPONED_MAX {
+            self.settle().await?;
+        }
+        self.go_on().await
+    }
+
+    /// Looks at each once; answers those of which nothing is proven yet.
+    async fn look(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
+        let mut unproven = Vec::new();
+        for (candidate, verdict) in self.verifier.examine(self.projection, candidates).await? {
+            match verdict {
+                Verdict::Same => self.summary.mended += u64::from(candidate.in_repair),
+                // Whatever else was wrong with it is written over. A repair is done only when it is seen.
+                Verdict::Arriving if !candidate.in_repair => {}
+                Verdict::OnItsWay | Verdict::Arriving => self.postponed.push(candidate),
+                Verdict::Unproven => unproven.push(candidate),
+                Verdict::Differs(kind, detail) => self.differs(candidate, kind, detail).await?,
+            }
+        }
+        Ok(unproven)
+    }
+
+    async fn differs(&mut self, candidate: Candidate, kind: Kind, mut detail: String) -> Result<()> {
+        let (projection, id) = (self.projection.name(), candidate.id.clone());
+        if candidate.in_repair {
+            tracing::warn!(
+                projection,
+                id,
+                ?kind,
+                "still differs after it was delivered; see the dead letters"
+            );
+            self.summary.unmended += 1;
+            return Ok(());
+        }
+        if kind == Kind::Extra {
+            detail = self.verifier.why_extra(self.projection, &id).await?;
+        }
+        self.summary.count(kind);
+        let difference = Difference { projection: projection.to_owned(), id, kind, detail };
+        self.verifier.tell(self.out, Line::Difference(difference)).await?;
+        if self.repair {
+            self.to_mend.push(Candidate { before: None, in_repair: true, ..candidate });
+        }
+        Ok(())
+    }
+
+    /// Has the delivery write (or delete) what differs: it alone passes the gate, and writes over foreign
+    /// versions.
+    async fn mend(&mut self) -> Result<()> {
+        let Some(live) = &self.verifier.live else { return Ok(()) };
+        if self.to_mend.is_empty() {
+            return Ok(());
+        }
+        let gone = |_| stopping();
+        for some in self.to_mend.chunks(MARKS_MAX) {
+            let marks = some.iter().map(|candidate| (self.projection, candidate.id.clone())).collect();
+            live.commands.send(Command::Mark(marks)).map_err(gone)?;
+        }
+        // Only once the marks are made does a look know that something is on its way.
+        let (reply, answer) = sync_channel(1);
+        live.commands.send(Command::Barrier(reply)).map_err(gone)?;
+        let answered = blocking(move || Ok(answer.recv_timeout(FOLD_MAX).is_ok())).await?;
+        if !answered {
+            return Err(Error::failed("the fold did not mark what differs in time; look at its log"));
+        }
+        self.postponed.append(&mut self.to_mend);
+        Ok(())
+    }
+
+    /// Waits for what is on its way, and looks at it again; what does not arrive is no difference.
+    async fn settle(&mut self) -> Result<()> {
+        let Some(live) = &self.verifier.live else {
+            // Nothing moves.
+            self.summary.on_its_way += self.postponed.len() as u64;
+            self.postponed.clear();
+            return Ok(());
+        };
+        let (mut arrived, mut moved, mut done) = (Instant::now(), Instant::now(), live.done());
+        let mut pause = PAUSE_MIN;
+        while !self.postponed.is_empty() {
+            self.verifier.pause(pause).await?;
+            let waiting = std::mem::take(&mut self.postponed);
+            let count = waiting.len();
+            let unproven = self.look(waiting).await?;
+            self.postponed.extend(unproven);
+            self.mend().await?;
+            self.go_on().await?;
+            if self.postponed.len() < count {
+                arrived = Instant::now();
+                pause = PAUSE_MIN;
+            } else {
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+            if live.done() != done {
+                (moved, done) = (Instant::now(), live.done());
+            }
+            let still = arrived.elapsed().min(moved.elapsed());
+            if still >= STILL_MAX || arrived.elapsed() >= ARRIVAL_MAX {
+                break;
+            }
+        }
+        for candidate in self.postponed.drain(..) {
+            self.summary.on_its_way += 1;
+            self.summary.unmended += u64::from(candidate.in_repair);
+        }
+        Ok(())
+    }
+
+    /// Waits until the instance is past its gate: before, the index may be ahead of its state.
+    async fn wait_for_gate(&mut self) -> Result<()> {
+        let Some(live) = &self.verifier.live else { return Ok(()) };
+        let (mut moved, mut done) = (Instant::now(), live.done());
+        while !live.is_writing() {
+            if live.done() != done {
+                (moved, done) = (Instant::now(), live.done());
+            }
+            if moved.elapsed() >= GATE_MAX {
+                return Err(not_writing());
+            }
+            self.sign().await?;
+            self.verifier.pause(PAUSE_MIN).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a sign of life now and then; an error when there is no use in going on.
+    async fn go_on(&mut self) -> Result<()> {
+        if self.verifier.live.as_ref().is_some_and(|live| !live.is_writing()) {
+            return Err(not_writing());
+        }
+        self.sign().await
+    }
+
+    async fn sign(&mut self) -> Result<()> {
+        if self.verifier.stop.is_requested() {
+            return Err(stopping());
+        }
+        if self.out.is_closed() {
+            return Err(broken_off());
+        }
+        if self.told.elapsed() >= SIGN_EVERY {
+            self.told = Instant::now();
+            self.verifier.tell(self.out, Line::Progress(self.looked_at)).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Documents> Verifier<S> {
+    /// Waits, unless told to stop.
+    pub(super) async fn pause(&self, time: Duration) -> Result<()> {
+        tokio::select! {
+            () = tokio::time::sleep(time) => Ok(()),
+            () = self.stop.requested() => Err(stopping()),
+        }
+    }
+}
+
+fn not_writing() -> Error {
+    Error::failed(
+        "the instance does not write the index: it stands by for another one, or is not yet through the log; \
+         run `tributary verify` where the writing instance runs, or later",
+    )
+}
+
+impl Live {
+    /// From the gate on the state is ahead of everything that the index holds.
+    fn is_writing(&self) -> bool {
+        self.status.writer.load(Ordering::Relaxed) && self.status.gate_passed.load(Ordering::Relaxed)
+    }
+
+    /// A number that grows with whatever the instance gets done.
+    fn done(&self) -> u64 {
+        self.status.delivered.load(Ordering::Relaxed) + self.status.records.load(Ordering::Relaxed)
+    }
+}

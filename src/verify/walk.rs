@@ -1,0 +1,216 @@
+//! The ids of the documents that the state calls for, in bounded parts, each from the snapshot of the moment.
+
+use std::ops::ControlFlow;
+
+use crate::entity::Liveness;
+use crate::error::Result;
+use crate::projection::{Entities, Projection};
+use crate::state::Snapshot;
+use crate::state::keys::{Space, behind_members, owner_of};
+use crate::state::rows::{self, Row};
+
+/// How many rows one part looks at.
+const ROWS_MAX: usize = 5_000;
+
+/// Which ids are taken: every `step`-th, from the `skip`-th on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Every {
+    step: u64,
+    skip: u64,
+}
+
+impl Every {
+    /// Every single one.
+    pub const ONE: Every = Every { step: 1, skip: 0 };
+
+    /// About `wanted` of `total`; `seed` says which.
+    pub fn of(total: u64, wanted: u64, seed: u64) -> Self {
+        let step = total.div_ceil(wanted.max(1)).max(1);
+        Self { step, skip: seed % step }
+    }
+
+    /// Whether the next one is taken.
+    pub(super) fn take(&mut self) -> bool {
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.skip = self.step - 1;
+        true
+    }
+}
+
+/// A walk over everything that a projection has a document of: the living entities, then the organisations
+/// that are known by references only.
+#[derive(Debug, Clone)]
+pub struct Walk {
+    entities: Space,
+    references: Option<Space>,
+    /// Where it is; `None` at its end.
+    at: Option<(Space, Vec<u8>)>,
+    every: Every,
+}
+
+impl Walk {
+    /// A walk from the beginning.
+    pub fn new(projection: Projection, every: Every) -> Self {
+        let (entities, references) = match projection {
+            Projection::Organisations => (Space::Organisations, Some(Space::ContactsOf)),
+            Projection::Hierarchy => (Space::Organisations, Some(Space::ChildrenOf)),
+            Projection::Contacts => (Space::Contacts, None),
+        };
+        Self { entities, references, at: Some((entities, Vec::new())), every }
+    }
+
+    /// The next ids, at most `max`; none at the end.
+    pub fn next(&mut self, snapshot: &Snapshot, max: usize) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        while ids.is_empty() {
+            let Some((space, after)) = self.at.take() else { break };
+            self.at = if space == self.entities {
+                let next = self.entities(snapshot, after, max, &mut ids)?;
+                next.map(|after| (space, after)).or(self.references.map(|space| (space, Vec::new())))
+            } else {
+                self.references(snapshot, space, after, max, &mut ids)?.map(|after| (space, after))
+            };
+        }
+        Ok(ids)
+    }
+
+    fn entities(
+        &mut self,
+        snapshot: &Snapshot,
+        after: Vec<u8>,
+        max: usize,
+        ids: &mut Vec<String>,
+    ) -> Result<Option<Vec<u8>>> {
+        let (mut seen, mut last) = (0, None);
+        snapshot.view().scan(self.entities, &[], &after, &mut |key, value| {
+            seen += 1;
+            if rows::decode::<Row>(value)?.registers.liveness() == Liveness::Alive
+                && let Ok(id) = std::str::from_utf8(key)
+                && self.every.take()
+            {
+                ids.push(id.to_owned());
+            }
+            if ids.len() < max && seen < ROWS_MAX {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some(key.to_vec());
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(last)
+    }
+
+    /// Owners of relations that were never seen themselves; the members of each are passed over in one step.
+    fn references(
+        &mut self,
+        snapshot: &Snapshot,
+        space: Space,
+        mut after: Vec<u8>,
+        max: usize,
+        ids: &mut Vec<String>,
+    ) -> Result<Option<Vec<u8>>> {
+        for _ in 0..ROWS_MAX {
+            let mut owner = None;
+            snapshot.view().scan(space, &[], &after, &mut |key, _| {
+                owner = owner_of(key);
+                Ok(ControlFlow::Break(()))
+            })?;
+            let Some(owner) = owner else { return Ok(None) };
+            after = behind_members(&owner);
+            if snapshot.organisation(&owner)?.liveness() == Liveness::Unseen && self.every.take() {
+                ids.push(owner);
+                if ids.len() >= max {
+                    break;
+                }
+            }
+        }
+        Ok(Some(after))
+    }
+}
+
+/// Why the state calls for no document of an id that the index holds; `None` when it calls for one.
+pub(super) fn uncalled(
+    snapshot: &Snapshot,
+    projection: Projection,
+    id: &str,
+) -> Result<Option<&'static str>> {
+    let mut referred = false;
+    let mut refer = |_: &str, _: &[u8]| {
+        referred = true;
+        ControlFlow::Break(())
+    };
+    let registers = match projection {
+        Projection::Contacts => snapshot.contact(id)?,
+        Projection::Organisations | Projection::Hierarchy => snapshot.organisation(id)?,
+    };
+    match registers.liveness() {
+        Liveness::Alive => return Ok(None),
+        Liveness::Deleted => return Ok(Some("deleted")),
+        Liveness::Unseen => {}
+    }
+    match projection {
+        Projection::Organisations => snapshot.contacts_of(id, &mut refer)?,
+        Projection::Hierarchy => snapshot.children_of(id, &mut refer)?,
+        Projection::Contacts => {}
+    }
+    Ok((!referred).then_some("foreign"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verify::world::World;
+
+    #[test]
+    fn a_sample_takes_every_so_many_from_where_the_seed_says() {
+        let taken = |mut every: Every| (0..10).filter(|_| every.take()).collect::<Vec<_>>();
+        assert_eq!(taken(Every::ONE).len(), 10);
+        assert_eq!(taken(Every::of(10, 4, 0)), [0, 3, 6, 9]);
+        assert_eq!(taken(Every::of(10, 4, 5)), [2, 5, 8]);
+        for (total, wanted) in [(10, 0), (0, 5), (3, 100)] {
+            assert!(!taken(Every::of(total, wanted, 0)).is_empty(), "{total} {wanted}");
+        }
+    }
+
+    fn walked(world: &World, projection: Projection, max: usize) -> Vec<String> {
+        let (mut walk, mut ids) = (Walk::new(projection, Every::ONE), Vec::new());
+        loop {
+            let some = walk.next(&world.state.snapshot().unwrap(), max).unwrap();
+            assert!(some.len() <= max, "{some:?}");
+            if some.is_empty() {
+                return ids;
+            }
+            ids.extend(some);
+        }
+    }
+
+    #[test]
+    fn a_walk_meets_the_living_and_those_referred_to_once_each() {
+        let world = World::default();
+        world.organisation("o1", Some("p\0"));
+        world.organisation("o2", Some("p\0"));
+        world.organisation("o3", Some("o1"));
+        world.deleted_organisation("gone");
+        world.contact("c1", "o1");
+        for number in 0..5 {
+            world.contact(&format!("d{number}"), "gone");
+            world.contact(&format!("e{number}"), "q");
+            world.contact(&format!("f{number}"), "r");
+        }
+        for max in [1, 2, 100] {
+            assert_eq!(walked(&world, Projection::Organisations, max), ["o1", "o2", "o3", "q", "r"], "{max}");
+            assert_eq!(walked(&world, Projection::Hierarchy, max), ["o1", "o2", "o3", "p\0"], "{max}");
+            assert_eq!(walked(&world, Projection::Contacts, max).len(), 16, "{max}");
+        }
+        let snapshot = world.state.snapshot().unwrap();
+        let why = |projection, id: &str| uncalled(&snapshot, projection, id).unwrap();
+        assert_eq!(why(Projection::Organisations, "q"), None);
+        assert_eq!(why(Projection::Organisations, "p\0"), Some("foreign"));
+        assert_eq!(why(Projection::Hierarchy, "q"), Some("foreign"));
+        assert_eq!(why(Projection::Hierarchy, "gone"), Some("deleted"));
+        assert_eq!(why(Projection::Contacts, "c1"), None);
+        assert_eq!(why(Projection::Contacts, "o1"), Some("foreign"));
+    }
+}

@@ -1,0 +1,68 @@
+//! A state in memory for tests.
+
+use std::sync::Arc;
+
+use crate::event::{Action, EntityKind, Event, Field};
+use crate::projection::Projection;
+use crate::state::keys::{Space, dirty_key, member_key};
+use crate::state::memory::MemoryStore;
+use crate::state::rows::{Progress, Row, Task, Work, encode};
+use crate::state::store::Changes;
+use crate::state::{State, space_of};
+
+pub(super) struct World {
+    pub(super) state: State,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { state: State::open(Arc::new(MemoryStore::default()), "").unwrap() }
+    }
+}
+
+impl World {
+    fn put(&self, space: Space, key: Vec<u8>, value: Vec<u8>) {
+        let mut changes = Changes::default();
+        changes.put(space, key, value);
+        self.state.commit(changes, Vec::new()).unwrap();
+    }
+
+    fn entity(&self, kind: EntityKind, id: &str, action: Action, reference: Option<(&str, &str)>) {
+        let mut row = Row::default();
+        let field = |(name, id): (&str, &str)| Field {
+            name: name.to_owned(),
+            json: serde_json::to_vec(id).unwrap().into(),
+        };
+        let fields = reference.map(field).into_iter().collect();
+        row.registers.apply(&Event { kind, id: id.to_owned(), version: 1, sequenced: true, action, fields });
+        self.put(space_of(kind), id.as_bytes().to_vec(), encode(&row).unwrap());
+    }
+
+    pub(super) fn organisation(&self, id: &str, parent: Option<&str>) {
+        let reference = parent.map(|parent| ("parentId", parent));
+        self.entity(EntityKind::Organisation, id, Action::Replace, reference);
+        if let Some(parent) = parent {
+            self.put(Space::ChildrenOf, member_key(parent, id), Vec::new());
+        }
+    }
+
+    pub(super) fn deleted_organisation(&self, id: &str) {
+        self.entity(EntityKind::Organisation, id, Action::Delete, None);
+    }
+
+    pub(super) fn contact(&self, id: &str, organisation: &str) {
+        self.entity(EntityKind::Contact, id, Action::Replace, Some(("organisationId", organisation)));
+        self.put(Space::ContactsOf, member_key(organisation, id), b"{}".to_vec());
+    }
+
+    pub(super) fn mark(&self, projection: Projection, id: &str) {
+        self.put(Space::Dirty, dirty_key(projection as u8, id), 1_u64.to_be_bytes().to_vec());
+    }
+
+    pub(super) fn task(&self, work: Work) {
+        let progress = Progress { task_steps: [(1, 1)].into(), ..Progress::default() };
+        self.put(Space::Meta, b"progress".to_vec(), encode(&progress).unwrap());
+        let task = Task { step: 1, work, after: Vec::new() };
+        self.put(Space::Tasks, 1_u64.to_be_bytes().to_vec(), encode(&task).unwrap());
+    }
+}

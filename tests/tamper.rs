@@ -1,0 +1,91 @@
+//! What somebody does to an index behind Tributary's back.
+
+use elasticsearch::http::Method;
+use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::transport::Transport;
+use serde_json::{Value, json};
+use tributary::config::Config;
+use tributary::sink::embedded::EmbeddedSink;
+use tributary::sink::generations::{Aliases, Generations};
+use tributary::sink::{Batch, DocumentSink, Outcome, Write};
+
+use crate::harness::{World, runtime};
+
+/// What is done to one document.
+pub enum Act {
+    Delete,
+    Put(u64, Value),
+}
+
+/// Above every position of these logs.
+pub const HIGH: u64 = 1_000_000_000;
+
+pub fn config(world: &World) -> Config {
+    let mut config = Config::load(Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+    config.index.path = world.folder.path().join(&config.index.path);
+    config
+}
+
+/// Does `acts` to the documents of a projection.
+pub fn tamper(world: &World, projection: &str, acts: &[(String, Act)]) {
+    if world.config.contains("index.kind = \"embedded\"") {
+        tamper_embedded(world, projection, acts);
+    } else {
+        acts.chunks(2_000).for_each(|acts| tamper_elasticsearch(world, projection, acts));
+    }
+}
+
+fn tamper_elasticsearch(world: &World, projection: &str, acts: &[(String, Act)]) {
+    let mut body = String::new();
+    for (id, act) in acts {
+        match act {
+            Act::Delete => body.push_str(&format!("{}\n", json!({"delete": {"_id": id}}))),
+            Act::Put(version, document) => {
+                let meta = json!({"_id": id, "version": version, "version_type": "external_gte"});
+                body.push_str(&format!("{}\n{document}\n", json!({"index": meta})));
+            }
+        }
+    }
+    let path = format!("/{}/_bulk", world.index(projection));
+    let answer: Value = runtime().block_on(async {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        let transport = Transport::single_node(&world.services.elasticsearch).unwrap();
+        let sent = transport.send(Method::Post, &path, headers, None::<&()>, Some(body), None).await.unwrap();
+        sent.json().await.unwrap()
+    });
+    assert_eq!(answer["errors"], false, "{answer}");
+}
+
+fn tamper_embedded(world: &World, projection: &str, acts: &[(String, Act)]) {
+    let config = config(world);
+    runtime().block_on(async {
+        let sink = EmbeddedSink::new(&config.index, &[projection]).unwrap();
+        let index = sink.behind().await.unwrap().remove(0).unwrap();
+        sink.target(vec![index]).await.unwrap();
+        write(&sink, acts).await;
+    });
+}
+
+async fn write(sink: &EmbeddedSink, acts: &[(String, Act)]) {
+    // A delete is forgotten once it is committed, so that a lower version can follow.
+    for deletes in [true, false] {
+        let mut batch = Batch::default();
+        for (id, act) in acts {
+            let (version, body) = match act {
+                Act::Delete => (HIGH, None),
+                Act::Put(_, _) if deletes => continue,
+                Act::Put(version, document) => {
+                    let begin = batch.bytes.len();
+                    batch.bytes.extend_from_slice(document.to_string().as_bytes());
+                    (*version, Some(begin..batch.bytes.len()))
+                }
+            };
+            if body.is_none() == deletes {
+                batch.writes.push(Write { projection: 0, id: id.clone(), version, body });
+            }
+        }
+        let outcomes = sink.write(batch).await;
+        assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Done), "{outcomes:?}");
+    }
+}
