@@ -205,7 +205,7 @@ pub struct Reindex {
     /// Replay the whole log, or copy the state of the running instance (or of its folder)
     #[arg(long, value_enum, default_value_t, value_name = "log|state")]
     pub from: ReindexFrom,
-    /// Leave the rebuild's own state in <state>.reindex/state, to be taken over by `run`
+    /// Leave the rebuild's own state in `<state>.reindex/state`, to be taken over by `run`
     #[arg(long)]
     pub keep_state: bool,
     /// Move the alias although the new index rejected documents
