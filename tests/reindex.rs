@@ -69,7 +69,14 @@ impl<'a> Scene<'a> {
             let wrong: Vec<_> =
                 documents.iter().filter(|(id, document)| got.get(*id) != Some(document)).take(3).collect();
             let extra: Vec<_> = got.keys().filter(|id| !documents.contains_key(*id)).take(3).collect();
-            assert!(wrong.is_empty() && extra.is_empty(), "{projection}: wrong {wrong:?}, extra {extra:?}");
+            let told = wrong.first().map(|(id, _)| {
+                let output = self.world.run(&["explain", projection, id]);
+                format!("got {:?}\n{}", got.get(*id), log_of(&output))
+            });
+            assert!(
+                wrong.is_empty() && extra.is_empty(),
+                "{projection}: wrong {wrong:?}, {told:?}, extra {extra:?}"
+            );
         }
     }
 }
@@ -120,7 +127,7 @@ fn rebuilds_while_events_flow(index: &'static str, from: &str) {
     let events = scene.events();
     let searches = Searches::start(&scene.world);
     scene.change_mappings();
-    let said = scene.world.succeed(&["reindex", "--from", from]);
+    let said = scene.world.succeed(&["reindex", "--from", from, "--verbose"]);
     let answers = searches.end();
     assert!(answers > 5, "{answers} searches");
     let after = scene.world.indexes_behind();

@@ -63,7 +63,7 @@ struct Flying {
     /// The step of its oldest mark.
     step: u64,
     /// Marked again meanwhile.
-    again: bool,
+    again: Option<u64>,
     /// The lane that it came from, and goes back to.
     lane: Lane,
 }
@@ -137,7 +137,7 @@ impl Queue {
             let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
             let Some((key, lane)) = next else { break };
             let Some(step) = inner.waiting.remove(&key) else { continue };
-            inner.in_flight.insert(key.clone(), Flying { step, again: false, lane });
+            inner.in_flight.insert(key.clone(), Flying { step, again: None, lane });
             taken.push(key);
         }
         taken
@@ -150,10 +150,9 @@ impl Queue {
             let Some(Flying { step, again, lane }) = inner.in_flight.remove(&key) else { continue };
             inner.uncount(step);
             if !delivered {
-                let lane = if again { Lane::Direct } else { lane };
+                let lane = if again.is_some() { Lane::Direct } else { lane };
                 inner.enqueue(key, step, lane);
-            } else if again {
-                let step = inner.step;
+            } else if let Some(step) = again {
                 inner.enqueue(key, step, Lane::Direct);
             }
         }
@@ -289,7 +288,7 @@ impl Inner {
 
     fn add(&mut self, key: DocumentKey, step: u64, lane: Lane) {
         if let Some(flying) = self.in_flight.get_mut(&key) {
-            flying.again = true;
+            flying.again.get_or_insert(step);
             return;
         }
         if self.waiting.contains_key(&key) {
@@ -410,6 +409,19 @@ mod tests {
         queue.finish([(key("last"), true)]);
         assert_eq!(queue.frontier(), Some(at(11)));
         assert!(queue.waiting().is_nothing());
+    }
+
+    #[test]
+    fn a_document_marked_again_on_its_way_waits_since_that_mark() {
+        let queue = scanned_queue();
+        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+        assert_eq!(queue.take(1), [key("a")]);
+        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
+        queue.stepped(4, &at(13), vec![key("b")], Lane::Direct, None, 400);
+        queue.stepped(5, &at(13), vec![key("a")], Lane::Direct, None, 500);
+        queue.finish([(key("a"), true)]);
+        assert_eq!(queue.frontier(), Some(at(11)), "the mark of step 3 is not delivered");
+        assert_eq!(queue.oldest_waiting(), Some(3));
     }
 
     #[test]

@@ -89,8 +89,11 @@ impl Mapping {
             let inside = settings.get("index").and_then(|index| index.get(name));
             settings.get(name).or_else(|| settings.get(format!("index.{name}"))).or(inside).cloned()
         };
+        let expands = wanted("auto_expand_replicas")
+            .is_some_and(|range| range != json!("false") && range != json!(false));
         let pairs = LOADING.iter().filter_map(|name| match wanted(name) {
-            // Not set, it must not be reset: it would take the replicas with it.
+            // The server counts replicas by itself then; a number would only be in its way.
+            _ if expands && *name == "number_of_replicas" => None,
             None if *name == "auto_expand_replicas" => None,
             value => Some(((*name).to_owned(), value.unwrap_or(Value::Null))),
         });
@@ -178,6 +181,32 @@ mod tests {
         assert_ne!(one, load(r#"{"settings":{"a":1},"mappings":{"b":3}}"#).unwrap());
         assert_eq!(load("{").unwrap_err().exit_code(), 2);
         assert_eq!(load("{}").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn a_load_does_without_what_is_restored_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |settings: &str| {
+            let text = format!(r#"{{"settings":{settings},"mappings":{{}}}}"#);
+            std::fs::write(folder.path().join("contacts.json"), text).unwrap();
+            Mapping::load(folder.path(), "contacts").unwrap()
+        };
+        let flat = load(r#"{"index.number_of_replicas":2,"refresh_interval":"5s","number_of_shards":3}"#);
+        let body = flat.loading_body("w", "log");
+        assert_eq!(
+            body["settings"],
+            json!({"number_of_shards":3,"index.refresh_interval":"-1","index.number_of_replicas":0})
+        );
+        assert_eq!(body["aliases"], json!({"w": {}}), "no reader sees it");
+        let service = json!({"index":{"number_of_replicas":2,"refresh_interval":"5s"}});
+        assert_eq!(flat.service_settings(), service);
+        let expanding = load(r#"{"index":{"auto_expand_replicas":"0-1"}}"#);
+        assert_eq!(expanding.loading_body("w", "log")["settings"]["index"], json!({}));
+        let service = json!({"index":{"auto_expand_replicas":"0-1","refresh_interval":null}});
+        assert_eq!(expanding.service_settings(), service);
+        let nothing = load("{}");
+        let service = json!({"index":{"number_of_replicas":null,"refresh_interval":null}});
+        assert_eq!(nothing.service_settings(), service);
     }
 
     #[test]
