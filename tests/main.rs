@@ -17,6 +17,8 @@ mod page;
 mod property;
 mod reference;
 mod reindex;
+mod reindex_edges;
+mod scene;
 mod search;
 mod security;
 mod services;

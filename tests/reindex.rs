@@ -7,81 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{PROJECTIONS, Running, World, eventually, fresh, http_get, log_of, try_es};
-use crate::services::{self, Services};
-
-const EMBEDDED: &str = "index.kind = \"embedded\"\nindex.path = \"index\"\n";
-
-/// A log of its own in Kafka, an instance that follows it, and events that flow.
-struct Scene<'a> {
-    servers: &'a Services,
-    log: String,
-    world: World,
-    index: &'static str,
-}
-
-impl<'a> Scene<'a> {
-    fn new(servers: &'a Services, index: &'static str) -> Self {
-        let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("reindex")));
-        let log = format!("organisations.topics = [{:?}]\ncontacts.topics = [{:?}]\n", topics[0], topics[1]);
-        let world = World::new(servers, "reindex", &format!("{log}index.mappings = \"mappings\"\n{index}"));
-        let scene = Self { servers, log, world, index };
-        scene.world.succeed(
-            &[&["generate", "--kafka", "--seed", "1", "--events", "9000", "--partitions", "3"], &COUNTS[..]]
-                .concat(),
-        );
-        scene
-    }
-
-    /// Starts the instance and waits until it is up to date.
-    fn run(&self) -> Running {
-        let running = self.world.start(&["run"]);
-        self.world.wait_until_delivered();
-        running
-    }
-
-    /// Events at a steady rate, until they are stopped.
-    fn events(&self) -> Running {
-        let flow = ["generate", "--kafka", "--seed", "2", "--events", "1000000", "--rate", "300"];
-        self.world.start(&[&flow, &COUNTS[..]].concat())
-    }
-
-    /// Mappings with a field more than the built-in ones.
-    fn change_mappings(&self) {
-        let folder = self.world.path("mappings");
-        std::fs::create_dir_all(&folder).unwrap();
-        for projection in PROJECTIONS {
-            let path = format!("{}/mappings/{projection}.json", env!("CARGO_MANIFEST_DIR"));
-            let mut mapping: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-            mapping["mappings"]["properties"]["added"] = serde_json::json!({"type": "keyword"});
-            std::fs::write(folder.join(format!("{projection}.json")), mapping.to_string()).unwrap();
-        }
-    }
-
-    /// The documents are those of a run that nothing disturbed.
-    fn check(&self) {
-        let calm = World::new(self.servers, "calm", &format!("{}{}", self.log, self.index));
-        calm.succeed(&["run", "--until-end"]);
-        let (got, expected) = (self.world.all_documents(), calm.all_documents());
-        for (projection, documents) in &expected {
-            assert!(documents.len() > 200, "{projection} holds {}", documents.len());
-            let got = &got[projection];
-            let wrong: Vec<_> =
-                documents.iter().filter(|(id, document)| got.get(*id) != Some(document)).take(3).collect();
-            let extra: Vec<_> = got.keys().filter(|id| !documents.contains_key(*id)).take(3).collect();
-            let told = wrong.first().map(|(id, _)| {
-                let output = self.world.run(&["explain", projection, id]);
-                format!("got {:?}\n{}", got.get(*id), log_of(&output))
-            });
-            assert!(
-                wrong.is_empty() && extra.is_empty(),
-                "{projection}: wrong {wrong:?}, {told:?}, extra {extra:?}"
-            );
-        }
-    }
-}
-
-const COUNTS: [&str; 4] = ["--organisations", "300", "--contacts", "3000"];
+use crate::harness::{PROJECTIONS, World, eventually, http_get, log_of};
+use crate::scene::{EMBEDDED, PHASES, Scene, ends_well, phase, reaches, record};
+use crate::services;
 
 /// Searches without a pause; counts answers, and panics at the first that fails or misses much.
 struct Searches {
@@ -168,30 +96,6 @@ fn from_the_state_into_an_embedded_index() {
     rebuilds_while_events_flow(EMBEDDED, "state");
 }
 
-/// The record of a projection's rebuild, as far as there is one.
-fn record(world: &World, projection: &str) -> Option<Value> {
-    let path = format!("/{}tributary-rebuilds/_doc/{projection}", world.prefix);
-    let found = try_es(&world.services.elasticsearch, Method::Get, &path, None).ok()?;
-    found.get("_source").cloned()
-}
-
-const PHASES: [&str; 6] = ["loading", "settling", "checking", "swapping", "feeding", "done"];
-
-fn phase(record: &Value) -> usize {
-    PHASES.iter().position(|phase| record["phase"] == *phase).unwrap()
-}
-
-/// Waits until the rebuild is in this phase or a later one; answers its record.
-fn reaches(world: &World, wanted: &str, running: &mut Running) -> Value {
-    let wanted = PHASES.iter().position(|phase| *phase == wanted).unwrap();
-    eventually(PHASES[wanted], || {
-        let ended = running.0.try_wait().unwrap().is_some();
-        assert!(!ended || wanted == 5, "the reindex ended before: {}", world.log());
-        // A session that went on begins with its loading again.
-        record(world, "contacts").filter(|record| phase(record) >= wanted && record["beat"] != 0)
-    })
-}
-
 #[test]
 fn killed_in_each_phase_it_goes_on_with_the_same_index() {
     let (servers, _turn) = services::whole();
@@ -222,20 +126,6 @@ fn killed_in_each_phase_it_goes_on_with_the_same_index() {
     assert!(killed_in.len() >= 4, "{killed_in:?}");
     assert_eq!(scene.world.indexes_behind()["contacts"], *indexes.first().unwrap());
     ends_well(scene, instance, events);
-}
-
-/// Ends the flow, waits for the instance, and compares.
-fn ends_well(scene: Scene<'_>, instance: Running, events: Running) {
-    events.kill();
-    let behind = scene.world.indexes_behind();
-    eventually("the instance writes the indexes behind the aliases", || {
-        let status: Value = serde_json::from_str(&scene.world.get("/status").1).ok()?;
-        (status["indexes"]["contacts"] == behind["contacts"]).then_some(())
-    });
-    scene.world.wait_until_delivered();
-    drop(instance);
-    scene.world.settle();
-    scene.check();
 }
 
 #[test]

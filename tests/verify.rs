@@ -150,31 +150,37 @@ fn finds_and_mends(world: &World) {
     assert_eq!(world.all_documents(), before);
 }
 
-#[test]
-fn a_row_of_the_state_that_was_changed_directly_is_found() {
-    let log = small_log();
-    let world = World::embedded("planted", &log.settings());
-    world.succeed(&["run", "--until-end"]);
+/// What a fold with a bug would leave: a wrong field of a contact, and a relation of another that is missing.
+pub fn plant(world: &World, contact: &str, organisation: &str, other: &str) {
     let store = FjallStore::open(&world.path("state")).unwrap();
     let view = store.view();
-    let mut row: Row = rows::decode(&view.get(Space::Contacts, b"c3").unwrap().unwrap()).unwrap();
+    let mut row: Row =
+        rows::decode(&view.get(Space::Contacts, contact.as_bytes()).unwrap().unwrap()).unwrap();
     row.registers.apply(&Event {
         kind: EntityKind::Contact,
-        id: "c3".to_owned(),
-        version: 100_000,
+        id: contact.to_owned(),
+        version: 1_000_000,
         sequenced: true,
         action: Action::Merge,
         fields: vec![Field { name: "role".to_owned(), json: (*b"\"Spy\"").into() }],
     });
     let mut changes = Changes::default();
-    changes.put(Space::Contacts, b"c3".to_vec(), rows::encode(&row).unwrap());
+    changes.put(Space::Contacts, contact.as_bytes().to_vec(), rows::encode(&row).unwrap());
     // A relation that a fold forgot to remove: the contact stays in its organisation's document.
-    let relation = tributary::state::keys::member_key("o4", "c4");
+    let relation = tributary::state::keys::member_key(organisation, other);
     assert!(view.get(Space::ContactsOf, &relation).unwrap().is_some());
     changes.remove(Space::ContactsOf, relation);
     store.commit(changes).unwrap();
     store.sync().unwrap();
     drop((view, store));
+}
+
+#[test]
+fn a_row_of_the_state_that_was_changed_directly_is_found() {
+    let log = small_log();
+    let world = World::embedded("planted", &log.settings());
+    world.succeed(&["run", "--until-end"]);
+    plant(&world, "c3", "o4", "c4");
     let planted = Found::from([found("contacts", "c3", "stale"), found("organisations", "o4", "stale")]);
     assert_eq!(verify(&world, &[]), (Some(4), planted));
 }

@@ -125,6 +125,7 @@ impl Rebuild<'_> {
         let store = Arc::new(FjallStore::open(&folder.state())?);
         let state = Arc::new(State::open(store, &config.fingerprint())?);
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+        let rejected_before = claim.rejected().await?;
         let round = round(config.clone(), Arc::clone(&state), limits, stop.clone());
         Ok(Conductor {
             sink,
@@ -137,6 +138,7 @@ impl Rebuild<'_> {
             options,
             status: Arc::default(),
             load_rate: Arc::default(),
+            rejected_before,
         })
     }
 

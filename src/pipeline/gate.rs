@@ -64,6 +64,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 // What was seen may be older than the index that is written now.
                 self.is_moved().await;
             }
+            if matches!(self.gate, Gate::Open) && !self.reconcile.is_empty() {
+                self.reconcile().await?;
+            }
             if writer {
                 self.publish()
             } else {
@@ -242,33 +245,47 @@ impl<S: DocumentSink + Aliases> Run<S> {
         self.barrier()
     }
 
-    /// Marks the documents of an index that the state knows nothing living of: they are deleted.
+    /// Looks through the indexes that the state did not fill, one after the other; an index that is away is
+    /// looked through again later.
     async fn reconcile(&mut self) -> Result<()> {
-        for (number, index) in std::mem::take(&mut self.reconcile) {
-            let Some(projection) = self.projections.get(number).copied() else { continue };
-            let mut cursor = None;
-            let mut found = 0;
-            loop {
-                let page = self.sink.ids(number, cursor).await?;
-                let unknown = unknown_to(&self.state, projection, page.ids)?;
-                found += unknown.len();
-                if !unknown.is_empty() {
-                    self.command(Command::Mark(unknown))?;
+        while let Some((number, index)) = self.reconcile.first().cloned() {
+            match self.reconcile_one(number, &index).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(error = error.chain(), index, "waiting to look through the index");
+                    return Ok(());
                 }
-                cursor = page.cursor;
-                if cursor.is_none() {
-                    break;
-                }
+                looked => looked?,
             }
-            tracing::info!(
-                projection = projection.name(),
-                index,
-                found,
-                "looked for documents that the log no longer speaks of"
-            );
-            self.command(Command::BuiltFor(projection, index))?;
+            self.reconcile.remove(0);
         }
         self.barrier()
+    }
+
+    /// Marks the documents of an index that the state knows nothing living of: they are deleted.
+    async fn reconcile_one(&self, number: usize, index: &str) -> Result<()> {
+        let Some(projection) = self.projections.get(number).copied() else { return Ok(()) };
+        let mut cursor = None;
+        let mut found = 0;
+        loop {
+            let page = self.sink.ids(number, cursor).await?;
+            let unknown = unknown_to(&self.state, projection, page.ids)?;
+            found += unknown.len();
+            if !unknown.is_empty() {
+                self.command(Command::Mark(unknown))?;
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let name = projection.name();
+        tracing::info!(
+            projection = name,
+            index,
+            found,
+            "looked for documents that the log no longer speaks of"
+        );
+        self.command(Command::BuiltFor(projection, index.to_owned()))
     }
 }
 

@@ -135,6 +135,14 @@ impl<S: Generations> Claim<S> {
         .await
     }
 
+    /// How many documents were rejected so far, as noted.
+    ///
+    /// # Errors
+    /// As for [`Self::phase`].
+    pub async fn rejected(&self) -> Result<u64> {
+        Ok(self.records().await?.iter().map(|(record, _)| record.progress.rejected).max().unwrap_or(0))
+    }
+
     /// Where the running instance stopped, in every index; `None` when it has not said so of one.
     ///
     /// # Errors

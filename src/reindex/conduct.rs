@@ -74,6 +74,8 @@ pub struct Conductor<S> {
     pub status: Arc<Status>,
     /// Documents a second over the whole load; 0 until it is known.
     pub load_rate: Arc<AtomicU64>,
+    /// Documents that were rejected before this process went on.
+    pub rejected_before: u64,
 }
 
 impl<S: Documents + Generations> Conductor<S> {
@@ -169,7 +171,12 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     fn progress(&self) -> RebuildProgress {
-        Meter::default().read(&self.status.report(None))
+        let load_rate = self.load_rate.load(Ordering::Relaxed);
+        RebuildProgress {
+            load_rate,
+            rejected: self.rejected(),
+            ..Meter::default().read(&self.status.report(None))
+        }
     }
 
     /// Adds the tail and gathers the evidence, which nothing disturbs: between two rounds neither the
@@ -184,21 +191,22 @@ impl<S: Documents + Generations> Conductor<S> {
             let gather =
                 async || evidence::gather(&*self.sink, &self.state, &projections, indexes, self.limits).await;
             let gathered = patient(stop, gather).await?;
+            self.check_rejected(stop).await?;
             let wanting = gathered.iter().find_map(|evidence| evidence.wanting(self.rejected()));
             tries += 1;
             match wanting {
-                None => {
-                    self.check_rejected()?;
-                    return Ok(gathered);
-                }
+                None => return Ok(gathered),
                 Some(wanting) if tries >= CHECKS => return Err(Error::failed(wanting)),
                 Some(wanting) => tracing::warn!(wanting, "checking again"),
             }
         }
     }
 
-    fn check_rejected(&self) -> Result<()> {
+    async fn check_rejected(&self, stop: &Shutdown) -> Result<()> {
         let rejected = self.rejected();
+        // Whoever goes on with this rebuild has to know of them.
+        let progress = self.progress();
+        patient(stop, async || self.claim.beat(&progress).await).await?;
         if rejected > 0 && !self.options.allow_rejected {
             return Err(Error::failed(format!(
                 "the new index rejected {rejected} documents (look at `tributary dead-letters list`), and the alias is left \
@@ -262,7 +270,7 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     fn rejected(&self) -> u64 {
-        self.status.rejected.load(Ordering::Relaxed)
+        self.rejected_before + self.status.rejected.load(Ordering::Relaxed)
     }
 
     /// Gives signs of life; ends, and has the rest stop, when the claim is lost.
@@ -272,12 +280,13 @@ impl<S: Documents + Generations> Conductor<S> {
         on_progress: impl Fn(Phase, &RebuildProgress) + Send + Sync + 'static,
     ) -> tokio::task::JoinHandle<Result<()>> {
         let (claim, status, stop) = (Arc::clone(&self.claim), Arc::clone(&self.status), stop.clone());
-        let load_rate = Arc::clone(&self.load_rate);
+        let (load_rate, before) = (Arc::clone(&self.load_rate), self.rejected_before);
         tokio::spawn(async move {
             let mut meter = Meter::default();
             loop {
                 let load_rate = load_rate.load(Ordering::Relaxed);
-                let progress = RebuildProgress { load_rate, ..meter.read(&status.report(None)) };
+                let mut progress = RebuildProgress { load_rate, ..meter.read(&status.report(None)) };
+                progress.rejected += before;
                 let shown = match claim.beat(&progress).await {
                     Ok(()) => claim.phase().await,
                     Err(error) => Err(error),

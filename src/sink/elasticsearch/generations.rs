@@ -83,6 +83,27 @@ impl ElasticsearchSink {
     }
 }
 
+/// A record as `_mget` answers it. A shard that is away is no answer: a record would seem to be gone.
+fn read_record(found: &Value) -> Result<Option<(Rebuild, Revision)>> {
+    if let Some(error) = found.get("error") {
+        return match error.get("type").and_then(Value::as_str) {
+            Some("index_not_found_exception") => Ok(None),
+            _ => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("the rebuild's record cannot be read now: {error}"),
+            )),
+        };
+    }
+    let Some(source) = found.get("_source") else { return Ok(None) };
+    let part = |name: &str| found.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let revision = format!("if_seq_no={}&if_primary_term={}", part("_seq_no"), part("_primary_term"));
+    let record = serde_json::from_value(source.clone()).map_err(|error| {
+        Error::failed("a rebuild's record cannot be read; is another version of this program at work?")
+            .because(error)
+    });
+    Ok(Some((record?, Revision(revision))))
+}
+
 async fn summary(client: &Client, alias: &str, index: &str, found: &Value) -> Result<GenerationSummary> {
     let writer = aliases::writer(index);
     let names = found.pointer("/aliases").and_then(Value::as_object).into_iter().flatten();
@@ -137,15 +158,9 @@ impl Aliases for ElasticsearchSink {
         let path = format!("/{}/_mget", self.records());
         let found = self.client.post_if_there(&path, Some(&json!({ "ids": ids }))).await?;
         let found = found.as_ref().and_then(|found| found.get("docs")).and_then(Value::as_array);
-        let record = |number: usize| {
-            let found = found?.get(number)?;
-            let record = serde_json::from_value(found.get("_source")?.clone()).ok()?;
-            let part = |name: &str| found.get(name).and_then(Value::as_u64);
-            let revision =
-                format!("if_seq_no={}&if_primary_term={}", part("_seq_no")?, part("_primary_term")?);
-            Some((record, Revision(revision)))
-        };
-        Ok((0..ids.len()).map(record).collect())
+        (0..ids.len())
+            .map(|number| found.and_then(|found| found.get(number)).map_or(Ok(None), read_record))
+            .collect()
     }
 
     async fn note_rebuild(
