@@ -38,7 +38,7 @@ impl<'a> Scene<'a> {
 
     /// Events at a steady rate, until they are stopped.
     pub fn events(&self) -> Running {
-        let flow = ["generate", "--kafka", "--seed", "2", "--events", "1000000", "--rate", "300"];
+        let flow = ["generate", "--kafka", "--seed", "2", "--events", "1000000", "--rate", "150"];
         self.world.start(&[&flow, &COUNTS[..]].concat())
     }
 

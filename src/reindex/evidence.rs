@@ -15,7 +15,7 @@ use crate::verify::walk::{Every, Walk};
 /// About how many documents of each index are compared.
 const SAMPLE: u64 = 1_000;
 /// How many are made and fetched together; large ones come in further answers.
-const PAGE: usize = 100;
+const PAGE: usize = 500;
 /// How many ids are told.
 const TOLD_MAX: usize = 10;
 

@@ -95,9 +95,12 @@ impl Aliases for EmbeddedSink {
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let record = |number| {
-            let text = self.folder.record(&self.record_name(number))?;
-            let record = text.and_then(|text| Some((serde_json::from_str(&text).ok()?, Revision(text))));
-            Ok(record)
+            let Some(text) = self.folder.record(&self.record_name(number))? else { return Ok(None) };
+            let record = serde_json::from_str(&text).map_err(|error| {
+                let what = "a rebuild's record cannot be read; is another version of this program at work?";
+                Error::failed(what).because(error)
+            });
+            Ok(Some((record?, Revision(text))))
         };
         (0..self.aliases.len()).map(record).collect()
     }
