@@ -19,7 +19,7 @@ use crate::{Counts, Result};
 const DOCUMENTS_MAX: usize = 2_000;
 /// About how large a page of documents is read; organisations of many contacts have megabytes.
 const PAGE_BYTES: usize = 8 << 20;
-const PAGE_MAX: usize = 2_000;
+const PAGE_MAX: usize = 500;
 const PAGE_FIRST: usize = 8;
 
 #[derive(Deserialize)]

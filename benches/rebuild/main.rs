@@ -101,10 +101,11 @@ fn measure() -> Result<()> {
     let mut instance = world.start(&["run"]);
     world.wait_until_delivered();
     let rows = rounds(&world, &server, &sizes)?;
-    instance.signal("TERM");
-    instance.end();
     report::check(&rows)?;
     report::print(&rows, &machine, sizes.connections);
+    // The group can be deleted once its member has left.
+    instance.signal("TERM");
+    instance.end();
     Ok(())
 }
 

@@ -102,12 +102,12 @@ impl Parts {
     }
 }
 
-/// The load is two: the log is folded, then the documents are sent.
+/// The load is two: the log is folded, then the documents are sent. How long the log is it knows once it is open.
 fn loading_part(progress: &Value) -> &'static str {
     let number = |name: &str| progress[name].as_u64().unwrap_or(0);
-    if number("events") < number("events_total") || number("events_total") == 0 {
-        "folding"
-    } else {
-        "sending"
+    match (number("events"), number("events_total")) {
+        (_, 0) => "opening",
+        (events, total) if events < total => "folding",
+        _ => "sending",
     }
 }

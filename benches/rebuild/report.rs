@@ -16,6 +16,9 @@ pub struct Row {
     pub peak_kilobytes: Option<u64>,
 }
 
+/// Raw runs do the same: what lies between them, as a part of the shortest, is the machine's doing.
+const SPREAD_MAX: f64 = 0.2;
+
 /// Every run must have made the same documents: else the times say nothing.
 pub fn check(rows: &[Row]) -> Result<()> {
     let Some(first) = rows.first() else { return Err("nothing was measured; raise BENCH_ROUNDS".to_owned()) };
@@ -58,6 +61,14 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
             documents as f64 / seconds,
             raw_mean / seconds,
             parts.collect::<Vec<_>>().join(", ")
+        );
+    }
+    let (least, most) =
+        (raw.iter().copied().fold(f64::MAX, f64::min), raw.iter().copied().fold(0.0, f64::max));
+    if most - least > SPREAD_MAX * least {
+        println!(
+            "\nThe raw runs took {least:.1} to {most:.1} s, and they all do the same: the machine was not quiet, and the \
+             ratios are as inexact. Measure again when nothing else runs, or raise BENCH_ROUNDS."
         );
     }
 }

@@ -105,19 +105,17 @@ impl Server {
 
     /// What the figures were measured on, in words.
     pub fn machine(&self) -> Result<String> {
-        let about = self.ask(Method::Get, "/", None)?;
-        let nodes =
-            self.ask(Method::Get, "/_nodes/jvm?filter_path=nodes.*.jvm.mem.heap_max_in_bytes", None)?;
-        let heaps = nodes["nodes"].as_object().into_iter().flatten();
-        let heap: u64 =
-            heaps.filter_map(|(_, node)| node.pointer("/jvm/mem/heap_max_in_bytes")?.as_u64()).sum();
+        let path = "/_nodes/jvm?filter_path=nodes.*.version,nodes.*.jvm.mem.heap_max_in_bytes";
+        let answer = self.ask(Method::Get, path, None)?;
+        let nodes = answer["nodes"].as_object().into_iter().flatten().map(|(_, node)| node);
+        let of = |node: &Value| {
+            let heap = node.pointer("/jvm/mem/heap_max_in_bytes").and_then(Value::as_u64).unwrap_or(0);
+            format!("Elasticsearch {} ({} MB heap)", node["version"].as_str().unwrap_or("?"), heap >> 20)
+        };
+        let nodes = nodes.map(of).collect::<Vec<_>>().join(", ");
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let load = load.split(' ').next().unwrap_or_default();
-        Ok(format!(
-            "{cores} cores, Elasticsearch {} ({} MB heap), load average before: {load}",
-            about["version"]["number"].as_str().unwrap_or("?"),
-            heap >> 20
-        ))
+        Ok(format!("{cores} cores, {nodes}, load average before: {load}"))
     }
 }
