@@ -1,0 +1,113 @@
+//! The rebuild: the program as a user runs it, watched from outside.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::harness::{Running, World};
+use crate::report::Row;
+use crate::{Counts, Result};
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Runs a subcommand to its end, however long it takes.
+pub fn finish(world: &World, arguments: &[&str]) -> Result<()> {
+    let mut running = start(world, arguments)?;
+    ended(&mut running, world, arguments)
+}
+
+/// One rebuild of all projections; the documents are counted by the caller.
+pub fn run(world: &World, from: &str) -> Result<Row> {
+    let arguments = ["reindex", "--from", from, "--format", "json"];
+    let began = Instant::now();
+    let mut running = start(world, &arguments)?;
+    let id = running.0.id();
+    let (over, until_over) = channel::<()>();
+    let watch = std::thread::spawn(move || peak_kilobytes(id, &until_over));
+    let mut parts = Parts { began, parts: vec![("opening".to_owned(), began)] };
+    let output = running.0.stdout.take().ok_or("the program's output is not there")?;
+    for line in BufReader::new(output).lines() {
+        let line = line.map_err(|error| format!("what reindex says cannot be read: {error}"))?;
+        parts.note(&serde_json::from_str(&line).map_err(|error| format!("{line}: {error}"))?);
+    }
+    // Watched until it is gone, and not longer: its number may be another's then.
+    drop(over);
+    let peak_kilobytes = watch.join().unwrap_or(None);
+    ended(&mut running, world, &arguments)?;
+    let took = began.elapsed();
+    let what = format!("reindex --from {from}");
+    Ok(Row { what, is_raw: false, took, parts: parts.end(took), counts: Counts::default(), peak_kilobytes })
+}
+
+fn start(world: &World, arguments: &[&str]) -> Result<Running> {
+    let log =
+        File::create(world.path("command.log")).map_err(|error| format!("no log can be kept: {error}"))?;
+    let child = world.command(arguments).stdout(Stdio::piped()).stderr(log).spawn();
+    child.map(Running).map_err(|error| format!("tributary {} cannot be run: {error}", arguments.join(" ")))
+}
+
+fn ended(running: &mut Running, world: &World, arguments: &[&str]) -> Result<()> {
+    // Nobody may be left to read: a full pipe would hold the program up.
+    if let Some(mut output) = running.0.stdout.take() {
+        let _ = std::io::copy(&mut output, &mut std::io::sink());
+    }
+    let status = running.0.wait().map_err(|error| error.to_string())?;
+    if status.success() {
+        return Ok(());
+    }
+    let log = std::fs::read_to_string(world.path("command.log")).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().collect();
+    let last = lines[lines.len().saturating_sub(10)..].join("\n");
+    Err(format!("`tributary {}` ended with {status}; its log ends:\n{last}", arguments.join(" ")))
+}
+
+/// The most memory that a process had at once, as the kernel keeps it; `None` where there is no `/proc`.
+fn peak_kilobytes(id: u32, until_over: &Receiver<()>) -> Option<u64> {
+    let mut peak = None;
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let seen = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = peak.max(seen);
+        if until_over.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
+            return peak;
+        }
+    }
+}
+
+/// What it was at, and since when, as its progress tells.
+struct Parts {
+    began: Instant,
+    parts: Vec<(String, Instant)>,
+}
+
+impl Parts {
+    fn note(&mut self, line: &Value) {
+        let Some(phase) = line["phase"].as_str().filter(|phase| *phase != "done") else { return };
+        let part = if phase == "loading" { loading_part(&line["progress"]) } else { phase };
+        if self.parts.last().is_none_or(|(last, _)| last != part) {
+            self.parts.push((part.to_owned(), Instant::now()));
+        }
+    }
+
+    fn end(self, took: Duration) -> Vec<(String, Duration)> {
+        let ends = self.parts.iter().skip(1).map(|(_, since)| since.duration_since(self.began));
+        let ends: Vec<Duration> = ends.chain([took]).collect();
+        let parts = self.parts.into_iter().zip(ends);
+        parts.map(|((part, since), end)| (part, end - since.duration_since(self.began))).collect()
+    }
+}
+
+/// The load is two: the log is folded, then the documents are sent. How long the log is it knows once it is open.
+fn loading_part(progress: &Value) -> &'static str {
+    let number = |name: &str| progress[name].as_u64().unwrap_or(0);
+    match (number("events"), number("events_total")) {
+        (_, 0) => "opening",
+        (events, total) if events < total => "folding",
+        _ => "sending",
+    }
+}

@@ -1,0 +1,74 @@
+//! The table.
+
+use std::time::Duration;
+
+use crate::harness::PROJECTIONS;
+use crate::{Counts, Result};
+
+/// One run of either side.
+pub struct Row {
+    pub what: String,
+    pub is_raw: bool,
+    pub took: Duration,
+    /// What it was at, and for how long.
+    pub parts: Vec<(String, Duration)>,
+    pub counts: Counts,
+    pub peak_kilobytes: Option<u64>,
+}
+
+/// Raw runs do the same: what lies between them, as a part of the shortest, is the machine's doing.
+const SPREAD_MAX: f64 = 0.2;
+
+/// Every run must have made the same documents: else the times say nothing.
+pub fn check(rows: &[Row]) -> Result<()> {
+    let Some(first) = rows.first() else { return Err("nothing was measured; raise BENCH_ROUNDS".to_owned()) };
+    if first.counts.contains(&0) {
+        return Err(format!(
+            "{PROJECTIONS:?} hold {:?} documents; raise BENCH_ORGANISATIONS and BENCH_CONTACTS",
+            first.counts
+        ));
+    }
+    match rows.iter().find(|row| row.counts != first.counts) {
+        None => Ok(()),
+        Some(other) => Err(format!(
+            "{PROJECTIONS:?} hold {:?} documents after `{}` and {:?} after `{}`: the times cannot be compared. Look for \
+             another program that writes there, and begin again",
+            first.counts, first.what, other.counts, other.what
+        )),
+    }
+}
+
+pub fn print(rows: &[Row], machine: &str, connections: usize) {
+    let Some(counts) = rows.first().map(|row| row.counts) else { return };
+    let documents: u64 = counts.iter().sum();
+    let raw: Vec<f64> = rows.iter().filter(|row| row.is_raw).map(|row| row.took.as_secs_f64()).collect();
+    let raw_mean = raw.iter().sum::<f64>() / raw.len() as f64;
+    let each = PROJECTIONS.iter().zip(counts).map(|(projection, count)| format!("{count} {projection}"));
+    println!("{documents} documents ({}); {machine}", each.collect::<Vec<_>>().join(", "));
+    println!(
+        "raw: {connections} connections; the ratio is the mean raw time, {raw_mean:.1} s, by the row's\n"
+    );
+    println!(
+        "| run | seconds | documents/s | raw by this | peak MB | parts, seconds |\n|---|---|---|---|---|---|"
+    );
+    for row in rows {
+        let seconds = row.took.as_secs_f64();
+        let peak = row.peak_kilobytes.map_or_else(|| "–".to_owned(), |peak| (peak >> 10).to_string());
+        let parts = row.parts.iter().map(|(part, took)| format!("{part} {:.1}", took.as_secs_f64()));
+        println!(
+            "| {} | {seconds:.1} | {:.0} | {:.2} | {peak} | {} |",
+            row.what,
+            documents as f64 / seconds,
+            raw_mean / seconds,
+            parts.collect::<Vec<_>>().join(", ")
+        );
+    }
+    let (least, most) =
+        (raw.iter().copied().fold(f64::MAX, f64::min), raw.iter().copied().fold(0.0, f64::max));
+    if most - least > SPREAD_MAX * least {
+        println!(
+            "\nThe raw runs took {least:.1} to {most:.1} s, and they all do the same: the machine was not quiet, and the \
+             ratios are as inexact. Measure again when nothing else runs, or raise BENCH_ROUNDS."
+        );
+    }
+}

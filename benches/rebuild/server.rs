@@ -1,0 +1,121 @@
+//! One connection to Elasticsearch, by the client that the program uses.
+
+use elasticsearch::http::Method;
+use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::transport::Transport;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::harness::PROJECTIONS;
+use crate::{Counts, Result};
+
+pub struct Server {
+    url: String,
+    transport: Transport,
+    runtime: Runtime,
+}
+
+#[derive(Deserialize)]
+struct BulkAnswer {
+    errors: bool,
+}
+
+impl Server {
+    pub fn new(url: &str) -> Result<Self> {
+        let transport =
+            Transport::single_node(url).map_err(|error| format!("{url} is no address: {error}"))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("no runtime can be started: {error}"))?;
+        Ok(Self { url: url.to_owned(), transport, runtime })
+    }
+
+    /// Another connection.
+    pub fn another(&self) -> Result<Self> {
+        Self::new(&self.url)
+    }
+
+    /// The bytes of an answer that is no error.
+    pub fn bytes(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Vec<u8>> {
+        let body = body.map(|body| body.to_string().into_bytes());
+        let (status, answer) = self.send(method, path, "application/json", body)?;
+        if (200..300).contains(&status) {
+            return Ok(answer);
+        }
+        let said = String::from_utf8_lossy(&answer);
+        Err(format!("Elasticsearch at {} answered {status} to {path}: {said}", self.url))
+    }
+
+    pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let answer = self.bytes(method, path, body)?;
+        serde_json::from_slice(&answer)
+            .map_err(|error| format!("the answer to {path} cannot be read: {error}"))
+    }
+
+    /// Sends a `_bulk` body as the program does; every write must be taken.
+    pub fn bulk(&self, body: Vec<u8>) -> Result<()> {
+        let path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason&require_alias=true";
+        let (status, answer) = self.send(Method::Post, path, "application/x-ndjson", Some(body))?;
+        let taken = serde_json::from_slice::<BulkAnswer>(&answer).is_ok_and(|answer| !answer.errors);
+        if status == 200 && taken {
+            return Ok(());
+        }
+        let said: String = String::from_utf8_lossy(&answer).chars().take(500).collect();
+        Err(format!(
+            "Elasticsearch did not take a raw body (status {status}: {said}); when it is overloaded lower \
+             BENCH_CONNECTIONS or BENCH_BULK_BYTES, or give it more heap (TRIBUTARY_ELASTICSEARCH_HEAP)"
+        ))
+    }
+
+    fn send(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &'static str,
+        body: Option<Vec<u8>>,
+    ) -> Result<(u16, Vec<u8>)> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let query: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
+        let exchange = async {
+            let response = self.transport.send(method, path, headers, Some(&query), body, None).await?;
+            let status = response.status_code().as_u16();
+            Ok((status, response.bytes().await?.to_vec()))
+        };
+        self.runtime.block_on(exchange).map_err(|error: elasticsearch::Error| {
+            format!(
+                "Elasticsearch at {} does not answer {path} ({error}); look at `scripts/services status`",
+                self.url
+            )
+        })
+    }
+
+    /// How many documents each index holds, what was just written included.
+    pub fn counts(&self, indexes: &[String; PROJECTIONS.len()]) -> Result<Counts> {
+        let mut counts = Counts::default();
+        for (count, index) in counts.iter_mut().zip(indexes) {
+            self.ask(Method::Post, &format!("/{index}/_refresh"), None)?;
+            let answer = self.ask(Method::Get, &format!("/{index}/_count"), None)?;
+            let counted = answer["count"].as_u64();
+            *count = counted.ok_or_else(|| format!("Elasticsearch gives no count of {index}: {answer}"))?;
+        }
+        Ok(counts)
+    }
+
+    /// What the figures were measured on, in words.
+    pub fn machine(&self) -> Result<String> {
+        let path = "/_nodes/jvm?filter_path=nodes.*.version,nodes.*.jvm.mem.heap_max_in_bytes";
+        let answer = self.ask(Method::Get, path, None)?;
+        let nodes = answer["nodes"].as_object().into_iter().flatten().map(|(_, node)| node);
+        let of = |node: &Value| {
+            let heap = node.pointer("/jvm/mem/heap_max_in_bytes").and_then(Value::as_u64).unwrap_or(0);
+            format!("Elasticsearch {} ({} MB heap)", node["version"].as_str().unwrap_or("?"), heap >> 20)
+        };
+        let nodes = nodes.map(of).collect::<Vec<_>>().join(", ");
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let load = load.split(' ').next().unwrap_or_default();
+        Ok(format!("{cores} cores, {nodes}, load average before: {load}"))
+    }
+}

@@ -1,0 +1,56 @@
+//! Topics and a group that go with the run.
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::harness::{fresh, runtime};
+
+/// The log's topics; `generate` makes them, dropping this deletes them.
+pub struct Topics {
+    brokers: String,
+    pub names: [String; 2],
+    /// The group of the instance that reads them.
+    pub group: String,
+}
+
+impl Topics {
+    pub fn new(brokers: &str) -> Self {
+        let names = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("rebuild")));
+        Self { brokers: brokers.to_owned(), names, group: String::new() }
+    }
+
+    /// The lines of the configuration that name them.
+    pub fn settings(&self) -> String {
+        let [organisations, contacts] = &self.names;
+        format!("organisations.topics = [{organisations:?}]\ncontacts.topics = [{contacts:?}]\n")
+    }
+
+    fn delete(&self) -> Result<(), String> {
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .create()
+            .map_err(|error| error.to_string())?;
+        let names = self.names.each_ref().map(String::as_str);
+        // One that still has a member, which was killed, goes by itself.
+        let _ = runtime().block_on(admin.delete_groups(&[&self.group], &AdminOptions::new()));
+        let deleted = runtime().block_on(admin.delete_topics(&names, &AdminOptions::new()));
+        for topic in deleted.map_err(|error| error.to_string())? {
+            match topic {
+                // It went wrong before they were made.
+                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
+                Err((name, code)) => return Err(format!("{name}: {code}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Topics {
+    fn drop(&mut self) {
+        if let Err(error) = self.delete() {
+            eprintln!("the topics {} are left; delete them yourself ({error})", self.names.join(" and "));
+        }
+    }
+}
