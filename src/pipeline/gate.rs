@@ -45,9 +45,10 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let writer = *self.leadership.writer().borrow();
         if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
             tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
-            if !writer {
-                self.gate = Gate::Closed;
-            }
+        }
+        if !writer && !matches!(self.gate, Gate::HandOver(_)) {
+            // Whoever becomes the writer asks for the log's end at that moment, and not at its start.
+            self.gate = Gate::Closed;
         }
         if writer {
             self.pass_gate().await?;

@@ -138,3 +138,6 @@ fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool
     record.stopped_at = Some(written(stopped_at));
     Verdict::Note(Box::new(record))
 }
+
+#[cfg(test)]
+mod simulation;

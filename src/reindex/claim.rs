@@ -17,7 +17,7 @@ pub struct Claim<S> {
     sink: Arc<S>,
     id: String,
     count: usize,
-    /// When the records were last seen to be this session's.
+    /// When a sign of life was last written; a record that was only read shows nobody that this session lives.
     confirmed: Mutex<Option<Instant>>,
 }
 
@@ -51,7 +51,6 @@ impl<S: Generations> Claim<S> {
                 return Err(taken(name, &record));
             }
         }
-        claim.confirm();
         Ok(claim)
     }
 
@@ -75,7 +74,6 @@ impl<S: Generations> Claim<S> {
                  look at `tributary status`, and begin again if the index is not the new one",
             ));
         }
-        self.confirm();
         Ok(own)
     }
 

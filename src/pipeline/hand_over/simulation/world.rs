@@ -1,0 +1,181 @@
+//! What the actors share: the log, both indexes, the alias, the record, the committed frontier, and the
+//! requests that are on their way.
+
+use fastrand::Rng;
+
+use super::Rules;
+use crate::position::{Positions, TopicPartition};
+use crate::sink::generations::{Phase, Rebuild, RebuildProgress, written};
+
+pub(super) const PARTITIONS: usize = 3;
+pub(super) const DOCUMENTS: usize = 6;
+
+/// The next offset of each partition.
+pub(super) type At = [u32; PARTITIONS];
+/// How many records of each partition a document reflects; `None` when they delete it.
+pub(super) type Content = Option<At>;
+
+pub(super) fn covers(here: &At, other: &At) -> bool {
+    here.iter().zip(other).all(|(here, other)| here >= other)
+}
+
+pub(super) fn sum(at: &At) -> u64 {
+    at.iter().copied().map(u64::from).sum()
+}
+
+/// Positions as the real code holds them.
+pub(super) fn real(at: &At) -> Positions {
+    let pairs = at.iter().zip(0..);
+    pairs.map(|(next, partition)| (TopicPartition::new("log", partition), i64::from(*next))).collect()
+}
+
+/// Of the record what decides, as numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) phase: Phase,
+    pub(super) beat: u64,
+    pub(super) stopped_at: Option<At>,
+    pub(super) ended_at: Option<At>,
+}
+
+impl Record {
+    /// The record as the real code reads it.
+    pub(super) fn real(&self) -> Rebuild {
+        Rebuild {
+            session: "session".into(),
+            index: "1".into(),
+            previous: Some("0".into()),
+            phase: self.phase,
+            beat: self.beat,
+            stopped_at: self.stopped_at.map(|at| written(&real(&at))),
+            ended_at: self.ended_at.map(|at| written(&real(&at))),
+            progress: RebuildProgress::default(),
+        }
+    }
+
+    /// As the real code wrote it.
+    pub(super) fn of(record: &Rebuild) -> Self {
+        let at = |written: &Vec<(String, i32, i64)>| {
+            let mut at = At::default();
+            for (_, partition, next) in written {
+                at[usize::try_from(*partition).unwrap()] = u32::try_from(*next).unwrap();
+            }
+            at
+        };
+        Self {
+            phase: record.phase,
+            beat: record.beat,
+            stopped_at: record.stopped_at.as_ref().map(at),
+            ended_at: record.ended_at.as_ref().map(at),
+        }
+    }
+
+    /// Given up by the instance: no end will come.
+    pub(super) fn is_taken(&self) -> bool {
+        self.phase == Phase::Done && self.ended_at.is_none()
+    }
+}
+
+/// One write of one document, under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request {
+    pub(super) index: usize,
+    pub(super) document: usize,
+    pub(super) version: u64,
+    pub(super) content: Content,
+    /// The step of the snapshot.
+    pub(super) step: u64,
+    /// Who sent it, in which of its lives.
+    pub(super) sender: (usize, u32),
+    /// Whether the sender waits for the answer still.
+    pub(super) waited_for: bool,
+}
+
+/// What an index holds of a document: version 0 is nothing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) version: u64,
+    pub(super) content: Content,
+}
+
+pub(super) struct World {
+    pub(super) random: Rng,
+    pub(super) rules: Rules,
+    /// Seconds.
+    pub(super) now: u64,
+    /// For each partition and offset: how many records below it concern each document.
+    counts: [Vec<[u32; DOCUMENTS]>; PARTITIONS],
+    pub(super) indexes: [[Stored; DOCUMENTS]; 2],
+    /// The index that the alias stands for.
+    pub(super) alias: usize,
+    pub(super) record: Option<Record>,
+    /// What the writer says is in the index.
+    pub(super) committed: At,
+    pub(super) requests: Vec<Request>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, rules: Rules) -> Self {
+        Self {
+            random: Rng::with_seed(seed),
+            rules,
+            now: 100,
+            counts: std::array::from_fn(|_| vec![[0; DOCUMENTS]]),
+            indexes: Default::default(),
+            alias: 0,
+            record: None,
+            committed: At::default(),
+            requests: Vec::new(),
+        }
+    }
+
+    /// True once in `n` times.
+    pub(super) fn once_in(&mut self, n: u32) -> bool {
+        self.random.u32(0..n) == 0
+    }
+
+    /// A record that concerns one document or two.
+    pub(super) fn append(&mut self) {
+        let partition = self.random.usize(0..PARTITIONS);
+        let mut counts = *self.counts[partition].last().unwrap();
+        counts[self.random.usize(0..DOCUMENTS)] += 1;
+        if self.once_in(3) {
+            counts[self.random.usize(0..DOCUMENTS)] += 1;
+        }
+        self.counts[partition].push(counts);
+    }
+
+    pub(super) fn end(&self) -> At {
+        std::array::from_fn(|partition| u32::try_from(self.counts[partition].len() - 1).unwrap())
+    }
+
+    fn count(&self, partition: usize, next: u32, document: usize) -> u32 {
+        self.counts[partition][next as usize][document]
+    }
+
+    /// True when the records of `partition` from `from` up to `to` concern the document.
+    pub(super) fn concern(&self, partition: usize, from: u32, to: u32, document: usize) -> bool {
+        self.count(partition, from, document) != self.count(partition, to, document)
+    }
+
+    /// The document as a snapshot at `at` makes it.
+    pub(super) fn content(&self, at: &At, document: usize) -> Content {
+        let content: At = std::array::from_fn(|partition| self.count(partition, at[partition], document));
+        let touches: u32 = content.iter().sum();
+        // Every fifth change deletes it, the next one brings it back.
+        (!touches.is_multiple_of(5)).then_some(content)
+    }
+
+    /// Applies a write as `external_gte` does; the stored version when it is above.
+    pub(super) fn apply(&mut self, request: &Request) -> Result<(), u64> {
+        let stored = &mut self.indexes[request.index][request.document];
+        if stored.version > request.version {
+            return Err(stored.version);
+        }
+        *stored = Stored { version: request.version, content: request.content };
+        if request.content.is_none() && !self.rules.remembers_deletes {
+            *stored = Stored::default();
+        }
+        Ok(())
+    }
+}
