@@ -20,7 +20,7 @@ use crate::services::Services;
 
 pub const PROJECTIONS: [&str; 3] = ["organisations", "contacts", "hierarchy"];
 /// No single run of the tests' small logs takes nearly as long.
-pub const LONG: Duration = Duration::from_secs(180);
+pub const LONG: Duration = Duration::from_secs(300);
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
