@@ -67,6 +67,8 @@ impl<S: DocumentSink> Delivery<S> {
             let changed = self.queue.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
+            // In this order: whoever forbids it and then finds it resting must be seen here.
+            self.resting.store(false, Ordering::SeqCst);
             let may = *allowed.borrow_and_update();
             self.resting.store(!may && requests.is_empty(), Ordering::SeqCst);
             if may {

@@ -170,10 +170,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 
     async fn hand_over(&mut self) -> Result<()> {
+        let Gate::HandOver(hand_over) = &self.gate else { return Ok(()) };
+        let stops = hand_over.stopped_at.is_none() && self.resting.load(Ordering::SeqCst);
+        // The queue hears of a step after the snapshots that a delivery may have been made from.
+        let stopped_at = if stops { Some(self.barrier().map(|()| self.queue.positions())?) } else { None };
         let Gate::HandOver(hand_over) = &mut self.gate else { return Ok(()) };
-        if hand_over.stopped_at.is_none() && self.resting.load(Ordering::SeqCst) {
-            hand_over.stopped_at = Some(self.queue.positions());
-        }
+        hand_over.stopped_at = hand_over.stopped_at.take().or(stopped_at);
         let states = match hand_over.look(&*self.sink).await {
             Ok(true) => self.sink.adopt(&self.identity).await,
             Ok(false) => return Ok(()),
