@@ -49,6 +49,11 @@ impl Positions {
         }
     }
 
+    /// Moves every partition forward to where `other` has it.
+    pub fn join(&mut self, other: &Positions) {
+        other.iter().for_each(|(partition, next)| self.advance(partition, next));
+    }
+
     /// True when every partition of `other` has reached the position given there.
     /// A partition that `other` holds at 0 is reached without being known here.
     pub fn covers(&self, other: &Positions) -> bool {

@@ -105,6 +105,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         status: Arc::new(Status::default()),
         decoder: Arc::new(super::decoder(config)),
         kinds: super::topics(config),
+        cleared: u64::MAX,
     };
     let (commands, obeyed) = channel();
     let (reply, answer) = sync_channel(1);

@@ -283,6 +283,9 @@ impl Folder {
 
     /// Writes down which index a projection's marks are for.
     pub fn set_built_for(&mut self, projection: Projection, index: &str) -> Result<()> {
+        if self.state.built_for(projection.name())? == index {
+            return Ok(());
+        }
         let mut changes = Changes::default();
         changes.put(Space::Meta, built_key(projection.name()), rows::encode(&index)?);
         self.state.commit(changes, Vec::new())

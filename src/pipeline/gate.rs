@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::hand_over::HandOver;
 use super::run::Run;
+use super::standby::Filling;
 use super::status::Status;
 use super::stream::Command;
 use crate::entity::Liveness;
@@ -45,8 +46,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let writer = *self.leadership.writer().borrow();
         if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
             tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
+            if writer { self.begin_to_write()? } else { self.stand_by() }
         }
-        if !writer && !matches!(self.gate, Gate::HandOver(_)) {
+        if !writer {
             // Whoever becomes the writer asks for the log's end at that moment, and not at its start.
             self.gate = Gate::Closed;
         }
@@ -118,6 +120,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
             Gate::FanningOut(step) => {
                 if self.queue.oldest_task().is_none_or(|oldest| oldest > *step) {
                     self.gate = Gate::Open;
+                    self.cleared_to = None;
                     self.queue.forget();
                     self.reconcile().await?;
                 }
@@ -165,7 +168,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
             return false;
         }
         self.allow.send_replace(false);
-        self.gate = Gate::HandOver(HandOver::of(moved, None));
+        self.gate = Gate::HandOver(HandOver::of(moved, self.cleared_to.clone()));
         true
     }
 
@@ -229,7 +232,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let has_state = hand_over.stopped_at.is_some_and(|positions| !positions.is_empty());
         for moved in hand_over.moved {
             let Some(projection) = self.projections.get(moved.projection).copied() else { continue };
-            if moved.covered == Some(true) && has_state {
+            let is_ours = self.state.built_for(projection.name())? == moved.index;
+            if is_ours || (moved.covered == Some(true) && has_state) {
                 tracing::info!(
                     projection = projection.name(),
                     index = moved.index,
@@ -238,6 +242,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 self.command(Command::BuiltFor(projection, moved.index))?;
             } else {
                 self.send_everything(projection, &moved.index, has_state)?;
+                self.filling = Filling::Marking;
                 self.reconcile.retain(|(number, _)| *number != moved.projection);
                 self.reconcile.push((moved.projection, moved.index));
             }

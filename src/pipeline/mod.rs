@@ -10,6 +10,7 @@ mod pace;
 pub mod queue;
 pub mod reader;
 pub mod run;
+mod standby;
 pub mod start;
 pub mod status;
 pub mod stream;

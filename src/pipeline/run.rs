@@ -10,10 +10,10 @@ use tokio::sync::{oneshot, watch};
 use super::deliver::Delivery;
 use super::fold::Folder;
 use super::gate::Gate;
-use super::hand_over::HandOver;
 use super::pace::Pace;
 use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
+use super::standby::Filling;
 use super::start::{thread, while_away};
 use super::status::Status;
 use super::stream::{Command, Stream};
@@ -29,7 +29,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
 use crate::sink::{DocumentSink, IndexState};
 use crate::source::EventSource;
-use crate::source::leadership::Leadership;
+use crate::source::leadership::{Delivered, Leadership};
 use crate::state::State;
 use crate::state::rows::Progress;
 
@@ -126,6 +126,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         status: Arc::clone(&parts.status),
         decoder: parts.decoder,
         kinds: parts.kinds,
+        cleared: progress.step,
     };
     let fold = thread("fold", move || stream.run(&records_out, &obeyed))?;
     let (allow, allowed) = watch::channel(false);
@@ -154,6 +155,8 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         end_requests,
         allow,
         gate: Gate::Until(end.clone()),
+        cleared_to: Some(progress.positions()),
+        filling: Filling::Nothing,
         reconcile: Vec::new(),
         published: None,
         asked: None,
@@ -190,6 +193,9 @@ pub(super) struct Run<S> {
     pub(super) end_requests: Sender<EndRequest>,
     pub(super) allow: watch::Sender<bool>,
     pub(super) gate: Gate,
+    /// Marks were cleared of no event above; `None` when that is where the fold is.
+    pub(super) cleared_to: Option<Positions>,
+    pub(super) filling: Filling,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
     pub(super) published: Option<Positions>,
@@ -210,20 +216,15 @@ pub(super) struct Run<S> {
 }
 
 impl<S: DocumentSink + Aliases> Run<S> {
-    /// Decides for each projection whether its index is the one that the marks are for.
+    /// Has every document sent to the indexes that are new.
     fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
-        let mut moved = Vec::new();
-        for (number, (projection, index)) in self.projections.clone().into_iter().zip(indexes).enumerate() {
+        for (projection, index) in self.projections.clone().into_iter().zip(indexes) {
             // An index that was made just now is empty, whatever its name.
             if index.created {
                 self.send_everything(projection, &index.index, progress.step > 0)?;
+                self.filling = Filling::Marking;
                 self.command(Command::BuiltFor(projection, index.index.clone()))?;
-            } else if self.state.built_for(projection.name())? != index.index {
-                moved.push((number, index.index.clone()));
             }
-        }
-        if !moved.is_empty() {
-            self.gate = Gate::HandOver(HandOver::of(moved, Some(progress.positions())));
         }
         self.barrier()
     }
@@ -319,7 +320,10 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 
     /// Notes in the status how far the index is.
-    pub(super) fn note_frontier(&self, now: u64) -> Option<Positions> {
+    pub(super) fn note_frontier(&mut self, now: u64) -> Option<Positions> {
+        if self.is_filling() {
+            return None;
+        }
         let frontier = self.queue.frontier()?;
         self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or(now));
         Some(frontier)
@@ -329,21 +333,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let now = Status::now_ms();
         let Some(frontier) = self.note_frontier(now) else { return };
         if self.published.as_ref() != Some(&frontier) {
-            tokio::task::block_in_place(|| self.leadership.commit(&frontier));
+            let delivered = Delivered { frontier: frontier.clone(), indexes: self.written() };
+            tokio::task::block_in_place(|| self.leadership.commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is what counts.
             let _ = self.command(Command::Frontier(frontier.clone(), now));
             self.published = Some(frontier);
         }
-    }
-
-    /// A standby forgets what the writer has delivered.
-    pub(super) fn follow(&self) -> Result<()> {
-        let committed = tokio::task::block_in_place(|| self.leadership.committed())?;
-        if !committed.is_empty() {
-            self.status.set_frontier(&committed, Status::now_ms());
-            self.command(Command::DeliveredElsewhere(committed))?;
-        }
-        Ok(())
     }
 
     pub(super) fn command(&self, command: Command) -> Result<()> {

@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::event::{Decoded, EntityKind, Record};
 use crate::position::Positions;
 use crate::projection::Projection;
+use crate::source::leadership::Delivered;
 
 /// How long to wait for records before looking at commands again.
 const IDLE: Duration = Duration::from_millis(5);
@@ -36,8 +37,8 @@ pub enum Command {
     },
     /// Write the delivered frontier down.
     Frontier(Positions, u64),
-    /// Another instance delivered everything below these positions.
-    DeliveredElsewhere(Positions),
+    /// What another instance delivered.
+    DeliveredElsewhere(Delivered),
     /// Mark documents that were found in an index.
     Mark(Vec<(Projection, String)>),
     /// Mark every document of a projection.
@@ -75,6 +76,8 @@ pub struct Stream {
     pub decoder: Arc<Decoder>,
     /// Which kind of entity each topic carries.
     pub kinds: Vec<(String, EntityKind)>,
+    /// No mark was cleared of a later step than this.
+    pub cleared: u64,
 }
 
 impl Stream {
@@ -171,15 +174,13 @@ impl Stream {
                     self.folder.reject(&rejected)?;
                 }
                 self.folder.acknowledge(&acknowledged)?;
+                self.cleared = self.folder.progress().step;
                 self.queue.finish(finished);
                 self.status.set_waiting(self.queue.waiting());
                 Ok(())
             }
             Command::Frontier(positions, time_ms) => self.folder.set_frontier(&positions, time_ms),
-            Command::DeliveredElsewhere(positions) => match self.queue.step_covered_by(&positions) {
-                Some(step) => self.folder.trim(step),
-                None => Ok(()),
-            },
+            Command::DeliveredElsewhere(delivered) => self.trim(&delivered),
             Command::Mark(documents) => {
                 let step = self.folder.mark(documents)?;
                 self.publish(step, Lane::Background)
@@ -201,6 +202,23 @@ impl Stream {
             }
             Command::Stop => Ok(()),
         }
+    }
+
+    /// Forgets what another instance delivered. Once that is all that was ever forgotten here, the marks
+    /// left are those that its indexes lack, whichever these were for before.
+    fn trim(&mut self, delivered: &Delivered) -> Result<()> {
+        let Some(step) = self.queue.step_covered_by(&delivered.frontier) else { return Ok(()) };
+        self.folder.trim(step)?;
+        if step < self.cleared {
+            return Ok(());
+        }
+        self.cleared = step;
+        for (name, index) in &delivered.indexes {
+            if let Some(projection) = Projection::of_name(name) {
+                self.folder.set_built_for(projection, index)?;
+            }
+        }
+        Ok(())
     }
 
     /// Tries letters again: records are folded by their own versions, documents marked.

@@ -1,18 +1,29 @@
 //! Who writes the index: one instance of a group, the others stand by.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::watch;
 
 use crate::error::Result;
 use crate::position::Positions;
 
+/// What a writer publishes to its group: everything below the frontier is in the indexes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// The next position of each partition.
+    pub frontier: Positions,
+    /// The concrete index of each projection, by its name; empty when it was not said.
+    pub indexes: BTreeMap<String, String>,
+}
+
 /// The port to an election.
 pub trait Leadership: Send + Sync {
     /// True while this instance is the writer.
     fn writer(&self) -> watch::Receiver<bool>;
-    /// Publishes the delivered frontier to the group.
-    fn commit(&self, frontier: &Positions);
-    /// The frontier that the group's writer published; empty when none.
-    fn committed(&self) -> Result<Positions>;
+    /// Publishes what is delivered to the group.
+    fn commit(&self, delivered: &Delivered);
+    /// What the group's writer published; empty when nothing.
+    fn committed(&self) -> Result<Delivered>;
     /// Leaves the group, so that another takes over at once.
     fn close(&self);
 }
@@ -31,9 +42,9 @@ impl Leadership for Alone {
     fn writer(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }
-    fn commit(&self, _: &Positions) {}
-    fn committed(&self) -> Result<Positions> {
-        Ok(Positions::default())
+    fn commit(&self, _: &Delivered) {}
+    fn committed(&self) -> Result<Delivered> {
+        Ok(Delivered::default())
     }
     fn close(&self) {}
 }

@@ -1,6 +1,7 @@
 //! The hand-over of an index, simulated: random interleavings of two instances and a rebuild, of deaths,
 //! pauses, lag, late and lost requests, from a seed. The decision of [`super::judge`] is the real one.
-//! None may end with a wrong document; and each rule left out does, so that the simulation is able to see.
+//! None may end with a wrong document, nor break what was published on the way; and rules left out do, so that
+//! the simulation is able to see.
 
 use instance::Instance;
 use rebuild::Rebuild;
@@ -23,6 +24,7 @@ struct Rules {
     /// A rebuild writes only while its claim is confirmed.
     has_lease: bool,
     /// What confirms a claim is a sign of life that was written, not a record that was read.
+    /// The one rule that these rates of trouble do not show to be needed.
     confirms_by_beats: bool,
     /// Whoever becomes the writer asks for the log's end, and about the index, at that moment.
     begins_anew: bool,
@@ -52,11 +54,25 @@ struct Simulation {
     writer: Option<usize>,
     /// The event at which the rebuild begins.
     begins_at: usize,
+    /// What is to befall the rebuild when it feeds.
+    trouble: Trouble,
     pace: Pace,
 }
 
+/// What befalls a rebuild that feeds: it is what the lease is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// It sleeps until its claim has gone.
+    Sleeps,
+    /// Its signs of life do not arrive, and it naps meanwhile.
+    IsMute,
+}
+
 /// How often what happens, against the others; drawn for each run.
+#[derive(Debug, Clone, Copy)]
 struct Pace {
+    events: usize,
     appends: u32,
     instances: [u32; 2],
     rebuild: u32,
@@ -64,19 +80,20 @@ struct Pace {
     fates: u32,
     /// How many events a second takes.
     second: u32,
-    /// The event after which nothing is appended.
+    /// The event from which on nothing is appended.
     appends_until: usize,
 }
 
 impl Pace {
     fn of(random: &mut fastrand::Rng) -> Self {
         Self {
+            events: EVENTS,
             appends: random.u32(1..12),
             instances: [random.u32(5..40), random.u32(2..40)],
             rebuild: random.u32(10..60),
             requests: random.u32(10..50),
-            fates: random.u32(0..6),
-            second: random.u32(1..6),
+            fates: random.u32(1..6),
+            second: random.u32(3..30),
             appends_until: random.usize(EVENTS / 3..EVENTS),
         }
     }
@@ -89,27 +106,64 @@ impl Simulation {
         // The second may be a fresh one.
         let second = world.random.bool().then_some(0);
         let begins_at = world.random.usize(0..EVENTS / 3);
-        let pace = Pace::of(&mut world.random);
+        let mut pace = Pace::of(&mut world.random);
         let mut instances = [Instance::new(0, Some(0)), Instance::new(1, second)];
         instances[0].start(&mut world);
         if world.random.bool() {
             instances[1].start(&mut world);
         }
-        Self { world, instances, rebuild: Rebuild::new(), writer: Some(0), begins_at, pace }
+        let trouble = match world.random.u32(0..4) {
+            0 => Trouble::Sleeps,
+            1 => Trouble::IsMute,
+            _ => Trouble::None,
+        };
+        if trouble != Trouble::None {
+            // It gets as far as that.
+            let (events, appends_until) = (2 * EVENTS, 2 * EVENTS - 200);
+            pace = Pace { events, appends_until, appends: 3, rebuild: 80, requests: 60, fates: 1, ..pace };
+        }
+        Self { world, instances, rebuild: Rebuild::new(), writer: Some(0), begins_at, trouble, pace }
     }
 
     fn run(&mut self) -> Result<(), String> {
-        for event in 0..EVENTS {
+        for event in 0..self.pace.events {
             if event == self.begins_at {
                 self.rebuild.start(&mut self.world);
             }
             if event == self.pace.appends_until {
                 self.pace.appends = 0;
             }
+            self.trouble();
             self.event(event > self.begins_at);
+            if let Some((at, index, document)) = self.world.broken_promise() {
+                let stored = self.world.indexes[index][document];
+                return Err(format!(
+                    "index {index} is said to hold {at:?}, and its document {document} is {stored:?}"
+                ));
+            }
         }
         self.quieten()?;
         self.compare()
+    }
+
+    /// The rebuild's trouble, from when it feeds and has something left to send.
+    fn trouble(&mut self) {
+        let (world, rebuild) = (&mut self.world, &mut self.rebuild);
+        let has_begun = self.pace.fates == 0;
+        if self.trouble == Trouble::None || !(has_begun || rebuild.is_amid_feeding(world)) {
+            return;
+        }
+        let naps = world.now < rebuild.mute_until && world.now >= rebuild.paused_until;
+        if !has_begun {
+            let second = if self.trouble == Trouble::Sleeps { 2 } else { 4 };
+            self.pace = Pace { second, fates: 0, ..self.pace };
+            match self.trouble {
+                Trouble::Sleeps => rebuild.paused_until = world.now + world.random.u64(30..45),
+                _ => rebuild.mute_until = world.now + world.random.u64(60..120),
+            }
+        } else if naps && world.once_in(4) {
+            rebuild.paused_until = world.now + world.random.u64(4..10);
+        }
     }
 
     fn event(&mut self, is_begun: bool) {
@@ -143,7 +197,7 @@ impl Simulation {
             1 | 2 if is_begun => self.rebuild_fares(),
             3 => self.elect(),
             // All is quiet for a while.
-            4 => self.world.now += self.world.random.u64(1..10),
+            4 => self.world.now += self.world.random.u64(1..40),
             _ => {}
         }
     }
@@ -248,8 +302,8 @@ impl Simulation {
         // Who sleeps hears nothing, and takes it for unanswered when it wakes.
         let answer = answer.filter(|_| number < 2 || !is_asleep);
         let is_done = process.answered(&self.world, request, answer);
-        if let Some(instance) = self.instances.get_mut(number).filter(|_| is_done) {
-            instance.acknowledged(request.document);
+        if let Some(instance) = self.instances.get_mut(number) {
+            instance.answered(request.document, is_done);
         }
     }
 
@@ -362,6 +416,16 @@ fn without_the_gate_documents_are_lost() {
 #[test]
 fn with_conflicts_taken_for_done_documents_are_lost() {
     loses("conflicts done", 10_000, Rules { has_gate: false, judges_conflicts: false, ..ALL });
+}
+
+#[test]
+fn without_the_lease_documents_are_lost() {
+    loses("no lease", 20_000, Rules { has_lease: false, ..ALL });
+}
+
+#[test]
+fn with_the_gate_of_its_start_a_standby_loses_documents() {
+    loses("gate of the start", 20_000, Rules { begins_anew: false, ..ALL });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One writer of a group: a consumer that reads nothing joins the group, and whoever is assigned the
 //! first topic's first partition is the writer. As a member it also commits the delivered frontier.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use super::client_config;
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
-use crate::source::leadership::Leadership;
+use crate::source::leadership::{Delivered, Leadership};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long a writer that is called off waits for its requests to be answered.
@@ -110,6 +111,14 @@ impl Elector {
     }
 }
 
+/// The indexes that every committed offset speaks of; empty when they differ or name none.
+fn said_by_all(words: &BTreeSet<String>) -> BTreeMap<String, String> {
+    match words.first() {
+        Some(word) if words.len() == 1 => serde_json::from_str(word).unwrap_or_default(),
+        _ => BTreeMap::new(),
+    }
+}
+
 /// Serves the group until told to leave. Records are paused: none comes.
 fn heartbeat(consumer: &BaseConsumer<Context>, closing: &AtomicBool) {
     while !closing.load(Ordering::Relaxed) {
@@ -130,13 +139,16 @@ impl Leadership for Elector {
         self.writer.subscribe()
     }
 
-    fn commit(&self, frontier: &Positions) {
+    fn commit(&self, delivered: &Delivered) {
         let mut list = TopicPartitionList::new();
-        for (at, next) in frontier.iter() {
+        for (at, next) in delivered.frontier.iter() {
             if let Err(error) = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next)) {
                 tracing::warn!(%error, partition = %at, "an offset cannot be committed");
             }
         }
+        // Kafka keeps a word of the committer's own beside each offset: the indexes that it speaks of.
+        let indexes = serde_json::to_string(&delivered.indexes).unwrap_or_default();
+        list.elements().iter_mut().for_each(|element| element.set_metadata(&indexes));
         match self.consumer.commit(&list, CommitMode::Sync) {
             Ok(()) => {}
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
@@ -144,24 +156,28 @@ impl Leadership for Elector {
         }
     }
 
-    fn committed(&self) -> Result<Positions> {
+    fn committed(&self) -> Result<Delivered> {
         let mut list = TopicPartitionList::new();
         for topic in &self.topics {
             let metadata = self.consumer.fetch_metadata(Some(topic), WAIT);
-            let Ok(metadata) = metadata else { return Ok(Positions::default()) };
+            let Ok(metadata) = metadata else { return Ok(Delivered::default()) };
             for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
                 list.add_partition(topic, partition.id());
             }
         }
         // A broker that is away says nothing now, and is asked again.
         let Ok(committed) = self.consumer.committed_offsets(list, WAIT) else {
-            return Ok(Positions::default());
+            return Ok(Delivered::default());
         };
-        let known = committed.elements().into_iter().filter_map(|element| match element.offset() {
-            Offset::Offset(next) => Some((TopicPartition::new(element.topic(), element.partition()), next)),
-            _ => None,
-        });
-        Ok(known.collect())
+        let mut words = BTreeSet::new();
+        let mut frontier = Positions::default();
+        for element in committed.elements() {
+            if let Offset::Offset(next) = element.offset() {
+                frontier.set(TopicPartition::new(element.topic(), element.partition()), next);
+                words.insert(element.metadata().to_owned());
+            }
+        }
+        Ok(Delivered { frontier, indexes: said_by_all(&words) })
     }
 
     fn close(&self) {

@@ -12,6 +12,14 @@ pub(super) enum Gate {
     Open,
 }
 
+/// As in `pipeline/standby.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    Nothing,
+    Marking,
+    Until(u64),
+}
+
 pub(super) struct Instance {
     pub(super) process: Process,
     pub(super) gate: Gate,
@@ -19,9 +27,16 @@ pub(super) struct Instance {
     pub(super) index: usize,
     /// An index to which everything is sent, until it is noted as its own.
     sends_everything: bool,
+    filling: Filling,
     was_writer: bool,
+    /// Marks were cleared of nothing above; `None` when that is where the fold is.
+    cleared_to: Option<At>,
+    /// No mark was cleared of a later step.
+    cleared: u64,
     /// Since which step each document waits, as far as this life knows; 0 is before it.
     waiting: [Option<u64>; DOCUMENTS],
+    /// The first step that marked a document while it was on its way.
+    again: [Option<u64>; DOCUMENTS],
     /// Where the fold was after which step.
     history: Vec<(u64, At)>,
 }
@@ -33,8 +48,12 @@ impl Instance {
             gate: Gate::Closed,
             index: 0,
             sends_everything: false,
+            filling: Filling::Nothing,
             was_writer: false,
+            cleared_to: None,
+            cleared: 0,
             waiting: [None; DOCUMENTS],
+            again: [None; DOCUMENTS],
             history: Vec::new(),
         }
     }
@@ -45,13 +64,23 @@ impl Instance {
         self.index = world.alias;
         self.was_writer = false;
         self.sends_everything = false;
+        self.filling = Filling::Nothing;
+        self.cleared_to = Some(state.at);
+        self.cleared = state.step;
         self.waiting = state.marks.map(|mark| (mark > 0).then_some(0));
+        self.again = [None; DOCUMENTS];
         self.history = vec![(state.step, state.at)];
-        self.gate = if state.built_for == Some(self.index) {
-            Gate::Until(world.end())
-        } else {
-            Gate::HandOver { index: self.index, stopped_at: Some(state.at), seen: None }
-        };
+        self.gate = Gate::Until(world.end());
+        if !world.rules.begins_anew {
+            self.begin_to_write();
+        }
+    }
+
+    fn begin_to_write(&mut self) {
+        if self.process.state.built_for != Some(self.index) {
+            self.sends_everything = false;
+            self.gate = Gate::HandOver { index: self.index, stopped_at: self.cleared_to, seen: None };
+        }
     }
 
     pub(super) fn die(&mut self, is_power_loss: bool) {
@@ -79,19 +108,17 @@ impl Instance {
 
     /// Whoever begins to write does so through the gate, of now.
     fn notice(&mut self, world: &World, is_writer: bool) {
-        if std::mem::replace(&mut self.was_writer, is_writer) == is_writer {
-            return;
-        }
+        let is_other = std::mem::replace(&mut self.was_writer, is_writer) != is_writer;
         if !world.rules.begins_anew {
-            if !is_writer {
-                self.gate = Gate::Closed;
-            }
             return;
         }
-        self.gate = Gate::Closed;
-        if is_writer && self.process.state.built_for != Some(self.index) {
-            self.sends_everything = false;
-            self.gate = Gate::HandOver { index: self.index, stopped_at: None, seen: None };
+        if is_other && is_writer {
+            self.begin_to_write();
+        } else if is_other {
+            self.cleared_to = None;
+        }
+        if !is_writer {
+            self.gate = Gate::Closed;
         }
     }
 
@@ -105,14 +132,17 @@ impl Instance {
         if self.history.last().is_some_and(|(_, at)| *at != state.at) {
             self.history.push((state.step, state.at));
         }
-        for (waiting, _) in self.waiting.iter_mut().zip(marked).filter(|(_, marked)| *marked) {
-            waiting.get_or_insert(state.step);
+        for document in (0..DOCUMENTS).filter(|document| marked[*document]) {
+            self.waiting[document].get_or_insert(state.step);
+            if self.process.flying[document] {
+                self.again[document].get_or_insert(state.step);
+            }
         }
     }
 
     fn look(&mut self, world: &World) {
         if !matches!(self.gate, Gate::HandOver { .. }) && world.alias != self.index {
-            self.gate = Gate::HandOver { index: world.alias, stopped_at: None, seen: None };
+            self.gate = Gate::HandOver { index: world.alias, stopped_at: self.cleared_to, seen: None };
         }
     }
 
@@ -136,6 +166,7 @@ impl Instance {
 
     fn open(&mut self) {
         self.gate = Gate::Open;
+        self.cleared_to = None;
         // What waits is looked for in the state again, and waits since the oldest did.
         let oldest = self.waiting.iter().flatten().min().copied();
         self.waiting = self.process.state.marks.map(|mark| (mark > 0).then(|| oldest.unwrap_or(0)));
@@ -170,8 +201,13 @@ impl Instance {
     }
 
     fn take_over(&mut self, world: &World, index: usize, covered: bool, stopped_at: At) {
+        if index != world.alias {
+            self.gate = Gate::HandOver { index: world.alias, stopped_at: Some(stopped_at), seen: None };
+            return;
+        }
         let has_state = stopped_at != At::default();
-        if covered && has_state {
+        let is_ours = self.process.state.built_for == Some(index);
+        if is_ours || (covered && has_state) {
             self.process.state.built_for = Some(index);
         } else {
             if has_state {
@@ -179,6 +215,7 @@ impl Instance {
                 self.note(marked);
             }
             self.sends_everything = true;
+            self.filling = Filling::Marking;
         }
         self.index = index;
         self.gate = Gate::Closed;
@@ -186,27 +223,56 @@ impl Instance {
 
     /// The positions below which nothing waits.
     fn publish(&mut self, world: &mut World) {
+        if self.is_filling() {
+            return;
+        }
         let frontier = match self.waiting.iter().flatten().min() {
             None => Some(self.process.state.at),
             Some(oldest) => self.history.iter().rev().find(|(step, _)| step < oldest).map(|(_, at)| *at),
         };
-        world.committed = frontier.unwrap_or(world.committed);
+        if let Some(frontier) = frontier {
+            world.committed = Some((frontier, self.index));
+        }
+    }
+
+    fn is_filling(&mut self) -> bool {
+        if self.filling == Filling::Marking && self.is_open() && !self.sends_everything {
+            self.filling = Filling::Until(self.process.state.step);
+        }
+        let oldest = self.waiting.iter().flatten().min();
+        if let Filling::Until(step) = self.filling
+            && oldest.is_none_or(|oldest| *oldest > step)
+        {
+            self.filling = Filling::Nothing;
+        }
+        self.filling != Filling::Nothing
     }
 
     /// A standby forgets what the writer says is in the index.
     fn follow(&mut self, world: &World) {
-        let covered = self.history.iter().rev().find(|(_, at)| covers(&world.committed, at));
+        let Some((committed, index)) = world.committed else { return };
+        if let Some(cleared_to) = &mut self.cleared_to {
+            cleared_to.iter_mut().zip(committed).for_each(|(at, to)| *at = (*at).max(to));
+        }
+        let covered = self.history.iter().rev().find(|(_, at)| covers(&committed, at));
         let Some(&(step, _)) = covered else { return };
         for mark in &mut self.process.state.marks {
             if *mark <= step {
                 *mark = 0;
             }
         }
+        if step >= self.cleared {
+            self.cleared = step;
+            self.process.state.built_for = Some(index);
+        }
     }
 
-    /// A document is acknowledged: it waits no more, unless it was marked meanwhile.
-    pub(super) fn acknowledged(&mut self, document: usize) {
-        let state = &self.process.state;
-        self.waiting[document] = (state.marks[document] > 0).then_some(state.step);
+    /// An acknowledged document waits no more, unless it was marked meanwhile.
+    pub(super) fn answered(&mut self, document: usize, is_done: bool) {
+        let again = self.again[document].take();
+        if is_done {
+            self.cleared = self.process.state.step;
+            self.waiting[document] = again;
+        }
     }
 }

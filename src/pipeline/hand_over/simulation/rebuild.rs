@@ -84,6 +84,11 @@ impl Rebuild {
         world.now < self.paused_until
     }
 
+    pub(super) fn is_amid_feeding(&self, world: &World) -> bool {
+        let feeds = self.process.is_alive && matches!(self.stage, Stage::Feeding { .. });
+        feeds && self.is_past_gate(world) && !self.process.state.is_delivered()
+    }
+
     /// Reads the record; false when it is this session's no more.
     fn read(&mut self, world: &World) -> bool {
         if world.record.is_none_or(|record| record.is_taken()) {
@@ -127,7 +132,7 @@ impl Rebuild {
             return;
         }
         // Signs of life take their time, and the writes go on beside them.
-        if world.now >= self.beaten + BEAT_EVERY && world.once_in(4) {
+        if world.now >= self.beaten + BEAT_EVERY && world.once_in(12) {
             self.beaten = world.now;
             self.change(world, |_| {});
         }

@@ -125,6 +125,7 @@ impl Process {
             document,
             version: sum(&self.state.at).max(self.over[document]),
             content,
+            reflects: world.counts(&self.state.at, document),
             step: self.state.step,
             sender: (self.number, self.life),
             waited_for: true,

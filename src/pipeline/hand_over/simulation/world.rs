@@ -83,6 +83,7 @@ pub(super) struct Request {
     pub(super) document: usize,
     pub(super) version: u64,
     pub(super) content: Content,
+    pub(super) reflects: At,
     /// The step of the snapshot.
     pub(super) step: u64,
     /// Who sent it, in which of its lives.
@@ -96,6 +97,8 @@ pub(super) struct Request {
 pub(super) struct Stored {
     pub(super) version: u64,
     pub(super) content: Content,
+    /// How many records of each partition it reflects, also when they delete it.
+    pub(super) reflects: At,
 }
 
 pub(super) struct World {
@@ -109,8 +112,8 @@ pub(super) struct World {
     /// The index that the alias stands for.
     pub(super) alias: usize,
     pub(super) record: Option<Record>,
-    /// What the writer says is in the index.
-    pub(super) committed: At,
+    /// What the writer says is in which index.
+    pub(super) committed: Option<(At, usize)>,
     pub(super) requests: Vec<Request>,
 }
 
@@ -124,7 +127,7 @@ impl World {
             indexes: Default::default(),
             alias: 0,
             record: None,
-            committed: At::default(),
+            committed: None,
             requests: Vec::new(),
         }
     }
@@ -158,9 +161,22 @@ impl World {
         self.count(partition, from, document) != self.count(partition, to, document)
     }
 
+    /// How many records of each partition below `at` concern the document.
+    pub(super) fn counts(&self, at: &At, document: usize) -> At {
+        std::array::from_fn(|partition| self.count(partition, at[partition], document))
+    }
+
+    /// What is published of an index, and a document of it that does not reflect that.
+    pub(super) fn broken_promise(&self) -> Option<(At, usize, usize)> {
+        let (at, index) = self.committed?;
+        let reflects = |document: usize| self.indexes[index][document].reflects;
+        let breaks = |document: &usize| !covers(&reflects(*document), &self.counts(&at, *document));
+        (0..DOCUMENTS).find(breaks).map(|document| (at, index, document))
+    }
+
     /// The document as a snapshot at `at` makes it.
     pub(super) fn content(&self, at: &At, document: usize) -> Content {
-        let content: At = std::array::from_fn(|partition| self.count(partition, at[partition], document));
+        let content = self.counts(at, document);
         let touches: u32 = content.iter().sum();
         // Every fifth change deletes it, the next one brings it back.
         (!touches.is_multiple_of(5)).then_some(content)
@@ -172,9 +188,10 @@ impl World {
         if stored.version > request.version {
             return Err(stored.version);
         }
-        *stored = Stored { version: request.version, content: request.content };
-        if request.content.is_none() && !self.rules.remembers_deletes {
-            *stored = Stored::default();
+        let Request { version, content, reflects, .. } = *request;
+        *stored = Stored { version, content, reflects };
+        if content.is_none() && !self.rules.remembers_deletes {
+            stored.version = 0;
         }
         Ok(())
     }

@@ -1,0 +1,78 @@
+//! Standing by, and beginning to write: what an instance may rely on that others have done.
+
+use super::gate::Gate;
+use super::hand_over::HandOver;
+use super::run::Run;
+use super::status::Status;
+use super::stream::Command;
+use crate::error::Result;
+use crate::sink::DocumentSink;
+use crate::sink::generations::Aliases;
+
+/// An index to which everything is sent lacks what was acknowledged elsewhere, until all of it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Filling {
+    /// Every index holds everything below the frontier.
+    Nothing,
+    /// What is to be sent is being marked.
+    Marking,
+    /// All is marked, at this step or before.
+    Until(u64),
+}
+
+impl<S: DocumentSink + Aliases> Run<S> {
+    /// Stops being the writer: what is acknowledged late clears marks of whatever is folded by then.
+    pub(super) fn stand_by(&mut self) {
+        self.gate = Gate::Closed;
+        self.cleared_to = None;
+    }
+
+    /// Begins to write, through the gate of now. An index that the marks are not for, because an earlier
+    /// turn did not fill it or because another instance wrote it, is handed over first.
+    pub(super) fn begin_to_write(&mut self) -> Result<()> {
+        self.barrier()?;
+        let mut moved = Vec::new();
+        for (number, (projection, index)) in self.projections.iter().zip(&self.indexes).enumerate() {
+            if self.state.built_for(projection.name())? != *index {
+                moved.push((number, index.clone()));
+            }
+        }
+        if !moved.is_empty() {
+            self.reconcile.clear();
+            self.gate = Gate::HandOver(HandOver::of(moved, self.cleared_to.clone()));
+        }
+        Ok(())
+    }
+
+    /// A standby forgets what the writer has delivered.
+    pub(super) fn follow(&mut self) -> Result<()> {
+        let committed = tokio::task::block_in_place(|| self.leadership.committed())?;
+        if !committed.frontier.is_empty() {
+            self.status.set_frontier(&committed.frontier, Status::now_ms());
+            if let Some(cleared_to) = &mut self.cleared_to {
+                cleared_to.join(&committed.frontier);
+            }
+            self.command(Command::DeliveredElsewhere(committed))?;
+        }
+        Ok(())
+    }
+
+    /// True while an index lacks what the frontier would speak of.
+    pub(super) fn is_filling(&mut self) -> bool {
+        if self.filling == Filling::Marking && matches!(self.gate, Gate::Open) && self.reconcile.is_empty() {
+            self.filling = Filling::Until(self.queue.step());
+        }
+        if let Filling::Until(step) = self.filling
+            && self.queue.oldest_waiting().is_none_or(|oldest| oldest > step)
+        {
+            self.filling = Filling::Nothing;
+        }
+        self.filling != Filling::Nothing
+    }
+
+    /// The index of each projection, as it is published.
+    pub(super) fn written(&self) -> std::collections::BTreeMap<String, String> {
+        let names = self.projections.iter().map(|projection| projection.name().to_owned());
+        names.zip(self.indexes.iter().cloned()).collect()
+    }
+}
