@@ -100,8 +100,17 @@ fn from_the_state_into_an_embedded_index() {
 
 #[test]
 fn killed_in_each_phase_it_goes_on_with_the_same_index() {
+    is_killed_in_each_phase("");
+}
+
+#[test]
+fn killed_in_each_phase_it_goes_on_with_the_same_embedded_index() {
+    is_killed_in_each_phase(EMBEDDED);
+}
+
+fn is_killed_in_each_phase(index: &'static str) {
     let (servers, _turn) = services::whole();
-    let scene = Scene::new(&servers, "");
+    let scene = Scene::new(&servers, index);
     let instance = scene.run();
     let events = scene.events();
     scene.change_mappings();
@@ -132,8 +141,17 @@ fn killed_in_each_phase_it_goes_on_with_the_same_index() {
 
 #[test]
 fn the_instance_is_killed_meanwhile() {
+    the_instance_is_killed("");
+}
+
+#[test]
+fn the_instance_of_an_embedded_index_is_killed_meanwhile() {
+    the_instance_is_killed(EMBEDDED);
+}
+
+fn the_instance_is_killed(index: &'static str) {
     let (servers, _turn) = services::whole();
-    let scene = Scene::new(&servers, "");
+    let scene = Scene::new(&servers, index);
     let instance = scene.run();
     let events = scene.events();
     scene.change_mappings();

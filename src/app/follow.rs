@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -118,6 +119,7 @@ pub(super) async fn follow(
         status: Arc::clone(&status),
         commands,
     };
+    status.rebuilding.store(wanted.reindex_on_change, Ordering::Relaxed);
     let beside = wanted.reindex_on_change.then(|| {
         let state = Arc::clone(&parts.state);
         let identity = parts.source.identity();
@@ -125,7 +127,8 @@ pub(super) async fn follow(
         let runtime = tokio::runtime::Handle::current();
         // A pipeline's future stays on one thread; this one has a thread of its own.
         tokio::task::spawn_blocking(move || {
-            runtime.block_on(rebuild_changed(config, state, status, identity, stop));
+            runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, stop));
+            status.rebuilding.store(false, Ordering::Relaxed);
         })
     });
     let outcome = run_pipeline(parts, wanted.until_end, &stop).await;

@@ -1,7 +1,7 @@
 //! A run: reader, fold and delivery together, from the start to a clean stop.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -295,7 +295,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// True when everything up to `target` is folded, and everything that was marked when it was is
     /// delivered; what comes after it may still wait.
     fn is_done(&mut self, target: &Positions) -> bool {
-        if !matches!(self.gate, Gate::Open) || !self.reconcile.is_empty() {
+        let is_busy = !self.reconcile.is_empty() || self.status.rebuilding.load(Ordering::Relaxed);
+        if is_busy || !matches!(self.gate, Gate::Open) {
             return false;
         }
         if self.folded_at.is_none() && self.queue.positions().covers(target) {

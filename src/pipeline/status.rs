@@ -37,6 +37,8 @@ pub struct Status {
     pub writer: AtomicBool,
     /// True once every partition passed the end that was read when writing began.
     pub gate_passed: AtomicBool,
+    /// True while a run to the end has a rebuild to wait for.
+    pub rebuilding: AtomicBool,
     /// Milliseconds since the Unix epoch of the last sign of progress.
     pub progressed_ms: AtomicU64,
     /// How many wait for the frontier to move on.

@@ -18,7 +18,7 @@ use self::generation::Generation;
 use super::mapping::Mapping;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How many ids one page holds.
 const PAGE: usize = 5_000;
@@ -89,12 +89,14 @@ impl EmbeddedSink {
     fn open_generation(&self, index: &str) -> Result<Generation> {
         let path = self.folder.index(index);
         Generation::open(&path).map_err(|error| {
-            let advice = if generation::is_locked(&error) {
-                "another process writes it; stop that one"
+            // A rebuild that feeds it ends soon; until then its lock is an absence.
+            let (kind, advice) = if generation::is_locked(&error) {
+                (ErrorKind::Unavailable, "another process writes it; wait for its end, or stop that one")
             } else {
-                "check the disk, or delete the folder and run again"
+                (ErrorKind::Failed, "check the disk, or delete the folder and run again")
             };
-            Error::failed(format!("the index {} cannot be opened; {advice}", path.display())).because(error)
+            Error::new(kind, format!("the index {} cannot be opened; {advice}", path.display()))
+                .because(error)
         })
     }
 
