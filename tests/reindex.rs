@@ -99,6 +99,22 @@ fn from_the_state_into_an_embedded_index() {
 }
 
 #[test]
+fn a_run_to_the_end_rebuilds_an_embedded_index_for_a_changed_mapping_before_it_ends() {
+    let (servers, _turn) = services::whole();
+    let scene = Scene::new(&servers, EMBEDDED);
+    scene.world.succeed(&["run", "--until-end"]);
+    let before = scene.world.indexes_behind();
+    scene.change_mappings();
+    let refused = scene.world.run(&["run", "--until-end"]);
+    assert_eq!(refused.status.code(), Some(3), "{}", log_of(&refused));
+    scene.world.succeed(&["run", "--until-end", "--reindex-on-mapping-change"]);
+    let after = scene.world.indexes_behind();
+    assert!(PROJECTIONS.iter().all(|projection| before[*projection] != after[*projection]), "{after:?}");
+    scene.world.succeed(&["run", "--until-end"]);
+    scene.check();
+}
+
+#[test]
 fn killed_in_each_phase_it_goes_on_with_the_same_index() {
     is_killed_in_each_phase("");
 }
