@@ -30,7 +30,11 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Begins to write, through the gate of now. An index that the marks are not for, because an earlier
     /// turn did not fill it or because another instance wrote it, is handed over first.
     pub(super) fn begin_to_write(&mut self) -> Result<()> {
-        self.barrier()?;
+        if self.cleared_to.is_none() {
+            // What an earlier turn asked of the fold decides. In the first turn nothing did, and the fold may
+            // wait for a server.
+            self.barrier()?;
+        }
         let mut moved = Vec::new();
         for (number, (projection, index)) in self.projections.iter().zip(&self.indexes).enumerate() {
             if self.state.built_for(projection.name())? != *index {
