@@ -26,9 +26,10 @@ static SERVICES: OnceLock<Services> = OnceLock::new();
 /// Tests that break a server have it for themselves.
 static TURNS: RwLock<()> = RwLock::new(());
 
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services");
+
 fn script(arguments: &[&str]) -> String {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/services");
-    let output = Command::new(path).args(arguments).output().expect("scripts/services can be run");
+    let output = Command::new(SCRIPT).args(arguments).output().expect("scripts/services can be run");
     let (out, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(
         output.status.success(),
@@ -75,10 +76,23 @@ pub fn whole() -> (Services, RwLockReadGuard<'static, ()>) {
     (services(), guard)
 }
 
+/// The servers' only user. One that fails amid an outage leaves them running: those after it are to fail
+/// for reasons of their own.
+pub struct Turn(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let up = Command::new(SCRIPT).arg("up").output();
+            eprintln!("the servers are brought up again: {up:?}");
+        }
+    }
+}
+
 /// The servers, for a test that breaks them.
-pub fn alone() -> (Services, RwLockWriteGuard<'static, ()>) {
+pub fn alone() -> (Services, Turn) {
     let guard = TURNS.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-    (services(), guard)
+    (services(), Turn(guard))
 }
 
 /// `start`, `stop`, `kill` or `restart` one of them.

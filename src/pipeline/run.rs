@@ -84,8 +84,6 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
     let opened = opened.await?;
     let Some(indexes) = opened else { return Ok(()) };
     let progress = parts.state.progress()?;
-    let names = parts.projections.iter().map(|projection| projection.name().to_owned());
-    parts.status.set_indexes(names.zip(indexes.iter().map(|state| state.index.clone())).collect());
     let started = {
         let (mut source, progress) = (parts.source, progress.clone());
         let work = move || {
@@ -168,10 +166,11 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         indexes: indexes.iter().map(|state| state.index.clone()).collect(),
         resting: Arc::clone(&delivery.resting),
     };
-    run.plan(&indexes, &progress)?;
+    run.status.set_indexes(run.written());
+    let planned = run.plan(&indexes, &progress);
     let delivered = tokio::spawn(delivery.run(allowed));
-    let outcome =
-        run.look_after(Workers { reader, fold, delivered }, reading, until_end.then_some(end), stop).await;
+    let workers = Workers { reader, fold, delivered };
+    let outcome = run.look_after(planned, workers, reading, until_end.then_some(end), stop).await;
     run.leadership.close();
     outcome
 }
@@ -198,7 +197,7 @@ pub(super) struct Run<S> {
     pub(super) filling: Filling,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
-    pub(super) published: Option<Positions>,
+    pub(super) published: Option<Delivered>,
     pub(super) asked: Option<Receiver<Result<Positions>>>,
     pub(super) ticked: Option<Instant>,
     /// The step at which a run to the end had folded everything that was there at its start.
@@ -248,13 +247,17 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     async fn look_after(
         &mut self,
+        planned: Result<()>,
         mut workers: Workers,
         reading: Shutdown,
         target: Option<Positions>,
         stop: &Shutdown,
     ) -> Result<()> {
         let mut is_reading = true;
-        let ended: Result<()> = loop {
+        let mut ended: Result<()> = loop {
+            if planned.is_err() {
+                break planned;
+            }
             tokio::select! {
                 ended = &mut workers.fold => break forgive(flat(ended), stop),
                 ended = &mut workers.delivered => break ended.unwrap_or_else(|error| Err(broken(error))),
@@ -273,6 +276,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
             }
         };
         reading.request();
+        if let Err(error) = ended {
+            ended = self.cause(error, &mut workers.fold, stop).await;
+        }
         if ended.is_ok() {
             self.deliver_the_rest().await;
             self.publish();
@@ -311,6 +317,23 @@ impl<S: DocumentSink + Aliases> Run<S> {
         while_away(stop, async || self.sink.refresh().await).await.map(|_| ())
     }
 
+    /// What failed because the fold is gone says less than the fold's own end.
+    async fn cause(
+        &self,
+        error: Error,
+        fold: &mut oneshot::Receiver<Result<()>>,
+        stop: &Shutdown,
+    ) -> Result<()> {
+        let (nobody, _) = sync_channel(1);
+        if fold.is_terminated() || self.command(Command::Barrier(nobody)).is_ok() {
+            return Err(error);
+        }
+        match flat(fold.await) {
+            Ok(()) => Err(error),
+            ended => forgive(ended, stop),
+        }
+    }
+
     /// Waits a while for what is on its way at a clean stop; the rest stays marked.
     async fn deliver_the_rest(&self) {
         let until = Instant::now() + STOP_WAIT;
@@ -333,12 +356,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
     pub(super) fn publish(&mut self) {
         let now = Status::now_ms();
         let Some(frontier) = self.note_frontier(now) else { return };
-        if self.published.as_ref() != Some(&frontier) {
-            let delivered = Delivered { frontier: frontier.clone(), indexes: self.written() };
+        let delivered = Delivered { frontier, indexes: self.written() };
+        if self.published.as_ref() != Some(&delivered) {
             tokio::task::block_in_place(|| self.leadership.commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is what counts.
-            let _ = self.command(Command::Frontier(frontier.clone(), now));
-            self.published = Some(frontier);
+            let _ = self.command(Command::Frontier(delivered.frontier.clone(), now));
+            self.published = Some(delivered);
         }
     }
 
