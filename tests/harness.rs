@@ -149,7 +149,7 @@ impl World {
         }
     }
 
-    fn is_embedded(&self) -> bool {
+    pub fn is_embedded(&self) -> bool {
         self.config.contains("index.kind = \"embedded\"")
     }
 

@@ -81,8 +81,8 @@ const COUNTS: [&str; 4] = ["--organisations", "300", "--contacts", "3000"];
 
 /// The record of a projection's rebuild, as far as there is one.
 pub fn record(world: &World, projection: &str) -> Option<Value> {
-    let folder = world.path("index");
-    if folder.exists() {
+    if world.is_embedded() {
+        let folder = world.path("index");
         let file = format!("rebuild-{}{projection}.{projection}.json", world.prefix);
         // Replaced as a whole: what is there can be read.
         return std::fs::read_to_string(folder.join(file))

@@ -248,8 +248,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
             }
         }
         self.indexes = states.iter().map(|state| state.index.clone()).collect();
-        let names = self.projections.iter().map(|projection| projection.name().to_owned());
-        self.status.set_indexes(names.zip(self.indexes.iter().cloned()).collect());
+        self.status.set_indexes(self.written());
         self.barrier()
     }
 

@@ -20,10 +20,23 @@ pub(super) enum Filling {
     Until(u64),
 }
 
+impl Filling {
+    /// Where it is now: `is_marked` says whether everything is marked by this `step`, and `oldest` since
+    /// which step a document waits.
+    pub(super) fn at(self, is_marked: bool, step: u64, oldest: Option<u64>) -> Self {
+        let until = match self {
+            Self::Nothing => None,
+            Self::Marking if !is_marked => return self,
+            Self::Marking => Some(step),
+            Self::Until(until) => Some(until),
+        };
+        until.filter(|until| oldest.is_some_and(|oldest| oldest <= *until)).map_or(Self::Nothing, Self::Until)
+    }
+}
+
 impl<S: DocumentSink + Aliases> Run<S> {
     /// Stops being the writer: what is acknowledged late clears marks of whatever is folded by then.
     pub(super) fn stand_by(&mut self) {
-        self.gate = Gate::Closed;
         self.cleared_to = None;
     }
 
@@ -63,14 +76,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// True while an index lacks what the frontier would speak of.
     pub(super) fn is_filling(&mut self) -> bool {
-        if self.filling == Filling::Marking && matches!(self.gate, Gate::Open) && self.reconcile.is_empty() {
-            self.filling = Filling::Until(self.queue.step());
-        }
-        if let Filling::Until(step) = self.filling
-            && self.queue.oldest_waiting().is_none_or(|oldest| oldest > step)
-        {
-            self.filling = Filling::Nothing;
-        }
+        let is_marked = matches!(self.gate, Gate::Open) && self.reconcile.is_empty();
+        self.filling = self.filling.at(is_marked, self.queue.step(), self.queue.oldest_waiting());
         self.filling != Filling::Nothing
     }
 

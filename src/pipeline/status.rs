@@ -1,5 +1,6 @@
 //! What the pipeline tells of itself, for `status`, `/status` and the metrics.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -62,7 +63,7 @@ struct Known {
     frontier: Positions,
     frontier_ms: u64,
     waiting: Waiting,
-    indexes: Vec<(String, String)>,
+    indexes: BTreeMap<String, String>,
     rebuilds: Vec<(String, Rebuild)>,
 }
 
@@ -111,11 +112,11 @@ pub struct Report {
     /// Age of the oldest change that is not in the index, in milliseconds; 0 when none waits.
     pub oldest_waiting_ms: u64,
     /// The concrete index behind each projection's alias.
-    pub indexes: std::collections::BTreeMap<String, String>,
+    pub indexes: BTreeMap<String, String>,
     /// The rebuilds under way, by whatever process.
     pub reindex: Vec<RebuildReport>,
     /// Counters since the start.
-    pub counters: std::collections::BTreeMap<&'static str, u64>,
+    pub counters: BTreeMap<&'static str, u64>,
 }
 
 impl Status {
@@ -165,7 +166,7 @@ impl Status {
     }
 
     /// Takes note of the concrete index of each projection.
-    pub fn set_indexes(&self, indexes: Vec<(String, String)>) {
+    pub fn set_indexes(&self, indexes: BTreeMap<String, String>) {
         self.known().indexes = indexes;
     }
 
@@ -196,14 +197,14 @@ impl Status {
             partitions: partitions(&known.positions, &known.end, &known.frontier),
             documents_waiting,
             oldest_waiting_ms: oldest,
-            indexes: known.indexes.into_iter().collect(),
+            indexes: known.indexes,
             reindex: known.rebuilds.into_iter().map(rebuild_report).collect(),
             counters: self.counters(),
         }
     }
 
     /// The counters by name.
-    pub fn counters(&self) -> std::collections::BTreeMap<&'static str, u64> {
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("records", read(&self.records)),

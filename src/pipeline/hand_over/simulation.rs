@@ -23,9 +23,6 @@ struct Rules {
     judges_conflicts: bool,
     /// A rebuild writes only while its claim is confirmed.
     has_lease: bool,
-    /// What confirms a claim is a sign of life that was written, not a record that was read.
-    /// The one rule that these rates of trouble do not show to be needed.
-    confirms_by_beats: bool,
     /// Whoever becomes the writer asks for the log's end, and about the index, at that moment.
     begins_anew: bool,
     /// The index remembers the version of a deleted document.
@@ -37,7 +34,6 @@ const ALL: Rules = Rules {
     has_gate: true,
     judges_conflicts: true,
     has_lease: true,
-    confirms_by_beats: true,
     begins_anew: true,
     remembers_deletes: true,
 };

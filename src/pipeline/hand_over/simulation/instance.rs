@@ -1,5 +1,6 @@
 //! A running instance: it folds, and as the writer delivers; as `pipeline/{gate,hand_over,run}.rs` do.
 
+use super::super::super::standby::Filling;
 use super::super::{LEASE, Verdict, judge};
 use super::state::Process;
 use super::world::{At, DOCUMENTS, Record, World, covers, real};
@@ -10,14 +11,6 @@ pub(super) enum Gate {
     Closed,
     Until(At),
     Open,
-}
-
-/// As in `pipeline/standby.rs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Filling {
-    Nothing,
-    Marking,
-    Until(u64),
 }
 
 pub(super) struct Instance {
@@ -236,15 +229,9 @@ impl Instance {
     }
 
     fn is_filling(&mut self) -> bool {
-        if self.filling == Filling::Marking && self.is_open() && !self.sends_everything {
-            self.filling = Filling::Until(self.process.state.step);
-        }
-        let oldest = self.waiting.iter().flatten().min();
-        if let Filling::Until(step) = self.filling
-            && oldest.is_none_or(|oldest| *oldest > step)
-        {
-            self.filling = Filling::Nothing;
-        }
+        let is_marked = self.is_open() && !self.sends_everything;
+        let oldest = self.waiting.iter().flatten().min().copied();
+        self.filling = self.filling.at(is_marked, self.process.state.step, oldest);
         self.filling != Filling::Nothing
     }
 

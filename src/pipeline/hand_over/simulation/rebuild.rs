@@ -95,9 +95,6 @@ impl Rebuild {
             self.end();
             return false;
         }
-        if !world.rules.confirms_by_beats {
-            self.confirmed = Some(world.now);
-        }
         true
     }
 
