@@ -64,6 +64,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "event",
             "explain",
             "pipeline",
+            "position",
             "projection",
             "search",
             "shutdown",

@@ -14,6 +14,7 @@ mod explain;
 mod harness;
 mod outage;
 mod page;
+mod paging;
 mod property;
 mod reference;
 mod reindex;

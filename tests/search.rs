@@ -11,7 +11,7 @@ use crate::services;
 const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases/search");
 
 /// The same log in both engines, each with its running instance.
-fn engines(name: &str, servers: &services::Services, extra: &str) -> [(World, Running); 2] {
+pub fn engines(name: &str, servers: &services::Services, extra: &str) -> [(World, Running); 2] {
     [World::new(servers, name, extra), World::embedded(name, extra)].map(|world| {
         let running = world.start(&["run"]);
         world.wait_until_delivered();
@@ -39,13 +39,13 @@ fn pairs(params: &Value) -> Vec<(String, String)> {
 }
 
 /// Status and answer over HTTP.
-fn by_http(world: &World, pairs: &[(String, String)]) -> (u16, Value) {
+pub fn by_http(world: &World, pairs: &[(String, String)]) -> (u16, Value) {
     let (code, body) = world.get(&format!("/search?{}", query_of(pairs)));
     (code, serde_json::from_str(&body).unwrap_or(Value::Null))
 }
 
 /// The same from the command line: exit code 2 stands for 400.
-fn by_command_line(world: &World, pairs: &[(String, String)]) -> (u16, Value) {
+pub fn by_command_line(world: &World, pairs: &[(String, String)]) -> (u16, Value) {
     let mut arguments = vec!["search".to_owned(), "--format".to_owned(), "json".to_owned()];
     for (name, value) in pairs {
         arguments.extend([format!("--{}={value}", name.replace('_', "-"))]);
@@ -61,7 +61,7 @@ fn by_command_line(world: &World, pairs: &[(String, String)]) -> (u16, Value) {
     (200, serde_json::from_str(&text).unwrap())
 }
 
-fn ids(answer: &Value) -> Vec<String> {
+pub fn ids(answer: &Value) -> Vec<String> {
     let hits = answer["hits"].as_array().cloned().unwrap_or_default();
     hits.iter().map(|hit| hit["id"].as_str().unwrap().to_owned()).collect()
 }
@@ -306,7 +306,7 @@ fn hostile_queries_get_an_answer_or_a_400_and_mean_what_they_say() {
 }
 
 /// One organisation with twelve contacts, four of them to be embedded ([`FOUR`]).
-fn ambergate() -> GrowingLog {
+pub fn ambergate() -> GrowingLog {
     let growing = GrowingLog::new();
     growing.append("organisations", "o1", &json!({"name": "Ambergate Works", "industry": "Rope"}));
     for number in 0..12 {
@@ -324,9 +324,9 @@ fn ambergate() -> GrowingLog {
     growing
 }
 
-const FOUR: &str = "index.max_embedded_contacts = 4\n";
+pub const FOUR: &str = "index.max_embedded_contacts = 4\n";
 
-fn ask(world: &World, query: &[(&str, &str)]) -> (u16, Value) {
+pub fn ask(world: &World, query: &[(&str, &str)]) -> (u16, Value) {
     let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     by_http(world, &pairs)
 }

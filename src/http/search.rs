@@ -13,6 +13,8 @@ use super::problem::{Answer, Refusal};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
 use crate::pipeline::status::Status;
+use crate::position::Positions;
+use crate::search::pages::PagedSearcher;
 use crate::search::service::{Page, Searcher};
 use crate::search::{Collection, Request};
 
@@ -30,29 +32,27 @@ const SUGGESTIONS: usize = 8;
 /// What the routes need.
 #[derive(Clone)]
 pub struct Search {
-    searcher: Searcher,
+    searcher: PagedSearcher,
     status: Arc<Status>,
     places: Arc<Semaphore>,
 }
 
 impl Search {
-    /// Search in the indexes that the pipeline of `status` fills.
+    /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>) -> Self {
-        Self { searcher, status, places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { searcher: PagedSearcher::new(searcher), status, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Waits until the index shows what the request asks for, then searches. `Err` is the answer of a
     /// wait that was too long.
     async fn page(&self, request: &Request) -> Answer<Page> {
         let reached = self.wait(request).await?;
-        let mut page = self.bounded(self.searcher.search(request)).await?;
-        page.position = Some(reached);
-        Ok(page)
+        Ok(self.bounded(self.searcher.search(request, reached)).await?)
     }
 
-    async fn wait(&self, request: &Request) -> Answer<String> {
+    async fn wait(&self, request: &Request) -> Answer<Positions> {
         if request.consistent_with.is_empty() {
-            return Ok(self.status.delivered().to_string());
+            return Ok(self.status.delivered());
         }
         let until = Instant::now() + Duration::from_millis(request.timeout_ms);
         let watching = self.status.watch();
@@ -60,8 +60,8 @@ impl Search {
             let reached = self.status.delivered();
             if reached.covers(&request.consistent_with) {
                 drop(watching);
-                self.bounded(self.searcher.index().refresh()).await?;
-                return Ok(reached.to_string());
+                self.bounded(self.searcher.searcher().index().refresh()).await?;
+                return Ok(reached);
             }
             if Instant::now() >= until {
                 return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, request.not_reached(&reached)));
@@ -72,7 +72,7 @@ impl Search {
 
     /// Whether the index answers soon.
     pub(super) async fn is_answering(&self) -> bool {
-        let asked = tokio::time::timeout(PING_TIME, self.searcher.index().ping()).await;
+        let asked = tokio::time::timeout(PING_TIME, self.searcher.searcher().index().ping()).await;
         matches!(asked, Ok(Ok(())))
     }
 
@@ -91,7 +91,7 @@ impl Search {
         if id.len() > ID_BYTES_MAX {
             return Err(none());
         }
-        let found = self.bounded(self.searcher.index().document(projection, id)).await?;
+        let found = self.bounded(self.searcher.searcher().index().document(projection, id)).await?;
         found.map(shown).ok_or_else(none)
     }
 }
@@ -133,7 +133,7 @@ pub(super) async fn suggest(
         if request.terms.as_ref().is_none_or(Vec::is_empty) {
             break;
         }
-        let found = search.bounded(search.searcher.search(&request)).await?;
+        let found = search.bounded(search.searcher.searcher().search(&request)).await?;
         suggestions.extend(found.hits.iter().filter_map(|hit| suggestion(hit, collection)));
     }
     suggestions.truncate(SUGGESTIONS);

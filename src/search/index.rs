@@ -126,6 +126,10 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// A document of a projection by its id.
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>>;
 
+    /// The index as it is when each part of it is first asked: what changes afterwards is not seen. It holds
+    /// resources of the engine until it is dropped.
+    fn view(&self) -> std::sync::Arc<dyn SearchIndex>;
+
     /// Makes what was acknowledged until now searchable.
     fn refresh(&self) -> Answer<'_, ()>;
 

@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod highlight;
 pub mod index;
 pub mod matching;
+pub mod pages;
 pub mod parse;
 pub mod query;
 pub mod service;

@@ -37,13 +37,21 @@ pub struct Searcher {
     index: Arc<dyn SearchIndex>,
     /// False when contacts have no index of their own: those that are not embedded are not found.
     has_contacts: bool,
+    /// The number of the view that the index is, when it is kept for further pages.
+    view: Option<u64>,
 }
 
 impl Searcher {
     /// A searcher over `index`, which keeps these projections.
     pub fn new(index: Arc<dyn SearchIndex>, projections: &[String]) -> Self {
         let has_contacts = projections.iter().any(|name| name == Collection::Contacts.name());
-        Self { index, has_contacts }
+        Self { index, has_contacts, view: None }
+    }
+
+    /// The same over a view of the index, whose number its cursors carry.
+    #[must_use]
+    pub(super) fn on(&self, view: Arc<dyn SearchIndex>, number: u64) -> Self {
+        Self { index: view, view: Some(number), ..self.clone() }
     }
 
     /// The index.
@@ -73,11 +81,7 @@ impl Searcher {
         let mut found = self.index.find(&find).await?;
         let next = found.hits.get(request.size).is_some();
         found.hits.truncate(request.size);
-        let next = found
-            .hits
-            .last()
-            .filter(|_| next)
-            .map(|hit| Cursor { score: hit.score, id: hit.id.clone() }.text(&request.identity()));
+        let next = found.hits.last().filter(|_| next).map(|hit| self.cursor(hit).text(&request.identity()));
         let facets = self.facets(request, &find, &truncated, &found).await?;
         let mut hits = Vec::new();
         for hit in found.hits {
@@ -87,6 +91,11 @@ impl Searcher {
             });
         }
         Ok(Page { total: found.total, took_ms: 0, position: None, hits, facets, next })
+    }
+
+    /// The place after a hit.
+    fn cursor(&self, hit: &Hit) -> Cursor {
+        Cursor { score: hit.score, id: hit.id.clone(), view: self.view }
     }
 
     /// The organisations whose further contacts matter to this request.

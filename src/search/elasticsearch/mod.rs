@@ -1,11 +1,14 @@
 //! Search on Elasticsearch, by the aliases.
 
 mod dsl;
+mod point;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use self::point::Points;
 use super::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
 };
@@ -14,14 +17,17 @@ use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::elasticsearch::client::{Client, encoded};
 
+const SEARCH: &str = "_search?allow_partial_search_results=false";
 /// How long the server may search before it answers with an error.
 const SEARCH_TIMEOUT: &str = "10s";
 
 /// The indexes of a cluster, for searching.
 pub struct ElasticsearchIndex {
-    client: Client,
+    client: Arc<Client>,
     prefix: String,
     has_organisations: bool,
+    /// The points in time of a view.
+    points: Option<Points>,
 }
 
 impl ElasticsearchIndex {
@@ -31,7 +37,8 @@ impl ElasticsearchIndex {
     /// When an address or the CA certificate can't be read (exit code 2).
     pub fn new(config: &IndexConfig) -> Result<Self> {
         let has_organisations = config.projections.iter().any(|name| name == "organisations");
-        Ok(Self { client: Client::new(config)?, prefix: config.prefix.clone(), has_organisations })
+        let client = Arc::new(Client::new(config)?);
+        Ok(Self { client, prefix: config.prefix.clone(), has_organisations, points: None })
     }
 
     fn path(&self, alias: &str, rest: &str) -> String {
@@ -42,8 +49,23 @@ impl ElasticsearchIndex {
         if let Some(body) = body.as_object_mut() {
             body.insert("timeout".to_owned(), SEARCH_TIMEOUT.into());
         }
-        let path = self.path(collection.name(), "_search?allow_partial_search_results=false");
-        let answer = self.client.post_if_there(&path, Some(&body)).await?.ok_or_else(|| {
+        let point = match &self.points {
+            Some(points) => points.of(collection, &self.path(collection.name(), "_pit")).await?,
+            None => None,
+        };
+        let answer = match point {
+            Some(point) => {
+                if let Some(body) = body.as_object_mut() {
+                    body.insert("pit".to_owned(), point);
+                }
+                Some(self.client.post(&format!("/{SEARCH}"), Some(&body)).await?)
+            }
+            None => {
+                let path = self.path(collection.name(), SEARCH);
+                self.client.post_if_there(&path, Some(&body)).await?
+            }
+        };
+        let answer = answer.ok_or_else(|| {
             let alias = format!("{}{}", self.prefix, collection.name());
             Error::new(
                 ErrorKind::Unavailable,
@@ -211,6 +233,15 @@ impl SearchIndex for ElasticsearchIndex {
             let path = self.path(projection, &format!("_doc/{}?realtime=false", encoded(id)));
             let found = self.client.find(&path).await?;
             Ok(found.and_then(|found| found.get("_source").cloned()))
+        })
+    }
+
+    fn view(&self) -> Arc<dyn SearchIndex> {
+        Arc::new(Self {
+            client: Arc::clone(&self.client),
+            prefix: self.prefix.clone(),
+            has_organisations: self.has_organisations,
+            points: Some(Points::new(Arc::clone(&self.client))),
         })
     }
 

@@ -29,12 +29,15 @@ use crate::sink::embedded::schema::Fields;
 #[derive(Clone)]
 pub struct EmbeddedIndex(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     folder: EmbeddedFolder,
     prefix: String,
     fields: Fields,
     /// By alias: what was open last.
-    opened: Mutex<HashMap<String, Opened>>,
+    opened: Arc<Mutex<HashMap<String, Opened>>>,
+    /// By projection: what a view saw first. Its files stay readable when they are merged away.
+    seen: Option<Arc<Mutex<HashMap<String, Searcher>>>>,
 }
 
 #[derive(Clone)]
@@ -53,7 +56,8 @@ impl EmbeddedIndex {
             folder: EmbeddedFolder::new(&config.path),
             prefix: config.prefix.clone(),
             fields: Fields::new(),
-            opened: Mutex::default(),
+            opened: Arc::default(),
+            seen: None,
         }))
     }
 
@@ -67,7 +71,8 @@ impl EmbeddedIndex {
         after: &str,
         size: usize,
     ) -> Result<Vec<(String, Value)>> {
-        let (projection, after) = (projection.to_owned(), Cursor { score: 0, id: after.to_owned() });
+        let (projection, after) =
+            (projection.to_owned(), Cursor { score: 0, id: after.to_owned(), view: None });
         let page = self.ask(move |inner| {
             let searcher = inner.searcher(&projection)?;
             let ordered = Ordered { size, after: Some(&after) };
@@ -97,8 +102,19 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
 }
 
 impl Inner {
-    /// What is behind the alias of a projection, as it is now.
+    /// What is behind the alias of a projection: as it is now, or, of a view, as it was when first asked.
     fn searcher(&self, projection: &str) -> Result<Searcher> {
+        let Some(seen) = &self.seen else { return self.newest(projection) };
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(searcher) = seen.get(projection) {
+            return Ok(searcher.clone());
+        }
+        let searcher = self.newest(projection)?;
+        seen.insert(projection.to_owned(), searcher.clone());
+        Ok(searcher)
+    }
+
+    fn newest(&self, projection: &str) -> Result<Searcher> {
         let alias = format!("{}{projection}", self.prefix);
         let index = self.folder.behind(&alias)?.ok_or_else(|| {
             Error::new(
@@ -270,6 +286,11 @@ impl SearchIndex for EmbeddedIndex {
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
         let (projection, id) = (projection.to_owned(), id.to_owned());
         self.ask(move |inner| inner.document(&projection, &id))
+    }
+
+    fn view(&self) -> Arc<dyn SearchIndex> {
+        let seen = Some(Arc::default());
+        Arc::new(EmbeddedIndex(Arc::new(Inner { seen, ..(*self.0).clone() })))
     }
 
     fn refresh(&self) -> Answer<'_, ()> {

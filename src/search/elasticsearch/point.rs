@@ -1,0 +1,78 @@
+//! Points in time: what a view of the indexes is on the server
+//! (<https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-open-point-in-time>).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::error::{ErrorKind, Result};
+use crate::search::pages::KEPT_FOR;
+use crate::search::query::Collection;
+use crate::sink::elasticsearch::client::Client;
+
+/// The points in time of one view, closed when it is dropped; the server closes what is left by itself.
+pub(super) struct Points {
+    client: Arc<Client>,
+    /// `None` where the server gave none.
+    open: Mutex<Vec<(Collection, Option<String>)>>,
+}
+
+impl Points {
+    /// None is open yet.
+    pub(super) fn new(client: Arc<Client>) -> Self {
+        Self { client, open: Mutex::default() }
+    }
+
+    /// The point in time of a collection, opened by its `path` when first asked for. `None` when the server
+    /// gives none: then the index is searched as it is.
+    pub(super) async fn of(&self, collection: Collection, path: &str) -> Result<Option<Value>> {
+        let mut open = self.open.lock().await;
+        let known = open.iter().find(|(known, _)| *known == collection);
+        let id = match known {
+            Some((_, id)) => id.clone(),
+            None => {
+                let id = self.open(path).await?;
+                open.push((collection, id.clone()));
+                id
+            }
+        };
+        Ok(id.map(|id| json!({"id": id, "keep_alive": keep_alive()})))
+    }
+
+    async fn open(&self, path: &str) -> Result<Option<String>> {
+        let path = format!("{path}?keep_alive={}", keep_alive());
+        match self.client.post_if_there(&path, None).await {
+            Ok(answer) => Ok(answer.and_then(|answer| answer.get("id")?.as_str().map(str::to_owned))),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    error = error.chain(),
+                    "no point in time: pages may shift as documents change"
+                );
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Drop for Points {
+    fn drop(&mut self) {
+        let ids: Vec<String> = self.open.get_mut().drain(..).filter_map(|(_, id)| id).collect();
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let client = Arc::clone(&self.client);
+        let close = async move {
+            for id in ids {
+                // One that could not be closed runs out.
+                if let Err(error) = client.delete("/_pit", Some(&json!({"id": id}))).await {
+                    tracing::debug!(error = error.chain(), "a point in time is left to run out");
+                }
+            }
+        };
+        runtime.spawn(close);
+    }
+}
+
+fn keep_alive() -> String {
+    format!("{}s", KEPT_FOR.as_secs())
+}
