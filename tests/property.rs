@@ -1,7 +1,7 @@
 //! The fold against the plain reference: random histories of both entities, permuted, doubled, cut
 //! into batches at random places, with restarts between, end in the same documents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -12,6 +12,7 @@ use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
 use tributary::event::{EntityKind, Record};
 use tributary::pipeline::fold::{Folder, Taken};
+use tributary::pipeline::sweep;
 use tributary::position::TopicPartition;
 use tributary::projection::{self, Limits, Projection};
 use tributary::state::State;
@@ -23,6 +24,9 @@ use crate::harness::shown;
 use crate::reference::{self, Does, Plain};
 
 const MAX_EMBEDDED: usize = 3;
+
+/// Documents by projection and id.
+type Indexes = BTreeMap<&'static str, BTreeMap<String, Value>>;
 
 /// No record of these histories is poison.
 struct NoLetters;
@@ -106,7 +110,8 @@ fn indexed(
     store: &Arc<dyn StateStore>,
     batches: &[&[Record]],
     restarts: bool,
-) -> BTreeMap<&'static str, BTreeMap<String, Value>> {
+    sweep: Option<Sweep>,
+) -> Indexes {
     let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new());
     let open = || {
         let state = Arc::new(State::open(Arc::clone(store), "test").unwrap());
@@ -114,9 +119,20 @@ fn indexed(
         (state, folder)
     };
     let (mut state, mut folder) = open();
-    let mut index: BTreeMap<&'static str, BTreeMap<String, Value>> =
-        projection::ALL.into_iter().map(|projection| (projection.name(), BTreeMap::new())).collect();
+    let empty = || -> Indexes {
+        projection::ALL.into_iter().map(|projection| (projection.name(), BTreeMap::new())).collect()
+    };
+    let mut index = empty();
     for (number, batch) in batches.iter().enumerate() {
+        if sweep.is_some_and(|sweep| sweep.from == number) {
+            index = empty();
+            projection::ALL.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
+        }
+        if sweep.is_some_and(|sweep| sweep.wakes == number) {
+            folder.wake_sweeps().unwrap();
+        }
+        // While a sweep sleeps nothing is delivered.
+        let delivers = sweep.is_none_or(|sweep| !(sweep.from..sweep.wakes).contains(&number));
         let taken: Vec<Taken> = batch
             .iter()
             .map(|record| Taken { record: record.clone(), decoded: decoder.decode(record) })
@@ -126,8 +142,11 @@ fn indexed(
         if number % 3 != 1 {
             folder.fan_out().unwrap();
         }
-        if number % 2 == 0 {
+        if number % 2 == 0 && delivers {
             deliver(&state, &mut folder, &mut index);
+        }
+        if delivers {
+            pass(&state, &mut folder, &mut index);
         }
         if restarts {
             drop((state, folder));
@@ -136,15 +155,46 @@ fn indexed(
     }
     while folder.fan_out().unwrap().number > 0 {}
     deliver(&state, &mut folder, &mut index);
+    folder.wake_sweeps().unwrap();
+    while pass(&state, &mut folder, &mut index) {}
+    assert!(state.is_delivered().unwrap());
     assert!(folder.marks().unwrap().is_empty());
     index
 }
 
-fn deliver(
-    state: &Arc<State>,
-    folder: &mut Folder,
-    index: &mut BTreeMap<&'static str, BTreeMap<String, Value>>,
-) {
+/// When the index is new, and when it is begun to be filled: numbers of batches.
+#[derive(Debug, Clone, Copy)]
+struct Sweep {
+    from: usize,
+    wakes: usize,
+}
+
+/// The next part of each sweep that is awake, of one document or two; false when there is none.
+fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
+    let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
+    let sweeps = folder.sweeping();
+    for sweep in &sweeps {
+        let Some(place) = &sweep.place else { continue };
+        let most = (1 + place.after.len() % 2, usize::MAX);
+        let over = HashMap::new();
+        let part =
+            sweep::make(state, &projection::ALL, sweep.projection, place, limits, most, &over).unwrap();
+        let documents = index.get_mut(sweep.projection.name()).unwrap();
+        for write in &part.made.batch.writes {
+            match &write.body {
+                Some(body) => {
+                    let document = serde_json::from_slice(&part.made.batch.bytes[body.clone()]).unwrap();
+                    documents.insert(write.id.clone(), shown(&document));
+                }
+                None => drop(documents.remove(&write.id)),
+            }
+        }
+        folder.swept(sweep.projection, sweep.step, part.next, part.made.documents.len() as u64).unwrap();
+    }
+    !sweeps.is_empty()
+}
+
+fn deliver(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) {
     let snapshot = state.snapshot().unwrap();
     let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
     let mut acknowledged = Vec::new();
@@ -202,7 +252,22 @@ proptest! {
     ) {
         let records = shuffled(&events, &order);
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
-        let got = indexed(&store, &cut(&records, &cuts), restarts);
+        let got = indexed(&store, &cut(&records, &cuts), restarts, None);
+        prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
+    }
+
+    #[test]
+    fn a_new_index_is_swept_while_the_log_goes_on(
+        events in proptest::collection::vec(event(), 0..40),
+        order in proptest::collection::vec(any::<Index>(), 60),
+        cuts in proptest::collection::vec(any::<Index>(), 0..12),
+        restarts in any::<bool>(),
+        (from, sleeps) in (0_usize..8, 0_usize..8),
+    ) {
+        let records = shuffled(&events, &order);
+        let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
+        let sweep = Some(Sweep { from, wakes: from + sleeps });
+        let got = indexed(&store, &cut(&records, &cuts), restarts, sweep);
         prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
     }
 }
@@ -219,7 +284,7 @@ proptest! {
         let records = shuffled(&events, &order);
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn StateStore> = Arc::new(FjallStore::open(folder.path()).unwrap());
-        let got = indexed(&store, &cut(&records, &cuts), true);
+        let got = indexed(&store, &cut(&records, &cuts), true, Some(Sweep { from: 0, wakes: 2 }));
         prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
     }
 }

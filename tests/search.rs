@@ -176,6 +176,10 @@ fn every_query_has_its_hits_on_both_engines_over_http_and_from_the_command_line(
 fn comparable((code, mut answer): (u16, Value)) -> Value {
     if let Some(members) = answer.as_object_mut() {
         members.retain(|name, _| !["took_ms", "position"].contains(&name.as_str()));
+        // Behind the place, the number of the view is the instance's own.
+        if let Some(Value::String(next)) = members.get_mut("next") {
+            *next = next.splitn(4, '-').take(3).collect::<Vec<_>>().join("-");
+        }
     }
     json!([code, answer])
 }

@@ -57,7 +57,7 @@ async fn stopped(config: &Config) -> Result<serde_json::Value> {
         .iter()
         .map(|(topic, number, next)| (TopicPartition::new(topic.as_str(), *number), *next))
         .collect();
-    let waiting = state.count_marks()?;
+    let waiting = state.count_waiting()?;
     let oldest = if waiting == 0 { 0 } else { Status::now_ms().saturating_sub(frontier.time_ms) };
     let mut indexes = BTreeMap::new();
     for projection in &config.index.projections {

@@ -84,7 +84,7 @@ fn at_rest(config: &Config) -> Result<Positions> {
         return Ok(Positions::default());
     }
     let state = State::open(std::sync::Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
-    Ok(if state.count_marks()? == 0 { state.progress()?.positions() } else { frontier(&state)? })
+    Ok(if state.is_delivered()? { state.progress()?.positions() } else { frontier(&state)? })
 }
 
 fn frontier(state: &State) -> Result<Positions> {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::projection::{Entities, Limits, Projection};
 use crate::state::keys::{Space, dirty_key};
 use crate::state::rows::{self, Progress, Row, Task, Work};
-use crate::state::{Snapshot, State, space_of};
+use crate::state::{Snapshot, State, space_of, sweeps};
 
 /// The most parts that are explained one by one.
 pub(super) const PARTS_MAX: usize = 100;
@@ -155,11 +155,12 @@ impl Parts<'_> {
     }
 }
 
-/// How many fan-outs may mark the document yet.
+/// How many fan-outs and sweeps may come to the document yet.
 fn fan_outs(snapshot: &Snapshot, projection: Projection, parts: &[Part]) -> Result<u64> {
     let has = |roles: &[Role], id: &str| parts.iter().any(|part| roles.contains(&part.role) && part.id == id);
     let of_contacts = projection == Projection::Contacts;
-    let mut count = 0;
+    let sweeps = sweeps(snapshot.view())?;
+    let mut count = sweeps.iter().filter(|(number, _)| *number == projection as u8).count() as u64;
     snapshot.view().scan(Space::Tasks, &[], &[], &mut |_, value| {
         let task: Task = rows::decode(value)?;
         let may_come = match &task.work {
@@ -167,7 +168,6 @@ fn fan_outs(snapshot: &Snapshot, projection: Projection, parts: &[Part]) -> Resu
             Work::Below { root, contacts, .. } => {
                 (!of_contacts || *contacts) && has(&[Role::Organisation, Role::Ancestor], root)
             }
-            Work::Everything { projection: number, .. } => *number == projection as u8,
         };
         count += u64::from(may_come);
         Ok(ControlFlow::Continue(()))
@@ -181,6 +181,7 @@ mod tests {
 
     use super::*;
     use crate::state::memory::MemoryStore;
+    use crate::state::rows::{Place, Sweep};
     use crate::state::store::{Changes, StateStore};
 
     #[test]
@@ -200,13 +201,15 @@ mod tests {
             Work::Contacts { organisation: "o2".to_owned() },
             Work::Below { root: "o0".to_owned(), node: "o5".to_owned(), contacts: true },
             Work::Below { root: "o0".to_owned(), node: "o5".to_owned(), contacts: false },
-            Work::Everything { projection: Projection::Contacts as u8, space: 2 },
-            Work::Everything { projection: Projection::Hierarchy as u8, space: 1 },
         ];
         let mut changes = Changes::default();
         for (number, work) in works.into_iter().enumerate() {
             let task = Task { step: 1, work, after: Vec::new() };
             changes.put(Space::Tasks, vec![number as u8], rows::encode(&task).unwrap());
+        }
+        for projection in [Projection::Contacts, Projection::Hierarchy] {
+            let sweep = Sweep { step: 1, awake: None, place: Place { space: 1, after: Vec::new() }, done: 0 };
+            changes.put(Space::Sweeps, vec![projection as u8], rows::encode(&sweep).unwrap());
         }
         store.commit(changes).unwrap();
         let state = State::open(store, "f").unwrap();

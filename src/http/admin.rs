@@ -60,7 +60,7 @@ pub(super) async fn ready(Shared(admin): Shared<Admin>, Shared(search): Shared<S
 
 pub(super) async fn status(Shared(admin): Shared<Admin>) -> Response {
     let state = Arc::clone(&admin.state);
-    match tokio::task::spawn_blocking(move || state.count_marks()).await {
+    match tokio::task::spawn_blocking(move || state.count_waiting()).await {
         Ok(Ok(waiting)) => Json(admin.status.report(Some(waiting))).into_response(),
         _ => problem(StatusCode::INTERNAL_SERVER_ERROR, "the state cannot be read"),
     }

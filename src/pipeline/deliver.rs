@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -14,6 +14,7 @@ use super::pace::Pace;
 use super::queue::Queue;
 use super::status::Status;
 use super::stream::Command;
+use super::sweep::{self, Courses, Next};
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
@@ -51,6 +52,10 @@ pub struct Delivery<S> {
     pub pace: Pace,
     /// True while nothing is under way and nothing may begin.
     pub resting: Arc<AtomicBool>,
+    /// The sweeps on their way.
+    pub(super) courses: Mutex<Courses>,
+    /// True while a part of a sweep is being made: where it ends is where the next one begins.
+    pub(super) is_sweeping: AtomicBool,
 }
 
 impl<S: DocumentSink> Delivery<S> {
@@ -102,6 +107,49 @@ impl<S: DocumentSink> Delivery<S> {
             }
             requests.spawn(Arc::clone(self).deliver(documents));
         }
+        // One part more than may be under way is made meanwhile. What is marked goes first.
+        if requests.len() <= self.pace.requests()
+            && self.pace.is_open()
+            && !self.is_sweeping.load(Ordering::SeqCst)
+            && let Some(part) = self.courses().next(&self.queue.sweeps())
+        {
+            self.is_sweeping.store(true, Ordering::SeqCst);
+            requests.spawn(Arc::clone(self).sweep(part));
+        }
+    }
+
+    fn courses(&self) -> MutexGuard<'_, Courses> {
+        self.courses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Delivers the next part of a sweep. What did not arrive is marked.
+    async fn sweep(self: Arc<Self>, part: Next) -> Result<()> {
+        let (made, number) = {
+            let (this, part) = (Arc::clone(&self), part.clone());
+            let making = blocking(move || {
+                let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let (state, projections) = (&this.state, &this.projections);
+                let most = (DOCUMENTS_MAX, this.pace.bytes());
+                let made =
+                    sweep::make(state, projections, part.projection, &part.place, this.limits, most, &over)?;
+                let number = this.courses().made(&part, made.next, made.made.documents.len());
+                Ok((made.made, number))
+            });
+            let made = making.await;
+            self.is_sweeping.store(false, Ordering::SeqCst);
+            self.queue.wake();
+            made?
+        };
+        let judged = if made.documents.is_empty() { Judged::default() } else { self.send(made).await };
+        let left: Vec<_> = judged.finished.into_iter().filter(|(_, is_done)| !is_done).collect();
+        let left = left.into_iter().map(|((projection, id), _)| (projection, id.to_string())).collect();
+        // Were the fold's thread gone, its own error is what counts.
+        let _ = self.commands.send(Command::Left { rejected: judged.rejected, documents: left });
+        if let Some(arrived) = self.courses().arrived(&part, number) {
+            let told = Command::Swept(part.projection, part.step, arrived.place, arrived.documents);
+            let _ = self.commands.send(told);
+        }
+        judged.gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
     /// Reads the next part of the marks into the queue; answers where to go on.
@@ -127,7 +175,7 @@ impl<S: DocumentSink> Delivery<S> {
     }
 
     async fn deliver(self: Arc<Self>, documents: Vec<DocumentKey>) -> Result<()> {
-        let made = {
+        let mut made = {
             let this = Arc::clone(&self);
             blocking(move || {
                 let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -136,11 +184,23 @@ impl<S: DocumentSink> Delivery<S> {
             })
             .await?
         };
-        let Materialised { batch, documents, left, step } = made;
+        let left = std::mem::take(&mut made.left);
         self.queue.finish(left.into_iter().map(|document| (document, false)));
-        if documents.is_empty() {
+        if made.documents.is_empty() {
             return Ok(());
         }
+        let step = made.step;
+        let judged = self.send(made).await;
+        let acknowledged = judged.finished.iter().filter(|(_, is_done)| *is_done);
+        let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
+        let Judged { rejected, finished, gone } = judged;
+        // The fold's thread ends after this one; were it gone, its own error is what counts.
+        let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
+        gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+    }
+
+    async fn send(&self, made: Materialised) -> Judged {
+        let Materialised { batch, documents, .. } = made;
         let versions: Vec<u64> = batch.writes.iter().map(|write| write.version).collect();
         Status::add(&self.status.bytes, batch.bytes.len());
         Status::add(&self.status.requests, 1);
@@ -148,34 +208,27 @@ impl<S: DocumentSink> Delivery<S> {
         self.status.in_flight.fetch_add(1, Ordering::SeqCst);
         let outcomes = self.sink.write(batch).await;
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.judge(&documents, &versions, step, outcomes, began.elapsed())
+        self.judge(documents, &versions, outcomes, began.elapsed())
     }
 
     /// Decides for each write by itself.
-    ///
-    /// # Errors
-    /// When an index is gone: its documents stay marked.
     fn judge(
         &self,
-        documents: &[DocumentKey],
+        documents: Vec<DocumentKey>,
         versions: &[u64],
-        step: u64,
         outcomes: Vec<Outcome>,
         took: Duration,
-    ) -> Result<()> {
-        let mut acknowledged = Vec::new();
-        let mut rejected = Vec::new();
-        let mut finished = Vec::with_capacity(documents.len());
+    ) -> Judged {
+        let mut judged = Judged::default();
         let mut retry: Option<String> = None;
-        let mut retried = 0;
-        let mut gone: Option<String> = None;
+        let (mut retried, mut delivered) = (0, 0);
         let outcomes =
             outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned())));
-        for ((document, version), outcome) in documents.iter().zip(versions).zip(outcomes) {
+        for ((document, version), outcome) in documents.into_iter().zip(versions).zip(outcomes) {
             let done = match outcome {
                 Outcome::Done => true,
                 Outcome::Conflict { stored } => {
-                    self.conflict(document, *version, stored);
+                    self.conflict(&document, *version, stored);
                     false
                 }
                 Outcome::Retry(reason) => {
@@ -184,48 +237,38 @@ impl<S: DocumentSink> Delivery<S> {
                     false
                 }
                 Outcome::Gone(reason) => {
-                    gone.get_or_insert(reason);
+                    judged.gone.get_or_insert(reason);
                     false
                 }
                 Outcome::Rejected(reason) => {
                     tracing::warn!(projection = document.0.name(), id = %document.1, reason, "document rejected");
-                    rejected.push(DeadLetter::from_document(document.0.name(), &document.1, &reason));
+                    judged.rejected.push(DeadLetter::from_document(document.0.name(), &document.1, &reason));
                     true
                 }
             };
-            if done {
-                acknowledged.push((document.clone(), step));
-            }
-            finished.push((document.clone(), done));
+            delivered += usize::from(done);
+            judged.finished.push((document, done));
         }
         Status::add(&self.status.retried, retried);
-        Status::add(&self.status.rejected, rejected.len());
-        Status::add(&self.status.delivered, acknowledged.len() - rejected.len());
+        Status::add(&self.status.rejected, judged.rejected.len());
+        Status::add(&self.status.delivered, delivered - judged.rejected.len());
         self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
         match retry {
             Some(reason) => self.pace.slow_down(&reason, retried),
             None => self.pace.speed_up(took),
         }
-        self.settle(acknowledged, rejected, finished);
-        gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        self.forget_over(&judged.finished);
+        judged
     }
 
-    fn settle(
-        &self,
-        acknowledged: Vec<(DocumentKey, u64)>,
-        rejected: Vec<DeadLetter>,
-        finished: Vec<(DocumentKey, bool)>,
-    ) {
-        {
-            let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-            if !over.is_empty() {
-                acknowledged.iter().for_each(|(document, _)| {
-                    over.remove(document);
-                });
-            }
+    /// What arrived needs no foreign version any more.
+    fn forget_over(&self, finished: &[(DocumentKey, bool)]) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        if !over.is_empty() {
+            finished.iter().filter(|(_, is_done)| *is_done).for_each(|(document, _)| {
+                over.remove(document);
+            });
         }
-        // The fold's thread ends after this one; were it gone, its own error is what counts.
-        let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
     }
 
     /// A stored version above ours is never taken for done: at or below our present position the
@@ -242,6 +285,17 @@ impl<S: DocumentSink> Delivery<S> {
             _ => Status::add(&self.status.conflicts, 1),
         }
     }
+}
+
+/// What became of the documents of a request.
+#[derive(Default)]
+struct Judged {
+    /// Every document, with whether it is through.
+    finished: Vec<(DocumentKey, bool)>,
+    /// Letters for those that were rejected; they are through.
+    rejected: Vec<DeadLetter>,
+    /// Why an index cannot be written any more: its documents wait still.
+    gone: Option<String>,
 }
 
 /// Runs `work` where it may block.

@@ -9,8 +9,8 @@ use super::fold::{Folder, Step, has_members, put_task};
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::projection::Projection;
-use crate::state::keys::{Space, member_of, owner_of, owner_prefix};
-use crate::state::rows::{self, Progress, Row, Task, Work};
+use crate::state::keys::{Space, member_of, owner_prefix};
+use crate::state::rows::{self, Progress, Task, Work};
 use crate::state::store::{Changes, Reader};
 
 /// How many entries one step looks at.
@@ -64,6 +64,7 @@ impl Folder {
             self.put_follow_ups(&*view, &mut changes, &mut progress, task.step, found.works)?;
         }
         self.tasks_done = done;
+        marks.retain(|(projection, _)| self.is_marked(*projection));
         let marked = self.put_marks(&mut changes, progress.step, marks);
         self.commit_step(changes, progress, marked)
     }
@@ -72,7 +73,6 @@ impl Folder {
         match &task.work {
             Work::Contacts { organisation } => contacts(view, organisation, &task.after, max),
             Work::Below { root, node, contacts } => self.below(view, root, node, *contacts, &task.after, max),
-            Work::Everything { projection, space } => everything(view, *projection, *space, &task.after, max),
         }
     }
 
@@ -90,12 +90,11 @@ impl Folder {
         works: Vec<Work>,
     ) -> Result<()> {
         for work in works {
-            let wanted = match &work {
+            let has_any = match &work {
                 Work::Contacts { organisation } => has_members(view, Space::ContactsOf, organisation)?,
                 Work::Below { node, .. } => has_members(view, Space::ChildrenOf, node)?,
-                Work::Everything { .. } => true,
             };
-            if wanted {
+            if has_any && self.is_fanned_out(&work) {
                 put_task(changes, progress, &Task { step, work, after: Vec::new() })?;
             }
         }
@@ -189,41 +188,4 @@ fn members(
         found.after = Some(key.to_vec());
         Ok(ControlFlow::Break(()))
     })
-}
-
-/// Walks the entities of a projection, and then the relations for those known by reference only.
-fn everything(view: &dyn Reader, number: u8, space: u8, after: &[u8], max: usize) -> Result<Found> {
-    let mut found = Found::default();
-    let Some(projection) = Projection::of_number(number) else { return Ok(found) };
-    let Some(space) = Space::ALL.into_iter().find(|known| *known as u8 == space) else { return Ok(found) };
-    let is_relation = matches!(space, Space::ContactsOf | Space::ChildrenOf);
-    view.scan(space, &[], after, &mut |key, value| {
-        if is_relation {
-            if let Some(owner) = owner_of(key)
-                && view.get(Space::Organisations, owner.as_bytes())?.is_none()
-                && found.marks.last().is_none_or(|(_, last)| *last != owner)
-            {
-                found.marks.push((projection, owner));
-            }
-        } else if rows::decode::<Row>(value)?.registers.liveness() != Liveness::Unseen
-            && let Ok(id) = std::str::from_utf8(key)
-        {
-            found.marks.push((projection, id.to_owned()));
-        }
-        found.seen += 1;
-        if found.seen < max {
-            return Ok(ControlFlow::Continue(()));
-        }
-        found.after = Some(key.to_vec());
-        Ok(ControlFlow::Break(()))
-    })?;
-    let next = match projection {
-        Projection::Organisations if !is_relation => Some(Space::ContactsOf),
-        Projection::Hierarchy if !is_relation => Some(Space::ChildrenOf),
-        _ => None,
-    };
-    if let (None, Some(next)) = (&found.after, next) {
-        found.works.push(Work::Everything { projection: number, space: next as u8 });
-    }
-    Ok(found)
 }

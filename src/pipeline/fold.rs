@@ -2,7 +2,7 @@
 //!
 //! One thread owns the [`Folder`]; it is the only writer of the state.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::dead_letter::{DeadLetter, DeadLetters};
@@ -15,7 +15,7 @@ use crate::projection::Projection;
 use crate::projection::affected::{Effects, Relation};
 use crate::source::fingerprint_hash;
 use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
-use crate::state::rows::{self, Frontier, PartitionProgress, Progress, Row, Task, Work};
+use crate::state::rows::{self, Frontier, PartitionProgress, Progress, Row, Sweep, Task, Work};
 use crate::state::store::{Changes, Reader};
 use crate::state::{EntityKey, State, built_key, space_of};
 
@@ -48,7 +48,9 @@ pub struct Folder {
     pub(super) progress: Progress,
     /// The key of the last task that is done: none that waits lies before it.
     pub(super) tasks_done: Vec<u8>,
-    projections: Vec<Projection>,
+    pub(super) projections: Vec<Projection>,
+    /// The sweeps that are not done.
+    pub(super) sweeps: BTreeMap<Projection, Sweep>,
     dead_letters: Box<dyn DeadLetters>,
 }
 
@@ -68,7 +70,10 @@ impl Folder {
         dead_letters: Box<dyn DeadLetters>,
     ) -> Result<Self> {
         let progress = state.progress()?;
-        Ok(Self { state, progress, tasks_done: Vec::new(), projections, dead_letters })
+        let sweeps = state.sweeps()?.into_iter();
+        let sweeps =
+            sweeps.filter_map(|(number, sweep)| Some((Projection::of_number(number)?, sweep))).collect();
+        Ok(Self { state, progress, tasks_done: Vec::new(), projections, sweeps, dead_letters })
     }
 
     /// How far the fold is.
@@ -117,10 +122,11 @@ impl Folder {
         let effects = self.effects(&*view, &touched)?;
         self.put_relations(&mut changes, &effects);
         self.put_works(&*view, &mut changes, &mut progress, effects.works)?;
-        let marked = self.put_marks(&mut changes, progress.step, effects.marks);
+        let marks = effects.marks.into_iter().filter(|(projection, _)| self.is_marked(*projection));
+        let marked = self.put_marks(&mut changes, progress.step, marks);
         let written = put_rows(&mut changes, touched)?;
         changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
-        self.state.commit(changes, written)?;
+        self.state.commit_fold(changes, written, progress.step)?;
         self.progress = progress;
         Ok(Step { number: self.progress.step, marked, poisoned })
     }
@@ -207,9 +213,8 @@ impl Folder {
             let (space, owner) = match &work {
                 Work::Contacts { organisation } => (Space::ContactsOf, organisation),
                 Work::Below { node, .. } => (Space::ChildrenOf, node),
-                Work::Everything { .. } => continue,
             };
-            if has_members(view, space, owner)? {
+            if self.is_fanned_out(&work) && has_members(view, space, owner)? {
                 let task = Task { step: progress.step, work, after: Vec::new() };
                 put_task(changes, progress, &task)?;
             }
@@ -242,10 +247,14 @@ impl Folder {
                 changes.remove(Space::Dirty, key);
             }
         }
-        if changes.is_empty() { Ok(()) } else { self.state.commit(changes, Vec::new()) }
+        self.commit_if_any(changes)
     }
 
-    /// Clears the marks made at or before `step`: another instance has delivered them.
+    pub(super) fn commit_if_any(&self, changes: Changes) -> Result<()> {
+        if changes.is_empty() { Ok(()) } else { self.state.commit(changes) }
+    }
+
+    /// Forgets what waits since `step` or before: another instance has delivered it.
     pub fn trim(&mut self, step: u64) -> Result<()> {
         let mut changes = Changes::default();
         self.state.view().scan(Space::Dirty, &[], &[], &mut |key, value| {
@@ -254,7 +263,8 @@ impl Folder {
             }
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
-        if changes.is_empty() { Ok(()) } else { self.state.commit(changes, Vec::new()) }
+        self.trim_sweeps(step, &mut changes)?;
+        self.commit_if_any(changes)
     }
 
     /// Marks documents by name: those found in an index that the state does not know of.
@@ -266,21 +276,6 @@ impl Folder {
         self.commit_step(changes, progress, marked)
     }
 
-    /// Marks every document of a projection, in bounded steps, and remembers for which index.
-    pub fn mark_everything(&mut self, projection: Projection) -> Result<Step> {
-        let mut progress = self.progress.clone();
-        progress.step += 1;
-        let space = match projection {
-            Projection::Organisations | Projection::Hierarchy => Space::Organisations,
-            Projection::Contacts => Space::Contacts,
-        };
-        let work = Work::Everything { projection: projection as u8, space: space as u8 };
-        let mut changes = Changes::default();
-        let task = Task { step: progress.step, work, after: Vec::new() };
-        put_task(&mut changes, &mut progress, &task)?;
-        self.commit_step(changes, progress, Vec::new())
-    }
-
     /// Writes down which index a projection's marks are for.
     pub fn set_built_for(&mut self, projection: Projection, index: &str) -> Result<()> {
         if self.state.built_for(projection.name())? == index {
@@ -288,7 +283,7 @@ impl Folder {
         }
         let mut changes = Changes::default();
         changes.put(Space::Meta, built_key(projection.name()), rows::encode(&index)?);
-        self.state.commit(changes, Vec::new())
+        self.state.commit(changes)
     }
 
     /// Writes the delivered frontier down.
@@ -297,7 +292,7 @@ impl Folder {
             positions.iter().map(|(at, next)| (at.topic.to_string(), at.partition, next)).collect();
         let mut changes = Changes::default();
         changes.put(Space::Meta, b"frontier".to_vec(), rows::encode(&Frontier { partitions, time_ms })?);
-        self.state.commit(changes, Vec::new())
+        self.state.commit(changes)
     }
 
     /// Writes dead letters of documents that the index rejected.
@@ -322,7 +317,7 @@ impl Folder {
         marked: Vec<DocumentKey>,
     ) -> Result<Step> {
         changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
-        self.state.commit(changes, Vec::new())?;
+        self.state.commit(changes)?;
         self.progress = progress;
         Ok(Step { number: self.progress.step, marked, poisoned: 0 })
     }

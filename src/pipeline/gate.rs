@@ -122,6 +122,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
                     self.gate = Gate::Open;
                     self.cleared_to = None;
                     self.queue.forget();
+                    self.command(Command::WakeSweeps)?;
                     self.reconcile().await?;
                 }
             }

@@ -6,7 +6,7 @@ use super::fold::DocumentKey;
 use crate::error::Result;
 use crate::projection::{Limits, Projection};
 use crate::sink::{Batch, Write};
-use crate::state::State;
+use crate::state::{Snapshot, State};
 
 /// A request's worth of documents.
 #[derive(Debug, Default)]
@@ -21,9 +21,59 @@ pub struct Materialised {
     pub step: u64,
 }
 
-/// Makes the documents (or finds that there are none, which is a delete) from one snapshot until
-/// `bytes_max` is reached; at least one is made, however large. `over` names versions that must be
-/// written over because somebody else wrote them.
+/// Makes documents (or finds that there are none, which is a delete) from one snapshot.
+pub(super) struct Maker<'a> {
+    snapshot: &'a Snapshot,
+    projections: &'a [Projection],
+    limits: Limits,
+    /// Versions that must be written over because somebody else wrote them.
+    over: &'a HashMap<DocumentKey, u64>,
+    position: u64,
+    made: Materialised,
+}
+
+impl<'a> Maker<'a> {
+    pub(super) fn new(
+        snapshot: &'a Snapshot,
+        projections: &'a [Projection],
+        limits: Limits,
+        over: &'a HashMap<DocumentKey, u64>,
+    ) -> Self {
+        let made = Materialised { step: snapshot.progress().step, ..Materialised::default() };
+        Self { snapshot, projections, limits, over, position: snapshot.progress().version(), made }
+    }
+
+    /// Adds one; nothing when its projection is not kept.
+    pub(super) fn make(&mut self, document: DocumentKey) -> Result<()> {
+        let Some(index) = self.projections.iter().position(|projection| *projection == document.0) else {
+            return Ok(());
+        };
+        let bytes = &mut self.made.batch.bytes;
+        let begin = bytes.len();
+        let exists = document.0.materialise(self.snapshot, &document.1, self.limits, self.position, bytes)?;
+        let foreign = if self.over.is_empty() { None } else { self.over.get(&document) };
+        self.made.batch.writes.push(Write {
+            projection: index,
+            id: document.1.to_string(),
+            version: foreign.map_or(self.position, |foreign| self.position.max(*foreign)),
+            body: exists.then_some(begin..bytes.len()),
+        });
+        self.made.documents.push(document);
+        Ok(())
+    }
+
+    /// What was made so far.
+    pub(super) fn made(&self) -> &Materialised {
+        &self.made
+    }
+
+    pub(super) fn into_made(self) -> Materialised {
+        self.made
+    }
+}
+
+/// Makes the documents from one snapshot until `bytes_max` is reached; at least one is made, however large.
+/// `over` names versions that must be written over because somebody else wrote them.
 pub fn materialise(
     state: &State,
     projections: &[Projection],
@@ -34,28 +84,15 @@ pub fn materialise(
 ) -> Result<Materialised> {
     documents.sort_unstable();
     let snapshot = state.snapshot()?;
-    let position = snapshot.progress().version();
-    let mut made = Materialised { step: snapshot.progress().step, ..Materialised::default() };
+    let mut maker = Maker::new(&snapshot, projections, limits, over);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
-        let Some(index) = projections.iter().position(|projection| *projection == document.0) else {
-            continue;
-        };
-        let begin = made.batch.bytes.len();
-        let exists =
-            document.0.materialise(&snapshot, &document.1, limits, position, &mut made.batch.bytes)?;
-        let version = over.get(&document).map_or(position, |foreign| position.max(*foreign));
-        made.batch.writes.push(Write {
-            projection: index,
-            id: document.1.to_string(),
-            version,
-            body: exists.then_some(begin..made.batch.bytes.len()),
-        });
-        made.documents.push(document);
-        if made.batch.bytes.len() >= bytes_max {
+        maker.make(document)?;
+        if maker.made().batch.bytes.len() >= bytes_max {
             break;
         }
     }
+    let mut made = maker.into_made();
     made.left = waiting.collect();
     Ok(made)
 }

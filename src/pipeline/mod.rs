@@ -14,4 +14,5 @@ mod standby;
 pub mod start;
 pub mod status;
 pub mod stream;
+pub mod sweep;
 mod watch;

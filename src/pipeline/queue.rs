@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::fold::DocumentKey;
+use super::sweep::Sweeping;
 use crate::position::Positions;
 
 /// How many documents each lane holds at most.
@@ -51,6 +52,8 @@ struct Inner {
     left_last: Option<u64>,
     /// The oldest change whose fan-out is not done.
     oldest_task: Option<u64>,
+    /// Projections of which everything waits.
+    sweeps: Vec<Sweeping>,
     step: u64,
     positions: Positions,
     /// What was folded when, sparse, oldest first.
@@ -86,6 +89,8 @@ pub struct Waiting {
     pub more: bool,
     /// True while a fan-out is not done.
     pub fanning_out: bool,
+    /// About how many documents sweeps have still to come to.
+    pub sweeping: u64,
 }
 
 impl Waiting {
@@ -186,6 +191,17 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
+    /// Takes note of the sweeps that are not done.
+    pub fn set_sweeps(&self, sweeps: Vec<Sweeping>) {
+        self.lock().sweeps = sweeps;
+        self.changed.notify_waiters();
+    }
+
+    /// The sweeps that are not done.
+    pub fn sweeps(&self) -> Vec<Sweeping> {
+        self.lock().sweeps.clone()
+    }
+
     /// How much waits.
     pub fn waiting(&self) -> Waiting {
         let inner = self.lock();
@@ -193,6 +209,7 @@ impl Queue {
             documents: inner.waiting.len() + inner.in_flight.len(),
             more: inner.unscanned.is_some(),
             fanning_out: inner.oldest_task.is_some(),
+            sweeping: inner.sweeps.iter().map(|sweep| sweep.left).sum(),
         }
     }
 
@@ -282,7 +299,8 @@ const HISTORY_MAX: usize = 4_096;
 
 impl Inner {
     fn oldest(&self) -> Option<u64> {
-        let oldest = [self.steps.keys().next().copied(), self.unscanned, self.oldest_task];
+        let sweep = self.sweeps.iter().map(|sweep| sweep.step).min();
+        let oldest = [self.steps.keys().next().copied(), self.unscanned, self.oldest_task, sweep];
         oldest.into_iter().flatten().min()
     }
 

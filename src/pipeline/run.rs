@@ -126,6 +126,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         kinds: parts.kinds,
         cleared: progress.step,
     };
+    queue.set_sweeps(stream.folder.sweeping());
     let fold = thread("fold", move || stream.run(&records_out, &obeyed))?;
     let (allow, allowed) = watch::channel(false);
     let delivery = Arc::new(Delivery {
@@ -140,6 +141,8 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         over: std::sync::Mutex::default(),
         pace: Pace::default(),
         resting: Arc::default(),
+        courses: std::sync::Mutex::default(),
+        is_sweeping: AtomicBool::new(false),
     });
     let seen = others::spawn(Arc::clone(&parts.sink));
     let mut run = Run {
@@ -215,9 +218,13 @@ pub(super) struct Run<S> {
 }
 
 impl<S: DocumentSink + Aliases> Run<S> {
-    /// Has every document sent to the indexes that are new.
+    /// Has every document sent to the indexes that are new, and everything of a log that was never folded to
+    /// all of them.
     fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
         for (projection, index) in self.projections.clone().into_iter().zip(indexes) {
+            if progress.step == 0 && !index.created {
+                self.command(Command::Everything(projection))?;
+            }
             // An index that was made just now is empty, whatever its name.
             if index.created {
                 self.send_everything(projection, &index.index, progress.step > 0)?;
@@ -228,14 +235,13 @@ impl<S: DocumentSink + Aliases> Run<S> {
         self.barrier()
     }
 
-    /// Marks every document that the state knows.
+    /// Has every document sent, those that the state knows and those that it comes to know until then.
     pub(super) fn send_everything(&self, projection: Projection, index: &str, has_state: bool) -> Result<()> {
         if has_state {
             let projection_name = projection.name();
             tracing::info!(projection = projection_name, index, "every document is sent to this index");
-            self.command(Command::Everything(projection))?;
         }
-        Ok(())
+        self.command(Command::Everything(projection))
     }
 
     /// Waits until the fold has done what was asked of it: only then does the queue know of it.

@@ -188,7 +188,8 @@ impl Status {
             (true, false) => "catching up",
             (true, true) => "writing",
         };
-        let documents_waiting = documents_waiting.unwrap_or(known.waiting.documents as u64);
+        let documents_waiting =
+            documents_waiting.unwrap_or(known.waiting.documents as u64 + known.waiting.sweeping);
         let idle = known.waiting.is_nothing() && documents_waiting == 0;
         let oldest =
             if idle || known.frontier_ms == 0 { 0 } else { Self::now_ms().saturating_sub(known.frontier_ms) };

@@ -15,6 +15,7 @@ use crate::event::{Decoded, EntityKind, Record};
 use crate::position::Positions;
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
+use crate::state::rows::Place;
 
 /// How long to wait for records before looking at commands again.
 const IDLE: Duration = Duration::from_millis(5);
@@ -41,8 +42,19 @@ pub enum Command {
     DeliveredElsewhere(Delivered),
     /// Mark documents that were found in an index.
     Mark(Vec<(Projection, String)>),
-    /// Mark every document of a projection.
+    /// Have every document of a projection sent.
     Everything(Projection),
+    /// Documents of a sweep that did not arrive, with letters for those that were rejected.
+    Left {
+        /// The letters.
+        rejected: Vec<DeadLetter>,
+        /// The documents, to be marked.
+        documents: Vec<(Projection, String)>,
+    },
+    /// Writing begins.
+    WakeSweeps,
+    /// A part of a sweep, of the step that called for it, has arrived: up to this place, so many documents.
+    Swept(Projection, u64, Option<Place>, u64),
     /// A projection's marks are complete for this concrete index.
     BuiltFor(Projection, String),
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
@@ -186,8 +198,27 @@ impl Stream {
                 self.publish(step, Lane::Background)
             }
             Command::Everything(projection) => {
-                let step = self.folder.mark_everything(projection)?;
+                let step = self.folder.sweep(projection)?;
+                self.queue.set_sweeps(self.folder.sweeping());
                 self.publish(step, Lane::Background)
+            }
+            Command::Left { rejected, documents } => {
+                if !rejected.is_empty() {
+                    self.folder.reject(&rejected)?;
+                }
+                if documents.is_empty() { Ok(()) } else { self.obey(Command::Mark(documents)) }
+            }
+            Command::WakeSweeps => {
+                self.folder.wake_sweeps()?;
+                self.queue.set_sweeps(self.folder.sweeping());
+                Ok(())
+            }
+            Command::Swept(projection, step, place, count) => {
+                self.folder.swept(projection, step, place, count)?;
+                self.cleared = self.folder.progress().step;
+                self.queue.set_sweeps(self.folder.sweeping());
+                self.status.set_waiting(self.queue.waiting());
+                Ok(())
             }
             Command::BuiltFor(projection, index) => self.folder.set_built_for(projection, &index),
             Command::Retry(names, reply) => {
@@ -209,6 +240,7 @@ impl Stream {
     fn trim(&mut self, delivered: &Delivered) -> Result<()> {
         let Some(step) = self.queue.step_covered_by(&delivered.frontier) else { return Ok(()) };
         self.folder.trim(step)?;
+        self.queue.set_sweeps(self.folder.sweeping());
         if step < self.cleared {
             return Ok(());
         }

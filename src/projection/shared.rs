@@ -1,6 +1,7 @@
 //! What several projections show alike: ancestors, parents, attributes.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::Entities;
 use super::json::{Object, push_list, push_text};
@@ -9,10 +10,20 @@ use crate::entity::{Liveness, Registers};
 use crate::error::Result;
 
 /// An organisation as it is referred to.
+#[derive(Clone)]
 pub(super) struct Reference {
     pub(super) id: String,
-    pub(super) name: Option<Box<[u8]>>,
+    summary: Arc<Summary>,
 }
+
+impl Reference {
+    fn name(&self) -> Option<&[u8]> {
+        self.summary.name.as_deref()
+    }
+}
+
+/// A chain longer than this is looked up in a set.
+const SHORT: usize = 16;
 
 /// The chain of parents.
 pub(super) struct Ancestry {
@@ -27,22 +38,32 @@ pub(super) struct Ancestry {
 /// Follows the parents of `id`; a reference to a deleted organisation counts as none.
 pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> Result<Ancestry> {
     let mut ancestry = Ancestry { parent: None, ancestors: Vec::new(), cycle: false };
-    let mut seen = HashSet::from([id.to_owned()]);
+    let mut seen: HashSet<String> = HashSet::new();
     let mut next = summary.parent.clone();
     while let Some(parent) = next {
         let found = entities.summary(&parent)?;
         if found.liveness == Liveness::Deleted {
             break;
         }
+        next = found.parent.clone();
+        let reference = Reference { id: parent, summary: found };
         if ancestry.parent.is_none() {
-            ancestry.parent = Some(Reference { id: parent.clone(), name: found.name.clone() });
+            ancestry.parent = Some(reference.clone());
         }
-        if !seen.insert(parent.clone()) {
+        let ancestors = &mut ancestry.ancestors;
+        if ancestors.len() == SHORT {
+            seen.extend(ancestors.iter().map(|ancestor| ancestor.id.clone()));
+        }
+        let is_repeated = if ancestors.len() < SHORT {
+            ancestors.iter().any(|ancestor| ancestor.id == reference.id)
+        } else {
+            !seen.insert(reference.id.clone())
+        };
+        if is_repeated || reference.id == id {
             ancestry.cycle = true;
             break;
         }
-        next = found.parent.clone();
-        ancestry.ancestors.push(Reference { id: parent, name: found.name.clone() });
+        ancestors.push(reference);
     }
     Ok(ancestry)
 }
@@ -50,10 +71,10 @@ pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> 
 /// Writes `parent`, `ancestors` and `hierarchyCycle`.
 pub(super) fn write_ancestry(object: &mut Object<'_>, ancestry: &Ancestry) {
     if let Some(parent) = &ancestry.parent {
-        object.nested("parent", |object| write_reference(object, &parent.id, parent.name.as_deref()));
+        object.nested("parent", |object| write_reference(object, &parent.id, parent.name()));
     }
     push_list(object.value("ancestors"), &ancestry.ancestors, |out, ancestor| {
-        push_reference(out, &ancestor.id, ancestor.name.as_deref());
+        push_reference(out, &ancestor.id, ancestor.name());
     });
     if ancestry.cycle {
         object.yes("hierarchyCycle");

@@ -247,7 +247,7 @@ impl<S: Documents + Generations> Conductor<S> {
     async fn round(&self, stop: &Shutdown) -> Result<()> {
         loop {
             self.run_to_the_end(stop).await?;
-            if self.state.count_marks()? == 0 {
+            if self.state.is_delivered()? {
                 return Ok(());
             }
             tracing::info!("documents wait for the index still; going on");

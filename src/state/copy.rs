@@ -16,8 +16,8 @@ const END: u8 = 255;
 /// What is copied: everything but marks, fan-outs and what belongs to the instance. Every document of the
 /// copy is sent, so that nothing of those is missed.
 const COPIED: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
-/// How many bytes are committed together.
-const COMMIT_BYTES: usize = 2 << 20;
+/// How much is reserved for a key or value that is promised.
+const RESERVED_MAX: usize = 64 << 10;
 /// No key or value is longer.
 const LENGTH_MAX: usize = 1 << 30;
 
@@ -63,30 +63,91 @@ fn frame(out: &mut dyn Write, space: u8, key: &[u8], value: &[u8]) -> Result<()>
 /// # Errors
 /// When the stream ends too early or is no copy: the store is then to be thrown away.
 pub fn read(input: &mut dyn Read, store: &dyn StateStore) -> Result<u64> {
-    let mut changes = Changes::default();
-    let (mut count, mut bytes) = (0_u64, 0);
-    loop {
+    let mut frames =
+        Frames { input, next: None, count: 0, is_ended: false, begun: Vec::new(), last: Vec::new() };
+    let mut meta = Changes::default();
+    while let Some(space) = frames.space()? {
+        if space == Space::Meta {
+            frames.of(space).try_for_each(|entry| {
+                let (key, value) = entry?;
+                meta.put(space, key, value);
+                Ok(())
+            })?;
+        } else {
+            store.fill(space, &mut frames.of(space))?;
+        }
+    }
+    store.commit(meta)?;
+    store.sync()?;
+    Ok(frames.count)
+}
+
+/// A space, a key and a value.
+type Frame = (Space, Vec<u8>, Vec<u8>);
+
+/// The frames of a stream.
+struct Frames<'a> {
+    input: &'a mut dyn Read,
+    /// The one that was read ahead.
+    next: Option<Frame>,
+    count: u64,
+    is_ended: bool,
+    /// The spaces that were begun, the last of them up to this key.
+    begun: Vec<Space>,
+    last: Vec<u8>,
+}
+
+impl Frames<'_> {
+    /// The space of the next frame; `None` behind the last.
+    fn space(&mut self) -> Result<Option<Space>> {
+        if self.next.is_none() && !self.is_ended {
+            self.next = self.frame()?;
+        }
+        Ok(self.next.as_ref().map(|(space, ..)| *space))
+    }
+
+    /// The frames of that space that follow.
+    fn of(&mut self, space: Space) -> impl Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> {
+        std::iter::from_fn(move || match self.space() {
+            Ok(next) if next == Some(space) => self.next.take().map(|(_, key, value)| Ok((key, value))),
+            Ok(_) => None,
+            Err(error) => {
+                self.is_ended = true;
+                Some(Err(error))
+            }
+        })
+    }
+
+    fn frame(&mut self) -> Result<Option<Frame>> {
         let mut head = [0; 9];
-        input.read_exact(&mut head).map_err(cut_off)?;
+        self.input.read_exact(&mut head).map_err(cut_off)?;
         let [space, k0, k1, k2, k3, v0, v1, v2, v3] = head;
-        let key = take(input, u32::from_be_bytes([k0, k1, k2, k3]))?;
-        let value = take(input, u32::from_be_bytes([v0, v1, v2, v3]))?;
+        let key = take(self.input, u32::from_be_bytes([k0, k1, k2, k3]))?;
+        let value = take(self.input, u32::from_be_bytes([v0, v1, v2, v3]))?;
         if space == END {
-            if key != count.to_be_bytes() {
+            self.is_ended = true;
+            return if key == self.count.to_be_bytes() { Ok(None) } else { Err(no_copy()) };
+        }
+        let space = Space::of_number(space).ok_or_else(no_copy)?;
+        self.count += 1;
+        self.check_order(space, &key)?;
+        Ok(Some((space, key, value)))
+    }
+
+    /// Each space comes once, in the order of its keys.
+    fn check_order(&mut self, space: Space, key: &[u8]) -> Result<()> {
+        if self.begun.last() == Some(&space) {
+            if *key <= *self.last {
                 return Err(no_copy());
             }
-            store.commit(changes)?;
-            store.sync()?;
-            return Ok(count);
+        } else if self.begun.contains(&space) {
+            return Err(no_copy());
+        } else {
+            self.begun.push(space);
         }
-        let space = Space::ALL.into_iter().find(|known| *known as u8 == space).ok_or_else(no_copy)?;
-        count += 1;
-        bytes += key.len() + value.len();
-        changes.put(space, key, value);
-        if bytes >= COMMIT_BYTES {
-            store.commit(std::mem::take(&mut changes))?;
-            bytes = 0;
-        }
+        self.last.clear();
+        self.last.extend_from_slice(key);
+        Ok(())
     }
 }
 
@@ -110,7 +171,8 @@ pub fn between(from: &dyn Reader, to: &dyn StateStore) -> Result<u64> {
 fn take(input: &mut dyn Read, length: u32) -> Result<Vec<u8>> {
     let length = usize::try_from(length).ok().filter(|length| *length <= LENGTH_MAX).ok_or_else(no_copy)?;
     let mut bytes = Vec::new();
-    // What is promised is not reserved before it comes.
+    // What is promised is not reserved before it comes, beyond what is usual.
+    bytes.reserve_exact(length.min(RESERVED_MAX));
     let read = input.take(length as u64).read_to_end(&mut bytes).map_err(cut_off)?;
     if read == length { Ok(bytes) } else { Err(no_copy()) }
 }
@@ -165,5 +227,11 @@ mod tests {
         }
         bytes[0] = 99;
         assert!(read(&mut &bytes[..], &MemoryStore::default()).is_err());
+        let mut disordered = Vec::new();
+        for key in [b"b", b"a"] {
+            frame(&mut disordered, Space::Contacts as u8, key, b"x").unwrap();
+        }
+        frame(&mut disordered, END, &2_u64.to_be_bytes(), &[]).unwrap();
+        assert!(read(&mut &disordered[..], &MemoryStore::default()).is_err());
     }
 }

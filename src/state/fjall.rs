@@ -7,7 +7,7 @@ use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
 use super::keys::Space;
-use super::store::{Changes, Reader, StateStore, Visit};
+use super::store::{Changes, Entries, Reader, StateStore, Visit};
 use crate::error::{Error, Result};
 
 const CACHE_BYTES: u64 = 16 << 20;
@@ -104,8 +104,24 @@ impl StateStore for FjallStore {
         batch.commit().map_err(failed)
     }
 
+    fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64> {
+        let mut ingestion = self.keyspace(space)?.start_ingestion().map_err(failed)?;
+        let mut count = 0;
+        for entry in entries {
+            let (key, value) = entry?;
+            ingestion.write(key, value).map_err(failed)?;
+            count += 1;
+        }
+        ingestion.finish().map_err(failed)?;
+        Ok(count)
+    }
+
     fn sync(&self) -> Result<()> {
         self.database.persist(PersistMode::SyncAll).map_err(failed)
+    }
+
+    fn count_about(&self, space: Space) -> u64 {
+        self.keyspace(space).map_or(0, |keyspace| keyspace.approximate_len() as u64)
     }
 
     fn disk_bytes(&self) -> u64 {

@@ -9,6 +9,7 @@
 //! | 4 children of | parent, child | the child's name as JSON, or nothing | while the child belongs there |
 //! | 5 dirty | projection, document id | the step of the mark | until the index acknowledged it |
 //! | 6 tasks | number | [`Task`](super::rows::Task) | until the fan-out is done |
+//! | 7 sweeps | projection | [`Sweep`](super::rows::Sweep) | until every document of it is sent |
 
 /// A part of the store with an order of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,11 +29,13 @@ pub enum Space {
     Dirty = 5,
     /// Fan-outs under way.
     Tasks = 6,
+    /// Projections of which everything is sent.
+    Sweeps = 7,
 }
 
 impl Space {
     /// All spaces.
-    pub const ALL: [Space; 7] = [
+    pub const ALL: [Space; 8] = [
         Space::Meta,
         Space::Organisations,
         Space::Contacts,
@@ -40,7 +43,13 @@ impl Space {
         Space::ChildrenOf,
         Space::Dirty,
         Space::Tasks,
+        Space::Sweeps,
     ];
+
+    /// The space of this number.
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|space| *space as u8 == number)
+    }
 
     /// The space's name on disk.
     pub fn name(self) -> &'static str {
@@ -52,6 +61,7 @@ impl Space {
             Space::ChildrenOf => "4-children-of",
             Space::Dirty => "5-dirty",
             Space::Tasks => "6-tasks",
+            Space::Sweeps => "7-sweeps",
         }
     }
 }

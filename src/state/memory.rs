@@ -5,7 +5,7 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::keys::Space;
-use super::store::{Changes, Reader, StateStore, Visit};
+use super::store::{self, Changes, Reader, StateStore, Visit};
 use crate::error::Result;
 
 type Entries = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
@@ -33,8 +33,23 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    fn fill(&self, space: Space, entries: &mut store::Entries<'_>) -> Result<u64> {
+        let mut changes = Changes::default();
+        for entry in entries {
+            let (key, value) = entry?;
+            changes.put(space, key, value);
+        }
+        let count = changes.len() as u64;
+        self.commit(changes).map(|()| count)
+    }
+
     fn sync(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn count_about(&self, space: Space) -> u64 {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        entries.range((space, Vec::new())..).take_while(|((at, _), _)| *at == space).count() as u64
     }
 
     fn disk_bytes(&self) -> u64 {

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod rows;
 mod snapshot;
 pub mod store;
+pub mod summaries;
 
 use std::sync::Arc;
 
@@ -18,10 +19,12 @@ use moka::sync::Cache;
 pub use snapshot::Snapshot;
 
 use self::keys::Space;
-use self::rows::{FORMAT, Format, Frontier, Progress, Row};
+use self::rows::{FORMAT, Format, Frontier, Progress, Row, Sweep};
 use self::store::{Changes, Reader, StateStore};
+use self::summaries::Summaries;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
+use crate::projection::Projection;
 
 const CACHE_BYTES: u64 = 12 << 20;
 
@@ -32,6 +35,7 @@ pub type EntityKey = (EntityKind, Arc<str>);
 pub struct State {
     store: Arc<dyn StateStore>,
     cache: Cache<EntityKey, Arc<Row>>,
+    summaries: Arc<Summaries>,
 }
 
 impl State {
@@ -54,12 +58,13 @@ impl State {
         }
         let weigh = |key: &EntityKey, row: &Arc<Row>| row.weight(key.1.len());
         let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build();
-        Ok(Self { store, cache })
+        let progress: Progress = read_meta(&*view, b"progress")?;
+        Ok(Self { store, cache, summaries: Arc::new(Summaries::since(progress.step)) })
     }
 
     /// Everything committed so far, at one moment.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Snapshot::of(self.store.view())
+        Snapshot::of(self.store.view(), Arc::clone(&self.summaries))
     }
 
     /// A plain view of the store.
@@ -82,8 +87,20 @@ impl State {
         Ok(row)
     }
 
-    /// Commits `changes`; the entities in `written` replace their cached rows afterwards.
-    pub fn commit(&self, changes: Changes, written: Vec<(EntityKey, Arc<Row>)>) -> Result<()> {
+    /// Commits `changes` that touch no entity.
+    pub fn commit(&self, changes: Changes) -> Result<()> {
+        self.store.commit(changes)
+    }
+
+    /// Commits the `changes` of a step; the entities in `written` replace their cached rows afterwards.
+    pub fn commit_fold(
+        &self,
+        changes: Changes,
+        written: Vec<(EntityKey, Arc<Row>)>,
+        step: u64,
+    ) -> Result<()> {
+        let organisations = written.iter().filter(|((kind, _), _)| *kind == EntityKind::Organisation);
+        self.summaries.change(organisations.map(|((_, id), _)| id), step);
         self.store.commit(changes)?;
         for (key, row) in written {
             self.cache.insert(key, row);
@@ -111,9 +128,32 @@ impl State {
         read_meta(&*self.view(), built_key(projection).as_slice())
     }
 
-    /// How many documents are marked.
-    pub fn count_marks(&self) -> Result<u64> {
-        let mut count = 0;
+    /// The sweeps that are not done, by the numbers of their projections.
+    pub fn sweeps(&self) -> Result<Vec<(u8, Sweep)>> {
+        sweeps(&*self.view())
+    }
+
+    /// About how many documents a sweep has still to come to.
+    pub fn left_of(&self, projection: u8, sweep: &Sweep) -> u64 {
+        let of_contacts = projection == Projection::Contacts as u8;
+        let all = self.store.count_about(if of_contacts { Space::Contacts } else { Space::Organisations });
+        all.saturating_sub(sweep.done)
+    }
+
+    /// True when every document is delivered: none is marked, and no sweep is under way.
+    pub fn is_delivered(&self) -> Result<bool> {
+        let mut is_marked = false;
+        self.view().scan(Space::Dirty, &[], &[], &mut |_, _| {
+            is_marked = true;
+            Ok(std::ops::ControlFlow::Break(()))
+        })?;
+        Ok(!is_marked && self.sweeps()?.is_empty())
+    }
+
+    /// How many documents wait: those marked, and about so many that sweeps have still to come to.
+    pub fn count_waiting(&self) -> Result<u64> {
+        let mut count: u64 =
+            self.sweeps()?.iter().map(|(number, sweep)| self.left_of(*number, sweep).max(1)).sum();
         self.view().scan(Space::Dirty, &[], &[], &mut |_, _| {
             count += 1;
             Ok(std::ops::ControlFlow::Continue(()))
@@ -145,6 +185,18 @@ pub fn space_of(kind: EntityKind) -> Space {
 /// The key under which [`State::built_for`] is kept.
 pub fn built_key(projection: &str) -> Vec<u8> {
     format!("built/{projection}").into_bytes()
+}
+
+/// The sweeps that a view shows.
+pub fn sweeps(view: &dyn Reader) -> Result<Vec<(u8, Sweep)>> {
+    let mut sweeps = Vec::new();
+    view.scan(Space::Sweeps, &[], &[], &mut |key, value| {
+        if let [number] = key {
+            sweeps.push((*number, rows::decode(value)?));
+        }
+        Ok(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(sweeps)
 }
 
 fn read_meta<T: serde::de::DeserializeOwned + Default>(view: &dyn Reader, key: &[u8]) -> Result<T> {

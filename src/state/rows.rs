@@ -11,7 +11,7 @@ use crate::position::{Positions, TopicPartition};
 use crate::source::Fingerprint;
 
 /// The layout of everything on disk. A state of another layout is refused on opening.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What the state was built with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,13 +132,28 @@ pub enum Work {
         /// True when the contacts of those below change too (a move, not a name).
         contacts: bool,
     },
-    /// Every document of a projection, because its index is new.
-    Everything {
-        /// The projection's number.
-        projection: u8,
-        /// Which space of the state is being walked.
-        space: u8,
-    },
+}
+
+/// Every document of a projection waits, because its index is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sweep {
+    /// The step that called for it.
+    pub step: u64,
+    /// The step from which on changes are marked; none while it sleeps.
+    pub awake: Option<u64>,
+    /// The documents up to here are delivered, or marked.
+    pub place: Place,
+    /// How many these are.
+    pub done: u64,
+}
+
+/// Where a walk through the state is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The number of the space that is walked.
+    pub space: u8,
+    /// The last key that was passed; empty at the beginning.
+    pub after: Vec<u8>,
 }
 
 /// The bytes of a row.

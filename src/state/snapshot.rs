@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::keys::{Space, member_of, owner_prefix};
 use super::rows::{self, Progress, Row};
 use super::store::Reader;
+use super::summaries::Summaries;
 use crate::entity::Registers;
 use crate::entity::organisation::Summary;
 use crate::error::{Error, Result};
@@ -21,12 +22,15 @@ pub struct Snapshot {
     view: Box<dyn Reader>,
     progress: Progress,
     summaries: RefCell<HashMap<String, Arc<Summary>>>,
+    /// An entity that was read already, for whoever asks next.
+    held: RefCell<Option<(Space, String, Registers)>>,
+    remembered: Arc<Summaries>,
 }
 
 impl Snapshot {
-    pub(super) fn of(view: Box<dyn Reader>) -> Result<Self> {
+    pub(super) fn of(view: Box<dyn Reader>, remembered: Arc<Summaries>) -> Result<Self> {
         let progress = super::read_meta(&*view, b"progress")?;
-        Ok(Self { view, progress, summaries: RefCell::default() })
+        Ok(Self { view, progress, summaries: RefCell::default(), held: RefCell::default(), remembered })
     }
 
     /// How far the fold was.
@@ -39,7 +43,16 @@ impl Snapshot {
         &*self.view
     }
 
+    /// Takes an entity that was read from this view: it is not read again when it is asked for next.
+    pub fn hold(&self, space: Space, id: &str, registers: Registers) {
+        *self.held.borrow_mut() = Some((space, id.to_owned(), registers));
+    }
+
     fn registers(&self, space: Space, id: &str) -> Result<Registers> {
+        let held = self.held.borrow_mut().take_if(|(of, held, _)| *of == space && held == id);
+        if let Some((_, _, registers)) = held {
+            return Ok(registers);
+        }
         match self.view.get(space, id.as_bytes())? {
             Some(bytes) => Ok(rows::decode::<Row>(&bytes)?.registers),
             None => Ok(Registers::default()),
@@ -75,7 +88,15 @@ impl Entities for Snapshot {
         if let Some(known) = self.summaries.borrow().get(id) {
             return Ok(Arc::clone(known));
         }
-        let summary = Arc::new(Summary::of(&self.organisation(id)?));
+        let step = self.progress.step;
+        let summary = match self.remembered.get(id, step) {
+            Some(summary) => summary,
+            None => {
+                let read = Arc::new(Summary::of(&self.organisation(id)?));
+                self.remembered.put(id, step, Arc::clone(&read));
+                read
+            }
+        };
         let mut summaries = self.summaries.borrow_mut();
         if summaries.len() >= REMEMBERED_MAX {
             summaries.clear();

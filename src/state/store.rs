@@ -34,6 +34,9 @@ impl Changes {
 /// What [`Reader::scan`] calls for each entry: the key and the value.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 
+/// Entries with their keys.
+pub type Entries<'a> = dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + 'a;
+
 /// A view of the store at one moment; later commits don't show.
 pub trait Reader: Send + Sync {
     /// The value under `key`.
@@ -54,8 +57,15 @@ pub trait StateStore: Send + Sync {
     /// Makes all of `changes` visible at once. They are durable after the next [`StateStore::sync`].
     fn commit(&self, changes: Changes) -> Result<()>;
 
+    /// Fills an empty space with entries in the order of their keys; they become visible together, and are
+    /// durable after the next [`StateStore::sync`]. Answers how many there were.
+    fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64>;
+
     /// Waits until every commit so far lies on the disk. A failed sync poisons the store.
     fn sync(&self) -> Result<()>;
+
+    /// About how many keys a space has; never fewer than it has.
+    fn count_about(&self, space: Space) -> u64;
 
     /// The bytes that the store takes on the disk.
     fn disk_bytes(&self) -> u64;

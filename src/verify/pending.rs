@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use crate::entity::{Liveness, contact};
 use crate::error::Result;
 use crate::projection::{Entities, Projection};
-use crate::state::Snapshot;
 use crate::state::keys::{Space, dirty_key};
 use crate::state::rows::{self, Task, Work};
+use crate::state::{Snapshot, sweeps};
 
 /// When more fan-outs wait, all documents do.
 const TASKS_MAX: usize = 10_000;
@@ -24,7 +24,8 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn of(snapshot: &Snapshot) -> Result<Self> {
-        let mut pending = Self::default();
+        let projections = sweeps(snapshot.view())?.into_iter().map(|(projection, _)| projection).collect();
+        let mut pending = Self { projections, ..Self::default() };
         if snapshot.progress().task_steps.is_empty() {
             return Ok(pending);
         }
@@ -33,7 +34,6 @@ impl Pending {
             match rows::decode::<Task>(value)?.work {
                 Work::Contacts { organisation } => pending.contacts_of.insert(organisation),
                 Work::Below { root, .. } => pending.below.insert(root),
-                Work::Everything { projection, .. } => pending.projections.insert(projection),
             };
             count += 1;
             pending.too_many = count >= TASKS_MAX;
@@ -135,8 +135,9 @@ mod tests {
         let under_o1 =
             ["organisations o1", "organisations o2", "contacts c1", "hierarchy o1", "hierarchy o2"];
         assert_eq!(named(below), under_o1);
-        let everything = Work::Everything { projection: Projection::Contacts as u8, space: 2 };
-        assert_eq!(named(everything), ["contacts c1", "contacts c3"]);
+        let world = world();
+        world.sweep(Projection::Contacts);
+        assert_eq!(touched(&world), ["contacts c1", "contacts c3"]);
     }
 
     #[test]

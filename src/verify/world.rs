@@ -6,7 +6,7 @@ use crate::event::{Action, EntityKind, Event, Field};
 use crate::projection::Projection;
 use crate::state::keys::{Space, dirty_key, member_key};
 use crate::state::memory::MemoryStore;
-use crate::state::rows::{Progress, Row, Task, Work, encode};
+use crate::state::rows::{Place, Progress, Row, Sweep, Task, Work, encode};
 use crate::state::store::Changes;
 use crate::state::{State, space_of};
 
@@ -24,7 +24,7 @@ impl World {
     fn put(&self, space: Space, key: Vec<u8>, value: Vec<u8>) {
         let mut changes = Changes::default();
         changes.put(space, key, value);
-        self.state.commit(changes, Vec::new()).unwrap();
+        self.state.commit(changes).unwrap();
     }
 
     fn entity(&self, kind: EntityKind, id: &str, action: Action, reference: Option<(&str, &str)>) {
@@ -57,6 +57,12 @@ impl World {
 
     pub(super) fn mark(&self, projection: Projection, id: &str) {
         self.put(Space::Dirty, dirty_key(projection as u8, id), 1_u64.to_be_bytes().to_vec());
+    }
+
+    pub(super) fn sweep(&self, projection: Projection) {
+        let place = Place { space: 2, after: Vec::new() };
+        let sweep = Sweep { step: 1, awake: None, place, done: 0 };
+        self.put(Space::Sweeps, vec![projection as u8], encode(&sweep).unwrap());
     }
 
     pub(super) fn task(&self, work: Work) {
