@@ -12,7 +12,7 @@ use crate::pipeline::fold::Folder;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::reader::Reader;
 use crate::pipeline::status::Status;
-use crate::pipeline::stream::{Command, Retried, Stream};
+use crate::pipeline::stream::{Command, First, Retried, Stream};
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
 use crate::state::State;
@@ -106,6 +106,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         decoder: Arc::new(super::decoder(config)),
         kinds: super::topics(config),
         cleared: u64::MAX,
+        first: First::Done,
     };
     let (commands, obeyed) = channel();
     let (reply, answer) = sync_channel(1);

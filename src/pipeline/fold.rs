@@ -407,7 +407,10 @@ fn partition_hash(partition: &TopicPartition) -> u64 {
     xxhash_rust::xxh3::xxh3_64(partition.to_string().as_bytes())
 }
 
-fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> &'a mut PartitionProgress {
+pub(super) fn partition_mut<'a>(
+    progress: &'a mut Progress,
+    partition: &TopicPartition,
+) -> &'a mut PartitionProgress {
     let found = progress
         .partitions
         .iter()
@@ -423,7 +426,7 @@ fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> 
 }
 
 /// Moves the positions past `taken`, and remembers what each partition's last record looked like.
-fn advance(progress: &mut Progress, taken: &[Taken]) {
+pub(super) fn advance(progress: &mut Progress, taken: &[Taken]) {
     let mut last: HashMap<&TopicPartition, &Record> = HashMap::new();
     for taken in taken {
         last.insert(&taken.record.partition, &taken.record);

@@ -5,6 +5,7 @@ pub mod fan_out;
 pub mod fold;
 mod gate;
 pub mod hand_over;
+pub mod load;
 pub mod materialise;
 mod pace;
 pub mod queue;

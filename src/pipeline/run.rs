@@ -16,7 +16,7 @@ use super::reader::{EndRequest, Reader};
 use super::standby::Filling;
 use super::start::{thread, while_away};
 use super::status::Status;
-use super::stream::{Command, Stream};
+use super::stream::{Command, First, Stream};
 use super::watch::{self as others, Seen};
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetters;
@@ -100,7 +100,11 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
     parts.status.set_positions(&progress.positions());
 
     let (commands, obeyed) = parts.commands;
-    let folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
+    let mut folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
+    if progress.step == 0 {
+        // Nothing was folded: everything that will be is sent, to whichever index.
+        parts.projections.iter().try_for_each(|projection| folder.sweep(*projection).map(|_| ()))?;
+    }
     let queue = Arc::new(Queue::starting_at(
         progress.step,
         folder.oldest_task(),
@@ -125,6 +129,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         decoder: parts.decoder,
         kinds: parts.kinds,
         cleared: progress.step,
+        first: First::Undecided(end.clone()),
     };
     queue.set_sweeps(stream.folder.sweeping());
     let fold = thread("fold", move || stream.run(&records_out, &obeyed))?;
@@ -218,13 +223,9 @@ pub(super) struct Run<S> {
 }
 
 impl<S: DocumentSink + Aliases> Run<S> {
-    /// Has every document sent to the indexes that are new, and everything of a log that was never folded to
-    /// all of them.
+    /// Has every document sent to the indexes that are new.
     fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
         for (projection, index) in self.projections.clone().into_iter().zip(indexes) {
-            if progress.step == 0 && !index.created {
-                self.command(Command::Everything(projection))?;
-            }
             // An index that was made just now is empty, whatever its name.
             if index.created {
                 self.send_everything(projection, &index.index, progress.step > 0)?;

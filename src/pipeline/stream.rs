@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::fold::{DocumentKey, Folder, Step, Taken};
+use super::load::Load;
 use super::queue::{Lane, Queue};
 use super::reader::ReadBatch;
 use super::status::Status;
@@ -12,7 +13,7 @@ use crate::dead_letter::DeadLetter;
 use crate::decode::Decoder;
 use crate::error::Result;
 use crate::event::{Decoded, EntityKind, Record};
-use crate::position::Positions;
+use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
 use crate::state::rows::Place;
@@ -90,6 +91,18 @@ pub struct Stream {
     pub kinds: Vec<(String, EntityKind)>,
     /// No mark was cleared of a later step than this.
     pub cleared: u64,
+    /// Whether the log is folded for the first time.
+    pub first: First,
+}
+
+/// The first fold of a log.
+pub enum First {
+    /// It may be, up to this end.
+    Undecided(Positions),
+    /// Under way.
+    Loading(Box<Load>),
+    /// Done, or not called for.
+    Done,
 }
 
 impl Stream {
@@ -107,6 +120,7 @@ impl Stream {
             if reading {
                 reading = self.step(records)?;
                 if !reading {
+                    self.end_load()?;
                     self.queue.set_folded();
                 }
             } else {
@@ -118,7 +132,43 @@ impl Stream {
                 synced = Instant::now();
             }
         }
+        self.end_load()?;
         self.folder.sync()
+    }
+
+    /// Brings a load to its end before it is through, or gives it up when that would take long.
+    fn end_load(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.first, First::Done) {
+            First::Loading(load) if load.is_short() => {
+                let step = self.folder.loaded(*load)?;
+                self.publish(step, Lane::Direct)
+            }
+            First::Loading(_) => {
+                tracing::warn!("the first fold of the log was broken off; it begins anew");
+                Ok(())
+            }
+            First::Undecided(_) | First::Done => Ok(()),
+        }
+    }
+
+    /// Takes records into a load while there is one; true when they are taken.
+    fn load(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<bool> {
+        if let First::Undecided(end) = &self.first {
+            let load = self.folder.first_load(end)?;
+            self.first = load.map_or(First::Done, |load| First::Loading(Box::new(load)));
+        }
+        let First::Loading(load) = &mut self.first else { return Ok(false) };
+        let poisoned = self.folder.load(load, taken, passed)?;
+        Status::add(&self.status.records, taken.len());
+        Status::add(&self.status.poisoned, poisoned);
+        self.status.set_positions(&load.positions());
+        if load.is_through()
+            && let First::Loading(load) = std::mem::replace(&mut self.first, First::Done)
+        {
+            let step = self.folder.loaded(*load)?;
+            self.publish(step, Lane::Direct)?;
+        }
+        Ok(true)
     }
 
     /// Folds what has come, as one step; false when the reader is gone.
@@ -136,6 +186,9 @@ impl Stream {
             // A position passed early in a batch is superseded by its later records.
             passed.retain(|(at, _)| !taken.iter().any(|taken| taken.record.partition == *at));
             passed.extend(more.passed);
+        }
+        if self.load(&taken, &passed)? {
+            return Ok(true);
         }
         let step = self.folder.fold(&taken, &passed)?;
         Status::add(&self.status.records, taken.len());
@@ -222,6 +275,7 @@ impl Stream {
             }
             Command::BuiltFor(projection, index) => self.folder.set_built_for(projection, &index),
             Command::Retry(names, reply) => {
+                self.end_load()?;
                 let retried = self.retry(names.as_deref());
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.try_send(retried);

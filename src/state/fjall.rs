@@ -1,7 +1,7 @@
 //! The durable store: an LSM tree in a folder, by the `fjall` crate.
 
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
@@ -14,12 +14,15 @@ const CACHE_BYTES: u64 = 16 << 20;
 /// Larger blocks than the default: half the index to hold, for rows that are read in runs.
 const BLOCK_BYTES: u32 = 8 << 10;
 const MEMTABLE_BYTES: u64 = 4 << 20;
+/// How many keys are removed together.
+const CLEARED_AT_ONCE: usize = 10_000;
 const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// A store in a folder that one process at a time can open.
 pub struct FjallStore {
     database: Database,
     spaces: Vec<Keyspace>,
+    scratch: PathBuf,
 }
 
 impl FjallStore {
@@ -50,7 +53,15 @@ impl FjallStore {
         };
         let spaces = Space::ALL.iter().map(|space| database.keyspace(space.name(), options));
         let spaces = spaces.collect::<Result<Vec<_>, _>>().map_err(|error| opening(folder, error))?;
-        Ok(Self { database, spaces })
+        let scratch = folder.join("scratch");
+        match std::fs::remove_dir_all(&scratch) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let what = format!("{} is left of a run that broke off; delete it", scratch.display());
+                return Err(Error::failed(what).because(error));
+            }
+            _ => {}
+        }
+        Ok(Self { database, spaces, scratch })
     }
 
     fn keyspace(&self, space: Space) -> Result<&Keyspace> {
@@ -116,6 +127,26 @@ impl StateStore for FjallStore {
         Ok(count)
     }
 
+    fn clear(&self, space: Space) -> Result<()> {
+        // Not by `Keyspace::clear`: its entry in the journal would, at the next opening, also remove what the
+        // space was filled with since, which is in no journal.
+        let keyspace = self.keyspace(space)?;
+        loop {
+            let mut batch = self.database.batch();
+            for entry in keyspace.iter().take(CLEARED_AT_ONCE) {
+                batch.remove(keyspace, entry.key().map_err(failed)?);
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            batch.commit().map_err(failed)?;
+        }
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.scratch.clone()
+    }
+
     fn sync(&self) -> Result<()> {
         self.database.persist(PersistMode::SyncAll).map_err(failed)
     }
@@ -153,5 +184,44 @@ impl Reader for View {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contacts(store: &FjallStore) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut visit = |key: &[u8], value: &[u8]| {
+            found.push((key.to_vec(), value.to_vec()));
+            Ok(ControlFlow::Continue(()))
+        };
+        store.view().scan(Space::Contacts, &[], &[], &mut visit).unwrap();
+        found
+    }
+
+    #[test]
+    fn what_a_space_was_filled_with_after_it_was_cleared_is_there_when_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
+        {
+            let store = FjallStore::open(folder.path()).unwrap();
+            let mut changes = Changes::default();
+            for key in ["a", "b"] {
+                changes.put(Space::Contacts, key.into(), b"old".to_vec());
+            }
+            store.commit(changes).unwrap();
+            store.clear(Space::Contacts).unwrap();
+            assert_eq!(contacts(&store), []);
+            let mut filled = [Ok(pair("b", "new")), Ok(pair("c", "new"))].into_iter();
+            assert_eq!(store.fill(Space::Contacts, &mut filled).unwrap(), 2);
+            let mut changes = Changes::default();
+            changes.put(Space::Contacts, b"d".to_vec(), b"later".to_vec());
+            store.commit(changes).unwrap();
+            store.sync().unwrap();
+        }
+        let store = FjallStore::open(folder.path()).unwrap();
+        assert_eq!(contacts(&store), [pair("b", "new"), pair("c", "new"), pair("d", "later")]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::keys::Space;
@@ -41,6 +42,16 @@ impl StateStore for MemoryStore {
         }
         let count = changes.len() as u64;
         self.commit(changes).map(|()| count)
+    }
+
+    fn clear(&self, space: Space) -> Result<()> {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut entries).retain(|(at, _), _| *at != space);
+        Ok(())
+    }
+
+    fn scratch(&self) -> PathBuf {
+        std::env::temp_dir().join(format!("tributary-{:016x}", fastrand::u64(..)))
     }
 
     fn sync(&self) -> Result<()> {

@@ -12,6 +12,7 @@ mod snapshot;
 pub mod store;
 pub mod summaries;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use moka::sync::Cache;
@@ -20,7 +21,7 @@ pub use snapshot::Snapshot;
 
 use self::keys::Space;
 use self::rows::{FORMAT, Format, Frontier, Progress, Row, Sweep};
-use self::store::{Changes, Reader, StateStore};
+use self::store::{Changes, Entries, Reader, StateStore};
 use self::summaries::Summaries;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
@@ -106,6 +107,21 @@ impl State {
             self.cache.insert(key, row);
         }
         Ok(())
+    }
+
+    /// Fills an empty space with entries in the order of their keys. Nothing of it may be remembered yet.
+    pub fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64> {
+        self.store.fill(space, entries)
+    }
+
+    /// Removes everything of a space that nothing is remembered of.
+    pub fn clear(&self, space: Space) -> Result<()> {
+        self.store.clear(space)
+    }
+
+    /// A folder for files of the moment.
+    pub fn scratch(&self) -> PathBuf {
+        self.store.scratch()
     }
 
     /// Waits until every commit lies on the disk.

@@ -1,6 +1,7 @@
 //! The port to a durable, ordered key-value store.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use super::keys::Space;
 use crate::error::Result;
@@ -60,6 +61,13 @@ pub trait StateStore: Send + Sync {
     /// Fills an empty space with entries in the order of their keys; they become visible together, and are
     /// durable after the next [`StateStore::sync`]. Answers how many there were.
     fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64>;
+
+    /// Removes everything of a space.
+    fn clear(&self, space: Space) -> Result<()>;
+
+    /// A folder for files of the moment, which need not be there yet. What is left in it goes when the store
+    /// is opened the next time.
+    fn scratch(&self) -> PathBuf;
 
     /// Waits until every commit so far lies on the disk. A failed sync poisons the store.
     fn sync(&self) -> Result<()>;

@@ -75,6 +75,15 @@ impl Folder {
         Ok(())
     }
 
+    /// Has changes marked from `step` on only, which is filled without marks.
+    pub(in crate::pipeline) fn rewake_sweeps(&mut self, step: u64, changes: &mut Changes) -> Result<()> {
+        for (projection, sweep) in self.sweeps.iter_mut().filter(|(_, sweep)| sweep.awake.is_some()) {
+            sweep.awake = Some(step);
+            put(changes, *projection, Some(sweep))?;
+        }
+        Ok(())
+    }
+
     /// The sweeps, for the delivery.
     pub fn sweeping(&self) -> Vec<Sweeping> {
         let sweeping = self.sweeps.iter().map(|(projection, sweep)| Sweeping {

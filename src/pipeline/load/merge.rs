@@ -1,0 +1,179 @@
+//! The runs become the store's rows and relations.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use super::runs::{Entry, Run, Runs};
+use super::sorter::Sorter;
+use crate::entity::contact;
+use crate::entity::organisation::Summary;
+use crate::error::{Error, Result};
+use crate::event::EntityKind;
+use crate::state::keys::{Space, member_key};
+use crate::state::rows::{self, Row};
+use crate::state::{State, space_of};
+
+/// Fills the empty spaces of `state`.
+pub(super) fn fill(state: &State, mut runs: Runs) -> Result<()> {
+    let organisations = Merged::new(runs.of(EntityKind::Organisation)?)?;
+    let contacts = Merged::new(runs.of(EntityKind::Contact)?)?;
+    let (children_of, contacts_of) = (runs.folder().join("children-of"), runs.folder().join("contacts-of"));
+    std::thread::scope(|scope| {
+        let organisations = scope.spawn(move || {
+            let sorter = Sorter::new(children_of);
+            fill_kind(state, EntityKind::Organisation, organisations, sorter, Space::ChildrenOf, &child)
+        });
+        let sorter = Sorter::new(contacts_of);
+        let contacts = fill_kind(state, EntityKind::Contact, contacts, sorter, Space::ContactsOf, &member);
+        let broken = |_| Err(Error::failed("a thread of the first fold broke off; start again"));
+        organisations.join().unwrap_or_else(broken).and(contacts)
+    })
+}
+
+/// The relation that an entity stands in: the owner and what is shown of the entity there.
+type Relate<'a> = dyn Fn(&str, &Row) -> Option<(String, Vec<u8>)> + 'a;
+
+fn child(_: &str, row: &Row) -> Option<(String, Vec<u8>)> {
+    let summary = Summary::of(&row.registers);
+    Some((summary.parent?, summary.name.map(Into::into).unwrap_or_default()))
+}
+
+fn member(id: &str, row: &Row) -> Option<(String, Vec<u8>)> {
+    let owner = contact::organisation(&row.registers)?;
+    Some((owner, contact::embedded(id, &row.registers)))
+}
+
+fn fill_kind(
+    state: &State,
+    kind: EntityKind,
+    entities: Merged,
+    mut sorter: Sorter,
+    relation: Space,
+    relate: &Relate<'_>,
+) -> Result<()> {
+    let mut rows = entities.map(|entry| {
+        let Entry { id, held, bytes } = entry?;
+        if let Some((owner, shown)) = relate(&id, &held.row) {
+            sorter.push(member_key(&owner, &id), shown)?;
+        }
+        let bytes = bytes.map_or_else(|| rows::encode(&held.row), Ok)?;
+        Ok((id.into_bytes(), bytes))
+    });
+    state.fill(space_of(kind), &mut rows)?;
+    drop(rows);
+    state.fill(relation, &mut sorter.sorted()?)?;
+    Ok(())
+}
+
+/// The entities of all runs, each once, by their ids.
+struct Merged {
+    runs: Vec<Run>,
+    heads: BinaryHeap<Head>,
+}
+
+/// The next entity of a run. The heap gives the lowest id first, and of one entity the oldest run.
+struct Head {
+    entry: Entry,
+    run: usize,
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&other.entry.id, other.run).cmp(&(&self.entry.id, self.run))
+    }
+}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Head {}
+
+impl Merged {
+    fn new(mut runs: Vec<Run>) -> Result<Self> {
+        let mut heads = BinaryHeap::new();
+        for (run, entries) in runs.iter_mut().enumerate() {
+            heads.extend(entries.next().transpose()?.map(|entry| Head { entry, run }));
+        }
+        Ok(Self { runs, heads })
+    }
+
+    fn pop(&mut self) -> Result<Option<Entry>> {
+        let Some(Head { entry, run }) = self.heads.pop() else { return Ok(None) };
+        let next = self.runs.get_mut(run).and_then(Iterator::next).transpose()?;
+        self.heads.extend(next.map(|entry| Head { entry, run }));
+        Ok(Some(entry))
+    }
+
+    fn merged(&mut self) -> Result<Option<Entry>> {
+        let Some(mut first) = self.pop()? else { return Ok(None) };
+        while self.heads.peek().is_some_and(|head| head.entry.id == first.id) {
+            let Some(later) = self.pop()? else { break };
+            if later.held.has_unsequenced && later.held.row.home != first.held.row.home {
+                return Err(several_partitions(&first.id));
+            }
+            first.held.row.registers.merge(later.held.row.registers);
+            first.bytes = None;
+        }
+        Ok(Some(first))
+    }
+}
+
+impl Iterator for Merged {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.merged().transpose()
+    }
+}
+
+fn several_partitions(id: &str) -> Error {
+    Error::failed(format!(
+        "sequence: missing in events of {id}, which came by more than one partition; start again: the log is then \
+         folded record by record, and such events go to the dead letters"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::runs::Held;
+    use super::*;
+
+    fn run(entries: Vec<(&str, u64, bool)>) -> Run {
+        let entries: Vec<Result<Entry>> = entries
+            .into_iter()
+            .map(|(id, home, has_unsequenced)| {
+                let row = Row { home: Some(home), ..Row::default() };
+                Ok(Entry { id: id.to_owned(), held: Held { row, has_unsequenced }, bytes: Some(vec![1]) })
+            })
+            .collect();
+        Box::new(entries.into_iter())
+    }
+
+    #[test]
+    fn each_entity_comes_once_with_the_home_of_its_oldest_run() {
+        let runs =
+            vec![run(vec![("a", 1, true), ("c", 1, true)]), run(vec![("a", 2, false), ("b", 2, true)])];
+        let merged: Vec<Entry> = Merged::new(runs).unwrap().map(Result::unwrap).collect();
+        let seen: Vec<_> = merged
+            .iter()
+            .map(|entry| (entry.id.as_str(), entry.held.row.home, entry.bytes.is_some()))
+            .collect();
+        assert_eq!(seen, [("a", Some(1), false), ("b", Some(2), true), ("c", Some(1), true)]);
+    }
+
+    #[test]
+    fn an_entity_of_two_partitions_without_a_sequence_is_not_merged() {
+        let runs = vec![run(vec![("a", 1, false)]), run(vec![("a", 2, true)])];
+        let error = Merged::new(runs).unwrap().next().unwrap().unwrap_err();
+        assert!(error.chain().contains("events of a"), "{}", error.chain());
+    }
+}

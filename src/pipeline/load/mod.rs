@@ -1,0 +1,184 @@
+//! The first fold of a log: an external merge instead of a read and a write of the store for each entity.
+//!
+//! Folding is a merge of registers, so partial folds merge as well. As much of the log as the memory's budget
+//! allows is folded into a map and put aside as a sorted run; at the end the runs are merged, and the store
+//! is filled in the order of its keys. The positions come last: a load that was broken off begins anew.
+//! While it lasts every document is called for by a sweep that sleeps, so that nothing has to be marked.
+
+mod merge;
+mod runs;
+mod sorter;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use self::runs::{Held, Runs};
+use super::fold::{Folder, Step, Taken, advance, apply_one, partition_mut};
+use crate::dead_letter::DeadLetter;
+use crate::error::Result;
+use crate::event::{Decoded, EntityKind};
+use crate::position::{Positions, TopicPartition};
+use crate::state::keys::Space;
+use crate::state::rows::Progress;
+use crate::state::store::Changes;
+
+/// A log of fewer records is folded as it comes.
+pub(super) const RECORDS_MIN: u64 = 5_000;
+/// About how many bytes of entities are held before they are put aside.
+const HELD_BYTES: usize = 64 << 20;
+/// More runs are not merged at once. What follows then is folded as it comes.
+const RUNS_MAX: usize = 200;
+/// A load that was broken off begins anew, so it is brought to an end after this time.
+const TIME_MAX: Duration = Duration::from_mins(10);
+/// A load whose end is asked for is given up when it took longer than this.
+const SHORT: Duration = Duration::from_secs(5);
+/// Under this name is noted that a load failed: the log is folded as it comes from then on.
+const FAILED: &[u8] = b"load/failed";
+/// What an entity and a field of it take in memory, beside their bytes.
+const ENTITY_BYTES: usize = 200;
+const FIELD_BYTES: usize = 96;
+
+/// A load under way.
+pub struct Load {
+    held: HashMap<(EntityKind, Box<str>), Held>,
+    held_bytes: usize,
+    held_max: usize,
+    runs: Runs,
+    /// How far it has read.
+    progress: Progress,
+    /// How far it has to read.
+    end: Positions,
+    began: Instant,
+}
+
+impl Load {
+    /// A load of an empty state up to `end`, with runs in `folder`; entities of about `held_max` bytes are
+    /// held in memory.
+    pub fn new(folder: PathBuf, end: Positions, held_max: usize) -> Self {
+        Self {
+            held: HashMap::new(),
+            held_bytes: 0,
+            held_max,
+            runs: Runs::in_folder(folder),
+            progress: Progress::default(),
+            end,
+            began: Instant::now(),
+        }
+    }
+
+    /// How far it has read.
+    pub fn positions(&self) -> Positions {
+        self.progress.positions()
+    }
+
+    /// True when nothing more is to be read before it is brought to an end.
+    pub fn is_through(&self) -> bool {
+        self.positions().covers(&self.end)
+            || self.runs.count() >= RUNS_MAX
+            || self.began.elapsed() >= TIME_MAX
+    }
+
+    /// True when bringing it to an end takes a moment only.
+    pub fn is_short(&self) -> bool {
+        self.began.elapsed() <= SHORT
+    }
+
+    fn take(
+        &mut self,
+        taken: &[Taken],
+        passed: &[(TopicPartition, i64)],
+        beside: &Progress,
+    ) -> Result<Vec<DeadLetter>> {
+        self.progress.beside = beside.beside;
+        advance(&mut self.progress, taken);
+        for (partition, next) in passed {
+            partition_mut(&mut self.progress, partition).next = *next;
+        }
+        let mut poison = Vec::new();
+        for taken in taken {
+            let event = match &taken.decoded {
+                Decoded::Ignored => continue,
+                Decoded::Poison(reason) => {
+                    poison.push(DeadLetter::from_record(&taken.record, reason));
+                    continue;
+                }
+                Decoded::Event(event) => event,
+            };
+            let held = self.held.entry((event.kind, event.id.as_str().into())).or_insert_with(|| {
+                self.held_bytes += event.id.len() + ENTITY_BYTES;
+                Held::default()
+            });
+            if let Err(reason) = apply_one(&mut held.row, event, &taken.record, &self.progress) {
+                poison.push(DeadLetter::from_record(&taken.record, &reason));
+                continue;
+            }
+            held.has_unsequenced |= !event.sequenced;
+            self.held_bytes += event.fields.iter().map(|field| field.json.len() + FIELD_BYTES).sum::<usize>();
+        }
+        if self.held_bytes >= self.held_max {
+            self.runs.put_aside(self.held.drain())?;
+            self.held_bytes = 0;
+        }
+        Ok(poison)
+    }
+}
+
+impl Folder {
+    /// A load, when nothing of the log was folded yet, so much waits that it is worth it, and every document
+    /// is called for by a sweep that sleeps.
+    pub fn first_load(&self, end: &Positions) -> Result<Option<Load>> {
+        let is_asleep = self.projections.iter().all(|projection| !self.is_marked(*projection));
+        if !self.progress.partitions.is_empty() || !is_asleep || end.sum() < RECORDS_MIN {
+            return Ok(None);
+        }
+        if self.state.view().get(Space::Meta, FAILED)?.is_some() {
+            return Ok(None);
+        }
+        Ok(Some(Load::new(self.state.scratch(), end.clone(), HELD_BYTES)))
+    }
+
+    /// Takes records into a load; answers how many went to the dead letters.
+    ///
+    /// # Errors
+    /// Those of the dead letters and of the disk.
+    pub fn load(
+        &mut self,
+        load: &mut Load,
+        taken: &[Taken],
+        passed: &[(TopicPartition, i64)],
+    ) -> Result<usize> {
+        let poison = load.take(taken, passed, &self.progress)?;
+        if !poison.is_empty() {
+            self.dead_letters().append(&poison)?;
+        }
+        Ok(poison.len())
+    }
+
+    /// Brings a load to its end: the store is filled, and the positions move.
+    ///
+    /// # Errors
+    /// Those of the state, and when an entity's events came by several partitions without a sequence.
+    pub fn loaded(&mut self, load: Load) -> Result<Step> {
+        let Load { held, mut runs, progress, .. } = load;
+        for space in [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf] {
+            self.state.clear(space)?;
+        }
+        runs.hold(held);
+        if let Err(error) = merge::fill(&self.state, runs) {
+            let mut changes = Changes::default();
+            changes.put(Space::Meta, FAILED.to_vec(), Vec::new());
+            self.state.commit(changes)?;
+            self.state.sync()?;
+            return Err(error);
+        }
+        // What was filled has to lie on the disk before the positions say so.
+        self.state.sync()?;
+        let mut after = self.progress.clone();
+        after.step += 1;
+        after.partitions = progress.partitions;
+        let mut changes = Changes::default();
+        self.rewake_sweeps(after.step, &mut changes)?;
+        self.commit_step(changes, after, Vec::new())
+    }
+}

@@ -1,0 +1,163 @@
+//! Sorted runs of folded entities, put aside in files.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::event::EntityKind;
+use crate::state::rows::{self, Row};
+
+const KINDS: [EntityKind; 2] = [EntityKind::Organisation, EntityKind::Contact];
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What a part of the log made of an entity.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) row: Row,
+    /// An event counted that carries no version of its own.
+    pub(super) has_unsequenced: bool,
+}
+
+/// An entity of a run.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: String,
+    pub(super) held: Held,
+    /// The row's bytes, when they are known.
+    pub(super) bytes: Option<Vec<u8>>,
+}
+
+/// The entities of a run, by their ids.
+pub(super) type Run = Box<dyn Iterator<Item = Result<Entry>> + Send>;
+
+/// The runs, oldest first; their files go when they are dropped.
+pub(super) struct Runs {
+    folder: PathBuf,
+    count: usize,
+    /// The last one, which was not put aside.
+    held: Vec<(EntityKind, Entry)>,
+}
+
+impl Runs {
+    pub(super) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder, count: 0, held: Vec::new() }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Where other files of the load may lie.
+    pub(super) fn folder(&self) -> &PathBuf {
+        &self.folder
+    }
+
+    /// Writes a run.
+    pub(super) fn put_aside(
+        &mut self,
+        entities: impl Iterator<Item = ((EntityKind, Box<str>), Held)>,
+    ) -> Result<()> {
+        let mut entities: Vec<_> = entities.collect();
+        entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+        std::fs::create_dir_all(&self.folder).map_err(failed)?;
+        for wanted in KINDS {
+            let file = File::create(self.path(wanted, self.count)).map_err(failed)?;
+            let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
+            for ((kind, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
+                debug_assert_eq!(*kind, wanted);
+                let row = rows::encode(&held.row)?;
+                let flag = [u8::from(held.has_unsequenced)];
+                write_frame(&mut file, &[&flag, id.as_bytes()].concat(), &row)?;
+            }
+            file.flush().map_err(failed)?;
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Takes the last run as it is.
+    pub(super) fn hold(&mut self, entities: impl IntoIterator<Item = ((EntityKind, Box<str>), Held)>) {
+        let entries = entities
+            .into_iter()
+            .map(|((kind, id), held)| (kind, Entry { id: id.into_string(), held, bytes: None }));
+        self.held = entries.collect();
+        self.held.sort_unstable_by(|(_, left), (_, right)| left.id.cmp(&right.id));
+    }
+
+    /// The runs of a kind, oldest first.
+    pub(super) fn of(&mut self, kind: EntityKind) -> Result<Vec<Run>> {
+        let mut runs: Vec<Run> = Vec::new();
+        for number in 0..self.count {
+            let file = File::open(self.path(kind, number)).map_err(failed)?;
+            let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+            runs.push(Box::new(std::iter::from_fn(move || entry(&mut file).transpose())));
+        }
+        let held: Vec<Entry> = {
+            let (of_kind, others) =
+                std::mem::take(&mut self.held).into_iter().partition(|(held, _)| *held == kind);
+            self.held = others;
+            let of_kind: Vec<(EntityKind, Entry)> = of_kind;
+            of_kind.into_iter().map(|(_, entry)| entry).collect()
+        };
+        runs.push(Box::new(held.into_iter().map(Ok)));
+        Ok(runs)
+    }
+
+    fn path(&self, kind: EntityKind, number: usize) -> PathBuf {
+        let name = if kind == EntityKind::Organisation { "organisations" } else { "contacts" };
+        self.folder.join(format!("{name}-{number}"))
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        // What is left is deleted when the state is opened the next time.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn entry(file: &mut impl Read) -> Result<Option<Entry>> {
+    let Some((key, bytes)) = read_frame(file)? else { return Ok(None) };
+    let (flag, id) = key.split_first().ok_or_else(damaged)?;
+    let id = std::str::from_utf8(id).map_err(|_| damaged())?.to_owned();
+    let held = Held { row: rows::decode(&bytes)?, has_unsequenced: *flag == 1 };
+    Ok(Some(Entry { id, held, bytes: Some(bytes) }))
+}
+
+/// Writes the lengths of key and value, and both.
+pub(super) fn write_frame(file: &mut impl Write, key: &[u8], value: &[u8]) -> Result<()> {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let head = [length(key), length(value)].concat();
+    file.write_all(&head)
+        .and_then(|()| file.write_all(key))
+        .and_then(|()| file.write_all(value))
+        .map_err(failed)
+}
+
+/// What [`write_frame`] wrote; `None` at the end.
+pub(super) fn read_frame(file: &mut impl Read) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let mut head = [0; 8];
+    match file.read_exact(&mut head) {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read.map_err(failed)?,
+    }
+    let [a, b, c, d, e, f, g, h] = head;
+    let mut take = |length: [u8; 4]| {
+        let mut bytes = vec![0; usize::try_from(u32::from_le_bytes(length)).unwrap_or(usize::MAX)];
+        file.read_exact(&mut bytes).map_err(failed)?;
+        Ok::<_, Error>(bytes)
+    };
+    Ok(Some((take([a, b, c, d])?, take([e, f, g, h])?)))
+}
+
+pub(super) fn failed(error: std::io::Error) -> Error {
+    Error::failed(
+        "a file of the first fold, in the state's folder, cannot be written or read; check the disk, then start again",
+    )
+    .because(error)
+}
+
+fn damaged() -> Error {
+    Error::failed("a file of the first fold was changed by somebody else; start again")
+}

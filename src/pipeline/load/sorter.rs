@@ -1,0 +1,84 @@
+//! Relations by their keys, more than fit into memory.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::PathBuf;
+
+use super::runs::{failed, read_frame, write_frame};
+use crate::error::Result;
+
+const HELD_BYTES: usize = 32 << 20;
+const ENTRY_BYTES: usize = 64;
+const BUFFER_BYTES: usize = 64 << 10;
+
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// Takes pairs in any order and gives them in the order of their keys. No key comes twice.
+pub(super) struct Sorter {
+    path: PathBuf,
+    held: Vec<Pair>,
+    bytes: usize,
+    runs: usize,
+}
+
+impl Sorter {
+    /// Puts aside what does not fit, in files whose names begin with `path`.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, held: Vec::new(), bytes: 0, runs: 0 }
+    }
+
+    pub(super) fn push(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        self.bytes += key.len() + value.len() + ENTRY_BYTES;
+        self.held.push((key, value));
+        if self.bytes >= HELD_BYTES { self.put_aside() } else { Ok(()) }
+    }
+
+    fn put_aside(&mut self) -> Result<()> {
+        self.held.sort_unstable();
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+        }
+        let file = File::create(self.run(self.runs)).map_err(failed)?;
+        let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        for (key, value) in self.held.drain(..) {
+            write_frame(&mut file, &key, &value)?;
+        }
+        file.flush().map_err(failed)?;
+        (self.bytes, self.runs) = (0, self.runs + 1);
+        Ok(())
+    }
+
+    fn run(&self, number: usize) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        name.push(format!("-{number}"));
+        name.into()
+    }
+
+    /// Everything, by key.
+    pub(super) fn sorted(mut self) -> Result<impl Iterator<Item = Result<Pair>>> {
+        self.held.sort_unstable();
+        let mut sources: Vec<Box<dyn Iterator<Item = Result<Pair>>>> = Vec::new();
+        for number in 0..self.runs {
+            let file = File::open(self.run(number)).map_err(failed)?;
+            let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
+            sources.push(Box::new(std::iter::from_fn(move || read_frame(&mut file).transpose())));
+        }
+        sources.push(Box::new(self.held.into_iter().map(Ok)));
+        let mut heads = BinaryHeap::new();
+        for (number, source) in sources.iter_mut().enumerate() {
+            if let Some(pair) = source.next().transpose()? {
+                heads.push(Reverse((pair, number)));
+            }
+        }
+        Ok(std::iter::from_fn(move || {
+            let Reverse((pair, number)) = heads.pop()?;
+            match sources.get_mut(number).and_then(Iterator::next).transpose() {
+                Ok(next) => heads.extend(next.map(|next| Reverse((next, number)))),
+                Err(error) => return Some(Err(error)),
+            }
+            Some(Ok(pair))
+        }))
+    }
+}
