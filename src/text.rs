@@ -14,12 +14,8 @@ pub const PHONE_DIGITS_MIN: usize = 6;
 /// Appends the words of `text` to `words`, each in lower case and without accents, parted by one
 /// space. A word is a longest run of letters and digits (of any script).
 pub fn push_words(words: &mut String, text: &str) {
-    if text.is_ascii() {
-        push_ascii_words(words, text);
-        return;
-    }
     let mut inside = false;
-    for letter in folded(text) {
+    let mut push = |letter: char| {
         if letter.is_alphanumeric() {
             if !inside && !words.is_empty() {
                 words.push(' ');
@@ -29,22 +25,26 @@ pub fn push_words(words: &mut String, text: &str) {
         } else {
             inside = false;
         }
+    };
+    for letter in text.chars() {
+        // Most letters need no table.
+        if letter.is_ascii() {
+            push(letter.to_ascii_lowercase());
+        } else {
+            folded_letter(letter).for_each(&mut push);
+        }
     }
 }
 
 /// The letters of `text` in lower case, without accents; what is no letter stays as it is.
 pub fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
-    let bare = text.nfkd().flat_map(char::to_lowercase).nfkd().filter(|letter| !is_combining_mark(*letter));
-    bare.flat_map(plain)
+    text.chars().flat_map(folded_letter)
 }
 
-fn push_ascii_words(words: &mut String, text: &str) {
-    for word in text.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-        if !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(word.chars().map(|letter| letter.to_ascii_lowercase()));
-    }
+/// One letter at a time: what depends on its neighbours is the order of combining marks only, and those go.
+fn folded_letter(letter: char) -> impl Iterator<Item = char> {
+    let lower = std::iter::once(letter).nfkd().flat_map(char::to_lowercase).nfkd();
+    lower.filter(|letter| !is_combining_mark(*letter)).flat_map(plain)
 }
 
 /// Letters that Unicode does not take apart, as people type them without the accent.
@@ -108,6 +108,15 @@ mod tests {
         assert_eq!(words("Łódź Straße İstanbul"), "lodz strasse istanbul");
         assert_eq!(words("jane.doe@acme.test"), "jane doe acme test");
         assert_eq!(words("  "), "");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn letters_are_folded_as_the_whole_text_is(text in "\\PC{0,12}") {
+            let whole = text.nfkd().flat_map(char::to_lowercase).nfkd();
+            let whole: String = whole.filter(|letter| !is_combining_mark(*letter)).flat_map(plain).collect();
+            proptest::prop_assert_eq!(folded(&text).collect::<String>(), whole);
+        }
     }
 
     #[test]

@@ -227,7 +227,7 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
     };
     let (mut state, mut folder) = open();
     // What a load finds of one before it, which broke off.
-    state.fill(Space::ContactsOf, &mut [Ok((b"a\0\0gone".to_vec(), b"{}".to_vec()))].into_iter()).unwrap();
+    state.fill(Space::ContactsOf, &mut [Ok((b"a\0\0gone".to_vec(), b"{}".to_vec()))].into_iter(), 0).unwrap();
     let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new());
     projection::ALL.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
     let take = |records: &[Record]| -> Vec<Taken> {

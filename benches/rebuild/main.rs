@@ -18,6 +18,7 @@ mod server;
 #[allow(dead_code)]
 #[path = "../../tests/services.rs"]
 mod services;
+mod stages;
 mod topics;
 
 use std::process::ExitCode;
@@ -97,11 +98,15 @@ fn measure() -> Result<()> {
     );
     let server = Server::new(&servers.elasticsearch)?;
     let machine = server.machine()?;
-    first_index(&world, &sizes)?;
+    let first = first_index(&world, &server, &sizes)?;
+    let stages = stages::run(&world)?;
     let mut instance = world.start(&["run"]);
     world.wait_until_delivered();
-    let rows = rounds(&world, &server, &sizes)?;
+    let counts = server.counts(&PROJECTIONS.map(|name| world.index(name)))?;
+    let mut rows = vec![Row { counts, ..first }];
+    rows.extend(rounds(&world, &server, &sizes)?);
     report::check(&rows)?;
+    stages::print(&stages);
     report::print(&rows, &machine, sizes.connections);
     // The group can be deleted once its member has left.
     instance.signal("TERM");
@@ -110,13 +115,13 @@ fn measure() -> Result<()> {
 }
 
 /// The log, the state and the indexes that are rebuilt; it warms the servers up, too.
-fn first_index(world: &World, sizes: &Sizes) -> Result<()> {
+fn first_index(world: &World, server: &Server, sizes: &Sizes) -> Result<Row> {
     let counts = [sizes.organisations, sizes.contacts, sizes.events].map(|count| count.to_string());
     let [organisations, contacts, events] = counts.each_ref();
     let generate =
         ["generate", "--kafka", "--organisations", organisations, "--contacts", contacts, "--events", events];
     told("generated", || rebuild::finish(world, &generate))?;
-    told("indexed", || rebuild::finish(world, &["run", "--until-end"]))
+    told("indexed", || rebuild::measured(world, server, &["run", "--until-end"]))
 }
 
 /// Each rebuild is followed by a raw run: what the machine does meanwhile falls on both.
@@ -137,7 +142,7 @@ fn rounds(world: &World, server: &Server, sizes: &Sizes) -> Result<Vec<Row>> {
 }
 
 fn rebuilt(world: &World, server: &Server, from: &str) -> Result<Row> {
-    let row = rebuild::run(world, from)?;
+    let row = rebuild::run(world, server, from)?;
     let indexes = world.indexes_behind();
     eventually("the instance writes the new indexes", || {
         let status: Value = serde_json::from_str(&world.get("/status").1).ok()?;

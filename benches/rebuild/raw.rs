@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::bodies::{Bodies, Waiting, raw_index, writer_alias};
 use crate::harness::{PROJECTIONS, World};
+use crate::rebuild::cpu_seconds;
 use crate::report::Row;
 use crate::server::Server;
 
@@ -23,11 +24,13 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     }
     let senders = (0..connections).map(|_| server.another()).collect::<Result<Vec<_>>>()?;
     let waiting = Mutex::new(bodies.open()?);
+    let cpu = [own_seconds(), server.cpu_seconds()?];
     let began = Instant::now();
     send(&senders, &waiting)?;
     let sent = began.elapsed();
     server.ask(Method::Post, &format!("/{}/_refresh", indexes.join(",")), None)?;
     let took = began.elapsed();
+    let cpu = [own_seconds() - cpu[0], server.cpu_seconds()? - cpu[1]];
     let counts = server.counts(&indexes)?;
     if counts != bodies.counts {
         return Err(format!(
@@ -39,7 +42,12 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     server.ask(Method::Delete, &format!("/{}", indexes.join(",")), None)?;
     let parts = vec![("sending".to_owned(), sent), ("refresh".to_owned(), took - sent)];
     let what = format!("raw, {} bodies, {} MB", bodies.len(), bodies.bytes() >> 20);
-    Ok(Row { what, is_raw: true, took, parts, counts, peak_kilobytes: None })
+    Ok(Row { what, is_raw: true, took, parts, counts, peak_kilobytes: None, cpu })
+}
+
+/// The processor time of this process.
+fn own_seconds() -> f64 {
+    cpu_seconds("self").unwrap_or(0.0)
 }
 
 /// An index like the one behind the alias, with the settings that a rebuild loads with.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::harness::{Running, World};
 use crate::report::Row;
+use crate::server::Server;
 use crate::{Counts, Result};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -21,13 +22,18 @@ pub fn finish(world: &World, arguments: &[&str]) -> Result<()> {
 }
 
 /// One rebuild of all projections; the documents are counted by the caller.
-pub fn run(world: &World, from: &str) -> Result<Row> {
-    let arguments = ["reindex", "--from", from, "--format", "json"];
+pub fn run(world: &World, server: &Server, from: &str) -> Result<Row> {
+    measured(world, server, &["reindex", "--from", from, "--format", "json"])
+}
+
+/// A run of the program from its start to its end; the documents are counted by the caller.
+pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Row> {
+    let before = server.cpu_seconds()?;
     let began = Instant::now();
-    let mut running = start(world, &arguments)?;
+    let mut running = start(world, arguments)?;
     let id = running.0.id();
     let (over, until_over) = channel::<()>();
-    let watch = std::thread::spawn(move || peak_kilobytes(id, &until_over));
+    let watch = std::thread::spawn(move || watched(id, &until_over));
     let mut parts = Parts { began, parts: vec![("opening".to_owned(), began)] };
     let output = running.0.stdout.take().ok_or("the program's output is not there")?;
     for line in BufReader::new(output).lines() {
@@ -36,11 +42,13 @@ pub fn run(world: &World, from: &str) -> Result<Row> {
     }
     // Watched until it is gone, and not longer: its number may be another's then.
     drop(over);
-    let peak_kilobytes = watch.join().unwrap_or(None);
-    ended(&mut running, world, &arguments)?;
+    let (peak_kilobytes, own) = watch.join().unwrap_or_default();
+    ended(&mut running, world, arguments)?;
     let took = began.elapsed();
-    let what = format!("reindex --from {from}");
-    Ok(Row { what, is_raw: false, took, parts: parts.end(took), counts: Counts::default(), peak_kilobytes })
+    let cpu = [own, server.cpu_seconds()? - before];
+    let what = arguments.join(" ").replace(" --format json", "");
+    let (parts, counts) = (parts.end(took), Counts::default());
+    Ok(Row { what, is_raw: false, took, parts, counts, peak_kilobytes, cpu })
 }
 
 fn start(world: &World, arguments: &[&str]) -> Result<Running> {
@@ -65,16 +73,27 @@ fn ended(running: &mut Running, world: &World, arguments: &[&str]) -> Result<()>
     Err(format!("`tributary {}` ended with {status}; its log ends:\n{last}", arguments.join(" ")))
 }
 
-/// The most memory that a process had at once, as the kernel keeps it; `None` where there is no `/proc`.
-fn peak_kilobytes(id: u32, until_over: &Receiver<()>) -> Option<u64> {
-    let mut peak = None;
+/// The processor time of a process so far, in seconds of which the kernel counts hundredths.
+pub fn cpu_seconds(id: &str) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name, in brackets, may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some((ticks(11)? + ticks(12)?) / 100.0)
+}
+
+/// The most memory that a process had at once, as the kernel keeps it (`None` where there is no `/proc`), and
+/// its processor time.
+fn watched(id: u32, until_over: &Receiver<()>) -> (Option<u64>, f64) {
+    let (mut peak, mut cpu) = (None, 0.0);
     loop {
+        cpu = cpu_seconds(&id.to_string()).unwrap_or(0.0).max(cpu);
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let seen = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
         peak = peak.max(seen);
         if until_over.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
-            return peak;
+            return (peak, cpu);
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Row {
     pub parts: Vec<(String, Duration)>,
     pub counts: Counts,
     pub peak_kilobytes: Option<u64>,
+    /// Processor time of the program (of the raw side: its client's) and of the server, in seconds.
+    pub cpu: [f64; 2],
 }
 
 /// Raw runs do the same: what lies between them, as a part of the shortest, is the machine's doing.
@@ -46,20 +48,23 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
     let each = PROJECTIONS.iter().zip(counts).map(|(projection, count)| format!("{count} {projection}"));
     println!("{documents} documents ({}); {machine}", each.collect::<Vec<_>>().join(", "));
     println!(
-        "raw: {connections} connections; the ratio is the mean raw time, {raw_mean:.1} s, by the row's\n"
+        "raw: {connections} connections; the ratio is the row's time by the mean raw time, {raw_mean:.1} s\n"
     );
     println!(
-        "| run | seconds | documents/s | raw by this | peak MB | parts, seconds |\n|---|---|---|---|---|---|"
+        "| run | seconds | documents/s | by raw | peak MB | CPU s, own | of the server | parts, seconds |\n\
+         |---|---|---|---|---|---|---|---|"
     );
     for row in rows {
         let seconds = row.took.as_secs_f64();
         let peak = row.peak_kilobytes.map_or_else(|| "–".to_owned(), |peak| (peak >> 10).to_string());
         let parts = row.parts.iter().map(|(part, took)| format!("{part} {:.1}", took.as_secs_f64()));
         println!(
-            "| {} | {seconds:.1} | {:.0} | {:.2} | {peak} | {} |",
+            "| {} | {seconds:.1} | {:.0} | {:.2} | {peak} | {:.1} | {:.1} | {} |",
             row.what,
             documents as f64 / seconds,
-            raw_mean / seconds,
+            seconds / raw_mean,
+            row.cpu[0],
+            row.cpu[1],
             parts.collect::<Vec<_>>().join(", ")
         );
     }

@@ -104,6 +104,16 @@ impl Server {
     }
 
     /// What the figures were measured on, in words.
+    /// The processor time that the server has taken so far, in seconds.
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let path = "/_nodes/stats/process?filter_path=nodes.*.process.cpu.total_in_millis";
+        let answer = self.ask(Method::Get, path, None)?;
+        let nodes = answer["nodes"].as_object().ok_or("the server does not say what it took")?;
+        let millis: u64 =
+            nodes.values().filter_map(|node| node["process"]["cpu"]["total_in_millis"].as_u64()).sum();
+        Ok(millis as f64 / 1_000.0)
+    }
+
     pub fn machine(&self) -> Result<String> {
         let path = "/_nodes/jvm?filter_path=nodes.*.version,nodes.*.jvm.mem.heap_max_in_bytes";
         let answer = self.ask(Method::Get, path, None)?;

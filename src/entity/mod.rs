@@ -15,5 +15,12 @@ pub(crate) const NULL: &[u8] = b"null";
 
 /// The text of a canonical JSON string; `None` when it is no string.
 pub(crate) fn text(json: &[u8]) -> Option<String> {
-    serde_json::from_slice(json).ok()
+    plain_text(json).map(str::to_owned).or_else(|| serde_json::from_slice(json).ok())
+}
+
+/// The text of a JSON string that is written without escapes.
+pub(crate) fn plain_text(json: &[u8]) -> Option<&str> {
+    let inner = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let is_plain = inner.iter().all(|byte| *byte >= 0x20 && *byte != b'\\' && *byte != b'"');
+    if is_plain { std::str::from_utf8(inner).ok() } else { None }
 }

@@ -1,6 +1,9 @@
 //! What other documents show of an organisation.
 
+use std::sync::OnceLock;
+
 use super::{Liveness, Registers, text};
+use crate::text::push_words;
 
 /// The fields that have a place of their own in a document, in its order.
 pub const FIELDS: &[&str] = &[
@@ -33,18 +36,46 @@ pub struct Summary {
     pub name: Option<Box<[u8]>>,
     /// Its parent's id; only of an organisation that is alive.
     pub parent: Option<String>,
+    words: Words,
 }
+
+/// What follows from the name, made when it is first asked for.
+#[derive(Debug, Clone, Default)]
+struct Words(OnceLock<Box<str>>);
+
+impl PartialEq for Words {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Words {}
 
 impl Summary {
     /// An organisation of which no event was seen.
-    pub const UNSEEN: Summary = Summary { liveness: Liveness::Unseen, name: None, parent: None };
+    pub const fn unseen() -> Self {
+        Self::new(Liveness::Unseen, None, None)
+    }
+
+    /// A summary of these values.
+    pub const fn new(liveness: Liveness, name: Option<Box<[u8]>>, parent: Option<String>) -> Self {
+        Self { liveness, name, parent, words: Words(OnceLock::new()) }
+    }
+
+    /// The words of its name, as they are searched.
+    pub fn words(&self) -> &str {
+        self.words.0.get_or_init(|| {
+            let mut words = String::new();
+            if let Some(name) = self.name.as_deref().and_then(text) {
+                push_words(&mut words, &name);
+            }
+            words.into()
+        })
+    }
 
     /// The summary of a folded state.
     pub fn of(registers: &Registers) -> Self {
-        Self {
-            liveness: registers.liveness(),
-            name: registers.get("name").map(Into::into),
-            parent: registers.get(PARENT).and_then(text),
-        }
+        let (name, parent) = (registers.get("name").map(Into::into), registers.get(PARENT).and_then(text));
+        Self::new(registers.liveness(), name, parent)
     }
 }

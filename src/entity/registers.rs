@@ -1,7 +1,5 @@
 //! Last-writer-wins registers, one for each top-level field.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::NULL;
@@ -18,6 +16,17 @@ pub enum Liveness {
     Deleted,
 }
 
+impl Liveness {
+    /// What the highest versions written and deleted come to.
+    pub(crate) fn of(written: Option<u64>, deleted: Option<u64>) -> Self {
+        match (written, deleted) {
+            (None, None) => Liveness::Unseen,
+            (written, deleted) if written > deleted => Liveness::Alive,
+            _ => Liveness::Deleted,
+        }
+    }
+}
+
 /// The last write of one field.
 ///
 /// Ordered as the contract orders writes: by version, then a replace above a merge,
@@ -26,6 +35,7 @@ pub enum Liveness {
 pub struct Register {
     version: u64,
     by_replace: bool,
+    #[serde(with = "bytes")]
     json: Box<[u8]>,
 }
 
@@ -64,7 +74,8 @@ pub struct Registers {
     deleted: Option<u64>,
     replaced: Option<u64>,
     written: Option<u64>,
-    fields: BTreeMap<String, Register>,
+    /// By name.
+    fields: Vec<(Box<str>, Register)>,
 }
 
 impl Registers {
@@ -103,34 +114,31 @@ impl Registers {
 
     /// Whether the entity is there.
     pub fn liveness(&self) -> Liveness {
-        match (self.written, self.deleted) {
-            (None, None) => Liveness::Unseen,
-            (written, deleted) if written > deleted => Liveness::Alive,
-            _ => Liveness::Deleted,
-        }
+        Liveness::of(self.written, self.deleted)
     }
 
     /// The value of a field as canonical JSON; `None` when it is absent or cleared.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.fields.get(name).map(|register| &*register.json).filter(|json| *json != NULL)
+        self.register(name).map(|register| &*register.json).filter(|json| *json != NULL)
     }
 
     /// The fields that have a value, by name, as canonical JSON.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields
             .iter()
-            .map(|(name, register)| (name.as_str(), &*register.json))
+            .map(|(name, register)| (&**name, &*register.json))
             .filter(|(_, json)| *json != NULL)
     }
 
     /// The writes that stand, by field, those that cleared one too.
     pub fn registers(&self) -> impl Iterator<Item = (&str, &Register)> {
-        self.fields.iter().map(|(name, register)| (name.as_str(), register))
+        self.fields.iter().map(|(name, register)| (&**name, register))
     }
 
     /// The write of a field that stands, one that cleared it too.
     pub fn register(&self, name: &str) -> Option<&Register> {
-        self.fields.get(name)
+        // Most names differ in their length already, and there are few.
+        self.fields.iter().find(|(known, _)| **known == *name).map(|(_, register)| register)
     }
 
     /// The version of the highest delete.
@@ -158,20 +166,49 @@ impl Registers {
     }
 
     fn write(&mut self, name: &str, register: Register) {
-        match self.fields.get_mut(name) {
-            Some(held) if *held >= register => {}
-            Some(held) => *held = register,
-            None => {
-                self.fields.insert(name.to_owned(), register);
+        match self.fields.binary_search_by(|(known, _)| (**known).cmp(name)) {
+            Ok(at) => {
+                if let Some((_, held)) = self.fields.get_mut(at).filter(|(_, held)| *held < register) {
+                    *held = register;
+                }
             }
+            Err(at) => self.fields.insert(at, (name.into(), register)),
         }
     }
 
     fn prune(&mut self) {
         if self.replaced.is_some() || self.deleted.is_some() {
             let (replaced, deleted) = (self.replaced, self.deleted);
-            self.fields
-                .retain(|_, register| Some(register.version) >= replaced && Some(register.version) > deleted);
+            self.fields.retain(|(_, register)| {
+                Some(register.version) >= replaced && Some(register.version) > deleted
+            });
+        }
+    }
+}
+
+/// JSON as one run of bytes.
+mod bytes {
+    use serde::{Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
+        deserializer.deserialize_bytes(Bytes)
+    }
+
+    struct Bytes;
+
+    impl de::Visitor<'_> for Bytes {
+        type Value = Box<[u8]>;
+
+        fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            out.write_str("bytes")
+        }
+
+        fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Box<[u8]>, E> {
+            Ok(bytes.into())
         }
     }
 }

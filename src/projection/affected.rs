@@ -195,7 +195,7 @@ mod tests {
     fn a_move_marks_the_counts_of_the_old_and_of_the_new_chain() {
         let summary = |parent: Option<&str>| {
             let parent = parent.map(str::to_owned);
-            Ok(Arc::new(Summary { liveness: Liveness::Alive, name: None, parent }))
+            Ok(Arc::new(Summary::new(Liveness::Alive, None, parent)))
         };
         let chain = |id: &str| {
             summary(match id {

@@ -63,8 +63,6 @@ fn write_organisation(
             ancestry.ancestors.iter().map(|ancestor| ancestor.id.as_str()),
         );
     });
-    if let Some(name) = summary.name.as_deref().and_then(text) {
-        push_words(words, &name);
-    }
+    words.push_str(summary.words());
     Ok(())
 }

@@ -2,12 +2,16 @@
 
 use serde_json::Value;
 
+use crate::entity::plain_text;
 use crate::text::push_words;
 
 /// Appends the words of a field that is searched; a phone number is found by its digits too, but
 /// what is written in it counts as words.
 pub fn push_field(words: &mut String, json: Option<&[u8]>) {
     let Some(json) = json else { return };
+    if let Some(text) = plain_text(json) {
+        return push_words(words, text);
+    }
     match serde_json::from_slice(json) {
         Ok(Value::String(text)) => push_words(words, &text),
         Ok(Value::Array(items)) => {

@@ -109,12 +109,14 @@ impl State {
         Ok(())
     }
 
-    /// Fills an empty space with entries in the order of their keys. Nothing of it may be remembered yet.
-    pub fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64> {
+    /// Fills an empty space with entries in the order of their keys, before the commit of `step` says so.
+    pub fn fill(&self, space: Space, entries: &mut Entries<'_>, step: u64) -> Result<u64> {
+        self.summaries.change_all(step);
+        self.cache.invalidate_all();
         self.store.fill(space, entries)
     }
 
-    /// Removes everything of a space that nothing is remembered of.
+    /// Removes everything of a space that is about to be filled.
     pub fn clear(&self, space: Space) -> Result<()> {
         self.store.clear(space)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::entity::Registers;
+use crate::entity::{Liveness, Registers};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::source::Fingerprint;
@@ -30,6 +30,24 @@ pub struct Row {
     pub home: Option<u64>,
     /// Its folded state.
     pub registers: Registers,
+}
+
+/// The beginning of a [`Row`], which says whether the entity is there.
+#[derive(Deserialize)]
+struct Head {
+    _home: Option<u64>,
+    deleted: Option<u64>,
+    _replaced: Option<u64>,
+    written: Option<u64>,
+}
+
+/// Whether the entity of a [`Row`]'s bytes is there, without reading its fields.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn liveness(row: &[u8]) -> Result<Liveness> {
+    let (head, _) = postcard::take_from_bytes::<Head>(row).map_err(damaged)?;
+    Ok(Liveness::of(head.written, head.deleted))
 }
 
 /// How far one partition was read.
@@ -164,8 +182,31 @@ pub fn encode<T: Serialize>(row: &T) -> Result<Vec<u8>> {
 
 /// The row of these bytes.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    postcard::from_bytes(bytes).map_err(|error| {
-        Error::failed("a row of the state is damaged; delete the state's folder and start again to replay")
-            .because(error)
-    })
+    postcard::from_bytes(bytes).map_err(damaged)
+}
+
+fn damaged(error: postcard::Error) -> Error {
+    Error::failed("a row of the state is damaged; delete the state's folder and start again to replay")
+        .because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Action, EntityKind, Event};
+
+    #[test]
+    fn the_beginning_of_a_row_says_whether_the_entity_is_there() {
+        let mut row = Row { home: Some(u64::MAX), ..Row::default() };
+        let event = |version, action| {
+            let (kind, id, fields) = (EntityKind::Contact, "c".to_owned(), Vec::new());
+            Event { kind, id, version, sequenced: true, action, fields }
+        };
+        assert_eq!(liveness(&encode(&row).unwrap()).unwrap(), Liveness::Unseen);
+        for (version, action) in [(3, Action::Replace), (5, Action::Delete), (700, Action::Merge)] {
+            row.registers.apply(&event(version, action));
+            assert_eq!(liveness(&encode(&row).unwrap()).unwrap(), row.registers.liveness());
+        }
+        assert!(liveness(&[1]).is_err());
+    }
 }

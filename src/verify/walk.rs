@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::projection::{Entities, Projection};
 use crate::state::Snapshot;
 use crate::state::keys::{Space, behind_members, owner_of};
-use crate::state::rows::{self, Row};
+use crate::state::rows;
 
 /// How many rows one part looks at.
 const ROWS_MAX: usize = 5_000;
@@ -87,7 +87,7 @@ impl Walk {
         let (mut seen, mut last) = (0, None);
         snapshot.view().scan(self.entities, &[], &after, &mut |key, value| {
             seen += 1;
-            if rows::decode::<Row>(value)?.registers.liveness() == Liveness::Alive
+            if rows::liveness(value)? == Liveness::Alive
                 && let Ok(id) = std::str::from_utf8(key)
                 && self.every.take()
             {
@@ -119,7 +119,9 @@ impl Walk {
             })?;
             let Some(owner) = owner else { return Ok(None) };
             after = behind_members(&owner);
-            if snapshot.organisation(&owner)?.liveness() == Liveness::Unseen && self.every.take() {
+            let row = snapshot.view().get(Space::Organisations, owner.as_bytes())?;
+            let liveness = row.map_or(Ok(Liveness::Unseen), |row| rows::liveness(&row))?;
+            if liveness == Liveness::Unseen && self.every.take() {
                 ids.push(owner);
                 if ids.len() >= max {
                     break;

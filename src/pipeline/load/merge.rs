@@ -13,18 +13,20 @@ use crate::state::keys::{Space, member_key};
 use crate::state::rows::{self, Row};
 use crate::state::{State, space_of};
 
-/// Fills the empty spaces of `state`.
-pub(super) fn fill(state: &State, mut runs: Runs) -> Result<()> {
+/// Fills the empty spaces of `state`, before `step` is committed.
+pub(super) fn fill(state: &State, mut runs: Runs, step: u64) -> Result<()> {
     let organisations = Merged::new(runs.of(EntityKind::Organisation)?)?;
     let contacts = Merged::new(runs.of(EntityKind::Contact)?)?;
     let (children_of, contacts_of) = (runs.folder().join("children-of"), runs.folder().join("contacts-of"));
     std::thread::scope(|scope| {
         let organisations = scope.spawn(move || {
             let sorter = Sorter::new(children_of);
-            fill_kind(state, EntityKind::Organisation, organisations, sorter, Space::ChildrenOf, &child)
+            let (kind, relation) = (EntityKind::Organisation, Space::ChildrenOf);
+            fill_kind((state, step), kind, organisations, sorter, relation, &child)
         });
         let sorter = Sorter::new(contacts_of);
-        let contacts = fill_kind(state, EntityKind::Contact, contacts, sorter, Space::ContactsOf, &member);
+        let contacts =
+            fill_kind((state, step), EntityKind::Contact, contacts, sorter, Space::ContactsOf, &member);
         let broken = |_| Err(Error::failed("a thread of the first fold broke off; start again"));
         organisations.join().unwrap_or_else(broken).and(contacts)
     })
@@ -44,7 +46,7 @@ fn member(id: &str, row: &Row) -> Option<(String, Vec<u8>)> {
 }
 
 fn fill_kind(
-    state: &State,
+    (state, step): (&State, u64),
     kind: EntityKind,
     entities: Merged,
     mut sorter: Sorter,
@@ -59,9 +61,9 @@ fn fill_kind(
         let bytes = bytes.map_or_else(|| rows::encode(&held.row), Ok)?;
         Ok((id.into_bytes(), bytes))
     });
-    state.fill(space_of(kind), &mut rows)?;
+    state.fill(space_of(kind), &mut rows, step)?;
     drop(rows);
-    state.fill(relation, &mut sorter.sorted()?)?;
+    state.fill(relation, &mut sorter.sorted()?, step)?;
     Ok(())
 }
 

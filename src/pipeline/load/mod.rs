@@ -165,7 +165,7 @@ impl Folder {
             self.state.clear(space)?;
         }
         runs.hold(held);
-        if let Err(error) = merge::fill(&self.state, runs) {
+        if let Err(error) = merge::fill(&self.state, runs, self.progress.step + 1) {
             let mut changes = Changes::default();
             changes.put(Space::Meta, FAILED.to_vec(), Vec::new());
             self.state.commit(changes)?;

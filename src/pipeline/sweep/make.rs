@@ -77,7 +77,7 @@ fn refer(
 ) -> Result<()> {
     let Some(owner) = owner_of(key).filter(|owner| owner != last) else { return Ok(()) };
     let is_unseen = match snapshot.view().get(Space::Organisations, owner.as_bytes())? {
-        Some(bytes) => rows::decode::<Row>(&bytes)?.registers.liveness() == Liveness::Unseen,
+        Some(bytes) => rows::liveness(&bytes)? == Liveness::Unseen,
         None => true,
     };
     if is_unseen {

@@ -32,7 +32,7 @@ pub struct Sweeping {
 }
 
 /// Where a sweep of a projection begins.
-pub(super) fn beginning(projection: Projection) -> Place {
+pub fn beginning(projection: Projection) -> Place {
     let space = match projection {
         Projection::Organisations | Projection::Hierarchy => Space::Organisations,
         Projection::Contacts => Space::Contacts,

@@ -18,6 +18,8 @@ use crate::position::{Positions, TopicPartition};
 use crate::source::{EventSource, Fingerprint, Polled, fingerprint_hash};
 
 const WAIT: Duration = Duration::from_secs(10);
+/// How long the records that were read last are waited for together.
+const TOGETHER_WAIT: Duration = Duration::from_secs(1);
 /// How often new partitions are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How much librdkafka may hold for us, dealt out to the partitions.
@@ -112,11 +114,40 @@ impl KafkaSource {
         Ok(added)
     }
 
-    /// Compares the record that was read last with the one that lies there now.
-    fn check_fingerprint(&self, at: &TopicPartition, held: &Fingerprint, low: i64, high: i64) -> Result<()> {
-        if held.offset < low || held.offset >= high {
-            return Ok(());
+    /// Compares the records that were read last with those that lie there now: all at once, and by itself
+    /// whatever does not come so.
+    fn check_fingerprints(&self, held: Vec<(&TopicPartition, &Fingerprint)>) -> Result<()> {
+        let mut left: BTreeMap<_, _> = held.into_iter().collect();
+        let mut list = TopicPartitionList::new();
+        for (at, held) in &left {
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
+                .map_err(|error| failed(at, error))?;
         }
+        if !left.is_empty() {
+            self.consumer.assign(&list).map_err(|error| {
+                Error::failed("the partitions cannot be assigned; check the topics").because(error)
+            })?;
+        }
+        let until = Instant::now() + TOGETHER_WAIT;
+        while !left.is_empty() && Instant::now() < until {
+            match self.consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    let record = self.record(&message);
+                    if let Some(held) = left.remove(&record.partition)
+                        && !is_record(held, &record)
+                    {
+                        return Err(another_log(&record.partition, held.offset));
+                    }
+                }
+                // The end of some partition of this number; which one, it does not say.
+                Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+                Some(Err(error)) => self.judge(&error, None)?,
+            }
+        }
+        left.into_iter().try_for_each(|(at, held)| self.check_fingerprint(at, held))
+    }
+
+    fn check_fingerprint(&self, at: &TopicPartition, held: &Fingerprint) -> Result<()> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
             .and_then(|()| self.consumer.assign(&list))
@@ -124,15 +155,10 @@ impl KafkaSource {
         let until = Instant::now() + WAIT;
         while Instant::now() < until {
             match self.consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) if message.offset() == held.offset => {
-                    let record = self.record(&message);
-                    if record.timestamp_ms == held.timestamp_ms && fingerprint_hash(&record) == held.hash {
-                        return Ok(());
-                    }
-                    return Err(another_log(at, held.offset));
-                }
-                // Compaction took the record away; what comes after it is still the log's.
-                Some(Ok(_)) | Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Ok(message)) if is_record(held, &self.record(&message)) => return Ok(()),
+                Some(Ok(_)) => return Err(another_log(at, held.offset)),
+                // Compaction took the record away, and nothing came after it.
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) => self.judge(&error, None)?,
                 None => {}
             }
@@ -272,6 +298,12 @@ fn gone(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
     ))
 }
 
+/// Whether a record is the one of the fingerprint, or one that came after it where compaction took it away.
+fn is_record(held: &Fingerprint, record: &Record) -> bool {
+    let is_same = || record.timestamp_ms == held.timestamp_ms && fingerprint_hash(record) == held.hash;
+    record.offset > held.offset || record.offset == held.offset && is_same()
+}
+
 fn another_log(at: &TopicPartition, offset: i64) -> Error {
     Error::failed(format!(
         "{at}: the record at offset {offset} is not the one that the state read there; the topic was recreated or it is \
@@ -286,7 +318,7 @@ impl EventSource for KafkaSource {
     }
 
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
-        let (mut next, mut begun) = (BTreeMap::new(), BTreeMap::new());
+        let (mut next, mut begun, mut held_now) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let found = partitions(&self.consumer, &self.topics)?;
         if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
@@ -300,14 +332,17 @@ impl EventSource for KafkaSource {
             if position < low || position > high {
                 return Err(gone(&at, position, low, high));
             }
-            if let Some((_, held)) = fingerprints.iter().find(|(known, _)| *known == at) {
-                self.check_fingerprint(&at, held, low, high)?;
-            }
+            let held = fingerprints.iter().find(|(known, _)| *known == at);
+            // What the log no longer holds cannot be compared.
+            held_now.extend(
+                held.filter(|(_, held)| (low..high).contains(&held.offset)).map(|(at, held)| (at, held)),
+            );
             if positions.get(&at).is_none() && low > 0 {
                 begun.insert(at.clone(), low);
             }
             next.insert(at, position);
         }
+        self.check_fingerprints(held_now)?;
         self.next = next;
         self.begun = begun;
         self.assign()

@@ -1,0 +1,195 @@
+//! What comes before the sending, one part after the other, on the log of the rebuilds: each row does what the
+//! one before it does and one thing more. The parts are the library's own, driven as a run drives them.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use tributary::config::Config;
+use tributary::dead_letter::{DeadLetter, DeadLetters};
+use tributary::decode::Decoder;
+use tributary::entity::Registers;
+use tributary::event::{Decoded, EntityKind};
+use tributary::pipeline::fold::Folder;
+use tributary::pipeline::queue::Queue;
+use tributary::pipeline::reader::Reader;
+use tributary::pipeline::status::Status;
+use tributary::pipeline::stream::{Command, First, Stream};
+use tributary::pipeline::sweep;
+use tributary::position::Positions;
+use tributary::projection::{self, Limits};
+use tributary::shutdown::Shutdown;
+use tributary::source::EventSource;
+use tributary::source::kafka::KafkaSource;
+use tributary::state::State;
+use tributary::state::fjall::FjallStore;
+
+use crate::Result;
+use crate::harness::World;
+use crate::rebuild::cpu_seconds;
+
+const POLL_BYTES: usize = 1 << 20;
+const POLL_WAIT: Duration = Duration::from_millis(50);
+/// As a request of the delivery.
+const REQUEST: (usize, usize) = (2_000, 2 << 20);
+
+/// One part.
+pub struct Stage {
+    pub what: &'static str,
+    pub took: Duration,
+    pub cpu: f64,
+    /// Events, or documents.
+    pub count: u64,
+    /// Bytes of documents, or of the state.
+    pub bytes: u64,
+}
+
+/// All of them; `world` says where the log is.
+pub fn run(world: &World) -> Result<Vec<Stage>> {
+    let config = Config::load(Some(&world.config_path()), std::iter::empty(), &Vec::new()).map_err(told)?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let decoder =
+        Decoder::new(config.organisations.format, config.contacts.format, config.event_types.clone());
+    let mut stages = Vec::new();
+    stages.push(stage("consume", || read(&config, |_| ()))?);
+    stages.push(stage("consume and decode", || {
+        read(&config, |record| {
+            std::hint::black_box(decoder.decode(record));
+        })
+    })?);
+    let mut map: HashMap<(EntityKind, String), Registers> = HashMap::new();
+    stages.push(stage("consume, decode, fold into a hash map", || {
+        read(&config, |record| {
+            if let Decoded::Event(event) = decoder.decode(record) {
+                map.entry((event.kind, event.id.clone())).or_default().apply(&event);
+            }
+        })
+    })?);
+    drop(map);
+    stages.push(stage("fold into the durable state", || fold(&config, &decoder, folder.path()))?);
+    stages.push(stage("materialise", || materialise(&config, folder.path()))?);
+    Ok(stages)
+}
+
+pub fn print(stages: &[Stage]) {
+    println!("| stage | seconds | each second | CPU s | MB |\n|---|---|---|---|---|");
+    for Stage { what, took, cpu, count, bytes } in stages {
+        let seconds = took.as_secs_f64();
+        println!("| {what} | {seconds:.1} | {:.0} | {cpu:.1} | {} |", *count as f64 / seconds, bytes >> 20);
+    }
+    println!();
+}
+
+fn stage(what: &'static str, work: impl FnOnce() -> Result<(u64, u64)>) -> Result<Stage> {
+    let (began, cpu) = (Instant::now(), cpu_seconds("self").unwrap_or(0.0));
+    let (count, bytes) = work()?;
+    let stage =
+        Stage { what, took: began.elapsed(), cpu: cpu_seconds("self").unwrap_or(0.0) - cpu, count, bytes };
+    eprintln!("{what}: {:.1} s", stage.took.as_secs_f64());
+    Ok(stage)
+}
+
+fn told(error: tributary::error::Error) -> String {
+    error.chain()
+}
+
+fn source(config: &Config) -> Result<(KafkaSource, Positions)> {
+    let organisations = config.organisations.topics.iter().map(|topic| (topic, EntityKind::Organisation));
+    let contacts = config.contacts.topics.iter().map(|topic| (topic, EntityKind::Contact));
+    let topics = organisations.chain(contacts).map(|(topic, kind)| (topic.clone(), kind)).collect();
+    let mut source = KafkaSource::open(&config.kafka, topics).map_err(told)?;
+    source.start(&Positions::default(), &[]).map_err(told)?;
+    let end = source.end().map_err(told)?;
+    Ok((source, end))
+}
+
+fn read(config: &Config, mut take: impl FnMut(&tributary::event::Record)) -> Result<(u64, u64)> {
+    let (mut source, end) = source(config)?;
+    let (mut count, mut bytes, mut at) = (0, 0, Positions::default());
+    while !at.covers(&end) {
+        let polled = source.poll(POLL_WAIT, POLL_BYTES).map_err(told)?;
+        for record in &polled.records {
+            take(record);
+            bytes += record.value.as_ref().map_or(0, Vec::len) as u64;
+            at.advance(&record.partition, record.offset + 1);
+        }
+        count += polled.records.len() as u64;
+        polled.passed.iter().for_each(|(partition, next)| at.advance(partition, *next));
+    }
+    Ok((count, bytes))
+}
+
+/// The reader's and the fold's threads, without a delivery.
+fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)> {
+    let store = Arc::new(FjallStore::open(folder).map_err(told)?);
+    let state = Arc::new(State::open(store, "bench").map_err(told)?);
+    let (source, end) = source(config)?;
+    let mut folder =
+        Folder::new(Arc::clone(&state), projection::ALL.to_vec(), Box::new(NoLetters)).map_err(told)?;
+    for projection in projection::ALL {
+        folder.sweep(projection).map_err(told)?;
+    }
+    let queue = Arc::new(Queue::starting_at(0, None, Positions::default(), 0));
+    let (status, decoder, stop) =
+        (Arc::new(Status::default()), Arc::new(decoder.clone()), Shutdown::default());
+    let (_end_requests, end_answers) = channel();
+    let reader =
+        Reader::new(Box::new(source), Arc::clone(&decoder), Arc::clone(&status), stop.clone(), end_answers);
+    let stream = Stream {
+        folder,
+        queue: Arc::clone(&queue),
+        status,
+        decoder,
+        kinds: Vec::new(),
+        cleared: 0,
+        first: First::Undecided(end.clone()),
+    };
+    let ((records_in, records_out), (commands, obeyed)) = (Reader::channel(), channel());
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(move || reader.run(&records_in));
+        let folding = scope.spawn(move || stream.run(&records_out, &obeyed));
+        while !queue.positions().covers(&end) && !folding.is_finished() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        stop.request();
+        let _ = commands.send(Command::Stop);
+        let ended =
+            [reading, folding].map(|thread| thread.join().map_err(|_| "a thread broke off".to_owned()));
+        ended.into_iter().try_for_each(|ended| ended?.map_err(told))
+    })?;
+    Ok((end.sum(), state.disk_bytes()))
+}
+
+/// Everything that a rebuild sends, thrown away.
+fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
+    let state = State::open(Arc::new(FjallStore::open(folder).map_err(told)?), "bench").map_err(told)?;
+    let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+    let (mut count, mut bytes, over) = (0, 0, HashMap::new());
+    for projection in projection::ALL {
+        let mut place = Some(sweep::beginning(projection));
+        while let Some(at) = place {
+            let part = sweep::make(&state, &projection::ALL, projection, &at, limits, REQUEST, &over);
+            let part = part.map_err(told)?;
+            count += part.made.batch.writes.iter().filter(|write| write.body.is_some()).count() as u64;
+            bytes += part.made.batch.bytes.len() as u64;
+            place = part.next;
+        }
+    }
+    Ok((count, bytes))
+}
+
+struct NoLetters;
+
+impl DeadLetters for NoLetters {
+    fn append(&mut self, letters: &[DeadLetter]) -> tributary::error::Result<()> {
+        panic!("the log holds poison: {letters:?}")
+    }
+    fn list(&mut self) -> tributary::error::Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+    fn resolve(&mut self, _: &[String]) -> tributary::error::Result<()> {
+        Ok(())
+    }
+}
