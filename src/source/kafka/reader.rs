@@ -23,7 +23,7 @@ const TOGETHER_WAIT: Duration = Duration::from_secs(1);
 /// How often new partitions are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How much librdkafka may hold for us, dealt out to the partitions.
-const QUEUE_KBYTES: usize = 8 << 10;
+const QUEUE_KBYTES: usize = 16 << 10;
 const RECORDS_MAX: usize = 10_000;
 
 /// A Kafka cluster's topics.
@@ -232,7 +232,8 @@ fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer<Told
     let mut client = client_config(config);
     let kbytes = (QUEUE_KBYTES / partitions.max(1)).clamp(512, QUEUE_KBYTES).to_string();
     let defaults = [
-        ("fetch.queue.backoff.ms", "10"),
+        // With small queues the pause after which a full one is looked at again decides the rate.
+        ("fetch.queue.backoff.ms", "1"),
         ("fetch.wait.max.ms", "50"),
         ("queued.max.messages.kbytes", kbytes.as_str()),
         ("fetch.message.max.bytes", "524288"),
