@@ -179,8 +179,9 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
         let Some(place) = &sweep.place else { continue };
         let most = (1 + place.after.len() % 2, usize::MAX);
         let over = HashMap::new();
-        let part =
-            sweep::make(state, &projection::ALL, sweep.projection, place, limits, most, &over).unwrap();
+        let projections = &projection::ALL;
+        let making = sweep::Making { state, projections, limits, over: &over, takes: &|_| true };
+        let part = sweep::make(&making, sweep.projection, place, most).unwrap();
         let documents = index.get_mut(sweep.projection.name()).unwrap();
         for write in &part.made.batch.writes {
             match &write.body {

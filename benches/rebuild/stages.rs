@@ -167,11 +167,12 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let state = State::open(Arc::new(FjallStore::open(folder).map_err(told)?), "bench").map_err(told)?;
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let (mut count, mut bytes, over) = (0, 0, HashMap::new());
+    let projections = &projection::ALL;
+    let making = sweep::Making { state: &state, projections, limits, over: &over, takes: &|_| true };
     for projection in projection::ALL {
         let mut place = Some(sweep::beginning(projection));
         while let Some(at) = place {
-            let part = sweep::make(&state, &projection::ALL, projection, &at, limits, REQUEST, &over);
-            let part = part.map_err(told)?;
+            let part = sweep::make(&making, projection, &at, REQUEST).map_err(told)?;
             count += part.made.batch.writes.iter().filter(|write| write.body.is_some()).count() as u64;
             bytes += part.made.batch.bytes.len() as u64;
             place = part.next;

@@ -14,7 +14,7 @@ use super::pace::Pace;
 use super::queue::Queue;
 use super::status::Status;
 use super::stream::Command;
-use super::sweep::{self, Courses, Next};
+use super::sweep::{self, Courses, Making, Next};
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
@@ -128,10 +128,16 @@ impl<S: DocumentSink> Delivery<S> {
             let (this, part) = (Arc::clone(&self), part.clone());
             let making = blocking(move || {
                 let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let (state, projections) = (&this.state, &this.projections);
+                let takes = |document: &DocumentKey| this.queue.take_swept(document, part.step);
+                let making = Making {
+                    state: &this.state,
+                    projections: &this.projections,
+                    limits: this.limits,
+                    over: &over,
+                    takes: &takes,
+                };
                 let most = (DOCUMENTS_MAX, this.pace.bytes());
-                let made =
-                    sweep::make(state, projections, part.projection, &part.place, this.limits, most, &over)?;
+                let made = sweep::make(&making, part.projection, &part.place, most)?;
                 let number = this.courses().made(&part, made.next, made.made.documents.len());
                 Ok((made.made, number))
             });
@@ -141,6 +147,7 @@ impl<S: DocumentSink> Delivery<S> {
             made?
         };
         let judged = if made.documents.is_empty() { Judged::default() } else { self.send(made).await };
+        self.queue.finish(judged.finished.iter().map(|(document, _)| (document.clone(), true)));
         let left: Vec<_> = judged.finished.into_iter().filter(|(_, is_done)| !is_done).collect();
         let left = left.into_iter().map(|((projection, id), _)| (projection, id.to_string())).collect();
         // Were the fold's thread gone, its own error is what counts.

@@ -142,10 +142,28 @@ impl Queue {
             let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
             let Some((key, lane)) = next else { break };
             let Some(step) = inner.waiting.remove(&key) else { continue };
+            if let Some(flying) = inner.in_flight.get_mut(&key) {
+                // On its way by a sweep: it goes again after that.
+                flying.again = flying.again.into_iter().chain([step]).min();
+                inner.uncount(step);
+                continue;
+            }
             inner.in_flight.insert(key.clone(), Flying { step, again: None, lane });
             taken.push(key);
         }
         taken
+    }
+
+    /// Takes a document that a sweep, called for at `step`, has come to; false when it is on its way already:
+    /// it arrives by that, or is marked.
+    pub fn take_swept(&self, key: &DocumentKey, step: u64) -> bool {
+        let mut inner = self.lock();
+        if inner.in_flight.contains_key(key) {
+            return false;
+        }
+        inner.count(step);
+        inner.in_flight.insert(key.clone(), Flying { step, again: None, lane: Lane::Background });
+        true
     }
 
     /// Ends the way of documents that were taken. Those with `false` go back to wait.
@@ -440,6 +458,22 @@ mod tests {
         queue.finish([(key("a"), true)]);
         assert_eq!(queue.frontier(), Some(at(11)), "the mark of step 3 is not delivered");
         assert_eq!(queue.oldest_waiting(), Some(3));
+    }
+
+    #[test]
+    fn a_document_that_a_sweep_has_taken_goes_again_after_that_and_not_beside_it() {
+        let queue = scanned_queue();
+        queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+        assert!(queue.take_swept(&key("a"), 1));
+        assert!(queue.take_swept(&key("b"), 1));
+        queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
+        assert_eq!(queue.take(9), []);
+        queue.finish([(key("a"), true), (key("b"), true)]);
+        assert_eq!(queue.take(1), [key("a")]);
+        assert!(!queue.take_swept(&key("a"), 1), "it is on its way");
+        assert_eq!(queue.take(9), [key("b")]);
+        queue.finish([(key("a"), true), (key("b"), true)]);
+        assert!(queue.waiting().is_nothing() && queue.oldest_waiting().is_none());
     }
 
     #[test]

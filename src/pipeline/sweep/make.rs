@@ -25,16 +25,31 @@ pub struct Part {
     pub next: Option<Place>,
 }
 
-/// Makes the documents from `place` on, from one snapshot, up to `bytes_max` and `documents_max`.
+/// What parts are made of.
+pub struct Making<'a> {
+    /// The state.
+    pub state: &'a State,
+    /// The projections, in the sink's order.
+    pub projections: &'a [Projection],
+    /// What shapes documents.
+    pub limits: Limits,
+    /// Versions that must be written over because somebody else wrote them.
+    pub over: &'a HashMap<DocumentKey, u64>,
+    /// Whether a document is taken; one that is not is passed over.
+    pub takes: &'a dyn Fn(&DocumentKey) -> bool,
+}
+
+/// Makes the documents of a projection from `place` on, from one snapshot, up to a number and to bytes.
+///
+/// # Errors
+/// Those of the state.
 pub fn make(
-    state: &State,
-    projections: &[Projection],
+    making: &Making<'_>,
     projection: Projection,
     place: &Place,
-    limits: Limits,
     (documents_max, bytes_max): (usize, usize),
-    over: &HashMap<DocumentKey, u64>,
 ) -> Result<Part> {
+    let Making { state, projections, limits, over, takes } = *making;
     let snapshot = state.snapshot()?;
     let mut maker = Maker::new(&snapshot, projections, limits, over);
     let space = Space::of_number(place.space).ok_or_else(|| {
@@ -44,12 +59,15 @@ pub fn make(
     let (mut seen, mut last, mut owner) = (0, None, String::new());
     snapshot.view().scan(space, &[], &place.after, &mut |key, value| {
         if is_relation {
-            refer(&snapshot, projection, key, &mut owner, &mut maker)?;
+            if let Some(document) = refer(&snapshot, projection, key, &mut owner)?.filter(|key| takes(key)) {
+                maker.make(document)?;
+            }
         } else if let Ok(id) = std::str::from_utf8(key) {
             let registers = rows::decode::<Row>(value)?.registers;
-            if registers.liveness() != Liveness::Unseen {
+            let document = (projection, Arc::from(id));
+            if registers.liveness() != Liveness::Unseen && takes(&document) {
                 snapshot.hold(space, id, registers);
-                maker.make((projection, Arc::from(id)))?;
+                maker.make(document)?;
             }
         }
         seen += 1;
@@ -67,22 +85,19 @@ pub fn make(
     Ok(Part { made: maker.into_made(), next })
 }
 
-/// Makes the document of a relation's owner when no event of it was ever seen.
+/// The document of a relation's owner when no event of it was ever seen.
 fn refer(
     snapshot: &Snapshot,
     projection: Projection,
     key: &[u8],
     last: &mut String,
-    maker: &mut Maker<'_>,
-) -> Result<()> {
-    let Some(owner) = owner_of(key).filter(|owner| owner != last) else { return Ok(()) };
+) -> Result<Option<DocumentKey>> {
+    let Some(owner) = owner_of(key).filter(|owner| owner != last) else { return Ok(None) };
     let is_unseen = match snapshot.view().get(Space::Organisations, owner.as_bytes())? {
         Some(bytes) => rows::liveness(&bytes)? == Liveness::Unseen,
         None => true,
     };
-    if is_unseen {
-        maker.make((projection, Arc::from(owner.as_str())))?;
-    }
+    let document = is_unseen.then(|| (projection, Arc::from(owner.as_str())));
     *last = owner;
-    Ok(())
+    Ok(document)
 }

@@ -12,7 +12,7 @@ mod course;
 mod make;
 
 pub(super) use self::course::{Courses, Next};
-pub use self::make::{Part, make};
+pub use self::make::{Making, Part, make};
 
 use crate::projection::Projection;
 use crate::state::keys::Space;
