@@ -200,7 +200,7 @@ mod bytes {
 
     struct Bytes;
 
-    impl de::Visitor<'_> for Bytes {
+    impl<'de> de::Visitor<'de> for Bytes {
         type Value = Box<[u8]>;
 
         fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -209,6 +209,15 @@ mod bytes {
 
         fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Box<[u8]>, E> {
             Ok(bytes.into())
+        }
+
+        // As formats without bytes have them, such as JSON.
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut bytes: A) -> Result<Box<[u8]>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(byte) = bytes.next_element()? {
+                all.push(byte);
+            }
+            Ok(all.into())
         }
     }
 }
@@ -256,6 +265,15 @@ mod tests {
     fn an_empty_merge_above_a_delete_brings_the_entity_back() {
         let events = [event(1, Action::Delete, &[]), event(2, Action::Merge, &[])];
         assert_eq!(folded(&events).liveness(), Liveness::Alive);
+    }
+
+    #[test]
+    fn registers_come_back_from_every_format_that_they_are_told_in() {
+        let registers = folded(&[event(3, Action::Merge, &[("name", "\"ä\""), ("role", "null")])]);
+        let json = serde_json::to_string(&registers).unwrap();
+        assert_eq!(serde_json::from_str::<Registers>(&json).unwrap(), registers);
+        let bytes = postcard::to_allocvec(&registers).unwrap();
+        assert_eq!(postcard::from_bytes::<Registers>(&bytes).unwrap(), registers);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::metrics;
 use super::problem::problem;
 use super::search::Search;
 use super::stream::pieces;
-use crate::pipeline::status::{Report, Status};
+use crate::pipeline::status::{Report, STANDING_BY, Status};
 use crate::pipeline::stream::Command;
 use crate::projection::Limits;
 use crate::state::{State, copy};
@@ -40,10 +40,11 @@ pub struct Admin {
     pub limits: Limits,
 }
 
-/// True when there is work and nothing has moved for long.
+/// True when there is work and nothing has moved for long. What waits on a standby is the writer's work.
 fn is_stuck(report: &Report, idle_ms: u64) -> bool {
     let lag: i64 = report.partitions.iter().map(|partition| partition.lag).sum();
-    (lag > 0 || report.documents_waiting > 0) && idle_ms > STUCK_MS
+    let waits = report.documents_waiting > 0 && report.state != STANDING_BY;
+    (lag > 0 || waits) && idle_ms > STUCK_MS
 }
 
 pub(super) async fn ready(Shared(admin): Shared<Admin>, Shared(search): Shared<Search>) -> Response {
@@ -158,6 +159,8 @@ mod tests {
         let mut report = Status::default().report(Some(0));
         assert!(!is_stuck(&report, STUCK_MS + 1), "an idle instance is ready");
         report.documents_waiting = 1;
+        assert!(!is_stuck(&report, STUCK_MS + 1), "a standby has nothing to deliver");
+        report.state = "writing".to_owned();
         assert!(is_stuck(&report, STUCK_MS + 1));
         assert!(!is_stuck(&report, STUCK_MS));
     }

@@ -11,6 +11,9 @@ use super::queue::Waiting;
 use crate::position::Positions;
 use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
 
+/// The state of an instance that is not the writer.
+pub const STANDING_BY: &str = "standing by";
+
 /// Counters since the start, and the last known positions.
 #[derive(Debug, Default)]
 pub struct Status {
@@ -184,7 +187,7 @@ impl Status {
     pub fn report(&self, documents_waiting: Option<u64>) -> Report {
         let known = self.known().clone();
         let state = match (self.writer.load(Ordering::Relaxed), self.gate_passed.load(Ordering::Relaxed)) {
-            (false, _) => "standing by",
+            (false, _) => STANDING_BY,
             (true, false) => "catching up",
             (true, true) => "writing",
         };
