@@ -8,7 +8,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod bodies;
-mod fresh;
 #[allow(dead_code)]
 #[path = "../../tests/harness.rs"]
 mod harness;
@@ -107,9 +106,7 @@ fn measure() -> Result<()> {
     let mut rows = vec![Row { counts, ..first }];
     rows.extend(rounds(&world, &server, &sizes)?);
     report::check(&rows)?;
-    let fresh = fresh::run(&world, &server, &servers.kafka, &topics.names[1])?;
     stages::print(&stages);
-    fresh::print(&fresh);
     report::print(&rows, &machine, sizes.connections);
     // The group can be deleted once its member has left.
     instance.signal("TERM");
