@@ -12,10 +12,10 @@ use super::stream::Command;
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Positions;
-use crate::projection::{Entities, Projection};
+use crate::projection::Projection;
 use crate::sink::generations::{Aliases, Rebuild};
 use crate::sink::{DocumentSink, IndexState};
-use crate::state::State;
+use crate::state::{State, walked};
 
 /// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
 const FRONTIER_EVERY: Duration = Duration::from_secs(1);
@@ -302,11 +302,7 @@ fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result
     let snapshot = state.snapshot()?;
     let mut unknown = Vec::new();
     for id in ids {
-        let registers = match projection {
-            Projection::Contacts => snapshot.contact(&id)?,
-            Projection::Organisations | Projection::Hierarchy => snapshot.organisation(&id)?,
-        };
-        if registers.liveness() != Liveness::Alive {
+        if snapshot.liveness(walked(projection).0, &id)? != Liveness::Alive {
             unknown.push((projection, id));
         }
     }

@@ -153,9 +153,8 @@ impl State {
 
     /// About how many documents a sweep has still to come to.
     pub fn left_of(&self, projection: u8, sweep: &Sweep) -> u64 {
-        let of_contacts = projection == Projection::Contacts as u8;
-        let all = self.store.count_about(if of_contacts { Space::Contacts } else { Space::Organisations });
-        all.saturating_sub(sweep.done)
+        let entities = Projection::of_number(projection).map(|projection| walked(projection).0);
+        entities.map_or(0, |space| self.store.count_about(space)).saturating_sub(sweep.done)
     }
 
     /// True when every document is delivered: none is marked, and no sweep is under way.
@@ -189,6 +188,16 @@ impl Row {
     fn weight(&self, id_len: usize) -> u32 {
         let fields: usize = self.registers.fields().map(|(name, json)| name.len() + json.len() + 96).sum();
         u32::try_from(fields + id_len + 160).unwrap_or(u32::MAX)
+    }
+}
+
+/// The spaces through which everything of a projection is walked: its entities' own, and the relations by which
+/// organisations are known of which no event was seen.
+pub fn walked(projection: Projection) -> (Space, Option<Space>) {
+    match projection {
+        Projection::Organisations => (Space::Organisations, Some(Space::ContactsOf)),
+        Projection::Hierarchy => (Space::Organisations, Some(Space::ChildrenOf)),
+        Projection::Contacts => (Space::Contacts, None),
     }
 }
 

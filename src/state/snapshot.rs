@@ -9,8 +9,8 @@ use super::keys::{Space, member_of, owner_prefix};
 use super::rows::{self, Progress, Row};
 use super::store::Reader;
 use super::summaries::Summaries;
-use crate::entity::Registers;
 use crate::entity::organisation::Summary;
+use crate::entity::{Liveness, Registers};
 use crate::error::{Error, Result};
 use crate::projection::Entities;
 
@@ -46,6 +46,11 @@ impl Snapshot {
     /// Takes an entity that was read from this view: it is not read again when it is asked for next.
     pub fn hold(&self, space: Space, id: &str, registers: Registers) {
         *self.held.borrow_mut() = Some((space, id.to_owned(), registers));
+    }
+
+    /// Whether an entity is there, without reading its fields.
+    pub fn liveness(&self, space: Space, id: &str) -> Result<Liveness> {
+        self.view.get(space, id.as_bytes())?.map_or(Ok(Liveness::Unseen), |row| rows::liveness(&row))
     }
 
     fn registers(&self, space: Space, id: &str) -> Result<Registers> {

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::projection::{Entities, Projection};
-use crate::state::Snapshot;
 use crate::state::keys::{Space, behind_members, owner_of};
 use crate::state::rows;
+use crate::state::{Snapshot, walked};
 
 /// How many rows one part looks at.
 const ROWS_MAX: usize = 5_000;
@@ -54,11 +54,7 @@ pub struct Walk {
 impl Walk {
     /// A walk from the beginning.
     pub fn new(projection: Projection, every: Every) -> Self {
-        let (entities, references) = match projection {
-            Projection::Organisations => (Space::Organisations, Some(Space::ContactsOf)),
-            Projection::Hierarchy => (Space::Organisations, Some(Space::ChildrenOf)),
-            Projection::Contacts => (Space::Contacts, None),
-        };
+        let (entities, references) = walked(projection);
         Self { entities, references, at: Some((entities, Vec::new())), every }
     }
 
@@ -119,9 +115,7 @@ impl Walk {
             })?;
             let Some(owner) = owner else { return Ok(None) };
             after = behind_members(&owner);
-            let row = snapshot.view().get(Space::Organisations, owner.as_bytes())?;
-            let liveness = row.map_or(Ok(Liveness::Unseen), |row| rows::liveness(&row))?;
-            if liveness == Liveness::Unseen && self.every.take() {
+            if snapshot.liveness(Space::Organisations, &owner)? == Liveness::Unseen && self.every.take() {
                 ids.push(owner);
                 if ids.len() >= max {
                     break;

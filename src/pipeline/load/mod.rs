@@ -24,7 +24,7 @@ use crate::state::rows::Progress;
 use crate::state::store::Changes;
 
 /// A log of fewer records is folded as it comes.
-pub(super) const RECORDS_MIN: u64 = 5_000;
+const RECORDS_MIN: u64 = 5_000;
 /// About how many bytes of entities are held before they are put aside.
 const HELD_BYTES: usize = 64 << 20;
 /// More runs are not merged at once. What follows then is folded as it comes.

@@ -64,8 +64,7 @@ impl Runs {
         for wanted in KINDS {
             let file = File::create(self.path(wanted, self.count)).map_err(failed)?;
             let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
-            for ((kind, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
-                debug_assert_eq!(*kind, wanted);
+            for ((_, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
                 let row = rows::encode(&held.row)?;
                 let flag = [u8::from(held.has_unsequenced)];
                 write_frame(&mut file, &[&flag, id.as_bytes()].concat(), &row)?;

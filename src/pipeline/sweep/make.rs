@@ -93,10 +93,7 @@ fn refer(
     last: &mut String,
 ) -> Result<Option<DocumentKey>> {
     let Some(owner) = owner_of(key).filter(|owner| owner != last) else { return Ok(None) };
-    let is_unseen = match snapshot.view().get(Space::Organisations, owner.as_bytes())? {
-        Some(bytes) => rows::liveness(&bytes)? == Liveness::Unseen,
-        None => true,
-    };
+    let is_unseen = snapshot.liveness(Space::Organisations, &owner)? == Liveness::Unseen;
     let document = is_unseen.then(|| (projection, Arc::from(owner.as_str())));
     *last = owner;
     Ok(document)

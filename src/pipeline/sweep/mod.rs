@@ -17,6 +17,7 @@ pub use self::make::{Making, Part, make};
 use crate::projection::Projection;
 use crate::state::keys::Space;
 use crate::state::rows::Place;
+use crate::state::walked;
 
 /// A sweep as the delivery sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,19 +34,13 @@ pub struct Sweeping {
 
 /// Where a sweep of a projection begins.
 pub fn beginning(projection: Projection) -> Place {
-    let space = match projection {
-        Projection::Organisations | Projection::Hierarchy => Space::Organisations,
-        Projection::Contacts => Space::Contacts,
-    };
+    let (space, _) = walked(projection);
     Place { space: space as u8, after: Vec::new() }
 }
 
 /// Where it goes on when all entities are passed: to the organisations that are known by reference only.
 fn behind(projection: Projection, space: Space) -> Option<Place> {
-    let next = match (projection, space) {
-        (Projection::Organisations, Space::Organisations) => Space::ContactsOf,
-        (Projection::Hierarchy, Space::Organisations) => Space::ChildrenOf,
-        _ => return None,
-    };
+    let (entities, references) = walked(projection);
+    let next = references.filter(|_| space == entities)?;
     Some(Place { space: next as u8, after: Vec::new() })
 }
