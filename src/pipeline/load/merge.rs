@@ -1,10 +1,10 @@
 //! The runs become the store's rows and relations.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::iter::Peekable;
 
 use super::runs::{Entry, Run, Runs};
 use super::sorter::Sorter;
+use super::sources::in_order;
 use crate::entity::contact;
 use crate::entity::organisation::Summary;
 use crate::error::{Error, Result};
@@ -15,8 +15,8 @@ use crate::state::{State, space_of};
 
 /// Fills the empty spaces of `state`, before `step` is committed.
 pub(super) fn fill(state: &State, mut runs: Runs, step: u64) -> Result<()> {
-    let organisations = Merged::new(runs.of(EntityKind::Organisation)?)?;
-    let contacts = Merged::new(runs.of(EntityKind::Contact)?)?;
+    let organisations = merged(runs.of(EntityKind::Organisation)?)?;
+    let contacts = merged(runs.of(EntityKind::Contact)?)?;
     let (children_of, contacts_of) = (runs.folder().join("children-of"), runs.folder().join("contacts-of"));
     std::thread::scope(|scope| {
         let organisations = scope.spawn(move || {
@@ -48,7 +48,7 @@ fn member(id: &str, row: &Row) -> Option<(String, Vec<u8>)> {
 fn fill_kind(
     (state, step): (&State, u64),
     kind: EntityKind,
-    entities: Merged,
+    entities: impl Iterator<Item = Result<Entry>>,
     mut sorter: Sorter,
     relation: Space,
     relate: &Relate<'_>,
@@ -68,57 +68,18 @@ fn fill_kind(
 }
 
 /// The entities of all runs, each once, by their ids.
-struct Merged {
-    runs: Vec<Run>,
-    heads: BinaryHeap<Head>,
+struct Merged<I: Iterator<Item = Result<Entry>>>(Peekable<I>);
+
+fn merged(runs: Vec<Run>) -> Result<Merged<impl Iterator<Item = Result<Entry>>>> {
+    Ok(Merged(in_order(runs)?.peekable()))
 }
 
-/// The next entity of a run. The heap gives the lowest id first, and of one entity the oldest run.
-struct Head {
-    entry: Entry,
-    run: usize,
-}
-
-impl Ord for Head {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (&other.entry.id, other.run).cmp(&(&self.entry.id, self.run))
-    }
-}
-
-impl PartialOrd for Head {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Head {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Head {}
-
-impl Merged {
-    fn new(mut runs: Vec<Run>) -> Result<Self> {
-        let mut heads = BinaryHeap::new();
-        for (run, entries) in runs.iter_mut().enumerate() {
-            heads.extend(entries.next().transpose()?.map(|entry| Head { entry, run }));
-        }
-        Ok(Self { runs, heads })
-    }
-
-    fn pop(&mut self) -> Result<Option<Entry>> {
-        let Some(Head { entry, run }) = self.heads.pop() else { return Ok(None) };
-        let next = self.runs.get_mut(run).and_then(Iterator::next).transpose()?;
-        self.heads.extend(next.map(|entry| Head { entry, run }));
-        Ok(Some(entry))
-    }
-
+impl<I: Iterator<Item = Result<Entry>>> Merged<I> {
+    /// The next entity, with what later runs hold of it.
     fn merged(&mut self) -> Result<Option<Entry>> {
-        let Some(mut first) = self.pop()? else { return Ok(None) };
-        while self.heads.peek().is_some_and(|head| head.entry.id == first.id) {
-            let Some(later) = self.pop()? else { break };
+        let Some(mut first) = self.0.next().transpose()? else { return Ok(None) };
+        let is_same = |next: &Result<Entry>, id: &str| next.as_ref().is_ok_and(|entry| entry.id == id);
+        while let Some(later) = self.0.next_if(|next| is_same(next, &first.id)).transpose()? {
             if later.held.has_unsequenced && later.held.row.home != first.held.row.home {
                 return Err(several_partitions(&first.id));
             }
@@ -129,7 +90,7 @@ impl Merged {
     }
 }
 
-impl Iterator for Merged {
+impl<I: Iterator<Item = Result<Entry>>> Iterator for Merged<I> {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -164,7 +125,7 @@ mod tests {
     fn each_entity_comes_once_with_the_home_of_its_oldest_run() {
         let runs =
             vec![run(vec![("a", 1, true), ("c", 1, true)]), run(vec![("a", 2, false), ("b", 2, true)])];
-        let merged: Vec<Entry> = Merged::new(runs).unwrap().map(Result::unwrap).collect();
+        let merged: Vec<Entry> = merged(runs).unwrap().map(Result::unwrap).collect();
         let seen: Vec<_> = merged
             .iter()
             .map(|entry| (entry.id.as_str(), entry.held.row.home, entry.bytes.is_some()))
@@ -175,7 +136,7 @@ mod tests {
     #[test]
     fn an_entity_of_two_partitions_without_a_sequence_is_not_merged() {
         let runs = vec![run(vec![("a", 1, false)]), run(vec![("a", 2, true)])];
-        let error = Merged::new(runs).unwrap().next().unwrap().unwrap_err();
+        let error = merged(runs).unwrap().next().unwrap().unwrap_err();
         assert!(error.chain().contains("events of a"), "{}", error.chain());
     }
 }

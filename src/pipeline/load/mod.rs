@@ -8,6 +8,7 @@
 mod merge;
 mod runs;
 mod sorter;
+mod sources;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

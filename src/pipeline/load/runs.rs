@@ -1,9 +1,11 @@
 //! Sorted runs of folded entities, put aside in files.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 
+use super::sources::Source;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
 use crate::state::rows::{self, Row};
@@ -29,7 +31,28 @@ pub(super) struct Entry {
 }
 
 /// The entities of a run, by their ids.
-pub(super) type Run = Box<dyn Iterator<Item = Result<Entry>> + Send>;
+pub(super) type Run = Source<Entry>;
+
+/// By their ids alone.
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.id.cmp(&other.id)
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Entry {}
 
 /// The runs, oldest first; their files go when they are dropped.
 pub(super) struct Runs {

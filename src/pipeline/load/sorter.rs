@@ -1,12 +1,11 @@
 //! Relations by their keys, more than fit into memory.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::PathBuf;
 
 use super::runs::{failed, read_frame, write_frame};
+use super::sources::{Source, in_order};
 use crate::error::Result;
 
 const HELD_BYTES: usize = 32 << 20;
@@ -59,26 +58,13 @@ impl Sorter {
     /// Everything, by key.
     pub(super) fn sorted(mut self) -> Result<impl Iterator<Item = Result<Pair>>> {
         self.held.sort_unstable();
-        let mut sources: Vec<Box<dyn Iterator<Item = Result<Pair>>>> = Vec::new();
+        let mut sources: Vec<Source<Pair>> = Vec::new();
         for number in 0..self.runs {
             let file = File::open(self.run(number)).map_err(failed)?;
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
             sources.push(Box::new(std::iter::from_fn(move || read_frame(&mut file).transpose())));
         }
         sources.push(Box::new(self.held.into_iter().map(Ok)));
-        let mut heads = BinaryHeap::new();
-        for (number, source) in sources.iter_mut().enumerate() {
-            if let Some(pair) = source.next().transpose()? {
-                heads.push(Reverse((pair, number)));
-            }
-        }
-        Ok(std::iter::from_fn(move || {
-            let Reverse((pair, number)) = heads.pop()?;
-            match sources.get_mut(number).and_then(Iterator::next).transpose() {
-                Ok(next) => heads.extend(next.map(|next| Reverse((next, number)))),
-                Err(error) => return Some(Err(error)),
-            }
-            Some(Ok(pair))
-        }))
+        in_order(sources)
     }
 }
