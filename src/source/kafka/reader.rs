@@ -29,6 +29,9 @@ const RECORDS_MAX: usize = 10_000;
 /// A Kafka cluster's topics.
 pub struct KafkaSource {
     consumer: BaseConsumer<Told>,
+    /// Asks the brokers, over connections on which no fetch waits: a broker answers one request of a connection
+    /// after the other, so that each question to the consumer's would wait for `fetch.wait.max.ms`.
+    asker: BaseConsumer<Told>,
     cluster: String,
     config: KafkaConfig,
     topics: Vec<(Arc<str>, EntityKind)>,
@@ -48,14 +51,15 @@ impl KafkaSource {
     pub fn open(config: &KafkaConfig, topics: Vec<(String, EntityKind)>) -> Result<Self> {
         let topics: Vec<(Arc<str>, EntityKind)> =
             topics.into_iter().map(|(topic, kind)| (topic.into(), kind)).collect();
-        let probe = consumer(config, 1)?;
-        let found = partitions(&probe, &topics)?;
-        let cluster = probe.client().fetch_cluster_id(WAIT).unwrap_or_default();
+        let asker = consumer(config, 1)?;
+        let found = partitions(&asker, &topics)?;
+        let cluster = asker.client().fetch_cluster_id(WAIT).unwrap_or_default();
         // The real consumer's memory is dealt out to the partitions that there are.
         let consumer = consumer(config, found.len())?;
         let config = config.clone();
         Ok(Self {
             consumer,
+            asker,
             cluster,
             config,
             topics,
@@ -67,7 +71,7 @@ impl KafkaSource {
     }
 
     fn watermarks(&self, at: &TopicPartition) -> Result<(i64, i64)> {
-        self.consumer.fetch_watermarks(&at.topic, at.partition, WAIT).map_err(|error| {
+        self.asker.fetch_watermarks(&at.topic, at.partition, WAIT).map_err(|error| {
             Error::new(
                 ErrorKind::Unavailable,
                 format!("{at}: the broker does not say which offsets it holds"),
@@ -93,7 +97,7 @@ impl KafkaSource {
             return Ok(Vec::new());
         }
         self.looked = Instant::now();
-        let found = match partitions(&self.consumer, &self.topics) {
+        let found = match partitions(&self.asker, &self.topics) {
             Ok(found) => found,
             // A broker that is away for a while is no reason to stop.
             Err(error) => {
@@ -215,7 +219,7 @@ impl KafkaSource {
 
     fn out_of_range(&self, error: &KafkaError) -> Error {
         for (at, next) in &self.next {
-            if let Ok((low, high)) = self.consumer.fetch_watermarks(&at.topic, at.partition, WAIT)
+            if let Ok((low, high)) = self.asker.fetch_watermarks(&at.topic, at.partition, WAIT)
                 && (*next < low || *next > high)
             {
                 return gone(at, *next, low, high);
@@ -320,7 +324,7 @@ impl EventSource for KafkaSource {
 
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
         let (mut next, mut begun, mut held_now) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let found = partitions(&self.consumer, &self.topics)?;
+        let found = partitions(&self.asker, &self.topics)?;
         if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
                 "{at}: the state is at offset {held}, the log has no such partition; it is another log: \
