@@ -1,0 +1,124 @@
+//! What waits, and what the frontier says of it.
+
+use super::*;
+use crate::position::TopicPartition;
+use crate::projection::Projection;
+
+fn key(id: &str) -> DocumentKey {
+    (Projection::Contacts, id.into())
+}
+
+fn at(next: i64) -> Positions {
+    [(TopicPartition::new("contacts", 0), next)].into_iter().collect()
+}
+
+fn scanned_queue() -> Queue {
+    let queue = Queue::starting_at(1, None, at(10), 1);
+    queue.scanned(Vec::new(), 1, true);
+    queue
+}
+
+#[test]
+fn the_frontier_waits_for_the_oldest_mark() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+    queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
+    assert_eq!(queue.frontier(), Some(at(10)));
+    assert_eq!(queue.take(1), [key("a")]);
+    assert_eq!(queue.frontier(), Some(at(10)), "on its way is not delivered");
+    assert_eq!(queue.waiting_since(), Some(200));
+    queue.finish([(key("a"), true)]);
+    assert_eq!(queue.frontier(), Some(at(11)));
+    queue.take(1);
+    queue.finish([(key("b"), true)]);
+    assert_eq!(queue.frontier(), Some(at(12)));
+    assert_eq!(queue.waiting_since(), None);
+}
+
+#[test]
+fn a_document_marked_while_on_its_way_goes_again() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+    queue.take(1);
+    queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
+    assert_eq!(queue.take(1), [], "one write of a document at a time");
+    queue.finish([(key("a"), true)]);
+    assert_eq!(queue.take(1), [key("a")]);
+}
+
+#[test]
+fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
+    let queue = scanned_queue();
+    let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
+    queue.stepped(2, &at(11), many, Lane::Background, None, 200);
+    let taken = queue.take(usize::MAX);
+    queue.finish(taken.into_iter().map(|key| (key, true)));
+    assert_eq!(queue.frontier(), Some(at(10)));
+    assert!(queue.wants_scan());
+    queue.scanned(vec![key("last")], 2, true);
+    assert_eq!(queue.frontier(), Some(at(10)));
+    queue.take(1);
+    queue.finish([(key("last"), true)]);
+    assert_eq!(queue.frontier(), Some(at(11)));
+    assert!(queue.waiting().is_nothing());
+}
+
+#[test]
+fn a_document_marked_again_on_its_way_waits_since_that_mark() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+    assert_eq!(queue.take(1), [key("a")]);
+    queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
+    queue.stepped(4, &at(13), vec![key("b")], Lane::Direct, None, 400);
+    queue.stepped(5, &at(13), vec![key("a")], Lane::Direct, None, 500);
+    queue.finish([(key("a"), true)]);
+    assert_eq!(queue.frontier(), Some(at(11)), "the mark of step 3 is not delivered");
+    assert_eq!(queue.oldest_waiting(), Some(3));
+}
+
+#[test]
+fn a_document_that_a_sweep_has_taken_goes_again_after_that_and_not_beside_it() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+    assert!(queue.take_swept(&key("a"), 1));
+    assert!(queue.take_swept(&key("b"), 1));
+    queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
+    assert_eq!(queue.take(9), []);
+    queue.finish([(key("a"), true), (key("b"), true)]);
+    assert_eq!(queue.take(1), [key("a")]);
+    assert!(!queue.take_swept(&key("a"), 1), "it is on its way");
+    assert_eq!(queue.take(9), [key("b")]);
+    queue.finish([(key("a"), true), (key("b"), true)]);
+    assert!(queue.waiting().is_nothing() && queue.oldest_waiting().is_none());
+}
+
+#[test]
+fn a_direct_change_overtakes_a_fan_out() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("storm"), key("a")], Lane::Background, None, 200);
+    queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
+    assert_eq!(queue.take(1), [key("a")]);
+}
+
+#[test]
+fn a_scan_is_repeated_for_what_was_left_since_it_began() {
+    let queue = Queue::starting_at(1, None, at(10), 1);
+    queue.scanned(Vec::new(), 1, false);
+    let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
+    queue.stepped(2, &at(11), many, Lane::Background, None, 200);
+    queue.scanned(Vec::new(), 2, true);
+    assert!(queue.waiting().more);
+}
+
+#[test]
+fn the_frontier_waits_for_what_a_fan_out_marked() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("renamed")], Lane::Direct, Some(2), 200);
+    queue.stepped(3, &at(11), vec![key("a"), key("b")], Lane::Background, None, 300);
+    assert_eq!(queue.take(1), [key("renamed")]);
+    queue.finish([(key("renamed"), true)]);
+    assert_eq!(queue.frontier(), Some(at(10)), "what the change of offset 10 marked by its fan-out waits");
+    assert_eq!(queue.take(2), [key("a"), key("b")]);
+    queue.finish([(key("a"), true), (key("b"), true)]);
+    assert_eq!(queue.frontier(), Some(at(11)));
+}
