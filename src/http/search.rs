@@ -24,8 +24,6 @@ const ANSWER_TIME: Duration = Duration::from_secs(15);
 const PING_TIME: Duration = Duration::from_secs(2);
 /// So many searches go to the index at once; further ones wait.
 const AT_ONCE: usize = 64;
-/// How often it is looked whether the index has come as far as asked.
-const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// The most suggestions.
 const SUGGESTIONS: usize = 8;
 
@@ -57,16 +55,21 @@ impl Search {
         let until = Instant::now() + Duration::from_millis(request.timeout_ms);
         let watching = self.status.watch();
         loop {
+            let moved = self.status.moved();
+            tokio::pin!(moved);
+            // From here on no move is missed.
+            moved.as_mut().enable();
             let reached = self.status.delivered();
             if reached.covers(&request.consistent_with) {
                 drop(watching);
                 self.bounded(self.searcher.searcher().index().refresh()).await?;
                 return Ok(reached);
             }
-            if Instant::now() >= until {
+            let Some(left) = until.checked_duration_since(Instant::now()) else {
                 return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, request.not_reached(&reached)));
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
+            };
+            // The time that is over is looked at once more.
+            let _ = tokio::time::timeout(left, moved).await;
         }
     }
 

@@ -273,6 +273,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
                     Ok(()) => is_reading = false,
                 },
                 () = stop.requested() => break Ok(()),
+                // Someone waits to see what was just delivered.
+                () = self.queue.changed(), if self.status.watchers() > 0 => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             if let Err(error) = self.look().await {

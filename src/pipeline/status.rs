@@ -47,6 +47,7 @@ pub struct Status {
     pub progressed_ms: AtomicU64,
     /// How many wait for the frontier to move on.
     watchers: AtomicU64,
+    moved: tokio::sync::Notify,
     known: Mutex<Known>,
 }
 
@@ -143,8 +144,17 @@ impl Status {
     /// Takes note of the delivered frontier.
     pub fn set_frontier(&self, positions: &Positions, time_ms: u64) {
         let mut known = self.known();
-        known.frontier = positions.clone();
         known.frontier_ms = time_ms;
+        if known.frontier != *positions {
+            known.frontier = positions.clone();
+            drop(known);
+            self.moved.notify_waiters();
+        }
+    }
+
+    /// Waits until another frontier is noted.
+    pub fn moved(&self) -> tokio::sync::futures::Notified<'_> {
+        self.moved.notified()
     }
 
     /// The delivered frontier, as last noted.
@@ -152,7 +162,7 @@ impl Status {
         self.known().frontier.clone()
     }
 
-    /// Asks for the frontier to be noted at every look instead of every second.
+    /// Asks for the frontier to be noted whenever something was delivered instead of every second.
     pub fn watch(&self) -> Watching<'_> {
         self.watchers.fetch_add(1, Ordering::Relaxed);
         Watching(&self.watchers)
