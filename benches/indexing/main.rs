@@ -1,9 +1,10 @@
-//! Time of a rebuild against the time of sending the same bodies with nothing before them:
-//! `cargo bench --bench rebuild`.
+//! What indexing takes, beside the least that it can take: `cargo bench --bench indexing`.
 //!
-//! Sizes by the environment: `BENCH_ORGANISATIONS` (100 000), `BENCH_CONTACTS` (1 000 000), `BENCH_EVENTS`
-//! (2 000 000), `BENCH_ROUNDS` (1), and of the raw side `BENCH_BULK_BYTES` (2 MiB of documents, as ours) and
-//! `BENCH_CONNECTIONS` (2). The real servers are brought up by `scripts/services`. All figures are of one run.
+//! By the environment: `BENCH_SIZE` (`L`: 100 000 organisations, 1 000 000 contacts, 2 000 000 events; `S`: a fifth of
+//! it), or each by `BENCH_ORGANISATIONS`, `BENCH_CONTACTS`, `BENCH_EVENTS`; `BENCH_ROUNDS` (3), of the raw side
+//! `BENCH_BULK_BYTES` (2 MiB of documents, as ours) and `BENCH_CONNECTIONS` (3), of the live part `BENCH_PROBES` (200),
+//! `BENCH_SECONDS` (30) and `BENCH_GIANT` (50 000). `BENCH_PARTS` (`stages,rebuilds,live`) leaves parts out. The real
+//! servers are brought up by `scripts/services`. All figures are of one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -11,6 +12,7 @@ mod bodies;
 #[allow(dead_code)]
 #[path = "../../tests/harness.rs"]
 mod harness;
+mod live;
 mod raw;
 mod rebuild;
 mod report;
@@ -19,6 +21,7 @@ mod server;
 #[path = "../../tests/services.rs"]
 mod services;
 mod stages;
+mod targets;
 mod topics;
 
 use std::process::ExitCode;
@@ -38,6 +41,10 @@ type Result<T> = std::result::Result<T, String>;
 /// Documents of each projection.
 type Counts = [u64; PROJECTIONS.len()];
 
+/// The program's own, so that what is measured within this process is what users run.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 struct Sizes {
     organisations: u64,
     contacts: u64,
@@ -45,18 +52,29 @@ struct Sizes {
     rounds: u64,
     bulk_bytes: usize,
     connections: usize,
+    parts: String,
+    live: live::Population,
 }
 
 impl Sizes {
     fn read() -> Result<Self> {
         let whole = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let [organisations, contacts, events] = match std::env::var("BENCH_SIZE").as_deref().unwrap_or("L") {
+            "L" => [100_000, 1_000_000, 2_000_000],
+            "S" => [20_000, 200_000, 400_000],
+            other => return Err(format!("BENCH_SIZE is {other:?}; write S or L")),
+        };
+        let [organisations, contacts] = [size("ORGANISATIONS", organisations)?, size("CONTACTS", contacts)?];
+        let (probes, seconds, giant) = (size("PROBES", 200)?, size("SECONDS", 30)?, size("GIANT", 50_000)?);
         let sizes = Self {
-            organisations: size("ORGANISATIONS", 100_000)?,
-            contacts: size("CONTACTS", 1_000_000)?,
-            events: size("EVENTS", 2_000_000)?,
-            rounds: size("ROUNDS", 1)?,
+            organisations,
+            contacts,
+            events: size("EVENTS", events)?,
+            rounds: size("ROUNDS", 3)?,
             bulk_bytes: whole(size("BULK_BYTES", 2 << 20)?),
-            connections: whole(size("CONNECTIONS", 2)?),
+            connections: whole(size("CONNECTIONS", 3)?),
+            parts: std::env::var("BENCH_PARTS").unwrap_or_else(|_| "stages,rebuilds,live".to_owned()),
+            live: live::Population { organisations, contacts, probes, seconds, giant },
         };
         if sizes.events < sizes.organisations + sizes.contacts {
             return Err(format!(
@@ -65,6 +83,10 @@ impl Sizes {
             ));
         }
         Ok(sizes)
+    }
+
+    fn wants(&self, part: &str) -> bool {
+        self.parts.split(',').any(|wanted| wanted == part)
     }
 }
 
@@ -75,10 +97,14 @@ fn size(name: &str, default: u64) -> Result<u64> {
 }
 
 fn main() -> ExitCode {
-    match measure() {
+    let measured = match stages::asked() {
+        Some(stage) => stages::one(&stage),
+        None => measure(),
+    };
+    match measured {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("rebuild: {message}");
+            eprintln!("indexing: {message}");
             ExitCode::FAILURE
         }
     }
@@ -88,7 +114,7 @@ fn measure() -> Result<()> {
     let sizes = Sizes::read()?;
     let (servers, _turn) = services::whole();
     let mut topics = Topics::new(&servers.kafka);
-    let world = World::new(&servers, "rebuild", &topics.settings());
+    let world = World::new(&servers, "indexing", &topics.settings());
     topics.group = format!("{}group", world.prefix);
     eprintln!(
         "topics {}, indexes {}*, files in {}: deleted at the end; delete them yourself if this is broken off",
@@ -98,45 +124,73 @@ fn measure() -> Result<()> {
     );
     let server = Server::new(&servers.elasticsearch)?;
     let machine = server.machine()?;
-    let first = first_index(&world, &server, &sizes)?;
-    let stages = stages::run(&world)?;
+    generate(&world, &sizes)?;
+    let first = indexed(&world, &server)?;
     let mut instance = world.start(&["run"]);
     world.wait_until_delivered();
-    let counts = server.counts(&PROJECTIONS.map(|name| world.index(name)))?;
-    let mut rows = vec![Row { counts, ..first }];
-    rows.extend(rounds(&world, &server, &sizes)?);
+    let mut rows = vec![first];
+    let (mut folds, mut prepared) = (Vec::new(), None);
+    for round in 0..sizes.rounds {
+        if sizes.wants("stages") {
+            folds.extend(stages::run(&world)?);
+        }
+        if sizes.wants("rebuilds") {
+            if round > 0 {
+                let beside = World::new(&servers, "beside", &topics.settings());
+                rows.push(indexed(&beside, &server)?);
+            }
+            rows.extend(this_round(&world, &server, &sizes, &mut prepared)?);
+        }
+    }
     report::check(&rows)?;
-    stages::print(&stages);
+    stages::print(&folds);
     report::print(&rows, &machine, sizes.connections);
+    let live = if sizes.wants("live") {
+        let measured = live::run(&world, &server, &topics, &instance, sizes.live)?;
+        measured.print();
+        Some(measured)
+    } else {
+        None
+    };
+    targets::print(&folds, &rows, live.as_ref());
     // The group can be deleted once its member has left.
     instance.signal("TERM");
     instance.end();
     Ok(())
 }
 
-/// The log, the state and the indexes that are rebuilt; it warms the servers up, too.
-fn first_index(world: &World, server: &Server, sizes: &Sizes) -> Result<Row> {
+fn generate(world: &World, sizes: &Sizes) -> Result<()> {
     let counts = [sizes.organisations, sizes.contacts, sizes.events].map(|count| count.to_string());
     let [organisations, contacts, events] = counts.each_ref();
     let generate =
         ["generate", "--kafka", "--organisations", organisations, "--contacts", contacts, "--events", events];
-    told("generated", || rebuild::finish(world, &generate))?;
-    told("indexed", || rebuild::measured(world, server, &["run", "--until-end"]))
+    told("generated", || rebuild::finish(world, &generate))
+}
+
+/// A state and indexes from nothing.
+fn indexed(world: &World, server: &Server) -> Result<Row> {
+    let row = told("indexed", || rebuild::measured(world, server, &["run", "--until-end"]))?;
+    let indexes = PROJECTIONS.map(|name| world.index(name));
+    let (counts, state) = (server.counts(&indexes)?, rebuild::folder_bytes(&world.path("state")));
+    Ok(Row { counts, writes: Some(server.writes(&indexes)?), state_bytes: Some(state), ..row })
 }
 
 /// Each rebuild is followed by a raw run: what the machine does meanwhile falls on both.
-fn rounds(world: &World, server: &Server, sizes: &Sizes) -> Result<Vec<Row>> {
-    let (mut rows, mut prepared) = (Vec::new(), None);
-    for _ in 0..sizes.rounds {
-        for from in ["state", "log"] {
-            rows.push(told(from, || rebuilt(world, server, from))?);
-            let bodies = match prepared.take() {
-                Some(bodies) => bodies,
-                None => told("prepared", || Bodies::prepare(world, server, sizes.bulk_bytes))?,
-            };
-            rows.push(told("raw", || raw::run(world, server, &bodies, sizes.connections))?);
-            prepared = Some(bodies);
-        }
+fn this_round(
+    world: &World,
+    server: &Server,
+    sizes: &Sizes,
+    prepared: &mut Option<Bodies>,
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for from in ["state", "log"] {
+        rows.push(told(from, || rebuilt(world, server, from))?);
+        let bodies = match prepared.take() {
+            Some(bodies) => bodies,
+            None => told("prepared", || Bodies::prepare(world, server, sizes.bulk_bytes))?,
+        };
+        rows.push(told("raw", || raw::run(world, server, &bodies, sizes.connections))?);
+        *prepared = Some(bodies);
     }
     Ok(rows)
 }
@@ -151,8 +205,8 @@ fn rebuilt(world: &World, server: &Server, from: &str) -> Result<Row> {
     });
     world.wait_until_delivered();
     rebuild::finish(world, &["reindex", "--prune"])?;
-    let counts = server.counts(&PROJECTIONS.map(|name| indexes[name].clone()))?;
-    Ok(Row { counts, ..row })
+    let indexes = PROJECTIONS.map(|name| indexes[name].clone());
+    Ok(Row { counts: server.counts(&indexes)?, writes: Some(server.writes(&indexes)?), ..row })
 }
 
 /// Says how long it took, preparations included; those who wait want to see that it goes on.

@@ -42,7 +42,17 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     server.ask(Method::Delete, &format!("/{}", indexes.join(",")), None)?;
     let parts = vec![("sending".to_owned(), sent), ("refresh".to_owned(), took - sent)];
     let what = format!("raw, {} bodies, {} MB", bodies.len(), bodies.bytes() >> 20);
-    Ok(Row { what, is_raw: true, took, parts, counts, peak_kilobytes: None, cpu })
+    Ok(Row {
+        what,
+        is_raw: true,
+        took,
+        parts,
+        counts,
+        peak_kilobytes: None,
+        cpu,
+        writes: None,
+        state_bytes: None,
+    })
 }
 
 /// The processor time of this process.
@@ -78,7 +88,7 @@ fn send(senders: &[Server], waiting: &Mutex<Waiting>) -> Result<()> {
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let send_all = |sender: &Server| {
         while let Some(body) = next()? {
-            sender.bulk(body).inspect_err(|_| {
+            sender.bulk(body, true).inspect_err(|_| {
                 waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
             })?;
         }

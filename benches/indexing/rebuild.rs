@@ -48,7 +48,7 @@ pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Ro
     let cpu = [own, server.cpu_seconds()? - before];
     let what = arguments.join(" ").replace(" --format json", "");
     let (parts, counts) = (parts.end(took), Counts::default());
-    Ok(Row { what, is_raw: false, took, parts, counts, peak_kilobytes, cpu })
+    Ok(Row { what, is_raw: false, took, parts, counts, peak_kilobytes, cpu, writes: None, state_bytes: None })
 }
 
 fn start(world: &World, arguments: &[&str]) -> Result<Running> {
@@ -73,6 +73,17 @@ fn ended(running: &mut Running, world: &World, arguments: &[&str]) -> Result<()>
     Err(format!("`tributary {}` ended with {status}; its log ends:\n{last}", arguments.join(" ")))
 }
 
+/// How much lies in a folder.
+pub fn folder_bytes(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(data) if data.is_dir() => folder_bytes(&entry.path()),
+        Ok(data) => data.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
+}
+
 /// The processor time of a process so far, in seconds of which the kernel counts hundredths.
 pub fn cpu_seconds(id: &str) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
@@ -82,16 +93,19 @@ pub fn cpu_seconds(id: &str) -> Option<f64> {
     Some((ticks(11)? + ticks(12)?) / 100.0)
 }
 
-/// The most memory that a process had at once, as the kernel keeps it (`None` where there is no `/proc`), and
-/// its processor time.
+/// The most memory that a process had at once, as the kernel keeps it; `None` where there is no `/proc`.
+pub fn peak_kilobytes(id: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// The peak of a process's memory, and its processor time.
 fn watched(id: u32, until_over: &Receiver<()>) -> (Option<u64>, f64) {
     let (mut peak, mut cpu) = (None, 0.0);
     loop {
         cpu = cpu_seconds(&id.to_string()).unwrap_or(0.0).max(cpu);
-        let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let seen = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-        peak = peak.max(seen);
+        peak = peak.max(peak_kilobytes(&id.to_string()));
         if until_over.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
             return (peak, cpu);
         }

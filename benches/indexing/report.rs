@@ -16,6 +16,16 @@ pub struct Row {
     pub peak_kilobytes: Option<u64>,
     /// Processor time of the program (of the raw side: its client's) and of the server, in seconds.
     pub cpu: [f64; 2],
+    /// Writes that the index counted, and the size of the state.
+    pub writes: Option<u64>,
+    pub state_bytes: Option<u64>,
+}
+
+impl Row {
+    /// Writes for each document that is there in the end.
+    pub fn writes_each(&self) -> Option<f64> {
+        Some(self.writes? as f64 / self.counts.iter().sum::<u64>() as f64)
+    }
 }
 
 /// Raw runs do the same: what lies between them, as a part of the shortest, is the machine's doing.
@@ -51,15 +61,17 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
         "raw: {connections} connections; the ratio is the row's time by the mean raw time, {raw_mean:.1} s\n"
     );
     println!(
-        "| run | seconds | documents/s | by raw | peak MB | CPU s, own | of the server | parts, seconds |\n\
-         |---|---|---|---|---|---|---|---|"
+        "| run | seconds | documents/s | by raw | peak MB | state MB | writes for each document | CPU s, own | of the server | parts, seconds |\n\
+         |---|---|---|---|---|---|---|---|---|---|"
     );
     for row in rows {
         let seconds = row.took.as_secs_f64();
-        let peak = row.peak_kilobytes.map_or_else(|| "–".to_owned(), |peak| (peak >> 10).to_string());
+        let peak = shown(row.peak_kilobytes.map(|peak| peak >> 10));
+        let (state, writes) = (shown(row.state_bytes.map(|bytes| bytes >> 20)), row.writes_each());
+        let writes = shown(writes.map(|writes| format!("{writes:.3}")));
         let parts = row.parts.iter().map(|(part, took)| format!("{part} {:.1}", took.as_secs_f64()));
         println!(
-            "| {} | {seconds:.1} | {:.0} | {:.2} | {peak} | {:.1} | {:.1} | {} |",
+            "| {} | {seconds:.1} | {:.0} | {:.2} | {peak} | {state} | {writes} | {:.1} | {:.1} | {} |",
             row.what,
             documents as f64 / seconds,
             seconds / raw_mean,
@@ -75,5 +87,22 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
             "\nThe raw runs took {least:.1} to {most:.1} s, and they all do the same: the machine was not quiet, and the \
              ratios are as inexact. Measure again when nothing else runs, or raise BENCH_ROUNDS."
         );
+    }
+}
+
+/// A figure, or a dash where there is none.
+pub fn shown(figure: Option<impl std::fmt::Display>) -> String {
+    figure.map_or_else(|| "–".to_owned(), |figure| figure.to_string())
+}
+
+/// The middle one, or the mean of the two in the middle.
+pub fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    let half = figures.len() / 2;
+    match figures.len() {
+        0 => None,
+        odd if odd % 2 == 1 => figures.get(half).copied(),
+        _ => Some((figures[half - 1] + figures[half]) / 2.0),
     }
 }

@@ -46,6 +46,12 @@ impl Server {
         Err(format!("Elasticsearch at {} answered {status} to {path}: {said}", self.url))
     }
 
+    /// A document, when it is there.
+    pub fn maybe(&self, path: &str) -> Result<Option<Value>> {
+        let (status, answer) = self.send(Method::Get, path, "application/json", None)?;
+        Ok(serde_json::from_slice(&answer).ok().filter(|_| status == 200))
+    }
+
     pub fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
         let answer = self.bytes(method, path, body)?;
         serde_json::from_slice(&answer)
@@ -53,9 +59,10 @@ impl Server {
     }
 
     /// Sends a `_bulk` body as the program does; every write must be taken.
-    pub fn bulk(&self, body: Vec<u8>) -> Result<()> {
-        let path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason&require_alias=true";
-        let (status, answer) = self.send(Method::Post, path, "application/x-ndjson", Some(body))?;
+    pub fn bulk(&self, body: Vec<u8>, by_alias: bool) -> Result<()> {
+        let path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
+        let path = format!("{path}&require_alias={by_alias}");
+        let (status, answer) = self.send(Method::Post, &path, "application/x-ndjson", Some(body))?;
         let taken = serde_json::from_slice::<BulkAnswer>(&answer).is_ok_and(|answer| !answer.errors);
         if status == 200 && taken {
             return Ok(());
@@ -103,7 +110,14 @@ impl Server {
         Ok(counts)
     }
 
-    /// What the figures were measured on, in words.
+    /// How many writes these indexes have taken since they were made.
+    pub fn writes(&self, indexes: &[String; PROJECTIONS.len()]) -> Result<u64> {
+        let path = format!("/{}/_stats/indexing", indexes.join(","));
+        let answer = self.ask(Method::Get, &path, None)?;
+        let total = answer["_all"]["primaries"]["indexing"]["index_total"].as_u64();
+        total.ok_or_else(|| format!("Elasticsearch does not say how many writes it took: {answer}"))
+    }
+
     /// The processor time that the server has taken so far, in seconds.
     pub fn cpu_seconds(&self) -> Result<f64> {
         let path = "/_nodes/stats/process?filter_path=nodes.*.process.cpu.total_in_millis";
@@ -114,6 +128,7 @@ impl Server {
         Ok(millis as f64 / 1_000.0)
     }
 
+    /// What the figures were measured on, in words.
     pub fn machine(&self) -> Result<String> {
         let path = "/_nodes/jvm?filter_path=nodes.*.version,nodes.*.jvm.mem.heap_max_in_bytes";
         let answer = self.ask(Method::Get, path, None)?;

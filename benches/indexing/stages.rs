@@ -28,14 +28,29 @@ use tributary::state::fjall::FjallStore;
 
 use crate::Result;
 use crate::harness::World;
-use crate::rebuild::cpu_seconds;
+use crate::rebuild::{cpu_seconds, peak_kilobytes};
+use crate::report::shown;
 
 const POLL_BYTES: usize = 1 << 20;
 const POLL_WAIT: Duration = Duration::from_millis(50);
 /// As a request of the delivery.
 const REQUEST: (usize, usize) = (2_000, 2 << 20);
 
+/// The variable that names the stage which a process of this bench is to measure.
+const ASKED: &str = "BENCH_STAGE";
+const NAMES: [&str; 5] = [
+    "consume",
+    "consume and decode",
+    "consume, decode, fold into a hash map",
+    "fold into the durable state",
+    "materialise",
+];
+pub const HASH_MAP: &str = NAMES[2];
+pub const FOLD: &str = NAMES[3];
+pub const MATERIALISE: &str = NAMES[4];
+
 /// One part.
+#[derive(Clone)]
 pub struct Stage {
     pub what: &'static str,
     pub took: Duration,
@@ -44,51 +59,90 @@ pub struct Stage {
     pub count: u64,
     /// Bytes of documents, or of the state.
     pub bytes: u64,
+    pub peak_kilobytes: Option<u64>,
 }
 
-/// All of them; `world` says where the log is.
+/// All of them, each in a process of its own; `world` says where the log is.
 pub fn run(world: &World) -> Result<Vec<Stage>> {
-    let config = Config::load(Some(&world.config_path()), std::iter::empty(), &Vec::new()).map_err(told)?;
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    NAMES.into_iter().map(|what| measured(world, folder.path(), what)).collect()
+}
+
+fn measured(world: &World, folder: &Path, what: &'static str) -> Result<Stage> {
+    let program = std::env::current_exe().map_err(|error| error.to_string())?;
+    let asked = serde_json::json!([what, world.config_path(), folder]).to_string();
+    let output = std::process::Command::new(program)
+        .env(ASKED, asked)
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!("{what} ended with {}", output.status));
+    }
+    let (took, cpu, count, bytes, peak_kilobytes): (f64, f64, u64, u64, Option<u64>) =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("{what}: {error}"))?;
+    eprintln!("{what}: {took:.1} s");
+    Ok(Stage { what, took: Duration::from_secs_f64(took), cpu, count, bytes, peak_kilobytes })
+}
+
+/// The stage that this process is to measure, if it is one for that.
+pub fn asked() -> Option<String> {
+    std::env::var(ASKED).ok()
+}
+
+/// Measures one stage, and says what it saw in one line.
+pub fn one(asked: &str) -> Result<()> {
+    let (what, config, folder): (String, std::path::PathBuf, std::path::PathBuf) =
+        serde_json::from_str(asked).map_err(|error| format!("{ASKED}: {error}"))?;
+    let config = Config::load(Some(&config), std::iter::empty(), &Vec::new()).map_err(told)?;
+    let (began, cpu) = (Instant::now(), cpu_seconds("self").unwrap_or(0.0));
+    let (count, bytes) = work(&what, &config, &folder)?;
+    let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds("self").unwrap_or(0.0) - cpu);
+    println!("{}", serde_json::json!([took, cpu, count, bytes, peak_kilobytes("self")]));
+    // What a fold into a map has left is not worth being taken apart.
+    std::process::exit(0)
+}
+
+fn work(what: &str, config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let decoder =
         Decoder::new(config.organisations.format, config.contacts.format, config.event_types.clone());
-    let mut stages = Vec::new();
-    stages.push(stage("consume", || read(&config, |_| ()))?);
-    stages.push(stage("consume and decode", || {
-        read(&config, |record| {
+    if what == NAMES[0] {
+        read(config, |_| ())
+    } else if what == NAMES[1] {
+        read(config, |record| {
             std::hint::black_box(decoder.decode(record));
         })
-    })?);
-    let mut map: HashMap<(EntityKind, String), Registers> = HashMap::new();
-    stages.push(stage("consume, decode, fold into a hash map", || {
-        read(&config, |record| {
+    } else if what == HASH_MAP {
+        let mut map: HashMap<(EntityKind, String), Registers> = HashMap::new();
+        let read = read(config, |record| {
             if let Decoded::Event(event) = decoder.decode(record) {
                 map.entry((event.kind, event.id.clone())).or_default().apply(&event);
             }
-        })
-    })?);
-    drop(map);
-    stages.push(stage("fold into the durable state", || fold(&config, &decoder, folder.path()))?);
-    stages.push(stage("materialise", || materialise(&config, folder.path()))?);
-    Ok(stages)
+        });
+        std::mem::forget(map);
+        read
+    } else if what == FOLD {
+        fold(config, &decoder, folder)
+    } else {
+        materialise(config, folder)
+    }
 }
 
 pub fn print(stages: &[Stage]) {
-    println!("| stage | seconds | each second | CPU s | MB |\n|---|---|---|---|---|");
-    for Stage { what, took, cpu, count, bytes } in stages {
+    if stages.is_empty() {
+        return;
+    }
+    println!("| stage | seconds | each second | CPU s | MB | peak MB |\n|---|---|---|---|---|---|");
+    for Stage { what, took, cpu, count, bytes, peak_kilobytes } in stages {
         let seconds = took.as_secs_f64();
-        println!("| {what} | {seconds:.1} | {:.0} | {cpu:.1} | {} |", *count as f64 / seconds, bytes >> 20);
+        let peak = shown(peak_kilobytes.map(|peak| peak >> 10));
+        println!(
+            "| {what} | {seconds:.1} | {:.0} | {cpu:.1} | {} | {peak} |",
+            *count as f64 / seconds,
+            bytes >> 20
+        );
     }
     println!();
-}
-
-fn stage(what: &'static str, work: impl FnOnce() -> Result<(u64, u64)>) -> Result<Stage> {
-    let (began, cpu) = (Instant::now(), cpu_seconds("self").unwrap_or(0.0));
-    let (count, bytes) = work()?;
-    let stage =
-        Stage { what, took: began.elapsed(), cpu: cpu_seconds("self").unwrap_or(0.0) - cpu, count, bytes };
-    eprintln!("{what}: {:.1} s", stage.took.as_secs_f64());
-    Ok(stage)
 }
 
 fn told(error: tributary::error::Error) -> String {

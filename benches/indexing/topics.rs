@@ -1,7 +1,7 @@
 //! Topics and a group that go with the run.
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -27,12 +27,33 @@ impl Topics {
         format!("organisations.topics = [{organisations:?}]\ncontacts.topics = [{contacts:?}]\n")
     }
 
+    /// A topic of one partition for a client of the bench's own.
+    pub fn floor(&self) -> Result<String, String> {
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.brokers)
+            .create()
+            .map_err(|error| error.to_string())?;
+        let name = self.floor_name();
+        let topic = NewTopic::new(&name, 1, TopicReplication::Fixed(1));
+        let made = runtime().block_on(admin.create_topics([&topic], &AdminOptions::new()));
+        made.map_err(|error| error.to_string())?
+            .into_iter()
+            .try_for_each(|made| made.map(|_| ()).map_err(|(name, code)| format!("{name}: {code}")))?;
+        Ok(name)
+    }
+
+    fn floor_name(&self) -> String {
+        format!("floor.{}", self.names[1])
+    }
+
     fn delete(&self) -> Result<(), String> {
         let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
             .set("bootstrap.servers", &self.brokers)
             .create()
             .map_err(|error| error.to_string())?;
-        let names = self.names.each_ref().map(String::as_str);
+        let floor = self.floor_name();
+        let [organisations, contacts] = self.names.each_ref().map(String::as_str);
+        let names = [organisations, contacts, &floor];
         // One that still has a member, which was killed, goes by itself.
         let _ = runtime().block_on(admin.delete_groups(&[&self.group], &AdminOptions::new()));
         let deleted = runtime().block_on(admin.delete_topics(&names, &AdminOptions::new()));

@@ -1,0 +1,179 @@
+//! What the instance tells of itself, over connections that are kept.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::harness::{World, eventually};
+
+/// No backlog that is made here takes longer.
+const LONG: Duration = Duration::from_secs(300);
+
+/// What the instance has counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counted {
+    pub documents: u64,
+    pub bytes: u64,
+    pub records: u64,
+}
+
+impl std::ops::Sub for Counted {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            documents: self.documents - before.documents,
+            bytes: self.bytes - before.bytes,
+            records: self.records - before.records,
+        }
+    }
+}
+
+pub struct Gauge {
+    address: String,
+    connection: Client,
+    process: u32,
+}
+
+impl Gauge {
+    pub fn new(world: &World, process: u32) -> Result<Self> {
+        let address = eventually("the instance's address", || {
+            std::fs::read_to_string(world.path("state/instance")).ok().filter(|text| text.contains(':'))
+        });
+        let address = address.trim().to_owned();
+        Ok(Self { connection: Client::connect(&address)?, address, process })
+    }
+
+    /// Another connection to the instance.
+    pub fn client(&self) -> Result<Client> {
+        Client::connect(&self.address)
+    }
+
+    pub fn counted(&mut self) -> Result<Counted> {
+        let status = self.connection.get("/status")?;
+        let number = |name: &str| status["counters"][name].as_u64().unwrap_or(0);
+        Ok(Counted { documents: number("delivered"), bytes: number("bytes"), records: number("records") })
+    }
+
+    /// How many of the records up to these offsets are not in the index, as last noted.
+    pub fn undelivered(&mut self, next: &HashMap<(String, i32), i64>) -> Result<i64> {
+        let status = self.connection.get("/status")?;
+        let delivered: HashMap<(String, i32), i64> = status["partitions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|at| {
+                let partition = i32::try_from(at["partition"].as_i64()?).ok()?;
+                Some(((at["topic"].as_str()?.to_owned(), partition), at["delivered"].as_i64()?))
+            })
+            .collect();
+        let left = next.iter().map(|(at, next)| next - delivered.get(at).copied().unwrap_or(0));
+        Ok(left.filter(|left| *left > 0).sum())
+    }
+
+    /// Waits until the index has all of this.
+    pub fn wait_for(&mut self, next: &HashMap<(String, i32), i64>) -> Result<()> {
+        let tokens: Vec<String> = next
+            .iter()
+            .map(|((topic, partition), next)| format!("{topic}/{partition}:{}", next - 1))
+            .collect();
+        let until = Instant::now() + LONG;
+        while Instant::now() < until {
+            let path = format!("/search?size=1&timeout=30s&consistent_with={}", tokens.join(","));
+            let (code, answer) = self.connection.ask(&path)?;
+            match code {
+                200 => return Ok(()),
+                503 => {}
+                _ => return Err(format!("{path}: {code} {}", String::from_utf8_lossy(&answer))),
+            }
+        }
+        Err("the instance did not deliver what was produced; look at its log".to_owned())
+    }
+
+    /// Has the instance note what it delivers at once, for as long as this lives: a search waits for what never comes.
+    pub fn watching(&self) -> Result<TcpStream> {
+        let mut client = self.client()?;
+        let status = client.get("/status")?;
+        let at = &status["partitions"][0];
+        let (topic, partition) = (at["topic"].as_str().unwrap_or_default(), &at["partition"]);
+        let path = format!("/search?size=1&timeout=60s&consistent_with={topic}/{partition}:{}", i64::MAX - 1);
+        let stream = client.reader.get_mut();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", client.address)
+            .map_err(|error| error.to_string())?;
+        Ok(client.reader.into_inner())
+    }
+
+    /// The processor time of the instance so far, in seconds.
+    pub fn cpu_seconds(&self) -> f64 {
+        crate::rebuild::cpu_seconds(&self.process.to_string()).unwrap_or(0.0)
+    }
+
+    /// Forgets the peak of the memory so far.
+    pub fn forget_peak(&self) {
+        let _ = std::fs::write(format!("/proc/{}/clear_refs", self.process), "5");
+    }
+
+    /// The most memory at once since it was forgotten, in kilobytes.
+    pub fn peak_kilobytes(&self) -> Option<u64> {
+        crate::rebuild::peak_kilobytes(&self.process.to_string())
+    }
+}
+
+/// A connection that is kept.
+pub struct Client {
+    reader: BufReader<TcpStream>,
+    address: String,
+}
+
+impl Client {
+    fn connect(address: &str) -> Result<Self> {
+        let failed = |error: std::io::Error| format!("{address} does not answer: {error}");
+        let stream = TcpStream::connect(address).map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        Ok(Self { reader: BufReader::new(stream), address: address.to_owned() })
+    }
+
+    /// The JSON of an answer that is no error.
+    pub fn get(&mut self, path: &str) -> Result<Value> {
+        let (code, body) = self.ask(path)?;
+        if code != 200 {
+            return Err(format!("{path}: {code} {}", String::from_utf8_lossy(&body)));
+        }
+        serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))
+    }
+
+    /// The status and the body. A connection that was idle for long may be closed: a new one is made then.
+    pub fn ask(&mut self, path: &str) -> Result<(u16, Vec<u8>)> {
+        if let Ok(answer) = self.exchange(path) {
+            return Ok(answer);
+        }
+        *self = Self::connect(&self.address)?;
+        self.exchange(path).map_err(|error| format!("{}{path}: {error}", self.address))
+    }
+
+    fn exchange(&mut self, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
+        write!(self.reader.get_mut(), "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address)?;
+        let (mut first, mut length) = (String::new(), 0);
+        if self.reader.read_line(&mut first)? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        loop {
+            let mut line = String::new();
+            self.reader.read_line(&mut line)?;
+            if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = text.trim().parse().unwrap_or(0);
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body)?;
+        let code = first.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Ok((code, body))
+    }
+}

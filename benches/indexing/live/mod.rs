@@ -1,0 +1,143 @@
+//! What a running instance does with what comes: the steady state, how fresh the search is, one giant organisation.
+
+mod floor;
+mod freshness;
+mod gauge;
+mod giant;
+mod log;
+mod steady;
+
+use std::time::Duration;
+
+use crate::harness::{Running, World};
+use crate::report::shown;
+use crate::server::Server;
+use crate::topics::Topics;
+use crate::{Result, told};
+
+pub use freshness::Freshness;
+pub use giant::Giant;
+pub use steady::Steady;
+
+/// Who is there, and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Population {
+    pub organisations: u64,
+    pub contacts: u64,
+    /// Probes of freshness, of each kind.
+    pub probes: u64,
+    /// Seconds of the steady state.
+    pub seconds: u64,
+    /// Contacts of the giant.
+    pub giant: u64,
+}
+
+/// What is measured here.
+pub struct Measured {
+    pub steady: Steady,
+    pub freshness: Vec<Freshness>,
+    pub giant: Vec<Giant>,
+}
+
+/// All of it, on the log and the indexes that are there.
+pub fn run(
+    world: &World,
+    server: &Server,
+    topics: &Topics,
+    instance: &Running,
+    population: Population,
+) -> Result<Measured> {
+    let mut place = Place {
+        world,
+        log: log::Log::new(world, topics)?,
+        gauge: gauge::Gauge::new(world, instance.0.id())?,
+        population,
+    };
+    let idle = told("freshness, idle", || freshness::run(&mut place, server, None))?;
+    let steady = told("steady state", || steady::run(&mut place, server))?;
+    let loaded =
+        told("freshness, half load", || freshness::run(&mut place, server, Some(steady.rate / 2.0)))?;
+    let giant = told("one giant organisation", || giant::run(&mut place))?;
+    Ok(Measured { steady, freshness: vec![idle, loaded], giant })
+}
+
+/// Of times in the order of their length, in milliseconds.
+pub fn percentile(sorted: &[Duration], part: f64) -> f64 {
+    let at = (sorted.len().saturating_sub(1) as f64 * part).round() as usize;
+    sorted.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)
+}
+
+impl Measured {
+    /// The most memory that any part took.
+    pub fn peak_kilobytes(&self) -> Option<u64> {
+        let giant = self.giant.iter().map(|part| part.peak_kilobytes);
+        let freshness = self.freshness.iter().map(|part| part.peak_kilobytes);
+        giant.chain(freshness).chain([self.steady.peak_kilobytes]).flatten().max()
+    }
+
+    pub fn print(&self) {
+        self.print_freshness();
+        let Steady { rate, took, counted, lag_max, peak_kilobytes, cpu } = &self.steady;
+        let peak = shown(peak_kilobytes.map(|peak| peak >> 10));
+        println!(
+            "\n| steady state | events/s | seconds | documents for each event | bytes for each event | most lag | peak MB | CPU s, own | of the server |"
+        );
+        println!("|---|---|---|---|---|---|---|---|---|");
+        println!(
+            "| Zipf | {rate:.0} | {:.0} | {:.2} | {:.0} | {lag_max} | {peak} | {:.1} | {:.1} |",
+            took.as_secs_f64(),
+            counted.documents as f64 / counted.records as f64,
+            counted.bytes as f64 / counted.records as f64,
+            cpu[0],
+            cpu[1],
+        );
+        println!(
+            "\n| one giant organisation | events | seconds | documents sent | MB sent | peak MB |\n|---|---|---|---|---|---|"
+        );
+        for Giant { what, events, took, counted, peak_kilobytes } in &self.giant {
+            let (seconds, megabytes) = (took.as_secs_f64(), counted.bytes as f64 / 1_048_576.0);
+            let peak = shown(peak_kilobytes.map(|peak| peak >> 10));
+            println!(
+                "| {what} | {events} | {seconds:.1} | {} | {megabytes:.1} | {peak} |",
+                counted.documents
+            );
+        }
+        println!();
+    }
+
+    fn print_freshness(&self) {
+        println!(
+            "| freshness | load, events/s | to | probes | p50 ms | p99 | floor p50 | floor p99 | peak MB |"
+        );
+        println!("|---|---|---|---|---|---|---|---|---|");
+        for part in &self.freshness {
+            let load = part.load.map_or_else(|| "idle".to_owned(), |load| format!("{load:.0}"));
+            let peak = shown(part.peak_kilobytes.map(|peak| peak >> 10));
+            for (to, [ours, floor]) in [("acknowledgement", &part.acknowledged), ("search", &part.searchable)]
+            {
+                println!(
+                    "| one change | {load} | {to} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {peak} |",
+                    ours.len(),
+                    percentile(ours, 0.5),
+                    percentile(ours, 0.99),
+                    percentile(floor, 0.5),
+                    percentile(floor, 0.99)
+                );
+            }
+        }
+    }
+}
+
+/// Where it is measured.
+struct Place<'a> {
+    world: &'a World,
+    log: log::Log,
+    gauge: gauge::Gauge,
+    population: Population,
+}
+
+/// A word that nothing else holds, and that is no typo of another probe's.
+fn word(number: u64) -> String {
+    let mut random = fastrand::Rng::with_seed(number);
+    (0..16).map(|_| random.lowercase()).collect()
+}

@@ -1,0 +1,121 @@
+//! The steady state: changes spread over the organisations as Zipf has it, as many as the whole takes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::gauge::Counted;
+use super::log::Log;
+use super::{Place, Population};
+use crate::Result;
+use crate::server::Server;
+
+/// So many records may be in the log and not in the index.
+const LAG_MAX: i64 = 5_000;
+/// Records between two looks at the lag.
+const PORTION: u64 = 500;
+/// So long it runs before it is measured.
+const WARM: Duration = Duration::from_secs(5);
+
+pub struct Steady {
+    /// Events each second.
+    pub rate: f64,
+    pub took: Duration,
+    pub counted: Counted,
+    pub lag_max: i64,
+    pub peak_kilobytes: Option<u64>,
+    pub cpu: [f64; 2],
+}
+
+/// As fast as it goes with the lag bounded.
+pub fn run(place: &mut Place<'_>, server: &Server) -> Result<Steady> {
+    let mut changes = Changes::new(place.population, 7);
+    let mut lag_max = 0;
+    sustain(place, &mut changes, WARM, &mut lag_max)?;
+    place.gauge.forget_peak();
+    lag_max = 0;
+    let (before, cpu) = (place.gauge.counted()?, [place.gauge.cpu_seconds(), server.cpu_seconds()?]);
+    let began = Instant::now();
+    sustain(place, &mut changes, Duration::from_secs(place.population.seconds), &mut lag_max)?;
+    let next = place.log.flush()?;
+    place.gauge.wait_for(&next)?;
+    let took = began.elapsed();
+    let counted = place.gauge.counted()? - before;
+    let cpu = [place.gauge.cpu_seconds() - cpu[0], server.cpu_seconds()? - cpu[1]];
+    let rate = counted.records as f64 / took.as_secs_f64();
+    Ok(Steady { rate, took, counted, lag_max, peak_kilobytes: place.gauge.peak_kilobytes(), cpu })
+}
+
+fn sustain(place: &mut Place<'_>, changes: &mut Changes, time: Duration, lag_max: &mut i64) -> Result<()> {
+    let _watching = place.gauge.watching()?;
+    let began = Instant::now();
+    while began.elapsed() < time {
+        for _ in 0..PORTION {
+            changes.one(&place.log)?;
+        }
+        let next = place.log.flush()?;
+        loop {
+            let lag = place.gauge.undelivered(&next)?;
+            *lag_max = lag.max(*lag_max);
+            if lag <= LAG_MAX - PORTION as i64 {
+                break;
+            }
+            // Each look has what waits counted: seldom enough that it costs nothing that shows.
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    Ok(())
+}
+
+/// Changes of contacts (four of five) and of organisations; two of a thousand are renames of organisations, whose name
+/// every contact and every organisation below shows. Both are chosen by Zipf's law over their numbers, which says that the n-th has
+/// an n-th of the first one's changes; the numbers are scattered, so that those changed often are not neighbours.
+pub struct Changes {
+    random: fastrand::Rng,
+    population: Population,
+}
+
+impl Changes {
+    pub fn new(population: Population, seed: u64) -> Self {
+        Self { random: fastrand::Rng::with_seed(seed), population }
+    }
+
+    pub fn one(&mut self, log: &Log) -> Result<()> {
+        let number = self.random.u32(..);
+        match self.random.u16(..1_000) {
+            0..2 => {
+                let id = format!("org-{:06}", self.scattered(self.population.organisations));
+                log.organisation(&id, "renamed", &json!({"name": format!("Name {number}")}))
+            }
+            2..200 => {
+                let id = format!("org-{:06}", self.scattered(self.population.organisations));
+                log.organisation(&id, "updated", &json!({"phone": format!("+44 20 {number}")}))
+            }
+            _ => {
+                let id = format!("con-{:07}", self.scattered(self.population.contacts));
+                log.contact(&id, "email-changed", &json!({"email": format!("e{number}@example.test")}))
+            }
+        }
+    }
+
+    /// So many each second, until told to stop.
+    pub fn at_rate(&mut self, log: &Log, rate: f64, stop: &AtomicBool) -> Result<()> {
+        let began = Instant::now();
+        let mut sent = 0.0;
+        while !stop.load(Ordering::Relaxed) {
+            while sent < began.elapsed().as_secs_f64() * rate {
+                self.one(log)?;
+                sent += 1.0;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(())
+    }
+
+    fn scattered(&mut self, size: u64) -> u64 {
+        // The inverse of the harmonic numbers, nearly: rank n with a probability that falls as 1/n.
+        let rank = ((size as f64).powf(self.random.f64()) as u64).min(size) - 1;
+        rank.wrapping_mul(2_654_435_761) % size
+    }
+}

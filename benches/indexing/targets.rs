@@ -1,0 +1,105 @@
+//! What was to be reached, beside what was.
+
+use std::time::Duration;
+
+use crate::live::{Measured, percentile};
+use crate::report::{Row, median};
+use crate::stages::{FOLD, HASH_MAP, MATERIALISE, Stage};
+
+/// The most memory that any phase may take.
+const MEMORY_MB: f64 = 300.0;
+
+struct Target {
+    what: &'static str,
+    seen: Option<f64>,
+    most: f64,
+    unit: &'static str,
+}
+
+/// Medians of all rounds.
+pub fn print(stages: &[Stage], rows: &[Row], live: Option<&Measured>) {
+    let stage =
+        |name: &str| median(stages.iter().filter(|stage| stage.what == name).map(|at| at.took.as_secs_f64()));
+    let run =
+        |name: &str| median(rows.iter().filter(|row| row.what == name).map(|row| row.took.as_secs_f64()));
+    let raw = median(rows.iter().filter(|row| row.is_raw).map(|row| row.took.as_secs_f64()));
+    let by = |above: Option<f64>, below: Option<f64>| Some(above? / below?);
+    let both = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
+    let whole = stages.iter().map(|stage| stage.peak_kilobytes.filter(|_| stage.what != HASH_MAP));
+    let peaks = whole.chain(rows.iter().map(|row| row.peak_kilobytes));
+    let live_peaks = live.map(Measured::peak_kilobytes).unwrap_or_default();
+    let peak = peaks.chain([live_peaks]).flatten().max().map(|peak| peak as f64 / 1_024.0);
+    let writes = rows
+        .iter()
+        .filter_map(Row::writes_each)
+        .fold(None, |most: Option<f64>, each| Some(most.map_or(each, |most| most.max(each))));
+    let mut targets = vec![
+        Target {
+            what: "reindex --from state by raw",
+            seen: by(run("reindex --from state"), raw),
+            most: 1.1,
+            unit: "",
+        },
+        Target {
+            what: "reindex --from log by raw",
+            seen: by(run("reindex --from log"), raw),
+            most: f64::MAX,
+            unit: "",
+        },
+        Target {
+            what: "run --until-end by raw and fold",
+            seen: by(run("run --until-end"), both(raw, stage(FOLD))),
+            most: 1.1,
+            unit: "",
+        },
+        Target { what: "fold by the hash map", seen: by(stage(FOLD), stage(HASH_MAP)), most: 1.5, unit: "" },
+        Target {
+            what: "raw by materialise (0.25 is four times as fast)",
+            seen: by(stage(MATERIALISE), raw),
+            most: 0.25,
+            unit: "",
+        },
+        Target { what: "writes for each document of a rebuild, at most", seen: writes, most: 1.05, unit: "" },
+        Target { what: "peak memory", seen: peak, most: MEMORY_MB, unit: " MB" },
+    ];
+    targets.extend(live.into_iter().flat_map(freshness));
+    println!("| target | seen | to reach | |\n|---|---|---|---|");
+    for Target { what, seen, most, unit } in targets {
+        let Some(seen) = seen else { continue };
+        let (most, reached) = if most == f64::MAX {
+            ("–".to_owned(), "")
+        } else {
+            (format!("{most}{unit}"), if seen <= most { "reached" } else { "missed" })
+        };
+        println!("| {what} | {seen:.2}{unit} | {most} | {reached} |");
+    }
+}
+
+/// What the 99th of a hundred takes beyond the floor.
+fn freshness(live: &Measured) -> Vec<Target> {
+    let ms = |times: &[Duration]| percentile(times, 0.99);
+    let beyond = |[ours, floor]: &[Vec<Duration>; 2]| Some(ms(ours) - ms(floor));
+    let mut targets = Vec::new();
+    for at in &live.freshness {
+        if at.load.is_none() {
+            let seen = beyond(&at.acknowledged);
+            targets.push(Target {
+                what: "freshness, idle: acknowledged, p99 beyond the floor",
+                seen,
+                most: 20.0,
+                unit: " ms",
+            });
+            let seen = Some(ms(&at.searchable[0]));
+            targets.push(Target { what: "freshness, idle: searchable, p99", seen, most: 100.0, unit: " ms" });
+        } else {
+            let seen = beyond(&at.acknowledged);
+            targets.push(Target {
+                what: "freshness, half load: acknowledged, p99 beyond the floor",
+                seen,
+                most: 250.0,
+                unit: " ms",
+            });
+        }
+    }
+    targets
+}
