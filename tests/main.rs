@@ -12,6 +12,7 @@ mod difference;
 mod end_to_end;
 mod explain;
 mod harness;
+mod monitoring;
 mod outage;
 mod page;
 mod paging;

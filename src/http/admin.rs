@@ -68,7 +68,7 @@ pub(super) async fn status(Shared(admin): Shared<Admin>) -> Response {
 }
 
 pub(super) async fn metrics_text(Shared(admin): Shared<Admin>) -> Response {
-    let text = metrics::text(&admin.status, admin.state.disk_bytes());
+    let text = metrics::text(&admin.status, &admin.state);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

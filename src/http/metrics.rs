@@ -1,71 +1,184 @@
-//! Metrics in Prometheus' text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>).
+//! Metrics in Prometheus' text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>), named by its
+//! conventions (<https://prometheus.io/docs/practices/naming/>): base units, `_total` for what only grows.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
 
+use crate::pipeline::durations::Durations;
 use crate::pipeline::status::{RebuildReport, Report, Status};
+use crate::state::State;
 
 /// The metrics as they are now.
-pub(super) fn text(status: &Status, state_bytes: u64) -> String {
+pub(super) fn text(status: &Status, state: &State) -> String {
     let report = status.report(None);
-    let mut out = String::new();
-    for (name, value) in &report.counters {
-        metric(&mut out, &format!("tributary_{name}_total"), "counter", &[("", *value)]);
-    }
+    let mut page = Page(String::new());
+    counters(&mut page, &report);
+    page.histogram(
+        "tributary_bulk_request_duration_seconds",
+        "From sending a bulk request to its answer.",
+        &status.bulk_requests,
+    );
+    gauges(&mut page, status, &report);
+    of_state(&mut page, state);
+    lags(&mut page, &report);
+    rebuilds(&mut page, &report);
+    page.0
+}
+
+fn counters(page: &mut Page, report: &Report) {
+    let count = |name: &str| report.counters.get(name).copied().unwrap_or(0);
+    page.metric(
+        "tributary_records_folded_total",
+        "counter",
+        "Records folded into the state.",
+        [(String::new(), count("records"))],
+    );
+    let help = "Records that could not be decoded and went to the dead letters.";
+    page.metric(
+        "tributary_records_dead_lettered_total",
+        "counter",
+        help,
+        [(String::new(), count("poisoned"))],
+    );
+    let outcomes = ["delivered", "rejected", "retried", "conflicts", "foreign"];
+    let help = "Writes of documents by what became of them; retried ones and conflicts are sent again, rejected ones went \
+                to the dead letters, foreign ones were written over.";
+    let items = outcomes.map(|outcome| (labels(&[("outcome", outcome)]), count(outcome)));
+    page.metric("tributary_items_total", "counter", help, items);
+    let help = "Bytes of documents sent to the index.";
+    page.metric("tributary_sent_bytes_total", "counter", help, [(String::new(), count("bytes"))]);
+}
+
+fn gauges(page: &mut Page, status: &Status, report: &Report) {
+    let flag = |flag: &std::sync::atomic::AtomicBool| f64::from(u8::from(flag.load(Ordering::Relaxed)));
+    let seconds = |millis: u64| std::time::Duration::from_millis(millis).as_secs_f64();
+    let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
+    page.metric("tributary_build_info", "gauge", "The version that runs.", [(version, 1)]);
     let gauges = [
-        ("tributary_documents_waiting", report.documents_waiting),
-        ("tributary_oldest_waiting_milliseconds", report.oldest_waiting_ms),
-        ("tributary_bulk_requests_in_flight", status.in_flight.load(Ordering::Relaxed)),
-        ("tributary_writer", u64::from(status.writer.load(Ordering::Relaxed))),
-        ("tributary_state_bytes", state_bytes),
-        ("tributary_searches_waiting", status.watchers()),
+        (
+            "tributary_documents_waiting",
+            "Documents that wait for the index.",
+            report.documents_waiting as f64,
+        ),
+        (
+            "tributary_oldest_waiting_seconds",
+            "Age of the oldest change that is not in the index; 0 when none waits.",
+            seconds(report.oldest_waiting_ms),
+        ),
+        (
+            "tributary_lag_seconds",
+            "How long ago the fold was last at the log's end; 0 while it is there.",
+            seconds(status.behind_ms()),
+        ),
+        (
+            "tributary_bulk_requests_in_flight",
+            "Bulk requests under way.",
+            status.in_flight.load(Ordering::Relaxed) as f64,
+        ),
+        (
+            "tributary_writer",
+            "1 while this instance writes the index, 0 while it stands by.",
+            flag(&status.writer),
+        ),
+        (
+            "tributary_gate_passed",
+            "1 once everything is folded that was in the log when writing began; nothing is written before.",
+            flag(&status.gate_passed),
+        ),
+        ("tributary_searches_waiting", "Searches that wait for a position.", status.watchers() as f64),
     ];
-    for (name, value) in gauges {
-        metric(&mut out, name, "gauge", &[("", value)]);
+    for (name, help, value) in gauges {
+        page.metric(name, "gauge", help, [(String::new(), value)]);
     }
-    let label =
-        |topic: &str, partition: i32| format!("{{topic=\"{}\",partition=\"{partition}\"}}", escaped(topic));
-    let lags: Vec<(String, u64)> = report
-        .partitions
-        .iter()
-        .map(|at| (label(&at.topic, at.partition), u64::try_from(at.lag).unwrap_or(0)))
-        .collect();
-    let lags: Vec<(&str, u64)> = lags.iter().map(|(label, lag)| (label.as_str(), *lag)).collect();
-    metric(&mut out, "tributary_lag_records", "gauge", &lags);
-    rebuilds(&mut out, &report);
-    out
+}
+
+fn of_state(page: &mut Page, state: &State) {
+    page.metric(
+        "tributary_state_bytes",
+        "gauge",
+        "What the state takes on the disk.",
+        [(String::new(), state.disk_bytes())],
+    );
+    let (hits, misses) = state.cache_lookups();
+    let results = [(labels(&[("result", "hit")]), hits), (labels(&[("result", "miss")]), misses)];
+    let help = "Entities looked up in the cache before the state.";
+    page.metric("tributary_cache_lookups_total", "counter", help, results);
+}
+
+fn lags(page: &mut Page, report: &Report) {
+    let lags = report.partitions.iter().map(|at| {
+        let partition = at.partition.to_string();
+        (labels(&[("topic", &at.topic), ("partition", &partition)]), u64::try_from(at.lag).unwrap_or(0))
+    });
+    page.metric("tributary_lag_records", "gauge", "Records in the log that are not folded yet.", lags);
+    let undelivered = report.partitions.iter().map(|at| {
+        let partition = at.partition.to_string();
+        let left = u64::try_from(at.end - at.delivered).unwrap_or(0);
+        (labels(&[("topic", &at.topic), ("partition", &partition)]), left)
+    });
+    let help = "Records in the log that the index does not show yet.";
+    page.metric("tributary_undelivered_records", "gauge", help, undelivered);
 }
 
 /// How far each rebuild under way is, by whatever process.
-fn rebuilds(out: &mut String, report: &Report) {
+fn rebuilds(page: &mut Page, report: &Report) {
     type Read = fn(&RebuildReport) -> u64;
-    let gauges: [(&str, Read); 6] = [
-        ("tributary_reindex_events", |rebuild| rebuild.progress.events),
-        ("tributary_reindex_events_expected", |rebuild| rebuild.progress.events_total),
-        ("tributary_reindex_documents", |rebuild| rebuild.progress.documents),
-        ("tributary_reindex_documents_expected", |rebuild| rebuild.total),
-        ("tributary_reindex_rate", |rebuild| rebuild.progress.rate),
-        ("tributary_reindex_rejected", |rebuild| rebuild.progress.rejected),
+    let gauges: [(&str, &str, Read); 6] = [
+        ("tributary_reindex_events", "Records folded by a rebuild.", |rebuild| rebuild.progress.events),
+        ("tributary_reindex_events_expected", "Records to fold.", |rebuild| rebuild.progress.events_total),
+        ("tributary_reindex_documents", "Documents written by a rebuild.", |rebuild| {
+            rebuild.progress.documents
+        }),
+        ("tributary_reindex_documents_expected", "Documents to write.", |rebuild| rebuild.total),
+        ("tributary_reindex_rate", "Documents a second.", |rebuild| rebuild.progress.rate),
+        ("tributary_reindex_rejected", "Documents that the index rejected.", |rebuild| {
+            rebuild.progress.rejected
+        }),
     ];
-    for (name, read) in gauges.into_iter().filter(|_| !report.reindex.is_empty()) {
+    for (name, help, read) in gauges.into_iter().filter(|_| !report.reindex.is_empty()) {
         let values = report.reindex.iter().map(|rebuild| {
-            let (projection, phase) = (escaped(&rebuild.projection), rebuild.phase.name());
-            (format!("{{projection=\"{projection}\",phase=\"{phase}\"}}"), read(rebuild))
+            (labels(&[("projection", &rebuild.projection), ("phase", rebuild.phase.name())]), read(rebuild))
         });
-        let values: Vec<(String, u64)> = values.collect();
-        let values: Vec<(&str, u64)> = values.iter().map(|(label, value)| (label.as_str(), *value)).collect();
-        metric(out, name, "gauge", &values);
+        page.metric(name, "gauge", help, values);
     }
 }
 
-fn metric(out: &mut String, name: &str, kind: &str, values: &[(&str, u64)]) {
-    // Writing to a string can't fail.
-    let _ = writeln!(out, "# TYPE {name} {kind}");
-    for (label, value) in values {
-        let _ = writeln!(out, "{name}{label} {value}");
-    }
+/// Labels with their braces.
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let pairs: Vec<String> =
+        pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    format!("{{{}}}", pairs.join(","))
 }
 
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// What is answered. Writing to a string can't fail.
+struct Page(String);
+
+impl Page {
+    fn metric<T: Display>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (String, T)>,
+    ) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(self.0, "{name}{labels} {value}");
+        }
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, durations: &Durations) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} histogram");
+        let count = durations.count();
+        for (bound, at_most) in durations.at_most() {
+            let bound = std::time::Duration::from_millis(bound).as_secs_f64();
+            let _ = writeln!(self.0, "{name}_bucket{{le=\"{bound}\"}} {at_most}");
+        }
+        let _ = writeln!(self.0, "{name}_bucket{{le=\"+Inf\"}} {count}");
+        let _ = writeln!(self.0, "{name}_sum {}\n{name}_count {count}", durations.seconds());
+    }
 }

@@ -1,6 +1,7 @@
 //! The stream: records are folded into the state, and what they changed is delivered to the index.
 
 pub mod deliver;
+pub mod durations;
 pub mod fan_out;
 pub mod fold;
 mod gate;

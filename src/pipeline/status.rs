@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use super::durations::Durations;
 use super::queue::Waiting;
 use crate::position::Positions;
 use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
@@ -45,6 +46,8 @@ pub struct Status {
     pub rebuilding: AtomicBool,
     /// Milliseconds since the Unix epoch of the last sign of progress.
     pub progressed_ms: AtomicU64,
+    /// How long bulk requests took.
+    pub bulk_requests: Durations,
     /// How many wait for the frontier to move on.
     watchers: AtomicU64,
     moved: tokio::sync::Notify,
@@ -64,11 +67,23 @@ impl Drop for Watching<'_> {
 struct Known {
     positions: Positions,
     end: Positions,
+    /// When the fold was last at the end as it was known then.
+    at_end_ms: u64,
     frontier: Positions,
     frontier_ms: u64,
     waiting: Waiting,
     indexes: BTreeMap<String, String>,
     rebuilds: Vec<(String, Rebuild)>,
+}
+
+impl Known {
+    /// Changes the positions or the end; one that was never at the end is behind since it is known.
+    fn set(&mut self, change: impl FnOnce(&mut Self)) {
+        change(self);
+        if self.at_end_ms == 0 || self.positions.covers(&self.end) {
+            self.at_end_ms = Status::now_ms();
+        }
+    }
 }
 
 /// A rebuild in a report.
@@ -132,13 +147,20 @@ impl Status {
 
     /// Takes note of the fold's positions.
     pub fn set_positions(&self, positions: &Positions) {
-        self.known().positions = positions.clone();
+        self.known().set(|known| known.positions = positions.clone());
         self.progressed_ms.store(Self::now_ms(), Ordering::Relaxed);
     }
 
     /// Takes note of the log's end.
     pub fn set_end(&self, end: &Positions) {
-        self.known().end = end.clone();
+        self.known().set(|known| known.end = end.clone());
+    }
+
+    /// For how long the fold has not been at the log's end, in milliseconds; 0 while it is.
+    pub fn behind_ms(&self) -> u64 {
+        let known = self.known();
+        let is_behind = known.at_end_ms != 0 && !known.positions.covers(&known.end);
+        if is_behind { Self::now_ms().saturating_sub(known.at_end_ms) } else { 0 }
     }
 
     /// Takes note of the delivered frontier.

@@ -14,6 +14,7 @@ pub mod summaries;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
 
@@ -36,6 +37,9 @@ pub type EntityKey = (EntityKind, Arc<str>);
 pub struct State {
     store: Arc<dyn StateStore>,
     cache: Cache<EntityKey, Arc<Row>>,
+    /// Entities that were in the cache when they were looked up, and that were not.
+    hits: AtomicU64,
+    misses: AtomicU64,
     summaries: Arc<Summaries>,
 }
 
@@ -60,7 +64,13 @@ impl State {
         let weigh = |key: &EntityKey, row: &Arc<Row>| row.weight(key.1.len());
         let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build();
         let progress: Progress = read_meta(&*view, b"progress")?;
-        Ok(Self { store, cache, summaries: Arc::new(Summaries::since(progress.step)) })
+        Ok(Self {
+            store,
+            cache,
+            summaries: Arc::new(Summaries::since(progress.step)),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        })
     }
 
     /// Everything committed so far, at one moment.
@@ -76,7 +86,10 @@ impl State {
     /// The row of an entity as committed; empty when it was never seen. For the fold thread only:
     /// it fills the cache, and only that thread's commits keep the cache right.
     pub fn row(&self, view: &dyn Reader, key: &EntityKey) -> Result<Arc<Row>> {
-        if let Some(row) = self.cache.get(key) {
+        let cached = self.cache.get(key);
+        let found = if cached.is_some() { &self.hits } else { &self.misses };
+        found.fetch_add(1, Ordering::Relaxed);
+        if let Some(row) = cached {
             return Ok(row);
         }
         let row = match view.get(space_of(key.0), key.1.as_bytes())? {
@@ -176,6 +189,11 @@ impl State {
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
         Ok(count)
+    }
+
+    /// How many entities were found in the cache, and how many had to be read from the store.
+    pub fn cache_lookups(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
     /// The bytes that the state takes on the disk.
