@@ -26,5 +26,6 @@ mod security;
 mod services;
 mod sink;
 mod standby;
+mod state_faults;
 mod tamper;
 mod verify;

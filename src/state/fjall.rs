@@ -2,12 +2,16 @@
 
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
+use super::heads::{HEAD, HEADS, Heads};
 use super::keys::Space;
 use super::store::{Changes, Entries, Reader, StateStore, Visit};
+use super::{journal, manifest};
 use crate::error::{Error, Result};
 
 const CACHE_BYTES: u64 = 16 << 20;
@@ -16,6 +20,9 @@ const BLOCK_BYTES: u32 = 8 << 10;
 const MEMTABLE_BYTES: u64 = 4 << 20;
 /// How many keys are removed together.
 const CLEARED_AT_ONCE: usize = 10_000;
+/// A process that was killed may hold its lock for a moment more.
+const LOCK_TRIES: u32 = 3;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// A store in a folder that one process at a time can open.
@@ -23,6 +30,9 @@ pub struct FjallStore {
     database: Database,
     spaces: Vec<Keyspace>,
     scratch: PathBuf,
+    folder: Arc<Path>,
+    /// Held from the making of a commit's number until the commit is made.
+    heads: Mutex<Heads>,
 }
 
 impl FjallStore {
@@ -35,6 +45,7 @@ impl FjallStore {
         std::fs::create_dir_all(folder).map_err(|error| {
             Error::failed(format!("cannot make the state's folder {}", folder.display())).because(error)
         })?;
+        look_through(folder)?;
         let database = Database::builder(folder)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
@@ -51,6 +62,7 @@ impl FjallStore {
                 .index_block_pinning_policy(PinningPolicy::all(false))
                 .filter_block_pinning_policy(PinningPolicy::all(false))
         };
+        let missing = Space::ALL.into_iter().find(|space| !database.keyspace_exists(space.name()));
         let spaces = Space::ALL.iter().map(|space| database.keyspace(space.name(), options));
         let spaces = spaces.collect::<Result<Vec<_>, _>>().map_err(|error| opening(folder, error))?;
         let scratch = folder.join("scratch");
@@ -61,11 +73,46 @@ impl FjallStore {
             }
             _ => {}
         }
-        Ok(Self { database, spaces, scratch })
+        let folder = Arc::from(folder);
+        let mut store = Self { database, spaces, scratch, folder, heads: Mutex::default() };
+        store.heads = Mutex::new(store.check_whole(missing)?);
+        Ok(store)
+    }
+
+    /// Refuses a store of which a part is missing, or `missing` altogether.
+    fn check_whole(&self, missing: Option<Space>) -> Result<Heads> {
+        let (heads, behind) = Heads::read(&*self.view())?;
+        let is_filled = || self.spaces.iter().any(|space| space.first_key_value().is_some());
+        match behind.or(missing.filter(|_| is_filled())) {
+            None => Ok(heads),
+            Some(space) => Err(Error::failed(format!(
+                "the state in {folder} has lost a part of {}; it is a cache of the log: delete the folder {folder} and \
+                 start again to replay",
+                space.name(),
+                folder = self.folder.display()
+            ))),
+        }
+    }
+
+    /// Commits what was put into `batch` about the spaces in `touched`, as the commit after the last one.
+    fn finish(&self, mut batch: fjall::OwnedWriteBatch, touched: &[Space]) -> Result<()> {
+        let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = heads.next(touched.iter().copied().chain([Space::Meta]));
+        for space in Space::ALL.into_iter().filter(|space| *space == Space::Meta || touched.contains(space)) {
+            batch.insert(self.keyspace(space)?, HEAD, next.count.to_be_bytes());
+        }
+        batch.insert(self.keyspace(Space::Meta)?, HEADS, next.encode(self.database.seqno()));
+        batch.commit().map_err(|error| failed(&self.folder, error))?;
+        *heads = next;
+        Ok(())
     }
 
     fn keyspace(&self, space: Space) -> Result<&Keyspace> {
         keyspace(&self.spaces, space)
+    }
+
+    fn failed(&self, error: fjall::Error) -> Error {
+        failed(&self.folder, error)
     }
 }
 
@@ -88,42 +135,81 @@ fn opening(folder: &Path, error: fjall::Error) -> Error {
     }
 }
 
-fn failed(error: fjall::Error) -> Error {
+/// Looks at the files before the store does, which takes some of them as they are. Not while another process
+/// changes them.
+fn look_through(folder: &Path) -> Result<()> {
+    let lock = std::fs::OpenOptions::new().read(true).write(true).open(folder.join("lock"));
+    if let Ok(lock) = &lock {
+        let mut tries = 0;
+        while let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
+            tries += 1;
+            if tries > LOCK_TRIES {
+                return Err(opening(folder, fjall::Error::Locked));
+            }
+            std::thread::sleep(LOCK_PAUSE);
+        }
+    }
+    manifest::check(folder)?;
+    if let Some(cut) = journal::mend(folder)? {
+        tracing::warn!(
+            file = %cut.file.display(),
+            at = cut.at,
+            "the file is damaged; what it held behind that place is read again from the log"
+        );
+    }
+    Ok(())
+}
+
+fn failed(folder: &Path, error: fjall::Error) -> Error {
     let what = match error {
         fjall::Error::Poisoned => {
             "the state could not be written earlier and takes no more; start again to recover"
         }
-        _ => "the state could not be read or written; check the disk, then start again to recover",
+        fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Io(_) => {
+            "the state could not be read or written; check the disk, then start again to recover"
+        }
+        error => {
+            let table = manifest::damaged_table(folder);
+            return manifest::damaged(folder, table.as_deref().unwrap_or(folder)).because(error);
+        }
     };
     Error::failed(what).because(error)
 }
 
 impl StateStore for FjallStore {
     fn view(&self) -> Box<dyn Reader> {
-        Box::new(View { snapshot: self.database.snapshot(), spaces: self.spaces.clone() })
+        Box::new(View {
+            snapshot: self.database.snapshot(),
+            spaces: self.spaces.clone(),
+            folder: Arc::clone(&self.folder),
+        })
     }
 
     fn commit(&self, changes: Changes) -> Result<()> {
         let mut batch = self.database.batch();
+        let mut touched = Vec::new();
         for (space, key, value) in changes.0 {
             let keyspace = self.keyspace(space)?;
+            if !touched.contains(&space) {
+                touched.push(space);
+            }
             match value {
                 Some(value) => batch.insert(keyspace, key, value),
                 None => batch.remove(keyspace, key),
             }
         }
-        batch.commit().map_err(failed)
+        if touched.is_empty() { Ok(()) } else { self.finish(batch, &touched) }
     }
 
     fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64> {
-        let mut ingestion = self.keyspace(space)?.start_ingestion().map_err(failed)?;
+        let mut ingestion = self.keyspace(space)?.start_ingestion().map_err(|error| self.failed(error))?;
         let mut count = 0;
         for entry in entries {
             let (key, value) = entry?;
-            ingestion.write(key, value).map_err(failed)?;
+            ingestion.write(key, value).map_err(|error| self.failed(error))?;
             count += 1;
         }
-        ingestion.finish().map_err(failed)?;
+        ingestion.finish().map_err(|error| self.failed(error))?;
         Ok(count)
     }
 
@@ -133,13 +219,13 @@ impl StateStore for FjallStore {
         let keyspace = self.keyspace(space)?;
         loop {
             let mut batch = self.database.batch();
-            for entry in keyspace.iter().take(CLEARED_AT_ONCE) {
-                batch.remove(keyspace, entry.key().map_err(failed)?);
+            for entry in keyspace.range(..HEAD).take(CLEARED_AT_ONCE) {
+                batch.remove(keyspace, entry.key().map_err(|error| self.failed(error))?);
             }
             if batch.is_empty() {
                 return Ok(());
             }
-            batch.commit().map_err(failed)?;
+            self.finish(batch, &[space])?;
         }
     }
 
@@ -148,7 +234,7 @@ impl StateStore for FjallStore {
     }
 
     fn sync(&self) -> Result<()> {
-        self.database.persist(PersistMode::SyncAll).map_err(failed)
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.failed(error))
     }
 
     fn count_about(&self, space: Space) -> u64 {
@@ -163,11 +249,19 @@ impl StateStore for FjallStore {
 struct View {
     snapshot: Snapshot,
     spaces: Vec<Keyspace>,
+    folder: Arc<Path>,
+}
+
+impl View {
+    fn failed(&self, error: fjall::Error) -> Error {
+        failed(&self.folder, error)
+    }
 }
 
 impl Reader for View {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let found = self.snapshot.get(keyspace(&self.spaces, space)?, key).map_err(failed)?;
+        let found =
+            self.snapshot.get(keyspace(&self.spaces, space)?, key).map_err(|error| self.failed(error))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
@@ -175,8 +269,8 @@ impl Reader for View {
         let start = if after.is_empty() { Bound::Included(prefix) } else { Bound::Excluded(after) };
         let keyspace = keyspace(&self.spaces, space)?;
         for entry in self.snapshot.range::<&[u8], _>(keyspace, (start, Bound::Unbounded)) {
-            let (key, value) = entry.into_inner().map_err(failed)?;
-            if !key.starts_with(prefix) {
+            let (key, value) = entry.into_inner().map_err(|error| self.failed(error))?;
+            if !key.starts_with(prefix) || key == HEAD {
                 break;
             }
             if let ControlFlow::Break(()) = visit(&key, &value)? {

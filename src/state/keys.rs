@@ -10,6 +10,7 @@
 //! | 5 dirty | projection, document id | the step of the mark | until the index acknowledged it |
 //! | 6 tasks | number | [`Task`](super::rows::Task) | until the fan-out is done |
 //! | 7 sweeps | projection | [`Sweep`](super::rows::Sweep) | until every document of it is sent |
+//! | every one | 255 255 255 | the number of the last commit that touched it (`heads.rs`) | for ever |
 
 /// A part of the store with an order of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -5,7 +5,10 @@
 
 pub mod copy;
 pub mod fjall;
+mod heads;
+mod journal;
 pub mod keys;
+mod manifest;
 pub mod memory;
 pub mod rows;
 mod snapshot;

@@ -1,0 +1,305 @@
+//! The journals of the store, looked through before it is opened.
+//!
+//! The store replays its journals up to the first thing that it can't read, and goes on behind it in the next file;
+//! the number by which it orders a batch is under no checksum. So here everything is read first, and what is behind
+//! the first damage is cut off: what is left is what the store once held. What was cut off is read again from the
+//! log; whether the rest of the store agrees with that is for [`super::heads`] to say.
+//!
+//! A batch is `1`, the count of entries (4 bytes) and the batch's number (8); for each entry `2`, the kind, the
+//! compression, the space (8), the lengths of the key (2), of the value (4) and of the value as it is written (4),
+//! both; then `3`, the xxh3 of the entries (8) and `FJL` `3`. All numbers are little-endian. The rest is zeros.
+
+use std::io::{BufReader, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::heads::{HEADS, Heads};
+use crate::error::{Error, Result};
+
+const START: u8 = 1;
+const ITEM: u8 = 2;
+const END: u8 = 3;
+const CLEAR: u8 = 4;
+const TRAILER: &[u8] = b"FJL\x03";
+/// Above it the store keeps numbers for itself.
+const NUMBER_MAX: u64 = 1 << 62;
+
+/// Where the journals stop to be what was written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    pub(super) file: PathBuf,
+    /// Everything before it is whole.
+    pub(super) at: u64,
+}
+
+/// Cuts the journals in `folder` off behind the last batch that is whole and follows the one before it. Answers
+/// where damage was met; what a killed process had only begun to write is none.
+pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
+    let mut journals = journals(folder)?;
+    let mut chain = Chain::default();
+    for at in 0..journals.len() {
+        let is_last = at + 1 == journals.len();
+        let Some(path) = journals.get(at) else { break };
+        let damage = Walk::through(path, &mut chain).map_err(|error| unreadable(path, error))?;
+        let Some(damage) = damage else { continue };
+        cut(path, damage.at).map_err(|error| unreadable(path, error))?;
+        let cut = Cut { file: path.clone(), at: damage.at };
+        for later in journals.drain(at + 1..) {
+            std::fs::remove_file(&later).map_err(|error| unreadable(&later, error))?;
+        }
+        return Ok((!is_last || !damage.is_unfinished).then_some(cut));
+    }
+    Ok(None)
+}
+
+fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+            let number = number.ok_or_else(|| {
+                Error::failed(format!("{} is no file of the state; remove it", path.display()))
+            })?;
+            found.push((number, path));
+        }
+    }
+    found.sort();
+    Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+fn cut(path: &Path, at: u64) -> std::io::Result<()> {
+    let file = std::fs::OpenOptions::new().write(true).open(path)?;
+    file.set_len(at)?;
+    file.sync_all()
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    Error::failed(format!("{} cannot be read or written; check the disk and its permissions", path.display()))
+        .because(error)
+}
+
+/// How the batches follow one another.
+#[derive(Default)]
+struct Chain {
+    /// The number of the last batch, and of our commit in it when it was one.
+    number: Option<u64>,
+    commit: Option<u64>,
+}
+
+impl Chain {
+    /// Whether a batch with this number, and these numbers of ours, can come next.
+    fn takes(&mut self, number: u64, heads: Option<(Heads, u64)>) -> bool {
+        let grows = self.number.is_none_or(|last| number > last) && number < NUMBER_MAX;
+        let follows = heads.is_none_or(|(heads, counter)| {
+            let in_order = self.number.is_none_or(|last| last < counter) && number >= counter;
+            in_order && self.commit.is_none_or(|last| heads.count == last + 1)
+        });
+        self.number = Some(number);
+        self.commit = heads.map_or(self.commit, |(heads, _)| Some(heads.count));
+        grows && follows
+    }
+}
+
+struct Damage {
+    at: u64,
+    /// The file ends, or was never written, before the batch's end.
+    is_unfinished: bool,
+}
+
+/// Why a batch can't be taken.
+enum Broken {
+    Unfinished,
+    Wrong,
+    Io(std::io::Error),
+}
+
+impl From<std::io::Error> for Broken {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == ErrorKind::UnexpectedEof { Broken::Unfinished } else { Broken::Io(error) }
+    }
+}
+
+/// A walk through one journal.
+struct Walk<R> {
+    input: R,
+    passed: u64,
+    hash: Xxh3,
+}
+
+impl Walk<BufReader<std::fs::File>> {
+    /// `None` when everything up to the zeros at the end is whole.
+    fn through(path: &Path, chain: &mut Chain) -> std::io::Result<Option<Damage>> {
+        let file = std::fs::File::open(path)?;
+        let mut walk = Self { input: BufReader::with_capacity(1 << 16, file), passed: 0, hash: Xxh3::new() };
+        loop {
+            let at = walk.passed;
+            match walk.batch(chain) {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(Broken::Io(error)) => return Err(error),
+                Err(Broken::Unfinished) => return Ok(Some(Damage { at, is_unfinished: true })),
+                Err(Broken::Wrong) => return Ok(Some(Damage { at, is_unfinished: false })),
+            }
+        }
+    }
+}
+
+impl<R: Read> Walk<R> {
+    /// Passes the next batch; false at the end.
+    fn batch(&mut self, chain: &mut Chain) -> Result<bool, Broken> {
+        match self.array::<1>() {
+            Ok([START]) => {}
+            Ok([0]) | Err(Broken::Unfinished) => return Ok(false),
+            Ok(_) => return Err(Broken::Wrong),
+            Err(error) => return Err(error),
+        }
+        let count = u32::from_le_bytes(self.array()?);
+        let number = u64::from_le_bytes(self.array()?);
+        self.hash.reset();
+        let mut heads = None;
+        for _ in 0..count {
+            heads = self.item()?.or(heads);
+        }
+        let expected = self.hash.digest();
+        self.tag(&[END])?;
+        let (checksum, trailer) = (u64::from_le_bytes(self.array()?), self.array::<4>()?);
+        if trailer == [0; 4] {
+            return Err(Broken::Unfinished);
+        }
+        let is_whole = checksum == expected && trailer == *TRAILER && chain.takes(number, heads);
+        if is_whole { Ok(true) } else { Err(Broken::Wrong) }
+    }
+
+    /// Passes an entry; answers our numbers when it holds them.
+    fn item(&mut self) -> Result<Option<(Heads, u64)>, Broken> {
+        if self.tag(&[ITEM, CLEAR])? == CLEAR {
+            self.array::<8>()?;
+            return Ok(None);
+        }
+        // The kind, the compression, the space, and the value's length before it was compressed.
+        self.array::<10>()?;
+        let key = u64::from(u16::from_le_bytes(self.array()?));
+        self.array::<4>()?;
+        let value = u64::from(u32::from_le_bytes(self.array()?));
+        let is_ours = key == HEADS.len() as u64 && value <= 256;
+        let mut key_and_value = Vec::new();
+        self.pass(key + value, is_ours.then_some(&mut key_and_value))?;
+        Ok(key_and_value.strip_prefix(HEADS).and_then(Heads::decode))
+    }
+
+    fn tag(&mut self, wanted: &[u8]) -> Result<u8, Broken> {
+        match self.array::<1>()? {
+            [tag] if wanted.contains(&tag) => Ok(tag),
+            [0] => Err(Broken::Unfinished),
+            [_] => Err(Broken::Wrong),
+        }
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+        let mut bytes = [0; N];
+        self.input.read_exact(&mut bytes)?;
+        self.hash.update(&bytes);
+        self.passed += N as u64;
+        Ok(bytes)
+    }
+
+    /// Passes `length` bytes in bounded memory.
+    fn pass(&mut self, length: u64, mut keep: Option<&mut Vec<u8>>) -> Result<(), Broken> {
+        let (mut left, mut part) = (length, [0; 4096]);
+        while left > 0 {
+            let wanted = usize::try_from(left).map_or(part.len(), |left| left.min(part.len()));
+            let Some(part) = part.get_mut(..wanted) else { break };
+            self.input.read_exact(part)?;
+            self.hash.update(part);
+            if let Some(kept) = &mut keep {
+                kept.extend_from_slice(part);
+            }
+            left -= wanted as u64;
+        }
+        self.passed += length;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::fjall::FjallStore;
+    use crate::state::keys::Space;
+    use crate::state::store::{Changes, StateStore};
+
+    /// The ends of the batches of a journal.
+    fn ends(path: &Path) -> Vec<u64> {
+        let file = std::fs::File::open(path).unwrap();
+        let mut walk = Walk { input: BufReader::new(file), passed: 0, hash: Xxh3::new() };
+        let (mut chain, mut ends) = (Chain::default(), Vec::new());
+        while matches!(walk.batch(&mut chain), Ok(true)) {
+            ends.push(walk.passed);
+        }
+        ends
+    }
+
+    /// Two journals of five commits, the first with three of them; the ends of those.
+    fn two(folder: &Path) -> Vec<u64> {
+        let store = FjallStore::open(folder).unwrap();
+        for n in 0..5 {
+            let mut changes = Changes::default();
+            changes.put(Space::Contacts, vec![n], vec![b'x'; 9000]);
+            store.commit(changes).unwrap();
+        }
+        store.sync().unwrap();
+        drop(store);
+        let (first, second) = (folder.join("0.jnl"), folder.join("1.jnl"));
+        let ends = ends(&first);
+        let bytes = std::fs::read(&first).unwrap();
+        let at = usize::try_from(ends[2]).unwrap();
+        std::fs::write(&second, &bytes[at..]).unwrap();
+        let zeros = vec![0; 3000];
+        std::fs::write(&first, [&bytes[..at], &zeros].concat()).unwrap();
+        ends
+    }
+
+    #[test]
+    fn journals_are_cut_behind_the_last_whole_batch_that_follows_the_one_before() {
+        let flip = |path: &Path, at: u64| {
+            let mut bytes = std::fs::read(path).unwrap();
+            bytes[usize::try_from(at).unwrap()] ^= 16;
+            std::fs::write(path, bytes).unwrap();
+        };
+        let check = |break_it: &dyn Fn(&Path, &[u64]), wanted: Option<(&str, usize)>| {
+            let folder = tempfile::tempdir().unwrap();
+            let ends = two(folder.path());
+            break_it(folder.path(), &ends);
+            let cut = mend(folder.path()).unwrap();
+            let wanted = wanted.map(|(file, batches)| {
+                let at = if file == "0.jnl" { ends[..batches].last().copied().unwrap_or(0) } else { 0 };
+                Cut { file: folder.path().join(file), at }
+            });
+            assert_eq!(cut, wanted);
+            assert_eq!(mend(folder.path()).unwrap(), None, "what is left is whole");
+            FjallStore::open(folder.path()).unwrap();
+        };
+        check(&|_, _| (), None);
+        // Lengths and a checksum in the middle of the first file: the second one goes as well.
+        for at in [13 + 12, 13 + 20] {
+            check(&|folder, ends| flip(&folder.join("0.jnl"), ends[0] + at), Some(("0.jnl", 1)));
+        }
+        check(&|folder, ends| flip(&folder.join("0.jnl"), ends[1] - 9), Some(("0.jnl", 1)));
+        // A number that is too high shows at the next batch, and does no harm to what is before that.
+        check(&|folder, _| flip(&folder.join("0.jnl"), 7), Some(("0.jnl", 1)));
+        let lower = |folder: &Path, ends: &[u64]| {
+            let mut bytes = std::fs::read(folder.join("0.jnl")).unwrap();
+            bytes[usize::try_from(ends[1]).unwrap() + 5] = 0;
+            std::fs::write(folder.join("0.jnl"), bytes).unwrap();
+        };
+        check(&lower, Some(("0.jnl", 2)));
+        // The second file begins where the first one doesn't end.
+        let shorten = |folder: &Path, ends: &[u64]| cut(&folder.join("0.jnl"), ends[1]).unwrap();
+        check(&shorten, Some(("1.jnl", 0)));
+        // What a process that was killed had begun to write.
+        let begin = |folder: &Path, ends: &[u64]| cut(&folder.join("1.jnl"), ends[4] - ends[2] - 30).unwrap();
+        check(&begin, None);
+    }
+}

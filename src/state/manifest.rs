@@ -1,0 +1,139 @@
+//! The small files of the store, looked at before it is opened: its format's version, and the manifest of each space,
+//! which names the tables and whose checksum the store writes down but doesn't look at.
+
+use std::path::{Path, PathBuf};
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::{Error, Result};
+
+/// What the store writes into its file `version`.
+const VERSION: &[u8] = b"FJL\x03";
+
+/// What is wrong with a file, if anything.
+///
+/// # Errors
+/// When the store was written by a later program, or a file is not what was written.
+pub(super) fn check(folder: &Path) -> Result<()> {
+    let version = folder.join("version");
+    match std::fs::read(&version) {
+        Ok(bytes) if bytes == VERSION => {}
+        Ok(bytes) => return Err(foreign(folder, &version, &bytes)),
+        // Nothing lies in the folder yet, or only what came before the version did.
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound && !folder.join("keyspaces/0").exists() =>
+        {
+            return Ok(());
+        }
+        Err(error) => return Err(damaged(folder, &version).because(error)),
+    }
+    let spaces = folder.join("keyspaces");
+    let entries = std::fs::read_dir(&spaces).map_err(|error| damaged(folder, &spaces).because(error))?;
+    for entry in entries {
+        let space = entry.map_err(|error| damaged(folder, &spaces).because(error))?.path();
+        let is_number = space.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok()).is_some();
+        if !is_number {
+            return Err(damaged(folder, &space));
+        }
+        check_space(folder, &space)?;
+    }
+    Ok(())
+}
+
+/// A space that was never written whole has no `current`: the caller sees whether it is missed.
+fn check_space(folder: &Path, space: &Path) -> Result<()> {
+    let current = space.join("current");
+    if !current.exists() {
+        return Ok(());
+    }
+    let (number, checksum) = read_current(&current).ok_or_else(|| damaged(folder, &current))?;
+    let manifest = space.join(format!("v{number}"));
+    let bytes = std::fs::read(&manifest).map_err(|error| damaged(folder, &manifest).because(error))?;
+    if xxh3_128(&bytes) == checksum { Ok(()) } else { Err(damaged(folder, &manifest)) }
+}
+
+/// The number of the manifest that counts, its checksum, and a zero.
+fn read_current(path: &Path) -> Option<(u64, u128)> {
+    let bytes: [u8; 25] = std::fs::read(path).ok()?.try_into().ok()?;
+    let (number, rest) = bytes.split_first_chunk::<8>()?;
+    let (checksum, rest) = rest.split_first_chunk::<16>()?;
+    (rest == [0]).then_some((u64::from_le_bytes(*number), u128::from_le_bytes(*checksum)))
+}
+
+fn foreign(folder: &Path, version: &Path, bytes: &[u8]) -> Error {
+    match bytes {
+        [b'F', b'J', b'L', number] => Error::failed(format!(
+            "{} says that the store has format {number}, this program reads format 3; start the program that wrote it, or \
+             delete the folder {} and start again to replay",
+            version.display(),
+            folder.display()
+        )),
+        _ => damaged(folder, version),
+    }
+}
+
+/// The sentence about a file that is not what was written.
+pub(super) fn damaged(folder: &Path, file: &Path) -> Error {
+    Error::failed(format!(
+        "{} is damaged; the state is a cache of the log: delete the folder {} and start again to replay",
+        file.display(),
+        folder.display()
+    ))
+}
+
+/// The first table of the store that can't be read as it was written, where one can be found.
+pub(super) fn damaged_table(folder: &Path) -> Option<PathBuf> {
+    let spaces = std::fs::read_dir(folder.join("keyspaces")).ok()?;
+    let mut spaces: Vec<PathBuf> = spaces.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    spaces.sort();
+    spaces.iter().find_map(|space| damaged_of(space))
+}
+
+fn damaged_of(space: &Path) -> Option<PathBuf> {
+    let (number, _) = read_current(&space.join("current"))?;
+    let manifest = space.join(format!("v{number}"));
+    let reader = sfa::Reader::new(&manifest).ok()?;
+    let mut tables = Vec::new();
+    let mut section = reader.toc().section(b"tables")?.buf_reader(&manifest).ok()?;
+    std::io::Read::read_to_end(&mut section, &mut tables).ok()?;
+    let checksums = table_checksums(&tables)?;
+    checksums.into_iter().find_map(|(id, checksum)| {
+        let table = space.join("tables").join(id.to_string());
+        let is_whole = hash_of(&table).is_ok_and(|found| found == checksum);
+        (!is_whole).then_some(table)
+    })
+}
+
+/// The number and the checksum of each table: levels of runs of tables.
+fn table_checksums(mut bytes: &[u8]) -> Option<Vec<(u64, u128)>> {
+    let mut found = Vec::new();
+    for _ in 0..take::<1>(&mut bytes)?[0] {
+        for _ in 0..take::<1>(&mut bytes)?[0] {
+            for _ in 0..u32::from_le_bytes(take(&mut bytes)?) {
+                let id = u64::from_le_bytes(take(&mut bytes)?);
+                take::<1>(&mut bytes)?;
+                found.push((id, u128::from_le_bytes(take(&mut bytes)?)));
+                take::<8>(&mut bytes)?;
+            }
+        }
+    }
+    Some(found)
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
+fn hash_of(path: &Path) -> std::io::Result<u128> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut hash, mut part) = (xxhash_rust::xxh3::Xxh3::new(), vec![0; 1 << 16]);
+    loop {
+        let length = std::io::Read::read(&mut file, &mut part)?;
+        match part.get(..length) {
+            Some([]) | None => return Ok(hash.digest128()),
+            Some(read) => hash.update(read),
+        }
+    }
+}
