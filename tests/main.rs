@@ -11,6 +11,7 @@ mod dead_letters;
 mod difference;
 mod end_to_end;
 mod explain;
+mod faults;
 mod harness;
 mod monitoring;
 mod outage;

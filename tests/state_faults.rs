@@ -18,9 +18,9 @@ use crate::harness::{GrowingLog, World, log_of};
 /// Everything that a store shows.
 type Shown = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
 
-/// How many places of each file are damaged: `TRIBUTARY_CASES` for more.
+/// How many places of each file are damaged: `TRIBUTARY_TEST_CASES` for more.
 fn places() -> u64 {
-    std::env::var("TRIBUTARY_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(9)
+    std::env::var("TRIBUTARY_TEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(9)
 }
 
 fn seed() -> u64 {
