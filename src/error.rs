@@ -6,6 +6,9 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+/// The longest message: what was found somewhere is part of many.
+const MESSAGE_BYTES_MAX: usize = 4_000;
+
 /// What an operator's next step depends on; each kind has one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
@@ -45,7 +48,7 @@ impl Error {
 
     /// An error of the kind given.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: shortened(message.into(), MESSAGE_BYTES_MAX), source: None }
     }
 
     /// The same error with its cause attached.
@@ -79,7 +82,7 @@ impl Error {
             text.push_str(&error.to_string());
             cause = error.source();
         }
-        text
+        shortened(text, MESSAGE_BYTES_MAX)
     }
 }
 
@@ -93,4 +96,16 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
+}
+
+/// At most so many bytes of a text for people, with an ellipsis where it was cut: what comes from outside can be of
+/// any length, and comes back in reasons.
+pub fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
 }

@@ -13,7 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("event", &["position"]),
     ("config", &["error", "projection"]),
-    ("decode", &["config", "event", "position"]),
+    ("decode", &["config", "error", "event", "position"]),
     ("entity", &["event", "projection", "text"]),
     ("projection", &["entity", "error", "event", "state", "text"]),
     ("source", &["config", "error", "event", "position"]),

@@ -16,10 +16,14 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::{Format, TypeRule};
+use crate::error::shortened;
 use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record};
 
 /// The highest version: 2^63−1.
 const VERSION_MAX: u64 = i64::MAX as u64;
+
+/// The longest reason that is kept.
+const REASON_BYTES_MAX: usize = 2_000;
 
 /// Why a record is poison.
 type Poison = String;
@@ -68,7 +72,8 @@ impl Decoder {
         match self.event(record) {
             Ok(Some(event)) => Decoded::Event(event),
             Ok(None) => Decoded::Ignored,
-            Err(reason) => Decoded::Poison(reason),
+            // A parser's sentence may quote all that it found.
+            Err(reason) => Decoded::Poison(shortened(reason, REASON_BYTES_MAX)),
         }
     }
 

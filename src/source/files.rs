@@ -14,10 +14,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{EventSource, Fingerprint, Polled, fingerprint_hash};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shortened};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
 
+/// The longest reason that is kept.
+const REASON_BYTES_MAX: usize = 2_000;
 /// The longest line that is read as a record; a longer one is malformed, and is cut.
 const LINE_BYTES_MAX: usize = 64 << 20;
 /// How often to look for more.
@@ -268,7 +270,7 @@ impl Partition {
         };
         if let Err(reason) = parsed {
             record.value = Some(line.to_vec());
-            record.malformed = Some(reason);
+            record.malformed = Some(shortened(reason, REASON_BYTES_MAX));
         }
         record
     }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::error;
 use crate::sink::{Outcome, Write};
 
 /// The longest reason that is kept.
@@ -37,7 +38,8 @@ pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
     let answer: Answer = match serde_json::from_slice(answer) {
         Ok(answer) => answer,
         Err(error) => {
-            return vec![Outcome::Retry(format!("the bulk answer cannot be read: {error}")); writes.len()];
+            let reason = shortened(format!("the bulk answer cannot be read: {error}"));
+            return vec![Outcome::Retry(reason); writes.len()];
         }
     };
     if answer.items.is_empty() && answer.errors || answer.items.len() > writes.len() {
@@ -64,7 +66,9 @@ fn of_item(item: Item) -> Outcome {
         (200..=299, _) | (404, "") => Outcome::Done,
         (409, "version_conflict_engine_exception") => Outcome::Conflict { stored: stored_version(&reason) },
         // The names that we write by are aliases that go with their index and that no index can have.
-        (404, "index_not_found_exception") | (400, "invalid_index_name_exception") => Outcome::Gone(reason),
+        (404, "index_not_found_exception") | (400, "invalid_index_name_exception") => {
+            Outcome::Gone(shortened(reason))
+        }
         (status, kind) if is_passing(status, kind) => {
             Outcome::Retry(shortened(format!("{status} {kind}: {reason}")))
         }
@@ -93,14 +97,13 @@ fn stored_version(reason: &str) -> Option<u64> {
     rest.split_once(']')?.0.parse().ok()
 }
 
-fn shortened(mut reason: String) -> String {
-    if reason.len() > REASON_BYTES_MAX {
-        let end = (0..=REASON_BYTES_MAX).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
-        reason.truncate(end);
-        reason.push('…');
-    }
-    reason
+fn shortened(reason: String) -> String {
+    error::shortened(reason, REASON_BYTES_MAX)
 }
+
+#[cfg(test)]
+#[path = "../../../tests/fuzz/mutate.rs"]
+mod mutate;
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +157,29 @@ mod tests {
         let short = outcomes(br#"{"items":[{"index":{"status":201}}]}"#, &writes(2));
         assert_eq!(short[0], Outcome::Done);
         assert!(matches!(short[1], Outcome::Retry(_)));
+    }
+
+    /// The bytes of text that an outcome keeps.
+    fn kept(outcome: &Outcome) -> usize {
+        match outcome {
+            Outcome::Retry(text) | Outcome::Rejected(text) | Outcome::Gone(text) => text.len(),
+            Outcome::Done | Outcome::Conflict { .. } => 0,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(mutate::config())]
+
+        #[test]
+        fn an_answer_that_was_changed_gives_a_bounded_outcome_for_each_write(
+            answer in mutate::inputs("bulk"),
+            count in 0usize..5,
+        ) {
+            let outcomes = outcomes(&answer, &writes(count));
+            prop_assert_eq!(outcomes.len(), count);
+            let longest = outcomes.iter().chain([&of_request(500, &answer)]).map(kept).max();
+            prop_assert!(longest <= Some(REASON_BYTES_MAX + 4), "{:?} bytes are kept", longest);
+        }
     }
 
     proptest! {
