@@ -12,6 +12,7 @@ mod difference;
 mod end_to_end;
 mod explain;
 mod faults;
+mod fuzz;
 mod harness;
 mod monitoring;
 mod outage;
