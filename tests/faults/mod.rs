@@ -67,6 +67,7 @@ fn whatever_is_killed_the_documents_are_those_of_the_reference() {
             stage
                 .until("some records are folded", |stage| (stage.counter("records") >= wanted).then_some(()));
             stage.running.take().unwrap().kill();
+            stage.restarts += 1;
             stage.start();
         }
     });
