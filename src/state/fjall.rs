@@ -94,6 +94,14 @@ impl FjallStore {
         }
     }
 
+    /// Does what writes a space's memtable to its tables without a look at the journal: what it holds must not reach
+    /// the disk before the journal has, or a kill between the two leaves a store of which a part is missing.
+    fn behind_journal<T>(&self, work: impl FnOnce() -> fjall::Result<T>) -> Result<T> {
+        let _no_commit = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.failed(error))?;
+        work().map_err(|error| self.failed(error))
+    }
+
     /// Commits what was put into `batch` about the spaces in `touched`, as the commit after the last one.
     fn finish(&self, mut batch: fjall::OwnedWriteBatch, touched: &[Space]) -> Result<()> {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
@@ -202,14 +210,15 @@ impl StateStore for FjallStore {
     }
 
     fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64> {
-        let mut ingestion = self.keyspace(space)?.start_ingestion().map_err(|error| self.failed(error))?;
+        let keyspace = self.keyspace(space)?;
+        let mut ingestion = self.behind_journal(|| keyspace.start_ingestion())?;
         let mut count = 0;
         for entry in entries {
             let (key, value) = entry?;
             ingestion.write(key, value).map_err(|error| self.failed(error))?;
             count += 1;
         }
-        ingestion.finish().map_err(|error| self.failed(error))?;
+        self.behind_journal(|| ingestion.finish())?;
         Ok(count)
     }
 
