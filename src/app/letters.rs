@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 
+use tokio::time::Instant;
+
 use crate::cli::{DeadLetterCommand, OutputFormat};
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
@@ -10,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::http::client::Instance;
 use crate::pipeline::fold::Folder;
 use crate::pipeline::queue::Queue;
-use crate::pipeline::reader::Reader;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::{Command, First, Retried, Stream};
 use crate::projection::Projection;
@@ -99,6 +100,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?,
     )?;
     let progress = state.progress()?;
+    let (commands, obeyed) = channel();
     let stream = Stream {
         queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions(), 0)),
         folder,
@@ -107,15 +109,15 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         kinds: super::topics(config),
         cleared: u64::MAX,
         first: First::Done,
+        records: None,
+        commands: obeyed,
+        synced: Instant::now(),
     };
-    let (commands, obeyed) = channel();
     let (reply, answer) = sync_channel(1);
-    let (records_in, records_out) = Reader::channel();
-    drop(records_in);
     let gone = |_| Error::failed("the fold is gone");
     commands.send(Command::Retry(names, reply)).map_err(gone)?;
     commands.send(Command::Stop).map_err(gone)?;
-    stream.run(&records_out, &obeyed)?;
+    stream.run()?;
     answer.recv().map_err(|error| Error::failed("the fold did not answer").because(error))?
 }
 

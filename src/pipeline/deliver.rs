@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::fold::DocumentKey;
 use super::materialise::{Materialised, materialise};
@@ -15,6 +16,7 @@ use super::queue::Queue;
 use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
+use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
@@ -84,13 +86,14 @@ impl<S: DocumentSink> Delivery<S> {
                 unrefreshed.refresh_if_due(&self, requests.is_empty()).await;
             }
             tokio::select! {
+                biased;
+                gone = allowed.changed() => if gone.is_err() { break },
                 Some(ended) = requests.join_next(), if !requests.is_empty() => {
                     ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
                     unrefreshed.note();
                 }
                 () = &mut changed => {}
                 () = tokio::time::sleep(unrefreshed.wait().min(self.pace.wait())) => {}
-                gone = allowed.changed() => if gone.is_err() { break },
             }
         }
         while let Some(ended) = requests.join_next().await {
@@ -304,12 +307,6 @@ struct Judged {
     rejected: Vec<DeadLetter>,
     /// Why an index cannot be written any more: its documents wait still.
     gone: Option<String>,
-}
-
-/// Runs `work` where it may block.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let ended = tokio::task::spawn_blocking(work).await;
-    ended.map_err(|error| Error::failed("a part of the delivery broke off").because(error))?
 }
 
 /// Writes that are acknowledged and not searchable yet.

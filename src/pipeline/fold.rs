@@ -2,7 +2,7 @@
 //!
 //! One thread owns the [`Folder`]; it is the only writer of the state.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::dead_letter::{DeadLetter, DeadLetters};
@@ -138,12 +138,12 @@ impl Folder {
         progress: &Progress,
         taken: &[Taken],
         poison: &mut Vec<DeadLetter>,
-    ) -> Result<HashMap<EntityKey, Touched>> {
+    ) -> Result<BTreeMap<EntityKey, Touched>> {
         let mut keys: Vec<(EntityKind, &str)> =
             taken.iter().filter_map(|taken| event_of(taken)).map(|e| (e.kind, e.id.as_str())).collect();
         keys.sort_unstable();
         keys.dedup();
-        let mut touched = HashMap::with_capacity(keys.len());
+        let mut touched = BTreeMap::new();
         for (kind, id) in keys {
             let key: EntityKey = (kind, id.into());
             let before = self.state.row(view, &key)?;
@@ -166,7 +166,7 @@ impl Folder {
         Ok(touched)
     }
 
-    fn effects(&self, view: &dyn Reader, touched: &HashMap<EntityKey, Touched>) -> Result<Effects> {
+    fn effects(&self, view: &dyn Reader, touched: &BTreeMap<EntityKey, Touched>) -> Result<Effects> {
         let mut effects = Effects::default();
         let was = |id: &str| self.summary(view, id);
         let is = |id: &str| match touched.get(&(EntityKind::Organisation, id.into())) {
@@ -369,14 +369,13 @@ fn event_of(taken: &Taken) -> Option<&Event> {
 
 fn put_rows(
     changes: &mut Changes,
-    touched: HashMap<EntityKey, Touched>,
+    touched: BTreeMap<EntityKey, Touched>,
 ) -> Result<Vec<(EntityKey, Arc<Row>)>> {
-    let mut written: Vec<(EntityKey, Arc<Row>)> = touched
+    let written: Vec<(EntityKey, Arc<Row>)> = touched
         .into_iter()
         .filter(|(_, entry)| entry.after != *entry.before)
         .map(|(key, entry)| (key, Arc::new(entry.after)))
         .collect();
-    written.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     for ((kind, id), row) in &written {
         changes.put(space_of(*kind), id.as_bytes().to_vec(), rows::encode(&**row)?);
     }
@@ -407,10 +406,7 @@ fn partition_hash(partition: &TopicPartition) -> u64 {
     xxhash_rust::xxh3::xxh3_64(partition.to_string().as_bytes())
 }
 
-pub(super) fn partition_mut<'a>(
-    progress: &'a mut Progress,
-    partition: &TopicPartition,
-) -> &'a mut PartitionProgress {
+pub(super) fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> &'a mut PartitionProgress {
     let found = progress
         .partitions
         .iter()
@@ -427,7 +423,7 @@ pub(super) fn partition_mut<'a>(
 
 /// Moves the positions past `taken`, and remembers what each partition's last record looked like.
 pub(super) fn advance(progress: &mut Progress, taken: &[Taken]) {
-    let mut last: HashMap<&TopicPartition, &Record> = HashMap::new();
+    let mut last: BTreeMap<&TopicPartition, &Record> = BTreeMap::new();
     for taken in taken {
         last.insert(&taken.record.partition, &taken.record);
     }

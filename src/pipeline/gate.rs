@@ -2,7 +2,9 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::hand_over::HandOver;
 use super::run::Run;
@@ -46,7 +48,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let writer = *self.leadership.writer().borrow();
         if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
             tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
-            if writer { self.begin_to_write()? } else { self.stand_by() }
+            if writer { self.begin_to_write().await? } else { self.stand_by() }
         }
         if !writer {
             // Whoever becomes the writer asks for the log's end at that moment, and not at its start.
@@ -177,7 +179,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let Gate::HandOver(hand_over) = &self.gate else { return Ok(()) };
         let stops = hand_over.stopped_at.is_none() && self.resting.load(Ordering::SeqCst);
         // The queue hears of a step after the snapshots that a delivery may have been made from.
-        let stopped_at = if stops { Some(self.barrier().map(|()| self.queue.positions())?) } else { None };
+        let stopped_at = if stops {
+            self.barrier().await?;
+            Some(self.queue.positions())
+        } else {
+            None
+        };
         let Gate::HandOver(hand_over) = &mut self.gate else { return Ok(()) };
         hand_over.stopped_at = hand_over.stopped_at.take().or(stopped_at);
         let states = match hand_over.look(&*self.sink).await {
@@ -186,7 +193,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
             Err(error) => Err(error),
         };
         match states {
-            Ok(states) => self.take_over(&states),
+            Ok(states) => self.take_over(&states).await,
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 tracing::warn!(error = error.chain(), "waiting for the index");
                 Ok(())
@@ -210,7 +217,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 
     /// Goes on with the indexes that were handed over, through the gate.
-    fn take_over(&mut self, states: &[IndexState]) -> Result<()> {
+    async fn take_over(&mut self, states: &[IndexState]) -> Result<()> {
         let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else {
             return Ok(());
         };
@@ -250,7 +257,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         }
         self.indexes = states.iter().map(|state| state.index.clone()).collect();
         self.status.set_indexes(self.written());
-        self.barrier()
+        self.barrier().await
     }
 
     /// Looks through the indexes that the state did not fill, one after the other; an index that is away is
@@ -266,7 +273,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
             }
             self.reconcile.remove(0);
         }
-        self.barrier()
+        self.barrier().await
     }
 
     /// Marks the documents of an index that the state knows nothing living of: they are deleted.

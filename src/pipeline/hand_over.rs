@@ -4,7 +4,9 @@
 //! every partition, says where it ended (F), and ends. What the instance had acknowledged before, the new
 //! index then holds; what it has marked, it delivers there itself, through the gate.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::position::Positions;

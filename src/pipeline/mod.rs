@@ -18,3 +18,4 @@ pub mod status;
 pub mod stream;
 pub mod sweep;
 mod watch;
+pub mod work;

@@ -1,7 +1,9 @@
 //! How fast the index takes documents: how many requests at once, how large, and when to wait.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 const REQUESTS_MAX: usize = 3;
 const BYTES_MAX: usize = 2 << 20;

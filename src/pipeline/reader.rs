@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::fold::Taken;
 use super::status::Status;
+use super::work::{Turn, Turns};
 use crate::decode::Decoder;
 use crate::error::Result;
 use crate::event::Decoded;
@@ -16,6 +17,8 @@ use crate::source::EventSource;
 const POLL_BYTES_MAX: usize = 1 << 20;
 const POLL_WAIT: Duration = Duration::from_millis(50);
 const BATCHES_MAX: usize = 4;
+/// How long to wait before looking again whether there is room for a batch.
+const FULL_WAIT: Duration = Duration::from_millis(2);
 
 /// Records that were read together.
 #[derive(Debug, Default)]
@@ -36,6 +39,9 @@ pub struct Reader {
     status: Arc<Status>,
     stop: Shutdown,
     end_requests: Receiver<EndRequest>,
+    out: SyncSender<ReadBatch>,
+    /// Read, while there is no room for it.
+    held: Option<ReadBatch>,
 }
 
 impl Reader {
@@ -46,8 +52,9 @@ impl Reader {
         status: Arc<Status>,
         stop: Shutdown,
         end_requests: Receiver<EndRequest>,
+        out: SyncSender<ReadBatch>,
     ) -> Self {
-        Self { source, decoder, status, stop, end_requests }
+        Self { source, decoder, status, stop, end_requests, out, held: None }
     }
 
     /// The channel between reader and fold.
@@ -55,57 +62,66 @@ impl Reader {
         sync_channel(BATCHES_MAX)
     }
 
-    /// Reads until told to stop or nobody listens any more.
-    ///
-    /// # Errors
-    /// Those of the source.
-    pub fn run(mut self, out: &SyncSender<ReadBatch>) -> Result<()> {
-        while !self.stop.is_requested() {
-            while let Ok(reply) = self.end_requests.try_recv() {
-                let end = self.source.end();
-                if let Ok(end) = &end {
-                    self.status.set_end(end);
-                }
-                // Whoever asked may have gone meanwhile.
-                let _ = reply.try_send(end);
+    /// Answers those who ask for the log's end.
+    fn answer(&mut self) {
+        while let Ok(reply) = self.end_requests.try_recv() {
+            let end = self.source.end();
+            if let Ok(end) = &end {
+                self.status.set_end(end);
             }
-            let polled = self.source.poll(POLL_WAIT, POLL_BYTES_MAX)?;
-            if polled.records.is_empty() && polled.passed.is_empty() {
-                continue;
-            }
-            for partition in &polled.added {
-                tracing::info!(%partition, "partition found");
-            }
-            let taken = polled.records.into_iter().map(|record| {
-                let decoded = match &record.malformed {
-                    Some(reason) => Decoded::Poison(reason.clone()),
-                    None => self.decoder.decode(&record),
-                };
-                Taken { record, decoded }
-            });
-            let batch = ReadBatch { taken: taken.collect(), passed: polled.passed };
-            if !self.hand_over(batch, out) {
-                return Ok(());
-            }
+            // Whoever asked may have gone meanwhile.
+            let _ = reply.try_send(end);
         }
-        Ok(())
     }
 
-    /// Waits for room, looking out for a stop meanwhile. What is not handed over is read again later.
-    fn hand_over(&self, batch: ReadBatch, out: &SyncSender<ReadBatch>) -> bool {
-        let mut batch = batch;
-        loop {
-            match out.try_send(batch) {
-                Ok(()) => return true,
-                Err(TrySendError::Disconnected(_)) => return false,
-                Err(TrySendError::Full(back)) => {
-                    if self.stop.is_requested() {
-                        return false;
-                    }
-                    batch = back;
-                    std::thread::park_timeout(Duration::from_millis(2));
+    /// The next records, decoded; `None` when none came in time.
+    fn read(&mut self, wait: Duration) -> Result<Option<ReadBatch>> {
+        let polled = self.source.poll(wait, POLL_BYTES_MAX)?;
+        if polled.records.is_empty() && polled.passed.is_empty() {
+            return Ok(None);
+        }
+        for partition in &polled.added {
+            tracing::info!(%partition, "partition found");
+        }
+        let taken = polled.records.into_iter().map(|record| {
+            let decoded = match &record.malformed {
+                Some(reason) => Decoded::Poison(reason.clone()),
+                None => self.decoder.decode(&record),
+            };
+            Taken { record, decoded }
+        });
+        Ok(Some(ReadBatch { taken: taken.collect(), passed: polled.passed }))
+    }
+
+    /// Hands the batch over that waits for room. What is not handed over is read again later.
+    fn hand_over(&mut self, batch: ReadBatch, waits: bool) -> Turn {
+        match self.out.try_send(batch) {
+            Ok(()) => Turn::Busy,
+            Err(TrySendError::Disconnected(_)) => Turn::Ended,
+            Err(TrySendError::Full(back)) => {
+                self.held = Some(back);
+                if waits {
+                    std::thread::park_timeout(FULL_WAIT);
                 }
+                Turn::Idle
             }
+        }
+    }
+}
+
+/// Reads until told to stop or nobody listens any more.
+impl Turns for Reader {
+    fn turn(&mut self, waits: bool) -> Result<Turn> {
+        if self.stop.is_requested() {
+            return Ok(Turn::Ended);
+        }
+        if let Some(batch) = self.held.take() {
+            return Ok(self.hand_over(batch, waits));
+        }
+        self.answer();
+        match self.read(if waits { POLL_WAIT } else { Duration::ZERO })? {
+            Some(batch) => Ok(self.hand_over(batch, waits)),
+            None => Ok(Turn::Idle),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
 use super::deliver::Delivery;
 use super::fold::Folder;
@@ -14,10 +15,11 @@ use super::pace::Pace;
 use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
 use super::standby::Filling;
-use super::start::{thread, while_away};
+use super::start::while_away;
 use super::status::Status;
 use super::stream::{Command, First, Stream};
 use super::watch::{self as others, Seen};
+use super::work::{self, blocking, in_place};
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetters;
 use crate::decode::Decoder;
@@ -86,14 +88,12 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
     let progress = parts.state.progress()?;
     let started = {
         let (mut source, progress) = (parts.source, progress.clone());
-        let work = move || {
+        blocking(move || {
             source.start(&progress.positions(), &progress.fingerprints())?;
             let end = source.end()?;
             Ok((source, end))
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| Error::failed("the source broke off").because(error))?
+        })
+        .await
     };
     let (source, end) = started?;
     parts.status.set_end(&end);
@@ -120,8 +120,10 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         Arc::clone(&parts.status),
         reading.clone(),
         end_answers,
+        records_in,
     );
-    let reader = thread("reader", move || reader.run(&records_in))?;
+    let reader = work::start("reader", reader)?;
+    queue.set_sweeps(folder.sweeping());
     let stream = Stream {
         folder,
         queue: Arc::clone(&queue),
@@ -130,9 +132,11 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         kinds: parts.kinds,
         cleared: progress.step,
         first: First::Undecided(end.clone()),
+        records: Some(records_out),
+        commands: obeyed,
+        synced: Instant::now(),
     };
-    queue.set_sweeps(stream.folder.sweeping());
-    let fold = thread("fold", move || stream.run(&records_out, &obeyed))?;
+    let fold = work::start("fold", stream)?;
     let (allow, allowed) = watch::channel(false);
     let delivery = Arc::new(Delivery {
         state: Arc::clone(&parts.state),
@@ -175,7 +179,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         resting: Arc::clone(&delivery.resting),
     };
     run.status.set_indexes(run.written());
-    let planned = run.plan(&indexes, &progress);
+    let planned = run.plan(&indexes, &progress).await;
     let delivered = tokio::spawn(delivery.run(allowed));
     let workers = Workers { reader, fold, delivered };
     let outcome = run.look_after(planned, workers, reading, until_end.then_some(end), stop).await;
@@ -224,7 +228,7 @@ pub(super) struct Run<S> {
 
 impl<S: DocumentSink + Aliases> Run<S> {
     /// Has every document sent to the indexes that are new.
-    fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
+    async fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
         for (projection, index) in self.projections.clone().into_iter().zip(indexes) {
             // An index that was made just now is empty, whatever its name.
             if index.created {
@@ -233,7 +237,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 self.command(Command::BuiltFor(projection, index.index.clone()))?;
             }
         }
-        self.barrier()
+        self.barrier().await
     }
 
     /// Has every document sent, those that the state knows and those that it comes to know until then.
@@ -246,10 +250,10 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 
     /// Waits until the fold has done what was asked of it: only then does the queue know of it.
-    pub(super) fn barrier(&self) -> Result<()> {
-        let (reply, answer) = sync_channel(1);
+    pub(super) async fn barrier(&self) -> Result<()> {
+        let (reply, answer) = oneshot::channel();
         self.command(Command::Barrier(reply))?;
-        tokio::task::block_in_place(|| answer.recv()).map_err(|_| Error::failed("the fold's thread is gone"))
+        answer.await.map_err(|_| Error::failed("the fold's thread is gone"))
     }
 
     async fn look_after(
@@ -266,6 +270,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 break planned;
             }
             tokio::select! {
+                biased;
                 ended = &mut workers.fold => break forgive(flat(ended), stop),
                 ended = &mut workers.delivered => break ended.unwrap_or_else(|error| Err(broken(error))),
                 ended = &mut workers.reader, if is_reading => match flat(ended) {
@@ -333,7 +338,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         fold: &mut oneshot::Receiver<Result<()>>,
         stop: &Shutdown,
     ) -> Result<()> {
-        let (nobody, _) = sync_channel(1);
+        let (nobody, _) = oneshot::channel();
         if fold.is_terminated() || self.command(Command::Barrier(nobody)).is_ok() {
             return Err(error);
         }
@@ -367,7 +372,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let Some(frontier) = self.note_frontier(now) else { return };
         let delivered = Delivered { frontier, indexes: self.written() };
         if self.published.as_ref() != Some(&delivered) {
-            tokio::task::block_in_place(|| self.leadership.commit(&delivered));
+            in_place(|| self.leadership.commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is what counts.
             let _ = self.command(Command::Frontier(delivered.frontier.clone(), now));
             self.published = Some(delivered);

@@ -5,6 +5,7 @@ use super::hand_over::HandOver;
 use super::run::Run;
 use super::status::Status;
 use super::stream::Command;
+use super::work::in_place;
 use crate::error::Result;
 use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
@@ -42,11 +43,11 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// Begins to write, through the gate of now. An index that the marks are not for, because an earlier
     /// turn did not fill it or because another instance wrote it, is handed over first.
-    pub(super) fn begin_to_write(&mut self) -> Result<()> {
+    pub(super) async fn begin_to_write(&mut self) -> Result<()> {
         if self.cleared_to.is_none() {
             // What an earlier turn asked of the fold decides. In the first turn nothing did, and the fold may
             // wait for a server.
-            self.barrier()?;
+            self.barrier().await?;
         }
         let mut moved = Vec::new();
         for (number, (projection, index)) in self.projections.iter().zip(&self.indexes).enumerate() {
@@ -63,7 +64,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// A standby forgets what the writer has delivered.
     pub(super) fn follow(&mut self) -> Result<()> {
-        let committed = tokio::task::block_in_place(|| self.leadership.committed())?;
+        let committed = in_place(|| self.leadership.committed())?;
         if !committed.frontier.is_empty() {
             self.status.set_frontier(&committed.frontier, Status::now_ms());
             if let Some(cleared_to) = &mut self.cleared_to {

@@ -1,10 +1,8 @@
-//! What a run waits for: an index that is away, and the end of a thread.
+//! What a run waits for at its start: an index that is away.
 
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::shutdown::Shutdown;
 
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -25,31 +23,17 @@ pub async fn while_away<T>(stop: &Shutdown, mut ask: impl AsyncFnMut() -> Result
             answered => return answered.map(Some),
         }
         tokio::select! {
+            biased;
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(PAUSE_MAX),
             () = stop.requested() => return Ok(None),
         }
     }
 }
 
-/// A thread whose result can be awaited.
-pub(super) fn thread(
-    name: &str,
-    work: impl FnOnce() -> Result<()> + Send + 'static,
-) -> Result<oneshot::Receiver<Result<()>>> {
-    let (ended, end) = oneshot::channel();
-    let body = move || {
-        // Nobody listens any more only when the process ends anyway.
-        let _ = ended.send(work());
-    };
-    let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-    started
-        .map_err(|error| Error::failed(format!("the {name}'s thread cannot be started")).because(error))?;
-    Ok(end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[tokio::test]
     async fn an_absent_index_is_asked_again_until_it_answers_or_a_stop() {

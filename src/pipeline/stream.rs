@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::fold::{DocumentKey, Folder, Step, Taken};
 use super::load::Load;
 use super::queue::{Lane, Queue};
 use super::reader::ReadBatch;
 use super::status::Status;
+use super::work::{self, Turn, Turns};
 use crate::dead_letter::DeadLetter;
 use crate::decode::Decoder;
 use crate::error::Result;
@@ -61,7 +65,7 @@ pub enum Command {
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
     Retry(Option<Vec<String>>, SyncSender<Result<Retried>>),
     /// Answer, once everything asked before is done.
-    Barrier(SyncSender<()>),
+    Barrier(oneshot::Sender<()>),
     /// End, once everything asked before is done.
     Stop,
 }
@@ -93,6 +97,12 @@ pub struct Stream {
     pub cleared: u64,
     /// Whether the log is folded for the first time.
     pub first: First,
+    /// What the reader hands over; none once it has ended.
+    pub records: Option<Receiver<ReadBatch>>,
+    /// What is asked of it.
+    pub commands: Receiver<Command>,
+    /// When the state was forced to the disk the last time.
+    pub synced: Instant,
 }
 
 /// The first fold of a log.
@@ -106,34 +116,20 @@ pub enum First {
 }
 
 impl Stream {
-    /// Folds until it is told to stop; the state then lies on the disk.
+    /// Goes on, on this thread, until it is told to stop; the state then lies on the disk.
     ///
     /// # Errors
     /// Those of the state and of the dead letters: nothing can go on without them.
-    pub fn run(mut self, records: &Receiver<ReadBatch>, commands: &Receiver<Command>) -> Result<()> {
-        let mut synced = Instant::now();
-        let mut reading = true;
-        loop {
-            if self.commands(commands)? == Next::Stop {
-                break;
-            }
-            if reading {
-                reading = self.step(records)?;
-                if !reading {
-                    self.end_load()?;
-                    self.queue.set_folded();
-                }
-            } else {
-                std::thread::park_timeout(IDLE);
-            }
-            self.fan_out()?;
-            if synced.elapsed() >= SYNC_EVERY {
-                self.folder.sync()?;
-                synced = Instant::now();
-            }
-        }
+    pub fn run(self) -> Result<()> {
+        work::run(self)
+    }
+
+    /// Nothing more comes to be folded.
+    fn end_reading(&mut self) -> Result<()> {
+        self.records = None;
         self.end_load()?;
-        self.folder.sync()
+        self.queue.set_folded();
+        Ok(())
     }
 
     /// Brings a load to its end before it is through, or gives it up when that would take long.
@@ -171,13 +167,12 @@ impl Stream {
         Ok(true)
     }
 
-    /// Folds what has come, as one step; false when the reader is gone.
-    fn step(&mut self, records: &Receiver<ReadBatch>) -> Result<bool> {
-        let fanning_out = self.queue.waiting().fanning_out;
-        let first = match records.recv_timeout(if fanning_out { Duration::ZERO } else { IDLE }) {
+    /// Folds what has come, as one step.
+    fn step(&mut self, records: &Receiver<ReadBatch>, wait: Duration) -> Result<Read> {
+        let first = match records.recv_timeout(wait) {
             Ok(batch) => batch,
-            Err(RecvTimeoutError::Timeout) => return Ok(true),
-            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+            Err(RecvTimeoutError::Timeout) => return Ok(Read::Nothing),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Read::Ended),
         };
         let ReadBatch { mut taken, mut passed } = first;
         while taken.len() < STEP_RECORDS_MAX {
@@ -188,13 +183,29 @@ impl Stream {
             passed.extend(more.passed);
         }
         if self.load(&taken, &passed)? {
-            return Ok(true);
+            return Ok(Read::Some);
         }
         let step = self.folder.fold(&taken, &passed)?;
         Status::add(&self.status.records, taken.len());
         Status::add(&self.status.poisoned, step.poisoned);
         self.publish(step, Lane::Direct)?;
-        Ok(true)
+        Ok(Read::Some)
+    }
+
+    /// Folds what the reader handed over; true when there was something.
+    fn read(&mut self, wait: Duration) -> Result<bool> {
+        let Some(records) = self.records.take() else {
+            std::thread::park_timeout(wait);
+            return Ok(false);
+        };
+        let read = self.step(&records, wait)?;
+        if read == Read::Ended {
+            drop(records);
+            self.end_reading()?;
+        } else {
+            self.records = Some(records);
+        }
+        Ok(read == Read::Some)
     }
 
     fn fan_out(&mut self) -> Result<()> {
@@ -221,15 +232,15 @@ impl Stream {
         Ok(())
     }
 
-    fn commands(&mut self, commands: &Receiver<Command>) -> Result<Next> {
-        let next = loop {
-            match commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => break Next::Stop,
-                Err(TryRecvError::Empty) => break Next::GoOn,
+    /// Does what is asked; false when that is to end.
+    fn commands(&mut self) -> Result<bool> {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(false),
+                Err(TryRecvError::Empty) => return Ok(true),
                 Ok(command) => self.obey(command)?,
             }
-        };
-        Ok(next)
+        }
     }
 
     fn obey(&mut self, command: Command) -> Result<()> {
@@ -282,7 +293,7 @@ impl Stream {
                 Ok(())
             }
             Command::Barrier(reply) => {
-                let _ = reply.try_send(());
+                let _ = reply.send(());
                 Ok(())
             }
             Command::Stop => Ok(()),
@@ -365,11 +376,31 @@ impl Stream {
     }
 }
 
-/// Whether the thread goes on.
+/// What came of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    GoOn,
-    Stop,
+enum Read {
+    Some,
+    Nothing,
+    Ended,
+}
+
+/// Folds until it is told to stop; the state then lies on the disk.
+impl Turns for Stream {
+    fn turn(&mut self, waits: bool) -> Result<Turn> {
+        if !self.commands()? {
+            self.end_load()?;
+            self.folder.sync()?;
+            return Ok(Turn::Ended);
+        }
+        let fanning_out = self.queue.waiting().fanning_out;
+        let has_read = self.read(if fanning_out || !waits { Duration::ZERO } else { IDLE })?;
+        self.fan_out()?;
+        if self.synced.elapsed() >= SYNC_EVERY {
+            self.folder.sync()?;
+            self.synced = Instant::now();
+        }
+        Ok(if has_read || fanning_out { Turn::Busy } else { Turn::Idle })
+    }
 }
 
 /// How a record is named among the dead letters.

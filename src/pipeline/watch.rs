@@ -25,10 +25,12 @@ pub(super) fn spawn<S: Aliases>(sink: Arc<S>) -> watch::Receiver<Seen> {
     tokio::spawn(async move {
         loop {
             tokio::select! {
+                biased;
                 () = sender.closed() => return,
                 () = look(&*sink, &sender) => {}
             }
             tokio::select! {
+                biased;
                 () = sender.closed() => return,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }

@@ -1,7 +1,8 @@
 //! The claim on the projections that are rebuilt: one record each, where everybody sees it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+
+use tokio::time::Instant;
 
 use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};

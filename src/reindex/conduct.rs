@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::claim::Claim;
 use super::evidence::{self, Evidence};
@@ -12,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{Parts, run};
 use crate::pipeline::start::while_away;
 use crate::pipeline::status::{Report, Status};
+use crate::pipeline::work::in_place;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
@@ -233,6 +236,7 @@ impl<S: Documents + Generations> Conductor<S> {
                 _ => {}
             }
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(FEED_EVERY) => {}
                 () = stop.requested() => return Err(interrupted()),
             }
@@ -260,7 +264,7 @@ impl<S: Documents + Generations> Conductor<S> {
             indexes: self.session.indexes.clone(),
             claim: Arc::clone(&self.claim),
         };
-        let parts = tokio::task::block_in_place(|| (self.round)(Arc::new(target), Arc::clone(&self.status)))?;
+        let parts = in_place(|| (self.round)(Arc::new(target), Arc::clone(&self.status)))?;
         run(parts, true, stop).await?;
         if stop.is_requested() { Err(interrupted()) } else { Ok(()) }
     }

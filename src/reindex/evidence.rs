@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::Documents;
 use crate::sink::generations::Generations;
@@ -149,11 +150,6 @@ async fn compare<S: Documents>(
         }
     }
     Ok(())
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::failed("a part of the check broke off").because(error))?
 }
 
 #[cfg(test)]

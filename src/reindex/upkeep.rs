@@ -1,6 +1,6 @@
 //! What is left of rebuilds: given up, and deleted.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::pipeline::hand_over::LEASE;

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 
 use super::examine::{Candidate, blocking};
 use super::verdict::Verdict;
@@ -240,10 +240,10 @@ impl<S: Documents> Session<'_, S> {
             live.commands.send(Command::Mark(marks)).map_err(gone)?;
         }
         // Only once the marks are made does a look know that something is on its way.
-        let (reply, answer) = sync_channel(1);
+        let (reply, answer) = oneshot::channel();
         live.commands.send(Command::Barrier(reply)).map_err(gone)?;
-        let answered = blocking(move || Ok(answer.recv_timeout(FOLD_MAX).is_ok())).await?;
-        if !answered {
+        let answered = tokio::time::timeout(FOLD_MAX, answer).await;
+        if !matches!(answered, Ok(Ok(()))) {
             return Err(Error::failed("the fold did not mark what differs in time; look at its log"));
         }
         self.postponed.append(&mut self.to_mend);

@@ -12,7 +12,9 @@ mod sources;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use self::runs::{Held, Runs};
 use super::fold::{Folder, Step, Taken, advance, apply_one, partition_mut};

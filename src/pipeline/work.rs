@@ -1,0 +1,133 @@
+//! The port to the clock and to threads. In a runtime of several threads, work that may block has threads of
+//! its own. In a runtime of one thread everything takes turns on that thread: what happens when is then decided
+//! by the runtime's clock and by the thread's random numbers alone, which is what a simulation needs.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Result};
+
+/// How long a turn at most takes in a runtime of one thread, in microseconds.
+const BUSY_MAX: u64 = 3_000;
+/// The same for one that found nothing to do.
+const IDLE_MAX: u64 = 50_000;
+
+/// Work that goes on in turns.
+pub(super) trait Turns: Send + 'static {
+    /// One turn; with `waits` it may wait a moment for something to do.
+    fn turn(&mut self, waits: bool) -> Result<Turn>;
+}
+
+/// What came of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Something was done.
+    Busy,
+    /// There was nothing to do.
+    Idle,
+    /// Nothing will ever be done again.
+    Ended,
+}
+
+/// True when this runtime has one thread only.
+fn is_alone() -> bool {
+    Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::CurrentThread)
+}
+
+/// Starts work on a thread of its own, or between the other tasks of a single one; its end can be awaited.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(super) fn start(name: &str, work: impl Turns) -> Result<oneshot::Receiver<Result<()>>> {
+    let (ended, end) = oneshot::channel();
+    if is_alone() {
+        tokio::spawn(async move {
+            // Nobody listens any more only when the run ends anyway.
+            let _ = ended.send(take_turns(work).await);
+        });
+        return Ok(end);
+    }
+    let body = move || {
+        let _ = ended.send(run(work));
+    };
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+    started
+        .map_err(|error| Error::failed(format!("the {name}'s thread cannot be started")).because(error))?;
+    Ok(end)
+}
+
+/// Goes on, on this thread, to the end.
+///
+/// # Errors
+/// Those of the work.
+pub(super) fn run(mut work: impl Turns) -> Result<()> {
+    while work.turn(true)? != Turn::Ended {}
+    Ok(())
+}
+
+async fn take_turns(mut work: impl Turns) -> Result<()> {
+    loop {
+        let most = match work.turn(false)? {
+            Turn::Busy => BUSY_MAX,
+            Turn::Idle => IDLE_MAX,
+            Turn::Ended => return Ok(()),
+        };
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(0..most))).await;
+    }
+}
+
+/// Runs `work` where it may block.
+///
+/// # Errors
+/// Those of `work`.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    if is_alone() {
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(0..BUSY_MAX))).await;
+        let done = work();
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(0..BUSY_MAX))).await;
+        return done;
+    }
+    let ended = tokio::task::spawn_blocking(work).await;
+    ended.map_err(|error| Error::failed("a part of the work broke off").because(error))?
+}
+
+/// Runs `work`, which may block, without leaving the task.
+pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    if is_alone() { work() } else { tokio::task::block_in_place(work) }
+}
+
+/// The time now in milliseconds since the Unix epoch.
+pub fn wall_ms() -> u64 {
+    #[cfg(test)]
+    if let Some(simulated) = simulated::wall_ms() {
+        return simulated;
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The wall clock of a simulation.
+#[cfg(test)]
+pub(crate) mod simulated {
+    use std::cell::Cell;
+
+    use tokio::time::Instant;
+
+    const BEGINNING_MS: u64 = 1_700_000_000_000;
+
+    thread_local! {
+        static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+
+    /// The time of this thread goes on with its runtime's from here.
+    pub(crate) fn begin() {
+        BEGAN.set(Some(Instant::now()));
+    }
+
+    pub(super) fn wall_ms() -> Option<u64> {
+        let elapsed = BEGAN.get()?.elapsed();
+        Some(BEGINNING_MS + u64::try_from(elapsed.as_millis()).unwrap_or(0))
+    }
+}
