@@ -86,9 +86,7 @@ impl Folder {
     pub fn fold(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<Step> {
         let mut progress = self.progress.clone();
         advance(&mut progress, taken);
-        for (partition, next) in passed {
-            partition_mut(&mut progress, partition).next = *next;
-        }
+        pass(&mut progress, passed);
         if progress == self.progress {
             return Ok(Step::default());
         }
@@ -406,7 +404,7 @@ fn partition_hash(partition: &TopicPartition) -> u64 {
     xxhash_rust::xxh3::xxh3_64(partition.to_string().as_bytes())
 }
 
-pub(super) fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> &'a mut PartitionProgress {
+fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> &'a mut PartitionProgress {
     let found = progress
         .partitions
         .iter()
@@ -418,6 +416,15 @@ pub(super) fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPar
             let (topic, partition) = (partition.topic.to_string(), partition.partition);
             progress.partitions.push_mut(PartitionProgress { topic, partition, next: 0, last: None })
         }
+    }
+}
+
+/// Moves the positions to those that were passed without a record, and never back: records that lie behind such
+/// a position may be among those taken with it.
+pub(super) fn pass(progress: &mut Progress, passed: &[(TopicPartition, i64)]) {
+    for (partition, next) in passed {
+        let at = partition_mut(progress, partition);
+        at.next = at.next.max(*next);
     }
 }
 

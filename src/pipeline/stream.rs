@@ -178,8 +178,6 @@ impl Stream {
         while taken.len() < STEP_RECORDS_MAX {
             let Ok(more) = records.try_recv() else { break };
             taken.extend(more.taken);
-            // A position passed early in a batch is superseded by its later records.
-            passed.retain(|(at, _)| !taken.iter().any(|taken| taken.record.partition == *at));
             passed.extend(more.passed);
         }
         if self.load(&taken, &passed)? {

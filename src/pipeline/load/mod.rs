@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::runs::{Held, Runs};
-use super::fold::{Folder, Step, Taken, advance, apply_one, partition_mut};
+use super::fold::{Folder, Step, Taken, advance, apply_one, pass};
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::event::{Decoded, EntityKind};
@@ -95,9 +95,7 @@ impl Load {
     ) -> Result<Vec<DeadLetter>> {
         self.progress.beside = beside.beside;
         advance(&mut self.progress, taken);
-        for (partition, next) in passed {
-            partition_mut(&mut self.progress, partition).next = *next;
-        }
+        pass(&mut self.progress, passed);
         let mut poison = Vec::new();
         for taken in taken {
             let event = match &taken.decoded {
