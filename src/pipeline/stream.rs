@@ -301,6 +301,10 @@ impl Stream {
     /// Forgets what another instance delivered. Once that is all that was ever forgotten here, the marks
     /// left are those that its indexes lack, whichever these were for before.
     fn trim(&mut self, delivered: &Delivered) -> Result<()> {
+        if self.folder.progress().partitions.is_empty() {
+            // Whatever a first fold brings comes at once, and its sweeps speak of all of it.
+            return Ok(());
+        }
         let Some(step) = self.queue.step_covered_by(&delivered.frontier) else { return Ok(()) };
         self.folder.trim(step)?;
         self.queue.set_sweeps(self.folder.sweeping());
