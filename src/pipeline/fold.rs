@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use super::planted::{self, Bug};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::entity::Registers;
 use crate::entity::organisation::Summary;
@@ -124,6 +125,11 @@ impl Folder {
         let marked = self.put_marks(&mut changes, progress.step, marks);
         let written = put_rows(&mut changes, touched)?;
         changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
+        if planted::is(Bug::PositionsFirst) {
+            let mut first = Changes::default();
+            first.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
+            self.state.commit(first)?;
+        }
         self.state.commit_fold(changes, written, progress.step)?;
         self.progress = progress;
         Ok(Step { number: self.progress.step, marked, poisoned })
@@ -175,6 +181,9 @@ impl Folder {
             let (before, after): (&Registers, &Registers) = (&entry.before.registers, &entry.after.registers);
             match kind {
                 EntityKind::Contact => effects.of_contact(id, before, after),
+                EntityKind::Organisation if planted::is(Bug::OldChainForgotten) => {
+                    effects.of_organisation(id, before, after, &is, &is)?;
+                }
                 EntityKind::Organisation => effects.of_organisation(id, before, after, &was, &is)?,
             }
         }
@@ -241,7 +250,9 @@ impl Folder {
         let mut changes = Changes::default();
         for ((projection, id), step) in acknowledged {
             let key = dirty_key(*projection as u8, id);
-            if mark_step(view.get(Space::Dirty, &key)?).is_some_and(|marked| marked <= *step) {
+            if mark_step(view.get(Space::Dirty, &key)?)
+                .is_some_and(|marked| marked <= *step || planted::is(Bug::LaterMarkCleared))
+            {
                 changes.remove(Space::Dirty, key);
             }
         }

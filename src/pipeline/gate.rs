@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::hand_over::HandOver;
+use super::planted::{self, Bug};
 use super::run::Run;
 use super::standby::Filling;
 use super::status::Status;
@@ -45,12 +46,12 @@ pub(super) enum Gate {
 impl<S: DocumentSink + Aliases> Run<S> {
     /// One look: who writes, whether the gate is passed, what is to be published.
     pub(super) async fn look(&mut self) -> Result<()> {
-        let writer = *self.leadership.writer().borrow();
+        let writer = *self.leadership.writer().borrow() || planted::is(Bug::NoStandBy);
         if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
             tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
             if writer { self.begin_to_write().await? } else { self.stand_by() }
         }
-        if !writer {
+        if !writer && !planted::is(Bug::GateOfTheStart) {
             // Whoever becomes the writer asks for the log's end at that moment, and not at its start.
             self.gate = Gate::Closed;
         }
@@ -115,7 +116,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 };
             }
             Gate::Until(end) => {
-                if self.queue.positions().covers(end) {
+                if self.queue.positions().covers(end) || planted::is(Bug::NoGateAndConflictsDone) {
                     self.gate = Gate::FanningOut(self.queue.step());
                 }
             }
@@ -240,7 +241,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let has_state = hand_over.stopped_at.is_some_and(|positions| !positions.is_empty());
         for moved in hand_over.moved {
             let Some(projection) = self.projections.get(moved.projection).copied() else { continue };
-            let is_ours = self.state.built_for(projection.name())? == moved.index;
+            let is_ours = self.state.built_for(projection.name())? == moved.index
+                || planted::is(Bug::BuiltForKept) && has_state;
             if is_ours || (moved.covered == Some(true) && has_state) {
                 tracing::info!(
                     projection = projection.name(),

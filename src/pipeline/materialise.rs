@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::fold::DocumentKey;
+use super::planted::{self, Bug};
 use crate::error::Result;
 use crate::projection::{Limits, Projection};
 use crate::sink::{Batch, Write};
@@ -52,10 +53,11 @@ impl<'a> Maker<'a> {
         let begin = bytes.len();
         let exists = document.0.materialise(self.snapshot, &document.1, self.limits, self.position, bytes)?;
         let foreign = if self.over.is_empty() { None } else { self.over.get(&document) };
+        let version = foreign.map_or(self.position, |foreign| self.position.max(*foreign));
         self.made.batch.writes.push(Write {
             projection: index,
             id: document.1.to_string(),
-            version: foreign.map_or(self.position, |foreign| self.position.max(*foreign)),
+            version: if planted::is(Bug::DeleteUnversioned) && !exists { 0 } else { version },
             body: exists.then_some(begin..bytes.len()),
         });
         self.made.documents.push(document);

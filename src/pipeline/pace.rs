@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::sizes::sized;
+
 const REQUESTS_MAX: usize = 3;
-const BYTES_MAX: usize = 2 << 20;
-const BYTES_MIN: usize = 128 << 10;
+const BYTES_MAX: usize = sized(2 << 20, 2 << 10);
+const BYTES_MIN: usize = sized(128 << 10, 256);
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(15);
 /// A request that took longer than this is no reason to send larger ones.

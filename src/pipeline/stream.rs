@@ -11,6 +11,7 @@ use super::fold::{DocumentKey, Folder, Step, Taken};
 use super::load::Load;
 use super::queue::{Lane, Queue};
 use super::reader::ReadBatch;
+use super::sizes::sized;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use crate::dead_letter::DeadLetter;
@@ -27,7 +28,7 @@ const IDLE: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
-const STEP_RECORDS_MAX: usize = 6_000;
+const STEP_RECORDS_MAX: usize = sized(6_000, 30);
 
 /// What the delivery and the administrative routes ask of the fold.
 pub enum Command {

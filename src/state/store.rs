@@ -7,7 +7,7 @@ use super::keys::Space;
 use crate::error::Result;
 
 /// Puts and removals that become visible and durable together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Changes(pub(super) Vec<(Space, Vec<u8>, Option<Vec<u8>>)>);
 
 impl Changes {

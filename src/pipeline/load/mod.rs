@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use self::runs::{Held, Runs};
 use super::fold::{Folder, Step, Taken, advance, apply_one, pass};
+use super::sizes::sized;
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::event::{Decoded, EntityKind};
@@ -27,9 +28,9 @@ use crate::state::rows::Progress;
 use crate::state::store::Changes;
 
 /// A log of fewer records is folded as it comes.
-const RECORDS_MIN: u64 = 5_000;
+const RECORDS_MIN: u64 = sized(5_000, 80) as u64;
 /// About how many bytes of entities are held before they are put aside.
-const HELD_BYTES: usize = 64 << 20;
+const HELD_BYTES: usize = sized(64 << 20, 4 << 10);
 /// More runs are not merged at once. What follows then is folded as it comes.
 const RUNS_MAX: usize = 200;
 /// A load that was broken off begins anew, so it is brought to an end after this time.

@@ -9,13 +9,14 @@ use crate::entity::Liveness;
 use crate::error::{Error, Result};
 use crate::pipeline::fold::DocumentKey;
 use crate::pipeline::materialise::{Maker, Materialised};
+use crate::pipeline::sizes::sized;
 use crate::projection::{Limits, Projection};
 use crate::state::keys::{Space, owner_of};
 use crate::state::rows::{self, Place, Row};
 use crate::state::{Snapshot, State};
 
 /// How many rows one part looks at.
-const ROWS_MAX: usize = 20_000;
+const ROWS_MAX: usize = sized(20_000, 6);
 
 /// A request's worth of a sweep.
 pub struct Part {

@@ -1,0 +1,69 @@
+//! Bugs that the simulation plants, to show that it would see them. Outside of this crate's tests there is none.
+
+/// A rule of the pipeline that is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// A mark is cleared before the index has acknowledged the write.
+    MarkClearedEarly,
+    /// Nothing is waited for when writing begins, and a conflict is taken for done.
+    NoGateAndConflictsDone,
+    /// A second instance writes beside the first.
+    NoStandBy,
+    /// An index that was swapped in is written without a word between the instance and the rebuild.
+    HandOverBlind,
+    /// Deletes are sent without a version.
+    DeleteUnversioned,
+    /// The marks are taken to be for whatever index the alias stands for now.
+    BuiltForKept,
+    /// The positions are committed before the rows.
+    PositionsFirst,
+    /// The frontier is published over what still waits.
+    FrontierEager,
+    /// A sweep's place moves on before its parts have arrived.
+    SweepPlaceEarly,
+    /// A fan-out ends with its first part.
+    FanOutCutShort,
+    /// The ancestors that an organisation had before a move are not marked.
+    OldChainForgotten,
+    /// A document is written while another write of it is under way.
+    WriteBeside,
+    /// A write that is to be tried again is taken for done.
+    RetryDone,
+    /// An acknowledgement clears marks that were made since.
+    LaterMarkCleared,
+    /// A standby forgets what the frontier does not cover.
+    TrimmedTooFar,
+    /// Marks that did not fit into the queue are not looked for in the state.
+    ScanForgotten,
+    /// Whoever takes over counts on the log's end as it was when it started.
+    GateOfTheStart,
+}
+
+/// Whether this bug is planted.
+#[cfg(not(test))]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}
+
+#[cfg(test)]
+pub(crate) use self::tested::{is, plant};
+
+#[cfg(test)]
+mod tested {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn is(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    /// Plants a bug for what runs on this thread from here on.
+    pub(crate) fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+}
