@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use super::fold::DocumentKey;
 use super::materialise::{Materialised, materialise};
 use super::pace::Pace;
-use super::queue::Queue;
+use super::planted::{self, Bug};
+use super::queue::{Queue, Scan};
+use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
@@ -26,9 +28,9 @@ use crate::state::State;
 use crate::state::keys::{Space, dirty_parts};
 
 /// How many documents one request holds at most.
-const DOCUMENTS_MAX: usize = 2_000;
+const DOCUMENTS_MAX: usize = sized(2_000, 5);
 /// How many marks one part of a scan reads.
-const SCAN_MAX: usize = 5_000;
+const SCAN_MAX: usize = sized(5_000, 7);
 
 /// The parts of the delivery.
 pub struct Delivery<S> {
@@ -68,7 +70,6 @@ impl<S: DocumentSink> Delivery<S> {
     /// Those of the state.
     pub async fn run(self: Arc<Self>, mut allowed: tokio::sync::watch::Receiver<bool>) -> Result<()> {
         let mut requests: JoinSet<Result<()>> = JoinSet::new();
-        let mut cursor = Vec::new();
         let mut unrefreshed = Unrefreshed::default();
         loop {
             let changed = self.queue.changed();
@@ -79,8 +80,8 @@ impl<S: DocumentSink> Delivery<S> {
             let may = *allowed.borrow_and_update();
             self.resting.store(!may && requests.is_empty(), Ordering::SeqCst);
             if may {
-                if self.queue.wants_scan() {
-                    cursor = Arc::clone(&self).scan(cursor).await?;
+                if let Some(part) = self.queue.wants_scan() {
+                    Arc::clone(&self).scan(part).await?;
                 }
                 self.start_requests(&mut requests);
                 unrefreshed.refresh_if_due(&self, requests.is_empty()).await;
@@ -149,6 +150,12 @@ impl<S: DocumentSink> Delivery<S> {
             self.queue.wake();
             made?
         };
+        if planted::is(Bug::SweepPlaceEarly)
+            && let Some(arrived) = self.courses().arrived(&part, number)
+        {
+            let told = Command::Swept(part.projection, part.step, arrived.place, arrived.documents);
+            let _ = self.commands.send(told);
+        }
         let judged = if made.documents.is_empty() { Judged::default() } else { self.send(made).await };
         self.queue.finish(judged.finished.iter().map(|(document, _)| (document.clone(), true)));
         let left: Vec<_> = judged.finished.into_iter().filter(|(_, is_done)| !is_done).collect();
@@ -162,13 +169,13 @@ impl<S: DocumentSink> Delivery<S> {
         judged.gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
-    /// Reads the next part of the marks into the queue; answers where to go on.
-    async fn scan(self: Arc<Self>, cursor: Vec<u8>) -> Result<Vec<u8>> {
+    /// Reads a part of the marks into the queue.
+    async fn scan(self: Arc<Self>, part: Scan) -> Result<()> {
         let work = move || {
             let snapshot = self.state.snapshot()?;
             let mut found: Vec<DocumentKey> = Vec::new();
             let mut last = Vec::new();
-            snapshot.view().scan(Space::Dirty, &[], &cursor, &mut |key, _| {
+            snapshot.view().scan(Space::Dirty, &[], &part.cursor, &mut |key, _| {
                 if let Some((number, id)) = dirty_parts(key) {
                     found.extend(Projection::of_number(number).map(|projection| (projection, id.into())));
                 }
@@ -176,10 +183,10 @@ impl<S: DocumentSink> Delivery<S> {
                 let full = found.len() >= SCAN_MAX;
                 Ok(if full { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) })
             })?;
-            let ended = found.len() < SCAN_MAX;
+            let next = (found.len() >= SCAN_MAX).then_some(last);
             found.retain(|(projection, _)| self.projections.contains(projection));
-            self.queue.scanned(found, snapshot.progress().step, ended);
-            Ok(if ended { Vec::new() } else { last })
+            self.queue.scanned(&part, found, snapshot.progress().step, next);
+            Ok(())
         };
         blocking(work).await
     }
@@ -200,6 +207,11 @@ impl<S: DocumentSink> Delivery<S> {
             return Ok(());
         }
         let step = made.step;
+        if planted::is(Bug::MarkClearedEarly) {
+            let acknowledged = made.documents.iter().map(|document| (document.clone(), step)).collect();
+            let (rejected, finished) = (Vec::new(), Vec::new());
+            let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
+        }
         let judged = self.send(made).await;
         let acknowledged = judged.finished.iter().filter(|(_, is_done)| *is_done);
         let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
@@ -240,12 +252,12 @@ impl<S: DocumentSink> Delivery<S> {
                 Outcome::Done => true,
                 Outcome::Conflict { stored } => {
                     self.conflict(&document, *version, stored);
-                    false
+                    planted::is(Bug::NoGateAndConflictsDone)
                 }
                 Outcome::Retry(reason) => {
                     retried += 1;
                     retry.get_or_insert(reason);
-                    false
+                    planted::is(Bug::RetryDone)
                 }
                 Outcome::Gone(reason) => {
                     judged.gone.get_or_insert(reason);

@@ -10,11 +10,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::fold::DocumentKey;
+use super::planted::{self, Bug};
+use super::sizes::sized;
 use super::sweep::Sweeping;
 use crate::position::Positions;
 
 /// How many documents each lane holds at most.
-const LANE_MAX: usize = 20_000;
+const LANE_MAX: usize = sized(20_000, 12);
 
 /// Which lane a document waits in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,10 @@ struct Inner {
     unscanned: Option<u64>,
     /// A scan under way: the step that it began at.
     scan_began: Option<u64>,
+    /// Where that one goes on; empty at its beginning.
+    scan_cursor: Vec<u8>,
+    /// Grows when a scan under way is given up.
+    scan_number: u64,
     /// The last step whose marks did not all fit.
     left_last: Option<u64>,
     /// The oldest change whose fan-out is not done.
@@ -69,6 +75,16 @@ struct Flying {
     again: Option<u64>,
     /// The lane that it came from, and goes back to.
     lane: Lane,
+    /// Taken by a sweep, which may have made it before a mark that a scan finds.
+    is_swept: bool,
+}
+
+/// A part of the marks that is to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    number: u64,
+    /// Read what comes after this key.
+    pub cursor: Vec<u8>,
 }
 
 /// A moment of the fold.
@@ -145,13 +161,13 @@ impl Queue {
             let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
             let Some((key, lane)) = next else { break };
             let Some(step) = inner.waiting.remove(&key) else { continue };
-            if let Some(flying) = inner.in_flight.get_mut(&key) {
+            if let Some(flying) = inner.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
                 // On its way by a sweep: it goes again after that.
                 flying.again = flying.again.into_iter().chain([step]).min();
                 inner.uncount(step);
                 continue;
             }
-            inner.in_flight.insert(key.clone(), Flying { step, again: None, lane });
+            inner.in_flight.insert(key.clone(), Flying { step, again: None, lane, is_swept: false });
             taken.push(key);
         }
         taken
@@ -161,11 +177,12 @@ impl Queue {
     /// it arrives by that, or is marked.
     pub fn take_swept(&self, key: &DocumentKey, step: u64) -> bool {
         let mut inner = self.lock();
-        if inner.in_flight.contains_key(key) {
+        if inner.in_flight.contains_key(key) && !planted::is(Bug::WriteBeside) {
             return false;
         }
         inner.count(step);
-        inner.in_flight.insert(key.clone(), Flying { step, again: None, lane: Lane::Background });
+        let flying = Flying { step, again: None, lane: Lane::Background, is_swept: true };
+        inner.in_flight.insert(key.clone(), flying);
         true
     }
 
@@ -173,7 +190,7 @@ impl Queue {
     pub fn finish(&self, documents: impl IntoIterator<Item = (DocumentKey, bool)>) {
         let mut inner = self.lock();
         for (key, delivered) in documents {
-            let Some(Flying { step, again, lane }) = inner.in_flight.remove(&key) else { continue };
+            let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
             inner.uncount(step);
             if !delivered {
                 let lane = if again.is_some() { Lane::Direct } else { lane };
@@ -186,27 +203,31 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// True when the state's marks should be scanned now: little waits, and more may lie there.
-    pub fn wants_scan(&self) -> bool {
+    /// The next part of the state's marks, when it should be read now: little waits, and more may lie there.
+    pub fn wants_scan(&self) -> Option<Scan> {
         let inner = self.lock();
-        inner.unscanned.is_some() && inner.background.len() < LANE_MAX / 4
+        let wanted = inner.unscanned.is_some() && inner.background.len() < LANE_MAX / 4;
+        wanted.then(|| Scan { number: inner.scan_number, cursor: inner.scan_cursor.clone() })
     }
 
-    /// Takes in what a scan found; `began` is the step at which the scan's first part was read, and
-    /// `ended` says that it reached the end of the marks.
-    pub fn scanned(&self, found: Vec<DocumentKey>, began: u64, ended: bool) {
+    /// Takes in what a scan found; `began` is the step of what it read, and `next` where it goes on, nowhere
+    /// when it has reached the end of the marks.
+    pub fn scanned(&self, scan: &Scan, found: Vec<DocumentKey>, began: u64, next: Option<Vec<u8>>) {
         let mut inner = self.lock();
         let oldest = inner.unscanned.unwrap_or(began);
-        inner.scan_began.get_or_insert(began);
         for key in found {
-            if !inner.waiting.contains_key(&key) && !inner.in_flight.contains_key(&key) {
-                inner.enqueue(key, oldest, Lane::Background);
-            }
+            inner.find(key, oldest);
         }
-        if ended {
-            let began = inner.scan_began.take().unwrap_or(began);
-            // Marks that were left to the state since the scan began need another one.
-            inner.unscanned = inner.left_last.filter(|left| *left > began).map(|_| began + 1);
+        if scan.number == inner.scan_number {
+            let began = *inner.scan_began.get_or_insert(began);
+            let is_ended = next.is_none();
+            inner.scan_cursor = next.unwrap_or_default();
+            if is_ended {
+                inner.scan_began = None;
+                // Marks that were left to the state since the scan began need another one.
+                let left_last = inner.left_last.filter(|_| !planted::is(Bug::ScanForgotten));
+                inner.unscanned = left_last.filter(|left| *left > began).map(|_| began + 1);
+            }
         }
         drop(inner);
         self.changed.notify_waiters();
@@ -237,7 +258,8 @@ impl Queue {
     /// The positions below which nothing waits; `None` when they are not known yet.
     pub fn frontier(&self) -> Option<Positions> {
         let inner = self.lock();
-        let Some(oldest) = inner.oldest() else { return Some(inner.positions.clone()) };
+        let oldest = inner.oldest().filter(|_| !planted::is(Bug::FrontierEager));
+        let Some(oldest) = oldest else { return Some(inner.positions.clone()) };
         let known = inner.history.iter().rev().find(|point| point.step < oldest);
         known.map(|point| point.positions.clone())
     }
@@ -273,6 +295,9 @@ impl Queue {
     /// The highest step whose positions `delivered` covers.
     pub fn step_covered_by(&self, delivered: &Positions) -> Option<u64> {
         let inner = self.lock();
+        if planted::is(Bug::TrimmedTooFar) {
+            return Some(inner.step);
+        }
         inner.history.iter().rev().find(|point| delivered.covers(&point.positions)).map(|point| point.step)
     }
 
@@ -287,7 +312,10 @@ impl Queue {
         let flying: Vec<u64> = inner.in_flight.values().map(|flying| flying.step).collect();
         flying.into_iter().for_each(|step| inner.count(step));
         inner.unscanned = inner.unscanned.into_iter().chain(oldest).min();
+        // One under way has passed marks of documents that were in memory.
         inner.scan_began = None;
+        inner.scan_cursor.clear();
+        inner.scan_number += 1;
     }
 
     /// Waits until something changed, registered before the caller looked: see [`Notify::notified`].
@@ -316,7 +344,7 @@ impl Queue {
 }
 
 /// How many points of the history are kept; thinned out by half when full.
-const HISTORY_MAX: usize = 4_096;
+const HISTORY_MAX: usize = sized(4_096, 32);
 
 impl Inner {
     fn oldest(&self) -> Option<u64> {
@@ -326,7 +354,7 @@ impl Inner {
     }
 
     fn add(&mut self, key: DocumentKey, step: u64, lane: Lane) {
-        if let Some(flying) = self.in_flight.get_mut(&key) {
+        if let Some(flying) = self.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
             flying.again.get_or_insert(step);
             return;
         }
@@ -346,6 +374,16 @@ impl Inner {
             return;
         }
         self.enqueue(key, step, lane);
+    }
+
+    /// Takes in a document whose mark was found in the state.
+    fn find(&mut self, key: DocumentKey, oldest: u64) {
+        match self.in_flight.get_mut(&key) {
+            Some(flying) if flying.is_swept => _ = flying.again.get_or_insert(oldest),
+            // Made after it was taken: its acknowledgement speaks of the mark, or it goes again anyway.
+            Some(_) => {}
+            None => self.enqueue(key, oldest, Lane::Background),
+        }
     }
 
     fn enqueue(&mut self, key: DocumentKey, step: u64, lane: Lane) {

@@ -12,9 +12,14 @@ fn at(next: i64) -> Positions {
     [(TopicPartition::new("contacts", 0), next)].into_iter().collect()
 }
 
+fn scanned(queue: &Queue, found: Vec<DocumentKey>, began: u64, ended: bool) {
+    let part = queue.wants_scan().unwrap();
+    queue.scanned(&part, found, began, (!ended).then(|| vec![1]));
+}
+
 fn scanned_queue() -> Queue {
     let queue = Queue::starting_at(1, None, at(10), 1);
-    queue.scanned(Vec::new(), 1, true);
+    scanned(&queue, Vec::new(), 1, true);
     queue
 }
 
@@ -54,8 +59,8 @@ fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
     let taken = queue.take(usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     assert_eq!(queue.frontier(), Some(at(10)));
-    assert!(queue.wants_scan());
-    queue.scanned(vec![key("last")], 2, true);
+    assert!(queue.wants_scan().is_some());
+    scanned(&queue, vec![key("last")], 2, true);
     assert_eq!(queue.frontier(), Some(at(10)));
     queue.take(1);
     queue.finish([(key("last"), true)]);
@@ -103,11 +108,33 @@ fn a_direct_change_overtakes_a_fan_out() {
 #[test]
 fn a_scan_is_repeated_for_what_was_left_since_it_began() {
     let queue = Queue::starting_at(1, None, at(10), 1);
-    queue.scanned(Vec::new(), 1, false);
+    let part = queue.wants_scan().unwrap();
+    queue.scanned(&part, Vec::new(), 1, Some(vec![1]));
     let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
     queue.stepped(2, &at(11), many, Lane::Background, None, 200);
-    queue.scanned(Vec::new(), 2, true);
+    queue.scanned(&part, Vec::new(), 2, None);
     assert!(queue.waiting().more);
+}
+
+#[test]
+fn a_scan_that_was_under_way_begins_anew_when_what_waits_is_forgotten() {
+    let queue = Queue::starting_at(1, None, at(10), 1);
+    let part = queue.wants_scan().unwrap();
+    scanned(&queue, vec![key("a")], 1, false);
+    assert_eq!(queue.wants_scan().unwrap().cursor, vec![1]);
+    queue.forget();
+    assert_eq!(queue.wants_scan().unwrap().cursor, Vec::<u8>::new());
+    queue.scanned(&part, vec![key("b")], 1, None);
+    assert!(queue.waiting().more, "what was given up ends nothing");
+}
+
+#[test]
+fn a_mark_that_a_scan_finds_of_a_document_that_a_sweep_has_taken_is_not_passed_over() {
+    let queue = Queue::starting_at(1, None, at(10), 1);
+    assert!(queue.take_swept(&key("a"), 1));
+    scanned(&queue, vec![key("a")], 2, true);
+    queue.finish([(key("a"), true)]);
+    assert_eq!(queue.take(9), [key("a")]);
 }
 
 #[test]
