@@ -20,6 +20,8 @@ pub mod projection;
 pub mod reindex;
 pub mod search;
 pub mod shutdown;
+#[cfg(test)]
+mod simulation;
 pub mod sink;
 pub mod source;
 pub mod state;

@@ -112,6 +112,18 @@ pub fn positions(written: &[(String, i32, i64)]) -> Positions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision(pub(super) String);
 
+#[cfg(test)]
+impl Revision {
+    /// A writing by its number.
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number.to_string())
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.0.parse().unwrap()
+    }
+}
+
 /// An index that was made for an alias.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GenerationSummary {

@@ -1,0 +1,105 @@
+//! The events of a run: organisations that move, are renamed and deleted, and contacts that change sides.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::reference::{Does, Plain};
+use super::world::World;
+
+/// Writes events into the log.
+#[derive(Default)]
+pub(super) struct Events {
+    versions: BTreeMap<String, u64>,
+    /// Those that come later than what was written after them.
+    held: Vec<Plain>,
+}
+
+impl Events {
+    /// Appends one event, or holds it back, or appends one that was held back.
+    pub(super) fn append(&mut self, world: &World) {
+        if !self.held.is_empty() && world.draw(0..4) == 0 {
+            let drawn = world.draw(0..self.held.len() as u64);
+            let event = self.held.swap_remove(usize::try_from(drawn).unwrap());
+            return put(world, event);
+        }
+        let event = self.draw(world);
+        // Without a sequence the order is the log's.
+        if world.plan.is_sequenced && world.strikes("record reordered", world.plan.rates.reordered) {
+            self.held.push(event);
+        } else {
+            put(world, event);
+        }
+        if world.draw(0..12) == 0 {
+            let number = usize::try_from(world.draw(0..4)).unwrap();
+            world.log.lock().unwrap().append_marker(number);
+        }
+    }
+
+    /// Appends what is held back still.
+    pub(super) fn append_held(&mut self, world: &World) {
+        std::mem::take(&mut self.held).into_iter().for_each(|event| put(world, event));
+    }
+
+    fn draw(&mut self, world: &World) -> Plain {
+        let contact = world.draw(0..2) == 0;
+        let id = if contact {
+            format!("c{}", world.draw(0..world.plan.contacts))
+        } else {
+            format!("o{}", world.draw(0..world.plan.organisations))
+        };
+        let does = match world.draw(0..10) {
+            0 => Does::Delete,
+            1..5 => Does::Replace,
+            _ => Does::Merge,
+        };
+        let version = self.versions.entry(id.clone()).or_default();
+        *version += 1;
+        let fields = if does == Does::Delete { BTreeMap::new() } else { fields(world, contact) };
+        Plain { contact, id, version: *version, does, fields }
+    }
+}
+
+fn fields(world: &World, contact: bool) -> BTreeMap<String, Value> {
+    let mut fields = BTreeMap::new();
+    let owner = match world.draw(0..6) {
+        0 => None,
+        1 => Some(Value::Null),
+        _ => Some(Value::from(format!("o{}", world.draw(0..world.plan.organisations)))),
+    };
+    if let Some(owner) = owner {
+        fields.insert(if contact { "organisationId" } else { "parentId" }.to_owned(), owner);
+    }
+    if world.draw(0..3) > 0 {
+        fields.insert("name".to_owned(), Value::from(format!("n{}", world.draw(0..1_000))));
+    }
+    if world.draw(0..4) == 0 {
+        let name = if contact { "role" } else { "status" };
+        fields.insert(name.to_owned(), Value::from(format!("s{}", world.draw(0..5))));
+    }
+    fields
+}
+
+/// Puts an event into the log, in the partition of its entity or, with a sequence, in any.
+fn put(world: &World, event: Plain) {
+    place(world, event.clone());
+    if world.strikes("record doubled", world.plan.rates.doubled) {
+        place(world, event);
+    }
+}
+
+fn place(world: &World, event: Plain) {
+    let number = usize::from(event.contact);
+    let sequenced = world.plan.is_sequenced;
+    let partition = if sequenced {
+        let count = world.log.lock().unwrap().count(super::log::TOPICS[number].0);
+        i32::try_from(world.draw(0..u64::from(count.unsigned_abs()))).unwrap()
+    } else {
+        let hash = xxhash_rust::xxh3::xxh3_64(event.id.as_bytes());
+        i32::try_from(hash % u64::from(world.plan.partitions[number].unsigned_abs())).unwrap()
+    };
+    let now_ms = i64::try_from(world.began.elapsed().as_millis()).unwrap();
+    let id = event.id.clone();
+    let (at, offset) = world.log.lock().unwrap().append(partition, event, sequenced, now_ms);
+    world.note(format_args!("{at}:{offset} is about {id}"));
+}

@@ -1,0 +1,205 @@
+//! The group that elects the writer, as Kafka's does by `source/kafka/elector.rs`: one member holds the deciding
+//! partition. A member that is called off stops, lets its requests end, and only then another may write. One
+//! that is silent for the session's time is expired by the broker, and takes itself for expired at about
+//! the same moment, since its own client counts the same time from the last heartbeat that was answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::world::{Process, World};
+use crate::error::Result;
+use crate::position::{Positions, TopicPartition};
+use crate::source::leadership::{Delivered, Leadership};
+
+const SESSION: Duration = Duration::from_secs(10);
+const RELEASE_WAIT: Duration = Duration::from_secs(10);
+const TURN: Duration = Duration::from_millis(200);
+
+struct Member {
+    process: Arc<Process>,
+    writer: watch::Sender<bool>,
+    in_flight: Arc<AtomicU64>,
+    /// When the broker last heard of it.
+    heard: Instant,
+    /// Its own client has taken it for expired.
+    is_lost: bool,
+    is_leaving: bool,
+}
+
+/// The broker's side.
+#[derive(Default)]
+pub(super) struct Group {
+    members: BTreeMap<u64, Member>,
+    holder: Option<u64>,
+    /// Since when the holder is called off.
+    revoked: Option<Instant>,
+    number: u64,
+    committed: BTreeMap<TopicPartition, (i64, BTreeMap<String, String>)>,
+    /// Processes that do not reach the broker, until then.
+    cut_off: BTreeMap<String, Instant>,
+}
+
+impl Group {
+    /// Cuts a process off from the broker for a while.
+    pub(super) fn cut_off(&mut self, process: &str, time: Duration) {
+        self.cut_off.insert(process.to_owned(), Instant::now() + time);
+    }
+
+    pub(super) fn is_cut_off(&self, process: &str) -> bool {
+        self.cut_off.get(process).is_some_and(|until| Instant::now() < *until)
+    }
+
+    /// What the writer has published.
+    pub(super) fn frontier(&self) -> Positions {
+        self.committed.iter().map(|(at, (next, _))| (at.clone(), *next)).collect()
+    }
+
+    fn turn(&mut self, world: &World) {
+        let now = Instant::now();
+        let cut_off: BTreeSet<u64> = self
+            .members
+            .iter()
+            .filter(|(_, member)| self.is_cut_off(&member.process.name))
+            .map(|(number, _)| *number)
+            .collect();
+        for (number, member) in &mut self.members {
+            if !member.process.is_dead() && !cut_off.contains(number) {
+                member.heard = now;
+            } else if !member.process.is_dead() && now >= member.heard + SESSION - TURN {
+                // Its own client expires it a moment before the broker does, or with it.
+                member.writer.send_if_modified(|writer| std::mem::take(writer));
+                member.is_lost = true;
+            }
+        }
+        let expired = |member: &Member| now >= member.heard + SESSION;
+        if let Some(holder) = self.holder {
+            let member = &self.members[&holder];
+            if expired(member) || member.is_lost && !cut_off.contains(&holder) {
+                world.note(format_args!("{} is expired", member.process.name));
+                self.holder = None;
+            } else if member.is_leaving && self.revoked.is_none() {
+                self.revoke(world);
+            }
+        }
+        self.members.retain(|_, member| !member.process.is_dead() || now < member.heard + SESSION);
+        if let (Some(holder), Some(since)) = (self.holder, self.revoked) {
+            let rests = self.members[&holder].in_flight.load(Ordering::SeqCst) == 0;
+            if rests || now >= since + RELEASE_WAIT {
+                self.holder = None;
+            }
+        }
+        if self.holder.is_none() {
+            self.revoked = None;
+            self.members.retain(|_, member| !member.is_leaving);
+            self.assign(world, &cut_off);
+        } else if self.members.len() > 1 && self.revoked.is_none() && world.strikes("rebalance", 4) {
+            self.revoke(world);
+        }
+    }
+
+    /// Calls the holder off.
+    fn revoke(&mut self, world: &World) {
+        let Some(member) = self.holder.and_then(|holder| self.members.get(&holder)) else { return };
+        world.note(format_args!("{} is called off", member.process.name));
+        member.writer.send_replace(false);
+        self.revoked = Some(Instant::now());
+    }
+
+    fn assign(&mut self, world: &World, cut_off: &BTreeSet<u64>) {
+        let able: Vec<u64> = self
+            .members
+            .iter()
+            .filter(|(number, member)| !member.process.is_dead() && !cut_off.contains(number))
+            .map(|(number, _)| *number)
+            .collect();
+        if able.is_empty() {
+            return;
+        }
+        let number = able[usize::try_from(world.draw(0..able.len() as u64)).unwrap()];
+        world.note(format_args!("{} is the writer", self.members[&number].process.name));
+        self.holder = Some(number);
+        if let Some(member) = self.members.get_mut(&number) {
+            member.is_lost = false;
+            member.writer.send_replace(true);
+        }
+    }
+}
+
+/// The broker's turns, for ever.
+pub(super) async fn serve(world: Arc<World>) {
+    loop {
+        tokio::time::sleep(TURN).await;
+        world.group.lock().unwrap().turn(&world);
+    }
+}
+
+/// A member of the group.
+pub(super) struct Membership {
+    world: Arc<World>,
+    process: Arc<Process>,
+    number: u64,
+    writer: watch::Sender<bool>,
+}
+
+impl Membership {
+    pub(super) fn join(world: &Arc<World>, process: &Arc<Process>, in_flight: Arc<AtomicU64>) -> Self {
+        let writer = watch::Sender::new(false);
+        let mut group = world.group.lock().unwrap();
+        group.number += 1;
+        let number = group.number;
+        let member = Member {
+            process: Arc::clone(process),
+            writer: writer.clone(),
+            in_flight,
+            heard: Instant::now(),
+            is_lost: false,
+            is_leaving: false,
+        };
+        group.members.insert(number, member);
+        Self { world: Arc::clone(world), process: Arc::clone(process), number, writer }
+    }
+}
+
+impl Leadership for Membership {
+    fn writer(&self) -> watch::Receiver<bool> {
+        self.writer.subscribe()
+    }
+
+    fn commit(&self, delivered: &Delivered) {
+        let mut group = self.world.group.lock().unwrap();
+        let is_fenced = group.holder != Some(self.number) || group.is_cut_off(&self.process.name);
+        if !self.process.lives() || is_fenced {
+            return;
+        }
+        if self.world.strikes("offset commit lost", self.world.plan.rates.commit_lost) {
+            return;
+        }
+        self.world.note(format_args!("{} publishes {}", self.process.name, delivered.frontier));
+        for (at, next) in delivered.frontier.iter() {
+            group.committed.insert(at.clone(), (next, delivered.indexes.clone()));
+        }
+    }
+
+    fn committed(&self) -> Result<Delivered> {
+        self.process.check()?;
+        let group = self.world.group.lock().unwrap();
+        if group.is_cut_off(&self.process.name) {
+            return Ok(Delivered::default());
+        }
+        let said: BTreeSet<_> = group.committed.values().map(|(_, indexes)| indexes).collect();
+        let indexes = said.first().filter(|_| said.len() == 1).map(|indexes| (*indexes).clone());
+        Ok(Delivered { frontier: group.frontier(), indexes: indexes.unwrap_or_default() })
+    }
+
+    fn close(&self) {
+        if let Some(member) = self.world.group.lock().unwrap().members.get_mut(&self.number) {
+            member.writer.send_replace(false);
+            member.is_leaving = true;
+        }
+    }
+}

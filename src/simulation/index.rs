@@ -1,0 +1,142 @@
+//! The index's server: documents by versions, aliases, the records of rebuilds.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::world::World;
+use crate::error::{Error, Result};
+use crate::projection::{ALL, Projection};
+use crate::sink::generations::{Move, Rebuild};
+use crate::sink::{Outcome, Write};
+
+/// For so long a delete is remembered by an index that does.
+const DELETES_KEPT: Duration = Duration::from_secs(60);
+
+/// A document, or what is left of a deleted one.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub(super) version: u64,
+    pub(super) body: Option<Vec<u8>>,
+    at: Instant,
+}
+
+/// A concrete index.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) projection: usize,
+    documents: BTreeMap<String, Held>,
+}
+
+impl Index {
+    /// What it holds under an id.
+    pub(super) fn get(&self, id: &str) -> Option<&Held> {
+        self.documents.get(id).filter(|held| held.body.is_some())
+    }
+
+    /// The documents by id.
+    pub(super) fn documents(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        self.documents.iter().filter_map(|(id, held)| Some((id, held.body.as_ref()?)))
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Server {
+    pub(super) aliases: BTreeMap<usize, String>,
+    pub(super) indexes: BTreeMap<String, Index>,
+    pub(super) records: BTreeMap<usize, (Rebuild, u64)>,
+    revision: u64,
+    /// It answers nobody until then.
+    pub(super) away_until: Option<Instant>,
+    /// It takes its time until then.
+    pub(super) slow_until: Option<Instant>,
+}
+
+impl Server {
+    pub(super) fn is_away(&self) -> bool {
+        self.away_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        self.slow_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    pub(super) fn name(&self, projection: usize) -> String {
+        format!("{}-{:04}", ALL[projection].name(), self.indexes.len())
+    }
+
+    pub(super) fn create(&mut self, projection: usize, index: &str) {
+        self.indexes.entry(index.to_owned()).or_insert_with(|| Index { projection, ..Index::default() });
+    }
+
+    /// The index behind a projection's alias; true when both were made just now.
+    pub(super) fn open(&mut self, projection: usize) -> (String, bool) {
+        if let Some(index) = self.aliases.get(&projection) {
+            return (index.clone(), false);
+        }
+        let index = self.name(projection);
+        self.create(projection, &index);
+        self.aliases.insert(projection, index.clone());
+        (index, true)
+    }
+
+    pub(super) fn behind(&self) -> Vec<Option<String>> {
+        (0..ALL.len()).map(|projection| self.aliases.get(&projection).cloned()).collect()
+    }
+
+    pub(super) fn swap(&mut self, moves: &[Move]) -> Result<()> {
+        for wanted in moves {
+            if self.aliases.get(&wanted.projection) != wanted.from.as_ref() {
+                return Err(Error::failed("the alias was moved by somebody else"));
+            }
+        }
+        for wanted in moves {
+            self.aliases.insert(wanted.projection, wanted.to.clone());
+        }
+        Ok(())
+    }
+
+    /// Writes a record if it is still the one of `was`.
+    pub(super) fn note(&mut self, projection: usize, record: Option<&Rebuild>, was: Option<u64>) -> bool {
+        if self.records.get(&projection).map(|(_, revision)| *revision) != was {
+            return false;
+        }
+        self.revision += 1;
+        match record {
+            Some(record) => drop(self.records.insert(projection, (record.clone(), self.revision))),
+            None => drop(self.records.remove(&projection)),
+        }
+        true
+    }
+
+    /// One write, as `version_type=external_gte` has it.
+    pub(super) fn apply(
+        &mut self,
+        world: &World,
+        index: &str,
+        write: &Write,
+        body: Option<&[u8]>,
+    ) -> Outcome {
+        let Some(index) = self.indexes.get_mut(index) else {
+            return Outcome::Gone("no such index".to_owned());
+        };
+        let now = Instant::now();
+        if let Some(held) = index.documents.get(&write.id) {
+            let is_kept = held.body.is_some() || !world.plan.forgets && now < held.at + DELETES_KEPT;
+            // Without a version it is done whatever the index holds.
+            if is_kept && held.version > write.version && write.version > 0 {
+                return Outcome::Conflict { stored: Some(held.version) };
+            }
+        }
+        let held = Held { version: write.version, body: body.map(<[u8]>::to_vec), at: now };
+        index.documents.insert(write.id.clone(), held);
+        Outcome::Done
+    }
+
+    /// The documents behind a projection's alias.
+    pub(super) fn published(&self, projection: Projection) -> Option<&Index> {
+        let number = ALL.iter().position(|each| *each == projection)?;
+        self.indexes.get(self.aliases.get(&number)?)
+    }
+}

@@ -1,0 +1,160 @@
+//! An instance: the real pipeline of a process, over what the world gives it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use tokio::task::JoinHandle;
+
+use super::MAX_EMBEDDED;
+use super::group::Membership;
+use super::log::{Source, TOPICS};
+use super::sink::Sink;
+use super::store::{Disk, Left, Store};
+use super::world::{Process, World};
+use crate::config::{Format, Refresh};
+use crate::dead_letter::{DeadLetter, DeadLetters};
+use crate::decode::Decoder;
+use crate::error::{Error, Result};
+use crate::pipeline::run::{Parts, run};
+use crate::pipeline::status::Status;
+use crate::pipeline::stream::Command;
+use crate::projection::{ALL, Limits};
+use crate::shutdown::Shutdown;
+use crate::source::leadership::{Alone, Leadership};
+use crate::state::State;
+
+/// No record of a simulated log is poison, and no document is rejected.
+pub(super) struct NoLetters;
+
+impl DeadLetters for NoLetters {
+    fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
+        Err(Error::failed(format!("a letter was written: {letters:?}")))
+    }
+    fn list(&mut self) -> Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+    fn resolve(&mut self, _: &[String]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The parts of a run by `process`, over `state` and `sink`.
+pub(super) fn parts<S>(
+    world: &Arc<World>,
+    process: &Arc<Process>,
+    state: Arc<State>,
+    sink: Arc<S>,
+    status: Arc<Status>,
+) -> Parts<S> {
+    Parts {
+        state,
+        source: Box::new(Source::new(world, process)),
+        sink,
+        dead_letters: Box::new(NoLetters),
+        leadership: Arc::new(Alone::default()),
+        projections: ALL.to_vec(),
+        decoder: Arc::new(Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new())),
+        kinds: TOPICS.map(|(topic, kind)| (topic.to_owned(), kind)).to_vec(),
+        limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
+        refresh: Refresh::Adaptive,
+        mapping_may_differ: false,
+        status,
+        commands: channel(),
+    }
+}
+
+/// A running process.
+pub(super) struct Running {
+    pub(super) process: Arc<Process>,
+    pub(super) state: Arc<State>,
+    pub(super) status: Arc<Status>,
+    stop: Shutdown,
+    task: JoinHandle<Result<()>>,
+    _commands: Sender<Command>,
+}
+
+/// An instance, running or not.
+pub(super) struct Instance {
+    number: usize,
+    life: u32,
+    pub(super) disk: Disk,
+    pub(super) running: Option<Running>,
+}
+
+impl Instance {
+    pub(super) fn new(number: usize, scratch: &Path) -> Self {
+        let disk = Disk::new(scratch.join(format!("load-{number}")));
+        Self { number, life: 0, disk, running: None }
+    }
+
+    pub(super) fn start(&mut self, world: &Arc<World>) -> Result<(), String> {
+        self.life += 1;
+        let process = Arc::new(Process::new(format!("instance {}.{}", self.number, self.life)));
+        world.note(format_args!("{} starts", process.name));
+        let store =
+            Store { world: Arc::clone(world), process: Arc::clone(&process), disk: self.disk.clone() };
+        let state = match State::open(Arc::new(store), "simulated") {
+            Err(_) if process.is_dead() => {
+                self.disk = self.disk.after_crash(Left::Some, world);
+                return Ok(());
+            }
+            opened => opened.map_err(|error| error.chain())?,
+        };
+        let (state, status) = (Arc::new(state), Arc::new(Status::default()));
+        let sink = Arc::new(Sink::new(world, &process));
+        let mut parts = parts(world, &process, Arc::clone(&state), sink, Arc::clone(&status));
+        let membership = Membership::join(world, &process, Arc::clone(&status.in_flight));
+        parts.leadership = Arc::new(membership) as Arc<dyn Leadership>;
+        let commands = parts.commands.0.clone();
+        let stop = Shutdown::default();
+        let task = {
+            let stop = stop.clone();
+            tokio::task::spawn_local(async move { run(parts, false, &stop).await })
+        };
+        self.running = Some(Running { process, state, status, stop, task, _commands: commands });
+        Ok(())
+    }
+
+    /// Asks for a clean stop.
+    pub(super) fn stop(&self, world: &World) {
+        if let Some(running) = &self.running {
+            world.note(format_args!("{} is to stop", running.process.name));
+            running.stop.request();
+        }
+    }
+
+    /// Buries the process if it died, leaving `left` of its disk; true when it did.
+    ///
+    /// # Errors
+    /// When the run ended by itself though it should not have.
+    pub(super) async fn bury(&mut self, world: &World, left: impl FnOnce() -> Left) -> Result<bool, String> {
+        let Some(running) = &mut self.running else { return Ok(false) };
+        if running.process.is_dead() {
+            running.task.abort();
+            let left = left();
+            world.note(format_args!("{} is dead, its disk keeps {left:?}", running.process.name));
+            self.disk = self.disk.after_crash(left, world);
+            self.running = None;
+            return Ok(true);
+        }
+        if !running.task.is_finished() {
+            return Ok(false);
+        }
+        let ended = (&mut running.task).await.map_err(|error| format!("a run broke off: {error}"))?;
+        let name = running.process.name.clone();
+        let was_asked = running.stop.is_requested();
+        // Whatever goes on of it reaches nothing.
+        running.process.kill();
+        self.running = None;
+        match ended {
+            Ok(()) if was_asked => {
+                world.note(format_args!("{name} has stopped"));
+                Ok(true)
+            }
+            Ok(()) => Err(format!("{name} ended though nobody asked for it")),
+            Err(error) => Err(format!("{name} ended: {}", error.chain())),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The simulated log, and a source that reads it as the Kafka source does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::plan::Plan;
+use super::reference::{Does, Plain};
+use super::world::{Process, World};
+use crate::error::{Error, Result};
+use crate::event::{EntityKind, Record};
+use crate::position::{Positions, TopicPartition};
+use crate::source::{EventSource, Fingerprint, Polled, fingerprint_hash};
+
+/// The topics, by what they carry.
+pub(super) const TOPICS: [(&str, EntityKind); 2] =
+    [("organisations", EntityKind::Organisation), ("contacts", EntityKind::Contact)];
+
+/// One partition: its first offset, and what follows; nothing where a transaction's marker lies.
+#[derive(Debug, Default)]
+struct Part {
+    low: i64,
+    records: Vec<Option<(Plain, Record)>>,
+}
+
+impl Part {
+    fn high(&self) -> i64 {
+        self.low + i64::try_from(self.records.len()).unwrap()
+    }
+
+    fn at(&self, offset: i64) -> Option<&(Plain, Record)> {
+        self.records.get(usize::try_from(offset - self.low).ok()?)?.as_ref()
+    }
+}
+
+/// The log.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    parts: BTreeMap<TopicPartition, Part>,
+    /// Events that were cut off and that the instances know of.
+    cut: Vec<Plain>,
+}
+
+impl Log {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let mut log = Self::default();
+        for (number, (topic, _)) in TOPICS.iter().enumerate() {
+            for partition in 0..plan.partitions[number] {
+                log.add(&TopicPartition::new(*topic, partition), plan.base);
+            }
+        }
+        log
+    }
+
+    fn add(&mut self, at: &TopicPartition, low: i64) {
+        self.parts.insert(at.clone(), Part { low, records: Vec::new() });
+    }
+
+    /// Adds a partition to a topic.
+    pub(super) fn add_partition(&mut self, topic: &str) {
+        let at = TopicPartition::new(topic, self.count(topic));
+        self.add(&at, 0);
+    }
+
+    pub(super) fn count(&self, topic: &str) -> i32 {
+        i32::try_from(self.parts.keys().filter(|at| *at.topic == *topic).count()).unwrap()
+    }
+
+    /// Appends an event; without a sequence its version is the offset. Answers where it lies.
+    pub(super) fn append(
+        &mut self,
+        partition: i32,
+        mut event: Plain,
+        sequenced: bool,
+        timestamp_ms: i64,
+    ) -> (TopicPartition, i64) {
+        let (topic, kind) = TOPICS[usize::from(event.contact)];
+        let at = TopicPartition::new(topic, partition);
+        let part = self.parts.get_mut(&at).unwrap();
+        let offset = part.high();
+        let verb = match event.does {
+            Does::Merge => "updated",
+            Does::Replace => "created",
+            Does::Delete => "deleted",
+        };
+        let mut value = json!({"type": format!("x.{verb}"), "data": event.fields});
+        if sequenced {
+            value["sequence"] = event.version.to_string().into();
+        } else {
+            event.version = u64::try_from(offset).unwrap();
+        }
+        let record = Record {
+            kind,
+            partition: at.clone(),
+            offset,
+            timestamp_ms,
+            key: Some(event.id.clone().into_bytes()),
+            value: Some(value.to_string().into_bytes()),
+            headers: Vec::new(),
+            malformed: None,
+        };
+        part.records.push(Some((event, record)));
+        (at, offset)
+    }
+
+    /// Appends what is no record.
+    pub(super) fn append_marker(&mut self, number: usize) {
+        let number = number % self.parts.len();
+        if let Some(part) = self.parts.values_mut().nth(number) {
+            part.records.push(None);
+        }
+    }
+
+    pub(super) fn end(&self) -> Positions {
+        self.parts.iter().map(|(at, part)| (at.clone(), part.high())).collect()
+    }
+
+    /// Cuts off what lies below `positions`; with `is_known` somebody holds it still.
+    pub(super) fn cut(&mut self, positions: &Positions, is_known: bool) {
+        for (at, part) in &mut self.parts {
+            let to = positions.get(at).unwrap_or(part.low).clamp(part.low, part.high());
+            let gone = part.records.drain(..usize::try_from(to - part.low).unwrap());
+            let gone = gone.flatten().map(|(plain, _)| plain);
+            if is_known {
+                self.cut.extend(gone);
+            } else {
+                drop(gone);
+            }
+            part.low = to;
+        }
+    }
+
+    /// Every event that documents are made of.
+    pub(super) fn events(&self) -> Vec<Plain> {
+        let held = self.parts.values().flat_map(|part| part.records.iter().flatten());
+        self.cut.iter().cloned().chain(held.map(|(plain, _)| plain.clone())).collect()
+    }
+}
+
+/// A source over the log, of one process.
+pub(super) struct Source {
+    world: Arc<World>,
+    process: Arc<Process>,
+    next: BTreeMap<TopicPartition, i64>,
+    begun: BTreeMap<TopicPartition, i64>,
+    looked: Instant,
+    look_every: Duration,
+}
+
+impl Source {
+    pub(super) fn new(world: &Arc<World>, process: &Arc<Process>) -> Self {
+        Self {
+            world: Arc::clone(world),
+            process: Arc::clone(process),
+            next: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            looked: Instant::now(),
+            look_every: world.millis(200..5_000),
+        }
+    }
+
+    fn look_for_partitions(&mut self) -> Vec<TopicPartition> {
+        if self.looked.elapsed() < self.look_every {
+            return Vec::new();
+        }
+        self.looked = Instant::now();
+        let log = self.world.log.lock().unwrap();
+        let added: Vec<_> = log.parts.keys().filter(|at| !self.next.contains_key(at)).cloned().collect();
+        for at in &added {
+            let low = log.parts[at].low;
+            self.next.insert(at.clone(), low);
+            self.begun.extend((low > 0).then(|| (at.clone(), low)));
+        }
+        added
+    }
+
+    /// Reads some records of one partition.
+    fn read(&mut self, at: &TopicPartition, most: u64, polled: &mut Polled) -> Result<()> {
+        let log = self.world.log.lock().unwrap();
+        let (part, next) = (&log.parts[at], self.next.get_mut(at).unwrap());
+        if *next < part.low {
+            return Err(gone(at, *next, part.low, part.high()));
+        }
+        let mut offset = *next;
+        let mut left = most;
+        while left > 0 && offset < part.high() {
+            if let Some((_, record)) = part.at(offset) {
+                polled.records.push(record.clone());
+                *next = offset + 1;
+                left -= 1;
+            }
+            offset += 1;
+        }
+        if offset == part.high() && *next < offset {
+            *next = offset;
+            polled.passed.push((at.clone(), offset));
+        }
+        Ok(())
+    }
+}
+
+fn gone(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
+    Error::failed(format!(
+        "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing"
+    ))
+}
+
+impl EventSource for Source {
+    fn identity(&self) -> String {
+        "simulated".to_owned()
+    }
+
+    fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
+        self.process.check()?;
+        let log = self.world.log.lock().unwrap();
+        for (at, part) in &log.parts {
+            let position = positions.get(at).unwrap_or(part.low);
+            if position < part.low || position > part.high() {
+                return Err(gone(at, position, part.low, part.high()));
+            }
+            let held = fingerprints.iter().find(|(known, _)| known == at).map(|(_, held)| held);
+            let is_same = |held: &Fingerprint| {
+                let record = part.at(held.offset).map(|(_, record)| record);
+                record.is_none_or(|record| fingerprint_hash(record) == held.hash)
+            };
+            assert!(held.is_none_or(is_same), "{at}: another record than the one that was read");
+            if positions.get(at).is_none() && part.low > 0 {
+                self.begun.insert(at.clone(), part.low);
+            }
+            self.next.insert(at.clone(), position);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<Positions> {
+        self.process.check()?;
+        let log = self.world.log.lock().unwrap();
+        Ok(self.next.keys().map(|at| (at.clone(), log.parts[at].high())).collect())
+    }
+
+    fn poll(&mut self, _: Duration, _: usize) -> Result<Polled> {
+        self.process.check()?;
+        if self.world.group.lock().unwrap().is_cut_off(&self.process.name) {
+            return Ok(Polled::default());
+        }
+        let mut polled = Polled { added: self.look_for_partitions(), ..Polled::default() };
+        let mut known: Vec<_> = self.next.keys().cloned().collect();
+        let mut begun = std::mem::take(&mut self.begun);
+        for _ in 0..self.world.draw(0..4) {
+            if known.is_empty() {
+                break;
+            }
+            let drawn = self.world.draw(0..known.len() as u64);
+            let at = known.swap_remove(usize::try_from(drawn).unwrap());
+            let most = self.world.draw(1..20);
+            self.read(&at, most, &mut polled)?;
+        }
+        begun.retain(|at, _| {
+            let has_moved = |record: &Record| record.partition == *at;
+            !polled.records.iter().any(has_moved) && !polled.passed.iter().any(|(passed, _)| passed == at)
+        });
+        polled.passed.extend(begun);
+        Ok(polled)
+    }
+}

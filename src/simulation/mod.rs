@@ -1,0 +1,61 @@
+//! The pipeline, simulated: the real code over a simulated log, disk, index and group, in virtual time, with
+//! faults that a seed draws. A seed gives the same run to the byte.
+//!
+//! `TRIBUTARY_SEED=n cargo test --lib simulation::` runs one seed and shows what happened, `TRIBUTARY_SEEDS=from..to`
+//! runs others than the fixed ones, and `TRIBUTARY_SOAK=1` goes on until it is stopped.
+
+mod events;
+mod group;
+mod index;
+mod instance;
+mod log;
+mod plan;
+#[cfg(test)]
+mod planted;
+mod rebuild;
+#[path = "../../tests/reference.rs"]
+mod reference;
+mod scenario;
+mod sink;
+mod store;
+mod tests;
+mod world;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use self::scenario::Scenario;
+use self::world::World;
+use crate::pipeline::work::simulated;
+
+/// How many contacts an organisation's document holds at most.
+const MAX_EMBEDDED: usize = 3;
+
+/// What came of a seed.
+struct Simulated {
+    outcome: Result<(), String>,
+    counts: BTreeMap<&'static str, u64>,
+    trace: String,
+}
+
+/// Runs a seed on this thread.
+fn simulate(seed: u64) -> Simulated {
+    fastrand::seed(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    let entered = runtime.enter();
+    simulated::begin();
+    let world = Arc::new(World::new(seed));
+    drop(entered);
+    let local = tokio::task::LocalSet::new();
+    let mut scenario = Scenario::new(&world, folder.path());
+    let run = AssertUnwindSafe(|| runtime.block_on(local.run_until(scenario.run())));
+    let outcome = catch_unwind(run).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    });
+    let (counts, trace) = world.told();
+    Simulated { outcome, counts, trace }
+}

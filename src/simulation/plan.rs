@@ -1,0 +1,126 @@
+//! What a seed makes of a run: how large its world is, and which faults strike how often.
+
+use std::time::Duration;
+
+/// What becomes of the log's beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Head {
+    Whole,
+    /// It was cut off before anybody read it.
+    CutBefore,
+    /// It is cut off behind everybody.
+    CutBehind,
+    /// It is cut off ahead of the one instance, which is away.
+    CutAhead,
+}
+
+/// How often each fault strikes, in a thousand cases.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rates {
+    /// A request does not arrive.
+    pub(super) lost: u64,
+    /// It is applied and its answer does not arrive.
+    pub(super) unanswered: u64,
+    /// It is applied long after its sender has given it up.
+    pub(super) late: u64,
+    /// 429 or 503 to the whole request.
+    pub(super) refused: u64,
+    /// 429 or 503 to a single item.
+    pub(super) item_refused: u64,
+    /// An item is applied and reported as failed.
+    pub(super) item_unsaid: u64,
+    /// The commit of the group's offsets is lost.
+    pub(super) commit_lost: u64,
+    /// A sync fails.
+    pub(super) torn: u64,
+    /// A record comes twice.
+    pub(super) doubled: u64,
+    /// A record comes later than those written after it.
+    pub(super) reordered: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub(super) organisations: u64,
+    pub(super) contacts: u64,
+    pub(super) partitions: [i32; 2],
+    /// Events carry a sequence, and come by any partition.
+    pub(super) is_sequenced: bool,
+    pub(super) head: Head,
+    /// The first offset of each partition.
+    pub(super) base: i64,
+    pub(super) instances: usize,
+    pub(super) has_rebuild: bool,
+    /// The rebuild starts from an instance's state.
+    pub(super) from_state: bool,
+    /// A dead rebuild is not called again.
+    pub(super) rebuild_stays_dead: bool,
+    /// An instance that dies in the end stays away.
+    pub(super) one_never_returns: bool,
+    /// The index forgets deletes at once.
+    pub(super) forgets: bool,
+    /// Partitions are added while the run goes on.
+    pub(super) adds_partition: bool,
+    /// How many events there are before the run, and how many during it.
+    pub(super) events: [u64; 2],
+    /// How long faults strike.
+    pub(super) time: Duration,
+    pub(super) deaths: u64,
+    pub(super) rates: Rates,
+}
+
+impl Plan {
+    pub(super) fn draw(random: &mut fastrand::Rng) -> Self {
+        let head = match random.u32(0..20) {
+            0..3 => Head::CutBefore,
+            3 => Head::CutBehind,
+            4 => Head::CutAhead,
+            _ => Head::Whole,
+        };
+        let has_rebuild = head != Head::CutAhead && random.u32(0..5) < 2;
+        let instances = if head != Head::CutAhead && random.bool() { 2 } else { 1 };
+        let forgets = random.u32(0..4) == 0;
+        let base = match head {
+            Head::CutBefore => *random.choice(&[1, 40, 3_000]).unwrap(),
+            _ => 0,
+        };
+        Self {
+            organisations: random.u64(3..13),
+            contacts: random.u64(5..31),
+            partitions: [random.i32(1..3), random.i32(1..3)],
+            is_sequenced: random.u32(0..3) > 0,
+            head,
+            base,
+            instances,
+            has_rebuild,
+            from_state: head == Head::CutBehind || random.bool(),
+            rebuild_stays_dead: random.u32(0..4) == 0,
+            one_never_returns: random.u32(0..3) == 0,
+            forgets,
+            adds_partition: random.u32(0..4) == 0,
+            events: [random.u64(0..60), random.u64(20..160)],
+            time: Duration::from_secs(random.u64(5..if has_rebuild { 40 } else { 25 })),
+            deaths: random.u64(0..6),
+            rates: Rates::draw(random, forgets),
+        }
+    }
+}
+
+impl Rates {
+    fn draw(random: &mut fastrand::Rng, forgets: bool) -> Self {
+        let mut rate = |most: u64| if random.bool() { random.u64(0..most) } else { 0 };
+        Self {
+            lost: rate(200),
+            unanswered: rate(200),
+            // What comes after a delete that is forgotten brings a document back, whoever sends it.
+            late: if forgets { 0 } else { rate(200) },
+            refused: rate(250),
+            item_refused: rate(250),
+            item_unsaid: rate(250),
+            commit_lost: rate(300),
+            torn: rate(60),
+            doubled: rate(150),
+            reordered: rate(300),
+        }
+    }
+}

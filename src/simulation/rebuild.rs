@@ -1,0 +1,199 @@
+//! A rebuild beside the instances: the real phases, begun as `app/reindex.rs` begins them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::MAX_EMBEDDED;
+use super::instance::parts;
+use super::sink::Sink;
+use super::store::{Disk, Left, Store};
+use super::world::{Process, World};
+use crate::error::{ErrorKind, Result};
+use crate::pipeline::status::Status;
+use crate::projection::{ALL, Limits};
+use crate::reindex::session::{Folder, From, Session};
+use crate::reindex::{Claim, Conductor, Options, Round, Target, abort};
+use crate::shutdown::Shutdown;
+use crate::sink::generations::{Aliases, Generations};
+use crate::state::store::StateStore;
+use crate::state::{State, copy};
+
+/// A rebuild, running or not.
+pub(super) struct Rebuild {
+    path: PathBuf,
+    life: u32,
+    pub(super) disk: Disk,
+    running: Option<(Arc<Process>, JoinHandle<Result<()>>)>,
+    pub(super) has_begun: bool,
+    pub(super) is_over: bool,
+}
+
+impl Rebuild {
+    pub(super) fn new(folder: &std::path::Path) -> Self {
+        Self {
+            path: folder.join("reindex"),
+            life: 0,
+            disk: Disk::new(folder.join("load-rebuild")),
+            running: None,
+            has_begun: false,
+            is_over: false,
+        }
+    }
+
+    pub(super) fn process(&self) -> Option<&Arc<Process>> {
+        self.running.as_ref().map(|(process, _)| process)
+    }
+
+    /// Begins, or goes on; `from` is the state of a running instance.
+    pub(super) fn start(&mut self, world: &Arc<World>, from: Option<Arc<State>>) {
+        self.has_begun = true;
+        self.life += 1;
+        let process = Arc::new(Process::new(format!("rebuild {}", self.life)));
+        world.note(format_args!("{} starts", process.name));
+        let call = Call {
+            world: Arc::clone(world),
+            process: Arc::clone(&process),
+            path: self.path.clone(),
+            disk: self.disk.clone(),
+            from,
+        };
+        self.running = Some((process, tokio::task::spawn_local(call.run())));
+    }
+
+    /// Buries the process if it died or ended.
+    ///
+    /// # Errors
+    /// When it ended as it should not have.
+    pub(super) async fn bury(&mut self, world: &Arc<World>, left: Left) -> Result<(), String> {
+        let Some((process, task)) = &mut self.running else { return Ok(()) };
+        if process.is_dead() {
+            task.abort();
+            world.note(format_args!("{} is dead", process.name));
+            // Its folder is free once nothing of it is left.
+            let _ = task.await;
+            self.disk = self.disk.after_crash(left, world);
+            self.running = None;
+            return Ok(());
+        }
+        if !task.is_finished() {
+            return Ok(());
+        }
+        let ended = task.await.map_err(|error| format!("the rebuild broke off: {error}"))?;
+        process.kill();
+        self.running = None;
+        match ended {
+            Ok(()) => {
+                world.note(format_args!("the rebuild is done"));
+                self.is_over = true;
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(()),
+            Err(error) if error.chain().contains("no longer the one that is noted") => {
+                world.count("rebuild's claim lost");
+                self.give_up(world).await
+            }
+            Err(error) => Err(format!("the rebuild ended: {}", error.chain())),
+        }
+    }
+
+    /// Gives the rebuild up, as its operator would.
+    async fn give_up(&mut self, world: &Arc<World>) -> Result<(), String> {
+        let process = Arc::new(Process::new("abort".to_owned()));
+        let sink = Sink::new(world, &process);
+        let names = ALL.map(|projection| projection.name().to_owned());
+        for _ in 0..100 {
+            match abort(&sink, &names, |_| true, |_| false).await {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {}
+                Err(error) => return Err(format!("the rebuild cannot be given up: {}", error.chain())),
+                Ok(_) => {
+                    self.is_over = true;
+                    return Ok(());
+                }
+            }
+        }
+        Err("the rebuild cannot be given up".to_owned())
+    }
+}
+
+/// One call of the command.
+struct Call {
+    world: Arc<World>,
+    process: Arc<Process>,
+    path: PathBuf,
+    disk: Disk,
+    from: Option<Arc<State>>,
+}
+
+impl Call {
+    async fn run(self) -> Result<()> {
+        let folder = Folder::hold(&self.path)?;
+        let sink = Arc::new(Sink::new(&self.world, &self.process));
+        let mut session = self.session(&folder, &sink).await?;
+        let claim = Arc::new(Claim::take(Arc::clone(&sink), &session).await?);
+        let store: Arc<dyn StateStore> = Arc::new(Store {
+            world: Arc::clone(&self.world),
+            process: Arc::clone(&self.process),
+            disk: self.disk.clone(),
+        });
+        if session.from == From::State && !session.copied {
+            let Some(from) = &self.from else { return Ok(std::future::pending().await) };
+            store_cleared(&*store)?;
+            copy::between(&*from.view(), &*store)?;
+            session.copied = true;
+            self.process.check()?;
+            folder.keep(&session)?;
+        }
+        for (number, index) in session.indexes.iter().enumerate() {
+            sink.create(number, index, "simulated").await?;
+        }
+        let state = Arc::new(State::open(store, "simulated")?);
+        let stop = Shutdown::default();
+        let conductor = Conductor {
+            sink,
+            claim,
+            folder,
+            session,
+            round: self.round(&state),
+            state,
+            limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
+            options: Options::default(),
+            status: Arc::default(),
+            load_rate: Arc::default(),
+            rejected_before: 0,
+        };
+        conductor.run(&stop, |_, _| {}).await.map(|_| ())
+    }
+
+    async fn session(&self, folder: &Folder, sink: &Sink) -> Result<Session> {
+        if let Some(session) = folder.session()? {
+            return Ok(session);
+        }
+        let indexes = (0..ALL.len()).map(|number| sink.new_name(number)).collect();
+        let session = Session {
+            id: format!("{:016x}", fastrand::u64(..)),
+            projections: ALL.map(|projection| projection.name().to_owned()).to_vec(),
+            indexes,
+            previous: sink.behind().await?,
+            from: if self.from.is_some() { From::State } else { From::Log },
+            copied: false,
+            is_rollback: false,
+            ended_at: None,
+        };
+        folder.keep(&session)?;
+        Ok(session)
+    }
+
+    fn round(&self, state: &Arc<State>) -> Round<Sink> {
+        let (world, process, state) = (Arc::clone(&self.world), Arc::clone(&self.process), Arc::clone(state));
+        Box::new(move |target: Arc<Target<Sink>>, status: Arc<Status>| {
+            Ok(parts(&world, &process, Arc::clone(&state), target, status))
+        })
+    }
+}
+
+/// Removes what a copy that was broken off has left.
+fn store_cleared(store: &dyn StateStore) -> Result<()> {
+    crate::state::keys::Space::ALL.into_iter().try_for_each(|space| store.clear(space))
+}

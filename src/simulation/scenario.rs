@@ -1,0 +1,403 @@
+//! One run: events, faults and deaths for a while, then quiet, and a comparison.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::MAX_EMBEDDED;
+use super::events::Events;
+use super::instance::Instance;
+use super::log::TOPICS;
+use super::plan::Head;
+use super::rebuild::Rebuild;
+use super::store::Left;
+use super::world::World;
+use super::{group, reference};
+use crate::position::Positions;
+use crate::projection::ALL;
+use crate::state::keys::Space;
+use crate::state::rows::{self, Progress};
+use crate::state::store::Reader;
+
+/// Once it is quiet everything has to be delivered within this time.
+const QUIET_MAX: Duration = Duration::from_secs(400);
+/// What was sent late has arrived by then.
+const LATE_MAX: Duration = Duration::from_secs(25);
+
+pub(super) struct Scenario {
+    world: Arc<World>,
+    events: Events,
+    instances: Vec<Instance>,
+    rebuild: Rebuild,
+    deaths: u64,
+    /// Instances that stay away for good.
+    gone: Vec<usize>,
+    has_cut: bool,
+}
+
+impl Scenario {
+    pub(super) fn new(world: &Arc<World>, folder: &Path) -> Self {
+        let instances = (0..world.plan.instances).map(|number| Instance::new(number, folder)).collect();
+        Self {
+            world: Arc::clone(world),
+            events: Events::default(),
+            instances,
+            rebuild: Rebuild::new(folder),
+            deaths: world.plan.deaths,
+            gone: Vec::new(),
+            has_cut: false,
+        }
+    }
+
+    pub(super) async fn run(&mut self) -> Result<(), String> {
+        let world = Arc::clone(&self.world);
+        world.note(format_args!("{:?}", world.plan));
+        let broker = tokio::spawn(group::serve(Arc::clone(&world)));
+        for _ in 0..world.plan.events[0] {
+            self.events.append(&world);
+        }
+        self.instances[0].start(&world)?;
+        let until = Instant::now() + world.plan.time;
+        while Instant::now() < until {
+            tokio::time::sleep(world.millis(1..200)).await;
+            self.bury().await?;
+            self.append();
+            if world.draw(0..100) < 8 {
+                self.fate().await?;
+            }
+        }
+        self.quieten().await?;
+        self.settle().await?;
+        broker.abort();
+        Ok(())
+    }
+
+    /// As many events as fall to a tenth of a second.
+    fn append(&mut self) {
+        let tenths = u64::try_from(self.world.plan.time.as_millis()).unwrap() / 100;
+        let most = self.world.plan.events[1] * 2 / tenths + 2;
+        for _ in 0..self.world.draw(0..most) {
+            self.events.append(&self.world);
+        }
+    }
+
+    /// Something befalls somebody.
+    async fn fate(&mut self) -> Result<(), String> {
+        let world = Arc::clone(&self.world);
+        let number = usize::try_from(world.draw(0..self.instances.len() as u64)).unwrap();
+        match world.draw(0..14) {
+            0..3 => self.strike(number),
+            3..6 => {
+                if self.instances[number].running.is_none() {
+                    self.instances[number].start(&world)?;
+                }
+            }
+            6 => {
+                world.count("clean stop");
+                self.instances[number].stop(&world);
+            }
+            7 => self.cut_off(number),
+            8 => {
+                world.count("index away");
+                world.server.lock().unwrap().away_until = Some(Instant::now() + world.millis(100..8_000));
+            }
+            9 => {
+                world.count("index slow");
+                world.server.lock().unwrap().slow_until = Some(Instant::now() + world.millis(100..15_000));
+            }
+            10 if world.plan.adds_partition => self.add_partition(),
+            11 | 12 if world.plan.has_rebuild => self.rebuild_fares(),
+            13 => self.cut_head(number).await?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A process dies, now or at one of its next steps.
+    fn strike(&mut self, number: usize) {
+        let Some(running) = &self.instances[number].running else { return };
+        if self.deaths == 0 {
+            return;
+        }
+        self.deaths -= 1;
+        if self.world.draw(0..4) == 0 {
+            self.world.count("killed");
+            running.process.kill();
+        } else {
+            self.world.count("killed between two steps");
+            running.process.light_fuse(self.world.draw(1..40));
+        }
+    }
+
+    fn cut_off(&mut self, number: usize) {
+        if let Some(running) = &self.instances[number].running {
+            self.world.count("cut off from the broker");
+            let time = self.world.millis(500..20_000);
+            self.world.group.lock().unwrap().cut_off(&running.process.name, time);
+        }
+    }
+
+    fn add_partition(&mut self) {
+        let (topic, _) = TOPICS[usize::try_from(self.world.draw(0..2)).unwrap()];
+        let mut log = self.world.log.lock().unwrap();
+        if log.count(topic) < 3 {
+            log.add_partition(topic);
+            drop(log);
+            self.world.count("partition added");
+        }
+    }
+
+    fn rebuild_fares(&mut self) {
+        if self.rebuild.is_over {
+            return;
+        }
+        match self.rebuild.process() {
+            None => self.start_rebuild(),
+            Some(process) if self.world.draw(0..3) == 0 => {
+                self.world.count("rebuild killed");
+                process.light_fuse(self.world.draw(1..60));
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn start_rebuild(&mut self) {
+        let state = self.instances.iter().find_map(|instance| instance.running.as_ref());
+        let state = state.map(|running| Arc::clone(&running.state));
+        let has_indexes = self.world.server.lock().unwrap().aliases.len() == ALL.len();
+        if !has_indexes || self.world.plan.from_state && state.is_none() {
+            return;
+        }
+        if !self.rebuild.has_begun {
+            self.world.count("rebuild begun");
+        }
+        self.rebuild.start(&self.world, state.filter(|_| self.world.plan.from_state));
+    }
+
+    /// The log loses its beginning.
+    async fn cut_head(&mut self, number: usize) -> Result<(), String> {
+        match self.world.plan.head {
+            Head::CutBehind => {
+                let mut least = self.world.log.lock().unwrap().end();
+                let disks = self.instances.iter().map(|instance| &instance.disk);
+                for disk in disks.chain(self.rebuild.has_begun.then_some(&self.rebuild.disk)) {
+                    let held = positions(&*disk.synced());
+                    least = least
+                        .iter()
+                        .map(|(at, next)| (at.clone(), held.get(at).unwrap_or(0).min(next)))
+                        .collect();
+                }
+                self.world.log.lock().unwrap().cut(&least, true);
+                self.world.count("head cut off behind everybody");
+            }
+            Head::CutAhead if !self.has_cut && self.instances[number].running.is_some() => {
+                if let Some(running) = &self.instances[number].running {
+                    running.process.kill();
+                }
+                self.bury_one(number, Left::All).await?;
+                let held = positions(&*self.instances[number].disk.view());
+                for _ in 0..20 {
+                    self.events.append(&self.world);
+                }
+                self.cut_ahead(&held);
+                self.instances[number].start(&self.world)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn cut_ahead(&mut self, held: &Positions) {
+        let mut log = self.world.log.lock().unwrap();
+        let to: Positions = log
+            .end()
+            .iter()
+            .map(|(at, end)| {
+                let next = held.get(at).unwrap_or(0);
+                (at.clone(), if next < end { next + 1 } else { next })
+            })
+            .collect();
+        log.cut(&to, false);
+        drop(log);
+        self.has_cut = true;
+        self.world.count("head cut off ahead of the state");
+    }
+
+    async fn bury(&mut self) -> Result<(), String> {
+        for number in 0..self.instances.len() {
+            let left = self.draw_left();
+            self.bury_one(number, left).await?;
+        }
+        if self.rebuild.process().is_some() {
+            let left = if self.world.draw(0..2) == 0 { Left::All } else { Left::Some };
+            self.rebuild.bury(&self.world, left).await?;
+        }
+        Ok(())
+    }
+
+    fn draw_left(&self) -> Left {
+        let may_lose = self.world.plan.head == Head::Whole || self.world.plan.head == Head::CutBefore;
+        match self.world.draw(0..20) {
+            0..9 => Left::All,
+            9..17 => Left::Some,
+            17 | 18 if may_lose => Left::Former,
+            19 if may_lose => Left::Nothing,
+            _ => Left::All,
+        }
+    }
+
+    async fn bury_one(&mut self, number: usize, left: Left) -> Result<(), String> {
+        let world = Arc::clone(&self.world);
+        let count = || {
+            world.count(match left {
+                Left::All => "state whole after a death",
+                Left::Some => "state back at an earlier batch",
+                Left::Former => "state back at an earlier sync",
+                Left::Nothing => "state lost",
+            });
+            left
+        };
+        match self.instances[number].bury(&world, count).await {
+            Err(why) if self.has_cut && why.contains("records are missing") => {
+                world.count("gap found");
+                let disk = self.instances[number].disk.after_crash(Left::Nothing, &world);
+                self.instances[number].disk = disk;
+                Ok(())
+            }
+            buried => buried.map(|_| ()),
+        }
+    }
+
+    /// Faults end. Whoever is to come back does.
+    async fn quieten(&mut self) -> Result<(), String> {
+        let world = Arc::clone(&self.world);
+        self.events.append_held(&world);
+        if world.plan.one_never_returns && self.instances.len() > 1 {
+            let number = usize::try_from(world.draw(0..2)).unwrap();
+            if let Some(running) = &self.instances[number].running {
+                running.process.kill();
+            }
+            world.count("instance never returns");
+            self.bury_one(number, Left::All).await?;
+            self.gone.push(number);
+        }
+        if world.plan.rebuild_stays_dead && !self.rebuild.is_over && self.rebuild.has_begun {
+            if let Some(process) = self.rebuild.process() {
+                process.kill();
+            }
+            world.count("rebuild never returns");
+            self.rebuild.bury(&world, Left::All).await?;
+            self.rebuild.is_over = true;
+        }
+        world.quieten();
+        let mut server = world.server.lock().unwrap();
+        (server.away_until, server.slow_until) = (None, None);
+        Ok(())
+    }
+
+    /// Goes on until everything is delivered, and compares.
+    async fn settle(&mut self) -> Result<(), String> {
+        let world = Arc::clone(&self.world);
+        let began = Instant::now();
+        let mut is_compared = false;
+        while began.elapsed() < QUIET_MAX {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            self.bury().await?;
+            for number in 0..self.instances.len() {
+                if self.instances[number].running.is_none() && !self.gone.contains(&number) {
+                    self.instances[number].start(&world)?;
+                }
+            }
+            let goes_on = self.rebuild.has_begun && !self.rebuild.is_over;
+            if goes_on && self.rebuild.process().is_none() {
+                self.start_rebuild();
+            }
+            if goes_on || !self.is_settled()? {
+                continue;
+            }
+            if !is_compared {
+                self.compare()?;
+                is_compared = true;
+            }
+            if began.elapsed() >= LATE_MAX {
+                return self.compare();
+            }
+        }
+        Err(format!("it does not come to an end: {}", self.standing()))
+    }
+
+    /// True when every instance has folded everything, and nothing waits at the writer, which has said so. A
+    /// standby may keep marks that fan-outs made last: it cannot tell them from others of the same positions.
+    fn is_settled(&self) -> Result<bool, String> {
+        let end = self.world.log.lock().unwrap().end();
+        let behind = self.world.server.lock().unwrap().behind();
+        let mut is_settled = false;
+        for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
+            if !running.state.progress().map_err(|error| error.chain())?.positions().covers(&end) {
+                return Ok(false);
+            }
+            let report = running.status.report(None);
+            if report.state == "writing" {
+                let written = ALL.map(|projection| report.indexes.get(projection.name()).cloned());
+                let is_delivered = running.state.is_delivered().map_err(|error| error.chain())?;
+                is_settled = is_delivered && written[..] == behind[..];
+            }
+        }
+        Ok(is_settled && self.world.group.lock().unwrap().frontier().covers(&end))
+    }
+
+    fn standing(&self) -> String {
+        let end = self.world.log.lock().unwrap().end();
+        let mut told = vec![format!("end {end}, frontier {}", self.world.group.lock().unwrap().frontier())];
+        for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
+            let waiting = running.state.count_waiting().unwrap_or_default();
+            let at = running.state.progress().map(|progress| progress.positions().to_string());
+            let state = running.status.report(None).state;
+            told.push(format!("{} is {state} at {at:?} with {waiting} waiting", running.process.name));
+        }
+        told.push(format!("rebuild over {}", self.rebuild.is_over || !self.rebuild.has_begun));
+        told.join("; ")
+    }
+
+    /// The documents behind the aliases against those of the reference.
+    fn compare(&self) -> Result<(), String> {
+        let wanted = reference::documents(&self.world.log.lock().unwrap().events(), MAX_EMBEDDED);
+        let server = self.world.server.lock().unwrap();
+        for projection in ALL {
+            let index = server.published(projection).ok_or("an alias is gone")?;
+            let name = projection.name();
+            let mut left = wanted[name].clone();
+            for (id, body) in index.documents() {
+                let held = shown(serde_json::from_slice(body).map_err(|error| error.to_string())?);
+                match left.remove(id) {
+                    Some(wanted) if wanted == held => {}
+                    None if self.has_cut => {}
+                    wanted => {
+                        return Err(format!("{name}/{id} is {held}, and the log makes {wanted:?} of it"));
+                    }
+                }
+            }
+            if let Some((id, wanted)) = left.first_key_value() {
+                return Err(format!("{name}/{id} is missing, and the log makes {wanted} of it"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn positions(view: &dyn Reader) -> Positions {
+    let held = view.get(Space::Meta, b"progress").ok().flatten();
+    held.map(|bytes| rows::decode::<Progress>(&bytes).unwrap().positions()).unwrap_or_default()
+}
+
+/// A document without what the program adds for itself.
+fn shown(mut document: Value) -> Value {
+    let own = |map: &mut serde_json::Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
+    document.as_object_mut().into_iter().for_each(own);
+    let contacts = document.get_mut("contacts").and_then(Value::as_array_mut);
+    contacts.into_iter().flatten().filter_map(Value::as_object_mut).for_each(own);
+    document
+}

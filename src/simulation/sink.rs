@@ -1,0 +1,274 @@
+//! A client of the index's server, of one process. What lies between the two loses, delays and refuses.
+
+use std::sync::{Arc, Mutex};
+
+use super::index::Server;
+use super::world::{Process, World};
+use crate::error::{Error, ErrorKind, Result};
+use crate::projection::ALL;
+use crate::sink::documents::{Documents, Stored};
+use crate::sink::generations::{
+    Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
+};
+use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
+
+/// A page of ids.
+const PAGE: usize = 4;
+
+pub(super) struct Sink {
+    world: Arc<World>,
+    process: Arc<Process>,
+    opened: Mutex<Vec<String>>,
+}
+
+fn unavailable(why: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, why)
+}
+
+impl Sink {
+    pub(super) fn new(world: &Arc<World>, process: &Arc<Process>) -> Self {
+        Self { world: Arc::clone(world), process: Arc::clone(process), opened: Mutex::default() }
+    }
+
+    /// The time that a message takes.
+    async fn travel(&self) {
+        let is_slow = self.world.server.lock().unwrap().is_slow();
+        let most = match self.world.draw(0..20) {
+            _ if is_slow => 6_000,
+            0 => 1_500,
+            1..4 => 120,
+            _ => 8,
+        };
+        tokio::time::sleep(self.world.millis(0..if self.world.is_quiet() { 8 } else { most })).await;
+    }
+
+    /// A request that is no write of documents.
+    async fn call<T>(&self, what: &str, ask: impl FnOnce(&mut Server) -> Result<T>) -> Result<T> {
+        let rates = self.world.plan.rates;
+        self.process.go_on().await;
+        self.travel().await;
+        if self.world.server.lock().unwrap().is_away() {
+            return Err(unavailable("away"));
+        }
+        if self.world.strikes("request lost", rates.lost / 3) {
+            return Err(unavailable("lost"));
+        }
+        let answer = ask(&mut self.world.server.lock().unwrap());
+        let worked = answer.is_ok();
+        self.world.note(format_args!("{} asks for {what}: {worked}", self.process.name));
+        self.travel().await;
+        self.process.go_on().await;
+        if self.world.strikes("answer lost", rates.unanswered / 3) {
+            return Err(unavailable("no answer"));
+        }
+        answer
+    }
+
+    fn opened(&self) -> Vec<String> {
+        self.opened.lock().unwrap().clone()
+    }
+
+    /// Applies a batch and answers for each item.
+    fn apply(world: &World, name: &str, opened: &[String], batch: &Batch) -> Vec<Outcome> {
+        let rates = world.plan.rates;
+        let mut outcomes = Vec::new();
+        for write in &batch.writes {
+            if world.strikes("429 or 503 on an item", rates.item_refused) {
+                outcomes.push(Outcome::Retry("429".to_owned()));
+                continue;
+            }
+            let body = write.body.clone().map(|range| &batch.bytes[range]);
+            let index = &opened[write.projection];
+            let outcome = world.server.lock().unwrap().apply(world, index, write, body);
+            let does = if body.is_some() { "writes" } else { "deletes" };
+            world.note(format_args!("{name} {does} {index}/{} at {}: {outcome:?}", write.id, write.version));
+            let is_unsaid = outcome == Outcome::Done
+                && world.strikes("applied and reported as failed", rates.item_unsaid);
+            outcomes.push(if is_unsaid { Outcome::Retry("503".to_owned()) } else { outcome });
+        }
+        outcomes
+    }
+
+    /// Has a request applied when nobody waits for it any more.
+    fn apply_late(&self, opened: Vec<String>, batch: Batch) {
+        let (world, name) = (Arc::clone(&self.world), format!("{} (late)", self.process.name));
+        let delay = world.millis(100..20_000);
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            Self::apply(&world, &name, &opened, &batch);
+        });
+    }
+}
+
+impl DocumentSink for Sink {
+    async fn open(&self, _: &str) -> Result<Vec<IndexState>> {
+        let open =
+            |server: &mut Server| Ok((0..ALL.len()).map(|number| server.open(number)).collect::<Vec<_>>());
+        let opened = self.call("its indexes", open).await?;
+        *self.opened.lock().unwrap() = opened.iter().map(|(index, _)| index.clone()).collect();
+        Ok(opened.into_iter().map(|(index, created)| IndexState { index, created }).collect())
+    }
+
+    async fn write(&self, batch: Batch) -> Vec<Outcome> {
+        let (rates, count, opened) = (self.world.plan.rates, batch.writes.len(), self.opened());
+        let retry = |why: &str| vec![Outcome::Retry(why.to_owned()); count];
+        self.process.go_on().await;
+        self.travel().await;
+        if self.world.server.lock().unwrap().is_away() {
+            return retry("away");
+        }
+        if self.world.strikes("request lost", rates.lost) {
+            return retry("lost");
+        }
+        if self.world.strikes("applied late", rates.late) {
+            self.apply_late(opened, batch);
+            tokio::time::sleep(self.world.millis(0..3_000)).await;
+            return retry("no answer in time");
+        }
+        if self.world.strikes("429 or 503 on a request", rates.refused) {
+            return retry("503");
+        }
+        let outcomes = Self::apply(&self.world, &self.process.name, &opened, &batch);
+        self.travel().await;
+        self.process.go_on().await;
+        if self.world.strikes("answer lost", rates.unanswered) {
+            return retry("no answer");
+        }
+        outcomes
+    }
+
+    async fn refresh(&self) -> Result<()> {
+        self.call("a refresh", |_| Ok(())).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn summaries(&self) -> Result<Vec<IndexSummary>> {
+        Ok(Vec::new())
+    }
+
+    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
+        let index = self.opened()[projection].clone();
+        let list = |server: &mut Server| {
+            let ids = server.indexes[&index].documents().map(|(id, _)| id.clone());
+            let ids: Vec<String> =
+                ids.filter(|id| cursor.as_ref().is_none_or(|cursor| id > cursor)).take(PAGE).collect();
+            let cursor = ids.last().cloned().filter(|_| ids.len() == PAGE);
+            Ok(IdPage { ids, cursor })
+        };
+        self.call("ids", list).await
+    }
+}
+
+impl Documents for Sink {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        let index = self.opened()[projection].clone();
+        let get = |server: &mut Server| {
+            let stored = |id: &String| {
+                let held = server.indexes[&index].get(id)?;
+                Some(Stored { version: held.version, body: held.body.clone()? })
+            };
+            Ok(ids.iter().map(stored).collect())
+        };
+        self.call("documents", get).await
+    }
+}
+
+impl Aliases for Sink {
+    async fn behind(&self) -> Result<Vec<Option<String>>> {
+        self.call("the aliases", |server| Ok(server.behind())).await
+    }
+
+    async fn adopt(&self, identity: &str) -> Result<Vec<IndexState>> {
+        self.open(identity).await
+    }
+
+    async fn changed(&self, _: &str) -> Result<Vec<usize>> {
+        Ok(Vec::new())
+    }
+
+    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
+        let read = |server: &mut Server| {
+            let record = |number: usize| {
+                let (record, revision) = server.records.get(&number)?;
+                Some((record.clone(), Revision::of(*revision)))
+            };
+            Ok((0..ALL.len()).map(record).collect())
+        };
+        self.call("the records", read).await
+    }
+
+    async fn note_rebuild(
+        &self,
+        projection: usize,
+        record: Option<&Rebuild>,
+        was: Option<&Revision>,
+    ) -> Result<bool> {
+        let was = was.map(Revision::number);
+        self.call("a change of a record", |server| Ok(server.note(projection, record, was))).await
+    }
+}
+
+impl Generations for Sink {
+    fn new_name(&self, projection: usize) -> String {
+        self.world.server.lock().unwrap().name(projection)
+    }
+
+    async fn create(&self, projection: usize, index: &str, _: &str) -> Result<()> {
+        let create = |server: &mut Server| {
+            server.create(projection, index);
+            Ok(())
+        };
+        self.call("a new index", create).await
+    }
+
+    async fn target(&self, indexes: Vec<String>) -> Result<()> {
+        self.call("its targets", |_| Ok(())).await?;
+        *self.opened.lock().unwrap() = indexes;
+        Ok(())
+    }
+
+    async fn release(&self) {
+        self.opened.lock().unwrap().clear();
+    }
+
+    async fn settle(&self, _: usize, _: &str) -> Result<()> {
+        self.call("an index to settle", |_| Ok(())).await
+    }
+
+    async fn count(&self, index: &str) -> Result<u64> {
+        self.call("a count", |server| Ok(server.indexes[index].documents().count() as u64)).await
+    }
+
+    async fn swap(&self, moves: &[Move]) -> Result<()> {
+        self.call("a swap", |server| server.swap(moves)).await
+    }
+
+    async fn describe(&self, _: usize) -> Result<Option<Description>> {
+        Ok(None)
+    }
+
+    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
+        let list = |server: &mut Server| {
+            let own = server.indexes.iter().filter(|(_, index)| index.projection == projection);
+            let summary = |(name, index): (&String, &super::index::Index)| GenerationSummary {
+                index: name.clone(),
+                aliases: server.aliases.values().filter(|behind| *behind == name).cloned().collect(),
+                documents: index.documents().count() as u64,
+                bytes: 0,
+            };
+            Ok(own.map(summary).collect())
+        };
+        self.call("the generations", list).await
+    }
+
+    async fn delete(&self, index: &str) -> Result<()> {
+        let delete = |server: &mut Server| {
+            server.indexes.remove(index);
+            Ok(())
+        };
+        self.call("a deletion", delete).await
+    }
+}

@@ -1,0 +1,175 @@
+//! A disk: a store in memory, and what of it a crash may leave.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::world::{Process, World};
+use crate::error::{Error, Result};
+use crate::state::keys::Space;
+use crate::state::memory::MemoryStore;
+use crate::state::store::{Changes, Entries, Reader, StateStore};
+
+/// How many former syncs a disk could be put back to.
+const FORMER_MAX: usize = 4;
+
+/// What survives a process.
+#[derive(Clone)]
+pub(super) struct Disk {
+    /// What was committed.
+    now: MemoryStore,
+    /// What was synced the last time, and the commits since.
+    kept: Arc<Mutex<Kept>>,
+    scratch: PathBuf,
+}
+
+#[derive(Default)]
+struct Kept {
+    synced: MemoryStore,
+    since: Vec<Changes>,
+    former: Vec<MemoryStore>,
+}
+
+/// What a crash leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Everything that was committed: the process alone died.
+    All,
+    /// Some of what was committed since the last sync.
+    Some,
+    /// An earlier sync.
+    Former,
+    Nothing,
+}
+
+impl Disk {
+    pub(super) fn new(scratch: PathBuf) -> Self {
+        Self { now: MemoryStore::default(), kept: Arc::default(), scratch }
+    }
+
+    /// The disk after a crash. Whoever has the old one open writes to nothing that is read again.
+    pub(super) fn after_crash(&self, left: Left, world: &World) -> Self {
+        let mut kept = self.kept.lock().unwrap();
+        let now = match left {
+            Left::All => copy(&self.now),
+            Left::Some => {
+                let count = world.draw(0..kept.since.len() as u64 + 1);
+                let now = copy(&kept.synced);
+                for changes in kept.since.iter().take(usize::try_from(count).unwrap()) {
+                    now.commit(changes.clone()).unwrap();
+                }
+                world.note(format_args!("{count} of {} commits are left", kept.since.len()));
+                now
+            }
+            Left::Former => {
+                let drawn = world.draw(0..kept.former.len() as u64 + 1);
+                let former = kept.former.get(usize::try_from(drawn).unwrap());
+                copy(former.unwrap_or(&kept.synced))
+            }
+            Left::Nothing => MemoryStore::default(),
+        };
+        let mut former = std::mem::take(&mut kept.former);
+        if left == Left::Nothing {
+            former.clear();
+        }
+        let kept = Kept { synced: copy(&now), since: Vec::new(), former };
+        Self { now, kept: Arc::new(Mutex::new(kept)), scratch: self.scratch.clone() }
+    }
+
+    /// What is committed.
+    pub(super) fn view(&self) -> Box<dyn Reader> {
+        self.now.view()
+    }
+
+    pub(super) fn synced(&self) -> Box<dyn Reader> {
+        self.kept.lock().unwrap().synced.view()
+    }
+}
+
+fn copy(store: &MemoryStore) -> MemoryStore {
+    let (copy, mut changes) = (MemoryStore::default(), Changes::default());
+    for space in Space::ALL {
+        store
+            .view()
+            .scan(space, &[], &[], &mut |key, value| {
+                changes.put(space, key.to_vec(), value.to_vec());
+                Ok(std::ops::ControlFlow::Continue(()))
+            })
+            .unwrap();
+    }
+    copy.commit(changes).unwrap();
+    copy
+}
+
+/// The store of one process, on a disk.
+pub(super) struct Store {
+    pub(super) world: Arc<World>,
+    pub(super) process: Arc<Process>,
+    pub(super) disk: Disk,
+}
+
+impl StateStore for Store {
+    fn view(&self) -> Box<dyn Reader> {
+        self.disk.view()
+    }
+
+    fn commit(&self, changes: Changes) -> Result<()> {
+        self.process.check()?;
+        self.disk.kept.lock().unwrap().since.push(changes.clone());
+        self.disk.now.commit(changes)?;
+        // It may die right after it, too.
+        self.process.check()
+    }
+
+    fn fill(&self, space: Space, entries: &mut Entries<'_>) -> Result<u64> {
+        let mut changes = Changes::default();
+        for entry in entries {
+            let (key, value) = entry?;
+            changes.put(space, key, value);
+        }
+        let count = changes.len() as u64;
+        self.disk.kept.lock().unwrap().since.push(changes.clone());
+        self.disk.now.commit(changes)?;
+        Ok(count)
+    }
+
+    fn clear(&self, space: Space) -> Result<()> {
+        let mut changes = Changes::default();
+        self.view().scan(space, &[], &[], &mut |key, _| {
+            changes.remove(space, key.to_vec());
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        self.commit(changes)
+    }
+
+    fn scratch(&self) -> PathBuf {
+        self.disk.scratch.clone()
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.process.check()?;
+        if self.world.strikes("torn sync", self.world.plan.rates.torn) {
+            self.process.kill();
+            return Err(Error::failed("the sync failed"));
+        }
+        let mut kept = self.disk.kept.lock().unwrap();
+        if kept.since.is_empty() {
+            return Ok(());
+        }
+        if kept.former.len() < FORMER_MAX && self.world.draw(0..4) == 0 {
+            let former = copy(&kept.synced);
+            kept.former.push(former);
+        }
+        for changes in std::mem::take(&mut kept.since) {
+            kept.synced.commit(changes)?;
+        }
+        Ok(())
+    }
+
+    fn count_about(&self, space: Space) -> u64 {
+        self.disk.now.count_about(space)
+    }
+
+    fn disk_bytes(&self) -> u64 {
+        0
+    }
+}
