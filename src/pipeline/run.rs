@@ -372,10 +372,11 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let Some(frontier) = self.note_frontier(now) else { return };
         let delivered = Delivered { frontier, indexes: self.written() };
         if self.published.as_ref() != Some(&delivered) {
-            in_place(|| self.leadership.commit(&delivered));
+            let is_published = in_place(|| self.leadership.commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is what counts.
             let _ = self.command(Command::Frontier(delivered.frontier.clone(), now));
-            self.published = Some(delivered);
+            // What was not heard is said again, also when nothing moves any more.
+            self.published = is_published.then_some(delivered);
         }
     }
 

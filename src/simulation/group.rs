@@ -170,19 +170,20 @@ impl Leadership for Membership {
         self.writer.subscribe()
     }
 
-    fn commit(&self, delivered: &Delivered) {
+    fn commit(&self, delivered: &Delivered) -> bool {
         let mut group = self.world.group.lock().unwrap();
         let is_fenced = group.holder != Some(self.number) || group.is_cut_off(&self.process.name);
         if !self.process.lives() || is_fenced {
-            return;
+            return false;
         }
         if self.world.strikes("offset commit lost", self.world.plan.rates.commit_lost) {
-            return;
+            return false;
         }
         self.world.note(format_args!("{} publishes {}", self.process.name, delivered.frontier));
         for (at, next) in delivered.frontier.iter() {
             group.committed.insert(at.clone(), (next, delivered.indexes.clone()));
         }
+        true
     }
 
     fn committed(&self) -> Result<Delivered> {

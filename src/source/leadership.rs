@@ -20,8 +20,8 @@ pub struct Delivered {
 pub trait Leadership: Send + Sync {
     /// True while this instance is the writer.
     fn writer(&self) -> watch::Receiver<bool>;
-    /// Publishes what is delivered to the group.
-    fn commit(&self, delivered: &Delivered);
+    /// Publishes what is delivered to the group; false when that did not come to pass, or is not known to have.
+    fn commit(&self, delivered: &Delivered) -> bool;
     /// What the group's writer published; empty when nothing.
     fn committed(&self) -> Result<Delivered>;
     /// Leaves the group, so that another takes over at once.
@@ -42,7 +42,9 @@ impl Leadership for Alone {
     fn writer(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }
-    fn commit(&self, _: &Delivered) {}
+    fn commit(&self, _: &Delivered) -> bool {
+        true
+    }
     fn committed(&self) -> Result<Delivered> {
         Ok(Delivered::default())
     }

@@ -139,7 +139,7 @@ impl Leadership for Elector {
         self.writer.subscribe()
     }
 
-    fn commit(&self, delivered: &Delivered) {
+    fn commit(&self, delivered: &Delivered) -> bool {
         let mut list = TopicPartitionList::new();
         for (at, next) in delivered.frontier.iter() {
             if let Err(error) = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next)) {
@@ -150,9 +150,12 @@ impl Leadership for Elector {
         let indexes = serde_json::to_string(&delivered.indexes).unwrap_or_default();
         list.elements().iter_mut().for_each(|element| element.set_metadata(&indexes));
         match self.consumer.commit(&list, CommitMode::Sync) {
-            Ok(()) => {}
-            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => {}
-            Err(error) => tracing::warn!(%error, "the frontier was not committed, the next one will be"),
+            Ok(()) => true,
+            Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => true,
+            Err(error) => {
+                tracing::warn!(%error, "the frontier was not committed, it is tried again");
+                false
+            }
         }
     }
 
