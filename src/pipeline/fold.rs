@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::event::{Decoded, EntityKind, Event, Record};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
-use crate::projection::affected::{Effects, Relation};
+use crate::projection::affected::{Effects, Lookup, Relation};
 use crate::source::fingerprint_hash;
 use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
 use crate::state::rows::{self, Frontier, PartitionProgress, Progress, Row, Sweep, Task, Work};
@@ -61,6 +61,9 @@ type Bury<'a> = dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()> +
 struct Touched {
     before: Arc<Row>,
     after: Row,
+    has_events: bool,
+    /// What it was in between, when several events came at once.
+    between: Vec<Registers>,
 }
 
 impl Folder {
@@ -152,7 +155,7 @@ impl Folder {
             let key: EntityKey = (kind, id.into());
             let before = self.state.row(view, &key)?;
             let after = (*before).clone();
-            touched.insert(key, Touched { before, after });
+            touched.insert(key, Touched { before, after, has_events: false, between: Vec::new() });
         }
         for taken in taken {
             match &taken.decoded {
@@ -161,9 +164,12 @@ impl Folder {
                 Decoded::Event(event) => {
                     let key: EntityKey = (event.kind, event.id.as_str().into());
                     let Some(entry) = touched.get_mut(&key) else { continue };
+                    let earlier = entry.has_events.then(|| entry.after.registers.clone());
+                    entry.has_events = true;
                     if let Err(reason) = apply_one(&mut entry.after, event, &taken.record, progress) {
                         poison.push(DeadLetter::from_record(&taken.record, &reason));
                     }
+                    entry.between.extend(earlier.filter(|earlier| *earlier != entry.after.registers));
                 }
             }
         }
@@ -177,15 +183,21 @@ impl Folder {
             Some(entry) => Ok(Arc::new(Summary::of(&entry.after.registers))),
             None => self.summary(view, id),
         };
+        let was: &Lookup<'_> = if planted::is(Bug::OldChainForgotten) { &is } else { &was };
         for ((kind, id), entry) in touched {
             let (before, after): (&Registers, &Registers) = (&entry.before.registers, &entry.after.registers);
-            match kind {
-                EntityKind::Contact => effects.of_contact(id, before, after),
-                EntityKind::Organisation if planted::is(Bug::OldChainForgotten) => {
-                    effects.of_organisation(id, before, after, &is, &is)?;
-                }
-                EntityKind::Organisation => effects.of_organisation(id, before, after, &was, &is)?,
+            effects.of(*kind, id, (before, after), was, &is)?;
+            if entry.between.is_empty() || planted::is(Bug::BetweenForgotten) {
+                continue;
             }
+            // Another instance, or this one before its state fell back, may have taken these events one by one,
+            // and have delivered what an entity was in between.
+            let mut passing = Effects::default();
+            let states = std::iter::once(before).chain(&entry.between);
+            for (earlier, later) in states.zip(entry.between.iter().chain([after])) {
+                passing.of(*kind, id, (earlier, later), was, &is)?;
+            }
+            effects.pass(passing);
         }
         Ok(effects)
     }

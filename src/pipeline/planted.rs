@@ -23,6 +23,8 @@ pub(crate) enum Bug {
     SweepPlaceEarly,
     /// A fan-out ends with its first part.
     FanOutCutShort,
+    /// Of several events of an entity that are folded at once, only the last state counts.
+    BetweenForgotten,
     /// The ancestors that an organisation had before a move are not marked.
     OldChainForgotten,
     /// A document is written while another write of it is under way.

@@ -11,6 +11,7 @@ use super::Projection;
 use crate::entity::organisation::Summary;
 use crate::entity::{Liveness, Registers, contact};
 use crate::error::Result;
+use crate::event::EntityKind;
 use crate::state::rows::Work;
 
 /// A row of a relation: put with a value, removed without.
@@ -43,6 +44,38 @@ pub type Lookup<'a> = dyn Fn(&str) -> Result<Arc<Summary>> + 'a;
 impl Effects {
     fn mark(&mut self, projection: Projection, id: &str) {
         self.marks.insert((projection, id.to_owned()));
+    }
+
+    /// Adds what follows from an entity's change.
+    ///
+    /// # Errors
+    /// Those of the lookups.
+    pub fn of(
+        &mut self,
+        kind: EntityKind,
+        id: &str,
+        (before, after): (&Registers, &Registers),
+        was: &Lookup<'_>,
+        is: &Lookup<'_>,
+    ) -> Result<()> {
+        match kind {
+            EntityKind::Contact => self.of_contact(id, before, after),
+            EntityKind::Organisation => return self.of_organisation(id, before, after, was, is),
+        }
+        Ok(())
+    }
+
+    /// Adds what an entity called for that changed and changed on: the documents, and not the relations, which
+    /// are those of its last state.
+    pub fn pass(&mut self, passing: Self) {
+        self.marks.extend(passing.marks);
+        let mut works = passing.works;
+        works.dedup();
+        for work in works {
+            if !self.works.iter().rev().take(4).any(|held| *held == work) {
+                self.works.push(work);
+            }
+        }
     }
 
     /// Adds what follows from a contact's change.

@@ -29,7 +29,7 @@ fn caught_by(bug: Bug, most: u64) -> Option<(u64, String)> {
 }
 
 /// Each bug, with how many seeds it may take until it is seen.
-const BUGS: [(Bug, u64); 17] = [
+const BUGS: [(Bug, u64); 18] = [
     (Bug::MarkClearedEarly, 1_000),
     (Bug::NoGateAndConflictsDone, 1_000),
     (Bug::NoStandBy, 1_000),
@@ -40,6 +40,7 @@ const BUGS: [(Bug, u64); 17] = [
     (Bug::FrontierEager, 1_000),
     (Bug::SweepPlaceEarly, 1_000),
     (Bug::FanOutCutShort, 1_000),
+    (Bug::BetweenForgotten, 1_000),
     (Bug::OldChainForgotten, 1_000),
     (Bug::WriteBeside, 1_000),
     (Bug::RetryDone, 1_000),
