@@ -295,9 +295,11 @@ impl<S: DocumentSink + Aliases> Run<S> {
         }
         if ended.is_ok() {
             self.deliver_the_rest().await;
-            self.publish();
         }
         self.allow.send_replace(false);
+        if ended.is_ok() {
+            self.publish();
+        }
         let (gone, _) = watch::channel(false);
         // Dropping the sender ends the delivery once its requests are answered.
         drop(std::mem::replace(&mut self.allow, gone));
@@ -348,11 +350,13 @@ impl<S: DocumentSink + Aliases> Run<S> {
         }
     }
 
-    /// Waits a while for what is on its way at a clean stop; the rest stays marked.
+    /// Waits a while for what is on its way at a clean stop, for as long as no other is to write; the rest stays
+    /// marked.
     async fn deliver_the_rest(&self) {
         let until = Instant::now() + STOP_WAIT;
         let is_through = || self.queue.is_folded() && self.queue.waiting().is_nothing();
-        while *self.allow.borrow() && !is_through() && Instant::now() < until {
+        let writer = self.leadership.writer();
+        while *writer.borrow() && *self.allow.borrow() && !is_through() && Instant::now() < until {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
