@@ -189,8 +189,15 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
     let (status, decoder, stop) =
         (Arc::new(Status::default()), Arc::new(decoder.clone()), Shutdown::default());
     let (_end_requests, end_answers) = channel();
-    let reader =
-        Reader::new(Box::new(source), Arc::clone(&decoder), Arc::clone(&status), stop.clone(), end_answers);
+    let ((records_in, records_out), (commands, obeyed)) = (Reader::channel(), channel());
+    let reader = Reader::new(
+        Box::new(source),
+        Arc::clone(&decoder),
+        Arc::clone(&status),
+        stop.clone(),
+        end_answers,
+        records_in,
+    );
     let stream = Stream {
         folder,
         queue: Arc::clone(&queue),
@@ -199,11 +206,13 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
         kinds: Vec::new(),
         cleared: 0,
         first: First::Undecided(end.clone()),
+        records: Some(records_out),
+        commands: obeyed,
+        synced: tokio::time::Instant::now(),
     };
-    let ((records_in, records_out), (commands, obeyed)) = (Reader::channel(), channel());
     std::thread::scope(|scope| {
-        let reading = scope.spawn(move || reader.run(&records_in));
-        let folding = scope.spawn(move || stream.run(&records_out, &obeyed));
+        let reading = scope.spawn(move || reader.run());
+        let folding = scope.spawn(move || stream.run());
         while !queue.positions().covers(&end) && !folding.is_finished() {
             std::thread::sleep(Duration::from_millis(5));
         }

@@ -37,8 +37,6 @@ pub(crate) enum Bug {
     TrimmedTooFar,
     /// Marks that did not fit into the queue are not looked for in the state.
     ScanForgotten,
-    /// Whoever takes over counts on the log's end as it was when it started.
-    GateOfTheStart,
 }
 
 /// Whether this bug is planted.

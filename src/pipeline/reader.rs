@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fold::Taken;
 use super::status::Status;
-use super::work::{Turn, Turns};
+use super::work::{self, Turn, Turns};
 use crate::decode::Decoder;
 use crate::error::Result;
 use crate::event::Decoded;
@@ -60,6 +60,14 @@ impl Reader {
     /// The channel between reader and fold.
     pub fn channel() -> (SyncSender<ReadBatch>, Receiver<ReadBatch>) {
         sync_channel(BATCHES_MAX)
+    }
+
+    /// Goes on, on this thread, until it is told to stop or nobody listens any more.
+    ///
+    /// # Errors
+    /// Those of the source.
+    pub fn run(self) -> Result<()> {
+        work::run(self)
     }
 
     /// Answers those who ask for the log's end.

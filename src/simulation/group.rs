@@ -72,7 +72,7 @@ impl Group {
                 member.heard = now;
             } else if !member.process.is_dead() && now >= member.heard + SESSION - TURN {
                 // Its own client expires it a moment before the broker does, or with it.
-                member.writer.send_if_modified(|writer| std::mem::take(writer));
+                member.writer.send_if_modified(std::mem::take);
                 member.is_lost = true;
             }
         }

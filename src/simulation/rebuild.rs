@@ -10,7 +10,7 @@ use super::instance::parts;
 use super::sink::Sink;
 use super::store::{Disk, Left, Store};
 use super::world::{Process, World};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::status::Status;
 use crate::projection::{ALL, Limits};
 use crate::reindex::session::{Folder, From, Session};
@@ -138,7 +138,9 @@ impl Call {
             disk: self.disk.clone(),
         });
         if session.from == From::State && !session.copied {
-            let Some(from) = &self.from else { return Ok(std::future::pending().await) };
+            // Nobody runs that could give a copy: the command is called again.
+            let away = || Error::new(ErrorKind::Unavailable, "no instance answers");
+            let from = self.from.as_ref().ok_or_else(away)?;
             store_cleared(&*store)?;
             copy::between(&*from.view(), &*store)?;
             session.copied = true;
