@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use super::{Simulated, simulate};
 
 /// How many seeds are run every time.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 500;
 
 /// Runs seeds on every processor until one fails or all are run; answers the counts.
 fn run(seeds: std::ops::Range<u64>) -> (u64, BTreeMap<&'static str, u64>) {
