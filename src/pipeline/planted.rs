@@ -19,7 +19,7 @@ pub(crate) enum Bug {
     PositionsFirst,
     /// The frontier is published over what still waits.
     FrontierEager,
-    /// A sweep's place moves on before its parts have arrived.
+    /// A sweep's place moves on before its parts have arrived, and whether or not they do.
     SweepPlaceEarly,
     /// A fan-out ends with its first part.
     FanOutCutShort,

@@ -40,11 +40,11 @@ const BUGS: [(Bug, u64); 17] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 0),
+    (Bug::BetweenForgotten, 600),
     (Bug::OldChainForgotten, 0),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
-    (Bug::LaterMarkCleared, 0),
+    (Bug::LaterMarkCleared, 320),
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
 ];
