@@ -61,6 +61,7 @@ impl Search {
             moved.as_mut().enable();
             let reached = self.status.delivered();
             if reached.covers(&request.consistent_with) {
+                self.status.note_refresh();
                 drop(watching);
                 self.bounded(self.searcher.searcher().index().refresh()).await?;
                 return Ok(reached);

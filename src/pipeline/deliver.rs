@@ -91,7 +91,7 @@ impl<S: DocumentSink> Delivery<S> {
                 gone = allowed.changed() => if gone.is_err() { break },
                 Some(ended) = requests.join_next(), if !requests.is_empty() => {
                     ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
-                    unrefreshed.note();
+                    unrefreshed.note(&self.status);
                 }
                 () = &mut changed => {}
                 () = tokio::time::sleep(unrefreshed.wait().min(self.pace.wait())) => {}
@@ -327,21 +327,31 @@ struct Judged {
 struct Unrefreshed {
     since: Option<Instant>,
     not_before: Option<Instant>,
+    /// How many refreshes searches had asked for when the last of them was acknowledged.
+    asked: u64,
 }
 
 /// A change waits this long for others before a refresh of our own.
 const LINGER: Duration = Duration::from_millis(5);
+/// And this long when a search waits: that has the index refreshed itself, once it sees its change acknowledged.
+const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
 
 impl Unrefreshed {
-    fn note(&mut self) {
+    fn note(&mut self, status: &Status) {
         self.since.get_or_insert_with(Instant::now);
+        self.asked = status.refreshes();
     }
 
     /// Refreshes when nothing is under way (at a high rate the index's own interval serves), and so
     /// seldom that at most a fifth of the time is spent on it.
     async fn refresh_if_due<S: DocumentSink>(&mut self, delivery: &Delivery<S>, idle: bool) {
         let now = Instant::now();
-        let due = self.since.is_some_and(|since| now >= since + LINGER)
+        if delivery.status.refreshes() != self.asked {
+            // A search began one after the last write: that shows all of them.
+            self.since = None;
+        }
+        let linger = if delivery.status.watchers() > 0 { LINGER_FOR_SEARCH } else { LINGER };
+        let due = self.since.is_some_and(|since| now >= since + linger)
             && self.not_before.is_none_or(|at| now >= at);
         if delivery.refresh != Refresh::Adaptive || !idle || !due {
             return;

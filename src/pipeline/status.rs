@@ -50,6 +50,7 @@ pub struct Status {
     /// How many wait for the frontier to move on.
     watchers: AtomicU64,
     moved: tokio::sync::Notify,
+    refreshes: AtomicU64,
     known: Mutex<Known>,
 }
 
@@ -186,6 +187,16 @@ impl Status {
     pub fn watch(&self) -> Watching<'_> {
         self.watchers.fetch_add(1, Ordering::Relaxed);
         Watching(&self.watchers)
+    }
+
+    /// Takes note that a search is about to have the index refreshed.
+    pub fn note_refresh(&self) {
+        self.refreshes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many refreshes searches have asked for.
+    pub fn refreshes(&self) -> u64 {
+        self.refreshes.load(Ordering::SeqCst)
     }
 
     /// How many wait for the frontier.
