@@ -14,6 +14,7 @@ mod explain;
 mod faults;
 mod fuzz;
 mod harness;
+mod licences;
 mod monitoring;
 mod outage;
 mod page;

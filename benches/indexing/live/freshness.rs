@@ -76,7 +76,7 @@ fn probes(place: &mut Place<'_>, server: &Server, floor: &Floor) -> Result<[Time
     let mut times = [Vec::new(), Vec::new()];
     for number in first..first + place.population.probes {
         let contact = format!("con-{:07}", random.u64(..place.population.contacts));
-        times[0].push(ours(place, server, &contact, &super::word(number))?);
+        times[0].push(ours(place, server, &contact, &super::word(number), true)?);
         std::thread::sleep(PAUSE);
         let began = Instant::now();
         let word = super::word(number);
@@ -90,15 +90,22 @@ fn probes(place: &mut Place<'_>, server: &Server, floor: &Floor) -> Result<[Time
 
 /// One change of a contact: until the index has its document, which a look by its id shows without a refresh, and
 /// until the search shows it.
-fn ours(place: &Place<'_>, server: &Server, contact: &str, word: &str) -> Result<(Duration, Duration)> {
+pub fn ours(
+    place: &Place<'_>,
+    server: &Server,
+    contact: &str,
+    word: &str,
+    is_searched: bool,
+) -> Result<(Duration, Duration)> {
     let path = format!("/{}contacts/_doc/{contact}?_source_includes=role", place.world.prefix);
     let began = Instant::now();
     // One that was deleted comes back.
     let (topic, partition, offset) = place.log.contact_at(contact, &json!({ "role": word }), false)?;
-    let mut client = place.gauge.client()?;
     let at = format!("{topic}/{partition}:{offset}");
     let search = format!("/search?in=contacts&size=1&q={word}&timeout=60s&consistent_with={at}");
-    let searching = std::thread::spawn(move || client.get(&search).map(|found| (found, Instant::now())));
+    let mut client = place.gauge.client()?;
+    let searching = is_searched
+        .then(|| std::thread::spawn(move || client.get(&search).map(|found| (found, Instant::now()))));
     while !server.maybe(&path)?.is_some_and(|found| found["_source"]["role"] == word) {
         if began.elapsed() > WAIT {
             return Err(format!("the change of {contact} to {word} did not come"));
@@ -106,6 +113,7 @@ fn ours(place: &Place<'_>, server: &Server, contact: &str, word: &str) -> Result
         std::thread::sleep(LOOK_EVERY);
     }
     let acknowledged = began.elapsed();
+    let Some(searching) = searching else { return Ok((acknowledged, acknowledged)) };
     let (found, at) = searching.join().map_err(|_| "a search broke off".to_owned())??;
     if found["hits"][0]["id"] != contact {
         return Err(format!("the search after {word} does not show {contact}: {found}"));

@@ -59,6 +59,11 @@ impl Gauge {
         Ok(Counted { documents: number("delivered"), bytes: number("bytes"), records: number("records") })
     }
 
+    /// How many documents wait for the index.
+    pub fn waiting(&mut self) -> Result<u64> {
+        Ok(self.connection.get("/status")?["documents_waiting"].as_u64().unwrap_or(0))
+    }
+
     /// How many of the records up to these offsets are not in the index, as last noted.
     pub fn undelivered(&mut self, next: &HashMap<(String, i32), i64>) -> Result<i64> {
         let status = self.connection.get("/status")?;

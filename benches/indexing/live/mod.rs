@@ -6,6 +6,7 @@ mod gauge;
 mod giant;
 mod log;
 mod steady;
+mod storm;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::{Result, told};
 pub use freshness::Freshness;
 pub use giant::Giant;
 pub use steady::Steady;
+pub use storm::Storm;
 
 /// Who is there, and how many.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,8 @@ pub struct Population {
     pub seconds: u64,
     /// Contacts of the giant.
     pub giant: u64,
+    /// Contacts below what is renamed and moved at once.
+    pub storm: u64,
 }
 
 /// What is measured here.
@@ -37,6 +41,7 @@ pub struct Measured {
     pub steady: Steady,
     pub freshness: Vec<Freshness>,
     pub giant: Vec<Giant>,
+    pub storm: Storm,
 }
 
 /// All of it, on the log and the indexes that are there.
@@ -58,7 +63,8 @@ pub fn run(
     let loaded =
         told("freshness, half load", || freshness::run(&mut place, server, Some(steady.rate / 2.0)))?;
     let giant = told("one giant organisation", || giant::run(&mut place))?;
-    Ok(Measured { steady, freshness: vec![idle, loaded], giant })
+    let storm = told("storm", || storm::run(&mut place, server))?;
+    Ok(Measured { steady, freshness: vec![idle, loaded], giant, storm })
 }
 
 /// Of times in the order of their length, in milliseconds.
@@ -72,7 +78,7 @@ impl Measured {
     pub fn peak_kilobytes(&self) -> Option<u64> {
         let giant = self.giant.iter().map(|part| part.peak_kilobytes);
         let freshness = self.freshness.iter().map(|part| part.peak_kilobytes);
-        giant.chain(freshness).chain([self.steady.peak_kilobytes]).flatten().max()
+        giant.chain(freshness).chain([self.steady.peak_kilobytes, self.storm.peak_kilobytes]).flatten().max()
     }
 
     pub fn print(&self) {
@@ -102,7 +108,24 @@ impl Measured {
                 counted.documents
             );
         }
-        println!();
+        self.print_storm();
+    }
+
+    fn print_storm(&self) {
+        let Storm { size, took, counted, others, waiting_max, peak_kilobytes } = &self.storm;
+        println!(
+            "\n| storm | seconds | documents sent | most waiting | others: changes | p50 ms | p99 | peak MB |"
+        );
+        println!("|---|---|---|---|---|---|---|---|");
+        println!(
+            "| rename and move above {size} contacts | {:.1} | {} | {waiting_max} | {} | {:.1} | {:.1} | {} |\n",
+            took.as_secs_f64(),
+            counted.documents,
+            others.len(),
+            percentile(others, 0.5),
+            percentile(others, 0.99),
+            shown(peak_kilobytes.map(|peak| peak >> 10))
+        );
     }
 
     fn print_freshness(&self) {

@@ -1,0 +1,67 @@
+//! A storm: a parent of very many is renamed and moved. What else changes meanwhile must not wait for it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::Place;
+use super::freshness::ours;
+use super::gauge::Counted;
+use crate::Result;
+use crate::server::Server;
+
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What it took, and what it did to others.
+pub struct Storm {
+    /// Contacts below.
+    pub size: u64,
+    pub took: Duration,
+    pub counted: Counted,
+    /// To the acknowledgement of single changes meanwhile, in the order of their length.
+    pub others: Vec<Duration>,
+    /// The most documents that waited.
+    pub waiting_max: u64,
+    pub peak_kilobytes: Option<u64>,
+}
+
+pub fn run(place: &mut Place<'_>, server: &Server) -> Result<Storm> {
+    let size = place.population.storm;
+    place.log.organisation("storm-above", "created", &json!({"name": "Above Ltd"}))?;
+    place.log.organisation("storm", "created", &json!({"name": "Storm Ltd"}))?;
+    // So few in each organisation that its own document is small beside what hangs below.
+    let organisations = size.div_ceil(100).max(1);
+    (0..organisations).try_for_each(|number| {
+        let data = json!({"name": format!("Below {number}"), "parentId": "storm"});
+        place.log.organisation(&below(number), "created", &data)
+    })?;
+    (0..size).try_for_each(|number| {
+        let data =
+            json!({"name": format!("Jo Storm {number}"), "organisationId": below(number % organisations)});
+        place.log.contact(&format!("storm-c{number:06}"), "created", &data)
+    })?;
+    let next = place.log.flush()?;
+    place.gauge.wait_for(&next)?;
+    place.gauge.forget_peak();
+    let before = place.gauge.counted()?;
+    let began = Instant::now();
+    place.log.organisation("storm", "renamed", &json!({"name": "Gale Ltd"}))?;
+    place.log.organisation("storm", "moved", &json!({"parentId": "storm-above"}))?;
+    let next = place.log.flush()?;
+    let (mut others, mut waiting_max) = (Vec::new(), 0);
+    let mut random = fastrand::Rng::with_seed(9);
+    while place.gauge.undelivered(&next)? > 0 {
+        let contact = format!("con-{:07}", random.u64(..place.population.contacts));
+        others.push(ours(place, server, &contact, &super::word(1_000_000 + others.len() as u64), false)?.0);
+        waiting_max = place.gauge.waiting()?.max(waiting_max);
+        std::thread::sleep(PAUSE);
+    }
+    let took = began.elapsed();
+    others.sort();
+    let counted = place.gauge.counted()? - before;
+    Ok(Storm { size, took, counted, others, waiting_max, peak_kilobytes: place.gauge.peak_kilobytes() })
+}
+
+fn below(number: u64) -> String {
+    format!("storm-o{number:05}")
+}
