@@ -7,14 +7,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[allow(dead_code)]
+#[path = "shared/client.rs"]
+mod client;
+#[allow(dead_code)]
 #[path = "../tests/harness.rs"]
 mod harness;
 #[allow(dead_code)]
 #[path = "../tests/services.rs"]
 mod services;
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,49 +24,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use client::{Client, percentile};
 use harness::{World, query_of};
 
 fn size(name: &str, default: u32) -> u32 {
     std::env::var(format!("BENCH_{name}")).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// A connection that is kept.
-struct Client {
-    reader: BufReader<TcpStream>,
-    address: String,
-}
-
-impl Client {
-    fn connect(world: &World) -> Self {
-        let address = std::fs::read_to_string(world.path("state/instance")).unwrap().trim().to_owned();
-        let stream = TcpStream::connect(&address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { reader: BufReader::new(stream), address }
-    }
-
-    /// The answer and how long it took.
-    fn get(&mut self, path: &str) -> (Value, Duration) {
-        let began = Instant::now();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address);
-        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
-        let (mut code, mut length) = (String::new(), 0);
-        self.reader.read_line(&mut code).unwrap();
-        loop {
-            let mut line = String::new();
-            self.reader.read_line(&mut line).unwrap();
-            if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = text.trim().parse().unwrap();
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.reader.read_exact(&mut body).unwrap();
-        let took = began.elapsed();
-        assert!(code.contains(" 200 "), "{path}: {code}{}", String::from_utf8_lossy(&body));
-        (serde_json::from_slice(&body).unwrap(), took)
-    }
+/// The answer and how long it took.
+fn timed(client: &mut Client, path: &str) -> (Value, Duration) {
+    let began = Instant::now();
+    let answer = client.get(path).unwrap();
+    (answer, began.elapsed())
 }
 
 /// Appends changes of contacts at a rate until told to stop; the number of lines so far.
@@ -82,11 +53,6 @@ fn write_on(folder: &Path, contacts: u32, rate: u32, stop: Arc<AtomicBool>, line
         lines.fetch_add(1, Ordering::Relaxed);
         std::thread::sleep(Duration::from_secs(1) / rate);
     }
-}
-
-fn percentile(sorted: &[Duration], part: f64) -> f64 {
-    let at = ((sorted.len() - 1) as f64 * part).round() as usize;
-    sorted[at].as_secs_f64() * 1_000.0
 }
 
 fn report(engine: &str, kind: &str, mut times: Vec<Duration>, found: u64) {
@@ -108,7 +74,7 @@ fn queries(client: &mut Client, organisations: u32, probes: u32) -> Vec<(&'stati
         ["one word", "three words", "typo", "phone", "under", "word and facets"]
             .map(|kind| (kind, Vec::new()))
             .into();
-    let (sample, _) = client.get("/search?in=contacts&q=jane+20&size=100");
+    let sample = client.get("/search?in=contacts&q=jane+20&size=100").unwrap();
     let phones: Vec<&str> =
         sample["hits"].as_array().unwrap().iter().filter_map(|hit| hit["phone"].as_str()).collect();
     while kinds.iter().any(|(_, list)| list.len() < probes as usize) {
@@ -152,14 +118,15 @@ fn measure(engine: &str, world: &World, folder: &Path, organisations: u32, conta
         let (folder, stop, lines) = (folder.to_owned(), Arc::clone(&stop), Arc::clone(&lines));
         std::thread::spawn(move || write_on(&folder, contacts, rate, stop, lines))
     };
-    let mut client = Client::connect(world);
+    let address = std::fs::read_to_string(world.path("state/instance")).unwrap();
+    let mut client = Client::connect(address.trim()).unwrap();
     for (kind, paths) in queries(&mut client, organisations, probes) {
         for path in paths.iter().take(20) {
-            client.get(path);
+            timed(&mut client, path);
         }
         let mut found = 0;
         let times = paths.iter().map(|path| {
-            let (answer, took) = client.get(path);
+            let (answer, took) = timed(&mut client, path);
             found += answer["total"].as_u64().unwrap();
             took
         });
@@ -169,7 +136,7 @@ fn measure(engine: &str, world: &World, folder: &Path, organisations: u32, conta
     let times = (0..probes).map(|_| {
         let began = Instant::now();
         let token = lines.load(Ordering::Relaxed) - 1;
-        client.get(&format!("/search?size=1&consistent_with=contacts/0:{token}"));
+        timed(&mut client, &format!("/search?size=1&consistent_with=contacts/0:{token}"));
         began.elapsed()
     });
     let times: Vec<Duration> = times.collect();

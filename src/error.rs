@@ -9,6 +9,9 @@ use std::fmt;
 /// The longest message: what was found somewhere is part of many.
 const MESSAGE_BYTES_MAX: usize = 4_000;
 
+/// The longest reason for which a record is kept as poison.
+pub const REASON_BYTES_MAX: usize = 2_000;
+
 /// What an operator's next step depends on; each kind has one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {

@@ -9,6 +9,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 mod bodies;
+#[path = "../shared/client.rs"]
+mod client;
 #[allow(dead_code)]
 #[path = "../../tests/harness.rs"]
 mod harness;

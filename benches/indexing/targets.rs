@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::live::{Measured, percentile};
+use crate::client::percentile;
+use crate::live::Measured;
 use crate::report::{Row, median};
 use crate::stages::{FOLD, HASH_MAP, MATERIALISE, Stage};
 

@@ -1,7 +1,8 @@
 //! `check`: the configuration, the mappings, the log and the index, before anything is started.
 
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::pipeline::work::blocking;
 use crate::sink::DocumentSink;
 
 /// Prints the resolved configuration and asks the servers.
@@ -12,11 +13,10 @@ pub(super) async fn run(config: Config, offline: bool) -> Result<()> {
     if offline {
         return Ok(());
     }
-    let opened = {
+    let identity = {
         let config = config.clone();
-        tokio::task::spawn_blocking(move || super::source(&config).map(|source| source.identity()))
+        blocking(move || super::source(&config).map(|source| source.identity())).await?
     };
-    let identity = opened.await.map_err(|error| Error::failed("the source broke off").because(error))??;
     println!("log: {identity}");
     sink.ping().await?;
     println!("index: answers");

@@ -11,6 +11,7 @@ use crate::dead_letter::{self, DeadLetter};
 use crate::error::{Error, Result};
 use crate::explain::{Beside, Explanation, LogSide, StateSide, text};
 use crate::http::client::Instance;
+use crate::pipeline::work::blocking;
 use crate::projection::{ALL, Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::held::Held;
@@ -154,9 +155,4 @@ impl Source<'_> {
         blocking(move || dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?.list())
             .await
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::failed("explaining broke off").because(error))?
 }

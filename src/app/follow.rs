@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::http::{Admin, Search, Site, Verify, serve};
 use crate::pipeline::run::{Parts, run as run_pipeline};
 use crate::pipeline::status::Status;
+use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
 use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
@@ -98,9 +99,7 @@ pub(super) async fn follow(
                 dead_letter::open(&config.dead_letters, &config.kafka, stop)?,
             ))
         };
-        tokio::task::spawn_blocking(open)
-            .await
-            .map_err(|error| Error::failed("the source broke off").because(error))?
+        blocking(open).await
     };
     let (source, leadership, dead_letters) = opened?;
     tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");

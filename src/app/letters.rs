@@ -14,6 +14,7 @@ use crate::pipeline::fold::Folder;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::{Command, First, Retried, Stream};
+use crate::pipeline::work::blocking;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
 use crate::state::State;
@@ -56,9 +57,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
 async fn list(config: &Config) -> Result<Vec<DeadLetter>> {
     let config = config.clone();
     let work = move || dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?.list();
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Error::failed("listing broke off").because(error))?
+    blocking(work).await
 }
 
 async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Result<()> {
@@ -68,9 +67,7 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
         None => {
             let config = config.clone();
             let work = move || retry_alone(&config, names);
-            tokio::task::spawn_blocking(work)
-                .await
-                .map_err(|error| Error::failed("the retry broke off").because(error))??
+            blocking(work).await?
         }
     };
     match format {

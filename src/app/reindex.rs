@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::http::client::Instance;
 use crate::pipeline::run::Parts;
 use crate::pipeline::status::Status;
+use crate::pipeline::work::blocking;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::reindex::session::{Folder, From, Session};
@@ -234,9 +235,4 @@ impl DeadLetters for DocumentLetters {
     fn resolve(&mut self, names: &[String]) -> Result<()> {
         self.0.resolve(names)
     }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::failed("a part of the rebuild broke off").because(error))?
 }

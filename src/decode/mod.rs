@@ -16,14 +16,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::config::{Format, TypeRule};
-use crate::error::shortened;
+use crate::error::{REASON_BYTES_MAX, shortened};
 use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record};
 
 /// The highest version: 2^63−1.
 const VERSION_MAX: u64 = i64::MAX as u64;
-
-/// The longest reason that is kept.
-const REASON_BYTES_MAX: usize = 2_000;
 
 /// Why a record is poison.
 type Poison = String;

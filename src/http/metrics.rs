@@ -5,7 +5,7 @@ use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
 
 use crate::pipeline::durations::Durations;
-use crate::pipeline::status::{RebuildReport, Report, Status};
+use crate::pipeline::status::{PartitionReport, RebuildReport, Report, Status};
 use crate::state::State;
 
 /// The metrics as they are now.
@@ -106,18 +106,20 @@ fn of_state(page: &mut Page, state: &State) {
 }
 
 fn lags(page: &mut Page, report: &Report) {
-    let lags = report.partitions.iter().map(|at| {
-        let partition = at.partition.to_string();
-        (labels(&[("topic", &at.topic), ("partition", &partition)]), u64::try_from(at.lag).unwrap_or(0))
-    });
-    page.metric("tributary_lag_records", "gauge", "Records in the log that are not folded yet.", lags);
-    let undelivered = report.partitions.iter().map(|at| {
-        let partition = at.partition.to_string();
-        let left = u64::try_from(at.end - at.delivered).unwrap_or(0);
-        (labels(&[("topic", &at.topic), ("partition", &partition)]), left)
-    });
-    let help = "Records in the log that the index does not show yet.";
-    page.metric("tributary_undelivered_records", "gauge", help, undelivered);
+    type Read = fn(&PartitionReport) -> i64;
+    let gauges: [(&str, &str, Read); 2] = [
+        ("tributary_lag_records", "Records in the log that are not folded yet.", |at| at.lag),
+        ("tributary_undelivered_records", "Records in the log that the index does not show yet.", |at| {
+            at.end - at.delivered
+        }),
+    ];
+    for (name, help, read) in gauges {
+        let values = report.partitions.iter().map(|at| {
+            let partition = at.partition.to_string();
+            (labels(&[("topic", &at.topic), ("partition", &partition)]), u64::try_from(read(at)).unwrap_or(0))
+        });
+        page.metric(name, "gauge", help, values);
+    }
 }
 
 /// How far each rebuild under way is, by whatever process.

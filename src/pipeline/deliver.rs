@@ -231,8 +231,9 @@ impl<S: DocumentSink> Delivery<S> {
         self.status.in_flight.fetch_add(1, Ordering::SeqCst);
         let outcomes = self.sink.write(batch).await;
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.status.bulk_requests.note(began.elapsed());
-        self.judge(documents, &versions, outcomes, began.elapsed())
+        let took = began.elapsed();
+        self.status.bulk_requests.note(took);
+        self.judge(documents, &versions, outcomes, took)
     }
 
     /// Decides for each write by itself.

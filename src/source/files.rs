@@ -14,12 +14,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{EventSource, Fingerprint, Polled, fingerprint_hash};
-use crate::error::{Error, Result, shortened};
+use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
 
-/// The longest reason that is kept.
-const REASON_BYTES_MAX: usize = 2_000;
 /// The longest line that is read as a record; a longer one is malformed, and is cut.
 const LINE_BYTES_MAX: usize = 64 << 20;
 /// How often to look for more.

@@ -1,13 +1,11 @@
 //! What the instance tells of itself, over connections that are kept.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use crate::Result;
+use crate::client::Client;
 use crate::harness::{World, eventually};
 
 /// No backlog that is made here takes longer.
@@ -105,11 +103,10 @@ impl Gauge {
         let status = client.get("/status")?;
         let at = &status["partitions"][0];
         let (topic, partition) = (at["topic"].as_str().unwrap_or_default(), &at["partition"]);
-        let path = format!("/search?size=1&timeout=60s&consistent_with={topic}/{partition}:{}", i64::MAX - 1);
-        let stream = client.reader.get_mut();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", client.address)
-            .map_err(|error| error.to_string())?;
-        Ok(client.reader.into_inner())
+        client.begin(&format!(
+            "/search?size=1&timeout=60s&consistent_with={topic}/{partition}:{}",
+            i64::MAX - 1
+        ))
     }
 
     /// The processor time of the instance so far, in seconds.
@@ -125,60 +122,5 @@ impl Gauge {
     /// The most memory at once since it was forgotten, in kilobytes.
     pub fn peak_kilobytes(&self) -> Option<u64> {
         crate::rebuild::peak_kilobytes(&self.process.to_string())
-    }
-}
-
-/// A connection that is kept.
-pub struct Client {
-    reader: BufReader<TcpStream>,
-    address: String,
-}
-
-impl Client {
-    fn connect(address: &str) -> Result<Self> {
-        let failed = |error: std::io::Error| format!("{address} does not answer: {error}");
-        let stream = TcpStream::connect(address).map_err(failed)?;
-        stream.set_nodelay(true).map_err(failed)?;
-        Ok(Self { reader: BufReader::new(stream), address: address.to_owned() })
-    }
-
-    /// The JSON of an answer that is no error.
-    pub fn get(&mut self, path: &str) -> Result<Value> {
-        let (code, body) = self.ask(path)?;
-        if code != 200 {
-            return Err(format!("{path}: {code} {}", String::from_utf8_lossy(&body)));
-        }
-        serde_json::from_slice(&body).map_err(|error| format!("{path}: {error}"))
-    }
-
-    /// The status and the body. A connection that was idle for long may be closed: a new one is made then.
-    pub fn ask(&mut self, path: &str) -> Result<(u16, Vec<u8>)> {
-        if let Ok(answer) = self.exchange(path) {
-            return Ok(answer);
-        }
-        *self = Self::connect(&self.address)?;
-        self.exchange(path).map_err(|error| format!("{}{path}: {error}", self.address))
-    }
-
-    fn exchange(&mut self, path: &str) -> std::io::Result<(u16, Vec<u8>)> {
-        write!(self.reader.get_mut(), "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address)?;
-        let (mut first, mut length) = (String::new(), 0);
-        if self.reader.read_line(&mut first)? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        loop {
-            let mut line = String::new();
-            self.reader.read_line(&mut line)?;
-            if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = text.trim().parse().unwrap_or(0);
-            }
-            if line.trim().is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        self.reader.read_exact(&mut body)?;
-        let code = first.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
-        Ok((code, body))
     }
 }

@@ -8,8 +8,7 @@ mod log;
 mod steady;
 mod storm;
 
-use std::time::Duration;
-
+use crate::client::percentile;
 use crate::harness::{Running, World};
 use crate::report::shown;
 use crate::server::Server;
@@ -65,12 +64,6 @@ pub fn run(
     let giant = told("one giant organisation", || giant::run(&mut place))?;
     let storm = told("storm", || storm::run(&mut place, server))?;
     Ok(Measured { steady, freshness: vec![idle, loaded], giant, storm })
-}
-
-/// Of times in the order of their length, in milliseconds.
-pub fn percentile(sorted: &[Duration], part: f64) -> f64 {
-    let at = (sorted.len().saturating_sub(1) as f64 * part).round() as usize;
-    sorted.get(at).map_or(f64::NAN, |time| time.as_secs_f64() * 1_000.0)
 }
 
 impl Measured {
