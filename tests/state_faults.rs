@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -271,4 +272,24 @@ fn a_state_of_the_future_is_refused() {
     refused(&format!("format {}", FORMAT + 1));
     std::fs::write(state.join("version"), b"FJL\x04").unwrap();
     refused("format 4");
+}
+
+#[test]
+fn a_limit_of_open_files_is_never_taken_for_damage() {
+    let log = GrowingLog::new();
+    let world = world(&log);
+    let expected = world.all_documents();
+    let mut refused = 0;
+    for files in 4..40 {
+        let inner = world.command(&["run", "--until-end"]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]).arg(inner.get_program());
+        let output = limited.args(inner.get_args()).current_dir(world.folder.path()).output().unwrap();
+        let told = log_of(&output);
+        assert!(!told.contains("damaged") && !told.contains("replay"), "{files} files: {told}");
+        refused += u32::from(output.status.code() == Some(1));
+    }
+    assert!(refused > 5, "only {refused} of the limits were felt");
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.all_documents(), expected);
 }

@@ -1,5 +1,6 @@
 //! The durable store: an LSM tree in a folder, by the `fjall` crate.
 
+use std::io::ErrorKind;
 use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -67,7 +68,7 @@ impl FjallStore {
         let spaces = spaces.collect::<Result<Vec<_>, _>>().map_err(|error| opening(folder, error))?;
         let scratch = folder.join("scratch");
         match std::fs::remove_dir_all(&scratch) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
                 let what = format!("{} is left of a run that broke off; delete it", scratch.display());
                 return Err(Error::failed(what).because(error));
             }
@@ -136,6 +137,10 @@ fn opening(folder: &Path, error: fjall::Error) -> Error {
         fjall::Error::Locked => {
             Error::failed(format!("the state in {folder} is open in another process; stop it, or ask it over HTTP"))
         }
+        error if is_of_machine(&error) => Error::failed(format!(
+            "the state in {folder} cannot be opened; check the disk, its permissions and the limit of open files, then start again"
+        ))
+        .because(error),
         error => Error::failed(format!(
             "the state in {folder} cannot be read; it is a cache of the log: delete the folder and start again to replay"
         ))
@@ -168,15 +173,33 @@ fn look_through(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// True when the machine did not let a file be read or written, which says nothing of what the file holds.
+fn is_of_machine(error: &fjall::Error) -> bool {
+    match error {
+        fjall::Error::Storage(fjall::LsmError::Io(error)) | fjall::Error::Io(error) => {
+            // Among them what comes of a place that does not exist and of files that were to be made anew.
+            let of_file = [
+                ErrorKind::NotFound,
+                ErrorKind::UnexpectedEof,
+                ErrorKind::InvalidData,
+                ErrorKind::InvalidInput,
+                ErrorKind::AlreadyExists,
+            ];
+            !of_file.contains(&error.kind())
+        }
+        _ => false,
+    }
+}
+
 fn failed(folder: &Path, error: fjall::Error) -> Error {
-    let what = match error {
+    let what = match &error {
         fjall::Error::Poisoned => {
             "the state could not be written earlier and takes no more; start again to recover"
         }
-        fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Io(_) => {
+        error if is_of_machine(error) => {
             "the state could not be read or written; check the disk, then start again to recover"
         }
-        error => {
+        _ => {
             let table = manifest::damaged_table(folder);
             return manifest::damaged(folder, table.as_deref().unwrap_or(folder)).because(error);
         }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::heads::{HEADS, Heads};
+use super::manifest::unreadable;
 use crate::error::{Error, Result};
 
 const START: u8 = 1;
@@ -73,11 +74,6 @@ fn cut(path: &Path, at: u64) -> std::io::Result<()> {
     let file = std::fs::OpenOptions::new().write(true).open(path)?;
     file.set_len(at)?;
     file.sync_all()
-}
-
-fn unreadable(path: &Path, error: std::io::Error) -> Error {
-    Error::failed(format!("{} cannot be read or written; check the disk and its permissions", path.display()))
-        .because(error)
 }
 
 /// How the batches follow one another.

@@ -1,6 +1,7 @@
 //! The small files of the store, looked at before it is opened: its format's version, and the manifest of each space,
 //! which names the tables and whose checksum the store writes down but doesn't look at.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::xxh3_128;
@@ -21,16 +22,16 @@ pub(super) fn check(folder: &Path) -> Result<()> {
         Ok(bytes) => return Err(foreign(folder, &version, &bytes)),
         // Nothing lies in the folder yet, or only what came before the version did.
         Err(error)
-            if error.kind() == std::io::ErrorKind::NotFound && !folder.join("keyspaces/0").exists() =>
+            if error.kind() == ErrorKind::NotFound && !folder.join("keyspaces/0").exists() =>
         {
             return Ok(());
         }
-        Err(error) => return Err(damaged(folder, &version).because(error)),
+        Err(error) => return Err(unread(folder, &version, error)),
     }
     let spaces = folder.join("keyspaces");
-    let entries = std::fs::read_dir(&spaces).map_err(|error| damaged(folder, &spaces).because(error))?;
+    let entries = std::fs::read_dir(&spaces).map_err(|error| unread(folder, &spaces, error))?;
     for entry in entries {
-        let space = entry.map_err(|error| damaged(folder, &spaces).because(error))?.path();
+        let space = entry.map_err(|error| unread(folder, &spaces, error))?.path();
         let is_number = space.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok()).is_some();
         if !is_number {
             return Err(damaged(folder, &space));
@@ -43,18 +44,20 @@ pub(super) fn check(folder: &Path) -> Result<()> {
 /// A space that was never written whole has no `current`: the caller sees whether it is missed.
 fn check_space(folder: &Path, space: &Path) -> Result<()> {
     let current = space.join("current");
-    if !current.exists() {
-        return Ok(());
-    }
-    let (number, checksum) = read_current(&current).ok_or_else(|| damaged(folder, &current))?;
+    let held = match std::fs::read(&current) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(unread(folder, &current, error)),
+    };
+    let (number, checksum) = parse_current(&held).ok_or_else(|| damaged(folder, &current))?;
     let manifest = space.join(format!("v{number}"));
-    let bytes = std::fs::read(&manifest).map_err(|error| damaged(folder, &manifest).because(error))?;
+    let bytes = std::fs::read(&manifest).map_err(|error| unread(folder, &manifest, error))?;
     if xxh3_128(&bytes) == checksum { Ok(()) } else { Err(damaged(folder, &manifest)) }
 }
 
 /// The number of the manifest that counts, its checksum, and a zero.
-fn read_current(path: &Path) -> Option<(u64, u128)> {
-    let bytes: [u8; 25] = std::fs::read(path).ok()?.try_into().ok()?;
+fn parse_current(bytes: &[u8]) -> Option<(u64, u128)> {
+    let bytes: [u8; 25] = bytes.try_into().ok()?;
     let (number, rest) = bytes.split_first_chunk::<8>()?;
     let (checksum, rest) = rest.split_first_chunk::<16>()?;
     (rest == [0]).then_some((u64::from_le_bytes(*number), u128::from_le_bytes(*checksum)))
@@ -70,6 +73,23 @@ fn foreign(folder: &Path, version: &Path, bytes: &[u8]) -> Error {
         )),
         _ => damaged(folder, version),
     }
+}
+
+/// A file that is gone or ends too early is damaged; whatever else keeps it from being read is the machine's.
+fn unread(folder: &Path, file: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::UnexpectedEof => damaged(folder, file).because(error),
+        _ => unreadable(file, error),
+    }
+}
+
+/// The sentence about a file that the machine doesn't let be read or written: it may be whole.
+pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
+    Error::failed(format!(
+        "{} cannot be read or written; check the disk, its permissions and the limit of open files, then start again",
+        file.display()
+    ))
+    .because(error)
 }
 
 /// The sentence about a file that is not what was written.
@@ -90,17 +110,20 @@ pub(super) fn damaged_table(folder: &Path) -> Option<PathBuf> {
 }
 
 fn damaged_of(space: &Path) -> Option<PathBuf> {
-    let (number, _) = read_current(&space.join("current"))?;
+    let (number, _) = parse_current(&std::fs::read(space.join("current")).ok()?)?;
     let manifest = space.join(format!("v{number}"));
     let reader = sfa::Reader::new(&manifest).ok()?;
     let mut tables = Vec::new();
     let mut section = reader.toc().section(b"tables")?.buf_reader(&manifest).ok()?;
-    std::io::Read::read_to_end(&mut section, &mut tables).ok()?;
+    io::Read::read_to_end(&mut section, &mut tables).ok()?;
     let checksums = table_checksums(&tables)?;
     checksums.into_iter().find_map(|(id, checksum)| {
         let table = space.join("tables").join(id.to_string());
-        let is_whole = hash_of(&table).is_ok_and(|found| found == checksum);
-        (!is_whole).then_some(table)
+        let is_damaged = match hash_of(&table) {
+            Ok(found) => found != checksum,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        };
+        is_damaged.then_some(table)
     })
 }
 
@@ -126,11 +149,11 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-fn hash_of(path: &Path) -> std::io::Result<u128> {
+fn hash_of(path: &Path) -> io::Result<u128> {
     let mut file = std::fs::File::open(path)?;
     let (mut hash, mut part) = (xxhash_rust::xxh3::Xxh3::new(), vec![0; 1 << 16]);
     loop {
-        let length = std::io::Read::read(&mut file, &mut part)?;
+        let length = io::Read::read(&mut file, &mut part)?;
         match part.get(..length) {
             Some([]) | None => return Ok(hash.digest128()),
             Some(read) => hash.update(read),
