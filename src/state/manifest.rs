@@ -21,9 +21,7 @@ pub(super) fn check(folder: &Path) -> Result<()> {
         Ok(bytes) if bytes == VERSION => {}
         Ok(bytes) => return Err(foreign(folder, &version, &bytes)),
         // Nothing lies in the folder yet, or only what came before the version did.
-        Err(error)
-            if error.kind() == ErrorKind::NotFound && !folder.join("keyspaces/0").exists() =>
-        {
+        Err(error) if error.kind() == ErrorKind::NotFound && !folder.join("keyspaces/0").exists() => {
             return Ok(());
         }
         Err(error) => return Err(unread(folder, &version, error)),
