@@ -4,6 +4,7 @@
 //! same words whatever analysis it has.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -14,27 +15,66 @@ pub const PHONE_DIGITS_MIN: usize = 6;
 /// Appends the words of `text` to `words`, each in lower case and without accents, parted by one
 /// space. A word is a longest run of letters and digits (of any script).
 pub fn push_words(words: &mut String, text: &str) {
-    let mut inside = false;
-    let mut push = |letter: char| {
-        if letter.is_alphanumeric() {
-            if !inside && !words.is_empty() {
-                words.push(' ');
-            }
-            words.push(letter);
-            inside = true;
-        } else {
-            inside = false;
-        }
-    };
-    for letter in text.chars() {
+    words.reserve(text.len() + 1);
+    let (mut inside, mut rest) = (false, text);
+    while !rest.is_empty() {
         // Most letters need no table.
-        if letter.is_ascii() {
-            push(letter.to_ascii_lowercase());
+        let plain = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        let (run, others) = rest.split_at(plain);
+        if !run.is_empty() {
+            begin_word(words, &mut inside);
+            let begin = words.len();
+            words.push_str(run);
+            if let Some(run) = words.get_mut(begin..) {
+                run.make_ascii_lowercase();
+            }
+        }
+        let mut letters = others.chars();
+        match letters.next() {
+            Some(letter) if !letter.is_ascii() => push_letter(words, &mut inside, letter),
+            _ => inside = false,
+        }
+        rest = letters.as_str();
+    }
+}
+
+/// Parts a word from the one before.
+fn begin_word(words: &mut String, inside: &mut bool) {
+    if !*inside && !words.is_empty() {
+        words.push(' ');
+    }
+    *inside = true;
+}
+
+fn push_letter(words: &mut String, inside: &mut bool, letter: char) {
+    if let Some(Some(folded)) = FOLDED.get((letter as usize).wrapping_sub(FOLDED_FIRST)) {
+        begin_word(words, inside);
+        return words.push_str(folded);
+    }
+    for letter in folded_letter(letter) {
+        if letter.is_alphanumeric() {
+            begin_word(words, inside);
+            words.push(letter);
         } else {
-            folded_letter(letter).for_each(&mut push);
+            *inside = false;
         }
     }
 }
+
+/// The first letter of [`FOLDED`].
+const FOLDED_FIRST: usize = 0x80;
+/// Up to here: Latin, Greek and Cyrillic.
+const FOLDED_END: usize = 0x530;
+
+/// The letters that names are mostly written in, folded once: taking them apart costs many times as much. What is
+/// no letter, or becomes something else beside letters, has no entry.
+static FOLDED: LazyLock<Vec<Option<Box<str>>>> = LazyLock::new(|| {
+    let letters = (FOLDED_FIRST..FOLDED_END).map(|code| u32::try_from(code).ok().and_then(char::from_u32));
+    let folded = letters.map(|letter| letter.into_iter().flat_map(folded_letter).collect::<Box<str>>());
+    folded
+        .map(|folded| Some(folded).filter(|it| !it.is_empty() && it.chars().all(char::is_alphanumeric)))
+        .collect()
+});
 
 /// The letters of `text` in lower case, without accents; what is no letter stays as it is.
 pub fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
@@ -110,7 +150,19 @@ mod tests {
         assert_eq!(words("  "), "");
     }
 
+    /// The definition, letter by letter.
+    fn plain_words(text: &str) -> String {
+        let whole: String = folded(text).collect();
+        let parts = whole.split(|letter: char| !letter.is_alphanumeric());
+        parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
     proptest::proptest! {
+        #[test]
+        fn words_are_the_runs_of_folded_letters(text in "([a-zA-Z0-9 ._]|[\u{80}-\u{600}]|\\PC){0,24}") {
+            proptest::prop_assert_eq!(words(&text), plain_words(&text));
+        }
+
         #[test]
         fn letters_are_folded_as_the_whole_text_is(text in "\\PC{0,12}") {
             let whole = text.nfkd().flat_map(char::to_lowercase).nfkd();

@@ -1,5 +1,6 @@
 //! One connection to Elasticsearch, by the client that the program uses.
 
+use bytes::Bytes;
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::Transport;
@@ -81,6 +82,7 @@ impl Server {
         kind: &'static str,
         body: Option<Vec<u8>>,
     ) -> Result<(u16, Vec<u8>)> {
+        let body = body.map(Bytes::from);
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         let (path, query) = path.split_once('?').unwrap_or((path, ""));

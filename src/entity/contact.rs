@@ -1,7 +1,10 @@
 //! What an organisation's document shows of a contact.
 
-use super::{Liveness, Registers, text};
+use std::borrow::Cow;
+
+use super::{Liveness, Shown, text};
 use crate::projection::json::Object;
+use crate::projection::search::WORDS_BYTES;
 use crate::text::{push_words, reversed_digits};
 
 /// The fields of an embedded contact that are shown after its `id` and `name`, in order; all of them
@@ -12,54 +15,86 @@ pub const EMBEDDED: &[&str] = &["firstName", "lastName", "email", "phone", "role
 pub const FIELDS: &[&str] =
     &["firstName", "lastName", "email", "phone", "role", "department", "tags", "createdAt", "updatedAt"];
 
+/// Everything of a contact that is no attribute, in the order of names.
+pub const KNOWN: &[&str] = &[
+    "createdAt",
+    "department",
+    "email",
+    "firstName",
+    "id",
+    "lastName",
+    "name",
+    "organisationId",
+    "phone",
+    "role",
+    "tags",
+    "updatedAt",
+];
+
 /// The reference to the organisation: shown as `organisation`, never under its own name.
 pub const ORGANISATION: &str = "organisationId";
 
 /// The id of the organisation that a living contact belongs to.
-pub fn organisation(registers: &Registers) -> Option<String> {
-    if registers.liveness() != Liveness::Alive {
+pub fn organisation(contact: &impl Shown) -> Option<String> {
+    if contact.liveness() != Liveness::Alive {
         return None;
     }
-    registers.get(ORGANISATION).and_then(text)
+    contact.get(ORGANISATION).and_then(text)
 }
 
 /// The contact's name as a JSON string: its own, else first and last name, empty parts skipped.
-pub fn name(registers: &Registers) -> Option<Vec<u8>> {
-    if let Some(own) = registers.get("name") {
-        return Some(own.to_vec());
+pub fn name(contact: &impl Shown) -> Option<Cow<'_, [u8]>> {
+    if let Some(own) = contact.get("name") {
+        return Some(Cow::Borrowed(own));
     }
-    let parts =
-        ["firstName", "lastName"].map(|field| registers.get(field).and_then(text).unwrap_or_default());
+    let parts = ["firstName", "lastName"].map(|field| contact.get(field).and_then(text).unwrap_or_default());
     let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { None } else { serde_json::to_vec(&parts.join(" ")).ok() }
+    if parts.is_empty() { None } else { serde_json::to_vec(&parts.join(" ")).ok().map(Cow::Owned) }
 }
 
 /// The contact as it stands in its organisation's document: a JSON object.
-pub fn embedded(id: &str, registers: &Registers) -> Vec<u8> {
+pub fn embedded(id: &str, contact: &impl Shown) -> Vec<u8> {
     let mut json = Vec::with_capacity(256);
     let mut object = Object::open(&mut json);
     object.text("id", id);
-    object.raw_if("name", name(registers).as_deref());
+    object.raw_if("name", name(contact).as_deref());
     for field in EMBEDDED {
-        object.raw_if(field, registers.get(field));
+        object.raw_if(field, contact.get(field));
     }
-    object.nested("_search", |search| write_search(search, registers));
+    object.nested("_search", |search| write_search(search, contact));
     object.close();
     json
 }
 
 /// Writes what finding needs: the words of the contact, and its phone number's digits reversed.
-pub fn write_search(search: &mut Object<'_>, registers: &Registers) {
-    let mut words = String::new();
-    if let Some(name) = registers.get("name").and_then(text) {
+pub fn write_search(search: &mut Object<'_>, contact: &impl Shown) {
+    let mut words = String::with_capacity(WORDS_BYTES);
+    if let Some(name) = contact.get("name").and_then(text) {
         push_words(&mut words, &name);
     }
     for field in EMBEDDED {
-        crate::projection::search::push_field(&mut words, registers.get(field));
+        crate::projection::search::push_field(&mut words, contact.get(field));
     }
     search.text("words", &words);
-    let phone = registers.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
+    let phone = contact.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
     if let Some(digits) = phone {
         search.text("phone", &digits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::organisation;
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_every_field_with_a_place_in_the_order_of_names() {
+        let check = |known: &[&str], fields: &[&str], own: &[&str]| {
+            let mut expected = [fields, own].concat();
+            expected.sort_unstable();
+            assert_eq!(known, expected);
+        };
+        check(KNOWN, FIELDS, &["id", "name", ORGANISATION]);
+        check(organisation::KNOWN, organisation::FIELDS, &["id", organisation::PARENT]);
     }
 }

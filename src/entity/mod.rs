@@ -5,9 +5,11 @@
 //! state (contract, "Order").
 
 pub mod contact;
+mod fields;
 pub mod organisation;
 mod registers;
 
+pub use fields::{Fields, Shown};
 pub use registers::{Hider, Liveness, Register, Registers};
 
 /// The JSON `null`: the value of a cleared field.

@@ -1,8 +1,8 @@
 //! What other documents show of an organisation.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use super::{Liveness, Registers, text};
+use super::{Liveness, Shown, text};
 use crate::text::push_words;
 
 /// The fields that have a place of their own in a document, in its order.
@@ -24,6 +24,23 @@ pub const FIELDS: &[&str] = &[
 pub const SEARCHED: &[&str] =
     &["name", "type", "status", "industry", "website", "email", "phone", "address", "tags"];
 
+/// Everything of an organisation that is no attribute, in the order of names.
+pub const KNOWN: &[&str] = &[
+    "address",
+    "createdAt",
+    "email",
+    "id",
+    "industry",
+    "name",
+    "parentId",
+    "phone",
+    "status",
+    "tags",
+    "type",
+    "updatedAt",
+    "website",
+];
+
 /// The reference to the parent: shown as `parent`, never under its own name.
 pub const PARENT: &str = "parentId";
 
@@ -35,7 +52,7 @@ pub struct Summary {
     /// Its name as a JSON string.
     pub name: Option<Box<[u8]>>,
     /// Its parent's id; only of an organisation that is alive.
-    pub parent: Option<String>,
+    pub parent: Option<Arc<str>>,
     words: Words,
 }
 
@@ -58,7 +75,7 @@ impl Summary {
     }
 
     /// A summary of these values.
-    pub const fn new(liveness: Liveness, name: Option<Box<[u8]>>, parent: Option<String>) -> Self {
+    pub const fn new(liveness: Liveness, name: Option<Box<[u8]>>, parent: Option<Arc<str>>) -> Self {
         Self { liveness, name, parent, words: Words(OnceLock::new()) }
     }
 
@@ -74,8 +91,9 @@ impl Summary {
     }
 
     /// The summary of a folded state.
-    pub fn of(registers: &Registers) -> Self {
-        let (name, parent) = (registers.get("name").map(Into::into), registers.get(PARENT).and_then(text));
-        Self::new(registers.liveness(), name, parent)
+    pub fn of(organisation: &impl Shown) -> Self {
+        let name = organisation.get("name").map(Into::into);
+        let parent = organisation.get(PARENT).and_then(text);
+        Self::new(organisation.liveness(), name, parent.map(Into::into))
     }
 }

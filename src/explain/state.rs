@@ -85,7 +85,7 @@ impl Parts<'_> {
         self.add(Role::Itself, id)?;
         match self.projection {
             Projection::Contacts => {
-                let registers = self.snapshot.contact(id)?;
+                let registers = self.snapshot.registers(Space::Contacts, id)?;
                 if let Some(organisation) = contact::organisation(&registers) {
                     self.add(Role::Organisation, &organisation)?;
                     self.above(&organisation)?;
@@ -109,7 +109,7 @@ impl Parts<'_> {
         while at.liveness == Liveness::Alive
             && let Some(parent) = at.parent.clone()
         {
-            if !seen.insert(parent.clone()) {
+            if !seen.insert(parent.as_ref().to_owned()) {
                 break;
             }
             self.add(Role::Ancestor, &parent)?;

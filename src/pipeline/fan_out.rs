@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::fold::{Folder, Step, has_members, put_task};
 use super::planted::{self, Bug};
@@ -135,9 +136,9 @@ impl Folder {
     /// fan-out of its own; this also ends the walk when a cycle was closed meanwhile.
     fn is_below(&self, view: &dyn Reader, node: &str, root: &str) -> Result<bool> {
         let mut seen = std::collections::HashSet::new();
-        let mut next = Some(node.to_owned());
+        let mut next: Option<Arc<str>> = Some(node.into());
         while let Some(id) = next {
-            if id == root {
+            if *id == *root {
                 return Ok(true);
             }
             let summary = self.summary(view, &id)?;

@@ -9,6 +9,9 @@ use crate::projection::{Limits, Projection};
 use crate::sink::{Batch, Write};
 use crate::state::{Snapshot, State};
 
+/// About how large a document is.
+const DOCUMENT_BYTES: usize = 1 << 10;
+
 /// A request's worth of documents.
 #[derive(Debug, Default)]
 pub struct Materialised {
@@ -39,8 +42,11 @@ impl<'a> Maker<'a> {
         projections: &'a [Projection],
         limits: Limits,
         over: &'a HashMap<DocumentKey, u64>,
+        bytes_expected: usize,
     ) -> Self {
-        let made = Materialised { step: snapshot.progress().step, ..Materialised::default() };
+        let mut made = Materialised { step: snapshot.progress().step, ..Materialised::default() };
+        // Growing step by step would copy everything once more.
+        made.batch.bytes.reserve(bytes_expected + bytes_expected / 8);
         Self { snapshot, projections, limits, over, position: snapshot.progress().version(), made }
     }
 
@@ -86,7 +92,8 @@ pub fn materialise(
 ) -> Result<Materialised> {
     documents.sort_unstable();
     let snapshot = state.snapshot()?;
-    let mut maker = Maker::new(&snapshot, projections, limits, over);
+    let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
+    let mut maker = Maker::new(&snapshot, projections, limits, over, expected);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
         maker.make(document)?;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 
 use super::fold::DocumentKey;
@@ -39,11 +40,11 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     /// Documents that wait, with the step of their oldest mark.
-    waiting: HashMap<DocumentKey, u64>,
+    waiting: HashMap<DocumentKey, u64, RandomState>,
     direct: VecDeque<DocumentKey>,
     background: VecDeque<DocumentKey>,
     /// Documents on their way.
-    in_flight: HashMap<DocumentKey, Flying>,
+    in_flight: HashMap<DocumentKey, Flying, RandomState>,
     /// How many documents wait or are on their way, by the step of their oldest mark.
     steps: BTreeMap<u64, usize>,
     /// Marks made at this step or later may lie in the state only.

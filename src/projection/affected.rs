@@ -143,11 +143,11 @@ impl Effects {
 
     fn child_of(&mut self, id: &str, old: &Summary, new: &Summary) {
         if old.parent != new.parent
-            && let Some(owner) = old.parent.clone()
+            && let Some(owner) = old.parent.as_deref().map(str::to_owned)
         {
             self.children.push(Relation { owner, member: id.to_owned(), value: None });
         }
-        if let Some(owner) = new.parent.clone() {
+        if let Some(owner) = new.parent.as_deref().map(str::to_owned) {
             let value = new.name.as_deref().unwrap_or_default().to_vec();
             self.children.push(Relation { owner, member: id.to_owned(), value: Some(value) });
         }
@@ -156,9 +156,9 @@ impl Effects {
     /// Marks the hierarchy documents from `parent` to its root: their descendants changed.
     fn mark_upwards(&mut self, parent: Option<&str>, look_up: &Lookup<'_>) -> Result<()> {
         let mut seen = HashSet::new();
-        let mut next = parent.map(str::to_owned);
+        let mut next: Option<Arc<str>> = parent.map(Into::into);
         while let Some(id) = next {
-            if !seen.insert(id.clone()) {
+            if !seen.insert(Arc::clone(&id)) {
                 break;
             }
             self.mark(Projection::Hierarchy, &id);
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_move_marks_the_counts_of_the_old_and_of_the_new_chain() {
         let summary = |parent: Option<&str>| {
-            let parent = parent.map(str::to_owned);
+            let parent = parent.map(Into::into);
             Ok(Arc::new(Summary::new(Liveness::Alive, None, parent)))
         };
         let chain = |id: &str| {

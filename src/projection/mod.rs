@@ -15,18 +15,23 @@ use std::sync::Arc;
 
 pub(crate) use self::hierarchy::CHILDREN_MAX;
 
-use crate::entity::Registers;
+use crate::entity::Fields;
 use crate::entity::organisation::Summary;
 use crate::error::Result;
 
+/// Reads an entity.
+pub type Read<'a> = dyn FnMut(&Fields<'_>) -> Result<()> + 'a;
+
 /// What projections read: the entities at one moment.
 pub trait Entities {
-    /// The folded state of an organisation; empty when never seen.
-    fn organisation(&self, id: &str) -> Result<Registers>;
-    /// The folded state of a contact; empty when never seen.
-    fn contact(&self, id: &str) -> Result<Registers>;
+    /// Shows an organisation to `read`; one without fields when it was never seen.
+    fn organisation(&self, id: &str, read: &mut Read<'_>) -> Result<()>;
+    /// Shows a contact to `read`; one without fields when it was never seen.
+    fn contact(&self, id: &str, read: &mut Read<'_>) -> Result<()>;
     /// What relatives show of an organisation.
     fn summary(&self, id: &str) -> Result<Arc<Summary>>;
+    /// The same of one that is being read.
+    fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary>;
     /// Visits the living contacts of an organisation by id, each with its embedded JSON object.
     fn contacts_of(
         &self,

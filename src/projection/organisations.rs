@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use super::json::Object;
+use super::search::WORDS_BYTES;
 use super::shared::{ancestry, write_ancestry, write_attributes, write_log};
 use super::{Entities, Limits};
-use crate::entity::organisation::{FIELDS, PARENT, SEARCHED, Summary};
-use crate::entity::{Liveness, Registers, text};
+use crate::entity::organisation::{FIELDS, KNOWN, SEARCHED};
+use crate::entity::{Fields, Liveness, Shown, text};
 use crate::error::Result;
 use crate::projection::search::push_field;
 use crate::text::{push_words, reversed_digits};
@@ -25,8 +26,22 @@ pub(super) fn materialise(
     position: u64,
     out: &mut Vec<u8>,
 ) -> Result<bool> {
-    let registers = entities.organisation(id)?;
-    let liveness = registers.liveness();
+    let mut exists = false;
+    entities.organisation(id, &mut |organisation| {
+        exists = write(entities, id, organisation, (limits, position), out)?;
+        Ok(())
+    })?;
+    Ok(exists)
+}
+
+fn write(
+    entities: &dyn Entities,
+    id: &str,
+    organisation: &Fields<'_>,
+    (limits, position): (Limits, u64),
+    out: &mut Vec<u8>,
+) -> Result<bool> {
+    let liveness = organisation.liveness();
     if liveness == Liveness::Deleted {
         return Ok(false);
     }
@@ -34,20 +49,20 @@ pub(super) fn materialise(
     if liveness == Liveness::Unseen && contacts.count == 0 {
         return Ok(false);
     }
-    let ancestry = ancestry(entities, id, &Summary::of(&registers))?;
+    let ancestry = ancestry(entities, id, &*entities.summary_of(id, organisation))?;
     let mut object = Object::open(out);
     object.text("id", id);
     if liveness == Liveness::Unseen {
         object.yes("stub");
     }
-    write_fields(&mut object, &registers);
+    write_fields(&mut object, organisation);
     write_ancestry(&mut object, &ancestry);
     object.raw("contacts", &contacts.json);
     object.number("contactCount", contacts.count);
     if contacts.truncated {
         object.yes("contactsTruncated");
     }
-    object.nested("_search", |search| write_search(search, &registers));
+    object.nested("_search", |search| write_search(search, organisation));
     write_log(&mut object, position);
     object.close();
     Ok(true)
@@ -71,14 +86,14 @@ fn embedded_contacts(entities: &dyn Entities, id: &str, limits: Limits) -> Resul
     Ok(embedded)
 }
 
-fn write_fields(object: &mut Object<'_>, registers: &Registers) {
+fn write_fields(object: &mut Object<'_>, organisation: &Fields<'_>) {
     for field in FIELDS {
-        match registers.get(field) {
+        match organisation.get(field) {
             Some(address) if *field == "address" => object.raw(field, &without_nulls(address)),
             value => object.raw_if(field, value),
         }
     }
-    write_attributes(object, registers, &[FIELDS], &["id", PARENT]);
+    write_attributes(object, organisation, KNOWN);
 }
 
 /// An address without the members that are null: absent members are left out, never null.
@@ -92,16 +107,16 @@ fn without_nulls(address: &[u8]) -> Vec<u8> {
     }
 }
 
-fn write_search(search: &mut Object<'_>, registers: &Registers) {
+fn write_search(search: &mut Object<'_>, organisation: &Fields<'_>) {
     let mut name = String::new();
-    if let Some(own) = registers.get("name").and_then(text) {
+    if let Some(own) = organisation.get("name").and_then(text) {
         push_words(&mut name, &own);
     }
     search.text("name", &name);
-    let mut words = String::new();
-    SEARCHED.iter().for_each(|field| push_field(&mut words, registers.get(field)));
+    let mut words = String::with_capacity(WORDS_BYTES);
+    SEARCHED.iter().for_each(|field| push_field(&mut words, organisation.get(field)));
     search.text("words", &words);
-    let phone = registers.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
+    let phone = organisation.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
     if let Some(digits) = phone {
         search.text("phone", &digits);
     }

@@ -5,6 +5,9 @@ use serde_json::Value;
 use crate::entity::plain_text;
 use crate::text::push_words;
 
+/// About how much room the words of an entity take.
+pub const WORDS_BYTES: usize = 160;
+
 /// Appends the words of a field that is searched; a phone number is found by its digits too, but
 /// what is written in it counts as words.
 pub fn push_field(words: &mut String, json: Option<&[u8]>) {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::Entities;
 use super::json::{Object, push_list, push_text};
 use crate::entity::organisation::Summary;
-use crate::entity::{Liveness, Registers};
+use crate::entity::{Fields, Liveness};
 use crate::error::Result;
 
 /// An organisation as it is referred to.
 #[derive(Clone)]
 pub(super) struct Reference {
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     summary: Arc<Summary>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Ancestry {
 /// Follows the parents of `id`; a reference to a deleted organisation counts as none.
 pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> Result<Ancestry> {
     let mut ancestry = Ancestry { parent: None, ancestors: Vec::new(), cycle: false };
-    let mut seen: HashSet<String> = HashSet::new();
+    let mut seen: HashSet<Arc<str>> = HashSet::new();
     let mut next = summary.parent.clone();
     while let Some(parent) = next {
         let found = entities.summary(&parent)?;
@@ -52,14 +52,14 @@ pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> 
         }
         let ancestors = &mut ancestry.ancestors;
         if ancestors.len() == SHORT {
-            seen.extend(ancestors.iter().map(|ancestor| ancestor.id.clone()));
+            seen.extend(ancestors.iter().map(|ancestor| Arc::clone(&ancestor.id)));
         }
         let is_repeated = if ancestors.len() < SHORT {
             ancestors.iter().any(|ancestor| ancestor.id == reference.id)
         } else {
-            !seen.insert(reference.id.clone())
+            !seen.insert(Arc::clone(&reference.id))
         };
-        if is_repeated || reference.id == id {
+        if is_repeated || *reference.id == *id {
             ancestry.cycle = true;
             break;
         }
@@ -93,15 +93,9 @@ fn write_reference(object: &mut Object<'_>, id: &str, name: Option<&[u8]>) {
     object.raw_if("name", name);
 }
 
-/// Writes the fields that the contract does not name under `attributes`.
-pub(super) fn write_attributes(
-    object: &mut Object<'_>,
-    registers: &Registers,
-    known: &[&[&str]],
-    own: &[&str],
-) {
-    let is_known = |name: &str| own.contains(&name) || known.iter().any(|names| names.contains(&name));
-    let mut unknown = registers.fields().filter(|(name, _)| !is_known(name)).peekable();
+/// Writes the fields that the contract does not name (not among `known`, which are in the order of names) under `attributes`.
+pub(super) fn write_attributes(object: &mut Object<'_>, fields: &Fields<'_>, known: &[&str]) {
+    let mut unknown = fields.beside(known).peekable();
     if unknown.peek().is_some() {
         object.nested("attributes", |attributes| {
             unknown.for_each(|(name, json)| attributes.raw(name, json));

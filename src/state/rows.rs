@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{Liveness, Registers};
+use crate::entity::{Fields, Liveness, Registers};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
+use crate::projection::Read;
 use crate::source::Fingerprint;
 
 /// The layout of everything on disk. A state of another layout is refused on opening.
@@ -41,6 +42,14 @@ struct Head {
     written: Option<u64>,
 }
 
+/// A [`Row`] of which only what it shows is read.
+#[derive(Deserialize)]
+struct ShownRow<'a> {
+    _home: Option<u64>,
+    #[serde(borrow)]
+    fields: Fields<'a>,
+}
+
 /// Whether the entity of a [`Row`]'s bytes is there, without reading its fields.
 ///
 /// # Errors
@@ -48,6 +57,15 @@ struct Head {
 pub fn liveness(row: &[u8]) -> Result<Liveness> {
     let (head, _) = postcard::take_from_bytes::<Head>(row).map_err(damaged)?;
     Ok(Liveness::of(head.written, head.deleted))
+}
+
+/// Shows the entity of a [`Row`]'s bytes to `read`.
+///
+/// # Errors
+/// When the bytes are damaged, and those of `read`.
+pub fn read(row: &[u8], read: &mut Read<'_>) -> Result<()> {
+    let shown: ShownRow<'_> = postcard::from_bytes(row).map_err(damaged)?;
+    read(&shown.fields)
 }
 
 /// How far one partition was read.

@@ -1,7 +1,6 @@
 //! The state at one moment, as projections read it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -10,27 +9,31 @@ use super::rows::{self, Progress, Row};
 use super::store::Reader;
 use super::summaries::Summaries;
 use crate::entity::organisation::Summary;
-use crate::entity::{Liveness, Registers};
+use crate::entity::{Fields, Liveness, Registers};
 use crate::error::{Error, Result};
-use crate::projection::Entities;
-
-/// How many organisations a snapshot remembers, so that a shared ancestor is read once.
-const REMEMBERED_MAX: usize = 4096;
+use crate::projection::{Entities, Read};
 
 /// A consistent view with the position that it reflects. For one thread at a time.
 pub struct Snapshot {
     view: Box<dyn Reader>,
     progress: Progress,
-    summaries: RefCell<HashMap<String, Arc<Summary>>>,
-    /// An entity that was read already, for whoever asks next.
-    held: RefCell<Option<(Space, String, Registers)>>,
+    /// An entity whose row was read already, for whoever asks next.
+    held: RefCell<Held>,
     remembered: Arc<Summaries>,
+}
+
+/// An entity's row.
+#[derive(Default)]
+struct Held {
+    space: Option<Space>,
+    id: String,
+    row: Vec<u8>,
 }
 
 impl Snapshot {
     pub(super) fn of(view: Box<dyn Reader>, remembered: Arc<Summaries>) -> Result<Self> {
         let progress = super::read_meta(&*view, b"progress")?;
-        Ok(Self { view, progress, summaries: RefCell::default(), held: RefCell::default(), remembered })
+        Ok(Self { view, progress, held: RefCell::default(), remembered })
     }
 
     /// How far the fold was.
@@ -43,9 +46,14 @@ impl Snapshot {
         &*self.view
     }
 
-    /// Takes an entity that was read from this view: it is not read again when it is asked for next.
-    pub fn hold(&self, space: Space, id: &str, registers: Registers) {
-        *self.held.borrow_mut() = Some((space, id.to_owned(), registers));
+    /// Takes the row of an entity that was read from this view: it is not read again when it is asked for next.
+    pub fn hold(&self, space: Space, id: &str, row: &[u8]) {
+        let mut held = self.held.borrow_mut();
+        held.space = Some(space);
+        held.id.clear();
+        held.id.push_str(id);
+        held.row.clear();
+        held.row.extend_from_slice(row);
     }
 
     /// Whether an entity is there, without reading its fields.
@@ -53,14 +61,22 @@ impl Snapshot {
         self.view.get(space, id.as_bytes())?.map_or(Ok(Liveness::Unseen), |row| rows::liveness(&row))
     }
 
-    fn registers(&self, space: Space, id: &str) -> Result<Registers> {
-        let held = self.held.borrow_mut().take_if(|(of, held, _)| *of == space && held == id);
-        if let Some((_, _, registers)) = held {
-            return Ok(registers);
-        }
+    /// The folded state of an entity; empty when it was never seen.
+    pub fn registers(&self, space: Space, id: &str) -> Result<Registers> {
         match self.view.get(space, id.as_bytes())? {
             Some(bytes) => Ok(rows::decode::<Row>(&bytes)?.registers),
             None => Ok(Registers::default()),
+        }
+    }
+
+    fn read(&self, space: Space, id: &str, read: &mut Read<'_>) -> Result<()> {
+        let held = self.held.borrow();
+        if held.space == Some(space) && held.id == id {
+            return rows::read(&held.row, read);
+        }
+        match self.view.get(space, id.as_bytes())? {
+            Some(row) => rows::read(&row, read),
+            None => read(&Fields::default()),
         }
     }
 
@@ -81,33 +97,33 @@ impl Snapshot {
 }
 
 impl Entities for Snapshot {
-    fn organisation(&self, id: &str) -> Result<Registers> {
-        self.registers(Space::Organisations, id)
+    fn organisation(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
+        self.read(Space::Organisations, id, read)
     }
 
-    fn contact(&self, id: &str) -> Result<Registers> {
-        self.registers(Space::Contacts, id)
+    fn contact(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
+        self.read(Space::Contacts, id, read)
     }
 
     fn summary(&self, id: &str) -> Result<Arc<Summary>> {
-        if let Some(known) = self.summaries.borrow().get(id) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.remembered.get(id, self.progress.step) {
+            return Ok(known);
         }
+        let mut summary = None;
+        self.organisation(id, &mut |organisation| {
+            summary = Some(self.summary_of(id, organisation));
+            Ok(())
+        })?;
+        Ok(summary.unwrap_or_else(|| Arc::new(Summary::unseen())))
+    }
+
+    fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
         let step = self.progress.step;
-        let summary = match self.remembered.get(id, step) {
-            Some(summary) => summary,
-            None => {
-                let read = Arc::new(Summary::of(&self.organisation(id)?));
-                self.remembered.put(id, step, Arc::clone(&read));
-                read
-            }
-        };
-        let mut summaries = self.summaries.borrow_mut();
-        if summaries.len() >= REMEMBERED_MAX {
-            summaries.clear();
-        }
-        summaries.insert(id.to_owned(), Arc::clone(&summary));
-        Ok(summary)
+        self.remembered.get(id, step).unwrap_or_else(|| {
+            let read = Arc::new(Summary::of(organisation));
+            self.remembered.put(id, step, Arc::clone(&read));
+            read
+        })
     }
 
     fn contacts_of(

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use foldhash::fast::RandomState;
+
 use crate::entity::organisation::Summary;
 
 const CACHE_BYTES: usize = 32 << 20;
@@ -19,12 +21,12 @@ pub struct Summaries(RwLock<Known>);
 
 #[derive(Default)]
 struct Known {
-    read: HashMap<Box<str>, (Arc<Summary>, u64)>,
+    read: HashMap<Box<str>, (Arc<Summary>, u64), RandomState>,
     read_bytes: usize,
     /// Every organisation's last change that is not among `changed` was made at this step or before.
     floor: u64,
     /// The last change of each organisation, from the moment on that it is about to be committed.
-    changed: HashMap<Arc<str>, u64>,
+    changed: HashMap<Arc<str>, u64, RandomState>,
 }
 
 impl Summaries {
@@ -61,7 +63,7 @@ impl Summaries {
     /// Remembers what a snapshot of `step` read.
     pub fn put(&self, id: &str, step: u64, summary: Arc<Summary>) {
         let name = summary.name.as_ref().map_or(0, |name| name.len());
-        let parent = summary.parent.as_ref().map_or(0, String::len);
+        let parent = summary.parent.as_ref().map_or(0, |parent| parent.len());
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.read_bytes += id.len() + 2 * name + parent + ENTRY_BYTES;
         if known.read_bytes > CACHE_BYTES {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::entity::{Liveness, contact};
 use crate::error::Result;
@@ -54,7 +55,7 @@ impl Pending {
         if projection != Projection::Contacts {
             return self.is_below(snapshot, id);
         }
-        match contact::organisation(&snapshot.contact(id)?) {
+        match contact::organisation(&snapshot.registers(Space::Contacts, id)?) {
             Some(organisation) if self.contacts_of.contains(&organisation) => Ok(true),
             Some(organisation) => self.is_below(snapshot, &organisation),
             None => Ok(false),
@@ -64,9 +65,9 @@ impl Pending {
     /// Follows the parents, as the fan-outs go down: through the living, up to the first that is not.
     fn is_below(&self, snapshot: &Snapshot, id: &str) -> Result<bool> {
         let mut seen = HashSet::new();
-        let mut next = Some(id.to_owned());
+        let mut next: Option<Arc<str>> = Some(id.into());
         while let Some(id) = next {
-            if self.below.contains(&id) {
+            if self.below.contains(&*id) {
                 return Ok(true);
             }
             let summary = snapshot.summary(&id)?;

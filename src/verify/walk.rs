@@ -30,7 +30,7 @@ impl Every {
     }
 
     /// Whether the next one is taken.
-    pub(super) fn take(&mut self) -> bool {
+    pub fn take(&mut self) -> bool {
         if self.skip > 0 {
             self.skip -= 1;
             return false;
@@ -137,11 +137,7 @@ pub(super) fn uncalled(
         referred = true;
         ControlFlow::Break(())
     };
-    let registers = match projection {
-        Projection::Contacts => snapshot.contact(id)?,
-        Projection::Organisations | Projection::Hierarchy => snapshot.organisation(id)?,
-    };
-    match registers.liveness() {
+    match snapshot.liveness(walked(projection).0, id)? {
         Liveness::Alive => return Ok(None),
         Liveness::Deleted => return Ok(Some("deleted")),
         Liveness::Unseen => {}

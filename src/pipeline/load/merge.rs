@@ -37,7 +37,7 @@ type Relate<'a> = dyn Fn(&str, &Row) -> Option<(String, Vec<u8>)> + 'a;
 
 fn child(_: &str, row: &Row) -> Option<(String, Vec<u8>)> {
     let summary = Summary::of(&row.registers);
-    Some((summary.parent?, summary.name.map(Into::into).unwrap_or_default()))
+    Some((summary.parent?.as_ref().to_owned(), summary.name.map(Into::into).unwrap_or_default()))
 }
 
 fn member(id: &str, row: &Row) -> Option<(String, Vec<u8>)> {

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use self::runs::{Held, Runs};
@@ -45,7 +46,7 @@ const FIELD_BYTES: usize = 96;
 
 /// A load under way.
 pub struct Load {
-    held: HashMap<(EntityKind, Box<str>), Held>,
+    held: HashMap<(EntityKind, Box<str>), Held, RandomState>,
     held_bytes: usize,
     held_max: usize,
     runs: Runs,
@@ -61,7 +62,7 @@ impl Load {
     /// held in memory.
     pub fn new(folder: PathBuf, end: Positions, held_max: usize) -> Self {
         Self {
-            held: HashMap::new(),
+            held: HashMap::default(),
             held_bytes: 0,
             held_max,
             runs: Runs::in_folder(folder),

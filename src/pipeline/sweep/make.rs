@@ -11,8 +11,8 @@ use crate::pipeline::fold::DocumentKey;
 use crate::pipeline::materialise::{Maker, Materialised};
 use crate::pipeline::sizes::sized;
 use crate::projection::{Limits, Projection};
-use crate::state::keys::{Space, owner_of};
-use crate::state::rows::{self, Place, Row};
+use crate::state::keys::{Space, owner_of, owner_prefix};
+use crate::state::rows::{self, Place};
 use crate::state::{Snapshot, State};
 
 /// How many rows one part looks at.
@@ -52,22 +52,21 @@ pub fn make(
 ) -> Result<Part> {
     let Making { state, projections, limits, over, takes } = *making;
     let snapshot = state.snapshot()?;
-    let mut maker = Maker::new(&snapshot, projections, limits, over);
+    let mut maker = Maker::new(&snapshot, projections, limits, over, bytes_max);
     let space = Space::of_number(place.space).ok_or_else(|| {
         Error::failed("the state holds a sweep of no known space; delete its folder to replay")
     })?;
     let is_relation = matches!(space, Space::ContactsOf | Space::ChildrenOf);
-    let (mut seen, mut last, mut owner) = (0, None, String::new());
+    let (mut seen, mut last, mut owner) = (0, None, Vec::new());
     snapshot.view().scan(space, &[], &place.after, &mut |key, value| {
         if is_relation {
             if let Some(document) = refer(&snapshot, projection, key, &mut owner)?.filter(|key| takes(key)) {
                 maker.make(document)?;
             }
         } else if let Ok(id) = std::str::from_utf8(key) {
-            let registers = rows::decode::<Row>(value)?.registers;
             let document = (projection, Arc::from(id));
-            if registers.liveness() != Liveness::Unseen && takes(&document) {
-                snapshot.hold(space, id, registers);
+            if rows::liveness(value)? != Liveness::Unseen && takes(&document) {
+                snapshot.hold(space, id, value);
                 maker.make(document)?;
             }
         }
@@ -86,16 +85,19 @@ pub fn make(
     Ok(Part { made: maker.into_made(), next })
 }
 
-/// The document of a relation's owner when no event of it was ever seen.
+/// The document of a relation's owner when no event of it was ever seen; `last` begins the keys of the owner before.
 fn refer(
     snapshot: &Snapshot,
     projection: Projection,
     key: &[u8],
-    last: &mut String,
+    last: &mut Vec<u8>,
 ) -> Result<Option<DocumentKey>> {
-    let Some(owner) = owner_of(key).filter(|owner| owner != last) else { return Ok(None) };
+    if !last.is_empty() && key.starts_with(last) {
+        return Ok(None);
+    }
+    let Some(owner) = owner_of(key) else { return Ok(None) };
+    *last = owner_prefix(&owner);
     let is_unseen = snapshot.liveness(Space::Organisations, &owner)? == Liveness::Unseen;
     let document = is_unseen.then(|| (projection, Arc::from(owner.as_str())));
-    *last = owner;
     Ok(document)
 }

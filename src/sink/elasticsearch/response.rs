@@ -1,6 +1,7 @@
 //! The answer to a `_bulk` request: each item judged by itself.
 
-use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::error;
 use crate::sink::{Outcome, Write};
@@ -13,7 +14,34 @@ struct Answer {
     #[serde(default)]
     errors: bool,
     #[serde(default)]
-    items: Vec<std::collections::HashMap<String, Item>>,
+    items: Vec<Named>,
+}
+
+/// An item under the name of its action; none when there is no action.
+struct Named(Option<Item>);
+
+impl<'de> Deserialize<'de> for Named {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NamedVisitor)
+    }
+}
+
+struct NamedVisitor;
+
+impl<'de> Visitor<'de> for NamedVisitor {
+    type Value = Named;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("an action with its result")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut actions: A) -> Result<Named, A::Error> {
+        let mut found = None;
+        while actions.next_key::<IgnoredAny>()?.is_some() {
+            found = Some(actions.next_value()?);
+        }
+        Ok(Named(found))
+    }
 }
 
 #[derive(Deserialize)]
@@ -45,11 +73,8 @@ pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
     if answer.items.is_empty() && answer.errors || answer.items.len() > writes.len() {
         return vec![Outcome::Retry("the bulk answer does not fit the request".to_owned()); writes.len()];
     }
-    let mut outcomes: Vec<Outcome> = answer
-        .items
-        .into_iter()
-        .map(|item| item.into_values().next().map_or_else(unclear, of_item))
-        .collect();
+    let mut outcomes: Vec<Outcome> =
+        answer.items.into_iter().map(|Named(item)| item.map_or_else(unclear, of_item)).collect();
     outcomes.resize_with(writes.len(), unclear);
     outcomes
 }

@@ -1,0 +1,140 @@
+//! An entity as documents read it, over the bytes that it is kept in: nothing is copied.
+
+use serde::{Deserialize, Deserializer};
+
+use super::{Liveness, NULL, Registers};
+
+/// What documents read of an entity.
+pub trait Shown {
+    /// Whether the entity is there.
+    fn liveness(&self) -> Liveness;
+
+    /// The value of a field as canonical JSON; `None` when it is absent or cleared.
+    fn get(&self, name: &str) -> Option<&[u8]>;
+}
+
+impl Shown for Registers {
+    fn liveness(&self) -> Liveness {
+        self.liveness()
+    }
+
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        self.get(name)
+    }
+}
+
+/// [`Registers`] of which only what they show is read, from the bytes that they were encoded to.
+#[derive(Debug, Default, Deserialize)]
+pub struct Fields<'a> {
+    deleted: Option<u64>,
+    _replaced: Option<u64>,
+    written: Option<u64>,
+    /// By name.
+    #[serde(borrow)]
+    fields: Vec<Field<'a>>,
+}
+
+#[derive(Debug)]
+struct Field<'a> {
+    /// The beginning of the name: most names are told apart by it.
+    key: u64,
+    name: &'a [u8],
+    json: &'a [u8],
+}
+
+/// A register whose write is of no interest.
+#[derive(Deserialize)]
+struct Value<'a> {
+    _version: u64,
+    _by_replace: bool,
+    #[serde(borrow)]
+    json: &'a [u8],
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (name, value) = <(&'a [u8], Value<'a>)>::deserialize(deserializer)?;
+        Ok(Self { key: key_of(name), name, json: value.json })
+    }
+}
+
+/// The first eight bytes: what has a lower key is a lower name.
+fn key_of(name: &[u8]) -> u64 {
+    match name.first_chunk::<8>() {
+        Some(first) => u64::from_be_bytes(*first),
+        None => (0..8).fold(0, |key, at| key << 8 | u64::from(name.get(at).copied().unwrap_or(0))),
+    }
+}
+
+impl Shown for Fields<'_> {
+    fn liveness(&self) -> Liveness {
+        Liveness::of(self.written, self.deleted)
+    }
+
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let (key, name) = (key_of(name.as_bytes()), name.as_bytes());
+        let found = self.fields.iter().find(|field| field.key == key && field.name == name);
+        found.map(|field| field.json).filter(|json| *json != NULL)
+    }
+}
+
+impl Fields<'_> {
+    /// The fields that have a value and are not among `known`, which are in the order of names, as their
+    /// own are: names and canonical JSON.
+    pub fn beside(&self, known: &[&str]) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut known = known.iter().map(|name| (key_of(name.as_bytes()), name.as_bytes())).peekable();
+        self.fields.iter().filter_map(move |field| {
+            let name = (field.key, field.name);
+            while known.next_if(|known| *known < name).is_some() {}
+            let is_shown = known.peek() != Some(&name) && field.json != NULL;
+            let name = if is_shown { std::str::from_utf8(field.name).ok() } else { None };
+            name.map(|name| (name, field.json))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Action, EntityKind, Event, Field};
+    use proptest::prelude::*;
+
+    fn event(version: u64, action: Action, fields: Vec<(String, &str)>) -> Event {
+        let fields = fields.into_iter().map(|(name, json)| Field { name, json: json.as_bytes().into() });
+        let (kind, id) = (EntityKind::Contact, "c1".to_owned());
+        Event { kind, id, version, sequenced: true, action, fields: fields.collect() }
+    }
+
+    fn fields() -> impl Strategy<Value = Vec<(String, &'static str)>> {
+        let name = prop_oneof!["[a-c]{0,3}", "organisation[ab]{0,2}", "[äa]{0,5}"];
+        proptest::collection::vec((name, prop_oneof![Just("null"), Just("\"x\""), Just("{}")]), 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn they_show_what_the_registers_do(
+            before in fields(),
+            after in fields(),
+            deleted in proptest::option::of(0u64..4),
+            known in proptest::collection::btree_set("[a-cä]{0,3}", 0..6),
+        ) {
+            let mut registers = Registers::default();
+            registers.apply(&event(1, Action::Replace, before));
+            registers.apply(&event(2, Action::Merge, after));
+            if let Some(version) = deleted {
+                registers.apply(&event(version, Action::Delete, Vec::new()));
+            }
+            let bytes = postcard::to_allocvec(&registers).unwrap();
+            let shown: Fields<'_> = postcard::from_bytes(&bytes).unwrap();
+            prop_assert_eq!(shown.liveness(), registers.liveness());
+            for (name, _) in registers.registers() {
+                prop_assert_eq!(shown.get(name), registers.get(name));
+            }
+            prop_assert_eq!(shown.get("absent"), None);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let beside: Vec<_> = shown.beside(&known).collect();
+            let expected: Vec<_> = registers.fields().filter(|(name, _)| !known.contains(name)).collect();
+            prop_assert_eq!(beside, expected);
+        }
+    }
+}
