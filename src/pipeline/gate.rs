@@ -64,12 +64,16 @@ impl<S: DocumentSink + Aliases> Run<S> {
         if writer && self.status.watchers() > 0 {
             self.note_frontier(Status::now_ms());
         }
+        if self.seen.has_changed().unwrap_or(false)
+            && self.note_others()
+            && writer
+            && !matches!(self.gate, Gate::HandOver(_))
+        {
+            // What was seen may be older than the index that is written now.
+            self.is_moved().await;
+        }
         if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {
             self.ticked = Some(Instant::now());
-            if self.note_others() && writer && !matches!(self.gate, Gate::HandOver(_)) {
-                // What was seen may be older than the index that is written now.
-                self.is_moved().await;
-            }
             if matches!(self.gate, Gate::Open) && !self.reconcile.is_empty() {
                 self.reconcile().await?;
             }

@@ -16,7 +16,7 @@ use crate::sink::generations::{Aliases, Phase, Rebuild, Revision, positions, wri
 /// A rebuild that gives no sign of life for so long is taken for dead.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// How often the records are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An index that was put behind an alias.
 #[derive(Debug)]

@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::sink::generations::{Aliases, Rebuild};
+use super::hand_over::LEASE;
+use crate::sink::generations::{Aliases, Phase, Rebuild};
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// And how often while a living rebuild is about to move an alias: nobody writes its index until that is seen.
+const LOOK_OFTEN: Duration = Duration::from_millis(100);
 
 /// What the last look saw.
 #[derive(Debug, Clone, Default)]
@@ -23,20 +27,43 @@ pub(super) struct Seen {
 pub(super) fn spawn<S: Aliases>(sink: Arc<S>) -> watch::Receiver<Seen> {
     let (sender, receiver) = watch::channel(Seen::default());
     tokio::spawn(async move {
+        let mut moving = Moving::default();
         loop {
             tokio::select! {
                 biased;
                 () = sender.closed() => return,
                 () = look(&*sink, &sender) => {}
             }
+            let wait = if moving.is_near(&sender.borrow().rebuilds) { LOOK_OFTEN } else { LOOK_EVERY };
             tokio::select! {
                 biased;
                 () = sender.closed() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     });
     receiver
+}
+
+/// The signs of life of rebuilds that are about to move an alias.
+#[derive(Default)]
+struct Moving {
+    beats: Vec<u64>,
+    since: Option<Instant>,
+}
+
+impl Moving {
+    /// True while there is such a rebuild, and it has given a sign within its lease.
+    fn is_near(&mut self, rebuilds: &[Option<Rebuild>]) -> bool {
+        let near = rebuilds.iter().flatten();
+        let near = near.filter(|record| (Phase::Settling..Phase::Done).contains(&record.phase));
+        let beats: Vec<u64> = near.map(|record| record.beat).collect();
+        if beats != self.beats {
+            self.since = Some(Instant::now());
+            self.beats = beats;
+        }
+        !self.beats.is_empty() && self.since.is_some_and(|since| since.elapsed() < LEASE)
+    }
 }
 
 async fn look<S: Aliases>(sink: &S, sender: &watch::Sender<Seen>) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::claim::Claim;
@@ -25,8 +26,10 @@ use crate::state::State;
 /// How long a rebuild waits for a running instance to say where it stopped; after that none runs, or one
 /// that will send every document itself.
 const INSTANCE_WAIT: Duration = Duration::from_secs(15);
-/// How long it pauses between two rounds of feeding.
-const FEED_EVERY: Duration = Duration::from_millis(200);
+/// How long it waits for the instance's word at most before it feeds what came meanwhile.
+const FEED_EVERY: Duration = Duration::from_secs(1);
+/// How often it looks for that word.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How often it gives a sign of life.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
 /// How often the evidence is gathered anew after a further round.
@@ -144,9 +147,11 @@ impl<S: Documents + Generations> Conductor<S> {
         self.round(stop).await?;
         self.note_load(began.elapsed(), stop).await?;
         self.begin(Phase::Settling, stop).await?;
-        for (number, index) in self.session.indexes.iter().enumerate() {
-            patient(stop, async || self.sink.settle(number, index).await).await?;
-        }
+        let indexes = self.session.indexes.iter().enumerate();
+        try_join_all(
+            indexes.map(|(number, index)| patient(stop, async move || self.sink.settle(number, index).await)),
+        )
+        .await?;
         let evidence = self.check(stop).await?;
         self.begin(Phase::Swapping, stop).await?;
         let parts = self.session.previous.iter().zip(&self.session.indexes).enumerate();
@@ -227,7 +232,7 @@ impl<S: Documents + Generations> Conductor<S> {
         loop {
             self.round(stop).await?;
             let here = self.state.progress()?.positions();
-            match patient(stop, async || self.claim.stopped_at().await).await? {
+            match self.stopped_at(stop).await? {
                 Some(stopped_at) if stopped_at.iter().all(|at| here.covers(at)) => return Ok(here),
                 None if began.elapsed() >= INSTANCE_WAIT => {
                     tracing::info!("no running instance answered; the next one goes on from here");
@@ -235,10 +240,21 @@ impl<S: Documents + Generations> Conductor<S> {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Where the running instance stopped; `None` when it has not said so for a while.
+    async fn stopped_at(&self, stop: &Shutdown) -> Result<Option<Vec<Positions>>> {
+        let until = Instant::now() + FEED_EVERY;
+        loop {
             tokio::select! {
                 biased;
-                () = tokio::time::sleep(FEED_EVERY) => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
                 () = stop.requested() => return Err(interrupted()),
+            }
+            let stopped_at = patient(stop, async || self.claim.stopped_at().await).await?;
+            if stopped_at.is_some() || Instant::now() >= until {
+                return Ok(stopped_at);
             }
         }
     }

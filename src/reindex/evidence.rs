@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use crate::error::{Error, Result};
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
@@ -15,8 +17,11 @@ use crate::verify::walk::{Every, Walk};
 
 /// About how many documents of each index are compared.
 const SAMPLE: u64 = 1_000;
-/// How many are made and fetched together; large ones come in further answers.
+/// How many are made and fetched together, and how many bytes of them; large ones come in further answers.
 const PAGE: usize = 500;
+const PAGE_BYTES: usize = 8 << 20;
+/// How many ids are looked at together.
+const IDS_MAX: usize = 5_000;
 /// How many ids are told.
 const TOLD_MAX: usize = 10;
 
@@ -59,7 +64,7 @@ impl Evidence {
     }
 }
 
-/// Counts both sides of each index and compares a sample.
+/// Counts both sides of each index and compares a sample, all indexes at once.
 pub(super) async fn gather<S: Documents + Generations>(
     sink: &S,
     state: &Arc<State>,
@@ -67,62 +72,65 @@ pub(super) async fn gather<S: Documents + Generations>(
     indexes: &[String],
     limits: Limits,
 ) -> Result<Vec<Evidence>> {
-    let mut gathered = Vec::new();
-    for (number, (projection, index)) in projections.iter().copied().zip(indexes).enumerate() {
-        let held = sink.count(index).await?;
-        let called_for = {
-            let state = Arc::clone(state);
-            blocking(move || count(&state, projection)).await?
-        };
-        let mut seen = Evidence { index: index.clone(), called_for, held, ..Evidence::default() };
-        let every = Every::of(called_for, SAMPLE, fastrand::u64(..));
-        let mut walk = Walk::new(projection, every);
+    let pairs = projections.iter().copied().zip(indexes).enumerate();
+    try_join_all(pairs.map(|(number, (projection, index))| async move {
+        let mut sample = Sample::of(Arc::clone(state), projection, limits);
+        let mut seen =
+            Evidence { index: index.clone(), held: sink.count(index).await?, ..Evidence::default() };
         loop {
-            let state = Arc::clone(state);
             let (next, made) = blocking(move || {
-                let made = page(&state, projection, limits, &mut walk)?;
-                Ok((walk, made))
+                let made = sample.next()?;
+                Ok((sample, made))
             })
             .await?;
-            walk = next;
+            sample = next;
             if made.is_empty() {
-                break;
+                seen.called_for = sample.called_for;
+                return Ok(seen);
             }
             compare(sink, number, made, &mut seen).await?;
         }
-        gathered.push(seen);
-    }
-    Ok(gathered)
+    }))
+    .await
 }
 
-fn count(state: &State, projection: Projection) -> Result<u64> {
-    let snapshot = state.snapshot()?;
-    let mut walk = Walk::new(projection, Every::ONE);
-    let mut count = 0;
-    loop {
-        let ids = walk.next(&snapshot, 5_000)?;
-        if ids.is_empty() {
-            return Ok(count);
-        }
-        count += ids.len() as u64;
-    }
-}
-
-/// The next documents of the sample, as the state makes them.
-fn page(
-    state: &State,
+/// Some of the documents that a state calls for, and the number of all, by one walk.
+struct Sample {
+    state: Arc<State>,
     projection: Projection,
     limits: Limits,
-    walk: &mut Walk,
-) -> Result<Vec<(String, Vec<u8>)>> {
-    let snapshot = state.snapshot()?;
-    let mut made = Vec::new();
-    for id in walk.next(&snapshot, PAGE)? {
-        let mut body = Vec::new();
-        projection.materialise(&snapshot, &id, limits, 0, &mut body)?;
-        made.push((id, body));
+    walk: Walk,
+    every: Every,
+    /// The documents that were passed.
+    called_for: u64,
+}
+
+impl Sample {
+    fn of(state: Arc<State>, projection: Projection, limits: Limits) -> Self {
+        let every = Every::of(state.count_about(projection), SAMPLE, fastrand::u64(..));
+        let walk = Walk::new(projection, Every::ONE);
+        Self { state, projection, limits, walk, every, called_for: 0 }
     }
-    Ok(made)
+
+    /// The next documents, as the state makes them; none once all are passed.
+    fn next(&mut self) -> Result<Vec<(String, Vec<u8>)>> {
+        let (mut made, mut bytes) = (Vec::new(), 0);
+        while made.len() < PAGE && bytes < PAGE_BYTES {
+            let snapshot = self.state.snapshot()?;
+            let ids = self.walk.next(&snapshot, IDS_MAX)?;
+            if ids.is_empty() {
+                break;
+            }
+            self.called_for += ids.len() as u64;
+            for id in ids.into_iter().filter(|_| self.every.take()) {
+                let mut body = Vec::new();
+                self.projection.materialise(&snapshot, &id, self.limits, 0, &mut body)?;
+                bytes += body.len();
+                made.push((id, body));
+            }
+        }
+        Ok(made)
+    }
 }
 
 async fn compare<S: Documents>(
