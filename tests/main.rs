@@ -29,6 +29,7 @@ mod security;
 mod services;
 mod sink;
 mod standby;
+mod state_copy;
 mod state_faults;
 mod tamper;
 mod verify;

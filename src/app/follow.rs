@@ -19,6 +19,7 @@ use crate::pipeline::run::{Parts, run as run_pipeline};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
+use crate::reindex::session::Folder;
 use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
 use crate::state::State;
@@ -72,6 +73,10 @@ pub(super) async fn follow(
         commands: commands.0.clone(),
         token: config.http.token.clone(),
         limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
+        linking: {
+            let state = config.state.clone();
+            Arc::new(move |name: &str| Folder::linking_of(&state, name))
+        },
     };
     let projections: Vec<_> =
         config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect();

@@ -8,7 +8,6 @@ use crate::cli::{OutputFormat, Reindex};
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter, DeadLetters};
 use crate::error::{Error, Result};
-use crate::http::client::Instance;
 use crate::pipeline::run::Parts;
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
@@ -19,12 +18,12 @@ use crate::reindex::{Claim, Conductor, Options, Round, Target, abort, prune};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
 use crate::source::leadership::Alone;
+use crate::state::State;
 use crate::state::fjall::FjallStore;
-use crate::state::store::StateStore;
-use crate::state::{State, copy};
 
 mod begin;
 pub(super) mod beside;
+mod copy;
 mod dry_run;
 mod show;
 
@@ -144,10 +143,7 @@ impl Rebuild<'_> {
     }
 
     async fn copy(&mut self, held: Option<Arc<State>>) -> Result<()> {
-        let instance = if held.is_some() { None } else { Instance::find(self.config).await };
-        let (config, path) = (self.config.clone(), self.folder.state());
-        self.folder.clear_state()?;
-        blocking(move || copy_state(&config, held, instance, &path)).await?;
+        copy::copy(self.config, &self.folder, held).await?;
         self.session.copied = true;
         self.folder.keep(&self.session)
     }
@@ -165,30 +161,6 @@ fn identity(config: &Config, check: bool) -> Result<String> {
         )));
     }
     Ok(source.identity())
-}
-
-fn copy_state(
-    config: &Config,
-    held: Option<Arc<State>>,
-    instance: Option<Instance>,
-    path: &std::path::Path,
-) -> Result<()> {
-    let store = FjallStore::open(path)?;
-    let count = match (held, instance) {
-        (Some(held), _) => copy::between(&*held.view(), &store)?,
-        (None, Some(instance)) => instance.copy(|input| copy::read(input, &store))?,
-        (None, None) if config.state.is_dir() => {
-            copy::between(&*FjallStore::open(&config.state)?.view(), &store)?
-        }
-        (None, None) => {
-            return Err(Error::failed(format!(
-                "no instance answers, and there is no state in {}; use --from log",
-                config.state.display()
-            )));
-        }
-    };
-    tracing::info!(entries = count, "the state is copied");
-    Ok(())
 }
 
 fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> Round<Sink> {

@@ -1,5 +1,6 @@
 //! The routes by which an instance is watched and told what to do.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, sync_channel};
@@ -38,6 +39,8 @@ pub struct Admin {
     pub token: Option<String>,
     /// What shapes documents.
     pub limits: Limits,
+    /// The folder of this name that a rebuild made for a copy by links, when it lies on this disk.
+    pub linking: Arc<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>,
 }
 
 /// True when there is work and nothing has moved for long. What waits on a standby is the writer's work.
@@ -114,6 +117,34 @@ pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Re
         }
     });
     ([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkRequest {
+    into: String,
+}
+
+/// A copy of the state by links, for a rebuild that sees the same disk: into a folder of the name that it made beside
+/// the state's.
+pub(super) async fn link(
+    Shared(admin): Shared<Admin>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
+    let wanted: LinkRequest = match request(&admin, &headers, &body) {
+        Ok(wanted) => wanted,
+        Err(refused) => return *refused,
+    };
+    let linked = tokio::task::spawn_blocking(move || match (admin.linking)(&wanted.into) {
+        Some(folder) => admin.state.link(&folder),
+        None => Ok(false),
+    });
+    match linked.await {
+        Ok(Ok(linked)) => Json(serde_json::json!({ "linked": linked })).into_response(),
+        Ok(Err(error)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.chain()),
+        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the state could not be linked"),
+    }
 }
 
 /// The request in the body of an administrative route, or why it is refused.

@@ -68,6 +68,17 @@ impl Instance {
         serde_json::from_str(&text).map_err(|error| self.odd(error))
     }
 
+    /// Has its state copied by links into the folder of this name that the caller made; false when it sees another disk.
+    ///
+    /// # Errors
+    /// When the instance refuses, or does not answer as expected.
+    pub async fn link(&self, name: &str) -> Result<bool> {
+        let body = json!({"into": name}).to_string();
+        let text = self.ask(Method::Post, "/admin/state/link", Some(body)).await?;
+        let answer: Value = serde_json::from_str(&text).map_err(|error| self.odd(error))?;
+        Ok(answer.get("linked") == Some(&Value::Bool(true)))
+    }
+
     /// Reads a consistent copy of its state with `read`, which may block.
     ///
     /// # Errors

@@ -70,6 +70,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/openapi.json", get(openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
         ("/admin/state/copy", post(admin::copy)),
+        ("/admin/state/link", post(admin::link)),
         ("/admin/explain", post(explain::explain)),
         ("/admin/verify", post(verify::verify)),
     ]

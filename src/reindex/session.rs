@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 const FILE: &str = "session.json";
 const STATE: &str = "state";
 const LOCK: &str = "lock";
+const LINKING: &str = "linking-";
 
 /// Where the documents come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,34 @@ impl Folder {
         self.path.join(STATE)
     }
 
+    /// An empty folder for a copy by links, with its name: whoever sees it sees the same disk.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn linking(&self) -> Result<(String, PathBuf)> {
+        let name = format!("{LINKING}{:016x}", fastrand::u64(..));
+        let path = self.path.join(&name);
+        fs::create_dir(&path).map_err(|error| self.broken(error))?;
+        Ok((name, path))
+    }
+
+    /// The folder of [`Self::linking`] beside `state`, when it is there and empty.
+    pub fn linking_of(state: &Path, name: &str) -> Option<PathBuf> {
+        let number = name.strip_prefix(LINKING)?;
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let path = Self::path_of(state).join(name);
+        let is_empty = fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none());
+        (is_plain && is_empty).then_some(path)
+    }
+
+    /// Makes what was linked the rebuild's own state.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn take_linked(&self, path: &Path) -> Result<()> {
+        fs::rename(path, self.state()).map_err(|error| self.broken(error))
+    }
+
     /// The session that was begun here; `None` when none was.
     ///
     /// # Errors
@@ -128,10 +157,14 @@ impl Folder {
     /// # Errors
     /// When the disk fails.
     pub fn clear_state(&self) -> Result<()> {
-        if !self.state().exists() {
-            return Ok(());
+        for entry in fs::read_dir(&self.path).map_err(|error| self.broken(error))? {
+            let entry = entry.map_err(|error| self.broken(error))?;
+            let name = entry.file_name();
+            if name == STATE || name.to_string_lossy().starts_with(LINKING) {
+                fs::remove_dir_all(entry.path()).map_err(|error| self.broken(error))?;
+            }
         }
-        fs::remove_dir_all(self.state()).map_err(|error| self.broken(error))
+        Ok(())
     }
 
     fn broken(&self, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {

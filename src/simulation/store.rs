@@ -145,6 +145,10 @@ impl StateStore for Store {
         self.disk.scratch.clone()
     }
 
+    fn link(&self, _: &std::path::Path) -> Result<bool> {
+        Ok(false)
+    }
+
     fn sync(&self) -> Result<()> {
         self.process.check()?;
         if self.world.strikes("torn sync", self.world.plan.rates.torn) {

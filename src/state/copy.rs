@@ -7,6 +7,7 @@
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
+use super::heads::HEADS;
 use super::keys::Space;
 use super::rows::{self, Progress};
 use super::store::{Changes, Reader, StateStore};
@@ -16,6 +17,8 @@ const END: u8 = 255;
 /// What is copied: everything but marks, fan-outs and what belongs to the instance. Every document of the
 /// copy is sent, so that nothing of those is missed.
 const COPIED: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
+/// What a copy keeps of [`Space::Meta`].
+const KEPT: [&[u8]; 3] = [b"format", b"progress", HEADS];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
 /// No key or value is longer.
@@ -38,12 +41,7 @@ pub fn write(view: &dyn Reader, out: &mut dyn Write) -> Result<()> {
         frame(out, Space::Meta as u8, b"format", &format)?;
         count += 1;
     }
-    let progress = view.get(Space::Meta, b"progress")?;
-    let mut progress: Progress =
-        progress.map_or_else(|| Ok(Progress::default()), |bytes| rows::decode(&bytes))?;
-    // The fan-outs under way stay behind.
-    progress.task_steps.clear();
-    frame(out, Space::Meta as u8, b"progress", &rows::encode(&progress)?)?;
+    frame(out, Space::Meta as u8, b"progress", &rows::encode(&progress_of(view)?)?)?;
     frame(out, END, &(count + 1).to_be_bytes(), &[])?;
     out.flush().map_err(cut_off)
 }
@@ -80,6 +78,35 @@ pub fn read(input: &mut dyn Read, store: &dyn StateStore) -> Result<u64> {
     store.commit(meta)?;
     store.sync()?;
     Ok(frames.count)
+}
+
+/// Makes a whole copy, such as a linked one, what [`read`] makes: marks, fan-outs and what belongs to the instance go.
+///
+/// # Errors
+/// Those of the store.
+pub fn strip(store: &dyn StateStore) -> Result<()> {
+    for space in [Space::Dirty, Space::Tasks, Space::Sweeps] {
+        store.clear(space)?;
+    }
+    let (view, mut changes) = (store.view(), Changes::default());
+    view.scan(Space::Meta, &[], &[], &mut |key, _| {
+        if !KEPT.contains(&key) {
+            changes.remove(Space::Meta, key.to_vec());
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress_of(&*view)?)?);
+    store.commit(changes)?;
+    store.sync()
+}
+
+/// How far the fold is, without the fan-outs under way: they stay behind.
+fn progress_of(view: &dyn Reader) -> Result<Progress> {
+    let progress = view.get(Space::Meta, b"progress")?;
+    let mut progress: Progress =
+        progress.map_or_else(|| Ok(Progress::default()), |bytes| rows::decode(&bytes))?;
+    progress.task_steps.clear();
+    Ok(progress)
 }
 
 /// A space, a key and a value.

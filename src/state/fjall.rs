@@ -12,7 +12,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Sn
 use super::heads::{HEAD, HEADS, Heads};
 use super::keys::Space;
 use super::store::{Changes, Entries, Reader, StateStore, Visit};
-use super::{journal, manifest};
+use super::{journal, link, manifest};
 use crate::error::{Error, Result};
 
 const CACHE_BYTES: u64 = 16 << 20;
@@ -263,6 +263,12 @@ impl StateStore for FjallStore {
 
     fn scratch(&self) -> PathBuf {
         self.scratch.clone()
+    }
+
+    fn link(&self, into: &Path) -> Result<bool> {
+        let _no_commit = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        self.database.persist(PersistMode::SyncAll).map_err(|error| self.failed(error))?;
+        link::link(&self.folder, into)
     }
 
     fn sync(&self) -> Result<()> {

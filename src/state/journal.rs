@@ -54,7 +54,7 @@ pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
     Ok(None)
 }
 
-fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn journals(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
         let path = entry.map_err(|error| unreadable(folder, error))?.path();

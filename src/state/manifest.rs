@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::error::{Error, Result};
 
 /// What the store writes into its file `version`.
-const VERSION: &[u8] = b"FJL\x03";
+pub(super) const VERSION: &[u8] = b"FJL\x03";
 
 /// What is wrong with a file, if anything.
 ///
@@ -109,13 +109,7 @@ pub(super) fn damaged_table(folder: &Path) -> Option<PathBuf> {
 
 fn damaged_of(space: &Path) -> Option<PathBuf> {
     let (number, _) = parse_current(&std::fs::read(space.join("current")).ok()?)?;
-    let manifest = space.join(format!("v{number}"));
-    let reader = sfa::Reader::new(&manifest).ok()?;
-    let mut tables = Vec::new();
-    let mut section = reader.toc().section(b"tables")?.buf_reader(&manifest).ok()?;
-    io::Read::read_to_end(&mut section, &mut tables).ok()?;
-    let checksums = table_checksums(&tables)?;
-    checksums.into_iter().find_map(|(id, checksum)| {
+    tables_of(&space.join(format!("v{number}")))?.into_iter().find_map(|(id, checksum)| {
         let table = space.join("tables").join(id.to_string());
         let is_damaged = match hash_of(&table) {
             Ok(found) => found != checksum,
@@ -123,6 +117,46 @@ fn damaged_of(space: &Path) -> Option<PathBuf> {
         };
         is_damaged.then_some(table)
     })
+}
+
+/// A manifest as it lies on the disk.
+pub(super) struct Manifest {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+    /// What names it.
+    pub(super) current: Vec<u8>,
+    /// The numbers of the tables that it names.
+    pub(super) tables: Vec<u64>,
+}
+
+/// The manifest that counts in a space which is in use; `None` of a space that was never written whole.
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] when it was replaced meanwhile, [`ErrorKind::InvalidData`] when it is not what was
+/// written.
+pub(super) fn read(space: &Path) -> io::Result<Option<Manifest>> {
+    let current = match std::fs::read(space.join("current")) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        current => current?,
+    };
+    let (number, checksum) = parse_current(&current).ok_or(ErrorKind::InvalidData)?;
+    let name = format!("v{number}");
+    let path = space.join(&name);
+    let bytes = std::fs::read(&path)?;
+    if xxh3_128(&bytes) != checksum {
+        return Err(ErrorKind::InvalidData.into());
+    }
+    let tables = tables_of(&path).ok_or(ErrorKind::NotFound)?;
+    Ok(Some(Manifest { name, bytes, current, tables: tables.into_iter().map(|(id, _)| id).collect() }))
+}
+
+/// The number and the checksum of each table that a manifest names.
+fn tables_of(manifest: &Path) -> Option<Vec<(u64, u128)>> {
+    let reader = sfa::Reader::new(manifest).ok()?;
+    let mut tables = Vec::new();
+    let mut section = reader.toc().section(b"tables")?.buf_reader(manifest).ok()?;
+    io::Read::read_to_end(&mut section, &mut tables).ok()?;
+    table_checksums(&tables)
 }
 
 /// The number and the checksum of each table: levels of runs of tables.

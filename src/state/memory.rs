@@ -54,6 +54,10 @@ impl StateStore for MemoryStore {
         std::env::temp_dir().join(format!("tributary-{:016x}", fastrand::u64(..)))
     }
 
+    fn link(&self, _: &std::path::Path) -> Result<bool> {
+        Ok(false)
+    }
+
     fn sync(&self) -> Result<()> {
         Ok(())
     }

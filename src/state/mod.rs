@@ -8,6 +8,7 @@ pub mod fjall;
 mod heads;
 mod journal;
 pub mod keys;
+mod link;
 mod manifest;
 pub mod memory;
 pub mod rows;
@@ -15,7 +16,7 @@ mod snapshot;
 pub mod store;
 pub mod summaries;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -142,6 +143,14 @@ impl State {
         self.store.scratch()
     }
 
+    /// Makes the empty folder `into` a store of what was committed so far, by links; false when it can't be.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn link(&self, into: &Path) -> Result<bool> {
+        self.store.link(into)
+    }
+
     /// Waits until every commit lies on the disk.
     pub fn sync(&self) -> Result<()> {
         self.store.sync()
@@ -169,8 +178,13 @@ impl State {
 
     /// About how many documents a sweep has still to come to.
     pub fn left_of(&self, projection: u8, sweep: &Sweep) -> u64 {
-        let entities = Projection::of_number(projection).map(|projection| walked(projection).0);
-        entities.map_or(0, |space| self.store.count_about(space)).saturating_sub(sweep.done)
+        let entities = Projection::of_number(projection).map(|projection| self.count_about(projection));
+        entities.unwrap_or(0).saturating_sub(sweep.done)
+    }
+
+    /// About how many documents a projection has; never fewer than it has of entities.
+    pub fn count_about(&self, projection: Projection) -> u64 {
+        self.store.count_about(walked(projection).0)
     }
 
     /// True when every document is delivered: none is marked, and no sweep is under way.

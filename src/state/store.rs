@@ -1,7 +1,7 @@
 //! The port to a durable, ordered key-value store.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::keys::Space;
 use crate::error::Result;
@@ -68,6 +68,10 @@ pub trait StateStore: Send + Sync {
     /// A folder for files of the moment, which need not be there yet. What is left in it goes when the store
     /// is opened the next time.
     fn scratch(&self) -> PathBuf;
+
+    /// Makes the empty folder `into` a store of its own of everything committed so far, which shares with this one what
+    /// never changes. False, and something is left in the folder, when that can't be.
+    fn link(&self, into: &Path) -> Result<bool>;
 
     /// Waits until every commit so far lies on the disk. A failed sync poisons the store.
     fn sync(&self) -> Result<()>;

@@ -1,0 +1,73 @@
+//! The state that a rebuild begins with: the running instance's, or what lies in its folder.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::http::client::Instance;
+use crate::pipeline::work::blocking;
+use crate::reindex::session::Folder;
+use crate::state::fjall::FjallStore;
+use crate::state::store::StateStore;
+use crate::state::{State, copy};
+
+/// Where the state is.
+enum Origin {
+    /// Open in this process.
+    Held(Arc<State>),
+    /// Open in a running instance.
+    Running(Instance),
+    /// In its folder, open nowhere.
+    Resting(FjallStore),
+}
+
+/// Fills the rebuild's folder with a copy: by links where the folders share a file system, else entry by entry.
+pub(super) async fn copy(config: &Config, folder: &Folder, held: Option<Arc<State>>) -> Result<()> {
+    folder.clear_state()?;
+    let origin = origin(config, held).await?;
+    let (name, beside) = folder.linking()?;
+    let is_linked = match &origin {
+        Origin::Held(state) => state.link(&beside)?,
+        Origin::Running(instance) => instance.link(&name).await?,
+        Origin::Resting(store) => store.link(&beside)?,
+    };
+    let state = folder.state();
+    if is_linked {
+        folder.take_linked(&beside)?;
+        return blocking(move || copy::strip(&FjallStore::open(&state)?)).await.inspect(|()| told("links"));
+    }
+    folder.clear_state()?;
+    blocking(move || write(origin, &state)).await.inspect(|()| told("entries"))
+}
+
+fn told(by: &'static str) {
+    tracing::info!(by, "the state is copied");
+}
+
+async fn origin(config: &Config, held: Option<Arc<State>>) -> Result<Origin> {
+    if let Some(state) = held {
+        return Ok(Origin::Held(state));
+    }
+    if let Some(instance) = Instance::find(config).await {
+        return Ok(Origin::Running(instance));
+    }
+    if !config.state.is_dir() {
+        return Err(Error::failed(format!(
+            "no instance answers, and there is no state in {}; use --from log",
+            config.state.display()
+        )));
+    }
+    let path = config.state.clone();
+    Ok(Origin::Resting(blocking(move || FjallStore::open(&path)).await?))
+}
+
+fn write(origin: Origin, into: &Path) -> Result<()> {
+    let store = FjallStore::open(into)?;
+    match origin {
+        Origin::Held(state) => copy::between(&*state.view(), &store),
+        Origin::Running(instance) => instance.copy(|input| copy::read(input, &store)),
+        Origin::Resting(resting) => copy::between(&*resting.view(), &store),
+    }
+    .map(|_| ())
+}

@@ -1,0 +1,75 @@
+//! A copy of a store by links: its tables never change once they are written, so that two stores may share them.
+//!
+//! Nothing may be committed meanwhile, and what was committed must lie on the disk. The store may go on writing its
+//! memory to tables and merging tables: journals are copied first, so that what goes from a journal into a table meanwhile is
+//! in one of them, and a space whose tables were replaced is looked at again.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::journal::journals;
+use super::manifest;
+use crate::error::{Error, Result};
+
+/// How often a space is tried whose tables are replaced all the time.
+const TRIES: u32 = 20;
+
+/// Makes the empty folder `into` a store of what the one in `from` holds. False when the two folders can't share
+/// files.
+///
+/// # Errors
+/// When the disk fails, or the store's files are not what was written.
+pub(super) fn link(from: &Path, into: &Path) -> Result<bool> {
+    for journal in journals(from)? {
+        let name = journal.file_name().unwrap_or_default();
+        match std::fs::copy(&journal, into.join(name)) {
+            // What it held is in tables now.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            copied => drop(copied.map_err(|error| failed(into, error))?),
+        }
+    }
+    let spaces = from.join("keyspaces");
+    for entry in std::fs::read_dir(&spaces).map_err(|error| failed(&spaces, error))? {
+        let space = entry.map_err(|error| failed(&spaces, error))?;
+        let to = into.join("keyspaces").join(space.file_name());
+        if !link_space(&space.path(), &to)? {
+            return Ok(false);
+        }
+    }
+    // Each has a lock of its own.
+    for (name, bytes) in [("lock", Vec::new()), ("version", manifest::VERSION.to_vec())] {
+        std::fs::write(into.join(name), bytes).map_err(|error| failed(into, error))?;
+    }
+    Ok(true)
+}
+
+fn link_space(from: &Path, to: &Path) -> Result<bool> {
+    for _ in 0..TRIES {
+        match try_space(from, to) {
+            Ok(()) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::CrossesDevices => return Ok(false),
+            // Replaced since the manifest was read.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(from, error)),
+        }
+        std::fs::remove_dir_all(to).map_err(|error| failed(to, error))?;
+    }
+    Err(Error::failed(format!("the tables in {} change all the time; run the command again", from.display())))
+}
+
+fn try_space(from: &Path, to: &Path) -> io::Result<()> {
+    let tables = to.join("tables");
+    std::fs::create_dir_all(&tables)?;
+    let Some(manifest) = manifest::read(from)? else { return Ok(()) };
+    for table in &manifest.tables {
+        let name = table.to_string();
+        std::fs::hard_link(from.join("tables").join(&name), tables.join(&name))?;
+    }
+    std::fs::write(to.join(&manifest.name), &manifest.bytes)?;
+    std::fs::write(to.join("current"), &manifest.current)
+}
+
+fn failed(path: &Path, error: io::Error) -> Error {
+    Error::failed(format!("the state cannot be copied: {} fails; check the disk", path.display()))
+        .because(error)
+}
