@@ -5,11 +5,15 @@
 mod proxy;
 mod stage;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::Running;
+use serde_json::json;
+
+use crate::harness::{Running, World};
 use crate::services::{self, Services};
+use crate::tamper::{Act, HIGH, tamper};
 
 use self::proxy::{Mode, Proxy};
 use self::stage::{Measured, PART, Stage, Starter, mix};
@@ -53,6 +57,28 @@ impl Table {
         let harmed: Vec<_> = self.rows.iter().filter(|(_, at)| at.lost + at.wrong > 0).collect();
         assert!(harmed.is_empty(), "{:?}", harmed.iter().map(|(name, _)| name).collect::<Vec<_>>());
     }
+}
+
+/// Takes one document away, changes one, and makes one up.
+fn meddle(world: &World) {
+    let first = |projection: &str| world.documents(projection).into_iter().next().unwrap();
+    tamper(world, "contacts", &[(first("contacts").0, Act::Delete)]);
+    let (id, mut changed) = first("organisations");
+    changed["name"] = json!("another name");
+    tamper(world, "organisations", &[(id, Act::Put(HIGH, changed))]);
+    tamper(world, "hierarchy", &[("nobody".to_owned(), Act::Put(1, json!({"id": "nobody"})))]);
+}
+
+#[test]
+fn a_document_that_is_lost_changed_or_made_up_fails_the_table() {
+    let (servers, _turn) = services::whole();
+    let mut table = Table::new();
+    let mut stage = Stage::new(&servers, &servers, table.seed);
+    stage.start();
+    let measured = stage.measure_after(meddle);
+    assert_eq!((measured.lost, measured.wrong), (1, 2));
+    table.rows.push(("somebody meddles with the index".to_owned(), measured));
+    assert!(catch_unwind(AssertUnwindSafe(|| table.end())).is_err(), "it was let pass");
 }
 
 #[test]

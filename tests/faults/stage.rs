@@ -133,12 +133,18 @@ impl Stage {
     }
 
     /// Everything arrives, and the documents are compared with the reference.
-    pub fn measure(mut self) -> Measured {
+    pub fn measure(self) -> Measured {
+        self.measure_after(|_| {})
+    }
+
+    /// As [`Self::measure`]; what `meddles` does to the index after everything has arrived is not mended.
+    pub fn measure_after(mut self, meddles: impl FnOnce(&World)) -> Measured {
         let removed = Instant::now();
         self.produce();
         self.converge();
         let caught_up = removed.elapsed();
         self.running.take().unwrap().signal("TERM");
+        meddles(&self.world);
         self.world.settle();
         let expected = reference::documents(&self.events, EMBEDDED_MAX);
         let got = self.world.all_documents();
