@@ -97,15 +97,31 @@ fn whatever_is_killed_the_documents_are_those_of_the_reference() {
             stage.start();
         }
     });
-    let both = ["kafka", "elasticsearch"];
+    let both = ["elasticsearch", "kafka"];
     for killed in [&both[..1], &both[1..], &both[..]] {
         let name = format!("SIGKILL of {}", killed.join(" and "));
         table.row(&name, &servers, &servers, &mut |stage| {
-            stage.produce();
-            killed.iter().for_each(|server| services::control("kill", server));
+            for server in killed {
+                stage.produce();
+                services::control("kill", server);
+            }
+            if !killed.contains(&"kafka") {
+                stage.produce();
+            }
             killed.iter().for_each(|server| services::control("start", server));
         });
     }
+    let proxy = Proxy::plain(&servers.elasticsearch);
+    let seen = Services { elasticsearch: format!("http://127.0.0.1:{}", proxy.port), ..servers.clone() };
+    table.row("SIGKILL of Tributary while Elasticsearch is away", &servers, &seen, &mut |stage| {
+        proxy.set(Mode::Cut);
+        stage.produce();
+        stage.keep();
+        stage.running.take().unwrap().kill();
+        proxy.set(Mode::Pass);
+        stage.restarts += 1;
+        stage.start();
+    });
     table.end();
 }
 
