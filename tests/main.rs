@@ -16,6 +16,7 @@ mod fuzz;
 mod harness;
 mod licences;
 mod monitoring;
+mod numbers;
 mod outage;
 mod page;
 mod paging;

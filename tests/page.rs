@@ -339,7 +339,9 @@ fn hostile_data_is_text() {
         let mut document = world.documents["/organisations/x/../1"].clone();
         document["website"] = json!("javascript:alert(1)");
         document["email"] = json!("javascript:alert(1)");
-        document["attributes"] = json!({"__proto__": {"hidden": HOSTILE}, "<b>": [HOSTILE]});
+        let mut attributes = json!({"__proto__": {"hidden": HOSTILE}, "<b>": [HOSTILE]});
+        attributes["far"] = serde_json::from_str("[1e+400, 12345678901234567890]").unwrap();
+        document["attributes"] = attributes;
         document["contacts"] = json!([{"id": "<c>", "firstName": HOSTILE, "email": 7, "role": {"a": HOSTILE}}]);
         world.documents.insert("/organisations/x%2F..%2F1".to_owned(), document);
     });
@@ -350,6 +352,8 @@ fn hostile_data_is_text() {
     browser.click("#hits h3 a");
     browser.wait_until("document.querySelector('#entity .details')");
     assert_eq!(browser.text("document.querySelector('#entity h1').textContent"), HOSTILE);
+    let shown = browser.text("document.querySelector('#entity .details').textContent");
+    assert!(shown.contains("1e+400") && shown.contains("12345678901234567890"), "{shown}");
     assert_eq!(
         browser.evaluate(
             "document.querySelectorAll('img, script:not([nonce]), [onerror], [onclick], b, iframe').length"

@@ -210,3 +210,31 @@ fn values_that_no_index_can_use_stay_in_the_document() {
     let found = world.es(Method::Get, &format!("/{}/_doc/a", world.index("contacts")), None);
     assert_eq!(found["_source"], document);
 }
+
+#[test]
+fn numbers_of_any_size_stay_in_the_document_up_to_a_thousand_digits() {
+    let (servers, _turn) = services::whole();
+    let world = World::new(&servers, "numbers-sunk", "");
+    let sink = sink(&world);
+    let document = |id: &str, number: &str| -> Value {
+        let fields = format!(r#"{{"{id}":{number},"of":[{{"it":{number}}}]}}"#);
+        serde_json::from_str(&format!(r#"{{"id":"{id}","attributes":{fields}}}"#)).unwrap()
+    };
+    let nines = |count: usize| "9".repeat(count);
+    let taken =
+        [("a", "1e+400".to_owned()), ("b", nines(1_000)), ("c", format!("-0.{}e-{}", nines(990), nines(9)))];
+    runtime().block_on(async {
+        sink.open("log").await.unwrap();
+        for (id, number) in &taken {
+            let outcomes = sink.write(batch(&[(id, 1, Some(document(id, number)))])).await;
+            assert_eq!(outcomes, [Outcome::Done], "{number}");
+        }
+        // Decoding refuses what the server does not take.
+        let outcomes = sink.write(batch(&[("d", 1, Some(document("d", &nines(1_001))))])).await;
+        assert!(matches!(outcomes[0], Outcome::Rejected(_)), "{outcomes:?}");
+    });
+    for (id, number) in &taken {
+        let found = world.es(Method::Get, &format!("/{}/_doc/{id}", world.index("contacts")), None);
+        assert_eq!(found["_source"], document(id, number));
+    }
+}

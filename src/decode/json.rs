@@ -12,6 +12,10 @@ use super::Poison;
 const DEPTH_MAX: usize = 20;
 /// The longest key, in bytes.
 const KEY_BYTES_MAX: usize = 1_000;
+/// The most digits of a number: Elasticsearch refuses a document with a longer one.
+const DIGITS_MAX: usize = 1_000;
+/// Under such keys `serde_json` hands numbers and raw values on: a parser would not take them for keys.
+const KEYS_RESERVED: &str = "$serde_json::private::";
 
 /// Up to so many members are compared each with each to find one that repeats: cheaper than sorting.
 const FEW: usize = 32;
@@ -114,7 +118,10 @@ pub(super) fn canonical(name: &str, raw: &RawValue) -> Result<Box<[u8]>, Poison>
     let plain = match json.as_bytes().first() {
         Some(b'{' | b'[') => false,
         Some(b'"') => !json.contains('\\'),
-        _ => true,
+        _ => {
+            check_number(name, json)?;
+            true
+        }
     };
     if plain {
         return Ok(json.as_bytes().into());
@@ -158,9 +165,25 @@ fn push(name: &str, json: &str, depth: usize, out: &mut Vec<u8>) -> Result<(), P
             let Text(text) = serde_json::from_str(json).map_err(broken)?;
             serde_json::to_writer(&mut *out, &text).map_err(broken)?;
         }
-        _ => out.extend_from_slice(json.as_bytes()),
+        _ => {
+            check_number(name, json)?;
+            out.extend_from_slice(json.as_bytes());
+        }
     }
     Ok(())
+}
+
+/// Refuses the numbers that no index takes. How large a number is does not matter.
+fn check_number(name: &str, json: &str) -> Result<(), Poison> {
+    if json.len() <= DIGITS_MAX {
+        return Ok(());
+    }
+    match json.bytes().filter(u8::is_ascii_digit).count() {
+        digits if digits > DIGITS_MAX => {
+            Err(format!("{name}: a number of {digits} digits, at most {DIGITS_MAX} are taken"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn deeper(name: &str, depth: usize) -> Result<usize, Poison> {
@@ -174,6 +197,9 @@ fn deeper(name: &str, depth: usize) -> Result<usize, Poison> {
 pub(super) fn check_key(key: &str) -> Result<(), Poison> {
     if key.contains('\0') {
         return Err(format!("data: the key {} holds a NUL", super::shown(key)));
+    }
+    if key.starts_with(KEYS_RESERVED) {
+        return Err(format!("data: the key {} cannot be kept, choose another one", super::shown(key)));
     }
     if key.len() > KEY_BYTES_MAX {
         let (length, key) = (key.len(), super::shown(key));

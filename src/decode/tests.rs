@@ -240,9 +240,31 @@ fn numbers_stay_as_they_are_written() {
 }
 
 #[test]
+fn the_digits_of_a_number_are_bounded_wherever_it_is() {
+    let eights = |count: usize| "8".repeat(count);
+    for (number, read) in [
+        (eights(1_000), true),
+        (format!("-{}.{}e+{}", eights(500), eights(490), eights(10)), true),
+        (eights(1_001), false),
+        (format!("-{}.{}e+{}", eights(500), eights(490), eights(11)), false),
+    ] {
+        for value in [format!(r#"{{"x":{number}}}"#), format!(r#"{{"x":[{{"y":{number}}}]}}"#)] {
+            let decoded = decode(Format::Plain, &record(Some("o1"), Some(&value), &[]));
+            assert_eq!(matches!(decoded, Decoded::Event(_)), read, "{value}: {decoded:?}");
+        }
+        // A text may be of any length.
+        let text = format!(r#"{{"x":"{number}"}}"#);
+        event(Format::Plain, &record(Some("o1"), Some(&text), &[]));
+    }
+}
+
+#[test]
 fn keys_are_bounded_wherever_they_are() {
     let (fits, long) = ("k".repeat(1_000), "k".repeat(1_001));
-    for (name, read) in [(fits.as_str(), true), (long.as_str(), false), ("a\\u0000", false)] {
+    let of_the_parser = "$serde_json::private::Number";
+    for (name, read) in
+        [(fits.as_str(), true), (long.as_str(), false), ("a\\u0000", false), (of_the_parser, false)]
+    {
         for value in [format!(r#"{{"{name}":1}}"#), format!(r#"{{"x":[{{"{name}":1}}]}}"#)] {
             let decoded = decode(Format::Plain, &record(Some("o1"), Some(&value), &[]));
             assert_eq!(matches!(decoded, Decoded::Event(_)), read, "{value}");

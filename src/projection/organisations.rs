@@ -1,6 +1,9 @@
 //! `organisations`: an organisation with its contacts, parent and ancestors. The search set.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+
+use serde_json::value::RawValue;
 
 use super::json::Object;
 use super::search::WORDS_BYTES;
@@ -98,9 +101,9 @@ fn write_fields(object: &mut Object<'_>, organisation: &Fields<'_>) {
 
 /// An address without the members that are null: absent members are left out, never null.
 fn without_nulls(address: &[u8]) -> Vec<u8> {
-    match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(address) {
-        Ok(mut members) if members.values().any(serde_json::Value::is_null) => {
-            members.retain(|_, value| !value.is_null());
+    match serde_json::from_slice::<BTreeMap<String, &RawValue>>(address) {
+        Ok(mut members) if members.values().any(|value| value.get() == "null") => {
+            members.retain(|_, value| value.get() != "null");
             serde_json::to_vec(&members).unwrap_or_else(|_| address.to_vec())
         }
         _ => address.to_vec(),

@@ -5,11 +5,15 @@
 mod proxy;
 mod stage;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::harness::Running;
+use serde_json::json;
+
+use crate::harness::{Running, World};
 use crate::services::{self, Services};
+use crate::tamper::{Act, HIGH, tamper};
 
 use self::proxy::{Mode, Proxy};
 use self::stage::{Measured, PART, Stage, Starter, mix};
@@ -55,6 +59,28 @@ impl Table {
     }
 }
 
+/// Takes one document away, changes one, and makes one up.
+fn meddle(world: &World) {
+    let first = |projection: &str| world.documents(projection).into_iter().next().unwrap();
+    tamper(world, "contacts", &[(first("contacts").0, Act::Delete)]);
+    let (id, mut changed) = first("organisations");
+    changed["name"] = json!("another name");
+    tamper(world, "organisations", &[(id, Act::Put(HIGH, changed))]);
+    tamper(world, "hierarchy", &[("nobody".to_owned(), Act::Put(1, json!({"id": "nobody"})))]);
+}
+
+#[test]
+fn a_document_that_is_lost_changed_or_made_up_fails_the_table() {
+    let (servers, _turn) = services::whole();
+    let mut table = Table::new();
+    let mut stage = Stage::new(&servers, &servers, table.seed);
+    stage.start();
+    let measured = stage.measure_after(meddle);
+    assert_eq!((measured.lost, measured.wrong), (1, 2));
+    table.rows.push(("somebody meddles with the index".to_owned(), measured));
+    assert!(catch_unwind(AssertUnwindSafe(|| table.end())).is_err(), "it was let pass");
+}
+
 #[test]
 fn whatever_is_killed_the_documents_are_those_of_the_reference() {
     let (servers, _turn) = services::alone();
@@ -71,15 +97,31 @@ fn whatever_is_killed_the_documents_are_those_of_the_reference() {
             stage.start();
         }
     });
-    let both = ["kafka", "elasticsearch"];
+    let both = ["elasticsearch", "kafka"];
     for killed in [&both[..1], &both[1..], &both[..]] {
         let name = format!("SIGKILL of {}", killed.join(" and "));
         table.row(&name, &servers, &servers, &mut |stage| {
-            stage.produce();
-            killed.iter().for_each(|server| services::control("kill", server));
+            for server in killed {
+                stage.produce();
+                services::control("kill", server);
+            }
+            if !killed.contains(&"kafka") {
+                stage.produce();
+            }
             killed.iter().for_each(|server| services::control("start", server));
         });
     }
+    let proxy = Proxy::plain(&servers.elasticsearch);
+    let seen = Services { elasticsearch: format!("http://127.0.0.1:{}", proxy.port), ..servers.clone() };
+    table.row("SIGKILL of Tributary while Elasticsearch is away", &servers, &seen, &mut |stage| {
+        proxy.set(Mode::Cut);
+        stage.produce();
+        stage.keep();
+        stage.running.take().unwrap().kill();
+        proxy.set(Mode::Pass);
+        stage.restarts += 1;
+        stage.start();
+    });
     table.end();
 }
 

@@ -2,7 +2,7 @@
 //! whenever it ends, and a count of what the index lacks.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -121,6 +121,42 @@ impl Stage {
         })
     }
 
+    /// Waits until everything that was produced until now lies in the state, where a kill leaves it.
+    pub fn keep(&mut self) {
+        let fold = |stage: &mut Self| {
+            let wanted = stage.events.len() as i64;
+            stage.until("everything that was produced is folded", |stage| {
+                let status = stage.status()?;
+                let positions =
+                    status["partitions"].as_array()?.iter().filter_map(|at| at["position"].as_i64());
+                (positions.sum::<i64>() == wanted).then_some(())
+            });
+        };
+        fold(self);
+        let before = self.written();
+        // Commits are written in their order: once some of this part are, all of those before it are.
+        self.produce();
+        fold(self);
+        self.until("the state is written", |stage| (stage.written() > before).then_some(()));
+    }
+
+    /// When a file of the state was written the last time.
+    fn written(&self) -> Option<SystemTime> {
+        let mut folders = vec![self.world.path("state")];
+        let mut last = None;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().flatten() {
+                // A file may go between the two.
+                let Ok(meta) = entry.metadata() else { continue };
+                if meta.is_dir() {
+                    folders.push(entry.path());
+                }
+                last = last.max(meta.modified().ok());
+            }
+        }
+        last
+    }
+
     /// Waits until everything that was produced is in the index.
     pub fn converge(&mut self) {
         let wanted = self.events.len() as i64;
@@ -133,12 +169,18 @@ impl Stage {
     }
 
     /// Everything arrives, and the documents are compared with the reference.
-    pub fn measure(mut self) -> Measured {
+    pub fn measure(self) -> Measured {
+        self.measure_after(|_| {})
+    }
+
+    /// As [`Self::measure`]; what `meddles` does to the index after everything has arrived is not mended.
+    pub fn measure_after(mut self, meddles: impl FnOnce(&World)) -> Measured {
         let removed = Instant::now();
         self.produce();
         self.converge();
         let caught_up = removed.elapsed();
         self.running.take().unwrap().signal("TERM");
+        meddles(&self.world);
         self.world.settle();
         let expected = reference::documents(&self.events, EMBEDDED_MAX);
         let got = self.world.all_documents();

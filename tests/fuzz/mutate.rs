@@ -35,6 +35,8 @@ const WORDS: &[&[u8]] = &[
     b"\xef\xbb\xbf",
     b"\"a\":1,\"a\":2,",
     b"\"\":",
+    b"{\"$serde_json::private::Number\":\"\",\"a\":1}",
+    b"\"$serde_json::private::RawValue\":\"\",",
     b"[[[[[[[[[[[[[[[[[[[[[[",
     b"{\"a\":{\"a\":{\"a\":{\"a\":",
     b"=",

@@ -116,6 +116,12 @@ class Problem extends Error {
 }
 const isAway = (problem) => problem instanceof Problem && problem.code === 0;
 
+// A number that no double holds is kept as it was written, where the browser tells that.
+const exact = (name, value, written) => {
+  const isHeld = typeof value !== "number" || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
+  return isHeld ? value : (written?.source ?? value);
+};
+
 const ask = async (path, signal) => {
   const late = AbortSignal.timeout(ANSWER_MS);
   let response;
@@ -130,7 +136,7 @@ const ask = async (path, signal) => {
   }
   away(false);
   let body;
-  try { body = JSON.parse(text); } catch { /* told below */ }
+  try { body = JSON.parse(text, exact); } catch { /* told below */ }
   if (!response.ok) {
     const told = isObject(body) ? body : {};
     throw new Problem(response.status, textOf(told.title) || `Error ${response.status}`, textOf(told.detail));
