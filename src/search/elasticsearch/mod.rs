@@ -231,7 +231,7 @@ impl SearchIndex for ElasticsearchIndex {
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
         Box::pin(async move {
             let path = self.path(projection, &format!("_doc/{}?realtime=false", encoded(id)));
-            let found = self.client.find(&path).await?;
+            let found = self.client.find_document(&path).await?;
             Ok(found.and_then(|found| found.get("_source").cloned()))
         })
     }

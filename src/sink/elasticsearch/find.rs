@@ -28,7 +28,7 @@ impl ElasticsearchSink {
             let meta = found.get(index).and_then(|found| found.pointer("/mappings/_meta/tributary"));
             held.refused = mapping.check(meta, alias, index, log_identity).err().map(|error| error.chain());
         }
-        let found = self.client.find(&format!("/{}/_doc/{}", encoded(index), encoded(id))).await?;
+        let found = self.client.find_document(&format!("/{}/_doc/{}", encoded(index), encoded(id))).await?;
         held.document = found.and_then(|found| {
             let version = found.get("_version").and_then(Value::as_u64)?;
             Some(Stored { version, body: found.get("_source").cloned().unwrap_or_default() })

@@ -1,4 +1,4 @@
-//! Elasticsearch 8 and 9, by the official client.
+//! Elasticsearch 8 and 9, over HTTP.
 
 mod aliases;
 mod bulk;
@@ -6,8 +6,10 @@ pub(crate) mod client;
 mod documents;
 mod find;
 mod generations;
+mod refusals;
 mod response;
 mod tls;
+mod transport;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
@@ -15,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::{Value, json};
 
 use self::client::Client;
+use self::refusals::Refusals;
 use super::mapping::Mapping;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
@@ -36,6 +39,7 @@ pub struct ElasticsearchSink {
     opened: Mutex<Opened>,
     /// How many documents are read back at once.
     asked_at_once: AtomicUsize,
+    refusals: Refusals,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -59,6 +63,7 @@ impl ElasticsearchSink {
             mappings: mappings.collect::<Result<_>>()?,
             opened: Mutex::default(),
             asked_at_once: AtomicUsize::new(documents::ASKED_FIRST),
+            refusals: Refusals::default(),
         })
     }
 
@@ -76,6 +81,12 @@ impl ElasticsearchSink {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// No document is larger than the request that it came by. The usual limit stands where the server's is lower: a
+    /// larger document may have come before.
+    fn document_bytes_max(&self) -> usize {
+        self.opened().request_bytes_max.max(client::REQUEST_BYTES_DEFAULT)
+    }
+
     fn index(&self, projection: usize) -> Result<String> {
         let index = self.opened().indexes.get(projection).cloned();
         index.ok_or_else(|| Error::failed("an index was used before it was opened"))
@@ -88,23 +99,31 @@ impl ElasticsearchSink {
             return self.too_large(opened, batch, body.len()).await;
         }
         let size = body.len();
-        match self.client.bulk(body).await {
-            Ok((413, _)) => self.too_large(opened, batch, size).await,
-            Ok((200, answer)) => {
-                let mut outcomes = response::outcomes(&answer, &batch.writes);
-                for (outcome, write) in outcomes.iter_mut().zip(&batch.writes) {
-                    if let Outcome::Gone(reason) = outcome {
-                        *reason = self.gone(opened, write.projection);
-                    }
-                }
-                outcomes
-            }
-            Ok((status, answer)) => {
-                let outcome = response::of_request(status, &answer);
-                vec![outcome; batch.writes.len()]
-            }
+        let mut outcomes = match self.client.bulk(body).await {
+            Ok((413, _)) => return self.too_large(opened, batch, size).await,
+            Ok((200, answer)) => response::outcomes(&answer, &batch.writes),
+            Ok((status, answer)) => vec![response::of_request(status, &answer); batch.writes.len()],
             Err(error) => vec![Outcome::Retry(error.chain()); batch.writes.len()],
+        };
+        for (outcome, write) in outcomes.iter_mut().zip(&batch.writes) {
+            match outcome {
+                Outcome::Gone(reason) => *reason = self.gone(opened, write.projection),
+                Outcome::Refused(reason) => *reason = self.refused(reason),
+                _ => {}
+            }
         }
+        self.refusals.judge(&batch.writes, &mut outcomes);
+        outcomes
+    }
+
+    /// What to say when the user may not write.
+    fn refused(&self, reason: &str) -> String {
+        format!(
+            "Elasticsearch at {} does not let the user write the indexes {}*: {reason}; check the credentials, and that \
+             the role has the privileges index and delete there",
+            self.client.addresses(),
+            self.prefix
+        )
     }
 
     /// What to say when an index is not there any more.
