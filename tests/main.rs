@@ -10,6 +10,7 @@ mod crash;
 mod dead_letters;
 mod difference;
 mod end_to_end;
+mod endless;
 mod explain;
 mod faults;
 mod fuzz;

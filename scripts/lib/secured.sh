@@ -24,31 +24,68 @@ certificates() {
 
 password() { head -c 12 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
 
-# The plain listener is the broker's own; the other one asks for TLS and a password, of either kind.
+# The plain listener is the broker's own, and whoever comes by it may do everything: it's where tests give rights away. The
+# other one asks for TLS and a password, of either kind, and lets nobody do what no ACL allows: not even where a topic or a
+# group has none. `tributary` is above the ACLs, since it also makes topics and writes events; `limited` has no right by itself.
 start_secured_kafka() {
   local to=$run/certificates secret module=org.apache.kafka.common.security
   certificates
   secret=$(kept secured.password password)
   boot_kafka secured-kafka "SECURED://localhost:$(port_of secured-sasl)" \
-    --add-scram "SCRAM-SHA-512=[name=tributary,password=$secret]" <<CONF
+    --add-scram "SCRAM-SHA-512=[name=tributary,password=$secret]" \
+    --add-scram "SCRAM-SHA-512=[name=limited,password=$secret]" <<CONF
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL
 inter.broker.listener.name=PLAINTEXT
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found=false
+super.users=User:ANONYMOUS;User:tributary
 ssl.keystore.type=PEM
 ssl.keystore.location=$to/kafka.pem
 ssl.client.auth=none
 listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
-listener.name.secured.plain.sasl.jaas.config=$module.plain.PlainLoginModule required user_tributary="$secret";
+listener.name.secured.plain.sasl.jaas.config=$module.plain.PlainLoginModule required user_tributary="$secret" user_limited="$secret";
 listener.name.secured.scram-sha-512.sasl.jaas.config=$module.scram.ScramLoginModule required;
 CONF
 }
 
-# Two users: `tributary` may do what README.md says is needed, `elastic` everything.
+# The program with what its security index needs, beside the plain one: both are linked, not copied, where the disk allows.
+secured_elasticsearch() {
+  local home source=$here/lib/SecurityIndex.java plain bin
+  home=$cache/elasticsearch-$es_version-secured-$(cksum <"$source" | cut -d' ' -f1)
+  [ -f "$home/.secured" ] && { echo "$home"; return; }
+  plain=$(fetch_elasticsearch)
+  bin=$(java21)/bin
+  rm -rf "$home" "$home.tmp"
+  cp -rl "$plain" "$home.tmp" 2>/dev/null || { rm -rf "$home.tmp"; cp -r "$plain" "$home.tmp"; }
+  local plugin=$home.tmp/plugins/security-index classes=$home.tmp/plugins/classes
+  mkdir -p "$plugin"
+  "$bin/javac" --release 21 -cp "$plain/lib/*" -d "$classes" "$source" >&2 &&
+    "$bin/jar" cf "$plugin/security-index.jar" -C "$classes" . || fail "$source could not be compiled; see the message above"
+  rm -rf "$classes"
+  cat >"$plugin/stable-plugin-descriptor.properties" <<CONF
+name=security-index
+description=What the security index's analyzer names
+version=1
+elasticsearch.version=$es_version
+java.version=21
+CONF
+  cat >"$plugin/named_components.json" <<'CONF'
+{"org.elasticsearch.plugin.analysis.TokenizerFactory": {"uax_url_email": "tributary.SecurityIndex$Words"},
+ "org.elasticsearch.plugin.analysis.TokenFilterFactory": {
+   "pattern_capture": "tributary.SecurityIndex$Parts", "unique": "tributary.SecurityIndex$Once"}}
+CONF
+  touch "$home.tmp/.secured"
+  mv "$home.tmp" "$home"
+  echo "$home"
+}
+
+# Two users: `tributary` may do what README.md says is needed, on every index; `admin` everything. Tests make others.
 start_secured_elasticsearch() {
   local to=$run/certificates config=$run/secured-elasticsearch/config home secret
   certificates
   secret=$(kept secured.password password)
-  home=$(fetch_elasticsearch)
   pid_of secured-elasticsearch >/dev/null && return
+  home=$(secured_elasticsearch)
   mkdir -p "$config"
   cp -r "$home/config/." "$config/"
   cp "$to"/server.key "$to"/server.pem "$config/"
@@ -60,7 +97,7 @@ CONF
   : >"$config/users"; : >"$config/users_roles"
   ES_JAVA_HOME=$(java21) ES_PATH_CONF=$config "$home/bin/elasticsearch-users" useradd tributary -p "$secret" -r tributary >&2
   ES_JAVA_HOME=$(java21) ES_PATH_CONF=$config "$home/bin/elasticsearch-users" useradd admin -p "$secret" -r superuser >&2
-  boot_elasticsearch secured-elasticsearch 512m <<CONF
+  boot_elasticsearch secured-elasticsearch 512m "$home" <<CONF
 xpack.security.enabled: true
 xpack.security.http.ssl.enabled: true
 xpack.security.http.ssl.key: server.key
@@ -80,6 +117,7 @@ secured-elasticsearch_answers() {
 
 secured_addresses() {
   echo "SECURED_KAFKA=localhost:$(port_of secured-sasl)"
+  echo "SECURED_KAFKA_PLAIN=localhost:$(port_of secured-kafka)"
   echo "SECURED_ELASTICSEARCH=https://localhost:$(port_of secured-elasticsearch)"
   echo "SECURED_CERTIFICATES=$run/certificates"
   echo "SECURED_PASSWORD=$(cat "$run/secured.password")"

@@ -18,7 +18,7 @@ use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome
 
 /// The configured index, for writing.
 pub(super) enum Sink {
-    Elasticsearch(ElasticsearchSink),
+    Elasticsearch(Box<ElasticsearchSink>),
     Embedded(EmbeddedSink),
 }
 
@@ -26,7 +26,9 @@ pub(super) enum Sink {
 pub(super) fn sink(config: &Config) -> Result<Sink> {
     let names: Vec<&str> = config.index.projections.iter().map(String::as_str).collect();
     Ok(match config.index.kind {
-        IndexKind::Elasticsearch => Sink::Elasticsearch(ElasticsearchSink::new(&config.index, &names)?),
+        IndexKind::Elasticsearch => {
+            Sink::Elasticsearch(Box::new(ElasticsearchSink::new(&config.index, &names)?))
+        }
         IndexKind::Embedded => Sink::Embedded(EmbeddedSink::new(&config.index, &names)?),
     })
 }

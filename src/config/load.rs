@@ -80,7 +80,7 @@ fn resolve(table: &Table) -> Result<Config> {
         },
         http: HttpConfig {
             listen: keys.text("http.listen", "127.0.0.1:8080")?,
-            token: keys.secret("http.token")?,
+            token: keys.secret_of_header("http.token")?,
         },
     };
     let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
@@ -142,7 +142,7 @@ fn index(keys: &Keys<'_>) -> Result<IndexConfig> {
         urls: keys.filled_list("index.url", &["http://localhost:9200"])?,
         username: keys.maybe("index.username")?,
         password: keys.secret("index.password")?,
-        api_key: keys.secret("index.api_key")?,
+        api_key: keys.secret_of_header("index.api_key")?,
         ca_certificate: keys.maybe("index.ca_certificate")?.map(PathBuf::from),
         path: keys.path("index.path", "data/index")?,
         prefix: keys.text("index.prefix", "")?,
@@ -229,6 +229,18 @@ impl Keys<'_> {
             (Some(_), Some(_)) => Err(Error::usage(format!("{key} and {file_key} are both set; set one"))),
             (secret, None) => Ok(secret),
             (None, Some(path)) => read_secret(&file_key, Path::new(&path)).map(Some),
+        }
+    }
+
+    /// A secret that is sent in a header of HTTP, where only some letters may stand.
+    fn secret_of_header(&self, key: &str) -> Result<Option<String>> {
+        let secret = self.secret(key)?;
+        let may_stand = |letter: char| letter.is_ascii_graphic() || letter == ' ';
+        match &secret {
+            Some(text) if text.is_empty() || !text.chars().all(may_stand) => Err(Error::usage(format!(
+                "{key}: printable ASCII letters were expected, and at least one; a line's end, an accent or nothing was found"
+            ))),
+            _ => Ok(secret),
         }
     }
 

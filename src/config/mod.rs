@@ -219,9 +219,36 @@ fn hidden(secret: &Option<String>) -> &'static str {
     if secret.is_some() { HIDDEN } else { "none" }
 }
 
+/// What the names of secrets hold, mistyped ones too.
+const SECRET: [&str; 6] = ["pas", "secret", "key", "token", "jaas", "credential"];
+
+/// The properties of TLS and authentication that hold no secret. Whatever else is named like them may be one that was
+/// mistyped.
+const OPEN: [&str; 11] = [
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.oauthbearer.client.id",
+    "sasl.oauthbearer.method",
+    "sasl.oauthbearer.scope",
+    "sasl.username",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.cipher.suites",
+    "ssl.crl.location",
+    "ssl.endpoint.identification.algorithm",
+];
+
 /// True for the librdkafka properties whose values must not be shown.
 fn is_secret(property: &str) -> bool {
-    ["password", "secret", "key", "token", "jaas", "credential"].iter().any(|word| property.contains(word))
+    let is_of_security = property.starts_with("sasl") || property.starts_with("ssl");
+    SECRET.iter().any(|word| property.contains(word)) || is_of_security && !OPEN.contains(&property)
+}
+
+impl KafkaConfig {
+    /// A text of librdkafka's about one of its properties, without the value when that must not be shown.
+    pub fn without_secret(property: &str, value: &str, text: &str) -> String {
+        if is_secret(property) && !value.is_empty() { text.replace(value, HIDDEN) } else { text.to_owned() }
+    }
 }
 
 impl fmt::Debug for KafkaConfig {

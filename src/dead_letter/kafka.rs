@@ -15,7 +15,7 @@ use super::{DeadLetter, DeadLetters, each_once};
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shutdown::Shutdown;
-use crate::source::kafka::client_config;
+use crate::source::kafka::{client_config, is_denied, no_client};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long one attempt waits for the broker's acknowledgement, unless `message.timeout.ms` is set.
@@ -76,7 +76,7 @@ impl KafkaLetters {
         }
         let producer = client
             .create_with_context(Deliveries::default())
-            .map_err(|error| Error::usage("kafka.properties: no producer can be made").because(error))?;
+            .map_err(|error| no_client("producer", &error))?;
         Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false, stop })
     }
 
@@ -88,8 +88,29 @@ impl KafkaLetters {
     }
 
     fn failed(&self, what: &str, error: KafkaError) -> Error {
-        Error::failed(format!("cannot {what} the dead letters' topic {}; check the broker", self.topic))
+        let advice = match &error {
+            KafkaError::AdminOp(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                "it is not there, or the user may not see it: make it and give the user the operations Read and Write on \
+                 it, or Create as well"
+            }
+            error if code(error) == Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                "the brokers do not let the user do that: give it the operations Read and Write on the topic"
+            }
+            _ => "check the broker",
+        };
+        Error::failed(format!("cannot {what} the dead letters' topic {}; {advice}", self.topic))
             .because(error)
+    }
+
+    /// The offsets that a partition holds. One of a topic that was made just now has no leader for a moment.
+    fn watermarks(&self, consumer: &BaseConsumer, partition: i32) -> KafkaResult<(i64, i64)> {
+        let until = Instant::now() + WAIT;
+        loop {
+            match consumer.fetch_watermarks(&self.topic, partition, WAIT) {
+                Err(error) if is_leaderless(&error) && Instant::now() < until && self.pause(PAUSE_MIN) => {}
+                answered => return answered,
+            }
+        }
     }
 
     /// Makes the topic when it is missing: one partition, compacted, so that tombstones tidy up.
@@ -162,6 +183,17 @@ fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
     }
+}
+
+fn is_leaderless(error: &KafkaError) -> bool {
+    matches!(
+        code(error),
+        Some(
+            RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
 }
 
 fn is_too_large(error: &KafkaError) -> bool {
@@ -256,9 +288,13 @@ impl DeadLetters for KafkaLetters {
             .set("group.id", &self.config.group)
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "false");
-        let consumer: BaseConsumer = client.create().map_err(|error| self.failed("read", error))?;
+        let consumer: BaseConsumer = client.create().map_err(|error| no_client("consumer", &error))?;
         let metadata =
             consumer.fetch_metadata(Some(&self.topic), WAIT).map_err(|error| self.failed("read", error))?;
+        if metadata.topics().iter().any(|topic| is_denied(topic.error())) {
+            let denied = KafkaError::MetadataFetch(RDKafkaErrorCode::TopicAuthorizationFailed);
+            return Err(self.failed("read", denied));
+        }
         let partitions: Vec<i32> = metadata
             .topics()
             .iter()
@@ -268,9 +304,8 @@ impl DeadLetters for KafkaLetters {
         let mut letters = Vec::new();
         let mut resolved = HashSet::new();
         for partition in partitions {
-            let (low, high) = consumer
-                .fetch_watermarks(&self.topic, partition, WAIT)
-                .map_err(|error| self.failed("read", error))?;
+            let (low, high) =
+                self.watermarks(&consumer, partition).map_err(|error| self.failed("read", error))?;
             let mut list = TopicPartitionList::new();
             list.add_partition_offset(&self.topic, partition, Offset::Offset(low))
                 .and_then(|()| consumer.assign(&list))

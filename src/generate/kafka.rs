@@ -14,7 +14,7 @@ use super::events::Generated;
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
-use crate::source::kafka::client_config;
+use crate::source::kafka::{client_config, no_client};
 
 const WAIT: Duration = Duration::from_secs(30);
 const FLUSH_WAIT: Duration = Duration::from_secs(300);
@@ -58,8 +58,7 @@ impl Producing {
             .set("linger.ms", "20")
             .set("queue.buffering.max.kbytes", "65536");
         let producer = client.create_with_context(Deliveries::default());
-        let producer = producer
-            .map_err(|error| Error::usage("kafka.properties: no producer can be made").because(error))?;
+        let producer = producer.map_err(|error| no_client("producer", &error))?;
         Ok(Self { producer, organisations: organisations.to_owned(), contacts: contacts.to_owned() })
     }
 
@@ -76,7 +75,8 @@ impl Producing {
 
 fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Result<()> {
     let failed = |error| Error::failed("the topics cannot be made; check kafka.brokers").because(error);
-    let admin: AdminClient<DefaultClientContext> = client_config(config).create().map_err(failed)?;
+    let admin = client_config(config).create().map_err(|error| no_client("client", &error))?;
+    let admin: AdminClient<DefaultClientContext> = admin;
     let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
     let topics: Vec<_> =
         topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(-1))).collect();

@@ -26,6 +26,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(300);
 /// An instance with work waiting that makes no progress for so long is not ready.
 const STUCK_MS: u64 = 60_000;
 
+/// Where the folder of a name lies, when it is one that a rebuild made on this disk.
+pub type Linking = dyn Fn(&str) -> Option<PathBuf> + Send + Sync;
+
 /// What the routes need.
 #[derive(Clone)]
 pub struct Admin {
@@ -39,8 +42,8 @@ pub struct Admin {
     pub token: Option<String>,
     /// What shapes documents.
     pub limits: Limits,
-    /// The folder of this name that a rebuild made for a copy by links, when it lies on this disk.
-    pub linking: Arc<dyn Fn(&str) -> Option<PathBuf> + Send + Sync>,
+    /// Finds the folder for a copy by links.
+    pub linking: Arc<Linking>,
 }
 
 /// True when there is work and nothing has moved for long. What waits on a standby is the writer's work.

@@ -4,15 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use axum::http::Request;
-use axum::http::header::HOST;
-use elasticsearch::http::Method;
-use elasticsearch::http::Url;
-use elasticsearch::http::headers::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::{Method, Request};
 use serde_json::{Value, json};
 
-use super::lines;
+use super::lines::{self, SILENCE_MAX};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::StateSide;
@@ -24,12 +20,15 @@ pub const INSTANCE: &str = "instance";
 
 /// A copy that stands still for so long is given up.
 const COPY_WAIT: Duration = Duration::from_secs(60);
-/// No line of an answer's head is longer.
+/// How long an instance may take to begin its answer: it waits for its fold for five minutes.
+const ANSWER_WAIT: Duration = Duration::from_secs(310);
+/// No answer of ours is longer: the longest holds a document, which the index takes at most 100 MB of.
+const ANSWER_BYTES_MAX: usize = 128 << 20;
+/// No head of an answer is longer.
 const HEAD_BYTES_MAX: u64 = 16 << 10;
 
 /// A running instance.
 pub struct Instance {
-    transport: Transport,
     address: String,
     token: Option<String>,
 }
@@ -39,13 +38,8 @@ impl Instance {
     pub async fn find(config: &Config) -> Option<Self> {
         let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;
         let address = address.trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-        let url = Url::parse(&format!("http://{address}")).ok()?;
-        let transport = TransportBuilder::new(SingleNodeConnectionPool::new(url))
-            .timeout(Duration::from_secs(310))
-            .build()
-            .ok()?;
-        let instance = Self { transport, address, token: config.http.token.clone() };
-        instance.ask(Method::Get, "/healthz", None).await.ok()?;
+        let instance = Self { address, token: config.http.token.clone() };
+        instance.ask(Method::GET, "/healthz", String::new()).await.ok()?;
         Some(instance)
     }
 
@@ -54,8 +48,8 @@ impl Instance {
     /// # Errors
     /// When the instance does not answer as expected.
     pub async fn status(&self) -> Result<Value> {
-        let text = self.ask(Method::Get, "/status", None).await?;
-        serde_json::from_str(&text).map_err(|error| self.odd(error))
+        let bytes = self.ask(Method::GET, "/status", String::new()).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
     }
 
     /// Has dead letters folded again, all or those named.
@@ -64,8 +58,8 @@ impl Instance {
     /// When the instance refuses, or does not answer as expected.
     pub async fn retry(&self, names: Option<Vec<String>>) -> Result<Retried> {
         let body = json!({"names": names}).to_string();
-        let text = self.ask(Method::Post, "/admin/dead-letters/retry", Some(body)).await?;
-        serde_json::from_str(&text).map_err(|error| self.odd(error))
+        let bytes = self.ask(Method::POST, "/admin/dead-letters/retry", body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
     }
 
     /// Has its state copied by links into the folder of this name that the caller made; false when it sees another disk.
@@ -74,8 +68,8 @@ impl Instance {
     /// When the instance refuses, or does not answer as expected.
     pub async fn link(&self, name: &str) -> Result<bool> {
         let body = json!({"into": name}).to_string();
-        let text = self.ask(Method::Post, "/admin/state/link", Some(body)).await?;
-        let answer: Value = serde_json::from_str(&text).map_err(|error| self.odd(error))?;
+        let bytes = self.ask(Method::POST, "/admin/state/link", body).await?;
+        let answer: Value = serde_json::from_slice(&bytes).map_err(|error| self.odd(error))?;
         Ok(answer.get("linked") == Some(&Value::Bool(true)))
     }
 
@@ -98,12 +92,16 @@ impl Instance {
         );
         (&stream).write_all(request.as_bytes()).map_err(failed)?;
         let mut answer = BufReader::with_capacity(1 << 20, stream);
+        let mut head = answer.by_ref().take(HEAD_BYTES_MAX);
         let mut line = String::new();
-        answer.by_ref().take(HEAD_BYTES_MAX).read_line(&mut line).map_err(failed)?;
-        let status = line.split(' ').nth(1).unwrap_or_default().to_owned();
+        head.read_line(&mut line).map_err(failed)?;
+        let mut status = line.split(' ').nth(1).unwrap_or_default().to_owned();
         while line.trim() != "" {
             line.clear();
-            answer.by_ref().take(HEAD_BYTES_MAX).read_line(&mut line).map_err(failed)?;
+            head.read_line(&mut line).map_err(failed)?;
+        }
+        if head.limit() == 0 {
+            status = "without an end to its head".to_owned();
         }
         if status != "200" {
             return Err(Error::failed(format!(
@@ -121,8 +119,8 @@ impl Instance {
     /// When the instance refuses, or does not answer as expected.
     pub async fn explain(&self, projection: &str, id: &str) -> Result<StateSide> {
         let body = json!({"projection": projection, "id": id}).to_string();
-        let text = self.ask(Method::Post, "/admin/explain", Some(body)).await?;
-        serde_json::from_str(&text).map_err(|error| self.odd(error))
+        let bytes = self.ask(Method::POST, "/admin/explain", body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
     }
 
     /// Has the index compared with the state; every line goes to `each`, until it breaks off itself.
@@ -131,19 +129,11 @@ impl Instance {
     /// When the instance refuses, does not answer as expected or breaks off.
     pub async fn verify(&self, wanted: &Wanted, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
         let body = serde_json::to_string(wanted).map_err(|error| self.odd(error))?;
-        let mut request = Request::post("/admin/verify")
-            .header(HOST, &self.address)
-            .header(CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let request = request
-            .body(body)
-            .map_err(|error| Error::usage("http.token: it cannot be sent in a header").because(error))?;
-        let (status, mut lines) = lines::ask(&self.address, request).await?;
+        let request = self.request(Method::POST, "/admin/verify", body)?;
+        let (status, mut lines) = lines::ask(&self.address, request, SILENCE_MAX).await?;
         if status != 200 {
             let text = lines.next().await.unwrap_or_default();
-            return Err(self.refused(status, &String::from_utf8_lossy(&text)));
+            return Err(self.refused(status, &text));
         }
         while let Some(line) = lines.next().await {
             let line: Line = serde_json::from_slice(&line).map_err(|error| self.odd(error))?;
@@ -156,8 +146,8 @@ impl Instance {
         Err(Error::failed(format!("the instance at {} broke off; look at its log", self.address)))
     }
 
-    fn refused(&self, status: u16, text: &str) -> Error {
-        let detail = serde_json::from_str::<Value>(text)
+    fn refused(&self, status: u16, body: &[u8]) -> Error {
+        let detail = serde_json::from_slice::<Value>(body)
             .ok()
             .and_then(|value| Some(value.get("detail")?.as_str()?.to_owned()));
         Error::failed(format!(
@@ -172,20 +162,25 @@ impl Instance {
             .because(error)
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<String>) -> Result<String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(token) =
-            self.token.as_ref().and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok())
-        {
-            headers.insert(AUTHORIZATION, token);
+    fn request(&self, method: Method, path: &str, body: String) -> Result<Request<String>> {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.address);
+        request = request.header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        let sent = self.transport.send(method, path, headers, None::<&()>, body, None).await;
-        let failed =
-            |error| Error::failed(format!("the instance at {} does not answer", self.address)).because(error);
-        let response = sent.map_err(failed)?;
-        let status = response.status_code().as_u16();
-        let text = response.text().await.map_err(failed)?;
-        if status == 200 { Ok(text) } else { Err(self.refused(status, &text)) }
+        let wrong = |error| Error::usage("http.token: it cannot be sent in a header").because(error);
+        request.body(body).map_err(wrong)
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: String) -> Result<Vec<u8>> {
+        let request = self.request(method, path, body)?;
+        let (status, answer) = lines::ask(&self.address, request, ANSWER_WAIT).await?;
+        let bytes = answer.whole(ANSWER_BYTES_MAX).await.ok_or_else(|| {
+            Error::failed(format!(
+                "what answers at {} sends more to {path} than an instance would; is another program there?",
+                self.address
+            ))
+        })?;
+        if status == 200 { Ok(bytes) } else { Err(self.refused(status, &bytes)) }
     }
 }

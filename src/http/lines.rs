@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::error::{Error, Result};
 
 /// An answer that is silent for longer has broken off.
-const SILENCE_MAX: Duration = Duration::from_secs(180);
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(180);
 /// No line of ours is nearly as long.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
@@ -30,8 +30,8 @@ impl Drop for Lines {
     }
 }
 
-/// Sends `request` to `address` (`host:port`); answers the status and the lines.
-pub(super) async fn ask(address: &str, request: Request<String>) -> Result<(u16, Lines)> {
+/// Sends `request` to `address` (`host:port`), whose answer begins within `wait`; answers the status and the lines.
+pub(super) async fn ask(address: &str, request: Request<String>, wait: Duration) -> Result<(u16, Lines)> {
     let stream = TcpStream::connect(address).await.map_err(|error| broken(address, error))?;
     let (mut sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| broken(address, error))?;
@@ -39,7 +39,7 @@ pub(super) async fn ask(address: &str, request: Request<String>) -> Result<(u16,
         // Whoever reads the answer learns of it.
         let _ = connection.await;
     });
-    let answered = tokio::time::timeout(SILENCE_MAX, sender.send_request(request.map(Body::from))).await;
+    let answered = tokio::time::timeout(wait, sender.send_request(request.map(Body::from))).await;
     let answer = match answered {
         Ok(answer) => answer.map_err(|error| broken(address, error))?,
         Err(silent) => return Err(broken(address, silent)),
@@ -67,6 +67,17 @@ impl Lines {
                 _ => return (!self.read.is_empty()).then(|| std::mem::take(&mut self.read)),
             }
         }
+    }
+
+    /// All of it as one; `None` when it is longer than `most`, and is then not read further.
+    pub(super) async fn whole(mut self, most: usize) -> Option<Vec<u8>> {
+        while let Some(bytes) = self.more().await {
+            if self.read.len() + bytes.len() > most {
+                return None;
+            }
+            self.read.extend_from_slice(&bytes);
+        }
+        Some(std::mem::take(&mut self.read))
     }
 
     async fn more(&mut self) -> Option<Bytes> {

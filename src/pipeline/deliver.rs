@@ -261,7 +261,7 @@ impl<S: DocumentSink> Delivery<S> {
                     retry.get_or_insert(reason);
                     planted::is(Bug::RetryDone)
                 }
-                Outcome::Gone(reason) => {
+                Outcome::Gone(reason) | Outcome::Refused(reason) => {
                     judged.gone.get_or_insert(reason);
                     false
                 }

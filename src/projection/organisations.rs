@@ -52,7 +52,7 @@ fn write(
     if liveness == Liveness::Unseen && contacts.count == 0 {
         return Ok(false);
     }
-    let ancestry = ancestry(entities, id, &*entities.summary_of(id, organisation))?;
+    let ancestry = ancestry(entities, id, &entities.summary_of(id, organisation))?;
     let mut object = Object::open(out);
     object.text("id", id);
     if liveness == Liveness::Unseen {

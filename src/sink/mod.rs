@@ -46,6 +46,9 @@ pub enum Outcome {
     },
     /// It may work later: an overloaded or absent server.
     Retry(String),
+    /// The index does not let us write it, and will not by itself: the run ends, and somebody has to give
+    /// the privilege.
+    Refused(String),
     /// It will never work: the document goes to the dead letters.
     Rejected(String),
     /// The index itself is no longer there, and nothing was made in its place: the run ends, since

@@ -21,8 +21,13 @@ const COPIED: [Space; 4] = [Space::Organisations, Space::Contacts, Space::Contac
 const KEPT: [&[u8]; 3] = [b"format", b"progress", HEADS];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
-/// No key or value is longer.
-const LENGTH_MAX: usize = 1 << 30;
+/// No key is longer: the store takes none that is.
+const KEY_BYTES_MAX: usize = 65_535;
+/// No value is longer: an entity that is makes no document that an index takes, which is 100 MB at most.
+const VALUE_BYTES_MAX: usize = 256 << 20;
+
+/// How many rows of the state's own are taken, which are held together: there are two.
+const META_MAX: usize = 16;
 
 /// Writes everything of `view` that a rebuild needs to `out`.
 ///
@@ -64,10 +69,15 @@ pub fn read(input: &mut dyn Read, store: &dyn StateStore) -> Result<u64> {
     let mut frames =
         Frames { input, next: None, count: 0, is_ended: false, begun: Vec::new(), last: Vec::new() };
     let mut meta = Changes::default();
+    let mut rows_of_meta = 0;
     while let Some(space) = frames.space()? {
         if space == Space::Meta {
             frames.of(space).try_for_each(|entry| {
                 let (key, value) = entry?;
+                rows_of_meta += 1;
+                if rows_of_meta > META_MAX {
+                    return Err(no_copy());
+                }
                 meta.put(space, key, value);
                 Ok(())
             })?;
@@ -149,8 +159,8 @@ impl Frames<'_> {
         let mut head = [0; 9];
         self.input.read_exact(&mut head).map_err(cut_off)?;
         let [space, k0, k1, k2, k3, v0, v1, v2, v3] = head;
-        let key = take(self.input, u32::from_be_bytes([k0, k1, k2, k3]))?;
-        let value = take(self.input, u32::from_be_bytes([v0, v1, v2, v3]))?;
+        let key = take(self.input, u32::from_be_bytes([k0, k1, k2, k3]), KEY_BYTES_MAX)?;
+        let value = take(self.input, u32::from_be_bytes([v0, v1, v2, v3]), VALUE_BYTES_MAX)?;
         if space == END {
             self.is_ended = true;
             return if key == self.count.to_be_bytes() { Ok(None) } else { Err(no_copy()) };
@@ -195,8 +205,8 @@ pub fn between(from: &dyn Reader, to: &dyn StateStore) -> Result<u64> {
     })
 }
 
-fn take(input: &mut dyn Read, length: u32) -> Result<Vec<u8>> {
-    let length = usize::try_from(length).ok().filter(|length| *length <= LENGTH_MAX).ok_or_else(no_copy)?;
+fn take(input: &mut dyn Read, length: u32, most: usize) -> Result<Vec<u8>> {
+    let length = usize::try_from(length).ok().filter(|length| *length <= most).ok_or_else(no_copy)?;
     let mut bytes = Vec::new();
     // What is promised is not reserved before it comes, beyond what is usual.
     bytes.reserve_exact(length.min(RESERVED_MAX));
@@ -243,6 +253,52 @@ mod tests {
         assert_eq!(view.get(Space::Meta, b"built/contacts").unwrap(), None);
         let progress: Progress = rows::decode(&view.get(Space::Meta, b"progress").unwrap().unwrap()).unwrap();
         assert!(progress.step == 5 && progress.task_steps.is_empty());
+    }
+
+    /// Rows of the state's own without an end, each of a key above the last.
+    struct Rows(u64, Vec<u8>);
+
+    impl Read for Rows {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            if self.1.is_empty() {
+                self.0 += 1;
+                frame(&mut self.1, Space::Meta as u8, &self.0.to_be_bytes(), b"x").unwrap();
+            }
+            let length = buffer.len().min(self.1.len());
+            self.1.drain(..length).zip(buffer).for_each(|(byte, to)| *to = byte);
+            Ok(length)
+        }
+    }
+
+    #[test]
+    fn rows_that_are_held_together_are_few() {
+        // A copy that went on for longer would take all the memory that there is: here it ends by itself.
+        let mut rows = Rows(0, Vec::new());
+        assert!(read(&mut (&mut rows).take(1 << 20), &MemoryStore::default()).is_err());
+        assert_eq!(rows.0, META_MAX as u64 + 1);
+    }
+
+    /// Zeros without an end, counted.
+    struct Endless(usize);
+
+    impl Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            buffer.fill(0);
+            self.0 += buffer.len();
+            Ok(buffer.len())
+        }
+    }
+
+    #[test]
+    fn a_key_or_a_value_that_is_promised_too_long_is_not_waited_for() {
+        let space = Space::Contacts as u8;
+        for (key, value) in [(KEY_BYTES_MAX + 1, 1), (1, VALUE_BYTES_MAX + 1)] {
+            let length = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
+            let head = [&[space][..], &length(key), &length(value)].concat();
+            let mut endless = Endless(0);
+            assert!(read(&mut head.as_slice().chain(&mut endless), &MemoryStore::default()).is_err());
+            assert!(endless.0 <= KEY_BYTES_MAX, "{} bytes of {key} and {value} were read", endless.0);
+        }
     }
 
     #[test]

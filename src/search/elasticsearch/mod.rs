@@ -6,6 +6,8 @@ mod point;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use elasticsearch::indices::IndicesRefreshParts;
+use elasticsearch::{GetParts, SearchParts};
 use serde_json::{Value, json};
 
 use self::point::Points;
@@ -15,9 +17,9 @@ use super::index::{
 use super::query::{Collection, Field, Term};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sink::elasticsearch::client::{Client, encoded};
+use crate::sink::elasticsearch::client::Client;
 
-const SEARCH: &str = "_search?allow_partial_search_results=false";
+const WHOLE: &str = "allow_partial_search_results=false";
 /// How long the server may search before it answers with an error.
 const SEARCH_TIMEOUT: &str = "10s";
 
@@ -41,8 +43,8 @@ impl ElasticsearchIndex {
         Ok(Self { client, prefix: config.prefix.clone(), has_organisations, points: None })
     }
 
-    fn path(&self, alias: &str, rest: &str) -> String {
-        format!("/{}/{rest}", encoded(&format!("{}{alias}", self.prefix)))
+    fn alias(&self, projection: &str) -> String {
+        format!("{}{projection}", self.prefix)
     }
 
     async fn search(&self, collection: Collection, mut body: Value) -> Result<Value> {
@@ -50,7 +52,7 @@ impl ElasticsearchIndex {
             body.insert("timeout".to_owned(), SEARCH_TIMEOUT.into());
         }
         let point = match &self.points {
-            Some(points) => points.of(collection, &self.path(collection.name(), "_pit")).await?,
+            Some(points) => points.of(collection, &self.alias(collection.name())).await?,
             None => None,
         };
         let answer = match point {
@@ -58,10 +60,11 @@ impl ElasticsearchIndex {
                 if let Some(body) = body.as_object_mut() {
                     body.insert("pit".to_owned(), point);
                 }
-                Some(self.client.post(&format!("/{SEARCH}"), Some(&body)).await?)
+                Some(self.client.post(&format!("{}?{WHOLE}", SearchParts::None.url()), Some(&body)).await?)
             }
             None => {
-                let path = self.path(collection.name(), SEARCH);
+                let path = SearchParts::Index(&[&self.alias(collection.name())]).url();
+                let path = format!("{path}?{WHOLE}");
                 self.client.post_if_there(&path, Some(&body)).await?
             }
         };
@@ -230,8 +233,8 @@ impl SearchIndex for ElasticsearchIndex {
 
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
         Box::pin(async move {
-            let path = self.path(projection, &format!("_doc/{}?realtime=false", encoded(id)));
-            let found = self.client.find(&path).await?;
+            let path = format!("{}?realtime=false", GetParts::IndexId(&self.alias(projection), id).url());
+            let found = self.client.find_document(&path).await?;
             Ok(found.and_then(|found| found.get("_source").cloned()))
         })
     }
@@ -248,12 +251,10 @@ impl SearchIndex for ElasticsearchIndex {
     fn refresh(&self) -> Answer<'_, ()> {
         Box::pin(async {
             let names = if self.has_organisations { "organisations,contacts" } else { "contacts" };
-            let aliases: Vec<String> =
-                names.split(',').map(|name| encoded(&format!("{}{name}", self.prefix))).collect();
-            self.client
-                .post(&format!("/{}/_refresh?ignore_unavailable=true", aliases.join(",")), None)
-                .await
-                .map(|_| ())
+            let aliases: Vec<String> = names.split(',').map(|name| self.alias(name)).collect();
+            let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
+            let path = IndicesRefreshParts::Index(&aliases).url();
+            self.client.post(&format!("{path}?ignore_unavailable=true"), None).await.map(|_| ())
         })
     }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use elasticsearch::{ClosePointInTimeParts, OpenPointInTimeParts};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -24,15 +25,15 @@ impl Points {
         Self { client, open: Mutex::default() }
     }
 
-    /// The point in time of a collection, opened by its `path` when first asked for. `None` when the server
+    /// The point in time of a collection, opened on its `alias` when first asked for. `None` when the server
     /// gives none: then the index is searched as it is.
-    pub(super) async fn of(&self, collection: Collection, path: &str) -> Result<Option<Value>> {
+    pub(super) async fn of(&self, collection: Collection, alias: &str) -> Result<Option<Value>> {
         let mut open = self.open.lock().await;
         let known = open.iter().find(|(known, _)| *known == collection);
         let id = match known {
             Some((_, id)) => id.clone(),
             None => {
-                let id = self.open(path).await?;
+                let id = self.open(alias).await?;
                 open.push((collection, id.clone()));
                 id
             }
@@ -40,7 +41,8 @@ impl Points {
         Ok(id.map(|id| json!({"id": id, "keep_alive": keep_alive()})))
     }
 
-    async fn open(&self, path: &str) -> Result<Option<String>> {
+    async fn open(&self, alias: &str) -> Result<Option<String>> {
+        let path = OpenPointInTimeParts::Index(&[alias]).url();
         let path = format!("{path}?keep_alive={}", keep_alive());
         match self.client.post_if_there(&path, None).await {
             Ok(answer) => Ok(answer.and_then(|answer| answer.get("id")?.as_str().map(str::to_owned))),
@@ -64,7 +66,9 @@ impl Drop for Points {
         let close = async move {
             for id in ids {
                 // One that could not be closed runs out.
-                if let Err(error) = client.delete("/_pit", Some(&json!({"id": id}))).await {
+                if let Err(error) =
+                    client.delete(&ClosePointInTimeParts::None.url(), Some(&json!({"id": id}))).await
+                {
                     tracing::debug!(error = error.chain(), "a point in time is left to run out");
                 }
             }

@@ -1,8 +1,11 @@
 //! Aliases and the concrete indexes behind them.
 
+use elasticsearch::indices::{
+    IndicesCreateParts, IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts, IndicesPutAliasParts,
+};
 use serde_json::{Value, json};
 
-use super::client::{Client, encoded};
+use super::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::mapping::Mapping;
@@ -19,7 +22,7 @@ pub(super) fn writer(index: &str) -> String {
 /// # Errors
 /// When the name is that of an index, which is then in the alias's way.
 pub(super) async fn behind(client: &Client, alias: &str) -> Result<Vec<String>> {
-    let found = client.find(&format!("/_alias/{}", encoded(alias))).await?;
+    let found = client.find(&IndicesGetAliasParts::Name(&[alias]).url()).await?;
     let indexes = found.as_ref().and_then(Value::as_object).map(|found| found.keys().cloned().collect());
     Ok(indexes.unwrap_or_default())
 }
@@ -58,21 +61,24 @@ pub(super) async fn adopt(
         opened => return opened,
     }
     let index = behind(client, alias).await?.into_iter().next().unwrap_or_default();
-    let found = client.get(&format!("/{}/_mapping", encoded(&index))).await?;
+    let found = client.get(&IndicesGetMappingParts::Index(&[&index]).url()).await?;
     mapping.check_shape(meta(&found, &index), alias, &index, log_identity)?;
     ensure_writer(client, &index).await?;
     Ok(IndexState { index, created: false })
 }
 
 async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<IndexState> {
-    if client.find(&format!("/{}", encoded(alias))).await?.is_some() {
+    if client.find(&IndicesGetParts::Index(&[alias]).url()).await?.is_some() {
         return Err(Error::failed(format!(
             "there is an index named {alias}, which is in the way of the alias; delete or rename it, or set index.prefix"
         )));
     }
     let index = mapping.index_name(alias);
     client
-        .put(&format!("/{}", encoded(&index)), &mapping.create_body(alias, &writer(&index), log_identity))
+        .put(
+            &IndicesCreateParts::Index(&index).url(),
+            &mapping.create_body(alias, &writer(&index), log_identity),
+        )
         .await?;
     tracing::info!(alias, index, "index created");
     Ok(IndexState { index, created: true })
@@ -80,7 +86,7 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
 
 /// Gives an index its alias for writing when somebody took it away.
 pub(super) async fn ensure_writer(client: &Client, index: &str) -> Result<()> {
-    let path = format!("/{}/_alias/{}", encoded(index), encoded(&writer(index)));
+    let path = IndicesPutAliasParts::IndexName(&[index], &writer(index)).url();
     match client.find(&path).await? {
         Some(_) => Ok(()),
         None => client.put(&path, &json!({})).await.map(|_| ()),
@@ -94,7 +100,7 @@ pub(super) async fn check(
     mapping: &Mapping,
     log_identity: &str,
 ) -> Result<()> {
-    let found = client.get(&format!("/{}/_mapping", encoded(index))).await?;
+    let found = client.get(&IndicesGetMappingParts::Index(&[index]).url()).await?;
     mapping.check(meta(&found, index), alias, index, log_identity)
 }
 

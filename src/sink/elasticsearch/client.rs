@@ -1,23 +1,32 @@
 //! Requests to the cluster: addresses, credentials, time limits, and errors that say what to do.
 
-use std::time::Duration;
-
-use bytes::Bytes;
+use elasticsearch::BulkParts;
 use elasticsearch::auth::Credentials;
-use elasticsearch::cert::{Certificate, CertificateValidation};
-use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use elasticsearch::http::transport::{MultiNodeConnectionPool, Transport, TransportBuilder};
-use elasticsearch::http::{Method, Url};
+use elasticsearch::http::Url;
+use elasticsearch::nodes::NodesInfoParts;
+use reqwest::Certificate;
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 
 use super::tls;
+use super::transport::{Answer, Method, Request, Transport};
 use crate::config::{IndexConfig, without_user};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A request that takes longer is given up and tried again.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 /// `http.max_content_length` unless the server says otherwise.
-const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
+pub(super) const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
+/// No answer to the questions here is nearly as long: the longest, a page of ids, has some megabytes, and a page of hits
+/// carries neither contacts nor attributes.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// No document is longer than the request that it came by, and a little is told beside it.
+const DOCUMENT_BYTES_MAX: usize = REQUEST_BYTES_DEFAULT + BESIDE_BYTES;
+/// What an answer holds beside the documents.
+const BESIDE_BYTES: usize = 1 << 20;
+/// An answer to `_bulk` has some hundred bytes for each document that was refused, and may repeat parts of it.
+const BULK_ANSWER_BYTES_MIN: usize = 4 << 20;
+/// Of an answer to `_bulk` that says nothing of the writes that are done.
+const BULK_QUERY: &str =
+    "require_alias=true&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
 
 /// A client of one cluster. It holds secrets, and shows none.
 pub(crate) struct Client {
@@ -42,68 +51,72 @@ impl Client {
             format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0))
         };
         let addresses = urls.iter().map(shown).collect::<Vec<_>>().join(", ");
-        let mut builder = TransportBuilder::new(MultiNodeConnectionPool::round_robin(urls.clone(), None))
-            .timeout(REQUEST_TIMEOUT);
-        if let Some(credentials) = credentials(config)? {
-            builder = builder.auth(credentials);
-        }
-        if let Some(path) = &config.ca_certificate {
-            let wrong = |what: &str| Error::usage(format!("index.ca_certificate: {} {what}", path.display()));
-            let pem = std::fs::read(path).map_err(|error| wrong("cannot be read").because(error))?;
-            let certificate = Certificate::from_pem(&pem)
-                .map_err(|error| wrong("holds no PEM certificate").because(error))?;
-            builder = builder.cert_validation(CertificateValidation::Full(certificate));
-        }
-        let transport =
-            builder.build().map_err(|error| Error::usage("index: no client can be made").because(error))?;
+        let transport = Transport::new(&urls, credentials(config)?, authorities(config)?)
+            .map_err(|error| Error::usage("index: no client can be made").because(error))?;
         Ok(Self { transport, urls, addresses })
     }
 
+    /// Where the cluster is, without anything that is secret.
+    pub(super) fn addresses(&self) -> &str {
+        &self.addresses
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Result<Value> {
-        self.answer(Method::Get, path, None).await
+        self.answer(Method::GET, path, None).await
     }
 
     pub(crate) async fn post(&self, path: &str, body: Option<&Value>) -> Result<Value> {
-        self.answer(Method::Post, path, body).await
+        self.answer(Method::POST, path, body).await
     }
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<Value> {
-        self.answer(Method::Put, path, Some(body)).await
+        self.answer(Method::PUT, path, Some(body)).await
     }
 
     pub(crate) async fn delete(&self, path: &str, body: Option<&Value>) -> Result<Value> {
-        self.answer(Method::Delete, path, body).await
+        self.answer(Method::DELETE, path, body).await
     }
 
     /// As [`Self::get`]; `None` when the server says 404.
     pub(crate) async fn find(&self, path: &str) -> Result<Option<Value>> {
-        self.if_there(Method::Get, path, None).await
+        self.if_there(Method::GET, path, None, ANSWER_BYTES_MAX).await
+    }
+
+    /// As [`Self::find`], for a path that a whole document lies at.
+    pub(crate) async fn find_document(&self, path: &str) -> Result<Option<Value>> {
+        self.if_there(Method::GET, path, None, DOCUMENT_BYTES_MAX).await
     }
 
     /// As [`Self::post`]; `None` when the server says 404.
     pub(crate) async fn post_if_there(&self, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
-        self.if_there(Method::Post, path, body).await
+        self.if_there(Method::POST, path, body, ANSWER_BYTES_MAX).await
     }
 
     /// Puts (or, without a body, deletes) a document on a condition in the path; false when the server
     /// says that the condition does not hold.
     pub(crate) async fn change_if(&self, path: &str, body: Option<&Value>) -> Result<bool> {
-        let method = if body.is_some() { Method::Put } else { Method::Delete };
-        match self.send(method, path, body).await? {
+        let method = if body.is_some() { Method::PUT } else { Method::DELETE };
+        match self.send(method, path, body, ANSWER_BYTES_MAX).await? {
             (404 | 409, _) => Ok(false),
             (status, body) => self.checked(path, status, body).map(|_| true),
         }
     }
 
-    async fn if_there(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Option<Value>> {
-        match self.send(method, path, body).await? {
+    async fn if_there(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        answer_bytes_max: usize,
+    ) -> Result<Option<Value>> {
+        match self.send(method, path, body, answer_bytes_max).await? {
             (404, _) => Ok(None),
             (status, body) => self.checked(path, status, body).map(Some),
         }
     }
 
     async fn answer(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, body) = self.send(method, path, body).await?;
+        let (status, body) = self.send(method, path, body, ANSWER_BYTES_MAX).await?;
         self.checked(path, status, body)
     }
 
@@ -124,57 +137,83 @@ impl Client {
         Err(Error::new(kind, message))
     }
 
-    /// As [`Self::post`]; answers the bytes.
-    pub(crate) async fn post_for_bytes(&self, path: &str, body: &Value) -> Result<Vec<u8>> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let sent =
-            self.transport.send(Method::Post, path, headers, None::<&()>, Some(body.to_string()), None).await;
-        let response = sent.map_err(|error| self.unreachable(error))?;
-        let status = response.status_code().as_u16();
-        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
-        if !(200..300).contains(&status) {
-            self.checked(path, status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))?;
+    /// As [`Self::post`]; answers the bytes, or nothing when they are more than `document_bytes_max` and a little.
+    pub(crate) async fn post_for_bytes(
+        &self,
+        path: &str,
+        body: &Value,
+        document_bytes_max: usize,
+    ) -> Result<Option<Vec<u8>>> {
+        let sent = self.json(Method::POST, path, Some(body), document_bytes_max.saturating_add(BESIDE_BYTES));
+        let (status, bytes) = sent.await.map_err(|error| self.unreachable(error))?;
+        if (200..300).contains(&status) {
+            return Ok(bytes);
         }
-        Ok(bytes.to_vec())
+        let body = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null);
+        self.checked(path, status, body).map(|_| None)
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = body.map(Value::to_string);
-        let (path, query) = parts(path);
-        let sent = self.transport.send(method, path, headers, query.as_ref(), body, None).await;
-        let response = match sent {
-            Ok(response) => response,
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        answer_bytes_max: usize,
+    ) -> Result<(u16, Value)> {
+        let (status, bytes) = match self.json(method, path, body, answer_bytes_max).await {
+            Ok(answer) => answer,
             Err(error) => return Err(self.explained(error).await),
         };
-        let status = response.status_code().as_u16();
-        let text = response.text().await.map_err(|error| self.unreachable(error))?;
-        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+        let bytes = bytes.ok_or_else(|| self.endless(path, answer_bytes_max))?;
+        Ok((status, serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
+    }
+
+    async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        answer_bytes_max: usize,
+    ) -> reqwest::Result<Answer> {
+        let body = body.map(|body| body.to_string().into_bytes());
+        let request = Request { method, path, content: "application/json", body, answer_bytes_max };
+        self.transport.send(request).await
     }
 
     /// Sends a `_bulk` body; answers the status and the answer's bytes.
     pub(crate) async fn bulk(&self, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
-        // A vector would be copied once more.
-        let body = Bytes::from(body);
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let query = [
-            ("filter_path", "errors,items.*.status,items.*.error.type,items.*.error.reason"),
-            ("require_alias", "true"),
-        ];
-        let sent =
-            self.transport.send(Method::Post, "/_bulk", headers, Some(&query[..]), Some(body), None).await;
-        let response = sent.map_err(|error| self.unreachable(error))?;
-        let status = response.status_code().as_u16();
-        let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
-        Ok((status, bytes.to_vec()))
+        let path = format!("{}?{BULK_QUERY}", BulkParts::None.url());
+        let answer_bytes_max = BULK_ANSWER_BYTES_MIN.saturating_add(body.len().saturating_mul(2));
+        let content = "application/x-ndjson";
+        let request =
+            Request { method: Method::POST, path: &path, content, body: Some(body), answer_bytes_max };
+        let (status, bytes) = self.transport.send(request).await.map_err(|error| self.unreachable(error))?;
+        Ok((status, bytes.ok_or_else(|| self.endless(&BulkParts::None.url(), answer_bytes_max))?))
+    }
+
+    /// What to say of an answer that was given up.
+    pub(super) fn endless(&self, path: &str, answer_bytes_max: usize) -> Error {
+        Error::failed(format!(
+            "Elasticsearch at {} answered {path} with more than the {answer_bytes_max} bytes that an answer to it may \
+             have, and was not listened to any longer; check index.url, and what stands between",
+            self.addresses
+        ))
     }
 
     /// The largest request that the server takes, as it says; the usual one when it may not say.
     pub(crate) async fn request_bytes_max(&self) -> usize {
-        let answer = self.get("/_nodes/http?filter_path=nodes.*.http.max_content_length_in_bytes").await;
+        let path = NodesInfoParts::Metric(&["http"]).url();
+        let answer = self.get(&format!("{path}?filter_path=nodes.*.http.max_content_length_in_bytes")).await;
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Failed
+        {
+            let bytes = REQUEST_BYTES_DEFAULT;
+            tracing::warn!(
+                error = error.chain(),
+                bytes,
+                "the largest request is not known, the usual one is taken"
+            );
+        }
         let nodes = answer.ok().and_then(|answer| answer.get("nodes").and_then(Value::as_object).cloned());
         let limits = nodes.into_iter().flatten();
         let limits =
@@ -183,7 +222,7 @@ impl Client {
     }
 
     /// As [`Self::unreachable`], after a look whether TLS is spoken where a plain request was sent.
-    async fn explained(&self, error: elasticsearch::Error) -> Error {
+    async fn explained(&self, error: reqwest::Error) -> Error {
         for url in &self.urls {
             if tls::is_spoken_at(url, &error).await {
                 return Error::failed(format!(
@@ -196,7 +235,7 @@ impl Client {
         self.unreachable(error)
     }
 
-    fn unreachable(&self, error: elasticsearch::Error) -> Error {
+    fn unreachable(&self, error: reqwest::Error) -> Error {
         if tls::is_refused(&error) {
             let message = format!(
                 "no TLS connection to Elasticsearch at {}: check index.ca_certificate (the authority that signed the \
@@ -212,10 +251,24 @@ impl Client {
     }
 }
 
+/// The authorities that the configuration adds to the public ones.
+fn authorities(config: &IndexConfig) -> Result<Vec<Certificate>> {
+    let Some(path) = &config.ca_certificate else { return Ok(Vec::new()) };
+    let wrong = |what: &str| Error::usage(format!("index.ca_certificate: {} {what}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| wrong("cannot be read").because(error))?;
+    let found = Certificate::from_pem_bundle(&pem)
+        .map_err(|error| wrong("holds no PEM certificate").because(error))?;
+    if found.is_empty() { Err(wrong("holds no PEM certificate")) } else { Ok(found) }
+}
+
 fn credentials(config: &IndexConfig) -> Result<Option<Credentials>> {
     match (&config.api_key, &config.username, &config.password) {
         (Some(_), Some(_), _) => Err(Error::usage("index: api_key and username are both set; set one")),
-        (Some(key), None, _) => Ok(Some(Credentials::EncodedApiKey(key.clone()))),
+        (Some(key), None, _) => {
+            HeaderValue::try_from(key)
+                .map_err(|error| Error::usage("index.api_key: no header can hold it").because(error))?;
+            Ok(Some(Credentials::EncodedApiKey(key.clone())))
+        }
         (None, Some(user), Some(password)) => Ok(Some(Credentials::Basic(user.clone(), password.clone()))),
         (None, Some(_), None) => {
             Err(Error::usage("index.username is set and index.password is not; set both"))
@@ -225,22 +278,4 @@ fn credentials(config: &IndexConfig) -> Result<Option<Credentials>> {
         }
         (None, None, None) => Ok(None),
     }
-}
-
-/// A path and the pairs of its query.
-fn parts(path: &str) -> (&str, Option<Vec<(&str, &str)>>) {
-    match path.split_once('?') {
-        Some((path, query)) => {
-            (path, Some(query.split('&').filter_map(|pair| pair.split_once('=')).collect()))
-        }
-        None => (path, None),
-    }
-}
-
-/// A name as one segment of a path.
-pub(crate) fn encoded(name: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    name.bytes()
-        .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }

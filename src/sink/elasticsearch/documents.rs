@@ -4,12 +4,12 @@
 
 use std::sync::atomic::Ordering;
 
+use elasticsearch::MgetParts;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::ElasticsearchSink;
-use super::client::encoded;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored};
 
@@ -67,13 +67,23 @@ fn next_at_once(at_once: usize, held: &[Option<Stored>]) -> usize {
 
 impl Documents for ElasticsearchSink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
-        let path = format!("/{}/_mget", encoded(&self.index(projection)?));
+        let path = MgetParts::Index(&self.index(projection)?).url();
         let at_once = self.asked_at_once.load(Ordering::Relaxed).clamp(1, ASKED_MAX);
-        let count = at_once.min(ids.len());
-        let asked = ids.get(..count).unwrap_or_default();
-        let held = stored(&self.client.post_for_bytes(&path, &json!({"ids": asked})).await?, count)?;
-        self.asked_at_once.store(next_at_once(at_once, &held), Ordering::Relaxed);
-        Ok(held)
+        let mut count = at_once.min(ids.len());
+        loop {
+            let asked = ids.get(..count).unwrap_or_default();
+            let most = if count > 1 { ANSWER_BYTES_MAX * 4 } else { self.document_bytes_max() };
+            if let Some(answer) = self.client.post_for_bytes(&path, &json!({"ids": asked}), most).await? {
+                let held = stored(&answer, count)?;
+                self.asked_at_once.store(next_at_once(at_once, &held), Ordering::Relaxed);
+                return Ok(held);
+            }
+            if count <= 1 {
+                return Err(self.client.endless(&path, most));
+            }
+            // Larger ones than the last time came together.
+            count /= 2;
+        }
     }
 }
 

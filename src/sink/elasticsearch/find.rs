@@ -1,8 +1,9 @@
 //! One document, read from the concrete index as it was written last, searchable already or not.
 
+use elasticsearch::GetParts;
+use elasticsearch::indices::IndicesGetMappingParts;
 use serde_json::Value;
 
-use super::client::encoded;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
 use crate::sink::held::{Held, Stored};
@@ -24,11 +25,11 @@ impl ElasticsearchSink {
             held.refused =
                 Some(format!("the alias {alias} stands for several indexes: {}", indexes.join(", ")));
         } else if let Some(log_identity) = log_identity {
-            let found = self.client.get(&format!("/{}/_mapping", encoded(index))).await?;
+            let found = self.client.get(&IndicesGetMappingParts::Index(&[index]).url()).await?;
             let meta = found.get(index).and_then(|found| found.pointer("/mappings/_meta/tributary"));
             held.refused = mapping.check(meta, alias, index, log_identity).err().map(|error| error.chain());
         }
-        let found = self.client.find(&format!("/{}/_doc/{}", encoded(index), encoded(id))).await?;
+        let found = self.client.find_document(&GetParts::IndexId(index, id).url()).await?;
         held.document = found.and_then(|found| {
             let version = found.get("_version").and_then(Value::as_u64)?;
             Some(Stored { version, body: found.get("_source").cloned().unwrap_or_default() })

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use elasticsearch::cluster::ClusterHealthParts;
+use elasticsearch::indices::{
+    IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetParts, IndicesPutSettingsParts,
+    IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
+};
+use elasticsearch::{CountParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
 
-use super::client::{Client, encoded};
+use super::client::Client;
 use super::{ElasticsearchSink, Opened, aliases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
@@ -20,7 +26,7 @@ const HEALTH_SECONDS: u64 = 30;
 
 impl ElasticsearchSink {
     fn records(&self) -> String {
-        encoded(&format!("{}tributary-rebuilds", self.prefix))
+        format!("{}tributary-rebuilds", self.prefix)
     }
 
     async fn make_records(&self) -> Result<()> {
@@ -28,17 +34,21 @@ impl ElasticsearchSink {
             "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": true},
             "mappings": {"dynamic": false, "_meta": {"tributary": {"holds": "records of rebuilds"}}},
         });
-        let made = self.client.put(&format!("/{}", self.records()), &body).await;
+        let made = self.client.put(&IndicesCreateParts::Index(&self.records()).url(), &body).await;
         match made {
-            Err(_) if self.client.find(&format!("/{}", self.records())).await?.is_some() => Ok(()),
+            Err(_)
+                if self.client.find(&IndicesGetParts::Index(&[&self.records()]).url()).await?.is_some() =>
+            {
+                Ok(())
+            }
             made => made.map(|_| ()),
         }
     }
 
     /// Waits until the index's shards have this colour; false when they have not in time.
     async fn has_health(&self, index: &str, colour: &str) -> Result<bool> {
-        let index = encoded(index);
-        let path = format!("/_cluster/health/{index}?wait_for_status={colour}&timeout={HEALTH_SECONDS}s");
+        let path = ClusterHealthParts::Index(&[index]).url();
+        let path = format!("{path}?wait_for_status={colour}&timeout={HEALTH_SECONDS}s");
         match self.client.get(&path).await {
             Ok(health) => Ok(health.get("timed_out") == Some(&Value::Bool(false))),
             Err(error) if error.kind() == ErrorKind::Unavailable => Ok(false),
@@ -108,9 +118,12 @@ async fn summary(client: &Client, alias: &str, index: &str, found: &Value) -> Re
     let writer = aliases::writer(index);
     let names = found.pointer("/aliases").and_then(Value::as_object).into_iter().flatten();
     let names = names.map(|(name, _)| name.clone()).filter(|name| *name != writer).collect();
-    let stats = client.get(&format!("/{}/_stats/docs,store", encoded(index))).await.unwrap_or_default();
+    let stats = client
+        .get(&IndicesStatsParts::IndexMetric(&[index], &["docs", "store"]).url())
+        .await
+        .unwrap_or_default();
     let number = |path: &str| stats.pointer(path).and_then(Value::as_u64).unwrap_or(0);
-    let counted = client.find(&format!("/{}/_count", encoded(index))).await?.unwrap_or_default();
+    let counted = client.find(&CountParts::Index(&[index]).url()).await?.unwrap_or_default();
     tracing::debug!(alias, index, "generation found");
     Ok(GenerationSummary {
         index: index.to_owned(),
@@ -155,7 +168,7 @@ impl Aliases for ElasticsearchSink {
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
-        let path = format!("/{}/_mget", self.records());
+        let path = MgetParts::Index(&self.records()).url();
         let found = self.client.post_if_there(&path, Some(&json!({ "ids": ids }))).await?;
         let found = found.as_ref().and_then(|found| found.get("docs")).and_then(Value::as_array);
         (0..ids.len())
@@ -174,7 +187,7 @@ impl Aliases for ElasticsearchSink {
         }
         let id = self.mappings.get(projection).map(|mapping| mapping.projection.clone()).unwrap_or_default();
         let condition = was.map_or("op_type=create", |was| was.0.as_str());
-        let path = format!("/{}/_doc/{id}?{condition}", self.records());
+        let path = format!("{}?{condition}", IndexParts::IndexId(&self.records(), &id).url());
         let body = record.map(serde_json::to_value).transpose();
         let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
         self.client.change_if(&path, body.as_ref()).await
@@ -190,7 +203,7 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
-        let path = format!("/{}", encoded(index));
+        let path = IndicesCreateParts::Index(index).url();
         let Some(mapping) = self.mappings.get(projection) else { return Ok(()) };
         if self.client.find(&path).await?.is_some() {
             return Ok(());
@@ -201,7 +214,7 @@ impl Generations for ElasticsearchSink {
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
         for index in &indexes {
-            if self.client.find(&format!("/{}/_alias", encoded(index))).await?.is_none() {
+            if self.client.find(&IndicesGetAliasParts::Index(&[index]).url()).await?.is_none() {
                 return Err(Error::failed(format!(
                     "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
                 )));
@@ -218,10 +231,10 @@ impl Generations for ElasticsearchSink {
 
     async fn settle(&self, projection: usize, index: &str) -> Result<()> {
         if let Some(mapping) = self.mappings.get(projection) {
-            let path = format!("/{}/_settings", encoded(index));
+            let path = IndicesPutSettingsParts::Index(&[index]).url();
             self.client.put(&path, &mapping.service_settings()).await?;
         }
-        self.client.post(&format!("/{}/_refresh", encoded(index)), None).await?;
+        self.client.post(&IndicesRefreshParts::Index(&[index]).url(), None).await?;
         self.wait_for_primaries(index).await?;
         if !self.has_health(index, "green").await? {
             tracing::warn!(
@@ -234,23 +247,25 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn count(&self, index: &str) -> Result<u64> {
-        let index = encoded(index);
-        self.client.post(&format!("/{index}/_refresh"), None).await?;
-        let counted = self.client.get(&format!("/{index}/_count")).await?;
+        self.client.post(&IndicesRefreshParts::Index(&[index]).url(), None).await?;
+        let counted = self.client.get(&CountParts::Index(&[index]).url()).await?;
         let count = counted.get("count").and_then(Value::as_u64);
         count.ok_or_else(|| Error::failed(format!("Elasticsearch gives no count of {index}")))
     }
 
     async fn swap(&self, moves: &[Move]) -> Result<()> {
         let actions = self.check_moves(moves).await?;
-        self.client.post("/_aliases", Some(&json!({ "actions": actions }))).await.map(|_| ())
+        self.client
+            .post(&IndicesUpdateAliasesParts::None.url(), Some(&json!({ "actions": actions })))
+            .await
+            .map(|_| ())
     }
 
     async fn describe(&self, projection: usize) -> Result<Option<Description>> {
         let alias = self.alias(projection);
         let behind = aliases::behind(&self.client, alias).await?.into_iter().next();
         let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(None) };
-        let live = self.client.get(&format!("/{}", encoded(&index))).await?;
+        let live = self.client.get(&IndicesGetParts::Index(&[&index]).url()).await?;
         let live = live.get(&index).cloned().unwrap_or_default();
         let seen = summary(&self.client, alias, &index, &live).await?;
         let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
@@ -260,7 +275,11 @@ impl Generations for ElasticsearchSink {
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {
         let alias = self.alias(projection);
-        let found = self.client.find(&format!("/{}-*/_alias", encoded(alias))).await?.unwrap_or_default();
+        let found = self
+            .client
+            .find(&IndicesGetAliasParts::Index(&[&format!("{alias}-*")]).url())
+            .await?
+            .unwrap_or_default();
         let mut summaries = Vec::new();
         for (index, found) in found.as_object().into_iter().flatten() {
             if is_generation(alias, index) {
@@ -272,9 +291,9 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn delete(&self, index: &str) -> Result<()> {
-        if self.client.find(&format!("/{}", encoded(index))).await?.is_none() {
+        if self.client.find(&IndicesGetParts::Index(&[index]).url()).await?.is_none() {
             return Ok(());
         }
-        self.client.delete(&format!("/{}", encoded(index)), None).await.map(|_| ())
+        self.client.delete(&IndicesDeleteParts::Index(&[index]).url(), None).await.map(|_| ())
     }
 }

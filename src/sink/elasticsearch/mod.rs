@@ -1,4 +1,4 @@
-//! Elasticsearch 8 and 9, by the official client.
+//! Elasticsearch 8 and 9, by the paths and types of the official client.
 
 mod aliases;
 mod bulk;
@@ -6,15 +6,21 @@ pub(crate) mod client;
 mod documents;
 mod find;
 mod generations;
+mod refusals;
 mod response;
 mod tls;
+mod transport;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
+use elasticsearch::cluster::ClusterHealthParts;
+use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
+use elasticsearch::{ClosePointInTimeParts, CountParts, OpenPointInTimeParts, SearchParts};
 use serde_json::{Value, json};
 
 use self::client::Client;
+use self::refusals::Refusals;
 use super::mapping::Mapping;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
@@ -36,6 +42,7 @@ pub struct ElasticsearchSink {
     opened: Mutex<Opened>,
     /// How many documents are read back at once.
     asked_at_once: AtomicUsize,
+    refusals: Refusals,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -59,6 +66,7 @@ impl ElasticsearchSink {
             mappings: mappings.collect::<Result<_>>()?,
             opened: Mutex::default(),
             asked_at_once: AtomicUsize::new(documents::ASKED_FIRST),
+            refusals: Refusals::default(),
         })
     }
 
@@ -76,6 +84,12 @@ impl ElasticsearchSink {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// No document is larger than the request that it came by. The usual limit stands where the server's is lower: a
+    /// larger document may have come before.
+    fn document_bytes_max(&self) -> usize {
+        self.opened().request_bytes_max.max(client::REQUEST_BYTES_DEFAULT)
+    }
+
     fn index(&self, projection: usize) -> Result<String> {
         let index = self.opened().indexes.get(projection).cloned();
         index.ok_or_else(|| Error::failed("an index was used before it was opened"))
@@ -88,23 +102,31 @@ impl ElasticsearchSink {
             return self.too_large(opened, batch, body.len()).await;
         }
         let size = body.len();
-        match self.client.bulk(body).await {
-            Ok((413, _)) => self.too_large(opened, batch, size).await,
-            Ok((200, answer)) => {
-                let mut outcomes = response::outcomes(&answer, &batch.writes);
-                for (outcome, write) in outcomes.iter_mut().zip(&batch.writes) {
-                    if let Outcome::Gone(reason) = outcome {
-                        *reason = self.gone(opened, write.projection);
-                    }
-                }
-                outcomes
-            }
-            Ok((status, answer)) => {
-                let outcome = response::of_request(status, &answer);
-                vec![outcome; batch.writes.len()]
-            }
+        let mut outcomes = match self.client.bulk(body).await {
+            Ok((413, _)) => return self.too_large(opened, batch, size).await,
+            Ok((200, answer)) => response::outcomes(&answer, &batch.writes),
+            Ok((status, answer)) => vec![response::of_request(status, &answer); batch.writes.len()],
             Err(error) => vec![Outcome::Retry(error.chain()); batch.writes.len()],
+        };
+        for (outcome, write) in outcomes.iter_mut().zip(&batch.writes) {
+            match outcome {
+                Outcome::Gone(reason) => *reason = self.gone(opened, write.projection),
+                Outcome::Refused(reason) => *reason = self.refused(reason),
+                _ => {}
+            }
         }
+        self.refusals.judge(&batch.writes, &mut outcomes);
+        outcomes
+    }
+
+    /// What to say when the user may not write.
+    fn refused(&self, reason: &str) -> String {
+        format!(
+            "Elasticsearch at {} does not let the user write the indexes {}*: {reason}; check the credentials, and that \
+             the role has the privileges index and delete there",
+            self.client.addresses(),
+            self.prefix
+        )
     }
 
     /// What to say when an index is not there any more.
@@ -152,12 +174,12 @@ impl DocumentSink for ElasticsearchSink {
 
     async fn refresh(&self) -> Result<()> {
         let opened = self.opened();
-        let indexes: Vec<String> = opened.indexes.iter().map(|index| client::encoded(index)).collect();
-        if self.client.post_if_there(&format!("/{}/_refresh", indexes.join(",")), None).await?.is_some() {
+        let indexes: Vec<&str> = opened.indexes.iter().map(String::as_str).collect();
+        if self.client.post_if_there(&IndicesRefreshParts::Index(&indexes).url(), None).await?.is_some() {
             return Ok(());
         }
         for (number, index) in indexes.iter().enumerate() {
-            if self.client.find(&format!("/{index}/_alias")).await?.is_none() {
+            if self.client.find(&IndicesGetAliasParts::Index(&[index]).url()).await?.is_none() {
                 return Err(Error::failed(self.gone(&opened, number)));
             }
         }
@@ -165,7 +187,7 @@ impl DocumentSink for ElasticsearchSink {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.client.get("/_cluster/health?timeout=5s").await.map(|_| ())
+        self.client.get(&format!("{}?timeout=5s", ClusterHealthParts::None.url())).await.map(|_| ())
     }
 
     async fn summaries(&self) -> Result<Vec<IndexSummary>> {
@@ -175,7 +197,7 @@ impl DocumentSink for ElasticsearchSink {
             let documents = if index.is_empty() {
                 0
             } else {
-                let counted = self.client.get(&format!("/{}/_count", client::encoded(&index))).await?;
+                let counted = self.client.get(&CountParts::Index(&[&index]).url()).await?;
                 counted.get("count").and_then(Value::as_u64).unwrap_or(0)
             };
             summaries.push(IndexSummary { alias: alias.clone(), index, documents });
@@ -188,7 +210,8 @@ impl DocumentSink for ElasticsearchSink {
         let (pit, after) = match cursor.as_deref().map(serde_json::from_str::<(String, Value)>) {
             Some(Ok((pit, after))) => (pit, Some(after)),
             _ => {
-                let path = format!("/{}/_pit?keep_alive={KEEP_ALIVE}", client::encoded(&index));
+                let path =
+                    format!("{}?keep_alive={KEEP_ALIVE}", OpenPointInTimeParts::Index(&[&index]).url());
                 let opened = self.client.post(&path, None).await?;
                 (opened.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(), None)
             }
@@ -200,7 +223,7 @@ impl DocumentSink for ElasticsearchSink {
         if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
             body.insert("search_after".to_owned(), after);
         }
-        let found = self.client.post("/_search", Some(&body)).await?;
+        let found = self.client.post(&SearchParts::None.url(), Some(&body)).await?;
         let pit = found.get("pit_id").and_then(Value::as_str).unwrap_or(&pit).to_owned();
         let hits = found.pointer("/hits/hits").and_then(Value::as_array).cloned().unwrap_or_default();
         let ids =
@@ -208,7 +231,7 @@ impl DocumentSink for ElasticsearchSink {
         let last = hits.last().and_then(|hit| hit.get("sort")).filter(|_| hits.len() == PAGE);
         if last.is_none() {
             // It ends by itself soon; closing it early only spares the server.
-            let _ = self.client.delete("/_pit", Some(&json!({"id": pit}))).await;
+            let _ = self.client.delete(&ClosePointInTimeParts::None.url(), Some(&json!({"id": pit}))).await;
         }
         Ok(IdPage { ids, cursor: last.map(|last| json!([pit, last]).to_string()) })
     }

@@ -94,6 +94,7 @@ fn of_item(item: Item) -> Outcome {
         (404, "index_not_found_exception") | (400, "invalid_index_name_exception") => {
             Outcome::Gone(shortened(reason))
         }
+        (status, kind) if is_refusal(status, kind) => Outcome::Refused(shortened(reason)),
         (status, kind) if is_passing(status, kind) => {
             Outcome::Retry(shortened(format!("{status} {kind}: {reason}")))
         }
@@ -101,8 +102,13 @@ fn of_item(item: Item) -> Outcome {
     }
 }
 
+/// Credentials that are not known, or a role without the privilege.
+fn is_refusal(status: u16, kind: &str) -> bool {
+    matches!(status, 401 | 403) && kind == "security_exception"
+}
+
 /// What goes away by itself or by an operator's hand: overload, a shard on its way, a cluster that
-/// blocks writes, credentials that ran out.
+/// blocks writes.
 fn is_passing(status: u16, kind: &str) -> bool {
     matches!(status, 401 | 403 | 408 | 409 | 429 | 500..=599 | 0)
         || matches!(kind, "cluster_block_exception" | "index_closed_exception")
@@ -110,6 +116,11 @@ fn is_passing(status: u16, kind: &str) -> bool {
 
 /// The outcome of every write of a request that failed as a whole.
 pub(super) fn of_request(status: u16, answer: &[u8]) -> Outcome {
+    if let Ok(Item { error: Some(cause), .. }) = serde_json::from_slice(answer)
+        && is_refusal(status, &cause.kind)
+    {
+        return Outcome::Refused(shortened(cause.reason.unwrap_or_default()));
+    }
     let text = String::from_utf8_lossy(answer);
     let reason = shortened(format!("the bulk request was answered {status}: {text}"));
     // Nothing in a request of ours is malformed by its documents: each was valid JSON before.
@@ -174,6 +185,20 @@ mod tests {
     }
 
     #[test]
+    fn a_lack_of_privileges_is_told_from_a_cluster_that_blocks_writes() {
+        let error = |kind: &str| format!(r#"{{"error":{{"type":"{kind}","reason":"r"}},"status":403}}"#);
+        for (kind, is_refused) in [("security_exception", true), ("cluster_block_exception", false)] {
+            let item = one(&format!(r#"{{"index":{}}}"#, error(kind)));
+            assert_eq!(item == Outcome::Refused("r".to_owned()), is_refused, "{item:?}");
+            let whole = of_request(403, error(kind).as_bytes());
+            assert_eq!(whole == Outcome::Refused("r".to_owned()), is_refused, "{whole:?}");
+        }
+        for (status, answer) in [(401, "<html>"), (403, "{}"), (500, &error("security_exception"))] {
+            assert!(matches!(of_request(status, answer.as_bytes()), Outcome::Retry(_)), "{status} {answer}");
+        }
+    }
+
+    #[test]
     fn an_answer_that_is_not_whole_is_tried_again() {
         for answer in ["", "{", "[]", r#"{"errors":true,"items":[]}"#, r#"{"took":1,"errors":false}"#] {
             let outcomes = outcomes(answer.as_bytes(), &writes(2));
@@ -187,7 +212,9 @@ mod tests {
     /// The bytes of text that an outcome keeps.
     fn kept(outcome: &Outcome) -> usize {
         match outcome {
-            Outcome::Retry(text) | Outcome::Rejected(text) | Outcome::Gone(text) => text.len(),
+            Outcome::Retry(text) | Outcome::Rejected(text) | Outcome::Gone(text) | Outcome::Refused(text) => {
+                text.len()
+            }
             Outcome::Done | Outcome::Conflict { .. } => 0,
         }
     }

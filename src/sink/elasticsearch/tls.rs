@@ -5,10 +5,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use elasticsearch::cert::CertificateValidation;
-use elasticsearch::http::headers::HeaderMap;
-use elasticsearch::http::transport::{SingleNodeConnectionPool, TransportBuilder};
-use elasticsearch::http::{Method, Url};
+use reqwest::{Client, Url};
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -24,13 +21,13 @@ fn has(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
 /// True when a server answered and the two could not agree on TLS: an unknown authority, another
 /// host's certificate, one that ran out, or no TLS at all on the other side. The TLS library tells
 /// all of these, and only these, as data that is invalid.
-pub(super) fn is_refused(error: &elasticsearch::Error) -> bool {
-    has(error, io::ErrorKind::InvalidData)
+pub(super) fn is_refused(error: &reqwest::Error) -> bool {
+    error.is_connect() && has(error, io::ErrorKind::InvalidData)
 }
 
 /// True when a plain request to `url` failed because TLS is spoken there. The probe carries no
 /// credentials, so that the certificate need not be checked.
-pub(super) async fn is_spoken_at(url: &Url, error: &elasticsearch::Error) -> bool {
+pub(super) async fn is_spoken_at(url: &Url, error: &reqwest::Error) -> bool {
     let is_away = error.is_timeout() || has(error, io::ErrorKind::ConnectionRefused);
     if url.scheme() != "http" || is_away {
         return false;
@@ -41,10 +38,7 @@ pub(super) async fn is_spoken_at(url: &Url, error: &elasticsearch::Error) -> boo
     if named.is_err() {
         return false;
     }
-    let probe = TransportBuilder::new(SingleNodeConnectionPool::new(url))
-        .cert_validation(CertificateValidation::None)
-        .timeout(PROBE_TIMEOUT)
-        .build();
+    let probe = Client::builder().danger_accept_invalid_certs(true).timeout(PROBE_TIMEOUT).build();
     let Ok(probe) = probe else { return false };
-    probe.send(Method::Get, "/", HeaderMap::new(), None::<&()>, None::<String>, None).await.is_ok()
+    probe.get(url).send().await.is_ok()
 }

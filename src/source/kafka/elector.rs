@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
-use super::client_config;
+use super::{client_config, no_client, rights};
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
@@ -27,6 +27,7 @@ pub struct Elector {
     consumer: Arc<BaseConsumer<Context>>,
     writer: watch::Sender<bool>,
     closing: Arc<AtomicBool>,
+    group: String,
     thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     topics: Vec<String>,
 }
@@ -35,6 +36,8 @@ struct Context {
     topic: String,
     writer: watch::Sender<bool>,
     in_flight: Arc<AtomicU64>,
+    /// True once the broker has said that the user may not be a member.
+    denied: AtomicBool,
 }
 
 impl ClientContext for Context {}
@@ -93,8 +96,13 @@ impl Elector {
             .set("queued.max.messages.kbytes", "64")
             .set("fetch.message.max.bytes", "1024");
         let writer = watch::Sender::new(false);
-        let context = Context { topic: topic.clone(), writer: writer.clone(), in_flight };
-        let wrong = |error| Error::usage("kafka.properties: no group member can be made").because(error);
+        let context = Context {
+            topic: topic.clone(),
+            writer: writer.clone(),
+            in_flight,
+            denied: AtomicBool::new(false),
+        };
+        let wrong = |error: KafkaError| no_client("member of the group", &error);
         let consumer: BaseConsumer<Context> = client.create_with_context(context).map_err(wrong)?;
         consumer.subscribe(&[&topic]).map_err(wrong)?;
         let consumer = Arc::new(consumer);
@@ -107,7 +115,8 @@ impl Elector {
         };
         let thread =
             thread.map_err(|error| Error::failed("the elector's thread cannot be started").because(error))?;
-        Ok(Self { consumer, writer, closing, thread: std::sync::Mutex::new(Some(thread)), topics })
+        let group = config.group.clone();
+        Ok(Self { consumer, writer, closing, group, thread: std::sync::Mutex::new(Some(thread)), topics })
     }
 }
 
@@ -123,6 +132,9 @@ fn said_by_all(words: &BTreeSet<String>) -> BTreeMap<String, String> {
 fn heartbeat(consumer: &BaseConsumer<Context>, closing: &AtomicBool) {
     while !closing.load(Ordering::Relaxed) {
         if let Some(Err(error)) = consumer.poll(Duration::from_millis(100)) {
+            if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
+                consumer.context().denied.store(true, Ordering::Relaxed);
+            }
             tracing::debug!(%error, "the election's consumer");
         }
     }
@@ -160,6 +172,10 @@ impl Leadership for Elector {
     }
 
     fn committed(&self) -> Result<Delivered> {
+        if self.consumer.context().denied.load(Ordering::Relaxed) {
+            // Whoever may not be a member never becomes the writer.
+            return Err(rights::on_group(&self.group));
+        }
         let mut list = TopicPartitionList::new();
         for topic in &self.topics {
             let metadata = self.consumer.fetch_metadata(Some(topic), WAIT);

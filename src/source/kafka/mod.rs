@@ -4,15 +4,19 @@
 mod elector;
 mod reader;
 mod retention;
+mod rights;
 mod told;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
 
 pub use self::elector::Elector;
 pub use self::reader::KafkaSource;
+pub use self::rights::is_denied;
 
 use crate::config::KafkaConfig;
+use crate::error::Error;
 
 /// A client with the configured properties
 /// (<https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md>).
@@ -27,4 +31,17 @@ pub fn client_config(config: &KafkaConfig) -> ClientConfig {
     }
     client.set_log_level(RDKafkaLogLevel::Warning);
     client
+}
+
+/// Why no client can be made of these properties. The library's own error is not attached: it shows the value, which may
+/// be a secret, also under a name that is none.
+pub fn no_client(what: &str, error: &KafkaError) -> Error {
+    let reason = match error {
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            let reason = KafkaConfig::without_secret(name, value, reason.trim_end_matches('.'));
+            format!("{name}: {reason}")
+        }
+        other => other.to_string(),
+    };
+    Error::usage(format!("kafka.properties: no {what} can be made: {reason}"))
 }

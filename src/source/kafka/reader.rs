@@ -9,8 +9,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::rights;
 use super::told::Told;
-use super::{client_config, retention};
+use super::{client_config, no_client, retention};
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EntityKind, Record};
@@ -25,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How much librdkafka may hold for us, dealt out to the partitions.
 const QUEUE_KBYTES: usize = 16 << 10;
 const RECORDS_MAX: usize = 10_000;
+/// How many events are looked at for the reason why no broker answers, and how long each is waited for.
+const TOLD_MAX: usize = 50;
+const TOLD_WAIT: Duration = Duration::from_millis(100);
 
 /// A Kafka cluster's topics.
 pub struct KafkaSource {
@@ -199,14 +203,11 @@ impl KafkaSource {
         use RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
             Some(Code::OffsetOutOfRange | Code::AutoOffsetReset) => Err(self.out_of_range(error)),
+            Some(Code::TopicAuthorizationFailed) => Err(rights::on_topics(&self.topics)),
+            Some(Code::GroupAuthorizationFailed) => Err(rights::on_group(&self.config.group)),
             Some(
-                Code::Fatal
-                | Code::TopicAuthorizationFailed
-                | Code::GroupAuthorizationFailed
-                | Code::SaslAuthenticationFailed
-                | Code::Authentication
-                | Code::UnknownTopic,
-            ) => Err(Error::failed("the log cannot be read; check the topics and the rights on them")
+                Code::Fatal | Code::SaslAuthenticationFailed | Code::Authentication | Code::UnknownTopic,
+            ) => Err(Error::failed("the log cannot be read; check the brokers and the topics")
                 .because(error.clone())),
             _ => {
                 if warned.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) {
@@ -256,9 +257,7 @@ fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer<Told
         .set("enable.auto.commit", "false")
         .set("auto.offset.reset", "error");
     client.set("enable.partition.eof", "true");
-    client
-        .create_with_context(Told::default())
-        .map_err(|error| Error::usage("kafka.properties: no consumer can be made").because(error))
+    client.create_with_context(Told::default()).map_err(|error| no_client("consumer", &error))
 }
 
 fn partitions(
@@ -268,10 +267,17 @@ fn partitions(
     let mut found = BTreeSet::new();
     for (topic, _) in topics {
         let metadata = consumer.fetch_metadata(Some(topic), WAIT).map_err(|error| {
-            // What the broker said lies in the queue of events until it is asked for.
-            let _ = consumer.poll(Duration::from_millis(100));
+            // What the brokers said lies in the queue of events, one after the other, until it is asked for.
+            let mut left = TOLD_MAX;
+            while left > 0 && !consumer.context().is_refused() && consumer.poll(TOLD_WAIT).is_some() {
+                left -= 1;
+            }
             consumer.context().unreachable(error)
         })?;
+        if metadata.topics().iter().any(|known| known.name() == &**topic && rights::is_denied(known.error()))
+        {
+            return Err(rights::on_topic(topic));
+        }
         let known =
             metadata.topics().iter().filter(|known| known.name() == &**topic && known.error().is_none());
         let before = found.len();

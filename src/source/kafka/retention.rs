@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaError;
 
-use super::client_config;
+use super::{client_config, no_client};
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -18,12 +19,16 @@ const WAIT: Duration = Duration::from_secs(10);
 /// # Errors
 /// When the broker does not say.
 pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
-    let failed = |error| {
-        let what =
-            "the broker does not say whether the topics are compacted; it takes DESCRIBE_CONFIGS on them";
+    let names = || topics.iter().copied().collect::<Vec<_>>().join(", ");
+    let failed = |error: KafkaError| {
+        let what = format!(
+            "the brokers do not say whether the topics {} are compacted; that takes the operation DescribeConfigs on each",
+            names()
+        );
         Error::new(ErrorKind::Unavailable, what).because(error)
     };
-    let admin: AdminClient<DefaultClientContext> = client_config(config).create().map_err(failed)?;
+    let admin = client_config(config).create().map_err(|error| no_client("client", &error))?;
+    let admin: AdminClient<DefaultClientContext> = admin;
     let wanted: Vec<ResourceSpecifier<'_>> =
         topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -37,7 +42,7 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
         described.map_err(|_| Error::failed("the question for the topics' configuration broke off"))?;
     let mut compacted = BTreeSet::new();
     for (topic, found) in topics.iter().zip(described.map_err(failed)?) {
-        let found = found.map_err(|code| failed(rdkafka::error::KafkaError::AdminOp(code)))?;
+        let found = found.map_err(|code| failed(KafkaError::AdminOp(code)))?;
         let policy = found.get("cleanup.policy").and_then(|entry| entry.value.clone());
         if policy.is_some_and(|policy| policy.contains("compact")) {
             compacted.insert((*topic).to_owned());

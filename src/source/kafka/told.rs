@@ -32,6 +32,11 @@ impl ClientContext for Told {
 impl ConsumerContext for Told {}
 
 impl Told {
+    /// True once a broker has refused the connection.
+    pub(super) fn is_refused(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Why no broker can be asked: refused for good, or away for now.
     pub(super) fn unreachable(&self, error: KafkaError) -> Error {
         match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {

@@ -1,0 +1,81 @@
+//! Writes that the cluster does not let the user make. At first that is the role's fault, and no waiting mends it. Once
+//! writes of the kind were taken it may also be the cluster's own, which cannot look roles up while it is short of nodes.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::sink::{Outcome, Write};
+
+/// How long refusals are waited out where writes were taken before.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// What became of writes so far, each kind by itself: a role may hold one privilege and lack the other.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<Kinds>);
+
+#[derive(Debug, Default)]
+struct Kinds {
+    documents: Kind,
+    deletes: Kind,
+}
+
+#[derive(Debug, Default)]
+struct Kind {
+    taken: bool,
+    /// Since when none was taken.
+    refused: Option<Instant>,
+}
+
+impl Refusals {
+    /// Has refusals that may pass tried again; the others stay, and end the run.
+    pub(super) fn judge(&self, writes: &[Write], outcomes: &mut [Outcome]) {
+        let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (write, outcome) in writes.iter().zip(outcomes) {
+            let kind = if write.body.is_some() { &mut kinds.documents } else { &mut kinds.deletes };
+            match outcome {
+                Outcome::Refused(reason) => {
+                    let since = *kind.refused.get_or_insert_with(Instant::now);
+                    if kind.taken && since.elapsed() < WAIT {
+                        *outcome = Outcome::Retry(std::mem::take(reason));
+                    }
+                }
+                Outcome::Done | Outcome::Conflict { .. } | Outcome::Rejected(_) => {
+                    *kind = Kind { taken: true, refused: None };
+                }
+                Outcome::Retry(_) | Outcome::Gone(_) => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(refusals: &Refusals, is_delete: bool, outcome: Outcome) -> Outcome {
+        let body = (!is_delete).then_some(0..2);
+        let mut outcomes = [outcome];
+        refusals.judge(&[Write { projection: 0, id: "a".to_owned(), version: 1, body }], &mut outcomes);
+        let [outcome] = outcomes;
+        outcome
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_ends_the_run_at_first_and_is_waited_out_later() {
+        let refusals = Refusals::default();
+        let refused = || Outcome::Refused("no".to_owned());
+        let again = || Outcome::Retry("no".to_owned());
+        assert_eq!(judged(&refusals, false, refused()), refused());
+        assert_eq!(judged(&refusals, false, Outcome::Done), Outcome::Done);
+        assert_eq!(judged(&refusals, false, refused()), again());
+        assert_eq!(judged(&refusals, true, refused()), refused(), "no delete was taken yet");
+        tokio::time::advance(WAIT / 2).await;
+        assert_eq!(judged(&refusals, false, Outcome::Done), Outcome::Done);
+        tokio::time::advance(WAIT / 2).await;
+        assert_eq!(judged(&refusals, false, refused()), again(), "one was taken meanwhile");
+        tokio::time::advance(WAIT).await;
+        assert_eq!(judged(&refusals, false, refused()), refused());
+    }
+}

@@ -1,0 +1,37 @@
+//! What the brokers' access control lists do not let the user do, and which operation would.
+
+use std::sync::Arc;
+
+use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::types::RDKafkaRespErr;
+
+use crate::error::Error;
+use crate::event::EntityKind;
+
+/// True when the broker says that the user may not even see a topic.
+pub fn is_denied(said: Option<RDKafkaRespErr>) -> bool {
+    said.is_some_and(|said| RDKafkaErrorCode::from(said) == RDKafkaErrorCode::TopicAuthorizationFailed)
+}
+
+/// Whether the topic is there is not told to whoever may not see it.
+pub(super) fn on_topic(topic: &str) -> Error {
+    Error::failed(format!(
+        "the brokers do not let the user see the topic {topic}; give the user the operation Read on it, and check its name"
+    ))
+}
+
+/// The brokers say that records are kept from the user, and not of which topic.
+pub(super) fn on_topics(topics: &[(Arc<str>, EntityKind)]) -> Error {
+    let names: Vec<&str> = topics.iter().map(|(topic, _)| &**topic).collect();
+    Error::failed(format!(
+        "the brokers do not let the user read the topics {}; give the user the operation Read on each of them",
+        names.join(", ")
+    ))
+}
+
+pub(super) fn on_group(group: &str) -> Error {
+    Error::failed(format!(
+        "the brokers do not let the user be a member of the group {group}; give the user the operation Read on it, or \
+         name another in kafka.group"
+    ))
+}
