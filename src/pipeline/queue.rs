@@ -39,8 +39,7 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Documents that wait, with the step of their oldest mark.
-    waiting: HashMap<DocumentKey, u64, RandomState>,
+    waiting: HashMap<DocumentKey, Mark, RandomState>,
     direct: VecDeque<DocumentKey>,
     background: VecDeque<DocumentKey>,
     /// Documents on their way.
@@ -55,8 +54,8 @@ struct Inner {
     scan_cursor: Vec<u8>,
     /// Grows when a scan under way is given up.
     scan_number: u64,
-    /// The last step whose marks did not all fit.
-    left_last: Option<u64>,
+    /// What did not fit since the scan under way, or the last one, was begun.
+    left: Option<Left>,
     /// The oldest change whose fan-out is not done.
     oldest_task: Option<u64>,
     /// Projections of which everything waits.
@@ -65,6 +64,24 @@ struct Inner {
     positions: Positions,
     /// What was folded when, sparse, oldest first.
     history: VecDeque<Point>,
+}
+
+/// A document that waits.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    /// The step of its oldest mark.
+    step: u64,
+    /// The lane that it stands in.
+    lane: Lane,
+}
+
+/// Marks that were left to the state.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    /// The step that made the last of them.
+    last: u64,
+    /// Since when the oldest of them waits.
+    since: u64,
 }
 
 /// A document on its way.
@@ -161,7 +178,7 @@ impl Queue {
             let direct = inner.direct.pop_front().map(|key| (key, Lane::Direct));
             let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
             let Some((key, lane)) = next else { break };
-            let Some(step) = inner.waiting.remove(&key) else { continue };
+            let Some(Mark { step, .. }) = inner.waiting.remove(&key) else { continue };
             if let Some(flying) = inner.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
                 // On its way by a sweep: it goes again after that.
                 flying.again = flying.again.into_iter().chain([step]).min();
@@ -206,8 +223,12 @@ impl Queue {
 
     /// The next part of the state's marks, when it should be read now: little waits, and more may lie there.
     pub fn wants_scan(&self) -> Option<Scan> {
-        let inner = self.lock();
+        let mut inner = self.lock();
         let wanted = inner.unscanned.is_some() && inner.background.len() < LANE_MAX / 4;
+        if wanted && inner.scan_began.is_none() {
+            // What was left before is in the state, where this scan reads it.
+            inner.left = None;
+        }
         wanted.then(|| Scan { number: inner.scan_number, cursor: inner.scan_cursor.clone() })
     }
 
@@ -226,8 +247,8 @@ impl Queue {
             if is_ended {
                 inner.scan_began = None;
                 // Marks that were left to the state since the scan began need another one.
-                let left_last = inner.left_last.filter(|_| !planted::is(Bug::ScanForgotten));
-                inner.unscanned = left_last.filter(|left| *left > began).map(|_| began + 1);
+                let left = inner.left.filter(|left| left.last > began && !planted::is(Bug::ScanForgotten));
+                inner.unscanned = left.map(|left| left.since);
             }
         }
         drop(inner);
@@ -354,48 +375,69 @@ impl Inner {
         oldest.into_iter().flatten().min()
     }
 
-    fn add(&mut self, key: DocumentKey, step: u64, lane: Lane) {
-        if let Some(flying) = self.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
-            flying.again.get_or_insert(step);
-            return;
-        }
-        if self.waiting.contains_key(&key) {
-            if lane == Lane::Direct {
-                self.direct.push_back(key);
-            }
+    /// Takes in a mark that the current step made. A fan-out's waits since an older one.
+    fn add(&mut self, key: DocumentKey, since: u64, lane: Lane) {
+        if self.in_flight.contains_key(&key) && !planted::is(Bug::WriteBeside) {
+            self.send_again(&key, since);
             return;
         }
         let held = match lane {
             Lane::Direct => self.direct.len(),
             Lane::Background => self.background.len(),
         };
-        if held >= LANE_MAX {
-            self.unscanned.get_or_insert(step);
-            self.left_last = Some(step);
+        if held >= LANE_MAX && !self.waiting.contains_key(&key) {
+            let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
+            self.unscanned = Some(oldest(self.unscanned));
+            self.left = Some(Left { last: self.step, since: oldest(self.left.map(|left| left.since)) });
             return;
         }
-        self.enqueue(key, step, lane);
+        self.enqueue(key, since, lane);
     }
 
     /// Takes in a document whose mark was found in the state.
     fn find(&mut self, key: DocumentKey, oldest: u64) {
-        match self.in_flight.get_mut(&key) {
-            Some(flying) if flying.is_swept => _ = flying.again.get_or_insert(oldest),
+        match self.in_flight.get(&key).map(|flying| flying.is_swept) {
+            Some(true) => self.send_again(&key, oldest),
             // Made after it was taken: its acknowledgement speaks of the mark, or it goes again anyway.
-            Some(_) => {}
+            Some(false) => self.wait_since(&key, oldest),
             None => self.enqueue(key, oldest, Lane::Background),
         }
     }
 
-    fn enqueue(&mut self, key: DocumentKey, step: u64, lane: Lane) {
-        if self.waiting.contains_key(&key) {
-            return;
+    /// Has a document that is on its way go again after that.
+    fn send_again(&mut self, key: &DocumentKey, since: u64) {
+        if let Some(flying) = self.in_flight.get_mut(key) {
+            flying.again = Some(flying.again.map_or(since, |again| again.min(since)));
         }
-        self.count(step);
-        self.waiting.insert(key.clone(), step);
-        match lane {
-            Lane::Direct => self.direct.push_back(key),
-            Lane::Background => self.background.push_back(key),
+        self.wait_since(key, since);
+    }
+
+    /// Has a document on its way wait since `since`, unless it waits for longer.
+    fn wait_since(&mut self, key: &DocumentKey, since: u64) {
+        let Some(flying) = self.in_flight.get_mut(key).filter(|flying| flying.step > since) else { return };
+        let step = std::mem::replace(&mut flying.step, since);
+        self.uncount(step);
+        self.count(since);
+    }
+
+    /// Has a document wait in a lane; one that waits already keeps the older of the two steps, and the faster lane.
+    fn enqueue(&mut self, key: DocumentKey, step: u64, lane: Lane) {
+        let known = self.waiting.get(&key).copied();
+        let mark = known.map_or(Mark { step, lane }, |known| Mark {
+            step: known.step.min(step),
+            lane: if lane == Lane::Direct { lane } else { known.lane },
+        });
+        if let Some(known) = known {
+            self.uncount(known.step);
+        }
+        self.count(mark.step);
+        self.waiting.insert(key.clone(), mark);
+        // One that moves up leaves its place in the other lane, where nothing is found then.
+        if known.is_none_or(|known| known.lane != mark.lane) {
+            match mark.lane {
+                Lane::Direct => self.direct.push_back(key),
+                Lane::Background => self.background.push_back(key),
+            }
         }
     }
 

@@ -149,3 +149,70 @@ fn the_frontier_waits_for_what_a_fan_out_marked() {
     queue.finish([(key("a"), true), (key("b"), true)]);
     assert_eq!(queue.frontier(), Some(at(11)));
 }
+
+#[test]
+fn a_fan_out_marks_documents_since_the_change_that_began_it_also_those_that_wait_or_are_on_their_way() {
+    for is_on_its_way in [false, true] {
+        let queue = scanned_queue();
+        queue.stepped(2, &at(11), Vec::new(), Lane::Direct, Some(2), 200);
+        queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, Some(2), 300);
+        if is_on_its_way {
+            assert_eq!(queue.take(1), [key("a")]);
+        }
+        queue.stepped(4, &at(12), vec![key("a")], Lane::Background, None, 400);
+        assert_eq!(queue.frontier(), Some(at(10)), "what step 2 began is not there: {is_on_its_way}");
+        if is_on_its_way {
+            queue.finish([(key("a"), true)]);
+            assert_eq!(queue.frontier(), Some(at(10)), "it was made before its mark");
+        }
+        assert_eq!(queue.take(9), [key("a")]);
+        queue.finish([(key("a"), true)]);
+        assert_eq!(queue.frontier(), Some(at(12)));
+        assert!(queue.waiting().is_nothing());
+    }
+}
+
+#[test]
+fn a_mark_that_a_scan_finds_is_as_old_as_can_be_also_when_its_document_waits_or_is_on_its_way() {
+    for is_on_its_way in [false, true] {
+        let queue = Queue::starting_at(7, None, at(10), 1);
+        queue.stepped(8, &at(11), vec![key("a")], Lane::Direct, None, 200);
+        if is_on_its_way {
+            assert_eq!(queue.take(1), [key("a")]);
+        }
+        scanned(&queue, vec![key("a")], 8, true);
+        assert_eq!(queue.frontier(), None, "it may have been marked before the start: {is_on_its_way}");
+    }
+}
+
+#[test]
+fn what_a_fan_out_leaves_to_the_state_during_a_scan_is_scanned_for_and_waits_since_its_change() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), Vec::new(), Lane::Direct, Some(2), 200);
+    let many = || (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect::<Vec<_>>();
+    queue.stepped(3, &at(12), many(), Lane::Background, Some(2), 300);
+    let taken = queue.take(usize::MAX);
+    queue.finish(taken.into_iter().map(|key| (key, true)));
+    let part = queue.wants_scan().unwrap();
+    // The scan has read the state of step 3 when another part of the fan-out finds no room.
+    let more = (0..LANE_MAX + 1).map(|n| key(&format!("more {n}"))).collect();
+    queue.stepped(4, &at(12), more, Lane::Background, None, 400);
+    queue.scanned(&part, Vec::new(), 3, None);
+    let taken = queue.take(usize::MAX);
+    queue.finish(taken.into_iter().map(|key| (key, true)));
+    assert!(queue.waiting().more, "the last of them lies in the state");
+    assert_eq!(queue.frontier(), Some(at(10)), "and waits since step 2");
+    scanned(&queue, Vec::new(), 4, true);
+    assert_eq!(queue.frontier(), Some(at(12)));
+}
+
+#[test]
+fn a_document_that_changes_again_and_again_while_it_waits_takes_one_place() {
+    let queue = scanned_queue();
+    for step in 2..100 {
+        queue.stepped(step, &at(11), vec![key("hot")], Lane::Background, None, 200);
+        queue.stepped(step, &at(11), vec![key("hot")], Lane::Direct, None, 200);
+    }
+    let inner = queue.lock();
+    assert_eq!((inner.background.len(), inner.direct.len(), inner.waiting.len()), (1, 1, 1));
+}
