@@ -21,6 +21,7 @@ mod numbers;
 mod outage;
 mod page;
 mod paging;
+mod privileges;
 mod property;
 mod reference;
 mod reindex;

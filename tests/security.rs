@@ -16,7 +16,7 @@ use crate::services::{self, Secured, Services};
 const WRONG: &str = "wr0ngs3cr3t7788";
 
 /// A folder of one event, to be indexed by a server at `url`.
-fn world(url: &str, name: &str, extra: &str) -> World {
+pub fn world(url: &str, name: &str, extra: &str) -> World {
     let servers = Services { kafka: "localhost:9".to_owned(), elasticsearch: url.to_owned() };
     let extra = format!("source.kind = \"files\"\nsource.path = \"events\"\n{extra}");
     let world = World::new(&servers, name, &extra);
@@ -27,12 +27,12 @@ fn world(url: &str, name: &str, extra: &str) -> World {
     world
 }
 
-fn authority(secured: &Secured, file: &str) -> String {
+pub fn authority(secured: &Secured, file: &str) -> String {
     format!("index.ca_certificate = {:?}\n", secured.certificates.join(file))
 }
 
 /// Asks the secured server as its administrator.
-fn ask(secured: &Secured, method: Method, path: &str) -> Value {
+pub fn ask(secured: &Secured, method: Method, path: &str, body: Option<&Value>) -> Value {
     let pem = fs::read(secured.certificates.join("ca.pem")).unwrap();
     let pool = SingleNodeConnectionPool::new(Url::parse(&secured.elasticsearch).unwrap());
     let transport = TransportBuilder::new(pool)
@@ -41,19 +41,20 @@ fn ask(secured: &Secured, method: Method, path: &str) -> Value {
         .build()
         .unwrap();
     runtime().block_on(async {
-        let sent = transport.send(method, path, HeaderMap::new(), None::<&()>, None::<String>, None).await;
+        let body = body.map(Value::to_string);
+        let sent = transport.send(method, path, HeaderMap::new(), None::<&()>, body, None).await;
         sent.unwrap().json().await.unwrap()
     })
 }
 
 /// Takes a world's indexes from the secured server.
-struct Tidy(Secured, String);
+pub struct Tidy(pub Secured, pub String);
 
 impl Drop for Tidy {
     fn drop(&mut self) {
-        let found = ask(&self.0, Method::Get, &format!("/{}*/_alias", self.1));
+        let found = ask(&self.0, Method::Get, &format!("/{}*/_alias", self.1), None);
         for index in found.as_object().into_iter().flatten().map(|(index, _)| index) {
-            ask(&self.0, Method::Delete, &format!("/{index}"));
+            ask(&self.0, Method::Delete, &format!("/{index}"), None);
         }
     }
 }
@@ -74,7 +75,7 @@ fn a_password_and_an_authority_of_ones_own_are_enough_and_the_password_is_shown_
     world.environment.push(("TRIBUTARY_INDEX__PASSWORD", secured.password.clone()));
     let _tidy = Tidy(secured.clone(), world.prefix.clone());
     world.succeed(&["run", "--until-end"]);
-    let counted = ask(&secured, Method::Get, &format!("/{}contacts/_count", world.prefix));
+    let counted = ask(&secured, Method::Get, &format!("/{}contacts/_count", world.prefix), None);
     assert_eq!(counted["count"], 1, "{counted}");
 
     // The same from a file, while it runs.
@@ -154,15 +155,19 @@ fn a_refused_connection_is_waited_for() {
 
 /// The properties of a secured broker's client.
 fn kafka(secured: &Secured, authority: &str, mechanism: &str, password: &str) -> String {
+    properties(secured, authority, mechanism, "tributary", password)
+}
+
+pub fn properties(secured: &Secured, authority: &str, mechanism: &str, user: &str, password: &str) -> String {
     format!(
         "[kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"\n\"sasl.mechanisms\" = {mechanism:?}\n\
-         \"sasl.username\" = \"tributary\"\n\"sasl.password\" = {password:?}\n\"ssl.ca.location\" = {:?}\n",
+         \"sasl.username\" = {user:?}\n\"sasl.password\" = {password:?}\n\"ssl.ca.location\" = {:?}\n",
         secured.certificates.join(authority)
     )
 }
 
 /// From the secured broker into an embedded index, dead letters into the broker too.
-fn kafka_world(secured: &Secured, properties: &str) -> World {
+pub fn kafka_world(secured: &Secured, properties: &str) -> World {
     let name = fresh("sasl");
     let servers = Services { kafka: secured.kafka.clone(), elasticsearch: "http://127.0.0.1:1".to_owned() };
     let extra = format!(

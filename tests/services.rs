@@ -15,6 +15,8 @@ pub struct Services {
 #[derive(Debug, Clone)]
 pub struct Secured {
     pub kafka: String,
+    /// Where whoever comes may do everything.
+    pub kafka_plain: String,
     pub elasticsearch: String,
     /// `ca.pem` signed the servers' certificate, `other-ca.pem` did not.
     pub certificates: PathBuf,
@@ -53,6 +55,7 @@ pub fn secured() -> Secured {
         let find = |name: &str| said(&out, &format!("SECURED_{name}"));
         Secured {
             kafka: find("KAFKA"),
+            kafka_plain: find("KAFKA_PLAIN"),
             elasticsearch: find("ELASTICSEARCH"),
             certificates: find("CERTIFICATES").into(),
             password: find("PASSWORD"),
@@ -93,6 +96,11 @@ impl Drop for Turn {
 pub fn alone() -> (Services, Turn) {
     let guard = TURNS.write().unwrap_or_else(|poisoned| poisoned.into_inner());
     (services(), Turn(guard))
+}
+
+/// Gives or takes rights on the secured broker, as Kafka's `kafka-acls` has them.
+pub fn acl(arguments: &[&str]) {
+    script(&[&["acl"], arguments].concat());
 }
 
 /// `start`, `stop`, `kill` or `restart` one of them.

@@ -48,6 +48,10 @@ listener.name.secured.scram-sha-512.sasl.jaas.config=$module.scram.ScramLoginMod
 CONF
 }
 
+secured_acl() {
+  java -cp "$(fetch_kafka)/*" org.apache.kafka.tools.AclCommand --bootstrap-server "localhost:$(port_of secured-kafka)" "$@"
+}
+
 # The program with what its security index needs, beside the plain one: both are linked, not copied, where the disk allows.
 secured_elasticsearch() {
   local home source=$here/lib/SecurityIndex.java plain bin

@@ -93,7 +93,15 @@ impl KafkaLetters {
                 "it is not there, or the user may not see it: make it and give the user the operations Read and Write on \
                  it, or Create as well"
             }
-            error if code(error) == Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+            error
+                if matches!(
+                    code(error),
+                    Some(
+                        RDKafkaErrorCode::TopicAuthorizationFailed
+                            | RDKafkaErrorCode::ClusterAuthorizationFailed
+                    )
+                ) =>
+            {
                 "the brokers do not let the user do that: give it the operations Read and Write on the topic"
             }
             _ => "check the broker",
@@ -165,7 +173,10 @@ impl KafkaLetters {
             }
         }
         let failed = self.producer.context().0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        refused.or(failed).map_or(Ok(()), Err)
+        // Letters that a producer has to give up for good are only said to be purged.
+        let for_good =
+            self.producer.client().fatal_error().map(|(code, _)| KafkaError::MessageProduction(code));
+        refused.or(failed).map_or(Ok(()), |error| Err(for_good.unwrap_or(error)))
     }
 
     /// Waits before the next attempt; false when a stop was asked for.
