@@ -253,8 +253,8 @@ impl<S: DocumentSink> Delivery<S> {
             let done = match outcome {
                 Outcome::Done => true,
                 Outcome::Conflict { stored } => {
-                    self.conflict(&document, *version, stored);
-                    planted::is(Bug::NoGateAndConflictsDone)
+                    let is_foreign = self.conflict(&document, *version, stored);
+                    planted::is(Bug::NoGateAndConflictsDone) || is_foreign && planted::is(Bug::ForeignLeft)
                 }
                 Outcome::Retry(reason) => {
                     retried += 1;
@@ -297,8 +297,8 @@ impl<S: DocumentSink> Delivery<S> {
     }
 
     /// A stored version above ours is never taken for done: at or below our present position the
-    /// document is delivered again from a fresh snapshot; above it nobody of ours wrote it.
-    fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>) {
+    /// document is delivered again from a fresh snapshot; above it nobody of ours wrote it: true then.
+    fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>) -> bool {
         let position = self.state.progress().map(|progress| progress.version()).unwrap_or(version);
         match stored {
             Some(stored) if stored > position => {
@@ -306,8 +306,12 @@ impl<S: DocumentSink> Delivery<S> {
                 let (projection, id) = (document.0.name(), &document.1);
                 tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
                 self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(document.clone(), stored);
+                true
             }
-            _ => Status::add(&self.status.conflicts, 1),
+            _ => {
+                Status::add(&self.status.conflicts, 1);
+                false
+            }
         }
     }
 }

@@ -116,8 +116,9 @@ impl Folder {
         let mut poison = Vec::new();
         let touched = self.apply(&*view, &progress, taken, &mut poison)?;
         let poisoned = poison.len();
-        if poisoned > 0 {
-            bury(&mut *self.dead_letters, poison)?;
+        let is_late = planted::is(Bug::PoisonToldLate);
+        if poisoned > 0 && !is_late {
+            bury(&mut *self.dead_letters, std::mem::take(&mut poison))?;
         }
         progress.step += 1;
         let mut changes = Changes::default();
@@ -134,6 +135,9 @@ impl Folder {
             self.state.commit(first)?;
         }
         self.state.commit_fold(changes, written, progress.step)?;
+        if poisoned > 0 && is_late {
+            bury(&mut *self.dead_letters, poison)?;
+        }
         self.progress = progress;
         Ok(Step { number: self.progress.step, marked, poisoned })
     }

@@ -12,6 +12,9 @@ use crate::state::{Snapshot, State};
 /// About how large a document is.
 const DOCUMENT_BYTES: usize = 1 << 10;
 
+/// The largest version that an index takes.
+const VERSION_MAX: u64 = i64::MAX as u64;
+
 /// A request's worth of documents.
 #[derive(Debug, Default)]
 pub struct Materialised {
@@ -59,7 +62,9 @@ impl<'a> Maker<'a> {
         let begin = bytes.len();
         let exists = document.0.materialise(self.snapshot, &document.1, self.limits, self.position, bytes)?;
         let foreign = if self.over.is_empty() { None } else { self.over.get(&document) };
-        let version = foreign.map_or(self.position, |foreign| self.position.max(*foreign));
+        // Above the foreign one as far as the log has come: a request that arrives late must not undo a later one.
+        let version =
+            foreign.map_or(self.position, |foreign| VERSION_MAX.min(foreign.saturating_add(self.position)));
         self.made.batch.writes.push(Write {
             projection: index,
             id: document.1.to_string(),

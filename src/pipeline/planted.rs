@@ -37,6 +37,12 @@ pub(crate) enum Bug {
     TrimmedTooFar,
     /// Marks that did not fit into the queue are not looked for in the state.
     ScanForgotten,
+    /// What cannot be read is written down after the positions have moved past it.
+    PoisonToldLate,
+    /// A rejection is written down after its mark is cleared.
+    RejectionToldLate,
+    /// What somebody else has written over a document is left there.
+    ForeignLeft,
 }
 
 /// Whether this bug is planted.

@@ -30,10 +30,24 @@ impl Events {
         } else {
             put(world, event);
         }
+        if world.strikes("record that cannot be read", world.plan.rates.poison) {
+            let number = usize::try_from(world.draw(0..4)).unwrap();
+            let (at, offset) = world.log.lock().unwrap().append_poison(number, now_ms(world));
+            world.note(format_args!("{at}:{offset} cannot be read"));
+        }
         if world.draw(0..12) == 0 {
             let number = usize::try_from(world.draw(0..4)).unwrap();
             world.log.lock().unwrap().append_marker(number);
         }
+    }
+
+    /// Appends a change of a contact's name.
+    pub(super) fn touch(&mut self, world: &World, contact: &str) {
+        let version = self.versions.entry(contact.to_owned()).or_default();
+        *version += 1;
+        let fields = BTreeMap::from([("name".to_owned(), Value::from(format!("touched {version}")))]);
+        let id = contact.to_owned();
+        put(world, Plain { contact: true, id, version: *version, does: Does::Merge, fields });
     }
 
     /// Appends what is held back still.
@@ -98,8 +112,11 @@ fn place(world: &World, event: Plain) {
         let hash = xxhash_rust::xxh3::xxh3_64(event.id.as_bytes());
         i32::try_from(hash % u64::from(world.plan.partitions[number].unsigned_abs())).unwrap()
     };
-    let now_ms = i64::try_from(world.began.elapsed().as_millis()).unwrap();
     let id = event.id.clone();
-    let (at, offset) = world.log.lock().unwrap().append(partition, event, sequenced, now_ms);
+    let (at, offset) = world.log.lock().unwrap().append(partition, event, sequenced, now_ms(world));
     world.note(format_args!("{at}:{offset} is about {id}"));
+}
+
+fn now_ms(world: &World) -> i64 {
+    i64::try_from(world.began.elapsed().as_millis()).unwrap()
 }

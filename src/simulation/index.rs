@@ -14,6 +14,9 @@ use crate::sink::{Outcome, Write};
 /// For so long a delete is remembered by an index that does.
 const DELETES_KEPT: Duration = Duration::from_secs(60);
 
+/// So much higher than ours are the versions of somebody else.
+const FOREIGN: u64 = 1_000_000;
+
 /// A document, or what is left of a deleted one.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
@@ -132,6 +135,16 @@ impl Server {
         let held = Held { version: write.version, body: body.map(<[u8]>::to_vec), at: now };
         index.documents.insert(write.id.clone(), held);
         Outcome::Done
+    }
+
+    /// Somebody else writes a document over what is behind a projection's alias; false when nothing is.
+    pub(super) fn write_foreign(&mut self, projection: usize, id: &str) -> bool {
+        let index = self.aliases.get(&projection).and_then(|index| self.indexes.get_mut(index));
+        let Some(index) = index else { return false };
+        let version = index.documents.get(id).map_or(0, |held| held.version) + FOREIGN;
+        let body = Some(br#"{"by":"somebody else"}"#.to_vec());
+        index.documents.insert(id.to_owned(), Held { version, body, at: Instant::now() });
+        true
     }
 
     /// The documents behind a projection's alias.

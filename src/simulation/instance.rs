@@ -25,18 +25,31 @@ use crate::shutdown::Shutdown;
 use crate::source::leadership::{Alone, Leadership};
 use crate::state::State;
 
-/// No record of a simulated log is poison, and no document is rejected.
-pub(super) struct NoLetters;
+/// How many of a thousand letters find their process dead.
+const LETTER_DEATHS: u64 = 60;
 
-impl DeadLetters for NoLetters {
+/// The dead letters, as a process reaches them.
+struct Letters(Arc<World>, Arc<Process>);
+
+impl DeadLetters for Letters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        Err(Error::failed(format!("a letter was written: {letters:?}")))
+        let Self(world, process) = self;
+        for letter in letters {
+            // A step like any other, but for how seldom it is taken.
+            if world.strikes("killed before a letter", LETTER_DEATHS) {
+                process.kill();
+            }
+            process.check()?;
+            world.note(format_args!("{} writes a letter of {}", process.name, letter.name()));
+            world.letters.lock().unwrap().insert(letter.name(), letter.clone());
+        }
+        process.check()
     }
     fn list(&mut self) -> Result<Vec<DeadLetter>> {
-        Ok(Vec::new())
+        Ok(self.0.letters.lock().unwrap().values().cloned().collect())
     }
     fn resolve(&mut self, _: &[String]) -> Result<()> {
-        Ok(())
+        Err(Error::failed("nobody asks for letters to be tried again"))
     }
 }
 
@@ -52,7 +65,7 @@ pub(super) fn parts<S>(
         state,
         source: Box::new(Source::new(world, process)),
         sink,
-        dead_letters: Box::new(NoLetters),
+        dead_letters: Box::new(Letters(Arc::clone(world), Arc::clone(process))),
         leadership: Arc::new(Alone::default()),
         projections: ALL.to_vec(),
         decoder: Arc::new(Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new())),

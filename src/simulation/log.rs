@@ -19,11 +19,14 @@ use crate::source::{EventSource, Fingerprint, Polled, fingerprint_hash};
 pub(super) const TOPICS: [(&str, EntityKind); 2] =
     [("organisations", EntityKind::Organisation), ("contacts", EntityKind::Contact)];
 
+/// A record, and what it says unless it cannot be read.
+type Written = (Option<Plain>, Record);
+
 /// One partition: its first offset, and what follows; nothing where a transaction's marker lies.
 #[derive(Debug, Default)]
 struct Part {
     low: i64,
-    records: Vec<Option<(Plain, Record)>>,
+    records: Vec<Option<Written>>,
 }
 
 impl Part {
@@ -31,7 +34,7 @@ impl Part {
         self.low + i64::try_from(self.records.len()).unwrap()
     }
 
-    fn at(&self, offset: i64) -> Option<&(Plain, Record)> {
+    fn at(&self, offset: i64) -> Option<&Written> {
         self.records.get(usize::try_from(offset - self.low).ok()?)?.as_ref()
     }
 }
@@ -92,18 +95,27 @@ impl Log {
         } else {
             event.version = u64::try_from(offset).unwrap();
         }
-        let record = Record {
-            kind,
-            partition: at.clone(),
-            offset,
-            timestamp_ms,
-            key: Some(event.id.clone().into_bytes()),
-            value: Some(value.to_string().into_bytes()),
-            headers: Vec::new(),
-            malformed: None,
-        };
-        part.records.push(Some((event, record)));
+        let record = record(kind, (&at, offset), &event.id, value.to_string(), timestamp_ms);
+        part.records.push(Some((Some(event), record)));
         (at, offset)
+    }
+
+    /// Appends a record that cannot be read. Answers where it lies.
+    pub(super) fn append_poison(&mut self, number: usize, timestamp_ms: i64) -> (TopicPartition, i64) {
+        let number = number % self.parts.len();
+        let (at, part) = self.parts.iter_mut().nth(number).unwrap();
+        let kind = TOPICS.iter().find(|(topic, _)| *topic == &*at.topic).unwrap().1;
+        let offset = part.high();
+        let record = record(kind, (at, offset), "p", "{".to_owned(), timestamp_ms);
+        part.records.push(Some((None, record)));
+        (at.clone(), offset)
+    }
+
+    /// The names of the records that cannot be read.
+    pub(super) fn poison(&self) -> Vec<String> {
+        let records = self.parts.values().flat_map(|part| part.records.iter().flatten());
+        let poison = records.filter(|(plain, _)| plain.is_none());
+        poison.map(|(_, record)| format!("{}:{}", record.partition, record.offset)).collect()
     }
 
     /// Appends what is no record.
@@ -123,7 +135,7 @@ impl Log {
         for (at, part) in &mut self.parts {
             let to = positions.get(at).unwrap_or(part.low).clamp(part.low, part.high());
             let gone = part.records.drain(..usize::try_from(to - part.low).unwrap());
-            let gone = gone.flatten().map(|(plain, _)| plain);
+            let gone = gone.flatten().filter_map(|(plain, _)| plain);
             if is_known {
                 self.cut.extend(gone);
             } else {
@@ -136,7 +148,26 @@ impl Log {
     /// Every event that documents are made of.
     pub(super) fn events(&self) -> Vec<Plain> {
         let held = self.parts.values().flat_map(|part| part.records.iter().flatten());
-        self.cut.iter().cloned().chain(held.map(|(plain, _)| plain.clone())).collect()
+        self.cut.iter().cloned().chain(held.filter_map(|(plain, _)| plain.clone())).collect()
+    }
+}
+
+fn record(
+    kind: EntityKind,
+    (at, offset): (&TopicPartition, i64),
+    key: &str,
+    value: String,
+    timestamp_ms: i64,
+) -> Record {
+    Record {
+        kind,
+        partition: at.clone(),
+        offset,
+        timestamp_ms,
+        key: Some(key.to_owned().into_bytes()),
+        value: Some(value.into_bytes()),
+        headers: Vec::new(),
+        malformed: None,
     }
 }
 

@@ -37,6 +37,8 @@ pub(super) struct Rates {
     pub(super) doubled: u64,
     /// A record comes later than those written after it.
     pub(super) reordered: u64,
+    /// A record is written that cannot be read.
+    pub(super) poison: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -66,11 +68,15 @@ pub(super) struct Plan {
     /// How long faults strike.
     pub(super) time: Duration,
     pub(super) deaths: u64,
+    /// The index refuses certain documents for good.
+    pub(super) rejects: bool,
+    /// Somebody else writes documents, above every version of ours.
+    pub(super) has_foreign: bool,
     pub(super) rates: Rates,
 }
 
 impl Plan {
-    pub(super) fn draw(random: &mut fastrand::Rng) -> Self {
+    pub(super) fn draw(random: &mut fastrand::Rng, seed: u64) -> Self {
         let head = match random.u32(0..20) {
             0..3 => Head::CutBefore,
             3 => Head::CutBehind,
@@ -84,6 +90,11 @@ impl Plan {
             Head::CutBefore => *random.choice(&[1, 40, 3_000]).unwrap(),
             _ => 0,
         };
+        // Drawn aside: what a seed does otherwise stays as it was.
+        let mut aside = fastrand::Rng::with_seed(!seed);
+        let poison = if aside.u32(0..4) == 0 { aside.u64(20..300) } else { 0 };
+        // A rebuild that meets a document which is refused asks its operator.
+        let rejects = aside.u32(0..4) == 0 && !has_rebuild;
         Self {
             organisations: random.u64(3..13),
             contacts: random.u64(5..31),
@@ -101,7 +112,9 @@ impl Plan {
             events: [random.u64(0..60), random.u64(20..160)],
             time: Duration::from_secs(random.u64(5..if has_rebuild { 40 } else { 25 })),
             deaths: random.u64(0..6),
-            rates: Rates::draw(random, forgets),
+            rejects,
+            has_foreign: aside.u32(0..4) == 0,
+            rates: Rates { poison, ..Rates::draw(random, forgets) },
         }
     }
 }
@@ -121,6 +134,7 @@ impl Rates {
             torn: rate(60),
             doubled: rate(150),
             reordered: rate(300),
+            poison: 0,
         }
     }
 }

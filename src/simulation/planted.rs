@@ -29,10 +29,10 @@ fn caught_by(bug: Bug, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
 }
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
-const BUGS: [(Bug, u64); 17] = [
-    (Bug::MarkClearedEarly, 30),
+const BUGS: [(Bug, u64); 20] = [
+    (Bug::MarkClearedEarly, 50),
     (Bug::NoGateAndConflictsDone, 0),
-    (Bug::NoStandBy, 450),
+    (Bug::NoStandBy, 50),
     (Bug::HandOverBlind, 50),
     (Bug::DeleteUnversioned, 0),
     (Bug::BuiltForKept, 50),
@@ -40,13 +40,16 @@ const BUGS: [(Bug, u64); 17] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 600),
+    (Bug::BetweenForgotten, 2_100),
     (Bug::OldChainForgotten, 0),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
-    (Bug::LaterMarkCleared, 320),
+    (Bug::LaterMarkCleared, 330),
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
+    (Bug::PoisonToldLate, 30),
+    (Bug::RejectionToldLate, 1_100),
+    (Bug::ForeignLeft, 0),
 ];
 /// How many seeds it may take until one is seen.
 const SEEDS_MAX: u64 = 600;

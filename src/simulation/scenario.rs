@@ -1,5 +1,6 @@
 //! One run: events, faults and deaths for a while, then quiet, and a comparison.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +14,12 @@ use super::instance::Instance;
 use super::log::TOPICS;
 use super::plan::Head;
 use super::rebuild::Rebuild;
+use super::sink::is_refused;
 use super::store::Left;
 use super::world::World;
 use super::{group, reference};
 use crate::position::Positions;
-use crate::projection::ALL;
+use crate::projection::{ALL, Projection};
 use crate::state::keys::Space;
 use crate::state::rows::{self, Progress};
 use crate::state::store::Reader;
@@ -36,6 +38,8 @@ pub(super) struct Scenario {
     /// Instances that stay away for good.
     gone: Vec<usize>,
     has_cut: bool,
+    /// The contacts whose documents somebody else has written.
+    foreign: BTreeSet<String>,
 }
 
 impl Scenario {
@@ -49,6 +53,7 @@ impl Scenario {
             deaths: world.plan.deaths,
             gone: Vec::new(),
             has_cut: false,
+            foreign: BTreeSet::new(),
         }
     }
 
@@ -71,6 +76,9 @@ impl Scenario {
             self.append();
             if world.draw(0..100) < 8 {
                 self.fate().await?;
+            }
+            if world.plan.has_foreign && world.draw(0..100) < 3 {
+                self.interfere();
             }
         }
         self.quieten().await?;
@@ -114,6 +122,17 @@ impl Scenario {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Somebody else writes a contact's document.
+    fn interfere(&mut self) {
+        let contacts = ALL.iter().position(|projection| *projection == Projection::Contacts).unwrap();
+        let contact = format!("c{}", self.world.draw(0..self.world.plan.contacts));
+        if self.world.server.lock().unwrap().write_foreign(contacts, &contact) {
+            self.world.count("foreign write");
+            self.world.note(format_args!("somebody else writes {contact}"));
+            self.foreign.insert(contact);
+        }
     }
 
     /// A process dies, now or at one of its next steps.
@@ -275,6 +294,10 @@ impl Scenario {
     async fn quieten(&mut self) -> Result<(), String> {
         let world = Arc::clone(&self.world);
         self.events.append_held(&world);
+        // The next change of a document that somebody else has written mends it.
+        for contact in std::mem::take(&mut self.foreign) {
+            self.events.touch(&world, &contact);
+        }
         if world.plan.one_never_returns && self.instances.len() > 1 {
             let number = usize::try_from(world.draw(0..2)).unwrap();
             if let Some(running) = &self.instances[number].running {
@@ -374,6 +397,8 @@ impl Scenario {
                 let held = shown(serde_json::from_slice(body).map_err(|error| error.to_string())?);
                 match left.remove(id) {
                     Some(wanted) if wanted == held => {}
+                    // What it was before it became one that is rejected stays.
+                    Some(wanted) if self.is_rejected(name, id, &wanted)? => {}
                     // A state that was begun anew and stood by at first does not look for what the log no
                     // longer speaks of: `verify --repair` does.
                     None if self.has_cut => {}
@@ -382,11 +407,25 @@ impl Scenario {
                     }
                 }
             }
-            if let Some((id, wanted)) = left.first_key_value() {
-                return Err(format!("{name}/{id} is missing, and the log makes {wanted} of it"));
+            for (id, wanted) in left {
+                if !self.is_rejected(name, &id, &wanted)? {
+                    return Err(format!("{name}/{id} is missing, and the log makes {wanted} of it"));
+                }
             }
         }
-        Ok(())
+        let letters = self.world.letters.lock().unwrap();
+        let untold = self.world.log.lock().unwrap().poison().into_iter().find(|at| !letters.contains_key(at));
+        untold.map_or(Ok(()), |at| Err(format!("{at} cannot be read, and no letter tells of it")))
+    }
+
+    /// Whether the index rejects a document, of which a letter tells then.
+    fn is_rejected(&self, projection: &str, id: &str, wanted: &Value) -> Result<bool, String> {
+        if !self.world.plan.rejects || !is_refused(wanted.to_string().as_bytes()) {
+            return Ok(false);
+        }
+        let name = format!("{projection}/{id}");
+        let is_told = self.world.letters.lock().unwrap().contains_key(&name);
+        if is_told { Ok(true) } else { Err(format!("{name} was rejected, and no letter tells of it")) }
     }
 }
 

@@ -25,6 +25,12 @@ fn unavailable(why: &str) -> Error {
     Error::new(ErrorKind::Unavailable, why)
 }
 
+/// Whether an index that rejects documents rejects this one.
+pub(super) fn is_refused(body: &[u8]) -> bool {
+    const REFUSED: &[u8] = br#":"s4""#;
+    body.windows(REFUSED.len()).any(|part| part == REFUSED)
+}
+
 impl Sink {
     pub(super) fn new(world: &Arc<World>, process: &Arc<Process>) -> Self {
         Self { world: Arc::clone(world), process: Arc::clone(process), opened: Mutex::default() }
@@ -78,6 +84,11 @@ impl Sink {
                 continue;
             }
             let body = write.body.clone().map(|range| &batch.bytes[range]);
+            if world.plan.rejects && body.is_some_and(is_refused) {
+                world.count("document rejected");
+                outcomes.push(Outcome::Rejected("it is not to my liking".to_owned()));
+                continue;
+            }
             let index = &opened[write.projection];
             let outcome = world.server.lock().unwrap().apply(world, index, write, body);
             let does = if body.is_some() { "writes" } else { "deletes" };

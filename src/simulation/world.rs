@@ -14,6 +14,7 @@ use super::group::Group;
 use super::index::Server;
 use super::log::Log;
 use super::plan::Plan;
+use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
 
 /// One run's world.
@@ -24,6 +25,8 @@ pub(super) struct World {
     pub(super) log: Mutex<Log>,
     pub(super) server: Mutex<Server>,
     pub(super) group: Mutex<Group>,
+    /// The dead letters by name. They lie with the log, and outlive every process and disk.
+    pub(super) letters: Mutex<BTreeMap<String, DeadLetter>>,
 }
 
 struct Chance {
@@ -37,7 +40,7 @@ struct Chance {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let plan = Plan::draw(&mut random);
+        let plan = Plan::draw(&mut random, seed);
         let log = Log::new(&plan);
         let chance = Chance { random, is_quiet: false, counts: BTreeMap::new(), trace: String::new() };
         Self {
@@ -47,6 +50,7 @@ impl World {
             log: Mutex::new(log),
             server: Mutex::default(),
             group: Mutex::default(),
+            letters: Mutex::default(),
         }
     }
 

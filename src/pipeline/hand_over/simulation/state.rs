@@ -123,7 +123,7 @@ impl Process {
         world.requests.push(Request {
             index,
             document,
-            version: sum(&self.state.at).max(self.over[document]),
+            version: sum(&self.state.at) + self.over[document],
             content,
             reflects: world.counts(&self.state.at, document),
             step: self.state.step,
