@@ -95,8 +95,13 @@ pub fn cpu_seconds(id: &str) -> Option<f64> {
 
 /// The most memory that a process had at once, as the kernel keeps it; `None` where there is no `/proc`.
 pub fn peak_kilobytes(id: &str) -> Option<u64> {
+    of_status(id, "VmHWM:")
+}
+
+/// A number of kilobytes that the kernel tells of a process.
+pub fn of_status(id: &str, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 

@@ -57,13 +57,8 @@ impl Gauge {
         Ok(Counted { documents: number("delivered"), bytes: number("bytes"), records: number("records") })
     }
 
-    /// How many documents wait for the index.
-    pub fn waiting(&mut self) -> Result<u64> {
-        Ok(self.connection.get("/status")?["documents_waiting"].as_u64().unwrap_or(0))
-    }
-
-    /// How many of the records up to these offsets are not in the index, as last noted.
-    pub fn undelivered(&mut self, next: &HashMap<(String, i32), i64>) -> Result<i64> {
+    /// How many of the records up to these offsets are not in the index, as last noted, and how many documents wait.
+    pub fn lag_and_waiting(&mut self, next: &HashMap<(String, i32), i64>) -> Result<(i64, u64)> {
         let status = self.connection.get("/status")?;
         let delivered: HashMap<(String, i32), i64> = status["partitions"]
             .as_array()
@@ -75,7 +70,8 @@ impl Gauge {
             })
             .collect();
         let left = next.iter().map(|(at, next)| next - delivered.get(at).copied().unwrap_or(0));
-        Ok(left.filter(|left| *left > 0).sum())
+        let waiting = status["documents_waiting"].as_u64().unwrap_or(0);
+        Ok((left.filter(|left| *left > 0).sum(), waiting))
     }
 
     /// Waits until the index has all of this.
@@ -112,6 +108,11 @@ impl Gauge {
     /// The processor time of the instance so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
         crate::rebuild::cpu_seconds(&self.process.to_string()).unwrap_or(0.0)
+    }
+
+    /// The memory that the instance holds now, in kilobytes.
+    pub fn resident_kilobytes(&self) -> Option<u64> {
+        crate::rebuild::of_status(&self.process.to_string(), "VmRSS:")
     }
 
     /// Forgets the peak of the memory so far.

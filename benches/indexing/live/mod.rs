@@ -20,6 +20,9 @@ pub use giant::Giant;
 pub use steady::Steady;
 pub use storm::Storm;
 
+/// How many parts the steady state is told in.
+const SLICES: usize = 6;
+
 /// Who is there, and how many.
 #[derive(Debug, Clone, Copy)]
 pub struct Population {
@@ -62,7 +65,7 @@ pub fn run(
     let loaded =
         told("freshness, half load", || freshness::run(&mut place, server, Some(steady.rate / 2.0)))?;
     let giant = told("one giant organisation", || giant::run(&mut place))?;
-    let storm = told("storm", || storm::run(&mut place, server))?;
+    let storm = told("storm", || storm::run(&mut place, server, steady.rate / 2.0))?;
     Ok(Measured { steady, freshness: vec![idle, loaded], giant, storm })
 }
 
@@ -76,7 +79,8 @@ impl Measured {
 
     pub fn print(&self) {
         self.print_freshness();
-        let Steady { rate, took, counted, lag_max, peak_kilobytes, cpu } = &self.steady;
+        let Steady { rate, took, counted, samples, peak_kilobytes, cpu } = &self.steady;
+        let lag_max = samples.iter().map(|sample| sample.lag).max().unwrap_or(0);
         let peak = shown(peak_kilobytes.map(|peak| peak >> 10));
         println!(
             "\n| steady state | events/s | seconds | documents for each event | bytes for each event | most lag | peak MB | CPU s, own | of the server |"
@@ -90,6 +94,13 @@ impl Measured {
             cpu[0],
             cpu[1],
         );
+        println!(
+            "\n| steady state, until second | memory MB | most lag | most documents waiting |\n|---|---|---|---|"
+        );
+        for slice in self.steady.slices(SLICES) {
+            let (second, memory) = (slice.at.as_secs_f64(), slice.resident_kilobytes >> 10);
+            println!("| {second:.0} | {memory} | {} | {} |", slice.lag, slice.waiting);
+        }
         println!(
             "\n| one giant organisation | events | seconds | documents sent | MB sent | peak MB |\n|---|---|---|---|---|---|"
         );
@@ -105,13 +116,13 @@ impl Measured {
     }
 
     fn print_storm(&self) {
-        let Storm { size, took, counted, others, waiting_max, peak_kilobytes } = &self.storm;
+        let Storm { size, load, took, counted, others, waiting_max, peak_kilobytes } = &self.storm;
         println!(
-            "\n| storm | seconds | documents sent | most waiting | others: changes | p50 ms | p99 | peak MB |"
+            "\n| storm | load, events/s | seconds | documents sent | most waiting | others: changes | p50 ms | p99 | peak MB |"
         );
-        println!("|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|");
         println!(
-            "| rename and move above {size} contacts | {:.1} | {} | {waiting_max} | {} | {:.1} | {:.1} | {} |\n",
+            "| rename and move above {size} contacts | {load:.0} | {:.1} | {} | {waiting_max} | {} | {:.1} | {:.1} | {} |\n",
             took.as_secs_f64(),
             counted.documents,
             others.len(),

@@ -18,12 +18,23 @@ const PORTION: u64 = 500;
 /// So long it runs before it is measured.
 const WARM: Duration = Duration::from_secs(5);
 
+/// What is seen of the instance at one moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    pub at: Duration,
+    pub resident_kilobytes: u64,
+    /// Records in the log and not in the index.
+    pub lag: i64,
+    /// Documents that wait.
+    pub waiting: u64,
+}
+
 pub struct Steady {
     /// Events each second.
     pub rate: f64,
     pub took: Duration,
     pub counted: Counted,
-    pub lag_max: i64,
+    pub samples: Vec<Sample>,
     pub peak_kilobytes: Option<u64>,
     pub cpu: [f64; 2],
 }
@@ -31,33 +42,33 @@ pub struct Steady {
 /// As fast as it goes with the lag bounded.
 pub fn run(place: &mut Place<'_>, server: &Server) -> Result<Steady> {
     let mut changes = Changes::new(place.population, 7);
-    let mut lag_max = 0;
-    sustain(place, &mut changes, WARM, &mut lag_max)?;
+    sustain(place, &mut changes, WARM)?;
     place.gauge.forget_peak();
-    lag_max = 0;
     let (before, cpu) = (place.gauge.counted()?, [place.gauge.cpu_seconds(), server.cpu_seconds()?]);
     let began = Instant::now();
-    sustain(place, &mut changes, Duration::from_secs(place.population.seconds), &mut lag_max)?;
+    let samples = sustain(place, &mut changes, Duration::from_secs(place.population.seconds))?;
     let next = place.log.flush()?;
     place.gauge.wait_for(&next)?;
     let took = began.elapsed();
     let counted = place.gauge.counted()? - before;
     let cpu = [place.gauge.cpu_seconds() - cpu[0], server.cpu_seconds()? - cpu[1]];
     let rate = counted.records as f64 / took.as_secs_f64();
-    Ok(Steady { rate, took, counted, lag_max, peak_kilobytes: place.gauge.peak_kilobytes(), cpu })
+    Ok(Steady { rate, took, counted, samples, peak_kilobytes: place.gauge.peak_kilobytes(), cpu })
 }
 
-fn sustain(place: &mut Place<'_>, changes: &mut Changes, time: Duration, lag_max: &mut i64) -> Result<()> {
+fn sustain(place: &mut Place<'_>, changes: &mut Changes, time: Duration) -> Result<Vec<Sample>> {
     let _watching = place.gauge.watching()?;
     let began = Instant::now();
+    let mut samples = Vec::new();
     while began.elapsed() < time {
         for _ in 0..PORTION {
             changes.one(&place.log)?;
         }
         let next = place.log.flush()?;
         loop {
-            let lag = place.gauge.undelivered(&next)?;
-            *lag_max = lag.max(*lag_max);
+            let (lag, waiting) = place.gauge.lag_and_waiting(&next)?;
+            let resident_kilobytes = place.gauge.resident_kilobytes().unwrap_or(0);
+            samples.push(Sample { at: began.elapsed(), resident_kilobytes, lag, waiting });
             if lag <= LAG_MAX - PORTION as i64 {
                 break;
             }
@@ -65,7 +76,21 @@ fn sustain(place: &mut Place<'_>, changes: &mut Changes, time: Duration, lag_max
             std::thread::sleep(Duration::from_millis(50));
         }
     }
-    Ok(())
+    Ok(samples)
+}
+
+impl Steady {
+    /// The most of each slice of the time: whether anything grows.
+    pub fn slices(&self, count: usize) -> Vec<Sample> {
+        let each = self.samples.len().div_ceil(count).max(1);
+        let most = |slice: &[Sample]| Sample {
+            at: slice.last().map_or(Duration::ZERO, |sample| sample.at),
+            resident_kilobytes: slice.iter().map(|sample| sample.resident_kilobytes).max().unwrap_or(0),
+            lag: slice.iter().map(|sample| sample.lag).max().unwrap_or(0),
+            waiting: slice.iter().map(|sample| sample.waiting).max().unwrap_or(0),
+        };
+        self.samples.chunks(each).map(most).collect()
+    }
 }
 
 /// Changes of contacts (four of five) and of organisations; two of a thousand are renames of organisations, whose name

@@ -1,5 +1,7 @@
 //! A storm: a parent of very many is renamed and moved. What else changes meanwhile must not wait for it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -7,6 +9,7 @@ use serde_json::json;
 use super::Place;
 use super::freshness::ours;
 use super::gauge::Counted;
+use super::steady::Changes;
 use crate::Result;
 use crate::server::Server;
 
@@ -16,6 +19,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Storm {
     /// Contacts below.
     pub size: u64,
+    /// Events each second beside it.
+    pub load: f64,
     pub took: Duration,
     pub counted: Counted,
     /// To the acknowledgement of single changes meanwhile, in the order of their length.
@@ -25,7 +30,8 @@ pub struct Storm {
     pub peak_kilobytes: Option<u64>,
 }
 
-pub fn run(place: &mut Place<'_>, server: &Server) -> Result<Storm> {
+/// The storm breaks out while so many other events come each second.
+pub fn run(place: &mut Place<'_>, server: &Server, load: f64) -> Result<Storm> {
     let size = place.population.storm;
     place.log.organisation("storm-above", "created", &json!({"name": "Above Ltd"}))?;
     place.log.organisation("storm", "created", &json!({"name": "Storm Ltd"}))?;
@@ -43,23 +49,36 @@ pub fn run(place: &mut Place<'_>, server: &Server) -> Result<Storm> {
     let next = place.log.flush()?;
     place.gauge.wait_for(&next)?;
     place.gauge.forget_peak();
+    let stop = Arc::new(AtomicBool::new(false));
+    let beside = {
+        let (log, stop, mut changes) =
+            (place.log.clone(), Arc::clone(&stop), Changes::new(place.population, 13));
+        std::thread::spawn(move || changes.at_rate(&log, load, &stop))
+    };
     let before = place.gauge.counted()?;
     let began = Instant::now();
     place.log.organisation("storm", "renamed", &json!({"name": "Gale Ltd"}))?;
     place.log.organisation("storm", "moved", &json!({"parentId": "storm-above"}))?;
     let next = place.log.flush()?;
+    let _watching = place.gauge.watching()?;
     let (mut others, mut waiting_max) = (Vec::new(), 0);
     let mut random = fastrand::Rng::with_seed(9);
-    while place.gauge.undelivered(&next)? > 0 {
+    loop {
+        let (lag, waiting) = place.gauge.lag_and_waiting(&next)?;
+        waiting_max = waiting.max(waiting_max);
+        if lag == 0 {
+            break;
+        }
         let contact = format!("con-{:07}", random.u64(..place.population.contacts));
         others.push(ours(place, server, &contact, &super::word(1_000_000 + others.len() as u64), false)?.0);
-        waiting_max = place.gauge.waiting()?.max(waiting_max);
         std::thread::sleep(PAUSE);
     }
     let took = began.elapsed();
+    stop.store(true, Ordering::Relaxed);
+    beside.join().map_err(|_| "the load broke off".to_owned())??;
     others.sort();
     let counted = place.gauge.counted()? - before;
-    Ok(Storm { size, took, counted, others, waiting_max, peak_kilobytes: place.gauge.peak_kilobytes() })
+    Ok(Storm { size, load, took, counted, others, waiting_max, peak_kilobytes: place.gauge.peak_kilobytes() })
 }
 
 fn below(number: u64) -> String {
