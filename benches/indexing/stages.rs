@@ -204,6 +204,7 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
         status,
         decoder,
         kinds: Vec::new(),
+        writer: tokio::sync::watch::channel(true).1,
         cleared: 0,
         first: First::Undecided(end.clone()),
         records: Some(records_out),

@@ -104,6 +104,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         status: Arc::new(Status::default()),
         decoder: Arc::new(super::decoder(config)),
         kinds: super::topics(config),
+        writer: tokio::sync::watch::channel(false).1,
         cleared: u64::MAX,
         first: First::Done,
         records: None,

@@ -100,6 +100,17 @@ impl Registers {
         self.prune();
     }
 
+    /// What the entity would be had this event come last; `None` when none of a higher version came before it. Whoever
+    /// takes the events in another order has seen it so.
+    pub fn supposing(&self, event: &Event) -> Option<Self> {
+        if self.written.max(self.deleted) <= Some(event.version) {
+            return None;
+        }
+        let mut supposed = self.clone();
+        supposed.apply(&Event { version: u64::MAX, ..event.clone() });
+        Some(supposed)
+    }
+
     /// Takes in the state that other events of the same entity were folded to.
     pub fn merge(&mut self, other: Registers) {
         let Registers { deleted, replaced, written, fields } = other;

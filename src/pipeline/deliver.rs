@@ -56,6 +56,9 @@ pub struct Delivery<S> {
     pub pace: Pace,
     /// True while nothing is under way and nothing may begin.
     pub resting: Arc<AtomicBool>,
+    /// True while this instance is the writer: asked for before each request, since the looks that allow the delivery may
+    /// themselves wait for a server.
+    pub writer: tokio::sync::watch::Receiver<bool>,
     /// The sweeps on their way.
     pub(super) courses: Mutex<Courses>,
     /// True while a part of a sweep is being made: where it ends is where the next one begins.
@@ -77,7 +80,7 @@ impl<S: DocumentSink> Delivery<S> {
             changed.as_mut().enable();
             // In this order: whoever forbids it and then finds it resting must be seen here.
             self.resting.store(false, Ordering::SeqCst);
-            let may = *allowed.borrow_and_update();
+            let may = *allowed.borrow_and_update() && self.is_writer();
             self.resting.store(!may && requests.is_empty(), Ordering::SeqCst);
             if may {
                 if let Some(part) = self.queue.wants_scan() {
@@ -222,13 +225,23 @@ impl<S: DocumentSink> Delivery<S> {
         gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
+    fn is_writer(&self) -> bool {
+        *self.writer.borrow() || planted::is(Bug::NoStandBy)
+    }
+
     async fn send(&self, made: Materialised) -> Judged {
         let Materialised { batch, documents, .. } = made;
+        self.status.in_flight.fetch_add(1, Ordering::SeqCst);
+        // Whoever is called off is waited for until nothing is in flight: so this is asked once that is said.
+        if !self.is_writer() {
+            self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
+            let finished = documents.into_iter().map(|document| (document, false)).collect();
+            return Judged { finished, ..Judged::default() };
+        }
         let versions: Vec<u64> = batch.writes.iter().map(|write| write.version).collect();
         Status::add(&self.status.bytes, batch.bytes.len());
         Status::add(&self.status.requests, 1);
         let began = Instant::now();
-        self.status.in_flight.fetch_add(1, Ordering::SeqCst);
         let outcomes = self.sink.write(batch).await;
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
@@ -301,7 +314,8 @@ impl<S: DocumentSink> Delivery<S> {
     fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>) -> bool {
         let position = self.state.progress().map(|progress| progress.version()).unwrap_or(version);
         match stored {
-            Some(stored) if stored > position => {
+            // Once another instance writes, it is most likely that one's.
+            Some(stored) if stored > position && self.is_writer() => {
                 Status::add(&self.status.foreign, 1);
                 let (projection, id) = (document.0.name(), &document.1);
                 tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");

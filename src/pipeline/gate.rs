@@ -267,10 +267,17 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 
     /// Looks through the indexes that the state did not fill, one after the other; an index that is away is
-    /// looked through again later.
+    /// looked through again later. Whoever is called off meanwhile looks no further: what it does not know of is then
+    /// another's.
     async fn reconcile(&mut self) -> Result<()> {
+        let mut writer = self.leadership.writer();
         while let Some((number, index)) = self.reconcile.first().cloned() {
-            match self.reconcile_one(number, &index).await {
+            let looked = tokio::select! {
+                biased;
+                _ = writer.wait_for(|writer| !writer && !planted::is(Bug::NoStandBy)) => return Ok(()),
+                looked = self.reconcile_one(number, &index) => looked,
+            };
+            match looked {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
                     tracing::warn!(error = error.chain(), index, "waiting to look through the index");
                     return Ok(());
@@ -285,6 +292,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Marks the documents of an index that the state knows nothing living of: they are deleted.
     async fn reconcile_one(&self, number: usize, index: &str) -> Result<()> {
         let Some(projection) = self.projections.get(number).copied() else { return Ok(()) };
+        // What a writer that died had not made searchable is listed as well.
+        self.sink.refresh().await?;
         let mut cursor = None;
         let mut found = 0;
         loop {

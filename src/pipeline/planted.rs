@@ -25,6 +25,8 @@ pub(crate) enum Bug {
     FanOutCutShort,
     /// Of several events of an entity that are folded at once, only the last state counts.
     BetweenForgotten,
+    /// An event that comes after one of a higher version is taken to have been of no effect anywhere.
+    OvertakenForgotten,
     /// The ancestors that an organisation had before a move are not marked.
     OldChainForgotten,
     /// A document is written while another write of it is under way.
@@ -41,6 +43,8 @@ pub(crate) enum Bug {
     PoisonToldLate,
     /// A rejection is written down after its mark is cleared.
     RejectionToldLate,
+    /// An index that was made and never filled is taken to hold nothing that another instance has written.
+    UnsweptTrusted,
     /// What somebody else has written over a document is left there.
     ForeignLeft,
 }

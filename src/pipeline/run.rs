@@ -130,6 +130,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         status: Arc::clone(&parts.status),
         decoder: parts.decoder,
         kinds: parts.kinds,
+        writer: parts.leadership.writer(),
         cleared: progress.step,
         first: First::Undecided(end.clone()),
         records: Some(records_out),
@@ -150,6 +151,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         over: std::sync::Mutex::default(),
         pace: Pace::default(),
         resting: Arc::default(),
+        writer: parts.leadership.writer(),
         courses: std::sync::Mutex::default(),
         is_sweeping: AtomicBool::new(false),
     });

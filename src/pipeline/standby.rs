@@ -2,6 +2,7 @@
 
 use super::gate::Gate;
 use super::hand_over::HandOver;
+use super::planted::{self, Bug};
 use super::run::Run;
 use super::status::Status;
 use super::stream::Command;
@@ -42,23 +43,31 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 
     /// Begins to write, through the gate of now. An index that the marks are not for, because an earlier
-    /// turn did not fill it or because another instance wrote it, is handed over first.
+    /// turn did not fill it or because another instance wrote it, is handed over first. One that a sweep is to fill still
+    /// is looked through: while a sweep sleeps nothing is marked, and another instance may have written meanwhile what
+    /// has come and gone by now.
     pub(super) async fn begin_to_write(&mut self) -> Result<()> {
         if self.cleared_to.is_none() {
             // What an earlier turn asked of the fold decides. In the first turn nothing did, and the fold may
             // wait for a server.
             self.barrier().await?;
         }
-        let mut moved = Vec::new();
+        let sweeps = self.queue.sweeps();
+        let is_swept = |projection| sweeps.iter().any(|sweep| sweep.projection == projection);
+        let (mut moved, mut unswept) = (Vec::new(), Vec::new());
         for (number, (projection, index)) in self.projections.iter().zip(&self.indexes).enumerate() {
             if self.state.built_for(projection.name())? != *index {
                 moved.push((number, index.clone()));
+            } else if is_swept(*projection) && !planted::is(Bug::UnsweptTrusted) {
+                unswept.push((number, index.clone()));
             }
         }
         if !moved.is_empty() {
             self.reconcile.clear();
             self.gate = Gate::HandOver(HandOver::of(moved, self.cleared_to.clone()));
         }
+        self.reconcile.retain(|known| !unswept.contains(known));
+        self.reconcile.extend(unswept);
         Ok(())
     }
 

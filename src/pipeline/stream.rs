@@ -1,6 +1,7 @@
 //! The fold's thread: the only writer of the state, between the reader and the delivery.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 
@@ -95,6 +96,8 @@ pub struct Stream {
     pub decoder: Arc<Decoder>,
     /// Which kind of entity each topic carries.
     pub kinds: Vec<(String, EntityKind)>,
+    /// True while this instance is the writer.
+    pub writer: tokio::sync::watch::Receiver<bool>,
     /// No mark was cleared of a later step than this.
     pub cleared: u64,
     /// Whether the log is folded for the first time.
@@ -185,6 +188,8 @@ impl Stream {
         if self.load(&taken, &passed)? {
             return Ok(Read::Some);
         }
+        let is_past_gate = self.status.gate_passed.load(Ordering::Relaxed);
+        self.folder.set_settled(is_past_gate && *self.writer.borrow());
         let step = self.folder.fold(&taken, &passed)?;
         Status::add(&self.status.records, taken.len());
         Status::add(&self.status.poisoned, step.poisoned);

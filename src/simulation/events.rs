@@ -112,9 +112,9 @@ fn place(world: &World, event: Plain) {
         let hash = xxhash_rust::xxh3::xxh3_64(event.id.as_bytes());
         i32::try_from(hash % u64::from(world.plan.partitions[number].unsigned_abs())).unwrap()
     };
-    let id = event.id.clone();
+    let said = format!("{} {:?} {:?} of version {}", event.id, event.does, event.fields, event.version);
     let (at, offset) = world.log.lock().unwrap().append(partition, event, sequenced, now_ms(world));
-    world.note(format_args!("{at}:{offset} is about {id}"));
+    world.note(format_args!("{at}:{offset} says {said}"));
 }
 
 fn now_ms(world: &World) -> i64 {

@@ -54,6 +54,12 @@ impl Group {
         self.cut_off.get(process).is_some_and(|until| Instant::now() < *until)
     }
 
+    /// Whether another one than this process is the writer.
+    pub(super) fn is_held_by_another(&self, process: &str) -> bool {
+        let holder = self.holder.and_then(|holder| self.members.get(&holder));
+        holder.is_some_and(|holder| holder.process.name != process)
+    }
+
     /// What the writer has published.
     pub(super) fn frontier(&self) -> Positions {
         self.committed.iter().map(|(at, (next, _))| (at.clone(), *next)).collect()

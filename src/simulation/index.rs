@@ -38,6 +38,11 @@ impl Index {
         self.documents.get(id).filter(|held| held.body.is_some())
     }
 
+    /// Whether it holds a document of this id, or what is left of one.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.documents.contains_key(id)
+    }
+
     /// The documents by id.
     pub(super) fn documents(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
         self.documents.iter().filter_map(|(id, held)| Some((id, held.body.as_ref()?)))

@@ -106,8 +106,11 @@ impl Instance {
         self.life += 1;
         let process = Arc::new(Process::new(format!("instance {}.{}", self.number, self.life)));
         world.note(format_args!("{} starts", process.name));
-        let store =
-            Store { world: Arc::clone(world), process: Arc::clone(&process), disk: self.disk.clone() };
+        let store = Store {
+            world: Arc::clone(world),
+            process: Arc::clone(&process),
+            disk: self.disk.in_life(self.life),
+        };
         let state = match State::open(Arc::new(store), "simulated") {
             Err(_) if process.is_dead() => {
                 self.disk = self.disk.after_crash(Left::Some, world);

@@ -56,7 +56,7 @@ impl Rebuild {
             world: Arc::clone(world),
             process: Arc::clone(&process),
             path: self.path.clone(),
-            disk: self.disk.clone(),
+            disk: self.disk.in_life(self.life),
             from,
         };
         self.running = Some((process, tokio::task::spawn_local(call.run())));

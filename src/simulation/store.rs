@@ -75,6 +75,11 @@ impl Disk {
         Self { now, kept: Arc::new(Mutex::new(kept)), scratch: self.scratch.clone() }
     }
 
+    /// The same disk for another life of the process: what lingers of the last one does not reach its files.
+    pub(super) fn in_life(&self, life: u32) -> Self {
+        Self { scratch: self.scratch.with_extension(life.to_string()), ..self.clone() }
+    }
+
     /// What is committed.
     pub(super) fn view(&self) -> Box<dyn Reader> {
         self.now.view()

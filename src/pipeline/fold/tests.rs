@@ -1,0 +1,73 @@
+//! What a fold marks of events that come late.
+
+use super::*;
+use crate::event::{Action, Field};
+use crate::state::memory::MemoryStore;
+
+struct Nowhere;
+
+impl DeadLetters for Nowhere {
+    fn append(&mut self, _: &[DeadLetter]) -> Result<()> {
+        Ok(())
+    }
+    fn list(&mut self) -> Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+    fn resolve(&mut self, _: &[String]) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn taken(kind: EntityKind, id: &str, version: u64, action: Action, field: Option<(&str, &str)>) -> Taken {
+    let fields = field.map(|(name, json)| Field { name: name.to_owned(), json: json.as_bytes().into() });
+    let event = Event {
+        kind,
+        id: id.to_owned(),
+        version,
+        sequenced: true,
+        action,
+        fields: fields.into_iter().collect(),
+    };
+    let record = Record {
+        kind,
+        partition: TopicPartition::new("t", i32::try_from(version).unwrap()),
+        offset: 0,
+        timestamp_ms: 0,
+        key: None,
+        value: None,
+        headers: Vec::new(),
+        malformed: None,
+    };
+    Taken { record, decoded: Decoded::Event(event) }
+}
+
+#[test]
+fn an_overtaken_event_marks_what_it_would_have_changed_as_long_as_others_may_have_delivered_that() {
+    use EntityKind::{Contact, Organisation};
+    for is_settled in [false, true] {
+        let state = Arc::new(State::open(Arc::new(MemoryStore::default()), "f").unwrap());
+        let mut folder = Folder::new(state, vec![Projection::Contacts], Box::new(Nowhere)).unwrap();
+        for event in [
+            taken(Contact, "c", 1, Action::Merge, Some(("organisationId", "\"below\""))),
+            taken(Organisation, "below", 2, Action::Merge, Some(("parentId", "\"above\""))),
+            taken(Organisation, "above", 9, Action::Delete, None),
+        ] {
+            folder.fold(&[event], &[]).unwrap();
+        }
+        while folder.fan_out().unwrap().number > 0 {}
+        folder.set_settled(is_settled);
+        // Elsewhere this came before the delete, and the contact was delivered with an ancestor.
+        let overtaken = taken(Organisation, "above", 8, Action::Replace, Some(("parentId", "\"top\"")));
+        folder.fold(&[overtaken], &[]).unwrap();
+        let mut marked = Vec::new();
+        loop {
+            let step = folder.fan_out().unwrap();
+            if step.number == 0 {
+                break;
+            }
+            marked.extend(step.marked);
+        }
+        let is_marked = marked.contains(&(Projection::Contacts, "c".into()));
+        assert_eq!(is_marked, !is_settled, "{marked:?}");
+    }
+}
