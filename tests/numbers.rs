@@ -94,12 +94,15 @@ fn compares(world: &World) {
     world.succeed(&["run", "--until-end"]);
     world.succeed(&["verify"]);
     let before = world.documents("organisations")["o1"].clone();
-    for (from, to) in [("1e+400", "1e+401"), ("0.10000000000000000555", "0.10000000000000000556")] {
+    // What is written over a foreign version goes above it: the second one has to be higher.
+    let changes =
+        [("1e+400", "1e+401", HIGH), ("0.10000000000000000555", "0.10000000000000000556", 10 * HIGH)];
+    for (from, to, version) in changes {
         let other = before.to_string().replace(from, to);
         tamper(
             world,
             "organisations",
-            &[("o1".to_owned(), Act::Put(HIGH, serde_json::from_str(&other).unwrap()))],
+            &[("o1".to_owned(), Act::Put(version, serde_json::from_str(&other).unwrap()))],
         );
         let output = world.run(&["verify"]);
         let told = log_of(&output);

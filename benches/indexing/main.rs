@@ -3,7 +3,8 @@
 //! By the environment: `BENCH_SIZE` (`L`: 100 000 organisations, 1 000 000 contacts, 2 000 000 events; `S`: a fifth of
 //! it), or each by `BENCH_ORGANISATIONS`, `BENCH_CONTACTS`, `BENCH_EVENTS`; `BENCH_ROUNDS` (3), of the raw side
 //! `BENCH_BULK_BYTES` (2 MiB of documents, as ours) and `BENCH_CONNECTIONS` (3), of the live part `BENCH_PROBES` (200),
-//! `BENCH_SECONDS` (30), `BENCH_GIANT` (50 000) and `BENCH_STORM` (100 000). `BENCH_PARTS` (`stages,rebuilds,live`) leaves parts out. The real
+//! `BENCH_SECONDS` (30), `BENCH_GIANT` (50 000) and `BENCH_STORM` (100 000). `BENCH_PARTS` (`stages,rebuilds,live`) leaves parts out, and
+//! `BENCH_SOURCES` (`state,log`) sources of the rebuilds. The real
 //! servers are brought up by `scripts/services`. All figures are of one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
@@ -55,6 +56,7 @@ struct Sizes {
     bulk_bytes: usize,
     connections: usize,
     parts: String,
+    sources: String,
     live: live::Population,
 }
 
@@ -77,6 +79,7 @@ impl Sizes {
             bulk_bytes: whole(size("BULK_BYTES", 2 << 20)?),
             connections: whole(size("CONNECTIONS", 3)?),
             parts: std::env::var("BENCH_PARTS").unwrap_or_else(|_| "stages,rebuilds,live".to_owned()),
+            sources: std::env::var("BENCH_SOURCES").unwrap_or_else(|_| "state,log".to_owned()),
             live: live::Population { organisations, contacts, probes, seconds, giant, storm },
         };
         if sizes.events < sizes.organisations + sizes.contacts {
@@ -147,7 +150,8 @@ fn measure() -> Result<()> {
                 let beside = World::new(&servers, "beside", &topics.settings());
                 rows.push(indexed(&beside, &server)?);
             }
-            rows.extend(this_round(&world, &server, &sizes, &["state", "log"], &mut prepared)?);
+            let sources: Vec<&str> = sizes.sources.split(',').collect();
+            rows.extend(this_round(&world, &server, &sizes, &sources, &mut prepared)?);
         }
     }
     report::check(&rows)?;

@@ -22,6 +22,8 @@ pub const INSTANCE: &str = "instance";
 const COPY_WAIT: Duration = Duration::from_secs(60);
 /// How long an instance may take to begin its answer: it waits for its fold for five minutes.
 const ANSWER_WAIT: Duration = Duration::from_secs(310);
+/// A living instance says at once that it lives; what else may have its address is not waited for.
+const HEALTH_WAIT: Duration = Duration::from_secs(10);
 /// No answer of ours is longer: the longest holds a document, which the index takes at most 100 MB of.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
 /// No head of an answer is longer.
@@ -39,7 +41,7 @@ impl Instance {
         let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;
         let address = address.trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
         let instance = Self { address, token: config.http.token.clone() };
-        instance.ask(Method::GET, "/healthz", String::new()).await.ok()?;
+        instance.ask_within(HEALTH_WAIT, Method::GET, "/healthz", String::new()).await.ok()?;
         Some(instance)
     }
 
@@ -173,8 +175,12 @@ impl Instance {
     }
 
     async fn ask(&self, method: Method, path: &str, body: String) -> Result<Vec<u8>> {
+        self.ask_within(ANSWER_WAIT, method, path, body).await
+    }
+
+    async fn ask_within(&self, wait: Duration, method: Method, path: &str, body: String) -> Result<Vec<u8>> {
         let request = self.request(method, path, body)?;
-        let (status, answer) = lines::ask(&self.address, request, ANSWER_WAIT).await?;
+        let (status, answer) = lines::ask(&self.address, request, wait).await?;
         let bytes = answer.whole(ANSWER_BYTES_MAX).await.ok_or_else(|| {
             Error::failed(format!(
                 "what answers at {} sends more to {path} than an instance would; is another program there?",

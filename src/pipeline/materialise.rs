@@ -9,6 +9,8 @@ use crate::projection::{Limits, Projection};
 use crate::sink::{Batch, Write};
 use crate::state::{Snapshot, State};
 
+/// No more is reserved for a request before it is made.
+const RESERVED_MAX: usize = 16 << 20;
 /// About how large a document is.
 const DOCUMENT_BYTES: usize = 1 << 10;
 
@@ -49,6 +51,7 @@ impl<'a> Maker<'a> {
     ) -> Self {
         let mut made = Materialised { step: snapshot.progress().step, ..Materialised::default() };
         // Growing step by step would copy everything once more.
+        let bytes_expected = bytes_expected.min(RESERVED_MAX);
         made.batch.bytes.reserve(bytes_expected + bytes_expected / 8);
         Self { snapshot, projections, limits, over, position: snapshot.progress().version(), made }
     }
