@@ -134,22 +134,22 @@ fn measure() -> Result<()> {
     let first = indexed(&world, &server)?;
     let mut instance = world.start(&["run"]);
     world.wait_until_delivered();
-    let mut rows = vec![first];
+    let mut rows = Vec::new();
     let (mut folds, mut prepared) = (Vec::new(), None);
     if sizes.wants("rebuilds") {
         // A server that was started just now compiles its own program for a minute, beside whatever is measured then.
         eprintln!("the server is warmed up, not measured:");
         this_round(&world, &server, &sizes, &["state"], &mut prepared)?;
+    } else {
+        rows.push(first);
     }
-    for round in 0..sizes.rounds {
+    for _ in 0..sizes.rounds {
         if sizes.wants("stages") {
             folds.extend(stages::run(&world)?);
         }
         if sizes.wants("rebuilds") {
-            if round > 0 {
-                let beside = World::new(&servers, "beside", &topics.settings());
-                rows.push(indexed(&beside, &server)?);
-            }
+            let beside = World::new(&servers, "beside", &topics.settings());
+            rows.push(indexed(&beside, &server)?);
             let sources: Vec<&str> = sizes.sources.split(',').collect();
             rows.extend(this_round(&world, &server, &sizes, &sources, &mut prepared)?);
         }
