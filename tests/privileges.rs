@@ -141,14 +141,15 @@ fn limited_world(secured: &Secured) -> (World, Rights) {
     let limited = properties(secured, "ca.pem", "SCRAM-SHA-512", "limited", &secured.password);
     let world = kafka_world(secured, &limited);
     let rights = Rights::of(&world);
-    let plain = |config: &mut ClientConfig| config.set("bootstrap.servers", &secured.kafka_plain).clone();
-    let admin: AdminClient<DefaultClientContext> = plain(&mut ClientConfig::new()).create().unwrap();
+    let mut plain = ClientConfig::new();
+    plain.set("bootstrap.servers", &secured.kafka_plain);
+    let admin: AdminClient<DefaultClientContext> = plain.create().unwrap();
     let [organisations, contacts] = &rights.topics;
     let topics = [organisations, contacts, &rights.letters]
         .map(|topic| NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact"));
     let made = runtime().block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
     made.into_iter().for_each(|made| _ = made.unwrap());
-    let producer: BaseProducer = plain(&mut ClientConfig::new()).create().unwrap();
+    let producer: BaseProducer = plain.create().unwrap();
     for (key, value) in [("c1", r#"{"type": "x.created", "data": {"name": "Jane"}}"#), ("c2", "{")] {
         producer.send(BaseRecord::to(contacts).key(key).payload(value)).map_err(|(error, _)| error).unwrap();
     }

@@ -1,4 +1,4 @@
-//! One connection to Elasticsearch, by the client that the program uses.
+//! One connection to Elasticsearch, by the official client.
 
 use bytes::Bytes;
 use elasticsearch::http::Method;

@@ -93,15 +93,7 @@ impl KafkaLetters {
                 "it is not there, or the user may not see it: make it and give the user the operations Read and Write on \
                  it, or Create as well"
             }
-            error
-                if matches!(
-                    code(error),
-                    Some(
-                        RDKafkaErrorCode::TopicAuthorizationFailed
-                            | RDKafkaErrorCode::ClusterAuthorizationFailed
-                    )
-                ) =>
-            {
+            error if is_unauthorized(error) => {
                 "the brokers do not let the user do that: give it the operations Read and Write on the topic"
             }
             _ => "check the broker",
@@ -196,6 +188,13 @@ fn code(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     }
 }
 
+fn is_unauthorized(error: &KafkaError) -> bool {
+    matches!(
+        code(error),
+        Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)
+    )
+}
+
 fn is_leaderless(error: &KafkaError) -> bool {
     matches!(
         code(error),
@@ -217,12 +216,11 @@ fn is_too_large(error: &KafkaError) -> bool {
 /// What no waiting mends: the operator has to.
 fn is_permanent(error: &KafkaError) -> bool {
     is_too_large(error)
+        || is_unauthorized(error)
         || matches!(
             code(error),
             Some(
-                RDKafkaErrorCode::TopicAuthorizationFailed
-                    | RDKafkaErrorCode::ClusterAuthorizationFailed
-                    | RDKafkaErrorCode::InvalidTopic
+                RDKafkaErrorCode::InvalidTopic
                     | RDKafkaErrorCode::InvalidReplicationFactor
                     | RDKafkaErrorCode::PolicyViolation
                     | RDKafkaErrorCode::UnsupportedVersion

@@ -201,6 +201,23 @@ pub trait DeadLetters: Send {
     fn resolve(&mut self, names: &[String]) -> Result<()>;
 }
 
+/// Letters of tests that ask for none.
+#[cfg(test)]
+pub(crate) struct Nowhere;
+
+#[cfg(test)]
+impl DeadLetters for Nowhere {
+    fn append(&mut self, _: &[DeadLetter]) -> Result<()> {
+        Ok(())
+    }
+    fn list(&mut self) -> Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+    fn resolve(&mut self, _: &[String]) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// Opens what the configuration names.
 ///
 /// # Errors

@@ -80,6 +80,12 @@ impl Snapshot {
         }
     }
 
+    fn remember(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
+        let read = Arc::new(Summary::of(organisation));
+        self.remembered.put(id, self.progress.step, Arc::clone(&read));
+        read
+    }
+
     fn members(
         &self,
         space: Space,
@@ -111,19 +117,14 @@ impl Entities for Snapshot {
         }
         let mut summary = None;
         self.organisation(id, &mut |organisation| {
-            summary = Some(self.summary_of(id, organisation));
+            summary = Some(self.remember(id, organisation));
             Ok(())
         })?;
         Ok(summary.unwrap_or_else(|| Arc::new(Summary::unseen())))
     }
 
     fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
-        let step = self.progress.step;
-        self.remembered.get(id, step).unwrap_or_else(|| {
-            let read = Arc::new(Summary::of(organisation));
-            self.remembered.put(id, step, Arc::clone(&read));
-            read
-        })
+        self.remembered.get(id, self.progress.step).unwrap_or_else(|| self.remember(id, organisation))
     }
 
     fn contacts_of(

@@ -1,14 +1,13 @@
 //! How long one change takes: to the acknowledgement, and until a search shows it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::Place;
 use super::floor::Floor;
-use super::steady::Changes;
+use super::steady::Beside;
 use crate::Result;
 use crate::server::Server;
 
@@ -35,21 +34,13 @@ pub struct Freshness {
 pub fn run(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<Freshness> {
     let floor = Floor::new(place, server, load.is_some())?;
     place.gauge.forget_peak();
-    let stop = Arc::new(AtomicBool::new(false));
-    let beside = load.map(|rate| {
-        let (log, stop, mut changes) =
-            (place.log.clone(), Arc::clone(&stop), Changes::new(place.population, 11));
-        std::thread::spawn(move || changes.at_rate(&log, rate, &stop))
-    });
+    let beside = load.map(|rate| Beside::start(place, rate, 11));
     if load.is_some() {
         // The first probes shall find the load at its height.
         std::thread::sleep(Duration::from_secs(3));
     }
     let probed = probes(place, server, &floor);
-    stop.store(true, Ordering::Relaxed);
-    if let Some(beside) = beside {
-        beside.join().map_err(|_| "the load broke off".to_owned())??;
-    }
+    beside.map_or(Ok(()), Beside::end)?;
     let [mut ours, mut floors] = probed?;
     let sorted = |times: &mut Vec<(Duration, Duration)>| {
         let (mut first, mut second): (Vec<_>, Vec<_>) = times.drain(..).unzip();

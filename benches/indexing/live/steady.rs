@@ -1,6 +1,8 @@
 //! The steady state: changes spread over the organisations as Zipf has it, as many as the whole takes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -93,6 +95,35 @@ impl Steady {
     }
 }
 
+/// A load of its own thread, which ends with this.
+pub struct Beside {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<()>>>,
+}
+
+impl Beside {
+    /// So many events each second, until the end.
+    pub fn start(place: &Place<'_>, rate: f64, seed: u64) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (log, mut changes) = (place.log.clone(), Changes::new(place.population, seed));
+        let until = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || changes.at_rate(&log, rate, &until));
+        Self { stop, thread: Some(thread) }
+    }
+
+    pub fn end(mut self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        let ended = self.thread.take().map(JoinHandle::join);
+        ended.map_or(Ok(()), |ended| ended.map_err(|_| "the load broke off".to_owned())?)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Changes of contacts (four of five) and of organisations; two of a thousand are renames of organisations, whose name
 /// every contact and every organisation below shows. Both are chosen by Zipf's law over their numbers, which says that the n-th has
 /// an n-th of the first one's changes; the numbers are scattered, so that those changed often are not neighbours.
@@ -125,7 +156,7 @@ impl Changes {
     }
 
     /// So many each second, until told to stop.
-    pub fn at_rate(&mut self, log: &Log, rate: f64, stop: &AtomicBool) -> Result<()> {
+    fn at_rate(&mut self, log: &Log, rate: f64, stop: &AtomicBool) -> Result<()> {
         let began = Instant::now();
         let mut sent = 0.0;
         while !stop.load(Ordering::Relaxed) {

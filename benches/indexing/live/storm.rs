@@ -1,7 +1,5 @@
 //! A storm: a parent of very many is renamed and moved. What else changes meanwhile must not wait for it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -9,7 +7,7 @@ use serde_json::json;
 use super::Place;
 use super::freshness::ours;
 use super::gauge::Counted;
-use super::steady::Changes;
+use super::steady::Beside;
 use crate::Result;
 use crate::server::Server;
 
@@ -49,12 +47,7 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: f64) -> Result<Storm> {
     let next = place.log.flush()?;
     place.gauge.wait_for(&next)?;
     place.gauge.forget_peak();
-    let stop = Arc::new(AtomicBool::new(false));
-    let beside = {
-        let (log, stop, mut changes) =
-            (place.log.clone(), Arc::clone(&stop), Changes::new(place.population, 13));
-        std::thread::spawn(move || changes.at_rate(&log, load, &stop))
-    };
+    let beside = Beside::start(place, load, 13);
     let before = place.gauge.counted()?;
     let began = Instant::now();
     place.log.organisation("storm", "renamed", &json!({"name": "Gale Ltd"}))?;
@@ -74,8 +67,7 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: f64) -> Result<Storm> {
         std::thread::sleep(PAUSE);
     }
     let took = began.elapsed();
-    stop.store(true, Ordering::Relaxed);
-    beside.join().map_err(|_| "the load broke off".to_owned())??;
+    beside.end()?;
     others.sort();
     let counted = place.gauge.counted()? - before;
     Ok(Storm { size, load, took, counted, others, waiting_max, peak_kilobytes: place.gauge.peak_kilobytes() })

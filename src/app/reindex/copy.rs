@@ -18,8 +18,8 @@ enum Origin {
     Held(Arc<State>),
     /// Open in a running instance.
     Running(Instance),
-    /// In its folder, open nowhere.
-    Resting(FjallStore),
+    /// In its folder, open nowhere else.
+    Resting(Arc<FjallStore>),
 }
 
 /// Fills the rebuild's folder with a copy: by links where the folders share a file system, else entry by entry.
@@ -27,10 +27,17 @@ pub(super) async fn copy(config: &Config, folder: &Folder, held: Option<Arc<Stat
     folder.clear_state()?;
     let origin = origin(config, held).await?;
     let (name, beside) = folder.linking()?;
+    let into = beside.clone();
     let is_linked = match &origin {
-        Origin::Held(state) => state.link(&beside)?,
+        Origin::Held(state) => {
+            let state = Arc::clone(state);
+            blocking(move || state.link(&into)).await?
+        }
         Origin::Running(instance) => instance.link(&name).await?,
-        Origin::Resting(store) => store.link(&beside)?,
+        Origin::Resting(store) => {
+            let store = Arc::clone(store);
+            blocking(move || store.link(&into)).await?
+        }
     };
     let state = folder.state();
     if is_linked {
@@ -59,7 +66,7 @@ async fn origin(config: &Config, held: Option<Arc<State>>) -> Result<Origin> {
         )));
     }
     let path = config.state.clone();
-    Ok(Origin::Resting(blocking(move || FjallStore::open(&path)).await?))
+    Ok(Origin::Resting(Arc::new(blocking(move || FjallStore::open(&path)).await?)))
 }
 
 fn write(origin: Origin, into: &Path) -> Result<()> {

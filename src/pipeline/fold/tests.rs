@@ -1,22 +1,9 @@
 //! What a fold marks of events that come late.
 
 use super::*;
+use crate::dead_letter::Nowhere;
 use crate::event::{Action, Field};
 use crate::state::memory::MemoryStore;
-
-struct Nowhere;
-
-impl DeadLetters for Nowhere {
-    fn append(&mut self, _: &[DeadLetter]) -> Result<()> {
-        Ok(())
-    }
-    fn list(&mut self) -> Result<Vec<DeadLetter>> {
-        Ok(Vec::new())
-    }
-    fn resolve(&mut self, _: &[String]) -> Result<()> {
-        Ok(())
-    }
-}
 
 fn taken(kind: EntityKind, id: &str, version: u64, action: Action, field: Option<(&str, &str)>) -> Taken {
     let fields = field.map(|(name, json)| Field { name: name.to_owned(), json: json.as_bytes().into() });

@@ -128,23 +128,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::dead_letter::{DeadLetter, DeadLetters};
+    use crate::dead_letter::Nowhere;
     use crate::state::State;
     use crate::state::memory::MemoryStore;
-
-    struct Nowhere;
-
-    impl DeadLetters for Nowhere {
-        fn append(&mut self, _: &[DeadLetter]) -> Result<()> {
-            Ok(())
-        }
-        fn list(&mut self) -> Result<Vec<DeadLetter>> {
-            Ok(Vec::new())
-        }
-        fn resolve(&mut self, _: &[String]) -> Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn a_standby_wakes_up_and_is_done_once_the_writer_has_delivered_what_was_not_marked() {
