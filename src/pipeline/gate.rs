@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::hand_over::HandOver;
+use super::hand_over::{HandOver, Moved};
 use super::planted::{self, Bug};
 use super::run::Run;
 use super::standby::Filling;
@@ -203,22 +203,26 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 tracing::warn!(error = error.chain(), "waiting for the index");
                 Ok(())
             }
-            Err(error) => {
-                self.refuse(&error);
-                Ok(())
-            }
+            Err(error) => self.refuse(&error).await,
         }
     }
 
     /// Goes on with the indexes that were written before: readers were sent elsewhere, to an index that is
     /// none of ours, and what is folded is lost for none of those who come back.
-    fn refuse(&mut self, error: &Error) {
-        let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else { return };
+    async fn refuse(&mut self, error: &Error) -> Result<()> {
+        let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else {
+            return Ok(());
+        };
         tracing::error!(
             error = error.chain(),
             "an alias was moved; going on with the index that it stood for before"
         );
-        self.refused = hand_over.moved.into_iter().map(|moved| moved.index).collect();
+        let has_state = hand_over.has_state();
+        let is_written = |moved: &Moved| self.indexes.get(moved.projection) == Some(&moved.index);
+        let (written, refused): (Vec<_>, Vec<_>) = hand_over.moved.into_iter().partition(is_written);
+        self.refused = refused.into_iter().map(|moved| moved.index).collect();
+        written.into_iter().try_for_each(|moved| self.take(moved, has_state))?;
+        self.barrier().await
     }
 
     /// Goes on with the indexes that were handed over, through the gate.
@@ -242,28 +246,27 @@ impl<S: DocumentSink + Aliases> Run<S> {
             self.gate = Gate::HandOver(HandOver::of(moved, hand_over.stopped_at));
             return Ok(());
         }
-        let has_state = hand_over.stopped_at.is_some_and(|positions| !positions.is_empty());
-        for moved in hand_over.moved {
-            let Some(projection) = self.projections.get(moved.projection).copied() else { continue };
-            let is_ours = self.state.built_for(projection.name())? == moved.index
-                || planted::is(Bug::BuiltForKept) && has_state;
-            if is_ours || (moved.covered == Some(true) && has_state) {
-                tracing::info!(
-                    projection = projection.name(),
-                    index = moved.index,
-                    "the index is handed over"
-                );
-                self.command(Command::BuiltFor(projection, moved.index))?;
-            } else {
-                self.send_everything(projection, &moved.index, has_state)?;
-                self.filling = Filling::Marking;
-                self.reconcile.retain(|(number, _)| *number != moved.projection);
-                self.reconcile.push((moved.projection, moved.index));
-            }
-        }
+        let has_state = hand_over.has_state();
+        hand_over.moved.into_iter().try_for_each(|moved| self.take(moved, has_state))?;
         self.indexes = states.iter().map(|state| state.index.clone()).collect();
         self.status.set_indexes(self.written());
         self.barrier().await
+    }
+
+    /// Takes one index: what is marked is what it lacks, or everything is sent to it.
+    fn take(&mut self, moved: Moved, has_state: bool) -> Result<()> {
+        let Some(projection) = self.projections.get(moved.projection).copied() else { return Ok(()) };
+        let is_ours = self.state.built_for(projection.name())? == moved.index
+            || planted::is(Bug::BuiltForKept) && has_state;
+        if is_ours || (moved.covered == Some(true) && has_state) {
+            tracing::info!(projection = projection.name(), index = moved.index, "the index is handed over");
+            return self.command(Command::BuiltFor(projection, moved.index));
+        }
+        self.send_everything(projection, &moved.index, has_state)?;
+        self.filling = Filling::Marking;
+        self.reconcile.retain(|(number, _)| *number != moved.projection);
+        self.reconcile.push((moved.projection, moved.index));
+        Ok(())
     }
 
     /// Looks through the indexes that the state did not fill, one after the other; an index that is away is

@@ -58,6 +58,11 @@ impl HandOver {
         Self { moved: moved.collect(), stopped_at, looked: None }
     }
 
+    /// True when this instance had folded something when it stopped.
+    pub(super) fn has_state(&self) -> bool {
+        self.stopped_at.as_ref().is_some_and(|positions| !positions.is_empty())
+    }
+
     /// One look, seldom enough; true once every index is decided.
     ///
     /// # Errors

@@ -84,11 +84,19 @@ impl<S: DocumentSink + Aliases> Run<S> {
         Ok(())
     }
 
-    /// True while an index lacks what the frontier would speak of.
+    /// True while an index lacks, or may lack, what the frontier would speak of.
     pub(super) fn is_filling(&mut self) -> bool {
         let is_marked = matches!(self.gate, Gate::Open) && self.reconcile.is_empty();
         self.filling = self.filling.at(is_marked, self.queue.step(), self.queue.oldest_waiting());
-        self.filling != Filling::Nothing
+        self.filling != Filling::Nothing || self.is_handed_over_still()
+    }
+
+    /// True while an index that this instance found behind an alias when it began to write is not its own yet:
+    /// what was acknowledged by another index says nothing of this one.
+    fn is_handed_over_still(&self) -> bool {
+        let Gate::HandOver(hand_over) = &self.gate else { return false };
+        let mut moved = hand_over.moved.iter();
+        moved.any(|moved| self.indexes.get(moved.projection) == Some(&moved.index))
     }
 
     /// The index of each projection, as it is published.

@@ -216,7 +216,9 @@ impl Instance {
 
     /// The positions below which nothing waits.
     fn publish(&mut self, world: &mut World) {
-        if self.is_filling() {
+        // What is handed over still is another's to speak of.
+        let is_ours = !matches!(self.gate, Gate::HandOver { index, .. } if index == self.index);
+        if self.is_filling() || !is_ours && world.rules.keeps_silent {
             return;
         }
         let frontier = match self.waiting.iter().flatten().min() {
