@@ -1,5 +1,7 @@
 //! One connection to Elasticsearch, by the official client.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -128,6 +130,19 @@ impl Server {
         let millis: u64 =
             nodes.values().filter_map(|node| node["process"]["cpu"]["total_in_millis"].as_u64()).sum();
         Ok(millis as f64 / 1_000.0)
+    }
+
+    /// Waits until no index is merged any more: what was written before costs nothing then.
+    pub fn wait_for_merges(&self) -> Result<()> {
+        let path = "/_nodes/stats/indices/merge?filter_path=nodes.*.indices.merges.current";
+        loop {
+            let answer = self.ask(Method::Get, path, None)?;
+            let nodes = answer["nodes"].as_object().ok_or("the server does not say what it merges")?;
+            if nodes.values().all(|node| node["indices"]["merges"]["current"] == 0) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// What the figures were measured on, in words.

@@ -45,14 +45,18 @@ impl Search {
     /// wait that was too long.
     async fn page(&self, request: &Request) -> Answer<Page> {
         let reached = self.wait(request).await?;
-        Ok(self.bounded(self.searcher.search(request, reached)).await?)
+        let began = Instant::now();
+        let page = self.bounded(self.searcher.search(request, reached)).await?;
+        tracing::debug!(took = ?began.elapsed(), "searched");
+        Ok(page)
     }
 
     async fn wait(&self, request: &Request) -> Answer<Positions> {
         if request.consistent_with.is_empty() {
             return Ok(self.status.delivered());
         }
-        let until = Instant::now() + Duration::from_millis(request.timeout_ms);
+        let began = Instant::now();
+        let until = began + Duration::from_millis(request.timeout_ms);
         let watching = self.status.watch();
         loop {
             let moved = self.status.moved();
@@ -63,7 +67,9 @@ impl Search {
             if reached.covers(&request.consistent_with) {
                 self.status.note_refresh();
                 drop(watching);
-                self.bounded(self.searcher.searcher().index().refresh()).await?;
+                let waited = began.elapsed();
+                self.bounded(self.searcher.searcher().index().refresh(request.collection)).await?;
+                tracing::debug!(?waited, refreshed = ?(began.elapsed() - waited), "the index shows what was asked for");
                 return Ok(reached);
             }
             let Some(left) = until.checked_duration_since(Instant::now()) else {

@@ -19,5 +19,6 @@ pub mod start;
 pub mod status;
 pub mod stream;
 pub mod sweep;
+mod under_way;
 mod watch;
 pub mod work;

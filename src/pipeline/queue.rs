@@ -1,20 +1,23 @@
 //! What waits for delivery, as far as it is in memory; the marks in the state are the whole truth.
 //!
-//! Two lanes: documents that an event changed directly overtake those of a fan-out or of a scan of
-//! the state's marks. What does not fit is left to a later scan, so memory is bounded.
+//! Three lanes, with requests of their own: small documents that an event changed overtake large ones, and those of a
+//! fan-out or of a scan of the state's marks. What does not fit is left to a later scan, so memory is bounded.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use super::sizes::sized;
 use super::sweep::Sweeping;
 use crate::position::Positions;
+use crate::projection::Projection;
 
 /// How many documents each lane holds at most.
 const LANE_MAX: usize = sized(20_000, 12);
@@ -24,8 +27,51 @@ const LANE_MAX: usize = sized(20_000, 12);
 pub enum Lane {
     /// Changed by an event.
     Direct,
+    /// Changed by an event, and made of many entities: large.
+    Wide,
     /// Marked by a fan-out or found by a scan.
     Background,
+}
+
+impl Lane {
+    /// The lane of a document that an event changed.
+    fn changed(key: &DocumentKey) -> Self {
+        match key.0 {
+            Projection::Contacts => Self::Direct,
+            Projection::Organisations | Projection::Hierarchy => Self::Wide,
+        }
+    }
+}
+
+/// A large document that was sent gives way to all others for so long when it changes again. The index shows nothing
+/// sooner by itself, and each of its contacts' changes would have the whole of it sent.
+const REST: Duration = Duration::from_secs(1);
+
+/// Which large documents were sent a moment ago.
+#[derive(Debug, Default)]
+struct Sent {
+    until: HashMap<DocumentKey, Instant, RandomState>,
+    order: VecDeque<(Instant, DocumentKey)>,
+}
+
+impl Sent {
+    fn note(&mut self, key: &DocumentKey, now: Instant) {
+        self.until.insert(key.clone(), now + REST);
+        self.order.push_back((now + REST, key.clone()));
+    }
+
+    fn rests_until(&self, key: &DocumentKey) -> Option<Instant> {
+        self.until.get(key).copied()
+    }
+
+    fn forget_before(&mut self, now: Instant) {
+        while let Some((until, key)) = self.order.pop_front_if(|(until, _)| *until <= now) {
+            // It may have been sent again.
+            if self.until.get(&key) == Some(&until) {
+                self.until.remove(&key);
+            }
+        }
+    }
 }
 
 /// The queue between the fold and the delivery.
@@ -41,6 +87,10 @@ pub struct Queue {
 struct Inner {
     waiting: HashMap<DocumentKey, Mark, RandomState>,
     direct: VecDeque<DocumentKey>,
+    wide: VecDeque<DocumentKey>,
+    /// Those of the wide lane that were sent a moment ago, and until when they give way to others.
+    resting: VecDeque<(Instant, DocumentKey)>,
+    sent: Sent,
     background: VecDeque<DocumentKey>,
     /// Documents on their way.
     in_flight: HashMap<DocumentKey, Flying, RandomState>,
@@ -164,20 +214,24 @@ impl Queue {
             inner.remember(Point { step, positions: positions.clone(), time_ms });
         }
         for key in marked {
+            let lane = if lane == Lane::Background { lane } else { Lane::changed(&key) };
             inner.add(key, since, lane);
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// Takes up to `max` documents, those changed directly first.
-    pub fn take(&self, max: usize) -> Vec<DocumentKey> {
+    /// Takes up to `max` documents of a lane.
+    pub fn take(&self, lane: Lane, max: usize) -> Vec<DocumentKey> {
         let mut inner = self.lock();
+        inner.wake_rested(Instant::now());
         let mut taken = Vec::new();
         while taken.len() < max {
-            let direct = inner.direct.pop_front().map(|key| (key, Lane::Direct));
-            let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
-            let Some((key, lane)) = next else { break };
+            let Some(key) = inner.pop(lane) else { break };
+            // One that has moved up has left its place here.
+            if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
+                continue;
+            }
             let Some(Mark { step, .. }) = inner.waiting.remove(&key) else { continue };
             if let Some(flying) = inner.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
                 // On its way by a sweep: it goes again after that.
@@ -189,6 +243,13 @@ impl Queue {
             taken.push(key);
         }
         taken
+    }
+
+    /// True when something seems to wait in a lane.
+    pub fn holds(&self, lane: Lane) -> bool {
+        let mut inner = self.lock();
+        inner.wake_rested(Instant::now());
+        !inner.lane_mut(lane).is_empty()
     }
 
     /// Takes a document that a sweep, called for at `step`, has come to; false when it is on its way already:
@@ -210,12 +271,31 @@ impl Queue {
         for (key, delivered) in documents {
             let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
             inner.uncount(step);
+            if delivered && lane == Lane::Wide {
+                inner.sent.note(&key, Instant::now());
+            }
             if !delivered {
-                let lane = if again.is_some() { Lane::Direct } else { lane };
+                let lane = if again.is_some() { Lane::changed(&key) } else { lane };
                 inner.enqueue(key, step, lane);
             } else if let Some(step) = again {
-                inner.enqueue(key, step, Lane::Direct);
+                let lane = Lane::changed(&key);
+                inner.enqueue(key, step, lane);
             }
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// Puts documents back, for which there was no room, in front of those that came after them: the oldest of what
+    /// waits is what everything waits for.
+    pub fn put_back(&self, documents: Vec<DocumentKey>) {
+        let mut inner = self.lock();
+        for key in documents.into_iter().rev() {
+            let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
+            let lane = if again.is_some() { Lane::changed(&key) } else { lane };
+            // It is counted as before.
+            inner.waiting.insert(key.clone(), Mark { step, lane });
+            inner.lane_mut(lane).push_front(key);
         }
         drop(inner);
         self.changed.notify_waiters();
@@ -329,6 +409,8 @@ impl Queue {
         let oldest = inner.steps.keys().next().copied();
         inner.waiting.clear();
         inner.direct.clear();
+        inner.wide.clear();
+        inner.resting.clear();
         inner.background.clear();
         inner.steps.clear();
         let flying: Vec<u64> = inner.in_flight.values().map(|flying| flying.step).collect();
@@ -381,11 +463,8 @@ impl Inner {
             self.send_again(&key, since);
             return;
         }
-        let held = match lane {
-            Lane::Direct => self.direct.len(),
-            Lane::Background => self.background.len(),
-        };
-        if held >= LANE_MAX && !self.waiting.contains_key(&key) {
+        let resting = if lane == Lane::Wide { self.resting.len() } else { 0 };
+        if self.lane_mut(lane).len() + resting >= LANE_MAX && !self.waiting.contains_key(&key) {
             let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
             self.unscanned = Some(oldest(self.unscanned));
             self.left = Some(Left { last: self.step, since: oldest(self.left.map(|left| left.since)) });
@@ -425,7 +504,7 @@ impl Inner {
         let known = self.waiting.get(&key).copied();
         let mark = known.map_or(Mark { step, lane }, |known| Mark {
             step: known.step.min(step),
-            lane: if lane == Lane::Direct { lane } else { known.lane },
+            lane: if lane == Lane::Background { known.lane } else { lane },
         });
         if let Some(known) = known {
             self.uncount(known.step);
@@ -434,10 +513,35 @@ impl Inner {
         self.waiting.insert(key.clone(), mark);
         // One that moves up leaves its place in the other lane, where nothing is found then.
         if known.is_none_or(|known| known.lane != mark.lane) {
-            match mark.lane {
-                Lane::Direct => self.direct.push_back(key),
-                Lane::Background => self.background.push_back(key),
+            match self.sent.rests_until(&key).filter(|_| mark.lane == Lane::Wide) {
+                Some(until) => self.resting.push_back((until, key)),
+                None => self.lane_mut(mark.lane).push_back(key),
             }
+        }
+    }
+
+    /// The next one of a lane. One that rests is taken when nothing else that is large, or not urgent, waits.
+    fn pop(&mut self, lane: Lane) -> Option<DocumentKey> {
+        let next = self.lane_mut(lane).pop_front();
+        if next.is_some() || lane != Lane::Wide || !self.background.is_empty() {
+            return next;
+        }
+        self.resting.pop_front().map(|(_, key)| key)
+    }
+
+    /// Has those wait with the others whose rest is over.
+    fn wake_rested(&mut self, now: Instant) {
+        self.sent.forget_before(now);
+        while let Some((_, key)) = self.resting.pop_front_if(|(until, _)| *until <= now) {
+            self.wide.push_back(key);
+        }
+    }
+
+    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<DocumentKey> {
+        match lane {
+            Lane::Direct => &mut self.direct,
+            Lane::Wide => &mut self.wide,
+            Lane::Background => &mut self.background,
         }
     }
 
