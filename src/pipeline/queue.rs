@@ -6,73 +6,23 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use super::sizes::sized;
 use super::sweep::Sweeping;
 use crate::position::Positions;
-use crate::projection::Projection;
+
+pub use self::lanes::Lane;
+use self::lanes::Lanes;
+
+mod lanes;
 
 /// How many documents each lane holds at most.
 const LANE_MAX: usize = sized(20_000, 12);
-
-/// Which lane a document waits in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Changed by an event.
-    Direct,
-    /// Changed by an event, and made of many entities: large.
-    Wide,
-    /// Marked by a fan-out or found by a scan.
-    Background,
-}
-
-impl Lane {
-    /// The lane of a document that an event changed.
-    fn changed(key: &DocumentKey) -> Self {
-        match key.0 {
-            Projection::Contacts => Self::Direct,
-            Projection::Organisations | Projection::Hierarchy => Self::Wide,
-        }
-    }
-}
-
-/// A large document that was sent gives way to all others for so long when it changes again. The index shows nothing
-/// sooner by itself, and each of its contacts' changes would have the whole of it sent.
-const REST: Duration = Duration::from_secs(1);
-
-/// Which large documents were sent a moment ago.
-#[derive(Debug, Default)]
-struct Sent {
-    until: HashMap<DocumentKey, Instant, RandomState>,
-    order: VecDeque<(Instant, DocumentKey)>,
-}
-
-impl Sent {
-    fn note(&mut self, key: &DocumentKey, now: Instant) {
-        self.until.insert(key.clone(), now + REST);
-        self.order.push_back((now + REST, key.clone()));
-    }
-
-    fn rests_until(&self, key: &DocumentKey) -> Option<Instant> {
-        self.until.get(key).copied()
-    }
-
-    fn forget_before(&mut self, now: Instant) {
-        while let Some((until, key)) = self.order.pop_front_if(|(until, _)| *until <= now) {
-            // It may have been sent again.
-            if self.until.get(&key) == Some(&until) {
-                self.until.remove(&key);
-            }
-        }
-    }
-}
 
 /// The queue between the fold and the delivery.
 #[derive(Debug, Default)]
@@ -86,12 +36,7 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: HashMap<DocumentKey, Mark, RandomState>,
-    direct: VecDeque<DocumentKey>,
-    wide: VecDeque<DocumentKey>,
-    /// Those of the wide lane that were sent a moment ago, and until when they give way to others.
-    resting: VecDeque<(Instant, DocumentKey)>,
-    sent: Sent,
-    background: VecDeque<DocumentKey>,
+    lanes: Lanes,
     /// Documents on their way.
     in_flight: HashMap<DocumentKey, Flying, RandomState>,
     /// How many documents wait or are on their way, by the step of their oldest mark.
@@ -224,10 +169,10 @@ impl Queue {
     /// Takes up to `max` documents of a lane.
     pub fn take(&self, lane: Lane, max: usize) -> Vec<DocumentKey> {
         let mut inner = self.lock();
-        inner.wake_rested(Instant::now());
+        inner.lanes.wake_rested();
         let mut taken = Vec::new();
         while taken.len() < max {
-            let Some(key) = inner.pop(lane) else { break };
+            let Some(key) = inner.lanes.pop(lane) else { break };
             // One that has moved up has left its place here.
             if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
                 continue;
@@ -248,8 +193,8 @@ impl Queue {
     /// True when something seems to wait in a lane.
     pub fn holds(&self, lane: Lane) -> bool {
         let mut inner = self.lock();
-        inner.wake_rested(Instant::now());
-        !inner.lane_mut(lane).is_empty()
+        inner.lanes.wake_rested();
+        inner.lanes.holds(lane)
     }
 
     /// Takes a document that a sweep, called for at `step`, has come to; false when it is on its way already:
@@ -272,7 +217,7 @@ impl Queue {
             let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
             inner.uncount(step);
             if delivered && lane == Lane::Wide {
-                inner.sent.note(&key, Instant::now());
+                inner.lanes.note_sent(&key);
             }
             if !delivered {
                 let lane = if again.is_some() { Lane::changed(&key) } else { lane };
@@ -295,7 +240,7 @@ impl Queue {
             let lane = if again.is_some() { Lane::changed(&key) } else { lane };
             // It is counted as before.
             inner.waiting.insert(key.clone(), Mark { step, lane });
-            inner.lane_mut(lane).push_front(key);
+            inner.lanes.put_back(key, lane);
         }
         drop(inner);
         self.changed.notify_waiters();
@@ -304,7 +249,7 @@ impl Queue {
     /// The next part of the state's marks, when it should be read now: little waits, and more may lie there.
     pub fn wants_scan(&self) -> Option<Scan> {
         let mut inner = self.lock();
-        let wanted = inner.unscanned.is_some() && inner.background.len() < LANE_MAX / 4;
+        let wanted = inner.unscanned.is_some() && inner.lanes.len(Lane::Background) < LANE_MAX / 4;
         if wanted && inner.scan_began.is_none() {
             // What was left before is in the state, where this scan reads it.
             inner.left = None;
@@ -408,10 +353,7 @@ impl Queue {
         let mut inner = self.lock();
         let oldest = inner.steps.keys().next().copied();
         inner.waiting.clear();
-        inner.direct.clear();
-        inner.wide.clear();
-        inner.resting.clear();
-        inner.background.clear();
+        inner.lanes.clear();
         inner.steps.clear();
         let flying: Vec<u64> = inner.in_flight.values().map(|flying| flying.step).collect();
         flying.into_iter().for_each(|step| inner.count(step));
@@ -463,8 +405,7 @@ impl Inner {
             self.send_again(&key, since);
             return;
         }
-        let resting = if lane == Lane::Wide { self.resting.len() } else { 0 };
-        if self.lane_mut(lane).len() + resting >= LANE_MAX && !self.waiting.contains_key(&key) {
+        if self.lanes.len(lane) >= LANE_MAX && !self.waiting.contains_key(&key) {
             let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
             self.unscanned = Some(oldest(self.unscanned));
             self.left = Some(Left { last: self.step, since: oldest(self.left.map(|left| left.since)) });
@@ -513,35 +454,7 @@ impl Inner {
         self.waiting.insert(key.clone(), mark);
         // One that moves up leaves its place in the other lane, where nothing is found then.
         if known.is_none_or(|known| known.lane != mark.lane) {
-            match self.sent.rests_until(&key).filter(|_| mark.lane == Lane::Wide) {
-                Some(until) => self.resting.push_back((until, key)),
-                None => self.lane_mut(mark.lane).push_back(key),
-            }
-        }
-    }
-
-    /// The next one of a lane. One that rests is taken when nothing else that is large, or not urgent, waits.
-    fn pop(&mut self, lane: Lane) -> Option<DocumentKey> {
-        let next = self.lane_mut(lane).pop_front();
-        if next.is_some() || lane != Lane::Wide || !self.background.is_empty() {
-            return next;
-        }
-        self.resting.pop_front().map(|(_, key)| key)
-    }
-
-    /// Has those wait with the others whose rest is over.
-    fn wake_rested(&mut self, now: Instant) {
-        self.sent.forget_before(now);
-        while let Some((_, key)) = self.resting.pop_front_if(|(until, _)| *until <= now) {
-            self.wide.push_back(key);
-        }
-    }
-
-    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<DocumentKey> {
-        match lane {
-            Lane::Direct => &mut self.direct,
-            Lane::Wide => &mut self.wide,
-            Lane::Background => &mut self.background,
+            self.lanes.push(key, mark.lane);
         }
     }
 

@@ -1,7 +1,9 @@
 //! What waits, and what the frontier says of it.
 
+use super::lanes::REST;
 use super::*;
 use crate::position::TopicPartition;
+use crate::projection::Projection;
 
 fn key(id: &str) -> DocumentKey {
     (Projection::Contacts, id.into())
@@ -221,8 +223,9 @@ fn a_document_that_changes_again_and_again_while_it_waits_takes_one_place() {
         queue.stepped(step, &at(11), vec![key("hot")], Lane::Background, None, 200);
         queue.stepped(step, &at(11), vec![key("hot")], Lane::Direct, None, 200);
     }
-    let inner = queue.lock();
-    assert_eq!((inner.background.len(), inner.direct.len(), inner.waiting.len()), (1, 1, 1));
+    let mut inner = queue.lock();
+    let held = (inner.lanes.len(Lane::Background), inner.lanes.len(Lane::Direct), inner.waiting.len());
+    assert_eq!(held, (1, 1, 1));
 }
 
 #[test]
