@@ -45,18 +45,14 @@ impl Search {
     /// wait that was too long.
     async fn page(&self, request: &Request) -> Answer<Page> {
         let reached = self.wait(request).await?;
-        let began = Instant::now();
-        let page = self.bounded(self.searcher.search(request, reached)).await?;
-        tracing::debug!(took = ?began.elapsed(), "searched");
-        Ok(page)
+        Ok(self.bounded(self.searcher.search(request, reached)).await?)
     }
 
     async fn wait(&self, request: &Request) -> Answer<Positions> {
         if request.consistent_with.is_empty() {
             return Ok(self.status.delivered());
         }
-        let began = Instant::now();
-        let until = began + Duration::from_millis(request.timeout_ms);
+        let until = Instant::now() + Duration::from_millis(request.timeout_ms);
         let watching = self.status.watch();
         loop {
             let moved = self.status.moved();
@@ -67,9 +63,7 @@ impl Search {
             if reached.covers(&request.consistent_with) {
                 self.status.note_refresh();
                 drop(watching);
-                let waited = began.elapsed();
-                self.bounded(self.searcher.searcher().index().refresh(request.collection)).await?;
-                tracing::debug!(?waited, refreshed = ?(began.elapsed() - waited), "the index shows what was asked for");
+                self.bounded(self.searcher.searcher().index().refresh()).await?;
                 return Ok(reached);
             }
             let Some(left) = until.checked_duration_since(Instant::now()) else {

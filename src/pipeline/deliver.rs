@@ -13,12 +13,11 @@ use super::fold::DocumentKey;
 use super::materialise::{Materialised, materialise};
 use super::pace::Pace;
 use super::planted::{self, Bug};
-use super::queue::{Lane, Queue, Scan};
+use super::queue::{Queue, Scan};
 use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
-use super::under_way::UnderWay;
 use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
@@ -30,11 +29,6 @@ use crate::state::keys::{Space, dirty_parts};
 
 /// How many documents one request holds at most.
 const DOCUMENTS_MAX: usize = sized(2_000, 5);
-/// The same of those that are large or not urgent.
-const LARGE_DOCUMENTS_MAX: usize = sized(1_000, 4);
-/// The lanes, in their order, each with the one that it shares places with.
-const LANES: [(Lane, Option<Lane>); 3] =
-    [(Lane::Direct, None), (Lane::Wide, Some(Lane::Background)), (Lane::Background, Some(Lane::Wide))];
 /// How many marks one part of a scan reads.
 const SCAN_MAX: usize = sized(5_000, 7);
 
@@ -78,7 +72,7 @@ impl<S: DocumentSink> Delivery<S> {
     /// # Errors
     /// Those of the state.
     pub async fn run(self: Arc<Self>, mut allowed: tokio::sync::watch::Receiver<bool>) -> Result<()> {
-        let mut requests = UnderWay::default();
+        let mut requests: JoinSet<Result<()>> = JoinSet::new();
         let mut unrefreshed = Unrefreshed::default();
         loop {
             let changed = self.queue.changed();
@@ -93,36 +87,32 @@ impl<S: DocumentSink> Delivery<S> {
                     Arc::clone(&self).scan(part).await?;
                 }
                 self.start_requests(&mut requests);
-                unrefreshed.refresh_if_due(&self, requests.is_empty());
+                unrefreshed.refresh_if_due(&self, requests.is_empty()).await;
             }
             tokio::select! {
                 biased;
                 gone = allowed.changed() => if gone.is_err() { break },
-                Some(ended) = requests.ended() => {
-                    ended?;
-                    unrefreshed.note();
+                Some(ended) = requests.join_next(), if !requests.is_empty() => {
+                    ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
+                    unrefreshed.note(&self.status);
                 }
                 () = &mut changed => {}
                 () = tokio::time::sleep(unrefreshed.wait().min(self.pace.wait())) => {}
             }
         }
-        while let Some(ended) = requests.ended().await {
-            ended?;
+        while let Some(ended) = requests.join_next().await {
+            ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
         }
         Ok(())
     }
 
-    fn start_requests(self: &Arc<Self>, requests: &mut UnderWay) {
-        for (lane, other) in LANES {
-            let shares = other.is_some_and(|other| requests.count(other) > 0 || self.queue.holds(other));
-            while requests.count(lane) < self.pace.requests_of(lane, shares) && self.pace.is_open() {
-                let most = if lane == Lane::Direct { DOCUMENTS_MAX } else { LARGE_DOCUMENTS_MAX };
-                let documents = self.queue.take(lane, most);
-                if documents.is_empty() {
-                    break;
-                }
-                requests.spawn(Some(lane), Arc::clone(self).deliver(documents, lane));
+    fn start_requests(self: &Arc<Self>, requests: &mut JoinSet<Result<()>>) {
+        while requests.len() < self.pace.requests() && self.pace.is_open() {
+            let documents = self.queue.take(DOCUMENTS_MAX);
+            if documents.is_empty() {
+                break;
             }
+            requests.spawn(Arc::clone(self).deliver(documents));
         }
         // One part more than may be under way is made meanwhile. What is marked goes first.
         if requests.len() <= self.pace.requests()
@@ -131,7 +121,7 @@ impl<S: DocumentSink> Delivery<S> {
             && let Some(part) = self.courses().next(&self.queue.sweeps())
         {
             self.is_sweeping.store(true, Ordering::SeqCst);
-            requests.spawn(None, Arc::clone(self).sweep(part));
+            requests.spawn(Arc::clone(self).sweep(part));
         }
     }
 
@@ -205,19 +195,18 @@ impl<S: DocumentSink> Delivery<S> {
         blocking(work).await
     }
 
-    async fn deliver(self: Arc<Self>, documents: Vec<DocumentKey>, lane: Lane) -> Result<()> {
-        let began = Instant::now();
+    async fn deliver(self: Arc<Self>, documents: Vec<DocumentKey>) -> Result<()> {
         let mut made = {
             let this = Arc::clone(&self);
             blocking(move || {
                 let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let bytes_max = this.pace.bytes_of(lane);
+                let bytes_max = this.pace.bytes();
                 materialise(&this.state, &this.projections, documents, this.limits, bytes_max, &over)
             })
             .await?
         };
         let left = std::mem::take(&mut made.left);
-        self.queue.put_back(left);
+        self.queue.finish(left.into_iter().map(|document| (document, false)));
         if made.documents.is_empty() {
             return Ok(());
         }
@@ -227,9 +216,7 @@ impl<S: DocumentSink> Delivery<S> {
             let (rejected, finished) = (Vec::new(), Vec::new());
             let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
         }
-        let (waited, bytes) = (began.elapsed(), made.batch.bytes.len());
         let judged = self.send(made).await;
-        tracing::debug!(?lane, documents = judged.finished.len(), bytes, made = ?waited, sent = ?(began.elapsed() - waited), "delivered");
         let acknowledged = judged.finished.iter().filter(|(_, is_done)| *is_done);
         let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
         let Judged { rejected, finished, gone } = judged;
@@ -359,53 +346,40 @@ struct Judged {
 struct Unrefreshed {
     since: Option<Instant>,
     not_before: Option<Instant>,
-    /// How many refreshes searches had asked for when that was last looked at.
+    /// How many refreshes searches had asked for when the last of them was acknowledged.
     asked: u64,
-    /// When a search was last seen to wait, or to have begun.
-    searched: Option<Instant>,
-    /// The refresh under way: how long it took.
-    refresh: JoinSet<Duration>,
 }
 
 /// A change waits this long for others before a refresh of our own.
 const LINGER: Duration = Duration::from_millis(5);
-/// So long after a search was seen to wait, or to have begun: it has what it looks in refreshed itself, and comes first.
+/// And this long when a search waits: that has the index refreshed itself, once it sees its change acknowledged.
 const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
-/// But never longer than this.
-const LINGER_MAX: Duration = Duration::from_millis(250);
 
 impl Unrefreshed {
-    fn note(&mut self) {
+    fn note(&mut self, status: &Status) {
         self.since.get_or_insert_with(Instant::now);
+        self.asked = status.refreshes();
     }
 
-    /// Begins a refresh when nothing is under way (at a high rate the index's own interval serves), and so
+    /// Refreshes when nothing is under way (at a high rate the index's own interval serves), and so
     /// seldom that at most a fifth of the time is spent on it.
-    fn refresh_if_due<S: DocumentSink>(&mut self, delivery: &Arc<Delivery<S>>, idle: bool) {
+    async fn refresh_if_due<S: DocumentSink>(&mut self, delivery: &Delivery<S>, idle: bool) {
         let now = Instant::now();
-        while let Some(ended) = self.refresh.try_join_next() {
-            self.not_before = ended.ok().map(|took| now + took * 4);
+        if delivery.status.refreshes() != self.asked {
+            // A search began one after the last write: that shows all of them.
+            self.since = None;
         }
-        let asked = delivery.status.refreshes();
-        if delivery.status.watchers() > 0 || std::mem::replace(&mut self.asked, asked) != asked {
-            self.searched = Some(now);
-        }
-        let has_way = self.searched.is_none_or(|at| now >= at + LINGER_FOR_SEARCH);
-        let due = self.since.is_some_and(|at| now >= at + if has_way { LINGER } else { LINGER_MAX })
-            && self.not_before.is_none_or(|at| now >= at)
-            && self.refresh.is_empty();
+        let linger = if delivery.status.watchers() > 0 { LINGER_FOR_SEARCH } else { LINGER };
+        let due = self.since.is_some_and(|since| now >= since + linger)
+            && self.not_before.is_none_or(|at| now >= at);
         if delivery.refresh != Refresh::Adaptive || !idle || !due {
             return;
         }
         self.since = None;
-        let delivery = Arc::clone(delivery);
-        self.refresh.spawn(async move {
-            let began = Instant::now();
-            if let Err(error) = delivery.sink.refresh().await {
-                tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
-            }
-            began.elapsed()
-        });
+        if let Err(error) = delivery.sink.refresh().await {
+            tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+        }
+        self.not_before = Some(Instant::now() + now.elapsed() * 4);
     }
 
     fn wait(&self) -> Duration {

@@ -19,6 +19,5 @@ pub mod start;
 pub mod status;
 pub mod stream;
 pub mod sweep;
-mod under_way;
 mod watch;
 pub mod work;

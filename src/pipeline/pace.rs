@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::queue::Lane;
 use super::sizes::sized;
 
 const REQUESTS_MAX: usize = 3;
 const BYTES_MAX: usize = sized(2 << 20, 2 << 10);
-/// Of what is large or not urgent, beside what is small and urgent.
-const LARGE_REQUESTS_MAX: usize = 2;
-const LARGE_BYTES_MAX: usize = sized(512 << 10, 1 << 10);
 const BYTES_MIN: usize = sized(128 << 10, 256);
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(15);
@@ -46,28 +42,9 @@ impl Pace {
         self.lock().requests
     }
 
-    /// How many requests of a lane may be under way; `shares` says whether something of the other lane of those with
-    /// large ones is waiting or under way. The index works on what it is sent in turn, and nothing overtakes there: of
-    /// what is large or not urgent little is under way at once.
-    pub fn requests_of(&self, lane: Lane, shares: bool) -> usize {
-        match lane {
-            Lane::Direct => self.requests(),
-            Lane::Wide | Lane::Background if shares => 1,
-            Lane::Wide | Lane::Background => self.requests().min(LARGE_REQUESTS_MAX),
-        }
-    }
-
     /// How many bytes a request may hold.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
-    }
-
-    /// How many bytes a request of a lane may hold.
-    pub fn bytes_of(&self, lane: Lane) -> usize {
-        match lane {
-            Lane::Direct => self.bytes(),
-            Lane::Wide | Lane::Background => self.bytes().min(LARGE_BYTES_MAX),
-        }
     }
 
     /// False while a failure is waited out.

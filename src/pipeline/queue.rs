@@ -1,7 +1,7 @@
 //! What waits for delivery, as far as it is in memory; the marks in the state are the whole truth.
 //!
-//! Three lanes, with requests of their own: small documents that an event changed overtake large ones, and those of a
-//! fan-out or of a scan of the state's marks. What does not fit is left to a later scan, so memory is bounded.
+//! Two lanes: documents that an event changed directly overtake those of a fan-out or of a scan of
+//! the state's marks. What does not fit is left to a later scan, so memory is bounded.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,13 +16,17 @@ use super::sizes::sized;
 use super::sweep::Sweeping;
 use crate::position::Positions;
 
-pub use self::lanes::Lane;
-use self::lanes::Lanes;
-
-mod lanes;
-
 /// How many documents each lane holds at most.
 const LANE_MAX: usize = sized(20_000, 12);
+
+/// Which lane a document waits in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Changed by an event.
+    Direct,
+    /// Marked by a fan-out or found by a scan.
+    Background,
+}
 
 /// The queue between the fold and the delivery.
 #[derive(Debug, Default)]
@@ -36,7 +40,8 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: HashMap<DocumentKey, Mark, RandomState>,
-    lanes: Lanes,
+    direct: VecDeque<DocumentKey>,
+    background: VecDeque<DocumentKey>,
     /// Documents on their way.
     in_flight: HashMap<DocumentKey, Flying, RandomState>,
     /// How many documents wait or are on their way, by the step of their oldest mark.
@@ -159,24 +164,20 @@ impl Queue {
             inner.remember(Point { step, positions: positions.clone(), time_ms });
         }
         for key in marked {
-            let lane = if lane == Lane::Background { lane } else { Lane::changed(&key) };
             inner.add(key, since, lane);
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// Takes up to `max` documents of a lane.
-    pub fn take(&self, lane: Lane, max: usize) -> Vec<DocumentKey> {
+    /// Takes up to `max` documents, those changed directly first.
+    pub fn take(&self, max: usize) -> Vec<DocumentKey> {
         let mut inner = self.lock();
-        inner.lanes.wake_rested();
         let mut taken = Vec::new();
         while taken.len() < max {
-            let Some(key) = inner.lanes.pop(lane) else { break };
-            // One that has moved up has left its place here.
-            if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
-                continue;
-            }
+            let direct = inner.direct.pop_front().map(|key| (key, Lane::Direct));
+            let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
+            let Some((key, lane)) = next else { break };
             let Some(Mark { step, .. }) = inner.waiting.remove(&key) else { continue };
             if let Some(flying) = inner.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
                 // On its way by a sweep: it goes again after that.
@@ -188,13 +189,6 @@ impl Queue {
             taken.push(key);
         }
         taken
-    }
-
-    /// True when something seems to wait in a lane.
-    pub fn holds(&self, lane: Lane) -> bool {
-        let mut inner = self.lock();
-        inner.lanes.wake_rested();
-        inner.lanes.holds(lane)
     }
 
     /// Takes a document that a sweep, called for at `step`, has come to; false when it is on its way already:
@@ -216,31 +210,12 @@ impl Queue {
         for (key, delivered) in documents {
             let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
             inner.uncount(step);
-            if delivered && lane == Lane::Wide {
-                inner.lanes.note_sent(&key);
-            }
             if !delivered {
-                let lane = if again.is_some() { Lane::changed(&key) } else { lane };
+                let lane = if again.is_some() { Lane::Direct } else { lane };
                 inner.enqueue(key, step, lane);
             } else if let Some(step) = again {
-                let lane = Lane::changed(&key);
-                inner.enqueue(key, step, lane);
+                inner.enqueue(key, step, Lane::Direct);
             }
-        }
-        drop(inner);
-        self.changed.notify_waiters();
-    }
-
-    /// Puts documents back, for which there was no room, in front of those that came after them: the oldest of what
-    /// waits is what everything waits for.
-    pub fn put_back(&self, documents: Vec<DocumentKey>) {
-        let mut inner = self.lock();
-        for key in documents.into_iter().rev() {
-            let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
-            let lane = if again.is_some() { Lane::changed(&key) } else { lane };
-            // It is counted as before.
-            inner.waiting.insert(key.clone(), Mark { step, lane });
-            inner.lanes.put_back(key, lane);
         }
         drop(inner);
         self.changed.notify_waiters();
@@ -249,7 +224,7 @@ impl Queue {
     /// The next part of the state's marks, when it should be read now: little waits, and more may lie there.
     pub fn wants_scan(&self) -> Option<Scan> {
         let mut inner = self.lock();
-        let wanted = inner.unscanned.is_some() && inner.lanes.len(Lane::Background) < LANE_MAX / 4;
+        let wanted = inner.unscanned.is_some() && inner.background.len() < LANE_MAX / 4;
         if wanted && inner.scan_began.is_none() {
             // What was left before is in the state, where this scan reads it.
             inner.left = None;
@@ -353,7 +328,8 @@ impl Queue {
         let mut inner = self.lock();
         let oldest = inner.steps.keys().next().copied();
         inner.waiting.clear();
-        inner.lanes.clear();
+        inner.direct.clear();
+        inner.background.clear();
         inner.steps.clear();
         let flying: Vec<u64> = inner.in_flight.values().map(|flying| flying.step).collect();
         flying.into_iter().for_each(|step| inner.count(step));
@@ -405,7 +381,11 @@ impl Inner {
             self.send_again(&key, since);
             return;
         }
-        if self.lanes.len(lane) >= LANE_MAX && !self.waiting.contains_key(&key) {
+        let held = match lane {
+            Lane::Direct => self.direct.len(),
+            Lane::Background => self.background.len(),
+        };
+        if held >= LANE_MAX && !self.waiting.contains_key(&key) {
             let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
             self.unscanned = Some(oldest(self.unscanned));
             self.left = Some(Left { last: self.step, since: oldest(self.left.map(|left| left.since)) });
@@ -445,7 +425,7 @@ impl Inner {
         let known = self.waiting.get(&key).copied();
         let mark = known.map_or(Mark { step, lane }, |known| Mark {
             step: known.step.min(step),
-            lane: if lane == Lane::Background { known.lane } else { lane },
+            lane: if lane == Lane::Direct { lane } else { known.lane },
         });
         if let Some(known) = known {
             self.uncount(known.step);
@@ -454,7 +434,10 @@ impl Inner {
         self.waiting.insert(key.clone(), mark);
         // One that moves up leaves its place in the other lane, where nothing is found then.
         if known.is_none_or(|known| known.lane != mark.lane) {
-            self.lanes.push(key, mark.lane);
+            match mark.lane {
+                Lane::Direct => self.direct.push_back(key),
+                Lane::Background => self.background.push_back(key),
+            }
         }
     }
 

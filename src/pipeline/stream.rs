@@ -27,11 +27,6 @@ use crate::state::rows::Place;
 
 /// How long to wait for records before looking at commands again.
 const IDLE: Duration = Duration::from_millis(5);
-/// So many documents wait where the index has enough to do.
-const BUSY: usize = 500;
-/// What comes within this time is then folded as one step: a step for each record would take from the index what it
-/// needs itself where both share a machine, and nothing would be there sooner.
-const GATHER: Duration = Duration::from_millis(10);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
@@ -177,19 +172,16 @@ impl Stream {
         Ok(true)
     }
 
-    /// Folds what has come, as one step, and what comes until `gather` is over.
-    fn step(&mut self, records: &Receiver<ReadBatch>, wait: Duration, gather: Duration) -> Result<Read> {
+    /// Folds what has come, as one step.
+    fn step(&mut self, records: &Receiver<ReadBatch>, wait: Duration) -> Result<Read> {
         let first = match records.recv_timeout(wait) {
             Ok(batch) => batch,
             Err(RecvTimeoutError::Timeout) => return Ok(Read::Nothing),
             Err(RecvTimeoutError::Disconnected) => return Ok(Read::Ended),
         };
         let ReadBatch { mut taken, mut passed } = first;
-        let until = Instant::now() + gather;
         while taken.len() < STEP_RECORDS_MAX {
-            let left = until.saturating_duration_since(Instant::now());
-            let more = if left.is_zero() { records.try_recv().ok() } else { records.recv_timeout(left).ok() };
-            let Some(more) = more else { break };
+            let Ok(more) = records.try_recv() else { break };
             taken.extend(more.taken);
             passed.extend(more.passed);
         }
@@ -198,11 +190,7 @@ impl Stream {
         }
         let is_past_gate = self.status.gate_passed.load(Ordering::Relaxed);
         self.folder.set_settled(is_past_gate && *self.writer.borrow());
-        let began = Instant::now();
         let step = self.folder.fold(&taken, &passed)?;
-        let newest = taken.iter().map(|taken| taken.record.timestamp_ms).max().unwrap_or(0);
-        let late = i64::try_from(Status::now_ms()).unwrap_or(0) - newest;
-        tracing::debug!(records = taken.len(), late, took = ?began.elapsed(), "folded");
         Status::add(&self.status.records, taken.len());
         Status::add(&self.status.poisoned, step.poisoned);
         self.publish(step, Lane::Direct)?;
@@ -210,12 +198,12 @@ impl Stream {
     }
 
     /// Folds what the reader handed over; true when there was something.
-    fn read(&mut self, wait: Duration, gather: Duration) -> Result<bool> {
+    fn read(&mut self, wait: Duration) -> Result<bool> {
         let Some(records) = self.records.take() else {
             std::thread::park_timeout(wait);
             return Ok(false);
         };
-        let read = self.step(&records, wait, gather)?;
+        let read = self.step(&records, wait)?;
         if read == Read::Ended {
             drop(records);
             self.end_reading()?;
@@ -227,9 +215,7 @@ impl Stream {
 
     fn fan_out(&mut self) -> Result<()> {
         if self.queue.waiting().fanning_out {
-            let began = Instant::now();
             let step = self.folder.fan_out()?;
-            tracing::debug!(marked = step.marked.len(), took = ?began.elapsed(), "fanned out");
             self.publish(step, Lane::Background)?;
         }
         Ok(())
@@ -418,11 +404,8 @@ impl Turns for Stream {
             self.folder.sync()?;
             return Ok(Turn::Ended);
         }
-        let waiting = self.queue.waiting();
-        let fanning_out = waiting.fanning_out;
-        let wait = if fanning_out || !waits { Duration::ZERO } else { IDLE };
-        let gather = if waits && waiting.documents >= BUSY { GATHER } else { Duration::ZERO };
-        let has_read = self.read(wait, gather)?;
+        let fanning_out = self.queue.waiting().fanning_out;
+        let has_read = self.read(if fanning_out || !waits { Duration::ZERO } else { IDLE })?;
         self.fan_out()?;
         if self.synced.elapsed() >= SYNC_EVERY {
             self.folder.sync()?;

@@ -40,7 +40,7 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 680),
+    (Bug::BetweenForgotten, 180),
     (Bug::OldChainForgotten, 0),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
@@ -48,10 +48,10 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 4_230),
+    (Bug::RejectionToldLate, 560),
     (Bug::ForeignLeft, 0),
-    (Bug::UnsweptTrusted, 960),
-    (Bug::OvertakenForgotten, 6_790),
+    (Bug::UnsweptTrusted, 11_350),
+    (Bug::OvertakenForgotten, 17_280),
 ];
 /// How many seeds it may take until one is seen.
 const SEEDS_MAX: u64 = 600;

@@ -5,7 +5,6 @@
 //! is filled in the order of its keys. The positions come last: a load that was broken off begins anew.
 //! While it lasts every document is called for by a sweep that sleeps, so that nothing has to be marked.
 
-mod ahead;
 mod merge;
 mod runs;
 mod sorter;

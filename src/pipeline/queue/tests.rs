@@ -1,6 +1,5 @@
 //! What waits, and what the frontier says of it.
 
-use super::lanes::REST;
 use super::*;
 use crate::position::TopicPartition;
 use crate::projection::Projection;
@@ -11,15 +10,6 @@ fn key(id: &str) -> DocumentKey {
 
 fn at(next: i64) -> Positions {
     [(TopicPartition::new("contacts", 0), next)].into_iter().collect()
-}
-
-/// Of all lanes, as the delivery does.
-fn take(queue: &Queue, max: usize) -> Vec<DocumentKey> {
-    let mut taken = Vec::new();
-    for lane in [Lane::Direct, Lane::Wide, Lane::Background] {
-        taken.extend(queue.take(lane, max - taken.len()));
-    }
-    taken
 }
 
 fn scanned(queue: &Queue, found: Vec<DocumentKey>, began: u64, ended: bool) {
@@ -39,12 +29,12 @@ fn the_frontier_waits_for_the_oldest_mark() {
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
     queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
     assert_eq!(queue.frontier(), Some(at(10)));
-    assert_eq!(take(&queue, 1), [key("a")]);
+    assert_eq!(queue.take(1), [key("a")]);
     assert_eq!(queue.frontier(), Some(at(10)), "on its way is not delivered");
     assert_eq!(queue.waiting_since(), Some(200));
     queue.finish([(key("a"), true)]);
     assert_eq!(queue.frontier(), Some(at(11)));
-    take(&queue, 1);
+    queue.take(1);
     queue.finish([(key("b"), true)]);
     assert_eq!(queue.frontier(), Some(at(12)));
     assert_eq!(queue.waiting_since(), None);
@@ -54,11 +44,11 @@ fn the_frontier_waits_for_the_oldest_mark() {
 fn a_document_marked_while_on_its_way_goes_again() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
-    take(&queue, 1);
+    queue.take(1);
     queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
-    assert_eq!(take(&queue, 1), [], "one write of a document at a time");
+    assert_eq!(queue.take(1), [], "one write of a document at a time");
     queue.finish([(key("a"), true)]);
-    assert_eq!(take(&queue, 1), [key("a")]);
+    assert_eq!(queue.take(1), [key("a")]);
 }
 
 #[test]
@@ -66,13 +56,13 @@ fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
     let queue = scanned_queue();
     let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
     queue.stepped(2, &at(11), many, Lane::Background, None, 200);
-    let taken = take(&queue, usize::MAX);
+    let taken = queue.take(usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     assert_eq!(queue.frontier(), Some(at(10)));
     assert!(queue.wants_scan().is_some());
     scanned(&queue, vec![key("last")], 2, true);
     assert_eq!(queue.frontier(), Some(at(10)));
-    take(&queue, 1);
+    queue.take(1);
     queue.finish([(key("last"), true)]);
     assert_eq!(queue.frontier(), Some(at(11)));
     assert!(queue.waiting().is_nothing());
@@ -82,7 +72,7 @@ fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
 fn a_document_marked_again_on_its_way_waits_since_that_mark() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
-    assert_eq!(take(&queue, 1), [key("a")]);
+    assert_eq!(queue.take(1), [key("a")]);
     queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
     queue.stepped(4, &at(13), vec![key("b")], Lane::Direct, None, 400);
     queue.stepped(5, &at(13), vec![key("a")], Lane::Direct, None, 500);
@@ -98,11 +88,11 @@ fn a_document_that_a_sweep_has_taken_goes_again_after_that_and_not_beside_it() {
     assert!(queue.take_swept(&key("a"), 1));
     assert!(queue.take_swept(&key("b"), 1));
     queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
-    assert_eq!(take(&queue, 9), []);
+    assert_eq!(queue.take(9), []);
     queue.finish([(key("a"), true), (key("b"), true)]);
-    assert_eq!(take(&queue, 1), [key("a")]);
+    assert_eq!(queue.take(1), [key("a")]);
     assert!(!queue.take_swept(&key("a"), 1), "it is on its way");
-    assert_eq!(take(&queue, 9), [key("b")]);
+    assert_eq!(queue.take(9), [key("b")]);
     queue.finish([(key("a"), true), (key("b"), true)]);
     assert!(queue.waiting().is_nothing() && queue.oldest_waiting().is_none());
 }
@@ -112,7 +102,7 @@ fn a_direct_change_overtakes_a_fan_out() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("storm"), key("a")], Lane::Background, None, 200);
     queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
-    assert_eq!(take(&queue, 1), [key("a")]);
+    assert_eq!(queue.take(1), [key("a")]);
 }
 
 #[test]
@@ -144,7 +134,7 @@ fn a_mark_that_a_scan_finds_of_a_document_that_a_sweep_has_taken_is_not_passed_o
     assert!(queue.take_swept(&key("a"), 1));
     scanned(&queue, vec![key("a")], 2, true);
     queue.finish([(key("a"), true)]);
-    assert_eq!(take(&queue, 9), [key("a")]);
+    assert_eq!(queue.take(9), [key("a")]);
 }
 
 #[test]
@@ -152,10 +142,10 @@ fn the_frontier_waits_for_what_a_fan_out_marked() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("renamed")], Lane::Direct, Some(2), 200);
     queue.stepped(3, &at(11), vec![key("a"), key("b")], Lane::Background, None, 300);
-    assert_eq!(take(&queue, 1), [key("renamed")]);
+    assert_eq!(queue.take(1), [key("renamed")]);
     queue.finish([(key("renamed"), true)]);
     assert_eq!(queue.frontier(), Some(at(10)), "what the change of offset 10 marked by its fan-out waits");
-    assert_eq!(take(&queue, 2), [key("a"), key("b")]);
+    assert_eq!(queue.take(2), [key("a"), key("b")]);
     queue.finish([(key("a"), true), (key("b"), true)]);
     assert_eq!(queue.frontier(), Some(at(11)));
 }
@@ -167,7 +157,7 @@ fn a_fan_out_marks_documents_since_the_change_that_began_it_also_those_that_wait
         queue.stepped(2, &at(11), Vec::new(), Lane::Direct, Some(2), 200);
         queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, Some(2), 300);
         if is_on_its_way {
-            assert_eq!(take(&queue, 1), [key("a")]);
+            assert_eq!(queue.take(1), [key("a")]);
         }
         queue.stepped(4, &at(12), vec![key("a")], Lane::Background, None, 400);
         assert_eq!(queue.frontier(), Some(at(10)), "what step 2 began is not there: {is_on_its_way}");
@@ -175,7 +165,7 @@ fn a_fan_out_marks_documents_since_the_change_that_began_it_also_those_that_wait
             queue.finish([(key("a"), true)]);
             assert_eq!(queue.frontier(), Some(at(10)), "it was made before its mark");
         }
-        assert_eq!(take(&queue, 9), [key("a")]);
+        assert_eq!(queue.take(9), [key("a")]);
         queue.finish([(key("a"), true)]);
         assert_eq!(queue.frontier(), Some(at(12)));
         assert!(queue.waiting().is_nothing());
@@ -188,7 +178,7 @@ fn a_mark_that_a_scan_finds_is_as_old_as_can_be_also_when_its_document_waits_or_
         let queue = Queue::starting_at(7, None, at(10), 1);
         queue.stepped(8, &at(11), vec![key("a")], Lane::Direct, None, 200);
         if is_on_its_way {
-            assert_eq!(take(&queue, 1), [key("a")]);
+            assert_eq!(queue.take(1), [key("a")]);
         }
         scanned(&queue, vec![key("a")], 8, true);
         assert_eq!(queue.frontier(), None, "it may have been marked before the start: {is_on_its_way}");
@@ -201,14 +191,14 @@ fn what_a_fan_out_leaves_to_the_state_during_a_scan_is_scanned_for_and_waits_sin
     queue.stepped(2, &at(11), Vec::new(), Lane::Direct, Some(2), 200);
     let many = || (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect::<Vec<_>>();
     queue.stepped(3, &at(12), many(), Lane::Background, Some(2), 300);
-    let taken = take(&queue, usize::MAX);
+    let taken = queue.take(usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     let part = queue.wants_scan().unwrap();
     // The scan has read the state of step 3 when another part of the fan-out finds no room.
     let more = (0..LANE_MAX + 1).map(|n| key(&format!("more {n}"))).collect();
     queue.stepped(4, &at(12), more, Lane::Background, None, 400);
     queue.scanned(&part, Vec::new(), 3, None);
-    let taken = take(&queue, usize::MAX);
+    let taken = queue.take(usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     assert!(queue.waiting().more, "the last of them lies in the state");
     assert_eq!(queue.frontier(), Some(at(10)), "and waits since step 2");
@@ -223,54 +213,6 @@ fn a_document_that_changes_again_and_again_while_it_waits_takes_one_place() {
         queue.stepped(step, &at(11), vec![key("hot")], Lane::Background, None, 200);
         queue.stepped(step, &at(11), vec![key("hot")], Lane::Direct, None, 200);
     }
-    let mut inner = queue.lock();
-    let held = (inner.lanes.len(Lane::Background), inner.lanes.len(Lane::Direct), inner.waiting.len());
-    assert_eq!(held, (1, 1, 1));
-}
-
-#[test]
-fn what_found_no_room_goes_before_what_came_after_it() {
-    let queue = scanned_queue();
-    queue.stepped(2, &at(11), vec![key("a"), key("b"), key("c")], Lane::Direct, None, 200);
-    let taken = queue.take(Lane::Direct, 3);
-    queue.stepped(3, &at(12), vec![key("d"), key("c")], Lane::Direct, None, 300);
-    queue.put_back(taken.into_iter().skip(1).collect());
-    assert_eq!(queue.oldest_waiting(), Some(2));
-    assert_eq!(queue.take(Lane::Direct, 9), [key("b"), key("c"), key("d")]);
-    queue.finish([(key("a"), true), (key("b"), true), (key("c"), true)]);
-    assert_eq!(queue.oldest_waiting(), Some(3));
-}
-
-#[test]
-fn each_lane_is_taken_by_itself() {
-    let queue = scanned_queue();
-    let organisation: DocumentKey = (Projection::Organisations, "o".into());
-    queue.stepped(2, &at(11), vec![key("b"), key("up")], Lane::Background, None, 200);
-    queue.stepped(3, &at(12), vec![key("a"), organisation.clone(), key("up")], Lane::Direct, None, 300);
-    assert_eq!(queue.take(Lane::Wide, 9), [organisation]);
-    assert_eq!(queue.take(Lane::Background, 9), [key("b")]);
-    assert!(!queue.holds(Lane::Background) && queue.holds(Lane::Direct));
-    assert_eq!(queue.take(Lane::Direct, 9), [key("a"), key("up")]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_large_document_that_was_just_sent_gives_way_to_others_for_a_while() {
-    let queue = scanned_queue();
-    let organisation = |id: &str| -> DocumentKey { (Projection::Organisations, id.into()) };
-    queue.stepped(2, &at(11), vec![organisation("hot")], Lane::Direct, None, 200);
-    assert_eq!(queue.take(Lane::Wide, 1), [organisation("hot")]);
-    queue.stepped(3, &at(12), vec![organisation("hot")], Lane::Direct, None, 300);
-    queue.finish([(organisation("hot"), true)]);
-    queue.stepped(4, &at(13), vec![key("b"), organisation("hot")], Lane::Background, None, 400);
-    queue.stepped(5, &at(14), vec![organisation("other")], Lane::Direct, None, 500);
-    assert_eq!(queue.oldest_waiting(), Some(3));
-    assert_eq!(queue.take(Lane::Wide, 9), [organisation("other")], "of a fan-out something waits");
-    assert!(!queue.holds(Lane::Wide));
-    tokio::time::advance(REST).await;
-    assert!(queue.holds(Lane::Wide), "it has rested");
-    assert_eq!(queue.take(Lane::Wide, 9), [organisation("hot")]);
-    queue.finish([(organisation("hot"), true)]);
-    assert_eq!(queue.take(Lane::Background, 9), [key("b")]);
-    queue.stepped(6, &at(15), vec![organisation("hot")], Lane::Direct, None, 600);
-    assert_eq!(queue.take(Lane::Wide, 9), [organisation("hot")], "nothing else waits");
+    let inner = queue.lock();
+    assert_eq!((inner.background.len(), inner.direct.len(), inner.waiting.len()), (1, 1, 1));
 }
