@@ -1,7 +1,5 @@
 //! One connection to Elasticsearch, by the official client.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -10,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::harness::PROJECTIONS;
+use crate::harness::{PROJECTIONS, eventually};
 use crate::{Counts, Result};
 
 pub struct Server {
@@ -133,16 +131,13 @@ impl Server {
     }
 
     /// Waits until no index is merged any more: what was written before costs nothing then.
-    pub fn wait_for_merges(&self) -> Result<()> {
+    pub fn wait_for_merges(&self) {
         let path = "/_nodes/stats/indices/merge?filter_path=nodes.*.indices.merges.current";
-        loop {
-            let answer = self.ask(Method::Get, path, None)?;
-            let nodes = answer["nodes"].as_object().ok_or("the server does not say what it merges")?;
-            if nodes.values().all(|node| node["indices"]["merges"]["current"] == 0) {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        eventually("the end of all merges", || {
+            let answer = self.ask(Method::Get, path, None).ok()?;
+            let mut nodes = answer["nodes"].as_object()?.values();
+            nodes.all(|node| node["indices"]["merges"]["current"] == 0).then_some(())
+        });
     }
 
     /// What the figures were measured on, in words.

@@ -218,9 +218,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
             "an alias was moved; going on with the index that it stood for before"
         );
         let has_state = hand_over.has_state();
-        let is_written = |moved: &Moved| self.indexes.get(moved.projection) == Some(&moved.index);
-        let (written, refused): (Vec<_>, Vec<_>) = hand_over.moved.into_iter().partition(is_written);
+        let (written, refused): (Vec<_>, Vec<_>) =
+            hand_over.moved.into_iter().partition(|moved| self.is_written(moved));
         self.refused = refused.into_iter().map(|moved| moved.index).collect();
+        if written.is_empty() {
+            return Ok(());
+        }
         written.into_iter().try_for_each(|moved| self.take(moved, has_state))?;
         self.barrier().await
     }
@@ -251,6 +254,11 @@ impl<S: DocumentSink + Aliases> Run<S> {
         self.indexes = states.iter().map(|state| state.index.clone()).collect();
         self.status.set_indexes(self.written());
         self.barrier().await
+    }
+
+    /// True when the index is the one that this instance found behind the alias when it began to write.
+    pub(super) fn is_written(&self, moved: &Moved) -> bool {
+        self.indexes.get(moved.projection) == Some(&moved.index)
     }
 
     /// Takes one index: what is marked is what it lacks, or everything is sent to it.

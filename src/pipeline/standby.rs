@@ -95,8 +95,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// what was acknowledged by another index says nothing of this one.
     fn is_handed_over_still(&self) -> bool {
         let Gate::HandOver(hand_over) = &self.gate else { return false };
-        let mut moved = hand_over.moved.iter();
-        moved.any(|moved| self.indexes.get(moved.projection) == Some(&moved.index))
+        hand_over.moved.iter().any(|moved| self.is_written(moved))
     }
 
     /// The index of each projection, as it is published.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Place;
 use super::floor::Floor;
@@ -39,9 +39,8 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<
     if load.is_some() {
         // The first probes shall find the load at its height.
         std::thread::sleep(Duration::from_secs(3));
-    }
-    if load.is_none() {
-        server.wait_for_merges()?;
+    } else {
+        server.wait_for_merges();
     }
     let probed = probes(place, server, &floor, load.is_none());
     beside.map_or(Ok(()), Beside::end)?;
@@ -65,14 +64,11 @@ fn probes(place: &mut Place<'_>, server: &Server, floor: &Floor, waits: bool) ->
     let mut search: Option<Search> = None;
     for number in first..first + place.population.probes {
         let contact = format!("con-{:07}", random.u64(..place.population.contacts));
-        if search.as_ref().is_some_and(|search| waits || search.is_finished()) {
-            searchable[0].extend(search.take().map(found).transpose()?);
-        }
         let (took, searching) = ours(place, server, &contact, &super::word(number), search.is_none())?;
         acknowledged[0].push(took);
         search = search.or(searching);
-        if let Some(searched) = search.take_if(|_| waits) {
-            searchable[0].push(found(searched)?);
+        if let Some(search) = search.take_if(|search| waits || search.is_finished()) {
+            searchable[0].push(found(search)?);
         }
         std::thread::sleep(PAUSE);
         let began = Instant::now();
@@ -112,12 +108,15 @@ pub fn ours(
     let mut client = place.gauge.client()?;
     let id = contact.to_owned();
     let searching = is_searched.then(|| {
-        std::thread::spawn(move || match client.get(&search) {
-            Ok(found) if found["hits"][0]["id"] == *id => Ok(began.elapsed()),
-            Ok(found) => Err(format!("the search does not show the change of {id}: {found}")),
+        std::thread::spawn(move || {
+            let (code, answer) = client.ask(&search)?;
+            let took = began.elapsed();
+            let found = serde_json::from_slice::<Value>(&answer).unwrap_or_default();
             // What took longer than a search may wait counts as that long.
-            Err(reason) if reason.contains(": 503 ") => Ok(began.elapsed()),
-            Err(reason) => Err(reason),
+            if code == 503 || code == 200 && found["hits"][0]["id"] == *id {
+                return Ok(took);
+            }
+            Err(format!("the search does not show the change of {id}: {code} {found}"))
         })
     });
     while !server.maybe(&path)?.is_some_and(|found| found["_source"]["role"] == word) {

@@ -434,7 +434,7 @@ fn with_deletes_forgotten_late_requests_bring_documents_back() {
 
 #[test]
 fn with_an_index_published_before_it_is_handed_over_a_promise_is_broken() {
-    // It takes a restart at the wrong moment: one run in some hundred thousand.
+    // It takes a restart at the wrong moment: very few runs come to it.
     let seed = 861_544_327_517;
     simulate(seed, ALL).unwrap();
     simulate(seed, Rules { keeps_silent: false, ..ALL }).unwrap_err();
