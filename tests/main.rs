@@ -30,6 +30,7 @@ mod scene;
 mod search;
 mod security;
 mod services;
+mod serving;
 mod sink;
 mod standby;
 mod state_copy;

@@ -150,6 +150,8 @@ fn measure() -> Result<()> {
         if sizes.wants("rebuilds") {
             let beside = World::new(&servers, "beside", &topics.settings());
             rows.push(indexed(&beside, &server)?);
+            // Its indexes are merged still, and go with it.
+            drop(beside);
             let sources: Vec<&str> = sizes.sources.split(',').collect();
             rows.extend(this_round(&world, &server, &sizes, &sources, &mut prepared)?);
         }
@@ -181,13 +183,15 @@ fn generate(world: &World, sizes: &Sizes) -> Result<()> {
 
 /// A state and indexes from nothing.
 fn indexed(world: &World, server: &Server) -> Result<Row> {
+    server.wait_for_merges();
     let row = told("indexed", || rebuild::measured(world, server, &["run", "--until-end"]))?;
     let indexes = PROJECTIONS.map(|name| world.index(name));
     let (counts, state) = (server.counts(&indexes)?, rebuild::folder_bytes(&world.path("state")));
     Ok(Row { counts, writes: Some(server.writes(&indexes)?), state_bytes: Some(state), ..row })
 }
 
-/// Each rebuild is followed by a raw run: what the machine does meanwhile falls on both.
+/// Each rebuild is followed by a raw run: what the machine does meanwhile falls on both. Each begins once the server has
+/// merged what was written before it.
 fn this_round(
     world: &World,
     server: &Server,
@@ -209,6 +213,7 @@ fn this_round(
 }
 
 fn rebuilt(world: &World, server: &Server, from: &str) -> Result<Row> {
+    server.wait_for_merges();
     let row = rebuild::run(world, server, from)?;
     let indexes = world.indexes_behind();
     eventually("the instance writes the new indexes", || {

@@ -24,6 +24,7 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     }
     let senders = (0..connections).map(|_| server.another()).collect::<Result<Vec<_>>>()?;
     let waiting = Mutex::new(bodies.open()?);
+    server.wait_for_merges();
     let cpu = [own_seconds(), server.cpu_seconds()?];
     let began = Instant::now();
     send(&senders, &waiting)?;

@@ -103,6 +103,10 @@ impl Aliases for Sink {
         either!(self, sink => sink.changed(log_identity))
     }
 
+    async fn serve(&self) -> Result<()> {
+        either!(self, sink => sink.serve())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         either!(self, sink => sink.rebuilds())
     }

@@ -24,7 +24,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
     let index = parts::search_index(&config)?;
     if !request.consistent_with.is_empty() {
         wait(&config, &request).await?;
-        index.refresh().await?;
+        index.refresh(request.collection).await?;
     }
     let page = Searcher::new(index, &config.index.projections).search(&request).await?;
     match format {

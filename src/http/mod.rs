@@ -7,6 +7,7 @@ mod lines;
 mod metrics;
 pub mod page;
 mod problem;
+mod refreshes;
 mod routes;
 mod search;
 mod server;

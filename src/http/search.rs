@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::problem::{Answer, Refusal};
+use super::refreshes::Refreshes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
 use crate::pipeline::status::Status;
@@ -33,12 +34,15 @@ pub struct Search {
     searcher: PagedSearcher,
     status: Arc<Status>,
     places: Arc<Semaphore>,
+    /// Of organisations and of contacts.
+    refreshes: Arc<[Refreshes; 2]>,
 }
 
 impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>) -> Self {
-        Self { searcher: PagedSearcher::new(searcher), status, places: Arc::new(Semaphore::new(AT_ONCE)) }
+        let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
+        Self { searcher, status, places, refreshes: Arc::default() }
     }
 
     /// Waits until the index shows what the request asks for, then searches. `Err` is the answer of a
@@ -63,7 +67,7 @@ impl Search {
             if reached.covers(&request.consistent_with) {
                 self.status.note_refresh();
                 drop(watching);
-                self.bounded(self.searcher.searcher().index().refresh()).await?;
+                self.bounded(self.refresh(request.collection)).await?;
                 return Ok(reached);
             }
             let Some(left) = until.checked_duration_since(Instant::now()) else {
@@ -72,6 +76,12 @@ impl Search {
             // The time that is over is looked at once more.
             let _ = tokio::time::timeout(left, moved).await;
         }
+    }
+
+    async fn refresh(&self, collection: Collection) -> Result<()> {
+        let [organisations, contacts] = &*self.refreshes;
+        let refreshes = if collection == Collection::Organisations { organisations } else { contacts };
+        refreshes.share(self.searcher.searcher().index().refresh(collection)).await
     }
 
     /// Whether the index answers soon.

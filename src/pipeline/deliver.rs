@@ -6,18 +6,19 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::fold::DocumentKey;
 use super::materialise::{Materialised, materialise};
 use super::pace::Pace;
 use super::planted::{self, Bug};
-use super::queue::{Queue, Scan};
+use super::queue::{Lane, Queue, Scan};
+use super::refresh::Unrefreshed;
 use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
+use super::under_way::UnderWay;
 use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
@@ -72,7 +73,7 @@ impl<S: DocumentSink> Delivery<S> {
     /// # Errors
     /// Those of the state.
     pub async fn run(self: Arc<Self>, mut allowed: tokio::sync::watch::Receiver<bool>) -> Result<()> {
-        let mut requests: JoinSet<Result<()>> = JoinSet::new();
+        let mut requests = UnderWay::default();
         let mut unrefreshed = Unrefreshed::default();
         loop {
             let changed = self.queue.changed();
@@ -92,36 +93,38 @@ impl<S: DocumentSink> Delivery<S> {
             tokio::select! {
                 biased;
                 gone = allowed.changed() => if gone.is_err() { break },
-                Some(ended) = requests.join_next(), if !requests.is_empty() => {
-                    ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
+                Some(ended) = requests.ended() => {
+                    ended?;
                     unrefreshed.note(&self.status);
                 }
                 () = &mut changed => {}
                 () = tokio::time::sleep(unrefreshed.wait().min(self.pace.wait())) => {}
             }
         }
-        while let Some(ended) = requests.join_next().await {
-            ended.map_err(|error| Error::failed("a delivery broke off").because(error))??;
+        while let Some(ended) = requests.ended().await {
+            ended?;
         }
         Ok(())
     }
 
-    fn start_requests(self: &Arc<Self>, requests: &mut JoinSet<Result<()>>) {
-        while requests.len() < self.pace.requests() && self.pace.is_open() {
-            let documents = self.queue.take(DOCUMENTS_MAX);
-            if documents.is_empty() {
-                break;
+    fn start_requests(self: &Arc<Self>, requests: &mut UnderWay) {
+        for lane in [Lane::Direct, Lane::Background] {
+            while self.pace.is_open() && requests.has_place(lane, self.pace.requests()) {
+                let documents = self.queue.take(lane, DOCUMENTS_MAX);
+                if documents.is_empty() {
+                    break;
+                }
+                requests.spawn(Some(lane), Arc::clone(self).deliver(documents));
             }
-            requests.spawn(Arc::clone(self).deliver(documents));
         }
         // One part more than may be under way is made meanwhile. What is marked goes first.
-        if requests.len() <= self.pace.requests()
+        if requests.count() <= self.pace.requests()
             && self.pace.is_open()
             && !self.is_sweeping.load(Ordering::SeqCst)
             && let Some(part) = self.courses().next(&self.queue.sweeps())
         {
             self.is_sweeping.store(true, Ordering::SeqCst);
-            requests.spawn(Arc::clone(self).sweep(part));
+            requests.spawn(None, Arc::clone(self).sweep(part));
         }
     }
 
@@ -200,13 +203,13 @@ impl<S: DocumentSink> Delivery<S> {
             let this = Arc::clone(&self);
             blocking(move || {
                 let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let bytes_max = this.pace.bytes();
+                let bytes_max = this.pace.marked_bytes();
                 materialise(&this.state, &this.projections, documents, this.limits, bytes_max, &over)
             })
             .await?
         };
         let left = std::mem::take(&mut made.left);
-        self.queue.finish(left.into_iter().map(|document| (document, false)));
+        self.queue.put_back(left);
         if made.documents.is_empty() {
             return Ok(());
         }
@@ -216,7 +219,12 @@ impl<S: DocumentSink> Delivery<S> {
             let (rejected, finished) = (Vec::new(), Vec::new());
             let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
         }
+        let sizes =
+            made.batch.writes.iter().map(|write| write.body.as_ref().map_or(0, ExactSizeIterator::len));
+        self.queue.sent(made.documents.iter().zip(sizes));
+        let (bytes, began) = (made.batch.bytes.len(), Instant::now());
         let judged = self.send(made).await;
+        self.pace.note_marked(bytes, began.elapsed());
         let acknowledged = judged.finished.iter().filter(|(_, is_done)| *is_done);
         let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
         let Judged { rejected, finished, gone } = judged;
@@ -339,50 +347,4 @@ struct Judged {
     rejected: Vec<DeadLetter>,
     /// Why an index cannot be written any more: its documents wait still.
     gone: Option<String>,
-}
-
-/// Writes that are acknowledged and not searchable yet.
-#[derive(Default)]
-struct Unrefreshed {
-    since: Option<Instant>,
-    not_before: Option<Instant>,
-    /// How many refreshes searches had asked for when the last of them was acknowledged.
-    asked: u64,
-}
-
-/// A change waits this long for others before a refresh of our own.
-const LINGER: Duration = Duration::from_millis(5);
-/// And this long when a search waits: that has the index refreshed itself, once it sees its change acknowledged.
-const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
-
-impl Unrefreshed {
-    fn note(&mut self, status: &Status) {
-        self.since.get_or_insert_with(Instant::now);
-        self.asked = status.refreshes();
-    }
-
-    /// Refreshes when nothing is under way (at a high rate the index's own interval serves), and so
-    /// seldom that at most a fifth of the time is spent on it.
-    async fn refresh_if_due<S: DocumentSink>(&mut self, delivery: &Delivery<S>, idle: bool) {
-        let now = Instant::now();
-        if delivery.status.refreshes() != self.asked {
-            // A search began one after the last write: that shows all of them.
-            self.since = None;
-        }
-        let linger = if delivery.status.watchers() > 0 { LINGER_FOR_SEARCH } else { LINGER };
-        let due = self.since.is_some_and(|since| now >= since + linger)
-            && self.not_before.is_none_or(|at| now >= at);
-        if delivery.refresh != Refresh::Adaptive || !idle || !due {
-            return;
-        }
-        self.since = None;
-        if let Err(error) = delivery.sink.refresh().await {
-            tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
-        }
-        self.not_before = Some(Instant::now() + now.elapsed() * 4);
-    }
-
-    fn wait(&self) -> Duration {
-        if self.since.is_some() { LINGER } else { Duration::from_millis(500) }
-    }
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::hand_over::{HandOver, Moved};
 use super::planted::{self, Bug};
 use super::run::Run;
+use super::serve::Service;
 use super::standby::Filling;
 use super::status::Status;
 use super::stream::Command;
@@ -57,6 +58,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         }
         if writer {
             self.pass_gate().await?;
+            self.serve().await?;
         }
         let open = matches!(self.gate, Gate::Open);
         self.status.gate_passed.store(open, Ordering::Relaxed);
@@ -252,6 +254,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let has_state = hand_over.has_state();
         hand_over.moved.into_iter().try_for_each(|moved| self.take(moved, has_state))?;
         self.indexes = states.iter().map(|state| state.index.clone()).collect();
+        self.service = Service::of(states.iter().any(|state| state.created));
         self.status.set_indexes(self.written());
         self.barrier().await
     }

@@ -88,17 +88,16 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// Makes the documents from one snapshot until `bytes_max` is reached; at least one is made, however large.
+/// Makes the documents, in their order, from one snapshot until `bytes_max` is reached; at least one is made, however large.
 /// `over` names versions that must be written over because somebody else wrote them.
 pub fn materialise(
     state: &State,
     projections: &[Projection],
-    mut documents: Vec<DocumentKey>,
+    documents: Vec<DocumentKey>,
     limits: Limits,
     bytes_max: usize,
     over: &HashMap<DocumentKey, u64>,
 ) -> Result<Materialised> {
-    documents.sort_unstable();
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
     let mut maker = Maker::new(&snapshot, projections, limits, over, expected);

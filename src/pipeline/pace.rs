@@ -10,6 +10,11 @@ use super::sizes::sized;
 const REQUESTS_MAX: usize = 3;
 const BYTES_MAX: usize = sized(2 << 20, 2 << 10);
 const BYTES_MIN: usize = sized(128 << 10, 256);
+/// The least that a request of marked documents may hold: less would cost the index more than it takes.
+const MARKED_BYTES_MIN: usize = sized(512 << 10, 1 << 10);
+/// How long a request of marked documents should take. The index works on what it is sent in turn, and nothing overtakes
+/// there: a change waits for what was sent before it.
+const MARKED_TIME: Duration = Duration::from_millis(250);
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(15);
 /// A request that took longer than this is no reason to send larger ones.
@@ -23,6 +28,8 @@ pub struct Pace(Mutex<Inner>);
 struct Inner {
     requests: usize,
     bytes: usize,
+    /// Of marked documents, which somebody may wait for.
+    marked_bytes: usize,
     failures: u32,
     closed_until: Option<Instant>,
     warned: Option<Instant>,
@@ -30,9 +37,14 @@ struct Inner {
 
 impl Default for Pace {
     fn default() -> Self {
-        let inner =
-            Inner { requests: REQUESTS_MAX, bytes: BYTES_MAX, failures: 0, closed_until: None, warned: None };
-        Self(Mutex::new(inner))
+        Self(Mutex::new(Inner {
+            requests: REQUESTS_MAX,
+            bytes: BYTES_MAX,
+            marked_bytes: MARKED_BYTES_MIN * 2,
+            failures: 0,
+            closed_until: None,
+            warned: None,
+        }))
     }
 }
 
@@ -45,6 +57,25 @@ impl Pace {
     /// How many bytes a request may hold.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
+    }
+
+    /// How many bytes a request of marked documents may hold.
+    pub fn marked_bytes(&self) -> usize {
+        let inner = self.lock();
+        inner.marked_bytes.min(inner.bytes)
+    }
+
+    /// Takes note how long a request of marked documents took. A small one says nothing of larger ones.
+    pub fn note_marked(&self, bytes: usize, took: Duration) {
+        let mut inner = self.lock();
+        if bytes < inner.marked_bytes / 2 {
+            return;
+        }
+        if took > MARKED_TIME {
+            inner.marked_bytes = (inner.marked_bytes / 4 * 3).max(MARKED_BYTES_MIN);
+        } else if took < MARKED_TIME / 2 {
+            inner.marked_bytes = (inner.marked_bytes + inner.marked_bytes / 8).min(BYTES_MAX);
+        }
     }
 
     /// False while a failure is waited out.
@@ -111,5 +142,19 @@ mod tests {
         pace.speed_up(Duration::from_millis(5));
         assert!(pace.is_open());
         assert!(pace.bytes() > BYTES_MAX / 2);
+    }
+    #[test]
+    fn requests_of_marked_documents_are_as_large_as_takes_a_quarter_of_a_second() {
+        let pace = Pace::default();
+        let first = pace.marked_bytes();
+        pace.note_marked(first, MARKED_TIME * 2);
+        let less = pace.marked_bytes();
+        assert!(less < first);
+        pace.note_marked(1, MARKED_TIME * 2);
+        assert_eq!(pace.marked_bytes(), less, "a small one says nothing");
+        (0..99).for_each(|_| pace.note_marked(BYTES_MAX, MARKED_TIME * 2));
+        assert_eq!(pace.marked_bytes(), MARKED_BYTES_MIN);
+        (0..99).for_each(|_| pace.note_marked(BYTES_MAX, MARKED_TIME / 4));
+        assert_eq!(pace.marked_bytes(), BYTES_MAX);
     }
 }

@@ -1,7 +1,7 @@
 //! What waits for delivery, as far as it is in memory; the marks in the state are the whole truth.
 //!
-//! Two lanes: documents that an event changed directly overtake those of a fan-out or of a scan of
-//! the state's marks. What does not fit is left to a later scan, so memory is bounded.
+//! Two lanes, with requests of their own: documents that an event changed directly overtake those of a fan-out or of a
+//! scan of the state's marks. What does not fit is left to a later scan, so memory is bounded.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,12 +9,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use self::rests::Rests;
+use self::waits::{Flying, Left, Mark, Point};
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use super::sizes::sized;
 use super::sweep::Sweeping;
 use crate::position::Positions;
+
+mod rests;
+#[cfg(test)]
+mod tests;
+mod waits;
 
 /// How many documents each lane holds at most.
 const LANE_MAX: usize = sized(20_000, 12);
@@ -41,6 +49,8 @@ pub struct Queue {
 struct Inner {
     waiting: HashMap<DocumentKey, Mark, RandomState>,
     direct: VecDeque<DocumentKey>,
+    /// Those of the direct lane that give way for a moment.
+    rests: Rests,
     background: VecDeque<DocumentKey>,
     /// Documents on their way.
     in_flight: HashMap<DocumentKey, Flying, RandomState>,
@@ -66,52 +76,12 @@ struct Inner {
     history: VecDeque<Point>,
 }
 
-/// A document that waits.
-#[derive(Debug, Clone, Copy)]
-struct Mark {
-    /// The step of its oldest mark.
-    step: u64,
-    /// The lane that it stands in.
-    lane: Lane,
-}
-
-/// Marks that were left to the state.
-#[derive(Debug, Clone, Copy)]
-struct Left {
-    /// The step that made the last of them.
-    last: u64,
-    /// Since when the oldest of them waits.
-    since: u64,
-}
-
-/// A document on its way.
-#[derive(Debug)]
-struct Flying {
-    /// The step of its oldest mark.
-    step: u64,
-    /// Marked again meanwhile.
-    again: Option<u64>,
-    /// The lane that it came from, and goes back to.
-    lane: Lane,
-    /// Taken by a sweep, which may have made it before a mark that a scan finds.
-    is_swept: bool,
-}
-
 /// A part of the marks that is to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
     number: u64,
     /// Read what comes after this key.
     pub cursor: Vec<u8>,
-}
-
-/// A moment of the fold.
-#[derive(Debug)]
-struct Point {
-    step: u64,
-    positions: Positions,
-    /// Milliseconds since the Unix epoch.
-    time_ms: u64,
 }
 
 /// How much waits.
@@ -170,14 +140,17 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// Takes up to `max` documents, those changed directly first.
-    pub fn take(&self, max: usize) -> Vec<DocumentKey> {
+    /// Takes up to `max` documents of a lane, those first that have waited longest.
+    pub fn take(&self, lane: Lane, max: usize) -> Vec<DocumentKey> {
         let mut inner = self.lock();
+        inner.wake_rested();
         let mut taken = Vec::new();
         while taken.len() < max {
-            let direct = inner.direct.pop_front().map(|key| (key, Lane::Direct));
-            let next = direct.or_else(|| inner.background.pop_front().map(|key| (key, Lane::Background)));
-            let Some((key, lane)) = next else { break };
+            let Some(key) = inner.lane_mut(lane).pop_front() else { break };
+            // One that has moved up has left its place here.
+            if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
+                continue;
+            }
             let Some(Mark { step, .. }) = inner.waiting.remove(&key) else { continue };
             if let Some(flying) = inner.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
                 // On its way by a sweep: it goes again after that.
@@ -216,6 +189,30 @@ impl Queue {
             } else if let Some(step) = again {
                 inner.enqueue(key, step, Lane::Direct);
             }
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// Takes note of documents that were sent, each with its bytes.
+    pub fn sent<'a>(&self, documents: impl Iterator<Item = (&'a DocumentKey, usize)>) {
+        let (mut inner, now) = (self.lock(), Instant::now());
+        documents.for_each(|(key, bytes)| inner.rests.sent(key, bytes, now));
+    }
+
+    /// Puts documents back, for which there was no room, in front of those that came after them: the oldest of what
+    /// waits is what everything waits for.
+    pub fn put_back(&self, documents: Vec<DocumentKey>) {
+        if documents.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        for key in documents.into_iter().rev() {
+            let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
+            let lane = if again.is_some() { Lane::Direct } else { lane };
+            // It is counted as before.
+            inner.waiting.insert(key.clone(), Mark { step, lane });
+            inner.lane_mut(lane).push_front(key);
         }
         drop(inner);
         self.changed.notify_waiters();
@@ -329,6 +326,7 @@ impl Queue {
         let oldest = inner.steps.keys().next().copied();
         inner.waiting.clear();
         inner.direct.clear();
+        inner.rests.clear();
         inner.background.clear();
         inner.steps.clear();
         let flying: Vec<u64> = inner.in_flight.values().map(|flying| flying.step).collect();
@@ -381,11 +379,8 @@ impl Inner {
             self.send_again(&key, since);
             return;
         }
-        let held = match lane {
-            Lane::Direct => self.direct.len(),
-            Lane::Background => self.background.len(),
-        };
-        if held >= LANE_MAX && !self.waiting.contains_key(&key) {
+        let resting = if lane == Lane::Direct { self.rests.len() } else { 0 };
+        if self.lane_mut(lane).len() + resting >= LANE_MAX && !self.waiting.contains_key(&key) {
             let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
             self.unscanned = Some(oldest(self.unscanned));
             self.left = Some(Left { last: self.step, since: oldest(self.left.map(|left| left.since)) });
@@ -434,10 +429,26 @@ impl Inner {
         self.waiting.insert(key.clone(), mark);
         // One that moves up leaves its place in the other lane, where nothing is found then.
         if known.is_none_or(|known| known.lane != mark.lane) {
-            match mark.lane {
-                Lane::Direct => self.direct.push_back(key),
-                Lane::Background => self.background.push_back(key),
+            let rests = mark.lane == Lane::Direct && self.rests.hold(&key, Instant::now());
+            if !rests {
+                self.lane_mut(mark.lane).push_back(key);
             }
+        }
+    }
+
+    /// Has those wait with the others whose rest is over, and all when the index has nothing else to do.
+    fn wake_rested(&mut self) {
+        let is_idle = self.direct.is_empty() && self.background.is_empty() && self.in_flight.is_empty();
+        let now = Instant::now();
+        while let Some(key) = self.rests.wake(now, is_idle) {
+            self.direct.push_back(key);
+        }
+    }
+
+    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<DocumentKey> {
+        match lane {
+            Lane::Direct => &mut self.direct,
+            Lane::Background => &mut self.background,
         }
     }
 
@@ -465,6 +476,3 @@ impl Inner {
         self.history.push_back(point);
     }
 }
-
-#[cfg(test)]
-mod tests;

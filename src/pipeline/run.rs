@@ -14,6 +14,7 @@ use super::gate::Gate;
 use super::pace::Pace;
 use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
+use super::serve::Service;
 use super::standby::Filling;
 use super::start::while_away;
 use super::status::Status;
@@ -169,6 +170,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         gate: Gate::Until(end.clone()),
         cleared_to: Some(progress.positions()),
         filling: Filling::Nothing,
+        service: Service::of(indexes.iter().any(|state| state.created)),
         reconcile: Vec::new(),
         published: None,
         asked: None,
@@ -209,6 +211,7 @@ pub(super) struct Run<S> {
     /// Marks were cleared of no event above; `None` when that is where the fold is.
     pub(super) cleared_to: Option<Positions>,
     pub(super) filling: Filling,
+    pub(super) service: Service,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
     pub(super) published: Option<Delivered>,
@@ -319,7 +322,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// True when everything up to `target` is folded, and everything that was marked when it was is
     /// delivered; what comes after it may still wait.
     fn is_done(&mut self, target: &Positions) -> bool {
-        let is_busy = !self.reconcile.is_empty() || self.status.rebuilding.load(Ordering::Relaxed);
+        let is_served = matches!(self.service, Service::Given);
+        let is_busy =
+            !self.reconcile.is_empty() || !is_served || self.status.rebuilding.load(Ordering::Relaxed);
         if is_busy || !matches!(self.gate, Gate::Open) {
             return false;
         }

@@ -4,6 +4,7 @@ use super::gate::Gate;
 use super::hand_over::HandOver;
 use super::planted::{self, Bug};
 use super::run::Run;
+use super::serve::Service;
 use super::status::Status;
 use super::stream::Command;
 use super::work::in_place;
@@ -51,6 +52,10 @@ impl<S: DocumentSink + Aliases> Run<S> {
             // What an earlier turn asked of the fold decides. In the first turn nothing did, and the fold may
             // wait for a server.
             self.barrier().await?;
+        }
+        if matches!(self.service, Service::Given) {
+            // Given to the indexes of then, by this instance.
+            self.service = Service::of(false);
         }
         let sweeps = self.queue.sweeps();
         let is_swept = |projection| sweeps.iter().any(|sweep| sweep.projection == projection);

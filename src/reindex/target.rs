@@ -67,6 +67,11 @@ impl<S: DocumentSink + Generations> Aliases for Target<S> {
         Ok(Vec::new())
     }
 
+    async fn serve(&self) -> Result<()> {
+        // The rebuild settles its indexes itself, once they are full.
+        Ok(())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         // A rebuild hands over to others; nobody hands over to it.
         Ok(vec![None; self.indexes.len()])

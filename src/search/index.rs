@@ -130,8 +130,8 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// resources of the engine until it is dropped.
     fn view(&self) -> std::sync::Arc<dyn SearchIndex>;
 
-    /// Makes what was acknowledged until now searchable.
-    fn refresh(&self) -> Answer<'_, ()>;
+    /// Makes what was acknowledged until now searchable, for searches of this collection.
+    fn refresh(&self, collection: Collection) -> Answer<'_, ()>;
 
     /// Asks whether the index is there.
     fn ping(&self) -> Answer<'_, ()>;

@@ -40,7 +40,7 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 180),
+    (Bug::BetweenForgotten, 0),
     (Bug::OldChainForgotten, 0),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
@@ -48,13 +48,13 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 560),
+    (Bug::RejectionToldLate, 0),
     (Bug::ForeignLeft, 0),
-    (Bug::UnsweptTrusted, 11_350),
-    (Bug::OvertakenForgotten, 17_280),
+    (Bug::UnsweptTrusted, 0),
+    (Bug::OvertakenForgotten, 0),
 ];
 /// How many seeds it may take until one is seen.
-const SEEDS_MAX: u64 = 600;
+const SEEDS_MAX: u64 = 40_000;
 
 #[test]
 fn every_planted_bug_is_caught() {

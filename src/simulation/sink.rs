@@ -218,6 +218,10 @@ impl Aliases for Sink {
         Ok(Vec::new())
     }
 
+    async fn serve(&self) -> Result<()> {
+        self.call("the settings", |_| Ok(())).await
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let read = |server: &mut Server| {
             let record = |number: usize| {

@@ -180,6 +180,10 @@ pub trait Aliases: Send + Sync + 'static {
     /// The projections whose index was built with another mapping than the one that is loaded.
     fn changed(&self, log_identity: &str) -> impl Future<Output = Result<Vec<usize>>> + Send;
 
+    /// Has the indexes that are written serve readers, with refreshes and replicas as their mappings want them, if they
+    /// were made to be filled first.
+    fn serve(&self) -> impl Future<Output = Result<()>> + Send;
+
     /// The record of each projection's rebuild, in order.
     fn rebuilds(&self) -> impl Future<Output = Result<Vec<Option<(Rebuild, Revision)>>>> + Send;
 

@@ -57,7 +57,7 @@ impl Mapping {
 
     /// The body that creates an index with this mapping, its aliases for readers and for the writer,
     /// and `_meta`.
-    pub(super) fn create_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
+    fn create_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         if let Some(mappings) = mappings.as_object_mut() {
             mappings.insert("_meta".to_owned(), json!({"tributary": self.meta(log_identity)}));
@@ -66,9 +66,10 @@ impl Mapping {
         json!({"settings": settings, "mappings": mappings, "aliases": { alias: {}, writer: {} }})
     }
 
-    /// The body that creates an index to be filled: no refreshes, no replicas, no alias for readers.
-    pub(super) fn loading_body(&self, writer: &str, log_identity: &str) -> Value {
-        let mut body = self.create_body(writer, writer, log_identity);
+    /// The same of an index that is to be filled first: no refreshes, no replicas. Where readers are not to see it yet,
+    /// `alias` is the writer's as well.
+    pub(super) fn loading_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
+        let mut body = self.create_body(alias, writer, log_identity);
         if let Some(settings) = body.pointer_mut("/settings").and_then(Value::as_object_mut) {
             for name in LOADING {
                 settings.remove(name);
@@ -192,7 +193,7 @@ mod tests {
             Mapping::load(folder.path(), "contacts").unwrap()
         };
         let flat = load(r#"{"index.number_of_replicas":2,"refresh_interval":"5s","number_of_shards":3}"#);
-        let body = flat.loading_body("w", "log");
+        let body = flat.loading_body("w", "w", "log");
         assert_eq!(
             body["settings"],
             json!({"number_of_shards":3,"index.refresh_interval":"-1","index.number_of_replicas":0})
@@ -201,7 +202,7 @@ mod tests {
         let service = json!({"index":{"number_of_replicas":2,"refresh_interval":"5s"}});
         assert_eq!(flat.service_settings(), service);
         let expanding = load(r#"{"index":{"auto_expand_replicas":"0-1"}}"#);
-        assert_eq!(expanding.loading_body("w", "log")["settings"]["index"], json!({}));
+        assert_eq!(expanding.loading_body("w", "w", "log")["settings"]["index"], json!({}));
         let service = json!({"index":{"auto_expand_replicas":"0-1","refresh_interval":null}});
         assert_eq!(expanding.service_settings(), service);
         let nothing = load("{}");

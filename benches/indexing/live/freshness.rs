@@ -10,6 +10,7 @@ use super::Place;
 use super::floor::Floor;
 use super::steady::Beside;
 use crate::Result;
+use crate::client::percentile;
 use crate::server::Server;
 
 /// Between two probes, so that each finds the system as it is without it.
@@ -50,6 +51,16 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<
     let next = place.log.flush()?;
     place.gauge.wait_for(&next)?;
     Ok(Freshness { load, acknowledged, searchable, peak_kilobytes: place.gauge.peak_kilobytes() })
+}
+
+impl Freshness {
+    /// What was seen, for those who wait for the end.
+    pub fn tell(&self) {
+        for (to, [ours, floor]) in [("acknowledged", &self.acknowledged), ("searchable", &self.searchable)] {
+            let [ours, floor] = [ours, floor].map(|times| percentile(times, 0.99));
+            eprintln!("{to}: 99 of 100 within {ours:.1} ms, the floor {floor:.1}");
+        }
+    }
 }
 
 /// Ours and the floor's, to the acknowledgement and until it is found.

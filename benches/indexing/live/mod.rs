@@ -5,6 +5,7 @@ mod freshness;
 mod gauge;
 mod giant;
 mod log;
+mod same;
 mod steady;
 mod storm;
 
@@ -42,6 +43,8 @@ pub struct Population {
 pub struct Measured {
     pub steady: Steady,
     pub freshness: Vec<Freshness>,
+    /// The same documents written, refreshed and found by a bare client.
+    pub same: Vec<std::time::Duration>,
     pub giant: Vec<Giant>,
     pub storm: Storm,
 }
@@ -61,12 +64,16 @@ pub fn run(
         population,
     };
     let idle = told("freshness, idle", || freshness::run(&mut place, server, None))?;
+    idle.tell();
+    let same = told("the same documents by a bare client", || same::run(&place, server))?;
     let steady = told("steady state", || steady::run(&mut place, server))?;
+    eprintln!("{:.0} events/s", steady.rate);
     let loaded =
         told("freshness, half load", || freshness::run(&mut place, server, Some(steady.rate / 2.0)))?;
+    loaded.tell();
     let giant = told("one giant organisation", || giant::run(&mut place))?;
     let storm = told("storm", || storm::run(&mut place, server, steady.rate / 2.0))?;
-    Ok(Measured { steady, freshness: vec![idle, loaded], giant, storm })
+    Ok(Measured { steady, freshness: vec![idle, loaded], same, giant, storm })
 }
 
 impl Measured {
@@ -152,6 +159,12 @@ impl Measured {
                 );
             }
         }
+        println!(
+            "| the same documents in the same indexes, by a bare client | idle | search | {} | {:.1} | {:.1} | – | – | – |",
+            self.same.len(),
+            percentile(&self.same, 0.5),
+            percentile(&self.same, 0.99)
+        );
     }
 }
 

@@ -1,7 +1,9 @@
 //! The runs become the store's rows and relations.
 
 use std::iter::Peekable;
+use std::sync::{Mutex, PoisonError};
 
+use super::ahead::ahead;
 use super::runs::{Entry, Run, Runs};
 use super::sorter::Sorter;
 use super::sources::in_order;
@@ -33,7 +35,7 @@ pub(super) fn fill(state: &State, mut runs: Runs, step: u64) -> Result<()> {
 }
 
 /// The relation that an entity stands in: the owner and what is shown of the entity there.
-type Relate<'a> = dyn Fn(&str, &Row) -> Option<(String, Vec<u8>)> + 'a;
+type Relate<'a> = dyn Fn(&str, &Row) -> Option<(String, Vec<u8>)> + Sync + 'a;
 
 fn child(_: &str, row: &Row) -> Option<(String, Vec<u8>)> {
     let summary = Summary::of(&row.registers);
@@ -45,26 +47,44 @@ fn member(id: &str, row: &Row) -> Option<(String, Vec<u8>)> {
     Some((owner, contact::embedded(id, &row.registers)))
 }
 
+/// Rows are read, merged and written anew on one thread while another fills the store with those before.
 fn fill_kind(
     (state, step): (&State, u64),
     kind: EntityKind,
-    entities: impl Iterator<Item = Result<Entry>>,
-    mut sorter: Sorter,
+    entities: impl Iterator<Item = Result<Entry>> + Send,
+    sorter: Sorter,
     relation: Space,
     relate: &Relate<'_>,
 ) -> Result<()> {
-    let mut rows = entities.map(|entry| {
-        let Entry { id, held, bytes } = entry?;
-        if let Some((owner, shown)) = relate(&id, &held.row) {
-            sorter.push(member_key(&owner, &id), shown)?;
-        }
-        let bytes = bytes.map_or_else(|| rows::encode(&held.row), Ok)?;
-        Ok((id.into_bytes(), bytes))
-    });
-    state.fill(space_of(kind), &mut rows, step)?;
-    drop(rows);
-    state.fill(relation, &mut sorter.sorted()?, step)?;
+    let related = Mutex::new(sorter);
+    std::thread::scope(|scope| {
+        let mut rows = ahead(scope, |put| {
+            let mut sorter = related.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rows = entities.map(|entry| row_of(entry?, &mut sorter, relate));
+            rows.all(put);
+        });
+        state.fill(space_of(kind), &mut rows, step)
+    })?;
+    let sorter = related.into_inner().unwrap_or_else(PoisonError::into_inner);
+    std::thread::scope(|scope| {
+        let sorted = sorter.sorted()?;
+        let mut pairs = ahead(scope, move |put| {
+            let mut sorted = sorted;
+            sorted.all(put);
+        });
+        state.fill(relation, &mut pairs, step)
+    })?;
     Ok(())
+}
+
+/// The row of an entity, by its key; what it is related to goes to `sorter`.
+fn row_of(entry: Entry, sorter: &mut Sorter, relate: &Relate<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
+    let Entry { id, held, bytes } = entry;
+    if let Some((owner, shown)) = relate(&id, &held.row) {
+        sorter.push(member_key(&owner, &id), shown)?;
+    }
+    let bytes = bytes.map_or_else(|| rows::encode(&held.row), Ok)?;
+    Ok((id.into_bytes(), bytes))
 }
 
 /// The entities of all runs, each once, by their ids.

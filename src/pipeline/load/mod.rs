@@ -5,6 +5,7 @@
 //! is filled in the order of its keys. The positions come last: a load that was broken off begins anew.
 //! While it lasts every document is called for by a sweep that sleeps, so that nothing has to be marked.
 
+mod ahead;
 mod merge;
 mod runs;
 mod sorter;
@@ -120,7 +121,7 @@ impl Load {
             self.held_bytes += event.fields.iter().map(|field| field.json.len() + FIELD_BYTES).sum::<usize>();
         }
         if self.held_bytes >= self.held_max {
-            self.runs.put_aside(self.held.drain())?;
+            self.runs.put_aside(self.held.drain().collect())?;
             self.held_bytes = 0;
         }
         Ok(poison)

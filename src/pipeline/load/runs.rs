@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use super::sources::Source;
 use crate::error::{Error, Result};
@@ -58,13 +59,18 @@ impl Eq for Entry {}
 pub(super) struct Runs {
     folder: PathBuf,
     count: usize,
+    /// The thread that writes the last one.
+    writing: Option<JoinHandle<Result<()>>>,
     /// The last one, which was not put aside.
     held: Vec<(EntityKind, Entry)>,
 }
 
+/// An entity of the map that a run is made from.
+pub(super) type Folded = ((EntityKind, Box<str>), Held);
+
 impl Runs {
     pub(super) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder, count: 0, held: Vec::new() }
+        Self { folder, count: 0, writing: None, held: Vec::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -76,26 +82,20 @@ impl Runs {
         &self.folder
     }
 
-    /// Writes a run.
-    pub(super) fn put_aside(
-        &mut self,
-        entities: impl Iterator<Item = ((EntityKind, Box<str>), Held)>,
-    ) -> Result<()> {
-        let mut entities: Vec<_> = entities.collect();
-        entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        std::fs::create_dir_all(&self.folder).map_err(failed)?;
-        for wanted in KINDS {
-            let file = File::create(self.path(wanted, self.count)).map_err(failed)?;
-            let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
-            for ((_, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
-                let row = rows::encode(&held.row)?;
-                let flag = [u8::from(held.has_unsequenced)];
-                write_frame(&mut file, &[&flag, id.as_bytes()].concat(), &row)?;
-            }
-            file.flush().map_err(failed)?;
-        }
+    /// Writes a run, on a thread of its own, once the one before is written.
+    pub(super) fn put_aside(&mut self, entities: Vec<Folded>) -> Result<()> {
+        self.finish_writing()?;
+        let (folder, number) = (self.folder.clone(), self.count);
+        let writing = std::thread::Builder::new().name("put aside".to_owned());
+        self.writing = Some(writing.spawn(move || write(&folder, number, entities)).map_err(failed)?);
         self.count += 1;
         Ok(())
+    }
+
+    /// Waits for the run that is being written.
+    fn finish_writing(&mut self) -> Result<()> {
+        let broken = |_| Err(Error::failed("a thread of the first fold broke off; start again"));
+        self.writing.take().map_or(Ok(()), |writing| writing.join().unwrap_or_else(broken))
     }
 
     /// Takes the last run as it is.
@@ -109,9 +109,10 @@ impl Runs {
 
     /// The runs of a kind, oldest first.
     pub(super) fn of(&mut self, kind: EntityKind) -> Result<Vec<Run>> {
+        self.finish_writing()?;
         let mut runs: Vec<Run> = Vec::new();
         for number in 0..self.count {
-            let file = File::open(self.path(kind, number)).map_err(failed)?;
+            let file = File::open(path(&self.folder, kind, number)).map_err(failed)?;
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
             runs.push(Box::new(std::iter::from_fn(move || entry(&mut file).transpose())));
         }
@@ -125,15 +126,33 @@ impl Runs {
         runs.push(Box::new(held.into_iter().map(Ok)));
         Ok(runs)
     }
+}
 
-    fn path(&self, kind: EntityKind, number: usize) -> PathBuf {
-        let name = if kind == EntityKind::Organisation { "organisations" } else { "contacts" };
-        self.folder.join(format!("{name}-{number}"))
+fn write(folder: &Path, number: usize, mut entities: Vec<Folded>) -> Result<()> {
+    entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    for wanted in KINDS {
+        let file = File::create(path(folder, wanted, number)).map_err(failed)?;
+        let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
+        for ((_, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
+            let row = rows::encode(&held.row)?;
+            let flag = [u8::from(held.has_unsequenced)];
+            write_frame(&mut file, &[&flag, id.as_bytes()].concat(), &row)?;
+        }
+        file.flush().map_err(failed)?;
     }
+    Ok(())
+}
+
+fn path(folder: &Path, kind: EntityKind, number: usize) -> PathBuf {
+    let name = if kind == EntityKind::Organisation { "organisations" } else { "contacts" };
+    folder.join(format!("{name}-{number}"))
 }
 
 impl Drop for Runs {
     fn drop(&mut self) {
+        // Nobody wants it any more, whatever became of it.
+        let _ = self.finish_writing();
         // What is left is deleted when the state is opened the next time.
         let _ = std::fs::remove_dir_all(&self.folder);
     }

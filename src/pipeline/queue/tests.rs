@@ -12,6 +12,13 @@ fn at(next: i64) -> Positions {
     [(TopicPartition::new("contacts", 0), next)].into_iter().collect()
 }
 
+/// Of both lanes, as the delivery does.
+fn take(queue: &Queue, max: usize) -> Vec<DocumentKey> {
+    let mut taken = queue.take(Lane::Direct, max);
+    taken.extend(queue.take(Lane::Background, max - taken.len()));
+    taken
+}
+
 fn scanned(queue: &Queue, found: Vec<DocumentKey>, began: u64, ended: bool) {
     let part = queue.wants_scan().unwrap();
     queue.scanned(&part, found, began, (!ended).then(|| vec![1]));
@@ -29,12 +36,12 @@ fn the_frontier_waits_for_the_oldest_mark() {
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
     queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
     assert_eq!(queue.frontier(), Some(at(10)));
-    assert_eq!(queue.take(1), [key("a")]);
+    assert_eq!(take(&queue, 1), [key("a")]);
     assert_eq!(queue.frontier(), Some(at(10)), "on its way is not delivered");
     assert_eq!(queue.waiting_since(), Some(200));
     queue.finish([(key("a"), true)]);
     assert_eq!(queue.frontier(), Some(at(11)));
-    queue.take(1);
+    take(&queue, 1);
     queue.finish([(key("b"), true)]);
     assert_eq!(queue.frontier(), Some(at(12)));
     assert_eq!(queue.waiting_since(), None);
@@ -44,11 +51,11 @@ fn the_frontier_waits_for_the_oldest_mark() {
 fn a_document_marked_while_on_its_way_goes_again() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
-    queue.take(1);
+    take(&queue, 1);
     queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
-    assert_eq!(queue.take(1), [], "one write of a document at a time");
+    assert_eq!(take(&queue, 1), [], "one write of a document at a time");
     queue.finish([(key("a"), true)]);
-    assert_eq!(queue.take(1), [key("a")]);
+    assert_eq!(take(&queue, 1), [key("a")]);
 }
 
 #[test]
@@ -56,13 +63,13 @@ fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
     let queue = scanned_queue();
     let many = (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect();
     queue.stepped(2, &at(11), many, Lane::Background, None, 200);
-    let taken = queue.take(usize::MAX);
+    let taken = take(&queue, usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     assert_eq!(queue.frontier(), Some(at(10)));
     assert!(queue.wants_scan().is_some());
     scanned(&queue, vec![key("last")], 2, true);
     assert_eq!(queue.frontier(), Some(at(10)));
-    queue.take(1);
+    take(&queue, 1);
     queue.finish([(key("last"), true)]);
     assert_eq!(queue.frontier(), Some(at(11)));
     assert!(queue.waiting().is_nothing());
@@ -72,7 +79,7 @@ fn what_does_not_fit_is_scanned_for_and_holds_the_frontier() {
 fn a_document_marked_again_on_its_way_waits_since_that_mark() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
-    assert_eq!(queue.take(1), [key("a")]);
+    assert_eq!(take(&queue, 1), [key("a")]);
     queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
     queue.stepped(4, &at(13), vec![key("b")], Lane::Direct, None, 400);
     queue.stepped(5, &at(13), vec![key("a")], Lane::Direct, None, 500);
@@ -88,11 +95,11 @@ fn a_document_that_a_sweep_has_taken_goes_again_after_that_and_not_beside_it() {
     assert!(queue.take_swept(&key("a"), 1));
     assert!(queue.take_swept(&key("b"), 1));
     queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
-    assert_eq!(queue.take(9), []);
+    assert_eq!(take(&queue, 9), []);
     queue.finish([(key("a"), true), (key("b"), true)]);
-    assert_eq!(queue.take(1), [key("a")]);
+    assert_eq!(take(&queue, 1), [key("a")]);
     assert!(!queue.take_swept(&key("a"), 1), "it is on its way");
-    assert_eq!(queue.take(9), [key("b")]);
+    assert_eq!(take(&queue, 9), [key("b")]);
     queue.finish([(key("a"), true), (key("b"), true)]);
     assert!(queue.waiting().is_nothing() && queue.oldest_waiting().is_none());
 }
@@ -102,7 +109,7 @@ fn a_direct_change_overtakes_a_fan_out() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("storm"), key("a")], Lane::Background, None, 200);
     queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, None, 300);
-    assert_eq!(queue.take(1), [key("a")]);
+    assert_eq!(take(&queue, 1), [key("a")]);
 }
 
 #[test]
@@ -134,7 +141,7 @@ fn a_mark_that_a_scan_finds_of_a_document_that_a_sweep_has_taken_is_not_passed_o
     assert!(queue.take_swept(&key("a"), 1));
     scanned(&queue, vec![key("a")], 2, true);
     queue.finish([(key("a"), true)]);
-    assert_eq!(queue.take(9), [key("a")]);
+    assert_eq!(take(&queue, 9), [key("a")]);
 }
 
 #[test]
@@ -142,10 +149,10 @@ fn the_frontier_waits_for_what_a_fan_out_marked() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("renamed")], Lane::Direct, Some(2), 200);
     queue.stepped(3, &at(11), vec![key("a"), key("b")], Lane::Background, None, 300);
-    assert_eq!(queue.take(1), [key("renamed")]);
+    assert_eq!(take(&queue, 1), [key("renamed")]);
     queue.finish([(key("renamed"), true)]);
     assert_eq!(queue.frontier(), Some(at(10)), "what the change of offset 10 marked by its fan-out waits");
-    assert_eq!(queue.take(2), [key("a"), key("b")]);
+    assert_eq!(take(&queue, 2), [key("a"), key("b")]);
     queue.finish([(key("a"), true), (key("b"), true)]);
     assert_eq!(queue.frontier(), Some(at(11)));
 }
@@ -157,7 +164,7 @@ fn a_fan_out_marks_documents_since_the_change_that_began_it_also_those_that_wait
         queue.stepped(2, &at(11), Vec::new(), Lane::Direct, Some(2), 200);
         queue.stepped(3, &at(12), vec![key("a")], Lane::Direct, Some(2), 300);
         if is_on_its_way {
-            assert_eq!(queue.take(1), [key("a")]);
+            assert_eq!(take(&queue, 1), [key("a")]);
         }
         queue.stepped(4, &at(12), vec![key("a")], Lane::Background, None, 400);
         assert_eq!(queue.frontier(), Some(at(10)), "what step 2 began is not there: {is_on_its_way}");
@@ -165,7 +172,7 @@ fn a_fan_out_marks_documents_since_the_change_that_began_it_also_those_that_wait
             queue.finish([(key("a"), true)]);
             assert_eq!(queue.frontier(), Some(at(10)), "it was made before its mark");
         }
-        assert_eq!(queue.take(9), [key("a")]);
+        assert_eq!(take(&queue, 9), [key("a")]);
         queue.finish([(key("a"), true)]);
         assert_eq!(queue.frontier(), Some(at(12)));
         assert!(queue.waiting().is_nothing());
@@ -178,7 +185,7 @@ fn a_mark_that_a_scan_finds_is_as_old_as_can_be_also_when_its_document_waits_or_
         let queue = Queue::starting_at(7, None, at(10), 1);
         queue.stepped(8, &at(11), vec![key("a")], Lane::Direct, None, 200);
         if is_on_its_way {
-            assert_eq!(queue.take(1), [key("a")]);
+            assert_eq!(take(&queue, 1), [key("a")]);
         }
         scanned(&queue, vec![key("a")], 8, true);
         assert_eq!(queue.frontier(), None, "it may have been marked before the start: {is_on_its_way}");
@@ -191,14 +198,14 @@ fn what_a_fan_out_leaves_to_the_state_during_a_scan_is_scanned_for_and_waits_sin
     queue.stepped(2, &at(11), Vec::new(), Lane::Direct, Some(2), 200);
     let many = || (0..LANE_MAX + 1).map(|n| key(&n.to_string())).collect::<Vec<_>>();
     queue.stepped(3, &at(12), many(), Lane::Background, Some(2), 300);
-    let taken = queue.take(usize::MAX);
+    let taken = take(&queue, usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     let part = queue.wants_scan().unwrap();
     // The scan has read the state of step 3 when another part of the fan-out finds no room.
     let more = (0..LANE_MAX + 1).map(|n| key(&format!("more {n}"))).collect();
     queue.stepped(4, &at(12), more, Lane::Background, None, 400);
     queue.scanned(&part, Vec::new(), 3, None);
-    let taken = queue.take(usize::MAX);
+    let taken = take(&queue, usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     assert!(queue.waiting().more, "the last of them lies in the state");
     assert_eq!(queue.frontier(), Some(at(10)), "and waits since step 2");
@@ -215,4 +222,44 @@ fn a_document_that_changes_again_and_again_while_it_waits_takes_one_place() {
     }
     let inner = queue.lock();
     assert_eq!((inner.background.len(), inner.direct.len(), inner.waiting.len()), (1, 1, 1));
+}
+
+#[test]
+fn what_had_no_room_goes_before_what_came_later_and_keeps_its_age() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("a"), key("b"), key("c")], Lane::Direct, None, 200);
+    let taken = take(&queue, 3);
+    queue.stepped(3, &at(12), vec![key("d"), key("c")], Lane::Direct, None, 300);
+    queue.put_back(taken[1..].to_vec());
+    queue.finish([(key("a"), true)]);
+    assert_eq!(queue.frontier(), Some(at(10)), "the marks of step 2 wait still");
+    assert_eq!(take(&queue, 9), [key("b"), key("c"), key("d")]);
+    queue.finish(["b", "c"].map(|id| (key(id), true)));
+    assert_eq!(queue.frontier(), Some(at(11)));
+    queue.finish([(key("d"), true)]);
+    assert!(queue.waiting().is_nothing());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_document_gives_way_for_a_moment_when_it_changes_again() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("large"), key("other")], Lane::Direct, None, 200);
+    assert_eq!(take(&queue, 1), [key("large")]);
+    queue.sent([(&key("large"), 64 << 20)].into_iter());
+    queue.finish([(key("large"), true)]);
+    queue.stepped(3, &at(12), vec![key("large"), key("small")], Lane::Direct, None, 300);
+    assert_eq!(take(&queue, 9), [key("other"), key("small")]);
+    assert_eq!(take(&queue, 9), [], "while the index has something to do");
+    queue.finish(["other", "small"].map(|id| (key(id), true)));
+    assert_eq!(queue.frontier(), Some(at(11)), "it waits all the same");
+    assert_eq!(take(&queue, 9), [key("large")], "before its time, when nothing else is to be done");
+    queue.sent([(&key("large"), 64 << 20)].into_iter());
+    queue.finish([(key("large"), true)]);
+
+    queue.stepped(4, &at(13), vec![key("large"), key("small")], Lane::Direct, None, 400);
+    assert_eq!(take(&queue, 9), [key("small")]);
+    tokio::time::advance(std::time::Duration::from_secs(1)).await;
+    assert_eq!(take(&queue, 9), [key("large")]);
+    queue.finish(["large", "small"].map(|id| (key(id), true)));
+    assert!(queue.waiting().is_nothing());
 }

@@ -248,10 +248,12 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn refresh(&self) -> Answer<'_, ()> {
-        Box::pin(async {
-            let names = if self.has_organisations { "organisations,contacts" } else { "contacts" };
-            let aliases: Vec<String> = names.split(',').map(|name| self.alias(name)).collect();
+    fn refresh(&self, collection: Collection) -> Answer<'_, ()> {
+        Box::pin(async move {
+            // Organisations are found by contacts that they do not embed as well.
+            let has_both = self.has_organisations && collection == Collection::Organisations;
+            let names: &[&str] = if has_both { &["organisations", "contacts"] } else { &["contacts"] };
+            let aliases: Vec<String> = names.iter().map(|name| self.alias(name)).collect();
             let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
             let path = IndicesRefreshParts::Index(&aliases).url();
             self.client.post(&format!("{path}?ignore_unavailable=true"), None).await.map(|_| ())

@@ -293,7 +293,7 @@ impl SearchIndex for EmbeddedIndex {
         Arc::new(EmbeddedIndex(Arc::new(Inner { seen, ..(*self.0).clone() })))
     }
 
-    fn refresh(&self) -> Answer<'_, ()> {
+    fn refresh(&self, _: Collection) -> Answer<'_, ()> {
         // What was acknowledged is committed, and every search looks for commits.
         Box::pin(async { Ok(()) })
     }

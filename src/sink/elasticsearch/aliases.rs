@@ -27,7 +27,8 @@ pub(super) async fn behind(client: &Client, alias: &str) -> Result<Vec<String>> 
     Ok(indexes.unwrap_or_default())
 }
 
-/// Finds the index behind `alias` and checks it, or creates both.
+/// Finds the index behind `alias` and checks it, or creates both: the index is to be filled first, and then to
+/// [`serve`](crate::sink::generations::Aliases::serve).
 pub(super) async fn open(
     client: &Client,
     alias: &str,
@@ -77,7 +78,7 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
     client
         .put(
             &IndicesCreateParts::Index(&index).url(),
-            &mapping.create_body(alias, &writer(&index), log_identity),
+            &mapping.loading_body(alias, &writer(&index), log_identity),
         )
         .await?;
     tracing::info!(alias, index, "index created");

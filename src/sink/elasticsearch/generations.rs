@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{
-    IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetParts, IndicesPutSettingsParts,
-    IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
+    IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetParts, IndicesGetSettingsParts,
+    IndicesPutSettingsParts, IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
 };
 use elasticsearch::{CountParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
@@ -166,6 +166,21 @@ impl Aliases for ElasticsearchSink {
         Ok(changed)
     }
 
+    async fn serve(&self) -> Result<()> {
+        for (mapping, index) in self.mappings.iter().zip(self.opened().indexes) {
+            let path = IndicesGetSettingsParts::IndexName(&[&index], &["index.refresh_interval"]).url();
+            let found = self.client.get(&path).await?;
+            let interval =
+                found.get(&index).and_then(|found| found.pointer("/settings/index/refresh_interval"));
+            if interval == Some(&json!("-1")) {
+                let wanted = mapping.service_settings();
+                self.client.put(&IndicesPutSettingsParts::Index(&[&index]).url(), &wanted).await?;
+                tracing::info!(index, "refreshes and replicas are those of the mapping from here on");
+            }
+        }
+        Ok(())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
         let path = MgetParts::Index(&self.records()).url();
@@ -208,7 +223,9 @@ impl Generations for ElasticsearchSink {
         if self.client.find(&path).await?.is_some() {
             return Ok(());
         }
-        let body = mapping.loading_body(&aliases::writer(index), log_identity);
+        // No reader's alias yet.
+        let writer = aliases::writer(index);
+        let body = mapping.loading_body(&writer, &writer, log_identity);
         self.client.put(&path, &body).await.map(|_| ())
     }
 

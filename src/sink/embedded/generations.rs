@@ -93,6 +93,10 @@ impl Aliases for EmbeddedSink {
         Ok(changed)
     }
 
+    async fn serve(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let record = |number| {
             let Some(text) = self.folder.record(&self.record_name(number))? else { return Ok(None) };

@@ -1,0 +1,85 @@
+//! The requests that are under way, counted by their lanes.
+
+use tokio::task::JoinSet;
+
+use super::queue::Lane;
+use crate::error::{Error, Result};
+
+/// Requests under way.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay {
+    tasks: JoinSet<(Option<Lane>, Result<()>)>,
+    direct: usize,
+    background: usize,
+}
+
+impl UnderWay {
+    /// Sets one out, with documents of a lane; without one those of a sweep.
+    pub(super) fn spawn(
+        &mut self,
+        lane: Option<Lane>,
+        request: impl Future<Output = Result<()>> + Send + 'static,
+    ) {
+        if let Some(lane) = lane {
+            *self.counted(lane) += 1;
+        }
+        self.tasks.spawn(async move { (lane, request.await) });
+    }
+
+    fn counted(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::Direct => &mut self.direct,
+            Lane::Background => &mut self.background,
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Whether one more of a lane may set out while `places` may be under way. What an event changed directly may have
+    /// every place; a fan-out leaves one to it.
+    pub(super) fn has_place(&self, lane: Lane, places: usize) -> bool {
+        let is_kept = lane == Lane::Background && places > 1 && self.background + 1 >= places;
+        self.tasks.len() < places && !is_kept
+    }
+
+    /// True when nothing is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Waits for the next one to end; `None` when there is none.
+    pub(super) async fn ended(&mut self) -> Option<Result<()>> {
+        let (lane, ended) = match self.tasks.join_next().await? {
+            Ok(ended) => ended,
+            Err(error) => return Some(Err(Error::failed("a delivery broke off").because(error))),
+        };
+        if let Some(lane) = lane {
+            *self.counted(lane) -= 1;
+        }
+        Some(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_fan_out_leaves_a_place_to_what_was_changed_directly() {
+        let mut requests = UnderWay::default();
+        let mut fill = |lane, places| {
+            let before = requests.count();
+            while requests.has_place(lane, places) {
+                requests.spawn(Some(lane), std::future::pending());
+            }
+            requests.count() - before
+        };
+        assert_eq!(fill(Lane::Background, 1), 1, "the only place is for whoever comes first");
+        assert_eq!(fill(Lane::Background, 3), 1);
+        assert_eq!(fill(Lane::Direct, 3), 1);
+        assert_eq!(fill(Lane::Direct, 3), 0);
+    }
+}
