@@ -8,6 +8,7 @@ use tributary::projection::SHAPE;
 use tributary::reindex::difference::{Call, calls_for, differences};
 use tributary::sink::DocumentSink;
 use tributary::sink::elasticsearch::ElasticsearchSink;
+use tributary::sink::generations::Aliases;
 
 use crate::harness::{PROJECTIONS, World, runtime};
 use crate::services;
@@ -221,6 +222,8 @@ fn an_index_made_just_now_from_its_file_calls_for_nothing() {
     let config = Config::load(Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     let sink = ElasticsearchSink::new(&config.index, &PROJECTIONS).unwrap();
     let states = runtime().block_on(sink.open("log")).unwrap();
+    // It is made to be filled first, without what its mapping says of refreshes and replicas.
+    runtime().block_on(sink.serve()).unwrap();
     for (projection, state) in PROJECTIONS.into_iter().zip(states) {
         let path = format!("{}/mappings/{projection}.json", env!("CARGO_MANIFEST_DIR"));
         let mut wanted: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();

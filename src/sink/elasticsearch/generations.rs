@@ -169,7 +169,8 @@ impl Aliases for ElasticsearchSink {
     async fn serve(&self) -> Result<()> {
         for (mapping, index) in self.mappings.iter().zip(self.opened().indexes) {
             let path = IndicesGetSettingsParts::IndexName(&[&index], &["index.refresh_interval"]).url();
-            let found = self.client.get(&path).await?;
+            // Of an index that is gone the writes tell.
+            let Some(found) = self.client.find(&path).await? else { continue };
             let interval =
                 found.get(&index).and_then(|found| found.pointer("/settings/index/refresh_interval"));
             if interval == Some(&json!("-1")) {
