@@ -10,7 +10,7 @@ use tributary::sink::DocumentSink;
 use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::generations::Aliases;
 
-use crate::harness::{PROJECTIONS, World, runtime};
+use crate::harness::{PROJECTIONS, World, built_in_mapping, runtime};
 use crate::services;
 
 const META: &str = "/mappings/_meta";
@@ -225,8 +225,7 @@ fn an_index_made_just_now_from_its_file_calls_for_nothing() {
     // It is made to be filled first, without what its mapping says of refreshes and replicas.
     runtime().block_on(sink.serve()).unwrap();
     for (projection, state) in PROJECTIONS.into_iter().zip(states) {
-        let path = format!("{}/mappings/{projection}.json", env!("CARGO_MANIFEST_DIR"));
-        let mut wanted: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let mut wanted = built_in_mapping(projection);
         let live = world.es(Method::Get, &format!("/{}", state.index), None);
         assert!(live[&state.index].pointer(META).is_some(), "{live}");
         assert_eq!(differences(&live, &wanted, SHAPE), [], "{projection}");

@@ -68,6 +68,17 @@ impl World {
         std::fs::write(self.config_path(), text).unwrap();
     }
 
+    /// Writes the built-in mappings, each changed, into the folder `mappings`.
+    pub fn write_mappings(&self, change: impl Fn(&str, &mut Value)) {
+        let folder = self.path("mappings");
+        std::fs::create_dir_all(&folder).unwrap();
+        for projection in PROJECTIONS {
+            let mut mapping = built_in_mapping(projection);
+            change(projection, &mut mapping);
+            std::fs::write(folder.join(format!("{projection}.json")), mapping.to_string()).unwrap();
+        }
+    }
+
     pub fn config_path(&self) -> PathBuf {
         self.folder.path().join("tributary.toml")
     }
@@ -276,6 +287,12 @@ impl Drop for AutoCreate {
     fn drop(&mut self) {
         self.set(&Value::Null);
     }
+}
+
+/// The mapping that comes with the program.
+pub fn built_in_mapping(projection: &str) -> Value {
+    let path = format!("{}/mappings/{projection}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// A document without the keys that begin with an underscore, at the top and in its contacts.

@@ -3,7 +3,7 @@
 use elasticsearch::http::Method;
 use serde_json::Value;
 
-use crate::harness::{PROJECTIONS, Running, World, eventually, fresh, log_of, try_es};
+use crate::harness::{Running, World, eventually, fresh, log_of, try_es};
 use crate::services::Services;
 
 pub const EMBEDDED: &str = "index.kind = \"embedded\"\nindex.path = \"index\"\n";
@@ -44,14 +44,9 @@ impl<'a> Scene<'a> {
 
     /// Mappings with a field more than the built-in ones.
     pub fn change_mappings(&self) {
-        let folder = self.world.path("mappings");
-        std::fs::create_dir_all(&folder).unwrap();
-        for projection in PROJECTIONS {
-            let path = format!("{}/mappings/{projection}.json", env!("CARGO_MANIFEST_DIR"));
-            let mut mapping: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        self.world.write_mappings(|_, mapping| {
             mapping["mappings"]["properties"]["added"] = serde_json::json!({"type": "keyword"});
-            std::fs::write(folder.join(format!("{projection}.json")), mapping.to_string()).unwrap();
-        }
+        });
     }
 
     /// The documents are those of a run that nothing disturbed.

@@ -1,7 +1,7 @@
 //! An index that a run makes is filled first, without refreshes and replicas, and serves readers then.
 
 use elasticsearch::http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{GrowingLog, PROJECTIONS, World, eventually, try_es};
 use crate::services;
@@ -19,18 +19,7 @@ fn log() -> GrowingLog {
     log
 }
 
-/// Mappings that want replicas, and of contacts no refreshes.
-fn write_mappings(world: &World) {
-    let folder = world.path("mappings");
-    std::fs::create_dir_all(&folder).unwrap();
-    for projection in PROJECTIONS {
-        let path = format!("{}/mappings/{projection}.json", env!("CARGO_MANIFEST_DIR"));
-        let mut mapping: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        mapping["settings"] = json!({"number_of_replicas": 1, "refresh_interval": interval(projection)});
-        std::fs::write(folder.join(format!("{projection}.json")), mapping.to_string()).unwrap();
-    }
-}
-
+/// Of contacts no refreshes are wanted.
 fn interval(projection: &str) -> &'static str {
     if projection == "contacts" { "-1" } else { "7s" }
 }
@@ -57,7 +46,9 @@ fn a_new_index_is_filled_first_and_serves_then_whoever_died_filling_it() {
     let log = log();
     let world =
         World::new(&servers, "serving", &format!("{}index.mappings = \"mappings\"\n", log.settings()));
-    write_mappings(&world);
+    world.write_mappings(|projection, mapping| {
+        mapping["settings"] = json!({"number_of_replicas": 1, "refresh_interval": interval(projection)});
+    });
     let running = world.start(&["run"]);
     let filling = ("-1".to_owned(), "0".to_owned());
     eventually("an index that is filled", || service(&world, "hierarchy").filter(|found| *found == filling));

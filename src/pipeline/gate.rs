@@ -24,7 +24,7 @@ use crate::state::{State, walked};
 /// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
 const FRONTIER_EVERY: Duration = Duration::from_secs(1);
 /// How long the looks wait for an answer before they go on without.
-const ANSWER_WAIT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
 /// Nothing is delivered until the fold has passed the end that the log had when writing began: from
 /// then on every snapshot dominates whatever was written before, by whomever.

@@ -143,6 +143,7 @@ mod tests {
         assert!(pace.is_open());
         assert!(pace.bytes() > BYTES_MAX / 2);
     }
+
     #[test]
     fn requests_of_marked_documents_are_as_large_as_takes_a_quarter_of_a_second() {
         let pace = Pace::default();

@@ -211,6 +211,7 @@ pub(super) struct Run<S> {
     /// Marks were cleared of no event above; `None` when that is where the fold is.
     pub(super) cleared_to: Option<Positions>,
     pub(super) filling: Filling,
+    /// Whether the indexes that are written serve readers.
     pub(super) service: Service,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,

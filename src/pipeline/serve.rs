@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::gate::Gate;
+use super::gate::{ANSWER_WAIT, Gate};
 use super::run::Run;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
 
-/// How long an answer is waited for.
-const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// After a failure it is tried again so much later.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 

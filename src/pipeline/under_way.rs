@@ -1,4 +1,4 @@
-//! The requests that are under way, counted by their lanes.
+//! The requests that are under way.
 
 use tokio::task::JoinSet;
 
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 #[derive(Debug, Default)]
 pub(super) struct UnderWay {
     tasks: JoinSet<(Option<Lane>, Result<()>)>,
-    direct: usize,
+    /// How many of them are of the background lane.
     background: usize,
 }
 
@@ -20,17 +20,8 @@ impl UnderWay {
         lane: Option<Lane>,
         request: impl Future<Output = Result<()>> + Send + 'static,
     ) {
-        if let Some(lane) = lane {
-            *self.counted(lane) += 1;
-        }
+        self.background += usize::from(lane == Some(Lane::Background));
         self.tasks.spawn(async move { (lane, request.await) });
-    }
-
-    fn counted(&mut self, lane: Lane) -> &mut usize {
-        match lane {
-            Lane::Direct => &mut self.direct,
-            Lane::Background => &mut self.background,
-        }
     }
 
     /// How many there are.
@@ -56,9 +47,7 @@ impl UnderWay {
             Ok(ended) => ended,
             Err(error) => return Some(Err(Error::failed("a delivery broke off").because(error))),
         };
-        if let Some(lane) = lane {
-            *self.counted(lane) -= 1;
-        }
+        self.background -= usize::from(lane == Some(Lane::Background));
         Some(ended)
     }
 }

@@ -55,22 +55,15 @@ impl Mapping {
         Ok(Self { projection: projection.to_owned(), body, hash })
     }
 
-    /// The body that creates an index with this mapping, its aliases for readers and for the writer,
-    /// and `_meta`.
-    fn create_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
+    /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`, to be
+    /// filled first: no refreshes, no replicas. Where readers are not to see it yet, `alias` is the writer's as well.
+    pub(super) fn loading_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         if let Some(mappings) = mappings.as_object_mut() {
             mappings.insert("_meta".to_owned(), json!({"tributary": self.meta(log_identity)}));
         }
-        let settings = self.body.get("settings").cloned().unwrap_or_else(|| json!({}));
-        json!({"settings": settings, "mappings": mappings, "aliases": { alias: {}, writer: {} }})
-    }
-
-    /// The same of an index that is to be filled first: no refreshes, no replicas. Where readers are not to see it yet,
-    /// `alias` is the writer's as well.
-    pub(super) fn loading_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
-        let mut body = self.create_body(alias, writer, log_identity);
-        if let Some(settings) = body.pointer_mut("/settings").and_then(Value::as_object_mut) {
+        let mut settings = self.body.get("settings").cloned().unwrap_or_else(|| json!({}));
+        if let Some(settings) = settings.as_object_mut() {
             for name in LOADING {
                 settings.remove(name);
                 settings.remove(&format!("index.{name}"));
@@ -79,7 +72,7 @@ impl Mapping {
             settings.insert("index.refresh_interval".to_owned(), json!("-1"));
             settings.insert("index.number_of_replicas".to_owned(), json!(0));
         }
-        body
+        json!({"settings": settings, "mappings": mappings, "aliases": { alias: {}, writer: {} }})
     }
 
     /// What [`Self::loading_body`] left out, as the mapping has it; null is the server's default.

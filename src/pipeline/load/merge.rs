@@ -4,7 +4,7 @@ use std::iter::Peekable;
 use std::sync::{Mutex, PoisonError};
 
 use super::ahead::ahead;
-use super::runs::{Entry, Run, Runs};
+use super::runs::{Entry, Run, Runs, broken_off};
 use super::sorter::Sorter;
 use super::sources::in_order;
 use crate::entity::contact;
@@ -29,8 +29,7 @@ pub(super) fn fill(state: &State, mut runs: Runs, step: u64) -> Result<()> {
         let sorter = Sorter::new(contacts_of);
         let contacts =
             fill_kind((state, step), EntityKind::Contact, contacts, sorter, Space::ContactsOf, &member);
-        let broken = |_| Err(Error::failed("a thread of the first fold broke off; start again"));
-        organisations.join().unwrap_or_else(broken).and(contacts)
+        organisations.join().unwrap_or_else(broken_off).and(contacts)
     })
 }
 

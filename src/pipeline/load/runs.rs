@@ -94,8 +94,7 @@ impl Runs {
 
     /// Waits for the run that is being written.
     fn finish_writing(&mut self) -> Result<()> {
-        let broken = |_| Err(Error::failed("a thread of the first fold broke off; start again"));
-        self.writing.take().map_or(Ok(()), |writing| writing.join().unwrap_or_else(broken))
+        self.writing.take().map_or(Ok(()), |writing| writing.join().unwrap_or_else(broken_off))
     }
 
     /// Takes the last run as it is.
@@ -197,6 +196,11 @@ pub(super) fn failed(error: std::io::Error) -> Error {
         "a file of the first fold, in the state's folder, cannot be written or read; check the disk, then start again",
     )
     .because(error)
+}
+
+/// What a thread that panicked answers.
+pub(super) fn broken_off(_: Box<dyn std::any::Any + Send>) -> Result<()> {
+    Err(Error::failed("a thread of the first fold broke off; start again"))
 }
 
 fn damaged() -> Error {

@@ -18,6 +18,7 @@ use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation,
     moved_elsewhere,
 };
+use crate::sink::mapping::Mapping;
 
 /// How long a swap waits for the primaries of a new index.
 const PRIMARIES_WAIT: Duration = Duration::from_secs(600);
@@ -70,6 +71,12 @@ impl ElasticsearchSink {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         Ok(())
+    }
+
+    /// Gives an index that was filled the settings of its mapping.
+    async fn give_service_settings(&self, mapping: &Mapping, index: &str) -> Result<()> {
+        let path = IndicesPutSettingsParts::Index(&[index]).url();
+        self.client.put(&path, &mapping.service_settings()).await.map(|_| ())
     }
 
     async fn check_moves(&self, moves: &[Move]) -> Result<Vec<Value>> {
@@ -174,8 +181,7 @@ impl Aliases for ElasticsearchSink {
             let interval =
                 found.get(&index).and_then(|found| found.pointer("/settings/index/refresh_interval"));
             if interval == Some(&json!("-1")) {
-                let wanted = mapping.service_settings();
-                self.client.put(&IndicesPutSettingsParts::Index(&[&index]).url(), &wanted).await?;
+                self.give_service_settings(mapping, &index).await?;
                 tracing::info!(index, "refreshes and replicas are those of the mapping from here on");
             }
         }
@@ -249,8 +255,7 @@ impl Generations for ElasticsearchSink {
 
     async fn settle(&self, projection: usize, index: &str) -> Result<()> {
         if let Some(mapping) = self.mappings.get(projection) {
-            let path = IndicesPutSettingsParts::Index(&[index]).url();
-            self.client.put(&path, &mapping.service_settings()).await?;
+            self.give_service_settings(mapping, index).await?;
         }
         self.client.post(&IndicesRefreshParts::Index(&[index]).url(), None).await?;
         self.wait_for_primaries(index).await?;
