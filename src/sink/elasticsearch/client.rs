@@ -92,6 +92,11 @@ impl Client {
         self.if_there(Method::POST, path, body, ANSWER_BYTES_MAX).await
     }
 
+    /// As [`Self::put`]; `None` when the server says 404.
+    pub(crate) async fn put_if_there(&self, path: &str, body: &Value) -> Result<Option<Value>> {
+        self.if_there(Method::PUT, path, Some(body), ANSWER_BYTES_MAX).await
+    }
+
     /// Puts (or, without a body, deletes) a document on a condition in the path; false when the server
     /// says that the condition does not hold.
     pub(crate) async fn change_if(&self, path: &str, body: Option<&Value>) -> Result<bool> {

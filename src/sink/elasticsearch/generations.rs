@@ -73,10 +73,10 @@ impl ElasticsearchSink {
         Ok(())
     }
 
-    /// Gives an index that was filled the settings of its mapping.
-    async fn give_service_settings(&self, mapping: &Mapping, index: &str) -> Result<()> {
+    /// Gives an index that was filled the settings of its mapping; false when it is gone.
+    async fn give_service_settings(&self, mapping: &Mapping, index: &str) -> Result<bool> {
         let path = IndicesPutSettingsParts::Index(&[index]).url();
-        self.client.put(&path, &mapping.service_settings()).await.map(|_| ())
+        Ok(self.client.put_if_there(&path, &mapping.service_settings()).await?.is_some())
     }
 
     async fn check_moves(&self, moves: &[Move]) -> Result<Vec<Value>> {
@@ -180,8 +180,7 @@ impl Aliases for ElasticsearchSink {
             let Some(found) = self.client.find(&path).await? else { continue };
             let interval =
                 found.get(&index).and_then(|found| found.pointer("/settings/index/refresh_interval"));
-            if interval == Some(&json!("-1")) {
-                self.give_service_settings(mapping, &index).await?;
+            if interval == Some(&json!("-1")) && self.give_service_settings(mapping, &index).await? {
                 tracing::info!(index, "refreshes and replicas are those of the mapping from here on");
             }
         }
