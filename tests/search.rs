@@ -370,6 +370,13 @@ fn a_consistent_search_shows_the_record_and_pages_stay_whole_while_documents_cha
             let token = format!("organisations/0:{}", log.lines("organisations") - 1);
             let (code, answer) = ask(world, &[("q", &name), ("consistent_with", &token)]);
             assert_eq!((code, ids(&answer)), (200, vec!["o2".to_owned()]), "{answer}");
+
+            // What a fan-out writes is waited for, and what goes to the other index is not looked at.
+            let name = format!("Zephyr{number}x{}", world.prefix);
+            log.append("organisations", "o1", &json!({"name": name}));
+            let token = format!("organisations/0:{}", log.lines("organisations") - 1);
+            let (code, answer) = ask(world, &[("q", &name), ("in", "contacts"), ("consistent_with", &token)]);
+            assert_eq!((code, &answer["total"]), (200, &json!(12)), "{answer}");
         }
         let (code, answer) = ask(world, &[("consistent_with", "contacts/0:999999"), ("timeout", "100ms")]);
         assert_eq!(code, 503);

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
 use crate::pipeline::status::Status;
 use crate::position::Positions;
+use crate::projection::Projection;
 use crate::search::pages::PagedSearcher;
 use crate::search::service::{Page, Searcher};
 use crate::search::{Collection, Request};
@@ -63,7 +64,7 @@ impl Search {
             tokio::pin!(moved);
             // From here on no move is missed.
             moved.as_mut().enable();
-            let reached = self.status.delivered();
+            let reached = self.reached(request.collection);
             if reached.covers(&request.consistent_with) {
                 self.status.note_refresh();
                 drop(watching);
@@ -75,6 +76,14 @@ impl Search {
             };
             // The time that is over is looked at once more.
             let _ = tokio::time::timeout(left, moved).await;
+        }
+    }
+
+    /// How far the indexes are that such a search looks in. Organisations are found in both.
+    fn reached(&self, collection: Collection) -> Positions {
+        match collection {
+            Collection::Organisations => self.status.delivered(),
+            Collection::Contacts => self.status.shown(Projection::Contacts),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Two lanes, with requests of their own: documents that an event changed directly overtake those of a fan-out or of a
 //! scan of the state's marks. What does not fit is left to a later scan, so memory is bounded.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,15 +11,20 @@ use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::line::Line;
 use self::rests::Rests;
+use self::steps::Steps;
 use self::waits::{Flying, Left, Mark, Point};
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use super::sizes::sized;
 use super::sweep::Sweeping;
 use crate::position::Positions;
+use crate::projection::Projection;
 
+mod line;
 mod rests;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -48,14 +53,14 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: HashMap<DocumentKey, Mark, RandomState>,
-    direct: VecDeque<DocumentKey>,
+    direct: Line,
     /// Those of the direct lane that give way for a moment.
     rests: Rests,
-    background: VecDeque<DocumentKey>,
+    background: Line,
     /// Documents on their way.
     in_flight: HashMap<DocumentKey, Flying, RandomState>,
-    /// How many documents wait or are on their way, by the step of their oldest mark.
-    steps: BTreeMap<u64, usize>,
+    /// Since when documents wait or are on their way.
+    steps: Steps,
     /// Marks made at this step or later may lie in the state only.
     unscanned: Option<u64>,
     /// A scan under way: the step that it began at.
@@ -140,13 +145,13 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// Takes up to `max` documents of a lane, those first that have waited longest.
+    /// Takes up to `max` documents of a lane, all of the projection whose turn it is: those first that have waited longest.
     pub fn take(&self, lane: Lane, max: usize) -> Vec<DocumentKey> {
         let mut inner = self.lock();
         inner.wake_rested();
-        let mut taken = Vec::new();
+        let (mut taken, mut projection) = (Vec::new(), None);
         while taken.len() < max {
-            let Some(key) = inner.lane_mut(lane).pop_front() else { break };
+            let Some(key) = inner.lane_mut(lane).pop_front(projection) else { break };
             // One that has moved up has left its place here.
             if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
                 continue;
@@ -155,9 +160,10 @@ impl Queue {
             if let Some(flying) = inner.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
                 // On its way by a sweep: it goes again after that.
                 flying.again = flying.again.into_iter().chain([step]).min();
-                inner.uncount(step);
+                inner.steps.uncount(key.0, step);
                 continue;
             }
+            projection = Some(key.0);
             inner.in_flight.insert(key.clone(), Flying { step, again: None, lane, is_swept: false });
             taken.push(key);
         }
@@ -171,7 +177,7 @@ impl Queue {
         if inner.in_flight.contains_key(key) && !planted::is(Bug::WriteBeside) {
             return false;
         }
-        inner.count(step);
+        inner.steps.count(key.0, step);
         let flying = Flying { step, again: None, lane: Lane::Background, is_swept: true };
         inner.in_flight.insert(key.clone(), flying);
         true
@@ -182,7 +188,7 @@ impl Queue {
         let mut inner = self.lock();
         for (key, delivered) in documents {
             let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
-            inner.uncount(step);
+            inner.steps.uncount(key.0, step);
             if !delivered {
                 let lane = if again.is_some() { Lane::Direct } else { lane };
                 inner.enqueue(key, step, lane);
@@ -216,6 +222,11 @@ impl Queue {
         }
         drop(inner);
         self.changed.notify_waiters();
+    }
+
+    /// True when documents of a fan-out, or found by a scan, wait.
+    pub fn has_background(&self) -> bool {
+        !self.lock().background.is_empty()
     }
 
     /// The next part of the state's marks, when it should be read now: little waits, and more may lie there.
@@ -276,8 +287,13 @@ impl Queue {
 
     /// The positions below which nothing waits; `None` when they are not known yet.
     pub fn frontier(&self) -> Option<Positions> {
+        self.frontier_of(None)
+    }
+
+    /// As [`Self::frontier`], of what is to go to one projection's index only, which is at least as far.
+    pub fn frontier_of(&self, projection: Option<Projection>) -> Option<Positions> {
         let inner = self.lock();
-        let oldest = inner.oldest().filter(|_| !planted::is(Bug::FrontierEager));
+        let oldest = inner.oldest(projection).filter(|_| !planted::is(Bug::FrontierEager));
         let Some(oldest) = oldest else { return Some(inner.positions.clone()) };
         let known = inner.history.iter().rev().find(|point| point.step < oldest);
         known.map(|point| point.positions.clone())
@@ -286,14 +302,14 @@ impl Queue {
     /// Since when the oldest change waits, in milliseconds since the Unix epoch; `None` when none does.
     pub fn waiting_since(&self) -> Option<u64> {
         let inner = self.lock();
-        let oldest = inner.oldest()?;
+        let oldest = inner.oldest(None)?;
         let known = inner.history.iter().find(|point| point.step >= oldest).or(inner.history.back());
         known.map(|point| point.time_ms)
     }
 
     /// The step of the oldest change that is not in the index; `None` when everything is.
     pub fn oldest_waiting(&self) -> Option<u64> {
-        self.lock().oldest()
+        self.lock().oldest(None)
     }
 
     /// How far the fold is.
@@ -323,14 +339,14 @@ impl Queue {
     /// Forgets what waits in memory: it is to be looked for in the state again.
     pub fn forget(&self) {
         let mut inner = self.lock();
-        let oldest = inner.steps.keys().next().copied();
+        let oldest = inner.steps.oldest(None);
         inner.waiting.clear();
         inner.direct.clear();
         inner.rests.clear();
         inner.background.clear();
         inner.steps.clear();
-        let flying: Vec<u64> = inner.in_flight.values().map(|flying| flying.step).collect();
-        flying.into_iter().for_each(|step| inner.count(step));
+        let Inner { in_flight, steps, .. } = &mut *inner;
+        in_flight.iter().for_each(|(key, flying)| steps.count(key.0, flying.step));
         inner.unscanned = inner.unscanned.into_iter().chain(oldest).min();
         // One under way has passed marks of documents that were in memory.
         inner.scan_began = None;
@@ -367,9 +383,11 @@ impl Queue {
 const HISTORY_MAX: usize = sized(4_096, 32);
 
 impl Inner {
-    fn oldest(&self) -> Option<u64> {
-        let sweep = self.sweeps.iter().map(|sweep| sweep.step).min();
-        let oldest = [self.steps.keys().next().copied(), self.unscanned, self.oldest_task, sweep];
+    /// Since which step anything waits; without a projection, of any.
+    fn oldest(&self, of: Option<Projection>) -> Option<u64> {
+        let sweeps = self.sweeps.iter().filter(|sweep| of.is_none_or(|of| of == sweep.projection));
+        let sweep = sweeps.map(|sweep| sweep.step).min();
+        let oldest = [self.steps.oldest(of), self.unscanned, self.oldest_task, sweep];
         oldest.into_iter().flatten().min()
     }
 
@@ -411,8 +429,8 @@ impl Inner {
     fn wait_since(&mut self, key: &DocumentKey, since: u64) {
         let Some(flying) = self.in_flight.get_mut(key).filter(|flying| flying.step > since) else { return };
         let step = std::mem::replace(&mut flying.step, since);
-        self.uncount(step);
-        self.count(since);
+        self.steps.uncount(key.0, step);
+        self.steps.count(key.0, since);
     }
 
     /// Has a document wait in a lane; one that waits already keeps the older of the two steps, and the faster lane.
@@ -423,9 +441,9 @@ impl Inner {
             lane: if lane == Lane::Direct { lane } else { known.lane },
         });
         if let Some(known) = known {
-            self.uncount(known.step);
+            self.steps.uncount(key.0, known.step);
         }
-        self.count(mark.step);
+        self.steps.count(key.0, mark.step);
         self.waiting.insert(key.clone(), mark);
         // One that moves up leaves its place in the other lane, where nothing is found then.
         if known.is_none_or(|known| known.lane != mark.lane) {
@@ -445,23 +463,10 @@ impl Inner {
         }
     }
 
-    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<DocumentKey> {
+    fn lane_mut(&mut self, lane: Lane) -> &mut Line {
         match lane {
             Lane::Direct => &mut self.direct,
             Lane::Background => &mut self.background,
-        }
-    }
-
-    fn count(&mut self, step: u64) {
-        *self.steps.entry(step).or_default() += 1;
-    }
-
-    fn uncount(&mut self, step: u64) {
-        if let Some(count) = self.steps.get_mut(&step) {
-            *count -= 1;
-            if *count == 0 {
-                self.steps.remove(&step);
-            }
         }
     }
 

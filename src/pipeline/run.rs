@@ -375,7 +375,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
             return None;
         }
         let frontier = self.queue.frontier()?;
-        self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or(now));
+        let shown = |projection: &Projection| Some((*projection, self.queue.frontier_of(Some(*projection))?));
+        let shown = self.projections.iter().filter_map(shown).collect();
+        self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or(now), shown);
         Some(frontier)
     }
 

@@ -1,5 +1,7 @@
 //! Standing by, and beginning to write: what an instance may rely on that others have done.
 
+use std::collections::BTreeMap;
+
 use super::gate::Gate;
 use super::hand_over::HandOver;
 use super::planted::{self, Bug};
@@ -80,7 +82,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
     pub(super) fn follow(&mut self) -> Result<()> {
         let committed = in_place(|| self.leadership.committed())?;
         if !committed.frontier.is_empty() {
-            self.status.set_frontier(&committed.frontier, Status::now_ms());
+            self.status.set_frontier(&committed.frontier, Status::now_ms(), BTreeMap::new());
             if let Some(cleared_to) = &mut self.cleared_to {
                 cleared_to.join(&committed.frontier);
             }
@@ -104,7 +106,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 
     /// The index of each projection, as it is published.
-    pub(super) fn written(&self) -> std::collections::BTreeMap<String, String> {
+    pub(super) fn written(&self) -> BTreeMap<String, String> {
         let names = self.projections.iter().map(|projection| projection.name().to_owned());
         names.zip(self.indexes.iter().cloned()).collect()
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::durations::Durations;
 use super::queue::Waiting;
 use crate::position::Positions;
+use crate::projection::Projection;
 use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
 
 /// The state of an instance that is not the writer.
@@ -71,6 +72,8 @@ struct Known {
     at_end_ms: u64,
     frontier: Positions,
     frontier_ms: u64,
+    /// Of each projection, where it is known to be further than that.
+    shown: BTreeMap<Projection, Positions>,
     waiting: Waiting,
     indexes: BTreeMap<String, String>,
     rebuilds: Vec<(String, Rebuild)>,
@@ -162,12 +165,13 @@ impl Status {
         if is_behind { Self::now_ms().saturating_sub(known.at_end_ms) } else { 0 }
     }
 
-    /// Takes note of the delivered frontier.
-    pub fn set_frontier(&self, positions: &Positions, time_ms: u64) {
+    /// Takes note of the delivered frontier, and of that of each projection where it is known.
+    pub fn set_frontier(&self, positions: &Positions, time_ms: u64, shown: BTreeMap<Projection, Positions>) {
         let mut known = self.known();
         known.frontier_ms = time_ms;
-        if known.frontier != *positions {
+        if known.frontier != *positions || known.shown != shown {
             known.frontier = positions.clone();
+            known.shown = shown;
             drop(known);
             self.moved.notify_waiters();
         }
@@ -181,6 +185,12 @@ impl Status {
     /// The delivered frontier, as last noted.
     pub fn delivered(&self) -> Positions {
         self.known().frontier.clone()
+    }
+
+    /// The positions below which nothing waits for the index of a projection, as last noted.
+    pub fn shown(&self, projection: Projection) -> Positions {
+        let known = self.known();
+        known.shown.get(&projection).unwrap_or(&known.frontier).clone()
     }
 
     /// Asks for the frontier to be noted whenever something was delivered instead of every second.
@@ -298,4 +308,23 @@ pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) 
         }
     });
     report.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::TopicPartition;
+
+    #[test]
+    fn what_is_shown_of_a_projection_is_the_frontier_until_more_is_known() {
+        let at = |next| [(TopicPartition::new("contacts", 0), next)].into_iter().collect::<Positions>();
+        let status = Status::default();
+        status.set_frontier(&at(1), 1, [(Projection::Contacts, at(3))].into());
+        assert_eq!(
+            [Projection::Contacts, Projection::Organisations].map(|of| status.shown(of)),
+            [at(3), at(1)]
+        );
+        status.set_frontier(&at(2), 2, BTreeMap::new());
+        assert_eq!(status.shown(Projection::Contacts), at(2), "another instance writes now");
+    }
 }

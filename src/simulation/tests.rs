@@ -59,13 +59,16 @@ fn no_document_is_lost_whatever_happens() {
         outcome.unwrap();
         return;
     }
-    let named = std::env::var("TRIBUTARY_SEEDS").ok().and_then(|seeds| {
-        let (from, to) = seeds.split_once("..")?;
-        Some(from.parse().ok()?..to.parse().ok()?)
-    });
     let soak = std::env::var("TRIBUTARY_SOAK").is_ok().then(|| fastrand::u64(..1 << 40)..u64::MAX);
-    let (ran, counts) = run(soak.or(named).unwrap_or(0..SEEDS));
+    let (ran, counts) = run(soak.or(named_seeds()).unwrap_or(0..SEEDS));
     show(ran, &counts);
+}
+
+/// The seeds that are asked for.
+pub(super) fn named_seeds() -> Option<std::ops::Range<u64>> {
+    let seeds = std::env::var("TRIBUTARY_SEEDS").ok()?;
+    let (from, to) = seeds.split_once("..")?;
+    Some(from.parse().ok()?..to.parse().ok()?)
 }
 
 fn number(name: &str) -> Option<u64> {

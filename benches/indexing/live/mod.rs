@@ -46,7 +46,8 @@ pub struct Measured {
     /// The same documents written, refreshed and found by a bare client.
     pub same: Vec<std::time::Duration>,
     pub giant: Vec<Giant>,
-    pub storm: Storm,
+    /// Beside half the highest rate, and beside the whole of it.
+    pub storms: Vec<Storm>,
 }
 
 /// All of it, on the log and the indexes that are there.
@@ -72,8 +73,13 @@ pub fn run(
         told("freshness, half load", || freshness::run(&mut place, server, Some(steady.rate / 2.0)))?;
     loaded.tell();
     let giant = told("one giant organisation", || giant::run(&mut place))?;
-    let storm = told("storm", || storm::run(&mut place, server, steady.rate / 2.0))?;
-    Ok(Measured { steady, freshness: vec![idle, loaded], same, giant, storm })
+    let loads = [steady.rate / 2.0, steady.rate];
+    told("those who are to be hit by a storm", || storm::prepare(&mut place, loads.len()))?;
+    let storms = loads.into_iter().enumerate().map(|(number, load)| {
+        told(&format!("storm beside {load:.0} events/s"), || storm::run(&mut place, server, load, number))
+    });
+    let storms = storms.collect::<Result<_>>()?;
+    Ok(Measured { steady, freshness: vec![idle, loaded], same, giant, storms })
 }
 
 impl Measured {
@@ -81,7 +87,8 @@ impl Measured {
     pub fn peak_kilobytes(&self) -> Option<u64> {
         let giant = self.giant.iter().map(|part| part.peak_kilobytes);
         let freshness = self.freshness.iter().map(|part| part.peak_kilobytes);
-        giant.chain(freshness).chain([self.steady.peak_kilobytes, self.storm.peak_kilobytes]).flatten().max()
+        let storms = self.storms.iter().map(|storm| storm.peak_kilobytes);
+        giant.chain(freshness).chain(storms).chain([self.steady.peak_kilobytes]).flatten().max()
     }
 
     pub fn print(&self) {
@@ -119,24 +126,26 @@ impl Measured {
                 counted.documents
             );
         }
-        self.print_storm();
+        self.print_storms();
     }
 
-    fn print_storm(&self) {
-        let Storm { size, load, took, counted, others, waiting_max, peak_kilobytes } = &self.storm;
+    fn print_storms(&self) {
         println!(
             "\n| storm | load, events/s | seconds | documents sent | most waiting | others: changes | p50 ms | p99 | peak MB |"
         );
         println!("|---|---|---|---|---|---|---|---|---|");
-        println!(
-            "| rename and move above {size} contacts | {load:.0} | {:.1} | {} | {waiting_max} | {} | {:.1} | {:.1} | {} |\n",
-            took.as_secs_f64(),
-            counted.documents,
-            others.len(),
-            percentile(others, 0.5),
-            percentile(others, 0.99),
-            shown(peak_kilobytes.map(|peak| peak >> 10))
-        );
+        for Storm { size, load, took, counted, others, waiting_max, peak_kilobytes } in &self.storms {
+            println!(
+                "| rename and move above {size} contacts | {load:.0} | {:.1} | {} | {waiting_max} | {} | {:.1} | {:.1} | {} |",
+                took.as_secs_f64(),
+                counted.documents,
+                others.len(),
+                percentile(others, 0.5),
+                percentile(others, 0.99),
+                shown(peak_kilobytes.map(|peak| peak >> 10))
+            );
+        }
+        println!();
     }
 
     fn print_freshness(&self) {

@@ -28,10 +28,12 @@ pub struct Storm {
     pub peak_kilobytes: Option<u64>,
 }
 
-/// The storm breaks out while so many other events come each second.
-pub fn run(place: &mut Place<'_>, server: &Server, load: f64) -> Result<Storm> {
+/// Makes those who are to be hit, where they can be moved to, and waits until all are in the index.
+pub fn prepare(place: &mut Place<'_>, storms: usize) -> Result<()> {
     let size = place.population.storm;
-    place.log.organisation("storm-above", "created", &json!({"name": "Above Ltd"}))?;
+    (0..storms).try_for_each(|storm| {
+        place.log.organisation(&above(storm), "created", &json!({"name": format!("Above {storm} Ltd")}))
+    })?;
     place.log.organisation("storm", "created", &json!({"name": "Storm Ltd"}))?;
     // So few in each organisation that its own document is small beside what hangs below.
     let organisations = size.div_ceil(100).max(1);
@@ -45,13 +47,17 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: f64) -> Result<Storm> {
         place.log.contact(&format!("storm-c{number:06}"), "created", &data)
     })?;
     let next = place.log.flush()?;
-    place.gauge.wait_for(&next)?;
+    place.gauge.wait_for(&next)
+}
+
+/// One of the storms breaks out while so many other events come each second.
+pub fn run(place: &mut Place<'_>, server: &Server, load: f64, storm: usize) -> Result<Storm> {
     place.gauge.forget_peak();
     let beside = Beside::start(place, load, 13);
     let before = place.gauge.counted()?;
     let began = Instant::now();
-    place.log.organisation("storm", "renamed", &json!({"name": "Gale Ltd"}))?;
-    place.log.organisation("storm", "moved", &json!({"parentId": "storm-above"}))?;
+    place.log.organisation("storm", "renamed", &json!({"name": format!("Gale {storm} Ltd")}))?;
+    place.log.organisation("storm", "moved", &json!({"parentId": above(storm)}))?;
     let next = place.log.flush()?;
     let _watching = place.gauge.watching()?;
     let (mut others, mut waiting_max) = (Vec::new(), 0);
@@ -66,11 +72,18 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: f64) -> Result<Storm> {
         others.push(ours(place, server, &contact, &super::word(1_000_000 + others.len() as u64), false)?.0);
         std::thread::sleep(PAUSE);
     }
-    let took = began.elapsed();
+    let (took, size) = (began.elapsed(), place.population.storm);
     beside.end()?;
     others.sort();
     let counted = place.gauge.counted()? - before;
+    // The next one finds nothing that this one left.
+    let next = place.log.flush()?;
+    place.gauge.wait_for(&next)?;
     Ok(Storm { size, load, took, counted, others, waiting_max, peak_kilobytes: place.gauge.peak_kilobytes() })
+}
+
+fn above(storm: usize) -> String {
+    format!("storm-above-{storm}")
 }
 
 fn below(number: u64) -> String {
