@@ -52,7 +52,7 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::RejectionToldLate, 16_000),
     (Bug::ForeignLeft, 0),
     (Bug::UnsweptTrusted, 200),
-    (Bug::OvertakenForgotten, 1_200),
+    (Bug::OvertakenForgotten, 13_200),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.
