@@ -71,12 +71,15 @@ impl Sink {
     }
 
     /// What comes after a delete that is forgotten brings a document back: where deletes are, an instance's requests do
-    /// not outlast its turn.
+    /// not outlast its turn, nor those of a rebuild its end.
     fn comes_after_another(&self) -> bool {
-        let name = &self.process.name;
+        let Process { name, .. } = &*self.process;
         self.world.plan.forgets
-            && name.starts_with("instance")
-            && self.world.group.lock().unwrap().is_held_by_another(name)
+            && if name.starts_with("instance") {
+                self.world.group.lock().unwrap().is_held_by_another(name)
+            } else {
+                self.process.is_dead()
+            }
     }
 
     fn opened(&self) -> Vec<String> {
