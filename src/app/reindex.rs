@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
+
 use super::parts::{self, Sink};
 use super::topics;
 use crate::cli::{OutputFormat, Reindex};
@@ -110,16 +112,16 @@ impl Rebuild<'_> {
     ) -> Result<Conductor<Sink>> {
         let identity = {
             let (config, check) = (self.config.clone(), self.session.from == From::Log && check_log);
-            blocking(move || identity(&config, check)).await?
+            blocking(move || identity(&config, check))
         };
-        let claim = Arc::new(Claim::take(Arc::clone(&self.sink), &self.session).await?);
-        if self.session.from == From::State && !self.session.copied {
-            self.copy(held).await?;
-        }
+        // A log that is not whole is found before anything is claimed.
+        let (identity, claim) = match self.session.from {
+            From::Log => (identity.await?, self.claim(held).await?),
+            From::State => tokio::try_join!(identity, self.claim(held))?,
+        };
         if !self.session.is_rollback {
-            for (number, index) in self.session.indexes.iter().enumerate() {
-                self.sink.create(number, index, &identity).await?;
-            }
+            let indexes = self.session.indexes.iter().enumerate();
+            try_join_all(indexes.map(|(number, index)| self.sink.create(number, index, &identity))).await?;
         }
         let Self { config, sink, folder, session, options } = self;
         let store = Arc::new(FjallStore::open(&folder.state())?);
@@ -142,10 +144,15 @@ impl Rebuild<'_> {
         })
     }
 
-    async fn copy(&mut self, held: Option<Arc<State>>) -> Result<()> {
-        copy::copy(self.config, &self.folder, held).await?;
-        self.session.copied = true;
-        self.folder.keep(&self.session)
+    /// Claims the projections, and copies the state where that is what it is to be made from.
+    async fn claim(&mut self, held: Option<Arc<State>>) -> Result<Arc<Claim<Sink>>> {
+        let claim = Claim::take(Arc::clone(&self.sink), &self.session).await?;
+        if self.session.from == From::State && !self.session.copied {
+            copy::copy(self.config, &self.folder, held).await?;
+            self.session.copied = true;
+            self.folder.keep(&self.session)?;
+        }
+        Ok(Arc::new(claim))
     }
 }
 

@@ -109,7 +109,9 @@ impl<S: DocumentSink> Delivery<S> {
 
     fn start_requests(self: &Arc<Self>, requests: &mut UnderWay) {
         for lane in [Lane::Direct, Lane::Background] {
-            while self.pace.is_open() && requests.has_place(lane, self.pace.requests()) {
+            while self.pace.is_open()
+                && requests.has_place(lane, self.pace.requests(), self.queue.has_background())
+            {
                 let documents = self.queue.take(lane, DOCUMENTS_MAX);
                 if documents.is_empty() {
                     break;
@@ -222,12 +224,14 @@ impl<S: DocumentSink> Delivery<S> {
         let sizes =
             made.batch.writes.iter().map(|write| write.body.as_ref().map_or(0, ExactSizeIterator::len));
         self.queue.sent(made.documents.iter().zip(sizes));
-        let (bytes, began) = (made.batch.bytes.len(), Instant::now());
+        let bytes = made.batch.bytes.len();
         let judged = self.send(made).await;
-        self.pace.note_marked(bytes, began.elapsed());
+        if let Some(took) = judged.took {
+            self.pace.note_marked(bytes, took);
+        }
         let acknowledged = judged.finished.iter().filter(|(_, is_done)| *is_done);
         let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
-        let Judged { rejected, finished, gone } = judged;
+        let Judged { rejected, finished, gone, .. } = judged;
         // The fold's thread ends after this one; were it gone, its own error is what counts.
         let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
         gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
@@ -301,7 +305,10 @@ impl<S: DocumentSink> Delivery<S> {
         self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
         match retry {
             Some(reason) => self.pace.slow_down(&reason, retried),
-            None => self.pace.speed_up(took),
+            None => {
+                judged.took = Some(took);
+                self.pace.speed_up(took);
+            }
         }
         self.forget_over(&judged.finished);
         judged
@@ -347,4 +354,6 @@ struct Judged {
     rejected: Vec<DeadLetter>,
     /// Why an index cannot be written any more: its documents wait still.
     gone: Option<String>,
+    /// How long the index took, when its answer was final for all.
+    took: Option<Duration>,
 }

@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use self::line::Line;
 use self::rests::Rests;
 use self::steps::Steps;
 use self::waits::{Flying, Left, Mark, Point};
@@ -21,6 +22,7 @@ use super::sweep::Sweeping;
 use crate::position::Positions;
 use crate::projection::Projection;
 
+mod line;
 mod rests;
 mod steps;
 #[cfg(test)]
@@ -51,10 +53,10 @@ pub struct Queue {
 #[derive(Debug, Default)]
 struct Inner {
     waiting: HashMap<DocumentKey, Mark, RandomState>,
-    direct: VecDeque<DocumentKey>,
+    direct: Line,
     /// Those of the direct lane that give way for a moment.
     rests: Rests,
-    background: VecDeque<DocumentKey>,
+    background: Line,
     /// Documents on their way.
     in_flight: HashMap<DocumentKey, Flying, RandomState>,
     /// Since when documents wait or are on their way.
@@ -143,13 +145,13 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// Takes up to `max` documents of a lane, those first that have waited longest.
+    /// Takes up to `max` documents of a lane, all of the projection whose turn it is: those first that have waited longest.
     pub fn take(&self, lane: Lane, max: usize) -> Vec<DocumentKey> {
         let mut inner = self.lock();
         inner.wake_rested();
-        let mut taken = Vec::new();
+        let (mut taken, mut projection) = (Vec::new(), None);
         while taken.len() < max {
-            let Some(key) = inner.lane_mut(lane).pop_front() else { break };
+            let Some(key) = inner.lane_mut(lane).pop_front(projection) else { break };
             // One that has moved up has left its place here.
             if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
                 continue;
@@ -161,6 +163,7 @@ impl Queue {
                 inner.steps.uncount(key.0, step);
                 continue;
             }
+            projection = Some(key.0);
             inner.in_flight.insert(key.clone(), Flying { step, again: None, lane, is_swept: false });
             taken.push(key);
         }
@@ -219,6 +222,11 @@ impl Queue {
         }
         drop(inner);
         self.changed.notify_waiters();
+    }
+
+    /// True when documents of a fan-out, or found by a scan, wait.
+    pub fn has_background(&self) -> bool {
+        !self.lock().background.is_empty()
     }
 
     /// The next part of the state's marks, when it should be read now: little waits, and more may lie there.
@@ -455,7 +463,7 @@ impl Inner {
         }
     }
 
-    fn lane_mut(&mut self, lane: Lane) -> &mut VecDeque<DocumentKey> {
+    fn lane_mut(&mut self, lane: Lane) -> &mut Line {
         match lane {
             Lane::Direct => &mut self.direct,
             Lane::Background => &mut self.background,

@@ -29,11 +29,14 @@ impl UnderWay {
         self.tasks.len()
     }
 
-    /// Whether one more of a lane may set out while `places` may be under way. What an event changed directly may have
-    /// every place; a fan-out leaves one to it.
-    pub(super) fn has_place(&self, lane: Lane, places: usize) -> bool {
-        let is_kept = lane == Lane::Background && places > 1 && self.background + 1 >= places;
-        self.tasks.len() < places && !is_kept
+    /// Whether one more of a lane may set out while `places` may be under way. A fan-out leaves one to what an event changed
+    /// directly, which may have every place but one while a fan-out waits: however much changes, that gets on.
+    pub(super) fn has_place(&self, lane: Lane, places: usize, has_background: bool) -> bool {
+        let is_kept = match lane {
+            Lane::Background => self.background + 1 >= places,
+            Lane::Direct => has_background && self.background == 0 && self.tasks.len() + 1 >= places,
+        };
+        self.tasks.len() < places && !(is_kept && places > 1)
     }
 
     /// True when nothing is under way.
@@ -61,7 +64,7 @@ mod tests {
         let mut requests = UnderWay::default();
         let mut fill = |lane, places| {
             let before = requests.count();
-            while requests.has_place(lane, places) {
+            while requests.has_place(lane, places, false) {
                 requests.spawn(Some(lane), std::future::pending());
             }
             requests.count() - before
@@ -70,5 +73,18 @@ mod tests {
         assert_eq!(fill(Lane::Background, 3), 1);
         assert_eq!(fill(Lane::Direct, 3), 1);
         assert_eq!(fill(Lane::Direct, 3), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_changed_directly_leaves_a_place_to_a_fan_out_that_waits() {
+        let mut requests = UnderWay::default();
+        assert!(requests.has_place(Lane::Direct, 1, true), "the only place is for whoever comes first");
+        while requests.has_place(Lane::Direct, 3, true) {
+            requests.spawn(Some(Lane::Direct), std::future::pending());
+        }
+        assert_eq!(requests.count(), 2);
+        assert!(requests.has_place(Lane::Direct, 3, false), "none waits");
+        requests.spawn(Some(Lane::Background), std::future::pending());
+        assert!(requests.has_place(Lane::Direct, 4, true), "one is under way");
     }
 }

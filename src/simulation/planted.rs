@@ -31,7 +31,7 @@ fn caught_by(bug: Bug, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
 const BUGS: [(Bug, u64); 22] = [
-    (Bug::MarkClearedEarly, 300),
+    (Bug::MarkClearedEarly, 430),
     (Bug::NoGateAndConflictsDone, 0),
     (Bug::NoStandBy, 0),
     (Bug::HandOverBlind, 0),
@@ -41,18 +41,18 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 180),
-    (Bug::OldChainForgotten, 100),
+    (Bug::BetweenForgotten, 5_150),
+    (Bug::OldChainForgotten, 170),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
-    (Bug::LaterMarkCleared, 400),
+    (Bug::LaterMarkCleared, 480),
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 11_490),
+    (Bug::RejectionToldLate, 16_450),
     (Bug::ForeignLeft, 0),
-    (Bug::UnsweptTrusted, 11_800),
-    (Bug::OvertakenForgotten, 45_400),
+    (Bug::UnsweptTrusted, 350),
+    (Bug::OvertakenForgotten, 13_500),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

@@ -265,13 +265,31 @@ async fn a_large_document_gives_way_for_a_moment_when_it_changes_again() {
 }
 
 #[test]
+fn a_request_is_of_one_projection_and_they_take_turns() {
+    let queue = scanned_queue();
+    let [a, b, d] = ["a", "b", "d"].map(key);
+    let c = (Projection::Organisations, "c".into());
+    let marked = vec![a.clone(), c.clone(), b.clone(), d.clone()];
+    queue.stepped(2, &at(11), marked, Lane::Direct, None, 200);
+    assert_eq!(queue.take(Lane::Direct, 9), [c]);
+    assert_eq!(queue.take(Lane::Direct, 2), [a.clone(), b.clone()]);
+    queue.put_back(vec![b.clone()]);
+    let late = (Projection::Organisations, "e".into());
+    queue.stepped(3, &at(12), vec![late.clone()], Lane::Direct, None, 300);
+    assert_eq!(queue.take(Lane::Direct, 9), [late]);
+    assert_eq!(queue.take(Lane::Direct, 9), [b, d], "what is put back is in front");
+    assert_eq!(queue.take(Lane::Direct, 9), []);
+}
+
+#[test]
 fn a_projection_is_shown_up_to_what_waits_for_its_own_index() {
     let queue = scanned_queue();
     let large = (Projection::Organisations, "o".into());
     queue.stepped(2, &at(11), vec![key("a"), large], Lane::Direct, None, 200);
     let shown = |projection| queue.frontier_of(Some(projection));
     assert_eq!(shown(Projection::Contacts), Some(at(10)));
-    assert_eq!(queue.take(Lane::Direct, 1), [key("a")]);
+    queue.take(Lane::Direct, 9);
+    assert_eq!(queue.take(Lane::Direct, 9), [key("a")]);
     queue.finish([(key("a"), true)]);
     assert_eq!(shown(Projection::Contacts), Some(at(11)));
     assert_eq!((shown(Projection::Organisations), queue.frontier()), (Some(at(10)), Some(at(10))));
