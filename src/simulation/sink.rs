@@ -72,14 +72,16 @@ impl Sink {
 
     /// What comes after a delete that is forgotten brings a document back: where deletes are, an instance's requests do
     /// not outlast its turn, nor those of a rebuild its end.
-    fn comes_after_another(&self) -> bool {
-        let Process { name, .. } = &*self.process;
-        self.world.plan.forgets
-            && if name.starts_with("instance") {
-                self.world.group.lock().unwrap().is_held_by_another(name)
-            } else {
-                self.process.is_dead()
-            }
+    fn outlasts_its_sender(&self) -> bool {
+        if !self.world.plan.forgets {
+            return false;
+        }
+        let process = &self.process;
+        if process.name.starts_with("instance") {
+            self.world.group.lock().unwrap().is_held_by_another(&process.name)
+        } else {
+            process.is_dead()
+        }
     }
 
     fn opened(&self) -> Vec<String> {
@@ -149,7 +151,7 @@ impl DocumentSink for Sink {
         if self.world.server.lock().unwrap().is_away() {
             return retry("away");
         }
-        if self.world.strikes("request lost", rates.lost) || self.comes_after_another() {
+        if self.world.strikes("request lost", rates.lost) || self.outlasts_its_sender() {
             return retry("lost");
         }
         if self.world.strikes("applied late", rates.late) {
