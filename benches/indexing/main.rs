@@ -4,7 +4,7 @@
 //! it), or each by `BENCH_ORGANISATIONS`, `BENCH_CONTACTS`, `BENCH_EVENTS`; `BENCH_ROUNDS` (3), of the raw side
 //! `BENCH_BULK_BYTES` (2 MiB of documents, as ours) and `BENCH_CONNECTIONS` (3), of the live part `BENCH_PROBES` (200),
 //! `BENCH_SECONDS` (120), `BENCH_GIANT` (50 000) and `BENCH_STORM` (100 000). `BENCH_PARTS` (`stages,rebuilds,live`) leaves parts out, and
-//! `BENCH_SOURCES` (`state,log`) sources of the rebuilds. The real
+//! `BENCH_SOURCES` (`state,log`) sources of the rebuilds; `BENCH_PERF=1` counts instructions as well. The real
 //! servers are brought up by `scripts/services`. All figures are of one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
@@ -12,6 +12,7 @@
 mod bodies;
 #[path = "../shared/client.rs"]
 mod client;
+mod counted;
 #[allow(dead_code)]
 #[path = "../../tests/harness.rs"]
 mod harness;
@@ -69,18 +70,18 @@ impl Sizes {
             other => return Err(format!("BENCH_SIZE is {other:?}; write S or L")),
         };
         let [organisations, contacts] = [size("ORGANISATIONS", organisations)?, size("CONTACTS", contacts)?];
-        let (probes, seconds) = (size("PROBES", 200)?, size("SECONDS", 120)?);
+        let (rounds, probes, seconds) = (size("ROUNDS", 3)?, size("PROBES", 200)?, size("SECONDS", 120)?);
         let (giant, storm) = (size("GIANT", 50_000)?, size("STORM", 100_000)?);
         let sizes = Self {
             organisations,
             contacts,
             events: size("EVENTS", events)?,
-            rounds: size("ROUNDS", 3)?,
+            rounds,
             bulk_bytes: whole(size("BULK_BYTES", 2 << 20)?),
             connections: whole(size("CONNECTIONS", 3)?),
             parts: std::env::var("BENCH_PARTS").unwrap_or_else(|_| "stages,rebuilds,live".to_owned()),
             sources: std::env::var("BENCH_SOURCES").unwrap_or_else(|_| "state,log".to_owned()),
-            live: live::Population { organisations, contacts, probes, seconds, giant, storm },
+            live: live::Population { organisations, contacts, probes, rounds, seconds, giant, storm },
         };
         if sizes.events < sizes.organisations + sizes.contacts {
             return Err(format!(
@@ -159,6 +160,7 @@ fn measure() -> Result<()> {
     report::check(&rows)?;
     stages::print(&folds);
     report::print(&rows, &machine, sizes.connections);
+    report::print_counted(&rows);
     let live = if sizes.wants("live") {
         let measured = live::run(&world, &server, &topics, &instance, sizes.live)?;
         measured.print();

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::bodies::{Bodies, Waiting, raw_index, writer_alias};
+use crate::counted;
 use crate::harness::{PROJECTIONS, World};
 use crate::rebuild::cpu_seconds;
 use crate::report::Row;
@@ -25,6 +26,7 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     let senders = (0..connections).map(|_| server.another()).collect::<Result<Vec<_>>>()?;
     let waiting = Mutex::new(bodies.open()?);
     server.wait_for_merges();
+    let counting = server.counting()?;
     let cpu = [own_seconds(), server.cpu_seconds()?];
     let began = Instant::now();
     send(&senders, &waiting)?;
@@ -32,6 +34,7 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     server.ask(Method::Post, &format!("/{}/_refresh", indexes.join(",")), None)?;
     let took = began.elapsed();
     let cpu = [own_seconds() - cpu[0], server.cpu_seconds()? - cpu[1]];
+    let counted = [None, counted::ended(counting)?];
     let counts = server.counts(&indexes)?;
     if counts != bodies.counts {
         return Err(format!(
@@ -51,6 +54,7 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
         counts,
         peak_kilobytes: None,
         cpu,
+        counted,
         writes: None,
         state_bytes: None,
     })

@@ -2,18 +2,23 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tributary::reindex::session::Folder;
 
+use crate::counted::{self, Counting};
 use crate::harness::{Running, World};
 use crate::report::Row;
 use crate::server::Server;
 use crate::{Counts, Result};
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Looks between two at the size of a folder, each of which reads its list.
+const LOOKS: usize = 50;
 
 /// Runs a subcommand to its end, however long it takes.
 pub fn finish(world: &World, arguments: &[&str]) -> Result<()> {
@@ -28,12 +33,15 @@ pub fn run(world: &World, server: &Server, from: &str) -> Result<Row> {
 
 /// A run of the program from its start to its end; the documents are counted by the caller.
 pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Row> {
+    let counting = server.counting()?;
     let before = server.cpu_seconds()?;
     let began = Instant::now();
     let mut running = start(world, arguments)?;
     let id = running.0.id();
+    let counting_own = Counting::start(id)?;
     let (over, until_over) = channel::<()>();
-    let watch = std::thread::spawn(move || watched(id, &until_over));
+    let folder = Folder::path_of(&world.path("state"));
+    let watch = std::thread::spawn(move || watched(id, &folder, &until_over));
     let mut parts = Parts { began, parts: vec![("opening".to_owned(), began)] };
     let output = running.0.stdout.take().ok_or("the program's output is not there")?;
     for line in BufReader::new(output).lines() {
@@ -42,13 +50,25 @@ pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Ro
     }
     // Watched until it is gone, and not longer: its number may be another's then.
     drop(over);
-    let (peak_kilobytes, own) = watch.join().unwrap_or_default();
+    let Watched { peak_kilobytes, cpu: own, state_bytes } = watch.join().unwrap_or_default();
     ended(&mut running, world, arguments)?;
     let took = began.elapsed();
     let cpu = [own, server.cpu_seconds()? - before];
+    let counted = [counted::ended(counting_own)?, counted::ended(counting)?];
     let what = arguments.join(" ").replace(" --format json", "");
     let (parts, counts) = (parts.end(took), Counts::default());
-    Ok(Row { what, is_raw: false, took, parts, counts, peak_kilobytes, cpu, writes: None, state_bytes: None })
+    Ok(Row {
+        what,
+        is_raw: false,
+        took,
+        parts,
+        counts,
+        peak_kilobytes,
+        cpu,
+        counted,
+        writes: None,
+        state_bytes,
+    })
 }
 
 fn start(world: &World, arguments: &[&str]) -> Result<Running> {
@@ -105,16 +125,30 @@ pub fn of_status(id: &str, name: &str) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// The peak of a process's memory, and its processor time.
-fn watched(id: u32, until_over: &Receiver<()>) -> (Option<u64>, f64) {
-    let (mut peak, mut cpu) = (None, 0.0);
-    loop {
-        cpu = cpu_seconds(&id.to_string()).unwrap_or(0.0).max(cpu);
-        peak = peak.max(peak_kilobytes(&id.to_string()));
+/// What is seen of a process from outside.
+#[derive(Default)]
+struct Watched {
+    /// The peak of its memory.
+    peak_kilobytes: Option<u64>,
+    /// Its processor time.
+    cpu: f64,
+    /// The most that the folder of a rebuild, which is deleted at its end, held.
+    state_bytes: Option<u64>,
+}
+
+fn watched(id: u32, folder: &Path, until_over: &Receiver<()>) -> Watched {
+    let mut seen = Watched::default();
+    for look in 0.. {
+        seen.cpu = cpu_seconds(&id.to_string()).unwrap_or(0.0).max(seen.cpu);
+        seen.peak_kilobytes = seen.peak_kilobytes.max(peak_kilobytes(&id.to_string()));
+        if look % LOOKS == 0 {
+            seen.state_bytes = seen.state_bytes.max(Some(folder_bytes(folder)).filter(|bytes| *bytes > 0));
+        }
         if until_over.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
-            return (peak, cpu);
+            break;
         }
     }
+    seen
 }
 
 /// What it was at, and since when, as its progress tells.

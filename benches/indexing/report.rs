@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::counted::Counted;
 use crate::harness::PROJECTIONS;
 use crate::{Counts, Result};
 
@@ -16,6 +17,8 @@ pub struct Row {
     pub peak_kilobytes: Option<u64>,
     /// Processor time of the program (of the raw side: its client's) and of the server, in seconds.
     pub cpu: [f64; 2],
+    /// What the two did with it, when that is counted; the raw side's client is not.
+    pub counted: [Option<Counted>; 2],
     /// Writes that the index counted, and the size of the state.
     pub writes: Option<u64>,
     pub state_bytes: Option<u64>,
@@ -88,6 +91,38 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
              ratios are as inexact. Measure again when nothing else runs, or raise BENCH_ROUNDS."
         );
     }
+}
+
+/// What the processor did, beside what it did for the mean raw run.
+pub fn print_counted(rows: &[Row]) {
+    let raw = rows.iter().filter(|row| row.is_raw).filter_map(|row| row.counted[1]);
+    let raw: Vec<f64> = raw.map(|server| server.instructions).collect();
+    if raw.is_empty() {
+        return;
+    }
+    let raw = raw.iter().sum::<f64>() / raw.len() as f64;
+    println!(
+        "\n| run | 10⁹ instructions, of the server | by raw | own | by raw | instructions per cycle, of the server | own |\n\
+         |---|---|---|---|---|---|---|"
+    );
+    for row in rows {
+        let [own, server] = row.counted;
+        let instructions = |of: Option<Counted>| shown(of.map(|of| format!("{:.1}", of.instructions / 1e9)));
+        let by_raw = |of: Option<Counted>| shown(of.map(|of| format!("{:.3}", of.instructions / raw)));
+        let per_cycle =
+            |of: Option<Counted>| shown(of.map(|of| format!("{:.2}", of.instructions / of.cycles)));
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            row.what,
+            instructions(server),
+            by_raw(server),
+            instructions(own),
+            by_raw(own),
+            per_cycle(server),
+            per_cycle(own)
+        );
+    }
+    println!();
 }
 
 /// A figure, or a dash where there is none.

@@ -76,31 +76,30 @@ pub fn print(stages: &[Stage], rows: &[Row], live: Option<&Measured>) {
     }
 }
 
-/// What the 99th of a hundred takes beyond the floor.
+/// What the 99th of a hundred takes, medians of all rounds.
 fn freshness(live: &Measured) -> Vec<Target> {
     let ms = |times: &[Duration]| percentile(times, 0.99);
-    let beyond = |[ours, floor]: &[Vec<Duration>; 2]| Some(ms(ours) - ms(floor));
-    let mut targets = Vec::new();
-    for at in &live.freshness {
-        if at.load.is_none() {
-            let seen = beyond(&at.acknowledged);
-            targets.push(Target {
-                what: "freshness, idle: acknowledged, p99 beyond the floor",
-                seen,
-                most: 20.0,
-                unit: " ms",
-            });
-            let seen = Some(ms(&at.searchable[0]));
-            targets.push(Target { what: "freshness, idle: searchable, p99", seen, most: 100.0, unit: " ms" });
-        } else {
-            let seen = beyond(&at.acknowledged);
-            targets.push(Target {
-                what: "freshness, half load: acknowledged, p99 beyond the floor",
-                seen,
-                most: 250.0,
-                unit: " ms",
-            });
-        }
-    }
-    targets
+    let beyond = |[ours, floor]: &[Vec<Duration>; 2]| ms(ours) - ms(floor);
+    let of = |is_loaded: bool| live.freshness.iter().filter(move |at| at.load.is_some() == is_loaded);
+    let acknowledged = |is_loaded| median(of(is_loaded).map(|at| beyond(&at.acknowledged)));
+    vec![
+        Target {
+            what: "freshness, idle: acknowledged, p99 beyond the floor",
+            seen: acknowledged(false),
+            most: 20.0,
+            unit: " ms",
+        },
+        Target {
+            what: "freshness, idle: searchable, p99",
+            seen: median(of(false).map(|at| ms(&at.searchable[0]))),
+            most: 100.0,
+            unit: " ms",
+        },
+        Target {
+            what: "freshness, half load: acknowledged, p99 beyond the floor",
+            seen: acknowledged(true),
+            most: 250.0,
+            unit: " ms",
+        },
+    ]
 }

@@ -23,10 +23,11 @@ pub struct Floor {
 }
 
 impl Floor {
-    pub fn new(place: &Place<'_>, server: &Server, is_loaded: bool) -> Result<Self> {
+    /// `number` tells one from another.
+    pub fn new(place: &Place<'_>, server: &Server, number: u64) -> Result<Self> {
         let topic = place.log.floor();
         let told = |error: rdkafka::error::KafkaError| error.to_string();
-        let index = format!("{}floor-{is_loaded}", place.world.prefix);
+        let index = format!("{}floor-{number}", place.world.prefix);
         server.ask(
             Method::Put,
             &format!("/{index}"),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Place;
 use super::floor::Floor;
+use super::gauge::Room;
 use super::steady::Beside;
 use crate::Result;
 use crate::client::percentile;
@@ -29,12 +30,12 @@ pub struct Freshness {
     pub acknowledged: [Vec<Duration>; 2],
     /// Until it is found: ours, the floor's.
     pub searchable: [Vec<Duration>; 2],
-    pub peak_kilobytes: Option<u64>,
+    pub room: Room,
 }
 
 /// Probes of ours and of the floor take turns, beside a load of so many events a second.
 pub fn run(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<Freshness> {
-    let floor = Floor::new(place, server, load.is_some())?;
+    let floor = Floor::new(place, server, FIRST.load(Ordering::Relaxed))?;
     place.gauge.forget_peak();
     let beside = load.map(|rate| Beside::start(place, rate, 11));
     if load.is_some() {
@@ -50,7 +51,7 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<
     let [acknowledged, searchable] = times;
     let next = place.log.flush()?;
     place.gauge.wait_for(&next)?;
-    Ok(Freshness { load, acknowledged, searchable, peak_kilobytes: place.gauge.peak_kilobytes() })
+    Ok(Freshness { load, acknowledged, searchable, room: place.gauge.room() })
 }
 
 impl Freshness {

@@ -2,11 +2,14 @@
 
 use std::collections::HashMap;
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::client::Client;
 use crate::harness::{World, eventually};
+use crate::rebuild;
+use crate::report::shown;
 
 /// No backlog that is made here takes longer.
 const LONG: Duration = Duration::from_secs(300);
@@ -31,10 +34,30 @@ impl std::ops::Sub for Counted {
     }
 }
 
+/// What a part took of memory at most, and of the disk at its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub peak_kilobytes: Option<u64>,
+    state_bytes: u64,
+}
+
+impl std::fmt::Display for Room {
+    /// Two cells of a table, in megabytes.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{} | {}",
+            shown(self.peak_kilobytes.map(|peak| peak >> 10)),
+            self.state_bytes >> 20
+        )
+    }
+}
+
 pub struct Gauge {
     address: String,
     connection: Client,
     process: u32,
+    state: PathBuf,
 }
 
 impl Gauge {
@@ -43,7 +66,7 @@ impl Gauge {
             std::fs::read_to_string(world.path("state/instance")).ok().filter(|text| text.contains(':'))
         });
         let address = address.trim().to_owned();
-        Ok(Self { connection: Client::connect(&address)?, address, process })
+        Ok(Self { connection: Client::connect(&address)?, address, process, state: world.path("state") })
     }
 
     /// Another connection to the instance.
@@ -107,12 +130,12 @@ impl Gauge {
 
     /// The processor time of the instance so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
-        crate::rebuild::cpu_seconds(&self.process.to_string()).unwrap_or(0.0)
+        rebuild::cpu_seconds(&self.process.to_string()).unwrap_or(0.0)
     }
 
     /// The memory that the instance holds now, in kilobytes.
     pub fn resident_kilobytes(&self) -> Option<u64> {
-        crate::rebuild::of_status(&self.process.to_string(), "VmRSS:")
+        rebuild::of_status(&self.process.to_string(), "VmRSS:")
     }
 
     /// Forgets the peak of the memory so far.
@@ -120,8 +143,11 @@ impl Gauge {
         let _ = std::fs::write(format!("/proc/{}/clear_refs", self.process), "5");
     }
 
-    /// The most memory at once since it was forgotten, in kilobytes.
-    pub fn peak_kilobytes(&self) -> Option<u64> {
-        crate::rebuild::peak_kilobytes(&self.process.to_string())
+    /// The most memory at once since it was forgotten, and the state's size.
+    pub fn room(&self) -> Room {
+        Room {
+            peak_kilobytes: rebuild::peak_kilobytes(&self.process.to_string()),
+            state_bytes: rebuild::folder_bytes(&self.state),
+        }
     }
 }

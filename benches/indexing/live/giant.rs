@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Place;
-use super::gauge::Counted;
+use super::gauge::{Counted, Room};
 use crate::Result;
 
 /// Single changes.
@@ -19,7 +19,7 @@ pub struct Giant {
     pub events: u64,
     pub took: Duration,
     pub counted: Counted,
-    pub peak_kilobytes: Option<u64>,
+    pub room: Room,
 }
 
 pub fn run(place: &mut Place<'_>) -> Result<Vec<Giant>> {
@@ -67,5 +67,5 @@ fn part(
     place.gauge.wait_for(&next)?;
     let took = began.elapsed();
     let counted = place.gauge.counted()? - before;
-    Ok(Giant { what: what.to_owned(), events, took, counted, peak_kilobytes: place.gauge.peak_kilobytes() })
+    Ok(Giant { what: what.to_owned(), events, took, counted, room: place.gauge.room() })
 }

@@ -11,7 +11,6 @@ mod storm;
 
 use crate::client::percentile;
 use crate::harness::{Running, World};
-use crate::report::shown;
 use crate::server::Server;
 use crate::topics::Topics;
 use crate::{Result, told};
@@ -29,8 +28,9 @@ const SLICES: usize = 6;
 pub struct Population {
     pub organisations: u64,
     pub contacts: u64,
-    /// Probes of freshness, of each kind.
+    /// Probes of freshness, of each kind, and how often so many.
     pub probes: u64,
+    pub rounds: u64,
     /// Seconds of the steady state.
     pub seconds: u64,
     /// Contacts of the giant.
@@ -44,7 +44,7 @@ pub struct Measured {
     pub steady: Steady,
     pub freshness: Vec<Freshness>,
     /// The same documents written, refreshed and found by a bare client.
-    pub same: Vec<std::time::Duration>,
+    pub same: Vec<Vec<std::time::Duration>>,
     pub giant: Vec<Giant>,
     /// Beside half the highest rate, and beside the whole of it.
     pub storms: Vec<Storm>,
@@ -64,14 +64,16 @@ pub fn run(
         gauge: gauge::Gauge::new(world, instance.0.id())?,
         population,
     };
-    let idle = told("freshness, idle", || freshness::run(&mut place, server, None))?;
-    idle.tell();
-    let same = told("the same documents by a bare client", || same::run(&place, server))?;
+    let (mut freshness, mut same) = (Vec::new(), Vec::new());
+    for _ in 0..population.rounds {
+        freshness.push(fresh(&mut place, server, None)?);
+        same.push(told("the same documents by a bare client", || same::run(&place, server))?);
+    }
     let steady = told("steady state", || steady::run(&mut place, server))?;
     eprintln!("{:.0} events/s", steady.rate);
-    let loaded =
-        told("freshness, half load", || freshness::run(&mut place, server, Some(steady.rate / 2.0)))?;
-    loaded.tell();
+    for _ in 0..population.rounds {
+        freshness.push(fresh(&mut place, server, Some(steady.rate / 2.0))?);
+    }
     let giant = told("one giant organisation", || giant::run(&mut place))?;
     let loads = [steady.rate / 2.0, steady.rate];
     told("those who are to be hit by a storm", || storm::prepare(&mut place, loads.len()))?;
@@ -79,29 +81,36 @@ pub fn run(
         told(&format!("storm beside {load:.0} events/s"), || storm::run(&mut place, server, load, number))
     });
     let storms = storms.collect::<Result<_>>()?;
-    Ok(Measured { steady, freshness: vec![idle, loaded], same, giant, storms })
+    Ok(Measured { steady, freshness, same, giant, storms })
+}
+
+fn fresh(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<Freshness> {
+    let what = if load.is_some() { "freshness, half load" } else { "freshness, idle" };
+    let seen = told(what, || freshness::run(place, server, load))?;
+    seen.tell();
+    Ok(seen)
 }
 
 impl Measured {
     /// The most memory that any part took.
     pub fn peak_kilobytes(&self) -> Option<u64> {
-        let giant = self.giant.iter().map(|part| part.peak_kilobytes);
-        let freshness = self.freshness.iter().map(|part| part.peak_kilobytes);
-        let storms = self.storms.iter().map(|storm| storm.peak_kilobytes);
-        giant.chain(freshness).chain(storms).chain([self.steady.peak_kilobytes]).flatten().max()
+        let giant = self.giant.iter().map(|part| part.room);
+        let freshness = self.freshness.iter().map(|part| part.room);
+        let storms = self.storms.iter().map(|storm| storm.room);
+        let rooms = giant.chain(freshness).chain(storms).chain([self.steady.room]);
+        rooms.filter_map(|room| room.peak_kilobytes).max()
     }
 
     pub fn print(&self) {
         self.print_freshness();
-        let Steady { rate, took, counted, samples, peak_kilobytes, cpu } = &self.steady;
+        let Steady { rate, took, counted, samples, room, cpu } = &self.steady;
         let lag_max = samples.iter().map(|sample| sample.lag).max().unwrap_or(0);
-        let peak = shown(peak_kilobytes.map(|peak| peak >> 10));
         println!(
-            "\n| steady state | events/s | seconds | documents for each event | bytes for each event | most lag | peak MB | CPU s, own | of the server |"
+            "\n| steady state | events/s | seconds | documents for each event | bytes for each event | most lag | peak MB | state MB | CPU s, own | of the server |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|");
         println!(
-            "| Zipf | {rate:.0} | {:.0} | {:.2} | {:.0} | {lag_max} | {peak} | {:.1} | {:.1} |",
+            "| Zipf | {rate:.0} | {:.0} | {:.2} | {:.0} | {lag_max} | {room} | {:.1} | {:.1} |",
             took.as_secs_f64(),
             counted.documents as f64 / counted.records as f64,
             counted.bytes as f64 / counted.records as f64,
@@ -116,13 +125,12 @@ impl Measured {
             println!("| {second:.0} | {memory} | {} | {} |", slice.lag, slice.waiting);
         }
         println!(
-            "\n| one giant organisation | events | seconds | documents sent | MB sent | peak MB |\n|---|---|---|---|---|---|"
+            "\n| one giant organisation | events | seconds | documents sent | MB sent | peak MB | state MB |\n|---|---|---|---|---|---|---|"
         );
-        for Giant { what, events, took, counted, peak_kilobytes } in &self.giant {
+        for Giant { what, events, took, counted, room } in &self.giant {
             let (seconds, megabytes) = (took.as_secs_f64(), counted.bytes as f64 / 1_048_576.0);
-            let peak = shown(peak_kilobytes.map(|peak| peak >> 10));
             println!(
-                "| {what} | {events} | {seconds:.1} | {} | {megabytes:.1} | {peak} |",
+                "| {what} | {events} | {seconds:.1} | {} | {megabytes:.1} | {room} |",
                 counted.documents
             );
         }
@@ -131,18 +139,17 @@ impl Measured {
 
     fn print_storms(&self) {
         println!(
-            "\n| storm | load, events/s | seconds | documents sent | most waiting | others: changes | p50 ms | p99 | peak MB |"
+            "\n| storm | load, events/s | seconds | documents sent | most waiting | others: changes | p50 ms | p99 | peak MB | state MB |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|");
-        for Storm { size, load, took, counted, others, waiting_max, peak_kilobytes } in &self.storms {
+        println!("|---|---|---|---|---|---|---|---|---|---|");
+        for Storm { size, load, took, counted, others, waiting_max, room } in &self.storms {
             println!(
-                "| rename and move above {size} contacts | {load:.0} | {:.1} | {} | {waiting_max} | {} | {:.1} | {:.1} | {} |",
+                "| rename and move above {size} contacts | {load:.0} | {:.1} | {} | {waiting_max} | {} | {:.1} | {:.1} | {room} |",
                 took.as_secs_f64(),
                 counted.documents,
                 others.len(),
                 percentile(others, 0.5),
-                percentile(others, 0.99),
-                shown(peak_kilobytes.map(|peak| peak >> 10))
+                percentile(others, 0.99)
             );
         }
         println!();
@@ -150,16 +157,16 @@ impl Measured {
 
     fn print_freshness(&self) {
         println!(
-            "| freshness | load, events/s | to | probes | p50 ms | p99 | floor p50 | floor p99 | peak MB |"
+            "| freshness | load, events/s | to | probes | p50 ms | p99 | floor p50 | floor p99 | peak MB | state MB |"
         );
-        println!("|---|---|---|---|---|---|---|---|---|");
+        println!("|---|---|---|---|---|---|---|---|---|---|");
         for part in &self.freshness {
             let load = part.load.map_or_else(|| "idle".to_owned(), |load| format!("{load:.0}"));
-            let peak = shown(part.peak_kilobytes.map(|peak| peak >> 10));
+            let room = part.room;
             for (to, [ours, floor]) in [("acknowledgement", &part.acknowledged), ("search", &part.searchable)]
             {
                 println!(
-                    "| one change | {load} | {to} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {peak} |",
+                    "| one change | {load} | {to} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {room} |",
                     ours.len(),
                     percentile(ours, 0.5),
                     percentile(ours, 0.99),
@@ -168,12 +175,14 @@ impl Measured {
                 );
             }
         }
-        println!(
-            "| the same documents in the same indexes, by a bare client | idle | search | {} | {:.1} | {:.1} | – | – | – |",
-            self.same.len(),
-            percentile(&self.same, 0.5),
-            percentile(&self.same, 0.99)
-        );
+        for same in &self.same {
+            println!(
+                "| the same documents in the same indexes, by a bare client | idle | search | {} | {:.1} | {:.1} | – | – | – | – |",
+                same.len(),
+                percentile(same, 0.5),
+                percentile(same, 0.99)
+            );
+        }
     }
 }
 

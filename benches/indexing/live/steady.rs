@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::gauge::Counted;
+use super::gauge::{Counted, Room};
 use super::log::Log;
 use super::{Place, Population};
 use crate::Result;
@@ -37,7 +37,7 @@ pub struct Steady {
     pub took: Duration,
     pub counted: Counted,
     pub samples: Vec<Sample>,
-    pub peak_kilobytes: Option<u64>,
+    pub room: Room,
     pub cpu: [f64; 2],
 }
 
@@ -55,7 +55,7 @@ pub fn run(place: &mut Place<'_>, server: &Server) -> Result<Steady> {
     let counted = place.gauge.counted()? - before;
     let cpu = [place.gauge.cpu_seconds() - cpu[0], server.cpu_seconds()? - cpu[1]];
     let rate = counted.records as f64 / took.as_secs_f64();
-    Ok(Steady { rate, took, counted, samples, peak_kilobytes: place.gauge.peak_kilobytes(), cpu })
+    Ok(Steady { rate, took, counted, samples, room: place.gauge.room(), cpu })
 }
 
 fn sustain(place: &mut Place<'_>, changes: &mut Changes, time: Duration) -> Result<Vec<Sample>> {

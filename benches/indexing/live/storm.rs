@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Place;
 use super::freshness::ours;
-use super::gauge::Counted;
+use super::gauge::{Counted, Room};
 use super::steady::Beside;
 use crate::Result;
 use crate::server::Server;
@@ -25,7 +25,7 @@ pub struct Storm {
     pub others: Vec<Duration>,
     /// The most documents that waited.
     pub waiting_max: u64,
-    pub peak_kilobytes: Option<u64>,
+    pub room: Room,
 }
 
 /// Makes those who are to be hit, where they can be moved to, and waits until all are in the index.
@@ -79,7 +79,7 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: f64, storm: usize) -> R
     // The next one finds nothing that this one left.
     let next = place.log.flush()?;
     place.gauge.wait_for(&next)?;
-    Ok(Storm { size, load, took, counted, others, waiting_max, peak_kilobytes: place.gauge.peak_kilobytes() })
+    Ok(Storm { size, load, took, counted, others, waiting_max, room: place.gauge.room() })
 }
 
 fn above(storm: usize) -> String {

@@ -1,0 +1,64 @@
+//! What the processor did for a run, counted and not timed: on a machine that is shared, seconds of the same work vary by
+//! a third, as its clock and its caches are others' too; instructions do not.
+//!
+//! Asked for by `BENCH_PERF=1`; by `perf stat` (<https://man7.org/linux/man-pages/man1/perf-stat.1.html>), of processes on this machine.
+
+use std::process::{Child, Command, Stdio};
+
+use crate::Result;
+
+/// What one process did.
+#[derive(Clone, Copy)]
+pub struct Counted {
+    pub instructions: f64,
+    pub cycles: f64,
+}
+
+/// Under way; counts until its standard input is closed.
+pub struct Counting(Child);
+
+impl Counting {
+    /// Counts all threads of a process from now on; nothing unless it is asked for.
+    pub fn start(id: u32) -> Result<Option<Self>> {
+        if !is_wanted() {
+            return Ok(None);
+        }
+        let id = id.to_string();
+        // `cat` ends when its input does, and `perf` with it.
+        let child = Command::new("perf")
+            .args(["stat", "-x", ",", "-e", "instructions,cycles", "-p", &id, "--", "cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        let child = child
+            .map_err(|error| format!("perf cannot be run: {error}; install it, or leave BENCH_PERF out"))?;
+        Ok(Some(Self(child)))
+    }
+
+    /// Ends it.
+    pub fn end(mut self) -> Result<Counted> {
+        drop(self.0.stdin.take());
+        let output =
+            self.0.wait_with_output().map_err(|error| format!("perf cannot be waited for: {error}"))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let count = |event: &str| {
+            let mut lines = said.lines().map(|line| line.split(',').collect::<Vec<_>>());
+            let line = lines.find(|fields| fields.get(2).is_some_and(|name| name.starts_with(event)))?;
+            line.first()?.parse::<f64>().ok()
+        };
+        let counted = count("instructions").zip(count("cycles"));
+        counted.map(|(instructions, cycles)| Counted { instructions, cycles }).ok_or_else(|| {
+            format!("perf counts no instructions here, leave BENCH_PERF out; it says: {}", said.trim())
+        })
+    }
+}
+
+pub fn is_wanted() -> bool {
+    std::env::var("BENCH_PERF").is_ok_and(|wanted| wanted == "1")
+}
+
+/// Ends it, when it was begun.
+pub fn ended(counting: Option<Counting>) -> Result<Option<Counted>> {
+    counting.map(Counting::end).transpose()
+}
