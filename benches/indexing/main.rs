@@ -12,11 +12,11 @@
 mod bodies;
 #[path = "../shared/client.rs"]
 mod client;
-mod counted;
 #[allow(dead_code)]
 #[path = "../../tests/harness.rs"]
 mod harness;
 mod live;
+mod perf;
 mod raw;
 mod rebuild;
 mod report;
@@ -160,7 +160,7 @@ fn measure() -> Result<()> {
     report::check(&rows)?;
     stages::print(&folds);
     report::print(&rows, &machine, sizes.connections);
-    report::print_counted(&rows);
+    report::print_executed(&rows);
     let live = if sizes.wants("live") {
         let measured = live::run(&world, &server, &topics, &instance, sizes.live)?;
         measured.print();

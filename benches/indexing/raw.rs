@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::Result;
 use crate::bodies::{Bodies, Waiting, raw_index, writer_alias};
-use crate::counted;
 use crate::harness::{PROJECTIONS, World};
+use crate::perf;
 use crate::rebuild::cpu_seconds;
 use crate::report::Row;
 use crate::server::Server;
@@ -34,7 +34,7 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     server.ask(Method::Post, &format!("/{}/_refresh", indexes.join(",")), None)?;
     let took = began.elapsed();
     let cpu = [own_seconds() - cpu[0], server.cpu_seconds()? - cpu[1]];
-    let counted = [None, counted::ended(counting)?];
+    let executed = [None, perf::ended(counting)?];
     let counts = server.counts(&indexes)?;
     if counts != bodies.counts {
         return Err(format!(
@@ -54,7 +54,7 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
         counts,
         peak_kilobytes: None,
         cpu,
-        counted,
+        executed,
         writes: None,
         state_bytes: None,
     })

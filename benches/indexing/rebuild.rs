@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tributary::reindex::session::Folder;
 
-use crate::counted::{self, Counting};
 use crate::harness::{Running, World};
+use crate::perf::{self, Counting};
 use crate::report::Row;
 use crate::server::Server;
 use crate::{Counts, Result};
@@ -38,7 +38,7 @@ pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Ro
     let began = Instant::now();
     let mut running = start(world, arguments)?;
     let id = running.0.id();
-    let counting_own = Counting::start(id)?;
+    let counting_own = Counting::start(|| Ok(id))?;
     let (over, until_over) = channel::<()>();
     let folder = Folder::path_of(&world.path("state"));
     let watch = std::thread::spawn(move || watched(id, &folder, &until_over));
@@ -54,7 +54,7 @@ pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Ro
     ended(&mut running, world, arguments)?;
     let took = began.elapsed();
     let cpu = [own, server.cpu_seconds()? - before];
-    let counted = [counted::ended(counting_own)?, counted::ended(counting)?];
+    let executed = [perf::ended(counting_own)?, perf::ended(counting)?];
     let what = arguments.join(" ").replace(" --format json", "");
     let (parts, counts) = (parts.end(took), Counts::default());
     Ok(Row {
@@ -65,7 +65,7 @@ pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Ro
         counts,
         peak_kilobytes,
         cpu,
-        counted,
+        executed,
         writes: None,
         state_bytes,
     })

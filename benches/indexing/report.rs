@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::counted::Counted;
 use crate::harness::PROJECTIONS;
+use crate::perf::Executed;
 use crate::{Counts, Result};
 
 /// One run of either side.
@@ -17,8 +17,8 @@ pub struct Row {
     pub peak_kilobytes: Option<u64>,
     /// Processor time of the program (of the raw side: its client's) and of the server, in seconds.
     pub cpu: [f64; 2],
-    /// What the two did with it, when that is counted; the raw side's client is not.
-    pub counted: [Option<Counted>; 2],
+    /// What the two executed in it, when that is counted; the raw side's client is not.
+    pub executed: [Option<Executed>; 2],
     /// Writes that the index counted, and the size of the state.
     pub writes: Option<u64>,
     pub state_bytes: Option<u64>,
@@ -57,11 +57,12 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
     let Some(counts) = rows.first().map(|row| row.counts) else { return };
     let documents: u64 = counts.iter().sum();
     let raw: Vec<f64> = rows.iter().filter(|row| row.is_raw).map(|row| row.took.as_secs_f64()).collect();
-    let raw_mean = raw.iter().sum::<f64>() / raw.len() as f64;
+    let raw_mean = (!raw.is_empty()).then(|| raw.iter().sum::<f64>() / raw.len() as f64);
     let each = PROJECTIONS.iter().zip(counts).map(|(projection, count)| format!("{count} {projection}"));
     println!("{documents} documents ({}); {machine}", each.collect::<Vec<_>>().join(", "));
     println!(
-        "raw: {connections} connections; the ratio is the row's time by the mean raw time, {raw_mean:.1} s\n"
+        "raw: {connections} connections; the ratio is the row's time by the mean raw time, {} s\n",
+        shown(raw_mean.map(|mean| format!("{mean:.1}")))
     );
     println!(
         "| run | seconds | documents/s | by raw | peak MB | state MB | writes for each document | CPU s, own | of the server | parts, seconds |\n\
@@ -74,10 +75,10 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
         let writes = shown(writes.map(|writes| format!("{writes:.3}")));
         let parts = row.parts.iter().map(|(part, took)| format!("{part} {:.1}", took.as_secs_f64()));
         println!(
-            "| {} | {seconds:.1} | {:.0} | {:.2} | {peak} | {state} | {writes} | {:.1} | {:.1} | {} |",
+            "| {} | {seconds:.1} | {:.0} | {} | {peak} | {state} | {writes} | {:.1} | {:.1} | {} |",
             row.what,
             documents as f64 / seconds,
-            seconds / raw_mean,
+            shown(raw_mean.map(|mean| format!("{:.2}", seconds / mean))),
             row.cpu[0],
             row.cpu[1],
             parts.collect::<Vec<_>>().join(", ")
@@ -94,8 +95,8 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
 }
 
 /// What the processor did, beside what it did for the mean raw run.
-pub fn print_counted(rows: &[Row]) {
-    let raw = rows.iter().filter(|row| row.is_raw).filter_map(|row| row.counted[1]);
+pub fn print_executed(rows: &[Row]) {
+    let raw = rows.iter().filter(|row| row.is_raw).filter_map(|row| row.executed[1]);
     let raw: Vec<f64> = raw.map(|server| server.instructions).collect();
     if raw.is_empty() {
         return;
@@ -106,11 +107,11 @@ pub fn print_counted(rows: &[Row]) {
          |---|---|---|---|---|---|---|"
     );
     for row in rows {
-        let [own, server] = row.counted;
-        let instructions = |of: Option<Counted>| shown(of.map(|of| format!("{:.1}", of.instructions / 1e9)));
-        let by_raw = |of: Option<Counted>| shown(of.map(|of| format!("{:.3}", of.instructions / raw)));
+        let [own, server] = row.executed;
+        let instructions = |of: Option<Executed>| shown(of.map(|of| format!("{:.1}", of.instructions / 1e9)));
+        let by_raw = |of: Option<Executed>| shown(of.map(|of| format!("{:.3}", of.instructions / raw)));
         let per_cycle =
-            |of: Option<Counted>| shown(of.map(|of| format!("{:.2}", of.instructions / of.cycles)));
+            |of: Option<Executed>| shown(of.map(|of| format!("{:.2}", of.instructions / of.cycles)));
         println!(
             "| {} | {} | {} | {} | {} | {} | {} |",
             row.what,

@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::counted::{self, Counting};
 use crate::harness::{PROJECTIONS, eventually};
+use crate::perf::Counting;
 use crate::{Counts, Result};
 
 pub struct Server {
@@ -133,18 +133,19 @@ impl Server {
 
     /// Counts what the server does from now on, when that is asked for.
     pub fn counting(&self) -> Result<Option<Counting>> {
-        if !counted::is_wanted() {
-            return Ok(None);
-        }
+        Counting::start(|| self.process())
+    }
+
+    /// The server's process, when it is one of this machine.
+    fn process(&self) -> Result<u32> {
         let answer = self.ask(Method::Get, "/_nodes/process?filter_path=nodes.*.process.id", None)?;
         let nodes = answer["nodes"].as_object().ok_or("the server does not say which process it is")?;
         let id = nodes.values().find_map(|node| u32::try_from(node["process"]["id"].as_u64()?).ok());
         let command = |id: &u32| std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         let is_here = |id: &u32| String::from_utf8_lossy(&command(id)).contains("org.elasticsearch");
-        let id = id
-            .filter(is_here)
-            .ok_or("the server is no process that can be seen from here; leave BENCH_PERF out")?;
-        Counting::start(id)
+        id.filter(is_here).ok_or_else(|| {
+            "the server is no process that can be seen from here; leave BENCH_PERF out".to_owned()
+        })
     }
 
     /// Waits until no index is merged any more: what was written before costs nothing then.

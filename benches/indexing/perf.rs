@@ -1,5 +1,5 @@
 //! What the processor did for a run, counted and not timed: on a machine that is shared, seconds of the same work vary by
-//! a third, as its clock and its caches are others' too; instructions do not.
+//! a half, as its clock and its caches are others' too; instructions do not.
 //!
 //! Asked for by `BENCH_PERF=1`; by `perf stat` (<https://man7.org/linux/man-pages/man1/perf-stat.1.html>), of processes on this machine.
 
@@ -7,9 +7,9 @@ use std::process::{Child, Command, Stdio};
 
 use crate::Result;
 
-/// What one process did.
+/// What one process executed.
 #[derive(Clone, Copy)]
-pub struct Counted {
+pub struct Executed {
     pub instructions: f64,
     pub cycles: f64,
 }
@@ -18,12 +18,12 @@ pub struct Counted {
 pub struct Counting(Child);
 
 impl Counting {
-    /// Counts all threads of a process from now on; nothing unless it is asked for.
-    pub fn start(id: u32) -> Result<Option<Self>> {
-        if !is_wanted() {
+    /// Counts all threads of a process from now on; nothing, and no process looked for, unless it is asked for.
+    pub fn start(process: impl FnOnce() -> Result<u32>) -> Result<Option<Self>> {
+        if std::env::var("BENCH_PERF").as_deref() != Ok("1") {
             return Ok(None);
         }
-        let id = id.to_string();
+        let id = process()?.to_string();
         // `cat` ends when its input does, and `perf` with it.
         let child = Command::new("perf")
             .args(["stat", "-x", ",", "-e", "instructions,cycles", "-p", &id, "--", "cat"])
@@ -37,7 +37,7 @@ impl Counting {
     }
 
     /// Ends it.
-    pub fn end(mut self) -> Result<Counted> {
+    pub fn end(mut self) -> Result<Executed> {
         drop(self.0.stdin.take());
         let output =
             self.0.wait_with_output().map_err(|error| format!("perf cannot be waited for: {error}"))?;
@@ -47,18 +47,14 @@ impl Counting {
             let line = lines.find(|fields| fields.get(2).is_some_and(|name| name.starts_with(event)))?;
             line.first()?.parse::<f64>().ok()
         };
-        let counted = count("instructions").zip(count("cycles"));
-        counted.map(|(instructions, cycles)| Counted { instructions, cycles }).ok_or_else(|| {
+        let executed = count("instructions").zip(count("cycles"));
+        executed.map(|(instructions, cycles)| Executed { instructions, cycles }).ok_or_else(|| {
             format!("perf counts no instructions here, leave BENCH_PERF out; it says: {}", said.trim())
         })
     }
 }
 
-pub fn is_wanted() -> bool {
-    std::env::var("BENCH_PERF").is_ok_and(|wanted| wanted == "1")
-}
-
 /// Ends it, when it was begun.
-pub fn ended(counting: Option<Counting>) -> Result<Option<Counted>> {
+pub fn ended(counting: Option<Counting>) -> Result<Option<Executed>> {
     counting.map(Counting::end).transpose()
 }
