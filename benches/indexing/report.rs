@@ -57,7 +57,7 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
     let Some(counts) = rows.first().map(|row| row.counts) else { return };
     let documents: u64 = counts.iter().sum();
     let raw: Vec<f64> = rows.iter().filter(|row| row.is_raw).map(|row| row.took.as_secs_f64()).collect();
-    let raw_mean = (!raw.is_empty()).then(|| raw.iter().sum::<f64>() / raw.len() as f64);
+    let raw_mean = mean(&raw);
     let each = PROJECTIONS.iter().zip(counts).map(|(projection, count)| format!("{count} {projection}"));
     println!("{documents} documents ({}); {machine}", each.collect::<Vec<_>>().join(", "));
     println!(
@@ -98,10 +98,7 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
 pub fn print_executed(rows: &[Row]) {
     let raw = rows.iter().filter(|row| row.is_raw).filter_map(|row| row.executed[1]);
     let raw: Vec<f64> = raw.map(|server| server.instructions).collect();
-    if raw.is_empty() {
-        return;
-    }
-    let raw = raw.iter().sum::<f64>() / raw.len() as f64;
+    let Some(raw) = mean(&raw) else { return };
     println!(
         "\n| run | 10⁹ instructions, of the server | by raw | own | by raw | instructions per cycle, of the server | own |\n\
          |---|---|---|---|---|---|---|"
@@ -129,6 +126,10 @@ pub fn print_executed(rows: &[Row]) {
 /// A figure, or a dash where there is none.
 pub fn shown(figure: Option<impl std::fmt::Display>) -> String {
     figure.map_or_else(|| "–".to_owned(), |figure| figure.to_string())
+}
+
+fn mean(figures: &[f64]) -> Option<f64> {
+    (!figures.is_empty()).then(|| figures.iter().sum::<f64>() / figures.len() as f64)
 }
 
 /// The middle one, or the mean of the two in the middle.
