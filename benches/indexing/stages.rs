@@ -210,6 +210,7 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
         records: Some(records_out),
         commands: obeyed,
         synced: tokio::time::Instant::now(),
+        folded: tokio::time::Instant::now(),
     };
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || reader.run());

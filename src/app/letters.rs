@@ -110,6 +110,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         records: None,
         commands: obeyed,
         synced: Instant::now(),
+        folded: Instant::now(),
     };
     let (reply, answer) = sync_channel(1);
     let gone = |_| Error::failed("the fold is gone");

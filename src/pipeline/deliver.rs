@@ -18,7 +18,7 @@ use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
-use super::under_way::UnderWay;
+use super::under_way::{Places, UnderWay};
 use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
@@ -87,9 +87,15 @@ impl<S: DocumentSink> Delivery<S> {
                 if let Some(part) = self.queue.wants_scan() {
                     Arc::clone(&self).scan(part).await?;
                 }
-                self.start_requests(&mut requests);
-                unrefreshed.refresh_if_due(&self, requests.is_empty()).await;
+                if !unrefreshed.holds() {
+                    self.start_requests(&mut requests);
+                }
+                if self.refresh == Refresh::Adaptive && requests.is_empty() {
+                    let this = Arc::clone(&self);
+                    unrefreshed.refresh_if_due(&self.status, || async move { this.sink.refresh().await });
+                }
             }
+            let wait = unrefreshed.wait().min(self.pace.wait());
             tokio::select! {
                 biased;
                 gone = allowed.changed() => if gone.is_err() { break },
@@ -97,8 +103,9 @@ impl<S: DocumentSink> Delivery<S> {
                     ended?;
                     unrefreshed.note(&self.status);
                 }
+                () = unrefreshed.refreshed() => {}
                 () = &mut changed => {}
-                () = tokio::time::sleep(unrefreshed.wait().min(self.pace.wait())) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
         while let Some(ended) = requests.ended().await {
@@ -109,18 +116,20 @@ impl<S: DocumentSink> Delivery<S> {
 
     fn start_requests(self: &Arc<Self>, requests: &mut UnderWay) {
         for lane in [Lane::Direct, Lane::Background] {
-            while self.pace.is_open()
-                && requests.has_place(lane, self.pace.requests(), self.queue.has_background())
-            {
-                let documents = self.queue.take(lane, DOCUMENTS_MAX);
-                if documents.is_empty() {
-                    break;
-                }
-                requests.spawn(Some(lane), Arc::clone(self).deliver(documents));
+            while self.pace.is_open() {
+                let places = Places {
+                    count: self.pace.requests(),
+                    has_background: self.queue.has_background(),
+                    has_others: self.projections.len() > 1,
+                };
+                let may = |projection| requests.has_place(lane, projection, places);
+                let documents = self.queue.take(lane, DOCUMENTS_MAX, &may);
+                let Some((projection, _)) = documents.first() else { break };
+                requests.spawn(Some((lane, *projection)), Arc::clone(self).deliver(documents));
             }
         }
-        // One part more than may be under way is made meanwhile. What is marked goes first.
-        if requests.count() <= self.pace.requests()
+        // What is marked goes first.
+        if requests.has_place_for_sweep(self.pace.requests())
             && self.pace.is_open()
             && !self.is_sweeping.load(Ordering::SeqCst)
             && let Some(part) = self.courses().next(&self.queue.sweeps())

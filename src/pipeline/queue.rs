@@ -145,13 +145,14 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// Takes up to `max` documents of a lane, all of the projection whose turn it is: those first that have waited longest.
-    pub fn take(&self, lane: Lane, max: usize) -> Vec<DocumentKey> {
+    /// Takes up to `max` documents of a lane, all of the projection whose turn it is among those that `may` go: those first
+    /// that have waited longest.
+    pub fn take(&self, lane: Lane, max: usize, may: &dyn Fn(Projection) -> bool) -> Vec<DocumentKey> {
         let mut inner = self.lock();
         inner.wake_rested();
         let (mut taken, mut projection) = (Vec::new(), None);
         while taken.len() < max {
-            let Some(key) = inner.lane_mut(lane).pop_front(projection) else { break };
+            let Some(key) = inner.lane_mut(lane).pop_front(projection, may) else { break };
             // One that has moved up has left its place here.
             if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
                 continue;

@@ -1,13 +1,13 @@
 //! The refreshes of our own: at low rates a change is searchable sooner than by the index's interval.
 
+use std::future::Future;
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::deliver::Delivery;
 use super::status::Status;
-use crate::config::Refresh;
-use crate::sink::DocumentSink;
+use crate::error::Result;
 
 /// Writes that are acknowledged and not searchable yet.
 #[derive(Default)]
@@ -16,12 +16,18 @@ pub(super) struct Unrefreshed {
     not_before: Option<Instant>,
     /// How many refreshes searches had asked for when the last of them was acknowledged.
     asked: u64,
+    /// The refresh under way, one at most.
+    running: JoinSet<()>,
+    began: Option<Instant>,
 }
 
 /// A change waits this long for others before a refresh of our own.
 const LINGER: Duration = Duration::from_millis(5);
 /// And this long when a search waits: that has the index refreshed itself, once it sees its change acknowledged.
 const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
+/// What changes during a refresh waits for it, this long at most, and then goes together: a request for each change would
+/// cost the index more. A busy index takes half a second for a refresh.
+const HOLD: Duration = Duration::from_millis(50);
 
 impl Unrefreshed {
     /// Takes note that a request was answered.
@@ -30,30 +36,92 @@ impl Unrefreshed {
         self.asked = status.refreshes();
     }
 
-    /// Refreshes when nothing is under way (at a high rate the index's own interval serves), and so
-    /// seldom that at most a fifth of the time is spent on it. What changes meanwhile waits for it, and then goes
-    /// together: a request for each change would cost the index more.
-    pub(super) async fn refresh_if_due<S: DocumentSink>(&mut self, delivery: &Delivery<S>, idle: bool) {
+    /// Begins a refresh if one is due, so seldom that at most a fifth of the time is spent on it. To be asked when no
+    /// request is under way: at a high rate the index's own interval serves.
+    pub(super) fn refresh_if_due<F>(&mut self, status: &Status, refresh: impl FnOnce() -> F)
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
         let now = Instant::now();
-        if delivery.status.refreshes() != self.asked {
+        if status.refreshes() != self.asked {
             // A search began one after the last write: that shows all of them.
             self.since = None;
         }
-        let linger = if delivery.status.watchers() > 0 { LINGER_FOR_SEARCH } else { LINGER };
+        let linger = if status.watchers() > 0 { LINGER_FOR_SEARCH } else { LINGER };
         let due = self.since.is_some_and(|since| now >= since + linger)
-            && self.not_before.is_none_or(|at| now >= at);
-        if delivery.refresh != Refresh::Adaptive || !idle || !due {
+            && self.not_before.is_none_or(|at| now >= at)
+            && self.began.is_none();
+        if !due {
             return;
         }
         self.since = None;
-        if let Err(error) = delivery.sink.refresh().await {
-            tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+        self.began = Some(now);
+        let refresh = refresh();
+        self.running.spawn(async move {
+            if let Err(error) = refresh.await {
+                tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+            }
+        });
+    }
+
+    /// True while what changes waits for the refresh under way.
+    pub(super) fn holds(&self) -> bool {
+        self.began.is_some_and(|began| began.elapsed() < HOLD)
+    }
+
+    /// Waits until the refresh under way is done; for ever when there is none.
+    pub(super) async fn refreshed(&mut self) {
+        if self.running.join_next().await.is_none() {
+            return std::future::pending().await;
         }
-        self.not_before = Some(Instant::now() + now.elapsed() * 4);
+        let now = Instant::now();
+        self.not_before = self.began.take().map(|began| now + (now - began) * 4);
     }
 
     /// How long until it may be worth looking again.
     pub(super) fn wait(&self) -> Duration {
-        if self.since.is_some() { LINGER } else { Duration::from_millis(500) }
+        if self.holds() || self.since.is_some() { LINGER } else { Duration::from_millis(500) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_waits_for_a_refresh_but_not_for_a_long_one() {
+        let (mut unrefreshed, status, long) =
+            (Unrefreshed::default(), Status::default(), Duration::from_secs(2));
+        let slow = || async move {
+            tokio::time::sleep(long).await;
+            Ok(())
+        };
+        unrefreshed.note(&status);
+        tokio::time::advance(LINGER).await;
+        unrefreshed.refresh_if_due(&status, slow);
+        assert!(unrefreshed.holds());
+        tokio::time::advance(HOLD).await;
+        assert!(!unrefreshed.holds(), "it takes too long");
+        unrefreshed.note(&status);
+        tokio::time::advance(LINGER).await;
+        unrefreshed.refresh_if_due(&status, slow);
+        assert_eq!(unrefreshed.running.len(), 1, "one at a time");
+
+        unrefreshed.refreshed().await;
+        unrefreshed.refresh_if_due(&status, slow);
+        assert!(!unrefreshed.holds(), "four fifths of the time are for other work");
+        tokio::time::advance(long * 5).await;
+        unrefreshed.refresh_if_due(&status, slow);
+        assert!(unrefreshed.holds(), "what was written during the first one is not shown by it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_that_had_the_index_refreshed_spares_a_refresh() {
+        let (mut unrefreshed, status) = (Unrefreshed::default(), Status::default());
+        unrefreshed.note(&status);
+        status.note_refresh();
+        tokio::time::advance(LINGER * 10).await;
+        unrefreshed.refresh_if_due(&status, || async { Ok(()) });
+        assert!(!unrefreshed.holds());
     }
 }

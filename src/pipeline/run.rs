@@ -137,6 +137,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         records: Some(records_out),
         commands: obeyed,
         synced: Instant::now(),
+        folded: Instant::now(),
     };
     let fold = work::start("fold", stream)?;
     let (allow, allowed) = watch::channel(false);

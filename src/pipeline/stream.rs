@@ -27,6 +27,9 @@ use crate::state::rows::Place;
 
 /// How long to wait for records before looking at commands again.
 const IDLE: Duration = Duration::from_millis(5);
+/// How long after a fold what comes is gathered for the next one: each is a commit, which costs more than its records, and
+/// each commit brings the time nearer at which the store makes whoever commits wait for the disk.
+const GATHER: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
@@ -108,6 +111,8 @@ pub struct Stream {
     pub commands: Receiver<Command>,
     /// When the state was forced to the disk the last time.
     pub synced: Instant,
+    /// When something was folded the last time.
+    pub folded: Instant,
 }
 
 /// The first fold of a log.
@@ -181,10 +186,12 @@ impl Stream {
         };
         let ReadBatch { mut taken, mut passed } = first;
         while taken.len() < STEP_RECORDS_MAX {
-            let Ok(more) = records.try_recv() else { break };
+            let gathered = GATHER.min(wait).saturating_sub(self.folded.elapsed());
+            let Ok(more) = records.recv_timeout(gathered) else { break };
             taken.extend(more.taken);
             passed.extend(more.passed);
         }
+        self.folded = Instant::now();
         if self.load(&taken, &passed)? {
             return Ok(Read::Some);
         }

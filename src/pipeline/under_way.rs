@@ -1,42 +1,78 @@
 //! The requests that are under way.
 
+use std::collections::BTreeMap;
+
 use tokio::task::JoinSet;
 
 use super::queue::Lane;
 use crate::error::{Error, Result};
+use crate::projection::Projection;
+
+/// What a request holds: documents of a lane and a projection; nothing is said of a sweep's.
+type Held = Option<(Lane, Projection)>;
 
 /// Requests under way.
 #[derive(Debug, Default)]
 pub(super) struct UnderWay {
-    tasks: JoinSet<(Option<Lane>, Result<()>)>,
+    tasks: JoinSet<(Held, Result<()>)>,
     /// How many of them are of the background lane.
     background: usize,
+    /// How many of them are of the direct lane, by projection.
+    direct: BTreeMap<Projection, usize>,
+    /// How many of them are of sweeps.
+    sweeps: usize,
+}
+
+/// So many more than there are places may be under way, of several projections.
+const BEYOND: usize = 2;
+
+/// How many requests may be under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places {
+    pub(super) count: usize,
+    /// True while documents of the background lane wait.
+    pub(super) has_background: bool,
+    /// True when there is more than one projection.
+    pub(super) has_others: bool,
 }
 
 impl UnderWay {
-    /// Sets one out, with documents of a lane; without one those of a sweep.
-    pub(super) fn spawn(
-        &mut self,
-        lane: Option<Lane>,
-        request: impl Future<Output = Result<()>> + Send + 'static,
-    ) {
-        self.background += usize::from(lane == Some(Lane::Background));
-        self.tasks.spawn(async move { (lane, request.await) });
+    /// Sets one out.
+    pub(super) fn spawn(&mut self, held: Held, request: impl Future<Output = Result<()>> + Send + 'static) {
+        match held {
+            Some((Lane::Background, _)) => self.background += 1,
+            Some((Lane::Direct, projection)) => *self.direct.entry(projection).or_default() += 1,
+            None => self.sweeps += 1,
+        }
+        self.tasks.spawn(async move { (held, request.await) });
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.tasks.len()
+    /// Whether one more of a lane and projection may set out. A fan-out leaves a place to what an event changed directly, which
+    /// leaves one to a fan-out that waits: however much changes, that gets on. No projection of several has every place for
+    /// what changed directly, and the others find some beyond them: the index takes long for organisations, each with all
+    /// of its contacts, and a contact's change need not wait for that.
+    pub(super) fn has_place(&self, lane: Lane, projection: Projection, places: Places) -> bool {
+        let Places { count, has_background, has_others } = places;
+        let all = self.tasks.len();
+        // An index that is overloaded takes one request after the other.
+        if count < 2 {
+            return all < count;
+        }
+        let most = if has_others { count + BEYOND } else { count };
+        match lane {
+            Lane::Background if self.background == 0 => all < most,
+            Lane::Background => self.background < count - 1 && all < count,
+            Lane::Direct => {
+                let own = self.direct.get(&projection).copied().unwrap_or(0);
+                let waits = has_background && self.background == 0;
+                own + usize::from(has_others) < count && all + usize::from(waits) < most
+            }
+        }
     }
 
-    /// Whether one more of a lane may set out while `places` may be under way. A fan-out leaves one to what an event changed
-    /// directly, which may have every place but one while a fan-out waits: however much changes, that gets on.
-    pub(super) fn has_place(&self, lane: Lane, places: usize, has_background: bool) -> bool {
-        let is_kept = match lane {
-            Lane::Background => self.background + 1 >= places,
-            Lane::Direct => has_background && self.background == 0 && self.tasks.len() + 1 >= places,
-        };
-        self.tasks.len() < places && !(is_kept && places > 1)
+    /// Whether the next part of a sweep may be made: one more than may be under way, so that the index need not wait for it.
+    pub(super) fn has_place_for_sweep(&self, count: usize) -> bool {
+        self.sweeps == 0 || self.tasks.len() <= count
     }
 
     /// True when nothing is under way.
@@ -46,11 +82,15 @@ impl UnderWay {
 
     /// Waits for the next one to end; `None` when there is none.
     pub(super) async fn ended(&mut self) -> Option<Result<()>> {
-        let (lane, ended) = match self.tasks.join_next().await? {
+        let (held, ended) = match self.tasks.join_next().await? {
             Ok(ended) => ended,
             Err(error) => return Some(Err(Error::failed("a delivery broke off").because(error))),
         };
-        self.background -= usize::from(lane == Some(Lane::Background));
+        match held {
+            Some((Lane::Background, _)) => self.background -= 1,
+            Some((Lane::Direct, projection)) => *self.direct.entry(projection).or_insert(1) -= 1,
+            None => self.sweeps -= 1,
+        }
         Some(ended)
     }
 }
@@ -58,33 +98,68 @@ impl UnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::projection::Projection::{Contacts, Hierarchy, Organisations};
+
+    /// Sets out as many as find a place.
+    fn fill(
+        requests: &mut UnderWay,
+        lane: Lane,
+        of: Projection,
+        (count, has_background): (usize, bool),
+    ) -> usize {
+        let before = requests.tasks.len();
+        while requests.has_place(lane, of, Places { count, has_background, has_others: true }) {
+            requests.spawn(Some((lane, of)), std::future::pending());
+        }
+        requests.tasks.len() - before
+    }
+
+    #[tokio::test]
+    async fn the_only_place_is_for_whoever_comes_first() {
+        for lane in [Lane::Background, Lane::Direct] {
+            let mut requests = UnderWay::default();
+            assert_eq!(fill(&mut requests, lane, Contacts, (1, true)), 1);
+            assert_eq!(fill(&mut requests, Lane::Direct, Organisations, (1, true)), 0);
+        }
+    }
 
     #[tokio::test]
     async fn a_fan_out_leaves_a_place_to_what_was_changed_directly() {
         let mut requests = UnderWay::default();
-        let mut fill = |lane, places| {
-            let before = requests.count();
-            while requests.has_place(lane, places, false) {
-                requests.spawn(Some(lane), std::future::pending());
-            }
-            requests.count() - before
-        };
-        assert_eq!(fill(Lane::Background, 1), 1, "the only place is for whoever comes first");
-        assert_eq!(fill(Lane::Background, 3), 1);
-        assert_eq!(fill(Lane::Direct, 3), 1);
-        assert_eq!(fill(Lane::Direct, 3), 0);
+        assert_eq!(fill(&mut requests, Lane::Background, Contacts, (3, true)), 2);
+        assert_eq!(fill(&mut requests, Lane::Direct, Organisations, (3, true)), 2);
+        assert_eq!(fill(&mut requests, Lane::Direct, Contacts, (3, true)), 1);
+        assert_eq!(fill(&mut requests, Lane::Direct, Hierarchy, (3, true)), 0);
     }
 
     #[tokio::test]
     async fn what_was_changed_directly_leaves_a_place_to_a_fan_out_that_waits() {
         let mut requests = UnderWay::default();
-        assert!(requests.has_place(Lane::Direct, 1, true), "the only place is for whoever comes first");
-        while requests.has_place(Lane::Direct, 3, true) {
-            requests.spawn(Some(Lane::Direct), std::future::pending());
+        let direct = [Organisations, Contacts, Hierarchy];
+        let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, (3, true)));
+        assert_eq!(filled, [2, 2, 0]);
+        assert_eq!(fill(&mut requests, Lane::Background, Contacts, (3, true)), 1);
+
+        let mut alone = UnderWay::default();
+        let places = |has_background| Places { count: 3, has_background, has_others: false };
+        while alone.has_place(Lane::Direct, Contacts, places(true)) {
+            alone.spawn(Some((Lane::Direct, Contacts)), std::future::pending());
         }
-        assert_eq!(requests.count(), 2);
-        assert!(requests.has_place(Lane::Direct, 3, false), "none waits");
-        requests.spawn(Some(Lane::Background), std::future::pending());
-        assert!(requests.has_place(Lane::Direct, 4, true), "one is under way");
+        assert_eq!(alone.tasks.len(), 2);
+        assert!(alone.has_place(Lane::Direct, Contacts, places(false)), "there is no other projection");
+        alone.spawn(Some((Lane::Background, Contacts)), std::future::pending());
+        assert!(!alone.has_place(Lane::Direct, Contacts, places(false)));
+    }
+
+    #[tokio::test]
+    async fn no_projection_has_every_place() {
+        let mut requests = UnderWay::default();
+        let direct = [Organisations, Contacts, Hierarchy];
+        let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, (3, false)));
+        assert_eq!(filled, [2, 2, 1]);
+        assert!(requests.has_place_for_sweep(3), "none is under way");
+        requests.spawn(None, std::future::pending());
+        assert!(!requests.has_place_for_sweep(3));
+        assert!(requests.has_place_for_sweep(6));
     }
 }

@@ -41,18 +41,18 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 5_150),
-    (Bug::OldChainForgotten, 170),
+    (Bug::BetweenForgotten, 8_700),
+    (Bug::OldChainForgotten, 550),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
     (Bug::LaterMarkCleared, 480),
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 16_450),
+    (Bug::RejectionToldLate, 300),
     (Bug::ForeignLeft, 0),
-    (Bug::UnsweptTrusted, 350),
-    (Bug::OvertakenForgotten, 13_500),
+    (Bug::UnsweptTrusted, 3_450),
+    (Bug::OvertakenForgotten, 11_500),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

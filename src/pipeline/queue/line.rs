@@ -25,13 +25,20 @@ impl Line {
         self.of.entry(key.0).or_default().push_front(key);
     }
 
-    /// The first of this projection; without one the first of the projection whose turn it is.
-    pub(super) fn pop_front(&mut self, projection: Option<Projection>) -> Option<DocumentKey> {
+    /// The first of this projection; without one the first of the projection whose turn it is among those that `may` go.
+    pub(super) fn pop_front(
+        &mut self,
+        projection: Option<Projection>,
+        may: &dyn Fn(Projection) -> bool,
+    ) -> Option<DocumentKey> {
         let key = match projection {
             Some(projection) => self.of.get_mut(&projection)?.pop_front()?,
             None => {
                 let last = self.turn;
-                let waiting = || self.of.iter().filter(|(_, line)| !line.is_empty()).map(|(of, _)| *of);
+                let waiting = || {
+                    let filled = self.of.iter().filter(|(_, line)| !line.is_empty());
+                    filled.map(|(of, _)| *of).filter(|of| may(*of))
+                };
                 let next = waiting().find(|of| Some(*of) > last).or_else(|| waiting().next())?;
                 self.of.get_mut(&next)?.pop_front()?
             }
