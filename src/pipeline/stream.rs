@@ -186,6 +186,7 @@ impl Stream {
         };
         let ReadBatch { mut taken, mut passed } = first;
         while taken.len() < STEP_RECORDS_MAX {
+            // A turn that may not wait takes what is there.
             let gathered = GATHER.min(wait).saturating_sub(self.folded.elapsed());
             let Ok(more) = records.recv_timeout(gathered) else { break };
             taken.extend(more.taken);

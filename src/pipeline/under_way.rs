@@ -39,11 +39,7 @@ pub(super) struct Places {
 impl UnderWay {
     /// Sets one out.
     pub(super) fn spawn(&mut self, held: Held, request: impl Future<Output = Result<()>> + Send + 'static) {
-        match held {
-            Some((Lane::Background, _)) => self.background += 1,
-            Some((Lane::Direct, projection)) => *self.direct.entry(projection).or_default() += 1,
-            None => self.sweeps += 1,
-        }
+        *self.like(held) += 1;
         self.tasks.spawn(async move { (held, request.await) });
     }
 
@@ -86,12 +82,17 @@ impl UnderWay {
             Ok(ended) => ended,
             Err(error) => return Some(Err(Error::failed("a delivery broke off").because(error))),
         };
-        match held {
-            Some((Lane::Background, _)) => self.background -= 1,
-            Some((Lane::Direct, projection)) => *self.direct.entry(projection).or_insert(1) -= 1,
-            None => self.sweeps -= 1,
-        }
+        *self.like(held) -= 1;
         Some(ended)
+    }
+
+    /// The count of those that are limited together.
+    fn like(&mut self, held: Held) -> &mut usize {
+        match held {
+            Some((Lane::Background, _)) => &mut self.background,
+            Some((Lane::Direct, projection)) => self.direct.entry(projection).or_default(),
+            None => &mut self.sweeps,
+        }
     }
 }
 
@@ -100,15 +101,15 @@ mod tests {
     use super::*;
     use crate::projection::Projection::{Contacts, Hierarchy, Organisations};
 
+    /// Of several projections.
+    fn places(count: usize, has_background: bool) -> Places {
+        Places { count, has_background, has_others: true }
+    }
+
     /// Sets out as many as find a place.
-    fn fill(
-        requests: &mut UnderWay,
-        lane: Lane,
-        of: Projection,
-        (count, has_background): (usize, bool),
-    ) -> usize {
+    fn fill(requests: &mut UnderWay, lane: Lane, of: Projection, places: Places) -> usize {
         let before = requests.tasks.len();
-        while requests.has_place(lane, of, Places { count, has_background, has_others: true }) {
+        while requests.has_place(lane, of, places) {
             requests.spawn(Some((lane, of)), std::future::pending());
         }
         requests.tasks.len() - before
@@ -118,44 +119,41 @@ mod tests {
     async fn the_only_place_is_for_whoever_comes_first() {
         for lane in [Lane::Background, Lane::Direct] {
             let mut requests = UnderWay::default();
-            assert_eq!(fill(&mut requests, lane, Contacts, (1, true)), 1);
-            assert_eq!(fill(&mut requests, Lane::Direct, Organisations, (1, true)), 0);
+            assert_eq!(fill(&mut requests, lane, Contacts, places(1, true)), 1);
+            assert_eq!(fill(&mut requests, Lane::Direct, Organisations, places(1, true)), 0);
         }
     }
 
     #[tokio::test]
     async fn a_fan_out_leaves_a_place_to_what_was_changed_directly() {
         let mut requests = UnderWay::default();
-        assert_eq!(fill(&mut requests, Lane::Background, Contacts, (3, true)), 2);
-        assert_eq!(fill(&mut requests, Lane::Direct, Organisations, (3, true)), 2);
-        assert_eq!(fill(&mut requests, Lane::Direct, Contacts, (3, true)), 1);
-        assert_eq!(fill(&mut requests, Lane::Direct, Hierarchy, (3, true)), 0);
+        assert_eq!(fill(&mut requests, Lane::Background, Contacts, places(3, true)), 2);
+        assert_eq!(fill(&mut requests, Lane::Direct, Organisations, places(3, true)), 2);
+        assert_eq!(fill(&mut requests, Lane::Direct, Contacts, places(3, true)), 1);
+        assert_eq!(fill(&mut requests, Lane::Direct, Hierarchy, places(3, true)), 0);
     }
 
     #[tokio::test]
     async fn what_was_changed_directly_leaves_a_place_to_a_fan_out_that_waits() {
         let mut requests = UnderWay::default();
         let direct = [Organisations, Contacts, Hierarchy];
-        let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, (3, true)));
+        let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, places(3, true)));
         assert_eq!(filled, [2, 2, 0]);
-        assert_eq!(fill(&mut requests, Lane::Background, Contacts, (3, true)), 1);
+        assert_eq!(fill(&mut requests, Lane::Background, Contacts, places(3, true)), 1);
 
         let mut alone = UnderWay::default();
-        let places = |has_background| Places { count: 3, has_background, has_others: false };
-        while alone.has_place(Lane::Direct, Contacts, places(true)) {
-            alone.spawn(Some((Lane::Direct, Contacts)), std::future::pending());
-        }
-        assert_eq!(alone.tasks.len(), 2);
-        assert!(alone.has_place(Lane::Direct, Contacts, places(false)), "there is no other projection");
+        let of_one = |has_background| Places { has_others: false, ..places(3, has_background) };
+        assert_eq!(fill(&mut alone, Lane::Direct, Contacts, of_one(true)), 2);
+        assert!(alone.has_place(Lane::Direct, Contacts, of_one(false)), "there is no other projection");
         alone.spawn(Some((Lane::Background, Contacts)), std::future::pending());
-        assert!(!alone.has_place(Lane::Direct, Contacts, places(false)));
+        assert!(!alone.has_place(Lane::Direct, Contacts, of_one(false)));
     }
 
     #[tokio::test]
     async fn no_projection_has_every_place() {
         let mut requests = UnderWay::default();
         let direct = [Organisations, Contacts, Hierarchy];
-        let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, (3, false)));
+        let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, places(3, false)));
         assert_eq!(filled, [2, 2, 1]);
         assert!(requests.has_place_for_sweep(3), "none is under way");
         requests.spawn(None, std::future::pending());
