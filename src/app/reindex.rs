@@ -12,7 +12,7 @@ use crate::dead_letter::{self, DeadLetter, DeadLetters};
 use crate::error::{Error, Result};
 use crate::pipeline::run::Parts;
 use crate::pipeline::status::Status;
-use crate::pipeline::work::blocking;
+use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::reindex::session::{Folder, From, Session};
@@ -159,15 +159,18 @@ impl Rebuild<'_> {
 /// The log's identity, after a look whether it is whole.
 fn identity(config: &Config, check: bool) -> Result<String> {
     let mut source = super::source(config)?;
-    source.start(&Positions::default(), &[])?;
-    let missing = if check { source.cut_off()? } else { Vec::new() };
-    if let Some((at, first)) = missing.first() {
-        return Err(Error::failed(format!(
-            "{at} begins at offset {first} and is not compacted: what was before is gone, and a replay would not know of \
-             it; use --from state, or --allow-partial-log to go without"
-        )));
+    if check {
+        source.start(&Positions::default(), &[])?;
+        if let Some((at, first)) = source.cut_off()?.first() {
+            return Err(Error::failed(format!(
+                "{at} begins at offset {first} and is not compacted: what was before is gone, and a replay would not \
+                 know of it; use --from state, or --allow-partial-log to go without"
+            )));
+        }
     }
-    Ok(source.identity())
+    let identity = source.identity();
+    let_go(source);
+    Ok(identity)
 }
 
 fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> Round<Sink> {

@@ -34,12 +34,13 @@ pub type EndRequest = SyncSender<Result<Positions>>;
 
 /// Reads until `stop`, decoding on the way. At most four batches of about 1 MiB wait for the fold.
 pub struct Reader {
+    /// The first that goes at its end: whoever waits for that need not wait for the source to be closed.
+    out: SyncSender<ReadBatch>,
     source: Box<dyn EventSource>,
     decoder: Arc<Decoder>,
     status: Arc<Status>,
     stop: Shutdown,
     end_requests: Receiver<EndRequest>,
-    out: SyncSender<ReadBatch>,
     /// Read, while there is no room for it.
     held: Option<ReadBatch>,
 }
@@ -54,7 +55,7 @@ impl Reader {
         end_requests: Receiver<EndRequest>,
         out: SyncSender<ReadBatch>,
     ) -> Self {
-        Self { source, decoder, status, stop, end_requests, out, held: None }
+        Self { out, source, decoder, status, stop, end_requests, held: None }
     }
 
     /// The channel between reader and fold.

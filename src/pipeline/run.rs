@@ -318,6 +318,10 @@ impl<S: DocumentSink + Aliases> Run<S> {
         if self.command(Command::Stop).is_ok() {
             outcome = outcome.and(forgive(flat(workers.fold.await), stop));
         }
+        if is_reading {
+            // It closes its connections.
+            work::leave(workers.reader);
+        }
         outcome
     }
 

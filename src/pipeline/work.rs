@@ -93,6 +93,23 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
     ended.map_err(|error| Error::failed("a part of the work broke off").because(error))?
 }
 
+/// Lets go of something whose end blocks for a while, such as a connection, without waiting for it.
+pub fn let_go<T: Send + 'static>(it: T) {
+    if is_alone() {
+        drop(it);
+    } else {
+        tokio::task::spawn_blocking(move || drop(it));
+    }
+}
+
+/// Leaves work to its end without waiting for it; the runtime does, a moment, before the process ends.
+pub(super) fn leave(end: oneshot::Receiver<Result<()>>) {
+    if !is_alone() {
+        // Whoever leaves it has been told its outcome, or has no use for it.
+        tokio::task::spawn_blocking(move || drop(end.blocking_recv()));
+    }
+}
+
 /// Runs `work`, which may block, without leaving the task.
 pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
     if is_alone() { work() } else { tokio::task::block_in_place(work) }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{Parts, run};
 use crate::pipeline::start::while_away;
 use crate::pipeline::status::{Report, Status};
-use crate::pipeline::work::in_place;
+use crate::pipeline::work::{in_place, let_go};
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
@@ -144,7 +144,8 @@ impl<S: Documents + Generations> Conductor<S> {
     async fn build(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
         self.begin(Phase::Loading, stop).await?;
         let began = Instant::now();
-        self.round(stop).await?;
+        // Whatever there is to do, it also finds out whether the log is the one that the state was folded from.
+        self.deliver(self.parts()?, stop).await?;
         self.note_load(began.elapsed(), stop).await?;
         self.begin(Phase::Settling, stop).await?;
         let indexes = self.session.indexes.iter().enumerate();
@@ -265,24 +266,46 @@ impl<S: Documents + Generations> Conductor<S> {
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
     async fn round(&self, stop: &Shutdown) -> Result<()> {
+        let mut parts = self.parts()?;
+        if in_place(|| self.is_through(&mut parts))? {
+            let_go(parts.source);
+            return Ok(());
+        }
+        self.deliver(parts, stop).await
+    }
+
+    async fn deliver(&self, mut parts: Parts<Target<S>>, stop: &Shutdown) -> Result<()> {
         loop {
-            self.run_to_the_end(stop).await?;
+            run(parts, true, stop).await?;
+            if stop.is_requested() {
+                return Err(interrupted());
+            }
             if self.state.is_delivered()? {
                 return Ok(());
             }
             tracing::info!("documents wait for the index still; going on");
+            parts = self.parts()?;
         }
     }
 
-    async fn run_to_the_end(&self, stop: &Shutdown) -> Result<()> {
+    /// True when nothing is left to do: every record of the log is folded, every document is in its index.
+    fn is_through(&self, parts: &mut Parts<Target<S>>) -> Result<bool> {
+        for (projection, index) in self.session.projections.iter().zip(&self.session.indexes) {
+            if self.state.built_for(projection)? != *index {
+                return Ok(false);
+            }
+        }
+        // In this order: what is folded meanwhile is delivered later.
+        Ok(self.state.is_delivered()? && self.state.progress()?.positions().covers(&parts.source.end()?))
+    }
+
+    fn parts(&self) -> Result<Parts<Target<S>>> {
         let target = Target {
             sink: Arc::clone(&self.sink),
             indexes: self.session.indexes.clone(),
             claim: Arc::clone(&self.claim),
         };
-        let parts = in_place(|| (self.round)(Arc::new(target), Arc::clone(&self.status)))?;
-        run(parts, true, stop).await?;
-        if stop.is_requested() { Err(interrupted()) } else { Ok(()) }
+        in_place(|| (self.round)(Arc::new(target), Arc::clone(&self.status)))
     }
 
     fn projections(&self) -> Vec<Projection> {

@@ -269,7 +269,9 @@ impl EventSource for Source {
     fn end(&mut self) -> Result<Positions> {
         self.process.check()?;
         let log = self.world.log.lock().unwrap();
-        Ok(self.next.keys().map(|at| (at.clone(), log.parts[at].high())).collect())
+        let is_known = |at: &TopicPartition| self.next.is_empty() || self.next.contains_key(at);
+        let known = log.parts.iter().filter(|(at, _)| is_known(at));
+        Ok(known.map(|(at, part)| (at.clone(), part.high())).collect())
     }
 
     fn poll(&mut self, _: Duration, _: usize) -> Result<Polled> {

@@ -69,7 +69,7 @@ pub trait EventSource: Send {
         Ok(Vec::new())
     }
 
-    /// The end of every partition now: the next offset after the last stable record.
+    /// The end of every partition now: the next offset after the last stable record. Also of a log that was not started.
     fn end(&mut self) -> Result<Positions>;
 
     /// Waits up to `wait` for records; at most about `bytes_max` bytes of them.

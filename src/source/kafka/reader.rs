@@ -377,7 +377,10 @@ impl EventSource for KafkaSource {
     }
 
     fn end(&mut self) -> Result<Positions> {
-        self.next.keys().map(|at| Ok((at.clone(), self.watermarks(at)?.1))).collect()
+        let found =
+            if self.next.is_empty() { partitions(&self.asker, &self.topics)? } else { BTreeSet::new() };
+        let known = self.next.keys().chain(&found);
+        known.map(|at| Ok((at.clone(), self.watermarks(at)?.1))).collect()
     }
 
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
