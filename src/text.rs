@@ -12,53 +12,70 @@ use unicode_normalization::char::is_combining_mark;
 /// The fewest digits that are taken for a phone number.
 pub const PHONE_DIGITS_MIN: usize = 6;
 
-/// Appends the words of `text` to `words`, each in lower case and without accents, parted by one
-/// space. A word is a longest run of letters and digits (of any script).
-pub fn push_words(words: &mut String, text: &str) {
-    words.reserve(text.len() + 1);
-    let (mut inside, mut rest) = (false, text);
-    while !rest.is_empty() {
-        // Most letters need no table.
-        let plain = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
-        let (run, others) = rest.split_at(plain);
-        if !run.is_empty() {
-            begin_word(words, &mut inside);
-            let begin = words.len();
-            words.push_str(run);
-            if let Some(run) = words.get_mut(begin..) {
-                run.make_ascii_lowercase();
+/// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word is a
+/// longest run of letters and digits (of any script), so that what is written is UTF-8 and needs no escapes in JSON.
+pub struct Words<'a> {
+    out: &'a mut Vec<u8>,
+    begin: usize,
+}
+
+impl<'a> Words<'a> {
+    /// No words yet, behind what `out` holds.
+    pub fn behind(out: &'a mut Vec<u8>) -> Self {
+        Self { begin: out.len(), out }
+    }
+
+    /// Appends the words of `text`.
+    pub fn push(&mut self, text: &str) {
+        self.out.reserve(text.len() + 1);
+        let (mut inside, mut rest) = (false, text);
+        while !rest.is_empty() {
+            // Most letters need no table.
+            let plain = rest.bytes().take_while(u8::is_ascii_alphanumeric).count();
+            let (run, others) = rest.split_at(plain);
+            if !run.is_empty() {
+                self.begin_word(&mut inside);
+                self.out.extend(run.bytes().map(|byte| byte.to_ascii_lowercase()));
+            }
+            let mut letters = others.chars();
+            match letters.next() {
+                Some(letter) if !letter.is_ascii() => self.push_letter(&mut inside, letter),
+                _ => inside = false,
+            }
+            rest = letters.as_str();
+        }
+    }
+
+    /// Parts a word from the one before.
+    fn begin_word(&mut self, inside: &mut bool) {
+        if !*inside && self.out.len() > self.begin {
+            self.out.push(b' ');
+        }
+        *inside = true;
+    }
+
+    fn push_letter(&mut self, inside: &mut bool, letter: char) {
+        if let Some(Some(folded)) = FOLDED.get((letter as usize).wrapping_sub(FOLDED_FIRST)) {
+            self.begin_word(inside);
+            return self.out.extend_from_slice(folded.as_bytes());
+        }
+        for letter in folded_letter(letter) {
+            if letter.is_alphanumeric() {
+                self.begin_word(inside);
+                self.out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+            } else {
+                *inside = false;
             }
         }
-        let mut letters = others.chars();
-        match letters.next() {
-            Some(letter) if !letter.is_ascii() => push_letter(words, &mut inside, letter),
-            _ => inside = false,
-        }
-        rest = letters.as_str();
     }
 }
 
-/// Parts a word from the one before.
-fn begin_word(words: &mut String, inside: &mut bool) {
-    if !*inside && !words.is_empty() {
-        words.push(' ');
-    }
-    *inside = true;
-}
-
-fn push_letter(words: &mut String, inside: &mut bool, letter: char) {
-    if let Some(Some(folded)) = FOLDED.get((letter as usize).wrapping_sub(FOLDED_FIRST)) {
-        begin_word(words, inside);
-        return words.push_str(folded);
-    }
-    for letter in folded_letter(letter) {
-        if letter.is_alphanumeric() {
-            begin_word(words, inside);
-            words.push(letter);
-        } else {
-            *inside = false;
-        }
-    }
+/// The words of one text.
+pub fn words(text: &str) -> String {
+    let mut out = Vec::new();
+    Words::behind(&mut out).push(text);
+    // What is appended are whole letters.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// The first letter of [`FOLDED`].
@@ -121,24 +138,15 @@ pub fn drop_trunk_zero(text: &str) -> Cow<'_, str> {
 /// The digits of a phone number, last first, so that a number's ending is a prefix; `None` when
 /// there are fewer than [`PHONE_DIGITS_MIN`].
 pub fn reversed_digits(phone: &str) -> Option<String> {
-    let digits: String = drop_trunk_zero(phone)
-        .chars()
-        .rev()
-        .filter_map(|letter| letter.to_digit(10))
-        .filter_map(|d| char::from_digit(d, 10))
-        .collect();
+    let phone = drop_trunk_zero(phone);
+    let mut digits = String::with_capacity(phone.len());
+    digits.extend(phone.bytes().rev().filter(u8::is_ascii_digit).map(char::from));
     (digits.len() >= PHONE_DIGITS_MIN).then_some(digits)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(text: &str) -> String {
-        let mut words = String::new();
-        push_words(&mut words, text);
-        words
-    }
 
     #[test]
     fn words_lose_accents_case_and_marks() {

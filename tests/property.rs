@@ -177,7 +177,7 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
     let sweeps = folder.sweeping();
     for sweep in &sweeps {
         let Some(place) = &sweep.place else { continue };
-        let most = (1 + place.after.len() % 2, usize::MAX);
+        let most = (1 + place.len() % 2, usize::MAX);
         let over = HashMap::new();
         let projections = &projection::ALL;
         let making = sweep::Making { state, projections, limits, over: &over, takes: &|_| true };
@@ -187,9 +187,9 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
             match &write.body {
                 Some(body) => {
                     let document = serde_json::from_slice(&part.made.batch.bytes[body.clone()]).unwrap();
-                    documents.insert(write.id.clone(), shown(&document));
+                    documents.insert(write.id.to_string(), shown(&document));
                 }
-                None => drop(documents.remove(&write.id)),
+                None => drop(documents.remove(&*write.id)),
             }
         }
         folder.swept(sweep.projection, sweep.step, part.next, part.made.documents.len() as u64).unwrap();

@@ -40,7 +40,7 @@ fn batch(writes: &[(&str, u64, Option<Value>)]) -> Batch {
             batch.bytes.extend_from_slice(document.to_string().as_bytes());
         }
         let body = document.as_ref().map(|_| begin..batch.bytes.len());
-        batch.writes.push(Write { projection: 0, id: (*id).to_owned(), version: *version, body });
+        batch.writes.push(Write { projection: 0, id: (*id).into(), version: *version, body });
     }
     batch
 }

@@ -82,7 +82,7 @@ async fn write(sink: &EmbeddedSink, acts: &[(String, Act)]) {
                 }
             };
             if body.is_none() == deletes {
-                batch.writes.push(Write { projection: 0, id: id.clone(), version, body });
+                batch.writes.push(Write { projection: 0, id: id.as_str().into(), version, body });
             }
         }
         let outcomes = sink.write(batch).await;

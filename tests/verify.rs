@@ -418,7 +418,7 @@ fn large_documents_are_read_in_parts() {
             let bytes = json!({"id": id, "attributes": {"x": "y".repeat(6 << 20)}}).to_string().into_bytes();
             let body = Some(0..bytes.len());
             bodies.insert(id.clone(), bytes.clone());
-            let write = Write { projection: 1, id: id.clone(), version: 3, body };
+            let write = Write { projection: 1, id: id.as_str().into(), version: 3, body };
             assert_eq!(sink.write(Batch { bytes, writes: vec![write] }).await, [Outcome::Done]);
         }
         let mut left = &ids[..];

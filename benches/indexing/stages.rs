@@ -235,7 +235,7 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let projections = &projection::ALL;
     let making = sweep::Making { state: &state, projections, limits, over: &over, takes: &|_| true };
     for projection in projection::ALL {
-        let mut place = Some(sweep::beginning(projection));
+        let mut place = Some(String::new());
         while let Some(at) = place {
             let part = sweep::make(&making, projection, &at, REQUEST).map_err(told)?;
             count += part.made.batch.writes.iter().filter(|write| write.body.is_some()).count() as u64;

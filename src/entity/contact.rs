@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use super::{Liveness, Shown, text};
-use crate::projection::json::Object;
-use crate::projection::search::WORDS_BYTES;
-use crate::text::{push_words, reversed_digits};
+use crate::projection::json::{Object, push_text};
+use crate::projection::search::push_field;
+use crate::text::reversed_digits;
 
 /// The fields of an embedded contact that are shown after its `id` and `name`, in order; all of them
 /// are searched, as the name is.
@@ -35,7 +35,7 @@ pub const KNOWN: &[&str] = &[
 pub const ORGANISATION: &str = "organisationId";
 
 /// The id of the organisation that a living contact belongs to.
-pub fn organisation(contact: &impl Shown) -> Option<String> {
+pub fn organisation(contact: &impl Shown) -> Option<Cow<'_, str>> {
     if contact.liveness() != Liveness::Alive {
         return None;
     }
@@ -48,8 +48,14 @@ pub fn name(contact: &impl Shown) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(own));
     }
     let parts = ["firstName", "lastName"].map(|field| contact.get(field).and_then(text).unwrap_or_default());
-    let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-    if parts.is_empty() { None } else { serde_json::to_vec(&parts.join(" ")).ok().map(Cow::Owned) }
+    let joined = match parts.each_ref().map(|part| &**part) {
+        ["", ""] => return None,
+        [only, ""] | ["", only] => only.to_owned(),
+        [first, last] => format!("{first} {last}"),
+    };
+    let mut json = Vec::with_capacity(joined.len() + 2);
+    push_text(&mut json, &joined);
+    Some(Cow::Owned(json))
 }
 
 /// The contact as it stands in its organisation's document: a JSON object.
@@ -68,14 +74,12 @@ pub fn embedded(id: &str, contact: &impl Shown) -> Vec<u8> {
 
 /// Writes what finding needs: the words of the contact, and its phone number's digits reversed.
 pub fn write_search(search: &mut Object<'_>, contact: &impl Shown) {
-    let mut words = String::with_capacity(WORDS_BYTES);
-    if let Some(name) = contact.get("name").and_then(text) {
-        push_words(&mut words, &name);
-    }
-    for field in EMBEDDED {
-        crate::projection::search::push_field(&mut words, contact.get(field));
-    }
-    search.text("words", &words);
+    search.words("words", |words| {
+        if let Some(name) = contact.get("name").and_then(text) {
+            words.push(&name);
+        }
+        EMBEDDED.iter().for_each(|field| push_field(words, contact.get(field)));
+    });
     let phone = contact.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
     if let Some(digits) = phone {
         search.text("phone", &digits);

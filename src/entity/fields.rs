@@ -73,7 +73,9 @@ impl Shown for Fields<'_> {
 
     fn get(&self, name: &str) -> Option<&[u8]> {
         let (key, name) = (key_of(name.as_bytes()), name.as_bytes());
-        let found = self.fields.iter().find(|field| field.key == key && field.name == name);
+        // Of a short name the key is the whole.
+        let is_same = |held: &[u8]| held.len() == name.len() && (name.len() <= 8 || held == name);
+        let found = self.fields.iter().find(|field| field.key == key && is_same(field.name));
         found.map(|field| field.json).filter(|json| *json != NULL)
     }
 }

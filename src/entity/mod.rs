@@ -4,6 +4,8 @@
 //! write of each field, so any order, repetition or grouping of an entity's events ends in the same
 //! state (contract, "Order").
 
+use std::borrow::Cow;
+
 pub mod contact;
 mod fields;
 pub mod organisation;
@@ -16,13 +18,15 @@ pub use registers::{Hider, Liveness, Register, Registers};
 pub(crate) const NULL: &[u8] = b"null";
 
 /// The text of a canonical JSON string; `None` when it is no string.
-pub(crate) fn text(json: &[u8]) -> Option<String> {
-    plain_text(json).map(str::to_owned).or_else(|| serde_json::from_slice(json).ok())
+pub(crate) fn text(json: &[u8]) -> Option<Cow<'_, str>> {
+    plain_text(json).map(Cow::Borrowed).or_else(|| serde_json::from_slice(json).ok().map(Cow::Owned))
 }
 
 /// The text of a JSON string that is written without escapes.
 pub(crate) fn plain_text(json: &[u8]) -> Option<&str> {
     let inner = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let is_plain = inner.iter().all(|byte| *byte >= 0x20 && *byte != b'\\' && *byte != b'"');
+    // Without a branch for each byte, many are looked at together.
+    let is_special = |byte: u8| byte < 0x20 || byte == b'\\' || byte == b'"';
+    let is_plain = !inner.iter().fold(false, |found, byte| found | is_special(*byte));
     if is_plain { std::str::from_utf8(inner).ok() } else { None }
 }

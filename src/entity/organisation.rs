@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::{Liveness, Shown, text};
-use crate::text::push_words;
+use crate::text::words;
 
 /// The fields that have a place of their own in a document, in its order.
 pub const FIELDS: &[&str] = &[
@@ -81,13 +81,8 @@ impl Summary {
 
     /// The words of its name, as they are searched.
     pub fn words(&self) -> &str {
-        self.words.0.get_or_init(|| {
-            let mut words = String::new();
-            if let Some(name) = self.name.as_deref().and_then(text) {
-                push_words(&mut words, &name);
-            }
-            words.into()
-        })
+        let words = || self.name.as_deref().and_then(text).map(|name| words(&name)).unwrap_or_default();
+        self.words.0.get_or_init(|| words().into())
     }
 
     /// The summary of a folded state.

@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
     use crate::state::memory::MemoryStore;
-    use crate::state::rows::{Place, Sweep};
+    use crate::state::rows::Sweep;
     use crate::state::store::{Changes, StateStore};
 
     #[test]
@@ -208,7 +208,7 @@ mod tests {
             changes.put(Space::Tasks, vec![number as u8], rows::encode(&task).unwrap());
         }
         for projection in [Projection::Contacts, Projection::Hierarchy] {
-            let sweep = Sweep { step: 1, awake: None, place: Place { space: 1, after: Vec::new() }, done: 0 };
+            let sweep = Sweep { step: 1, awake: None, place: String::new(), done: 0 };
             changes.put(Space::Sweeps, vec![projection as u8], rows::encode(&sweep).unwrap());
         }
         store.commit(changes).unwrap();

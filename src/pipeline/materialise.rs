@@ -1,13 +1,15 @@
 //! Documents from one snapshot of the state, written straight into the bytes of a request.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use crate::error::Result;
-use crate::projection::{Limits, Projection};
+use crate::projection::{Entities, Limits, Projection};
 use crate::sink::{Batch, Write};
-use crate::state::{Snapshot, State};
+use crate::state::State;
+use crate::state::rows::Progress;
 
 /// No more is reserved for a request before it is made.
 const RESERVED_MAX: usize = 16 << 20;
@@ -30,9 +32,8 @@ pub struct Materialised {
     pub step: u64,
 }
 
-/// Makes documents (or finds that there are none, which is a delete) from one snapshot.
+/// Makes documents (or finds that there are none, which is a delete) of one moment.
 pub(super) struct Maker<'a> {
-    snapshot: &'a Snapshot,
     projections: &'a [Projection],
     limits: Limits,
     /// Versions that must be written over because somebody else wrote them.
@@ -43,34 +44,34 @@ pub(super) struct Maker<'a> {
 
 impl<'a> Maker<'a> {
     pub(super) fn new(
-        snapshot: &'a Snapshot,
+        progress: &Progress,
         projections: &'a [Projection],
         limits: Limits,
         over: &'a HashMap<DocumentKey, u64>,
         bytes_expected: usize,
     ) -> Self {
-        let mut made = Materialised { step: snapshot.progress().step, ..Materialised::default() };
+        let mut made = Materialised { step: progress.step, ..Materialised::default() };
         // Growing step by step would copy everything once more.
         let bytes_expected = bytes_expected.min(RESERVED_MAX);
         made.batch.bytes.reserve(bytes_expected + bytes_expected / 8);
-        Self { snapshot, projections, limits, over, position: snapshot.progress().version(), made }
+        Self { projections, limits, over, position: progress.version(), made }
     }
 
-    /// Adds one; nothing when its projection is not kept.
-    pub(super) fn make(&mut self, document: DocumentKey) -> Result<()> {
+    /// Adds one, from `entities` of that moment; nothing when its projection is not kept.
+    pub(super) fn make(&mut self, entities: &dyn Entities, document: DocumentKey) -> Result<()> {
         let Some(index) = self.projections.iter().position(|projection| *projection == document.0) else {
             return Ok(());
         };
         let bytes = &mut self.made.batch.bytes;
         let begin = bytes.len();
-        let exists = document.0.materialise(self.snapshot, &document.1, self.limits, self.position, bytes)?;
+        let exists = document.0.materialise(entities, &document.1, self.limits, self.position, bytes)?;
         let foreign = if self.over.is_empty() { None } else { self.over.get(&document) };
         // Above the foreign one as far as the log has come: a request that arrives late must not undo a later one.
         let version =
             foreign.map_or(self.position, |foreign| VERSION_MAX.min(foreign.saturating_add(self.position)));
         self.made.batch.writes.push(Write {
             projection: index,
-            id: document.1.to_string(),
+            id: Arc::clone(&document.1),
             version: if planted::is(Bug::DeleteUnversioned) && !exists { 0 } else { version },
             body: exists.then_some(begin..bytes.len()),
         });
@@ -100,10 +101,10 @@ pub fn materialise(
 ) -> Result<Materialised> {
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
-    let mut maker = Maker::new(&snapshot, projections, limits, over, expected);
+    let mut maker = Maker::new(snapshot.progress(), projections, limits, over, expected);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
-        maker.make(document)?;
+        maker.make(&snapshot, document)?;
         if maker.made().batch.bytes.len() >= bytes_max {
             break;
         }

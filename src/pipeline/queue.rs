@@ -3,6 +3,7 @@
 //! Two lanes, with requests of their own: documents that an event changed directly overtake those of a fan-out or of a
 //! scan of the state's marks. What does not fit is left to a later scan, so memory is bounded.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -175,12 +176,12 @@ impl Queue {
     /// it arrives by that, or is marked.
     pub fn take_swept(&self, key: &DocumentKey, step: u64) -> bool {
         let mut inner = self.lock();
-        if inner.in_flight.contains_key(key) && !planted::is(Bug::WriteBeside) {
-            return false;
+        let flying = Flying { step, again: None, lane: Lane::Background, is_swept: true };
+        match inner.in_flight.entry(key.clone()) {
+            Entry::Occupied(_) if !planted::is(Bug::WriteBeside) => return false,
+            place => drop(place.insert_entry(flying)),
         }
         inner.steps.count(key.0, step);
-        let flying = Flying { step, again: None, lane: Lane::Background, is_swept: true };
-        inner.in_flight.insert(key.clone(), flying);
         true
     }
 

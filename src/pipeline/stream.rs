@@ -23,7 +23,6 @@ use crate::event::{Decoded, EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
-use crate::state::rows::Place;
 
 /// How long to wait for records before looking at commands again.
 const IDLE: Duration = Duration::from_millis(5);
@@ -64,8 +63,8 @@ pub enum Command {
     },
     /// Writing begins.
     WakeSweeps,
-    /// A part of a sweep, of the step that called for it, has arrived: up to this place, so many documents.
-    Swept(Projection, u64, Option<Place>, u64),
+    /// A part of a sweep, of the step that called for it, has arrived: up to this id, so many documents.
+    Swept(Projection, u64, Option<String>, u64),
     /// A projection's marks are complete for this concrete index.
     BuiltFor(Projection, String),
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.

@@ -4,6 +4,7 @@
 //! up, the counts of its old and new ancestors. Everything below is left to [`Work`] in bounded steps:
 //! whoever joins or leaves a subtree meanwhile is a changed entity itself, and is marked as one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -101,9 +102,9 @@ impl Effects {
         }
     }
 
-    fn contact_of(&mut self, owner: String, contact: &str, value: Option<Vec<u8>>) {
+    fn contact_of(&mut self, owner: Cow<'_, str>, contact: &str, value: Option<Vec<u8>>) {
         self.mark(Projection::Organisations, &owner);
-        self.contacts.push(Relation { owner, member: contact.to_owned(), value });
+        self.contacts.push(Relation { owner: owner.into_owned(), member: contact.to_owned(), value });
     }
 
     /// Adds what follows from an organisation's change. `was` looks up others as they were before

@@ -1,13 +1,14 @@
 //! `contacts`: a contact with its organisation.
 
+use std::sync::Arc;
+
 use super::Entities;
 use super::json::Object;
-use super::search::WORDS_BYTES;
 use super::shared::{ancestry, push_ids, write_attributes, write_log};
 use crate::entity::contact::{self, FIELDS, KNOWN};
+use crate::entity::organisation::Summary;
 use crate::entity::{Fields, Liveness, Shown, text};
 use crate::error::Result;
-use crate::text::push_words;
 
 pub(super) fn materialise(
     entities: &dyn Entities,
@@ -38,33 +39,30 @@ fn write(
         object.raw_if(field, contact.get(field));
     }
     write_attributes(&mut object, contact, KNOWN);
-    let mut organisation_words = String::new();
-    if let Some(organisation) = contact::organisation(contact) {
-        write_organisation(&mut object, entities, &organisation, &mut organisation_words)?;
-    }
+    let organisation = match contact::organisation(contact) {
+        Some(organisation) => write_organisation(&mut object, entities, &organisation)?,
+        None => None,
+    };
     object.nested("_search", |search| {
-        let mut words = String::with_capacity(WORDS_BYTES);
-        if let Some(name) = name.as_deref().and_then(text) {
-            push_words(&mut words, &name);
-        }
-        search.text("name", &words);
+        let name = name.as_deref().and_then(text);
+        search.words("name", |words| name.iter().for_each(|name| words.push(name)));
         contact::write_search(search, contact);
-        search.text("organisation", &organisation_words);
+        search.text("organisation", organisation.as_ref().map_or("", |organisation| organisation.words()));
     });
     write_log(&mut object, position);
     object.close();
     Ok(())
 }
 
+/// Writes the organisation, unless it is deleted.
 fn write_organisation(
     object: &mut Object<'_>,
     entities: &dyn Entities,
     id: &str,
-    words: &mut String,
-) -> Result<()> {
+) -> Result<Option<Arc<Summary>>> {
     let summary = entities.summary(id)?;
     if summary.liveness == Liveness::Deleted {
-        return Ok(());
+        return Ok(None);
     }
     let ancestry = ancestry(entities, id, &summary)?;
     object.nested("organisation", |organisation| {
@@ -72,6 +70,5 @@ fn write_organisation(
         organisation.raw_if("name", summary.name.as_deref());
         push_ids(organisation.value("ancestorIds"), ancestry.ancestors.iter().map(|ancestor| &*ancestor.id));
     });
-    words.push_str(summary.words());
-    Ok(())
+    Ok(Some(summary))
 }

@@ -35,7 +35,7 @@ pub(super) fn materialise(
         return Ok(false);
     }
     let ancestry = ancestry(entities, id, &summary)?;
-    let descendant_count = if child_count == 0 { 0 } else { descendant_count(entities, id)? };
+    let descendant_count = descendant_count(entities, id, &children, child_count)?;
     let mut object = Object::open(out);
     object.text("id", id);
     if summary.liveness == Liveness::Unseen {
@@ -56,10 +56,21 @@ pub(super) fn materialise(
     Ok(true)
 }
 
-/// How many distinct organisations lie below `id`, itself not counted.
-fn descendant_count(entities: &dyn Entities, id: &str) -> Result<u64> {
+/// How many distinct organisations lie below `id`, itself not counted; `children` are the first of its `child_count`.
+fn descendant_count(
+    entities: &dyn Entities,
+    id: &str,
+    children: &[(String, Option<Vec<u8>>)],
+    child_count: u64,
+) -> Result<u64> {
     let mut seen = HashSet::from([id.to_owned()]);
-    let mut waiting = vec![id.to_owned()];
+    let mut waiting = Vec::new();
+    if children.len() as u64 == child_count {
+        let children = children.iter().map(|(child, _)| child).filter(|child| seen.insert((*child).clone()));
+        waiting.extend(children.cloned());
+    } else {
+        waiting.push(id.to_owned());
+    }
     while let Some(parent) = waiting.pop() {
         entities.children_of(&parent, &mut |child, _| {
             if !seen.contains(child) {

@@ -1,5 +1,7 @@
 //! Writing JSON straight into one buffer.
 
+use crate::text::Words;
+
 /// An object being written; members are put in the order of the calls.
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -19,36 +21,38 @@ impl<'a> Object<'a> {
     }
 
     /// A member whose value is a string.
-    pub fn text(&mut self, name: &str, value: &str) {
+    pub fn text(&mut self, name: &'static str, value: &str) {
         self.key(name);
         push_text(self.out, value);
     }
 
     /// A member whose value is JSON already.
-    pub fn raw(&mut self, name: &str, json: &[u8]) {
+    pub fn raw(&mut self, name: &'static str, json: &[u8]) {
         self.key(name);
         self.out.extend_from_slice(json);
     }
 
     /// A member that is left out when there is no value.
-    pub fn raw_if(&mut self, name: &str, json: Option<&[u8]>) {
+    pub fn raw_if(&mut self, name: &'static str, json: Option<&[u8]>) {
         if let Some(json) = json {
             self.raw(name, json);
         }
     }
 
     /// A member whose value is a number.
-    pub fn number(&mut self, name: &str, value: u64) {
-        self.raw(name, value.to_string().as_bytes());
+    pub fn number(&mut self, name: &'static str, value: u64) {
+        self.key(name);
+        // Writing a number to a vector can't fail.
+        let _ = serde_json::to_writer(&mut *self.out, &value);
     }
 
     /// A member that is `true`.
-    pub fn yes(&mut self, name: &str) {
+    pub fn yes(&mut self, name: &'static str) {
         self.raw(name, b"true");
     }
 
     /// A member whose value is an object that `write` fills.
-    pub fn nested(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+    pub fn nested(&mut self, name: &'static str, write: impl FnOnce(&mut Object<'_>)) {
         self.key(name);
         let mut object = Object::open(self.out);
         write(&mut object);
@@ -56,24 +60,55 @@ impl<'a> Object<'a> {
     }
 
     /// Writes the member's name and hands out the buffer for its value.
-    pub fn value(&mut self, name: &str) -> &mut Vec<u8> {
+    pub fn value(&mut self, name: &'static str) -> &mut Vec<u8> {
         self.key(name);
         self.out
     }
 
-    fn key(&mut self, name: &str) {
+    /// A member whose value is the words that `push` puts.
+    pub fn words(&mut self, name: &'static str, push: impl FnOnce(&mut Words<'_>)) {
+        self.key(name);
+        self.out.push(b'"');
+        push(&mut Words::behind(self.out));
+        self.out.push(b'"');
+    }
+
+    /// A member whose name comes from outside; its value is JSON already.
+    pub fn named(&mut self, name: &str, json: &[u8]) {
+        self.part();
+        push_text(self.out, name);
+        self.out.push(b':');
+        self.out.extend_from_slice(json);
+    }
+
+    /// The program's own names need no escapes.
+    fn key(&mut self, name: &'static str) {
+        debug_assert!(is_plain(name), "{name}");
+        self.part();
+        self.out.reserve(name.len() + 3);
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    fn part(&mut self) {
         if !self.empty {
             self.out.push(b',');
         }
         self.empty = false;
-        push_text(self.out, name);
-        self.out.push(b':');
     }
+}
+
+/// True when the text needs no escapes. It looks at every byte without a branch, which is many at a time.
+fn is_plain(text: &str) -> bool {
+    let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    !text.bytes().fold(false, |found, byte| found | is_special(byte))
 }
 
 /// Appends `text` as a JSON string.
 pub fn push_text(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+    if is_plain(text) {
+        out.reserve(text.len() + 2);
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

@@ -1,26 +1,19 @@
 //! `organisations`: an organisation with its contacts, parent and ancestors. The search set.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde_json::value::RawValue;
 
 use super::json::Object;
-use super::search::WORDS_BYTES;
 use super::shared::{ancestry, write_ancestry, write_attributes, write_log};
 use super::{Entities, Limits};
 use crate::entity::organisation::{FIELDS, KNOWN, SEARCHED};
-use crate::entity::{Fields, Liveness, Shown, text};
+use crate::entity::{Fields, Liveness, NULL, Shown, text};
 use crate::error::Result;
 use crate::projection::search::push_field;
-use crate::text::{push_words, reversed_digits};
-
-/// The contacts as they go into the document.
-struct Embedded {
-    json: Vec<u8>,
-    count: u64,
-    truncated: bool,
-}
+use crate::text::reversed_digits;
 
 pub(super) fn materialise(
     entities: &dyn Entities,
@@ -48,11 +41,8 @@ fn write(
     if liveness == Liveness::Deleted {
         return Ok(false);
     }
-    let contacts = embedded_contacts(entities, id, limits)?;
-    if liveness == Liveness::Unseen && contacts.count == 0 {
-        return Ok(false);
-    }
     let ancestry = ancestry(entities, id, &entities.summary_of(id, organisation))?;
+    let begin = out.len();
     let mut object = Object::open(out);
     object.text("id", id);
     if liveness == Liveness::Unseen {
@@ -60,9 +50,13 @@ fn write(
     }
     write_fields(&mut object, organisation);
     write_ancestry(&mut object, &ancestry);
-    object.raw("contacts", &contacts.json);
-    object.number("contactCount", contacts.count);
-    if contacts.truncated {
+    let count = write_contacts(object.value("contacts"), entities, id, limits)?;
+    if liveness == Liveness::Unseen && count == 0 {
+        out.truncate(begin);
+        return Ok(false);
+    }
+    object.number("contactCount", count);
+    if count > embedded_max(limits) {
         object.yes("contactsTruncated");
     }
     object.nested("_search", |search| write_search(search, organisation));
@@ -71,22 +65,26 @@ fn write(
     Ok(true)
 }
 
-fn embedded_contacts(entities: &dyn Entities, id: &str, limits: Limits) -> Result<Embedded> {
-    let mut embedded = Embedded { json: vec![b'['], count: 0, truncated: false };
-    let max = u64::try_from(limits.max_embedded_contacts).unwrap_or(u64::MAX);
+fn embedded_max(limits: Limits) -> u64 {
+    u64::try_from(limits.max_embedded_contacts).unwrap_or(u64::MAX)
+}
+
+/// Writes the first of the contacts; answers how many there are.
+fn write_contacts(out: &mut Vec<u8>, entities: &dyn Entities, id: &str, limits: Limits) -> Result<u64> {
+    let (mut count, max) = (0, embedded_max(limits));
+    out.push(b'[');
     entities.contacts_of(id, &mut |_, contact| {
-        if embedded.count < max {
-            if embedded.count > 0 {
-                embedded.json.push(b',');
+        if count < max {
+            if count > 0 {
+                out.push(b',');
             }
-            embedded.json.extend_from_slice(contact);
+            out.extend_from_slice(contact);
         }
-        embedded.count += 1;
+        count += 1;
         ControlFlow::Continue(())
     })?;
-    embedded.truncated = embedded.count > max;
-    embedded.json.push(b']');
-    Ok(embedded)
+    out.push(b']');
+    Ok(count)
 }
 
 fn write_fields(object: &mut Object<'_>, organisation: &Fields<'_>) {
@@ -100,25 +98,25 @@ fn write_fields(object: &mut Object<'_>, organisation: &Fields<'_>) {
 }
 
 /// An address without the members that are null: absent members are left out, never null.
-fn without_nulls(address: &[u8]) -> Vec<u8> {
+fn without_nulls(address: &[u8]) -> Cow<'_, [u8]> {
+    if !address.windows(4).any(|part| part == NULL) {
+        return Cow::Borrowed(address);
+    }
     match serde_json::from_slice::<BTreeMap<String, &RawValue>>(address) {
         Ok(mut members) if members.values().any(|value| value.get() == "null") => {
             members.retain(|_, value| value.get() != "null");
-            serde_json::to_vec(&members).unwrap_or_else(|_| address.to_vec())
+            serde_json::to_vec(&members).map_or(Cow::Borrowed(address), Cow::Owned)
         }
-        _ => address.to_vec(),
+        _ => Cow::Borrowed(address),
     }
 }
 
 fn write_search(search: &mut Object<'_>, organisation: &Fields<'_>) {
-    let mut name = String::new();
-    if let Some(own) = organisation.get("name").and_then(text) {
-        push_words(&mut name, &own);
-    }
-    search.text("name", &name);
-    let mut words = String::with_capacity(WORDS_BYTES);
-    SEARCHED.iter().for_each(|field| push_field(&mut words, organisation.get(field)));
-    search.text("words", &words);
+    let name = organisation.get("name").and_then(text);
+    search.words("name", |words| name.iter().for_each(|name| words.push(name)));
+    search.words("words", |words| {
+        SEARCHED.iter().for_each(|field| push_field(words, organisation.get(field)));
+    });
     let phone = organisation.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
     if let Some(digits) = phone {
         search.text("phone", &digits);

@@ -98,7 +98,7 @@ pub(super) fn write_attributes(object: &mut Object<'_>, fields: &Fields<'_>, kno
     let mut unknown = fields.beside(known).peekable();
     if unknown.peek().is_some() {
         object.nested("attributes", |attributes| {
-            unknown.for_each(|(name, json)| attributes.raw(name, json));
+            unknown.for_each(|(name, json)| attributes.named(name, json));
         });
     }
 }

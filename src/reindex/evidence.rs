@@ -20,8 +20,8 @@ const SAMPLE: u64 = 1_000;
 /// How many are made and fetched together, and how many bytes of them; large ones come in further answers.
 const PAGE: usize = 500;
 const PAGE_BYTES: usize = 8 << 20;
-/// How many ids are looked at together.
-const IDS_MAX: usize = 5_000;
+/// How many are made of one snapshot: large ones are not many.
+const IDS_MAX: usize = 5;
 /// How many ids are told.
 const TOLD_MAX: usize = 10;
 
@@ -85,7 +85,7 @@ pub(super) async fn gather<S: Documents + Generations>(
             .await?;
             sample = next;
             if made.is_empty() {
-                seen.called_for = sample.called_for;
+                seen.called_for = sample.walk.met();
                 return Ok(seen);
             }
             compare(sink, number, made, &mut seen).await?;
@@ -100,16 +100,12 @@ struct Sample {
     projection: Projection,
     limits: Limits,
     walk: Walk,
-    every: Every,
-    /// The documents that were passed.
-    called_for: u64,
 }
 
 impl Sample {
     fn of(state: Arc<State>, projection: Projection, limits: Limits) -> Self {
         let every = Every::of(state.count_about(projection), SAMPLE, fastrand::u64(..));
-        let walk = Walk::new(projection, Every::ONE);
-        Self { state, projection, limits, walk, every, called_for: 0 }
+        Self { state, projection, limits, walk: Walk::new(projection, every) }
     }
 
     /// The next documents, as the state makes them; none once all are passed.
@@ -117,12 +113,11 @@ impl Sample {
         let (mut made, mut bytes) = (Vec::new(), 0);
         while made.len() < PAGE && bytes < PAGE_BYTES {
             let snapshot = self.state.snapshot()?;
-            let ids = self.walk.next(&snapshot, IDS_MAX)?;
+            let ids = self.walk.next(&snapshot, (PAGE - made.len()).min(IDS_MAX))?;
             if ids.is_empty() {
                 break;
             }
-            self.called_for += ids.len() as u64;
-            for id in ids.into_iter().filter(|_| self.every.take()) {
+            for id in ids {
                 let mut body = Vec::new();
                 self.projection.materialise(&snapshot, &id, self.limits, 0, &mut body)?;
                 bytes += body.len();

@@ -130,7 +130,7 @@ impl Server {
             return Outcome::Gone("no such index".to_owned());
         };
         let now = Instant::now();
-        if let Some(held) = index.documents.get(&write.id) {
+        if let Some(held) = index.documents.get(&*write.id) {
             let is_kept = held.body.is_some() || !world.plan.forgets && now < held.at + DELETES_KEPT;
             // Without a version it is done whatever the index holds.
             if is_kept && held.version > write.version && write.version > 0 {
@@ -138,7 +138,7 @@ impl Server {
             }
         }
         let held = Held { version: write.version, body: body.map(<[u8]>::to_vec), at: now };
-        index.documents.insert(write.id.clone(), held);
+        index.documents.insert(write.id.to_string(), held);
         Outcome::Done
     }
 

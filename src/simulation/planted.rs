@@ -41,7 +41,7 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 8_700),
+    (Bug::BetweenForgotten, 3_100),
     (Bug::OldChainForgotten, 550),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
@@ -49,10 +49,10 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 300),
+    (Bug::RejectionToldLate, 1_700),
     (Bug::ForeignLeft, 0),
-    (Bug::UnsweptTrusted, 3_450),
-    (Bug::OvertakenForgotten, 11_500),
+    (Bug::UnsweptTrusted, 9_500),
+    (Bug::OvertakenForgotten, 3_100),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

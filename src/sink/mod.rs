@@ -8,6 +8,7 @@ pub mod held;
 mod mapping;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::error::Result;
 
@@ -18,7 +19,7 @@ pub struct Write {
     /// Which projection, as an index into the list that the sink was opened with.
     pub projection: usize,
     /// The document's id.
-    pub id: String,
+    pub id: Arc<str>,
     /// The log position that the document reflects.
     pub version: u64,
     /// Where the document's JSON lies in the batch's `bytes`; `None` deletes it.

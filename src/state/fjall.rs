@@ -1,7 +1,7 @@
 //! The durable store: an LSM tree in a folder, by the `fjall` crate.
 
 use std::io::ErrorKind;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Sn
 
 use super::heads::{HEAD, HEADS, Heads};
 use super::keys::Space;
-use super::store::{Changes, Entries, Reader, StateStore, Visit};
+use super::store::{Changes, Cursor, Entries, Reader, StateStore};
 use super::{journal, link, manifest};
 use crate::error::{Error, Result};
 
@@ -303,24 +303,39 @@ impl Reader for View {
         Ok(found.map(|value| value.to_vec()))
     }
 
-    fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-        let start = if after.is_empty() { Bound::Included(prefix) } else { Bound::Excluded(after) };
-        let keyspace = keyspace(&self.spaces, space)?;
-        for entry in self.snapshot.range::<&[u8], _>(keyspace, (start, Bound::Unbounded)) {
-            let (key, value) = entry.into_inner().map_err(|error| self.failed(error))?;
-            if !key.starts_with(prefix) || key == HEAD {
-                break;
-            }
-            if let ControlFlow::Break(()) = visit(&key, &value)? {
-                break;
-            }
-        }
+    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn Cursor + '_>> {
+        let space = keyspace(&self.spaces, space)?;
+        let entries = self.snapshot.range::<&[u8], _>(space, (start, Bound::Unbounded));
+        let mut cursor = At { view: self, entries, entry: None };
+        cursor.advance()?;
+        Ok(Box::new(cursor))
+    }
+}
+
+/// A cursor: an entry, and those behind it.
+struct At<'a> {
+    view: &'a View,
+    entries: fjall::Iter,
+    entry: Option<fjall::KvPair>,
+}
+
+impl Cursor for At<'_> {
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        self.entry.as_ref().map(|(key, value)| (&**key, &**value))
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        let next = self.entries.next().map(fjall::Guard::into_inner).transpose();
+        // The head is behind all entries.
+        self.entry = next.map_err(|error| self.view.failed(error))?.filter(|(key, _)| **key != *HEAD);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
 
     fn contacts(store: &FjallStore) -> Vec<(Vec<u8>, Vec<u8>)> {

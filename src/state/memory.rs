@@ -1,15 +1,16 @@
 //! The store's substitute in memory: the same promises, nothing durable.
 
-use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::collections::{BTreeMap, btree_map};
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::keys::Space;
-use super::store::{self, Changes, Reader, StateStore, Visit};
+use super::store::{self, Changes, Cursor, Reader, StateStore};
 use crate::error::Result;
 
 type Entries = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
+type Entry<'a> = (&'a (Space, Vec<u8>), &'a Vec<u8>);
 
 /// A store in memory. A snapshot costs a copy at the next commit, so it is for tests and small states.
 #[derive(Debug, Default, Clone)]
@@ -77,20 +78,33 @@ impl Reader for View {
         Ok(self.0.get(&(space, key.to_vec())).cloned())
     }
 
-    fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()> {
-        let start = if after.is_empty() {
-            Bound::Included((space, prefix.to_vec()))
-        } else {
-            Bound::Excluded((space, after.to_vec()))
+    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn Cursor + '_>> {
+        let start = match start {
+            Bound::Included(key) => Bound::Included((space, key.to_vec())),
+            Bound::Excluded(key) => Bound::Excluded((space, key.to_vec())),
+            Bound::Unbounded => Bound::Included((space, Vec::new())),
         };
-        for ((at, key), value) in self.0.range((start, Bound::Unbounded)) {
-            if *at != space || !key.starts_with(prefix) {
-                break;
-            }
-            if let ControlFlow::Break(()) = visit(key, value)? {
-                break;
-            }
-        }
+        let mut entries = self.0.range((start, Bound::Unbounded));
+        let entry = entries.next();
+        Ok(Box::new(At { space, entries, entry }))
+    }
+}
+
+/// A cursor: an entry, which may be of the next space, and those behind it.
+struct At<'a> {
+    space: Space,
+    entries: btree_map::Range<'a, (Space, Vec<u8>), Vec<u8>>,
+    entry: Option<Entry<'a>>,
+}
+
+impl Cursor for At<'_> {
+    fn entry(&self) -> Option<(&[u8], &[u8])> {
+        let ((_, key), value) = self.entry.filter(|((space, _), _)| *space == self.space)?;
+        Some((key, value))
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.entry = self.entries.next();
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ pub mod keys;
 mod link;
 mod manifest;
 pub mod memory;
+pub mod pass;
 pub mod rows;
 mod snapshot;
 pub mod store;

@@ -12,7 +12,7 @@ use crate::projection::Read;
 use crate::source::Fingerprint;
 
 /// The layout of everything on disk. A state of another layout is refused on opening.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// What the state was built with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,19 +177,10 @@ pub struct Sweep {
     pub step: u64,
     /// The step from which on changes are marked; none while it sleeps.
     pub awake: Option<u64>,
-    /// The documents up to here are delivered, or marked.
-    pub place: Place,
+    /// The documents up to this id are delivered, or marked; none when it is empty.
+    pub place: String,
     /// How many these are.
     pub done: u64,
-}
-
-/// Where a walk through the state is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
-    /// The number of the space that is walked.
-    pub space: u8,
-    /// The last key that was passed; empty at the beginning.
-    pub after: Vec<u8>,
 }
 
 /// The bytes of a row.

@@ -1,6 +1,5 @@
 //! The state at one moment, as projections read it.
 
-use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -13,27 +12,17 @@ use crate::entity::{Fields, Liveness, Registers};
 use crate::error::{Error, Result};
 use crate::projection::{Entities, Read};
 
-/// A consistent view with the position that it reflects. For one thread at a time.
+/// A consistent view with the position that it reflects.
 pub struct Snapshot {
     view: Box<dyn Reader>,
     progress: Progress,
-    /// An entity whose row was read already, for whoever asks next.
-    held: RefCell<Held>,
     remembered: Arc<Summaries>,
-}
-
-/// An entity's row.
-#[derive(Default)]
-struct Held {
-    space: Option<Space>,
-    id: String,
-    row: Vec<u8>,
 }
 
 impl Snapshot {
     pub(super) fn of(view: Box<dyn Reader>, remembered: Arc<Summaries>) -> Result<Self> {
         let progress = super::read_meta(&*view, b"progress")?;
-        Ok(Self { view, progress, held: RefCell::default(), remembered })
+        Ok(Self { view, progress, remembered })
     }
 
     /// How far the fold was.
@@ -44,16 +33,6 @@ impl Snapshot {
     /// The view itself.
     pub fn view(&self) -> &dyn Reader {
         &*self.view
-    }
-
-    /// Takes the row of an entity that was read from this view: it is not read again when it is asked for next.
-    pub fn hold(&self, space: Space, id: &str, row: &[u8]) {
-        let mut held = self.held.borrow_mut();
-        held.space = Some(space);
-        held.id.clear();
-        held.id.push_str(id);
-        held.row.clear();
-        held.row.extend_from_slice(row);
     }
 
     /// Whether an entity is there, without reading its fields.
@@ -70,10 +49,6 @@ impl Snapshot {
     }
 
     fn read(&self, space: Space, id: &str, read: &mut Read<'_>) -> Result<()> {
-        let held = self.held.borrow();
-        if held.space == Some(space) && held.id == id {
-            return rows::read(&held.row, read);
-        }
         match self.view.get(space, id.as_bytes())? {
             Some(row) => rows::read(&row, read),
             None => read(&Fields::default()),
@@ -95,11 +70,29 @@ impl Snapshot {
         let prefix = owner_prefix(owner);
         self.view.scan(space, &prefix, &[], &mut |key, value| match member_of(key, &prefix) {
             Some(member) => Ok(visit(member, value)),
-            None => Err(Error::failed(format!(
-                "a relation of {owner} in the state is damaged; delete the state's folder and start again to replay"
-            ))),
+            None => Err(broken_relation(owner)),
         })
     }
+
+    /// What relatives show of an organisation, which is read by `entities` when it is not remembered.
+    pub(super) fn summary_by(&self, entities: &dyn Entities, id: &str) -> Result<Arc<Summary>> {
+        if let Some(known) = self.remembered.get(id, self.progress.step) {
+            return Ok(known);
+        }
+        let mut summary = None;
+        entities.organisation(id, &mut |organisation| {
+            summary = Some(self.remember(id, organisation));
+            Ok(())
+        })?;
+        Ok(summary.unwrap_or_else(|| Arc::new(Summary::unseen())))
+    }
+}
+
+/// What is wrong with a relation whose keys are not what was written.
+pub(super) fn broken_relation(owner: &str) -> Error {
+    Error::failed(format!(
+        "a relation of {owner} in the state is damaged; delete the state's folder and start again to replay"
+    ))
 }
 
 impl Entities for Snapshot {
@@ -112,15 +105,7 @@ impl Entities for Snapshot {
     }
 
     fn summary(&self, id: &str) -> Result<Arc<Summary>> {
-        if let Some(known) = self.remembered.get(id, self.progress.step) {
-            return Ok(known);
-        }
-        let mut summary = None;
-        self.organisation(id, &mut |organisation| {
-            summary = Some(self.remember(id, organisation));
-            Ok(())
-        })?;
-        Ok(summary.unwrap_or_else(|| Arc::new(Summary::unseen())))
+        self.summary_by(self, id)
     }
 
     fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {

@@ -1,6 +1,6 @@
 //! The port to a durable, ordered key-value store.
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::path::{Path, PathBuf};
 
 use super::keys::Space;
@@ -38,14 +38,36 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 /// Entries with their keys.
 pub type Entries<'a> = dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + 'a;
 
+/// A place between the entries of a space, which moves on in the order of their keys.
+pub trait Cursor {
+    /// The entry that it stands at, its key and its value; `None` behind the last.
+    fn entry(&self) -> Option<(&[u8], &[u8])>;
+
+    /// Goes on to the next entry.
+    fn advance(&mut self) -> Result<()>;
+}
+
 /// A view of the store at one moment; later commits don't show.
 pub trait Reader: Send + Sync {
     /// The value under `key`.
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
+    /// Stands at the first entry of a space from `start` on.
+    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn Cursor + '_>>;
+
     /// Visits the entries whose key begins with `prefix`, in key order, those above `after` only
     /// (an empty `after` begins at the first), until `visit` breaks.
-    fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()>;
+    fn scan(&self, space: Space, prefix: &[u8], after: &[u8], visit: &mut Visit<'_>) -> Result<()> {
+        let start = if after.is_empty() { Bound::Included(prefix) } else { Bound::Excluded(after) };
+        let mut cursor = self.cursor(space, start)?;
+        while let Some((key, value)) = cursor.entry().filter(|(key, _)| key.starts_with(prefix)) {
+            if visit(key, value)?.is_break() {
+                break;
+            }
+            cursor.advance()?;
+        }
+        Ok(())
+    }
 }
 
 /// A durable, ordered key-value store with atomic commits and snapshots.

@@ -56,7 +56,7 @@ impl Pending {
             return self.is_below(snapshot, id);
         }
         match contact::organisation(&snapshot.registers(Space::Contacts, id)?) {
-            Some(organisation) if self.contacts_of.contains(&organisation) => Ok(true),
+            Some(organisation) if self.contacts_of.contains(&*organisation) => Ok(true),
             Some(organisation) => self.is_below(snapshot, &organisation),
             None => Ok(false),
         }

@@ -5,8 +5,7 @@ use std::ops::ControlFlow;
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::projection::{Entities, Projection};
-use crate::state::keys::{Space, behind_members, owner_of};
-use crate::state::rows;
+use crate::state::pass::Pass;
 use crate::state::{Snapshot, walked};
 
 /// How many rows one part looks at.
@@ -40,89 +39,61 @@ impl Every {
     }
 }
 
-/// A walk over everything that a projection has a document of: the living entities, then the organisations
-/// that are known by references only.
+/// A walk over everything that a projection has a document of: the living entities, and the organisations that are
+/// known by references only.
 #[derive(Debug, Clone)]
 pub struct Walk {
-    entities: Space,
-    references: Option<Space>,
-    /// Where it is; `None` at its end.
-    at: Option<(Space, Vec<u8>)>,
+    projection: Projection,
+    /// The last id that it met; `None` at its end.
+    at: Option<String>,
     every: Every,
+    met: u64,
 }
 
 impl Walk {
     /// A walk from the beginning.
     pub fn new(projection: Projection, every: Every) -> Self {
-        let (entities, references) = walked(projection);
-        Self { entities, references, at: Some((entities, Vec::new())), every }
+        Self { projection, at: Some(String::new()), every, met: 0 }
+    }
+
+    /// How many documents there are up to where it is, taken or not.
+    pub fn met(&self) -> u64 {
+        self.met
     }
 
     /// The next ids, at most `max`; none at the end.
     pub fn next(&mut self, snapshot: &Snapshot, max: usize) -> Result<Vec<String>> {
         let mut ids = Vec::new();
         while ids.is_empty() {
-            let Some((space, after)) = self.at.take() else { break };
-            self.at = if space == self.entities {
-                let next = self.entities(snapshot, after, max, &mut ids)?;
-                next.map(|after| (space, after)).or(self.references.map(|space| (space, Vec::new())))
-            } else {
-                self.references(snapshot, space, after, max, &mut ids)?.map(|after| (space, after))
-            };
+            let Some(after) = self.at.take() else { break };
+            self.at = self.part(snapshot, &after, max, &mut ids)?;
         }
         Ok(ids)
     }
 
-    fn entities(
+    fn part(
         &mut self,
         snapshot: &Snapshot,
-        after: Vec<u8>,
+        after: &str,
         max: usize,
         ids: &mut Vec<String>,
-    ) -> Result<Option<Vec<u8>>> {
-        let (mut seen, mut last) = (0, None);
-        snapshot.view().scan(self.entities, &[], &after, &mut |key, value| {
-            seen += 1;
-            if rows::liveness(value)? == Liveness::Alive
-                && let Ok(id) = std::str::from_utf8(key)
-                && self.every.take()
-            {
-                ids.push(id.to_owned());
-            }
-            if ids.len() < max && seen < ROWS_MAX {
-                return Ok(ControlFlow::Continue(()));
-            }
-            last = Some(key.to_vec());
-            Ok(ControlFlow::Break(()))
-        })?;
-        Ok(last)
-    }
-
-    /// Owners of relations that were never seen themselves; the members of each are passed over in one step.
-    fn references(
-        &mut self,
-        snapshot: &Snapshot,
-        space: Space,
-        mut after: Vec<u8>,
-        max: usize,
-        ids: &mut Vec<String>,
-    ) -> Result<Option<Vec<u8>>> {
+    ) -> Result<Option<String>> {
+        let mut pass = Pass::new(snapshot, self.projection, after)?;
         for _ in 0..ROWS_MAX {
-            let mut owner = None;
-            snapshot.view().scan(space, &[], &after, &mut |key, _| {
-                owner = owner_of(key);
-                Ok(ControlFlow::Break(()))
-            })?;
-            let Some(owner) = owner else { return Ok(None) };
-            after = behind_members(&owner);
-            if snapshot.liveness(Space::Organisations, &owner)? == Liveness::Unseen && self.every.take() {
-                ids.push(owner);
-                if ids.len() >= max {
-                    break;
+            if !pass.advance()? {
+                return Ok(None);
+            }
+            if pass.document()? == Liveness::Alive {
+                self.met += 1;
+                if self.every.take() {
+                    ids.push(pass.id().to_owned());
                 }
             }
+            if ids.len() >= max {
+                break;
+            }
         }
-        Ok(Some(after))
+        Ok(Some(pass.id().to_owned()))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::event::{Action, EntityKind, Event, Field};
 use crate::projection::Projection;
 use crate::state::keys::{Space, dirty_key, member_key};
 use crate::state::memory::MemoryStore;
-use crate::state::rows::{Place, Progress, Row, Sweep, Task, Work, encode};
+use crate::state::rows::{Progress, Row, Sweep, Task, Work, encode};
 use crate::state::store::Changes;
 use crate::state::{State, space_of};
 
@@ -60,8 +60,7 @@ impl World {
     }
 
     pub(super) fn sweep(&self, projection: Projection) {
-        let place = Place { space: 2, after: Vec::new() };
-        let sweep = Sweep { step: 1, awake: None, place, done: 0 };
+        let sweep = Sweep { step: 1, awake: None, place: String::new(), done: 0 };
         self.put(Space::Sweeps, vec![projection as u8], encode(&sweep).unwrap());
     }
 

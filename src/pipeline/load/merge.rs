@@ -43,7 +43,7 @@ fn child(_: &str, row: &Row) -> Option<(String, Vec<u8>)> {
 
 fn member(id: &str, row: &Row) -> Option<(String, Vec<u8>)> {
     let owner = contact::organisation(&row.registers)?;
-    Some((owner, contact::embedded(id, &row.registers)))
+    Some((owner.into_owned(), contact::embedded(id, &row.registers)))
 }
 
 /// Rows are read, merged and written anew on one thread while another fills the store with those before.

@@ -1,11 +1,11 @@
 //! The sweeps as the fold's thread keeps them.
 
-use super::{Sweeping, beginning};
+use super::Sweeping;
 use crate::error::Result;
 use crate::pipeline::fold::{Folder, Step};
 use crate::projection::Projection;
 use crate::state::keys::Space;
-use crate::state::rows::{self, Place, Sweep, Work};
+use crate::state::rows::{self, Sweep, Work};
 use crate::state::store::Changes;
 
 impl Folder {
@@ -13,7 +13,7 @@ impl Folder {
     pub fn sweep(&mut self, projection: Projection) -> Result<Step> {
         let mut progress = self.progress.clone();
         progress.step += 1;
-        let sweep = Sweep { step: progress.step, awake: None, place: beginning(projection), done: 0 };
+        let sweep = Sweep { step: progress.step, awake: None, place: String::new(), done: 0 };
         let mut changes = Changes::default();
         put(&mut changes, projection, Some(&sweep))?;
         self.sweeps.insert(projection, sweep);
@@ -37,7 +37,7 @@ impl Folder {
         &mut self,
         projection: Projection,
         step: u64,
-        place: Option<Place>,
+        place: Option<String>,
         count: u64,
     ) -> Result<()> {
         let Some(sweep) = self.sweeps.get_mut(&projection).filter(|sweep| sweep.step == step) else {

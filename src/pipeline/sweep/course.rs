@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Sweeping;
 use crate::projection::Projection;
-use crate::state::rows::Place;
 
 /// One sweep on its way.
 #[derive(Debug)]
@@ -12,7 +11,7 @@ pub(in crate::pipeline) struct Course {
     projection: Projection,
     step: u64,
     /// Where the next part begins; `None` when all are made.
-    next: Option<Place>,
+    next: Option<String>,
     /// The parts that were made and are not told of yet, by their numbers.
     parts: BTreeMap<u64, Made>,
     made: u64,
@@ -21,7 +20,7 @@ pub(in crate::pipeline) struct Course {
 #[derive(Debug)]
 struct Made {
     /// Where the part after it begins.
-    next: Option<Place>,
+    next: Option<String>,
     documents: u64,
     has_arrived: bool,
 }
@@ -34,14 +33,14 @@ pub(in crate::pipeline) struct Next {
     /// Of which sweep.
     pub(in crate::pipeline) step: u64,
     /// From where on.
-    pub(in crate::pipeline) place: Place,
+    pub(in crate::pipeline) place: String,
 }
 
 /// What has arrived without a gap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::pipeline) struct Arrived {
     /// Up to here; everything when there is none.
-    pub(in crate::pipeline) place: Option<Place>,
+    pub(in crate::pipeline) place: Option<String>,
     /// How many documents since the last time.
     pub(in crate::pipeline) documents: u64,
 }
@@ -74,7 +73,7 @@ impl Courses {
     }
 
     /// Takes note of a part that was made; answers its number.
-    pub(in crate::pipeline) fn made(&mut self, part: &Next, next: Option<Place>, documents: usize) -> u64 {
+    pub(in crate::pipeline) fn made(&mut self, part: &Next, next: Option<String>, documents: usize) -> u64 {
         let Some(course) = self.of(part) else { return 0 };
         course.made += 1;
         course.next.clone_from(&next);
@@ -105,27 +104,27 @@ impl Courses {
 mod tests {
     use super::*;
 
-    fn place(after: &str) -> Place {
-        Place { space: 1, after: after.into() }
-    }
-
-    fn sweep(step: u64, place: Option<Place>) -> Sweeping {
+    fn sweep(step: u64, place: Option<&str>) -> Sweeping {
+        let place = place.map(str::to_owned);
         Sweeping { projection: Projection::Organisations, step, place, left: 1 }
     }
 
     #[test]
     fn only_what_arrived_without_a_gap_is_told() {
-        let (mut courses, wanted) = (Courses::default(), [sweep(3, Some(place("")))]);
+        let (mut courses, wanted) = (Courses::default(), [sweep(3, Some(""))]);
         let first = courses.next(&wanted).unwrap();
-        let one = courses.made(&first, Some(place("b")), 10);
+        let one = courses.made(&first, Some("b".to_owned()), 10);
         let second = courses.next(&wanted).unwrap();
-        assert_eq!(second.place, place("b"));
-        let two = courses.made(&second, Some(place("c")), 20);
+        assert_eq!(second.place, "b");
+        let two = courses.made(&second, Some("c".to_owned()), 20);
         let third = courses.next(&wanted).unwrap();
         let three = courses.made(&third, None, 5);
         assert_eq!(courses.next(&wanted), None);
         assert_eq!(courses.arrived(&second, two), None);
-        assert_eq!(courses.arrived(&first, one), Some(Arrived { place: Some(place("c")), documents: 30 }));
+        assert_eq!(
+            courses.arrived(&first, one),
+            Some(Arrived { place: Some("c".to_owned()), documents: 30 })
+        );
         assert_eq!(courses.arrived(&second, three), Some(Arrived { place: None, documents: 5 }));
     }
 
@@ -133,10 +132,10 @@ mod tests {
     fn a_sweep_that_sleeps_waits_and_one_that_was_begun_anew_begins_anew() {
         let mut courses = Courses::default();
         assert_eq!(courses.next(&[sweep(3, None)]), None);
-        let part = courses.next(&[sweep(3, Some(place("b")))]).unwrap();
-        let number = courses.made(&part, Some(place("c")), 1);
-        let anew = courses.next(&[sweep(9, Some(place("")))]).unwrap();
-        assert_eq!(anew.place, place(""));
+        let part = courses.next(&[sweep(3, Some("b"))]).unwrap();
+        let number = courses.made(&part, Some("c".to_owned()), 1);
+        let anew = courses.next(&[sweep(9, Some(""))]).unwrap();
+        assert_eq!(anew.place, "");
         assert_eq!(courses.arrived(&part, number), None);
     }
 }

@@ -15,9 +15,6 @@ pub(super) use self::course::{Courses, Next};
 pub use self::make::{Making, Part, make};
 
 use crate::projection::Projection;
-use crate::state::keys::Space;
-use crate::state::rows::Place;
-use crate::state::walked;
 
 /// A sweep as the delivery sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,21 +23,8 @@ pub struct Sweeping {
     pub projection: Projection,
     /// The step that called for it; tells one sweep from another.
     pub step: u64,
-    /// Where it is, once it is awake.
-    pub place: Option<Place>,
+    /// The id up to which it has come, once it is awake; empty at its beginning.
+    pub place: Option<String>,
     /// About how many documents are left.
     pub left: u64,
-}
-
-/// Where a sweep of a projection begins.
-pub fn beginning(projection: Projection) -> Place {
-    let (space, _) = walked(projection);
-    Place { space: space as u8, after: Vec::new() }
-}
-
-/// Where it goes on when all entities are passed: to the organisations that are known by reference only.
-fn behind(projection: Projection, space: Space) -> Option<Place> {
-    let (entities, references) = walked(projection);
-    let next = references.filter(|_| space == entities)?;
-    Some(Place { space: next as u8, after: Vec::new() })
 }

@@ -57,7 +57,7 @@ mod tests {
     fn judged(refusals: &Refusals, is_delete: bool, outcome: Outcome) -> Outcome {
         let body = (!is_delete).then_some(0..2);
         let mut outcomes = [outcome];
-        refusals.judge(&[Write { projection: 0, id: "a".to_owned(), version: 1, body }], &mut outcomes);
+        refusals.judge(&[Write { projection: 0, id: "a".into(), version: 1, body }], &mut outcomes);
         let [outcome] = outcomes;
         outcome
     }

@@ -147,7 +147,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn writes(count: usize) -> Vec<Write> {
-        (0..count).map(|n| Write { projection: 0, id: n.to_string(), version: 1, body: None }).collect()
+        (0..count)
+            .map(|n| Write { projection: 0, id: n.to_string().into(), version: 1, body: None })
+            .collect()
     }
 
     fn one(item: &str) -> Outcome {
