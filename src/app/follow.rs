@@ -119,6 +119,7 @@ pub(super) async fn follow(
         kinds: topics(&config),
         limits,
         refresh: config.index.refresh,
+        ends_searchable: true,
         mapping_may_differ: wanted.reindex_on_change,
         status: Arc::clone(&status),
         commands,

@@ -63,6 +63,8 @@ pub struct Parts<S> {
     pub limits: Limits,
     /// How changes become searchable.
     pub refresh: Refresh,
+    /// A run to the end makes everything searchable before it ends.
+    pub ends_searchable: bool,
     /// Go on with an index that was built with another mapping.
     pub mapping_may_differ: bool,
     /// Where the run reports.
@@ -72,7 +74,7 @@ pub struct Parts<S> {
 }
 
 /// Runs until a stop is asked for, or, with `until_end`, until everything that was in the log at the
-/// start is in the index and searchable.
+/// start is in the index and, unless the parts say otherwise, searchable.
 ///
 /// # Errors
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
@@ -172,6 +174,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         cleared_to: Some(progress.positions()),
         filling: Filling::Nothing,
         service: Service::of(indexes.iter().any(|state| state.created)),
+        ends_searchable: parts.ends_searchable,
         reconcile: Vec::new(),
         published: None,
         asked: None,
@@ -214,6 +217,8 @@ pub(super) struct Run<S> {
     pub(super) filling: Filling,
     /// Whether the indexes that are written serve readers.
     pub(super) service: Service,
+    /// Whether a run to the end makes everything searchable before it ends.
+    ends_searchable: bool,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
     pub(super) published: Option<Delivered>,
@@ -343,6 +348,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// Makes what was delivered searchable.
     async fn finish(&self, stop: &Shutdown) -> Result<()> {
+        if !self.ends_searchable {
+            return Ok(());
+        }
         while_away(stop, async || self.sink.refresh().await).await.map(|_| ())
     }
 

@@ -144,8 +144,9 @@ impl<S: Documents + Generations> Conductor<S> {
     async fn build(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
         self.begin(Phase::Loading, stop).await?;
         let began = Instant::now();
-        // Whatever there is to do, it also finds out whether the log is the one that the state was folded from.
-        self.deliver(self.parts()?, stop).await?;
+        // Whatever there is to do, it also finds out whether the log is the one that the state was folded from. The
+        // evidence makes everything searchable.
+        self.deliver(Parts { ends_searchable: false, ..self.parts()? }, stop).await?;
         self.note_load(began.elapsed(), stop).await?;
         self.begin(Phase::Settling, stop).await?;
         let indexes = self.session.indexes.iter().enumerate();
@@ -194,7 +195,7 @@ impl<S: Documents + Generations> Conductor<S> {
         let projections = self.projections();
         let mut tries = 0;
         loop {
-            self.round(stop).await?;
+            self.round(false, stop).await?;
             self.begin(Phase::Checking, stop).await?;
             let indexes = &self.session.indexes;
             let gather =
@@ -231,7 +232,7 @@ impl<S: Documents + Generations> Conductor<S> {
     async fn feed(&self, stop: &Shutdown) -> Result<Positions> {
         let began = Instant::now();
         loop {
-            self.round(stop).await?;
+            self.round(true, stop).await?;
             let here = self.state.progress()?.positions();
             match self.stopped_at(stop).await? {
                 Some(stopped_at) if stopped_at.iter().all(|at| here.covers(at)) => return Ok(here),
@@ -265,8 +266,9 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
-    async fn round(&self, stop: &Shutdown) -> Result<()> {
+    async fn round(&self, ends_searchable: bool, stop: &Shutdown) -> Result<()> {
         let mut parts = self.parts()?;
+        parts.ends_searchable = ends_searchable;
         if in_place(|| self.is_through(&mut parts))? {
             let_go(parts.source);
             return Ok(());
@@ -275,6 +277,7 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     async fn deliver(&self, mut parts: Parts<Target<S>>, stop: &Shutdown) -> Result<()> {
+        let ends_searchable = parts.ends_searchable;
         loop {
             run(parts, true, stop).await?;
             if stop.is_requested() {
@@ -284,7 +287,7 @@ impl<S: Documents + Generations> Conductor<S> {
                 return Ok(());
             }
             tracing::info!("documents wait for the index still; going on");
-            parts = self.parts()?;
+            parts = Parts { ends_searchable, ..self.parts()? };
         }
     }
 

@@ -18,7 +18,7 @@ use crate::verify::walk::{Every, Walk};
 /// About how many documents of each index are compared.
 const SAMPLE: u64 = 1_000;
 /// How many are made and fetched together, and how many bytes of them; large ones come in further answers.
-const PAGE: usize = 500;
+const PAGE: usize = 1_000;
 const PAGE_BYTES: usize = 8 << 20;
 /// How many are made of one snapshot: large ones are not many.
 const IDS_MAX: usize = 5;
@@ -74,25 +74,22 @@ pub(super) async fn gather<S: Documents + Generations>(
 ) -> Result<Vec<Evidence>> {
     let pairs = projections.iter().copied().zip(indexes).enumerate();
     try_join_all(pairs.map(|(number, (projection, index))| async move {
-        let mut sample = Sample::of(Arc::clone(state), projection, limits);
-        let mut seen =
-            Evidence { index: index.clone(), held: sink.count(index).await?, ..Evidence::default() };
-        loop {
-            let (next, made) = blocking(move || {
-                let made = sample.next()?;
-                Ok((sample, made))
-            })
-            .await?;
-            sample = next;
-            if made.is_empty() {
-                seen.called_for = sample.walk.met();
-                return Ok(seen);
-            }
+        let sample = Sample::of(Arc::clone(state), projection, limits);
+        // The index makes everything searchable meanwhile.
+        let (held, (mut sample, mut made)) = tokio::try_join!(sink.count(index), sample.next())?;
+        let mut seen = Evidence { index: index.clone(), held, ..Evidence::default() };
+        while !made.is_empty() {
             compare(sink, number, made, &mut seen).await?;
+            (sample, made) = sample.next().await?;
         }
+        seen.called_for = sample.walk.met();
+        Ok(seen)
     }))
     .await
 }
+
+/// Documents with their ids.
+type Made = Vec<(String, Vec<u8>)>;
 
 /// Some of the documents that a state calls for, and the number of all, by one walk.
 struct Sample {
@@ -109,7 +106,15 @@ impl Sample {
     }
 
     /// The next documents, as the state makes them; none once all are passed.
-    fn next(&mut self) -> Result<Vec<(String, Vec<u8>)>> {
+    async fn next(mut self) -> Result<(Self, Made)> {
+        blocking(move || {
+            let made = self.make()?;
+            Ok((self, made))
+        })
+        .await
+    }
+
+    fn make(&mut self) -> Result<Made> {
         let (mut made, mut bytes) = (Vec::new(), 0);
         while made.len() < PAGE && bytes < PAGE_BYTES {
             let snapshot = self.state.snapshot()?;
@@ -131,7 +136,7 @@ impl Sample {
 async fn compare<S: Documents>(
     sink: &S,
     projection: usize,
-    mut made: Vec<(String, Vec<u8>)>,
+    mut made: Made,
     seen: &mut Evidence,
 ) -> Result<()> {
     while !made.is_empty() {

@@ -72,6 +72,7 @@ pub(super) fn parts<S>(
         kinds: TOPICS.map(|(topic, kind)| (topic.to_owned(), kind)).to_vec(),
         limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
         refresh: Refresh::Adaptive,
+        ends_searchable: true,
         mapping_may_differ: false,
         status,
         commands: channel(),

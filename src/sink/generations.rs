@@ -216,7 +216,7 @@ pub trait Generations: Aliases {
     /// Gives up what [`Self::target`] opened, so that another process can write it.
     fn release(&self) -> impl Future<Output = ()> + Send;
 
-    /// Restores the settings for service, refreshes, waits for the primaries and a while for replicas.
+    /// Restores the settings for service, waits for the primaries and a while for replicas.
     fn settle(&self, projection: usize, index: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// How many documents the index holds, after a refresh.

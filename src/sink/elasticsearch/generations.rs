@@ -256,7 +256,6 @@ impl Generations for ElasticsearchSink {
         if let Some(mapping) = self.mappings.get(projection) {
             self.give_service_settings(mapping, index).await?;
         }
-        self.client.post(&IndicesRefreshParts::Index(&[index]).url(), None).await?;
         self.wait_for_primaries(index).await?;
         if !self.has_health(index, "green").await? {
             tracing::warn!(
