@@ -66,6 +66,11 @@ fn key_of(name: &[u8]) -> u64 {
     }
 }
 
+/// Whether two names, each with its key, are one. Of a short name the key is the whole.
+fn is_same(left: (u64, &[u8]), right: (u64, &[u8])) -> bool {
+    left.0 == right.0 && left.1.len() == right.1.len() && (left.1.len() <= 8 || left.1 == right.1)
+}
+
 impl Shown for Fields<'_> {
     fn liveness(&self) -> Liveness {
         Liveness::of(self.written, self.deleted)
@@ -73,9 +78,7 @@ impl Shown for Fields<'_> {
 
     fn get(&self, name: &str) -> Option<&[u8]> {
         let (key, name) = (key_of(name.as_bytes()), name.as_bytes());
-        // Of a short name the key is the whole.
-        let is_same = |held: &[u8]| held.len() == name.len() && (name.len() <= 8 || held == name);
-        let found = self.fields.iter().find(|field| field.key == key && is_same(field.name));
+        let found = self.fields.iter().find(|field| is_same((field.key, field.name), (key, name)));
         found.map(|field| field.json).filter(|json| *json != NULL)
     }
 }
@@ -87,8 +90,9 @@ impl Fields<'_> {
         let mut known = known.iter().map(|name| (key_of(name.as_bytes()), name.as_bytes())).peekable();
         self.fields.iter().filter_map(move |field| {
             let name = (field.key, field.name);
-            while known.next_if(|known| *known < name).is_some() {}
-            let is_shown = known.peek() != Some(&name) && field.json != NULL;
+            let is_known = |known: &(u64, &[u8])| is_same(*known, name);
+            while known.next_if(|known| known.0 < name.0 || !is_known(known) && *known < name).is_some() {}
+            let is_shown = !known.peek().is_some_and(is_known) && field.json != NULL;
             let name = if is_shown { std::str::from_utf8(field.name).ok() } else { None };
             name.map(|name| (name, field.json))
         })

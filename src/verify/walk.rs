@@ -86,14 +86,14 @@ impl Walk {
             if pass.document()? == Liveness::Alive {
                 self.met += 1;
                 if self.every.take() {
-                    ids.push(pass.id().to_owned());
+                    ids.push(pass.id()?.to_owned());
                 }
             }
             if ids.len() >= max {
                 break;
             }
         }
-        Ok(Some(pass.id().to_owned()))
+        Ok(Some(pass.id()?.to_owned()))
     }
 }
 

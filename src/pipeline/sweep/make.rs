@@ -54,7 +54,7 @@ pub fn make(
     let mut seen = 0;
     while pass.advance()? {
         if pass.document()? != Liveness::Unseen {
-            let document = (projection, Arc::from(pass.id()));
+            let document = (projection, Arc::from(pass.id()?));
             if takes(&document) {
                 maker.make(&pass, document)?;
             }
@@ -62,7 +62,7 @@ pub fn make(
         seen += 1;
         let made = maker.made();
         if seen >= IDS_MAX || made.documents.len() >= documents_max || made.batch.bytes.len() >= bytes_max {
-            return Ok(Part { made: maker.into_made(), next: Some(pass.id().to_owned()) });
+            return Ok(Part { made: maker.into_made(), next: Some(pass.id()?.to_owned()) });
         }
     }
     Ok(Part { made: maker.into_made(), next: None })
