@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::Verifier;
 use super::pending::Pending;
 use super::verdict::{Expected, Seen, Verdict, judge, seen};
 use super::walk::uncalled;
+use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::{Documents, Stored};
-use crate::state::State;
+use crate::state::{Snapshot, State, rows, walked};
 
 /// Documents of one snapshot are made until they are so large.
 const BYTES_MAX: usize = 4 << 20;
@@ -22,7 +25,7 @@ const AWAY_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) id: String,
-    /// What the index held when it was looked at the last time.
+    /// What was seen when it was looked at the last time.
     pub(super) before: Option<Seen>,
     /// It differed, and was marked to be mended.
     pub(super) in_repair: bool,
@@ -44,12 +47,22 @@ fn expect(
         let exists = projection.materialise(&snapshot, id, limits, 0, &mut body)?;
         bytes += body.len();
         let waits = pending.touches(&snapshot, projection, id)?;
-        expected.push(Expected { body: exists.then_some(body), waits });
+        let standing = standing(&snapshot, projection, id, &body)?;
+        expected.push(Expected { body: exists.then_some(body), waits, standing });
         if bytes >= BYTES_MAX {
             break;
         }
     }
     Ok(expected)
+}
+
+/// What a document stands on: its entity's row, which every deletion changes for good, or what refers to it.
+fn standing(snapshot: &Snapshot, projection: Projection, id: &str, body: &[u8]) -> Result<u128> {
+    let row = snapshot.view().get(walked(projection).0, id.as_bytes())?;
+    Ok(match row {
+        Some(row) if rows::liveness(&row)? == Liveness::Alive => xxh3_128(&row),
+        _ => xxh3_128(body),
+    })
 }
 
 impl<S: Documents> Verifier<S> {
@@ -120,7 +133,7 @@ impl<S: Documents> Verifier<S> {
 fn judge_all(some: Vec<(Expected, Candidate)>, held: &[Option<Stored>]) -> Vec<(Candidate, Verdict)> {
     let one = |((expected, candidate), held): ((Expected, Candidate), &Option<Stored>)| {
         let verdict = judge(&expected, held.as_ref(), candidate.before);
-        (Candidate { before: Some(seen(held.as_ref())), ..candidate }, verdict)
+        (Candidate { before: Some(seen(&expected, held.as_ref())), ..candidate }, verdict)
     };
     some.into_iter().zip(held).map(one).collect()
 }

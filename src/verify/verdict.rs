@@ -6,8 +6,14 @@ use super::Kind;
 use super::compare::difference;
 use crate::sink::documents::Stored;
 
-/// What the index held: the version and the content's hash; `None` when it held nothing.
-pub(super) type Seen = Option<(u64, u128)>;
+/// What a look saw.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// What the index held: the version and the content's hash; `None` when it held nothing.
+    held: Option<(u64, u128)>,
+    /// What the document stood on, when the index held nothing and nothing was on its way.
+    standing: Option<u128>,
+}
 
 /// What a snapshot says of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -16,6 +22,8 @@ pub(super) struct Expected {
     pub(super) body: Option<Vec<u8>>,
     /// Something is on its way to it: a mark, or a fan-out that may mark it.
     pub(super) waits: bool,
+    /// What it stands on; another whenever the state called for no such document meanwhile.
+    pub(super) standing: u128,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +41,11 @@ pub(super) enum Verdict {
     Differs(Kind, String),
 }
 
-/// Decides. `before` is what the index was seen to hold before the snapshot of `expected` was taken, `held`
-/// what it holds after: when both are the same, the index held it at the snapshot too, and there
-/// everything that was ever called for had been acknowledged unless something waited.
+/// Decides. `before` is what was seen before the snapshot of `expected` was taken, `held` what the index holds after.
+/// When it held the same version both times, it held it at the snapshot too, where everything that was ever called for had
+/// been acknowledged unless something waited. What is absent has no version, and may have been there in between, deleted
+/// again: that is ruled out where the state called for it from the snapshot before that look, at which nothing waited, to
+/// this one.
 pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<Seen>) -> Verdict {
     let (kind, detail) = match (&expected.body, held) {
         (None, None) => return Verdict::Same,
@@ -46,21 +56,26 @@ pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<S
             Some(detail) => (Kind::Stale, detail),
         },
     };
+    let now = seen(expected, held);
     if expected.waits {
         match before {
-            Some(before) if before != seen(held) => Verdict::Arriving,
+            Some(before) if before.held != now.held => Verdict::Arriving,
             _ => Verdict::OnItsWay,
         }
-    } else if before == Some(seen(held)) {
+    } else if before == Some(now) {
         Verdict::Differs(kind, detail)
     } else {
         Verdict::Unproven
     }
 }
 
-/// What is remembered of a document that the index holds.
-pub(super) fn seen(held: Option<&Stored>) -> Seen {
-    held.map(|held| (held.version, xxh3_128(&held.body)))
+/// What is remembered of a look.
+pub(super) fn seen(expected: &Expected, held: Option<&Stored>) -> Seen {
+    let is_absent = held.is_none() && !expected.waits;
+    Seen {
+        held: held.map(|held| (held.version, xxh3_128(&held.body))),
+        standing: is_absent.then_some(expected.standing),
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +83,12 @@ mod tests {
     use super::*;
 
     fn expected(body: Option<&str>) -> Expected {
-        Expected { body: body.map(|body| body.as_bytes().to_vec()), waits: false }
+        Expected { body: body.map(|body| body.as_bytes().to_vec()), waits: false, standing: 1 }
+    }
+
+    /// A look before this one, at which it stood on the same.
+    fn looked(expected: &Expected, held: Option<&Stored>) -> Option<Seen> {
+        Some(seen(expected, held))
     }
 
     fn held(version: u64, body: &str) -> Stored {
@@ -91,23 +111,34 @@ mod tests {
         let (later, wanted) = (held(10, r#"{"id":"x"}"#), expected(Some(r#"{"id":"a"}"#)));
         assert_eq!(judge(&wanted, Some(&one), None), Verdict::Unproven);
         for before in [&two, &later] {
-            assert_eq!(judge(&wanted, Some(&one), Some(seen(Some(before)))), Verdict::Unproven);
+            assert_eq!(judge(&wanted, Some(&one), looked(&wanted, Some(before))), Verdict::Unproven);
         }
-        assert_eq!(judge(&wanted, Some(&one), Some(None)), Verdict::Unproven);
-        let proven = judge(&wanted, Some(&one), Some(seen(Some(&one))));
+        assert_eq!(judge(&wanted, Some(&one), looked(&wanted, None)), Verdict::Unproven);
+        let proven = judge(&wanted, Some(&one), looked(&wanted, Some(&one)));
         assert_eq!(proven, Verdict::Differs(Kind::Stale, "id".to_owned()));
-        assert_eq!(judge(&wanted, None, Some(None)), Verdict::Differs(Kind::Missing, String::new()));
-        let extra = judge(&expected(None), Some(&one), Some(seen(Some(&one))));
+        let missing = judge(&wanted, None, looked(&wanted, None));
+        assert_eq!(missing, Verdict::Differs(Kind::Missing, String::new()));
+        let none = expected(None);
+        let extra = judge(&none, Some(&one), looked(&none, Some(&one)));
         assert_eq!(extra, Verdict::Differs(Kind::Extra, String::new()));
+    }
+
+    #[test]
+    fn what_may_have_come_and_gone_between_two_looks_is_not_proven_missing() {
+        let wanted = expected(Some("{}"));
+        let former = Expected { standing: 2, ..wanted.clone() };
+        assert_eq!(judge(&wanted, None, looked(&former, None)), Verdict::Unproven, "another of that id");
+        let waiting = Expected { waits: true, ..wanted.clone() };
+        assert_eq!(judge(&wanted, None, looked(&waiting, None)), Verdict::Unproven, "it was on its way");
     }
 
     #[test]
     fn what_is_on_its_way_is_no_difference() {
         let waiting = Expected { waits: true, ..expected(Some("{}")) };
         assert_eq!(judge(&waiting, None, None), Verdict::OnItsWay);
-        assert_eq!(judge(&waiting, None, Some(None)), Verdict::OnItsWay);
+        assert_eq!(judge(&waiting, None, looked(&expected(Some("{}")), None)), Verdict::OnItsWay);
         let arrived = held(2, "{\"id\":1}");
-        assert_eq!(judge(&waiting, Some(&arrived), Some(None)), Verdict::Arriving);
-        assert_eq!(judge(&waiting, Some(&arrived), Some(seen(Some(&arrived)))), Verdict::OnItsWay);
+        assert_eq!(judge(&waiting, Some(&arrived), looked(&waiting, None)), Verdict::Arriving);
+        assert_eq!(judge(&waiting, Some(&arrived), looked(&waiting, Some(&arrived))), Verdict::OnItsWay);
     }
 }
