@@ -4,8 +4,7 @@ use std::borrow::Cow;
 
 use super::{Liveness, Shown, text};
 use crate::projection::json::{Object, push_text};
-use crate::projection::search::push_field;
-use crate::text::reversed_digits;
+use crate::projection::search::{push_field, push_words, write_phone};
 
 /// The fields of an embedded contact that are shown after its `id` and `name`, in order; all of them
 /// are searched, as the name is.
@@ -75,15 +74,10 @@ pub fn embedded(id: &str, contact: &impl Shown) -> Vec<u8> {
 /// Writes what finding needs: the words of the contact, and its phone number's digits reversed.
 pub fn write_search(search: &mut Object<'_>, contact: &impl Shown) {
     search.words("words", |words| {
-        if let Some(name) = contact.get("name").and_then(text) {
-            words.push(&name);
-        }
+        push_words(words, contact.get("name"));
         EMBEDDED.iter().for_each(|field| push_field(words, contact.get(field)));
     });
-    let phone = contact.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
-    if let Some(digits) = phone {
-        search.text("phone", &digits);
-    }
+    write_phone(search, contact.get("phone"));
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ mod registers;
 pub use fields::{Fields, Shown};
 pub use registers::{Hider, Liveness, Register, Registers};
 
+use crate::projection::json::is_plain;
+
 /// The JSON `null`: the value of a cleared field.
 pub(crate) const NULL: &[u8] = b"null";
 
@@ -25,8 +27,5 @@ pub(crate) fn text(json: &[u8]) -> Option<Cow<'_, str>> {
 /// The text of a JSON string that is written without escapes.
 pub(crate) fn plain_text(json: &[u8]) -> Option<&str> {
     let inner = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    // Without a branch for each byte, many are looked at together.
-    let is_special = |byte: u8| byte < 0x20 || byte == b'\\' || byte == b'"';
-    let is_plain = !inner.iter().fold(false, |found, byte| found | is_special(*byte));
-    if is_plain { std::str::from_utf8(inner).ok() } else { None }
+    if is_plain(inner) { std::str::from_utf8(inner).ok() } else { None }
 }

@@ -81,8 +81,10 @@ impl Summary {
 
     /// The words of its name, as they are searched.
     pub fn words(&self) -> &str {
-        let words = || self.name.as_deref().and_then(text).map(|name| words(&name)).unwrap_or_default();
-        self.words.0.get_or_init(|| words().into())
+        self.words.0.get_or_init(|| {
+            let name = self.name.as_deref().and_then(text);
+            name.map(|name| words(&name)).unwrap_or_default().into()
+        })
     }
 
     /// The summary of a folded state.

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::Entities;
 use super::json::Object;
+use super::search::push_words;
 use super::shared::{ancestry, push_ids, write_attributes, write_log};
 use crate::entity::contact::{self, FIELDS, KNOWN};
 use crate::entity::organisation::Summary;
-use crate::entity::{Fields, Liveness, Shown, text};
+use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
 
 pub(super) fn materialise(
@@ -44,8 +45,7 @@ fn write(
         None => None,
     };
     object.nested("_search", |search| {
-        let name = name.as_deref().and_then(text);
-        search.words("name", |words| name.iter().for_each(|name| words.push(name)));
+        search.words("name", |words| push_words(words, name.as_deref()));
         contact::write_search(search, contact);
         search.text("organisation", organisation.as_ref().map_or("", |organisation| organisation.words()));
     });

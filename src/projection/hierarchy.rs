@@ -23,11 +23,12 @@ pub(super) fn materialise(
         return Ok(false);
     }
     let mut children: Vec<(String, Option<Vec<u8>>)> = Vec::new();
-    let mut child_count = 0;
+    let (mut below, mut child_count) = (Below::default(), 0);
     entities.children_of(id, &mut |child, name| {
         if children.len() < CHILDREN_MAX {
             children.push((child.to_owned(), (!name.is_empty()).then(|| name.to_vec())));
         }
+        below.meet(child);
         child_count += 1;
         ControlFlow::Continue(())
     })?;
@@ -35,7 +36,7 @@ pub(super) fn materialise(
         return Ok(false);
     }
     let ancestry = ancestry(entities, id, &summary)?;
-    let descendant_count = descendant_count(entities, id, &children, child_count)?;
+    let descendant_count = below.count(entities, id)?;
     let mut object = Object::open(out);
     object.text("id", id);
     if summary.liveness == Liveness::Unseen {
@@ -56,29 +57,30 @@ pub(super) fn materialise(
     Ok(true)
 }
 
-/// How many distinct organisations lie below `id`, itself not counted; `children` are the first of its `child_count`.
-fn descendant_count(
-    entities: &dyn Entities,
-    id: &str,
-    children: &[(String, Option<Vec<u8>>)],
-    child_count: u64,
-) -> Result<u64> {
-    let mut seen = HashSet::from([id.to_owned()]);
-    let mut waiting = Vec::new();
-    if children.len() as u64 == child_count {
-        let children = children.iter().map(|(child, _)| child).filter(|child| seen.insert((*child).clone()));
-        waiting.extend(children.cloned());
-    } else {
-        waiting.push(id.to_owned());
+/// The organisations below one, as they are met.
+#[derive(Default)]
+struct Below {
+    seen: HashSet<String>,
+    /// Those whose children are not met yet.
+    waiting: Vec<String>,
+}
+
+impl Below {
+    fn meet(&mut self, child: &str) {
+        if !self.seen.contains(child) {
+            self.seen.insert(child.to_owned());
+            self.waiting.push(child.to_owned());
+        }
     }
-    while let Some(parent) = waiting.pop() {
-        entities.children_of(&parent, &mut |child, _| {
-            if !seen.contains(child) {
-                seen.insert(child.to_owned());
-                waiting.push(child.to_owned());
-            }
-            ControlFlow::Continue(())
-        })?;
+
+    /// How many distinct ones there are below `id`, whose children were met; itself, in a cycle, is not counted.
+    fn count(mut self, entities: &dyn Entities, id: &str) -> Result<u64> {
+        while let Some(parent) = self.waiting.pop() {
+            entities.children_of(&parent, &mut |child, _| {
+                self.meet(child);
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(self.seen.len() as u64 - u64::from(self.seen.contains(id)))
     }
-    Ok(seen.len() as u64 - 1)
 }

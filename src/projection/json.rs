@@ -83,7 +83,7 @@ impl<'a> Object<'a> {
 
     /// The program's own names need no escapes.
     fn key(&mut self, name: &'static str) {
-        debug_assert!(is_plain(name), "{name}");
+        debug_assert!(is_plain(name.as_bytes()), "{name}");
         self.part();
         self.out.reserve(name.len() + 3);
         self.out.push(b'"');
@@ -99,15 +99,15 @@ impl<'a> Object<'a> {
     }
 }
 
-/// True when the text needs no escapes. It looks at every byte without a branch, which is many at a time.
-fn is_plain(text: &str) -> bool {
+/// True when the text needs no escapes. Without a branch for each byte, many are looked at together.
+pub fn is_plain(text: &[u8]) -> bool {
     let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    !text.bytes().fold(false, |found, byte| found | is_special(byte))
+    !text.iter().fold(false, |found, byte| found | is_special(*byte))
 }
 
 /// Appends `text` as a JSON string.
 pub fn push_text(out: &mut Vec<u8>, text: &str) {
-    if is_plain(text) {
+    if is_plain(text.as_bytes()) {
         out.reserve(text.len() + 2);
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());

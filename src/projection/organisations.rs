@@ -7,13 +7,12 @@ use std::ops::ControlFlow;
 use serde_json::value::RawValue;
 
 use super::json::Object;
+use super::search::{push_field, push_words, write_phone};
 use super::shared::{ancestry, write_ancestry, write_attributes, write_log};
 use super::{Entities, Limits};
 use crate::entity::organisation::{FIELDS, KNOWN, SEARCHED};
-use crate::entity::{Fields, Liveness, NULL, Shown, text};
+use crate::entity::{Fields, Liveness, NULL, Shown};
 use crate::error::Result;
-use crate::projection::search::push_field;
-use crate::text::reversed_digits;
 
 pub(super) fn materialise(
     entities: &dyn Entities,
@@ -112,13 +111,9 @@ fn without_nulls(address: &[u8]) -> Cow<'_, [u8]> {
 }
 
 fn write_search(search: &mut Object<'_>, organisation: &Fields<'_>) {
-    let name = organisation.get("name").and_then(text);
-    search.words("name", |words| name.iter().for_each(|name| words.push(name)));
+    search.words("name", |words| push_words(words, organisation.get("name")));
     search.words("words", |words| {
         SEARCHED.iter().for_each(|field| push_field(words, organisation.get(field)));
     });
-    let phone = organisation.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
-    if let Some(digits) = phone {
-        search.text("phone", &digits);
-    }
+    write_phone(search, organisation.get("phone"));
 }
