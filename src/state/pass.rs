@@ -47,7 +47,9 @@ struct Members<'a> {
     owner: String,
     /// Begins the keys of the owner's members.
     prefix: Vec<u8>,
-    /// True until the members were visited.
+    /// Whether the owner has members.
+    has_any: bool,
+    /// True until they were visited.
     is_fresh: bool,
 }
 
@@ -91,10 +93,14 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// When the key is damaged.
     pub fn id(&self) -> Result<&str> {
+        self.key().map_or(Ok(""), text)
+    }
+
+    fn key(&self) -> Option<&[u8]> {
         match &self.at {
-            At::Nothing => Ok(""),
-            At::Entity => self.entities.entry().map_or(Ok(""), |(key, _)| text(key)),
-            At::Owner(owner) => Ok(owner),
+            At::Nothing => None,
+            At::Entity => self.entities.entry().map(|(key, _)| key),
+            At::Owner(owner) => Some(owner.as_bytes()),
         }
     }
 
@@ -104,7 +110,7 @@ impl<'a> Pass<'a> {
     /// When the row is damaged.
     pub fn document(&self) -> Result<Liveness> {
         let liveness = self.row().map_or(Ok(Liveness::Unseen), rows::liveness)?;
-        let is_referred = || self.members.as_ref().is_some_and(|members| members.borrow().has_any());
+        let is_referred = || self.members.as_ref().is_some_and(|members| members.borrow().has_any);
         Ok(if liveness == Liveness::Unseen && is_referred() { Liveness::Alive } else { liveness })
     }
 
@@ -114,12 +120,7 @@ impl<'a> Pass<'a> {
     }
 
     fn is_at(&self, space: Space, id: &str) -> bool {
-        let held = match &self.at {
-            At::Nothing => None,
-            At::Entity => self.entities.entry().map(|(key, _)| key),
-            At::Owner(owner) => Some(owner.as_bytes()),
-        };
-        self.space == space && held == Some(id.as_bytes())
+        self.space == space && self.key() == Some(id.as_bytes())
     }
 
     fn read(&self, read: &mut Read<'_>) -> Result<()> {
@@ -159,7 +160,15 @@ impl<'a> Members<'a> {
         let behind = behind_members(owner);
         let start = if owner.is_empty() { Bound::Unbounded } else { Bound::Excluded(&*behind) };
         let cursor = view.cursor(space, start)?;
-        Ok(Self { view, space, cursor, owner: String::new(), prefix: Vec::new(), is_fresh: false })
+        Ok(Self {
+            view,
+            space,
+            cursor,
+            owner: String::new(),
+            prefix: Vec::new(),
+            has_any: false,
+            is_fresh: false,
+        })
     }
 
     /// Leaves the members of the last id, for those of `id`; answers the owner instead that has some before it.
@@ -168,18 +177,19 @@ impl<'a> Members<'a> {
         let first = self.cursor.entry().map(|(key, _)| key);
         let prefix = id.map(owner_prefix);
         let before = first.filter(|key| prefix.as_ref().is_none_or(|prefix| *key < prefix.as_slice()));
-        let owner = before.map(|key| owner_of(key).ok_or_else(|| broken_relation(id.unwrap_or_default())));
-        let owner = owner.transpose()?;
+        let broken = |key| broken_relation(&String::from_utf8_lossy(key));
+        let owner = before.map(|key| owner_of(key).ok_or_else(|| broken(key))).transpose()?;
         self.owner.clear();
         self.owner.push_str(owner.as_deref().or(id).unwrap_or_default());
         self.prefix = owner.as_deref().map(owner_prefix).or(prefix).unwrap_or_default();
+        self.has_any = self.is_at_one();
         self.is_fresh = true;
         Ok(owner)
     }
 
     fn leave(&mut self) -> Result<()> {
         for _ in 0..STEPS {
-            if self.prefix.is_empty() || !self.has_any() {
+            if self.prefix.is_empty() || !self.is_at_one() {
                 return Ok(());
             }
             self.cursor.advance()?;
@@ -188,7 +198,7 @@ impl<'a> Members<'a> {
         Ok(())
     }
 
-    fn has_any(&self) -> bool {
+    fn is_at_one(&self) -> bool {
         self.cursor.entry().is_some_and(|(key, _)| key.starts_with(&self.prefix))
     }
 
@@ -301,6 +311,7 @@ mod tests {
         while pass.advance().unwrap() {
             met.push((pass.id().unwrap().to_owned(), pass.document().unwrap()));
             meet(&pass);
+            assert_eq!(Some(pass.document().unwrap()), met.last().map(|(_, document)| *document));
         }
         assert!(pass.id().unwrap().is_empty() && !pass.advance().unwrap());
         met

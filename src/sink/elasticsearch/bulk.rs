@@ -6,6 +6,9 @@ use std::io::Write as _;
 use crate::projection::json::push_text;
 use crate::sink::{Batch, Write};
 
+/// The most that follows an id in its line and after its document.
+const ENDING_BYTES: usize = 80;
+
 /// The body: for each write an action line that names its index by `names` (each index's own alias
 /// for writing, see [`super::aliases::writer`]), and its document.
 pub(super) fn body(names: &[String], batch: &Batch) -> Vec<u8> {
@@ -30,9 +33,6 @@ pub(super) fn body(names: &[String], batch: &Batch) -> Vec<u8> {
     }
     body
 }
-
-/// The most that follows an id in its line and after its document.
-const ENDING_BYTES: usize = 80;
 
 /// An action line up to its id.
 fn beginning(action: &str, index: &str) -> Vec<u8> {
