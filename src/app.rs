@@ -8,6 +8,8 @@ use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
 use crate::pipeline::status::Status;
+use crate::pipeline::work::let_go;
+use crate::position::Positions;
 use crate::source::EventSource;
 use crate::source::files::FilesSource;
 use crate::source::kafka::{Elector, KafkaSource};
@@ -77,6 +79,14 @@ fn source(config: &Config) -> Result<Box<dyn EventSource>> {
         SourceKind::Files => Box::new(FilesSource::open(&config.source.path, topics(config))?),
         SourceKind::Kafka => Box::new(KafkaSource::open(&config.kafka, topics(config))?),
     })
+}
+
+/// The log's identity, and where it ends now.
+fn look_at_log(config: &Config) -> Result<(String, Positions)> {
+    let mut source = source(config)?;
+    let seen = (source.identity(), source.end()?);
+    let_go(source);
+    Ok(seen)
 }
 
 fn leadership(config: &Config, status: &Status) -> Result<Arc<dyn Leadership>> {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::dead_letter;
 use crate::error::{Error, Result};
 use crate::http::{Admin, Search, Site, Verify, serve};
-use crate::pipeline::run::{Parts, run as run_pipeline};
+use crate::pipeline::run::{Parts, Until, run as run_pipeline};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
@@ -119,7 +119,6 @@ pub(super) async fn follow(
         kinds: topics(&config),
         limits,
         refresh: config.index.refresh,
-        ends_searchable: true,
         mapping_may_differ: wanted.reindex_on_change,
         status: Arc::clone(&status),
         commands,
@@ -136,7 +135,8 @@ pub(super) async fn follow(
             status.rebuilding.store(false, Ordering::Relaxed);
         })
     });
-    let outcome = run_pipeline(parts, wanted.until_end, &stop).await;
+    let until = if wanted.until_end { Until::Searchable } else { Until::Stopped };
+    let outcome = run_pipeline(parts, until, &stop).await;
     stop.request();
     if let Some(beside) = beside {
         // It stops at the next thing that it waits for.

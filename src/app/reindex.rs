@@ -192,7 +192,6 @@ fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> R
             kinds: topics(&config),
             limits,
             refresh: crate::config::Refresh::Interval,
-            ends_searchable: true,
             mapping_may_differ: false,
             status,
             commands: std::sync::mpsc::channel(),

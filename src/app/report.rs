@@ -42,13 +42,9 @@ async fn stopped(config: &Config) -> Result<serde_json::Value> {
         )));
     }
     let config_for_end = config.clone();
-    let end = tokio::task::spawn_blocking(move || {
-        let mut source = super::source(&config_for_end)?;
-        source.start(&Positions::default(), &[])?;
-        source.end()
-    });
+    let seen = tokio::task::spawn_blocking(move || super::look_at_log(&config_for_end));
     // The log may be away: then there is no lag to show, and everything else is.
-    let end = end.await.ok().and_then(Result::ok).unwrap_or_default();
+    let (_, end) = seen.await.ok().and_then(Result::ok).unwrap_or_default();
     let state = State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
     let positions = state.progress()?.positions();
     let frontier = state.frontier()?;

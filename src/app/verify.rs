@@ -98,11 +98,7 @@ async fn open(config: &Config, state: &State, sink: &parts::Sink) -> Result<()> 
         indexes.push(index);
     }
     let config = config.clone();
-    let asked = tokio::task::spawn_blocking(move || {
-        let mut source = super::source(&config)?;
-        source.start(&Positions::default(), &[])?;
-        Ok((source.identity(), source.end()?))
-    });
+    let asked = tokio::task::spawn_blocking(move || super::look_at_log(&config));
     match asked.await.map_err(|error| Error::failed("the source broke off").because(error))? {
         Ok((identity, end)) => {
             sink.adopt(&identity).await?;
@@ -110,7 +106,6 @@ async fn open(config: &Config, state: &State, sink: &parts::Sink) -> Result<()> 
             Ok(())
         }
         Err(error) => {
-            let error: Error = error;
             tracing::warn!(
                 error = error.chain(),
                 "the log does not answer; the index is compared with the state, whatever the log holds beyond it"

@@ -63,8 +63,6 @@ pub struct Parts<S> {
     pub limits: Limits,
     /// How changes become searchable.
     pub refresh: Refresh,
-    /// A run to the end makes everything searchable before it ends.
-    pub ends_searchable: bool,
     /// Go on with an index that was built with another mapping.
     pub mapping_may_differ: bool,
     /// Where the run reports.
@@ -73,12 +71,22 @@ pub struct Parts<S> {
     pub commands: (Sender<Command>, Receiver<Command>),
 }
 
-/// Runs until a stop is asked for, or, with `until_end`, until everything that was in the log at the
-/// start is in the index and, unless the parts say otherwise, searchable.
+/// When a run ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Never: it goes on until a stop is asked for.
+    Stopped,
+    /// When everything that was in the log at its start is in the index.
+    Delivered,
+    /// When all of that is searchable as well.
+    Searchable,
+}
+
+/// Runs until then, or until a stop is asked for.
 ///
 /// # Errors
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
-pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, stop: &Shutdown) -> Result<()> {
+pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
     let identity = parts.source.identity();
     let opened = while_away(stop, async || match parts.sink.open(&identity).await {
         Err(error) if parts.mapping_may_differ && error.kind() == ErrorKind::MappingChanged => {
@@ -174,7 +182,6 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
         cleared_to: Some(progress.positions()),
         filling: Filling::Nothing,
         service: Service::of(indexes.iter().any(|state| state.created)),
-        ends_searchable: parts.ends_searchable,
         reconcile: Vec::new(),
         published: None,
         asked: None,
@@ -190,7 +197,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until_end: bool, st
     let planned = run.plan(&indexes, &progress).await;
     let delivered = tokio::spawn(delivery.run(allowed));
     let workers = Workers { reader, fold, delivered };
-    let outcome = run.look_after(planned, workers, reading, until_end.then_some(end), stop).await;
+    let outcome = run.look_after(planned, workers, reading, (until, end), stop).await;
     run.leadership.close();
     outcome
 }
@@ -217,8 +224,6 @@ pub(super) struct Run<S> {
     pub(super) filling: Filling,
     /// Whether the indexes that are written serve readers.
     pub(super) service: Service,
-    /// Whether a run to the end makes everything searchable before it ends.
-    ends_searchable: bool,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
     pub(super) published: Option<Delivered>,
@@ -273,7 +278,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         planned: Result<()>,
         mut workers: Workers,
         reading: Shutdown,
-        target: Option<Positions>,
+        (until, end): (Until, Positions),
         stop: &Shutdown,
     ) -> Result<()> {
         let mut is_reading = true;
@@ -297,8 +302,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
             if let Err(error) = self.look().await {
                 break Err(error);
             }
-            if target.as_ref().is_some_and(|target| self.is_done(target)) {
-                break self.finish(stop).await;
+            if until != Until::Stopped && self.is_done(&end) {
+                break if until == Until::Searchable { self.finish(stop).await } else { Ok(()) };
             }
         };
         reading.request();
@@ -348,9 +353,6 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// Makes what was delivered searchable.
     async fn finish(&self, stop: &Shutdown) -> Result<()> {
-        if !self.ends_searchable {
-            return Ok(());
-        }
         while_away(stop, async || self.sink.refresh().await).await.map(|_| ())
     }
 

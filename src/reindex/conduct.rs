@@ -12,7 +12,7 @@ use super::evidence::{self, Evidence};
 use super::session::{Folder, Session};
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::run::{Parts, run};
+use crate::pipeline::run::{Parts, Until, run};
 use crate::pipeline::start::while_away;
 use crate::pipeline::status::{Report, Status};
 use crate::pipeline::work::{in_place, let_go};
@@ -146,7 +146,7 @@ impl<S: Documents + Generations> Conductor<S> {
         let began = Instant::now();
         // Whatever there is to do, it also finds out whether the log is the one that the state was folded from. The
         // evidence makes everything searchable.
-        self.deliver(Parts { ends_searchable: false, ..self.parts()? }, stop).await?;
+        self.deliver(self.parts()?, Until::Delivered, stop).await?;
         self.note_load(began.elapsed(), stop).await?;
         self.begin(Phase::Settling, stop).await?;
         let indexes = self.session.indexes.iter().enumerate();
@@ -195,7 +195,7 @@ impl<S: Documents + Generations> Conductor<S> {
         let projections = self.projections();
         let mut tries = 0;
         loop {
-            self.round(false, stop).await?;
+            self.round(Until::Delivered, stop).await?;
             self.begin(Phase::Checking, stop).await?;
             let indexes = &self.session.indexes;
             let gather =
@@ -232,7 +232,7 @@ impl<S: Documents + Generations> Conductor<S> {
     async fn feed(&self, stop: &Shutdown) -> Result<Positions> {
         let began = Instant::now();
         loop {
-            self.round(true, stop).await?;
+            self.round(Until::Searchable, stop).await?;
             let here = self.state.progress()?.positions();
             match self.stopped_at(stop).await? {
                 Some(stopped_at) if stopped_at.iter().all(|at| here.covers(at)) => return Ok(here),
@@ -266,20 +266,18 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
-    async fn round(&self, ends_searchable: bool, stop: &Shutdown) -> Result<()> {
+    async fn round(&self, until: Until, stop: &Shutdown) -> Result<()> {
         let mut parts = self.parts()?;
-        parts.ends_searchable = ends_searchable;
         if in_place(|| self.is_through(&mut parts))? {
             let_go(parts.source);
             return Ok(());
         }
-        self.deliver(parts, stop).await
+        self.deliver(parts, until, stop).await
     }
 
-    async fn deliver(&self, mut parts: Parts<Target<S>>, stop: &Shutdown) -> Result<()> {
-        let ends_searchable = parts.ends_searchable;
+    async fn deliver(&self, mut parts: Parts<Target<S>>, until: Until, stop: &Shutdown) -> Result<()> {
         loop {
-            run(parts, true, stop).await?;
+            run(parts, until, stop).await?;
             if stop.is_requested() {
                 return Err(interrupted());
             }
@@ -287,7 +285,7 @@ impl<S: Documents + Generations> Conductor<S> {
                 return Ok(());
             }
             tracing::info!("documents wait for the index still; going on");
-            parts = Parts { ends_searchable, ..self.parts()? };
+            parts = self.parts()?;
         }
     }
 

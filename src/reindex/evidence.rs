@@ -118,7 +118,7 @@ impl Sample {
         let (mut made, mut bytes) = (Vec::new(), 0);
         while made.len() < PAGE && bytes < PAGE_BYTES {
             let snapshot = self.state.snapshot()?;
-            let ids = self.walk.next(&snapshot, (PAGE - made.len()).min(IDS_MAX))?;
+            let ids = self.walk.next(&snapshot, IDS_MAX)?;
             if ids.is_empty() {
                 break;
             }

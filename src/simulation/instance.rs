@@ -17,7 +17,7 @@ use crate::config::{Format, Refresh};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::pipeline::run::{Parts, run};
+use crate::pipeline::run::{Parts, Until, run};
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
 use crate::projection::{ALL, Limits};
@@ -72,7 +72,6 @@ pub(super) fn parts<S>(
         kinds: TOPICS.map(|(topic, kind)| (topic.to_owned(), kind)).to_vec(),
         limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
         refresh: Refresh::Adaptive,
-        ends_searchable: true,
         mapping_may_differ: false,
         status,
         commands: channel(),
@@ -128,7 +127,7 @@ impl Instance {
         let stop = Shutdown::default();
         let task = {
             let stop = stop.clone();
-            tokio::task::spawn_local(async move { run(parts, false, &stop).await })
+            tokio::task::spawn_local(async move { run(parts, Until::Stopped, &stop).await })
         };
         self.running = Some(Running { process, state, status, stop, task, _commands: commands });
         Ok(())

@@ -28,6 +28,7 @@ fn partitions_are_read_organisations_first() {
     let folder =
         folder(&[("contacts-1.jsonl", line), ("contacts-0.jsonl", line), ("organisations.jsonl", line)]);
     let mut source = open(&folder);
+    assert_eq!(source.end().unwrap().sum(), 3, "before it is started");
     source.start(&Positions::default(), &[]).unwrap();
     let polled = source.poll(NO_WAIT, 1 << 20).unwrap();
     assert_eq!(places(&polled), ["organisations/0:0", "contacts/0:0", "contacts/1:0"]);
