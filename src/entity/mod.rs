@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+pub mod affiliation;
 pub mod contact;
 mod fields;
 pub mod organisation;

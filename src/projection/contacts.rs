@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::Entities;
-use super::json::Object;
+use super::json::{Object, push_text};
 use super::search::push_words;
 use super::shared::{ancestry, push_ids, write_attributes, write_log};
+use super::{Affiliated, Entities};
+use crate::entity::affiliation::Affiliation;
 use crate::entity::contact::{self, FIELDS, KNOWN};
-use crate::entity::organisation::Summary;
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
 
@@ -41,34 +41,35 @@ fn write(
     }
     write_attributes(&mut object, contact, KNOWN);
     let organisation = match contact::organisation(contact) {
-        Some(organisation) => write_organisation(&mut object, entities, &organisation)?,
-        None => None,
+        Some(id) => entities.affiliation(&id, &|| affiliation(entities, &id))?,
+        None => Affiliation::none(),
     };
+    object.raw_if("organisation", organisation.object());
     object.nested("_search", |search| {
         search.words("name", |words| push_words(words, name.as_deref()));
         contact::write_search(search, contact);
-        search.text("organisation", organisation.as_ref().map_or("", |organisation| organisation.words()));
+        search.raw("organisation", organisation.words());
     });
     write_log(&mut object, position);
     object.close();
     Ok(())
 }
 
-/// Writes the organisation, unless it is deleted.
-fn write_organisation(
-    object: &mut Object<'_>,
-    entities: &dyn Entities,
-    id: &str,
-) -> Result<Option<Arc<Summary>>> {
+/// Makes what contacts show of an organisation, unless it is deleted.
+fn affiliation(entities: &dyn Entities, id: &str) -> Result<Affiliated> {
     let summary = entities.summary(id)?;
     if summary.liveness == Liveness::Deleted {
-        return Ok(None);
+        return Ok((Affiliation::new(id, b"", b"\"\""), vec![id.into()]));
     }
     let ancestry = ancestry(entities, id, &summary)?;
-    object.nested("organisation", |organisation| {
-        organisation.text("id", id);
-        organisation.raw_if("name", summary.name.as_deref());
-        push_ids(organisation.value("ancestorIds"), ancestry.ancestors.iter().map(|ancestor| &*ancestor.id));
-    });
-    Ok(Some(summary))
+    let (mut json, mut words) = (Vec::new(), Vec::new());
+    let mut organisation = Object::open(&mut json);
+    organisation.text("id", id);
+    organisation.raw_if("name", summary.name.as_deref());
+    push_ids(organisation.value("ancestorIds"), ancestry.ancestors.iter().map(|ancestor| &*ancestor.id));
+    organisation.close();
+    push_text(&mut words, summary.words());
+    let above = ancestry.ancestors.iter().map(|ancestor| Arc::clone(&ancestor.id));
+    let of = std::iter::once(id.into()).chain(above).chain(ancestry.end).collect();
+    Ok((Affiliation::new(id, &json, &words), of))
 }

@@ -16,11 +16,15 @@ use std::sync::Arc;
 pub(crate) use self::hierarchy::CHILDREN_MAX;
 
 use crate::entity::Fields;
+use crate::entity::affiliation::Affiliation;
 use crate::entity::organisation::Summary;
 use crate::error::Result;
 
 /// Reads an entity.
 pub type Read<'a> = dyn FnMut(&Fields<'_>) -> Result<()> + 'a;
+
+/// What contacts show of an organisation, and all organisations that it was made of.
+pub type Affiliated = (Affiliation, Vec<Arc<str>>);
 
 /// What projections read: the entities at one moment.
 pub trait Entities {
@@ -32,6 +36,8 @@ pub trait Entities {
     fn summary(&self, id: &str) -> Result<Arc<Summary>>;
     /// The same of one that is being read.
     fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary>;
+    /// What contacts show of an organisation, which `make` makes when it is not remembered.
+    fn affiliation(&self, organisation: &str, make: &dyn Fn() -> Result<Affiliated>) -> Result<Affiliation>;
     /// Visits the living contacts of an organisation by id, each with its embedded JSON object.
     fn contacts_of(
         &self,

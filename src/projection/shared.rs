@@ -33,16 +33,19 @@ pub(super) struct Ancestry {
     pub(super) ancestors: Vec<Reference>,
     /// True when the chain comes back.
     pub(super) cycle: bool,
+    /// Where it ends otherwise than at a root: at an organisation that is deleted, or was met before.
+    pub(super) end: Option<Arc<str>>,
 }
 
 /// Follows the parents of `id`; a reference to a deleted organisation counts as none.
 pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> Result<Ancestry> {
-    let mut ancestry = Ancestry { parent: None, ancestors: Vec::new(), cycle: false };
+    let mut ancestry = Ancestry { parent: None, ancestors: Vec::new(), cycle: false, end: None };
     let mut seen: HashSet<Arc<str>> = HashSet::new();
     let mut next = summary.parent.clone();
     while let Some(parent) = next {
         let found = entities.summary(&parent)?;
         if found.liveness == Liveness::Deleted {
+            ancestry.end = Some(parent);
             break;
         }
         next = found.parent.clone();
@@ -61,6 +64,7 @@ pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> 
         };
         if is_repeated || *reference.id == *id {
             ancestry.cycle = true;
+            ancestry.end = Some(reference.id);
             break;
         }
         ancestors.push(reference);

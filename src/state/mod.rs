@@ -3,6 +3,7 @@
 //! One fold step is one atomic commit of rows, relations, marks and positions; nothing else is
 //! durable. One thread folds; any number read snapshots.
 
+mod affiliations;
 pub mod copy;
 pub mod fjall;
 mod heads;

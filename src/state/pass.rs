@@ -12,10 +12,11 @@ use super::keys::{Space, behind_members, member_of, owner_of, owner_prefix};
 use super::snapshot::{Snapshot, broken_relation};
 use super::store::{Cursor, Reader};
 use super::{rows, walked};
+use crate::entity::affiliation::Affiliation;
 use crate::entity::organisation::Summary;
 use crate::entity::{Fields, Liveness};
 use crate::error::{Error, Result};
-use crate::projection::{Entities, Projection, Read};
+use crate::projection::{Affiliated, Entities, Projection, Read};
 
 /// So many members are passed over one by one; more are jumped over.
 const STEPS: usize = 64;
@@ -234,6 +235,10 @@ impl Entities for Pass<'_> {
 
     fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
         self.snapshot.summary_of(id, organisation)
+    }
+
+    fn affiliation(&self, organisation: &str, make: &dyn Fn() -> Result<Affiliated>) -> Result<Affiliation> {
+        self.snapshot.affiliation(organisation, make)
     }
 
     fn contacts_of(

@@ -7,10 +7,11 @@ use super::keys::{Space, member_of, owner_prefix};
 use super::rows::{self, Progress, Row};
 use super::store::Reader;
 use super::summaries::Summaries;
+use crate::entity::affiliation::Affiliation;
 use crate::entity::organisation::Summary;
 use crate::entity::{Fields, Liveness, Registers};
 use crate::error::{Error, Result};
-use crate::projection::{Entities, Read};
+use crate::projection::{Affiliated, Entities, Read};
 
 /// A consistent view with the position that it reflects.
 pub struct Snapshot {
@@ -57,7 +58,7 @@ impl Snapshot {
 
     fn remember(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
         let read = Arc::new(Summary::of(organisation));
-        self.remembered.put(id, self.progress.step, Arc::clone(&read));
+        self.remembered.put_summary(id, self.progress.step, Arc::clone(&read));
         read
     }
 
@@ -76,7 +77,7 @@ impl Snapshot {
 
     /// What relatives show of an organisation, which is read by `entities` when it is not remembered.
     pub(super) fn summary_by(&self, entities: &dyn Entities, id: &str) -> Result<Arc<Summary>> {
-        if let Some(known) = self.remembered.get(id, self.progress.step) {
+        if let Some(known) = self.remembered.summary(id, self.progress.step) {
             return Ok(known);
         }
         let mut summary = None;
@@ -109,7 +110,16 @@ impl Entities for Snapshot {
     }
 
     fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
-        self.remembered.get(id, self.progress.step).unwrap_or_else(|| self.remember(id, organisation))
+        self.remembered.summary(id, self.progress.step).unwrap_or_else(|| self.remember(id, organisation))
+    }
+
+    fn affiliation(&self, organisation: &str, make: &dyn Fn() -> Result<Affiliated>) -> Result<Affiliation> {
+        if let Some(known) = self.remembered.affiliation(organisation, self.progress.step) {
+            return Ok(known);
+        }
+        let (made, of) = make()?;
+        self.remembered.put_affiliation(self.progress.step, made.clone(), of);
+        Ok(made)
     }
 
     fn contacts_of(
