@@ -11,7 +11,7 @@ use tributary::config::Format;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
 use tributary::event::{EntityKind, Record};
-use tributary::pipeline::fold::{Folder, Taken};
+use tributary::pipeline::fold::{DocumentKey, Folder, Taken};
 use tributary::pipeline::load::Load;
 use tributary::pipeline::sweep;
 use tributary::position::{Positions, TopicPartition};
@@ -180,19 +180,22 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
         let most = (1 + place.len() % 2, usize::MAX);
         let over = HashMap::new();
         let projections = &projection::ALL;
-        let making = sweep::Making { state, projections, limits, over: &over, takes: &|_| true };
+        // The index was empty when the sweep was called for: with deletes or without them it is the same.
+        let (takes, is_untouched) = (&|_: &DocumentKey| true, sweep.step % 2 == 0);
+        let making = sweep::Making { state, projections, limits, over: &over, takes, is_untouched };
         let part = sweep::make(&making, sweep.projection, place, most).unwrap();
         let documents = index.get_mut(sweep.projection.name()).unwrap();
-        for write in &part.made.batch.writes {
-            match &write.body {
+        let batch = &part.made.batch;
+        for write in batch.writes() {
+            match batch.document(write) {
                 Some(body) => {
-                    let document = serde_json::from_slice(&part.made.batch.bytes[body.clone()]).unwrap();
+                    let document = serde_json::from_slice(body).unwrap();
                     documents.insert(write.id.to_string(), shown(&document));
                 }
                 None => drop(documents.remove(&*write.id)),
             }
         }
-        folder.swept(sweep.projection, sweep.step, part.next, part.made.documents.len() as u64).unwrap();
+        folder.swept(sweep.projection, sweep.step, part.next, part.passed).unwrap();
     }
     !sweeps.is_empty()
 }

@@ -6,7 +6,7 @@ use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tributary::config::{IndexConfig, IndexKind, Refresh};
 use tributary::sink::elasticsearch::ElasticsearchSink;
-use tributary::sink::{Batch, DocumentSink, Outcome, Write};
+use tributary::sink::{Batch, DocumentSink, Outcome};
 
 use crate::harness::{AutoCreate, World, runtime};
 use crate::services;
@@ -35,12 +35,11 @@ fn sink(world: &World) -> ElasticsearchSink {
 fn batch(writes: &[(&str, u64, Option<Value>)]) -> Batch {
     let mut batch = Batch::default();
     for (id, version, document) in writes {
-        let begin = batch.bytes.len();
-        if let Some(document) = document {
-            batch.bytes.extend_from_slice(document.to_string().as_bytes());
-        }
-        let body = document.as_ref().map(|_| begin..batch.bytes.len());
-        batch.writes.push(Write { projection: 0, id: (*id).into(), version: *version, body });
+        let make = |out: &mut Vec<u8>| {
+            out.extend(document.iter().flat_map(|document| document.to_string().into_bytes()));
+            Ok(document.is_some())
+        };
+        batch.push((*id).into(), [*version; 2], make).unwrap();
     }
     batch
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tributary::config::Config;
 use tributary::sink::embedded::EmbeddedSink;
 use tributary::sink::generations::{Aliases, Generations};
-use tributary::sink::{Batch, DocumentSink, Outcome, Write};
+use tributary::sink::{Batch, DocumentSink, Outcome};
 
 use crate::harness::{World, runtime};
 
@@ -72,17 +72,16 @@ async fn write(sink: &EmbeddedSink, acts: &[(String, Act)]) {
     for deletes in [true, false] {
         let mut batch = Batch::default();
         for (id, act) in acts {
-            let (version, body) = match act {
+            let (version, document) = match act {
                 Act::Delete => (HIGH, None),
-                Act::Put(_, _) if deletes => continue,
-                Act::Put(version, document) => {
-                    let begin = batch.bytes.len();
-                    batch.bytes.extend_from_slice(document.to_string().as_bytes());
-                    (*version, Some(begin..batch.bytes.len()))
-                }
+                Act::Put(version, document) => (*version, Some(document.to_string())),
             };
-            if body.is_none() == deletes {
-                batch.writes.push(Write { projection: 0, id: id.as_str().into(), version, body });
+            if document.is_none() == deletes {
+                let make = |out: &mut Vec<u8>| {
+                    out.extend(document.iter().flat_map(|document| document.bytes()));
+                    Ok(document.is_some())
+                };
+                batch.push(id.as_str().into(), [version; 2], make).unwrap();
             }
         }
         let outcomes = sink.write(batch).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tributary::event::{Action, EntityKind, Event, Field};
 use tributary::sink::documents::Documents;
 use tributary::sink::elasticsearch::ElasticsearchSink;
-use tributary::sink::{Batch, DocumentSink, Outcome, Write};
+use tributary::sink::{Batch, DocumentSink, Outcome};
 use tributary::state::fjall::FjallStore;
 use tributary::state::keys::Space;
 use tributary::state::rows::{self, Row};
@@ -416,10 +416,14 @@ fn large_documents_are_read_in_parts() {
         let mut bodies = BTreeMap::new();
         for id in &ids[..11] {
             let bytes = json!({"id": id, "attributes": {"x": "y".repeat(6 << 20)}}).to_string().into_bytes();
-            let body = Some(0..bytes.len());
-            bodies.insert(id.clone(), bytes.clone());
-            let write = Write { projection: 1, id: id.as_str().into(), version: 3, body };
-            assert_eq!(sink.write(Batch { bytes, writes: vec![write] }).await, [Outcome::Done]);
+            let mut batch = Batch::new(1, bytes.len());
+            let make = |out: &mut Vec<u8>| {
+                out.extend_from_slice(&bytes);
+                Ok(true)
+            };
+            batch.push(id.as_str().into(), [3, 3], make).unwrap();
+            bodies.insert(id.clone(), bytes);
+            assert_eq!(sink.write(batch).await, [Outcome::Done]);
         }
         let mut left = &ids[..];
         let mut parts = 0;

@@ -49,7 +49,7 @@ struct Hit<'a> {
 /// Bodies in a file, one behind the other.
 pub struct Bodies {
     path: PathBuf,
-    lengths: Vec<usize>,
+    bodies: Vec<Body>,
     pub counts: Counts,
 }
 
@@ -60,25 +60,26 @@ impl Bodies {
         let mut writer = Writer::create(path.clone(), bulk_bytes)?;
         let mut counts = Counts::default();
         for (projection, count) in PROJECTIONS.iter().zip(&mut counts) {
-            let name = writer_alias(world, projection);
-            *count = each_document(server, &world.index(projection), |hit| writer.push(&name, hit))?;
+            *count = each_document(server, &world.index(projection), |hit| writer.push(hit, projection))?;
+            // A body is of one index, as the program's are.
+            writer.cut(projection);
         }
-        let lengths = writer.finish()?;
-        Ok(Self { path, lengths, counts })
+        let bodies = writer.finish()?;
+        Ok(Self { path, bodies, counts })
     }
 
     pub fn open(&self) -> Result<Waiting> {
         let file = File::open(&self.path).map_err(failed(&self.path))?;
-        let lengths = self.lengths.iter().copied().collect();
-        Ok(Waiting { path: self.path.clone(), file: BufReader::with_capacity(1 << 20, file), lengths })
+        let bodies = self.bodies.iter().copied().collect();
+        Ok(Waiting { path: self.path.clone(), file: BufReader::with_capacity(1 << 20, file), bodies })
     }
 
     pub fn bytes(&self) -> usize {
-        self.lengths.iter().sum()
+        self.bodies.iter().map(|body| body.length).sum()
     }
 
     pub fn len(&self) -> usize {
-        self.lengths.len()
+        self.bodies.len()
     }
 }
 
@@ -96,20 +97,28 @@ pub fn writer_alias(world: &World, projection: &str) -> String {
 pub struct Waiting {
     path: PathBuf,
     file: BufReader<File>,
-    lengths: VecDeque<usize>,
+    bodies: VecDeque<Body>,
+}
+
+/// A body: all of one projection.
+#[derive(Clone, Copy)]
+struct Body {
+    projection: &'static str,
+    length: usize,
 }
 
 impl Waiting {
-    pub fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        let Some(length) = self.lengths.pop_front() else { return Ok(None) };
+    /// With the projection that it is of.
+    pub fn next(&mut self) -> Result<Option<(&'static str, Vec<u8>)>> {
+        let Some(Body { projection, length }) = self.bodies.pop_front() else { return Ok(None) };
         let mut body = vec![0; length];
         self.file.read_exact(&mut body).map_err(failed(&self.path))?;
-        Ok(Some(body))
+        Ok(Some((projection, body)))
     }
 
     /// Has everybody stop.
     pub fn clear(&mut self) {
-        self.lengths.clear();
+        self.bodies.clear();
     }
 }
 
@@ -118,43 +127,42 @@ struct Writer {
     path: PathBuf,
     file: BufWriter<File>,
     bulk_bytes: usize,
-    lengths: Vec<usize>,
+    bodies: Vec<Body>,
+    /// Of what is not cut off yet.
     length: usize,
     documents: usize,
-    document_bytes: usize,
 }
 
 impl Writer {
     fn create(path: PathBuf, bulk_bytes: usize) -> Result<Self> {
         let file = BufWriter::new(File::create(&path).map_err(failed(&path))?);
-        let lengths = Vec::new();
-        Ok(Self { path, file, bulk_bytes, lengths, length: 0, documents: 0, document_bytes: 0 })
+        Ok(Self { path, file, bulk_bytes, bodies: Vec::new(), length: 0, documents: 0 })
     }
 
-    fn push(&mut self, name: &str, hit: &Hit<'_>) -> Result<()> {
-        let action = json!({"index": {"_index": name, "_id": hit.id, "version": hit.version, "version_type": "external_gte"}});
-        let (action, document) = (action.to_string(), hit.source.get());
+    fn push(&mut self, hit: &Hit<'_>, projection: &'static str) -> Result<()> {
+        let action =
+            json!({"index": {"_id": hit.id, "version": hit.version, "version_type": "external_gte"}})
+                .to_string();
+        let document = hit.source.get();
         writeln!(self.file, "{action}\n{document}").map_err(failed(&self.path))?;
         self.length += action.len() + document.len() + 2;
         self.documents += 1;
-        self.document_bytes += document.len();
-        if self.document_bytes >= self.bulk_bytes || self.documents >= DOCUMENTS_MAX {
-            self.cut();
+        if self.length >= self.bulk_bytes || self.documents >= DOCUMENTS_MAX {
+            self.cut(projection);
         }
         Ok(())
     }
 
-    fn cut(&mut self) {
+    fn cut(&mut self, projection: &'static str) {
         if self.length > 0 {
-            self.lengths.push(self.length);
+            self.bodies.push(Body { projection, length: self.length });
         }
-        (self.length, self.documents, self.document_bytes) = (0, 0, 0);
+        (self.length, self.documents) = (0, 0);
     }
 
-    fn finish(mut self) -> Result<Vec<usize>> {
-        self.cut();
+    fn finish(mut self) -> Result<Vec<Body>> {
         self.file.flush().map_err(failed(&self.path))?;
-        Ok(self.lengths)
+        Ok(self.bodies)
     }
 }
 

@@ -29,7 +29,7 @@ pub fn run(world: &World, server: &Server, bodies: &Bodies, connections: usize) 
     let counting = server.counting()?;
     let cpu = [own_seconds(), server.cpu_seconds()?];
     let began = Instant::now();
-    send(&senders, &waiting)?;
+    send(world, &senders, &waiting)?;
     let sent = began.elapsed();
     server.ask(Method::Post, &format!("/{}/_refresh", indexes.join(",")), None)?;
     let took = began.elapsed();
@@ -89,11 +89,11 @@ fn create(world: &World, server: &Server, projection: &str) -> Result<()> {
     Err(format!("the index {path} is made and its shard is not there: {made}; look at the server's log"))
 }
 
-fn send(senders: &[Server], waiting: &Mutex<Waiting>) -> Result<()> {
+fn send(world: &World, senders: &[Server], waiting: &Mutex<Waiting>) -> Result<()> {
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
     let send_all = |sender: &Server| {
-        while let Some(body) = next()? {
-            sender.bulk(body, true).inspect_err(|_| {
+        while let Some((projection, body)) = next()? {
+            sender.bulk(Some(&writer_alias(world, projection)), body, true).inspect_err(|_| {
                 waiting.lock().unwrap_or_else(PoisonError::into_inner).clear();
             })?;
         }

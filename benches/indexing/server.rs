@@ -60,10 +60,11 @@ impl Server {
             .map_err(|error| format!("the answer to {path} cannot be read: {error}"))
     }
 
-    /// Sends a `_bulk` body as the program does; every write must be taken.
-    pub fn bulk(&self, body: Vec<u8>, by_alias: bool) -> Result<()> {
+    /// Sends a `_bulk` body as the program does, to one index where the body names none; every write must be taken.
+    pub fn bulk(&self, index: Option<&str>, body: Vec<u8>, by_alias: bool) -> Result<()> {
+        let index = index.map(|index| format!("/{index}")).unwrap_or_default();
         let path = "/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
-        let path = format!("{path}&require_alias={by_alias}");
+        let path = format!("{index}{path}&require_alias={by_alias}");
         let (status, answer) = self.send(Method::Post, &path, "application/x-ndjson", Some(body))?;
         let taken = serde_json::from_slice::<BulkAnswer>(&answer).is_ok_and(|answer| !answer.errors);
         if status == 200 && taken {

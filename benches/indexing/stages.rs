@@ -233,13 +233,20 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let (mut count, mut bytes, over) = (0, 0, HashMap::new());
     let projections = &projection::ALL;
-    let making = sweep::Making { state: &state, projections, limits, over: &over, takes: &|_| true };
+    let making = sweep::Making {
+        state: &state,
+        projections,
+        limits,
+        over: &over,
+        takes: &|_| true,
+        is_untouched: true,
+    };
     for projection in projection::ALL {
         let mut place = Some(String::new());
         while let Some(at) = place {
             let part = sweep::make(&making, projection, &at, REQUEST).map_err(told)?;
-            count += part.made.batch.writes.iter().filter(|write| write.body.is_some()).count() as u64;
-            bytes += part.made.batch.bytes.len() as u64;
+            count += part.made.batch.writes().iter().filter(|write| write.body.is_some()).count() as u64;
+            bytes += part.made.batch.bytes().len() as u64;
             place = part.next;
         }
     }

@@ -145,21 +145,23 @@ impl<S: DocumentSink> Delivery<S> {
 
     /// Delivers the next part of a sweep. What did not arrive is marked.
     async fn sweep(self: Arc<Self>, part: Next) -> Result<()> {
+        let swept = self.queue.begin_swept(part.projection, part.step);
         let (made, number) = {
             let (this, part) = (Arc::clone(&self), part.clone());
             let making = blocking(move || {
                 let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let takes = |document: &DocumentKey| this.queue.take_swept(document, part.step);
+                let takes = |document: &DocumentKey| this.queue.take_swept(swept, document);
                 let making = Making {
                     state: &this.state,
                     projections: &this.projections,
                     limits: this.limits,
                     over: &over,
                     takes: &takes,
+                    is_untouched: this.sink.is_untouched(),
                 };
                 let most = (DOCUMENTS_MAX, this.pace.bytes());
                 let made = sweep::make(&making, part.projection, &part.place, most)?;
-                let number = this.courses().made(&part, made.next, made.made.documents.len());
+                let number = this.courses().made(&part, made.next, made.passed);
                 Ok((made.made, number))
             });
             let made = making.await;
@@ -174,7 +176,7 @@ impl<S: DocumentSink> Delivery<S> {
             let _ = self.commands.send(told);
         }
         let judged = if made.documents.is_empty() { Judged::default() } else { self.send(made).await };
-        self.queue.finish(judged.finished.iter().map(|(document, _)| (document.clone(), true)));
+        self.queue.finish_swept(swept);
         let is_left = |is_done: bool| !is_done && !planted::is(Bug::SweepPlaceEarly);
         let left: Vec<_> = judged.finished.into_iter().filter(|(_, is_done)| is_left(*is_done)).collect();
         let left = left.into_iter().map(|((projection, id), _)| (projection, id.to_string())).collect();
@@ -231,9 +233,9 @@ impl<S: DocumentSink> Delivery<S> {
             let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
         }
         let sizes =
-            made.batch.writes.iter().map(|write| write.body.as_ref().map_or(0, ExactSizeIterator::len));
+            made.batch.writes().iter().map(|write| write.body.as_ref().map_or(0, ExactSizeIterator::len));
         self.queue.sent(made.documents.iter().zip(sizes));
-        let bytes = made.batch.bytes.len();
+        let bytes = made.batch.bytes().len();
         let judged = self.send(made).await;
         if let Some(took) = judged.took {
             self.pace.note_marked(bytes, took);
@@ -259,8 +261,8 @@ impl<S: DocumentSink> Delivery<S> {
             let finished = documents.into_iter().map(|document| (document, false)).collect();
             return Judged { finished, ..Judged::default() };
         }
-        let versions: Vec<u64> = batch.writes.iter().map(|write| write.version).collect();
-        Status::add(&self.status.bytes, batch.bytes.len());
+        let versions: Vec<u64> = batch.writes().iter().map(|write| write.version).collect();
+        Status::add(&self.status.bytes, batch.bytes().len());
         Status::add(&self.status.requests, 1);
         let began = Instant::now();
         let outcomes = self.sink.write(batch).await;

@@ -7,7 +7,7 @@ use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use crate::error::Result;
 use crate::projection::{Entities, Limits, Projection};
-use crate::sink::{Batch, Write};
+use crate::sink::Batch;
 use crate::state::State;
 use crate::state::rows::Progress;
 
@@ -22,7 +22,7 @@ const VERSION_MAX: u64 = i64::MAX as u64;
 /// A request's worth of documents.
 #[derive(Debug, Default)]
 pub struct Materialised {
-    /// What to send; its writes are in the order of `documents`.
+    /// What to send, to one index; its writes are in the order of `documents`.
     pub batch: Batch,
     /// The documents in it.
     pub documents: Vec<DocumentKey>,
@@ -34,7 +34,6 @@ pub struct Materialised {
 
 /// Makes documents (or finds that there are none, which is a delete) of one moment.
 pub(super) struct Maker<'a> {
-    projections: &'a [Projection],
     limits: Limits,
     /// Versions that must be written over because somebody else wrote them.
     over: &'a HashMap<DocumentKey, u64>,
@@ -43,38 +42,32 @@ pub(super) struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
+    /// For documents of the projection of this number among the sink's.
     pub(super) fn new(
         progress: &Progress,
-        projections: &'a [Projection],
+        projection: usize,
         limits: Limits,
         over: &'a HashMap<DocumentKey, u64>,
         bytes_expected: usize,
     ) -> Self {
-        let mut made = Materialised { step: progress.step, ..Materialised::default() };
         // Growing step by step would copy everything once more.
         let bytes_expected = bytes_expected.min(RESERVED_MAX);
-        made.batch.bytes.reserve(bytes_expected + bytes_expected / 8);
-        Self { projections, limits, over, position: progress.version(), made }
+        let batch = Batch::new(projection, bytes_expected + bytes_expected / 8);
+        let made = Materialised { batch, step: progress.step, ..Materialised::default() };
+        Self { limits, over, position: progress.version(), made }
     }
 
-    /// Adds one, from `entities` of that moment; nothing when its projection is not kept.
+    /// Adds one, from `entities` of that moment.
     pub(super) fn make(&mut self, entities: &dyn Entities, document: DocumentKey) -> Result<()> {
-        let Some(index) = self.projections.iter().position(|projection| *projection == document.0) else {
-            return Ok(());
-        };
-        let bytes = &mut self.made.batch.bytes;
-        let begin = bytes.len();
-        let exists = document.0.materialise(entities, &document.1, self.limits, self.position, bytes)?;
         let foreign = if self.over.is_empty() { None } else { self.over.get(&document) };
         // Above the foreign one as far as the log has come: a request that arrives late must not undo a later one.
         let version =
             foreign.map_or(self.position, |foreign| VERSION_MAX.min(foreign.saturating_add(self.position)));
-        self.made.batch.writes.push(Write {
-            projection: index,
-            id: Arc::clone(&document.1),
-            version: if planted::is(Bug::DeleteUnversioned) && !exists { 0 } else { version },
-            body: exists.then_some(begin..bytes.len()),
-        });
+        let of_delete = if planted::is(Bug::DeleteUnversioned) { 0 } else { version };
+        let (limits, position) = (self.limits, self.position);
+        self.made.batch.push(Arc::clone(&document.1), [version, of_delete], |out| {
+            document.0.materialise(entities, &document.1, limits, position, out)
+        })?;
         self.made.documents.push(document);
         Ok(())
     }
@@ -89,8 +82,8 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// Makes the documents, in their order, from one snapshot until `bytes_max` is reached; at least one is made, however large.
-/// `over` names versions that must be written over because somebody else wrote them.
+/// Makes the documents, all of one projection, in their order, from one snapshot until `bytes_max` is reached; at least one
+/// is made, however large. `over` names versions that must be written over because somebody else wrote them.
 pub fn materialise(
     state: &State,
     projections: &[Projection],
@@ -99,13 +92,18 @@ pub fn materialise(
     bytes_max: usize,
     over: &HashMap<DocumentKey, u64>,
 ) -> Result<Materialised> {
+    let of = documents.first().map(|(projection, _)| *projection);
+    // Of a projection that is not kept nobody marks a document.
+    let Some(number) = projections.iter().position(|projection| Some(*projection) == of) else {
+        return Ok(Materialised::default());
+    };
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
-    let mut maker = Maker::new(snapshot.progress(), projections, limits, over, expected);
+    let mut maker = Maker::new(snapshot.progress(), number, limits, over, expected);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
         maker.make(&snapshot, document)?;
-        if maker.made().batch.bytes.len() >= bytes_max {
+        if maker.made().batch.bytes().len() >= bytes_max {
             break;
         }
     }

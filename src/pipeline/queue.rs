@@ -3,7 +3,6 @@
 //! Two lanes, with requests of their own: documents that an event changed directly overtake those of a fan-out or of a
 //! scan of the state's marks. What does not fit is left to a later scan, so memory is bounded.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 use self::line::Line;
 use self::rests::Rests;
 use self::steps::Steps;
+use self::swept::Swept;
 use self::waits::{Flying, Left, Mark, Point};
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
@@ -23,9 +23,11 @@ use super::sweep::Sweeping;
 use crate::position::Positions;
 use crate::projection::Projection;
 
+mod in_flight;
 mod line;
 mod rests;
 mod steps;
+mod swept;
 #[cfg(test)]
 mod tests;
 mod waits;
@@ -58,9 +60,10 @@ struct Inner {
     /// Those of the direct lane that give way for a moment.
     rests: Rests,
     background: Line,
-    /// Documents on their way.
+    /// Documents on their way, those of sweeps aside that nobody has asked for.
     in_flight: HashMap<DocumentKey, Flying, RandomState>,
-    /// Since when documents wait or are on their way.
+    swept: Swept,
+    /// Since when documents wait or are on their way, those of sweeps aside that nobody has asked for.
     steps: Steps,
     /// Marks made at this step or later may lie in the state only.
     unscanned: Option<u64>,
@@ -159,9 +162,9 @@ impl Queue {
                 continue;
             }
             let Some(Mark { step, .. }) = inner.waiting.remove(&key) else { continue };
-            if let Some(flying) = inner.in_flight.get_mut(&key).filter(|_| !planted::is(Bug::WriteBeside)) {
+            if inner.is_in_flight(&key) && !planted::is(Bug::WriteBeside) {
                 // On its way by a sweep: it goes again after that.
-                flying.again = flying.again.into_iter().chain([step]).min();
+                inner.send_again(&key, step);
                 inner.steps.uncount(key.0, step);
                 continue;
             }
@@ -170,19 +173,6 @@ impl Queue {
             taken.push(key);
         }
         taken
-    }
-
-    /// Takes a document that a sweep, called for at `step`, has come to; false when it is on its way already:
-    /// it arrives by that, or is marked.
-    pub fn take_swept(&self, key: &DocumentKey, step: u64) -> bool {
-        let mut inner = self.lock();
-        let flying = Flying { step, again: None, lane: Lane::Background, is_swept: true };
-        match inner.in_flight.entry(key.clone()) {
-            Entry::Occupied(_) if !planted::is(Bug::WriteBeside) => return false,
-            place => drop(place.insert_entry(flying)),
-        }
-        inner.steps.count(key.0, step);
-        true
     }
 
     /// Ends the way of documents that were taken. Those with `false` go back to wait.
@@ -280,7 +270,7 @@ impl Queue {
     pub fn waiting(&self) -> Waiting {
         let inner = self.lock();
         Waiting {
-            documents: inner.waiting.len() + inner.in_flight.len(),
+            documents: inner.waiting.len() + inner.in_flight.len() + inner.swept.len(),
             more: inner.unscanned.is_some(),
             fanning_out: inner.oldest_task.is_some(),
             sweeping: inner.sweeps.iter().map(|sweep| sweep.left).sum(),
@@ -389,13 +379,13 @@ impl Inner {
     fn oldest(&self, of: Option<Projection>) -> Option<u64> {
         let sweeps = self.sweeps.iter().filter(|sweep| of.is_none_or(|of| of == sweep.projection));
         let sweep = sweeps.map(|sweep| sweep.step).min();
-        let oldest = [self.steps.oldest(of), self.unscanned, self.oldest_task, sweep];
+        let oldest = [self.steps.oldest(of), self.swept.oldest(of), self.unscanned, self.oldest_task, sweep];
         oldest.into_iter().flatten().min()
     }
 
     /// Takes in a mark that the current step made. A fan-out's waits since an older one.
     fn add(&mut self, key: DocumentKey, since: u64, lane: Lane) {
-        if self.in_flight.contains_key(&key) && !planted::is(Bug::WriteBeside) {
+        if self.is_in_flight(&key) && !planted::is(Bug::WriteBeside) {
             self.send_again(&key, since);
             return;
         }
@@ -411,28 +401,12 @@ impl Inner {
 
     /// Takes in a document whose mark was found in the state.
     fn find(&mut self, key: DocumentKey, oldest: u64) {
-        match self.in_flight.get(&key).map(|flying| flying.is_swept) {
+        match self.flying(&key).map(|flying| flying.is_swept) {
             Some(true) => self.send_again(&key, oldest),
             // Made after it was taken: its acknowledgement speaks of the mark, or it goes again anyway.
             Some(false) => self.wait_since(&key, oldest),
             None => self.enqueue(key, oldest, Lane::Background),
         }
-    }
-
-    /// Has a document that is on its way go again after that.
-    fn send_again(&mut self, key: &DocumentKey, since: u64) {
-        if let Some(flying) = self.in_flight.get_mut(key) {
-            flying.again = Some(flying.again.map_or(since, |again| again.min(since)));
-        }
-        self.wait_since(key, since);
-    }
-
-    /// Has a document on its way wait since `since`, unless it waits for longer.
-    fn wait_since(&mut self, key: &DocumentKey, since: u64) {
-        let Some(flying) = self.in_flight.get_mut(key).filter(|flying| flying.step > since) else { return };
-        let step = std::mem::replace(&mut flying.step, since);
-        self.steps.uncount(key.0, step);
-        self.steps.count(key.0, since);
     }
 
     /// Has a document wait in a lane; one that waits already keeps the older of the two steps, and the faster lane.
@@ -458,7 +432,8 @@ impl Inner {
 
     /// Has those wait with the others whose rest is over, and all when the index has nothing else to do.
     fn wake_rested(&mut self) {
-        let is_idle = self.direct.is_empty() && self.background.is_empty() && self.in_flight.is_empty();
+        let in_flight = self.in_flight.len() + self.swept.len();
+        let is_idle = self.direct.is_empty() && self.background.is_empty() && in_flight == 0;
         let now = Instant::now();
         while let Some(key) = self.rests.wake(now, is_idle) {
             self.direct.push_back(key);

@@ -305,6 +305,7 @@ impl<S: Documents + Generations> Conductor<S> {
             sink: Arc::clone(&self.sink),
             indexes: self.session.indexes.clone(),
             claim: Arc::clone(&self.claim),
+            is_untouched: self.session.is_new,
         };
         in_place(|| (self.round)(Arc::new(target), Arc::clone(&self.status)))
     }

@@ -41,6 +41,9 @@ pub struct Session {
     pub is_rollback: bool,
     /// Where it ended; it writes nothing any more.
     pub ended_at: Option<Vec<(String, i32, i64)>>,
+    /// True in the process that began it with new indexes: nobody has written to them before.
+    #[serde(skip)]
+    pub is_new: bool,
 }
 
 /// The folder, which one process at a time can hold.
@@ -198,6 +201,7 @@ mod tests {
             copied: false,
             is_rollback: false,
             ended_at: None,
+            is_new: false,
         };
         held.keep(&session).unwrap();
         fs::create_dir_all(held.state()).unwrap();

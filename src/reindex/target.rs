@@ -15,6 +15,8 @@ pub struct Target<S> {
     pub indexes: Vec<String>,
     /// The claim on them.
     pub claim: Arc<Claim<S>>,
+    /// See [`DocumentSink::is_untouched`].
+    pub is_untouched: bool,
 }
 
 impl<S> Target<S> {
@@ -29,10 +31,14 @@ impl<S: DocumentSink + Generations> DocumentSink for Target<S> {
         Ok(self.states())
     }
 
+    fn is_untouched(&self) -> bool {
+        self.is_untouched
+    }
+
     async fn write(&self, batch: Batch) -> Vec<Outcome> {
         if !self.claim.holds() {
             let reason = "the rebuild's record has not been confirmed for too long".to_owned();
-            return vec![Outcome::Retry(reason); batch.writes.len()];
+            return vec![Outcome::Retry(reason); batch.writes().len()];
         }
         self.sink.write(batch).await
     }

@@ -41,7 +41,7 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 3_100),
+    (Bug::BetweenForgotten, 7_200),
     (Bug::OldChainForgotten, 550),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
@@ -51,8 +51,8 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::PoisonToldLate, 0),
     (Bug::RejectionToldLate, 1_700),
     (Bug::ForeignLeft, 0),
-    (Bug::UnsweptTrusted, 9_500),
-    (Bug::OvertakenForgotten, 3_100),
+    (Bug::UnsweptTrusted, 600),
+    (Bug::OvertakenForgotten, 26_000),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

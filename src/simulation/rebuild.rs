@@ -182,6 +182,7 @@ impl Call {
             copied: false,
             is_rollback: false,
             ended_at: None,
+            is_new: true,
         };
         folder.keep(&session)?;
         Ok(session)

@@ -92,18 +92,18 @@ impl Sink {
     fn apply(world: &World, name: &str, opened: &[String], batch: &Batch) -> Vec<Outcome> {
         let rates = world.plan.rates;
         let mut outcomes = Vec::new();
-        for write in &batch.writes {
+        let index = &opened[batch.projection()];
+        for write in batch.writes() {
             if world.strikes("429 or 503 on an item", rates.item_refused) {
                 outcomes.push(Outcome::Retry("429".to_owned()));
                 continue;
             }
-            let body = write.body.clone().map(|range| &batch.bytes[range]);
+            let body = batch.document(write);
             if world.plan.rejects && body.is_some_and(is_refused) {
                 world.count("document rejected");
                 outcomes.push(Outcome::Rejected("it is not to my liking".to_owned()));
                 continue;
             }
-            let index = &opened[write.projection];
             let outcome = world.server.lock().unwrap().apply(world, index, write, body);
             let does = if body.is_some() { "writes" } else { "deletes" };
             world.note(format_args!("{name} {does} {index}/{} at {}: {outcome:?}", write.id, write.version));
@@ -125,9 +125,8 @@ impl Sink {
                 // A document that the index has never held, made by one that died, and forgotten by the state that is left:
                 // whoever comes after looks through the index once, and has nothing to find yet.
                 let server = world.server.lock().unwrap();
-                batch.writes.retain(|write| {
-                    server.indexes.get(&opened[write.projection]).is_none_or(|index| index.knows(&write.id))
-                });
+                let index = &opened[batch.projection()];
+                batch.retain(|write| server.indexes.get(index).is_none_or(|index| index.knows(&write.id)));
             }
             Self::apply(&world, &format!("{} (late)", process.name), &opened, &batch);
         });
@@ -144,7 +143,7 @@ impl DocumentSink for Sink {
     }
 
     async fn write(&self, batch: Batch) -> Vec<Outcome> {
-        let (rates, count, opened) = (self.world.plan.rates, batch.writes.len(), self.opened());
+        let (rates, count, opened) = (self.world.plan.rates, batch.writes().len(), self.opened());
         let retry = |why: &str| vec![Outcome::Retry(why.to_owned()); count];
         self.process.go_on().await;
         self.travel().await;

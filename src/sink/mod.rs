@@ -1,5 +1,6 @@
 //! The index: versioned writes of whole documents, each judged by itself.
 
+mod batch;
 pub mod documents;
 pub mod elasticsearch;
 pub mod embedded;
@@ -8,32 +9,9 @@ pub mod held;
 mod mapping;
 
 use std::future::Future;
-use std::sync::Arc;
 
+pub use self::batch::{Batch, Write};
 use crate::error::Result;
-
-/// One write of a document. Its version makes repeats and late arrivals harmless
-/// (`version_type=external_gte`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Write {
-    /// Which projection, as an index into the list that the sink was opened with.
-    pub projection: usize,
-    /// The document's id.
-    pub id: Arc<str>,
-    /// The log position that the document reflects.
-    pub version: u64,
-    /// Where the document's JSON lies in the batch's `bytes`; `None` deletes it.
-    pub body: Option<std::ops::Range<usize>>,
-}
-
-/// Writes that go out as one request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Batch {
-    /// The documents' JSON, one after the other, no newline inside any.
-    pub bytes: Vec<u8>,
-    /// The writes, at most one for each document.
-    pub writes: Vec<Write>,
-}
 
 /// What became of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +63,12 @@ pub trait DocumentSink: Send + Sync + 'static {
     /// # Errors
     /// Exit code 3 when a mapping hash differs, with what to do; 1 when the log or the shape does.
     fn open(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
+
+    /// True when nobody had written to the indexes before this process did: what was deleted before that needs no
+    /// delete there.
+    fn is_untouched(&self) -> bool {
+        false
+    }
 
     /// Sends `batch` as one request to the concrete indexes; one outcome for each write, in order.
     /// A request that failed as a whole gives `Retry` (or, when the server calls a lone document

@@ -53,7 +53,7 @@ impl Floor {
         let action = json!({"index": {"_index": self.index, "_id": word}});
         let document =
             serde_json::from_slice::<serde_json::Value>(&value).map_err(|error| error.to_string())?;
-        self.server.bulk(format!("{action}\n{}\n", document["data"]).into_bytes(), false)?;
+        self.server.bulk(None, format!("{action}\n{}\n", document["data"]).into_bytes(), false)?;
         let acknowledged = Instant::now();
         self.server.bytes(Method::Post, &format!("/{}/_refresh", self.index), None)?;
         let query = json!({"size": 1, "query": {"match": {"role": word}}});

@@ -54,7 +54,7 @@ fn once(place: &Place<'_>, server: &Server, contact: &str, body: String) -> Resu
     let alias = format!("{}contacts", place.world.prefix);
     let query = json!({"size": 1, "query": {"term": {"id": contact}}});
     let began = Instant::now();
-    server.bulk(body.into_bytes(), true)?;
+    server.bulk(None, body.into_bytes(), true)?;
     server.bytes(Method::Post, &format!("/{alias}/_refresh"), None)?;
     let found = server.ask(Method::Post, &format!("/{alias}/_search"), Some(&query))?;
     if found["hits"]["hits"][0]["_id"] != contact {

@@ -48,7 +48,7 @@ pub(super) async fn session(
 /// A session of new indexes.
 pub(super) async fn begin(config: &Config, sink: &Arc<Sink>, from: From) -> Result<Session> {
     let indexes = new_names(sink, config.index.projections.len()).await?;
-    Ok(Session { indexes, previous: sink.behind().await?, ..blank(config, from) })
+    Ok(Session { indexes, previous: sink.behind().await?, is_new: true, ..blank(config, from) })
 }
 
 fn blank(config: &Config, from: From) -> Session {
@@ -61,6 +61,7 @@ fn blank(config: &Config, from: From) -> Session {
         copied: false,
         is_rollback: false,
         ended_at: None,
+        is_new: false,
     }
 }
 

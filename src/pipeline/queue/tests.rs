@@ -96,14 +96,22 @@ fn a_document_marked_again_on_its_way_waits_since_that_mark() {
 fn a_document_that_a_sweep_has_taken_goes_again_after_that_and_not_beside_it() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
-    assert!(queue.take_swept(&key("a"), 1));
-    assert!(queue.take_swept(&key("b"), 1));
+    let part = queue.begin_swept(Projection::Contacts, 1);
+    for id in ["a", "b", "c"] {
+        assert!(queue.take_swept(part, &key(id)));
+    }
     queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
     assert_eq!(take(&queue, 9), []);
-    queue.finish([(key("a"), true), (key("b"), true)]);
-    assert_eq!(take(&queue, 1), [key("a")]);
-    assert!(!queue.take_swept(&key("a"), 1), "it is on its way");
-    assert_eq!(take(&queue, 9), [key("b")]);
+    let anew = queue.begin_swept(Projection::Contacts, 3);
+    assert!(!["a", "b", "c"].into_iter().any(|id| queue.take_swept(anew, &key(id))), "they are on their way");
+    assert_eq!((queue.waiting().documents, queue.oldest_waiting()), (3, Some(1)));
+    queue.finish_swept(anew);
+    queue.finish_swept(part);
+    assert_eq!(take(&queue, 1), [key("b")]);
+    let part = queue.begin_swept(Projection::Contacts, 1);
+    assert!(!queue.take_swept(part, &key("b")), "it is on its way");
+    queue.finish_swept(part);
+    assert_eq!(take(&queue, 9), [key("a")]);
     queue.finish([(key("a"), true), (key("b"), true)]);
     assert!(queue.waiting().is_nothing() && queue.oldest_waiting().is_none());
 }
@@ -142,9 +150,24 @@ fn a_scan_that_was_under_way_begins_anew_when_what_waits_is_forgotten() {
 #[test]
 fn a_mark_that_a_scan_finds_of_a_document_that_a_sweep_has_taken_is_not_passed_over() {
     let queue = Queue::starting_at(1, None, at(10), 1);
-    assert!(queue.take_swept(&key("a"), 1));
+    let part = queue.begin_swept(Projection::Contacts, 1);
+    assert!(queue.take_swept(part, &key("a")));
     scanned(&queue, vec![key("a")], 2, true);
-    queue.finish([(key("a"), true)]);
+    queue.finish_swept(part);
+    assert_eq!(take(&queue, 9), [key("a")]);
+}
+
+#[test]
+fn an_older_change_of_a_document_that_a_sweep_has_taken_holds_the_frontier() {
+    let queue = scanned_queue();
+    queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
+    queue.stepped(3, &at(12), vec![], Lane::Direct, None, 300);
+    let part = queue.begin_swept(Projection::Contacts, 3);
+    assert!(queue.take_swept(part, &key("a")));
+    assert_eq!(take(&queue, 9), []);
+    assert_eq!(queue.oldest_waiting(), Some(2));
+    assert_eq!(queue.frontier(), Some(at(10)));
+    queue.finish_swept(part);
     assert_eq!(take(&queue, 9), [key("a")]);
 }
 

@@ -73,11 +73,11 @@ impl Courses {
     }
 
     /// Takes note of a part that was made; answers its number.
-    pub(in crate::pipeline) fn made(&mut self, part: &Next, next: Option<String>, documents: usize) -> u64 {
+    pub(in crate::pipeline) fn made(&mut self, part: &Next, next: Option<String>, documents: u64) -> u64 {
         let Some(course) = self.of(part) else { return 0 };
         course.made += 1;
         course.next.clone_from(&next);
-        let made = Made { next, documents: documents as u64, has_arrived: false };
+        let made = Made { next, documents, has_arrived: false };
         course.parts.insert(course.made, made);
         course.made
     }

@@ -19,6 +19,8 @@ const IDS_MAX: usize = sized(20_000, 6);
 pub struct Part {
     /// The documents; none is left.
     pub made: Materialised,
+    /// How many it came to, those included that need no delete.
+    pub passed: u64,
     /// Where the next part begins; `None` behind the last.
     pub next: Option<String>,
 }
@@ -35,6 +37,8 @@ pub struct Making<'a> {
     pub over: &'a HashMap<DocumentKey, u64>,
     /// Whether a document is taken; one that is not is passed over.
     pub takes: &'a dyn Fn(&DocumentKey) -> bool,
+    /// True where the index holds nothing that would have to be deleted.
+    pub is_untouched: bool,
 }
 
 /// Makes the documents of a projection behind the id `place`, from one snapshot, up to a number and to bytes.
@@ -47,13 +51,16 @@ pub fn make(
     place: &str,
     (documents_max, bytes_max): (usize, usize),
 ) -> Result<Part> {
-    let Making { state, projections, limits, over, takes } = *making;
+    let Making { state, projections, limits, over, takes, is_untouched } = *making;
+    let number = projections.iter().position(|kept| *kept == projection).unwrap_or(projections.len());
     let snapshot = state.snapshot()?;
-    let mut maker = Maker::new(snapshot.progress(), projections, limits, over, bytes_max);
+    let mut maker = Maker::new(snapshot.progress(), number, limits, over, bytes_max);
     let mut pass = Pass::new(&snapshot, projection, place)?;
-    let mut seen = 0;
+    let (mut seen, mut passed) = (0, 0);
     while pass.advance()? {
-        if pass.document()? != Liveness::Unseen {
+        let liveness = pass.document()?;
+        passed += u64::from(liveness != Liveness::Unseen);
+        if liveness == Liveness::Alive || liveness == Liveness::Deleted && !is_untouched {
             let document = (projection, Arc::from(pass.id()?));
             if takes(&document) {
                 maker.make(&pass, document)?;
@@ -61,9 +68,43 @@ pub fn make(
         }
         seen += 1;
         let made = maker.made();
-        if seen >= IDS_MAX || made.documents.len() >= documents_max || made.batch.bytes.len() >= bytes_max {
-            return Ok(Part { made: maker.into_made(), next: Some(pass.id()?.to_owned()) });
+        if seen >= IDS_MAX || made.documents.len() >= documents_max || made.batch.bytes().len() >= bytes_max {
+            return Ok(Part { made: maker.into_made(), passed, next: Some(pass.id()?.to_owned()) });
         }
     }
-    Ok(Part { made: maker.into_made(), next: None })
+    Ok(Part { made: maker.into_made(), passed, next: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Action, EntityKind, Event};
+    use crate::state::keys::Space;
+    use crate::state::memory::MemoryStore;
+    use crate::state::rows::{Row, encode};
+    use crate::state::store::{Changes, StateStore};
+
+    #[test]
+    fn what_was_deleted_is_deleted_except_where_nobody_can_have_written_it() {
+        let (store, mut changes) = (MemoryStore::default(), Changes::default());
+        for (id, action) in [("alive", Action::Replace), ("deleted", Action::Delete)] {
+            let (mut row, kind, fields) = (Row::default(), EntityKind::Contact, Vec::new());
+            row.registers.apply(&Event { kind, id: id.into(), version: 1, sequenced: true, action, fields });
+            changes.put(Space::Contacts, id.into(), encode(&row).unwrap());
+        }
+        store.commit(changes).unwrap();
+        let state = State::open(Arc::new(store), "f").unwrap();
+        let made = |is_untouched| {
+            let (limits, over) = (Limits { max_embedded_contacts: 1 }, HashMap::new());
+            let (state, projections, takes) = (&state, &[Projection::Contacts], &|_: &DocumentKey| true);
+            let making = Making { state, projections, limits, over: &over, takes, is_untouched };
+            let part = make(&making, Projection::Contacts, "", (9, usize::MAX)).unwrap();
+            assert_eq!((part.passed, part.next), (2, None));
+            let writes = part.made.batch.writes().iter();
+            writes.map(|write| (write.id.to_string(), write.body.is_some())).collect::<Vec<_>>()
+        };
+        let (alive, deleted) = (("alive".to_owned(), true), ("deleted".to_owned(), false));
+        assert_eq!(made(false), [alive.clone(), deleted]);
+        assert_eq!(made(true), [alive]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Requests to the cluster: addresses, credentials, time limits, and errors that say what to do.
 
+use bytes::Bytes;
 use elasticsearch::BulkParts;
 use elasticsearch::auth::Credentials;
 use elasticsearch::http::Url;
@@ -180,20 +181,21 @@ impl Client {
         body: Option<&Value>,
         answer_bytes_max: usize,
     ) -> reqwest::Result<Answer> {
-        let body = body.map(|body| body.to_string().into_bytes());
+        let body = body.map(|body| body.to_string().into());
         let request = Request { method, path, content: "application/json", body, answer_bytes_max };
         self.transport.send(request).await
     }
 
-    /// Sends a `_bulk` body; answers the status and the answer's bytes.
-    pub(crate) async fn bulk(&self, body: Vec<u8>) -> Result<(u16, Vec<u8>)> {
-        let path = format!("{}?{BULK_QUERY}", BulkParts::None.url());
+    /// Sends the body of a `_bulk` request to `index`; answers the status and the answer's bytes.
+    pub(crate) async fn bulk(&self, index: &str, body: Bytes) -> Result<(u16, Vec<u8>)> {
+        let path = BulkParts::Index(index).url();
+        let asked = format!("{path}?{BULK_QUERY}");
         let answer_bytes_max = BULK_ANSWER_BYTES_MIN.saturating_add(body.len().saturating_mul(2));
         let content = "application/x-ndjson";
         let request =
-            Request { method: Method::POST, path: &path, content, body: Some(body), answer_bytes_max };
+            Request { method: Method::POST, path: &asked, content, body: Some(body), answer_bytes_max };
         let (status, bytes) = self.transport.send(request).await.map_err(|error| self.unreachable(error))?;
-        Ok((status, bytes.ok_or_else(|| self.endless(&BulkParts::None.url(), answer_bytes_max))?))
+        Ok((status, bytes.ok_or_else(|| self.endless(&path, answer_bytes_max))?))
     }
 
     /// What to say of an answer that was given up.

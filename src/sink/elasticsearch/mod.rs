@@ -1,7 +1,6 @@
 //! Elasticsearch 8 and 9, by the paths and types of the official client.
 
 mod aliases;
-mod bulk;
 pub(crate) mod client;
 mod documents;
 mod find;
@@ -14,6 +13,7 @@ mod transport;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use elasticsearch::{ClosePointInTimeParts, CountParts, OpenPointInTimeParts, SearchParts};
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use self::client::Client;
 use self::refusals::Refusals;
 use super::mapping::Mapping;
-use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
+use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -96,26 +96,29 @@ impl ElasticsearchSink {
     }
 
     async fn write_some(&self, opened: &Opened, batch: Batch) -> Vec<Outcome> {
-        let names: Vec<String> = opened.indexes.iter().map(|index| aliases::writer(index)).collect();
-        let body = bulk::body(&names, &batch);
-        if body.len() > opened.request_bytes_max {
-            return self.too_large(opened, batch, body.len()).await;
-        }
-        let size = body.len();
-        let mut outcomes = match self.client.bulk(body).await {
-            Ok((413, _)) => return self.too_large(opened, batch, size).await,
-            Ok((200, answer)) => response::outcomes(&answer, &batch.writes),
-            Ok((status, answer)) => vec![response::of_request(status, &answer); batch.writes.len()],
-            Err(error) => vec![Outcome::Retry(error.chain()); batch.writes.len()],
+        let projection = batch.projection();
+        let Some(index) = opened.indexes.get(projection) else {
+            let reason = "an index was used before it was opened".to_owned();
+            return vec![Outcome::Retry(reason); batch.writes().len()];
         };
-        for (outcome, write) in outcomes.iter_mut().zip(&batch.writes) {
+        let (body, writes) = batch.into_parts();
+        if body.len() > opened.request_bytes_max {
+            return self.too_large(opened, projection, (body, writes)).await;
+        }
+        let mut outcomes = match self.client.bulk(&aliases::writer(index), body.clone()).await {
+            Ok((413, _)) => return self.too_large(opened, projection, (body, writes)).await,
+            Ok((200, answer)) => response::outcomes(&answer, &writes),
+            Ok((status, answer)) => vec![response::of_request(status, &answer); writes.len()],
+            Err(error) => vec![Outcome::Retry(error.chain()); writes.len()],
+        };
+        for outcome in &mut outcomes {
             match outcome {
-                Outcome::Gone(reason) => *reason = self.gone(opened, write.projection),
+                Outcome::Gone(reason) => *reason = self.gone(opened, projection),
                 Outcome::Refused(reason) => *reason = self.refused(reason),
                 _ => {}
             }
         }
-        self.refusals.judge(&batch.writes, &mut outcomes);
+        self.refusals.judge(&writes, &mut outcomes);
         outcomes
     }
 
@@ -141,18 +144,25 @@ impl ElasticsearchSink {
     }
 
     /// Splits a request that is too large; a lone document that is, is rejected for good.
-    async fn too_large(&self, opened: &Opened, batch: Batch, size: usize) -> Vec<Outcome> {
-        if batch.writes.len() <= 1 {
+    async fn too_large(
+        &self,
+        opened: &Opened,
+        projection: usize,
+        (body, writes): (Bytes, Vec<Write>),
+    ) -> Vec<Outcome> {
+        let size = body.len();
+        if writes.len() <= 1 {
             let reason = format!(
                 "the request of this document alone has {size} bytes, the server takes at most {} \
                  (http.max_content_length); lower index.max_embedded_contacts or raise the server's limit",
                 opened.request_bytes_max
             );
-            return vec![Outcome::Rejected(reason); batch.writes.len()];
+            return vec![Outcome::Rejected(reason); writes.len()];
         }
-        let (left, right) = bulk::split(batch);
-        let mut outcomes = Box::pin(self.write_some(opened, left)).await;
-        outcomes.extend(Box::pin(self.write_some(opened, right)).await);
+        let mut outcomes = Vec::with_capacity(writes.len());
+        for half in Batch::split((body, writes), projection) {
+            outcomes.extend(Box::pin(self.write_some(opened, half)).await);
+        }
         outcomes
     }
 }

@@ -53,11 +53,13 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::Batch;
 
     fn judged(refusals: &Refusals, is_delete: bool, outcome: Outcome) -> Outcome {
-        let body = (!is_delete).then_some(0..2);
+        let mut batch = Batch::default();
+        batch.push("a".into(), [1, 1], |_| Ok(!is_delete)).unwrap();
         let mut outcomes = [outcome];
-        refusals.judge(&[Write { projection: 0, id: "a".into(), version: 1, body }], &mut outcomes);
+        refusals.judge(batch.writes(), &mut outcomes);
         let [outcome] = outcomes;
         outcome
     }

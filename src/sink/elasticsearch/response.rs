@@ -144,12 +144,13 @@ mod mutate;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::Batch;
     use proptest::prelude::*;
 
     fn writes(count: usize) -> Vec<Write> {
-        (0..count)
-            .map(|n| Write { projection: 0, id: n.to_string().into(), version: 1, body: None })
-            .collect()
+        let mut batch = Batch::default();
+        (0..count).for_each(|n| batch.push(n.to_string().into(), [1, 1], |_| Ok(false)).unwrap());
+        batch.writes().to_vec()
     }
 
     fn one(item: &str) -> Outcome {

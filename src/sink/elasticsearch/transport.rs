@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use elasticsearch::auth::Credentials;
 use elasticsearch::http::Url;
 use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -28,7 +29,7 @@ pub(super) struct Request<'a> {
     /// With its query.
     pub(super) path: &'a str,
     pub(super) content: &'static str,
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Bytes>,
     /// How many bytes the answer may have, unpacked.
     pub(super) answer_bytes_max: usize,
 }

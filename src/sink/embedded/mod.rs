@@ -139,12 +139,12 @@ fn write_all(
     batch: &Batch,
 ) -> (Vec<Outcome>, oneshot::Receiver<std::result::Result<(), String>>) {
     let mut held = lock(generations);
-    let outcomes = batch.writes.iter().map(|write| {
-        let Some(generation) = held.get_mut(write.projection) else {
+    let mut generation = held.get_mut(batch.projection());
+    let outcomes = batch.writes().iter().map(|write| {
+        let Some(generation) = &mut generation else {
             return Outcome::Retry("an index was used before it was opened".to_owned());
         };
-        let json = write.body.clone().and_then(|range| batch.bytes.get(range));
-        let written = generation.write(&write.id, write.version, json);
+        let written = generation.write(&write.id, write.version, batch.document(write));
         written.unwrap_or_else(|error| Outcome::Retry(error.to_string()))
     });
     let outcomes = outcomes.collect();
@@ -166,7 +166,7 @@ impl DocumentSink for EmbeddedSink {
 
     async fn write(&self, batch: Batch) -> Vec<Outcome> {
         let (generations, waiters) = (Arc::clone(&self.generations), self.waiters.clone());
-        let count = batch.writes.len();
+        let count = batch.writes().len();
         let failed = |reason: String| vec![Outcome::Retry(reason); count];
         let written = blocking(move || write_all(&generations, &waiters, &batch)).await;
         let (outcomes, committed) = match written {
