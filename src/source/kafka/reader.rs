@@ -239,7 +239,8 @@ fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer<Told
     let defaults = [
         // With small queues the pause after which a full one is looked at again decides the rate.
         ("fetch.queue.backoff.ms", "1"),
-        ("fetch.wait.max.ms", "500"),
+        // A fetch goes without a partition whose queue is full, and until it is answered none goes with it.
+        ("fetch.wait.max.ms", "50"),
         ("queued.max.messages.kbytes", kbytes.as_str()),
         ("fetch.message.max.bytes", "524288"),
         ("fetch.max.bytes", "8388608"),
