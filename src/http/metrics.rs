@@ -45,7 +45,7 @@ fn counters(page: &mut Page, report: &Report) {
                 to the dead letters, foreign ones were written over.";
     let items = outcomes.map(|outcome| (labels(&[("outcome", outcome)]), count(outcome)));
     page.metric("tributary_items_total", "counter", help, items);
-    let help = "Bytes of documents sent to the index.";
+    let help = "Bytes of the requests that documents were sent to the index by.";
     page.metric("tributary_sent_bytes_total", "counter", help, [(String::new(), count("bytes"))]);
 }
 
