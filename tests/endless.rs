@@ -179,7 +179,7 @@ fn documents_that_come_without_an_end_are_asked_for_fewer_at_a_time_and_given_up
 #[test]
 fn an_endless_answer_to_a_write_is_waited_out_in_bounded_memory() {
     let fake = Fake::start(|method, path| match method {
-        "POST" if path.starts_with("/_bulk") => Answer::Endless,
+        "POST" if path.contains("/_bulk?") => Answer::Endless,
         // The index is empty.
         "PUT" | "POST" => Answer::Short(200, "{}"),
         _ => Answer::Short(404, "{}"),
