@@ -160,6 +160,7 @@ fn measure() -> Result<()> {
     report::check(&rows)?;
     stages::print(&folds);
     report::print(&rows, &machine, sizes.connections);
+    report::print_pairs(&rows);
     report::print_executed(&rows);
     let live = if sizes.wants("live") {
         let measured = live::run(&world, &server, &topics, &instance, sizes.live)?;

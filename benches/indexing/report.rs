@@ -94,6 +94,46 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
     }
 }
 
+/// A rebuild and the raw run that followed it: what the machine does in between falls on both, as far as it can.
+pub struct Pair<'a> {
+    pub rebuild: &'a Row,
+    raw: &'a Row,
+}
+
+impl Pair<'_> {
+    fn by_raw(&self) -> f64 {
+        self.rebuild.took.as_secs_f64() / self.raw.took.as_secs_f64()
+    }
+
+    /// The ratio if the server had taken for the rebuild what it took for the raw run, the processors as busy: without how
+    /// fast the machine was in which minute. It says nothing of what the server has to do more.
+    pub fn at_equal_server_time(&self) -> f64 {
+        let ([own, server], [_, server_raw]) = (self.rebuild.cpu, self.raw.cpu);
+        self.by_raw() * (own + server_raw) / (own + server)
+    }
+}
+
+/// The pairs, in their order.
+pub fn pairs(rows: &[Row]) -> impl Iterator<Item = Pair<'_>> {
+    rows.windows(2).filter_map(|two| match two {
+        [rebuild, raw] if !rebuild.is_raw && raw.is_raw => Some(Pair { rebuild, raw }),
+        _ => None,
+    })
+}
+
+/// Each rebuild beside the raw run that followed it.
+pub fn print_pairs(rows: &[Row]) {
+    println!(
+        "\n| rebuild, by the raw run after it | seconds | raw | by it | at equal server time |\n|---|---|---|---|---|"
+    );
+    for pair in pairs(rows) {
+        let [rebuild, raw] = [pair.rebuild, pair.raw].map(|row| row.took.as_secs_f64());
+        let (what, by_raw, equal) = (&pair.rebuild.what, pair.by_raw(), pair.at_equal_server_time());
+        println!("| {what} | {rebuild:.1} | {raw:.1} | {by_raw:.2} | {equal:.2} |");
+    }
+    println!();
+}
+
 /// What the processor did, beside what it did for the mean raw run.
 pub fn print_executed(rows: &[Row]) {
     let raw = rows.iter().filter(|row| row.is_raw).filter_map(|row| row.executed[1]);
