@@ -26,11 +26,6 @@ impl Affiliation {
         Self(bytes.into())
     }
 
-    /// Of none.
-    pub fn none() -> Self {
-        Self::new("", b"", b"\"\"")
-    }
-
     /// The organisation's id.
     pub fn id(&self) -> &[u8] {
         self.0.get(HEADER..self.begin(0)).unwrap_or_default()
@@ -75,7 +70,7 @@ mod tests {
             (whole.id(), whole.object(), whole.words()),
             (&b"o1"[..], Some(&b"{}"[..]), &b"\"acme\""[..])
         );
-        let none = Affiliation::none();
+        let none = Affiliation::new("", b"", b"\"\"");
         assert_eq!((none.id(), none.object(), none.words()), (&b""[..], None, &b"\"\""[..]));
         assert!(whole != none && whole == whole.clone());
     }

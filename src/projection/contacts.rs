@@ -11,6 +11,9 @@ use crate::entity::contact::{self, FIELDS, KNOWN};
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
 
+/// As JSON.
+const NO_WORDS: &[u8] = b"\"\"";
+
 pub(super) fn materialise(
     entities: &dyn Entities,
     id: &str,
@@ -40,15 +43,14 @@ fn write(
         object.raw_if(field, contact.get(field));
     }
     write_attributes(&mut object, contact, KNOWN);
-    let organisation = match contact::organisation(contact) {
-        Some(id) => entities.affiliation(&id, &|| affiliation(entities, &id))?,
-        None => Affiliation::none(),
-    };
-    object.raw_if("organisation", organisation.object());
+    let organisation = contact::organisation(contact)
+        .map(|id| entities.affiliation(&id, &|| affiliation(entities, &id)))
+        .transpose()?;
+    object.raw_if("organisation", organisation.as_ref().and_then(Affiliation::object));
     object.nested("_search", |search| {
         search.words("name", |words| push_words(words, name.as_deref()));
         contact::write_search(search, contact);
-        search.raw("organisation", organisation.words());
+        search.raw("organisation", organisation.as_ref().map_or(NO_WORDS, Affiliation::words));
     });
     write_log(&mut object, position);
     object.close();
@@ -59,7 +61,7 @@ fn write(
 fn affiliation(entities: &dyn Entities, id: &str) -> Result<Affiliated> {
     let summary = entities.summary(id)?;
     if summary.liveness == Liveness::Deleted {
-        return Ok((Affiliation::new(id, b"", b"\"\""), vec![id.into()]));
+        return Ok((Affiliation::new(id, b"", NO_WORDS), vec![id.into()]));
     }
     let ancestry = ancestry(entities, id, &summary)?;
     let (mut json, mut words) = (Vec::new(), Vec::new());

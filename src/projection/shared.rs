@@ -33,7 +33,7 @@ pub(super) struct Ancestry {
     pub(super) ancestors: Vec<Reference>,
     /// True when the chain comes back.
     pub(super) cycle: bool,
-    /// Where it ends otherwise than at a root: at an organisation that is deleted, or was met before.
+    /// The organisation that it ends at because that is deleted.
     pub(super) end: Option<Arc<str>>,
 }
 
@@ -64,7 +64,6 @@ pub(super) fn ancestry(entities: &dyn Entities, id: &str, summary: &Summary) -> 
         };
         if is_repeated || *reference.id == *id {
             ancestry.cycle = true;
-            ancestry.end = Some(reference.id);
             break;
         }
         ancestors.push(reference);

@@ -35,8 +35,7 @@ struct Known {
 
 impl Known {
     fn last_change(&self, id: &str) -> u64 {
-        let changed = if self.changed.is_empty() { None } else { self.changed.get(id) };
-        changed.map_or(self.floor, |step| self.floor.max(*step))
+        self.changed.get(id).map_or(self.floor, |step| self.floor.max(*step))
     }
 }
 
