@@ -37,7 +37,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
-    ("reindex", &["error", "pipeline", "position", "projection", "shutdown", "sink", "state", "verify"]),
+    (
+        "reindex",
+        &["error", "pipeline", "position", "projection", "shutdown", "sink", "source", "state", "verify"],
+    ),
     (
         "explain",
         &[

@@ -182,7 +182,15 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
         let projections = &projection::ALL;
         // The index was empty when the sweep was called for: with deletes or without them it is the same.
         let (takes, is_untouched) = (&|_: &DocumentKey| true, sweep.step % 2 == 0);
-        let making = sweep::Making { state, projections, limits, over: &over, takes, is_untouched };
+        let making = sweep::Making {
+            state,
+            projections,
+            limits,
+            over: &over,
+            takes,
+            is_untouched,
+            buffers: &Arc::default(),
+        };
         let part = sweep::make(&making, sweep.projection, place, most).unwrap();
         let documents = index.get_mut(sweep.projection.name()).unwrap();
         let batch = &part.made.batch;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tributary::event::{Action, EntityKind, Event, Field};
 use tributary::sink::documents::Documents;
 use tributary::sink::elasticsearch::ElasticsearchSink;
-use tributary::sink::{Batch, DocumentSink, Outcome};
+use tributary::sink::{Batch, Buffer, DocumentSink, Outcome};
 use tributary::state::fjall::FjallStore;
 use tributary::state::keys::Space;
 use tributary::state::rows::{self, Row};
@@ -416,7 +416,7 @@ fn large_documents_are_read_in_parts() {
         let mut bodies = BTreeMap::new();
         for id in &ids[..11] {
             let bytes = json!({"id": id, "attributes": {"x": "y".repeat(6 << 20)}}).to_string().into_bytes();
-            let mut batch = Batch::new(1, bytes.len());
+            let mut batch = Batch::new(1, Buffer::default());
             let make = |out: &mut Vec<u8>| {
                 out.extend_from_slice(&bytes);
                 Ok(true)

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::unbounded;
 use tributary::config::Config;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
@@ -188,8 +188,8 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
     let queue = Arc::new(Queue::starting_at(0, None, Positions::default(), 0));
     let (status, decoder, stop) =
         (Arc::new(Status::default()), Arc::new(decoder.clone()), Shutdown::default());
-    let (_end_requests, end_answers) = channel();
-    let ((records_in, records_out), (commands, obeyed)) = (Reader::channel(), channel());
+    let (_end_requests, end_answers) = unbounded();
+    let ((records_in, records_out), (commands, obeyed)) = (Reader::channel(), unbounded());
     let reader = Reader::new(
         Box::new(source),
         Arc::clone(&decoder),
@@ -232,7 +232,7 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let state = State::open(Arc::new(FjallStore::open(folder).map_err(told)?), "bench").map_err(told)?;
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let (mut count, mut bytes, over) = (0, 0, HashMap::new());
-    let projections = &projection::ALL;
+    let (projections, buffers) = (&projection::ALL, &Arc::default());
     let making = sweep::Making {
         state: &state,
         projections,
@@ -240,6 +240,7 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
         over: &over,
         takes: &|_| true,
         is_untouched: true,
+        buffers,
     };
     for projection in projection::ALL {
         let mut place = Some(String::new());

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::channel;
 use std::time::Duration;
 
+use crossbeam_channel::unbounded;
 use tokio::net::TcpListener;
 
 use super::reindex::beside::rebuild_changed;
@@ -64,7 +64,7 @@ pub(super) async fn follow(
     let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
     let store = Arc::new(FjallStore::open(&config.state)?);
     let state = Arc::new(State::open(store, &config.fingerprint())?);
-    let commands = channel();
+    let commands = unbounded();
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     announce(&config.state, address)?;
     let admin = Admin {

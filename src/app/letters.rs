@@ -1,8 +1,8 @@
 //! `dead-letters`: list, show and retry.
 
 use std::sync::Arc;
-use std::sync::mpsc::{channel, sync_channel};
 
+use crossbeam_channel::{bounded, unbounded};
 use tokio::time::Instant;
 
 use crate::cli::{DeadLetterCommand, OutputFormat};
@@ -97,7 +97,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?,
     )?;
     let progress = state.progress()?;
-    let (commands, obeyed) = channel();
+    let (commands, obeyed) = unbounded();
     let stream = Stream {
         queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions(), 0)),
         folder,
@@ -112,7 +112,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         synced: Instant::now(),
         folded: Instant::now(),
     };
-    let (reply, answer) = sync_channel(1);
+    let (reply, answer) = bounded(1);
     let gone = |_| Error::failed("the fold is gone");
     commands.send(Command::Retry(names, reply)).map_err(gone)?;
     commands.send(Command::Stop).map_err(gone)?;

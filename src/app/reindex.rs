@@ -16,9 +16,10 @@ use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::reindex::session::{Folder, From, Session};
-use crate::reindex::{Claim, Conductor, Options, Round, Target, abort, prune};
+use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
+use crate::source::EventSource;
 use crate::source::leadership::Alone;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
@@ -110,25 +111,24 @@ impl Rebuild<'_> {
         held: Option<Arc<State>>,
         stop: &Shutdown,
     ) -> Result<Conductor<Sink>> {
-        let identity = {
+        let log = {
             let (config, check) = (self.config.clone(), self.session.from == From::Log && check_log);
-            blocking(move || identity(&config, check))
+            blocking(move || Log::open(&config, check))
         };
+        let claim = async { Claim::take(Arc::clone(&self.sink), &self.session).await.map(Arc::new) };
         // A log that is not whole is found before anything is claimed.
-        let (identity, claim) = match self.session.from {
-            From::Log => (identity.await?, self.claim(held).await?),
-            From::State => tokio::try_join!(identity, self.claim(held))?,
+        let (log, claim) = match self.session.from {
+            From::Log => (log.await?, claim.await?),
+            From::State => tokio::try_join!(log, claim)?,
         };
-        if !self.session.is_rollback {
-            let indexes = self.session.indexes.iter().enumerate();
-            try_join_all(indexes.map(|(number, index)| self.sink.create(number, index, &identity))).await?;
-        }
+        let ((), state) = tokio::try_join!(self.indexes(&log.identity), self.state(held))?;
+        self.session.copied = self.session.from == From::State;
         let Self { config, sink, folder, session, options } = self;
-        let store = Arc::new(FjallStore::open(&folder.state())?);
-        let state = Arc::new(State::open(store, &config.fingerprint())?);
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         let rejected_before = claim.rejected().await?;
         let round = round(config.clone(), Arc::clone(&state), limits, stop.clone());
+        let opened = config.clone();
+        let sources = Sources::new(Arc::new(move || super::source(&opened)), log.source);
         Ok(Conductor {
             sink,
             claim,
@@ -137,6 +137,7 @@ impl Rebuild<'_> {
             state,
             limits,
             round,
+            sources,
             options,
             status: Arc::default(),
             load_rate: Arc::default(),
@@ -144,22 +145,43 @@ impl Rebuild<'_> {
         })
     }
 
-    /// Claims the projections, and copies the state where that is what it is to be made from.
-    async fn claim(&mut self, held: Option<Arc<State>>) -> Result<Arc<Claim<Sink>>> {
-        let claim = Claim::take(Arc::clone(&self.sink), &self.session).await?;
+    /// Makes the indexes, unless they were there before.
+    async fn indexes(&self, identity: &str) -> Result<()> {
+        if self.session.is_rollback {
+            return Ok(());
+        }
+        let indexes = self.session.indexes.iter().enumerate();
+        try_join_all(indexes.map(|(number, index)| self.sink.create(number, index, identity)))
+            .await
+            .map(|_| ())
+    }
+
+    /// Opens the rebuild's own state, after it was copied where it is to be made from that.
+    async fn state(&self, held: Option<Arc<State>>) -> Result<Arc<State>> {
         if self.session.from == From::State && !self.session.copied {
             copy::copy(self.config, &self.folder, held).await?;
-            self.session.copied = true;
-            self.folder.keep(&self.session)?;
+            self.folder.keep(&Session { copied: true, ..self.session.clone() })?;
         }
-        Ok(Arc::new(claim))
+        let (path, fingerprint) = (self.folder.state(), self.config.fingerprint());
+        blocking(move || State::open(Arc::new(FjallStore::open(&path)?), &fingerprint).map(Arc::new)).await
     }
 }
 
-/// The log's identity, after a look whether it is whole.
-fn identity(config: &Config, check: bool) -> Result<String> {
-    let mut source = super::source(config)?;
-    if check {
+/// The log, as a rebuild finds it.
+struct Log {
+    identity: String,
+    /// Not started; `None` when it had to be.
+    source: Option<Box<dyn EventSource>>,
+}
+
+impl Log {
+    /// Opens it, with a look whether it is whole when `check` says so.
+    fn open(config: &Config, check: bool) -> Result<Self> {
+        let mut source = super::source(config)?;
+        let identity = source.identity();
+        if !check {
+            return Ok(Self { identity, source: Some(source) });
+        }
         source.start(&Positions::default(), &[])?;
         if let Some((at, first)) = source.cut_off()?.first() {
             return Err(Error::failed(format!(
@@ -167,18 +189,17 @@ fn identity(config: &Config, check: bool) -> Result<String> {
                  know of it; use --from state, or --allow-partial-log to go without"
             )));
         }
+        let_go(source);
+        Ok(Self { identity, source: None })
     }
-    let identity = source.identity();
-    let_go(source);
-    Ok(identity)
 }
 
 fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> Round<Sink> {
-    Box::new(move |target: Arc<Target<Sink>>, status: Arc<Status>| {
+    Box::new(move |source: Box<dyn EventSource>, target: Arc<Target<Sink>>, status: Arc<Status>| {
         let letters = dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?;
         Ok(Parts {
             state: Arc::clone(&state),
-            source: super::source(&config)?,
+            source,
             sink: target,
             dead_letters: Box::new(DocumentLetters(letters)),
             leadership: Arc::new(Alone::default()),
@@ -194,7 +215,7 @@ fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> R
             refresh: crate::config::Refresh::Interval,
             mapping_may_differ: false,
             status,
-            commands: std::sync::mpsc::channel(),
+            commands: crossbeam_channel::unbounded(),
         })
     })
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Liveness, Shown, text};
-use crate::projection::json::{Object, push_text};
+use crate::projection::json::Object;
 use crate::projection::search::{push_field, push_words, write_phone};
 
 /// The fields of an embedded contact that are shown after its `id` and `name`, in order; all of them
@@ -46,15 +46,20 @@ pub fn name(contact: &impl Shown) -> Option<Cow<'_, [u8]>> {
     if let Some(own) = contact.get("name") {
         return Some(Cow::Borrowed(own));
     }
-    let parts = ["firstName", "lastName"].map(|field| contact.get(field).and_then(text).unwrap_or_default());
-    let joined = match parts.each_ref().map(|part| &**part) {
-        ["", ""] => return None,
-        [only, ""] | ["", only] => only.to_owned(),
-        [first, last] => format!("{first} {last}"),
-    };
-    let mut json = Vec::with_capacity(joined.len() + 2);
-    push_text(&mut json, &joined);
-    Some(Cow::Owned(json))
+    match ["firstName", "lastName"].map(|field| contact.get(field).filter(|json| is_filled(json))) {
+        [None, None] => None,
+        [Some(only), None] | [None, Some(only)] => Some(Cow::Borrowed(only)),
+        // Between their quotes canonical strings are put together as they are.
+        [Some(first), Some(last)] => {
+            let ends = [first.strip_suffix(b"\"")?, last.strip_prefix(b"\"")?];
+            Some(Cow::Owned(ends.join(&b' ')))
+        }
+    }
+}
+
+/// Whether canonical JSON is a string that is not empty.
+fn is_filled(json: &[u8]) -> bool {
+    json.first() == Some(&b'"') && json.len() > 2
 }
 
 /// The contact as it stands in its organisation's document: a JSON object.
@@ -84,6 +89,29 @@ pub fn write_search(search: &mut Object<'_>, contact: &impl Shown) {
 mod tests {
     use super::super::organisation;
     use super::*;
+    use crate::entity::Registers;
+    use crate::event::{Action, EntityKind, Event, Field};
+
+    #[test]
+    fn a_name_is_the_own_one_or_both_of_the_others_as_far_as_they_are_texts() {
+        let name_of = |fields: &[(&str, &str)]| {
+            let field = |(name, json): &(&str, &str)| Field {
+                name: (*name).to_owned(),
+                json: json.as_bytes().into(),
+            };
+            let (kind, id, fields) =
+                (EntityKind::Contact, "c1".to_owned(), fields.iter().map(field).collect());
+            let mut contact = Registers::default();
+            contact.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
+            name(&contact).map(|json| String::from_utf8(json.into_owned()).unwrap())
+        };
+        let both = |first, last| name_of(&[("firstName", first), ("lastName", last)]);
+        assert_eq!(name_of(&[("name", "7"), ("firstName", "\"Ada\"")]).unwrap(), "7");
+        assert_eq!(both(r#""A \"da""#, r#""Löve\\lace""#).unwrap(), r#""A \"da Löve\\lace""#);
+        assert_eq!(both("\"Ada\"", "\"\"").unwrap(), "\"Ada\"");
+        assert_eq!(both("[\"Ada\"]", "\"Lovelace\"").unwrap(), "\"Lovelace\"");
+        assert_eq!((both("null", "5"), name_of(&[])), (None, None));
+    }
 
     #[test]
     fn what_is_known_is_every_field_with_a_place_in_the_order_of_names() {

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Sender, sync_channel};
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use crossbeam_channel::{Sender, bounded};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -94,7 +94,7 @@ pub(super) async fn retry(
         Ok(request) => request,
         Err(refused) => return *refused,
     };
-    let (reply, answer) = sync_channel(1);
+    let (reply, answer) = bounded(1);
     if admin.commands.send(Command::Retry(request.names, reply)).is_err() {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "the instance is stopping");
     }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crossbeam_channel::Sender;
 use tokio::time::Instant;
 
 use super::fold::DocumentKey;
@@ -24,7 +24,7 @@ use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
 use crate::projection::{Limits, Projection};
-use crate::sink::{DocumentSink, Outcome};
+use crate::sink::{Buffers, DocumentSink, Outcome};
 use crate::state::State;
 use crate::state::keys::{Space, dirty_parts};
 
@@ -64,6 +64,8 @@ pub struct Delivery<S> {
     pub(super) courses: Mutex<Courses>,
     /// True while a part of a sweep is being made: where it ends is where the next one begins.
     pub(super) is_sweeping: AtomicBool,
+    /// The memory of the sweeps' requests.
+    pub(super) buffers: Arc<Buffers>,
 }
 
 impl<S: DocumentSink> Delivery<S> {
@@ -158,6 +160,7 @@ impl<S: DocumentSink> Delivery<S> {
                     over: &over,
                     takes: &takes,
                     is_untouched: this.sink.is_untouched(),
+                    buffers: &this.buffers,
                 };
                 let most = (DOCUMENTS_MAX, this.pace.bytes());
                 let made = sweep::make(&making, part.projection, &part.place, most)?;
@@ -182,7 +185,15 @@ impl<S: DocumentSink> Delivery<S> {
         let left = left.into_iter().map(|((projection, id), _)| (projection, id.to_string())).collect();
         // Were the fold's thread gone, its own error is what counts.
         let _ = self.commands.send(Command::Left { rejected: judged.rejected, documents: left });
-        if let Some(arrived) = self.courses().arrived(&part, number) {
+        let arrived = {
+            let mut courses = self.courses();
+            let arrived = courses.arrived(&part, number);
+            if courses.are_through() {
+                self.buffers.close();
+            }
+            arrived
+        };
+        if let Some(arrived) = arrived {
             let told = Command::Swept(part.projection, part.step, arrived.place, arrived.documents);
             let _ = self.commands.send(told);
         }

@@ -1,9 +1,9 @@
 //! The looks that a run takes after itself: who writes, which index, and from when on.
 
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use tokio::time::Instant;
 
 use super::hand_over::{HandOver, Moved};
@@ -57,7 +57,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
             self.gate = Gate::Closed;
         }
         if writer {
-            self.pass_gate().await?;
+            while self.pass_gate().await? {}
             self.serve().await?;
         }
         let open = matches!(self.gate, Gate::Open);
@@ -94,36 +94,43 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let answered =
             self.asked.as_ref().is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
         if answered {
-            let (reply, answer) = sync_channel(1);
+            let (reply, answer) = bounded(1);
             // Without a reader there is no end to ask for.
             self.asked = self.end_requests.send(reply).is_ok().then_some(answer);
         }
     }
 
-    async fn pass_gate(&mut self) -> Result<()> {
+    /// Goes one step on, where nothing has to be waited for; true when the next one may follow at once.
+    async fn pass_gate(&mut self) -> Result<bool> {
         // Whoever begins to write does not know yet which index.
         if matches!(self.gate, Gate::Closed) && self.is_moved().await {
-            return Ok(());
+            return Ok(false);
         }
         match &self.gate {
             Gate::Open => {}
-            Gate::HandOver(_) => self.hand_over().await?,
+            Gate::HandOver(_) => {
+                self.hand_over().await?;
+                return Ok(matches!(self.gate, Gate::Closed));
+            }
             Gate::Closed => {
-                let (reply, answer): (SyncSender<_>, _) = sync_channel(1);
+                let (reply, answer): (Sender<_>, _) = bounded(1);
                 let _ = self.end_requests.send(reply);
                 self.gate = Gate::Asked(answer);
+                return Ok(true);
             }
             Gate::Asked(answer) => {
                 self.gate = match answer.try_recv() {
                     Ok(Ok(end)) => Gate::Until(end),
                     // A broker that is away is asked again; any other error is the reader's own end.
                     Ok(Err(_)) | Err(TryRecvError::Disconnected) => Gate::Closed,
-                    Err(TryRecvError::Empty) => return Ok(()),
+                    Err(TryRecvError::Empty) => return Ok(false),
                 };
+                return Ok(matches!(self.gate, Gate::Until(_)));
             }
             Gate::Until(end) => {
                 if self.queue.positions().covers(end) || planted::is(Bug::NoGateAndConflictsDone) {
                     self.gate = Gate::FanningOut(self.queue.step());
+                    return Ok(true);
                 }
             }
             Gate::FanningOut(step) => {
@@ -136,7 +143,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Notes what others do; true when an alias seems to stand for another index than the one written.
@@ -306,6 +313,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Marks the documents of an index that the state knows nothing living of: they are deleted.
     async fn reconcile_one(&self, number: usize, index: &str) -> Result<()> {
         let Some(projection) = self.projections.get(number).copied() else { return Ok(()) };
+        if self.sink.is_untouched() {
+            return self.command(Command::BuiltFor(projection, index.to_owned()));
+        }
         // What a writer that died had not made searchable is listed as well.
         self.sink.refresh().await?;
         let mut cursor = None;

@@ -7,7 +7,7 @@ use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use crate::error::Result;
 use crate::projection::{Entities, Limits, Projection};
-use crate::sink::Batch;
+use crate::sink::{Batch, Buffer};
 use crate::state::State;
 use crate::state::rows::Progress;
 
@@ -48,11 +48,9 @@ impl<'a> Maker<'a> {
         projection: usize,
         limits: Limits,
         over: &'a HashMap<DocumentKey, u64>,
-        bytes_expected: usize,
+        buffer: Buffer,
     ) -> Self {
-        // Growing step by step would copy everything once more.
-        let bytes_expected = bytes_expected.min(RESERVED_MAX);
-        let batch = Batch::new(projection, bytes_expected + bytes_expected / 8);
+        let batch = Batch::new(projection, buffer);
         let made = Materialised { batch, step: progress.step, ..Materialised::default() };
         Self { limits, over, position: progress.version(), made }
     }
@@ -82,6 +80,12 @@ impl<'a> Maker<'a> {
     }
 }
 
+/// How much to reserve for a request of about `bytes_expected`: growing step by step would copy everything once more.
+pub(super) fn room(bytes_expected: usize) -> usize {
+    let bytes_expected = bytes_expected.min(RESERVED_MAX);
+    bytes_expected + bytes_expected / 8
+}
+
 /// Makes the documents, all of one projection, in their order, from one snapshot until `bytes_max` is reached; at least one
 /// is made, however large. `over` names versions that must be written over because somebody else wrote them.
 pub fn materialise(
@@ -99,7 +103,8 @@ pub fn materialise(
     };
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
-    let mut maker = Maker::new(snapshot.progress(), number, limits, over, expected);
+    let buffer = Vec::with_capacity(room(expected)).into();
+    let mut maker = Maker::new(snapshot.progress(), number, limits, over, buffer);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
         maker.make(&snapshot, document)?;

@@ -1,8 +1,9 @@
 //! The reader's thread: records from the source, decoded, handed to the fold.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
+
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 
 use super::fold::Taken;
 use super::status::Status;
@@ -15,10 +16,9 @@ use crate::shutdown::Shutdown;
 use crate::source::EventSource;
 
 const POLL_BYTES_MAX: usize = 1 << 20;
+/// How long it waits for records, and for room, before it looks at what else is asked of it.
 const POLL_WAIT: Duration = Duration::from_millis(50);
 const BATCHES_MAX: usize = 4;
-/// How long to wait before looking again whether there is room for a batch.
-const FULL_WAIT: Duration = Duration::from_millis(2);
 
 /// Records that were read together.
 #[derive(Debug, Default)]
@@ -30,12 +30,12 @@ pub struct ReadBatch {
 }
 
 /// A request to the reader for the log's end, answered over its channel.
-pub type EndRequest = SyncSender<Result<Positions>>;
+pub type EndRequest = Sender<Result<Positions>>;
 
 /// Reads until `stop`, decoding on the way. At most four batches of about 1 MiB wait for the fold.
 pub struct Reader {
     /// The first that goes at its end: whoever waits for that need not wait for the source to be closed.
-    out: SyncSender<ReadBatch>,
+    out: Sender<ReadBatch>,
     source: Box<dyn EventSource>,
     decoder: Arc<Decoder>,
     status: Arc<Status>,
@@ -53,14 +53,14 @@ impl Reader {
         status: Arc<Status>,
         stop: Shutdown,
         end_requests: Receiver<EndRequest>,
-        out: SyncSender<ReadBatch>,
+        out: Sender<ReadBatch>,
     ) -> Self {
         Self { out, source, decoder, status, stop, end_requests, held: None }
     }
 
     /// The channel between reader and fold.
-    pub fn channel() -> (SyncSender<ReadBatch>, Receiver<ReadBatch>) {
-        sync_channel(BATCHES_MAX)
+    pub fn channel() -> (Sender<ReadBatch>, Receiver<ReadBatch>) {
+        bounded(BATCHES_MAX)
     }
 
     /// Goes on, on this thread, until it is told to stop or nobody listens any more.
@@ -104,14 +104,11 @@ impl Reader {
 
     /// Hands the batch over that waits for room. What is not handed over is read again later.
     fn hand_over(&mut self, batch: ReadBatch, waits: bool) -> Turn {
-        match self.out.try_send(batch) {
+        match self.out.send_timeout(batch, if waits { POLL_WAIT } else { Duration::ZERO }) {
             Ok(()) => Turn::Busy,
-            Err(TrySendError::Disconnected(_)) => Turn::Ended,
-            Err(TrySendError::Full(back)) => {
+            Err(SendTimeoutError::Disconnected(_)) => Turn::Ended,
+            Err(SendTimeoutError::Timeout(back)) => {
                 self.held = Some(back);
-                if waits {
-                    std::thread::park_timeout(FULL_WAIT);
-                }
                 Turn::Idle
             }
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
@@ -124,7 +124,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
     ));
     let reading = Shutdown::default();
     let (records_in, records_out) = Reader::channel();
-    let (end_requests, end_answers) = channel();
+    let (end_requests, end_answers) = unbounded();
     let reader = Reader::new(
         source,
         Arc::clone(&parts.decoder),
@@ -166,6 +166,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         writer: parts.leadership.writer(),
         courses: std::sync::Mutex::default(),
         is_sweeping: AtomicBool::new(false),
+        buffers: Arc::default(),
     });
     let seen = others::spawn(Arc::clone(&parts.sink));
     let mut run = Run {

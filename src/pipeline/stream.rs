@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 
+use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -24,8 +24,6 @@ use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
 
-/// How long to wait for records before looking at commands again.
-const IDLE: Duration = Duration::from_millis(5);
 /// How long after a fold what comes is gathered for the next one: each is a commit, which costs more than its records, and
 /// each commit brings the time nearer at which the store makes whoever commits wait for the disk.
 const GATHER: Duration = Duration::from_millis(5);
@@ -68,7 +66,7 @@ pub enum Command {
     /// A projection's marks are complete for this concrete index.
     BuiltFor(Projection, String),
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
-    Retry(Option<Vec<String>>, SyncSender<Result<Retried>>),
+    Retry(Option<Vec<String>>, Sender<Result<Retried>>),
     /// Answer, once everything asked before is done.
     Barrier(oneshot::Sender<()>),
     /// End, once everything asked before is done.
@@ -177,17 +175,15 @@ impl Stream {
     }
 
     /// Folds what has come, as one step.
-    fn step(&mut self, records: &Receiver<ReadBatch>, wait: Duration) -> Result<Read> {
-        let first = match records.recv_timeout(wait) {
+    fn step(&mut self, records: &Receiver<ReadBatch>, gather: Duration) -> Result<Read> {
+        let first = match records.try_recv() {
             Ok(batch) => batch,
-            Err(RecvTimeoutError::Timeout) => return Ok(Read::Nothing),
-            Err(RecvTimeoutError::Disconnected) => return Ok(Read::Ended),
+            Err(TryRecvError::Empty) => return Ok(Read::Nothing),
+            Err(TryRecvError::Disconnected) => return Ok(Read::Ended),
         };
         let ReadBatch { mut taken, mut passed } = first;
         while taken.len() < STEP_RECORDS_MAX {
-            // A turn that may not wait takes what is there.
-            let gathered = GATHER.min(wait).saturating_sub(self.folded.elapsed());
-            let Ok(more) = records.recv_timeout(gathered) else { break };
+            let Ok(more) = records.recv_timeout(gather.saturating_sub(self.folded.elapsed())) else { break };
             taken.extend(more.taken);
             passed.extend(more.passed);
         }
@@ -204,13 +200,21 @@ impl Stream {
         Ok(Read::Some)
     }
 
-    /// Folds what the reader handed over; true when there was something.
-    fn read(&mut self, wait: Duration) -> Result<bool> {
-        let Some(records) = self.records.take() else {
-            std::thread::park_timeout(wait);
-            return Ok(false);
-        };
-        let read = self.step(&records, wait)?;
+    /// Waits until there are records or commands, or until the state is to be forced to the disk.
+    fn wait(&self) {
+        let mut either = Select::new();
+        either.recv(&self.commands);
+        if let Some(records) = &self.records {
+            either.recv(records);
+        }
+        // Whichever it is, it is looked for next.
+        let _ = either.ready_timeout(SYNC_EVERY.saturating_sub(self.synced.elapsed()));
+    }
+
+    /// Folds what the reader handed over, and what comes within `gather` of the last fold; true when there was something.
+    fn read(&mut self, gather: Duration) -> Result<bool> {
+        let Some(records) = self.records.take() else { return Ok(false) };
+        let read = self.step(&records, gather)?;
         if read == Read::Ended {
             drop(records);
             self.end_reading()?;
@@ -406,13 +410,18 @@ enum Read {
 /// Folds until it is told to stop; the state then lies on the disk.
 impl Turns for Stream {
     fn turn(&mut self, waits: bool) -> Result<Turn> {
+        // A turn that may not wait, and one with work left, take what is there.
+        let waits = waits && !self.queue.waiting().fanning_out;
+        if waits {
+            self.wait();
+        }
         if !self.commands()? {
             self.end_load()?;
             self.folder.sync()?;
             return Ok(Turn::Ended);
         }
         let fanning_out = self.queue.waiting().fanning_out;
-        let has_read = self.read(if fanning_out || !waits { Duration::ZERO } else { IDLE })?;
+        let has_read = self.read(if waits { GATHER } else { Duration::ZERO })?;
         self.fan_out()?;
         if self.synced.elapsed() >= SYNC_EVERY {
             self.folder.sync()?;

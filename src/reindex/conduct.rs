@@ -10,17 +10,19 @@ use tokio::time::Instant;
 use super::claim::Claim;
 use super::evidence::{self, Evidence};
 use super::session::{Folder, Session};
+use super::sources::Sources;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{Parts, Until, run};
 use crate::pipeline::start::while_away;
 use crate::pipeline::status::{Report, Status};
-use crate::pipeline::work::{in_place, let_go};
+use crate::pipeline::work::in_place;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::documents::Documents;
 use crate::sink::generations::{Generations, Move, Phase, RebuildProgress, written};
+use crate::source::EventSource;
 use crate::state::State;
 
 /// How long a rebuild waits for a running instance to say where it stopped; after that none runs, or one
@@ -55,8 +57,9 @@ pub struct Outcome {
     pub rejected: u64,
 }
 
-/// Opens the parts of one round over the target.
-pub type Round<S> = Box<dyn Fn(Arc<Target<S>>, Arc<Status>) -> Result<Parts<Target<S>>> + Send + Sync>;
+/// Puts the parts of one round together, from the source to the target.
+pub type Round<S> =
+    Box<dyn Fn(Box<dyn EventSource>, Arc<Target<S>>, Arc<Status>) -> Result<Parts<Target<S>>> + Send + Sync>;
 
 /// A rebuild, ready to go on from wherever it is.
 pub struct Conductor<S> {
@@ -74,6 +77,8 @@ pub struct Conductor<S> {
     pub limits: Limits,
     /// The parts of a round.
     pub round: Round<S>,
+    /// The log.
+    pub sources: Sources,
     /// What it was told.
     pub options: Options,
     /// Where it reports.
@@ -97,6 +102,7 @@ impl<S: Documents + Generations> Conductor<S> {
     ) -> Result<Outcome> {
         let beats = self.spawn_beats(stop, on_progress);
         let ended = self.phases(stop).await;
+        self.sources.close();
         beats.abort();
         let lost = beats.await.unwrap_or(Ok(()));
         self.sink.release().await;
@@ -146,7 +152,9 @@ impl<S: Documents + Generations> Conductor<S> {
         let began = Instant::now();
         // Whatever there is to do, it also finds out whether the log is the one that the state was folded from. The
         // evidence makes everything searchable.
-        self.deliver(self.parts()?, Until::Delivered, stop).await?;
+        let source = self.sources.take().await?;
+        self.sources.prepare();
+        self.deliver(source, Until::Delivered, stop).await?;
         self.note_load(began.elapsed(), stop).await?;
         self.begin(Phase::Settling, stop).await?;
         let indexes = self.session.indexes.iter().enumerate();
@@ -267,17 +275,17 @@ impl<S: Documents + Generations> Conductor<S> {
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
     async fn round(&self, until: Until, stop: &Shutdown) -> Result<()> {
-        let mut parts = self.parts()?;
-        if in_place(|| self.is_through(&mut parts))? {
-            let_go(parts.source);
+        let mut source = self.sources.take().await?;
+        if in_place(|| self.is_through(&mut *source))? {
+            self.sources.keep(source);
             return Ok(());
         }
-        self.deliver(parts, until, stop).await
+        self.deliver(source, until, stop).await
     }
 
-    async fn deliver(&self, mut parts: Parts<Target<S>>, until: Until, stop: &Shutdown) -> Result<()> {
+    async fn deliver(&self, mut source: Box<dyn EventSource>, until: Until, stop: &Shutdown) -> Result<()> {
         loop {
-            run(parts, until, stop).await?;
+            run(self.parts(source)?, until, stop).await?;
             if stop.is_requested() {
                 return Err(interrupted());
             }
@@ -285,29 +293,29 @@ impl<S: Documents + Generations> Conductor<S> {
                 return Ok(());
             }
             tracing::info!("documents wait for the index still; going on");
-            parts = self.parts()?;
+            source = self.sources.take().await?;
         }
     }
 
     /// True when nothing is left to do: every record of the log is folded, every document is in its index.
-    fn is_through(&self, parts: &mut Parts<Target<S>>) -> Result<bool> {
+    fn is_through(&self, source: &mut dyn EventSource) -> Result<bool> {
         for (projection, index) in self.session.projections.iter().zip(&self.session.indexes) {
             if self.state.built_for(projection)? != *index {
                 return Ok(false);
             }
         }
         // In this order: what is folded meanwhile is delivered later.
-        Ok(self.state.is_delivered()? && self.state.progress()?.positions().covers(&parts.source.end()?))
+        Ok(self.state.is_delivered()? && self.state.progress()?.positions().covers(&source.end()?))
     }
 
-    fn parts(&self) -> Result<Parts<Target<S>>> {
+    fn parts(&self, source: Box<dyn EventSource>) -> Result<Parts<Target<S>>> {
         let target = Target {
             sink: Arc::clone(&self.sink),
             indexes: self.session.indexes.clone(),
             claim: Arc::clone(&self.claim),
             is_untouched: self.session.is_new,
         };
-        in_place(|| (self.round)(Arc::new(target), Arc::clone(&self.status)))
+        in_place(|| (self.round)(source, Arc::new(target), Arc::clone(&self.status)))
     }
 
     fn projections(&self) -> Vec<Projection> {

@@ -10,10 +10,12 @@ mod conduct;
 pub mod difference;
 mod evidence;
 pub mod session;
+mod sources;
 mod target;
 mod upkeep;
 
 pub use claim::Claim;
 pub use conduct::{Conductor, Options, Outcome, Round};
+pub use sources::Sources;
 pub use target::Target;
 pub use upkeep::{abort, prune};

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
 
+use crossbeam_channel::{Sender, unbounded};
 use tokio::task::JoinHandle;
 
 use super::MAX_EMBEDDED;
@@ -74,7 +74,7 @@ pub(super) fn parts<S>(
         refresh: Refresh::Adaptive,
         mapping_may_differ: false,
         status,
-        commands: channel(),
+        commands: unbounded(),
     }
 }
 

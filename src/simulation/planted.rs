@@ -49,10 +49,10 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 1_700),
+    (Bug::RejectionToldLate, 6_200),
     (Bug::ForeignLeft, 0),
-    (Bug::UnsweptTrusted, 600),
-    (Bug::OvertakenForgotten, 26_000),
+    (Bug::UnsweptTrusted, 1_200),
+    (Bug::OvertakenForgotten, 7_200),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

@@ -7,16 +7,19 @@ use tokio::task::JoinHandle;
 
 use super::MAX_EMBEDDED;
 use super::instance::parts;
+use super::log::Source;
 use super::sink::Sink;
 use super::store::{Disk, Left, Store};
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::run::Parts;
 use crate::pipeline::status::Status;
 use crate::projection::{ALL, Limits};
 use crate::reindex::session::{Folder, From, Session};
-use crate::reindex::{Claim, Conductor, Options, Round, Target, abort};
+use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::{Aliases, Generations};
+use crate::source::EventSource;
 use crate::state::store::StateStore;
 use crate::state::{State, copy};
 
@@ -158,6 +161,7 @@ impl Call {
             folder,
             session,
             round: self.round(&state),
+            sources: self.sources(),
             state,
             limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
             options: Options::default(),
@@ -190,9 +194,14 @@ impl Call {
 
     fn round(&self, state: &Arc<State>) -> Round<Sink> {
         let (world, process, state) = (Arc::clone(&self.world), Arc::clone(&self.process), Arc::clone(state));
-        Box::new(move |target: Arc<Target<Sink>>, status: Arc<Status>| {
-            Ok(parts(&world, &process, Arc::clone(&state), target, status))
+        Box::new(move |source: Box<dyn EventSource>, target: Arc<Target<Sink>>, status: Arc<Status>| {
+            Ok(Parts { source, ..parts(&world, &process, Arc::clone(&state), target, status) })
         })
+    }
+
+    fn sources(&self) -> Sources {
+        let (world, process) = (Arc::clone(&self.world), Arc::clone(&self.process));
+        Sources::new(Arc::new(move || Ok(Box::new(Source::new(&world, &process)))), None)
     }
 }
 

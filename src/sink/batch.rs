@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::buffers::Buffer;
 use crate::error::Result;
 use crate::projection::json::push_text;
 
@@ -29,14 +30,14 @@ pub struct Write {
 pub struct Batch {
     /// Which projection, as an index into the list that the sink was opened with.
     projection: usize,
-    bytes: Vec<u8>,
+    bytes: Buffer,
     writes: Vec<Write>,
 }
 
 impl Batch {
-    /// No writes yet; about `bytes_expected` are to come.
-    pub fn new(projection: usize, bytes_expected: usize) -> Self {
-        Self { projection, bytes: Vec::with_capacity(bytes_expected), writes: Vec::new() }
+    /// No writes yet; they are to come into `bytes`, which are empty.
+    pub fn new(projection: usize, bytes: Buffer) -> Self {
+        Self { projection, bytes, writes: Vec::new() }
     }
 
     /// Adds a write at `version`: of the document that `make` appends as JSON without a newline, or of a delete, at
@@ -95,7 +96,7 @@ impl Batch {
 
     /// The body and its writes.
     pub(super) fn into_parts(self) -> (Bytes, Vec<Write>) {
-        (self.bytes.into(), self.writes)
+        (Bytes::from_owner(self.bytes), self.writes)
     }
 
     /// The same writes as two batches.
@@ -108,7 +109,11 @@ impl Batch {
         }
         let mut bytes = Vec::from(bytes);
         let behind = bytes.split_off(middle);
-        [(bytes, left), (behind, right)].map(|(bytes, writes)| Batch { projection, bytes, writes })
+        [(bytes, left), (behind, right)].map(|(bytes, writes)| Batch {
+            projection,
+            bytes: bytes.into(),
+            writes,
+        })
     }
 }
 
@@ -130,7 +135,7 @@ mod tests {
     use crate::error::Error;
 
     fn batch() -> Batch {
-        let mut batch = Batch::new(2, 0);
+        let mut batch = Batch::new(2, Buffer::default());
         let mut push = |id: &str, document: Option<&[u8]>| {
             let make = |out: &mut Vec<u8>| {
                 out.extend_from_slice(document.unwrap_or(b"half"));
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_body_names_ids_and_versions_and_escapes_them() {
-        let text = String::from_utf8(batch().bytes).unwrap();
+        let text = String::from_utf8(batch().bytes().to_vec()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         let rest = r#""version_type":"external_gte"}}"#;
         assert_eq!(lines[0], format!(r#"{{"index":{{"_id":"a\"b","version":7,{rest}"#));

@@ -1,6 +1,7 @@
 //! The index: versioned writes of whole documents, each judged by itself.
 
 mod batch;
+mod buffers;
 pub mod documents;
 pub mod elasticsearch;
 pub mod embedded;
@@ -11,6 +12,7 @@ mod mapping;
 use std::future::Future;
 
 pub use self::batch::{Batch, Write};
+pub use self::buffers::{Buffer, Buffers};
 use crate::error::Result;
 
 /// What became of one write.

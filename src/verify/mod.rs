@@ -16,8 +16,8 @@ mod world;
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::Sender as Commands;
 
+use crossbeam_channel::Sender as Commands;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 

@@ -95,6 +95,11 @@ impl Courses {
         arrived
     }
 
+    /// True when nothing is left to be made, and all that was made has arrived.
+    pub(in crate::pipeline) fn are_through(&self) -> bool {
+        self.0.iter().all(|course| course.next.is_none() && course.parts.is_empty())
+    }
+
     fn of(&mut self, part: &Next) -> Option<&mut Course> {
         self.0.iter_mut().find(|course| course.projection == part.projection && course.step == part.step)
     }
@@ -120,12 +125,14 @@ mod tests {
         let third = courses.next(&wanted).unwrap();
         let three = courses.made(&third, None, 5);
         assert_eq!(courses.next(&wanted), None);
+        assert!(!courses.are_through());
         assert_eq!(courses.arrived(&second, two), None);
         assert_eq!(
             courses.arrived(&first, one),
             Some(Arrived { place: Some("c".to_owned()), documents: 30 })
         );
         assert_eq!(courses.arrived(&second, three), Some(Arrived { place: None, documents: 5 }));
+        assert!(courses.are_through());
     }
 
     #[test]

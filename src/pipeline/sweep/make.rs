@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::pipeline::fold::DocumentKey;
-use crate::pipeline::materialise::{Maker, Materialised};
+use crate::pipeline::materialise::{Maker, Materialised, room};
 use crate::pipeline::sizes::sized;
 use crate::projection::{Limits, Projection};
+use crate::sink::Buffers;
 use crate::state::State;
 use crate::state::pass::Pass;
 
@@ -39,6 +40,8 @@ pub struct Making<'a> {
     pub takes: &'a dyn Fn(&DocumentKey) -> bool,
     /// True where the index holds nothing that would have to be deleted.
     pub is_untouched: bool,
+    /// Where the memory of requests comes from.
+    pub buffers: &'a Arc<Buffers>,
 }
 
 /// Makes the documents of a projection behind the id `place`, from one snapshot, up to a number and to bytes.
@@ -51,10 +54,10 @@ pub fn make(
     place: &str,
     (documents_max, bytes_max): (usize, usize),
 ) -> Result<Part> {
-    let Making { state, projections, limits, over, takes, is_untouched } = *making;
+    let Making { state, projections, limits, over, takes, is_untouched, buffers } = *making;
     let number = projections.iter().position(|kept| *kept == projection).unwrap_or(projections.len());
     let snapshot = state.snapshot()?;
-    let mut maker = Maker::new(snapshot.progress(), number, limits, over, bytes_max);
+    let mut maker = Maker::new(snapshot.progress(), number, limits, over, buffers.take(room(bytes_max)));
     let mut pass = Pass::new(&snapshot, projection, place)?;
     let (mut seen, mut passed) = (0, 0);
     while pass.advance()? {
@@ -97,7 +100,8 @@ mod tests {
         let made = |is_untouched| {
             let (limits, over) = (Limits { max_embedded_contacts: 1 }, HashMap::new());
             let (state, projections, takes) = (&state, &[Projection::Contacts], &|_: &DocumentKey| true);
-            let making = Making { state, projections, limits, over: &over, takes, is_untouched };
+            let buffers = &Arc::default();
+            let making = Making { state, projections, limits, over: &over, takes, is_untouched, buffers };
             let part = make(&making, Projection::Contacts, "", (9, usize::MAX)).unwrap();
             assert_eq!((part.passed, part.next), (2, None));
             let writes = part.made.batch.writes().iter();
