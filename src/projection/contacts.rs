@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::json::{Object, push_text};
 use super::search::push_words;
-use super::shared::{ancestry, push_ids, write_attributes, write_log};
+use super::shared::{Ancestry, ancestry, push_ids, write_attributes, write_log};
 use super::{Affiliated, Entities};
 use crate::entity::affiliation::Affiliation;
 use crate::entity::contact::{self, FIELDS, KNOWN};
+use crate::entity::organisation::Summary;
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
 
@@ -64,6 +65,11 @@ fn affiliation(entities: &dyn Entities, id: &str) -> Result<Affiliated> {
         return Ok((Affiliation::new(id, b"", NO_WORDS), vec![id.into()]));
     }
     let ancestry = ancestry(entities, id, &summary)?;
+    Ok(affiliated(id, &summary, &ancestry))
+}
+
+/// What contacts show of an organisation that is not deleted.
+pub(super) fn affiliated(id: &str, summary: &Summary, ancestry: &Ancestry) -> Affiliated {
     let (mut json, mut words) = (Vec::new(), Vec::new());
     let mut organisation = Object::open(&mut json);
     organisation.text("id", id);
@@ -72,6 +78,6 @@ fn affiliation(entities: &dyn Entities, id: &str) -> Result<Affiliated> {
     organisation.close();
     push_text(&mut words, summary.words());
     let above = ancestry.ancestors.iter().map(|ancestor| Arc::clone(&ancestor.id));
-    let of = std::iter::once(id.into()).chain(above).chain(ancestry.end).collect();
-    Ok((Affiliation::new(id, &json, &words), of))
+    let of = std::iter::once(id.into()).chain(above).chain(ancestry.end.clone()).collect();
+    (Affiliation::new(id, &json, &words), of)
 }

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use serde_json::value::RawValue;
 
+use super::contacts::affiliated;
 use super::json::Object;
 use super::search::{push_field, push_words, write_phone};
 use super::shared::{ancestry, write_ancestry, write_attributes, write_log};
@@ -40,7 +41,8 @@ fn write(
     if liveness == Liveness::Deleted {
         return Ok(false);
     }
-    let ancestry = ancestry(entities, id, &entities.summary_of(id, organisation))?;
+    let summary = entities.summary_of(id, organisation);
+    let ancestry = ancestry(entities, id, &summary)?;
     let begin = out.len();
     let mut object = Object::open(out);
     object.text("id", id);
@@ -53,6 +55,10 @@ fn write(
     if liveness == Liveness::Unseen && count == 0 {
         out.truncate(begin);
         return Ok(false);
+    }
+    if count > 0 {
+        // Its contacts are made after it: nothing has to be looked up for them then.
+        entities.affiliation(id, &|| Ok(affiliated(id, &summary, &ancestry)))?;
     }
     object.number("contactCount", count);
     if count > embedded_max(limits) {

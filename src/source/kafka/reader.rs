@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::rights;
 use super::told::Told;
@@ -32,9 +32,11 @@ const TOLD_WAIT: Duration = Duration::from_millis(100);
 
 /// A Kafka cluster's topics.
 pub struct KafkaSource {
-    consumer: BaseConsumer<Told>,
+    /// Reads, once it was started.
+    consumer: Option<BaseConsumer<Told>>,
     /// Asks the brokers, over connections on which no fetch waits: a broker answers one request of a connection
-    /// after the other, so that each question to the consumer's would wait for `fetch.wait.max.ms`.
+    /// after the other, so that each question to the consumer's would wait for `fetch.wait.max.ms`. It is of no group, and
+    /// therefore closed at once.
     asker: BaseConsumer<Told>,
     cluster: String,
     config: KafkaConfig,
@@ -55,14 +57,12 @@ impl KafkaSource {
     pub fn open(config: &KafkaConfig, topics: Vec<(String, EntityKind)>) -> Result<Self> {
         let topics: Vec<(Arc<str>, EntityKind)> =
             topics.into_iter().map(|(topic, kind)| (topic.into(), kind)).collect();
-        let asker = consumer(config, 1)?;
-        let found = partitions(&asker, &topics)?;
+        let asker = create(&settings(config, 1))?;
+        partitions(&asker, &topics)?;
         let cluster = asker.client().fetch_cluster_id(WAIT).unwrap_or_default();
-        // The real consumer's memory is dealt out to the partitions that there are.
-        let consumer = consumer(config, found.len())?;
         let config = config.clone();
         Ok(Self {
-            consumer,
+            consumer: None,
             asker,
             cluster,
             config,
@@ -84,15 +84,20 @@ impl KafkaSource {
         })
     }
 
+    /// The consumer that was started.
+    fn consumer(&self) -> Result<&BaseConsumer<Told>> {
+        self.consumer
+            .as_ref()
+            .ok_or_else(|| Error::failed("the log was read before it was started; this is a bug, report it"))
+    }
+
     fn assign(&mut self) -> Result<()> {
         let mut list = TopicPartitionList::new();
         for (at, next) in &self.next {
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*next))
                 .map_err(|error| failed(at, error))?;
         }
-        self.consumer.assign(&list).map_err(|error| {
-            Error::failed("the partitions cannot be assigned; check the topics").because(error)
-        })
+        self.consumer()?.assign(&list).map_err(unassigned)
     }
 
     /// Takes up partitions that were added; each begins at its first offset.
@@ -115,8 +120,9 @@ impl KafkaSource {
             self.next.insert(at.clone(), low);
             self.begun.extend((low > 0).then(|| (at.clone(), low)));
             let mut list = TopicPartitionList::new();
+            let consumer = self.consumer()?;
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(low))
-                .and_then(|()| self.consumer.incremental_assign(&list))
+                .and_then(|()| consumer.incremental_assign(&list))
                 .map_err(|error| failed(at, error))?;
         }
         Ok(added)
@@ -125,6 +131,7 @@ impl KafkaSource {
     /// Compares the records that were read last with those that lie there now: all at once, and by itself
     /// whatever does not come so.
     fn check_fingerprints(&self, held: Vec<(&TopicPartition, &Fingerprint)>) -> Result<()> {
+        let consumer = self.consumer()?;
         let mut left: BTreeMap<_, _> = held.into_iter().collect();
         let mut list = TopicPartitionList::new();
         for (at, held) in &left {
@@ -132,13 +139,11 @@ impl KafkaSource {
                 .map_err(|error| failed(at, error))?;
         }
         if !left.is_empty() {
-            self.consumer.assign(&list).map_err(|error| {
-                Error::failed("the partitions cannot be assigned; check the topics").because(error)
-            })?;
+            consumer.assign(&list).map_err(unassigned)?;
         }
         let until = Instant::now() + TOGETHER_WAIT;
         while !left.is_empty() && Instant::now() < until {
-            match self.consumer.poll(Duration::from_millis(100)) {
+            match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     let record = self.record(&message);
                     if let Some(held) = left.remove(&record.partition)
@@ -156,13 +161,13 @@ impl KafkaSource {
     }
 
     fn check_fingerprint(&self, at: &TopicPartition, held: &Fingerprint) -> Result<()> {
-        let mut list = TopicPartitionList::new();
+        let (consumer, mut list) = (self.consumer()?, TopicPartitionList::new());
         list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
-            .and_then(|()| self.consumer.assign(&list))
+            .and_then(|()| consumer.assign(&list))
             .map_err(|error| failed(at, error))?;
         let until = Instant::now() + WAIT;
         while Instant::now() < until {
-            match self.consumer.poll(Duration::from_millis(100)) {
+            match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) if is_record(held, &self.record(&message)) => return Ok(()),
                 Some(Ok(_)) => return Err(another_log(at, held.offset)),
                 // Compaction took the record away, and nothing came after it.
@@ -233,7 +238,8 @@ impl KafkaSource {
     }
 }
 
-fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer<Told>> {
+/// Those of a client that may read; its memory is dealt out to the partitions that there are.
+fn settings(config: &KafkaConfig, partitions: usize) -> ClientConfig {
     let mut client = client_config(config);
     let kbytes = (QUEUE_KBYTES / partitions.max(1)).clamp(512, QUEUE_KBYTES).to_string();
     let defaults = [
@@ -252,13 +258,18 @@ fn consumer(config: &KafkaConfig, partitions: usize) -> Result<BaseConsumer<Told
             client.set(name, value);
         }
     }
-    // These three are ours: positions come from the state, and a gap must never be skipped.
-    client
-        .set("group.id", &config.group)
-        .set("enable.auto.commit", "false")
-        .set("auto.offset.reset", "error");
+    // These are ours: positions come from the state, and a gap must never be skipped.
+    client.set("enable.auto.commit", "false").set("auto.offset.reset", "error");
     client.set("enable.partition.eof", "true");
-    client.create_with_context(Told::default()).map_err(|error| no_client("consumer", &error))
+    client
+}
+
+fn create(settings: &ClientConfig) -> Result<BaseConsumer<Told>> {
+    settings.create_with_context(Told::default()).map_err(|error| no_client("consumer", &error))
+}
+
+fn unassigned(error: KafkaError) -> Error {
+    Error::failed("the partitions cannot be assigned; check the topics").because(error)
 }
 
 fn partitions(
@@ -332,6 +343,8 @@ impl EventSource for KafkaSource {
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
         let (mut next, mut begun, mut held_now) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let found = partitions(&self.asker, &self.topics)?;
+        self.consumer =
+            Some(create(settings(&self.config, found.len()).set("group.id", &self.config.group))?);
         if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
                 "{at}: the state is at offset {held}, the log has no such partition; it is another log: \
@@ -389,7 +402,7 @@ impl EventSource for KafkaSource {
         let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         let (mut bytes, mut wait) = (0, wait);
         while bytes < bytes_max && polled.records.len() < RECORDS_MAX {
-            match self.consumer.poll(wait) {
+            match self.consumer()?.poll(wait) {
                 Some(Ok(message)) => {
                     let record = self.record(&message);
                     bytes += message.payload_len() + message.key_len() + 128;
@@ -424,7 +437,7 @@ impl KafkaSource {
     /// Takes over the consumer's positions where they are ahead of the last record's.
     fn note_ends(&mut self, ends: &mut BTreeMap<TopicPartition, i64>) -> Result<()> {
         let positions = self
-            .consumer
+            .consumer()?
             .position()
             .map_err(|error| Error::failed("the consumer does not know its positions").because(error))?;
         for element in positions.elements() {
