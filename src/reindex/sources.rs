@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinHandle;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::work::{blocking, let_go};
 use crate::source::EventSource;
 
@@ -36,9 +36,11 @@ impl Sources {
         let ahead = self.ahead().take();
         match ahead {
             Some(Ahead::Open(source)) => Ok(source),
-            Some(Ahead::Opening(opening)) => opening
-                .await
-                .unwrap_or_else(|error| Err(Error::failed("opening the log broke off").because(error))),
+            // The log may have been away for a moment: whatever it was is asked for again.
+            Some(Ahead::Opening(opening)) => match opening.await {
+                Ok(Ok(source)) => Ok(source),
+                Ok(Err(_)) | Err(_) => self.open().await,
+            },
             None => self.open().await,
         }
     }
@@ -66,5 +68,73 @@ impl Sources {
 
     fn ahead(&self) -> MutexGuard<'_, Option<Ahead>> {
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::position::{Positions, TopicPartition};
+    use crate::source::{Fingerprint, Polled};
+
+    /// A log of which the number is the identity.
+    struct Numbered(usize);
+
+    impl EventSource for Numbered {
+        fn identity(&self) -> String {
+            self.0.to_string()
+        }
+
+        fn start(&mut self, _: &Positions, _: &[(TopicPartition, Fingerprint)]) -> Result<()> {
+            Ok(())
+        }
+
+        fn end(&mut self) -> Result<Positions> {
+            Ok(Positions::default())
+        }
+
+        fn poll(&mut self, _: Duration, _: usize) -> Result<Polled> {
+            Ok(Polled::default())
+        }
+    }
+
+    /// Sources by their numbers, from 1 on; opening the one of the number `away` fails.
+    fn sources(away: usize, kept: Option<Box<dyn EventSource>>) -> (Sources, Arc<AtomicUsize>) {
+        let opened = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&opened);
+        let open: Open = Arc::new(move || match count.fetch_add(1, Ordering::SeqCst) + 1 {
+            number if number == away => Err(Error::failed("away")),
+            number => Ok(Box::new(Numbered(number))),
+        });
+        (Sources::new(open, kept), opened)
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_or_opened_ahead_is_taken_once() {
+        let (sources, opened) = sources(0, Some(Box::new(Numbered(9))));
+        assert_eq!(sources.take().await.unwrap().identity(), "9");
+        assert_eq!(opened.load(Ordering::SeqCst), 0);
+        sources.prepare();
+        let ahead = sources.take().await.unwrap();
+        assert_eq!((ahead.identity().as_str(), opened.load(Ordering::SeqCst)), ("1", 1));
+        sources.keep(ahead);
+        assert_eq!(sources.take().await.unwrap().identity(), "1");
+        let next = sources.take().await.unwrap();
+        assert_eq!(next.identity(), "2", "nothing was kept");
+        sources.keep(next);
+        sources.close();
+        assert_eq!(sources.take().await.unwrap().identity(), "3", "what was kept is closed");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_away_for_a_moment_is_opened_again() {
+        let (sources, opened) = sources(1, None);
+        sources.prepare();
+        assert_eq!(sources.take().await.unwrap().identity(), "2");
+        assert_eq!(opened.load(Ordering::SeqCst), 2);
     }
 }
