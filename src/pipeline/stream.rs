@@ -224,8 +224,12 @@ impl Stream {
         Ok(read == Read::Some)
     }
 
+    fn is_fanning_out(&self) -> bool {
+        self.queue.oldest_task().is_some()
+    }
+
     fn fan_out(&mut self) -> Result<()> {
-        if self.queue.waiting().fanning_out {
+        if self.is_fanning_out() {
             let step = self.folder.fan_out()?;
             self.publish(step, Lane::Background)?;
         }
@@ -411,7 +415,7 @@ enum Read {
 impl Turns for Stream {
     fn turn(&mut self, waits: bool) -> Result<Turn> {
         // A turn that may not wait, and one with work left, take what is there.
-        let waits = waits && !self.queue.waiting().fanning_out;
+        let waits = waits && !self.is_fanning_out();
         if waits {
             self.wait();
         }
@@ -420,7 +424,7 @@ impl Turns for Stream {
             self.folder.sync()?;
             return Ok(Turn::Ended);
         }
-        let fanning_out = self.queue.waiting().fanning_out;
+        let fanning_out = self.is_fanning_out();
         let has_read = self.read(if waits { GATHER } else { Duration::ZERO })?;
         self.fan_out()?;
         if self.synced.elapsed() >= SYNC_EVERY {
