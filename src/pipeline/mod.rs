@@ -12,12 +12,14 @@ mod pace;
 pub(crate) mod planted;
 pub mod queue;
 pub mod reader;
+pub mod readiness;
 mod refresh;
 pub mod run;
 mod serve;
 mod sizes;
 mod standby;
 pub mod start;
+
 pub mod status;
 pub mod stream;
 pub mod sweep;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::durations::Durations;
 use super::queue::Waiting;
+use super::readiness::{Cause, Readiness, Reasons};
 use crate::position::Positions;
 use crate::projection::Projection;
 use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
@@ -77,6 +78,7 @@ struct Known {
     waiting: Waiting,
     indexes: BTreeMap<String, String>,
     rebuilds: Vec<(String, Rebuild)>,
+    reasons: Reasons,
 }
 
 impl Known {
@@ -227,6 +229,27 @@ impl Status {
     /// Takes note of the rebuilds under way, each with its projection.
     pub fn set_rebuilds(&self, rebuilds: impl Iterator<Item = (String, Rebuild)>) {
         self.known().rebuilds = rebuilds.collect();
+    }
+
+    /// Takes note of a reason for which this instance is not ready, with a sentence for people. It counts until it is
+    /// [cleared](Self::clear).
+    pub fn raise(&self, cause: Cause, detail: impl Into<String>) {
+        let detail = detail.into();
+        if self.known().reasons.raise(cause, detail.clone()) {
+            tracing::debug!(cause = cause.name(), detail, "not ready");
+        }
+    }
+
+    /// Takes note that such a reason is gone.
+    pub fn clear(&self, cause: Cause) {
+        if self.known().reasons.clear(cause) {
+            tracing::debug!(cause = cause.name(), "a reason against being ready is gone");
+        }
+    }
+
+    /// Whether this instance is ready, and why not.
+    pub fn readiness(&self) -> Readiness {
+        self.known().reasons.readiness(Self::now_ms())
     }
 
     /// Adds to a counter.

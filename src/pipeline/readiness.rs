@@ -1,0 +1,150 @@
+//! Whether an instance is ready, and why not. `/readyz`, searches, the page, the metrics and `status` read this one value.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::status::Status;
+
+/// What can keep an instance from being ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The log and the indexes are not open yet.
+    Starting,
+    /// An index is being filled for the first time, or is not there.
+    Filling,
+    /// The index does not answer.
+    IndexAway,
+    /// The log does not answer.
+    LogAway,
+    /// A topic of the configuration is not there.
+    TopicAway,
+    /// The index refuses every write.
+    WritesRefused,
+    /// Work waits and nothing moves.
+    Stuck,
+}
+
+/// Writes may be refused for this long before the instance is not ready: an overload passes by itself.
+const WRITES_REFUSED_MS: u64 = 60_000;
+
+impl Cause {
+    /// Every cause, in the order in which they are told.
+    pub const ALL: [Self; 7] = [
+        Self::Starting,
+        Self::Filling,
+        Self::IndexAway,
+        Self::LogAway,
+        Self::TopicAway,
+        Self::WritesRefused,
+        Self::Stuck,
+    ];
+
+    /// The cause as a word, as JSON and metrics have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Filling => "filling",
+            Self::IndexAway => "index_away",
+            Self::LogAway => "log_away",
+            Self::TopicAway => "topic_away",
+            Self::WritesRefused => "writes_refused",
+            Self::Stuck => "stuck",
+        }
+    }
+
+    /// How long it must last before it counts.
+    fn grace_ms(self) -> u64 {
+        if self == Self::WritesRefused { WRITES_REFUSED_MS } else { 0 }
+    }
+}
+
+/// One reason for which an instance is not ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// What it is.
+    pub cause: Cause,
+    /// The sentence for people.
+    pub detail: String,
+    /// Since when, in milliseconds since the Unix epoch.
+    pub since_ms: u64,
+}
+
+/// Whether an instance is ready: it is when there is no reason against it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// True without any reason against it.
+    pub ready: bool,
+    /// The reasons against it.
+    pub reasons: Vec<Reason>,
+}
+
+impl Readiness {
+    /// What keeps the instance from being ready, as sentences.
+    pub fn detail(&self) -> String {
+        self.reasons.iter().map(|reason| reason.detail.as_str()).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The reasons as they were raised and not cleared.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Reasons(BTreeMap<Cause, (String, u64)>);
+
+impl Reasons {
+    /// Takes note of a reason; true when it is new. One that lasts keeps the time at which it began.
+    pub(super) fn raise(&mut self, cause: Cause, detail: String) -> bool {
+        let began = self.0.get(&cause).map(|(_, since)| *since);
+        self.0.insert(cause, (detail, began.unwrap_or_else(Status::now_ms)));
+        began.is_none()
+    }
+
+    /// Takes note that a reason is gone; true when it was there.
+    pub(super) fn clear(&mut self, cause: Cause) -> bool {
+        self.0.remove(&cause).is_some()
+    }
+
+    /// What counts now.
+    pub(super) fn readiness(&self, now: u64) -> Readiness {
+        let lasting =
+            self.0.iter().filter(|(cause, (_, since))| now.saturating_sub(*since) >= cause.grace_ms());
+        let reasons: Vec<Reason> = lasting
+            .map(|(cause, (detail, since))| Reason {
+                cause: *cause,
+                detail: detail.clone(),
+                since_ms: *since,
+            })
+            .collect();
+        Readiness { ready: reasons.is_empty(), reasons }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_keeps_its_beginning_and_refused_writes_count_after_a_minute() {
+        let mut reasons = Reasons::default();
+        assert!(reasons.readiness(0).ready);
+        assert!(reasons.raise(Cause::WritesRefused, "429".to_owned()));
+        assert!(!reasons.raise(Cause::WritesRefused, "403".to_owned()), "it lasts");
+        let began = Status::now_ms();
+        assert!(reasons.readiness(began).ready);
+        let refused = reasons.readiness(began + WRITES_REFUSED_MS);
+        assert!(!refused.ready);
+        assert_eq!(refused.detail(), "403");
+        reasons.raise(Cause::LogAway, "the broker is away".to_owned());
+        let both = reasons.readiness(began + WRITES_REFUSED_MS);
+        assert_eq!(both.detail(), "the broker is away; 403");
+        assert!(reasons.clear(Cause::LogAway) && !reasons.clear(Cause::LogAway));
+        assert!(reasons.readiness(began).ready);
+    }
+
+    #[test]
+    fn a_cause_has_one_name() {
+        for cause in Cause::ALL {
+            assert_eq!(serde_json::to_value(cause).unwrap(), cause.name());
+        }
+    }
+}
