@@ -16,6 +16,7 @@ mod faults;
 mod fuzz;
 mod harness;
 mod licences;
+mod mapping_change;
 mod monitoring;
 mod numbers;
 mod outage;

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::pipeline::work::blocking;
 use crate::sink::DocumentSink;
+use crate::sink::generations::Aliases;
 
 /// Prints the resolved configuration and asks the servers.
 pub(super) async fn run(config: Config, offline: bool) -> Result<()> {
@@ -20,9 +21,13 @@ pub(super) async fn run(config: Config, offline: bool) -> Result<()> {
     println!("log: {identity}");
     sink.ping().await?;
     println!("index: answers");
-    for summary in sink.summaries().await? {
+    let records = sink.rebuilds().await?;
+    for (summary, found) in sink.summaries().await?.into_iter().zip(records) {
         let index = if summary.index.is_empty() { "not there yet" } else { &summary.index };
         println!("  {}: {index}, {} documents", summary.alias, summary.documents);
+        if found.is_some_and(|(record, _)| record.is_rollback_to(index)) {
+            println!("  {}: a rollback put back {index}; `tributary run` goes on with it", summary.alias);
+        }
     }
     Ok(())
 }

@@ -59,30 +59,39 @@ async fn stopped(config: &Config) -> Result<serde_json::Value> {
     for projection in &config.index.projections {
         indexes.insert(projection.clone(), state.built_for(projection)?);
     }
+    let (reindex, rolled_back) = rebuilds(config).await;
     let report = Report {
         state: "stopped".to_owned(),
         partitions: partitions(&positions, &end, &delivered),
         documents_waiting: waiting,
         oldest_waiting_ms: oldest,
         indexes,
-        reindex: rebuilds(config).await,
+        reindex,
+        rolled_back,
         counters: BTreeMap::new(),
     };
     serde_json::to_value(&report)
         .map_err(|error| Error::failed("the report cannot be written").because(error))
 }
 
-/// The rebuilds under way; none when the index is away: everything else is shown without it.
-async fn rebuilds(config: &Config) -> Vec<RebuildReport> {
-    let Ok(sink) = parts::sink(config) else { return Vec::new() };
-    let asked = tokio::time::timeout(INDEX_WAIT, sink.rebuilds()).await;
-    let found = asked.ok().and_then(Result::ok).unwrap_or_default();
-    let named = config.index.projections.iter().cloned().zip(found);
-    let under_way = named.filter_map(|(projection, found)| {
-        let (record, _) = found.filter(|(record, _)| record.is_under_way())?;
-        Some(rebuild_report((projection, record)))
-    });
-    under_way.collect()
+/// The rebuilds under way, and the indexes that a rollback put back; none when the index is away: everything else is
+/// shown without it.
+async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, String>) {
+    let Ok(sink) = parts::sink(config) else { return (Vec::new(), BTreeMap::new()) };
+    let asked = async { Ok::<_, Error>((sink.rebuilds().await?, sink.behind().await?)) };
+    let asked = tokio::time::timeout(INDEX_WAIT, asked).await;
+    let (records, behind) = asked.ok().and_then(Result::ok).unwrap_or_default();
+    let (mut under_way, mut rolled_back) = (Vec::new(), BTreeMap::new());
+    for ((projection, found), behind) in config.index.projections.iter().zip(records).zip(behind) {
+        let Some((record, _)) = found else { continue };
+        if let Some(index) = behind.filter(|index| record.is_rollback_to(index)) {
+            rolled_back.insert(projection.clone(), index);
+        }
+        if record.is_under_way() {
+            under_way.push(rebuild_report((projection.clone(), record)));
+        }
+    }
+    (under_way, rolled_back)
 }
 
 fn print_text(report: &serde_json::Value) {
@@ -121,6 +130,13 @@ fn print_text(report: &serde_json::Value) {
             get("documents"),
             get("total"),
             get("rate")
+        );
+    }
+    for (projection, index) in report.get("rolled_back").and_then(|map| map.as_object()).into_iter().flatten()
+    {
+        println!(
+            "{projection} was rolled back to {}; `tributary reindex {projection}` builds an index with the mapping's file",
+            text(index)
         );
     }
     for (title, name) in [("index", "indexes"), ("count", "counters")] {

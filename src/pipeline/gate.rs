@@ -149,6 +149,13 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Notes what others do; true when an alias seems to stand for another index than the one written.
     fn note_others(&mut self) -> bool {
         let seen = self.seen.borrow_and_update().clone();
+        let records = seen.rebuilds.iter().zip(&seen.behind).zip(&self.projections);
+        let rolled_back = records.filter_map(|((record, behind), projection)| {
+            let index =
+                behind.as_ref().filter(|index| record.as_ref().is_some_and(|it| it.is_rollback_to(index)))?;
+            Some((projection.name().to_owned(), index.clone()))
+        });
+        self.status.set_rolled_back(rolled_back.collect());
         self.status.set_rebuilds(self.projections.iter().zip(seen.rebuilds).filter_map(
             |(projection, record)| {
                 Some((projection.name().to_owned(), record.filter(Rebuild::is_under_way)?))

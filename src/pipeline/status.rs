@@ -79,6 +79,7 @@ struct Known {
     indexes: BTreeMap<String, String>,
     rebuilds: Vec<(String, Rebuild)>,
     reasons: Reasons,
+    rolled_back: BTreeMap<String, String>,
 }
 
 impl Known {
@@ -139,6 +140,8 @@ pub struct Report {
     pub indexes: BTreeMap<String, String>,
     /// The rebuilds under way, by whatever process.
     pub reindex: Vec<RebuildReport>,
+    /// The indexes that a rollback put back, by projection: they are kept although the mapping's file says otherwise.
+    pub rolled_back: BTreeMap<String, String>,
     /// Counters since the start.
     pub counters: BTreeMap<&'static str, u64>,
 }
@@ -252,6 +255,11 @@ impl Status {
         self.known().reasons.readiness(Self::now_ms())
     }
 
+    /// Takes note of the indexes that a rollback put back, by projection.
+    pub fn set_rolled_back(&self, rolled_back: BTreeMap<String, String>) {
+        self.known().rolled_back = rolled_back;
+    }
+
     /// Adds to a counter.
     pub fn add(counter: &AtomicU64, count: usize) {
         counter.fetch_add(count as u64, Ordering::Relaxed);
@@ -277,6 +285,7 @@ impl Status {
             oldest_waiting_ms: oldest,
             indexes: known.indexes,
             reindex: known.rebuilds.into_iter().map(rebuild_report).collect(),
+            rolled_back: known.rolled_back,
             counters: self.counters(),
         }
     }

@@ -39,6 +39,9 @@ pub struct Session {
     pub copied: bool,
     /// True when the indexes were there before: the alias goes back to them.
     pub is_rollback: bool,
+    /// Of a rollback: the hash of the mapping that each index behind an alias was built with.
+    #[serde(default)]
+    pub rolled_back_from: Vec<Option<String>>,
     /// Where it ended; it writes nothing any more.
     pub ended_at: Option<Vec<(String, i32, i64)>>,
     /// True in the process that began it with new indexes: nobody has written to them before.
@@ -200,6 +203,7 @@ mod tests {
             from: From::Log,
             copied: false,
             is_rollback: false,
+            rolled_back_from: Vec::new(),
             ended_at: None,
             is_new: false,
         };

@@ -185,6 +185,7 @@ impl Call {
             from: if self.from.is_some() { From::State } else { From::Log },
             copied: false,
             is_rollback: false,
+            rolled_back_from: Vec::new(),
             ended_at: None,
             is_new: true,
         };

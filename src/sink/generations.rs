@@ -72,6 +72,9 @@ pub struct Rebuild {
     /// What it shows.
     #[serde(default)]
     pub progress: RebuildProgress,
+    /// The hash of the mapping that a rollback left; none of other rebuilds.
+    #[serde(default)]
+    pub rolled_back_from: Option<String>,
 }
 
 impl Phase {
@@ -92,6 +95,17 @@ impl Rebuild {
     /// True while a process, living or dead, has not brought it to its end.
     pub fn is_under_way(&self) -> bool {
         self.phase != Phase::Done
+    }
+
+    /// True when a rollback put `index` back, away from the mapping with this hash: the index is wanted although the
+    /// mapping's file says otherwise.
+    pub fn keeps(&self, index: &str, hash: &str) -> bool {
+        self.is_rollback_to(index) && self.rolled_back_from.as_deref() == Some(hash)
+    }
+
+    /// True when a rollback put `index` back.
+    pub fn is_rollback_to(&self, index: &str) -> bool {
+        self.index == index && self.rolled_back_from.is_some()
     }
 }
 
@@ -167,6 +181,15 @@ pub struct Move {
     pub to: String,
 }
 
+impl Description {
+    /// The hash of the mapping that the index was built with, as it says.
+    pub fn built_with(&self) -> Option<&str> {
+        let meta =
+            if self.is_embedded { Some(&self.live) } else { self.live.pointer("/mappings/_meta/tributary") };
+        meta?.get("mapping_hash")?.as_str()
+    }
+}
+
 /// What a running instance asks of the aliases that its indexes are behind.
 pub trait Aliases: Send + Sync + 'static {
     /// The concrete index behind each projection's alias.
@@ -237,6 +260,24 @@ pub trait Generations: Aliases {
 
     /// Deletes an index that is behind no alias; one that is gone already is no error.
     fn delete(&self, index: &str) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Forgets a rollback whose index was opened with another mapping's file than the one that was rolled back: the file
+/// changed since then, so that a later change counts again.
+pub(super) async fn forget_rollback<S: Aliases>(
+    sink: &S,
+    projection: usize,
+    index: &str,
+    hash: &str,
+    found: Option<(Rebuild, Revision)>,
+) -> Result<()> {
+    let is_over = |record: &Rebuild| {
+        record.is_rollback_to(index) && !record.keeps(index, hash) && !record.is_under_way()
+    };
+    let Some((record, revision)) = found.filter(|(record, _)| is_over(record)) else { return Ok(()) };
+    let record = Rebuild { rolled_back_from: None, ..record };
+    // Whoever changed the record meanwhile began a rebuild, which forgets it as well.
+    sink.note_rebuild(projection, Some(&record), Some(&revision)).await.map(|_| ())
 }
 
 /// Whether `index` is named as an index of `alias` is.

@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::SHAPE;
+use crate::sink::generations::Rebuild;
 use crate::time::compact;
 
 /// The mappings that come with the program.
@@ -19,6 +20,29 @@ const BUILT_IN: [(&str, &str); 3] = [
 
 /// The settings that a load does without.
 const LOADING: [&str; 3] = ["refresh_interval", "number_of_replicas", "auto_expand_replicas"];
+
+/// How an index fits the mapping that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fit {
+    /// It was built with it.
+    Same,
+    /// It was built with another one, and a rollback put it back.
+    RolledBack,
+}
+
+impl Fit {
+    /// Says why an index with another mapping is written.
+    pub(super) fn tell(self, projection: &str, index: &str) {
+        if self == Self::RolledBack {
+            tracing::info!(
+                projection,
+                index,
+                "going on with the index that a rollback put back; `tributary reindex {projection}` builds one with the \
+                 mapping's file as it is"
+            );
+        }
+    }
+}
 
 /// Settings and mappings of an index.
 #[derive(Debug, Clone)]
@@ -99,7 +123,8 @@ impl Mapping {
         json!({"mapping_hash": self.hash, "shape": SHAPE, "log": log_identity})
     }
 
-    /// Compares what the index behind an alias was built from with this mapping and that log.
+    /// Compares what the index behind an alias was built from with this mapping and that log. `record` is that of the
+    /// projection's last rebuild: an index that a rollback put back is wanted as it is.
     ///
     /// # Errors
     /// Exit code 3 when the mapping or the documents' shape differs, 1 when the log does, or when the
@@ -110,10 +135,17 @@ impl Mapping {
         alias: &str,
         index: &str,
         log_identity: &str,
-    ) -> Result<()> {
+        record: Option<&Rebuild>,
+    ) -> Result<Fit> {
         self.check_shape(meta, alias, index, log_identity)?;
         let hash = meta.and_then(|meta| meta.get("mapping_hash")).and_then(Value::as_str);
-        if hash != Some(&self.hash) { Err(self.changed(index)) } else { Ok(()) }
+        if hash == Some(&self.hash) {
+            return Ok(Fit::Same);
+        }
+        if record.is_some_and(|record| record.keeps(index, &self.hash)) {
+            return Ok(Fit::RolledBack);
+        }
+        Err(self.changed(index))
     }
 
     fn changed(&self, index: &str) -> Error {

@@ -60,6 +60,7 @@ fn blank(config: &Config, from: From) -> Session {
         from,
         copied: false,
         is_rollback: false,
+        rolled_back_from: Vec::new(),
         ended_at: None,
         is_new: false,
     }
@@ -95,6 +96,7 @@ async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> R
         match noted.filter(is_there).or_else(older) {
             Some(index) => {
                 session.projections.push(projection.clone());
+                session.rolled_back_from.push(left_for(sink, number, &index).await?);
                 session.indexes.push(index);
                 session.previous.push(Some(current));
             }
@@ -112,4 +114,11 @@ async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> R
         return Err(Error::failed("no projection has an index to go back to"));
     }
     Ok(session)
+}
+
+/// The hash of the mapping that a rollback to `index` leaves; none when the mapping's file is that of `index`.
+async fn left_for(sink: &Arc<Sink>, number: usize, index: &str) -> Result<Option<String>> {
+    let Some(left) = sink.describe(number).await? else { return Ok(None) };
+    let is_of_the_file = left.hash.get(..8).is_some_and(|hash| index.ends_with(hash));
+    Ok(left.built_with().filter(|_| !is_of_the_file).map(str::to_owned))
 }

@@ -17,10 +17,14 @@ const RATE_ASSUMED: f64 = 5_000.0;
 pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>) -> Result<()> {
     let records = sink.rebuilds().await?;
     for (number, projection) in config.index.projections.iter().enumerate() {
-        let measured =
-            records.get(number).and_then(Option::as_ref).map(|(record, _)| record.progress.load_rate);
+        let record = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
+        let measured = record.map(|record| record.progress.load_rate);
         match sink.describe(number).await? {
-            Some(found) => show(format, &report(projection, found, measured))?,
+            Some(found) => {
+                let is_kept = record.is_some_and(|record| record.keeps(&found.index, &found.hash));
+                let report = report(projection, found, measured);
+                show(format, &if is_kept { report.kept_by_a_rollback() } else { report })?;
+            }
             None => tracing::info!(projection, "there is no index yet; `tributary run` makes it"),
         }
     }

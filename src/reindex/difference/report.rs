@@ -51,6 +51,8 @@ pub struct Report {
     pub differences: Vec<Difference>,
     /// True when the mapping's file is not the one that the index was built with.
     pub hash_differs: bool,
+    /// True when a rollback put the index back: `run` goes on with it as it is.
+    pub rolled_back: bool,
     /// What a rebuild costs.
     pub estimate: Option<Estimate>,
     /// What to do.
@@ -107,7 +109,29 @@ impl Report {
         let send_again = differences.iter().any(|difference| difference.send_again);
         let advice = advice(projection, calls_for, send_again, hash_differs);
         let (projection, index) = (projection.to_owned(), index.to_owned());
-        Self { projection, index, calls_for, send_again, differences, hash_differs, estimate, advice }
+        let rolled_back = false;
+        Self {
+            projection,
+            index,
+            calls_for,
+            send_again,
+            differences,
+            hash_differs,
+            rolled_back,
+            estimate,
+            advice,
+        }
+    }
+
+    /// The same report of an index that a rollback put back.
+    #[must_use]
+    pub fn kept_by_a_rollback(self) -> Self {
+        let advice = format!(
+            "the index was put back by a rollback, and `run` goes on with it until the file changes again; `tributary \
+             reindex {}` builds one with the file as it is",
+            self.projection
+        );
+        Self { rolled_back: true, advice, ..self }
     }
 
     /// The report for people.

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
-use crate::sink::mapping::Mapping;
+use crate::sink::generations::Rebuild;
+use crate::sink::mapping::{Fit, Mapping};
 
 /// The one name by which an index is written: an alias of that index alone, which goes when it goes.
 /// An alias may hold capitals and the name of an index may not, so that no request can ever make an
@@ -34,12 +35,15 @@ pub(super) async fn open(
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,
+    record: Option<&Rebuild>,
 ) -> Result<IndexState> {
     let indexes = behind(client, alias).await?;
     match indexes.as_slice() {
         [] => create(client, alias, mapping, log_identity).await,
         [index] => {
-            check(client, index, alias, mapping, log_identity).await?;
+            check(client, index, alias, mapping, log_identity, record)
+                .await?
+                .tell(&mapping.projection, index);
             ensure_writer(client, index).await?;
             Ok(IndexState { index: index.clone(), created: false })
         }
@@ -57,7 +61,7 @@ pub(super) async fn adopt(
     mapping: &Mapping,
     log_identity: &str,
 ) -> Result<IndexState> {
-    match open(client, alias, mapping, log_identity).await {
+    match open(client, alias, mapping, log_identity, None).await {
         Err(error) if error.kind() == ErrorKind::MappingChanged => {}
         opened => return opened,
     }
@@ -100,9 +104,10 @@ pub(super) async fn check(
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,
-) -> Result<()> {
+    record: Option<&Rebuild>,
+) -> Result<Fit> {
     let found = client.get(&IndicesGetMappingParts::Index(&[index]).url()).await?;
-    mapping.check(meta(&found, index), alias, index, log_identity)
+    mapping.check(meta(&found, index), alias, index, log_identity, record)
 }
 
 fn meta<'a>(found: &'a Value, index: &str) -> Option<&'a Value> {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
+use crate::sink::generations::Aliases;
 use crate::sink::held::{Held, Stored};
 
 impl ElasticsearchSink {
@@ -27,7 +28,10 @@ impl ElasticsearchSink {
         } else if let Some(log_identity) = log_identity {
             let found = self.client.get(&IndicesGetMappingParts::Index(&[index]).url()).await?;
             let meta = found.get(index).and_then(|found| found.pointer("/mappings/_meta/tributary"));
-            held.refused = mapping.check(meta, alias, index, log_identity).err().map(|error| error.chain());
+            let record =
+                self.rebuilds().await?.into_iter().nth(projection).flatten().map(|(record, _)| record);
+            let checked = mapping.check(meta, alias, index, log_identity, record.as_ref());
+            held.refused = checked.err().map(|error| error.chain());
         }
         let found = self.client.find_document(&GetParts::IndexId(index, id).url()).await?;
         held.document = found.and_then(|found| {

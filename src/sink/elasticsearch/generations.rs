@@ -161,13 +161,16 @@ impl Aliases for ElasticsearchSink {
 
     async fn changed(&self, log_identity: &str) -> Result<Vec<usize>> {
         let mut changed = Vec::new();
-        for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
+        let records = self.rebuilds().await?;
+        let pairs = self.aliases.iter().zip(&self.mappings).zip(&records);
+        for (number, ((alias, mapping), record)) in pairs.enumerate() {
             let Some(index) = aliases::behind(&self.client, alias).await?.into_iter().next() else {
                 continue;
             };
-            match aliases::check(&self.client, &index, alias, mapping, log_identity).await {
+            let record = record.as_ref().map(|(record, _)| record);
+            match aliases::check(&self.client, &index, alias, mapping, log_identity, record).await {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
-                checked => checked?,
+                checked => drop(checked?),
             }
         }
         Ok(changed)

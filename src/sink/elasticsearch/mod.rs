@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use self::client::Client;
 use self::refusals::Refusals;
+use super::generations::{Aliases, forget_rollback};
 use super::mapping::Mapping;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 use crate::config::IndexConfig;
@@ -170,8 +171,13 @@ impl ElasticsearchSink {
 impl DocumentSink for ElasticsearchSink {
     async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
         let mut states = Vec::new();
-        for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
-            states.push(aliases::open(&self.client, alias, mapping, log_identity).await?);
+        let records = self.rebuilds().await?;
+        let pairs = self.aliases.iter().zip(&self.mappings).zip(records);
+        for (number, ((alias, mapping), found)) in pairs.enumerate() {
+            let record = found.as_ref().map(|(record, _)| record);
+            let state = aliases::open(&self.client, alias, mapping, log_identity, record).await?;
+            forget_rollback(self, number, &state.index, &mapping.hash, found).await?;
+            states.push(state);
         }
         self.set_opened(states.iter().map(|state| state.index.clone()).collect()).await;
         Ok(states)

@@ -22,12 +22,12 @@ impl EmbeddedSink {
             let mapping = Mapping::load(&self.mappings_folder, &mapping.projection)?;
             let index = self.folder.behind(alias)?.unwrap_or_default();
             let meta = self.folder.meta(&index)?;
-            match mapping.check(meta.as_ref(), alias, &index, log_identity) {
+            match mapping.check(meta.as_ref(), alias, &index, log_identity, None) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
                     tracing::warn!(error = error.chain(), "going on with the mapping that it was built with");
                     mapping.check_shape(meta.as_ref(), alias, &index, log_identity)?;
                 }
-                checked => checked?,
+                checked => drop(checked?),
             }
             held.push(self.open_generation(&index)?);
             states.push(IndexState { index, created: false });
@@ -66,6 +66,16 @@ impl EmbeddedSink {
         self.mappings.get(projection).map(|mapping| mapping.projection.as_str()).unwrap_or_default()
     }
 
+    /// The record of one projection's rebuild.
+    pub(super) fn rebuild(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
+        let Some(text) = self.folder.record(&self.record_name(projection))? else { return Ok(None) };
+        let record = serde_json::from_str(&text).map_err(|error| {
+            let what = "a rebuild's record cannot be read; is another version of this program at work?";
+            Error::failed(what).because(error)
+        });
+        Ok(Some((record?, Revision(text))))
+    }
+
     /// The file's name: aliases of several prefixes may share a folder.
     fn record_name(&self, projection: usize) -> String {
         format!("{}.{}", self.alias(projection), self.projection(projection))
@@ -85,9 +95,11 @@ impl Aliases for EmbeddedSink {
         let mut changed = Vec::new();
         for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
             let Some(index) = self.folder.behind(alias)? else { continue };
-            match mapping.check(self.folder.meta(&index)?.as_ref(), alias, &index, log_identity) {
+            let record = self.rebuild(number)?.map(|(record, _)| record);
+            let meta = self.folder.meta(&index)?;
+            match mapping.check(meta.as_ref(), alias, &index, log_identity, record.as_ref()) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
-                checked => checked?,
+                checked => drop(checked?),
             }
         }
         Ok(changed)
@@ -98,15 +110,7 @@ impl Aliases for EmbeddedSink {
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
-        let record = |number| {
-            let Some(text) = self.folder.record(&self.record_name(number))? else { return Ok(None) };
-            let record = serde_json::from_str(&text).map_err(|error| {
-                let what = "a rebuild's record cannot be read; is another version of this program at work?";
-                Error::failed(what).because(error)
-            });
-            Ok(Some((record?, Revision(text))))
-        };
-        (0..self.aliases.len()).map(record).collect()
+        (0..self.aliases.len()).map(|number| self.rebuild(number)).collect()
     }
 
     async fn note_rebuild(

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use self::folder::Folder;
 pub use self::folder::Folder as EmbeddedFolder;
 use self::generation::Generation;
+use super::generations::{Rebuild, forget_rollback};
 use super::mapping::Mapping;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
@@ -66,10 +67,13 @@ impl EmbeddedSink {
         alias: &str,
         mapping: &Mapping,
         log_identity: &str,
+        record: Option<&Rebuild>,
     ) -> Result<(IndexState, Generation)> {
         let (index, created) = match self.folder.behind(alias)? {
             Some(index) => {
-                mapping.check(self.folder.meta(&index)?.as_ref(), alias, &index, log_identity)?;
+                let meta = self.folder.meta(&index)?;
+                let fit = mapping.check(meta.as_ref(), alias, &index, log_identity, record)?;
+                fit.tell(&mapping.projection, &index);
                 (index, false)
             }
             None => {
@@ -104,8 +108,9 @@ impl EmbeddedSink {
         let mut held = lock(&self.generations);
         held.clear();
         let mut states = Vec::new();
-        for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
-            let (state, generation) = self.open_one(alias, mapping, log_identity)?;
+        for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
+            let record = self.rebuild(number)?.map(|(record, _)| record);
+            let (state, generation) = self.open_one(alias, mapping, log_identity, record.as_ref())?;
             states.push(state);
             held.push(generation);
         }
@@ -161,7 +166,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 impl DocumentSink for EmbeddedSink {
     async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
-        tokio::task::block_in_place(|| self.open_all(log_identity))
+        let states = tokio::task::block_in_place(|| self.open_all(log_identity))?;
+        for (number, (state, mapping)) in states.iter().zip(&self.mappings).enumerate() {
+            forget_rollback(self, number, &state.index, &mapping.hash, self.rebuild(number)?).await?;
+        }
+        Ok(states)
     }
 
     async fn write(&self, batch: Batch) -> Vec<Outcome> {

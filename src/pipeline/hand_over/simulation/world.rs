@@ -50,6 +50,7 @@ impl Record {
             stopped_at: self.stopped_at.map(|at| written(&real(&at))),
             ended_at: self.ended_at.map(|at| written(&real(&at))),
             progress: RebuildProgress::default(),
+            rolled_back_from: None,
         }
     }
 
