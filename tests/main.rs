@@ -19,6 +19,7 @@ mod licences;
 mod mapping_change;
 mod monitoring;
 mod numbers;
+mod odd_values;
 mod outage;
 mod page;
 mod paging;
