@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, SourceKind};
+use crate::dead_letter::SpillPlace;
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
+use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::work::let_go;
 use crate::position::Positions;
@@ -35,8 +37,14 @@ pub fn run(cli: Cli) -> Result<()> {
     let config = || load(&global);
     match command {
         Command::Demo(wanted) => block_on(demo::run(&wanted, global.listen()))?,
-        Command::Run { until_end, reindex_on_mapping_change } => {
-            block_on(follow::run(config()?, until_end, reindex_on_mapping_change))?
+        Command::Run { until_end, reindex_on_mapping_change, allow_partial_log, wait } => {
+            let wanted = follow::Wanted {
+                until_end,
+                reindex_on_change: reindex_on_mapping_change,
+                allow_partial_log,
+                patience: Patience::of(wait),
+            };
+            block_on(follow::run(config()?, wanted))?
         }
         Command::Reindex(wanted) => block_on(reindex::run(config()?, global.format, wanted))?,
         Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
@@ -97,6 +105,17 @@ fn leadership(config: &Config, status: &Status) -> Result<Arc<dyn Leadership>> {
             Arc::new(Elector::start(&config.kafka, topics, Arc::clone(&status.in_flight))?)
         }
     })
+}
+
+/// Where dead letters wait for a topic that is away: beside the state, of which they are a part until they arrive.
+fn spill_place(config: &Config, status: &Status) -> SpillPlace {
+    let mut path = config.state.clone().into_os_string();
+    path.push(".dead-letters.jsonl");
+    SpillPlace {
+        path: path.into(),
+        bytes_max: config.dead_letters.spill_bytes,
+        waiting: Arc::clone(&status.letters_waiting),
+    }
 }
 
 fn decoder(config: &Config) -> Decoder {

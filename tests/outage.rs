@@ -1,11 +1,12 @@
 //! Servers that go and come back: everything still arrives, and memory stays bounded.
 
 use std::fs;
+use std::io::Write;
 
 use elasticsearch::http::Method;
 use serde_json::Value;
 
-use crate::harness::{AutoCreate, Running, World, eventually, fresh};
+use crate::harness::{AutoCreate, Running, World, eventually, fresh, log_of};
 use crate::services::{self, Services};
 
 /// The most that the program may hold while a server is away, in kilobytes.
@@ -166,4 +167,73 @@ fn dead_letters_wait_for_the_broker_as_long_as_it_takes_and_a_stop_does_not() {
     });
     assert!(letters.contains("contacts"), "{letters}");
     drop(running);
+}
+
+#[test]
+fn servers_that_are_away_at_the_start_are_waited_for_unless_told_otherwise() {
+    let (servers, _turn) = services::alone();
+    let world = world(&servers, "late");
+    generate(&world, 8);
+    let nowhere = ["run", "--wait", "0", "--index-url", "http://127.0.0.1:1"];
+    let refused = world.run(&nowhere);
+    assert_eq!(refused.status.code(), Some(1), "{}", log_of(&refused));
+    services::control("kill", "kafka");
+    for command in
+        [&["run", "--wait", "0"][..], &["run", "--until-end", "--wait", "1s"], &["reindex", "--wait", "0"]]
+    {
+        let refused = world.run(command);
+        assert_eq!(refused.status.code(), Some(1), "{}", log_of(&refused));
+        assert!(log_of(&refused).contains("no broker answers"), "{}", log_of(&refused));
+    }
+    let mut running = world.start(&["run"]);
+    eventually("it says what it waits for", || world.log().contains("waiting for the log").then_some(()));
+    services::control("start", "kafka");
+    idle(&world, 12_000);
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+}
+
+#[test]
+fn a_dead_letter_topic_that_is_away_does_not_stop_the_fold_and_gets_every_letter_in_order() {
+    let (servers, _turn) = services::alone();
+    let topic = fresh("letters");
+    let extra = format!(
+        "source.kind = \"files\"\nsource.path = \"events\"\ncontacts.format = \"plain\"\nindex.kind = \"embedded\"\n\
+         index.path = \"index\"\ndead_letters.kind = \"kafka\"\ndead_letters.topic = {topic:?}\n"
+    );
+    let world = World::new(&servers, "spill", &extra);
+    fs::create_dir_all(world.path("events")).unwrap();
+    let path = world.path("events/contacts.jsonl");
+    let write = |lines: std::ops::Range<usize>| {
+        let contact =
+            |n: usize| format!("{{\"key\": \"c{n}\", \"value\": {{\"name\": \"Jane\"}}}}\nno record\n");
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
+        file.write_all(lines.map(contact).collect::<String>().as_bytes()).unwrap();
+    };
+    let waiting = |wanted: u64| {
+        eventually("the fold goes on", || {
+            let status = status(&world)?;
+            let folded = lag(&status) == 0 && status["documents_waiting"] == 0;
+            (folded && status["counters"]["dead_letters_waiting"] == wanted).then_some(())
+        });
+    };
+    write(0..1);
+    services::control("kill", "kafka");
+    let running = world.start(&["run"]);
+    waiting(1);
+    write(1..3);
+    waiting(3);
+    assert_eq!(world.documents("contacts").len(), 3);
+    running.kill();
+    let listed = world.succeed(&["dead-letters", "list"]);
+    assert_eq!(listed.lines().count(), 3, "{listed}");
+    services::control("start", "kafka");
+    let mut running = world.start(&["run"]);
+    waiting(0);
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+    let listed = world.succeed(&["dead-letters", "list"]);
+    let names: Vec<&str> = listed.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["contacts/0:1", "contacts/0:3", "contacts/0:5"]);
+    assert_eq!(fs::read(world.path("state.dead-letters.jsonl")).unwrap(), b"");
 }

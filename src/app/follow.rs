@@ -10,12 +10,13 @@ use crossbeam_channel::unbounded;
 use tokio::net::TcpListener;
 
 use super::reindex::beside::rebuild_changed;
-use super::{decoder, leadership, parts, source, topics};
+use super::{decoder, leadership, parts, source, spill_place, topics};
 use crate::config::Config;
 use crate::dead_letter;
 use crate::error::{Error, Result};
 use crate::http::{Admin, Search, Site, Verify, serve};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
+use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
@@ -30,13 +31,13 @@ use crate::verify::{Live, Verifier};
 const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// `run`: follows the log until told to stop, or to its end.
-pub(super) async fn run(config: Config, until_end: bool, reindex_on_change: bool) -> Result<()> {
+pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
+    let until_end = wanted.until_end;
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let listener = listen(&config.http.listen, until_end).await?;
     let status = Arc::new(Status::default());
     let progress = super::report::progress(Arc::clone(&status), until_end);
-    let wanted = Wanted { until_end, reindex_on_change };
     let outcome = follow(config, wanted, listener, status, stop).await;
     progress.abort();
     outcome
@@ -49,6 +50,10 @@ pub(super) struct Wanted {
     pub(super) until_end: bool,
     /// Rebuild an index whose mapping changed, and go on with the old one meanwhile.
     pub(super) reindex_on_change: bool,
+    /// Fold a log that no longer begins at its beginning.
+    pub(super) allow_partial_log: bool,
+    /// How long servers that are away are waited for at the start.
+    pub(super) patience: Patience,
 }
 
 /// Follows the log of `config`, reporting to `status`, until `stop` is asked for or, if so `wanted`,
@@ -95,18 +100,21 @@ pub(super) async fn follow(
         verify: Verify::new(Arc::new(verifier)),
     };
     let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
+    let source = while_away(&stop, "the log", wanted.patience, async || {
+        let config = config.clone();
+        blocking(move || source(&config)).await
+    });
+    let Some(source) = source.await? else { return announce(&config.state, None) };
     let opened = {
         let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
         let open = move || {
-            Ok((
-                source(&config)?,
-                leadership(&config, &status)?,
-                dead_letter::open(&config.dead_letters, &config.kafka, stop)?,
-            ))
+            let place = spill_place(&config, &status);
+            let letters = dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, stop)?;
+            Ok((leadership(&config, &status)?, letters))
         };
         blocking(open).await
     };
-    let (source, leadership, dead_letters) = opened?;
+    let (leadership, dead_letters) = opened?;
     tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
     let parts = Parts {
         state,
@@ -120,6 +128,8 @@ pub(super) async fn follow(
         limits,
         refresh: config.index.refresh,
         mapping_may_differ: wanted.reindex_on_change,
+        allow_partial_log: wanted.allow_partial_log,
+        patience: wanted.patience,
         status: Arc::clone(&status),
         commands,
     };

@@ -56,7 +56,10 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
 
 async fn list(config: &Config) -> Result<Vec<DeadLetter>> {
     let config = config.clone();
-    let work = move || dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?.list();
+    let work = move || {
+        let place = super::spill_place(&config, &Status::default());
+        dead_letter::open_beside(&config.dead_letters, &config.kafka, place)?.list()
+    };
     blocking(work).await
 }
 
@@ -94,7 +97,12 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     let folder = Folder::new(
         Arc::clone(&state),
         projections,
-        dead_letter::open(&config.dead_letters, &config.kafka, Shutdown::default())?,
+        dead_letter::open_spilled(
+            &config.dead_letters,
+            &config.kafka,
+            super::spill_place(config, &Status::default()),
+            Shutdown::default(),
+        )?,
     )?;
     let progress = state.progress()?;
     let (commands, obeyed) = unbounded();

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter, DeadLetters};
 use crate::error::{Error, Result};
 use crate::pipeline::run::Parts;
+use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
@@ -19,8 +20,8 @@ use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
-use crate::source::EventSource;
 use crate::source::leadership::Alone;
+use crate::source::{EventSource, partial_log};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 
@@ -49,12 +50,16 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let options = Options { allow_rejected: wanted.allow_rejected, keep_state: wanted.keep_state };
-    let session = begin::session(&config, &sink, &folder, &wanted).await?;
+    let patience = Patience::of(wanted.wait);
+    let session = while_away(&stop, "the index", patience, async || {
+        begin::session(&config, &sink, &folder, &wanted).await
+    });
+    let session = session.await?.ok_or_else(stopped)?;
     // A rebuild that goes on does so for its own projections.
     config.index.projections.clone_from(&session.projections);
     let sink = Arc::new(parts::sink(&config)?);
     let rebuild = Rebuild { config: &config, sink, folder, session, options };
-    let conductor = rebuild.conductor(!wanted.allow_partial_log, None, &stop).await?;
+    let conductor = rebuild.conductor(!wanted.allow_partial_log, None, patience, &stop).await?;
     let shown = show::Progress::new(format, &config.index.projections);
     let outcome = conductor.run(&stop, move |phase, progress| shown.show(phase, progress)).await?;
     show::outcome(format, &outcome, wanted.keep_state.then(|| Folder::path_of(&config.state).join("state")));
@@ -109,11 +114,16 @@ impl Rebuild<'_> {
         mut self,
         check_log: bool,
         held: Option<Arc<State>>,
+        patience: Patience,
         stop: &Shutdown,
     ) -> Result<Conductor<Sink>> {
-        let log = {
-            let (config, check) = (self.config.clone(), self.session.from == From::Log && check_log);
-            blocking(move || Log::open(&config, check))
+        let check = self.session.from == From::Log && check_log;
+        let log = async {
+            let log = while_away(stop, "the log", patience, async || {
+                let config = self.config.clone();
+                blocking(move || Log::open(&config, check)).await
+            });
+            log.await?.ok_or_else(stopped)
         };
         let claim = async { Claim::take(Arc::clone(&self.sink), &self.session).await.map(Arc::new) };
         // A log that is not whole is found before anything is claimed.
@@ -126,7 +136,7 @@ impl Rebuild<'_> {
         let Self { config, sink, folder, session, options } = self;
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         let rejected_before = claim.rejected().await?;
-        let round = round(config.clone(), Arc::clone(&state), limits, stop.clone());
+        let round = round(config.clone(), Arc::clone(&state), limits, !check_log, stop.clone());
         let opened = config.clone();
         let sources = Sources::new(Arc::new(move || super::source(&opened)), log.source);
         Ok(Conductor {
@@ -167,6 +177,10 @@ impl Rebuild<'_> {
     }
 }
 
+fn stopped() -> Error {
+    Error::failed("stopped before the servers answered; the same call begins again")
+}
+
 /// The log, as a rebuild finds it.
 struct Log {
     identity: String,
@@ -184,17 +198,20 @@ impl Log {
         }
         source.start(&Positions::default(), &[])?;
         if let Some((at, first)) = source.cut_off()?.first() {
-            return Err(Error::failed(format!(
-                "{at} begins at offset {first} and is not compacted: what was before is gone, and a replay would not \
-                 know of it; use --from state, or --allow-partial-log to go without"
-            )));
+            return Err(partial_log(at, *first, "--from state knows it, and "));
         }
         let_go(source);
         Ok(Self { identity, source: None })
     }
 }
 
-fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> Round<Sink> {
+fn round(
+    config: Config,
+    state: Arc<State>,
+    limits: Limits,
+    allow_partial_log: bool,
+    stop: Shutdown,
+) -> Round<Sink> {
     Box::new(move |source: Box<dyn EventSource>, target: Arc<Target<Sink>>, status: Arc<Status>| {
         let letters = dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?;
         Ok(Parts {
@@ -214,6 +231,8 @@ fn round(config: Config, state: Arc<State>, limits: Limits, stop: Shutdown) -> R
             limits,
             refresh: crate::config::Refresh::Interval,
             mapping_may_differ: false,
+            patience: Patience::default(),
+            allow_partial_log,
             status,
             commands: crossbeam_channel::unbounded(),
         })

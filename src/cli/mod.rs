@@ -1,6 +1,7 @@
 //! The command line: what can be said, and nothing of what is done.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -105,6 +106,12 @@ pub enum Command {
         /// When a mapping changed, rebuild its index while the old one serves, instead of ending with 3
         #[arg(long)]
         reindex_on_mapping_change: bool,
+        /// Replay a log that no longer begins at its beginning, and delete no document that it does not speak of
+        #[arg(long)]
+        allow_partial_log: bool,
+        /// How long Kafka and the index are waited for when they are away at the start, such as 0, 90s or 10m (default: for ever)
+        #[arg(long, value_name = "TIME", value_parser = duration)]
+        wait: Option<Duration>,
     },
     /// Build new indexes beside the live ones and put them behind the aliases, while searches and indexing go on
     Reindex(Reindex),
@@ -214,6 +221,9 @@ pub struct Reindex {
     /// Replay a log that no longer begins at its beginning
     #[arg(long)]
     pub allow_partial_log: bool,
+    /// How long Kafka and the index are waited for when they are away at the start, such as 0, 90s or 10m (default: for ever)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub wait: Option<Duration>,
     /// Say what a changed mapping calls for and what it costs, and do nothing
     #[arg(long, group = "action")]
     pub dry_run: bool,
@@ -301,10 +311,38 @@ pub struct Generate {
     pub kafka: bool,
 }
 
+/// A time with its unit: ms, s, m or h; seconds when it has none.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; write 0, 500ms, 90s, 10m or 1h");
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let unit = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).map(Duration::from_millis).ok_or_else(wrong)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn a_time_has_a_unit_or_is_of_seconds() {
+        for (text, millis) in
+            [("0", 0), ("5", 5_000), ("500ms", 500), ("90s", 90_000), ("10m", 600_000), ("1h", 3_600_000)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "-1", "1.5s", "1 s", "9d", "18446744073709551615h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_sound() {

@@ -14,6 +14,8 @@ use crate::projection;
 
 /// The file that is read when none is named and it is there.
 const FILE: &str = "tributary.toml";
+/// How much of dead letters waits on the disk unless told otherwise: 64 MiB.
+const SPILL_BYTES: i64 = 64 << 20;
 /// Elasticsearch's limit of nested objects in a document.
 const EMBEDDED_MAX: i64 = 10_000;
 
@@ -77,6 +79,7 @@ fn resolve(table: &Table) -> Result<Config> {
             )?,
             path: keys.path("dead_letters.path", "data/dead-letters.jsonl")?,
             topic: keys.text("dead_letters.topic", "tributary.dead-letters")?,
+            spill_bytes: spill_bytes(&keys)?,
         },
         http: HttpConfig {
             listen: keys.text("http.listen", "127.0.0.1:8080")?,
@@ -90,6 +93,12 @@ fn resolve(table: &Table) -> Result<Config> {
         )));
     }
     Ok(config)
+}
+
+fn spill_bytes(keys: &Keys<'_>) -> Result<u64> {
+    let (key, found) = ("dead_letters.spill_bytes", keys.number("dead_letters.spill_bytes", SPILL_BYTES)?);
+    let wrong = |_| Error::usage(format!("{key}: {found} found, a number of bytes from 0 on was expected"));
+    u64::try_from(found).map_err(wrong)
 }
 
 fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {

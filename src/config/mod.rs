@@ -154,6 +154,8 @@ pub struct DeadLetterConfig {
     pub path: PathBuf,
     /// The topic of kind `kafka`.
     pub topic: String,
+    /// At most so many bytes of letters wait on the disk for a topic that is away.
+    pub spill_bytes: u64,
 }
 
 /// Where dead letters go.

@@ -45,6 +45,7 @@ pub(super) const KEYS: &[&str] = &[
     "dead_letters.kind",
     "dead_letters.path",
     "dead_letters.topic",
+    "dead_letters.spill_bytes",
     "http.listen",
     "http.token",
     "http.token_file",

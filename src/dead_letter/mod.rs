@@ -4,6 +4,8 @@
 mod base64;
 mod file;
 mod kafka;
+mod spill;
+mod spilled;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +13,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::file::FileLetters;
 pub use self::kafka::KafkaLetters;
+pub use self::spill::SpillPlace;
+pub use self::spilled::SpilledLetters;
+
+use self::spilled::BesideLetters;
 
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
 use crate::error::{Error, Result};
@@ -218,7 +224,7 @@ impl DeadLetters for Nowhere {
     }
 }
 
-/// Opens what the configuration names.
+/// Opens what the configuration names; letters are waited for until they are kept.
 ///
 /// # Errors
 /// When the file's folder can't be made, or the producer's properties are wrong.
@@ -227,6 +233,41 @@ pub fn open(config: &DeadLetterConfig, kafka: &KafkaConfig, stop: Shutdown) -> R
         DeadLetterKind::File => Ok(Box::new(FileLetters::open(&config.path)?)),
         DeadLetterKind::Kafka => Ok(Box::new(KafkaLetters::open(kafka, &config.topic, stop)?)),
     }
+}
+
+/// The same for the one process that has the state: letters for a topic that is away wait at `place`.
+///
+/// # Errors
+/// Those of [`open`], and when the letters that wait cannot be read.
+pub fn open_spilled(
+    config: &DeadLetterConfig,
+    kafka: &KafkaConfig,
+    place: SpillPlace,
+    stop: Shutdown,
+) -> Result<Box<dyn DeadLetters>> {
+    if config.kind == DeadLetterKind::File {
+        return open(config, kafka, stop);
+    }
+    let closing = Shutdown::default();
+    let topic = open(config, kafka, stop.clone())?;
+    let sender = open(config, kafka, closing.clone())?;
+    Ok(Box::new(SpilledLetters::start(place, topic, sender, stop, closing)?))
+}
+
+/// The letters for whoever only looks: those that wait at `place` are among them.
+///
+/// # Errors
+/// Those of [`open`].
+pub fn open_beside(
+    config: &DeadLetterConfig,
+    kafka: &KafkaConfig,
+    place: SpillPlace,
+) -> Result<Box<dyn DeadLetters>> {
+    let topic = open(config, kafka, Shutdown::default())?;
+    Ok(match config.kind {
+        DeadLetterKind::File => topic,
+        DeadLetterKind::Kafka => Box::new(BesideLetters { place, topic }),
+    })
 }
 
 fn now() -> String {

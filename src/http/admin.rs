@@ -59,6 +59,10 @@ pub(super) async fn ready(Shared(admin): Shared<Admin>, Shared(search): Shared<S
         let detail = format!("work waits and nothing moved for {} s", idle_ms / 1_000);
         return problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
     }
+    let readiness = admin.status.readiness();
+    if !readiness.ready {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, &readiness.detail());
+    }
     if !search.is_answering().await {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "the index does not answer");
     }

@@ -350,13 +350,16 @@ impl<S: DocumentSink + Aliases> Run<S> {
     }
 }
 
-/// Those of `ids` whose entity is not alive: stubs are among them, and are found alive when made.
+/// Those of `ids` whose entity is not alive: stubs are among them, and are found alive when made. A partial log does not
+/// speak of every entity: only those that it deletes count then.
 fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<(Projection, String)>> {
     let snapshot = state.snapshot()?;
     let mut unknown = Vec::new();
     for id in ids {
-        if snapshot.liveness(walked(projection).0, &id)? != Liveness::Alive {
-            unknown.push((projection, id));
+        match snapshot.liveness(walked(projection).0, &id)? {
+            Liveness::Alive => {}
+            Liveness::Unseen if state.is_partial() => {}
+            Liveness::Deleted | Liveness::Unseen => unknown.push((projection, id)),
         }
     }
     Ok(unknown)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 
 use super::fold::Taken;
+use super::readiness::Cause;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use crate::decode::Decoder;
@@ -13,7 +14,7 @@ use crate::error::Result;
 use crate::event::Decoded;
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
-use crate::source::EventSource;
+use crate::source::{Away, EventSource, partial_log};
 
 const POLL_BYTES_MAX: usize = 1 << 20;
 /// How long it waits for records, and for room, before it looks at what else is asked of it.
@@ -43,6 +44,10 @@ pub struct Reader {
     end_requests: Receiver<EndRequest>,
     /// Read, while there is no room for it.
     held: Option<ReadBatch>,
+    /// True while the status holds a trouble of the log.
+    is_troubled: bool,
+    /// True when the state knows that the log does not begin at its beginning.
+    is_partial: bool,
 }
 
 impl Reader {
@@ -55,7 +60,24 @@ impl Reader {
         end_requests: Receiver<EndRequest>,
         out: Sender<ReadBatch>,
     ) -> Self {
-        Self { out, source, decoder, status, stop, end_requests, held: None }
+        Self {
+            out,
+            source,
+            decoder,
+            status,
+            stop,
+            end_requests,
+            held: None,
+            is_troubled: false,
+            is_partial: false,
+        }
+    }
+
+    /// The same of a log that is known not to begin at its beginning.
+    #[must_use]
+    pub fn of_partial_log(mut self) -> Self {
+        self.is_partial = true;
+        self
     }
 
     /// The channel between reader and fold.
@@ -86,11 +108,18 @@ impl Reader {
     /// The next records, decoded; `None` when none came in time.
     fn read(&mut self, wait: Duration) -> Result<Option<ReadBatch>> {
         let polled = self.source.poll(wait, POLL_BYTES_MAX)?;
-        if polled.records.is_empty() && polled.passed.is_empty() {
-            return Ok(None);
-        }
+        self.note_trouble();
         for partition in &polled.added {
             tracing::info!(%partition, "partition found");
+        }
+        if !polled.added.is_empty()
+            && !self.is_partial
+            && let Some((at, first)) = self.source.cut_off()?.first()
+        {
+            return Err(partial_log(at, *first, "restore the topic; "));
+        }
+        if polled.records.is_empty() && polled.passed.is_empty() {
+            return Ok(None);
         }
         let taken = polled.records.into_iter().map(|record| {
             let decoded = match &record.malformed {
@@ -100,6 +129,26 @@ impl Reader {
             Taken { record, decoded }
         });
         Ok(Some(ReadBatch { taken: taken.collect(), passed: polled.passed }))
+    }
+
+    /// Has the status tell whether the log answers.
+    fn note_trouble(&mut self) {
+        let away = self.source.trouble();
+        if away.is_none() && !self.is_troubled {
+            return;
+        }
+        self.is_troubled = away.is_some();
+        let (log, topic) = match away {
+            Some(Away::Log(why)) => (Some(why), None),
+            Some(Away::Topic(why)) => (None, Some(why)),
+            None => (None, None),
+        };
+        for (cause, why) in [(Cause::LogAway, log), (Cause::TopicAway, topic)] {
+            match why {
+                Some(why) => self.status.raise(cause, why),
+                None => self.status.clear(cause),
+            }
+        }
     }
 
     /// Hands the batch over that waits for room. What is not handed over is read again later.

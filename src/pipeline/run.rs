@@ -16,7 +16,7 @@ use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
 use super::serve::Service;
 use super::standby::Filling;
-use super::start::while_away;
+use super::start::{Patience, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
 use super::watch::{self as others, Seen};
@@ -26,13 +26,13 @@ use crate::dead_letter::DeadLetters;
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EntityKind;
-use crate::position::Positions;
+use crate::position::{Positions, TopicPartition};
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
 use crate::sink::{DocumentSink, IndexState};
-use crate::source::EventSource;
 use crate::source::leadership::{Delivered, Leadership};
+use crate::source::{EventSource, partial_log};
 use crate::state::State;
 use crate::state::rows::Progress;
 
@@ -65,6 +65,10 @@ pub struct Parts<S> {
     pub refresh: Refresh,
     /// Go on with an index that was built with another mapping.
     pub mapping_may_differ: bool,
+    /// Fold a log that no longer begins at its beginning.
+    pub allow_partial_log: bool,
+    /// How long an index that is away is waited for at the start.
+    pub patience: Patience,
     /// Where the run reports.
     pub status: Arc<Status>,
     /// Commands from outside (the administrative routes) come in here.
@@ -88,12 +92,13 @@ pub enum Until {
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
 pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
     let identity = parts.source.identity();
-    let opened = while_away(stop, async || match parts.sink.open(&identity).await {
-        Err(error) if parts.mapping_may_differ && error.kind() == ErrorKind::MappingChanged => {
-            parts.sink.adopt(&identity).await
-        }
-        opened => opened,
-    });
+    let opened =
+        while_away(stop, "the index", parts.patience, async || match parts.sink.open(&identity).await {
+            Err(error) if parts.mapping_may_differ && error.kind() == ErrorKind::MappingChanged => {
+                parts.sink.adopt(&identity).await
+            }
+            opened => opened,
+        });
     let opened = opened.await?;
     let Some(indexes) = opened else { return Ok(()) };
     let progress = parts.state.progress()?;
@@ -101,12 +106,13 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         let (mut source, progress) = (parts.source, progress.clone());
         blocking(move || {
             source.start(&progress.positions(), &progress.fingerprints())?;
-            let end = source.end()?;
-            Ok((source, end))
+            let (cut, end) = (source.cut_off()?, source.end()?);
+            Ok((source, cut, end))
         })
         .await
     };
-    let (source, end) = started?;
+    let (source, cut, end) = started?;
+    accept(&parts.state, &cut, parts.allow_partial_log)?;
     parts.status.set_end(&end);
     parts.status.set_positions(&progress.positions());
 
@@ -133,6 +139,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         end_answers,
         records_in,
     );
+    let reader = if parts.state.is_partial() { reader.of_partial_log() } else { reader };
     let reader = work::start("reader", reader)?;
     queue.set_sweeps(folder.sweeping());
     let stream = Stream {
@@ -201,6 +208,16 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
     let outcome = run.look_after(planned, workers, reading, (until, end), stop).await;
     run.leadership.close();
     outcome
+}
+
+/// Accepts a log of which `cut` has lost its beginning, or refuses it.
+fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Result<()> {
+    let Some((at, first)) = cut.first() else { return Ok(()) };
+    if !is_allowed && !state.is_partial() {
+        return Err(partial_log(at, *first, "restore the topic, or keep the state; "));
+    }
+    tracing::warn!(partition = %at, first, "the log is partial: what it does not speak of is left in the index");
+    state.set_partial()
 }
 
 struct Workers {
@@ -291,10 +308,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
                 biased;
                 ended = &mut workers.fold => break forgive(flat(ended), stop),
                 ended = &mut workers.delivered => break ended.unwrap_or_else(|error| Err(broken(error))),
-                ended = &mut workers.reader, if is_reading => match flat(ended) {
-                    Err(error) => break Err(error),
-                    Ok(()) => is_reading = false,
-                },
+                ended = &mut workers.reader, if is_reading => {
+                    is_reading = false;
+                    if let Err(error) = flat(ended) {
+                        break Err(error);
+                    }
+                }
                 () = stop.requested() => break Ok(()),
                 // Someone waits to see what was just delivered.
                 () = self.queue.changed(), if self.status.watchers() > 0 => {}
@@ -354,7 +373,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// Makes what was delivered searchable.
     async fn finish(&self, stop: &Shutdown) -> Result<()> {
-        while_away(stop, async || self.sink.refresh().await).await.map(|_| ())
+        while_away(stop, "the index", Patience::default(), async || self.sink.refresh().await)
+            .await
+            .map(|_| ())
     }
 
     /// What failed because the fold is gone says less than the fold's own end.

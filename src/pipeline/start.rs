@@ -1,6 +1,8 @@
-//! What a run waits for at its start: an index that is away.
+//! What is waited for at a start: servers that are away.
 
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::error::{ErrorKind, Result};
 use crate::shutdown::Shutdown;
@@ -8,23 +10,50 @@ use crate::shutdown::Shutdown;
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Asks the index until it answers, with growing pauses while it is away; `None` when told to stop
-/// meanwhile.
+/// How long servers that are away are waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Patience {
+    until: Option<Instant>,
+}
+
+impl Patience {
+    /// From now on for so long; for ever when nothing is given.
+    pub fn of(wait: Option<Duration>) -> Self {
+        Self { until: wait.and_then(|wait| Instant::now().checked_add(wait)) }
+    }
+
+    /// The pause before the next question; `None` when there is no time left for one.
+    fn pause(self, wait: Duration) -> Option<Duration> {
+        let Some(until) = self.until else { return Some(wait) };
+        let left = until.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then(|| wait.min(left))
+    }
+}
+
+/// Asks a server until it answers, with growing pauses while it is away; `None` when told to stop meanwhile. `server` is
+/// its name in the log.
 ///
 /// # Errors
-/// Whatever is no absence.
-pub async fn while_away<T>(stop: &Shutdown, mut ask: impl AsyncFnMut() -> Result<T>) -> Result<Option<T>> {
+/// Whatever is no absence, and the absence itself once the patience is at its end.
+pub async fn while_away<T>(
+    stop: &Shutdown,
+    server: &str,
+    patience: Patience,
+    mut ask: impl AsyncFnMut() -> Result<T>,
+) -> Result<Option<T>> {
     let mut wait = PAUSE_MIN;
     loop {
-        match ask().await {
+        let pause = match ask().await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tracing::warn!(error = error.chain(), "waiting for the index");
+                let Some(pause) = patience.pause(wait) else { return Err(error) };
+                tracing::warn!(error = error.chain(), "waiting for {server}");
+                pause
             }
             answered => return answered.map(Some),
-        }
+        };
         tokio::select! {
             biased;
-            () = tokio::time::sleep(wait) => wait = (wait * 2).min(PAUSE_MAX),
+            () = tokio::time::sleep(pause) => wait = (wait * 2).min(PAUSE_MAX),
             () = stop.requested() => return Ok(None),
         }
     }
@@ -35,19 +64,38 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
+    fn away() -> Error {
+        Error::new(ErrorKind::Unavailable, "away")
+    }
+
     #[tokio::test]
-    async fn an_absent_index_is_asked_again_until_it_answers_or_a_stop() {
-        let stop = Shutdown::default();
-        let away = || Error::new(ErrorKind::Unavailable, "away");
+    async fn an_absent_server_is_asked_again_until_it_answers_or_a_stop() {
+        let (stop, patience) = (Shutdown::default(), Patience::default());
         let mut asked = 0;
-        let answered = while_away(&stop, async || {
+        let answered = while_away(&stop, "it", patience, async || {
             asked += 1;
             if asked < 4 { Err(away()) } else { Ok(asked) }
         });
         assert_eq!(answered.await.unwrap(), Some(4));
-        let broken = while_away(&stop, async || Err::<(), _>(Error::failed("broken")));
+        let broken = while_away(&stop, "it", patience, async || Err::<(), _>(Error::failed("broken")));
         assert!(broken.await.is_err());
         stop.request();
-        assert_eq!(while_away(&stop, async || Err::<(), _>(away())).await.unwrap(), None);
+        let stopped = while_away(&stop, "it", patience, async || Err::<(), _>(away()));
+        assert_eq!(stopped.await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends() {
+        let stop = Shutdown::default();
+        for (wait, questions) in [(0, 1), (1, 4)] {
+            let patience = Patience::of(Some(Duration::from_secs(wait)));
+            let mut asked = 0;
+            let ended = while_away(&stop, "it", patience, async || {
+                asked += 1;
+                Err::<(), _>(away())
+            });
+            assert_eq!(ended.await.unwrap_err().kind(), ErrorKind::Unavailable);
+            assert_eq!(asked, questions, "after 0, 0.2, 0.6 and 1 s");
+        }
     }
 }

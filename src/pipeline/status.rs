@@ -39,6 +39,8 @@ pub struct Status {
     pub requests: AtomicU64,
     /// Bulk requests under way.
     pub in_flight: std::sync::Arc<AtomicU64>,
+    /// Dead letters that wait on the disk for their topic.
+    pub letters_waiting: std::sync::Arc<AtomicU64>,
     /// True while this instance writes the index.
     pub writer: AtomicBool,
     /// True once every partition passed the end that was read when writing began.
@@ -303,6 +305,7 @@ impl Status {
             ("foreign", read(&self.foreign)),
             ("rejected", read(&self.rejected)),
             ("requests", read(&self.requests)),
+            ("dead_letters_waiting", read(&self.letters_waiting)),
         ]
         .into()
     }

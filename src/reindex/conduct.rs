@@ -14,7 +14,7 @@ use super::sources::Sources;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{Parts, Until, run};
-use crate::pipeline::start::while_away;
+use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::{Report, Status};
 use crate::pipeline::work::in_place;
 use crate::position::Positions;
@@ -362,7 +362,7 @@ impl<S: Documents + Generations> Conductor<S> {
 
 /// Asks the index until it answers.
 async fn patient<T>(stop: &Shutdown, ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    while_away(stop, ask).await?.ok_or_else(interrupted)
+    while_away(stop, "the index", Patience::default(), ask).await?.ok_or_else(interrupted)
 }
 
 fn interrupted() -> Error {

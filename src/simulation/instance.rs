@@ -18,6 +18,7 @@ use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::pipeline::run::{Parts, Until, run};
+use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
 use crate::projection::{ALL, Limits};
@@ -73,6 +74,8 @@ pub(super) fn parts<S>(
         limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
         refresh: Refresh::Adaptive,
         mapping_may_differ: false,
+        patience: Patience::default(),
+        allow_partial_log: true,
         status,
         commands: unbounded(),
     }

@@ -266,6 +266,11 @@ impl EventSource for Source {
         Ok(())
     }
 
+    fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
+        self.process.check()?;
+        Ok(self.begun.iter().map(|(at, low)| (at.clone(), *low)).collect())
+    }
+
     fn end(&mut self) -> Result<Positions> {
         self.process.check()?;
         let log = self.world.log.lock().unwrap();

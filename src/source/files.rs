@@ -3,6 +3,8 @@
 //! A record's offset is its line's number from 0; a last line without its newline is not there yet.
 //! Partitions are read one after the other, organisations first, each as far as it goes.
 
+mod replaced;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
@@ -13,7 +15,9 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{EventSource, Fingerprint, Polled, fingerprint_hash};
+use self::replaced::Looks;
+use super::trouble::Trouble;
+use super::{Away, EventSource, Fingerprint, Polled, fingerprint_hash};
 use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
@@ -29,6 +33,8 @@ pub struct FilesSource {
     folder: PathBuf,
     topics: Vec<(Arc<str>, EntityKind)>,
     partitions: Vec<Partition>,
+    /// Why a file cannot be read now.
+    trouble: Trouble,
 }
 
 #[derive(Debug)]
@@ -41,6 +47,11 @@ struct Partition {
     next: i64,
     /// Where that line begins, in bytes.
     byte: u64,
+    /// Where the line before it begins, and what its record looked like.
+    line_at: u64,
+    last: Option<Fingerprint>,
+    /// What the file looked like when it was looked at.
+    looks: Looks,
 }
 
 impl FilesSource {
@@ -56,7 +67,23 @@ impl FilesSource {
             )));
         }
         let topics = topics.into_iter().map(|(topic, kind)| (topic.into(), kind)).collect();
-        Ok(Self { folder: folder.to_owned(), topics, partitions: Vec::new() })
+        Ok(Self { folder: folder.to_owned(), topics, partitions: Vec::new(), trouble: Trouble::default() })
+    }
+
+    /// Looks whether every file is still the one that is read; one that is away is waited for.
+    fn check(&mut self) -> Result<()> {
+        let mut away = None;
+        for partition in &mut self.partitions {
+            match partition.check() {
+                Err(error) if !partition.path.exists() => away = Some(error),
+                checked => checked?,
+            }
+        }
+        match away {
+            Some(error) => self.trouble.note(&error),
+            None => self.trouble.end(),
+        }
+        Ok(())
     }
 
     /// Opens files that were not there before, each at its first line; answers their partitions.
@@ -88,9 +115,11 @@ impl FilesSource {
                 continue;
             }
             let file = File::open(&path).map_err(|error| failed("open", &path, error))?;
+            let looks = Looks::of(&file.metadata().map_err(|error| failed("read", &path, error))?);
             let reader = BufReader::with_capacity(256 << 10, file);
             added.push(at.clone());
-            self.partitions.push(Partition { at, kind, path, reader, next: 0, byte: 0 });
+            let (next, byte, line_at, last) = (0, 0, 0, None);
+            self.partitions.push(Partition { at, kind, path, reader, next, byte, line_at, last, looks });
         }
         let topics = &self.topics;
         let order =
@@ -98,6 +127,12 @@ impl FilesSource {
         self.partitions.sort_by_key(|partition| order(&partition.at));
         Ok(added)
     }
+}
+
+/// What is remembered of a record.
+fn fingerprint(record: &Record) -> Fingerprint {
+    let hash = fingerprint_hash(record);
+    Fingerprint { offset: record.offset, timestamp_ms: record.timestamp_ms, hash }
 }
 
 /// The partition that a file's stem names for `topic`.
@@ -134,9 +169,14 @@ impl EventSource for FilesSource {
                 )));
             };
             let last = fingerprints.iter().find(|(known, _)| known == at).map(|(_, fingerprint)| fingerprint);
+            partition.last = last.cloned();
             partition.skip_to(next, last)?;
         }
         Ok(())
+    }
+
+    fn trouble(&self) -> Option<Away<'_>> {
+        self.trouble.away()
     }
 
     fn end(&mut self) -> Result<Positions> {
@@ -148,12 +188,17 @@ impl EventSource for FilesSource {
         let deadline = Instant::now() + wait;
         loop {
             let mut polled = Polled { added: self.find()?, ..Polled::default() };
+            self.check()?;
             let mut bytes = 0;
             for partition in &mut self.partitions {
+                let before = polled.records.len();
                 while bytes < bytes_max {
                     let Some(line) = partition.line()? else { break };
                     bytes += line.len() + 64;
                     polled.records.push(partition.record(&line));
+                }
+                if let Some(record) = polled.records.get(before..).and_then(<[Record]>::last) {
+                    partition.last = Some(fingerprint(record));
                 }
             }
             let now = Instant::now();
@@ -177,6 +222,7 @@ impl Partition {
                 .map_err(|error| failed("read", &self.path, error))?;
             return Ok(None);
         };
+        self.line_at = self.byte;
         self.byte += length;
         self.next += 1;
         Ok(Some(line))

@@ -6,10 +6,11 @@
 pub mod files;
 pub mod kafka;
 pub mod leadership;
+mod trouble;
 
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Record;
 use crate::position::{Positions, TopicPartition};
 
@@ -47,6 +48,15 @@ pub struct Polled {
     pub added: Vec<TopicPartition>,
 }
 
+/// What of a log is away, with a sentence for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Away<'a> {
+    /// The log's servers.
+    Log(&'a str),
+    /// A topic, or a file.
+    Topic(&'a str),
+}
+
 /// A log that can be read from stored positions.
 pub trait EventSource: Send {
     /// What identifies the log (cluster id and topics); kept in the index's `_meta`.
@@ -60,8 +70,9 @@ pub trait EventSource: Send {
     /// with topic, partition and both offsets.
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()>;
 
-    /// Partitions of a started log that no longer begin at their beginning, each with its first offset;
-    /// compacted topics aside, which hold every entity's last state.
+    /// Partitions of a started log that were read from their first offset on, where that is not their beginning, each
+    /// with that offset. Each is named once. Topics that are compacted and never delete are aside, because they hold every
+    /// entity's last state.
     ///
     /// # Errors
     /// When the log does not say.
@@ -72,7 +83,21 @@ pub trait EventSource: Send {
     /// The end of every partition now: the next offset after the last stable record. Also of a log that was not started.
     fn end(&mut self) -> Result<Positions>;
 
+    /// Why nothing can be read now; `None` while the log answers.
+    fn trouble(&self) -> Option<Away<'_>> {
+        None
+    }
+
     /// Waits up to `wait` for records; at most about `bytes_max` bytes of them.
     /// An empty answer means that nothing came in time.
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled>;
+}
+
+/// The refusal of a log whose partition `at` begins at the offset `first`.
+pub fn partial_log(at: &TopicPartition, first: i64, instead: &str) -> Error {
+    Error::failed(format!(
+        "{at} begins at offset {first}, and its topic deletes records (cleanup.policy): what was before is gone, and a \
+         replay would not know of it; {instead}--allow-partial-log goes without, and then deletes no document that the \
+         log does not speak of"
+    ))
 }

@@ -20,7 +20,7 @@ pub mod summaries;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use moka::sync::Cache;
 
@@ -47,6 +47,8 @@ pub struct State {
     hits: AtomicU64,
     misses: AtomicU64,
     summaries: Arc<Summaries>,
+    /// See [`State::is_partial`].
+    is_partial: AtomicBool,
 }
 
 impl State {
@@ -70,9 +72,11 @@ impl State {
         let weigh = |key: &EntityKey, row: &Arc<Row>| row.weight(key.1.len());
         let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build();
         let progress: Progress = read_meta(&*view, b"progress")?;
+        let is_partial = AtomicBool::new(read_meta(&*view, PARTIAL_KEY)?);
         Ok(Self {
             store,
             cache,
+            is_partial,
             summaries: Arc::new(Summaries::since(progress.step)),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
@@ -156,6 +160,28 @@ impl State {
     /// Waits until every commit lies on the disk.
     pub fn sync(&self) -> Result<()> {
         self.store.sync()
+    }
+
+    /// True when the state was made of a log that no longer began at its beginning. What the state does not know is then
+    /// no reason to delete a document.
+    pub fn is_partial(&self) -> bool {
+        self.is_partial.load(Ordering::Relaxed)
+    }
+
+    /// Remembers for good that the log does not begin at its beginning.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn set_partial(&self) -> Result<()> {
+        if self.is_partial() {
+            return Ok(());
+        }
+        let mut changes = Changes::default();
+        changes.put(Space::Meta, PARTIAL_KEY.to_vec(), rows::encode(&true)?);
+        self.store.commit(changes)?;
+        self.store.sync()?;
+        self.is_partial.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// How far the fold is.
@@ -245,6 +271,9 @@ pub fn space_of(kind: EntityKind) -> Space {
         EntityKind::Contact => Space::Contacts,
     }
 }
+
+/// The key under which [`State::is_partial`] is kept.
+const PARTIAL_KEY: &[u8] = b"partial";
 
 /// The key under which [`State::built_for`] is kept.
 pub fn built_key(projection: &str) -> Vec<u8> {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use super::examine::{Candidate, blocking};
 use super::verdict::Verdict;
-use super::walk::{Every, Walk, uncalled};
+use super::walk::{DELETED, Every, Walk, uncalled};
 use super::{Difference, Kind, Line, Live, Summary, Verifier, Wanted, broken_off, chosen, stopping};
 use crate::error::{Error, Result};
 use crate::pipeline::stream::Command;
@@ -154,7 +154,9 @@ impl<S: Documents> Session<'_, S> {
                 let snapshot = state.snapshot()?;
                 let mut beside = Vec::new();
                 for id in ids {
-                    if uncalled(&snapshot, projection, &id)?.is_some() {
+                    let why = uncalled(&snapshot, projection, &id)?;
+                    // A partial log does not speak of every document: one that it does not know is none too many.
+                    if why.is_some_and(|why| why == DELETED || !state.is_partial()) {
                         beside.push(id);
                     }
                 }

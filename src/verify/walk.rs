@@ -97,6 +97,9 @@ impl Walk {
     }
 }
 
+/// Why the state calls for no document of an entity that the log deleted.
+pub(super) const DELETED: &str = "deleted";
+
 /// Why the state calls for no document of an id that the index holds; `None` when it calls for one.
 pub(super) fn uncalled(
     snapshot: &Snapshot,
@@ -110,7 +113,7 @@ pub(super) fn uncalled(
     };
     match snapshot.liveness(walked(projection).0, id)? {
         Liveness::Alive => return Ok(None),
-        Liveness::Deleted => return Ok(Some("deleted")),
+        Liveness::Deleted => return Ok(Some(DELETED)),
         Liveness::Unseen => {}
     }
     match projection {

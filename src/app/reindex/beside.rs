@@ -8,6 +8,7 @@ use super::begin::begin;
 use super::{Options, Rebuild, parts};
 use crate::config::Config;
 use crate::error::Result;
+use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::reindex::session::{Folder, From};
 use crate::shutdown::Shutdown;
@@ -77,7 +78,7 @@ async fn rebuild(mut config: Config, state: &Arc<State>, log_identity: &str, sto
     let rebuild = Rebuild { config: &config, sink, folder, session, options: Options::default() };
     // A claim that is lost stops the rebuild, and not the instance.
     let own = Shutdown::default();
-    let conductor = rebuild.conductor(true, Some(Arc::clone(state)), &own).await?;
+    let conductor = rebuild.conductor(true, Some(Arc::clone(state)), Patience::default(), &own).await?;
     let linked = async {
         stop.requested().await;
         own.request();

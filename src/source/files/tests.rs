@@ -81,3 +81,54 @@ fn a_log_that_is_another_one_is_refused_with_both_offsets() {
     let error = open(&folder).start(&beyond, &[]).unwrap_err();
     assert!(error.to_string().contains("offset 9") && error.to_string().contains("offset 2"), "{error}");
 }
+
+#[test]
+fn a_file_that_is_truncated_or_replaced_while_it_is_read_is_refused() {
+    let text = "{\"key\":\"a\",\"value\":1}\n{\"key\":\"b\",\"value\":1}\n";
+    let read = |change: &dyn Fn(&std::path::Path)| {
+        let folder = folder(&[("contacts.jsonl", text)]);
+        let mut source = open(&folder);
+        source.start(&Positions::default(), &[]).unwrap();
+        assert_eq!(places(&source.poll(NO_WAIT, 1 << 20).unwrap()), ["contacts/0:0", "contacts/0:1"]);
+        change(&folder.path().join("contacts.jsonl"));
+        source.poll(NO_WAIT, 1 << 20).map(|polled| places(&polled)).map_err(|error| error.chain())
+    };
+    let other = text.replace("\"b\"", "\"z\"");
+    let grown = format!("{other}{text}{text}");
+    let refused: [&dyn Fn(&std::path::Path); 4] = [
+        &|path| std::fs::write(path, "").unwrap(),
+        &|path| std::fs::write(path, &grown).unwrap(),
+        &|path| {
+            std::fs::write(path.with_extension("new"), &grown).unwrap();
+            std::fs::rename(path.with_extension("new"), path).unwrap();
+        },
+        &|path| std::fs::write(path, &text[..24]).unwrap(),
+    ];
+    for change in refused {
+        let error = read(change).unwrap_err();
+        assert!(error.contains("contacts/0") && error.contains("truncated or replaced"), "{error}");
+    }
+    // The same log, written anew.
+    let longer = format!("{text}{text}");
+    let again = read(&|path| {
+        std::fs::write(path.with_extension("new"), &longer).unwrap();
+        std::fs::rename(path.with_extension("new"), path).unwrap();
+    });
+    assert_eq!(again.unwrap(), ["contacts/0:2", "contacts/0:3"]);
+}
+
+#[test]
+fn a_file_that_is_away_is_told_and_waited_for() {
+    let folder = folder(&[("contacts.jsonl", "{\"key\":\"a\",\"value\":1}\n")]);
+    let path = folder.path().join("contacts.jsonl");
+    let mut source = open(&folder);
+    source.start(&Positions::default(), &[]).unwrap();
+    source.poll(NO_WAIT, 1 << 20).unwrap();
+    std::fs::rename(&path, path.with_extension("away")).unwrap();
+    source.poll(NO_WAIT, 1 << 20).unwrap();
+    let Some(Away::Topic(reason)) = source.trouble() else { panic!("{:?}", source.trouble()) };
+    assert!(reason.contains("contacts.jsonl"), "{reason}");
+    std::fs::rename(path.with_extension("away"), &path).unwrap();
+    source.poll(NO_WAIT, 1 << 20).unwrap();
+    assert_eq!(source.trouble(), None);
+}

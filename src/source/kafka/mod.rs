@@ -2,6 +2,7 @@
 //! told, never asked.
 
 mod elector;
+mod ids;
 mod reader;
 mod retention;
 mod rights;

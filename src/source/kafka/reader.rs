@@ -1,26 +1,29 @@
 //! The consumer: assigned partitions, read from stored positions.
 
+mod verify;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::rights;
 use super::told::Told;
-use super::{client_config, no_client, retention};
+use super::{client_config, ids, no_client, retention, rights};
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
-use crate::source::{EventSource, Fingerprint, Polled, fingerprint_hash};
+use crate::source::trouble::{TELL_EVERY, Trouble};
+use crate::source::{Away, EventSource, Fingerprint, Polled};
 
 const WAIT: Duration = Duration::from_secs(10);
-/// How long the records that were read last are waited for together.
-const TOGETHER_WAIT: Duration = Duration::from_secs(1);
+/// How long one question waits before the first answer.
+const MEET_WAIT: Duration = Duration::from_millis(500);
 /// How often new partitions are looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How much librdkafka may hold for us, dealt out to the partitions.
@@ -45,8 +48,15 @@ pub struct KafkaSource {
     next: BTreeMap<TopicPartition, i64>,
     /// Partitions whose first offset is above 0, until it is told: what lies below is passed.
     begun: BTreeMap<TopicPartition, i64>,
+    /// The same partitions, until it is asked whether they are whole.
+    cut: BTreeMap<TopicPartition, i64>,
     looked: Instant,
     warned: Option<Instant>,
+    /// Why the log does not answer now.
+    trouble: Trouble,
+    /// The last record read of each partition whose topic's id is not known, and the one compared last.
+    last: BTreeMap<TopicPartition, Fingerprint>,
+    held: BTreeMap<TopicPartition, Fingerprint>,
 }
 
 impl KafkaSource {
@@ -58,7 +68,7 @@ impl KafkaSource {
         let topics: Vec<(Arc<str>, EntityKind)> =
             topics.into_iter().map(|(topic, kind)| (topic.into(), kind)).collect();
         let asker = create(&settings(config, 1))?;
-        partitions(&asker, &topics)?;
+        meet(&asker, &topics)?;
         let cluster = asker.client().fetch_cluster_id(WAIT).unwrap_or_default();
         let config = config.clone();
         Ok(Self {
@@ -69,8 +79,12 @@ impl KafkaSource {
             topics,
             next: BTreeMap::new(),
             begun: BTreeMap::new(),
+            cut: BTreeMap::new(),
             looked: Instant::now(),
             warned: None,
+            trouble: Trouble::default(),
+            last: BTreeMap::new(),
+            held: BTreeMap::new(),
         })
     }
 
@@ -100,86 +114,39 @@ impl KafkaSource {
         self.consumer()?.assign(&list).map_err(unassigned)
     }
 
-    /// Takes up partitions that were added; each begins at its first offset.
+    /// Looks whether every topic is there, and takes up partitions that were added; each begins at its first offset. A
+    /// log that is away for a while is no reason to stop.
     fn look_for_partitions(&mut self) -> Result<Vec<TopicPartition>> {
         if self.looked.elapsed() < LOOK_EVERY {
             return Ok(Vec::new());
         }
         self.looked = Instant::now();
-        let found = match partitions(&self.asker, &self.topics) {
-            Ok(found) => found,
-            // A broker that is away for a while is no reason to stop.
+        let looked = partitions(&self.asker, &self.topics).and_then(|found| {
+            let added = found.into_iter().filter(|at| !self.next.contains_key(at));
+            added.map(|at| self.watermarks(&at).map(|(low, _)| (at, low))).collect::<Result<Vec<_>>>()
+        });
+        let added = match looked {
+            Ok(added) => added,
             Err(error) => {
-                tracing::warn!(error = error.chain(), "partitions cannot be listed now");
+                self.trouble.note(&error);
                 return Ok(Vec::new());
             }
         };
-        let added: Vec<TopicPartition> = found.into_iter().filter(|at| !self.next.contains_key(at)).collect();
-        for at in &added {
-            let (low, _) = self.watermarks(at)?;
-            self.next.insert(at.clone(), low);
-            self.begun.extend((low > 0).then(|| (at.clone(), low)));
+        self.trouble.end();
+        self.verify()?;
+        for (at, low) in &added {
+            self.next.insert(at.clone(), *low);
+            if *low > 0 {
+                self.begun.insert(at.clone(), *low);
+                self.cut.insert(at.clone(), *low);
+            }
             let mut list = TopicPartitionList::new();
             let consumer = self.consumer()?;
-            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(low))
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*low))
                 .and_then(|()| consumer.incremental_assign(&list))
                 .map_err(|error| failed(at, error))?;
         }
-        Ok(added)
-    }
-
-    /// Compares the records that were read last with those that lie there now: all at once, and by itself
-    /// whatever does not come so.
-    fn check_fingerprints(&self, held: Vec<(&TopicPartition, &Fingerprint)>) -> Result<()> {
-        let consumer = self.consumer()?;
-        let mut left: BTreeMap<_, _> = held.into_iter().collect();
-        let mut list = TopicPartitionList::new();
-        for (at, held) in &left {
-            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
-                .map_err(|error| failed(at, error))?;
-        }
-        if !left.is_empty() {
-            consumer.assign(&list).map_err(unassigned)?;
-        }
-        let until = Instant::now() + TOGETHER_WAIT;
-        while !left.is_empty() && Instant::now() < until {
-            match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) => {
-                    let record = self.record(&message);
-                    if let Some(held) = left.remove(&record.partition)
-                        && !is_record(held, &record)
-                    {
-                        return Err(another_log(&record.partition, held.offset));
-                    }
-                }
-                // The end of some partition of this number; which one, it does not say.
-                Some(Err(KafkaError::PartitionEOF(_))) | None => {}
-                Some(Err(error)) => self.judge(&error, None)?,
-            }
-        }
-        left.into_iter().try_for_each(|(at, held)| self.check_fingerprint(at, held))
-    }
-
-    fn check_fingerprint(&self, at: &TopicPartition, held: &Fingerprint) -> Result<()> {
-        let (consumer, mut list) = (self.consumer()?, TopicPartitionList::new());
-        list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
-            .and_then(|()| consumer.assign(&list))
-            .map_err(|error| failed(at, error))?;
-        let until = Instant::now() + WAIT;
-        while Instant::now() < until {
-            match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) if is_record(held, &self.record(&message)) => return Ok(()),
-                Some(Ok(_)) => return Err(another_log(at, held.offset)),
-                // Compaction took the record away, and nothing came after it.
-                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-                Some(Err(error)) => self.judge(&error, None)?,
-                None => {}
-            }
-        }
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            format!("{at}: the record at offset {} did not come", held.offset),
-        ))
+        Ok(added.into_iter().map(|(at, _)| at).collect())
     }
 
     fn record(&self, message: &BorrowedMessage<'_>) -> Record {
@@ -206,16 +173,17 @@ impl KafkaSource {
     /// Lets pass what librdkafka mends by itself; anything else ends the run.
     fn judge(&self, error: &KafkaError, warned: Option<Instant>) -> Result<()> {
         use RDKafkaErrorCode as Code;
+        self.check_ids()?;
         match error.rdkafka_error_code() {
             Some(Code::OffsetOutOfRange | Code::AutoOffsetReset) => Err(self.out_of_range(error)),
             Some(Code::TopicAuthorizationFailed) => Err(rights::on_topics(&self.topics)),
             Some(Code::GroupAuthorizationFailed) => Err(rights::on_group(&self.config.group)),
-            Some(
-                Code::Fatal | Code::SaslAuthenticationFailed | Code::Authentication | Code::UnknownTopic,
-            ) => Err(Error::failed("the log cannot be read; check the brokers and the topics")
-                .because(error.clone())),
+            Some(Code::Fatal | Code::SaslAuthenticationFailed | Code::Authentication) => {
+                Err(Error::failed("the log cannot be read; check the brokers and the topics")
+                    .because(error.clone()))
+            }
             _ => {
-                if warned.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) {
+                if self.trouble.away().is_none() && warned.is_none_or(|at| at.elapsed() > TELL_EVERY) {
                     tracing::warn!(error = %error, "the broker is away or slow, trying again");
                 }
                 Ok(())
@@ -264,8 +232,32 @@ fn settings(config: &KafkaConfig, partitions: usize) -> ClientConfig {
     client
 }
 
+/// Those of the client that reads records: its debug log tells the topics' ids.
+fn reading(config: &KafkaConfig, partitions: usize) -> ClientConfig {
+    let mut client = settings(config, partitions);
+    let debug = config.properties.iter().find(|(name, _)| *name == "debug");
+    let debug = debug.map_or(ids::DEBUG.to_owned(), |(_, theirs)| format!("{theirs},{}", ids::DEBUG));
+    client.set("group.id", &config.group).set("debug", debug);
+    client.set_log_level(RDKafkaLogLevel::Debug);
+    client
+}
+
 fn create(settings: &ClientConfig) -> Result<BaseConsumer<Told>> {
     settings.create_with_context(Told::default()).map_err(|error| no_client("consumer", &error))
+}
+
+/// Asks for the topics for the first time; brokers that all refuse the connection are not waited for.
+fn meet(asker: &BaseConsumer<Told>, topics: &[(Arc<str>, EntityKind)]) -> Result<()> {
+    let until = Instant::now() + WAIT;
+    loop {
+        match partitions_within(asker, topics, MEET_WAIT) {
+            Err(error)
+                if error.kind() == ErrorKind::Unavailable
+                    && Instant::now() < until
+                    && !asker.context().are_all_down() => {}
+            answered => return answered.map(drop),
+        }
+    }
 }
 
 fn unassigned(error: KafkaError) -> Error {
@@ -276,9 +268,17 @@ fn partitions(
     consumer: &BaseConsumer<Told>,
     topics: &[(Arc<str>, EntityKind)],
 ) -> Result<BTreeSet<TopicPartition>> {
+    partitions_within(consumer, topics, WAIT)
+}
+
+fn partitions_within(
+    consumer: &BaseConsumer<Told>,
+    topics: &[(Arc<str>, EntityKind)],
+    wait: Duration,
+) -> Result<BTreeSet<TopicPartition>> {
     let mut found = BTreeSet::new();
     for (topic, _) in topics {
-        let metadata = consumer.fetch_metadata(Some(topic), WAIT).map_err(|error| {
+        let metadata = consumer.fetch_metadata(Some(topic), wait).map_err(|error| {
             // What the brokers said lies in the queue of events, one after the other, until it is asked for.
             let mut left = TOLD_MAX;
             while left > 0 && !consumer.context().is_refused() && consumer.poll(TOLD_WAIT).is_some() {
@@ -321,19 +321,6 @@ fn gone(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
     ))
 }
 
-/// Whether a record is the one of the fingerprint, or one that came after it where compaction took it away.
-fn is_record(held: &Fingerprint, record: &Record) -> bool {
-    let is_same = || record.timestamp_ms == held.timestamp_ms && fingerprint_hash(record) == held.hash;
-    record.offset > held.offset || record.offset == held.offset && is_same()
-}
-
-fn another_log(at: &TopicPartition, offset: i64) -> Error {
-    Error::failed(format!(
-        "{at}: the record at offset {offset} is not the one that the state read there; the topic was recreated or it is \
-         another log: delete the state's folder and start again to replay"
-    ))
-}
-
 impl EventSource for KafkaSource {
     fn identity(&self) -> String {
         let topics: Vec<&str> = self.topics.iter().map(|(topic, _)| &**topic).collect();
@@ -343,8 +330,7 @@ impl EventSource for KafkaSource {
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
         let (mut next, mut begun, mut held_now) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let found = partitions(&self.asker, &self.topics)?;
-        self.consumer =
-            Some(create(settings(&self.config, found.len()).set("group.id", &self.config.group))?);
+        self.consumer = Some(create(&reading(&self.config, found.len()))?);
         if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
                 "{at}: the state is at offset {held}, the log has no such partition; it is another log: \
@@ -367,27 +353,23 @@ impl EventSource for KafkaSource {
             }
             next.insert(at, position);
         }
-        self.check_fingerprints(held_now)?;
+        self.check_fingerprints(self.consumer()?, held_now)?;
+        self.held = fingerprints.iter().cloned().collect();
         self.next = next;
+        self.cut.clone_from(&begun);
         self.begun = begun;
         self.assign()
     }
 
     fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
-        let mut found = Vec::new();
-        for at in self.next.keys() {
-            let (low, _) = self.watermarks(at)?;
-            if low > 0 {
-                found.push((at.clone(), low));
-            }
+        if self.cut.is_empty() {
+            return Ok(Vec::new());
         }
-        if found.is_empty() {
-            return Ok(found);
-        }
-        let topics: BTreeSet<&str> = found.iter().map(|(at, _)| &*at.topic).collect();
+        let topics: BTreeSet<&str> = self.cut.keys().map(|at| &*at.topic).collect();
         let compacted = retention::compacted(&self.config, &topics)?;
-        found.retain(|(at, _)| !compacted.contains(&*at.topic));
-        Ok(found)
+        let mut cut = std::mem::take(&mut self.cut);
+        cut.retain(|at, _| !compacted.contains(&*at.topic));
+        Ok(cut.into_iter().collect())
     }
 
     fn end(&mut self) -> Result<Positions> {
@@ -395,6 +377,10 @@ impl EventSource for KafkaSource {
             if self.next.is_empty() { partitions(&self.asker, &self.topics)? } else { BTreeSet::new() };
         let known = self.next.keys().chain(&found);
         known.map(|at| Ok((at.clone(), self.watermarks(at)?.1))).collect()
+    }
+
+    fn trouble(&self) -> Option<Away<'_>> {
+        self.trouble.away()
     }
 
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
@@ -416,7 +402,7 @@ impl EventSource for KafkaSource {
                 Some(Err(error)) => {
                     let warned = self.warned;
                     self.judge(&error, warned)?;
-                    if warned.is_none_or(|at| at.elapsed() > Duration::from_secs(5)) {
+                    if warned.is_none_or(|at| at.elapsed() > TELL_EVERY) {
                         self.warned = Some(Instant::now());
                     }
                 }
@@ -424,6 +410,9 @@ impl EventSource for KafkaSource {
             }
             wait = Duration::ZERO;
         }
+        // Records of a topic that was recreated come after the line that says so, and are not handed on.
+        self.check_ids()?;
+        self.remember(&polled.records);
         // A partition that is emptied and gets no record has reached its end as well.
         let mut passed = std::mem::take(&mut self.begun);
         passed.retain(|at, _| !polled.records.iter().any(|record| record.partition == *at));

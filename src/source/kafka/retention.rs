@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// Those of `topics` whose `cleanup.policy` compacts
+/// Those of `topics` whose `cleanup.policy` compacts and does not delete
 /// (<https://kafka.apache.org/documentation/#topicconfigs_cleanup.policy>).
 ///
 /// # Errors
@@ -22,7 +22,8 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
     let names = || topics.iter().copied().collect::<Vec<_>>().join(", ");
     let failed = |error: KafkaError| {
         let what = format!(
-            "the brokers do not say whether the topics {} are compacted; that takes the operation DescribeConfigs on each",
+            "the brokers do not say whether the topics {}, which do not begin at offset 0, are compacted; that takes the \
+             operation DescribeConfigs on each",
             names()
         );
         Error::new(ErrorKind::Unavailable, what).because(error)
@@ -44,9 +45,29 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
     for (topic, found) in topics.iter().zip(described.map_err(failed)?) {
         let found = found.map_err(|code| failed(KafkaError::AdminOp(code)))?;
         let policy = found.get("cleanup.policy").and_then(|entry| entry.value.clone());
-        if policy.is_some_and(|policy| policy.contains("compact")) {
+        if policy.is_some_and(|policy| keeps_all(&policy)) {
             compacted.insert((*topic).to_owned());
         }
     }
     Ok(compacted)
+}
+
+/// True when a topic of this `cleanup.policy` keeps the last record of every key. With `delete` in the list retention
+/// takes that one too.
+fn keeps_all(policy: &str) -> bool {
+    let mut policies = policy.split(',').map(str::trim).filter(|policy| !policy.is_empty());
+    policies.clone().count() > 0 && policies.all(|policy| policy == "compact")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_compacted_and_never_deleted_keeps_all() {
+        assert!(keeps_all("compact") && keeps_all(" compact "));
+        for policy in ["delete", "compact,delete", "delete, compact", "", "none"] {
+            assert!(!keeps_all(policy), "{policy}");
+        }
+    }
 }

@@ -1,20 +1,30 @@
-//! What brokers tell of a connection that they refuse: an absent broker comes back, a wrong password
-//! does not get right by waiting.
+//! What brokers tell of a connection that they refuse, and of the topics' ids: an absent broker comes back, a wrong
+//! password does not get right by waiting, and a topic of another id is another topic.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::ids::TopicIds;
 use crate::error::{Error, ErrorKind};
 
-/// Keeps the last refusal of a client.
+/// Keeps the last refusal of a client, and the ids of its topics.
 #[derive(Debug, Default)]
-pub(super) struct Told(Mutex<Option<String>>);
+pub(super) struct Told {
+    refusal: Mutex<Option<String>>,
+    ids: Mutex<TopicIds>,
+    are_all_down: AtomicBool,
+}
 
 impl ClientContext for Told {
     fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.are_all_down.store(true, Ordering::Relaxed);
+        }
         let refused = matches!(
             error.rdkafka_error_code(),
             Some(
@@ -24,7 +34,18 @@ impl ClientContext for Told {
             )
         );
         if refused {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+            *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        }
+    }
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => tracing::error!(target: "librdkafka", "{facility} {message}"),
+            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", "{facility} {message}"),
+            _ => self.ids.lock().unwrap_or_else(PoisonError::into_inner).note(message),
         }
     }
 }
@@ -34,12 +55,27 @@ impl ConsumerContext for Told {}
 impl Told {
     /// True once a broker has refused the connection.
     pub(super) fn is_refused(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// True once no connection to any broker came to pass.
+    pub(super) fn are_all_down(&self) -> bool {
+        self.are_all_down.load(Ordering::Relaxed)
+    }
+
+    /// The sentence about a topic that was deleted and created again, once a client has seen one.
+    pub(super) fn recreated(&self) -> Option<String> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).recreated()
+    }
+
+    /// True once the brokers have told the topic's id.
+    pub(super) fn knows_id(&self, topic: &str) -> bool {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).is_known(topic)
     }
 
     /// Why no broker can be asked: refused for good, or away for now.
     pub(super) fn unreachable(&self, error: KafkaError) -> Error {
-        match self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        match self.refusal.lock().unwrap_or_else(PoisonError::into_inner).take() {
             Some(reason) => Error::failed(format!(
                 "the broker refuses the connection; check security.protocol, sasl.* and ssl.* of \
                  kafka.properties: {reason}"

@@ -1,0 +1,299 @@
+//! Letters on their way to a topic: they lie on the disk until the topic has them, so that the fold does not wait for it.
+//!
+//! The letters are lines of a file, in their order. The file is emptied when the topic has all of them. A process that
+//! died sends them again: a letter counts once, by its name.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::DeadLetter;
+use crate::error::{Error, Result};
+
+/// How much is sent at once.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Where letters wait, and how many may.
+#[derive(Debug, Clone)]
+pub struct SpillPlace {
+    /// The file.
+    pub path: PathBuf,
+    /// Its largest size.
+    pub bytes_max: u64,
+    /// How many letters wait; told by `status`.
+    pub waiting: Arc<AtomicU64>,
+}
+
+/// The file.
+pub(super) struct Spill {
+    place: SpillPlace,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// The file's length.
+    bytes: u64,
+    /// What lies before this place has arrived.
+    sent: u64,
+    /// Why no letter can arrive until the operator acts.
+    failure: Option<String>,
+}
+
+/// Some letters that are to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Sending {
+    pub(super) letters: Vec<DeadLetter>,
+    /// How many bytes they take in the file.
+    bytes: u64,
+}
+
+impl Spill {
+    /// The letters that an earlier process left are the first. A line that a crash left torn is cut off: its letter is made
+    /// again.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn open(place: SpillPlace) -> Result<Self> {
+        let spill = Self { place, inner: Mutex::default() };
+        let whole = spill.whole().map_err(|error| spill.failed("read", error))?;
+        spill.lock().bytes = whole;
+        spill.count().map_err(|error| spill.failed("read", error))?;
+        Ok(spill)
+    }
+
+    /// Cuts off what follows the last whole line; answers the length that is left.
+    fn whole(&self) -> std::io::Result<u64> {
+        let file = match OpenOptions::new().read(true).write(true).open(&self.place.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            Err(error) => return Err(error),
+        };
+        let (mut whole, mut line) = (0, Vec::new());
+        let mut reader = BufReader::new(&file);
+        while reader.read_until(b'\n', &mut line)? > 0 {
+            if line.last() == Some(&b'\n') {
+                whole += line.len() as u64;
+            }
+            line.clear();
+        }
+        file.set_len(whole)?;
+        Ok(whole)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, what: &str, error: std::io::Error) -> Error {
+        let path = self.place.path.display();
+        Error::failed(format!("cannot {what} the dead letters that wait in {path}; check the disk"))
+            .because(error)
+    }
+
+    /// The place of the file, as text.
+    pub(super) fn path(&self) -> std::path::Display<'_> {
+        self.place.path.display()
+    }
+
+    /// True when nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        let inner = self.lock();
+        inner.sent == inner.bytes
+    }
+
+    /// True when what was appended up to `mark` has arrived.
+    pub(super) fn has_arrived(&self, mark: u64) -> bool {
+        let inner = self.lock();
+        inner.bytes == 0 || inner.sent >= mark
+    }
+
+    /// Why no letter can arrive until the operator acts.
+    pub(super) fn failure(&self) -> Option<String> {
+        self.lock().failure.clone()
+    }
+
+    /// Notes that no letter can arrive until the operator acts.
+    pub(super) fn fail(&self, reason: String) {
+        self.lock().failure = Some(reason);
+    }
+
+    /// Appends letters durably; `None` when there is no room for them. Answers the place behind them.
+    ///
+    /// # Errors
+    /// When the disk does not take them.
+    pub(super) fn append(&self, letters: &[DeadLetter]) -> Result<Option<u64>> {
+        let mut lines = Vec::new();
+        for letter in letters {
+            serde_json::to_writer(&mut lines, letter).map_err(|error| self.failed("write", error.into()))?;
+            lines.push(b'\n');
+        }
+        let mut inner = self.lock();
+        // Whatever is larger than the file may be goes when nothing else waits.
+        if inner.sent < inner.bytes && inner.bytes + lines.len() as u64 > self.place.bytes_max {
+            return Ok(None);
+        }
+        let write = |at: u64| -> std::io::Result<()> {
+            let mut file =
+                OpenOptions::new().create(true).truncate(false).write(true).open(&self.place.path)?;
+            // What a failed write left behind is written over.
+            file.set_len(at)?;
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(&lines)?;
+            file.sync_data()
+        };
+        write(inner.bytes).map_err(|error| self.failed("write", error))?;
+        inner.bytes += lines.len() as u64;
+        self.place.waiting.fetch_add(letters.len() as u64, Ordering::Relaxed);
+        Ok(Some(inner.bytes))
+    }
+
+    /// The next letters to send; none when nothing waits.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn next(&self) -> Result<Sending> {
+        let (from, to) = {
+            let inner = self.lock();
+            (inner.sent, inner.bytes)
+        };
+        self.read(from, to, BATCH_BYTES).map_err(|error| self.failed("read", error))
+    }
+
+    /// Every letter that waits.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub(super) fn list(&self) -> Result<Vec<DeadLetter>> {
+        let (from, to) = {
+            let inner = self.lock();
+            (inner.sent, inner.bytes)
+        };
+        let read = self.read(from, to, usize::MAX).map_err(|error| self.failed("read", error))?;
+        Ok(read.letters)
+    }
+
+    fn read(&self, from: u64, to: u64, bytes_max: usize) -> std::io::Result<Sending> {
+        let mut sending = Sending::default();
+        if from == to {
+            return Ok(sending);
+        }
+        let mut file = File::open(&self.place.path)?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut reader = BufReader::new(file.take(to - from));
+        let mut line = Vec::new();
+        while (sending.bytes as usize) < bytes_max && reader.read_until(b'\n', &mut line)? > 0 {
+            match serde_json::from_slice(&line) {
+                Ok(letter) => sending.letters.push(letter),
+                Err(error) => {
+                    tracing::warn!(file = %self.path(), %error, "a line is no dead letter, passed over")
+                }
+            }
+            sending.bytes += line.len() as u64;
+            line.clear();
+        }
+        Ok(sending)
+    }
+
+    /// Notes that these have arrived. The file is emptied when nothing is left.
+    ///
+    /// # Errors
+    /// When the file cannot be emptied.
+    pub(super) fn arrived(&self, sending: &Sending) -> Result<()> {
+        let mut inner = self.lock();
+        inner.sent += sending.bytes;
+        if inner.sent >= inner.bytes {
+            let file = OpenOptions::new().write(true).open(&self.place.path);
+            file.and_then(|file| file.set_len(0)).map_err(|error| self.failed("empty", error))?;
+            (inner.sent, inner.bytes) = (0, 0);
+            self.place.waiting.store(0, Ordering::Relaxed);
+            return Ok(());
+        }
+        let count = sending.letters.len() as u64;
+        // More than waits cannot have arrived; the count is only shown.
+        let _ = self.place.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
+            Some(waiting.saturating_sub(count))
+        });
+        Ok(())
+    }
+
+    /// Counts what waits.
+    fn count(&self) -> std::io::Result<()> {
+        let to = self.lock().bytes;
+        let waiting = self.read(0, to, usize::MAX)?.letters.len();
+        self.place.waiting.store(waiting as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The letters that wait in a file of another process; none when there is none.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn peek(place: &SpillPlace) -> Result<Vec<DeadLetter>> {
+    let spill = Spill { place: place.clone(), inner: Mutex::default() };
+    let length = match std::fs::metadata(&place.path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(spill.failed("read", error)),
+    };
+    spill.lock().bytes = length;
+    spill.list()
+}
+
+/// How long is waited before the file is looked at again.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(id: &str) -> DeadLetter {
+        DeadLetter::from_document("contacts", id, "why")
+    }
+
+    fn ids(letters: &[DeadLetter]) -> Vec<String> {
+        letters.iter().map(DeadLetter::name).collect()
+    }
+
+    #[test]
+    fn letters_keep_their_order_over_a_crash_and_have_bounded_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spill.jsonl");
+        let place = || SpillPlace { path: path.clone(), bytes_max: 1_000, waiting: Arc::default() };
+        let spill = Spill::open(place()).unwrap();
+        assert!(spill.is_empty() && spill.next().unwrap().letters.is_empty());
+        let first = spill.append(&[letter("a"), letter("b")]).unwrap().unwrap();
+        spill.append(&[letter("c")]).unwrap().unwrap();
+        assert!(!spill.has_arrived(first));
+        while spill.append(&[letter("more")]).unwrap().is_some() {}
+        assert!(std::fs::metadata(&path).unwrap().len() <= 1_000);
+        // A crash in the middle of a write.
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(b"{\"topic\":\"con").unwrap();
+        let place = place();
+        let spill = Spill::open(place.clone()).unwrap();
+        let waiting = spill.list().unwrap();
+        assert_eq!(place.waiting.load(Ordering::Relaxed), waiting.len() as u64);
+        assert_eq!(ids(&waiting)[..4], ["contacts/a", "contacts/b", "contacts/c", "contacts/more"]);
+        assert_eq!(peek(&place).unwrap().len(), waiting.len());
+        let sending = spill.next().unwrap();
+        spill.arrived(&sending).unwrap();
+        assert!(spill.is_empty() && spill.has_arrived(first));
+        assert_eq!(place.waiting.load(Ordering::Relaxed), 0);
+        spill.append(&[letter("z")]).unwrap().unwrap();
+        assert_eq!(ids(&spill.next().unwrap().letters), ["contacts/z"]);
+    }
+
+    #[test]
+    fn a_letter_larger_than_the_room_goes_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spill.jsonl");
+        let spill = Spill::open(SpillPlace { path, bytes_max: 1, waiting: Arc::default() }).unwrap();
+        assert!(spill.append(&[letter("a")]).unwrap().is_some());
+        assert!(spill.append(&[letter("b")]).unwrap().is_none());
+    }
+}

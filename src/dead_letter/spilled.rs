@@ -1,0 +1,260 @@
+//! Dead letters by way of the disk: a topic that is away does not stop the fold while the file has room.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::spill::{self, LOOK_EVERY, Spill, SpillPlace};
+use super::{DeadLetter, DeadLetters, each_once};
+use crate::error::{Error, ErrorKind, Result};
+use crate::shutdown::Shutdown;
+
+/// How long letters are waited for that nothing else waits before. A topic that answers has them by then.
+const ARRIVE_WAIT: Duration = Duration::from_secs(2);
+
+/// Letters that are written to the disk and sent to their topic by a thread of their own.
+pub struct SpilledLetters {
+    spill: Arc<Spill>,
+    /// Reads the topic, and takes letters out of it.
+    topic: Box<dyn DeadLetters>,
+    stop: Shutdown,
+    /// Stops the thread.
+    closing: Shutdown,
+}
+
+impl SpilledLetters {
+    /// Letters that wait at `place` for a topic: `topic` reads it, and `sender` sends to it until `closing` is asked for.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the thread cannot be started.
+    pub fn start(
+        place: SpillPlace,
+        topic: Box<dyn DeadLetters>,
+        sender: Box<dyn DeadLetters>,
+        stop: Shutdown,
+        closing: Shutdown,
+    ) -> Result<Self> {
+        let spill = Arc::new(Spill::open(place)?);
+        let sending = Sender { spill: Arc::clone(&spill), topic: sender, closing: closing.clone() };
+        let thread = std::thread::Builder::new().name("dead letters".to_owned());
+        thread
+            .spawn(move || sending.run())
+            .map_err(|error| Error::failed("the dead letters' thread cannot be started").because(error))?;
+        Ok(Self { spill, topic, stop, closing })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.spill.failure().map_or(Ok(()), |reason| Err(Error::failed(reason)))
+    }
+
+    /// Waits a moment.
+    ///
+    /// # Errors
+    /// When a stop was asked for.
+    fn pause(&self) -> Result<()> {
+        if self.stop.is_requested() {
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "stopped before the dead letters were written down; they are made again",
+            ));
+        }
+        std::thread::park_timeout(LOOK_EVERY);
+        Ok(())
+    }
+}
+
+impl Drop for SpilledLetters {
+    fn drop(&mut self) {
+        self.closing.request();
+        if !self.spill.is_empty() {
+            tracing::warn!(file = %self.spill.path(), "dead letters wait on the disk, the next run sends them");
+        }
+    }
+}
+
+impl DeadLetters for SpilledLetters {
+    fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
+        self.check()?;
+        let is_first = self.spill.is_empty();
+        let mut is_told = false;
+        let mark = loop {
+            match self.spill.append(letters)? {
+                Some(mark) => break mark,
+                // The fold waits meanwhile, and with it the log: nothing piles up in memory.
+                None if !std::mem::replace(&mut is_told, true) => {
+                    tracing::warn!(file = %self.spill.path(), "no room for dead letters, waiting for their topic");
+                }
+                None => {}
+            }
+            self.pause()?;
+            self.check()?;
+        };
+        let until = Instant::now() + ARRIVE_WAIT;
+        while is_first && !self.spill.has_arrived(mark) {
+            self.check()?;
+            if Instant::now() >= until || self.stop.is_requested() {
+                tracing::warn!(file = %self.spill.path(), "dead letters wait on the disk for their topic");
+                break;
+            }
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    fn list(&mut self) -> Result<Vec<DeadLetter>> {
+        list(&mut *self.topic, self.spill.list()?)
+    }
+
+    fn resolve(&mut self, names: &[String]) -> Result<()> {
+        if names.is_empty() || self.spill.is_empty() {
+            return self.topic.resolve(names);
+        }
+        // A letter that arrives after it was taken out would be there again.
+        Err(Error::failed(format!(
+            "dead letters wait in {} for their topic; try again when it has them",
+            self.spill.path()
+        )))
+    }
+}
+
+/// The letters of a topic and of the file of an instance, for whoever only looks.
+pub(super) struct BesideLetters {
+    pub(super) place: SpillPlace,
+    pub(super) topic: Box<dyn DeadLetters>,
+}
+
+impl DeadLetters for BesideLetters {
+    fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
+        self.topic.append(letters)
+    }
+
+    fn list(&mut self) -> Result<Vec<DeadLetter>> {
+        let waiting = spill::peek(&self.place)?;
+        list(&mut *self.topic, waiting)
+    }
+
+    fn resolve(&mut self, names: &[String]) -> Result<()> {
+        self.topic.resolve(names)
+    }
+}
+
+/// What a topic holds and what waits for it; a topic that is away hides nothing that waits.
+fn list(topic: &mut dyn DeadLetters, waiting: Vec<DeadLetter>) -> Result<Vec<DeadLetter>> {
+    let held = match topic.list() {
+        Err(error) if !waiting.is_empty() => {
+            tracing::warn!(error = error.chain(), "only the dead letters that wait on the disk are listed");
+            Vec::new()
+        }
+        held => held?,
+    };
+    Ok(each_once(held.into_iter().chain(waiting)))
+}
+
+/// The thread that sends.
+struct Sender {
+    spill: Arc<Spill>,
+    topic: Box<dyn DeadLetters>,
+    closing: Shutdown,
+}
+
+impl Sender {
+    /// Sends what waits, in its order, until it is told to stop or nothing can ever arrive.
+    fn run(mut self) {
+        while !self.closing.is_requested() {
+            match self.send() {
+                Ok(true) => {}
+                Ok(false) => std::thread::park_timeout(LOOK_EVERY),
+                Err(error) if error.kind() == ErrorKind::Unavailable => return,
+                Err(error) => {
+                    tracing::error!(error = error.chain(), "dead letters cannot be sent");
+                    self.spill.fail(error.chain());
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Sends some; false when nothing waits.
+    fn send(&mut self) -> Result<bool> {
+        if self.spill.is_empty() {
+            return Ok(false);
+        }
+        let sending = self.spill.next()?;
+        self.topic.append(&sending.letters)?;
+        self.spill.arrived(&sending)?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// A topic that can be away.
+    #[derive(Clone, Default)]
+    struct Topic {
+        is_there: Arc<AtomicBool>,
+        letters: Arc<Mutex<Vec<DeadLetter>>>,
+        closing: Shutdown,
+    }
+
+    impl DeadLetters for Topic {
+        fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
+            while !self.is_there.load(Ordering::SeqCst) {
+                if self.closing.is_requested() {
+                    return Err(Error::new(ErrorKind::Unavailable, "away"));
+                }
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            self.letters.lock().unwrap().extend_from_slice(letters);
+            Ok(())
+        }
+        fn list(&mut self) -> Result<Vec<DeadLetter>> {
+            Ok(self.letters.lock().unwrap().clone())
+        }
+        fn resolve(&mut self, _: &[String]) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn letters_wait_for_their_topic_over_a_restart_and_come_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = SpillPlace { path: folder.path().join("spill"), bytes_max: 400, waiting: Arc::default() };
+        let topic = Topic::default();
+        let start = || {
+            let closing = Shutdown::default();
+            let sender = Topic { closing: closing.clone(), ..topic.clone() };
+            let stop = Shutdown::default();
+            let letters = SpilledLetters::start(
+                place.clone(),
+                Box::new(topic.clone()),
+                Box::new(sender),
+                stop.clone(),
+                closing,
+            );
+            (letters.unwrap(), stop)
+        };
+        let letter = |id: &str| DeadLetter::from_document("contacts", id, "why");
+        let names = |letters: Vec<DeadLetter>| letters.iter().map(DeadLetter::name).collect::<Vec<_>>();
+        let (mut letters, stop) = start();
+        letters.append(&[letter("a")]).unwrap();
+        letters.append(&[letter("b")]).unwrap();
+        assert_eq!(place.waiting.load(Ordering::Relaxed), 2);
+        assert_eq!(names(letters.list().unwrap()), ["contacts/a", "contacts/b"]);
+        assert!(letters.resolve(&["contacts/a".to_owned()]).is_err(), "it would come again");
+        stop.request();
+        assert!(letters.append(&[letter("c")]).is_err(), "there is no room");
+        drop(letters);
+        let (mut letters, _) = start();
+        topic.is_there.store(true, Ordering::SeqCst);
+        letters.append(&[letter("d")]).unwrap();
+        while place.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        assert_eq!(names(topic.letters.lock().unwrap().clone()), ["contacts/a", "contacts/b", "contacts/d"]);
+        letters.resolve(&["contacts/a".to_owned()]).unwrap();
+    }
+}

@@ -1,0 +1,145 @@
+//! Whether the log is still the one that was read: by the topics' ids, and by the records that were read last.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::super::told::Told;
+use super::{KafkaSource, WAIT, failed, unassigned};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Record;
+use crate::position::TopicPartition;
+use crate::source::{Fingerprint, fingerprint_hash};
+
+/// How long the records that were read last are waited for together.
+const TOGETHER_WAIT: Duration = Duration::from_secs(1);
+
+impl KafkaSource {
+    /// Refuses to go on in a topic that was deleted and created again.
+    pub(super) fn check_ids(&self) -> Result<()> {
+        let told = self.consumer.as_ref().and_then(|consumer| consumer.context().recreated());
+        told.map_or(Ok(()), |said| Err(Error::failed(said)))
+    }
+
+    /// Remembers the last record of each partition whose topic has no known id.
+    pub(super) fn remember(&mut self, records: &[Record]) {
+        let Some(consumer) = &self.consumer else { return };
+        let mut last: BTreeMap<&TopicPartition, &Record> = BTreeMap::new();
+        if records.is_empty() || self.topics.iter().all(|(topic, _)| consumer.context().knows_id(topic)) {
+            return;
+        }
+        last.extend(records.iter().map(|record| (&record.partition, record)));
+        for (at, record) in last {
+            let hash = fingerprint_hash(record);
+            let seen = Fingerprint { offset: record.offset, timestamp_ms: record.timestamp_ms, hash };
+            self.last.insert(at.clone(), seen);
+        }
+    }
+
+    /// Compares a record that was read earlier with the one that lies there now, for each partition whose topic has no
+    /// known id. Such a change is found within seconds, and not before the first record of the new topic.
+    pub(super) fn verify(&mut self) -> Result<()> {
+        let Some(consumer) = &self.consumer else { return Ok(()) };
+        let unknown = |at: &TopicPartition| !consumer.context().knows_id(&at.topic);
+        let mut held = Vec::new();
+        for (at, print) in self.held.iter().filter(|(at, _)| unknown(at)) {
+            // A broker that does not say is asked at the next look.
+            let Ok((low, high)) = self.watermarks(at) else { return Ok(()) };
+            if print.offset >= high {
+                return Err(another_log(at, print.offset));
+            }
+            held.extend((print.offset >= low).then_some((at, print)));
+        }
+        if held.is_empty() {
+            self.held.append(&mut self.last);
+            return Ok(());
+        }
+        let checked = self.check_fingerprints(&self.asker, held);
+        let unassigned = self.asker.unassign();
+        match checked {
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Ok(()),
+            checked => checked?,
+        }
+        unassigned.map_err(super::unassigned)?;
+        self.held.append(&mut self.last);
+        Ok(())
+    }
+
+    /// Compares the records that were read last with those that lie there now: all at once, and by itself
+    /// whatever does not come so.
+    pub(super) fn check_fingerprints(
+        &self,
+        consumer: &BaseConsumer<Told>,
+        held: Vec<(&TopicPartition, &Fingerprint)>,
+    ) -> Result<()> {
+        let mut left: BTreeMap<_, _> = held.into_iter().collect();
+        let mut list = TopicPartitionList::new();
+        for (at, held) in &left {
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
+                .map_err(|error| failed(at, error))?;
+        }
+        if !left.is_empty() {
+            consumer.assign(&list).map_err(unassigned)?;
+        }
+        let until = Instant::now() + TOGETHER_WAIT;
+        while !left.is_empty() && Instant::now() < until {
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) => {
+                    let record = self.record(&message);
+                    if let Some(held) = left.remove(&record.partition)
+                        && !is_record(held, &record)
+                    {
+                        return Err(another_log(&record.partition, held.offset));
+                    }
+                }
+                // The end of some partition of this number; which one, it does not say.
+                Some(Err(KafkaError::PartitionEOF(_))) | None => {}
+                Some(Err(error)) => self.judge(&error, None)?,
+            }
+        }
+        left.into_iter().try_for_each(|(at, held)| self.check_fingerprint(consumer, at, held))
+    }
+
+    fn check_fingerprint(
+        &self,
+        consumer: &BaseConsumer<Told>,
+        at: &TopicPartition,
+        held: &Fingerprint,
+    ) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
+            .and_then(|()| consumer.assign(&list))
+            .map_err(|error| failed(at, error))?;
+        let until = Instant::now() + WAIT;
+        while Instant::now() < until {
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(message)) if is_record(held, &self.record(&message)) => return Ok(()),
+                Some(Ok(_)) => return Err(another_log(at, held.offset)),
+                // Compaction took the record away, and nothing came after it.
+                Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+                Some(Err(error)) => self.judge(&error, None)?,
+                None => {}
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            format!("{at}: the record at offset {} did not come", held.offset),
+        ))
+    }
+}
+
+/// Whether a record is the one of the fingerprint, or one that came after it where compaction took it away.
+fn is_record(held: &Fingerprint, record: &Record) -> bool {
+    let is_same = || record.timestamp_ms == held.timestamp_ms && fingerprint_hash(record) == held.hash;
+    record.offset > held.offset || record.offset == held.offset && is_same()
+}
+
+fn another_log(at: &TopicPartition, offset: i64) -> Error {
+    Error::failed(format!(
+        "{at}: the record at offset {offset} is not the one that the state read there; the topic was recreated or it is \
+         another log: delete the state's folder and start again to replay"
+    ))
+}
