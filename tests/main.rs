@@ -28,6 +28,7 @@ mod privileges;
 mod property;
 mod recreated;
 mod reference;
+mod refused_fill;
 mod reindex;
 mod reindex_edges;
 mod scene;

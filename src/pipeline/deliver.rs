@@ -184,7 +184,8 @@ impl<S: DocumentSink> Delivery<S> {
         let left: Vec<_> = judged.finished.into_iter().filter(|(_, is_done)| is_left(*is_done)).collect();
         let left = left.into_iter().map(|((projection, id), _)| (projection, id.to_string())).collect();
         // Were the fold's thread gone, its own error is what counts.
-        let _ = self.commands.send(Command::Left { rejected: judged.rejected, documents: left });
+        let (since, rejected) = (part.step, judged.rejected);
+        let _ = self.commands.send(Command::Left { since, rejected, documents: left });
         let arrived = {
             let mut courses = self.courses();
             let arrived = courses.arrived(&part, number);

@@ -47,6 +47,8 @@ pub(crate) enum Bug {
     UnsweptTrusted,
     /// What somebody else has written over a document is left there.
     ForeignLeft,
+    /// Documents of a backfill that the index refused wait since their refusal, and not since the backfill was called for.
+    UndeliveredWaitSinceNow,
 }
 
 /// Whether this bug is planted.

@@ -149,6 +149,18 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
+    /// Takes in documents that a sweep sent and the index did not acknowledge. They wait since the commit that called
+    /// for the sweep: were they to wait since now, the low watermark would pass changes that the index lacks.
+    pub fn add_undelivered(&self, documents: Vec<DocumentKey>, since: u64) {
+        let mut inner = self.lock();
+        let since = if planted::is(Bug::UndeliveredWaitSinceNow) { inner.step } else { since };
+        for key in documents {
+            inner.add(key, since, Lane::Background);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
     /// Takes up to `max` documents of a lane, all of the projection whose turn it is among those that `may` go: those first
     /// that have waited longest.
     pub fn take(&self, lane: Lane, max: usize, may: &dyn Fn(Projection) -> bool) -> Vec<DocumentKey> {

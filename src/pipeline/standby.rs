@@ -73,6 +73,10 @@ impl<S: DocumentSink + Aliases> Run<S> {
             self.reconcile.clear();
             self.gate = Gate::HandOver(HandOver::of(moved, self.cleared_to.clone()));
         }
+        if !unswept.is_empty() {
+            // Documents found in such an index wait to be deleted: nothing of it counts as delivered before they are.
+            self.filling = Filling::Marking;
+        }
         self.reconcile.retain(|known| !unswept.contains(known));
         self.reconcile.extend(unswept);
         Ok(())

@@ -54,6 +54,8 @@ pub enum Command {
     Everything(Projection),
     /// Documents of a sweep that did not arrive, with letters for those that were rejected.
     Left {
+        /// The commit that called for the sweep: nothing since then is delivered before they are.
+        since: u64,
         /// The letters.
         rejected: Vec<DeadLetter>,
         /// The documents, to be marked.
@@ -289,11 +291,11 @@ impl Stream {
                 self.queue.set_sweeps(self.folder.sweeping());
                 self.publish(step, Lane::Background)
             }
-            Command::Left { rejected, documents } => {
+            Command::Left { since, rejected, documents } => {
                 if !rejected.is_empty() {
                     self.folder.reject(&rejected)?;
                 }
-                if documents.is_empty() { Ok(()) } else { self.obey(Command::Mark(documents)) }
+                if documents.is_empty() { Ok(()) } else { self.mark_undelivered(documents, since) }
             }
             Command::WakeSweeps => {
                 self.folder.wake_sweeps()?;
@@ -321,6 +323,16 @@ impl Stream {
             }
             Command::Stop => Ok(()),
         }
+    }
+
+    /// Marks documents that a sweep sent and the index did not acknowledge. They wait since the sweep was called for,
+    /// because no document of its index counts as delivered before that.
+    fn mark_undelivered(&mut self, documents: Vec<(Projection, String)>, since: u64) -> Result<()> {
+        let Step { marked, .. } = self.folder.mark(documents)?;
+        self.publish(Step::default(), Lane::Background)?;
+        self.queue.add_undelivered(marked, since);
+        self.status.set_waiting(self.queue.waiting());
+        Ok(())
     }
 
     /// Forgets what another instance delivered. Once that is all that was ever forgotten here, the marks

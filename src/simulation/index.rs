@@ -59,6 +59,8 @@ pub(super) struct Server {
     pub(super) away_until: Option<Instant>,
     /// It takes its time until then.
     pub(super) slow_until: Option<Instant>,
+    /// It refuses every write until then, as with a full disk, and answers all else.
+    pub(super) refuses_until: Option<Instant>,
 }
 
 impl Server {
@@ -68,6 +70,10 @@ impl Server {
 
     pub(super) fn is_slow(&self) -> bool {
         self.slow_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    pub(super) fn refuses_writes(&self) -> bool {
+        self.refuses_until.is_some_and(|until| Instant::now() < until)
     }
 
     pub(super) fn name(&self, projection: usize) -> String {

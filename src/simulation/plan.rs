@@ -72,6 +72,10 @@ pub(super) struct Plan {
     pub(super) rejects: bool,
     /// Somebody else writes documents, above every version of ours.
     pub(super) has_foreign: bool,
+    /// The index refuses every write from the beginning on, for so long, and later now and then.
+    pub(super) refuses_first: Option<Duration>,
+    /// The services pause now and then: only an idle log lets the low watermark reach its end.
+    pub(super) has_pauses: bool,
     pub(super) rates: Rates,
 }
 
@@ -93,6 +97,10 @@ impl Plan {
         // Drawn aside: what a seed does otherwise stays as it was.
         let mut aside = fastrand::Rng::with_seed(!seed);
         let poison = if aside.u32(0..4) == 0 { aside.u64(20..300) } else { 0 };
+        let refuses_first = (aside.u32(0..4) == 0).then(|| Duration::from_millis(aside.u64(500..15_000)));
+        let has_pauses = aside.u32(0..3) == 0;
+        // A backfill of few documents is through while every write is still refused.
+        let few = (refuses_first.is_some() && has_pauses).then(|| aside.u64(1..9));
         // A rebuild that meets a document which is refused asks its operator.
         let rejects = aside.u32(0..4) == 0 && !has_rebuild;
         Self {
@@ -109,11 +117,13 @@ impl Plan {
             one_never_returns: random.u32(0..3) == 0,
             forgets,
             adds_partition: random.u32(0..4) == 0,
-            events: [random.u64(0..60), random.u64(20..160)],
+            events: [few.unwrap_or_else(|| random.u64(0..60)), random.u64(20..160)],
             time: Duration::from_secs(random.u64(5..if has_rebuild { 40 } else { 25 })),
             deaths: random.u64(0..6),
             rejects,
             has_foreign: aside.u32(0..4) == 0,
+            refuses_first,
+            has_pauses,
             rates: Rates { poison, ..Rates::draw(random, forgets) },
         }
     }

@@ -30,7 +30,7 @@ fn caught_by(bug: Bug, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
 }
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
-const BUGS: [(Bug, u64); 22] = [
+const BUGS: [(Bug, u64); 23] = [
     (Bug::MarkClearedEarly, 430),
     (Bug::NoGateAndConflictsDone, 0),
     (Bug::NoStandBy, 0),
@@ -53,6 +53,7 @@ const BUGS: [(Bug, u64); 22] = [
     (Bug::ForeignLeft, 0),
     (Bug::UnsweptTrusted, 1_200),
     (Bug::OvertakenForgotten, 7_200),
+    (Bug::UndeliveredWaitSinceNow, 0),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

@@ -40,6 +40,8 @@ pub(super) struct Scenario {
     has_cut: bool,
     /// The contacts whose documents somebody else has written.
     foreign: BTreeSet<String>,
+    /// The services write no event until then.
+    paused_until: Option<Instant>,
 }
 
 impl Scenario {
@@ -54,6 +56,7 @@ impl Scenario {
             gone: Vec::new(),
             has_cut: false,
             foreign: BTreeSet::new(),
+            paused_until: None,
         }
     }
 
@@ -64,6 +67,10 @@ impl Scenario {
         for _ in 0..world.plan.events[0] {
             self.events.append(&world);
         }
+        if let Some(time) = world.plan.refuses_first {
+            self.refuse_writes(time);
+            self.pause();
+        }
         self.instances[0].start(&world)?;
         if world.draw(0..3) == 0 {
             // While the index is filled for the first time.
@@ -73,18 +80,40 @@ impl Scenario {
         while Instant::now() < until {
             tokio::time::sleep(world.millis(1..200)).await;
             self.bury().await?;
-            self.append();
+            self.append_or_pause();
             if world.draw(0..100) < 8 {
                 self.fate().await?;
             }
             if world.plan.has_foreign && world.draw(0..100) < 3 {
                 self.interfere();
             }
+            if world.plan.refuses_first.is_some() && world.draw(0..100) < 2 {
+                self.refuse_writes(world.millis(100..10_000));
+            }
         }
         self.quieten().await?;
         self.settle().await?;
         broker.abort();
         Ok(())
+    }
+
+    /// Appends events, or none while the services pause.
+    fn append_or_pause(&mut self) {
+        if self.paused_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        self.append();
+        if self.world.plan.has_pauses && self.world.draw(0..100) < 3 {
+            self.pause();
+        }
+    }
+
+    /// The services write nothing for a while.
+    fn pause(&mut self) {
+        if self.world.plan.has_pauses {
+            self.world.count("services pause");
+            self.paused_until = Some(Instant::now() + self.world.millis(1_000..12_000));
+        }
     }
 
     /// As many events as fall to a tenth of a second.
@@ -122,6 +151,12 @@ impl Scenario {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The index takes no write for a while.
+    fn refuse_writes(&self, time: Duration) {
+        self.world.count("index refuses all writes");
+        self.world.server.lock().unwrap().refuses_until = Some(Instant::now() + time);
     }
 
     /// Somebody else writes a contact's document.
@@ -317,7 +352,7 @@ impl Scenario {
         }
         world.quieten();
         let mut server = world.server.lock().unwrap();
-        (server.away_until, server.slow_until) = (None, None);
+        (server.away_until, server.slow_until, server.refuses_until) = (None, None, None);
         Ok(())
     }
 

@@ -150,6 +150,9 @@ impl DocumentSink for Sink {
         if self.world.server.lock().unwrap().is_away() {
             return retry("away");
         }
+        if self.world.server.lock().unwrap().refuses_writes() {
+            return retry("429");
+        }
         if self.world.strikes("request lost", rates.lost) || self.outlasts_its_sender() {
             return retry("lost");
         }
