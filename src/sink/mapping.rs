@@ -99,6 +99,16 @@ impl Mapping {
         json!({"settings": settings, "mappings": mappings, "aliases": { alias: {}, writer: {} }})
     }
 
+    /// As [`Self::loading_body`], for the first index behind `alias`: the cluster then refuses a second one that another
+    /// instance makes at the same time.
+    pub(super) fn first_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
+        let mut body = self.loading_body(alias, writer, log_identity);
+        if let Some(alias) = body.pointer_mut("/aliases").and_then(|aliases| aliases.get_mut(alias)) {
+            *alias = json!({"is_write_index": true});
+        }
+        body
+    }
+
     /// What [`Self::loading_body`] left out, as the mapping has it; null is the server's default.
     pub(super) fn service_settings(&self) -> Value {
         let settings = self.body.get("settings");

@@ -12,7 +12,7 @@ use crate::error::Result;
 /// The key in each space: above all others, since no text holds this byte. Scans don't show it.
 pub(super) const HEAD: &[u8] = &[255, 255, 255];
 /// The key of the numbers of all spaces.
-pub(super) const HEADS: &[u8] = b"heads";
+pub(in crate::state) const HEADS: &[u8] = b"heads";
 const SPACES: usize = Space::ALL.len();
 
 /// The number of the last commit, and of the last one of each space.

@@ -1,15 +1,23 @@
 //! Aliases and the concrete indexes behind them.
 
+use std::time::Duration;
+
 use elasticsearch::indices::{
     IndicesCreateParts, IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts, IndicesPutAliasParts,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::Rebuild;
 use crate::sink::mapping::{Fit, Mapping};
+
+/// How long an instance that did not get to make an index looks for the one that another instance made.
+const OTHER_WAIT: Duration = Duration::from_secs(20);
+/// The pause between two of these looks.
+const OTHER_PAUSE: Duration = Duration::from_millis(100);
 
 /// The one name by which an index is written: an alias of that index alone, which goes when it goes.
 /// An alias may hold capitals and the name of an index may not, so that no request can ever make an
@@ -37,15 +45,29 @@ pub(super) async fn open(
     log_identity: &str,
     record: Option<&Rebuild>,
 ) -> Result<IndexState> {
+    match found(client, alias, mapping, log_identity, record).await? {
+        Some(state) => Ok(state),
+        None => create(client, alias, mapping, log_identity).await,
+    }
+}
+
+/// The index behind `alias`, checked; none when the alias does not exist.
+async fn found(
+    client: &Client,
+    alias: &str,
+    mapping: &Mapping,
+    log_identity: &str,
+    record: Option<&Rebuild>,
+) -> Result<Option<IndexState>> {
     let indexes = behind(client, alias).await?;
     match indexes.as_slice() {
-        [] => create(client, alias, mapping, log_identity).await,
+        [] => Ok(None),
         [index] => {
             check(client, index, alias, mapping, log_identity, record)
                 .await?
                 .tell(&mapping.projection, index);
             ensure_writer(client, index).await?;
-            Ok(IndexState { index: index.clone(), created: false })
+            Ok(Some(IndexState { index: index.clone(), created: false }))
         }
         several => Err(Error::failed(format!(
             "the alias {alias} stands for several indexes ({}); leave it on one",
@@ -73,20 +95,46 @@ pub(super) async fn adopt(
 }
 
 async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<IndexState> {
-    if client.find(&IndicesGetParts::Index(&[alias]).url()).await?.is_some() {
+    // Where the alias has come since, the answer names the index behind it.
+    let named = client.find(&IndicesGetParts::Index(&[alias]).url()).await?;
+    if named.is_some_and(|found| found.get(alias).is_some()) {
         return Err(Error::failed(format!(
             "there is an index named {alias}, which is in the way of the alias; delete or rename it, or set index.prefix"
         )));
     }
-    let index = mapping.index_name(alias);
-    client
-        .put(
-            &IndicesCreateParts::Index(&index).url(),
-            &mapping.loading_body(alias, &writer(&index), log_identity),
-        )
-        .await?;
-    tracing::info!(alias, index, "index created");
-    Ok(IndexState { index, created: true })
+    let until = Instant::now() + OTHER_WAIT;
+    loop {
+        let index = mapping.index_name(alias);
+        let body = mapping.first_body(alias, &writer(&index), log_identity);
+        let made = client.put(&IndicesCreateParts::Index(&index).url(), &body).await;
+        let Err(error) = made else {
+            tracing::info!(alias, index, "index created");
+            return Ok(IndexState { index, created: true });
+        };
+        if !is_race(client, &index, &error).await? {
+            return Err(error);
+        }
+        if let Some(state) = found(client, alias, mapping, log_identity, None).await? {
+            tracing::info!(alias, index = state.index, "another instance created the index first");
+            return Ok(state);
+        }
+        // The node that was asked may not know the alias yet. A rebuild may have taken the name of this second,
+        // without the alias: the next second has another name.
+        if Instant::now() >= until {
+            return Err(error);
+        }
+        tokio::time::sleep(OTHER_PAUSE).await;
+    }
+}
+
+/// Whether an index could not be made because another instance made one at the same time. The index and its alias come
+/// in one step, and the cluster takes one index for writing behind an alias.
+async fn is_race(client: &Client, index: &str, error: &Error) -> Result<bool> {
+    if error.kind() != ErrorKind::Failed {
+        return Ok(false);
+    }
+    let is_second = error.to_string().contains("more than one write index");
+    Ok(is_second || client.find(&IndicesGetParts::Index(&[index]).url()).await?.is_some())
 }
 
 /// Gives an index its alias for writing when somebody took it away.

@@ -17,6 +17,14 @@ const LOCK: &str = "lock";
 #[derive(Debug, Clone)]
 pub struct Folder(PathBuf);
 
+/// Who made the first index behind an alias.
+pub(super) enum Made<T> {
+    /// This process, which opened it.
+    Here(T),
+    /// Another one, under this name.
+    Elsewhere(String),
+}
+
 impl Folder {
     /// The folder at `path`; it need not be there yet.
     pub fn new(path: &Path) -> Self {
@@ -36,12 +44,24 @@ impl Folder {
         Ok(self.aliases()?.remove(alias))
     }
 
-    /// Puts `alias` on `index`, in one step.
-    pub(super) fn point(&self, alias: &str, index: &str) -> Result<()> {
-        self.change_aliases(|aliases| {
-            aliases.insert(alias.to_owned(), index.to_owned());
-            Ok(())
-        })
+    /// Makes `index`, has it opened, and puts `alias` on it, unless another process was first.
+    pub(super) fn create_behind<T>(
+        &self,
+        alias: &str,
+        index: &str,
+        meta: &Value,
+        open: impl FnOnce() -> Result<T>,
+    ) -> Result<Made<T>> {
+        let _lock = self.lock()?;
+        let mut aliases = self.aliases()?;
+        if let Some(index) = aliases.remove(alias) {
+            return Ok(Made::Elsewhere(index));
+        }
+        self.create(index, meta)?;
+        let opened = open()?;
+        aliases.insert(alias.to_owned(), index.to_owned());
+        self.put_aliases(&aliases)?;
+        Ok(Made::Here(opened))
     }
 
     /// Changes the aliases in one step, with no other process between; an error changes nothing.
@@ -52,7 +72,11 @@ impl Folder {
         let _lock = self.lock()?;
         let mut aliases = self.aliases()?;
         change(&mut aliases)?;
-        let text = serde_json::to_vec(&aliases).unwrap_or_default();
+        self.put_aliases(&aliases)
+    }
+
+    fn put_aliases(&self, aliases: &BTreeMap<String, String>) -> Result<()> {
+        let text = serde_json::to_vec(aliases).unwrap_or_default();
         replace(&self.0.join(ALIASES), &text).map_err(|error| self.broken(ALIASES, error))
     }
 

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use self::folder::Folder;
 pub use self::folder::Folder as EmbeddedFolder;
+use self::folder::{Folder, Made};
 use self::generation::Generation;
 use super::generations::{Rebuild, forget_rollback};
 use super::mapping::Mapping;
@@ -69,25 +69,33 @@ impl EmbeddedSink {
         log_identity: &str,
         record: Option<&Rebuild>,
     ) -> Result<(IndexState, Generation)> {
-        let (index, created) = match self.folder.behind(alias)? {
-            Some(index) => {
-                let meta = self.folder.meta(&index)?;
-                let fit = mapping.check(meta.as_ref(), alias, &index, log_identity, record)?;
-                fit.tell(&mapping.projection, &index);
-                (index, false)
-            }
-            None => {
-                let index = mapping.index_name(alias);
-                self.folder.create(&index, &mapping.meta(log_identity))?;
-                (index, true)
-            }
-        };
-        let generation = self.open_generation(&index)?;
-        if created {
-            self.folder.point(alias, &index)?;
-            tracing::info!(alias, index, "index created");
+        if let Some(index) = self.folder.behind(alias)? {
+            return self.open_found(alias, index, mapping, log_identity, record);
         }
-        Ok((IndexState { index, created }, generation))
+        let index = mapping.index_name(alias);
+        let meta = mapping.meta(log_identity);
+        // Another process may have made one since.
+        match self.folder.create_behind(alias, &index, &meta, || self.open_generation(&index))? {
+            Made::Here(generation) => {
+                tracing::info!(alias, index, "index created");
+                Ok((IndexState { index, created: true }, generation))
+            }
+            Made::Elsewhere(index) => self.open_found(alias, index, mapping, log_identity, record),
+        }
+    }
+
+    fn open_found(
+        &self,
+        alias: &str,
+        index: String,
+        mapping: &Mapping,
+        log_identity: &str,
+        record: Option<&Rebuild>,
+    ) -> Result<(IndexState, Generation)> {
+        let meta = self.folder.meta(&index)?;
+        mapping.check(meta.as_ref(), alias, &index, log_identity, record)?.tell(&mapping.projection, &index);
+        let generation = self.open_generation(&index)?;
+        Ok((IndexState { index, created: false }, generation))
     }
 
     fn open_generation(&self, index: &str) -> Result<Generation> {
