@@ -15,6 +15,7 @@ mod explain;
 mod faults;
 mod fuzz;
 mod harness;
+mod instances;
 mod licences;
 mod mapping_change;
 mod monitoring;

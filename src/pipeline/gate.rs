@@ -79,6 +79,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
             if matches!(self.gate, Gate::Open) && !self.reconcile.is_empty() {
                 self.reconcile().await?;
             }
+            if self.status.is_end(&self.queue.positions()) {
+                self.leadership.note_caught_up();
+            }
             if writer {
                 self.publish()
             } else {

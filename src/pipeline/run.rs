@@ -101,6 +101,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         });
     let opened = opened.await?;
     let Some(indexes) = opened else { return Ok(()) };
+    parts.leadership.join();
     let progress = parts.state.progress()?;
     let started = {
         let (mut source, progress) = (parts.source, progress.clone());

@@ -165,6 +165,11 @@ impl Status {
         self.known().set(|known| known.end = end.clone());
     }
 
+    /// Whether these positions cover the log's end, as it was noted last.
+    pub fn is_end(&self, positions: &Positions) -> bool {
+        positions.covers(&self.known().end)
+    }
+
     /// For how long the fold has not been at the log's end, in milliseconds; 0 while it is.
     pub fn behind_ms(&self) -> u64 {
         let known = self.known();

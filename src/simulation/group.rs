@@ -1,11 +1,12 @@
 //! The group that elects the writer, as Kafka's does by `source/kafka/elector.rs`: one member holds the deciding
-//! partition. A member that is called off stops, lets its requests end, and only then another may write. One
+//! partition. Members that ask for it by the rules of the program are given it by an assignor that knows no better than to
+//! take it from another one. A member that is called off stops, lets its requests end, and only then another may write. One
 //! that is silent for the session's time is expired by the broker, and takes itself for expired at about
 //! the same moment, since its own client counts the same time from the last heartbeat that was answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,11 +15,16 @@ use tokio::time::Instant;
 use super::world::{Process, World};
 use crate::error::Result;
 use crate::position::{Positions, TopicPartition};
+use crate::source::candidacy::{Candidacy, Members};
 use crate::source::leadership::{Delivered, Leadership};
 
 const SESSION: Duration = Duration::from_secs(10);
 const RELEASE_WAIT: Duration = Duration::from_secs(10);
 const TURN: Duration = Duration::from_millis(200);
+/// For so long a member that asks takes the writer that the broker tells of for itself.
+const ASKING_MAX: Duration = Duration::from_secs(3);
+/// A rebalance takes at most so many milliseconds.
+const REBALANCE_MS_MAX: u64 = 1_500;
 
 struct Member {
     process: Arc<Process>,
@@ -29,6 +35,19 @@ struct Member {
     /// Its own client has taken it for expired.
     is_lost: bool,
     is_leaving: bool,
+    candidacy: Candidacy,
+    caught_up: Arc<AtomicBool>,
+    /// Since when it asks for the writing.
+    asking: Option<Instant>,
+}
+
+impl Member {
+    /// It is not the writer any more, and comes back as one that stands by.
+    fn step_down(&mut self) {
+        self.writer.send_if_modified(std::mem::take);
+        self.candidacy.step_down();
+        self.asking = None;
+    }
 }
 
 /// The broker's side.
@@ -39,6 +58,12 @@ pub(super) struct Group {
     /// Since when the holder is called off.
     revoked: Option<Instant>,
     number: u64,
+    /// Until when a rebalance is under way.
+    changing: Option<Instant>,
+    /// Whether the holder was called off for another member that asked.
+    is_taken: bool,
+    /// What no group may come to.
+    pub(super) wrong: Option<String>,
     committed: BTreeMap<TopicPartition, (i64, BTreeMap<String, String>)>,
     /// Processes that do not reach the broker, until then.
     cut_off: BTreeMap<String, Instant>,
@@ -78,7 +103,7 @@ impl Group {
                 member.heard = now;
             } else if !member.process.is_dead() && now >= member.heard + SESSION - TURN {
                 // Its own client expires it a moment before the broker does, or with it.
-                member.writer.send_if_modified(std::mem::take);
+                member.step_down();
                 member.is_lost = true;
             }
         }
@@ -101,26 +126,83 @@ impl Group {
         }
         if self.holder.is_none() {
             self.revoked = None;
+            let count = self.members.len();
             self.members.retain(|_, member| !member.is_leaving);
+            if self.members.len() < count {
+                self.change(world);
+            }
+        }
+        self.ask(world, &cut_off);
+        if self.changing.is_some_and(|until| now < until) {
+            return;
+        }
+        let is_asked = |(number, member): (&u64, &Member)| {
+            self.holder != Some(*number) && member.asking.is_some() && !member.is_leaving
+        };
+        if self.holder.is_none() {
             self.assign(world, &cut_off);
-        } else if self.members.len() > 1 && self.revoked.is_none() && world.strikes("rebalance", 4) {
+        } else if self.revoked.is_none() && self.members.iter().any(is_asked) && world.draw(0..2) == 0 {
+            world.count("writing taken by one that asks");
+            self.is_taken = true;
             self.revoke(world);
         }
     }
 
     /// Calls the holder off.
     fn revoke(&mut self, world: &World) {
-        let Some(member) = self.holder.and_then(|holder| self.members.get(&holder)) else { return };
+        let Some(member) = self.holder.and_then(|holder| self.members.get_mut(&holder)) else { return };
         world.note(format_args!("{} is called off", member.process.name));
-        member.writer.send_replace(false);
+        member.step_down();
         self.revoked = Some(Instant::now());
     }
 
+    /// A member came, went or asks for something else.
+    fn change(&mut self, world: &World) {
+        self.changing = Some(Instant::now() + world.millis(0..REBALANCE_MS_MAX));
+    }
+
+    /// Every member that does not write looks at the group, and asks for the writing where its rules say so.
+    fn ask(&mut self, world: &World, cut_off: &BTreeSet<u64>) {
+        let now = Instant::now();
+        let numbers: Vec<u64> = self.members.keys().copied().collect();
+        for (rank, number) in numbers.iter().enumerate() {
+            let is_changing = self.changing.is_some_and(|until| now < until);
+            let seen = if cut_off.contains(number)
+                || world.strikes("group not described", world.plan.rates.commit_lost)
+            {
+                Members::Silent
+            } else if is_changing {
+                Members::Changing
+            } else if self.holder.is_some() {
+                Members::Led
+            } else {
+                Members::Leaderless { count: numbers.len() - 1, rank }
+            };
+            let is_holder = self.holder == Some(*number);
+            let Some(member) = self.members.get_mut(number) else { continue };
+            if is_holder || member.process.is_dead() || member.is_leaving {
+                continue;
+            }
+            let has_caught_up = member.caught_up.load(Ordering::SeqCst);
+            match member.asking {
+                Some(since) if seen == Members::Led && now >= since + ASKING_MAX => member.asking = None,
+                None if member.candidacy.asks(seen, has_caught_up) => {
+                    world.note(format_args!("{} asks for the writing", member.process.name));
+                    member.asking = Some(now);
+                }
+                _ => continue,
+            }
+            self.change(world);
+        }
+    }
+
     fn assign(&mut self, world: &World, cut_off: &BTreeSet<u64>) {
+        let is_taken = std::mem::take(&mut self.is_taken);
         let able: Vec<u64> = self
             .members
             .iter()
             .filter(|(number, member)| !member.process.is_dead() && !cut_off.contains(number))
+            .filter(|(_, member)| member.asking.is_some())
             .map(|(number, _)| *number)
             .collect();
         if able.is_empty() {
@@ -130,7 +212,13 @@ impl Group {
         world.note(format_args!("{} is the writer", self.members[&number].process.name));
         self.holder = Some(number);
         if let Some(member) = self.members.get_mut(&number) {
+            if is_taken && !member.caught_up.load(Ordering::SeqCst) {
+                let name = &member.process.name;
+                self.wrong
+                    .get_or_insert(format!("{name} took the writing from a healthy one, and lags behind"));
+            }
             member.is_lost = false;
+            member.asking = None;
             member.writer.send_replace(true);
         }
     }
@@ -150,11 +238,12 @@ pub(super) struct Membership {
     process: Arc<Process>,
     number: u64,
     writer: watch::Sender<bool>,
+    caught_up: Arc<AtomicBool>,
 }
 
 impl Membership {
     pub(super) fn join(world: &Arc<World>, process: &Arc<Process>, in_flight: Arc<AtomicU64>) -> Self {
-        let writer = watch::Sender::new(false);
+        let (writer, caught_up) = (watch::Sender::new(false), Arc::<AtomicBool>::default());
         let mut group = world.group.lock().unwrap();
         group.number += 1;
         let number = group.number;
@@ -165,9 +254,13 @@ impl Membership {
             heard: Instant::now(),
             is_lost: false,
             is_leaving: false,
+            candidacy: Candidacy::default(),
+            caught_up: Arc::clone(&caught_up),
+            asking: None,
         };
         group.members.insert(number, member);
-        Self { world: Arc::clone(world), process: Arc::clone(process), number, writer }
+        group.change(world);
+        Self { world: Arc::clone(world), process: Arc::clone(process), number, writer, caught_up }
     }
 }
 
@@ -201,6 +294,10 @@ impl Leadership for Membership {
         let said: BTreeSet<_> = group.committed.values().map(|(_, indexes)| indexes).collect();
         let indexes = said.first().filter(|_| said.len() == 1).map(|indexes| (*indexes).clone());
         Ok(Delivered { frontier: group.frontier(), indexes: indexes.unwrap_or_default() })
+    }
+
+    fn note_caught_up(&self) {
+        self.caught_up.store(true, Ordering::SeqCst);
     }
 
     fn close(&self) {

@@ -103,6 +103,9 @@ impl Plan {
         let few = (refuses_first.is_some() && has_pauses).then(|| aside.u64(1..9));
         // A rebuild that meets a document which is refused asks its operator.
         let rejects = aside.u32(0..4) == 0 && !has_rebuild;
+        let has_foreign = aside.u32(0..4) == 0;
+        // Two that join beside the one that writes.
+        let instances = if instances == 2 && aside.u32(0..3) == 0 { 3 } else { instances };
         Self {
             organisations: random.u64(3..13),
             contacts: random.u64(5..31),
@@ -121,7 +124,7 @@ impl Plan {
             time: Duration::from_secs(random.u64(5..if has_rebuild { 40 } else { 25 })),
             deaths: random.u64(0..6),
             rejects,
-            has_foreign: aside.u32(0..4) == 0,
+            has_foreign,
             refuses_first,
             has_pauses,
             rates: Rates { poison, ..Rates::draw(random, forgets) },

@@ -281,6 +281,9 @@ impl Scenario {
     }
 
     async fn bury(&mut self) -> Result<(), String> {
+        if let Some(why) = self.world.group.lock().unwrap().wrong.take() {
+            return Err(why);
+        }
         for number in 0..self.instances.len() {
             let left = self.draw_left();
             self.bury_one(number, left).await?;

@@ -18,12 +18,17 @@ pub struct Delivered {
 
 /// The port to an election.
 pub trait Leadership: Send + Sync {
+    /// Takes part from now on: the indexes are open, and this instance may become the writer.
+    fn join(&self) {}
     /// True while this instance is the writer.
     fn writer(&self) -> watch::Receiver<bool>;
     /// Publishes what is delivered to the group; false when that did not come to pass, or is not known to have.
     fn commit(&self, delivered: &Delivered) -> bool;
     /// What the group's writer published; empty when nothing.
     fn committed(&self) -> Result<Delivered>;
+    /// Notes that this instance has folded the log to its end: only from then on does it take the writing from a group that
+    /// others are members of.
+    fn note_caught_up(&self) {}
     /// Leaves the group, so that another takes over at once.
     fn close(&self);
 }

@@ -3,6 +3,7 @@
 //! A source is read by one thread. It never skips a record: a position that the log no longer
 //! holds is an error that names topic, partition and both offsets.
 
+pub(crate) mod candidacy;
 pub mod files;
 pub mod kafka;
 pub mod leadership;

@@ -1,5 +1,11 @@
 //! One writer of a group: a consumer that reads nothing joins the group, and whoever is assigned the
 //! first topic's first partition is the writer. As a member it also commits the delivered frontier.
+//!
+//! The group's assignor deals out the partitions of a topic among the members that subscribe to it, by count: a member
+//! that subscribed to the first topic could be given the deciding partition of a healthy writer. So the writer alone
+//! subscribes to it. The others subscribe to another topic, whose rebalances leave the writer what it has, and look
+//! whether the group has a writer. When it has none, one of them subscribes to the first topic
+//! ([`Candidacy`](crate::source::candidacy::Candidacy) says which and when).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,28 +18,42 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 
-use super::{client_config, no_client, rights};
+use super::{client_config, members, no_client, rights};
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
+use crate::source::candidacy::{Candidacy, Members};
 use crate::source::leadership::{Delivered, Leadership};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long a writer that is called off waits for its requests to be answered.
 const RELEASE_WAIT: Duration = Duration::from_secs(10);
+/// How often a member that does not write looks whether the group has a writer.
+const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// How long such a look waits for the brokers.
+const LOOK_WAIT: Duration = Duration::from_secs(3);
+/// A member that asked takes another one for the writer after so long: until then the assignment that the brokers describe
+/// may be its own, on its way to it.
+const ASKING_MAX: Duration = Duration::from_secs(3);
 
 /// This instance's membership of the group.
 pub struct Elector {
     consumer: Arc<BaseConsumer<Context>>,
     writer: watch::Sender<bool>,
     closing: Arc<AtomicBool>,
+    joined: Arc<AtomicBool>,
+    caught_up: Arc<AtomicBool>,
     group: String,
     thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     topics: Vec<String>,
 }
 
 struct Context {
+    /// The topic whose first partition decides.
     topic: String,
+    /// The topic that members subscribe to which do not ask for the writing.
+    aside: String,
+    closing: Arc<AtomicBool>,
     writer: watch::Sender<bool>,
     in_flight: Arc<AtomicU64>,
     /// True once the broker has said that the user may not be a member.
@@ -49,7 +69,7 @@ impl Context {
 }
 
 impl ConsumerContext for Context {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance
             && self.decides(list)
         {
@@ -58,6 +78,10 @@ impl ConsumerContext for Context {
             let until = Instant::now() + RELEASE_WAIT;
             while self.in_flight.load(Ordering::SeqCst) > 0 && Instant::now() < until {
                 std::thread::park_timeout(Duration::from_millis(5));
+            }
+            // It comes back as one that stands by: another member may be the writer by then.
+            if !self.closing.load(Ordering::Relaxed) {
+                subscribe(consumer, &self.aside);
             }
         }
     }
@@ -75,13 +99,14 @@ impl ConsumerContext for Context {
 }
 
 impl Elector {
-    /// Joins the group. `topics` are all topics; the first decides. `in_flight` counts the requests
+    /// A member that joins the group later ([`Leadership::join`]). `topics` are all topics; the first decides. `in_flight` counts the requests
     /// that must end before another may write.
     ///
     /// # Errors
     /// When a property is wrong (exit code 2) or the thread can't be started.
     pub fn start(config: &KafkaConfig, topics: Vec<String>, in_flight: Arc<AtomicU64>) -> Result<Self> {
         let topic = topics.first().cloned().unwrap_or_default();
+        let aside = topics.last().cloned().unwrap_or_default();
         let mut client = client_config(config);
         for (name, value) in [("session.timeout.ms", "10000"), ("heartbeat.interval.ms", "1000")] {
             if !config.properties.contains_key(name) {
@@ -96,27 +121,32 @@ impl Elector {
             .set("queued.max.messages.kbytes", "64")
             .set("fetch.message.max.bytes", "1024");
         let writer = watch::Sender::new(false);
+        let [closing, joined, caught_up] = std::array::from_fn(|_| Arc::<AtomicBool>::default());
         let context = Context {
-            topic: topic.clone(),
+            topic,
+            aside,
+            closing: Arc::clone(&closing),
             writer: writer.clone(),
             in_flight,
             denied: AtomicBool::new(false),
         };
         let wrong = |error: KafkaError| no_client("member of the group", &error);
         let consumer: BaseConsumer<Context> = client.create_with_context(context).map_err(wrong)?;
-        consumer.subscribe(&[&topic]).map_err(wrong)?;
         let consumer = Arc::new(consumer);
-        let closing = Arc::new(AtomicBool::new(false));
-        let thread = {
-            let (consumer, closing) = (Arc::clone(&consumer), Arc::clone(&closing));
-            std::thread::Builder::new()
-                .name("elector".to_owned())
-                .spawn(move || heartbeat(&consumer, &closing))
+        let member = Member {
+            consumer: Arc::clone(&consumer),
+            group: config.group.clone(),
+            joined: Arc::clone(&joined),
+            caught_up: Arc::clone(&caught_up),
+            candidacy: Candidacy::default(),
+            place: Place::Outside,
         };
+        let thread = std::thread::Builder::new().name("elector".to_owned()).spawn(move || member.serve());
         let thread =
             thread.map_err(|error| Error::failed("the elector's thread cannot be started").because(error))?;
         let group = config.group.clone();
-        Ok(Self { consumer, writer, closing, group, thread: std::sync::Mutex::new(Some(thread)), topics })
+        let thread = std::sync::Mutex::new(Some(thread));
+        Ok(Self { consumer, writer, closing, joined, caught_up, group, thread, topics })
     }
 }
 
@@ -128,21 +158,99 @@ fn said_by_all(words: &BTreeSet<String>) -> BTreeMap<String, String> {
     }
 }
 
-/// Serves the group until told to leave. Records are paused: none comes.
-fn heartbeat(consumer: &BaseConsumer<Context>, closing: &AtomicBool) {
-    while !closing.load(Ordering::Relaxed) {
-        if let Some(Err(error)) = consumer.poll(Duration::from_millis(100)) {
+fn subscribe(consumer: &BaseConsumer<Context>, topic: &str) {
+    if let Err(error) = consumer.subscribe(&[topic]) {
+        tracing::warn!(%error, topic, "the election's consumer cannot subscribe");
+    }
+}
+
+/// Where a member stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Not in the group.
+    Outside,
+    /// In the group, beside the writer.
+    Aside,
+    /// Subscribed to the deciding topic since then.
+    Asking(Instant),
+    /// The writer.
+    Writing,
+}
+
+/// The thread's part of a membership.
+struct Member {
+    consumer: Arc<BaseConsumer<Context>>,
+    group: String,
+    joined: Arc<AtomicBool>,
+    caught_up: Arc<AtomicBool>,
+    candidacy: Candidacy,
+    place: Place,
+}
+
+impl Member {
+    /// Serves the group until told to leave. Records are paused: none comes.
+    fn serve(mut self) {
+        let mut looked = None::<Instant>;
+        while !self.consumer.context().closing.load(Ordering::Relaxed) {
+            self.poll();
+            self.note_turn();
+            let is_in = self.joined.load(Ordering::Relaxed);
+            if is_in && self.place != Place::Writing && looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+                self.look();
+                looked = Some(Instant::now());
+            }
+        }
+        self.consumer.unsubscribe();
+        // Leaving at once lets another take over without waiting for the session to end.
+        let until = Instant::now() + Duration::from_secs(2);
+        while self.consumer.assignment().is_ok_and(|held| held.count() > 0) && Instant::now() < until {
+            self.consumer.poll(Duration::from_millis(20));
+        }
+    }
+
+    fn poll(&self) {
+        if let Some(Err(error)) = self.consumer.poll(Duration::from_millis(100)) {
             if error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed) {
-                consumer.context().denied.store(true, Ordering::Relaxed);
+                self.consumer.context().denied.store(true, Ordering::Relaxed);
             }
             tracing::debug!(%error, "the election's consumer");
         }
     }
-    consumer.unsubscribe();
-    // Leaving at once lets another take over without waiting for the session to end.
-    let until = Instant::now() + Duration::from_secs(2);
-    while consumer.assignment().is_ok_and(|held| held.count() > 0) && Instant::now() < until {
-        consumer.poll(Duration::from_millis(20));
+
+    /// Notes whether the deciding partition came or went. Whoever lost it has subscribed aside already.
+    fn note_turn(&mut self) {
+        let is_writer = *self.consumer.context().writer.borrow();
+        match (is_writer, self.place) {
+            (true, _) => self.place = Place::Writing,
+            (false, Place::Writing) => {
+                self.candidacy.step_down();
+                self.place = Place::Aside;
+            }
+            (false, _) => {}
+        }
+    }
+
+    /// Looks at the group, and asks for the writing where that is due.
+    fn look(&mut self) {
+        let Context { topic, aside, .. } = self.consumer.context().as_ref();
+        let own = self.consumer.assignment().ok();
+        let members = members::ask(&self.consumer, (&self.group, topic), own.as_ref(), LOOK_WAIT);
+        if let Place::Asking(since) = self.place {
+            if members == Members::Led && since.elapsed() >= ASKING_MAX {
+                tracing::debug!(self.group, "another member writes");
+                subscribe(&self.consumer, aside);
+                self.place = Place::Aside;
+            }
+            return;
+        }
+        if self.candidacy.asks(members, self.caught_up.load(Ordering::Relaxed)) {
+            tracing::debug!(self.group, ?members, "no member writes; this one asks for it");
+            subscribe(&self.consumer, topic);
+            self.place = Place::Asking(Instant::now());
+        } else if self.place == Place::Outside && self.candidacy.knows_group() {
+            subscribe(&self.consumer, aside);
+            self.place = Place::Aside;
+        }
     }
 }
 
@@ -197,6 +305,14 @@ impl Leadership for Elector {
             }
         }
         Ok(Delivered { frontier, indexes: said_by_all(&words) })
+    }
+
+    fn join(&self) {
+        self.joined.store(true, Ordering::Relaxed);
+    }
+
+    fn note_caught_up(&self) {
+        self.caught_up.store(true, Ordering::Relaxed);
     }
 
     fn close(&self) {

@@ -3,6 +3,7 @@
 
 mod elector;
 mod ids;
+mod members;
 mod reader;
 mod retention;
 mod rights;

@@ -1,0 +1,119 @@
+//! When a member of a group asks for the writing: never from a member that writes, and not before it has caught up with
+//! the log, unless the group had no other member when it came.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// A member that comes after another one by its rank waits so much longer: the other one asks first.
+const RANK_WAIT: Duration = Duration::from_secs(2);
+/// After so long without a word about the group a member that has caught up asks without: failover must not depend on
+/// brokers that are down.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// What is known of a group's members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Members {
+    /// The brokers do not say.
+    Silent,
+    /// A rebalance is under way: nobody knows who will write.
+    Changing,
+    /// A member writes.
+    Led,
+    /// No member writes.
+    Leaderless {
+        /// How many members there are.
+        count: usize,
+        /// How many of them ask before this one.
+        rank: usize,
+    },
+}
+
+/// One member's way to the writing.
+#[derive(Debug, Default)]
+pub(crate) struct Candidacy {
+    /// Whether the group had no member when this one came; none before that is known.
+    came_first: Option<bool>,
+    leaderless: Option<Instant>,
+    silent: Option<Instant>,
+}
+
+impl Candidacy {
+    /// True when the member asks for the writing now.
+    pub(crate) fn asks(&mut self, members: Members, has_caught_up: bool) -> bool {
+        let now = Instant::now();
+        if members != Members::Silent {
+            self.silent = None;
+            let is_empty = matches!(members, Members::Leaderless { count: 0, .. });
+            self.came_first.get_or_insert(is_empty);
+        }
+        if !matches!(members, Members::Leaderless { .. }) {
+            self.leaderless = None;
+        }
+        let may = has_caught_up || self.came_first == Some(true);
+        match members {
+            Members::Silent => {
+                let since = *self.silent.get_or_insert(now);
+                has_caught_up && now >= since + SILENCE_MAX
+            }
+            Members::Changing | Members::Led => false,
+            Members::Leaderless { rank, .. } => {
+                let since = *self.leaderless.get_or_insert(now);
+                may && now >= since + RANK_WAIT.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX))
+            }
+        }
+    }
+
+    /// The member was the writer, and is not any more: the others may be further than it is.
+    pub(crate) fn step_down(&mut self) {
+        *self = Self { came_first: Some(false), ..Self::default() };
+    }
+
+    /// False until it is known whether the group has members.
+    pub(crate) fn knows_group(&self) -> bool {
+        self.came_first.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALONE: Members = Members::Leaderless { count: 1, rank: 0 };
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_comes_first_asks_at_once_and_a_joiner_only_when_it_has_caught_up() {
+        let mut first = Candidacy::default();
+        assert!(!first.asks(Members::Silent, false) && !first.knows_group());
+        assert!(first.asks(Members::Leaderless { count: 0, rank: 0 }, false));
+        let mut joiner = Candidacy::default();
+        for members in [Members::Changing, Members::Led, ALONE] {
+            assert!(!joiner.asks(members, false), "{members:?}");
+        }
+        assert!(!joiner.asks(Members::Led, true) && !joiner.asks(Members::Changing, true));
+        assert!(joiner.asks(ALONE, true));
+        first.step_down();
+        assert!(!first.asks(ALONE, false), "it came first, and has written since");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn members_ask_one_after_the_other() {
+        let (mut low, mut high) = (Candidacy::default(), Candidacy::default());
+        let leaderless = |rank| Members::Leaderless { count: 2, rank };
+        assert!(low.asks(leaderless(0), true) && !high.asks(leaderless(1), true));
+        tokio::time::advance(RANK_WAIT / 2).await;
+        assert!(!high.asks(Members::Changing, true));
+        tokio::time::advance(RANK_WAIT / 2).await;
+        assert!(!high.asks(leaderless(1), true), "a change begins the wait anew");
+        tokio::time::advance(RANK_WAIT).await;
+        assert!(high.asks(leaderless(1), true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn brokers_that_say_nothing_for_long_do_not_keep_the_writing_from_being_taken() {
+        let mut member = Candidacy::default();
+        assert!(!member.asks(Members::Silent, true));
+        tokio::time::advance(SILENCE_MAX).await;
+        assert!(!member.asks(Members::Silent, false) && member.asks(Members::Silent, true));
+    }
+}

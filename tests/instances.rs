@@ -1,0 +1,152 @@
+//! Several instances on one prefix: those of a group that start together, and those of different groups.
+
+use serde_json::Value;
+
+use crate::harness::{Running, World, eventually, fresh};
+use crate::services::{self, Services};
+
+/// What the running instance says of itself; none while it does not answer.
+pub fn status(world: &World) -> Option<Value> {
+    serde_json::from_slice(&world.run(&["status", "--format", "json"]).stdout).ok()
+}
+
+/// The word for what it does.
+pub fn state(world: &World) -> String {
+    status(world).map(|status| status["state"].as_str().unwrap_or_default().to_owned()).unwrap_or_default()
+}
+
+/// Topics of this test alone, as lines of configuration.
+pub fn topics(name: &str) -> String {
+    let [organisations, contacts] =
+        ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh(name)));
+    format!("organisations.topics = [{organisations:?}]\ncontacts.topics = [{contacts:?}]\n")
+}
+
+/// Another instance of the same group and indexes, with a state of its own.
+pub fn beside(first: &World, servers: &Services) -> World {
+    let mut second = World::new(servers, "beside", "");
+    second.prefix.clone_from(&first.prefix);
+    let folder = |world: &World| world.folder.path().display().to_string();
+    second.config = first.config.replace(&folder(first), &folder(&second));
+    second.write_config(&second.config);
+    second
+}
+
+fn lives(running: &mut Running, world: &World) {
+    assert_eq!(running.0.try_wait().unwrap(), None, "{}", world.log());
+}
+
+#[test]
+fn two_that_start_in_the_same_second_share_the_indexes_that_one_of_them_makes() {
+    let (servers, _turn) = services::whole();
+    let extra = topics("together");
+    let maker = World::new(&servers, "together", &extra);
+    let counts = ["--organisations", "5", "--contacts", "20", "--events", "60", "--partitions", "2"];
+    maker.succeed(&[&["generate", "--kafka"], &counts[..]].concat());
+    maker.succeed(&["run", "--until-end"]);
+    let expected = maker.all_documents();
+    for round in 0..4 {
+        let first = World::new(&servers, &format!("together{round}"), &extra);
+        let second = beside(&first, &servers);
+        let (mut one, mut other) = (first.start(&["run"]), second.start(&["run"]));
+        eventually("one writes and one stands by", || {
+            lives(&mut one, &first);
+            lives(&mut other, &second);
+            let mut states = [state(&first), state(&second)];
+            states.sort();
+            (states == ["standing by", "writing"]).then_some(())
+        });
+        assert_eq!(first.indexes().len(), 3, "{:?}", first.indexes());
+        eventually("every document", || {
+            first.refresh();
+            (first.all_documents() == expected).then_some(())
+        });
+    }
+}
+
+#[test]
+fn two_that_make_an_embedded_index_at_once_share_its_folder() {
+    let (servers, _turn) = services::whole();
+    let index = tempfile::tempdir().unwrap();
+    let extra = format!(
+        "{}index.kind = \"embedded\"\nindex.path = {:?}\n",
+        topics("folder"),
+        index.path().join("index").display().to_string()
+    );
+    let maker = World::new(&servers, "folder", &extra);
+    let counts = ["--organisations", "5", "--contacts", "20", "--events", "60", "--partitions", "2"];
+    maker.succeed(&[&["generate", "--kafka"], &counts[..]].concat());
+    maker.succeed(&["run", "--until-end"]);
+    let expected = maker.all_documents();
+    for round in 0..3 {
+        let first = World::new(&servers, &format!("folder{round}"), &extra);
+        let second = beside(&first, &servers);
+        let (mut one, mut other) = (first.start(&["run"]), second.start(&["run"]));
+        let written = eventually("one writes", || {
+            lives(&mut one, &first);
+            lives(&mut other, &second);
+            [&first, &second].into_iter().find(|world| state(world) == "writing")
+        });
+        let is_first = std::ptr::eq(written, &raw const first);
+        if is_first {
+            one.kill()
+        } else {
+            other.kill()
+        }
+        let left = if is_first { &second } else { &first };
+        eventually("the other takes over", || (state(left) == "writing").then_some(()));
+        eventually("every document", || {
+            let is_idle = status(left)?["documents_waiting"] == 0;
+            (is_idle && left.all_documents() == expected).then_some(())
+        });
+    }
+}
+
+#[test]
+fn joiners_leave_the_writing_where_it_is_until_the_writer_ends() {
+    let (servers, _turn) = services::whole();
+    let first = World::new(&servers, "joiner", &topics("joiner"));
+    let generate = |seed: &str| {
+        let counts = ["--organisations", "50", "--contacts", "500", "--events", "1500", "--partitions", "3"];
+        first.succeed(&[&["generate", "--kafka", "--seed", seed], &counts[..]].concat());
+    };
+    generate("1");
+    let mut writer = first.start(&["run"]);
+    eventually("the first writes", || (state(&first) == "writing").then_some(()));
+    // Each has an empty state, joins, catches up, and leaves again: cleanly or not.
+    let joiners: Vec<World> = (0..5).map(|_| beside(&first, &servers)).collect();
+    for (round, joiner) in joiners.iter().enumerate() {
+        let mut running = joiner.start(&["run"]);
+        eventually("the joiner has folded everything", || {
+            (status(joiner)?["counters"]["records"].as_u64()? >= 1_500).then_some(())
+        });
+        if round % 2 == 0 {
+            running.signal("TERM");
+            assert_eq!(running.end(), Some(0), "{}", joiner.log());
+        } else {
+            running.kill();
+        }
+        assert!(!joiner.log().contains("this instance writes the index"), "round {round}: {}", joiner.log());
+    }
+    let standby = beside(&first, &servers);
+    let mut left = standby.start(&["run"]);
+    eventually("the standby has folded everything", || {
+        (status(&standby)?["counters"]["records"].as_u64()? >= 1_500).then_some(())
+    });
+    let log = first.log();
+    assert_eq!(log.matches("this instance writes the index").count(), 1, "{log}");
+    assert_eq!(log.matches("this instance stands by").count(), 0, "{log}");
+    writer.signal("TERM");
+    assert_eq!(writer.end(), Some(0), "{}", first.log());
+    eventually("the standby takes over", || (state(&standby) == "writing").then_some(()));
+    // One that comes back behind it stands by as well.
+    let _again = first.start(&["run"]);
+    generate("2");
+    eventually("the new events are in the index", || {
+        let status = status(&standby)?;
+        let is_done = status["counters"]["records"].as_u64()? >= 3_000 && status["documents_waiting"] == 0;
+        is_done.then_some(())
+    });
+    lives(&mut left, &standby);
+    assert_eq!(standby.log().matches("this instance stands by").count(), 0, "{}", standby.log());
+}
