@@ -7,7 +7,7 @@
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
-use super::heads::HEADS;
+use super::fjall::HEADS;
 use super::keys::Space;
 use super::rows::{self, Progress};
 use super::store::{Changes, Reader, StateStore};

@@ -6,11 +6,7 @@
 mod affiliations;
 pub mod copy;
 pub mod fjall;
-mod heads;
-mod journal;
 pub mod keys;
-mod link;
-mod manifest;
 pub mod memory;
 pub mod pass;
 pub mod rows;

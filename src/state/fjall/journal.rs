@@ -3,7 +3,8 @@
 //! The store replays its journals up to the first thing that it can't read, and goes on behind it in the next file;
 //! the number by which it orders a batch is under no checksum. So here everything is read first, and what is behind
 //! the first damage is cut off: what is left is what the store once held. What was cut off is read again from the
-//! log; whether the rest of the store agrees with that is for [`super::heads`] to say.
+//! log; whether the rest of the store agrees with that is for [`super::heads`] to say. What is whole and not as it is
+//! described here was written by another version of the store: it is refused, and no file is changed.
 //!
 //! A batch is `1`, the count of entries (4 bytes) and the batch's number (8); for each entry `2`, the kind, the
 //! compression, the space (8), the lengths of the key (2), of the value (4) and of the value as it is written (4),
@@ -15,14 +16,20 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::heads::{HEADS, Heads};
-use super::manifest::unreadable;
+use super::manifest::{unknown, unreadable};
 use crate::error::{Error, Result};
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
+/// The length of what comes before the entries.
+const START_BYTES: u64 = 1 + 4 + 8;
 const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
+/// What an entry's value may be: a value, one of two kinds of deletion, the place of a value.
+const KINDS: [u8; 4] = [0, 1, 2, 4];
+/// How a value may be written: as it is, or by LZ4.
+const COMPRESSIONS: [u8; 2] = [0, 1];
 /// Above it the store keeps numbers for itself.
 const NUMBER_MAX: u64 = 1 << 62;
 
@@ -36,6 +43,9 @@ pub(super) struct Cut {
 
 /// Cuts the journals in `folder` off behind the last batch that is whole and follows the one before it. Answers
 /// where damage was met; what a killed process had only begun to write is none.
+///
+/// # Errors
+/// When a journal holds what another version of the store wrote; then no file is changed.
 pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
     let mut journals = journals(folder)?;
     let mut chain = Chain::default();
@@ -44,6 +54,9 @@ pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
         let Some(path) = journals.get(at) else { break };
         let damage = Walk::through(path, &mut chain).map_err(|error| unreadable(path, error))?;
         let Some(damage) = damage else { continue };
+        if damage.is_unknown {
+            return Err(unknown(folder, path, &format!("what is at byte {}", damage.at)));
+        }
         cut(path, damage.at).map_err(|error| unreadable(path, error))?;
         let cut = Cut { file: path.clone(), at: damage.at };
         for later in journals.drain(at + 1..) {
@@ -102,12 +115,16 @@ struct Damage {
     at: u64,
     /// The file ends, or was never written, before the batch's end.
     is_unfinished: bool,
+    /// It is what was written, and not of this layout.
+    is_unknown: bool,
 }
 
 /// Why a batch can't be taken.
 enum Broken {
     Unfinished,
     Wrong,
+    /// It is no part of this layout, whether or not it is what was written.
+    Unknown,
     Io(std::io::Error),
 }
 
@@ -135,11 +152,43 @@ impl Walk<BufReader<std::fs::File>> {
                 Ok(true) => {}
                 Ok(false) => return Ok(None),
                 Err(Broken::Io(error)) => return Err(error),
-                Err(Broken::Unfinished) => return Ok(Some(Damage { at, is_unfinished: true })),
-                Err(Broken::Wrong) => return Ok(Some(Damage { at, is_unfinished: false })),
+                Err(Broken::Unfinished) => {
+                    return Ok(Some(Damage { at, is_unfinished: true, is_unknown: false }));
+                }
+                Err(Broken::Wrong) => {
+                    return Ok(Some(Damage { at, is_unfinished: false, is_unknown: false }));
+                }
+                Err(Broken::Unknown) => {
+                    let is_unknown = walk.passed == at + 1 || is_whole(path, at)?;
+                    return Ok(Some(Damage { at, is_unfinished: false, is_unknown }));
+                }
             }
         }
     }
+}
+
+/// How much of a journal is looked through for the end of a batch whose entries cannot be read.
+const BATCH_BYTES_MAX: u64 = 256 << 20;
+
+/// Whether the bytes from `at` on are a batch that a checksum confirms, whatever its entries are: its end is looked for
+/// instead of read.
+fn is_whole(path: &Path, at: u64) -> std::io::Result<bool> {
+    let mut file = std::fs::File::open(path)?;
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at + START_BYTES))?;
+    let (mut entries, mut hash, mut hashed) = (Vec::new(), Xxh3::new(), 0);
+    file.take(BATCH_BYTES_MAX).read_to_end(&mut entries)?;
+    let ends = entries.windows(TRAILER.len()).enumerate().filter(|(_, bytes)| *bytes == TRAILER);
+    for end in ends.map(|(end, _)| end) {
+        let (Some(entries_end), Some(sum_at)) = (end.checked_sub(9), end.checked_sub(8)) else { continue };
+        let Some(passed) = entries.get(hashed..entries_end) else { continue };
+        hash.update(passed);
+        hashed = entries_end;
+        let is_end = entries.get(entries_end) == Some(&END);
+        if is_end && entries.get(sum_at..end) == Some(&hash.digest().to_le_bytes()[..]) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 impl<R: Read> Walk<R> {
@@ -148,15 +197,15 @@ impl<R: Read> Walk<R> {
         match self.array::<1>() {
             Ok([START]) => {}
             Ok([0]) | Err(Broken::Unfinished) => return Ok(false),
-            Ok(_) => return Err(Broken::Wrong),
+            Ok(_) => return Err(Broken::Unknown),
             Err(error) => return Err(error),
         }
         let count = u32::from_le_bytes(self.array()?);
         let number = u64::from_le_bytes(self.array()?);
         self.hash.reset();
-        let mut heads = None;
+        let (mut heads, mut is_known) = (None, true);
         for _ in 0..count {
-            heads = self.item()?.or(heads);
+            heads = self.item(&mut is_known)?.or(heads);
         }
         let expected = self.hash.digest();
         self.tag(&[END])?;
@@ -164,18 +213,24 @@ impl<R: Read> Walk<R> {
         if trailer == [0; 4] {
             return Err(Broken::Unfinished);
         }
-        let is_whole = checksum == expected && trailer == *TRAILER && chain.takes(number, heads);
+        let is_whole = checksum == expected && trailer == *TRAILER;
+        if is_whole && !is_known {
+            return Err(Broken::Unknown);
+        }
+        let is_whole = is_whole && chain.takes(number, heads);
         if is_whole { Ok(true) } else { Err(Broken::Wrong) }
     }
 
-    /// Passes an entry; answers our numbers when it holds them.
-    fn item(&mut self) -> Result<Option<(Heads, u64)>, Broken> {
+    /// Passes an entry; answers our numbers when it holds them. What is not known of it clears `is_known`.
+    fn item(&mut self, is_known: &mut bool) -> Result<Option<(Heads, u64)>, Broken> {
         if self.tag(&[ITEM, CLEAR])? == CLEAR {
             self.array::<8>()?;
             return Ok(None);
         }
-        // The kind, the compression, the space, and the value's length before it was compressed.
-        self.array::<10>()?;
+        let [kind, compression] = self.array()?;
+        *is_known &= KINDS.contains(&kind) && COMPRESSIONS.contains(&compression);
+        // The space.
+        self.array::<8>()?;
         let key = u64::from(u16::from_le_bytes(self.array()?));
         self.array::<4>()?;
         let value = u64::from(u32::from_le_bytes(self.array()?));
@@ -189,7 +244,7 @@ impl<R: Read> Walk<R> {
         match self.array::<1>()? {
             [tag] if wanted.contains(&tag) => Ok(tag),
             [0] => Err(Broken::Unfinished),
-            [_] => Err(Broken::Wrong),
+            [_] => Err(Broken::Unknown),
         }
     }
 
@@ -297,5 +352,35 @@ mod tests {
         // What a process that was killed had begun to write.
         let begin = |folder: &Path, ends: &[u64]| cut(&folder.join("1.jnl"), ends[4] - ends[2] - 30).unwrap();
         check(&begin, None);
+    }
+
+    #[test]
+    fn what_another_version_of_the_store_wrote_is_refused_and_left_as_it_is() {
+        /// Where in a batch of one entry its parts are.
+        const ENTRY: usize = 13;
+        let refused = |what: &str, change: &dyn Fn(&mut Vec<u8>, usize)| {
+            let folder = tempfile::tempdir().unwrap();
+            let second = usize::try_from(two(folder.path())[0]).unwrap();
+            let path = folder.path().join("0.jnl");
+            let mut bytes = std::fs::read(&path).unwrap();
+            change(&mut bytes, second);
+            std::fs::write(&path, &bytes).unwrap();
+            let told = mend(folder.path()).unwrap_err().chain();
+            assert!(told.contains("does not know") && told.contains("delete the folder"), "{what}: {told}");
+            assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}: nothing is cut");
+            assert!(folder.path().join("1.jnl").exists(), "{what}: nothing is removed");
+        };
+        // A change with the checksum that goes with it.
+        let rewrite = |bytes: &mut Vec<u8>, second: usize, at: usize, to: u8| {
+            bytes[second + at] = to;
+            let end = bytes.windows(4).enumerate().filter(|(at, part)| *at > second && *part == TRAILER);
+            let end = end.map(|(at, _)| at).next().unwrap();
+            let sum = xxhash_rust::xxh3::xxh3_64(&bytes[second + ENTRY..end - 9]);
+            bytes[end - 8..end].copy_from_slice(&sum.to_le_bytes());
+        };
+        refused("a kind", &|bytes, second| rewrite(bytes, second, ENTRY + 1, 9));
+        refused("a compression", &|bytes, second| rewrite(bytes, second, ENTRY + 2, 7));
+        refused("a tag of an entry", &|bytes, second| rewrite(bytes, second, ENTRY, 8));
+        refused("a tag of a batch", &|bytes, second| bytes[second] = 9);
     }
 }

@@ -10,6 +10,8 @@ use crate::error::{Error, Result};
 
 /// What the store writes into its file `version`.
 pub(super) const VERSION: &[u8] = b"FJL\x03";
+/// The format of a manifest, as its section `format_version` says.
+const MANIFEST_FORMAT: &[u8] = &[3];
 
 /// What is wrong with a file, if anything.
 ///
@@ -50,7 +52,14 @@ fn check_space(folder: &Path, space: &Path) -> Result<()> {
     let (number, checksum) = parse_current(&held).ok_or_else(|| damaged(folder, &current))?;
     let manifest = space.join(format!("v{number}"));
     let bytes = std::fs::read(&manifest).map_err(|error| unread(folder, &manifest, error))?;
-    if xxh3_128(&bytes) == checksum { Ok(()) } else { Err(damaged(folder, &manifest)) }
+    if xxh3_128(&bytes) != checksum {
+        return Err(damaged(folder, &manifest));
+    }
+    match tables_of(&manifest) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => Err(unknown(folder, &manifest, "the manifest")),
+        Err(error) => Err(unread(folder, &manifest, error)),
+    }
 }
 
 /// The number of the manifest that counts, its checksum, and a zero.
@@ -99,6 +108,16 @@ pub(super) fn damaged(folder: &Path, file: &Path) -> Error {
     ))
 }
 
+/// The sentence about a file that is whole and of another layout than this program knows. Nothing of it was changed.
+pub(super) fn unknown(folder: &Path, file: &Path, what: &str) -> Error {
+    Error::failed(format!(
+        "{what} in {} is of a format that this program does not know, and nothing was changed; start the program that wrote \
+         it, or delete the folder {} and start again to replay",
+        file.display(),
+        folder.display()
+    ))
+}
+
 /// The first table of the store that can't be read as it was written, where one can be found.
 pub(super) fn damaged_table(folder: &Path) -> Option<PathBuf> {
     let spaces = std::fs::read_dir(folder.join("keyspaces")).ok()?;
@@ -109,7 +128,7 @@ pub(super) fn damaged_table(folder: &Path) -> Option<PathBuf> {
 
 fn damaged_of(space: &Path) -> Option<PathBuf> {
     let (number, _) = parse_current(&std::fs::read(space.join("current")).ok()?)?;
-    tables_of(&space.join(format!("v{number}")))?.into_iter().find_map(|(id, checksum)| {
+    tables_of(&space.join(format!("v{number}"))).ok()??.into_iter().find_map(|(id, checksum)| {
         let table = space.join("tables").join(id.to_string());
         let is_damaged = match hash_of(&table) {
             Ok(found) => found != checksum,
@@ -146,33 +165,45 @@ pub(super) fn read(space: &Path) -> io::Result<Option<Manifest>> {
     if xxh3_128(&bytes) != checksum {
         return Err(ErrorKind::InvalidData.into());
     }
-    let tables = tables_of(&path).ok_or(ErrorKind::NotFound)?;
+    let tables = tables_of(&path)?.ok_or(ErrorKind::InvalidData)?;
     Ok(Some(Manifest { name, bytes, current, tables: tables.into_iter().map(|(id, _)| id).collect() }))
 }
 
-/// The number and the checksum of each table that a manifest names.
-fn tables_of(manifest: &Path) -> Option<Vec<(u64, u128)>> {
-    let reader = sfa::Reader::new(manifest).ok()?;
-    let mut tables = Vec::new();
-    let mut section = reader.toc().section(b"tables")?.buf_reader(manifest).ok()?;
-    io::Read::read_to_end(&mut section, &mut tables).ok()?;
-    table_checksums(&tables)
+/// The number and the checksum of each table that a manifest names; `None` when its layout is not the one that is known.
+fn tables_of(manifest: &Path) -> io::Result<Option<Vec<(u64, u128)>>> {
+    let reader = match sfa::Reader::new(manifest) {
+        Ok(reader) => reader,
+        Err(sfa::Error::Io(error)) => return Err(error),
+        Err(_) => return Ok(None),
+    };
+    let section = |name: &[u8]| -> io::Result<Option<Vec<u8>>> {
+        let Some(section) = reader.toc().section(name) else { return Ok(None) };
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut section.buf_reader(manifest)?, &mut bytes)?;
+        Ok(Some(bytes))
+    };
+    if section(b"format_version")?.as_deref() != Some(MANIFEST_FORMAT) {
+        return Ok(None);
+    }
+    Ok(section(b"tables")?.and_then(|tables| table_checksums(&tables)))
 }
 
-/// The number and the checksum of each table: levels of runs of tables.
+/// The number and the checksum of each table: levels of runs of tables. A checksum is of kind 0; nothing comes behind.
 fn table_checksums(mut bytes: &[u8]) -> Option<Vec<(u64, u128)>> {
     let mut found = Vec::new();
     for _ in 0..take::<1>(&mut bytes)?[0] {
         for _ in 0..take::<1>(&mut bytes)?[0] {
             for _ in 0..u32::from_le_bytes(take(&mut bytes)?) {
                 let id = u64::from_le_bytes(take(&mut bytes)?);
-                take::<1>(&mut bytes)?;
+                if take(&mut bytes)? != [0] {
+                    return None;
+                }
                 found.push((id, u128::from_le_bytes(take(&mut bytes)?)));
                 take::<8>(&mut bytes)?;
             }
         }
     }
-    Some(found)
+    bytes.is_empty().then_some(found)
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {

@@ -5,9 +5,9 @@
 //! part of the journal is lost that one space had passed and another had not, their numbers disagree; when it is lost
 //! behind all of them, the store is only older, and the log is read again from there.
 
-use super::keys::Space;
-use super::store::Reader;
 use crate::error::Result;
+use crate::state::keys::Space;
+use crate::state::store::Reader;
 
 /// The key in each space: above all others, since no text holds this byte. Scans don't show it.
 pub(super) const HEAD: &[u8] = &[255, 255, 255];

@@ -1,4 +1,12 @@
 //! The durable store: an LSM tree in a folder, by the `fjall` crate.
+//!
+//! This folder alone knows how that crate lays out its files: it reads them before the crate does, which takes some of them
+//! as they are. The layout is private to the crate, so its version is exact, and what the layout does not say is refused.
+
+mod heads;
+mod journal;
+mod link;
+mod manifest;
 
 use std::io::ErrorKind;
 use std::ops::Bound;
@@ -9,10 +17,10 @@ use std::time::Duration;
 use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
-use super::heads::{HEAD, HEADS, Heads};
+pub(super) use self::heads::HEADS;
+use self::heads::{HEAD, Heads};
 use super::keys::Space;
 use super::store::{Changes, Cursor, Entries, Reader, StateStore};
-use super::{journal, link, manifest};
 use crate::error::{Error, Result};
 
 const CACHE_BYTES: u64 = 16 << 20;
@@ -346,6 +354,18 @@ mod tests {
         };
         store.view().scan(Space::Contacts, &[], &[], &mut visit).unwrap();
         found
+    }
+
+    #[test]
+    fn the_crates_whose_files_are_read_have_the_versions_whose_layout_is_known() {
+        let lock: toml::Table = toml::from_str(include_str!("../../../Cargo.lock")).unwrap();
+        let packages = lock["package"].as_array().unwrap();
+        for (name, version) in [("fjall", "3.1.13"), ("lsm-tree", "3.1.10"), ("sfa", "1.0.0")] {
+            let found = packages.iter().filter(|package| package["name"].as_str() == Some(name));
+            let found: Vec<_> = found.filter_map(|package| package["version"].as_str()).collect();
+            let why = "compare the crate's files with src/state/fjall before another version is taken";
+            assert_eq!(found, [version], "{name}: {why}");
+        }
     }
 
     #[test]
