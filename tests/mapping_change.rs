@@ -1,11 +1,12 @@
 //! A mapping that changes, and what becomes of the index that was built with another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{World, log_of};
+use crate::harness::{World, eventually, log_of};
 use crate::scene::EMBEDDED;
 use crate::services;
 
@@ -17,7 +18,7 @@ fn world(servers: &services::Services, name: &str, index: &str) -> World {
     );
     let world = World::new(servers, name, &extra);
     fs::create_dir_all(world.path("events")).unwrap();
-    append(&world, "contacts", "c1", &json!({"name": "Jane Doe", "role": "CTO", "level": "high"}));
+    append(&world, "contacts", "c1", &json!({"name": "Jane Doe", "role": "Head of Sales", "level": "high"}));
     append(&world, "organisations", "o1", &json!({"name": "Acme"}));
     world.write_mappings(|_, _| ());
     world
@@ -113,13 +114,13 @@ fn a_running_instance_tells_of_a_rollback_and_a_rollback_of_a_rollback_goes_forw
     world.succeed(&["reindex", "contacts"]);
     let second = world.indexes_behind();
     world.succeed(&["reindex", "contacts", "--rollback"]);
-    crate::harness::eventually("the rollback in /status", || {
+    eventually("the rollback in /status", || {
         let status: Value = serde_json::from_str(&world.get("/status").1).ok()?;
         (status["rolled_back"]["contacts"] == first["contacts"]).then_some(())
     });
     world.succeed(&["reindex", "contacts", "--rollback"]);
     assert_eq!(world.indexes_behind(), second);
-    crate::harness::eventually("nothing is rolled back in /status", || {
+    eventually("nothing is rolled back in /status", || {
         let status: Value = serde_json::from_str(&world.get("/status").1).ok()?;
         (status["indexes"]["contacts"] == second["contacts"] && status["rolled_back"] == json!({}))
             .then_some(())
@@ -127,4 +128,159 @@ fn a_running_instance_tells_of_a_rollback_and_a_rollback_of_a_rollback_goes_forw
     drop(instance);
     world.succeed(&["run", "--until-end"]);
     assert_eq!(world.indexes_behind(), second);
+}
+
+/// The role of contacts in a further form, which the values that are there are not indexed in.
+fn add_form(world: &World, name: &str) {
+    world.write_mappings(|projection, mapping| {
+        if projection == "contacts" {
+            mapping["mappings"]["properties"]["role"]["fields"][name] = json!({"type": "text"});
+        }
+    });
+}
+
+/// The contacts with a word in a field, as Elasticsearch finds them.
+fn found(world: &World, field: &str, word: &str) -> BTreeSet<String> {
+    world.settle();
+    let query = json!({"query": {"match": {field: word}}});
+    let answer = world.es(Method::Post, &format!("/{}contacts/_search", world.prefix), Some(&query));
+    let hits = answer["hits"]["hits"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    hits.iter().map(|hit| hit["_id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn ids(ids: &[&str]) -> BTreeSet<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
+
+#[test]
+fn an_addition_is_put_in_place_by_the_next_run_and_every_document_shows_it() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "addition", "");
+    world.succeed(&["run", "--until-end"]);
+    let first = world.indexes_behind();
+    add_form(&world, "parts");
+    append(&world, "contacts", "c2", &json!({"name": "John Roe", "role": "Sales clerk"}));
+    let told = world.succeed(&["reindex", "--dry-run", "contacts"]);
+    assert!(told.contains("an addition that can be put in place"), "{told}");
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && log.contains("additions are put in place"), "{code:?} {log}");
+    assert_eq!(world.indexes_behind(), first, "no new index");
+    assert_eq!(found(&world, "role.parts", "sales"), ids(&["c1", "c2"]), "old and new documents");
+    let told = world.succeed(&["reindex", "--dry-run", "contacts"]);
+    assert!(told.contains("nothing to do"), "{told}");
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && !log.contains("in place") && !log.contains("every document"), "{log}");
+
+    // A setting is in force at once, and one that the file no longer names stays.
+    world.write_mappings(|projection, mapping| {
+        if projection == "contacts" {
+            mapping["mappings"]["properties"]["role"]["fields"]["parts"] = json!({"type": "text"});
+            mapping["settings"]["index"]["max_result_window"] = json!(20_000);
+            mapping["settings"]["index"].as_object_mut().unwrap().remove("gc_deletes");
+        }
+    });
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && log.contains("settings.index.max_result_window"), "{code:?} {log}");
+    assert!(!log.contains("every document"), "{log}");
+    let settings = world.es(Method::Get, &format!("/{}contacts/_settings", world.prefix), None);
+    let settings = &settings[&first["contacts"]]["settings"]["index"];
+    assert_eq!((&settings["max_result_window"], &settings["gc_deletes"]), (&json!("20000"), &json!("1h")));
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && !log.contains("in place"), "{log}");
+}
+
+#[test]
+fn a_reindex_puts_an_addition_in_place_with_an_instance_and_without() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "by-reindex", "");
+    let instance = world.start(&["run"]);
+    world.wait_until_delivered();
+    let first = world.indexes_behind();
+    add_form(&world, "parts");
+    let said = world.succeed(&["reindex", "contacts"]);
+    assert!(said.contains("in place") && said.contains("sent again"), "{said}");
+    assert_eq!(world.indexes_behind(), first);
+    assert_eq!(found(&world, "role.parts", "sales"), ids(&["c1"]), "an old document");
+    append(&world, "contacts", "c2", &json!({"name": "John Roe", "role": "Sales clerk"}));
+    eventually("a new document", || {
+        (found(&world, "role.parts", "sales") == ids(&["c1", "c2"])).then_some(())
+    });
+    drop(instance);
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && !log.contains("in place"), "the hash is noted: {log}");
+
+    world.write_mappings(|projection, mapping| {
+        if projection == "contacts" {
+            let forms = json!({"parts": {"type": "text"}, "more": {"type": "text"}});
+            mapping["mappings"]["properties"]["role"]["fields"] = forms;
+        }
+    });
+    let said = world.succeed(&["reindex", "contacts", "--format", "json"]);
+    let said: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let expected = json!({"projection": "contacts", "index": first["contacts"], "sent_again": true});
+    assert_eq!(said["in_place"], expected);
+    assert_eq!(world.indexes_behind(), first);
+    assert_eq!(found(&world, "role.more", "sales"), ids(&["c1", "c2"]));
+
+    add_form(&world, "fourth");
+    world.succeed(&["reindex", "contacts", "--rebuild"]);
+    assert_ne!(world.indexes_behind()["contacts"], first["contacts"], "a new index when it is asked for");
+}
+
+#[test]
+fn whoever_comes_after_one_that_died_sends_every_document_again() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "died", "");
+    world.succeed(&["run", "--until-end"]);
+    let index = world.indexes_behind()["contacts"].clone();
+    let copied = std::process::Command::new("cp")
+        .args(["-r".into(), world.path("state"), world.path("copy")])
+        .status();
+    assert!(copied.unwrap().success());
+    let block = |value: bool| {
+        let settings = json!({"index.blocks.write": value});
+        let answer = world.es(Method::Put, &format!("/{index}/_settings"), Some(&settings));
+        assert_eq!(answer["acknowledged"], true, "{answer}");
+    };
+    block(true);
+    add_form(&world, "parts");
+    let instance = world.start(&["run"]);
+    eventually("the additions", || world.log().contains("additions are put in place").then_some(()));
+    instance.kill();
+    // Another instance, whose state knows nothing of what the first one was about to send.
+    fs::remove_dir_all(world.path("state")).unwrap();
+    fs::rename(world.path("copy"), world.path("state")).unwrap();
+    block(false);
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(found(&world, "role.parts", "sales"), ids(&["c1"]));
+    let (_, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(!log.contains("every document"), "{log}");
+}
+
+#[test]
+fn an_embedded_index_takes_an_addition_without_a_new_one() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "embedded-addition", EMBEDDED);
+    world.succeed(&["run", "--until-end"]);
+    let first = world.indexes_behind();
+    add_form(&world, "parts");
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && log.contains("additions are put in place"), "{code:?} {log}");
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && !log.contains("in place"), "{log}");
+    add_form(&world, "more");
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(3) && log.contains("tributary reindex contacts"), "a form went: {code:?} {log}");
+    world.write_mappings(|projection, mapping| {
+        if projection == "contacts" {
+            let forms = json!({"parts": {"type": "text"}, "more": {"type": "text"}});
+            mapping["mappings"]["properties"]["role"]["fields"] = forms;
+        }
+    });
+    let said = world.succeed(&["reindex", "contacts"]);
+    assert!(said.contains("in place"), "{said}");
+    assert_eq!(world.indexes_behind(), first);
+    world.succeed(&["reindex", "contacts", "--rebuild"]);
+    assert_ne!(world.indexes_behind()["contacts"], first["contacts"]);
 }

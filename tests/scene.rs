@@ -42,10 +42,11 @@ impl<'a> Scene<'a> {
         self.world.start(&[&flow, &COUNTS[..]].concat())
     }
 
-    /// Mappings with a field more than the built-in ones.
+    /// Mappings with a field more than the built-in ones, and a setting that only a new index can have.
     pub fn change_mappings(&self) {
         self.world.write_mappings(|_, mapping| {
             mapping["mappings"]["properties"]["added"] = serde_json::json!({"type": "keyword"});
+            mapping["settings"]["codec"] = "best_compression".into();
         });
     }
 

@@ -107,6 +107,14 @@ impl Aliases for Sink {
         either!(self, sink => sink.serve())
     }
 
+    async fn put_additions(&self) -> Result<Vec<usize>> {
+        either!(self, sink => sink.put_additions())
+    }
+
+    async fn note_additions(&self) -> Result<()> {
+        either!(self, sink => sink.note_additions())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         either!(self, sink => sink.rebuilds())
     }
@@ -155,6 +163,10 @@ impl Generations for Sink {
 
     async fn describe(&self, projection: usize) -> Result<Option<Description>> {
         either!(self, sink => sink.describe(projection))
+    }
+
+    async fn put_in_place(&self, projection: usize) -> Result<bool> {
+        either!(self, sink => sink.put_in_place(projection))
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {

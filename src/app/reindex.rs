@@ -29,6 +29,7 @@ mod begin;
 pub(super) mod beside;
 mod copy;
 mod dry_run;
+mod in_place;
 mod show;
 
 /// Runs the subcommand.
@@ -49,6 +50,14 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     }
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    if !wanted.rollback && !wanted.rebuild && folder.session()?.is_none() {
+        let done = in_place::put(&config, format, &sink, (Patience::of(wanted.wait), &stop)).await?;
+        config.index.projections.retain(|name| !done.contains(name));
+        if config.index.projections.is_empty() {
+            return Ok(());
+        }
+    }
+    let sink = Arc::new(parts::sink(&config)?);
     let options = Options { allow_rejected: wanted.allow_rejected, keep_state: wanted.keep_state };
     let patience = Patience::of(wanted.wait);
     let session = while_away(&stop, "the index", patience, async || {

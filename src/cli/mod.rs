@@ -224,6 +224,9 @@ pub struct Reindex {
     /// How long Kafka and the index are waited for when they are away at the start, such as 0, 90s or 10m (default: for ever)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait: Option<Duration>,
+    /// Build a new index also where the one that is there takes the changed mapping in place
+    #[arg(long)]
+    pub rebuild: bool,
     /// Say what a changed mapping calls for and what it costs, and do nothing
     #[arg(long, group = "action")]
     pub dry_run: bool,

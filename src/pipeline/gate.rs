@@ -6,6 +6,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use tokio::time::Instant;
 
+use super::additions::Adding;
 use super::hand_over::{HandOver, Moved};
 use super::planted::{self, Bug};
 use super::run::Run;
@@ -59,6 +60,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         if writer {
             while self.pass_gate().await? {}
             self.serve().await?;
+            self.add().await?;
         }
         let open = matches!(self.gate, Gate::Open);
         self.status.gate_passed.store(open, Ordering::Relaxed);
@@ -152,6 +154,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Notes what others do; true when an alias seems to stand for another index than the one written.
     fn note_others(&mut self) -> bool {
         let seen = self.seen.borrow_and_update().clone();
+        if seen.rebuilds.iter().flatten().any(|record| record.sends_again) && self.adding == Adding::Nothing {
+            self.adding = Adding::Due(Instant::now());
+        }
         let records = seen.rebuilds.iter().zip(&seen.behind).zip(&self.projections);
         let rolled_back = records.filter_map(|((record, behind), projection)| {
             let index =

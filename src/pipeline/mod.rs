@@ -1,5 +1,6 @@
 //! The stream: records are folded into the state, and what they changed is delivered to the index.
 
+mod additions;
 pub mod deliver;
 pub mod durations;
 pub mod fan_out;

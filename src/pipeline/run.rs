@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::additions::Adding;
 use super::deliver::Delivery;
 use super::fold::Folder;
 use super::gate::Gate;
@@ -191,6 +192,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         cleared_to: Some(progress.positions()),
         filling: Filling::Nothing,
         service: Service::of(indexes.iter().any(|state| state.created)),
+        adding: Adding::Due(Instant::now()),
         reconcile: Vec::new(),
         published: None,
         asked: None,
@@ -243,6 +245,8 @@ pub(super) struct Run<S> {
     pub(super) filling: Filling,
     /// Whether the indexes that are written serve readers.
     pub(super) service: Service,
+    /// What the indexes lack of their mappings and take in place.
+    pub(super) adding: Adding,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
     pub(super) published: Option<Delivered>,
@@ -360,8 +364,11 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// delivered; what comes after it may still wait.
     fn is_done(&mut self, target: &Positions) -> bool {
         let is_served = matches!(self.service, Service::Given);
-        let is_busy =
-            !self.reconcile.is_empty() || !is_served || self.status.rebuilding.load(Ordering::Relaxed);
+        let is_added = matches!(self.adding, Adding::Nothing);
+        let is_busy = !self.reconcile.is_empty()
+            || !is_served
+            || !is_added
+            || self.status.rebuilding.load(Ordering::Relaxed);
         if is_busy || !matches!(self.gate, Gate::Open) {
             return false;
         }

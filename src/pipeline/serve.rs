@@ -11,7 +11,7 @@ use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
 
 /// After a failure it is tried again so much later.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Whether the indexes that are written serve readers.
 #[derive(Debug, Clone, Copy)]

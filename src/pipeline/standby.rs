@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use tokio::time::Instant;
+
+use super::additions::Adding;
 use super::gate::Gate;
 use super::hand_over::HandOver;
 use super::planted::{self, Bug};
@@ -59,6 +62,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
             // Given to the indexes of then, by this instance.
             self.service = Service::of(false);
         }
+        // Whoever wrote before may not have come to its end with additions.
+        self.adding = Adding::Due(Instant::now());
         let sweeps = self.queue.sweeps();
         let is_swept = |projection| sweeps.iter().any(|sweep| sweep.projection == projection);
         let (mut moved, mut unswept) = (Vec::new(), Vec::new());

@@ -185,6 +185,7 @@ fn beginning(session: &Session, number: usize) -> Rebuild {
         stopped_at: None,
         ended_at: None,
         progress: RebuildProgress::default(),
+        sends_again: false,
         rolled_back_from: session.rolled_back_from.get(number).cloned().flatten(),
     }
 }

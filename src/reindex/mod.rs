@@ -7,13 +7,13 @@
 
 mod claim;
 mod conduct;
-pub mod difference;
 mod evidence;
 pub mod session;
 mod sources;
 mod target;
 mod upkeep;
 
+pub use crate::sink::difference;
 pub use claim::Claim;
 pub use conduct::{Conductor, Options, Outcome, Round};
 pub use sources::Sources;

@@ -78,6 +78,15 @@ impl<S: DocumentSink + Generations> Aliases for Target<S> {
         Ok(())
     }
 
+    async fn put_additions(&self) -> Result<Vec<usize>> {
+        // The index is made with the mapping's file as it is.
+        Ok(Vec::new())
+    }
+
+    async fn note_additions(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         // A rebuild hands over to others; nobody hands over to it.
         Ok(vec![None; self.indexes.len()])

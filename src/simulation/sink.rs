@@ -229,6 +229,14 @@ impl Aliases for Sink {
         self.call("the settings", |_| Ok(())).await
     }
 
+    async fn put_additions(&self) -> Result<Vec<usize>> {
+        Ok(Vec::new())
+    }
+
+    async fn note_additions(&self) -> Result<()> {
+        Ok(())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let read = |server: &mut Server| {
             let record = |number: usize| {
@@ -288,6 +296,10 @@ impl Generations for Sink {
 
     async fn describe(&self, _: usize) -> Result<Option<Description>> {
         Ok(None)
+    }
+
+    async fn put_in_place(&self, _: usize) -> Result<bool> {
+        Ok(false)
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {

@@ -75,6 +75,9 @@ pub struct Rebuild {
     /// The hash of the mapping that a rollback left; none of other rebuilds.
     #[serde(default)]
     pub rolled_back_from: Option<String>,
+    /// True while documents are to be sent again to the index behind the alias, for additions that were put in place.
+    #[serde(default)]
+    pub sends_again: bool,
 }
 
 impl Phase {
@@ -95,6 +98,22 @@ impl Rebuild {
     /// True while a process, living or dead, has not brought it to its end.
     pub fn is_under_way(&self) -> bool {
         self.phase != Phase::Done
+    }
+
+    /// The record of an index that no rebuild is known of.
+    pub fn of_index(index: &str) -> Self {
+        Self {
+            session: String::new(),
+            index: index.to_owned(),
+            previous: None,
+            phase: Phase::Done,
+            beat: 0,
+            stopped_at: None,
+            ended_at: None,
+            progress: RebuildProgress::default(),
+            rolled_back_from: None,
+            sends_again: false,
+        }
     }
 
     /// True when a rollback put `index` back, away from the mapping with this hash: the index is wanted although the
@@ -207,6 +226,16 @@ pub trait Aliases: Send + Sync + 'static {
     /// were made to be filled first.
     fn serve(&self) -> impl Future<Output = Result<()>> + Send;
 
+    /// Puts in place what the indexes that are written lack of their mappings, where an index takes it; answers the
+    /// projections whose documents have to be sent again, since a document shows it only once it is written again.
+    ///
+    /// # Errors
+    /// Exit code 3 when an index refuses it.
+    fn put_additions(&self) -> impl Future<Output = Result<Vec<usize>>> + Send;
+
+    /// Notes of the indexes that are written that every document has been sent again since additions were put in place.
+    fn note_additions(&self) -> impl Future<Output = Result<()>> + Send;
+
     /// The record of each projection's rebuild, in order.
     fn rebuilds(&self) -> impl Future<Output = Result<Vec<Option<(Rebuild, Revision)>>>> + Send;
 
@@ -255,6 +284,10 @@ pub trait Generations: Aliases {
     /// none.
     fn describe(&self, projection: usize) -> impl Future<Output = Result<Option<Description>>> + Send;
 
+    /// As [`Aliases::put_additions`], for the index behind the alias of `projection`; true when its documents have to be
+    /// sent again, which whoever writes it is asked for.
+    fn put_in_place(&self, projection: usize) -> impl Future<Output = Result<bool>> + Send;
+
     /// Every index made for the alias of `projection`, by name, which is by age.
     fn generations(&self, projection: usize) -> impl Future<Output = Result<Vec<GenerationSummary>>> + Send;
 
@@ -278,6 +311,30 @@ pub(super) async fn forget_rollback<S: Aliases>(
     let record = Rebuild { rolled_back_from: None, ..record };
     // Whoever changed the record meanwhile began a rebuild, which forgets it as well.
     sink.note_rebuild(projection, Some(&record), Some(&revision)).await.map(|_| ())
+}
+
+/// Notes in a projection's record that documents are to be sent again, or that they were; a rollback is forgotten with it.
+pub(super) async fn note_sending<S: Aliases>(
+    sink: &S,
+    projection: usize,
+    index: &str,
+    is_due: bool,
+) -> Result<()> {
+    let found = sink.rebuilds().await?.into_iter().nth(projection).flatten();
+    let record = found.as_ref().map(|(record, _)| record.clone());
+    if !is_due && record.as_ref().is_none_or(|record| !record.sends_again) {
+        return Ok(());
+    }
+    let record = record.unwrap_or_else(|| Rebuild::of_index(index));
+    let rolled_back_from = record.rolled_back_from.clone().filter(|_| !is_due);
+    let record = Rebuild { sends_again: is_due, rolled_back_from, ..record };
+    let revision = found.map(|(_, revision)| revision);
+    if sink.note_rebuild(projection, Some(&record), revision.as_ref()).await? || !is_due {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "a reindex of {index} was begun meanwhile; wait for its end, then run the command again"
+    )))
 }
 
 /// Whether `index` is named as an index of `alias` is.

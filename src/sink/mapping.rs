@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::SHAPE;
+use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences};
 use crate::sink::generations::Rebuild;
 use crate::time::compact;
 
@@ -28,6 +29,8 @@ pub(super) enum Fit {
     Same,
     /// It was built with another one, and a rollback put it back.
     RolledBack,
+    /// It was built with another one, and takes what it lacks in place.
+    Additions,
 }
 
 impl Fit {
@@ -51,6 +54,63 @@ pub(super) struct Mapping {
     pub(super) body: Value,
     /// 32 hexadecimal digits over the canonical JSON.
     pub(super) hash: String,
+}
+
+/// What of a mapping an index lacks and takes in place.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Additions {
+    /// The settings, by their whole names.
+    pub(super) settings: Map<String, Value>,
+    /// True when a document shows some of it only once it is written again.
+    pub(super) send_again: bool,
+    /// Where they are, as in the mapping's file.
+    pub(super) paths: Vec<String>,
+}
+
+impl Additions {
+    fn of(differences: &[Difference]) -> Option<Self> {
+        if calls_for(differences) == Call::Rebuild {
+            return None;
+        }
+        let mut additions = Self::default();
+        for difference in differences.iter().filter(|difference| difference.calls_for == Call::Addition) {
+            additions.send_again |= difference.send_again;
+            additions.paths.push(difference.path.clone());
+            if let Some(name) = difference.path.strip_prefix("settings.index.") {
+                additions.settings.insert(name.to_owned(), difference.after.clone());
+            }
+        }
+        Some(additions)
+    }
+
+    /// Leaves out what an index does without while it is filled: it gets that with the rest once it is full.
+    pub(super) fn leave_out_loading(&mut self) {
+        self.settings.retain(|name, _| !LOADING.contains(&name.as_str()));
+    }
+
+    /// Says what was put in place.
+    pub(super) fn tell(&self, projection: &str, index: &str) {
+        let (differences, send_again) = (self.paths.join(", "), self.send_again);
+        tracing::info!(
+            projection,
+            index,
+            differences,
+            send_again,
+            "the mapping's additions are put in place"
+        );
+    }
+}
+
+/// Puts what an index keeps of itself beside what the file says there.
+fn insert_meta(mappings: &mut Value, meta: Value) {
+    let Some(mappings) = mappings.as_object_mut() else { return };
+    let held = mappings.entry("_meta").or_insert_with(|| json!({}));
+    if !held.is_object() {
+        *held = json!({});
+    }
+    if let Some(held) = held.as_object_mut() {
+        held.insert("tributary".to_owned(), meta);
+    }
 }
 
 impl Mapping {
@@ -83,9 +143,7 @@ impl Mapping {
     /// filled first: no refreshes, no replicas. Where readers are not to see it yet, `alias` is the writer's as well.
     pub(super) fn loading_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
-        if let Some(mappings) = mappings.as_object_mut() {
-            mappings.insert("_meta".to_owned(), json!({"tributary": self.meta(log_identity)}));
-        }
+        insert_meta(&mut mappings, self.meta(log_identity));
         let mut settings = self.body.get("settings").cloned().unwrap_or_else(|| json!({}));
         if let Some(settings) = settings.as_object_mut() {
             for name in LOADING {
@@ -126,6 +184,35 @@ impl Mapping {
             value => Some(((*name).to_owned(), value.unwrap_or(Value::Null))),
         });
         json!({"index": pairs.collect::<serde_json::Map<_, _>>()})
+    }
+
+    /// What `live`, the answer to `GET <index>`, lacks of this mapping and takes in place; `None` when only a new index can
+    /// have it.
+    pub(super) fn additions(&self, live: &Value) -> Option<Additions> {
+        Additions::of(&differences(live, &self.body, SHAPE))
+    }
+
+    /// As [`Self::additions`], of an embedded index, which keeps `meta`.
+    pub(super) fn embedded_additions(&self, meta: &Value) -> Option<Additions> {
+        // Without the file that it was built with, nothing is known of what differs.
+        meta.get("mapping")?;
+        Additions::of(&embedded_differences(meta, &self.body, SHAPE))
+    }
+
+    /// The mappings as they are put into an index that is there: `meta` is what it keeps of itself from then on.
+    pub(super) fn amended(&self, meta: Value) -> Value {
+        let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
+        insert_meta(&mut mappings, meta);
+        mappings
+    }
+
+    /// What an embedded index keeps of what it was built from: the file too, to compare another one with.
+    pub(super) fn embedded_meta(&self, log_identity: &str) -> Value {
+        let mut meta = self.meta(log_identity);
+        if let Some(meta) = meta.as_object_mut() {
+            meta.insert("mapping".to_owned(), self.body.clone());
+        }
+        meta
     }
 
     /// What an index keeps of what it was built from.

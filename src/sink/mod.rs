@@ -2,6 +2,7 @@
 
 mod batch;
 mod buffers;
+pub mod difference;
 pub mod documents;
 pub mod elasticsearch;
 pub mod embedded;

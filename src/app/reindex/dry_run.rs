@@ -31,12 +31,12 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>)
     Ok(())
 }
 
-fn report(projection: &str, found: Description, measured: Option<u64>) -> Report {
+pub(super) fn report(projection: &str, found: Description, measured: Option<u64>) -> Report {
     let measured = measured.and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
     let cost = Some(estimate(found.documents, found.bytes, Some(measured.map_or(RATE_ASSUMED, f64::from))));
     let Description { index, live, wanted, hash, .. } = &found;
     if found.is_embedded {
-        Report::embedded(projection, index, live, hash, SHAPE, cost)
+        Report::embedded(projection, index, live, wanted, hash, SHAPE, cost)
     } else {
         Report::new(projection, index, live, wanted, hash, SHAPE, cost)
     }

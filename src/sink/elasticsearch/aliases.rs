@@ -155,7 +155,14 @@ pub(super) async fn check(
     record: Option<&Rebuild>,
 ) -> Result<Fit> {
     let found = client.get(&IndicesGetMappingParts::Index(&[index]).url()).await?;
-    mapping.check(meta(&found, index), alias, index, log_identity, record)
+    match mapping.check(meta(&found, index), alias, index, log_identity, record) {
+        Err(error) if error.kind() == ErrorKind::MappingChanged => {
+            let live = client.get(&IndicesGetParts::Index(&[index]).url()).await?;
+            // Another shape of the documents is among what calls for a rebuild.
+            mapping.additions(&live).map(|_| Fit::Additions).ok_or(error)
+        }
+        checked => checked,
+    }
 }
 
 fn meta<'a>(found: &'a Value, index: &str) -> Option<&'a Value> {

@@ -1,7 +1,6 @@
 //! One document, read from the concrete index as it was written last, searchable already or not.
 
 use elasticsearch::GetParts;
-use elasticsearch::indices::IndicesGetMappingParts;
 use serde_json::Value;
 
 use super::{ElasticsearchSink, aliases};
@@ -26,11 +25,10 @@ impl ElasticsearchSink {
             held.refused =
                 Some(format!("the alias {alias} stands for several indexes: {}", indexes.join(", ")));
         } else if let Some(log_identity) = log_identity {
-            let found = self.client.get(&IndicesGetMappingParts::Index(&[index]).url()).await?;
-            let meta = found.get(index).and_then(|found| found.pointer("/mappings/_meta/tributary"));
             let record =
                 self.rebuilds().await?.into_iter().nth(projection).flatten().map(|(record, _)| record);
-            let checked = mapping.check(meta, alias, index, log_identity, record.as_ref());
+            let checked =
+                aliases::check(&self.client, index, alias, mapping, log_identity, record.as_ref()).await;
             held.refused = checked.err().map(|error| error.chain());
         }
         let found = self.client.find_document(&GetParts::IndexId(index, id).url()).await?;

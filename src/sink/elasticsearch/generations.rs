@@ -11,12 +11,12 @@ use elasticsearch::{CountParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::{ElasticsearchSink, Opened, aliases};
+use super::{ElasticsearchSink, Opened, additions, aliases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation,
-    moved_elsewhere,
+    moved_elsewhere, note_sending,
 };
 use crate::sink::mapping::Mapping;
 
@@ -190,6 +190,32 @@ impl Aliases for ElasticsearchSink {
         Ok(())
     }
 
+    async fn put_additions(&self) -> Result<Vec<usize>> {
+        let records = self.rebuilds().await?;
+        let mut to_send = Vec::new();
+        let pairs = self.mappings.iter().zip(self.opened().indexes).zip(&records);
+        for (number, ((mapping, index), record)) in pairs.enumerate() {
+            let record = record.as_ref().map(|(record, _)| record);
+            if additions::put(&self.client, mapping, &index, record).await? {
+                to_send.push(number);
+            } else if record.is_some_and(|record| record.sends_again) {
+                note_sending(self, number, &index, false).await?;
+            }
+        }
+        Ok(to_send)
+    }
+
+    async fn note_additions(&self) -> Result<()> {
+        let records = self.rebuilds().await?;
+        let pairs = self.mappings.iter().zip(self.opened().indexes).zip(&records);
+        for (number, ((mapping, index), record)) in pairs.enumerate() {
+            let record = record.as_ref().map(|(record, _)| record);
+            additions::note(&self.client, mapping, &index, record).await?;
+            note_sending(self, number, &index, false).await?;
+        }
+        Ok(())
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
         let path = MgetParts::Index(&self.records()).url();
@@ -295,6 +321,16 @@ impl Generations for ElasticsearchSink {
         let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
         let (documents, bytes) = (seen.documents, seen.bytes);
         Ok(Some(Description { index, is_embedded: false, live, wanted, hash, documents, bytes }))
+    }
+
+    async fn put_in_place(&self, projection: usize) -> Result<bool> {
+        let behind = aliases::behind(&self.client, self.alias(projection)).await?.into_iter().next();
+        let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(false) };
+        let send_again = additions::put(&self.client, mapping, &index, None).await?;
+        if send_again {
+            note_sending(self, projection, &index, true).await?;
+        }
+        Ok(send_again)
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {

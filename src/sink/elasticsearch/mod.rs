@@ -1,5 +1,6 @@
 //! Elasticsearch 8 and 9, by the paths and types of the official client.
 
+mod additions;
 mod aliases;
 pub(crate) mod client;
 mod documents;

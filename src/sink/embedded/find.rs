@@ -28,7 +28,7 @@ impl EmbeddedSink {
         let meta = self.folder.meta(&index)?;
         let record = self.rebuild(projection)?.map(|(record, _)| record);
         let refused = log_identity
-            .and_then(|log| mapping.check(meta.as_ref(), alias, &index, log, record.as_ref()).err())
+            .and_then(|log| self.check(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).err())
             .map(|error| error.chain());
         let (folder, id) = (self.folder.clone(), id.to_owned());
         let (name, document) = blocking(move || {

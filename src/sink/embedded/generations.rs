@@ -22,7 +22,7 @@ impl EmbeddedSink {
             let mapping = Mapping::load(&self.mappings_folder, &mapping.projection)?;
             let index = self.folder.behind(alias)?.unwrap_or_default();
             let meta = self.folder.meta(&index)?;
-            match mapping.check(meta.as_ref(), alias, &index, log_identity, None) {
+            match self.check(&mapping, meta.as_ref(), (alias, &index), log_identity, None) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
                     tracing::warn!(error = error.chain(), "going on with the mapping that it was built with");
                     mapping.check_shape(meta.as_ref(), alias, &index, log_identity)?;
@@ -66,6 +66,27 @@ impl EmbeddedSink {
         self.mappings.get(projection).map(|mapping| mapping.projection.as_str()).unwrap_or_default()
     }
 
+    /// Takes note of the mapping's file when the index behind the alias can go on with it. Nothing of it is put in place,
+    /// as the fields of an embedded index are the same whatever the mapping says.
+    fn put_one(&self, projection: usize, record: Option<&Rebuild>) -> Result<()> {
+        let (Some(index), Some(mapping)) =
+            (self.folder.behind(self.alias(projection))?, self.mappings.get(projection))
+        else {
+            return Ok(());
+        };
+        let Some(meta) = self.folder.meta(&index)? else { return Ok(()) };
+        let is_same = meta.get("mapping_hash").and_then(serde_json::Value::as_str) == Some(&mapping.hash);
+        if is_same || record.is_some_and(|record| record.keeps(&index, &mapping.hash)) {
+            return Ok(());
+        }
+        let Some(mut additions) = mapping.embedded_additions(&meta) else { return Ok(()) };
+        let log = meta.get("log").and_then(serde_json::Value::as_str).unwrap_or_default();
+        self.folder.create(&index, &mapping.embedded_meta(log))?;
+        additions.send_again = false;
+        additions.tell(&mapping.projection, &index);
+        Ok(())
+    }
+
     /// The record of one projection's rebuild.
     pub(super) fn rebuild(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
         let Some(text) = self.folder.record(&self.record_name(projection))? else { return Ok(None) };
@@ -97,7 +118,7 @@ impl Aliases for EmbeddedSink {
             let Some(index) = self.folder.behind(alias)? else { continue };
             let record = self.rebuild(number)?.map(|(record, _)| record);
             let meta = self.folder.meta(&index)?;
-            match mapping.check(meta.as_ref(), alias, &index, log_identity, record.as_ref()) {
+            match self.check(mapping, meta.as_ref(), (alias, &index), log_identity, record.as_ref()) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
                 checked => drop(checked?),
             }
@@ -106,6 +127,18 @@ impl Aliases for EmbeddedSink {
     }
 
     async fn serve(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn put_additions(&self) -> Result<Vec<usize>> {
+        for number in 0..self.aliases.len() {
+            let record = self.rebuild(number)?.map(|(record, _)| record);
+            self.put_one(number, record.as_ref())?;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn note_additions(&self) -> Result<()> {
         Ok(())
     }
 
@@ -135,7 +168,7 @@ impl Generations for EmbeddedSink {
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
         match self.mappings.get(projection) {
             Some(mapping) if self.folder.meta(index)?.is_none() => {
-                self.folder.create(index, &mapping.meta(log_identity))
+                self.folder.create(index, &mapping.embedded_meta(log_identity))
             }
             _ => Ok(()),
         }
@@ -185,6 +218,11 @@ impl Generations for EmbeddedSink {
         let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
         let (documents, bytes) = (seen.documents, seen.bytes);
         Ok(Some(Description { index, is_embedded: true, live, wanted, hash, documents, bytes }))
+    }
+
+    async fn put_in_place(&self, projection: usize) -> Result<bool> {
+        self.put_one(projection, None)?;
+        Ok(false)
     }
 
     async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>> {

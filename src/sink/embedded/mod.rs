@@ -16,7 +16,7 @@ pub use self::folder::Folder as EmbeddedFolder;
 use self::folder::{Folder, Made};
 use self::generation::Generation;
 use super::generations::{Rebuild, forget_rollback};
-use super::mapping::Mapping;
+use super::mapping::{Fit, Mapping};
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -73,7 +73,7 @@ impl EmbeddedSink {
             return self.open_found(alias, index, mapping, log_identity, record);
         }
         let index = mapping.index_name(alias);
-        let meta = mapping.meta(log_identity);
+        let meta = mapping.embedded_meta(log_identity);
         // Another process may have made one since.
         match self.folder.create_behind(alias, &index, &meta, || self.open_generation(&index))? {
             Made::Here(generation) => {
@@ -93,9 +93,27 @@ impl EmbeddedSink {
         record: Option<&Rebuild>,
     ) -> Result<(IndexState, Generation)> {
         let meta = self.folder.meta(&index)?;
-        mapping.check(meta.as_ref(), alias, &index, log_identity, record)?.tell(&mapping.projection, &index);
+        let fit = self.check(mapping, meta.as_ref(), (alias, &index), log_identity, record)?;
+        fit.tell(&mapping.projection, &index);
         let generation = self.open_generation(&index)?;
         Ok((IndexState { index, created: false }, generation))
+    }
+
+    /// As [`Mapping::check`], with what the index takes in place allowed.
+    fn check(
+        &self,
+        mapping: &Mapping,
+        meta: Option<&serde_json::Value>,
+        (alias, index): (&str, &str),
+        log_identity: &str,
+        record: Option<&Rebuild>,
+    ) -> Result<Fit> {
+        match mapping.check(meta, alias, index, log_identity, record) {
+            Err(error) if error.kind() == ErrorKind::MappingChanged => {
+                meta.and_then(|meta| mapping.embedded_additions(meta)).map(|_| Fit::Additions).ok_or(error)
+            }
+            checked => checked,
+        }
     }
 
     fn open_generation(&self, index: &str) -> Result<Generation> {

@@ -51,6 +51,7 @@ impl Record {
             ended_at: self.ended_at.map(|at| written(&real(&at))),
             progress: RebuildProgress::default(),
             rolled_back_from: None,
+            sends_again: false,
         }
     }
 

@@ -83,11 +83,16 @@ pub fn differences(live: &Value, wanted: &Value, shape: u32) -> Vec<Difference> 
     found
 }
 
-/// The differences of an embedded index. Its fields are the same whatever the mapping says, so only
-/// the documents' shape counts. `meta` is what the index keeps of what it was built from.
-pub fn embedded_differences(meta: &Value, shape: u32) -> Vec<Difference> {
-    let live = serde_json::json!({"mappings": {"_meta": {"tributary": meta}}});
-    differences(&live, &Value::Null, shape)
+/// The differences of an embedded index, judged as those of a server are, so that a mapping's file means the same
+/// wherever the documents lie. `meta` is what the index keeps of what it was built from; one that does not keep the file
+/// is compared by the documents' shape alone.
+pub fn embedded_differences(meta: &Value, wanted: &Value, shape: u32) -> Vec<Difference> {
+    let built = meta.get("mapping");
+    let mut live = built.cloned().unwrap_or_else(|| serde_json::json!({"mappings": {}}));
+    if let Some(mappings) = live.get_mut("mappings").and_then(Value::as_object_mut) {
+        mappings.insert("_meta".to_owned(), serde_json::json!({"tributary": meta}));
+    }
+    differences(&live, built.map_or(&Value::Null, |_| wanted), shape)
 }
 
 /// What all of them together call for.

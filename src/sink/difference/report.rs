@@ -77,22 +77,23 @@ impl Report {
         Self::of(projection, index, differences(live, wanted, shape), hash_differs, estimate)
     }
 
-    /// Of an embedded index, which takes nothing from the mapping: `meta` is what it was built from.
+    /// Of an embedded index: `meta` is what it was built from.
     pub fn embedded(
         projection: &str,
         index: &str,
         meta: &Value,
+        wanted: &Value,
         hash: &str,
         shape: u32,
         estimate: Option<Estimate>,
     ) -> Self {
         let hash_differs = meta.get("mapping_hash").and_then(Value::as_str) != Some(hash);
-        let mut report =
-            Self::of(projection, index, embedded_differences(meta, shape), hash_differs, estimate);
-        if hash_differs && report.calls_for == Call::Nothing {
+        let found = embedded_differences(meta, wanted, shape);
+        let mut report = Self::of(projection, index, found, hash_differs, estimate);
+        if hash_differs && report.calls_for == Call::Nothing && meta.get("mapping").is_none() {
             report.advice = format!(
-                "the embedded index takes nothing from the mapping; only the file's hash differs, and `run` asks for \
-                 `tributary reindex {projection}` all the same"
+                "the index does not keep the file that it was built with, and only its hash differs; `run` asks for \
+                 `tributary reindex {projection}`"
             );
         }
         report
@@ -147,6 +148,7 @@ impl Report {
             let Difference { path, before, after, calls_for, send_again, note } = difference;
             let what = match calls_for {
                 Call::Rebuild => "rebuild",
+                Call::Nothing => "nothing",
                 _ if *send_again => "in place, for documents written afterwards",
                 _ => "in place",
             };
@@ -187,16 +189,17 @@ fn advice(projection: &str, calls_for: Call, send_again: bool, hash_differs: boo
         (Call::Nothing, _) if !hash_differs => {
             "the index is as the file wants it; there is nothing to do".to_owned()
         }
-        (Call::Nothing, _) => format!(
-            "the file says the same in other words; only its hash differs, and `run` asks for {reindex} all the same"
-        ),
+        (Call::Nothing, _) => {
+            "the file says the same in other words; `run` notes its hash at its next start".to_owned()
+        }
         (Call::Addition, false) => format!(
-            "Elasticsearch takes all of it in place, and it is in force for every document at once; {reindex} does it with a \
-             new index, and notes the file's hash, which `run` asks for"
+            "the index takes all of it in place, and it is in force for every document at once; {reindex} does it now, `run` \
+             at its next start, and `tributary reindex {projection} --rebuild` with a new index"
         ),
         (Call::Addition, true) => format!(
-            "Elasticsearch takes all of it in place, but a document shows it only once it is written again, and most are not \
-             written for long; {reindex} sends every document to a new index that has it from the beginning"
+            "the index takes all of it in place, and a document shows it once it is written again; {reindex} does it now and \
+             has every document sent again, as `run` does at its next start; `tributary reindex {projection} --rebuild` \
+             builds a new index"
         ),
         (Call::Rebuild, _) => {
             format!("only a new index can have it; {reindex} builds one beside the live one")

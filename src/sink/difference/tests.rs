@@ -171,6 +171,10 @@ fn settings_come_back_as_text_with_the_servers_own_among_them() {
         only(&judge(wanted("5s", 1, "lowercase"))),
         ("settings.index.refresh_interval", Call::Addition, false)
     );
+    // What the file does not name may be an operator's or a template's.
+    let found =
+        judge(json!({"auto_expand_replicas": "0-1", "analysis": wanted("1s", 1, "lowercase")["analysis"]}));
+    assert_eq!(only(&found), ("settings.index.refresh_interval", Call::Nothing, false));
     assert_eq!(
         only(&judge(wanted("1s", 2, "lowercase"))),
         ("settings.index.number_of_shards", Call::Rebuild, false)
@@ -186,8 +190,11 @@ fn another_shape_calls_for_a_rebuild_whatever_the_mapping() {
     assert_eq!(only(&found), ("shape", Call::Rebuild, false));
     let foreign = json!({"i": {"mappings": mapping, "settings": {}}});
     assert_eq!(calls_for(&differences(&foreign, &json!({"mappings": mapping}), 1)), Call::Rebuild);
-    assert_eq!(embedded_differences(&json!({"shape": 1, "mapping_hash": "x"}), 1), []);
-    assert_eq!(calls_for(&embedded_differences(&json!({"shape": 1}), 2)), Call::Rebuild);
+    assert_eq!(embedded_differences(&json!({"shape": 1, "mapping_hash": "x"}), &mapping, 1), []);
+    let kept = json!({"shape": 1, "mapping": {"mappings": {"properties": {}}}});
+    let more = json!({"mappings": {"properties": {"a": {"type": "keyword"}}}});
+    assert_eq!(calls_for(&embedded_differences(&kept, &more, 1)), Call::Addition);
+    assert_eq!(calls_for(&embedded_differences(&json!({"shape": 1}), &mapping, 2)), Call::Rebuild);
 }
 
 #[test]
@@ -212,11 +219,16 @@ fn the_report_says_what_to_do() {
     assert_eq!((&json["calls_for"], &json["estimate"]["seconds"]), (&json!("addition"), &json!(100)));
     let same = Report::new("contacts", "i", &live(&mapping(2), &json!({})), &wanted, "h", 1, Some(costs));
     assert!(same.text().ends_with("nothing to do"), "{}", same.text());
-    let embedded =
-        Report::embedded("contacts", "i", &json!({"shape": 1, "mapping_hash": "h"}), "other", 1, None);
-    assert!(
-        embedded.calls_for == Call::Nothing && embedded.text().contains("takes nothing from the mapping")
+    let embedded = Report::embedded(
+        "contacts",
+        "i",
+        &json!({"shape": 1, "mapping_hash": "h"}),
+        &wanted,
+        "other",
+        1,
+        None,
     );
+    assert!(embedded.calls_for == Call::Nothing && embedded.text().contains("does not keep the file"));
 }
 
 #[test]

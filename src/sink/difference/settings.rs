@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::node::plain;
-use super::{Difference, Judged};
+use super::{Call, Difference, Judged};
 
 /// What the server writes into every index by itself.
 const OF_THE_SERVER: &[&str] = &[
@@ -88,9 +88,19 @@ pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
     let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
     let difference = |name: &String| {
         let value = |side: &BTreeMap<String, Value>| side.get(name).cloned().unwrap_or_default();
-        Difference::new(format!("settings.index.{name}"), value(&before), value(&after), judged(name))
+        let judged = if after.contains_key(name) { judged(name) } else { left_out(name) };
+        Difference::new(format!("settings.index.{name}"), value(&before), value(&after), judged)
     };
     differing.map(difference).collect()
+}
+
+/// A setting that the file does not name may be an operator's or a template's: what can be set at any time is left alone.
+fn left_out(name: &str) -> Judged {
+    if is_among(DYNAMIC, name) {
+        Judged(Call::Nothing, false, "the file does not name it, and it stays as it is")
+    } else {
+        judged(name)
+    }
 }
 
 fn judged(name: &str) -> Judged {

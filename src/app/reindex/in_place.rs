@@ -1,0 +1,78 @@
+//! What the indexes take in place of a changed mapping, without a rebuild.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Patience, dry_run, show, stopped, while_away};
+use crate::app::{follow, parts::Sink};
+use crate::cli::OutputFormat;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::http::client::Instance;
+use crate::pipeline::status::Status;
+use crate::shutdown::Shutdown;
+use crate::sink::difference::Call;
+use crate::sink::generations::{Aliases, Generations};
+
+/// How often it is looked whether every document was sent again.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Puts in place what the mappings add, of those projections of which that is all; answers which. A document shows some of
+/// it only once it is written again: the running instance does that, or one that is started for as long as it takes.
+pub(super) async fn put(
+    config: &Config,
+    format: OutputFormat,
+    sink: &Arc<Sink>,
+    (patience, stop): (Patience, &Shutdown),
+) -> Result<Vec<String>> {
+    let asked = while_away(stop, "the index", patience, async || sink.rebuilds().await);
+    let records = asked.await?.ok_or_else(stopped)?;
+    let (mut done, mut sending) = (Vec::new(), Vec::new());
+    for (number, projection) in config.index.projections.iter().enumerate() {
+        let record = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
+        let Some(found) = sink.describe(number).await? else { continue };
+        let index = found.index.clone();
+        let report = dry_run::report(projection, found, None);
+        let is_addition = report.hash_differs && report.calls_for == Call::Addition;
+        if !is_addition || record.is_some_and(|record| record.is_under_way()) {
+            continue;
+        }
+        if sink.put_in_place(number).await? {
+            sending.push(number);
+        }
+        done.push((projection.clone(), index, sending.contains(&number)));
+    }
+    if !sending.is_empty() {
+        send(config, sink, &sending, stop).await?;
+    }
+    for (projection, index, is_sent) in &done {
+        show::in_place(format, projection, index, *is_sent);
+    }
+    Ok(done.into_iter().map(|(projection, ..)| projection).collect())
+}
+
+/// Waits until every document of these projections was sent again.
+async fn send(config: &Config, sink: &Arc<Sink>, projections: &[usize], stop: &Shutdown) -> Result<()> {
+    if Instance::find(config).await.is_none() {
+        let wanted = follow::Wanted { until_end: true, ..follow::Wanted::default() };
+        follow::follow(config.clone(), wanted, None, Arc::<Status>::default(), stop.clone()).await?;
+    }
+    while !are_sent(sink, projections).await? {
+        if stop.is_requested() || Instance::find(config).await.is_none() {
+            return Err(Error::failed(
+                "the additions are in place, and not every document was sent again; `tributary run` goes on with it",
+            ));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+async fn are_sent(sink: &Arc<Sink>, projections: &[usize]) -> Result<bool> {
+    for number in projections {
+        if sink.describe(*number).await?.is_some_and(|found| found.built_with() != Some(&found.hash)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,91 @@
+//! Additions to a mapping: put in place by whoever writes, and shown by every document once all were sent again.
+
+use tokio::time::Instant;
+
+use super::gate::{ANSWER_WAIT, Gate};
+use super::run::Run;
+use super::serve::AGAIN_AFTER;
+use super::stream::Command;
+use crate::error::{Error, ErrorKind, Result};
+use crate::projection::Projection;
+use crate::sink::DocumentSink;
+use crate::sink::generations::Aliases;
+
+/// How far the additions are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Adding {
+    /// There are none.
+    Nothing,
+    /// To be looked for from then on.
+    Due(Instant),
+    /// In place; every document of these projections is sent again.
+    Sweeping(Vec<Projection>),
+    /// All are sent, but for those that wait since this step or before.
+    Settling(u64),
+}
+
+impl<S: DocumentSink + Aliases> Run<S> {
+    /// Goes one step on, once this instance writes. The index is told that all is done only after every document has
+    /// arrived: whoever writes after this instance begins anew until then.
+    ///
+    /// # Errors
+    /// Exit code 3 when an index does not take the additions.
+    pub(super) async fn add(&mut self) -> Result<()> {
+        if !matches!(self.gate, Gate::Open) {
+            return Ok(());
+        }
+        match &self.adding {
+            Adding::Due(at) if Instant::now() >= *at => self.begin_adding().await,
+            Adding::Sweeping(projections) => {
+                let sweeps = self.queue.sweeps();
+                if !sweeps.iter().any(|sweep| projections.contains(&sweep.projection)) {
+                    self.adding = Adding::Settling(self.queue.step());
+                }
+                Ok(())
+            }
+            Adding::Settling(step) if self.queue.oldest_waiting().is_none_or(|oldest| oldest > *step) => {
+                self.end_adding().await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn begin_adding(&mut self) -> Result<()> {
+        let Some(numbers) = self.ask_for_additions(self.sink.put_additions()).await? else {
+            self.adding = Adding::Due(Instant::now() + AGAIN_AFTER);
+            return Ok(());
+        };
+        let named = |number: usize| Some((*self.projections.get(number)?, self.indexes.get(number)?.clone()));
+        let named: Vec<(Projection, String)> = numbers.into_iter().filter_map(named).collect();
+        if named.is_empty() {
+            self.adding = Adding::Nothing;
+            return Ok(());
+        }
+        for (projection, index) in &named {
+            self.send_everything(*projection, index, true)?;
+        }
+        self.command(Command::WakeSweeps)?;
+        self.barrier().await?;
+        self.adding = Adding::Sweeping(named.into_iter().map(|(projection, _)| projection).collect());
+        Ok(())
+    }
+
+    async fn end_adding(&mut self) -> Result<()> {
+        if self.ask_for_additions(self.sink.note_additions()).await?.is_some() {
+            self.adding = Adding::Nothing;
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer, and not for long; `None` when the index is away.
+    async fn ask_for_additions<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+        let late = |_| Err(Error::new(ErrorKind::Unavailable, "the index does not answer in time"));
+        match tokio::time::timeout(ANSWER_WAIT, asked).await.unwrap_or_else(late) {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                tracing::warn!(error = error.chain(), "waiting to put the mapping's additions in place");
+                Ok(None)
+            }
+            answered => answered.map(Some),
+        }
+    }
+}
