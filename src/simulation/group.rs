@@ -75,6 +75,11 @@ impl Group {
         self.cut_off.insert(process.to_owned(), Instant::now() + time);
     }
 
+    /// Forgets what was published.
+    pub(super) fn forget_offsets(&mut self) {
+        self.committed.clear();
+    }
+
     pub(super) fn is_cut_off(&self, process: &str) -> bool {
         self.cut_off.get(process).is_some_and(|until| Instant::now() < *until)
     }

@@ -45,6 +45,8 @@ pub(super) struct Log {
     parts: BTreeMap<TopicPartition, Part>,
     /// Events that were cut off and that the instances know of.
     cut: Vec<Plain>,
+    /// How often its topics were deleted and created again.
+    generation: u64,
 }
 
 impl Log {
@@ -66,6 +68,13 @@ impl Log {
     pub(super) fn add_partition(&mut self, topic: &str) {
         let at = TopicPartition::new(topic, self.count(topic));
         self.add(&at, 0);
+    }
+
+    /// Deletes the topics and creates them again.
+    pub(super) fn recreate(&mut self) {
+        self.parts.values_mut().for_each(|part| *part = Part::default());
+        self.cut.clear();
+        self.generation += 1;
     }
 
     pub(super) fn count(&self, topic: &str) -> i32 {
@@ -179,6 +188,8 @@ pub(super) struct Source {
     begun: BTreeMap<TopicPartition, i64>,
     looked: Instant,
     look_every: Duration,
+    /// The generation of the log that it began to read.
+    generation: u64,
 }
 
 impl Source {
@@ -190,6 +201,7 @@ impl Source {
             begun: BTreeMap::new(),
             looked: Instant::now(),
             look_every: world.millis(200..5_000),
+            generation: 0,
         }
     }
 
@@ -239,6 +251,10 @@ fn gone(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
     ))
 }
 
+fn recreated(at: &TopicPartition) -> Error {
+    Error::failed(format!("{at}: the topic was recreated"))
+}
+
 impl EventSource for Source {
     fn identity(&self) -> String {
         "simulated".to_owned()
@@ -255,14 +271,21 @@ impl EventSource for Source {
             let held = fingerprints.iter().find(|(known, _)| known == at).map(|(_, held)| held);
             let is_same = |held: &Fingerprint| {
                 let record = part.at(held.offset).map(|(_, record)| record);
-                record.is_none_or(|record| fingerprint_hash(record) == held.hash)
+                let is_same = |record: &Record| {
+                    fingerprint_hash(record) == held.hash && record.timestamp_ms == held.timestamp_ms
+                };
+                record.map_or(log.generation == 0, is_same)
             };
-            assert!(held.is_none_or(is_same), "{at}: another record than the one that was read");
+            if !held.is_none_or(is_same) {
+                assert!(log.generation > 0, "{at}: another record than the one that was read");
+                return Err(recreated(at));
+            }
             if positions.get(at).is_none() && part.low > 0 {
                 self.begun.insert(at.clone(), part.low);
             }
             self.next.insert(at.clone(), position);
         }
+        self.generation = log.generation;
         Ok(())
     }
 
@@ -283,6 +306,10 @@ impl EventSource for Source {
         self.process.check()?;
         if self.world.group.lock().unwrap().is_cut_off(&self.process.name) {
             return Ok(Polled::default());
+        }
+        let generation = self.world.log.lock().unwrap().generation;
+        if let Some(at) = self.next.keys().next().filter(|_| generation != self.generation) {
+            return Err(recreated(at));
         }
         let mut polled = Polled { added: self.look_for_partitions(), ..Polled::default() };
         let mut known: Vec<_> = self.next.keys().cloned().collect();

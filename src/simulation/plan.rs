@@ -74,6 +74,8 @@ pub(super) struct Plan {
     pub(super) has_foreign: bool,
     /// The index refuses every write from the beginning on, for so long, and later now and then.
     pub(super) refuses_first: Option<Duration>,
+    /// The topics are deleted and created again, once.
+    pub(super) recreates: bool,
     /// The services pause now and then: only an idle log lets the low watermark reach its end.
     pub(super) has_pauses: bool,
     pub(super) rates: Rates,
@@ -101,6 +103,7 @@ impl Plan {
         let has_pauses = aside.u32(0..3) == 0;
         // A backfill of few documents is through while every write is still refused.
         let few = (refuses_first.is_some() && has_pauses).then(|| aside.u64(1..9));
+        let recreates = aside.u32(0..6) == 0 && head == Head::Whole && !has_rebuild;
         // A rebuild that meets a document which is refused asks its operator.
         let rejects = aside.u32(0..4) == 0 && !has_rebuild;
         let has_foreign = aside.u32(0..4) == 0;
@@ -127,19 +130,21 @@ impl Plan {
             has_foreign,
             refuses_first,
             has_pauses,
-            rates: Rates { poison, ..Rates::draw(random, forgets) },
+            recreates,
+            rates: Rates { poison, ..Rates::draw(random, forgets || recreates) },
         }
     }
 }
 
 impl Rates {
-    fn draw(random: &mut fastrand::Rng, forgets: bool) -> Self {
+    fn draw(random: &mut fastrand::Rng, nothing_late: bool) -> Self {
         let mut rate = |most: u64| if random.bool() { random.u64(0..most) } else { 0 };
         Self {
             lost: rate(200),
             unanswered: rate(200),
-            // What comes after a delete that is forgotten brings a document back, whoever sends it.
-            late: if forgets { 0 } else { rate(200) },
+            // What comes after a delete that is forgotten brings a document back, whoever sends it. What was made of the
+            // topics that were deleted has higher versions than what is made of the new ones.
+            late: if nothing_late { 0 } else { rate(200) },
             refused: rate(250),
             item_refused: rate(250),
             item_unsaid: rate(250),

@@ -38,6 +38,7 @@ pub(super) struct Scenario {
     /// Instances that stay away for good.
     gone: Vec<usize>,
     has_cut: bool,
+    has_recreated: bool,
     /// The contacts whose documents somebody else has written.
     foreign: BTreeSet<String>,
     /// The services write no event until then.
@@ -55,6 +56,7 @@ impl Scenario {
             deaths: world.plan.deaths,
             gone: Vec::new(),
             has_cut: false,
+            has_recreated: false,
             foreign: BTreeSet::new(),
             paused_until: None,
         }
@@ -86,6 +88,9 @@ impl Scenario {
             }
             if world.plan.has_foreign && world.draw(0..100) < 3 {
                 self.interfere();
+            }
+            if world.plan.recreates && !self.has_recreated && world.draw(0..100) < 3 {
+                self.recreate_topics();
             }
             if world.plan.refuses_first.is_some() && world.draw(0..100) < 2 {
                 self.refuse_writes(world.millis(100..10_000));
@@ -151,6 +156,17 @@ impl Scenario {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The topics are deleted and created again; a broker forgets the group's offsets of a topic that is deleted.
+    fn recreate_topics(&mut self) {
+        self.has_recreated = true;
+        self.world.count("topics recreated");
+        self.world.log.lock().unwrap().recreate();
+        self.world.group.lock().unwrap().forget_offsets();
+        for _ in 0..self.world.draw(0..40) {
+            self.events.append(&self.world);
+        }
     }
 
     /// The index takes no write for a while.
@@ -320,6 +336,15 @@ impl Scenario {
         match self.instances[number].bury(&world, count).await {
             Err(why) if self.has_cut && why.contains("records are missing") => {
                 world.count("gap found");
+                let disk = self.instances[number].disk.after_crash(Left::Nothing, &world);
+                self.instances[number].disk = disk;
+                Ok(())
+            }
+            Err(why)
+                if self.has_recreated
+                    && (why.contains("recreated") || why.contains("records are missing")) =>
+            {
+                world.count("recreation found");
                 let disk = self.instances[number].disk.after_crash(Left::Nothing, &world);
                 self.instances[number].disk = disk;
                 Ok(())
