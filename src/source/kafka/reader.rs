@@ -57,6 +57,8 @@ pub struct KafkaSource {
     /// The last record read of each partition whose topic's id is not known, and the one compared last.
     last: BTreeMap<TopicPartition, Fingerprint>,
     held: BTreeMap<TopicPartition, Fingerprint>,
+    /// Reads the records to compare, once there is one to compare: only a member of a group may be assigned partitions.
+    comparer: Option<BaseConsumer<Told>>,
 }
 
 impl KafkaSource {
@@ -85,6 +87,7 @@ impl KafkaSource {
             trouble: Trouble::default(),
             last: BTreeMap::new(),
             held: BTreeMap::new(),
+            comparer: None,
         })
     }
 

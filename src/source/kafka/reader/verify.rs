@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::super::told::Told;
-use super::{KafkaSource, WAIT, failed, unassigned};
+use super::{KafkaSource, WAIT, create, failed, settings, unassigned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
 use crate::position::TopicPartition;
@@ -35,6 +35,8 @@ impl KafkaSource {
         for (at, record) in last {
             let hash = fingerprint_hash(record);
             let seen = Fingerprint { offset: record.offset, timestamp_ms: record.timestamp_ms, hash };
+            // The first one is what the next look compares: a later one may be of another topic already.
+            self.held.entry(at.clone()).or_insert_with(|| seen.clone());
             self.last.insert(at.clone(), seen);
         }
     }
@@ -57,8 +59,13 @@ impl KafkaSource {
             self.held.append(&mut self.last);
             return Ok(());
         }
-        let checked = self.check_fingerprints(&self.asker, held);
-        let unassigned = self.asker.unassign();
+        let comparer = match self.comparer.take() {
+            Some(comparer) => comparer,
+            None => create(settings(&self.config, held.len()).set("group.id", &self.config.group))?,
+        };
+        let checked = self.check_fingerprints(&comparer, held);
+        let unassigned = comparer.unassign();
+        self.comparer = Some(comparer);
         match checked {
             Err(error) if error.kind() == ErrorKind::Unavailable => return Ok(()),
             checked => checked?,
