@@ -5,6 +5,7 @@
 //! The real Elasticsearch is brought up by `scripts/services`. All figures are of one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[allow(dead_code)]
 #[path = "shared/client.rs"]

@@ -22,10 +22,12 @@ mod demo;
 mod explain;
 mod follow;
 mod letters;
+mod manual;
 mod parts;
 mod reindex;
 mod report;
 mod search;
+mod summary;
 mod verify;
 
 /// Runs a subcommand.
@@ -36,11 +38,21 @@ pub fn run(cli: Cli) -> Result<()> {
     let Cli { global, command } = cli;
     let config = || load(&global);
     match command {
-        Command::Demo(wanted) => block_on(demo::run(&wanted, global.listen()))?,
-        Command::Run { until_end, reindex_on_mapping_change, allow_partial_log, wait } => {
+        Command::Demo(wanted) => {
+            demo::refuse_unused(&global.flags())?;
+            block_on(demo::run(&wanted, global.listen()))?
+        }
+        Command::Run {
+            until_end,
+            reindex_on_mapping_change,
+            fail_on_dead_letters,
+            allow_partial_log,
+            wait,
+        } => {
             let wanted = follow::Wanted {
                 until_end,
                 reindex_on_change: reindex_on_mapping_change,
+                fail_on_dead_letters,
                 allow_partial_log,
                 patience: Patience::of(wait),
             };
@@ -51,10 +63,15 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Explain { projection, id } => {
             block_on(explain::run(config()?, global.format, &projection, &id))?
         }
-        Command::Status => block_on(report::status(config()?, global.format))?,
+        Command::Status => block_on(report::status(config()?, global.format, global.verbose))?,
         Command::Verify(wanted) => block_on(verify::run(config()?, global.format, wanted))?,
         Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),
+        Command::Completions { shell } => {
+            manual::completions(shell);
+            Ok(())
+        }
+        Command::Man { subcommand, out } => manual::print(subcommand.as_deref(), out.as_deref()),
         Command::Check { offline } => block_on(check::run(config()?, offline))?,
     }
 }

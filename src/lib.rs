@@ -1,7 +1,17 @@
 //! Tributary folds the events of several services into a durable local state, makes one
 //! denormalised document per organisation and per contact, and keeps them in a search index.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        clippy::print_stderr
+    )
+)]
 
 pub mod app;
 pub mod cli;
@@ -14,6 +24,7 @@ pub mod event;
 pub mod explain;
 pub mod generate;
 pub mod http;
+pub mod output;
 pub mod pipeline;
 pub mod position;
 pub mod projection;

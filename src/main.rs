@@ -2,21 +2,21 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tributary::cli::{Cli, Command};
+use tributary::output;
 
 /// Gives memory back soon (see `.cargo/config.toml`): the resident set is a promise.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::from_process();
     let quiet = matches!(cli.command, Command::Demo(_));
     tributary::telemetry::start(cli.global.log_format, cli.global.verbose, quiet);
-    match tributary::app::run(cli) {
+    match tributary::app::run(cli).and_then(|()| output::end()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("tributary: {}", error.chain());
+            output::complain(format_args!("tributary: {}", error.chain()));
             ExitCode::from(error.exit_code())
         }
     }

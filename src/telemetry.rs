@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+use crate::output::LogWriter;
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum LogFormat {
@@ -22,7 +24,7 @@ const VARIABLE: &str = "TRIBUTARY_LOG";
 /// before `verbose`, which goes before `quiet` (warnings only); one that can't be understood is told of and passed over.
 pub fn start(format: LogFormat, verbose: bool, quiet: bool) {
     let (filter, refused) = filter(std::env::var(VARIABLE).ok().as_deref(), verbose, quiet);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter);
     match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

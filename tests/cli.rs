@@ -208,7 +208,7 @@ fn a_dead_letter_is_retried_by_the_same_fold_and_never_puts_back_older_data() {
     let retried: Value =
         serde_json::from_str(&world.succeed(&["dead-letters", "retry", "--format", "json"])).unwrap();
     assert_eq!(retried["done"], 2);
-    assert_eq!(world.succeed(&["dead-letters", "list"]), "");
+    assert_eq!(world.succeed(&["dead-letters", "list"]), "none\n");
     world.succeed(&["run", "--until-end"]);
     let documents = world.documents("contacts");
     assert_eq!(

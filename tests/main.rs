@@ -1,11 +1,13 @@
 //! The integration tests: one binary, against the real servers that `scripts/services` runs.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod architecture;
 mod browser;
 mod cases;
 mod cli;
+mod command_line;
 mod crash;
 mod dead_letters;
 mod difference;

@@ -8,6 +8,7 @@
 //! servers are brought up by `scripts/services`. All figures are of one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bodies;
 #[path = "../shared/client.rs"]

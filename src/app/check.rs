@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Result;
+use crate::output;
 use crate::pipeline::work::blocking;
 use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
@@ -9,8 +10,8 @@ use crate::sink::generations::Aliases;
 /// Prints the resolved configuration and asks the servers.
 pub(super) async fn run(config: Config, offline: bool) -> Result<()> {
     let sink = super::parts::sink(&config)?;
-    println!("{config:#?}");
-    println!("configuration and mappings: good");
+    output::line(format_args!("{config:#?}"));
+    output::line("configuration and mappings: good");
     if offline {
         return Ok(());
     }
@@ -18,15 +19,18 @@ pub(super) async fn run(config: Config, offline: bool) -> Result<()> {
         let config = config.clone();
         blocking(move || super::source(&config).map(|source| source.identity())).await?
     };
-    println!("log: {identity}");
+    output::line(format_args!("log: {identity}"));
     sink.ping().await?;
-    println!("index: answers");
+    output::line("index: answers");
     let records = sink.rebuilds().await?;
     for (summary, found) in sink.summaries().await?.into_iter().zip(records) {
         let index = if summary.index.is_empty() { "not there yet" } else { &summary.index };
-        println!("  {}: {index}, {} documents", summary.alias, summary.documents);
+        output::line(format_args!("  {}: {index}, {} documents", summary.alias, summary.documents));
         if found.is_some_and(|(record, _)| record.is_rollback_to(index)) {
-            println!("  {}: a rollback put back {index}; `tributary run` goes on with it", summary.alias);
+            output::line(format_args!(
+                "  {}: a rollback put back {index}; `tributary run` goes on with it",
+                summary.alias
+            ));
         }
     }
     Ok(())

@@ -1,18 +1,18 @@
 //! `demo`: the main job on embedded defaults, from a fresh folder, in one command.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
 
+use super::report::progress::Progress;
 use super::{follow, parts, search};
 use crate::cli::Demo;
-use crate::config::Config;
+use crate::config::{Config, Flags};
 use crate::error::{Error, Result};
 use crate::generate::live::{Live, World};
+use crate::output;
 use crate::pipeline::status::{Report, Status};
 use crate::search::Request;
 use crate::search::service::Searcher;
@@ -30,7 +30,10 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
     let listener = if wanted.once { None } else { Some(listener(listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
 
-    println!("Making {} organisations and {} contacts ...", wanted.organisations, wanted.contacts);
+    output::line(format_args!(
+        "Making {} organisations and {} contacts ...",
+        wanted.organisations, wanted.contacts
+    ));
     let world = world(wanted, folder.path());
     let live = tokio::task::block_in_place(|| Live::start(world))?;
     let config = config(folder.path())?;
@@ -54,8 +57,11 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
         match address.filter(|_| told.is_ok()) {
             None => stop.request(),
             Some(address) => {
-                println!("\nThe search page:  http://{address}/");
-                println!("{} changes a second arrive while it is open; end with Ctrl-C.", wanted.rate);
+                output::line(format_args!("\nThe search page:  http://{address}/"));
+                output::line(format_args!(
+                    "{} changes a second arrive while it is open; end with Ctrl-C.",
+                    wanted.rate
+                ));
                 live.go();
             }
         }
@@ -65,11 +71,21 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
     ended.and(told)
 }
 
+/// Refuses what would have no effect: the demonstration has a state, a log and an index of its own.
+pub(super) fn refuse_unused(flags: &Flags) -> Result<()> {
+    match flags.iter().find(|(key, _)| *key != "http.listen") {
+        None => Ok(()),
+        Some((key, _)) => Err(Error::usage(format!(
+            "demo has a log, a state and an index of its own, so that {key} cannot be set for it"
+        ))),
+    }
+}
+
 /// What was done, and what a search finds.
 async fn tell(wanted: &Demo, searcher: &Searcher, status: &Status, began: Instant) -> Result<()> {
     let documents = status.report(None).counters.get("delivered").copied().unwrap_or(0);
-    println!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64());
-    println!("\nA search for {:?}:\n", wanted.q);
+    output::line(format_args!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64()));
+    output::line(format_args!("\nA search for {:?}:\n", wanted.q));
     let page = searcher.search(&Request::parse([("q", wanted.q.as_str()), ("size", "3")])?).await?;
     search::print_text(&page, search::wants_colours());
     Ok(())
@@ -112,17 +128,10 @@ fn config(folder: &Path) -> Result<Config> {
     ])
 }
 
-/// Waits until what is in the log is in the index, with a bar on a terminal.
-async fn indexed(status: &Status) {
-    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    loop {
-        let report = status.report(None);
-        if is_done(&report) {
-            break bar.finish_and_clear();
-        }
-        show(&bar, &report);
+/// Waits until what is in the log is in the index, with bars on a terminal.
+async fn indexed(status: &Arc<Status>) {
+    let _bars = Progress::start(Arc::clone(status), true);
+    while !is_done(&status.report(None)) {
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
@@ -131,20 +140,4 @@ fn is_done(report: &Report) -> bool {
     let lag: i64 = report.partitions.iter().map(|at| at.lag).sum();
     let delivered = report.partitions.iter().all(|at| at.delivered >= at.end);
     report.state == "writing" && !report.partitions.is_empty() && lag == 0 && delivered
-}
-
-/// Records while they are folded, then documents while they are delivered.
-fn show(bar: &ProgressBar, report: &Report) {
-    let (done, all) =
-        report.partitions.iter().fold((0, 0), |(done, all), at| (done + at.position, all + at.end));
-    let number = |count: i64| u64::try_from(count).unwrap_or(0);
-    let delivered = report.counters.get("delivered").copied().unwrap_or(0);
-    let (pos, len, what) = if done < all {
-        (number(done), number(all), "events read")
-    } else {
-        (delivered, delivered + report.documents_waiting, "documents indexed")
-    };
-    bar.set_length(len);
-    bar.set_position(pos);
-    bar.set_message(what);
 }

@@ -11,6 +11,7 @@ use crate::dead_letter::{self, DeadLetter};
 use crate::error::{Error, Result};
 use crate::explain::{Beside, Explanation, LogSide, StateSide, text};
 use crate::http::client::Instance;
+use crate::output;
 use crate::pipeline::work::blocking;
 use crate::projection::{ALL, Limits, Projection};
 use crate::shutdown::Shutdown;
@@ -51,14 +52,8 @@ pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, 
 
 fn print(explanation: &Explanation, format: OutputFormat) -> Result<()> {
     match format {
-        OutputFormat::Json => {
-            let json = serde_json::to_string(explanation);
-            println!(
-                "{}",
-                json.map_err(|error| Error::failed("the result cannot be written").because(error))?
-            );
-        }
-        OutputFormat::Text if explanation.known => println!("{}", text(explanation)),
+        OutputFormat::Json => output::json(explanation)?,
+        OutputFormat::Text if explanation.known => output::line(text(explanation)),
         OutputFormat::Text => {}
     }
     if !explanation.problems.is_empty() {

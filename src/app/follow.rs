@@ -4,16 +4,18 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::unbounded;
 use tokio::net::TcpListener;
 
 use super::reindex::beside::rebuild_changed;
-use super::{decoder, leadership, parts, source, spill_place, topics};
+use super::report::progress::Progress;
+use super::{decoder, leadership, parts, source, spill_place, summary, topics};
 use crate::config::Config;
-use crate::dead_letter;
+use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
+use crate::http::client::Instance;
 use crate::http::{Admin, Search, Site, Verify, serve};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, while_away};
@@ -27,6 +29,8 @@ use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::verify::{Live, Verifier};
 
+/// How often it is looked whether this instance is ready.
+const READY_EVERY: Duration = Duration::from_millis(250);
 /// How long a stop waits for requests under way.
 const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -37,10 +41,23 @@ pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let listener = listen(&config.http.listen, until_end).await?;
     let status = Arc::new(Status::default());
-    let progress = super::report::progress(Arc::clone(&status), until_end);
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let progress = Progress::start(Arc::clone(&status), until_end);
+    let welcome = tokio::spawn(tell_when_ready(address, config.http.token.clone()));
     let outcome = follow(config, wanted, listener, status, stop).await;
-    progress.abort();
+    welcome.abort();
+    drop(progress);
     outcome
+}
+
+/// Tells where the page is, once this instance is ready.
+async fn tell_when_ready(address: Option<SocketAddr>, token: Option<String>) {
+    let Some(address) = address else { return };
+    let instance = Instance::at(&address.to_string(), token);
+    while !instance.is_ready().await {
+        tokio::time::sleep(READY_EVERY).await;
+    }
+    tracing::info!("ready; the search page is http://{}/", instance.address());
 }
 
 /// How a log is followed.
@@ -54,6 +71,8 @@ pub(super) struct Wanted {
     pub(super) allow_partial_log: bool,
     /// How long servers that are away are waited for at the start.
     pub(super) patience: Patience,
+    /// End a run to the end with 1 when something went to the dead letters.
+    pub(super) fail_on_dead_letters: bool,
 }
 
 /// Follows the log of `config`, reporting to `status`, until `stop` is asked for or, if so `wanted`,
@@ -110,7 +129,8 @@ pub(super) async fn follow(
         let open = move || {
             let place = spill_place(&config, &status);
             let letters = dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, stop)?;
-            Ok((leadership(&config, &status)?, letters))
+            let letters = Counted::new(letters, Arc::clone(&status.dead_letters));
+            Ok((leadership(&config, &status)?, Box::new(letters)))
         };
         blocking(open).await
     };
@@ -145,8 +165,15 @@ pub(super) async fn follow(
             status.rebuilding.store(false, Ordering::Relaxed);
         })
     });
+    let telling = tokio::spawn(tell_dead_letters(Arc::clone(&status.dead_letters)));
     let until = if wanted.until_end { Until::Searchable } else { Until::Stopped };
-    let outcome = run_pipeline(parts, until, &stop).await;
+    let mut outcome = run_pipeline(parts, until, &stop).await;
+    telling.abort();
+    if wanted.until_end && outcome.is_ok() && !stop.is_requested() {
+        outcome = summary::tell(&status, wanted.fail_on_dead_letters);
+    } else {
+        status.dead_letters.tell(Instant::now());
+    }
     stop.request();
     if let Some(beside) = beside {
         // It stops at the next thing that it waits for.
@@ -160,13 +187,25 @@ pub(super) async fn follow(
     outcome
 }
 
+/// Logs what went to the dead letters, once a minute.
+async fn tell_dead_letters(tally: Arc<Tally>) {
+    loop {
+        tally.tell_each_minute(Instant::now());
+        tokio::time::sleep(TELL_EVERY / 4).await;
+    }
+}
+
 /// Takes the configured address. A run to the end is a batch job: it goes on without a server when
 /// another instance has the address.
 pub(super) async fn listen(address: &str, may_do_without: bool) -> Result<Option<TcpListener>> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if may_do_without => {
-            tracing::info!(address, %error, "running without an HTTP server");
+            tracing::warn!(
+                http.listen = address,
+                %error,
+                "the address cannot be listened on; this run goes on without an HTTP server"
+            );
             Ok(None)
         }
         Err(error) => Err(Error::usage(format!(

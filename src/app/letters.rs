@@ -1,4 +1,4 @@
-//! `dead-letters`: list, show and retry.
+//! `dead-letters`: list, show, retry and discard.
 
 use std::sync::Arc;
 
@@ -10,10 +10,11 @@ use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
+use crate::output;
 use crate::pipeline::fold::Folder;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::status::Status;
-use crate::pipeline::stream::{Command, First, Retried, Stream};
+use crate::pipeline::stream::{self, Command, Discarded, First, Retried, Stream};
 use crate::pipeline::work::blocking;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
@@ -23,10 +24,16 @@ use crate::state::fjall::FjallStore;
 pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLetterCommand) -> Result<()> {
     match command {
         DeadLetterCommand::List => {
-            for letter in list(&config).await? {
+            let letters = list(&config).await?;
+            if letters.is_empty() && format == OutputFormat::Text {
+                output::line("none");
+            }
+            for letter in letters {
                 match format {
-                    OutputFormat::Json => print_json(&letter)?,
-                    OutputFormat::Text => println!("{}  {}  {}", letter.name(), letter.time, letter.reason),
+                    OutputFormat::Json => output::json(&letter)?,
+                    OutputFormat::Text => {
+                        output::line(format_args!("{}  {}  {}", letter.name(), letter.time, letter.reason))
+                    }
                 }
             }
             Ok(())
@@ -39,18 +46,18 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
                 ))
             })?;
             match format {
-                OutputFormat::Json => print_json(&letter),
+                OutputFormat::Json => output::json(&letter),
                 OutputFormat::Text => {
                     let text = serde_json::to_string_pretty(&letter);
-                    println!(
-                        "{}",
-                        text.map_err(|error| Error::failed("the letter cannot be written").because(error))?
+                    output::line(
+                        text.map_err(|error| Error::failed("the letter cannot be written").because(error))?,
                     );
                     Ok(())
                 }
             }
         }
         DeadLetterCommand::Retry { names } => retry(&config, format, names).await,
+        DeadLetterCommand::Discard { names, all } => discard(&config, format, names, all).await,
     }
 }
 
@@ -74,11 +81,14 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
         }
     };
     match format {
-        OutputFormat::Json => print_json(&retried)?,
+        OutputFormat::Json => output::json(&retried)?,
         OutputFormat::Text => {
-            println!("{} done", retried.done);
-            retried.failed.iter().for_each(|(name, reason)| println!("{name}  still poison: {reason}"));
-            retried.unknown.iter().for_each(|name| println!("{name}  no such letter"));
+            output::line(format_args!("{} done", retried.done));
+            retried
+                .failed
+                .iter()
+                .for_each(|(name, reason)| output::line(format_args!("{name}  still poison: {reason}")));
+            retried.unknown.iter().for_each(|name| output::line(format_args!("{name}  no such letter")));
         }
     }
     if retried.failed.is_empty() && retried.unknown.is_empty() {
@@ -88,6 +98,40 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
     Err(Error::failed(format!(
         "{failed} letters are poison still, {unknown} names are unknown; they are listed above"
     )))
+}
+
+async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all: bool) -> Result<()> {
+    let names = (!all).then_some(names);
+    let done = match Instance::find(config).await {
+        Some(instance) => instance.discard(names).await?,
+        None => {
+            let config = config.clone();
+            blocking(move || discard_alone(&config, names.as_deref())).await?
+        }
+    };
+    match format {
+        OutputFormat::Json => output::json(&done)?,
+        OutputFormat::Text => {
+            output::line(format_args!("{} discarded", done.discarded));
+            done.unknown.iter().for_each(|name| output::line(format_args!("{name}  no such letter")));
+        }
+    }
+    match done.unknown.len() {
+        0 => Ok(()),
+        unknown => Err(Error::failed(format!(
+            "{unknown} names are unknown; they are listed above, `tributary dead-letters list` names the letters"
+        ))),
+    }
+}
+
+/// Takes letters out when no instance has the state. The state is held meanwhile, because an instance that
+/// starts now could write a letter into a file that is replaced.
+fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded> {
+    let _held = if config.state.is_dir() { Some(FjallStore::open(&config.state)?) } else { None };
+    let place = super::spill_place(config, &Status::default());
+    let mut letters =
+        dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, Shutdown::default())?;
+    stream::discard(&mut *letters, names)
 }
 
 /// Opens the state when no instance has it; what changes is delivered by the next run.
@@ -126,11 +170,4 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     commands.send(Command::Stop).map_err(gone)?;
     stream.run()?;
     answer.recv().map_err(|error| Error::failed("the fold did not answer").because(error))?
-}
-
-fn print_json<T: serde::Serialize>(value: &T) -> Result<()> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| Error::failed("a result cannot be written").because(error))?;
-    println!("{text}");
-    Ok(())
 }

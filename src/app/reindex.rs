@@ -8,7 +8,7 @@ use super::parts::{self, Sink};
 use super::topics;
 use crate::cli::{OutputFormat, Reindex};
 use crate::config::Config;
-use crate::dead_letter::{self, DeadLetter, DeadLetters};
+use crate::dead_letter::{self, Counted, DeadLetter, DeadLetters};
 use crate::error::{Error, Result};
 use crate::pipeline::run::Parts;
 use crate::pipeline::start::{Patience, while_away};
@@ -222,12 +222,15 @@ fn round(
     stop: Shutdown,
 ) -> Round<Sink> {
     Box::new(move |source: Box<dyn EventSource>, target: Arc<Target<Sink>>, status: Arc<Status>| {
-        let letters = dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?;
+        let letters = Counted::new(
+            dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?,
+            Arc::clone(&status.dead_letters),
+        );
         Ok(Parts {
             state: Arc::clone(&state),
             source,
             sink: target,
-            dead_letters: Box::new(DocumentLetters(letters)),
+            dead_letters: Box::new(DocumentLetters(Box::new(letters))),
             leadership: Arc::new(Alone::default()),
             projections: config
                 .index

@@ -10,6 +10,7 @@ use crate::cli::{OutputFormat, Search};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
+use crate::output;
 use crate::position::{Positions, TopicPartition};
 use crate::search::Request;
 use crate::search::service::{Page, Searcher};
@@ -28,7 +29,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
     }
     let page = Searcher::new(index, &config.index.projections).search(&request).await?;
     match format {
-        OutputFormat::Json => print_json(&page)?,
+        OutputFormat::Json => output::json(&page)?,
         OutputFormat::Text => print_text(&page, wants_colours()),
     }
     Ok(())
@@ -92,13 +93,6 @@ fn frontier(state: &State) -> Result<Positions> {
     Ok(partitions.map(|(topic, partition, next)| (TopicPartition::new(topic, partition), next)).collect())
 }
 
-/// The answer as over HTTP, in one line.
-fn print_json(page: &Page) -> Result<()> {
-    let text = serde_json::to_string(page);
-    println!("{}", text.map_err(|error| Error::failed("the answer cannot be written").because(error))?);
-    Ok(())
-}
-
 /// Colours are for terminals, unless they are not wanted (<https://no-color.org>).
 pub(super) fn wants_colours() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
@@ -106,9 +100,9 @@ pub(super) fn wants_colours() -> bool {
 
 pub(super) fn print_text(page: &Page, colours: bool) {
     for hit in &page.hits {
-        println!("{}", line(hit, colours));
+        output::line(line(hit, colours));
         for contact in hit.get("matchedContacts").and_then(Value::as_array).into_iter().flatten() {
-            println!("    {}", line(contact, colours));
+            output::line(format_args!("    {}", line(contact, colours)));
         }
     }
     for (field, counts) in &page.facets {
@@ -117,11 +111,11 @@ pub(super) fn print_text(page: &Page, colours: bool) {
             .into_iter()
             .flatten()
             .map(|(value, count)| format!("{} {count}", plain(value)));
-        println!("{field}: {}", counts.collect::<Vec<_>>().join(", "));
+        output::line(format_args!("{field}: {}", counts.collect::<Vec<_>>().join(", ")));
     }
-    println!("{} found in {} ms", page.total, page.took_ms);
+    output::line(format_args!("{} found in {} ms", page.total, page.took_ms));
     if let Some(next) = &page.next {
-        println!("more: --after {next}");
+        output::line(format_args!("more: --after {next}"));
     }
 }
 

@@ -1,6 +1,5 @@
 //! `verify`: by the running instance when there is one, else by opening the state and the index.
 
-use std::io::Write;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::cli::{self, OutputFormat};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::client::Instance;
+use crate::output;
 use crate::pipeline::status::Status;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
@@ -38,7 +38,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, asked: cli::Verify
     if let Some(sample) = wanted.sample {
         tracing::info!(sample, seed = wanted.seed, "a sample is compared; the same seed takes the same one");
     }
-    let mut printer = Printer { format, last: None };
+    let mut printer = Printer { format, repairs: wanted.repair, last: None };
     match Instance::find(&config).await {
         Some(instance) => instance.verify(&wanted, |line| printer.take(line)).await?,
         None if wanted.repair => mend_alone(config, &wanted, &mut printer).await?,
@@ -157,16 +157,20 @@ async fn mend_alone(config: Config, wanted: &Wanted, printer: &mut Printer) -> R
 /// Prints as it goes, and keeps the last line.
 struct Printer {
     format: OutputFormat,
+    repairs: bool,
     last: Option<Line>,
 }
 
 impl Printer {
     fn take(&mut self, line: Line) -> Result<()> {
         match line {
-            Line::Difference(difference) => self.print(&match self.format {
-                OutputFormat::Json => json(&difference),
-                OutputFormat::Text => text(&difference),
-            }),
+            Line::Difference(difference) => {
+                output::line(match self.format {
+                    OutputFormat::Json => json(&difference),
+                    OutputFormat::Text => text(&difference),
+                });
+                self.go_on()
+            }
             Line::Progress(documents) => {
                 tracing::debug!(documents, "comparing");
                 Ok(())
@@ -178,9 +182,15 @@ impl Printer {
         }
     }
 
-    fn print(&self, line: &str) -> Result<()> {
-        let printed = writeln!(std::io::stdout(), "{line}");
-        printed.map_err(|error| Error::failed("a result cannot be written").because(error))
+    /// Ends a comparison whose results nobody reads any more. A repair goes on: its work is wanted.
+    fn go_on(&self) -> Result<()> {
+        if self.repairs || !output::is_closed() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Differences,
+            "documents differ from the state; the rest was not compared, because nobody reads the results",
+        ))
     }
 
     /// Prints the summary: among the results for a person, in the log for a program.
@@ -192,7 +202,7 @@ impl Printer {
         };
         let told = told(summary, repair);
         match self.format {
-            OutputFormat::Text => self.print(&told)?,
+            OutputFormat::Text => output::line(&told),
             OutputFormat::Json => tracing::info!("{told}"),
         }
         let (differ, advice) = if repair {
@@ -258,7 +268,8 @@ mod tests {
     #[test]
     fn the_exit_code_tells_what_is_left() {
         let code = |summary: Summary, repair: bool| {
-            let printer = Printer { format: OutputFormat::Json, last: Some(Line::Summary(summary)) };
+            let last = Some(Line::Summary(summary));
+            let printer = Printer { format: OutputFormat::Json, repairs: repair, last };
             printer.end(repair).map_or_else(|error| error.exit_code(), |()| 0)
         };
         let stale = Summary { stale: 2, mended: 2, ..Summary::default() };

@@ -1,9 +1,11 @@
 //! The command line: what can be said, and nothing of what is done.
 
+mod help;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::Flags;
 use crate::telemetry::LogFormat;
@@ -20,10 +22,23 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The whole command line, with its examples and exit codes.
+pub fn command() -> clap::Command {
+    help::describe(Cli::command())
+}
+
+impl Cli {
+    /// What the process was called with; wrong use and `--help` end it.
+    pub fn from_process() -> Self {
+        Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
+    }
+}
+
 /// Flags that go before or after the subcommand.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The configuration file (default: tributary.toml, when it is there)
+    /// The configuration file [default: tributary.toml, when it is there]
     #[arg(long, global = true, value_name = "FILE", env = "TRIBUTARY_CONFIG")]
     pub config: Option<PathBuf>,
     /// How results are printed
@@ -32,31 +47,31 @@ pub struct Global {
     /// How log lines look
     #[arg(long, global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
-    /// Log more
+    /// Log more; `status` shows its counters
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// The state's folder
+    /// The state's folder [default: data/state]
     #[arg(long, global = true, value_name = "FOLDER")]
     state: Option<String>,
-    /// kafka or files
+    /// Where records come from: kafka or files [default: kafka]
     #[arg(long, global = true, value_name = "KIND")]
     source: Option<String>,
-    /// The folder of a files source
+    /// The folder of a files source [default: events]
     #[arg(long, global = true, value_name = "FOLDER")]
     source_path: Option<String>,
-    /// Kafka's brokers, host:port, several by commas
+    /// Kafka's brokers, host:port, several by commas [default: localhost:9092]
     #[arg(long, global = true, value_name = "BROKERS")]
     brokers: Option<String>,
-    /// The consumer group
+    /// The consumer group [default: tributary]
     #[arg(long, global = true, value_name = "GROUP")]
     group: Option<String>,
-    /// The index's address, several by commas
+    /// The index's address, several by commas [default: http://localhost:9200]
     #[arg(long, global = true, value_name = "URL")]
     index_url: Option<String>,
-    /// Put before each alias
+    /// Put before the name of each alias [default: nothing]
     #[arg(long, global = true, value_name = "PREFIX")]
     prefix: Option<String>,
-    /// Where the HTTP server listens
+    /// Where the HTTP server listens [default: 127.0.0.1:8080]
     #[arg(long, global = true, value_name = "HOST:PORT")]
     listen: Option<String>,
 }
@@ -100,6 +115,9 @@ pub enum Command {
     Demo(Demo),
     /// Keep the index in step with the log
     Run {
+        /// End with 1 when records or documents went to the dead letters
+        #[arg(long, requires = "until_end")]
+        fail_on_dead_letters: bool,
         /// Stop when everything that is in the log now is searchable
         #[arg(long)]
         until_end: bool,
@@ -129,7 +147,7 @@ pub enum Command {
     },
     /// Compare every document that the state calls for with the index; exit code 4 when some differ
     Verify(Verify),
-    /// List, show and retry what could not be folded or indexed
+    /// List, show, retry and discard what could not be folded or indexed
     DeadLetters {
         /// What to do with them.
         #[command(subcommand)]
@@ -137,6 +155,20 @@ pub enum Command {
     },
     /// Write synthetic events, the same for the same seed
     Generate(Generate),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a page of the manual, or write all of them into a folder
+    Man {
+        /// The subcommand that the page is of; the program when none is given
+        #[arg(value_name = "SUBCOMMAND")]
+        subcommand: Option<String>,
+        /// Write the pages of all subcommands into this folder
+        #[arg(long, value_name = "FOLDER", conflicts_with = "subcommand")]
+        out: Option<PathBuf>,
+    },
     /// Check the configuration, the mappings, the log and the index
     Check {
         /// Do not ask the servers
@@ -283,6 +315,15 @@ pub enum DeadLetterCommand {
         /// Their names; all of them when none is given
         names: Vec<String>,
     },
+    /// Take them out for good; what they hold is not folded and not indexed
+    Discard {
+        /// Their names
+        #[arg(value_name = "NAME", required_unless_present = "all")]
+        names: Vec<String>,
+        /// All of them
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
+    },
 }
 
 /// What `generate` takes.
@@ -333,7 +374,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn a_time_has_a_unit_or_is_of_seconds() {
@@ -349,7 +389,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
+        command().debug_assert();
         let said = ["tributary", "generate", "--events", "5", "--out", "x", "--config", "c"];
         let cli = Cli::try_parse_from(said).unwrap();
         assert!(matches!(cli.command, Command::Generate(Generate { events: 5, .. })));

@@ -8,11 +8,6 @@ use crate::error::{Error, Result};
 
 /// What begins the names of our environment variables.
 const PREFIX: &str = "TRIBUTARY_";
-/// Variables that are no keys: of the log, of the command line and of the project's scripts.
-const OTHERS: &[&str] = &["LOG", "CONFIG", "KAFKA_PORT", "SERVICES"];
-/// What begins the names of the scripts' other variables.
-const OTHER_PREFIXES: &[&str] = &["SERVICES_", "ELASTICSEARCH_", "TEST_"];
-
 /// The keys, each with its section before a dot; those that end in `.*` are tables of free names.
 pub(super) const KEYS: &[&str] = &[
     "state",
@@ -102,11 +97,13 @@ fn unknown(key: &str, place: &str) -> Error {
     ))
 }
 
-/// Lays the environment's variables over the table: `TRIBUTARY_KAFKA__BROKERS` is `kafka.brokers`.
+/// Lays the environment's variables over the table: `TRIBUTARY_KAFKA__BROKERS` is `kafka.brokers`. A variable with
+/// `__` names a key and must be one; any other is passed over unless it is a key without a section.
 pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (String, String)>) -> Result<()> {
     for (variable, value) in environment {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
-        if OTHERS.contains(&name) || OTHER_PREFIXES.iter().any(|other| name.starts_with(other)) {
+        if !variable.contains("__") && !KEYS.contains(&name.to_lowercase().as_str()) {
+            // Kubernetes sets TRIBUTARY_PORT and the like beside a Service of that name.
             continue;
         }
         let words: Vec<String> = name.split("__").map(str::to_lowercase).collect();

@@ -78,10 +78,22 @@ fn wrong_values_are_refused_by_name() {
 }
 
 #[test]
-fn variables_that_are_nearly_ours_are_refused() {
-    for name in ["TRIBUTARY_LOGG", "TRIBUTARY_CONFIGS", "TRIBUTARY_SERVICESDIR", "TRIBUTARY_KAFKA__BROKER"] {
+fn a_misspelt_key_is_refused_and_a_variable_without_a_section_is_passed_over() {
+    for name in ["TRIBUTARY_KAFKA__BROKER", "TRIBUTARY__STATE", "TRIBUTARY_STATE__X"] {
         assert_eq!(load("", &[(name, "x")]).unwrap_err().exit_code(), 2, "{name}");
     }
+    // What Kubernetes sets in each pod beside a Service named `tributary`.
+    for name in [
+        "TRIBUTARY_PORT",
+        "TRIBUTARY_SERVICE_HOST",
+        "TRIBUTARY_SERVICE_PORT",
+        "TRIBUTARY_SERVICE_PORT_HTTP",
+        "TRIBUTARY_PORT_8080_TCP",
+        "TRIBUTARY_PORT_8080_TCP_ADDR",
+    ] {
+        load("", &[(name, "tcp://10.0.0.7:8080")]).unwrap();
+    }
+    assert_eq!(load("", &[("TRIBUTARY_STATE", "s")]).unwrap().state, Path::new("s"));
     for name in [
         "TRIBUTARY_LOG",
         "TRIBUTARY_CONFIG",

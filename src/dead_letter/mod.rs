@@ -6,6 +6,7 @@ mod file;
 mod kafka;
 mod spill;
 mod spilled;
+mod tally;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub use self::file::FileLetters;
 pub use self::kafka::KafkaLetters;
 pub use self::spill::SpillPlace;
 pub use self::spilled::SpilledLetters;
+pub use self::tally::{Counted, Kind, TELL_EVERY, Tally};
 
 use self::spilled::BesideLetters;
 
@@ -203,7 +205,7 @@ pub trait DeadLetters: Send {
     /// The letters that wait, oldest first, each name once.
     fn list(&mut self) -> Result<Vec<DeadLetter>>;
 
-    /// Takes letters out, by name: they were tried again with success.
+    /// Takes letters out, by name: they were tried again with success, or are discarded.
     fn resolve(&mut self, names: &[String]) -> Result<()>;
 }
 

@@ -10,8 +10,8 @@ use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use crossbeam_channel::{Sender, bounded};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::metrics;
 use super::problem::problem;
@@ -84,7 +84,7 @@ pub(super) async fn metrics_text(Shared(admin): Shared<Admin>) -> Response {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RetryRequest {
+struct LettersRequest {
     #[serde(default)]
     names: Option<Vec<String>>,
 }
@@ -94,16 +94,34 @@ pub(super) async fn retry(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let request: RetryRequest = match request(&admin, &headers, &body) {
-        Ok(request) => request,
-        Err(refused) => return *refused,
-    };
+    match request::<LettersRequest>(&admin, &headers, &body) {
+        Ok(LettersRequest { names }) => ask_fold(&admin, |reply| Command::Retry(names, reply)).await,
+        Err(refused) => *refused,
+    }
+}
+
+pub(super) async fn discard(
+    Shared(admin): Shared<Admin>,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
+    match request::<LettersRequest>(&admin, &headers, &body) {
+        Ok(LettersRequest { names }) => ask_fold(&admin, |reply| Command::Discard(names, reply)).await,
+        Err(refused) => *refused,
+    }
+}
+
+/// Has the fold do something, and answers what came of it.
+async fn ask_fold<T: Serialize + Send + 'static>(
+    admin: &Admin,
+    command: impl FnOnce(Sender<crate::error::Result<T>>) -> Command,
+) -> Response {
     let (reply, answer) = bounded(1);
-    if admin.commands.send(Command::Retry(request.names, reply)).is_err() {
+    if admin.commands.send(command(reply)).is_err() {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "the instance is stopping");
     }
     match tokio::task::spawn_blocking(move || answer.recv_timeout(ANSWER_WAIT)).await {
-        Ok(Ok(Ok(retried))) => Json(retried).into_response(),
+        Ok(Ok(Ok(done))) => Json(done).into_response(),
         Ok(Ok(Err(error))) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.chain()),
         _ => problem(StatusCode::SERVICE_UNAVAILABLE, "the fold did not answer in time"),
     }

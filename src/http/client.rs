@@ -12,7 +12,7 @@ use super::lines::{self, SILENCE_MAX};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::StateSide;
-use crate::pipeline::stream::Retried;
+use crate::pipeline::stream::{Discarded, Retried};
 use crate::verify::{Line, Wanted};
 
 /// The file in the state's folder that names the address.
@@ -39,10 +39,25 @@ impl Instance {
     /// The instance that announced itself in the state's folder, if it answers.
     pub async fn find(config: &Config) -> Option<Self> {
         let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;
-        let address = address.trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-        let instance = Self { address, token: config.http.token.clone() };
+        let instance = Self::at(&address, config.http.token.clone());
         instance.ask_within(HEALTH_WAIT, Method::GET, "/healthz", String::new()).await.ok()?;
         Some(instance)
+    }
+
+    /// Where it answers, as `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// An instance that listens at an address.
+    pub fn at(address: &str, token: Option<String>) -> Self {
+        let address = address.trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
+        Self { address, token }
+    }
+
+    /// True when `/readyz` says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        self.ask_within(HEALTH_WAIT, Method::GET, "/readyz", String::new()).await.is_ok()
     }
 
     /// What `/status` says.
@@ -61,6 +76,16 @@ impl Instance {
     pub async fn retry(&self, names: Option<Vec<String>>) -> Result<Retried> {
         let body = json!({"names": names}).to_string();
         let bytes = self.ask(Method::POST, "/admin/dead-letters/retry", body).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
+    }
+
+    /// Has dead letters taken out for good, all or those named.
+    ///
+    /// # Errors
+    /// When the instance refuses, or does not answer as expected.
+    pub async fn discard(&self, names: Option<Vec<String>>) -> Result<Discarded> {
+        let body = json!({"names": names}).to_string();
+        let bytes = self.ask(Method::POST, "/admin/dead-letters/discard", body).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
     }
 

@@ -69,6 +69,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/metrics", get(admin::metrics_text)),
         ("/openapi.json", get(openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
+        ("/admin/dead-letters/discard", post(admin::discard)),
         ("/admin/state/copy", post(admin::copy)),
         ("/admin/state/link", post(admin::link)),
         ("/admin/explain", post(explain::explain)),

@@ -314,7 +314,7 @@ impl<S: DocumentSink> Delivery<S> {
                     false
                 }
                 Outcome::Rejected(reason) => {
-                    tracing::warn!(projection = document.0.name(), id = %document.1, reason, "document rejected");
+                    tracing::debug!(projection = document.0.name(), id = %document.1, reason, "document rejected");
                     judged.rejected.push(DeadLetter::from_document(document.0.name(), &document.1, &reason));
                     true
                 }

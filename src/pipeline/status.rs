@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::durations::Durations;
 use super::queue::Waiting;
 use super::readiness::{Cause, Readiness, Reasons};
+use crate::dead_letter::Tally;
 use crate::position::Positions;
 use crate::projection::Projection;
 use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
@@ -49,6 +50,8 @@ pub struct Status {
     pub rebuilding: AtomicBool,
     /// Milliseconds since the Unix epoch of the last sign of progress.
     pub progressed_ms: AtomicU64,
+    /// Dead letters by their reasons.
+    pub dead_letters: std::sync::Arc<Tally>,
     /// How long bulk requests took.
     pub bulk_requests: Durations,
     /// How many wait for the frontier to move on.

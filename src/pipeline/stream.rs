@@ -16,7 +16,7 @@ use super::reader::ReadBatch;
 use super::sizes::sized;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::Decoder;
 use crate::error::Result;
 use crate::event::{Decoded, EntityKind, Record};
@@ -69,6 +69,8 @@ pub enum Command {
     BuiltFor(Projection, String),
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
     Retry(Option<Vec<String>>, Sender<Result<Retried>>),
+    /// Take dead letters out for good, all or those named.
+    Discard(Option<Vec<String>>, Sender<Result<Discarded>>),
     /// Answer, once everything asked before is done.
     Barrier(oneshot::Sender<()>),
     /// End, once everything asked before is done.
@@ -84,6 +86,29 @@ pub struct Retried {
     pub failed: Vec<(String, String)>,
     /// Names that no letter has.
     pub unknown: Vec<String>,
+}
+
+/// What became of dead letters that were to be taken out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Discarded {
+    /// How many were taken out.
+    pub discarded: usize,
+    /// Names that no letter has.
+    pub unknown: Vec<String>,
+}
+
+/// Takes dead letters out for good, all or those named.
+///
+/// # Errors
+/// Those of the dead letters.
+pub fn discard(dead_letters: &mut dyn DeadLetters, names: Option<&[String]>) -> Result<Discarded> {
+    let known: Vec<String> = dead_letters.list()?.iter().map(DeadLetter::name).collect();
+    let unknown = names.unwrap_or_default().iter().filter(|name| !known.contains(name)).cloned().collect();
+    let wanted = |name: &String| names.is_none_or(|names| names.contains(name));
+    let chosen: Vec<String> = known.into_iter().filter(wanted).collect();
+    dead_letters.resolve(&chosen)?;
+    chosen.iter().for_each(|name| tracing::info!(name, "dead letter discarded"));
+    Ok(Discarded { discarded: chosen.len(), unknown })
 }
 
 /// The thread's parts.
@@ -315,6 +340,10 @@ impl Stream {
                 let retried = self.retry(names.as_deref());
                 // Whoever asked may have gone meanwhile.
                 let _ = reply.try_send(retried);
+                Ok(())
+            }
+            Command::Discard(names, reply) => {
+                let _ = reply.try_send(discard(self.folder.dead_letters(), names.as_deref()));
                 Ok(())
             }
             Command::Barrier(reply) => {

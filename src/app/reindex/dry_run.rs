@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::app::parts::Sink;
 use crate::cli::OutputFormat;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::output;
 use crate::projection::SHAPE;
 use crate::reindex::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
@@ -44,14 +45,8 @@ pub(super) fn report(projection: &str, found: Description, measured: Option<u64>
 
 fn show(format: OutputFormat, report: &Report) -> Result<()> {
     match format {
-        OutputFormat::Text => println!("{}", report.text()),
-        OutputFormat::Json => {
-            let line = serde_json::to_string(report);
-            println!(
-                "{}",
-                line.map_err(|error| Error::failed("the report cannot be written").because(error))?
-            );
-        }
+        OutputFormat::Text => output::line(report.text()),
+        OutputFormat::Json => output::json(report)?,
     }
     Ok(())
 }

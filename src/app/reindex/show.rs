@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cli::OutputFormat;
+use crate::output;
 use crate::reindex::Outcome;
 use crate::sink::generations::{Phase, RebuildProgress};
 
@@ -32,7 +33,7 @@ impl Progress {
 
     pub(super) fn show(&self, phase: Phase, progress: &RebuildProgress) {
         if self.format == OutputFormat::Json {
-            println!("{}", json!({"phase": phase, "projections": self.projections, "progress": progress}));
+            output::line(json!({"phase": phase, "projections": self.projections, "progress": progress}));
         }
         let (done, total) = done_of(progress);
         if let Some(bar) = &self.bar {
@@ -69,38 +70,41 @@ fn message(progress: &RebuildProgress) -> String {
 /// What a rebuild ended with, and where its state lies when it was kept.
 pub(super) fn outcome(format: OutputFormat, outcome: &Outcome, state: Option<PathBuf>) {
     if format == OutputFormat::Json {
-        println!("{}", json!({"phase": "done", "outcome": outcome, "state": state}));
+        output::line(json!({"phase": "done", "outcome": outcome, "state": state}));
         return;
     }
     for (projection, index) in &outcome.indexes {
-        println!("{projection}: the alias stands for {index}");
+        output::line(format_args!("{projection}: the alias stands for {index}"));
     }
     for seen in &outcome.evidence {
-        println!(
+        output::line(format_args!(
             "{}: {} documents of {}, {} compared",
             seen.index, seen.held, seen.called_for, seen.compared
-        );
+        ));
     }
     if outcome.rejected > 0 {
-        println!("{} documents were rejected; see `tributary dead-letters list`", outcome.rejected);
+        output::line(format_args!(
+            "{} documents were rejected; see `tributary dead-letters list`",
+            outcome.rejected
+        ));
     }
     if let Some(state) = state {
-        println!(
+        output::line(format_args!(
             "the state that it was built from: {}; stop `run`, put it in the state's place, and start again",
             state.display()
-        );
+        ));
     }
-    println!(
-        "the previous indexes are kept: `tributary reindex --rollback` goes back, `--prune` deletes them"
+    output::line(
+        "the previous indexes are kept: `tributary reindex --rollback` goes back, `--prune` deletes them",
     );
 }
 
 /// Indexes that were deleted.
 pub(super) fn deleted(format: OutputFormat, indexes: &[String]) {
     match format {
-        OutputFormat::Json => indexes.iter().for_each(|index| println!("{}", json!({ "deleted": index }))),
-        OutputFormat::Text if indexes.is_empty() => println!("there was nothing to delete"),
-        OutputFormat::Text => indexes.iter().for_each(|index| println!("deleted {index}")),
+        OutputFormat::Json => indexes.iter().for_each(|index| output::line(json!({ "deleted": index }))),
+        OutputFormat::Text if indexes.is_empty() => output::line("there was nothing to delete"),
+        OutputFormat::Text => indexes.iter().for_each(|index| output::line(format_args!("deleted {index}"))),
     }
 }
 

@@ -1,0 +1,186 @@
+//! The bars of a run to the end.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::text::span;
+use crate::pipeline::status::{Report, Status};
+
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// A rate is taken over about this time.
+const RATE_OVER: Duration = Duration::from_secs(10);
+
+/// Bars on a terminal; they are taken away when this is dropped.
+pub(in crate::app) struct Progress {
+    task: Option<tokio::task::AbortHandle>,
+    bars: MultiProgress,
+}
+
+impl Progress {
+    /// Shows on a terminal how far a run to the end is; silent where nobody looks.
+    pub(in crate::app) fn start(status: Arc<Status>, until_end: bool) -> Self {
+        let bars = MultiProgress::new();
+        if !until_end || !std::io::stderr().is_terminal() {
+            return Self { task: None, bars };
+        }
+        let (records, documents) = (bar(&bars, "records"), bar(&bars, "documents"));
+        let task = tokio::spawn(async move {
+            let mut course = Course::default();
+            loop {
+                course.take(Seen::of(&status.report(None)), Instant::now());
+                course.records().show(&records);
+                course.documents().show(&documents);
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+        Self { task: Some(task.abort_handle()), bars }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+            // A terminal that is gone needs no tidying.
+            let _ = self.bars.clear();
+        }
+    }
+}
+
+fn bar(bars: &MultiProgress, name: &'static str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{prefix:9} {bar:30} {msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    bars.add(ProgressBar::new(1).with_style(style).with_prefix(name))
+}
+
+/// What a report says of the work.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    records: u64,
+    records_all: u64,
+    documents: u64,
+    documents_wait: u64,
+}
+
+impl Seen {
+    fn of(report: &Report) -> Self {
+        let count = |number: i64| u64::try_from(number).unwrap_or(0);
+        Self {
+            records: report.partitions.iter().map(|at| count(at.position)).sum(),
+            records_all: report.partitions.iter().map(|at| count(at.end)).sum(),
+            documents: report.counters.get("delivered").copied().unwrap_or(0),
+            documents_wait: report.documents_waiting,
+        }
+    }
+}
+
+/// What was seen within the last seconds, oldest first.
+#[derive(Debug, Default)]
+struct Course(Vec<(Instant, Seen)>);
+
+impl Course {
+    fn take(&mut self, seen: Seen, now: Instant) {
+        self.0.push((now, seen));
+        // The newest that is old enough is kept, so that a rate has its whole time.
+        while self.0.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= RATE_OVER) {
+            self.0.remove(0);
+        }
+    }
+
+    fn last(&self) -> Seen {
+        self.0.last().map(|(_, seen)| *seen).unwrap_or_default()
+    }
+
+    /// How much of something came a second, of late.
+    fn rate(&self, of: impl Fn(&Seen) -> u64) -> f64 {
+        let (Some((began, first)), Some((ended, last))) = (self.0.first(), self.0.last()) else { return 0.0 };
+        let seconds = ended.duration_since(*began).as_secs_f64();
+        let came = of(last).saturating_sub(of(first)) as f64;
+        if seconds > 0.0 { came / seconds } else { 0.0 }
+    }
+
+    fn records(&self) -> Bar {
+        let Seen { records, records_all, .. } = self.last();
+        Bar { done: records, all: Some(records_all), rate: self.rate(|seen| seen.records) }
+    }
+
+    /// How many documents there will be is known once every record is read.
+    fn documents(&self) -> Bar {
+        let Seen { records, records_all, documents, documents_wait } = self.last();
+        let all = (records_all > 0 && records >= records_all).then_some(documents + documents_wait);
+        Bar { done: documents, all, rate: self.rate(|seen| seen.documents) }
+    }
+}
+
+/// What one bar shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Bar {
+    done: u64,
+    /// `None` while it is not known.
+    all: Option<u64>,
+    rate: f64,
+}
+
+impl Bar {
+    fn show(self, bar: &ProgressBar) {
+        // A bar of length 0 would be drawn full.
+        bar.set_length(self.all.unwrap_or(0).max(1));
+        bar.set_position(if self.all.is_some() { self.done } else { 0 });
+        bar.set_message(self.message());
+    }
+
+    fn message(self) -> String {
+        let Self { done, all, rate } = self;
+        let Some(all) = all else { return format!("{done}, further ones follow the records") };
+        let left = all.saturating_sub(done);
+        let to_go = match left {
+            0 => String::new(),
+            // Less than one in a minute says nothing of the end.
+            _ if rate < 1.0 / 60.0 => ", nothing moves".to_owned(),
+            _ => format!(", {} to go", span((left as f64 / rate * 1_000.0) as u64)),
+        };
+        format!("{done} of {all}, {rate:.0} a second{to_go}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(records: u64, documents: u64, documents_wait: u64) -> Seen {
+        Seen { records, records_all: 1_000, documents, documents_wait }
+    }
+
+    #[test]
+    fn the_remaining_time_is_that_of_the_rate_of_late_and_not_of_what_was_there_before() {
+        let start = Instant::now();
+        let mut course = Course::default();
+        // A state that had 900 of 1 000 records before.
+        course.take(seen(900, 0, 0), start);
+        assert_eq!(course.records().message(), "900 of 1000, 0 a second, nothing moves");
+        course.take(seen(910, 0, 0), start + Duration::from_secs(1));
+        assert_eq!(course.records().message(), "910 of 1000, 10 a second, 9.0 s to go");
+        assert_eq!(course.documents().message(), "0, further ones follow the records");
+        for second in 2..60 {
+            course.take(seen(1_000, second * 2, 120 - second * 2), start + Duration::from_secs(second));
+        }
+        assert_eq!(course.records().message(), "1000 of 1000, 0 a second");
+        assert_eq!(course.documents().message(), "118 of 120, 2 a second, 1.0 s to go");
+    }
+
+    #[test]
+    fn a_bar_of_nothing_is_empty_and_one_that_is_done_is_full() {
+        let bar = ProgressBar::hidden();
+        let shown = |course: &Course| {
+            course.documents().show(&bar);
+            (bar.position(), bar.length())
+        };
+        let mut course = Course::default();
+        assert_eq!(shown(&course), (0, Some(1)));
+        course.take(seen(1_000, 7, 0), Instant::now());
+        assert_eq!(shown(&course), (7, Some(7)));
+    }
+}
