@@ -4,8 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use xxhash_rust::xxh3::Xxh3;
+
 use super::Target;
 use super::events::Generated;
+use super::marker::Marker;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
 
@@ -17,14 +20,40 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 /// One file for each partition of each topic.
 pub(super) struct Files {
     folder: PathBuf,
-    organisations: Vec<BufWriter<File>>,
-    contacts: Vec<BufWriter<File>>,
+    marker: Marker,
+    organisations: Vec<Part>,
+    contacts: Vec<Part>,
+}
+
+/// One file.
+struct Part {
+    name: String,
+    file: BufWriter<Hashed>,
+}
+
+/// A file with the hash of what was written to it.
+struct Hashed {
+    file: File,
+    hash: Xxh3,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.hash.update(bytes.get(..written).unwrap_or_default());
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
 }
 
 impl Files {
     /// Makes the files anew; without `partitions` one for each topic, without a number in its name.
     ///
-    /// Files of these topics that would stay beside the new ones are refused: a files source would read
+    /// A folder that is neither empty nor written by `generate` is refused, and so is a file that was changed since.
+    /// Files of these topics that would stay beside the new ones are refused as well, because a files source would read
     /// two worlds as one.
     pub(super) fn create(
         folder: &Path,
@@ -34,11 +63,15 @@ impl Files {
     ) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
         let wanted = [organisations, contacts].map(|topic| names(topic, partitions));
+        let mut marker = Marker::of(folder)?;
         for entry in std::fs::read_dir(folder).map_err(|error| failed(folder, error))? {
             let name = entry.map_err(|error| failed(folder, error))?.file_name();
             let Some(name) = name.to_str() else { continue };
-            let read = is_of(name, organisations) || is_of(name, contacts);
-            if read && !wanted.iter().flatten().any(|wanted| wanted == name) {
+            if !is_of(name, organisations) && !is_of(name, contacts) {
+                continue;
+            }
+            marker.check(folder, name)?;
+            if !wanted.iter().flatten().any(|wanted| wanted == name) {
                 return Err(Error::usage(format!(
                     "{} is of another run and would be read with this one; remove it, or name another folder",
                     folder.join(name).display()
@@ -47,13 +80,20 @@ impl Files {
         }
         let files = wanted.iter().flatten().count().max(1);
         let buffer_bytes = (BUFFERS_BYTES / files).min(BUFFER_BYTES_MAX);
-        let open = |names: Vec<String>| -> Result<Vec<BufWriter<File>>> {
-            let files = names.iter().map(|name| File::create(folder.join(name)));
-            let files = files.map(|file| file.map(|file| BufWriter::with_capacity(buffer_bytes, file)));
-            files.collect::<std::io::Result<_>>().map_err(|error| failed(folder, error))
+        // A run that is broken off leaves files that it may write over.
+        wanted.iter().flatten().for_each(|name| marker.set(name, None));
+        marker.write(folder)?;
+        let part = |name: String| -> std::io::Result<Part> {
+            let hashed = Hashed { file: File::create(folder.join(&name))?, hash: Xxh3::new() };
+            Ok(Part { name, file: BufWriter::with_capacity(buffer_bytes, hashed) })
+        };
+        let open = |names: Vec<String>| -> Result<Vec<Part>> {
+            let parts = names.into_iter().map(part);
+            parts.collect::<std::io::Result<_>>().map_err(|error| failed(folder, error))
         };
         let [organisations, contacts] = wanted;
-        Ok(Self { folder: folder.to_owned(), organisations: open(organisations)?, contacts: open(contacts)? })
+        let (organisations, contacts) = (open(organisations)?, open(contacts)?);
+        Ok(Self { folder: folder.to_owned(), marker, organisations, contacts })
     }
 }
 
@@ -71,7 +111,7 @@ fn is_of(name: &str, topic: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
 }
 
-fn failed(folder: &Path, error: std::io::Error) -> Error {
+pub(super) fn failed(folder: &Path, error: std::io::Error) -> Error {
     Error::failed(format!("cannot write into {}; check the disk", folder.display())).because(error)
 }
 
@@ -83,7 +123,7 @@ impl Target for Files {
         };
         let hash = xxhash_rust::xxh3::xxh3_64(record.key.as_bytes());
         let at = usize::try_from(hash % files.len().max(1) as u64).unwrap_or(0);
-        let Some(file) = files.get_mut(at) else { return Ok(()) };
+        let Some(Part { file, .. }) = files.get_mut(at) else { return Ok(()) };
         let (key, time) = (&record.key, record.timestamp_ms);
         let written = match &record.value {
             Some(value) => writeln!(file, "{{\"key\":\"{key}\",\"value\":{value},\"timestamp\":{time}}}"),
@@ -98,11 +138,15 @@ impl Target for Files {
 
     fn hand_on(&mut self) -> Result<()> {
         let mut files = self.organisations.iter_mut().chain(&mut self.contacts);
-        let flushed = files.try_for_each(Write::flush);
+        let flushed = files.try_for_each(|part| part.file.flush());
         flushed.map_err(|error| failed(&self.folder, error))
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.hand_on()
+        self.hand_on()?;
+        for part in self.organisations.iter().chain(&self.contacts) {
+            self.marker.set(&part.name, Some(part.file.get_ref().hash.digest()));
+        }
+        self.marker.write(&self.folder)
     }
 }

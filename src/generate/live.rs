@@ -67,7 +67,7 @@ fn run(world: &World, ready: &Sender<Result<()>>, gone: &Receiver<()>) {
         for event in events.by_ref().take(usize::try_from(count).unwrap_or(usize::MAX)) {
             files.put(&event)?;
         }
-        files.finish()
+        files.hand_on()
     };
     let written = write(first);
     let is_written = written.is_ok();

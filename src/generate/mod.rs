@@ -4,6 +4,7 @@ mod events;
 mod files;
 mod kafka;
 pub mod live;
+mod marker;
 mod pace;
 mod rng;
 #[cfg(test)]
@@ -33,7 +34,7 @@ trait Target {
 /// Writes the events of a seed into files or Kafka.
 ///
 /// # Errors
-/// When there are fewer events than entities, no organisation, or files of another run in the folder
+/// When there are fewer events than entities, no organisation, or a folder that is neither empty nor its own
 /// (exit code 2), or when the target can't be written.
 pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
     let entities = u64::from(wanted.organisations) + u64::from(wanted.contacts);

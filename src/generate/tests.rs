@@ -105,6 +105,50 @@ fn partitions_part_the_entities_and_files_of_another_run_are_refused() {
 }
 
 #[test]
+fn a_file_that_it_did_not_write_is_never_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let wanted = wanted(folder.path(), 20, 100, 200, 1);
+    let refused = |named: &str| {
+        let error = generate(&wanted).unwrap_err();
+        assert!(error.exit_code() == 2 && error.to_string().contains(named), "{error}");
+    };
+    // A folder of the user's, with and without a name that the source reads.
+    for name in ["notes.txt", "organisations.jsonl"] {
+        std::fs::write(at(name), "the only copy\n").unwrap();
+        refused("was not written by");
+        assert_eq!(std::fs::read_to_string(at(name)).unwrap(), "the only copy\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made");
+        std::fs::remove_file(at(name)).unwrap();
+    }
+    generate(&wanted).unwrap();
+    let written = std::fs::read(at("contacts.jsonl")).unwrap();
+    // Changed since, of the same length too; put there since.
+    let mut changed = written.clone();
+    changed[0] = b'X';
+    for bytes in [changed, [&written[..], b"{}\n"].concat()] {
+        std::fs::write(at("contacts.jsonl"), &bytes).unwrap();
+        refused("contacts.jsonl was changed");
+        assert_eq!(std::fs::read(at("contacts.jsonl")).unwrap(), bytes);
+    }
+    std::fs::write(at("contacts.jsonl"), &written).unwrap();
+    std::fs::write(at("contacts-7.jsonl"), "mine\n").unwrap();
+    refused("contacts-7.jsonl was not written by");
+    std::fs::remove_file(at("contacts-7.jsonl")).unwrap();
+    generate(&wanted).unwrap();
+    assert_eq!(std::fs::read(at("contacts.jsonl")).unwrap(), written);
+}
+
+#[test]
+fn a_run_that_was_broken_off_is_begun_again_in_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = super::files::Files::create(folder.path(), "organisations", "contacts", None).unwrap();
+    drop(files);
+    std::fs::write(folder.path().join("contacts.jsonl"), "{\"key\":\"c").unwrap();
+    generate(&wanted(folder.path(), 20, 100, 200, 1)).unwrap();
+}
+
+#[test]
 fn what_cannot_be_made_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     for (organisations, contacts, events, named) in
