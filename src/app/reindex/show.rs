@@ -111,14 +111,11 @@ pub(super) fn deleted(format: OutputFormat, indexes: &[String]) {
 /// A mapping's additions that were put in place.
 pub(super) fn in_place(format: OutputFormat, projection: &str, index: &str, is_sent: bool) {
     if format == OutputFormat::Json {
-        println!(
-            "{}",
-            json!({"in_place": {"projection": projection, "index": index, "sent_again": is_sent}})
-        );
+        output::line(json!({"in_place": {"projection": projection, "index": index, "sent_again": is_sent}}));
         return;
     }
     let sent = if is_sent { ", and every document was sent again" } else { "" };
-    println!(
+    output::line(format_args!(
         "{projection}: the mapping's additions are in place in {index}{sent}; no new index was called for, --rebuild makes one"
-    );
+    ));
 }
