@@ -15,6 +15,7 @@ mod end_to_end;
 mod endless;
 mod explain;
 mod faults;
+mod foreign;
 mod fuzz;
 mod harness;
 mod instances;

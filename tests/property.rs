@@ -1,7 +1,7 @@
 //! The fold against the plain reference: random histories of both entities, permuted, doubled, cut
 //! into batches at random places, with restarts between, end in the same documents.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -14,6 +14,7 @@ use tributary::event::{EntityKind, Record};
 use tributary::pipeline::fold::{DocumentKey, Folder, Taken};
 use tributary::pipeline::load::Load;
 use tributary::pipeline::sweep;
+use tributary::pipeline::versions::Bases;
 use tributary::position::{Positions, TopicPartition};
 use tributary::projection::{self, Limits, Projection};
 use tributary::state::State;
@@ -178,7 +179,7 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
     for sweep in &sweeps {
         let Some(place) = &sweep.place else { continue };
         let most = (1 + place.len() % 2, usize::MAX);
-        let over = HashMap::new();
+        let bases = Bases::default();
         let projections = &projection::ALL;
         // The index was empty when the sweep was called for: with deletes or without them it is the same.
         let (takes, is_untouched) = (&|_: &DocumentKey| true, sweep.step % 2 == 0);
@@ -186,7 +187,7 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
             state,
             projections,
             limits,
-            over: &over,
+            bases: &bases,
             takes,
             is_untouched,
             buffers: &Arc::default(),

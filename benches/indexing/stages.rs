@@ -18,6 +18,7 @@ use tributary::pipeline::reader::Reader;
 use tributary::pipeline::status::Status;
 use tributary::pipeline::stream::{Command, First, Stream};
 use tributary::pipeline::sweep;
+use tributary::pipeline::versions::Bases;
 use tributary::position::Positions;
 use tributary::projection::{self, Limits};
 use tributary::shutdown::Shutdown;
@@ -231,13 +232,13 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
 fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let state = State::open(Arc::new(FjallStore::open(folder).map_err(told)?), "bench").map_err(told)?;
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
-    let (mut count, mut bytes, over) = (0, 0, HashMap::new());
+    let (mut count, mut bytes, bases) = (0, 0, Bases::default());
     let (projections, buffers) = (&projection::ALL, &Arc::default());
     let making = sweep::Making {
         state: &state,
         projections,
         limits,
-        over: &over,
+        bases: &bases,
         takes: &|_| true,
         is_untouched: true,
         buffers,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cut;
 use super::state::StateSide;
+use crate::pipeline::versions::base_of;
 use crate::sink::held::Held;
 
 /// The longest value that is shown, in letters.
@@ -90,7 +91,8 @@ fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String
         ));
     }
     let position = state.progress.version();
-    if let Some(stored) = held.document.as_ref().filter(|stored| stored.version > position) {
+    let is_foreign = |version: u64| version > position && base_of(version, position).is_none();
+    if let Some(stored) = held.document.as_ref().filter(|stored| is_foreign(stored.version)) {
         reasons.push(format!(
             "a foreign write: the index holds version {}, the state is at {position}, so nobody of ours made it; it is \
              written over by the document's next delivery, or by `tributary verify --repair`",

@@ -1,6 +1,5 @@
 //! The delivery: what is marked goes to the index, several requests at once, each write judged by itself.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +18,7 @@ use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
 use super::under_way::{Places, UnderWay};
+use super::versions::{Bases, base_of};
 use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
@@ -51,8 +51,8 @@ pub struct Delivery<S> {
     pub status: Arc<Status>,
     /// How changes become searchable.
     pub refresh: Refresh,
-    /// Documents to be written over a foreign version.
-    pub over: Mutex<HashMap<DocumentKey, u64>>,
+    /// The versions of documents that somebody else wrote.
+    pub bases: Mutex<Bases>,
     /// How fast the index takes documents.
     pub pace: Pace,
     /// True while nothing is under way and nothing may begin.
@@ -145,19 +145,23 @@ impl<S: DocumentSink> Delivery<S> {
         self.courses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn bases(&self) -> MutexGuard<'_, Bases> {
+        self.bases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Delivers the next part of a sweep. What did not arrive is marked.
     async fn sweep(self: Arc<Self>, part: Next) -> Result<()> {
         let swept = self.queue.begin_swept(part.projection, part.step);
         let (made, number) = {
             let (this, part) = (Arc::clone(&self), part.clone());
             let making = blocking(move || {
-                let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let bases = this.bases().clone();
                 let takes = |document: &DocumentKey| this.queue.take_swept(swept, document);
                 let making = Making {
                     state: &this.state,
                     projections: &this.projections,
                     limits: this.limits,
-                    over: &over,
+                    bases: &bases,
                     takes: &takes,
                     is_untouched: this.sink.is_untouched(),
                     buffers: &this.buffers,
@@ -227,9 +231,9 @@ impl<S: DocumentSink> Delivery<S> {
         let mut made = {
             let this = Arc::clone(&self);
             blocking(move || {
-                let over = this.over.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let bases = this.bases().clone();
                 let bytes_max = this.pace.marked_bytes();
-                materialise(&this.state, &this.projections, documents, this.limits, bytes_max, &over)
+                materialise(&this.state, &this.projections, documents, this.limits, bytes_max, &bases)
             })
             .await?
         };
@@ -333,38 +337,30 @@ impl<S: DocumentSink> Delivery<S> {
                 self.pace.speed_up(took);
             }
         }
-        self.forget_over(&judged.finished);
+        let arrived = judged.finished.iter().filter(|(_, is_done)| *is_done);
+        self.bases().arrived(arrived.map(|(document, _)| document));
         judged
     }
 
-    /// What arrived needs no foreign version any more.
-    fn forget_over(&self, finished: &[(DocumentKey, bool)]) {
-        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        if !over.is_empty() {
-            finished.iter().filter(|(_, is_done)| *is_done).for_each(|(document, _)| {
-                over.remove(document);
-            });
-        }
-    }
-
-    /// A stored version above ours is never taken for done: at or below our present position the
-    /// document is delivered again from a fresh snapshot; above it nobody of ours wrote it: true then.
+    /// A stored version above ours is never taken for done: the document is delivered again from a fresh snapshot. One
+    /// above our present position is either ours, from above a foreign write of earlier, or is foreign: true then.
     fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>) -> bool {
         let position = self.state.progress().map(|progress| progress.version()).unwrap_or(version);
-        match stored {
-            // Once another instance writes, it is most likely that one's.
-            Some(stored) if stored > position && self.is_writer() => {
-                Status::add(&self.status.foreign, 1);
-                let (projection, id) = (document.0.name(), &document.1);
-                tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
-                self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(document.clone(), stored);
-                true
-            }
-            _ => {
-                Status::add(&self.status.conflicts, 1);
-                false
-            }
+        // Once another instance writes, a version above our position is most likely that one's.
+        let stored = stored.filter(|stored| *stored > position && self.is_writer());
+        let own = stored.and_then(|stored| base_of(stored, position));
+        if let (Some(stored), None) = (stored, own) {
+            Status::add(&self.status.foreign, 1);
+            let (projection, id) = (document.0.name(), &document.1);
+            tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
+            self.bases().rise_above(document.clone(), stored, position);
+            return true;
         }
+        if let Some(base) = own {
+            self.bases().adopt(document.clone(), base);
+        }
+        Status::add(&self.status.conflicts, 1);
+        false
     }
 }
 

@@ -1,10 +1,10 @@
 //! Documents from one snapshot of the state, written straight into the bytes of a request.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
+use super::versions::Bases;
 use crate::error::Result;
 use crate::projection::{Entities, Limits, Projection};
 use crate::sink::{Batch, Buffer};
@@ -15,9 +15,6 @@ use crate::state::rows::Progress;
 const RESERVED_MAX: usize = 16 << 20;
 /// About how large a document is.
 const DOCUMENT_BYTES: usize = 1 << 10;
-
-/// The largest version that an index takes.
-const VERSION_MAX: u64 = i64::MAX as u64;
 
 /// A request's worth of documents.
 #[derive(Debug, Default)]
@@ -35,8 +32,8 @@ pub struct Materialised {
 /// Makes documents (or finds that there are none, which is a delete) of one moment.
 pub(super) struct Maker<'a> {
     limits: Limits,
-    /// Versions that must be written over because somebody else wrote them.
-    over: &'a HashMap<DocumentKey, u64>,
+    /// The versions of documents that somebody else wrote.
+    bases: &'a Bases,
     position: u64,
     made: Materialised,
 }
@@ -47,20 +44,18 @@ impl<'a> Maker<'a> {
         progress: &Progress,
         projection: usize,
         limits: Limits,
-        over: &'a HashMap<DocumentKey, u64>,
+        bases: &'a Bases,
         buffer: Buffer,
     ) -> Self {
         let batch = Batch::new(projection, buffer);
         let made = Materialised { batch, step: progress.step, ..Materialised::default() };
-        Self { limits, over, position: progress.version(), made }
+        Self { limits, bases, position: progress.version(), made }
     }
 
     /// Adds one, from `entities` of that moment.
     pub(super) fn make(&mut self, entities: &dyn Entities, document: DocumentKey) -> Result<()> {
-        let foreign = if self.over.is_empty() { None } else { self.over.get(&document) };
-        // Above the foreign one as far as the log has come: a request that arrives late must not undo a later one.
-        let version =
-            foreign.map_or(self.position, |foreign| VERSION_MAX.min(foreign.saturating_add(self.position)));
+        // It grows with the position above a foreign version too: a request that arrives late must not undo a later one.
+        let version = self.bases.version(&document, self.position);
         let of_delete = if planted::is(Bug::DeleteUnversioned) { 0 } else { version };
         let (limits, position) = (self.limits, self.position);
         self.made.batch.push(Arc::clone(&document.1), [version, of_delete], |out| {
@@ -87,14 +82,14 @@ pub(super) fn room(bytes_expected: usize) -> usize {
 }
 
 /// Makes the documents, all of one projection, in their order, from one snapshot until `bytes_max` is reached; at least one
-/// is made, however large. `over` names versions that must be written over because somebody else wrote them.
+/// is made, however large. `bases` are those of documents that somebody else wrote.
 pub fn materialise(
     state: &State,
     projections: &[Projection],
     documents: Vec<DocumentKey>,
     limits: Limits,
     bytes_max: usize,
-    over: &HashMap<DocumentKey, u64>,
+    bases: &Bases,
 ) -> Result<Materialised> {
     let of = documents.first().map(|(projection, _)| *projection);
     // Of a projection that is not kept nobody marks a document.
@@ -104,7 +99,7 @@ pub fn materialise(
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
     let buffer = Vec::with_capacity(room(expected)).into();
-    let mut maker = Maker::new(snapshot.progress(), number, limits, over, buffer);
+    let mut maker = Maker::new(snapshot.progress(), number, limits, bases, buffer);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
         maker.make(&snapshot, document)?;

@@ -25,5 +25,6 @@ pub mod status;
 pub mod stream;
 pub mod sweep;
 mod under_way;
+pub mod versions;
 mod watch;
 pub mod work;

@@ -49,6 +49,8 @@ pub(crate) enum Bug {
     ForeignLeft,
     /// Documents of a backfill that the index refused wait since their refusal, and not since the backfill was called for.
     UndeliveredWaitSinceNow,
+    /// Once a foreign version is written over it is forgotten, and our own version above it is taken for foreign.
+    BaseForgotten,
 }
 
 /// Whether this bug is planted.

@@ -169,7 +169,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         commands: commands.clone(),
         status: Arc::clone(&parts.status),
         refresh: parts.refresh,
-        over: std::sync::Mutex::default(),
+        bases: std::sync::Mutex::default(),
         pace: Pace::default(),
         resting: Arc::default(),
         writer: parts.leadership.writer(),

@@ -30,7 +30,7 @@ fn caught_by(bug: Bug, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
 }
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
-const BUGS: [(Bug, u64); 23] = [
+const BUGS: [(Bug, u64); 24] = [
     (Bug::MarkClearedEarly, 430),
     (Bug::NoGateAndConflictsDone, 0),
     (Bug::NoStandBy, 0),
@@ -51,6 +51,7 @@ const BUGS: [(Bug, u64); 23] = [
     (Bug::PoisonToldLate, 0),
     (Bug::RejectionToldLate, 6_200),
     (Bug::ForeignLeft, 0),
+    (Bug::BaseForgotten, 0),
     (Bug::UnsweptTrusted, 1_200),
     (Bug::OvertakenForgotten, 7_200),
     (Bug::UndeliveredWaitSinceNow, 0),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -43,6 +44,8 @@ pub(super) struct Scenario {
     foreign: BTreeSet<String>,
     /// The services write no event until then.
     paused_until: Option<Instant>,
+    /// How many documents somebody else has written.
+    foreign_writes: u64,
 }
 
 impl Scenario {
@@ -59,6 +62,7 @@ impl Scenario {
             has_recreated: false,
             foreign: BTreeSet::new(),
             paused_until: None,
+            foreign_writes: 0,
         }
     }
 
@@ -183,6 +187,7 @@ impl Scenario {
             self.world.count("foreign write");
             self.world.note(format_args!("somebody else writes {contact}"));
             self.foreign.insert(contact);
+            self.foreign_writes += 1;
         }
     }
 
@@ -358,8 +363,8 @@ impl Scenario {
         let world = Arc::clone(&self.world);
         self.events.append_held(&world);
         // The next change of a document that somebody else has written mends it.
-        for contact in std::mem::take(&mut self.foreign) {
-            self.events.touch(&world, &contact);
+        for contact in &self.foreign {
+            self.events.touch(&world, contact);
         }
         if world.plan.one_never_returns && self.instances.len() > 1 {
             let number = usize::try_from(world.draw(0..2)).unwrap();
@@ -407,8 +412,12 @@ impl Scenario {
             if !is_compared {
                 self.compare()?;
                 is_compared = true;
+                // What was mended changes again.
+                self.foreign.iter().for_each(|contact| self.events.touch(&world, contact));
+                continue;
             }
             if began.elapsed() >= LATE_MAX {
+                self.check_foreign()?;
                 return self.compare();
             }
         }
@@ -433,6 +442,20 @@ impl Scenario {
             }
         }
         Ok(is_settled && self.world.group.lock().unwrap().frontier().covers(&end))
+    }
+
+    /// No instance has seen more foreign writes than there were.
+    fn check_foreign(&self) -> Result<(), String> {
+        for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
+            let (seen, name) = (running.status.foreign.load(Ordering::Relaxed), &running.process.name);
+            if seen > self.foreign_writes {
+                return Err(format!(
+                    "{name} counts {seen} foreign writes, there were {}",
+                    self.foreign_writes
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn standing(&self) -> String {

@@ -1,6 +1,5 @@
 //! The next documents of a sweep, made from the rows as they are passed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::entity::Liveness;
@@ -8,6 +7,7 @@ use crate::error::Result;
 use crate::pipeline::fold::DocumentKey;
 use crate::pipeline::materialise::{Maker, Materialised, room};
 use crate::pipeline::sizes::sized;
+use crate::pipeline::versions::Bases;
 use crate::projection::{Limits, Projection};
 use crate::sink::Buffers;
 use crate::state::State;
@@ -34,8 +34,8 @@ pub struct Making<'a> {
     pub projections: &'a [Projection],
     /// What shapes documents.
     pub limits: Limits,
-    /// Versions that must be written over because somebody else wrote them.
-    pub over: &'a HashMap<DocumentKey, u64>,
+    /// The versions of documents that somebody else wrote.
+    pub bases: &'a Bases,
     /// Whether a document is taken; one that is not is passed over.
     pub takes: &'a dyn Fn(&DocumentKey) -> bool,
     /// True where the index holds nothing that would have to be deleted.
@@ -54,10 +54,10 @@ pub fn make(
     place: &str,
     (documents_max, bytes_max): (usize, usize),
 ) -> Result<Part> {
-    let Making { state, projections, limits, over, takes, is_untouched, buffers } = *making;
+    let Making { state, projections, limits, bases, takes, is_untouched, buffers } = *making;
     let number = projections.iter().position(|kept| *kept == projection).unwrap_or(projections.len());
     let snapshot = state.snapshot()?;
-    let mut maker = Maker::new(snapshot.progress(), number, limits, over, buffers.take(room(bytes_max)));
+    let mut maker = Maker::new(snapshot.progress(), number, limits, bases, buffers.take(room(bytes_max)));
     let mut pass = Pass::new(&snapshot, projection, place)?;
     let (mut seen, mut passed) = (0, 0);
     while pass.advance()? {
@@ -98,10 +98,10 @@ mod tests {
         store.commit(changes).unwrap();
         let state = State::open(Arc::new(store), "f").unwrap();
         let made = |is_untouched| {
-            let (limits, over) = (Limits { max_embedded_contacts: 1 }, HashMap::new());
+            let (limits, bases) = (Limits { max_embedded_contacts: 1 }, Bases::default());
             let (state, projections, takes) = (&state, &[Projection::Contacts], &|_: &DocumentKey| true);
             let buffers = &Arc::default();
-            let making = Making { state, projections, limits, over: &over, takes, is_untouched, buffers };
+            let making = Making { state, projections, limits, bases: &bases, takes, is_untouched, buffers };
             let part = make(&making, Projection::Contacts, "", (9, usize::MAX)).unwrap();
             assert_eq!((part.passed, part.next), (2, None));
             let writes = part.made.batch.writes().iter();
