@@ -59,11 +59,11 @@ impl Bytes {
 /// One dead letter (contract, section 5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// The record's topic; null for a document.
+    /// The record's topic; of a document, that of the record that changed its entity last, where that is known.
     pub topic: Option<String>,
-    /// The record's partition; null for a document.
+    /// The record's partition.
     pub partition: Option<i32>,
-    /// The record's offset; null for a document.
+    /// The record's offset.
     pub offset: Option<i64>,
     /// The record's key, or the document's id.
     pub key: Option<Bytes>,

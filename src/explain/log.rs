@@ -268,7 +268,7 @@ impl Traced {
             Decoded::Ignored => return self.idle(name, Why::Ignored),
             Decoded::Poison(reason) => return self.idle(name, Why::Poison(reason.clone())),
         };
-        let mut alone = Row { home: row.home, registers: Registers::default() };
+        let mut alone = Row { home: row.home, ..Row::default() };
         if let Err(reason) = apply_one(&mut alone, event, record, &state.progress) {
             return self.idle(name, Why::Poison(reason));
         }

@@ -16,7 +16,7 @@ use crate::projection::Projection;
 use crate::projection::affected::{Effects, Lookup, Relation};
 use crate::source::fingerprint_hash;
 use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
-use crate::state::rows::{self, Frontier, PartitionProgress, Progress, Row, Sweep, Task, Work};
+use crate::state::rows::{self, Frontier, Origin, PartitionProgress, Progress, Row, Sweep, Task, Work};
 use crate::state::store::{Changes, Reader};
 use crate::state::{EntityKey, State, built_key, space_of};
 
@@ -333,11 +333,6 @@ impl Folder {
         self.state.commit(changes)
     }
 
-    /// Writes dead letters of documents that the index rejected.
-    pub fn reject(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        self.dead_letters.append(letters)
-    }
-
     /// The dead letters.
     pub fn dead_letters(&mut self) -> &mut dyn DeadLetters {
         &mut *self.dead_letters
@@ -394,6 +389,8 @@ pub(crate) fn apply_one(
             event.id, record.partition
         ));
     }
+    let elsewhere = (home != here).then_some(here);
+    row.note(event.version, Origin { offset: record.offset, elsewhere });
     row.registers.apply(event);
     Ok(())
 }
@@ -415,7 +412,7 @@ fn put_rows(
         .map(|(key, entry)| (key, Arc::new(entry.after)))
         .collect();
     for ((kind, id), row) in &written {
-        changes.put(space_of(*kind), id.as_bytes().to_vec(), rows::encode(&**row)?);
+        changes.put(space_of(*kind), id.as_bytes().to_vec(), row.encode()?);
     }
     Ok(written)
 }
@@ -481,5 +478,6 @@ pub(super) fn advance(progress: &mut Progress, taken: &[Taken]) {
     }
 }
 
+mod letters;
 #[cfg(test)]
 mod tests;

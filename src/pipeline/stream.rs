@@ -297,7 +297,7 @@ impl Stream {
                     self.folder.acknowledge(&acknowledged)?;
                 }
                 if !rejected.is_empty() {
-                    self.folder.reject(&rejected)?;
+                    self.folder.reject(rejected)?;
                 }
                 self.folder.acknowledge(&acknowledged)?;
                 self.cleared = self.folder.progress().step;
@@ -318,7 +318,7 @@ impl Stream {
             }
             Command::Left { since, rejected, documents } => {
                 if !rejected.is_empty() {
-                    self.folder.reject(&rejected)?;
+                    self.folder.reject(rejected)?;
                 }
                 if documents.is_empty() { Ok(()) } else { self.mark_undelivered(documents, since) }
             }

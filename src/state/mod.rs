@@ -99,7 +99,7 @@ impl State {
             return Ok(row);
         }
         let row = match view.get(space_of(key.0), key.1.as_bytes())? {
-            Some(bytes) => rows::decode(&bytes)?,
+            Some(bytes) => Row::decode(&bytes)?,
             None => Row::default(),
         };
         let row = Arc::new(row);

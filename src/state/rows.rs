@@ -31,6 +31,67 @@ pub struct Row {
     pub home: Option<u64>,
     /// Its folded state.
     pub registers: Registers,
+    /// The record of its highest version, as far as it is known. Its bytes follow those of the rest: a row of before has
+    /// none.
+    #[serde(skip)]
+    pub last: Option<Origin>,
+}
+
+/// Where a record lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// The record's offset.
+    pub offset: i64,
+    /// The hash of the partition's name, where that is not the entity's home.
+    pub elsewhere: Option<u64>,
+}
+
+impl Row {
+    /// The bytes of the row.
+    ///
+    /// # Errors
+    /// None that a row gives reason to.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let mut bytes = encode(self)?;
+        if let Some(last) = &self.last {
+            bytes.extend(encode(last)?);
+        }
+        Ok(bytes)
+    }
+
+    /// The row of these bytes.
+    ///
+    /// # Errors
+    /// When they are damaged.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        let (row, rest) = postcard::take_from_bytes::<Row>(bytes).map_err(damaged)?;
+        let last = if rest.is_empty() { None } else { Some(decode(rest)?) };
+        Ok(Row { last, ..row })
+    }
+
+    /// Takes note of the record of an event of this version: the lowest of those of the highest version is kept.
+    pub fn note(&mut self, version: u64, origin: Origin) {
+        let newest = self.registers.written().max(self.registers.deleted());
+        if Some(version) > newest || Some(version) == newest && self.last.is_none_or(|last| origin < last) {
+            self.last = Some(origin);
+        }
+    }
+
+    /// Takes in what other events of the entity were folded to.
+    pub fn merge(&mut self, other: Row) {
+        let newest = |row: &Row| row.registers.written().max(row.registers.deleted());
+        let own_home = |last: Origin| {
+            let elsewhere = last.elsewhere.or(other.home).filter(|partition| Some(*partition) != self.home);
+            Origin { elsewhere, ..last }
+        };
+        if let Some(last) = other.last.map(own_home) {
+            let is_newer = newest(&other).cmp(&newest(self));
+            if is_newer.then_with(|| self.last.cmp(&Some(last))).is_gt() {
+                self.last = Some(last);
+            }
+        }
+        self.registers.merge(other.registers);
+    }
 }
 
 /// The beginning of a [`Row`], which says whether the entity is there.

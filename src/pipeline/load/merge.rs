@@ -12,7 +12,7 @@ use crate::entity::organisation::Summary;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
 use crate::state::keys::{Space, member_key};
-use crate::state::rows::{self, Row};
+use crate::state::rows::Row;
 use crate::state::{State, space_of};
 
 /// Fills the empty spaces of `state`, before `step` is committed.
@@ -82,7 +82,7 @@ fn row_of(entry: Entry, sorter: &mut Sorter, relate: &Relate<'_>) -> Result<(Vec
     if let Some((owner, shown)) = relate(&id, &held.row) {
         sorter.push(member_key(&owner, &id), shown)?;
     }
-    let bytes = bytes.map_or_else(|| rows::encode(&held.row), Ok)?;
+    let bytes = bytes.map_or_else(|| held.row.encode(), Ok)?;
     Ok((id.into_bytes(), bytes))
 }
 
@@ -102,7 +102,7 @@ impl<I: Iterator<Item = Result<Entry>>> Merged<I> {
             if later.held.has_unsequenced && later.held.row.home != first.held.row.home {
                 return Err(several_partitions(&first.id));
             }
-            first.held.row.registers.merge(later.held.row.registers);
+            first.held.row.merge(later.held.row);
             first.bytes = None;
         }
         Ok(Some(first))

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use super::sources::Source;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
-use crate::state::rows::{self, Row};
+use crate::state::rows::Row;
 
 const KINDS: [EntityKind; 2] = [EntityKind::Organisation, EntityKind::Contact];
 const BUFFER_BYTES: usize = 64 << 10;
@@ -134,7 +134,7 @@ fn write(folder: &Path, number: usize, mut entities: Vec<Folded>) -> Result<()> 
         let file = File::create(path(folder, wanted, number)).map_err(failed)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
         for ((_, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
-            let row = rows::encode(&held.row)?;
+            let row = held.row.encode()?;
             let flag = [u8::from(held.has_unsequenced)];
             write_frame(&mut file, &[&flag, id.as_bytes()].concat(), &row)?;
         }
@@ -161,7 +161,7 @@ fn entry(file: &mut impl Read) -> Result<Option<Entry>> {
     let Some((key, bytes)) = read_frame(file)? else { return Ok(None) };
     let (flag, id) = key.split_first().ok_or_else(damaged)?;
     let id = std::str::from_utf8(id).map_err(|_| damaged())?.to_owned();
-    let held = Held { row: rows::decode(&bytes)?, has_unsequenced: *flag == 1 };
+    let held = Held { row: Row::decode(&bytes)?, has_unsequenced: *flag == 1 };
     Ok(Some(Entry { id, held, bytes: Some(bytes) }))
 }
 
