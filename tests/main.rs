@@ -18,6 +18,7 @@ mod faults;
 mod foreign;
 mod fuzz;
 mod harness;
+mod index_faults;
 mod instances;
 mod licences;
 mod mapping_change;

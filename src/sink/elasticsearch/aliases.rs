@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::client::Client;
+use super::effective;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::Rebuild;
@@ -66,6 +67,7 @@ async fn found(
             check(client, index, alias, mapping, log_identity, record)
                 .await?
                 .tell(&mapping.projection, index);
+            effective::check(client, index, mapping, false).await?;
             ensure_writer(client, index).await?;
             Ok(Some(IndexState { index: index.clone(), created: false }))
         }
@@ -108,6 +110,7 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
         let body = mapping.first_body(alias, &writer(&index), log_identity);
         let made = client.put(&IndicesCreateParts::Index(&index).url(), &body).await;
         let Err(error) = made else {
+            effective::check(client, &index, mapping, true).await?;
             tracing::info!(alias, index, "index created");
             return Ok(IndexState { index, created: true });
         };

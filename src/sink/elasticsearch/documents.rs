@@ -47,6 +47,9 @@ fn stored(answer: &[u8], count: usize) -> Result<Vec<Option<Stored>>> {
         return Err(odd("not as many documents as were asked for"));
     }
     let document = |doc: Doc<'_>| match (doc.error, doc.found) {
+        (Some(error), _) if is_final(error.get()) => {
+            Err(Error::failed(format!("Elasticsearch cannot give a document back: {}", error.get())))
+        }
         // A shard on its way, mostly: it says nothing about the document.
         (Some(error), _) => Err(odd(error.get())),
         (None, false) => Ok(None),
@@ -56,6 +59,13 @@ fn stored(answer: &[u8], count: usize) -> Result<Vec<Option<Stored>>> {
         }
     };
     answer.docs.into_iter().map(document).collect()
+}
+
+/// Whether no waiting helps against an error: the request is wrong, or not allowed.
+fn is_final(error: &str) -> bool {
+    ["routing_missing_exception", "illegal_argument_exception", "security_exception"]
+        .iter()
+        .any(|kind| error.contains(kind))
 }
 
 /// The server does not say beforehand how large an answer is: large documents are asked for fewer at a time,
@@ -109,6 +119,16 @@ mod tests {
         assert_eq!(next_at_once(100, &of(40 << 20)), 1);
         assert_eq!(next_at_once(4, &of(300)), 8);
         assert_eq!(next_at_once(1, &[None]), 2);
+    }
+
+    #[test]
+    fn an_error_that_stays_is_not_waited_out() {
+        let answer = br#"{"docs":[{"_index":"i","_id":"a","error":{"type":"routing_missing_exception","reason":"routing is required for [i]/[a]"}}]}"#;
+        let error = stored(answer, 1).unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::Failed && error.to_string().contains("routing is required"),
+            "{error}"
+        );
     }
 
     #[test]

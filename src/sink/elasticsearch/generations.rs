@@ -11,7 +11,7 @@ use elasticsearch::{CountParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::{ElasticsearchSink, Opened, additions, aliases};
+use super::{ElasticsearchSink, Opened, additions, aliases, effective};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
@@ -256,12 +256,13 @@ impl Generations for ElasticsearchSink {
         let path = IndicesCreateParts::Index(index).url();
         let Some(mapping) = self.mappings.get(projection) else { return Ok(()) };
         if self.client.find(&path).await?.is_some() {
-            return Ok(());
+            return effective::check(&self.client, index, mapping, false).await;
         }
         // No reader's alias yet.
         let writer = aliases::writer(index);
         let body = mapping.loading_body(&writer, &writer, log_identity);
-        self.client.put(&path, &body).await.map(|_| ())
+        self.client.put(&path, &body).await?;
+        effective::check(&self.client, index, mapping, true).await
     }
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {

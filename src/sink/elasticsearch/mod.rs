@@ -4,8 +4,10 @@ mod additions;
 mod aliases;
 pub(crate) mod client;
 mod documents;
+mod effective;
 mod find;
 mod generations;
+mod probe;
 mod refusals;
 mod response;
 mod tls;
@@ -113,6 +115,7 @@ impl ElasticsearchSink {
             Ok((status, answer)) => vec![response::of_request(status, &answer); writes.len()],
             Err(error) => vec![Outcome::Retry(error.chain()); writes.len()],
         };
+        self.judge_rejections(index, &writes, &mut outcomes).await;
         for outcome in &mut outcomes {
             match outcome {
                 Outcome::Gone(reason) => *reason = self.gone(opened, projection),

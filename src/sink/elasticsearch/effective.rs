@@ -1,0 +1,227 @@
+//! What a cluster made of an index: a template of the cluster may add settings and mappings to those that were asked for.
+
+use std::collections::BTreeMap;
+
+use elasticsearch::indices::{IndicesDeleteParts, IndicesGetParts};
+use serde_json::{Map, Value};
+
+use super::client::Client;
+use crate::error::{Error, Result, shortened};
+use crate::sink::mapping::Mapping;
+
+/// Settings that every index has, or that are given to it after it is filled.
+const USUAL: [&str; 12] = [
+    "auto_expand_replicas",
+    "creation_date",
+    "hidden",
+    "history",
+    "number_of_replicas",
+    "number_of_shards",
+    "provided_name",
+    "refresh_interval",
+    "resize",
+    "routing.allocation",
+    "uuid",
+    "version",
+];
+/// So many differences are named.
+const NAMED_MAX: usize = 20;
+/// The longest value that is shown.
+const VALUE_BYTES_MAX: usize = 100;
+
+/// Something that keeps documents from being held as they are sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Breaking {
+    /// It can be changed in place.
+    Setting(String),
+    /// It stays for as long as the index does.
+    Mapping(String),
+}
+
+/// Checks an index against what was asked for. Differences of a new index are told. One that keeps documents from
+/// being held as they are sent is an error; a new index goes then when it cannot be put right.
+///
+/// # Errors
+/// Those of the cluster, and exit code 1 with the name of the setting.
+pub(super) async fn check(client: &Client, index: &str, mapping: &Mapping, is_new: bool) -> Result<()> {
+    let found = client.find(&IndicesGetParts::Index(&[index]).url()).await?;
+    // Of an index that is gone the writes tell.
+    let Some(live) = found.as_ref().and_then(|found| found.get(index)) else { return Ok(()) };
+    if is_new {
+        for difference in differences(live, &mapping.body).into_iter().take(NAMED_MAX) {
+            tracing::warn!(
+                index,
+                difference,
+                "the index has what its mapping does not ask for; look at the index templates"
+            );
+        }
+    }
+    let Some(breaking) = breaking(live, &mapping.body) else { return Ok(()) };
+    let (what, then) = match breaking {
+        Breaking::Setting(what) => (what, "set it to null in the settings of the index".to_owned()),
+        Breaking::Mapping(what) if is_new => {
+            client.delete(&IndicesDeleteParts::Index(&[index]).url(), None).await?;
+            (what, "start again; the index was empty and is deleted".to_owned())
+        }
+        Breaking::Mapping(what) => (what, format!("run `tributary reindex {}`", mapping.projection)),
+    };
+    Err(Error::failed(format!(
+        "the index {index} has {what}, and does not keep documents as they are sent; take it out of the index template that \
+         it comes from, then {then}; or ask for it in the mapping of {}",
+        mapping.projection
+    )))
+}
+
+/// The first of what keeps documents from being held as they are sent and was not asked for.
+fn breaking(live: &Value, asked: &Value) -> Option<Breaking> {
+    let (settings, wanted) = (settings(live), settings(asked));
+    let mapping = |path: &str, is_breaking: &dyn Fn(&Value) -> bool| {
+        let pointer = format!("/mappings/{path}");
+        let value = live.pointer(&pointer).filter(|value| is_breaking(value))?;
+        (asked.pointer(&pointer) != Some(value))
+            .then(|| Breaking::Mapping(named(&path.replace('/', "."), value)))
+    };
+    let setting = |name: &str, is_breaking: &dyn Fn(&str) -> bool| {
+        let value = settings.get(name).filter(|value| is_breaking(value))?;
+        (wanted.get(name) != Some(value)).then(|| format!("index.{name} = {value}"))
+    };
+    let is_list = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
+    let is_pipeline = |value: &str| value != "_none";
+    mapping("_source/enabled", &|value| *value == Value::Bool(false))
+        .or_else(|| mapping("_source/includes", &is_list))
+        .or_else(|| mapping("_source/excludes", &is_list))
+        .or_else(|| mapping("_source/mode", &|value| value != "stored"))
+        .or_else(|| mapping("_routing/required", &|value| *value == Value::Bool(true)))
+        .or_else(|| setting("mapping.source.mode", &|value| value != "stored").map(Breaking::Mapping))
+        .or_else(|| setting("default_pipeline", &is_pipeline).map(Breaking::Setting))
+        .or_else(|| setting("final_pipeline", &is_pipeline).map(Breaking::Setting))
+}
+
+/// What an index has beside or instead of what was asked for.
+fn differences(live: &Value, asked: &Value) -> Vec<String> {
+    let (settings, wanted) = (settings(live), settings(asked));
+    let is_usual = |name: &str| {
+        USUAL.iter().any(|usual| {
+            name.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
+    };
+    let mut found: Vec<String> = settings
+        .iter()
+        .filter(|(name, value)| !is_usual(name) && wanted.get(*name) != Some(*value))
+        .map(|(name, value)| format!("index.{name} = {value}"))
+        .collect();
+    if let (Some(Value::Object(live)), Some(Value::Object(asked))) =
+        (live.get("mappings"), asked.get("mappings"))
+    {
+        compare("", live, asked, &mut found);
+    }
+    found
+}
+
+fn compare(path: &str, live: &Map<String, Value>, asked: &Map<String, Value>, found: &mut Vec<String>) {
+    for (name, value) in live.iter().filter(|(name, _)| !path.is_empty() || *name != "_meta") {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match (value, asked.get(name)) {
+            (Value::Object(live), Some(Value::Object(asked))) => compare(&path, live, asked, found),
+            (value, Some(asked)) if text(value) == text(asked) => {}
+            (value, _) => found.push(named(&path, value)),
+        }
+    }
+}
+
+fn named(path: &str, value: &Value) -> String {
+    shortened(format!("{path} = {}", text(value)), path.len() + VALUE_BYTES_MAX)
+}
+
+/// Numbers and booleans come back as text at times.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// The settings by their full names, without the `index.` before each.
+fn settings(of: &Value) -> BTreeMap<String, String> {
+    let mut flat = BTreeMap::new();
+    if let Some(Value::Object(settings)) = of.get("settings") {
+        flatten("", settings, &mut flat);
+    }
+    flat
+}
+
+fn flatten(path: &str, settings: &Map<String, Value>, flat: &mut BTreeMap<String, String>) {
+    for (name, value) in settings {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match value {
+            Value::Object(inner) => flatten(&path, inner, flat),
+            Value::Null => {}
+            value => drop(flat.insert(path.strip_prefix("index.").unwrap_or(&path).to_owned(), text(value))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn asked() -> Value {
+        json!({
+            "settings": {"index": {"refresh_interval": "1s"}, "index.priority": 3, "number_of_shards": 1},
+            "mappings": {"dynamic": false, "properties": {"id": {"type": "keyword", "ignore_above": 1024}}},
+        })
+    }
+
+    /// An index as it was asked for, with the server's own.
+    fn live() -> Value {
+        json!({
+            "settings": {"index": {"refresh_interval": "-1", "priority": "3", "uuid": "x", "version": {"created": "9"},
+                "routing": {"allocation": {"include": {"_tier_preference": "data_content"}}}}},
+            "mappings": {"dynamic": "false", "_meta": {"tributary": {}},
+                "properties": {"id": {"type": "keyword", "ignore_above": 1024}}},
+        })
+    }
+
+    fn with(pointer: &str, name: &str, value: Value) -> Value {
+        let mut live = live();
+        live.pointer_mut(pointer).unwrap()[name] = value;
+        live
+    }
+
+    #[test]
+    fn an_index_as_it_was_asked_for_has_no_differences() {
+        assert_eq!(differences(&live(), &asked()), Vec::<String>::new());
+        assert_eq!(breaking(&live(), &asked()), None);
+    }
+
+    #[test]
+    fn what_a_template_adds_is_named() {
+        for (pointer, name, value, said) in [
+            ("/settings/index", "codec", json!("best_compression"), "index.codec = best_compression"),
+            ("/settings/index", "priority", json!("4"), "index.priority = 4"),
+            ("/mappings/properties", "more", json!({"type": "long"}), r#"properties.more = {"type":"long"}"#),
+            ("/mappings/properties/id", "store", json!(true), "properties.id.store = true"),
+        ] {
+            assert_eq!(differences(&with(pointer, name, value), &asked()), [said]);
+        }
+    }
+
+    #[test]
+    fn what_changes_documents_is_breaking_unless_it_was_asked_for() {
+        for (part, name, value, said) in [
+            ("mappings", "_source", json!({"excludes": ["name"]}), r#"_source.excludes = ["name"]"#),
+            ("mappings", "_source", json!({"enabled": false}), "_source.enabled = false"),
+            ("mappings", "_routing", json!({"required": true}), "_routing.required = true"),
+        ] {
+            let (live, mut wanted) = (with(&format!("/{part}"), name, value.clone()), asked());
+            assert_eq!(breaking(&live, &wanted), Some(Breaking::Mapping(said.to_owned())));
+            wanted[part][name] = value;
+            assert_eq!(breaking(&live, &wanted), None);
+        }
+        for name in ["default_pipeline", "final_pipeline"] {
+            let (live, mut wanted) = (with("/settings/index", name, json!("p")), asked());
+            assert_eq!(breaking(&live, &wanted), Some(Breaking::Setting(format!("index.{name} = p"))));
+            wanted["settings"][name] = json!("p");
+            assert_eq!(breaking(&live, &wanted), None);
+            assert_eq!(breaking(&with("/settings/index", name, json!("_none")), &asked()), None);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Whether an index refuses one document or all of them. Where no document of a request was taken, an empty document is
+//! tried, which every mapping allows: an index that refuses that one too has a fault of its own, which is waited out.
+
+use super::{ElasticsearchSink, aliases, response};
+use crate::sink::{Batch, Outcome, Write};
+
+/// A write on a condition that no document meets: an index that takes the document answers with a conflict, and holds
+/// nothing new.
+const ACTION: &str =
+    r#"{"index":{"_id":"tributary-probe","if_seq_no":4611686018427387904,"if_primary_term":1}}"#;
+
+impl ElasticsearchSink {
+    /// Has rejections that are the index's own fault tried again.
+    pub(super) async fn judge_rejections(&self, index: &str, writes: &[Write], outcomes: &mut [Outcome]) {
+        let is_taken = |(write, outcome): (&Write, &Outcome)| {
+            write.body.is_some() && matches!(outcome, Outcome::Done | Outcome::Conflict { .. })
+        };
+        let is_rejected = |outcome: &Outcome| matches!(outcome, Outcome::Rejected(_));
+        if !outcomes.iter().any(is_rejected) || writes.iter().zip(outcomes.iter()).any(is_taken) {
+            return;
+        }
+        let Some(reason) = self.refuses_all(index).await else { return };
+        for outcome in outcomes.iter_mut().filter(|outcome| is_rejected(outcome)) {
+            *outcome = Outcome::Retry(reason.clone());
+        }
+    }
+
+    /// Why the index refuses every document, or why that is not known; none when it takes documents.
+    async fn refuses_all(&self, index: &str) -> Option<String> {
+        let mut batch = Batch::default();
+        batch.push("tributary-probe".into(), [1, 1], |_| Ok(false)).ok()?;
+        let body = format!("{ACTION}\n{{}}\n").into();
+        let outcome = match self.client.bulk(&aliases::writer(index), body).await {
+            Ok((200, answer)) => response::outcomes(&answer, batch.writes()).pop()?,
+            Ok((status, answer)) => response::of_request(status, &answer),
+            Err(error) => Outcome::Retry(error.chain()),
+        };
+        match outcome {
+            Outcome::Done | Outcome::Conflict { .. } => None,
+            Outcome::Rejected(reason) => Some(format!(
+                "the index {index} refuses every document: {reason}; look at its settings and mappings, and at the index \
+                 templates"
+            )),
+            Outcome::Retry(reason) | Outcome::Refused(reason) | Outcome::Gone(reason) => Some(reason),
+        }
+    }
+}

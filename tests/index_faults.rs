@@ -1,0 +1,177 @@
+//! Faults of a whole index: what it refuses of every document is no matter of a document.
+
+use std::io::Write;
+
+use elasticsearch::http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{World, eventually, log_of, try_es};
+use crate::services::{self, Services};
+
+const SETTINGS: &str = "source.kind = \"files\"\nsource.path = \"events\"\norganisations.format = \"plain\"\n\
+                        contacts.format = \"plain\"\n";
+
+/// A template for all indexes of a world, for as long as this lives.
+struct Template {
+    url: String,
+    path: String,
+}
+
+impl Template {
+    fn on(world: &World, template: Value) -> Self {
+        let path = format!("/_index_template/{}template", world.prefix);
+        let body =
+            json!({"index_patterns": [format!("{}*", world.prefix)], "priority": 900, "template": template});
+        let answer = world.es(Method::Put, &path, Some(&body));
+        assert_eq!(answer["acknowledged"], true, "{answer}");
+        Self { url: world.services.elasticsearch.clone(), path }
+    }
+}
+
+impl Drop for Template {
+    fn drop(&mut self) {
+        let _ = try_es(&self.url, Method::Delete, &self.path, None);
+    }
+}
+
+fn world(servers: &Services, name: &str) -> World {
+    let world = World::new(servers, name, SETTINGS);
+    std::fs::create_dir(world.path("events")).unwrap();
+    for number in 0..3 {
+        append(&world, "organisations", &format!("o{number}"), &json!({"name": "Acme"}));
+        append(&world, "contacts", &format!("c{number}"), &json!({"name": "Jane", "organisationId": "o1"}));
+    }
+    world
+}
+
+fn append(world: &World, topic: &str, key: &str, value: &Value) {
+    let path = world.path("events").join(topic).with_extension("jsonl");
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+    writeln!(file, "{}", json!({"key": key, "value": value})).unwrap();
+}
+
+fn set_pipeline(world: &World, pipeline: &Value) {
+    let settings = json!({"index.default_pipeline": pipeline});
+    let answer =
+        world.es(Method::Put, &format!("/{}organisations*/_settings", world.prefix), Some(&settings));
+    assert_eq!(answer["acknowledged"], true, "{answer}");
+}
+
+/// What a first run says that cannot keep documents as they are.
+fn refused(world: &World) -> String {
+    let output = world.run(&["run", "--until-end"]);
+    let told = log_of(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(world.dead_letters().is_empty(), "{told}");
+    told
+}
+
+fn all_is_well(world: &World) {
+    world.succeed(&["run", "--until-end"]);
+    world.settle();
+    assert_eq!(world.documents("organisations").len(), 3);
+    assert_eq!(world.documents("contacts").len(), 3);
+    world.succeed(&["verify"]);
+    assert!(world.dead_letters().is_empty());
+}
+
+#[test]
+fn a_template_with_a_pipeline_is_named_and_nothing_goes_to_the_dead_letters() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "templated-pipeline");
+    let template = Template::on(&world, json!({"settings": {"index.default_pipeline": "not-there"}}));
+    let told = refused(&world);
+    assert!(told.contains("index.default_pipeline = not-there"), "{told}");
+    drop(template);
+    let told = refused(&world);
+    assert!(told.contains("index.default_pipeline = not-there"), "{told}");
+    set_pipeline(&world, &Value::Null);
+    all_is_well(&world);
+}
+
+#[test]
+fn a_template_that_changes_documents_is_named() {
+    let (servers, _turn) = services::whole();
+    for (mappings, said) in [
+        (json!({"_routing": {"required": true}}), "_routing.required = true"),
+        (json!({"_source": {"excludes": ["name"]}}), "_source.excludes = [\"name\"]"),
+        (json!({"_source": {"enabled": false}}), "_source.enabled = false"),
+    ] {
+        let world = world(&servers, "templated-mapping");
+        let template = Template::on(&world, json!({"mappings": mappings}));
+        let told = refused(&world);
+        assert!(told.contains(said), "{told}");
+        drop(template);
+        all_is_well(&world);
+    }
+}
+
+#[test]
+fn a_template_that_does_no_harm_is_told() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "templated-harmless");
+    let _template = Template::on(
+        &world,
+        json!({"settings": {"index.priority": 7}, "mappings": {"properties": {"more": {"type": "long"}}}}),
+    );
+    let output = world.run(&["run", "--until-end"]);
+    let told = log_of(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    for said in ["index.priority = 7", "properties.more"] {
+        assert!(told.contains(said), "{said}: {told}");
+    }
+    all_is_well(&world);
+}
+
+#[test]
+fn an_index_that_refuses_every_document_is_waited_for() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "refuses-all");
+    let mut instance = world.start(&["run"]);
+    world.wait_until_delivered();
+    set_pipeline(&world, &json!("not-there"));
+    append(&world, "organisations", "o1", &json!({"name": "Acme Limited"}));
+    eventually("a warning that the index refuses every document", || {
+        world.log().contains("refuses every document").then_some(())
+    });
+    assert!(world.dead_letters().is_empty());
+    set_pipeline(&world, &Value::Null);
+    world.wait_until_delivered();
+    world.settle();
+    assert_eq!(world.documents("organisations")["o1"]["name"], "Acme Limited");
+    instance.signal("TERM");
+    assert_eq!(instance.end(), Some(0));
+    all_is_well(&world);
+}
+
+#[test]
+fn a_document_with_a_fault_of_its_own_goes_to_the_dead_letters_when_it_comes_alone() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "one-refused");
+    world.write_mappings(|projection, mapping| {
+        if projection == "organisations" {
+            mapping["mappings"]["properties"]["industry"] = json!({"type": "integer"});
+        }
+    });
+    all_is_well(&world);
+    append(&world, "organisations", "o1", &json!({"name": "Acme", "industry": "no number"}));
+    let is_told = || {
+        world.succeed(&["run", "--until-end"]);
+        let letters = world.dead_letters();
+        assert_eq!(letters.len(), 1, "{letters:?}");
+        for (name, value) in [
+            ("projection", json!("organisations")),
+            ("key", json!("o1")),
+            ("topic", json!("organisations")),
+            ("partition", json!(0)),
+            ("offset", json!(3)),
+        ] {
+            assert_eq!(letters[0][name], value, "{name}: {letters:?}");
+        }
+    };
+    is_told();
+    // A state that is begun anew is loaded in another way.
+    std::fs::remove_dir_all(world.path("state")).unwrap();
+    std::fs::remove_file(world.path("dead-letters.jsonl")).unwrap();
+    is_told();
+}
