@@ -1,0 +1,92 @@
+//! What is held against the reference once it is quiet.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::Value;
+
+use super::Scenario;
+use crate::projection::ALL;
+use crate::simulation::MAX_EMBEDDED;
+use crate::simulation::reference;
+use crate::simulation::sink::is_refused;
+
+impl Scenario {
+    /// No instance has seen more foreign writes than there were.
+    pub(super) fn check_foreign(&self) -> Result<(), String> {
+        for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
+            let (seen, name) = (running.status.foreign.load(Ordering::Relaxed), &running.process.name);
+            if seen > self.foreign_writes {
+                return Err(format!(
+                    "{name} counts {seen} foreign writes, there were {}",
+                    self.foreign_writes
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn standing(&self) -> String {
+        let end = self.world.log.lock().unwrap().end();
+        let mut told = vec![format!("end {end}, frontier {}", self.world.group.lock().unwrap().frontier())];
+        for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
+            let waiting = running.state.count_waiting().unwrap_or_default();
+            let at = running.state.progress().map(|progress| progress.positions().to_string());
+            let state = running.status.report(None).state;
+            told.push(format!("{} is {state} at {at:?} with {waiting} waiting", running.process.name));
+        }
+        told.push(format!("rebuild over {}", self.rebuild.is_over || !self.rebuild.has_begun));
+        told.join("; ")
+    }
+
+    /// The documents behind the aliases against those of the reference.
+    pub(super) fn compare(&self) -> Result<(), String> {
+        let wanted = reference::documents(&self.world.log.lock().unwrap().events(), MAX_EMBEDDED);
+        let server = self.world.server.lock().unwrap();
+        for projection in ALL {
+            let index = server.published(projection).ok_or("an alias is gone")?;
+            let name = projection.name();
+            let mut left = wanted[name].clone();
+            for (id, body) in index.documents() {
+                let held = shown(serde_json::from_slice(body).map_err(|error| error.to_string())?);
+                match left.remove(id) {
+                    Some(wanted) if wanted == held => {}
+                    // What it was before it became one that is rejected stays.
+                    Some(wanted) if self.is_rejected(name, id, &wanted)? => {}
+                    // A state that was begun anew and stood by at first does not look for what the log no
+                    // longer speaks of: `verify --repair` does.
+                    None if self.has_cut => {}
+                    wanted => {
+                        return Err(format!("{name}/{id} is {held}, and the log makes {wanted:?} of it"));
+                    }
+                }
+            }
+            for (id, wanted) in left {
+                if !self.is_rejected(name, &id, &wanted)? {
+                    return Err(format!("{name}/{id} is missing, and the log makes {wanted} of it"));
+                }
+            }
+        }
+        let letters = self.world.letters.lock().unwrap();
+        let untold = self.world.log.lock().unwrap().poison().into_iter().find(|at| !letters.contains_key(at));
+        untold.map_or(Ok(()), |at| Err(format!("{at} cannot be read, and no letter tells of it")))
+    }
+
+    /// Whether the index rejects a document, of which a letter tells then.
+    fn is_rejected(&self, projection: &str, id: &str, wanted: &Value) -> Result<bool, String> {
+        if !self.world.plan.rejects || !is_refused(wanted.to_string().as_bytes()) {
+            return Ok(false);
+        }
+        let name = format!("{projection}/{id}");
+        let is_told = self.world.letters.lock().unwrap().contains_key(&name);
+        if is_told { Ok(true) } else { Err(format!("{name} was rejected, and no letter tells of it")) }
+    }
+}
+
+/// A document without what the program adds for itself.
+fn shown(mut document: Value) -> Value {
+    let own = |map: &mut serde_json::Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
+    document.as_object_mut().into_iter().for_each(own);
+    let contacts = document.get_mut("contacts").and_then(Value::as_array_mut);
+    contacts.into_iter().flatten().filter_map(Value::as_object_mut).for_each(own);
+    document
+}
