@@ -72,15 +72,22 @@ pub fn run(cli: Cli) -> Result<()> {
             Ok(())
         }
         Command::Man { subcommand, out } => manual::print(subcommand.as_deref(), out.as_deref()),
-        Command::Check { offline } => block_on(check::run(config()?, offline))?,
+        Command::Check { offline } => block_on(check::run(examine(&global), offline))?,
     }
 }
 
 fn load(global: &Global) -> Result<Config> {
-    // A variable that is no text is none of ours.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(global.config.as_deref(), environment, &global.flags())
+    Config::load(global.config.as_deref(), environment(), &global.flags())
+}
+
+fn examine(global: &Global) -> Result<(Config, toml::Table), Vec<Error>> {
+    Config::examine(global.config.as_deref(), environment(), &global.flags())
+}
+
+/// The variables; one that is no text is none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {

@@ -6,6 +6,7 @@
 mod architecture;
 mod browser;
 mod cases;
+mod check;
 mod cli;
 mod command_line;
 mod crash;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Config, IndexKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::search::SearchIndex;
 use crate::search::elasticsearch::ElasticsearchIndex;
 use crate::search::embedded::EmbeddedIndex;
@@ -52,6 +52,14 @@ macro_rules! either {
 }
 
 impl Sink {
+    /// All that is wrong with the index for a run, each with the key of the configuration.
+    pub(super) async fn check(&self, log_identity: Option<&str>) -> Vec<Error> {
+        match self {
+            Sink::Elasticsearch(sink) => sink.check(log_identity).await,
+            Sink::Embedded(sink) => sink.check_all(log_identity),
+        }
+    }
+
     /// What the index of a projection holds of a document.
     pub(super) async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
         either!(self, sink => sink.find(projection, id, log_identity))

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::parts::{self, Sink};
 use super::topics;
 use crate::cli::{OutputFormat, Reindex};
 use crate::config::Config;
 use crate::dead_letter::{self, Counted, DeadLetter, DeadLetters};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::Parts;
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
@@ -140,7 +140,13 @@ impl Rebuild<'_> {
             From::Log => (log.await?, claim.await?),
             From::State => tokio::try_join!(log, claim)?,
         };
-        let ((), state) = tokio::try_join!(self.indexes(&log.identity), self.state(held))?;
+        // Both to their end: what is given up must not be made meanwhile.
+        let (made, state) = tokio::join!(self.indexes(&log.identity), self.state(held));
+        if let Err(error) = made {
+            let is_refused = error.kind() == ErrorKind::Usage;
+            return Err(if is_refused { self.give_up(&claim, error).await } else { error });
+        }
+        let state = state?;
         self.session.copied = self.session.from == From::State;
         let Self { config, sink, folder, session, options } = self;
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
@@ -164,15 +170,27 @@ impl Rebuild<'_> {
         })
     }
 
+    /// Ends a rebuild whose index cannot be made, so that nothing of it is left to go on with.
+    async fn give_up(&self, claim: &Claim<Sink>, error: Error) -> Error {
+        let given_up = async { claim.give_up(&self.session).await.and_then(|()| self.folder.clear(false)) };
+        match given_up.await {
+            Ok(()) => error,
+            Err(more) => Error::new(
+                error.kind(),
+                format!("{}; give it up with `tributary reindex --abort`", error.chain()),
+            )
+            .because(more),
+        }
+    }
+
     /// Makes the indexes, unless they were there before.
     async fn indexes(&self, identity: &str) -> Result<()> {
         if self.session.is_rollback {
             return Ok(());
         }
         let indexes = self.session.indexes.iter().enumerate();
-        try_join_all(indexes.map(|(number, index)| self.sink.create(number, index, identity)))
-            .await
-            .map(|_| ())
+        let made = join_all(indexes.map(|(number, index)| self.sink.create(number, index, identity))).await;
+        made.into_iter().collect()
     }
 
     /// Opens the rebuild's own state, after it was copied where it is to be made from that.

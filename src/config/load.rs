@@ -1,13 +1,14 @@
 //! Settings resolved: defaults, the file, the environment, the flags; each value checked.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::{
-    Config, DeadLetterConfig, DeadLetterKind, EntityConfig, Format, HttpConfig, IndexConfig, IndexKind,
-    KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, raw,
+    Config, DeadLetterConfig, DeadLetterKind, EntityConfig, Format, HIDDEN, HttpConfig, IndexConfig,
+    IndexKind, KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
 };
 use crate::error::{Error, Result};
 use crate::projection;
@@ -18,6 +19,11 @@ const FILE: &str = "tributary.toml";
 const SPILL_BYTES: i64 = 64 << 20;
 /// Elasticsearch's limit of nested objects in a document.
 const EMBEDDED_MAX: i64 = 10_000;
+
+/// What no name of an index can hold, beside capitals, spaces and control characters.
+const FORBIDDEN: [char; 11] = ['\\', '/', '*', '?', '"', '<', '>', '|', ',', '#', ':'];
+/// An index's name has at most 255 bytes, and what follows the prefix takes some.
+const PREFIX_BYTES_MAX: usize = 200;
 
 /// Keys set by flags of the command line, each with its text.
 pub type Flags = Vec<(&'static str, String)>;
@@ -30,7 +36,7 @@ impl Config {
     pub fn defaults(flags: &Flags) -> Result<Self> {
         let mut table = Table::new();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
-        resolve(&table)
+        resolve(&Keys::of(&table))
     }
 
     /// Reads `tributary.toml` of the working directory when it is there, or the file named, lays the
@@ -43,19 +49,53 @@ impl Config {
         environment: impl Iterator<Item = (String, String)>,
         flags: &Flags,
     ) -> Result<Self> {
-        let mut table = match file {
-            Some(path) => raw::read(path)?,
-            None if Path::new(FILE).exists() => raw::read(Path::new(FILE))?,
-            None => Table::new(),
-        };
-        raw::overlay(&mut table, environment)?;
+        let examined = Self::examine(file, environment, flags);
+        examined.map(|(config, _)| config).map_err(|wrong| {
+            let first = wrong.into_iter().next();
+            first.unwrap_or_else(|| Error::usage("the configuration is wrong"))
+        })
+    }
+
+    /// As [`Self::load`], beside what every key is resolved to, secrets hidden.
+    ///
+    /// # Errors
+    /// All that is wrong, not only the first.
+    pub fn examine(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: &Flags,
+    ) -> Result<(Self, Table), Vec<Error>> {
+        let path = file.or_else(|| Some(Path::new(FILE)).filter(|path| path.exists()));
+        let (mut table, mut wrong) = (Table::new(), Vec::new());
+        if let Some(path) = path {
+            table = raw::read(path).map_err(|error| vec![error])?;
+            wrong = raw::unknown_keys(&table, path);
+        }
+        wrong.extend(raw::overlay(&mut table, environment));
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
-        resolve(&table)
+        resolve_all(table, wrong)
     }
 }
 
-fn resolve(table: &Table) -> Result<Config> {
-    let keys = Keys(table);
+/// Resolves a table as far as it goes: a key with a wrong value is noted and left out, until nothing more is wrong.
+fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table), Vec<Error>> {
+    loop {
+        let keys = Keys::of(&table);
+        let resolved = resolve(&keys);
+        let (shown, asked) = (keys.shown.take(), keys.asked.take());
+        match resolved {
+            Ok(config) if wrong.is_empty() => return Ok((config, shown)),
+            Ok(_) => return Err(wrong),
+            Err(error) => wrong.push(error),
+        }
+        // What was asked for last is what is wrong, unless several keys are so together.
+        if !raw::remove(&mut table, &asked) {
+            return Err(wrong);
+        }
+    }
+}
+
+fn resolve(keys: &Keys<'_>) -> Result<Config> {
     let config = Config {
         state: keys.path("state", "data/state")?,
         source: SourceConfig {
@@ -66,12 +106,12 @@ fn resolve(table: &Table) -> Result<Config> {
         kafka: KafkaConfig {
             brokers: keys.text("kafka.brokers", "localhost:9092")?,
             group: keys.text("kafka.group", "tributary")?,
-            properties: properties(&keys)?,
+            properties: properties(keys)?,
         },
-        organisations: entity(&keys, "organisations")?,
-        contacts: entity(&keys, "contacts")?,
-        event_types: types(&keys)?,
-        index: index(&keys)?,
+        organisations: entity(keys, "organisations")?,
+        contacts: entity(keys, "contacts")?,
+        event_types: types(keys)?,
+        index: index(keys)?,
         dead_letters: DeadLetterConfig {
             kind: keys.choice(
                 "dead_letters.kind",
@@ -79,10 +119,10 @@ fn resolve(table: &Table) -> Result<Config> {
             )?,
             path: keys.path("dead_letters.path", "data/dead-letters.jsonl")?,
             topic: keys.text("dead_letters.topic", "tributary.dead-letters")?,
-            spill_bytes: spill_bytes(&keys)?,
+            spill_bytes: spill_bytes(keys)?,
         },
         http: HttpConfig {
-            listen: keys.text("http.listen", "127.0.0.1:8080")?,
+            listen: keys.address("http.listen", "127.0.0.1:8080")?,
             token: keys.secret_of_header("http.token")?,
         },
     };
@@ -154,7 +194,7 @@ fn index(keys: &Keys<'_>) -> Result<IndexConfig> {
         api_key: keys.secret_of_header("index.api_key")?,
         ca_certificate: keys.maybe("index.ca_certificate")?.map(PathBuf::from),
         path: keys.path("index.path", "data/index")?,
-        prefix: keys.text("index.prefix", "")?,
+        prefix: keys.prefix("index.prefix")?,
         mappings: keys.path("index.mappings", "mappings")?,
         projections: projections(keys)?,
         refresh: keys
@@ -205,17 +245,42 @@ fn wrong_type(key: &str, found: &Value, expected: &str) -> Error {
 }
 
 /// Typed access to the table by dotted key.
-struct Keys<'a>(&'a Table);
+struct Keys<'a> {
+    table: &'a Table,
+    /// What each key is resolved to, secrets hidden.
+    shown: RefCell<Table>,
+    /// The key that was asked for last.
+    asked: RefCell<String>,
+}
 
-impl Keys<'_> {
+impl<'a> Keys<'a> {
+    fn of(table: &'a Table) -> Self {
+        Self { table, shown: RefCell::default(), asked: RefCell::default() }
+    }
+
     fn get(&self, key: &str) -> Option<&Value> {
+        key.clone_into(&mut self.asked.borrow_mut());
         match key.split_once('.') {
-            Some((section, name)) => self.0.get(section)?.as_table()?.get(name),
-            None => self.0.get(key),
+            Some((section, name)) => self.table.get(section)?.as_table()?.get(name),
+            None => self.table.get(key),
         }
     }
 
+    fn show(&self, key: &str, value: Value) {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        raw::set(&mut self.shown.borrow_mut(), &path, value);
+    }
+
     fn maybe(&self, key: &str) -> Result<Option<String>> {
+        let found = self.find(key)?;
+        if let Some(text) = &found {
+            self.show(key, Value::String(text.clone()));
+        }
+        Ok(found)
+    }
+
+    /// As [`Self::maybe`], not to be shown.
+    fn find(&self, key: &str) -> Result<Option<String>> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
@@ -224,7 +289,47 @@ impl Keys<'_> {
     }
 
     fn text(&self, key: &str, default: &str) -> Result<String> {
-        Ok(self.maybe(key)?.unwrap_or_else(|| default.to_owned()))
+        let text = self.maybe(key)?.unwrap_or_else(|| default.to_owned());
+        self.show(key, Value::String(text.clone()));
+        Ok(text)
+    }
+
+    /// What is put before names of indexes: an index's name can hold no capitals, and not every sign.
+    fn prefix(&self, key: &str) -> Result<String> {
+        let prefix = self.text(key, "")?;
+        let wrong = |what: &str| {
+            Err(Error::usage(format!(
+                "{key}: {prefix:?} found, the beginning of an index's name was expected; {what}"
+            )))
+        };
+        let may_stand = |letter: char| {
+            !(letter.is_uppercase()
+                || letter.is_control()
+                || letter.is_whitespace()
+                || FORBIDDEN.contains(&letter))
+        };
+        if prefix.starts_with(['-', '_', '+', '.']) {
+            return wrong("it cannot begin with -, _, + or a dot");
+        }
+        if prefix.len() > PREFIX_BYTES_MAX {
+            return wrong("it is too long");
+        }
+        if prefix.chars().all(may_stand) {
+            return Ok(prefix);
+        }
+        wrong("it holds no capitals, no spaces, and none of \\ / * ? \" < > | , # :")
+    }
+
+    /// A host and a port.
+    fn address(&self, key: &str, default: &str) -> Result<String> {
+        let address = self.text(key, default)?;
+        let parts = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        match parts.map(|(_, port)| port.parse::<u16>()) {
+            Some(Ok(_)) => Ok(address),
+            _ => Err(Error::usage(format!(
+                "{key}: {address:?} found, a host and a port were expected, as in 127.0.0.1:8080"
+            ))),
+        }
     }
 
     fn path(&self, key: &str, default: &str) -> Result<PathBuf> {
@@ -234,7 +339,11 @@ impl Keys<'_> {
     /// A secret, by its key or from the file that `<key>_file` names.
     fn secret(&self, key: &str) -> Result<Option<String>> {
         let file_key = format!("{key}_file");
-        match (self.maybe(key)?, self.maybe(&file_key)?) {
+        let secret = self.find(key)?;
+        if secret.is_some() {
+            self.show(key, Value::String(HIDDEN.to_owned()));
+        }
+        match (secret, self.maybe(&file_key)?) {
             (Some(_), Some(_)) => Err(Error::usage(format!("{key} and {file_key} are both set; set one"))),
             (secret, None) => Ok(secret),
             (None, Some(path)) => read_secret(&file_key, Path::new(&path)).map(Some),
@@ -254,14 +363,24 @@ impl Keys<'_> {
     }
 
     fn number(&self, key: &str, default: i64) -> Result<i64> {
-        match self.get(key) {
-            None => Ok(default),
-            Some(Value::Integer(number)) => Ok(*number),
-            Some(other) => Err(wrong_type(key, other, "an integer")),
-        }
+        let number = match self.get(key) {
+            None => default,
+            Some(Value::Integer(number)) => *number,
+            Some(other) => return Err(wrong_type(key, other, "an integer")),
+        };
+        self.show(key, Value::Integer(number));
+        Ok(number)
     }
 
     fn list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
+        let items = self.items(key, default)?;
+        // An address may hold a password.
+        let shown = items.iter().map(|item| Value::String(without_user(item)));
+        self.show(key, Value::Array(shown.collect()));
+        Ok(items)
+    }
+
+    fn items(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
         let wrong = |found: &Value| wrong_type(key, found, "a list of strings");
         match self.get(key) {
             None => Ok(default.iter().map(|item| (*item).to_owned()).collect()),
@@ -297,13 +416,23 @@ impl Keys<'_> {
             Value::Float(number) => Ok((name.clone(), number.to_string())),
             other => Err(wrong_type(&format!("{key}.{name:?}"), other, "a string")),
         };
-        table.iter().map(text).collect()
+        let entries = table.iter().map(text).collect::<Result<BTreeMap<_, _>>>()?;
+        let is_hidden = |name: &str| key == "kafka.properties" && is_secret(name);
+        let shown = |(name, value): (&String, &String)| {
+            let value = if is_hidden(name) { HIDDEN.to_owned() } else { value.clone() };
+            (name.clone(), Value::String(value))
+        };
+        self.show(key, Value::Table(entries.iter().map(shown).collect()));
+        Ok(entries)
     }
 
     fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T> {
         match (self.maybe(key)?, choices.first()) {
             (Some(text), _) => choose(key, &text, choices),
-            (None, Some((_, first))) => Ok(*first),
+            (None, Some((name, first))) => {
+                self.show(key, Value::String((*name).to_owned()));
+                Ok(*first)
+            }
             (None, None) => Err(Error::usage(format!("{key}: no choices"))),
         }
     }

@@ -2,6 +2,7 @@
 
 mod load;
 mod raw;
+pub mod shown;
 #[cfg(test)]
 mod tests;
 

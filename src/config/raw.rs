@@ -49,14 +49,19 @@ pub(super) const KEYS: &[&str] = &[
 /// Keys whose value in an environment variable is a list by commas.
 const LISTS: &[&str] = &["organisations.topics", "contacts.topics", "index.projections", "index.url"];
 
-/// Reads a file; unknown keys are refused.
+/// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Table> {
     let shown = path.display();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Error::usage(format!("the configuration {shown} cannot be read")).because(error))?;
-    let table: Table = toml::from_str(&text).map_err(|error| no_toml(path, &text, &error))?;
-    check(&table, "", &shown.to_string())?;
-    Ok(table)
+    toml::from_str(&text).map_err(|error| no_toml(path, &text, &error))
+}
+
+/// The keys of a file that are none of ours, and sections that are no tables.
+pub(super) fn unknown_keys(table: &Table, path: &Path) -> Vec<Error> {
+    let mut wrong = Vec::new();
+    check(table, "", &path.display().to_string(), &mut wrong);
+    wrong
 }
 
 /// Says where a file is no TOML. The parser's own error is not attached: it quotes the line, which may
@@ -68,7 +73,7 @@ fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     Error::usage(format!("the configuration {} is no TOML{place}: {reason}", path.display()))
 }
 
-fn check(table: &Table, section: &str, file: &str) -> Result<()> {
+fn check(table: &Table, section: &str, file: &str, wrong: &mut Vec<Error>) {
     for (name, value) in table {
         let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
         if KEYS.contains(&key.as_str()) || KEYS.contains(&format!("{section}.*").as_str()) {
@@ -76,14 +81,13 @@ fn check(table: &Table, section: &str, file: &str) -> Result<()> {
         }
         let is_section = KEYS.iter().any(|known| known.starts_with(&format!("{key}.")));
         match value {
-            Value::Table(inner) if is_section => check(inner, &key, file)?,
+            Value::Table(inner) if is_section => check(inner, &key, file, wrong),
             _ if is_section => {
-                return Err(Error::usage(format!("{file}: {key} is a section, a table was expected")));
+                wrong.push(Error::usage(format!("{file}: {key} is a section, a table was expected")));
             }
-            _ => return Err(unknown(&key, file)),
+            _ => wrong.push(unknown(&key, file)),
         }
     }
-    Ok(())
 }
 
 fn unknown(key: &str, place: &str) -> Error {
@@ -99,7 +103,8 @@ fn unknown(key: &str, place: &str) -> Error {
 
 /// Lays the environment's variables over the table: `TRIBUTARY_KAFKA__BROKERS` is `kafka.brokers`. A variable with
 /// `__` names a key and must be one; any other is passed over unless it is a key without a section.
-pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (String, String)>) -> Result<()> {
+pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (String, String)>) -> Vec<Error> {
+    let mut wrong = Vec::new();
     for (variable, value) in environment {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
         if !variable.contains("__") && !KEYS.contains(&name.to_lowercase().as_str()) {
@@ -111,19 +116,21 @@ pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (Stri
         let key = path.join(".");
         let is_table = KEYS.contains(&format!("{key}.*").as_str());
         if words.len() == 2 && is_table {
-            return Err(Error::usage(format!(
+            wrong.push(Error::usage(format!(
                 "{variable}: {key} is a table; name one entry of it, {variable}__NAME"
             )));
+            continue;
         }
         if words.len() > 2 && is_table {
             // librdkafka's names are parted by dots, which no variable's name can hold.
             path.push(words.get(2..).unwrap_or_default().join("."));
         } else if words.len() > 2 || !KEYS.contains(&key.as_str()) {
-            return Err(unknown(&words.join("."), &variable));
+            wrong.push(unknown(&words.join("."), &variable));
+            continue;
         }
         set(table, &path, from_text(&key, &value));
     }
-    Ok(())
+    wrong
 }
 
 /// The value that a variable's or a flag's text stands for.
@@ -143,7 +150,18 @@ pub(super) fn overlay_flag(table: &mut Table, key: &str, text: &str) {
     set(table, &path, from_text(key, text));
 }
 
-fn set(table: &mut Table, path: &[String], value: Value) {
+/// Takes a key away; false when it is not there.
+pub(super) fn remove(table: &mut Table, key: &str) -> bool {
+    match key.split_once('.') {
+        Some((section, name)) => table
+            .get_mut(section)
+            .and_then(Value::as_table_mut)
+            .is_some_and(|inner| inner.remove(name).is_some()),
+        None => table.remove(key).is_some(),
+    }
+}
+
+pub(super) fn set(table: &mut Table, path: &[String], value: Value) {
     match path {
         [] => {}
         [name] => {

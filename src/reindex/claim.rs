@@ -164,6 +164,21 @@ impl<S: Generations> Claim<S> {
         .await
     }
 
+    /// Gives the claim up: nothing of this session is noted any more, and the indexes that it made are gone.
+    ///
+    /// # Errors
+    /// Those of the index.
+    pub async fn give_up(&self, session: &Session) -> Result<()> {
+        for (number, found) in self.sink.rebuilds().await?.into_iter().enumerate() {
+            let Some((_, revision)) = found.filter(|(record, _)| record.session == self.id) else { continue };
+            self.sink.note_rebuild(number, None, Some(&revision)).await?;
+            if let Some(index) = session.indexes.get(number).filter(|_| !session.is_rollback) {
+                self.sink.delete(index).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// True while nobody else can have taken the records for a dead session's.
     pub fn holds(&self) -> bool {
         let confirmed = *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -245,6 +245,14 @@ impl Mapping {
         Err(self.changed(index))
     }
 
+    /// What to say of a mapping that the index refuses.
+    pub(super) fn refused(&self, reason: &str) -> Error {
+        let projection = &self.projection;
+        Error::usage(format!(
+            "the index does not take the mapping of {projection}; mend {projection}.json: {reason}"
+        ))
+    }
+
     fn changed(&self, index: &str) -> Error {
         let projection = &self.projection;
         let message = format!(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::begin::begin;
 use super::{Options, Rebuild, parts};
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::reindex::session::{Folder, From};
@@ -38,6 +38,14 @@ pub(in crate::app) async fn rebuild_changed(
         match rebuild(config.clone(), &state, &log_identity, &stop).await {
             Ok(()) => return,
             Err(_) if stop.is_requested() => return,
+            // The same mapping is refused again.
+            Err(error) if error.kind() == ErrorKind::Usage => {
+                tracing::error!(
+                    error = error.chain(),
+                    "the rebuild for the changed mapping was given up; the old index goes on"
+                );
+                return;
+            }
             Err(error) => {
                 tracing::error!(
                     error = error.chain(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use elasticsearch::indices::{
-    IndicesCreateParts, IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts, IndicesPutAliasParts,
+    IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts, IndicesPutAliasParts,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -61,21 +61,11 @@ async fn found(
     record: Option<&Rebuild>,
 ) -> Result<Option<IndexState>> {
     let indexes = behind(client, alias).await?;
-    match indexes.as_slice() {
-        [] => Ok(None),
-        [index] => {
-            check(client, index, alias, mapping, log_identity, record)
-                .await?
-                .tell(&mapping.projection, index);
-            effective::check(client, index, mapping, false).await?;
-            ensure_writer(client, index).await?;
-            Ok(Some(IndexState { index: index.clone(), created: false }))
-        }
-        several => Err(Error::failed(format!(
-            "the alias {alias} stands for several indexes ({}); leave it on one",
-            several.join(", ")
-        ))),
-    }
+    let Some(index) = one(alias, &indexes)? else { return Ok(None) };
+    check(client, index, alias, mapping, log_identity, record).await?.tell(&mapping.projection, index);
+    effective::check(client, index, mapping, false).await?;
+    ensure_writer(client, index).await?;
+    Ok(Some(IndexState { index: index.clone(), created: false }))
 }
 
 /// As [`open`], for an index that was put behind the alias while this instance ran.
@@ -97,18 +87,12 @@ pub(super) async fn adopt(
 }
 
 async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<IndexState> {
-    // Where the alias has come since, the answer names the index behind it.
-    let named = client.find(&IndicesGetParts::Index(&[alias]).url()).await?;
-    if named.is_some_and(|found| found.get(alias).is_some()) {
-        return Err(Error::failed(format!(
-            "there is an index named {alias}, which is in the way of the alias; delete or rename it, or set index.prefix"
-        )));
-    }
+    check_free(client, alias).await?;
     let until = Instant::now() + OTHER_WAIT;
     loop {
         let index = mapping.index_name(alias);
         let body = mapping.first_body(alias, &writer(&index), log_identity);
-        let made = client.put(&IndicesCreateParts::Index(&index).url(), &body).await;
+        let made = super::check::create(client, mapping, &index, &body).await;
         let Err(error) = made else {
             effective::check(client, &index, mapping, true).await?;
             tracing::info!(alias, index, "index created");
@@ -138,6 +122,36 @@ async fn is_race(client: &Client, index: &str, error: &Error) -> Result<bool> {
     }
     let is_second = error.to_string().contains("more than one write index");
     Ok(is_second || client.find(&IndicesGetParts::Index(&[index]).url()).await?.is_some())
+}
+
+/// The one index that an alias stands for; none when it stands for none.
+///
+/// # Errors
+/// When it stands for several.
+pub(super) fn one<'a>(alias: &str, indexes: &'a [String]) -> Result<Option<&'a String>> {
+    match indexes {
+        [] => Ok(None),
+        [index] => Ok(Some(index)),
+        several => Err(Error::failed(format!(
+            "the alias {alias} stands for several indexes ({}); leave it on one",
+            several.join(", ")
+        ))),
+    }
+}
+
+/// That no index has the alias's name.
+///
+/// # Errors
+/// When one has.
+pub(super) async fn check_free(client: &Client, alias: &str) -> Result<()> {
+    // Where the alias has come since, the answer names the index behind it.
+    let named = client.find(&IndicesGetParts::Index(&[alias]).url()).await?;
+    if named.is_none_or(|found| found.get(alias).is_none()) {
+        return Ok(());
+    }
+    Err(Error::failed(format!(
+        "there is an index named {alias}, which is in the way of the alias; delete or rename it, or set index.prefix"
+    )))
 }
 
 /// Gives an index its alias for writing when somebody took it away.

@@ -126,7 +126,12 @@ impl Client {
         self.checked(path, status, body)
     }
 
-    fn checked(&self, path: &str, status: u16, body: Value) -> Result<Value> {
+    /// The status and the answer, whatever the status is.
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
+        self.send(method, path, body, ANSWER_BYTES_MAX).await
+    }
+
+    pub(super) fn checked(&self, path: &str, status: u16, body: Value) -> Result<Value> {
         if (200..300).contains(&status) {
             return Ok(body);
         }

@@ -261,7 +261,7 @@ impl Generations for ElasticsearchSink {
         // No reader's alias yet.
         let writer = aliases::writer(index);
         let body = mapping.loading_body(&writer, &writer, log_identity);
-        self.client.put(&path, &body).await?;
+        super::check::create(&self.client, mapping, index, &body).await?;
         effective::check(&self.client, index, mapping, true).await
     }
 

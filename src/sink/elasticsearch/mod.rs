@@ -2,6 +2,7 @@
 
 mod additions;
 mod aliases;
+mod check;
 pub(crate) mod client;
 mod documents;
 mod effective;

@@ -116,6 +116,19 @@ impl EmbeddedSink {
         }
     }
 
+    /// All that is wrong with the folder for a run, each with the key of the configuration. Makes and changes nothing.
+    pub fn check_all(&self, log_identity: Option<&str>) -> Vec<Error> {
+        let one = |(number, (alias, mapping)): (usize, (&String, &Mapping))| {
+            let Some(index) = self.folder.behind(alias)? else { return Ok(()) };
+            let (meta, record) = (self.folder.meta(&index)?, self.rebuild(number)?.map(|(record, _)| record));
+            let Some(log) = log_identity else { return Ok(()) };
+            self.check(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).map(|_| ())
+        };
+        let checked = self.aliases.iter().zip(&self.mappings).enumerate().map(one);
+        let wrong = checked.filter_map(Result::err);
+        wrong.map(|error| Error::new(error.kind(), format!("index.path: {}", error.chain()))).collect()
+    }
+
     fn open_generation(&self, index: &str) -> Result<Generation> {
         let path = self.folder.index(index);
         Generation::open(&path).map_err(|error| {

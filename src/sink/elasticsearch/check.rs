@@ -1,0 +1,169 @@
+//! Whether a cluster can hold the indexes: what answers, what the aliases stand for, mappings and privileges.
+
+use elasticsearch::indices::{IndicesCreateParts, IndicesDeleteParts, IndicesSimulateTemplateParts};
+use elasticsearch::nodes::NodesInfoParts;
+use elasticsearch::security::SecurityHasPrivilegesParts;
+use serde_json::{Value, json};
+
+use super::transport::Method;
+use super::{ElasticsearchSink, aliases};
+use crate::error::{Error, Result};
+use crate::sink::generations::Aliases;
+use crate::sink::mapping::Mapping;
+
+/// The versions of Elasticsearch and of OpenSearch that are supported, by their first number.
+const ELASTICSEARCH: [u32; 2] = [8, 9];
+const OPENSEARCH_MIN: u32 = 2;
+
+impl ElasticsearchSink {
+    /// All that is wrong with the cluster for a run, each with the key of the configuration. Makes and changes nothing,
+    /// unless the user may not have a mapping judged otherwise.
+    pub async fn check(&self, log_identity: Option<&str>) -> Vec<Error> {
+        if let Err(error) = self.check_server().await {
+            return vec![at("index.url", &error)];
+        }
+        let mut wrong = Vec::new();
+        for (number, mapping) in self.mappings.iter().enumerate() {
+            if let Err(error) = self.check_alias(number, mapping, log_identity).await {
+                wrong.push(at("index.prefix", &error));
+            }
+            if let Err(error) = self.check_mapping(mapping).await {
+                wrong.push(at("index.mappings", &error));
+            }
+        }
+        wrong.extend(self.check_privileges().await.err().map(|error| at("index", &error)));
+        wrong
+    }
+
+    /// That what answers is a server that is known, of a version that is supported.
+    async fn check_server(&self) -> Result<()> {
+        let path = format!("{}?filter_path=nodes.*.version", NodesInfoParts::Metric(&["http"]).url());
+        let (root, nodes) = (self.client.ask(Method::GET, "/", None).await?, self.client.get(&path).await?);
+        let root = if root.0 == 200 { root.1 } else { Value::Null };
+        let node = nodes.get("nodes").and_then(Value::as_object).and_then(|nodes| nodes.values().next());
+        let version = node.and_then(|node| node.get("version")).and_then(Value::as_str);
+        let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+        let addresses = self.client.addresses();
+        let (Some(version), Some(major)) = (version, major) else {
+            return Err(Error::failed(format!(
+                "what answers at {addresses} is neither Elasticsearch nor OpenSearch; check the address"
+            )));
+        };
+        let is_opensearch =
+            root.pointer("/version/distribution").and_then(Value::as_str) == Some("opensearch");
+        let is_supported =
+            if is_opensearch { major >= OPENSEARCH_MIN } else { ELASTICSEARCH.contains(&major) };
+        if is_supported {
+            return Ok(());
+        }
+        let name = if is_opensearch { "OpenSearch" } else { "Elasticsearch" };
+        Err(Error::failed(format!(
+            "{name} {version} answers at {addresses}; Elasticsearch 8 and 9 are supported, and OpenSearch from 2 on"
+        )))
+    }
+
+    /// That the alias is free, or stands for one index that `run` goes on with.
+    async fn check_alias(&self, number: usize, mapping: &Mapping, log_identity: Option<&str>) -> Result<()> {
+        let alias = self.aliases.get(number).map(String::as_str).unwrap_or_default();
+        let indexes = aliases::behind(&self.client, alias).await?;
+        let Some(index) = aliases::one(alias, &indexes)? else {
+            return aliases::check_free(&self.client, alias).await;
+        };
+        let Some(log_identity) = log_identity else { return Ok(()) };
+        let record = self.rebuilds().await?.into_iter().nth(number).flatten().map(|(record, _)| record);
+        aliases::check(&self.client, index, alias, mapping, log_identity, record.as_ref()).await.map(|_| ())
+    }
+
+    /// That an index can be made with a mapping, by a template that is only simulated; of a user who may not do that, by an
+    /// index that is deleted again.
+    async fn check_mapping(&self, mapping: &Mapping) -> Result<()> {
+        let template = json!({
+            "settings": mapping.body.get("settings").cloned().unwrap_or_else(|| json!({})),
+            "mappings": mapping.body.get("mappings"),
+        });
+        let name = format!("{}tributary-check-{:016x}", self.prefix, fastrand::u64(..));
+        let body = json!({"index_patterns": [name], "template": template});
+        let path = IndicesSimulateTemplateParts::None.url();
+        let (status, answer) = self.client.ask(Method::POST, &path, Some(&body)).await?;
+        if !matches!(status, 403..=405) {
+            return self.judge(mapping, &path, status, answer);
+        }
+        let path = IndicesCreateParts::Index(&name).url();
+        let (status, answer) = self.client.ask(Method::PUT, &path, Some(&template)).await?;
+        if status == 200 {
+            self.client.delete(&IndicesDeleteParts::Index(&[&name]).url(), None).await?;
+        }
+        self.judge(mapping, &path, status, answer)
+    }
+
+    fn judge(&self, mapping: &Mapping, path: &str, status: u16, answer: Value) -> Result<()> {
+        match status {
+            400 => Err(mapping.refused(&reason(&answer))),
+            _ => self.client.checked(path, status, answer).map(|_| ()),
+        }
+    }
+
+    /// That the user has the privileges, where the cluster knows of users.
+    async fn check_privileges(&self) -> Result<()> {
+        let wanted = json!({
+            "cluster": ["monitor"],
+            "index": [{"names": [format!("{}*", self.prefix)], "privileges": ["manage", "read", "write"]}],
+        });
+        let path = SecurityHasPrivilegesParts::None.url();
+        let (status, answer) = self.client.ask(Method::POST, &path, Some(&wanted)).await?;
+        if status != 200 || answer.get("has_all_requested") != Some(&Value::Bool(false)) {
+            return Ok(());
+        }
+        let mut lacking = Vec::new();
+        let cluster = answer.get("cluster").and_then(Value::as_object).into_iter().flatten();
+        lacking.extend(
+            cluster.filter(|(_, has)| **has == json!(false)).map(|(name, _)| format!("{name} (cluster)")),
+        );
+        let indexes = answer.get("index").and_then(Value::as_object).into_iter().flatten();
+        for (names, privileges) in indexes {
+            let lacks = privileges.as_object().into_iter().flatten().filter(|(_, has)| **has == json!(false));
+            lacking.extend(lacks.map(|(name, _)| format!("{name} on {names}")));
+        }
+        Err(Error::failed(format!(
+            "the user lacks privileges: {}; give them to its role",
+            lacking.join(", ")
+        )))
+    }
+}
+
+/// An error with the key that it is about.
+fn at(key: &str, error: &Error) -> Error {
+    Error::new(error.kind(), format!("{key}: {}", error.chain()))
+}
+
+/// The innermost reason of a refusal: the outer ones only say where it was met.
+pub(super) fn reason(answer: &Value) -> String {
+    let mut at = answer.get("error").unwrap_or(&Value::Null);
+    let mut said = "no reason given";
+    loop {
+        said = at.get("reason").and_then(Value::as_str).unwrap_or(said);
+        match at.get("caused_by") {
+            Some(cause) => at = cause,
+            None => return said.to_owned(),
+        }
+    }
+}
+
+/// Makes an index; a mapping that is refused is a fault of the configuration (exit code 2).
+pub(super) async fn create(
+    client: &super::Client,
+    mapping: &Mapping,
+    index: &str,
+    body: &Value,
+) -> Result<()> {
+    let path = IndicesCreateParts::Index(index).url();
+    let (status, answer) = client.ask(Method::PUT, &path, Some(body)).await?;
+    // Another instance may have made an index at the same time, which is no fault of the mapping's.
+    let kind = answer.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
+    let is_race =
+        kind == "resource_already_exists_exception" || reason(&answer).contains("more than one write index");
+    if status == 400 && !is_race {
+        return Err(at("index.mappings", &mapping.refused(&reason(&answer))));
+    }
+    client.checked(&path, status, answer).map(|_| ())
+}
