@@ -48,12 +48,14 @@ pub fn run(cli: Cli) -> Result<()> {
             fail_on_dead_letters,
             allow_partial_log,
             wait,
+            take_over,
         } => {
             let wanted = follow::Wanted {
                 until_end,
                 reindex_on_change: reindex_on_mapping_change,
                 fail_on_dead_letters,
                 allow_partial_log,
+                take_over,
                 patience: Patience::of(wait),
             };
             block_on(follow::run(config()?, wanted))?

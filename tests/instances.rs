@@ -1,8 +1,8 @@
 //! Several instances on one prefix: those of a group that start together, and those of different groups.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Running, World, eventually, fresh};
+use crate::harness::{GrowingLog, Running, World, eventually, fresh, log_of};
 use crate::services::{self, Services};
 
 /// What the running instance says of itself; none while it does not answer.
@@ -149,4 +149,68 @@ fn joiners_leave_the_writing_where_it_is_until_the_writer_ends() {
     });
     lives(&mut left, &standby);
     assert_eq!(standby.log().matches("this instance stands by").count(), 0, "{}", standby.log());
+}
+
+/// The same topics and indexes in another group.
+fn of_another_group(first: &World, servers: &Services) -> World {
+    let mut second = beside(first, servers);
+    second.config = second.config.replace("group\"", "other\"");
+    second.write_config(&second.config);
+    second
+}
+
+fn is_refused(world: &World, arguments: &[&str], by: &str) {
+    let output = world.run(arguments);
+    let told = log_of(&output);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {told}");
+    assert!(
+        told.contains(by) && told.contains("--take-over") && told.contains("since 20"),
+        "{arguments:?}: {told}"
+    );
+}
+
+#[test]
+fn a_second_group_is_refused_until_it_takes_the_indexes_over() {
+    let (servers, _turn) = services::whole();
+    let first = World::new(&servers, "groups", &topics("groups"));
+    let generate = |seed: &str| {
+        let counts = ["--organisations", "5", "--contacts", "20", "--events", "60", "--partitions", "2"];
+        first.succeed(&[&["generate", "--kafka", "--seed", seed], &counts[..]].concat());
+    };
+    generate("1");
+    let second = of_another_group(&first, &servers);
+    let mut running = first.start(&["run"]);
+    first.wait_until_delivered();
+    let group = format!("{}group", first.prefix);
+    for refused in [&["run"][..], &["run", "--until-end"], &["reindex"], &["reindex", "--prune"]] {
+        is_refused(&second, refused, &group);
+    }
+    lives(&mut running, &first);
+    // What the group itself does goes on.
+    first.succeed(&["reindex", "contacts"]);
+    first.succeed(&["verify", "--repair"]);
+    let mut taken = second.start(&["run", "--take-over"]);
+    assert_eq!(running.end(), Some(1), "{}", first.log());
+    let log = first.log();
+    assert!(log.contains(&format!("{}other has taken the indexes over", first.prefix)), "{log}");
+    generate("2");
+    second.wait_until_delivered();
+    is_refused(&first, &["run", "--until-end"], &format!("{}other", first.prefix));
+    taken.signal("TERM");
+    assert_eq!(taken.end(), Some(0), "{}", second.log());
+    // And back, without an instance that runs.
+    first.succeed(&["run", "--until-end", "--take-over"]);
+    first.succeed(&["verify"]);
+}
+
+#[test]
+fn a_second_group_is_refused_by_files_and_a_folder_too() {
+    let log = GrowingLog::new();
+    log.append("contacts", "c1", &json!({"name": "Jane"}));
+    let world = World::embedded("groups", &log.settings());
+    world.succeed(&["run", "--until-end"]);
+    world.succeed(&["run", "--until-end"]);
+    is_refused(&world, &["run", "--until-end", "--group", "other"], &format!("{}group", world.prefix));
+    world.succeed(&["run", "--until-end", "--group", "other", "--take-over"]);
+    is_refused(&world, &["reindex"], "other");
 }

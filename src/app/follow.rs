@@ -25,6 +25,7 @@ use crate::projection::{Limits, Projection};
 use crate::reindex::session::Folder;
 use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
+use crate::sink::tenure::Claimant;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::verify::{Live, Verifier};
@@ -67,6 +68,8 @@ pub(super) struct Wanted {
     pub(super) until_end: bool,
     /// Rebuild an index whose mapping changed, and go on with the old one meanwhile.
     pub(super) reindex_on_change: bool,
+    /// Take the indexes over from the group that writes them.
+    pub(super) take_over: bool,
     /// Fold a log that no longer begins at its beginning.
     pub(super) allow_partial_log: bool,
     /// How long servers that are away are waited for at the start.
@@ -148,6 +151,7 @@ pub(super) async fn follow(
         limits,
         refresh: config.index.refresh,
         mapping_may_differ: wanted.reindex_on_change,
+        claimant: Some(Claimant { group: config.kafka.group.clone(), takes_over: wanted.take_over }),
         allow_partial_log: wanted.allow_partial_log,
         patience: wanted.patience,
         status: Arc::clone(&status),

@@ -14,6 +14,7 @@ use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
 };
 use crate::sink::held::Held;
+use crate::sink::tenure::Tenure;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// The configured index, for writing.
@@ -121,6 +122,14 @@ impl Aliases for Sink {
 
     async fn note_additions(&self) -> Result<()> {
         either!(self, sink => sink.note_additions())
+    }
+
+    async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
+        either!(self, sink => sink.tenure())
+    }
+
+    async fn note_tenure(&self, record: &Tenure, was: Option<&Revision>) -> Result<bool> {
+        either!(self, sink => sink.note_tenure(record, was))
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {

@@ -20,6 +20,7 @@ use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
+use crate::sink::tenure::Claimant;
 use crate::source::leadership::Alone;
 use crate::source::{EventSource, partial_log};
 use crate::state::State;
@@ -39,6 +40,7 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     if wanted.dry_run {
         return dry_run::run(&config, format, &sink).await;
     }
+    Claimant { group: config.kafka.group.clone(), takes_over: false }.claim(&*sink).await?;
     if wanted.prune {
         let deleted = prune(&*sink, config.index.projections.len()).await?;
         show::deleted(format, &deleted);
@@ -261,6 +263,7 @@ fn round(
             limits,
             refresh: crate::config::Refresh::Interval,
             mapping_may_differ: false,
+            claimant: None,
             patience: Patience::default(),
             allow_partial_log,
             status,

@@ -130,6 +130,9 @@ pub enum Command {
         /// How long Kafka and the index are waited for when they are away at the start, such as 0, 90s or 10m (default: for ever)
         #[arg(long, value_name = "TIME", value_parser = duration)]
         wait: Option<Duration>,
+        /// Take the indexes over from another group that writes them: its instances stop
+        #[arg(long)]
+        take_over: bool,
     },
     /// Build new indexes beside the live ones and put them behind the aliases, while searches and indexing go on
     Reindex(Reindex),

@@ -68,6 +68,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
         if writer && self.status.watchers() > 0 {
             self.note_frontier(Status::now_ms());
         }
+        if let Some(claimant) = &self.claimant {
+            claimant.check(self.seen.borrow().tenure.as_ref())?;
+        }
         if self.seen.has_changed().unwrap_or(false)
             && self.note_others()
             && writer

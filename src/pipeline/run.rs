@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
 use super::serve::Service;
 use super::standby::Filling;
-use super::start::{Patience, while_away};
+use super::start::{Patience, claim, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
 use super::watch::{self as others, Seen};
@@ -31,6 +31,7 @@ use crate::position::{Positions, TopicPartition};
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
+use crate::sink::tenure::Claimant;
 use crate::sink::{DocumentSink, IndexState};
 use crate::source::leadership::{Delivered, Leadership};
 use crate::source::{EventSource, partial_log};
@@ -66,6 +67,8 @@ pub struct Parts<S> {
     pub refresh: Refresh,
     /// Go on with an index that was built with another mapping.
     pub mapping_may_differ: bool,
+    /// The group that writes, where others may.
+    pub claimant: Option<Claimant>,
     /// Fold a log that no longer begins at its beginning.
     pub allow_partial_log: bool,
     /// How long an index that is away is waited for at the start.
@@ -92,6 +95,9 @@ pub enum Until {
 /// # Errors
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
 pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
+    if !claim(parts.claimant.as_ref(), &*parts.sink, parts.patience, stop).await? {
+        return Ok(());
+    }
     let identity = parts.source.identity();
     let opened =
         while_away(stop, "the index", parts.patience, async || match parts.sink.open(&identity).await {
@@ -201,6 +207,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         refused: Vec::new(),
         seen,
         identity,
+        claimant: parts.claimant,
         indexes: indexes.iter().map(|state| state.index.clone()).collect(),
         resting: Arc::clone(&delivery.resting),
     };
@@ -260,6 +267,8 @@ pub(super) struct Run<S> {
     pub(super) seen: watch::Receiver<Seen>,
     /// The log's identity.
     pub(super) identity: String,
+    /// The group that writes.
+    pub(super) claimant: Option<Claimant>,
     /// The concrete indexes that are written, in the projections' order.
     pub(super) indexes: Vec<String>,
     /// True while the delivery has nothing under way and may begin nothing.

@@ -6,9 +6,13 @@ use tokio::time::Instant;
 
 use crate::error::{ErrorKind, Result};
 use crate::shutdown::Shutdown;
+use crate::sink::generations::Aliases;
+use crate::sink::tenure::Claimant;
 
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long the instances of another group have to see that their indexes were taken over: they look once a second.
+const TAKE_OVER_WAIT: Duration = Duration::from_secs(5);
 
 /// How long servers that are away are waited for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,6 +59,28 @@ pub async fn while_away<T>(
             biased;
             () = tokio::time::sleep(pause) => wait = (wait * 2).min(PAUSE_MAX),
             () = stop.requested() => return Ok(None),
+        }
+    }
+}
+
+/// Notes that the group writes; false when told to stop meanwhile. Where another group wrote until now, its instances get
+/// the time to see that it does not any more.
+pub(super) async fn claim<S: Aliases>(
+    claimant: Option<&Claimant>,
+    sink: &S,
+    patience: Patience,
+    stop: &Shutdown,
+) -> Result<bool> {
+    let Some(claimant) = claimant else { return Ok(true) };
+    match while_away(stop, "the index", patience, async || claimant.claim(sink).await).await? {
+        None => Ok(false),
+        Some(false) => Ok(true),
+        Some(true) => {
+            tokio::select! {
+                biased;
+                () = stop.requested() => Ok(false),
+                () = tokio::time::sleep(TAKE_OVER_WAIT) => Ok(true),
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::hand_over::LEASE;
 use crate::sink::generations::{Aliases, Phase, Rebuild};
+use crate::sink::tenure::Tenure;
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +22,8 @@ pub(super) struct Seen {
     pub(super) behind: Vec<Option<String>>,
     /// The record of each projection's rebuild.
     pub(super) rebuilds: Vec<Option<Rebuild>>,
+    /// The record of the group that writes.
+    pub(super) tenure: Option<Tenure>,
 }
 
 /// Looks until the receiver is gone.
@@ -67,13 +70,14 @@ impl Moving {
 }
 
 async fn look<S: Aliases>(sink: &S, sender: &watch::Sender<Seen>) {
-    let seen = match (sink.behind().await, sink.rebuilds().await) {
-        (Ok(behind), Ok(rebuilds)) => Seen {
+    let seen = match (sink.behind().await, sink.rebuilds().await, sink.tenure().await) {
+        (Ok(behind), Ok(rebuilds), Ok(tenure)) => Seen {
             behind,
             rebuilds: rebuilds.into_iter().map(|found| found.map(|(record, _)| record)).collect(),
+            tenure: tenure.map(|(record, _)| record),
         },
         // A server that is away moves no alias; what else is wrong, the writes say.
-        (Err(error), _) | (_, Err(error)) => {
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
             tracing::debug!(error = error.chain(), "the aliases cannot be looked up");
             return;
         }

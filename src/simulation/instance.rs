@@ -74,6 +74,7 @@ pub(super) fn parts<S>(
         limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
         refresh: Refresh::Adaptive,
         mapping_may_differ: false,
+        claimant: None,
         patience: Patience::default(),
         allow_partial_log: true,
         status,

@@ -10,6 +10,7 @@ use crate::sink::documents::{Documents, Stored};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
 };
+use crate::sink::tenure::Tenure;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// A page of ids.
@@ -235,6 +236,14 @@ impl Aliases for Sink {
 
     async fn note_additions(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
+        Ok(None)
+    }
+
+    async fn note_tenure(&self, _: &Tenure, _: Option<&Revision>) -> Result<bool> {
+        Ok(false)
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {

@@ -6,6 +6,7 @@ use std::future::Future;
 use serde::{Deserialize, Serialize};
 
 use super::IndexState;
+use super::tenure::Tenure;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 
@@ -235,6 +236,16 @@ pub trait Aliases: Send + Sync + 'static {
 
     /// Notes of the indexes that are written that every document has been sent again since additions were put in place.
     fn note_additions(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// The record of the group that writes; none before the first one did.
+    fn tenure(&self) -> impl Future<Output = Result<Option<(Tenure, Revision)>>> + Send;
+
+    /// Writes that record if it is still the one of `was`; false when it is not.
+    fn note_tenure(
+        &self,
+        record: &Tenure,
+        was: Option<&Revision>,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     /// The record of each projection's rebuild, in order.
     fn rebuilds(&self) -> impl Future<Output = Result<Vec<Option<(Rebuild, Revision)>>>> + Send;

@@ -7,7 +7,7 @@ use elasticsearch::indices::{
     IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetParts, IndicesGetSettingsParts,
     IndicesPutSettingsParts, IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
 };
-use elasticsearch::{CountParts, IndexParts, MgetParts};
+use elasticsearch::{CountParts, GetParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -19,9 +19,12 @@ use crate::sink::generations::{
     moved_elsewhere, note_sending,
 };
 use crate::sink::mapping::Mapping;
+use crate::sink::tenure::Tenure;
 
 /// How long a swap waits for the primaries of a new index.
 const PRIMARIES_WAIT: Duration = Duration::from_secs(600);
+/// The id of the record of the group that writes, beside those of the rebuilds.
+const TENURE: &str = "writer";
 /// How long one question for them waits.
 const HEALTH_SECONDS: u64 = 30;
 
@@ -44,6 +47,13 @@ impl ElasticsearchSink {
             }
             made => made.map(|_| ()),
         }
+    }
+
+    /// Writes or removes a record if it is still the one of `was`; false when it is not.
+    async fn change_record(&self, id: &str, body: Option<&Value>, was: Option<&Revision>) -> Result<bool> {
+        let condition = was.map_or("op_type=create", |was| was.0.as_str());
+        let path = format!("{}?{condition}", IndexParts::IndexId(&self.records(), id).url());
+        self.client.change_if(&path, body).await
     }
 
     /// Waits until the index's shards have this colour; false when they have not in time.
@@ -101,7 +111,7 @@ impl ElasticsearchSink {
 }
 
 /// A record as `_mget` answers it. A shard that is away is no answer: a record would seem to be gone.
-fn read_record(found: &Value) -> Result<Option<(Rebuild, Revision)>> {
+fn read_record<T: serde::de::DeserializeOwned>(found: &Value) -> Result<Option<(T, Revision)>> {
     if let Some(error) = found.get("error") {
         return match error.get("type").and_then(Value::as_str) {
             Some("index_not_found_exception") => Ok(None),
@@ -115,8 +125,10 @@ fn read_record(found: &Value) -> Result<Option<(Rebuild, Revision)>> {
     let part = |name: &str| found.get(name).and_then(Value::as_u64).unwrap_or_default();
     let revision = format!("if_seq_no={}&if_primary_term={}", part("_seq_no"), part("_primary_term"));
     let record = serde_json::from_value(source.clone()).map_err(|error| {
-        Error::failed("a rebuild's record cannot be read; is another version of this program at work?")
-            .because(error)
+        Error::failed(
+            "a record beside the indexes cannot be read; is another version of this program at work?",
+        )
+        .because(error)
     });
     Ok(Some((record?, Revision(revision))))
 }
@@ -216,6 +228,21 @@ impl Aliases for ElasticsearchSink {
         Ok(())
     }
 
+    async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
+        let found = self.client.find(&GetParts::IndexId(&self.records(), TENURE).url()).await?;
+        found.as_ref().map_or(Ok(None), read_record)
+    }
+
+    async fn note_tenure(&self, record: &Tenure, was: Option<&Revision>) -> Result<bool> {
+        self.make_records().await?;
+        let body = serde_json::to_value(record);
+        let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        self.change_record(TENURE, Some(&body), was).await.map_err(|error| {
+            let is_refused = error.to_string().contains("answered 403");
+            if is_refused { Error::failed(self.refused(&error.to_string())) } else { error }
+        })
+    }
+
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
         let path = MgetParts::Index(&self.records()).url();
@@ -236,11 +263,9 @@ impl Aliases for ElasticsearchSink {
             self.make_records().await?;
         }
         let id = self.mappings.get(projection).map(|mapping| mapping.projection.clone()).unwrap_or_default();
-        let condition = was.map_or("op_type=create", |was| was.0.as_str());
-        let path = format!("{}?{condition}", IndexParts::IndexId(&self.records(), &id).url());
         let body = record.map(serde_json::to_value).transpose();
         let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
-        self.client.change_if(&path, body.as_ref()).await
+        self.change_record(&id, body.as_ref(), was).await
     }
 }
 

@@ -8,6 +8,7 @@ use crate::sink::generations::{
     moved_elsewhere,
 };
 use crate::sink::mapping::Mapping;
+use crate::sink::tenure::Tenure;
 
 impl EmbeddedSink {
     fn alias(&self, projection: usize) -> &str {
@@ -97,6 +98,11 @@ impl EmbeddedSink {
         Ok(Some((record?, Revision(text))))
     }
 
+    /// The name of the record of the group that writes. No alias holds a space.
+    fn tenure_name(&self) -> String {
+        format!("{} writer", self.prefix)
+    }
+
     /// The file's name: aliases of several prefixes may share a folder.
     fn record_name(&self, projection: usize) -> String {
         format!("{}.{}", self.alias(projection), self.projection(projection))
@@ -140,6 +146,21 @@ impl Aliases for EmbeddedSink {
 
     async fn note_additions(&self) -> Result<()> {
         Ok(())
+    }
+
+    async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
+        let Some(text) = self.folder.record(&self.tenure_name())? else { return Ok(None) };
+        let record = serde_json::from_str(&text).map_err(|error| {
+            let what = "the record of the group that writes cannot be read; is another version of this program at work?";
+            Error::failed(what).because(error)
+        });
+        Ok(Some((record?, Revision(text))))
+    }
+
+    async fn note_tenure(&self, record: &Tenure, was: Option<&Revision>) -> Result<bool> {
+        let text = serde_json::to_string(record);
+        let text = text.map_err(|error| Error::failed("a record cannot be written").because(error))?;
+        self.folder.change_record(&self.tenure_name(), Some(&text), was.map(|was| was.0.as_str()))
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {

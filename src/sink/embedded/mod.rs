@@ -31,6 +31,7 @@ type Waiter = oneshot::Sender<std::result::Result<(), String>>;
 /// The indexes of a folder.
 pub struct EmbeddedSink {
     folder: Folder,
+    prefix: String,
     mappings_folder: std::path::PathBuf,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
@@ -54,6 +55,7 @@ impl EmbeddedSink {
             .map_err(|error| Error::failed("the commit's thread cannot be started").because(error))?;
         Ok(Self {
             folder: Folder::new(&config.path),
+            prefix: config.prefix.clone(),
             mappings_folder: config.mappings.clone(),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings: mappings.collect::<Result<_>>()?,
