@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
-use crate::http::{Admin, Search, Site, Verify, serve};
+use crate::http::{Admin, Search, Site, Verify, serve, watch_index};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
@@ -121,6 +121,10 @@ pub(super) async fn follow(
         search: Search::new(searcher, Arc::clone(&status)),
         verify: Verify::new(Arc::new(verifier)),
     };
+    if listener.is_some() {
+        let (index, projections) = (parts::search_index(&config)?, config.index.projections.clone());
+        tokio::spawn(watch_index(index, projections, Arc::clone(&status), stop.clone()));
+    }
     let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
     let source = while_away(&stop, "the log", wanted.patience, async || {
         let config = config.clone();

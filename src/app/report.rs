@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
 use crate::output;
+use crate::pipeline::readiness::Readiness;
 use crate::pipeline::status::{RebuildReport, Report, Status, partitions, rebuild_report};
 use crate::position::{Positions, TopicPartition};
 use crate::sink::generations::Aliases;
@@ -73,6 +74,7 @@ async fn stopped(config: &Config) -> Result<Value> {
     let (reindex, rolled_back) = rebuilds(config).await;
     let report = Report {
         state: "stopped".to_owned(),
+        readiness: Readiness::default(),
         partitions: partitions(&positions, &end, &delivered),
         documents_waiting: waiting,
         oldest_waiting_ms: oldest,

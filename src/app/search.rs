@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::parts;
 use crate::cli::{OutputFormat, Search};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::http::client::Instance;
 use crate::output;
 use crate::position::{Positions, TopicPartition};
-use crate::search::Request;
 use crate::search::service::{Page, Searcher};
+use crate::search::{Request, SearchIndex};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 
@@ -23,6 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
     let request = request(&wanted)?;
     let index = parts::search_index(&config)?;
+    check_filled(&*index, &config.index.projections, &request).await?;
     if !request.consistent_with.is_empty() {
         wait(&config, &request).await?;
         index.refresh(request.collection).await?;
@@ -46,9 +47,34 @@ fn request(wanted: &Search) -> Result<Request> {
         ("facets", &wanted.facets),
         ("consistent_with", &wanted.consistent_with),
         ("timeout", &wanted.timeout),
+        ("allow_partial", &wanted.allow_partial.then(|| "true".to_owned())),
     ];
     let single = single.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
     Request::parse(single.chain(wanted.filter.iter().map(|filter| ("filter", filter.as_str()))))
+}
+
+/// Refuses a search in an index that is not full, as the routes do. Whoever may search an index need not be let to look
+/// at its aliases: then it is searched.
+async fn check_filled(index: &dyn SearchIndex, kept: &[String], request: &Request) -> Result<()> {
+    let searched = request.collection.searched();
+    let searched = kept.iter().filter(|name| searched.contains(&name.as_str()));
+    let unfilled = match index.unfilled(&searched.cloned().collect::<Vec<_>>()).await {
+        Ok(unfilled) => unfilled,
+        Err(error) if error.kind() == ErrorKind::Failed => {
+            tracing::debug!(error = error.chain(), "whether the index is full is not known");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    if unfilled.is_empty() || request.allow_partial {
+        return Ok(());
+    }
+    let message = format!(
+        "the index of {} is not there or is being filled and lacks documents still; try again later, or search what is \
+         there with --allow-partial",
+        unfilled.join(", ")
+    );
+    Err(Error::new(ErrorKind::Unavailable, message))
 }
 
 /// Waits until the index has come as far as asked. A running instance says how far it is; without

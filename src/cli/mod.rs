@@ -236,6 +236,9 @@ pub struct Search {
     /// How long to wait for them
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<String>,
+    /// Search an index that is being filled and lacks documents still as well
+    #[arg(long)]
+    pub allow_partial: bool,
 }
 
 /// What `reindex` takes.

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
@@ -15,16 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use super::metrics;
 use super::problem::problem;
-use super::search::Search;
 use super::stream::pieces;
-use crate::pipeline::status::{Report, STANDING_BY, Status};
+use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
 use crate::projection::Limits;
 use crate::state::{State, copy};
 
 const ANSWER_WAIT: Duration = Duration::from_secs(300);
-/// An instance with work waiting that makes no progress for so long is not ready.
-const STUCK_MS: u64 = 60_000;
 
 /// Where the folder of a name lies, when it is one that a rebuild made on this disk.
 pub type Linking = dyn Fn(&str) -> Option<PathBuf> + Send + Sync;
@@ -44,29 +40,6 @@ pub struct Admin {
     pub limits: Limits,
     /// Finds the folder for a copy by links.
     pub linking: Arc<Linking>,
-}
-
-/// True when there is work and nothing has moved for long. What waits on a standby is the writer's work.
-fn is_stuck(report: &Report, idle_ms: u64) -> bool {
-    let lag: i64 = report.partitions.iter().map(|partition| partition.lag).sum();
-    let waits = report.documents_waiting > 0 && report.state != STANDING_BY;
-    (lag > 0 || waits) && idle_ms > STUCK_MS
-}
-
-pub(super) async fn ready(Shared(admin): Shared<Admin>, Shared(search): Shared<Search>) -> Response {
-    let idle_ms = Status::now_ms().saturating_sub(admin.status.progressed_ms.load(Ordering::Relaxed));
-    if is_stuck(&admin.status.report(None), idle_ms) {
-        let detail = format!("work waits and nothing moved for {} s", idle_ms / 1_000);
-        return problem(StatusCode::SERVICE_UNAVAILABLE, &detail);
-    }
-    let readiness = admin.status.readiness();
-    if !readiness.ready {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, &readiness.detail());
-    }
-    if !search.is_answering().await {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "the index does not answer");
-    }
-    "ready\n".into_response()
 }
 
 pub(super) async fn status(Shared(admin): Shared<Admin>) -> Response {
@@ -204,20 +177,4 @@ fn is_authorised(token: Option<&str>, headers: &HeaderMap) -> bool {
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
     given.len() == token.len() && given.bytes().zip(token.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_waiting_work_that_does_not_move_is_stuck() {
-        let mut report = Status::default().report(Some(0));
-        assert!(!is_stuck(&report, STUCK_MS + 1), "an idle instance is ready");
-        report.documents_waiting = 1;
-        assert!(!is_stuck(&report, STUCK_MS + 1), "a standby has nothing to deliver");
-        report.state = "writing".to_owned();
-        assert!(is_stuck(&report, STUCK_MS + 1));
-        assert!(!is_stuck(&report, STUCK_MS));
-    }
 }

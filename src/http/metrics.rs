@@ -67,7 +67,7 @@ fn gauges(page: &mut Page, status: &Status, report: &Report) {
         ),
         (
             "tributary_lag_seconds",
-            "How long ago the fold was last at the log's end; 0 while it is there.",
+            "Age of the log's end that searches show; 0 while they show all of the log.",
             seconds(status.behind_ms()),
         ),
         (
@@ -84,6 +84,11 @@ fn gauges(page: &mut Page, status: &Status, report: &Report) {
             "tributary_gate_passed",
             "1 once everything is folded that was in the log when writing began; nothing is written before.",
             flag(&status.gate_passed),
+        ),
+        (
+            "tributary_ready",
+            "1 while this instance is ready, as /readyz says.",
+            f64::from(u8::from(report.readiness.ready)),
         ),
         ("tributary_searches_waiting", "Searches that wait for a position.", status.watchers() as f64),
     ];
@@ -108,9 +113,9 @@ fn of_state(page: &mut Page, state: &State) {
 fn lags(page: &mut Page, report: &Report) {
     type Read = fn(&PartitionReport) -> i64;
     let gauges: [(&str, &str, Read); 2] = [
-        ("tributary_lag_records", "Records in the log that are not folded yet.", |at| at.lag),
+        ("tributary_lag_records", "Records in the log that are not folded yet.", |at| at.unread),
         ("tributary_undelivered_records", "Records in the log that the index does not show yet.", |at| {
-            at.end - at.delivered
+            at.lag
         }),
     ];
     for (name, help, read) in gauges {

@@ -7,6 +7,7 @@ mod lines;
 mod metrics;
 pub mod page;
 mod problem;
+mod readiness;
 mod refreshes;
 mod routes;
 mod search;
@@ -15,6 +16,7 @@ mod stream;
 mod verify;
 
 pub use self::admin::Admin;
+pub use self::readiness::watch_index;
 pub use self::routes::{Site, serve};
 pub use self::search::Search;
 pub use self::verify::Verify;

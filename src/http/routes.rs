@@ -13,6 +13,7 @@ use super::admin::{self, Admin};
 use super::explain;
 use super::page;
 use super::problem::problem;
+use super::readiness;
 use super::search::{self, Search};
 use super::server;
 use super::verify::{self, Verify};
@@ -64,7 +65,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/organisations/{id}/ancestors", get(search::ancestors)),
         ("/contacts/{id}", get(search::contact)),
         ("/healthz", get(|| async { "ok\n" })),
-        ("/readyz", get(admin::ready)),
+        ("/readyz", get(readiness::ready)),
         ("/status", get(admin::status)),
         ("/metrics", get(admin::metrics_text)),
         ("/openapi.json", get(openapi)),

@@ -22,10 +22,10 @@ use crate::search::{Collection, Request};
 
 /// A search that takes longer is given up.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
-/// An index that takes longer to say that it is there counts as away.
-const PING_TIME: Duration = Duration::from_secs(2);
 /// So many searches go to the index at once; further ones wait.
 const AT_ONCE: usize = 64;
+/// What to do when an index is not full.
+const PARTIAL: &str = "try again later, or search what is there with allow_partial=true";
 /// The most suggestions.
 const SUGGESTIONS: usize = 8;
 
@@ -49,6 +49,7 @@ impl Search {
     /// Waits until the index shows what the request asks for, then searches. `Err` is the answer of a
     /// wait that was too long.
     async fn page(&self, request: &Request) -> Answer<Page> {
+        self.check_filled(request, &[request.collection])?;
         let reached = self.wait(request).await?;
         Ok(self.bounded(self.searcher.search(request, reached)).await?)
     }
@@ -93,10 +94,15 @@ impl Search {
         refreshes.share(self.searcher.searcher().index().refresh(collection)).await
     }
 
-    /// Whether the index answers soon.
-    pub(super) async fn is_answering(&self) -> bool {
-        let asked = tokio::time::timeout(PING_TIME, self.searcher.searcher().index().ping()).await;
-        matches!(asked, Ok(Ok(())))
+    /// Refuses a search in an index that is not full, unless it says that a part is enough.
+    fn check_filled(&self, request: &Request, collections: &[Collection]) -> Answer<()> {
+        let projections = collections.iter().flat_map(|collection| collection.searched());
+        let projections: Vec<&str> = projections.copied().collect();
+        if request.allow_partial || self.status.are_filled(&projections) {
+            return Ok(());
+        }
+        let detail = format!("{}; {PARTIAL}", self.status.readiness().detail());
+        Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail))
     }
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -115,7 +121,14 @@ impl Search {
             return Err(none());
         }
         let found = self.bounded(self.searcher.searcher().index().document(projection, id)).await?;
-        found.map(shown).ok_or_else(none)
+        match found {
+            Some(document) => Ok(shown(document)),
+            None if self.status.are_filled(&[projection]) => Err(none()),
+            None => {
+                let detail = format!("{}; it may come", self.status.readiness().detail());
+                Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail))
+            }
+        }
     }
 }
 
@@ -150,7 +163,9 @@ pub(super) async fn suggest(
 ) -> Answer<Json<Value>> {
     let mut request = parse(query.as_deref())?;
     let mut suggestions: Vec<Value> = Vec::new();
-    for collection in [Collection::Organisations, Collection::Contacts] {
+    let collections = [Collection::Organisations, Collection::Contacts];
+    search.check_filled(&request, &collections)?;
+    for collection in collections {
         request.collection = collection;
         request.size = SUGGESTIONS;
         if request.terms.as_ref().is_none_or(Vec::is_empty) {

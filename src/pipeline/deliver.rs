@@ -299,6 +299,7 @@ impl<S: DocumentSink> Delivery<S> {
         let mut judged = Judged::default();
         let mut retry: Option<String> = None;
         let (mut retried, mut delivered) = (0, 0);
+        let projection = documents.first().map(|document| document.0);
         let outcomes =
             outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned())));
         for ((document, version), outcome) in documents.into_iter().zip(versions).zip(outcomes) {
@@ -329,7 +330,12 @@ impl<S: DocumentSink> Delivery<S> {
         Status::add(&self.status.retried, retried);
         Status::add(&self.status.rejected, judged.rejected.len());
         Status::add(&self.status.delivered, delivered - judged.rejected.len());
-        self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
+        if delivered > 0 {
+            self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
+        }
+        if let Some(projection) = projection {
+            self.status.note_writes(projection, retry.as_deref().filter(|_| delivered == 0));
+        }
         match retry {
             Some(reason) => self.pace.slow_down(&reason, retried),
             None => {

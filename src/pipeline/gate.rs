@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::additions::Adding;
 use super::hand_over::{HandOver, Moved};
 use super::planted::{self, Bug};
+use super::readiness::Cause;
 use super::run::Run;
 use super::serve::Service;
 use super::standby::Filling;
@@ -50,6 +51,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
     pub(super) async fn look(&mut self) -> Result<()> {
         let writer = *self.leadership.writer().borrow() || planted::is(Bug::NoStandBy);
         if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
+            self.status.forget_refusals();
             tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
             if writer { self.begin_to_write().await? } else { self.stand_by() }
         }
@@ -99,9 +101,15 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// Has the reader note the log's end in the status, unless it has not answered the last time.
     fn ask_for_end(&mut self) {
-        let answered =
-            self.asked.as_ref().is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
-        if answered {
+        let answer = self.asked.as_ref().map(|answer| answer.try_recv());
+        match &answer {
+            Some(Ok(Ok(_))) => self.status.clear(Cause::LogAway),
+            Some(Ok(Err(error))) => {
+                self.status.raise(Cause::LogAway, format!("the log does not answer: {}", error.chain()));
+            }
+            _ => {}
+        }
+        if !matches!(answer, Some(Err(TryRecvError::Empty))) {
             let (reply, answer) = bounded(1);
             // Without a reader there is no end to ask for.
             self.asked = self.end_requests.send(reply).is_ok().then_some(answer);
@@ -279,7 +287,11 @@ impl<S: DocumentSink + Aliases> Run<S> {
         let has_state = hand_over.has_state();
         hand_over.moved.into_iter().try_for_each(|moved| self.take(moved, has_state))?;
         self.indexes = states.iter().map(|state| state.index.clone()).collect();
-        self.service = Service::of(states.iter().any(|state| state.created));
+        let is_filling = states.iter().any(|state| state.is_filling);
+        self.service = Service::of(is_filling);
+        if is_filling {
+            self.filling = Filling::Marking;
+        }
         self.status.set_indexes(self.written());
         self.barrier().await
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::status::Status;
+use crate::projection::Projection;
 
 /// What can keep an instance from being ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,27 +90,33 @@ impl Readiness {
 
 /// The reasons as they were raised and not cleared.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Reasons(BTreeMap<Cause, (String, u64)>);
+pub(super) struct Reasons(BTreeMap<(Cause, Option<Projection>), (String, u64)>);
 
 impl Reasons {
-    /// Takes note of a reason; true when it is new. One that lasts keeps the time at which it began.
-    pub(super) fn raise(&mut self, cause: Cause, detail: String) -> bool {
-        let began = self.0.get(&cause).map(|(_, since)| *since);
-        self.0.insert(cause, (detail, began.unwrap_or_else(Status::now_ms)));
+    /// Takes note of a reason, of one projection or of all; true when it is new. One that lasts keeps the time at which
+    /// it began.
+    pub(super) fn raise(&mut self, cause: Cause, of: Option<Projection>, detail: String) -> bool {
+        let began = self.0.get(&(cause, of)).map(|(_, since)| *since);
+        self.0.insert((cause, of), (detail, began.unwrap_or_else(Status::now_ms)));
         began.is_none()
     }
 
     /// Takes note that a reason is gone; true when it was there.
-    pub(super) fn clear(&mut self, cause: Cause) -> bool {
-        self.0.remove(&cause).is_some()
+    pub(super) fn clear(&mut self, cause: Cause, of: Option<Projection>) -> bool {
+        self.0.remove(&(cause, of)).is_some()
+    }
+
+    /// Takes note that a reason is gone, of whatever projection.
+    pub(super) fn clear_all(&mut self, cause: Cause) {
+        self.0.retain(|(raised, _), _| *raised != cause);
     }
 
     /// What counts now.
     pub(super) fn readiness(&self, now: u64) -> Readiness {
         let lasting =
-            self.0.iter().filter(|(cause, (_, since))| now.saturating_sub(*since) >= cause.grace_ms());
+            self.0.iter().filter(|((cause, _), (_, since))| now.saturating_sub(*since) >= cause.grace_ms());
         let reasons: Vec<Reason> = lasting
-            .map(|(cause, (detail, since))| Reason {
+            .map(|((cause, _), (detail, since))| Reason {
                 cause: *cause,
                 detail: detail.clone(),
                 since_ms: *since,
@@ -127,17 +134,17 @@ mod tests {
     fn a_reason_keeps_its_beginning_and_refused_writes_count_after_a_minute() {
         let mut reasons = Reasons::default();
         assert!(reasons.readiness(0).ready);
-        assert!(reasons.raise(Cause::WritesRefused, "429".to_owned()));
-        assert!(!reasons.raise(Cause::WritesRefused, "403".to_owned()), "it lasts");
+        assert!(reasons.raise(Cause::WritesRefused, None, "429".to_owned()));
+        assert!(!reasons.raise(Cause::WritesRefused, None, "403".to_owned()), "it lasts");
         let began = Status::now_ms();
         assert!(reasons.readiness(began).ready);
         let refused = reasons.readiness(began + WRITES_REFUSED_MS);
         assert!(!refused.ready);
         assert_eq!(refused.detail(), "403");
-        reasons.raise(Cause::LogAway, "the broker is away".to_owned());
+        reasons.raise(Cause::LogAway, None, "the broker is away".to_owned());
         let both = reasons.readiness(began + WRITES_REFUSED_MS);
         assert_eq!(both.detail(), "the broker is away; 403");
-        assert!(reasons.clear(Cause::LogAway) && !reasons.clear(Cause::LogAway));
+        assert!(reasons.clear(Cause::LogAway, None) && !reasons.clear(Cause::LogAway, None));
         assert!(reasons.readiness(began).ready);
     }
 

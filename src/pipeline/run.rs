@@ -197,7 +197,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         gate: Gate::Until(end.clone()),
         cleared_to: Some(progress.positions()),
         filling: Filling::Nothing,
-        service: Service::of(indexes.iter().any(|state| state.created)),
+        service: Service::of(indexes.iter().any(|state| state.is_filling)),
         adding: Adding::Due(Instant::now()),
         reconcile: Vec::new(),
         published: None,
@@ -279,10 +279,13 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Has every document sent to the indexes that are new.
     async fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
         for (projection, index) in self.projections.clone().into_iter().zip(indexes) {
+            if index.is_filling {
+                // Whoever made it may have died before it was full.
+                self.filling = Filling::Marking;
+            }
             // An index that was made just now is empty, whatever its name.
             if index.created {
                 self.send_everything(projection, &index.index, progress.step > 0)?;
-                self.filling = Filling::Marking;
                 self.command(Command::BuiltFor(projection, index.index.clone()))?;
             }
         }
@@ -425,7 +428,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// Notes in the status how far the index is.
     pub(super) fn note_frontier(&mut self, now: u64) -> Option<Positions> {
-        if self.is_filling() {
+        if self.is_filling() || self.service.is_withheld() {
             return None;
         }
         let frontier = self.queue.frontier()?;

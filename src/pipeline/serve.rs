@@ -18,16 +18,29 @@ pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1);
 pub(super) enum Service {
     /// They do.
     Given,
-    /// One was made by this instance, which fills it first.
+    /// One was made to be filled first, by this instance or by one that died filling it.
     AfterFilling,
+    /// It is full, and was not reached to be told so. To be tried again from then on.
+    Filled(Instant),
     /// They may lack it: whoever made one may have died filling it. To be seen to from then on.
     Due(Instant),
 }
 
 impl Service {
-    /// Of indexes of which one, or none, `is_new`.
-    pub(super) fn of(is_new: bool) -> Self {
-        if is_new { Self::AfterFilling } else { Self::Due(Instant::now()) }
+    /// Of indexes of which one, or none, `is_filling`.
+    pub(super) fn of(is_filling: bool) -> Self {
+        if is_filling { Self::AfterFilling } else { Self::Due(Instant::now()) }
+    }
+
+    /// True while readers may not see everything that the index acknowledged: nothing counts as delivered.
+    pub(super) fn is_withheld(self) -> bool {
+        matches!(self, Self::AfterFilling | Self::Filled(_))
+    }
+
+    /// After a failure.
+    fn later(self) -> Self {
+        let at = Instant::now() + AGAIN_AFTER;
+        if self.is_withheld() { Self::Filled(at) } else { Self::Due(at) }
     }
 }
 
@@ -42,8 +55,8 @@ impl<S: DocumentSink + Aliases> Run<S> {
         }
         let is_due = match self.service {
             Service::Given => false,
-            Service::AfterFilling => self.queue.sweeps().is_empty(),
-            Service::Due(at) => Instant::now() >= at,
+            Service::AfterFilling => self.queue.sweeps().is_empty() && !self.is_filling(),
+            Service::Due(at) | Service::Filled(at) => Instant::now() >= at,
         };
         if !is_due {
             return Ok(());
@@ -53,11 +66,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
         match served.unwrap_or_else(late) {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 tracing::warn!(error = error.chain(), "waiting to have the index serve");
-                self.service = Service::Due(Instant::now() + AGAIN_AFTER);
+                self.service = self.service.later();
             }
             served => {
                 served?;
                 self.service = Service::Given;
+                self.status.note_filled();
             }
         }
         Ok(())

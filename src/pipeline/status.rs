@@ -1,6 +1,6 @@
 //! What the pipeline tells of itself, for `status`, `/status` and the metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -13,6 +13,12 @@ use crate::dead_letter::Tally;
 use crate::position::Positions;
 use crate::projection::Projection;
 use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
+
+/// An instance with work waiting that makes no progress for so long is not ready.
+const STUCK_MS: u64 = 60_000;
+
+/// So many ends of the log are remembered, to tell how old is what searches show.
+const ENDS_MAX: usize = 128;
 
 /// The state of an instance that is not the writer.
 pub const STANDING_BY: &str = "standing by";
@@ -74,8 +80,10 @@ impl Drop for Watching<'_> {
 struct Known {
     positions: Positions,
     end: Positions,
-    /// When the fold was last at the end as it was known then.
-    at_end_ms: u64,
+    /// Ends that the log had, each with when it was known, which the frontier has not passed; the oldest first.
+    ends: VecDeque<(u64, Positions)>,
+    /// When the log ended where the frontier has come to.
+    shown_ms: u64,
     frontier: Positions,
     frontier_ms: u64,
     /// Of each projection, where it is known to be further than that.
@@ -85,15 +93,63 @@ struct Known {
     rebuilds: Vec<(String, Rebuild)>,
     reasons: Reasons,
     rolled_back: BTreeMap<String, String>,
+    /// The projections whose index is not full; `None` until it was looked.
+    unfilled: Option<Vec<String>>,
+    /// Grows when this instance has filled its indexes.
+    fillings: u64,
 }
 
 impl Known {
-    /// Changes the positions or the end; one that was never at the end is behind since it is known.
-    fn set(&mut self, change: impl FnOnce(&mut Self)) {
-        change(self);
-        if self.at_end_ms == 0 || self.positions.covers(&self.end) {
-            self.at_end_ms = Status::now_ms();
+    /// Takes note of the log's end.
+    fn set_end(&mut self, end: &Positions) {
+        let now = Status::now_ms();
+        if self.shown_ms == 0 {
+            self.shown_ms = now;
         }
+        self.end = end.clone();
+        if self.ends.back().is_none_or(|(_, known)| known != end) {
+            self.ends.push_back((now, end.clone()));
+        }
+        if self.ends.len() > ENDS_MAX {
+            // Every second one is enough for an age.
+            let mut number = 0;
+            self.ends.retain(|_| {
+                number += 1;
+                number % 2 == 0
+            });
+        }
+        self.forget_ends();
+    }
+
+    /// Forgets the ends that the frontier has passed.
+    fn forget_ends(&mut self) {
+        while let Some((at, end)) = self.ends.front() {
+            if !self.frontier.covers(end) {
+                return;
+            }
+            self.shown_ms = *at;
+            self.ends.pop_front();
+        }
+    }
+}
+
+impl Known {
+    fn set_unfilled(&mut self, unfilled: Vec<String>) {
+        if unfilled.is_empty() {
+            self.reasons.clear(Cause::Filling, None);
+        } else {
+            let detail = format!(
+                "the index of {} is being filled and does not hold every document yet",
+                unfilled.join(", ")
+            );
+            self.reasons.raise(Cause::Filling, None, detail);
+        }
+        self.unfilled = Some(unfilled);
+    }
+
+    /// True when there is something to fold, or to deliver: what waits on a standby is the writer's work.
+    fn has_work(&self, is_writer: bool) -> bool {
+        !self.positions.covers(&self.end) || is_writer && !self.waiting.is_nothing()
     }
 }
 
@@ -124,8 +180,10 @@ pub struct PartitionReport {
     pub position: i64,
     /// The log's end, as last asked.
     pub end: i64,
-    /// Records between the two.
+    /// Records that searches do not show yet.
     pub lag: i64,
+    /// Records that are not folded yet.
+    pub unread: i64,
     /// The offset below which everything is in the index.
     pub delivered: i64,
 }
@@ -135,6 +193,9 @@ pub struct PartitionReport {
 pub struct Report {
     /// `writing`, `catching up` or `standing by`; `stopped` when no instance runs.
     pub state: String,
+    /// Whether it is ready, and why not.
+    #[serde(flatten)]
+    pub readiness: Readiness,
     /// Each partition.
     pub partitions: Vec<PartitionReport>,
     /// Documents that wait for the index.
@@ -159,13 +220,13 @@ impl Status {
 
     /// Takes note of the fold's positions.
     pub fn set_positions(&self, positions: &Positions) {
-        self.known().set(|known| known.positions = positions.clone());
+        self.known().positions = positions.clone();
         self.progressed_ms.store(Self::now_ms(), Ordering::Relaxed);
     }
 
     /// Takes note of the log's end.
     pub fn set_end(&self, end: &Positions) {
-        self.known().set(|known| known.end = end.clone());
+        self.known().set_end(end);
     }
 
     /// Whether these positions cover the log's end, as it was noted last.
@@ -173,11 +234,10 @@ impl Status {
         positions.covers(&self.known().end)
     }
 
-    /// For how long the fold has not been at the log's end, in milliseconds; 0 while it is.
+    /// How old the log is that searches show, in milliseconds; 0 while they show all of it.
     pub fn behind_ms(&self) -> u64 {
         let known = self.known();
-        let is_behind = known.at_end_ms != 0 && !known.positions.covers(&known.end);
-        if is_behind { Self::now_ms().saturating_sub(known.at_end_ms) } else { 0 }
+        if known.ends.is_empty() { 0 } else { Self::now_ms().saturating_sub(known.shown_ms) }
     }
 
     /// Takes note of the delivered frontier, and of that of each projection where it is known.
@@ -186,6 +246,7 @@ impl Status {
         known.frontier_ms = time_ms;
         if known.frontier != *positions || known.shown != shown {
             known.frontier = positions.clone();
+            known.forget_ends();
             known.shown = shown;
             drop(known);
             self.moved.notify_waiters();
@@ -248,21 +309,79 @@ impl Status {
     /// [cleared](Self::clear).
     pub fn raise(&self, cause: Cause, detail: impl Into<String>) {
         let detail = detail.into();
-        if self.known().reasons.raise(cause, detail.clone()) {
+        if self.known().reasons.raise(cause, None, detail.clone()) {
             tracing::debug!(cause = cause.name(), detail, "not ready");
         }
     }
 
     /// Takes note that such a reason is gone.
     pub fn clear(&self, cause: Cause) {
-        if self.known().reasons.clear(cause) {
+        if self.known().reasons.clear(cause, None) {
             tracing::debug!(cause = cause.name(), "a reason against being ready is gone");
         }
     }
 
     /// Whether this instance is ready, and why not.
     pub fn readiness(&self) -> Readiness {
-        self.known().reasons.readiness(Self::now_ms())
+        let (known, now) = (self.known(), Self::now_ms());
+        if known.indexes.is_empty() || known.unfilled.is_none() {
+            let mut reasons = known.reasons.clone();
+            reasons.raise(Cause::Starting, None, "the log and the indexes are being opened".to_owned());
+            return reasons.readiness(now);
+        }
+        let readiness = known.reasons.readiness(now);
+        let idle_ms = now.saturating_sub(self.progressed_ms.load(Ordering::Relaxed));
+        if !readiness.ready || idle_ms <= STUCK_MS || !known.has_work(self.writer.load(Ordering::Relaxed)) {
+            return readiness;
+        }
+        let detail = format!("work waits and nothing moved for {} s", idle_ms / 1_000);
+        let mut reasons = known.reasons.clone();
+        reasons.raise(Cause::Stuck, None, detail);
+        reasons.readiness(now)
+    }
+
+    /// Takes note of what became of a request of a projection's documents: `refused` says why when none was taken.
+    pub fn note_writes(&self, projection: Projection, refused: Option<&str>) {
+        let mut known = self.known();
+        match refused {
+            None => known.reasons.clear(Cause::WritesRefused, Some(projection)),
+            Some(reason) => {
+                let detail = format!("the index of {} takes no writes: {reason}", projection.name());
+                known.reasons.raise(Cause::WritesRefused, Some(projection), detail)
+            }
+        };
+    }
+
+    /// Another instance writes from here on, or this one from the beginning.
+    pub fn forget_refusals(&self) {
+        self.known().reasons.clear_all(Cause::WritesRefused);
+    }
+
+    /// Takes note that this instance has filled its indexes.
+    pub fn note_filled(&self) {
+        let mut known = self.known();
+        known.fillings += 1;
+        known.set_unfilled(Vec::new());
+    }
+
+    /// How often that was noted: to be asked before [`Self::set_unfilled`].
+    pub fn fillings(&self) -> u64 {
+        self.known().fillings
+    }
+
+    /// Takes note of the projections whose index is not full, as a look found that began after `fillings` were noted.
+    pub fn set_unfilled(&self, unfilled: Vec<String>, fillings: u64) {
+        let mut known = self.known();
+        if known.fillings == fillings {
+            known.set_unfilled(unfilled);
+        }
+    }
+
+    /// Whether the index of each of these projections, where it is kept, holds everything that it has to for a search.
+    pub fn are_filled(&self, projections: &[&str]) -> bool {
+        let known = self.known();
+        let unfilled = known.unfilled.as_ref();
+        unfilled.is_some_and(|unfilled| unfilled.iter().all(|name| !projections.contains(&name.as_str())))
     }
 
     /// Takes note of the indexes that a rollback put back, by projection.
@@ -290,6 +409,7 @@ impl Status {
             if idle || known.frontier_ms == 0 { 0 } else { Self::now_ms().saturating_sub(known.frontier_ms) };
         Report {
             state: state.to_owned(),
+            readiness: self.readiness(),
             partitions: partitions(&known.positions, &known.end, &known.frontier),
             documents_waiting,
             oldest_waiting_ms: oldest,
@@ -341,13 +461,15 @@ pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) 
     let report = all.into_iter().map(|at| {
         let position = positions.get(&at).unwrap_or(0);
         let end = end.get(&at).unwrap_or(position).max(position);
+        let delivered = frontier.get(&at).unwrap_or(0);
         PartitionReport {
             topic: at.topic.to_string(),
             partition: at.partition,
             position,
             end,
-            lag: end - position,
-            delivered: frontier.get(&at).unwrap_or(0),
+            lag: end - delivered.min(position),
+            unread: end - position,
+            delivered,
         }
     });
     report.collect()
@@ -357,6 +479,40 @@ pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) 
 mod tests {
     use super::*;
     use crate::position::TopicPartition;
+
+    #[test]
+    fn only_waiting_work_that_does_not_move_is_stuck() {
+        let status = Status::default();
+        assert_eq!(status.readiness().reasons[0].cause, Cause::Starting);
+        status.set_indexes([("contacts".to_owned(), "i".to_owned())].into());
+        status.set_unfilled(vec!["contacts".to_owned()], 0);
+        assert_eq!(status.readiness().reasons[0].cause, Cause::Filling);
+        assert!(!status.are_filled(&["contacts"]) && status.are_filled(&["hierarchy"]));
+        status.note_filled();
+        status.set_unfilled(vec!["contacts".to_owned()], 0);
+        assert!(status.readiness().ready, "a look that began before says nothing");
+        status.set_waiting(Waiting { documents: 1, ..Waiting::default() });
+        assert!(status.readiness().ready, "a standby has nothing to deliver");
+        status.writer.store(true, Ordering::Relaxed);
+        assert_eq!(status.readiness().reasons[0].cause, Cause::Stuck);
+        status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
+        assert!(status.readiness().ready);
+    }
+
+    #[test]
+    fn the_lag_is_what_searches_do_not_show() {
+        let at = |next| [(TopicPartition::new("contacts", 0), next)].into_iter().collect::<Positions>();
+        let status = Status::default();
+        status.set_end(&at(5));
+        status.set_positions(&at(5));
+        let partition = |status: &Status| status.report(None).partitions[0].clone();
+        assert_eq!((partition(&status).lag, partition(&status).unread), (5, 0));
+        assert_eq!(status.known().ends.len(), 1);
+        (6..1_000).for_each(|end| status.set_end(&at(end)));
+        assert!(status.known().ends.len() <= ENDS_MAX);
+        status.set_frontier(&at(999), 1, BTreeMap::new());
+        assert_eq!((partition(&status).lag, status.behind_ms()), (0, 0));
+    }
 
     #[test]
     fn what_is_shown_of_a_projection_is_the_frontier_until_more_is_known() {

@@ -22,7 +22,7 @@ pub struct Target<S> {
 
 impl<S> Target<S> {
     fn states(&self) -> Vec<IndexState> {
-        let state = |index: &String| IndexState { index: index.clone(), created: false };
+        let state = |index: &String| IndexState { index: index.clone(), created: false, is_filling: false };
         self.indexes.iter().map(state).collect()
     }
 }

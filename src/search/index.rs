@@ -133,6 +133,10 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// Makes what was acknowledged until now searchable, for searches of this collection.
     fn refresh(&self, collection: Collection) -> Answer<'_, ()>;
 
+    /// Those of `projections` whose index is not there or is being filled for the first time: a search in it finds less
+    /// than there is.
+    fn unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>>;
+
     /// Asks whether the index is there.
     fn ping(&self) -> Answer<'_, ()>;
 }

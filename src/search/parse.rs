@@ -21,7 +21,7 @@ const TIMEOUT_MS_MAX: u64 = 60_000;
 
 /// The names of all parameters.
 pub const PARAMETERS: &[&str] =
-    &["q", "in", "under", "filter", "size", "after", "facets", "consistent_with", "timeout"];
+    &["q", "in", "under", "filter", "size", "after", "facets", "consistent_with", "timeout", "allow_partial"];
 
 impl Request {
     /// Reads the parameters of contract section 4.
@@ -84,6 +84,7 @@ impl<'a> Given<'a> {
             size: self.value("size").map(size).transpose()?.unwrap_or(SIZE_DEFAULT),
             consistent_with: self.value("consistent_with").map(positions).transpose()?.unwrap_or_default(),
             timeout_ms: self.value("timeout").map(timeout).transpose()?.unwrap_or(TIMEOUT_MS_DEFAULT),
+            allow_partial: self.value("allow_partial").map(choice).transpose()?.unwrap_or_default(),
             ..Request::default()
         };
         for field in &self.facets {
@@ -101,6 +102,10 @@ impl<'a> Given<'a> {
         request.after = after.transpose()?;
         Ok(request)
     }
+}
+
+fn choice(text: &str) -> Result<bool> {
+    text.parse().map_err(|_| Error::usage("allow_partial: true or false"))
 }
 
 fn words(q: &str) -> Result<(Vec<super::Term>, String)> {

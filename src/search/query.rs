@@ -29,6 +29,15 @@ impl Collection {
         }
     }
 
+    /// The projections whose indexes a search in it looks in: organisations are found by contacts that they do not embed
+    /// as well.
+    pub fn searched(self) -> &'static [&'static str] {
+        match self {
+            Collection::Organisations => &["organisations", "contacts"],
+            Collection::Contacts => &["contacts"],
+        }
+    }
+
     /// The collection of that name.
     ///
     /// # Errors
@@ -132,6 +141,8 @@ pub struct Request {
     pub consistent_with: Positions,
     /// How long to wait for them, in milliseconds.
     pub timeout_ms: u64,
+    /// Search an index that is not full yet as well.
+    pub allow_partial: bool,
 }
 
 impl Request {

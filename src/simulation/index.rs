@@ -29,6 +29,8 @@ pub(super) struct Held {
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) projection: usize,
+    /// True from its making by a run until that has it serve.
+    pub(super) is_filling: bool,
     documents: BTreeMap<String, Held>,
 }
 
@@ -91,6 +93,9 @@ impl Server {
         }
         let index = self.name(projection);
         self.create(projection, &index);
+        if let Some(index) = self.indexes.get_mut(&index) {
+            index.is_filling = true;
+        }
         self.aliases.insert(projection, index.clone());
         (index, true)
     }

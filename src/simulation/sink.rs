@@ -140,7 +140,12 @@ impl DocumentSink for Sink {
             |server: &mut Server| Ok((0..ALL.len()).map(|number| server.open(number)).collect::<Vec<_>>());
         let opened = self.call("its indexes", open).await?;
         *self.opened.lock().unwrap() = opened.iter().map(|(index, _)| index.clone()).collect();
-        Ok(opened.into_iter().map(|(index, created)| IndexState { index, created }).collect())
+        let server = self.world.server.lock().unwrap();
+        let state = |(index, created): (String, bool)| {
+            let is_filling = server.indexes[&index].is_filling;
+            IndexState { index, created, is_filling }
+        };
+        Ok(opened.into_iter().map(state).collect())
     }
 
     async fn write(&self, batch: Batch) -> Vec<Outcome> {
@@ -227,7 +232,15 @@ impl Aliases for Sink {
     }
 
     async fn serve(&self) -> Result<()> {
-        self.call("the settings", |_| Ok(())).await
+        let opened = self.opened();
+        let serve = |server: &mut Server| {
+            opened
+                .iter()
+                .filter_map(|index| server.indexes.get_mut(index))
+                .for_each(|index| index.is_filling = false);
+            Ok(())
+        };
+        self.call("the settings", serve).await
     }
 
     async fn put_additions(&self) -> Result<Vec<usize>> {

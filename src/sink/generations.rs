@@ -224,7 +224,7 @@ pub trait Aliases: Send + Sync + 'static {
     fn changed(&self, log_identity: &str) -> impl Future<Output = Result<Vec<usize>>> + Send;
 
     /// Has the indexes that are written serve readers, with refreshes and replicas as their mappings want them, if they
-    /// were made to be filled first.
+    /// were made to be filled first. Then it takes the mark away by which readers see that an index is not full.
     fn serve(&self) -> impl Future<Output = Result<()>> + Send;
 
     /// Puts in place what the indexes that are written lack of their mappings, where an index takes it; answers the

@@ -46,6 +46,8 @@ pub struct IndexState {
     pub index: String,
     /// True when it was created just now, and is empty.
     pub created: bool,
+    /// True while it carries the mark of an index that was made to be filled and is not full yet, by whomever.
+    pub is_filling: bool,
 }
 
 /// What `status` shows of an index.

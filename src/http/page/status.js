@@ -35,7 +35,7 @@ const readStatus = async () => {
   samples.push(sample);
   if (samples.length > SAMPLES) samples.shift();
   showStatus(report, partitions);
-  const place = JSON.stringify([partitions.map((one) => [one.topic, one.partition, one.position, one.delivered]), sample.delivered]);
+  const place = JSON.stringify([report.ready, partitions.map((one) => [one.topic, one.partition, one.position, one.delivered]), sample.delivered]);
   const hasMoved = delivered !== undefined && delivered !== place;
   delivered = place;
   return hasMoved;
@@ -48,7 +48,12 @@ const mood = (text, kind) => {
 
 const showStatus = (report, partitions) => {
   const state = textOf(report.state);
-  mood(state || "unknown", state === "writing" ? "good" : state === "catching up" ? "busy" : "calm");
+  const reasons = list(report.reasons).filter(isObject);
+  const isBusy = reasons.every((one) => ["starting", "filling"].includes(one.cause));
+  if (report.ready === false) mood(`not ready: ${textOf(reasons[0]?.cause).replaceAll("_", " ") || "unknown"}`, isBusy ? "busy" : "bad");
+  else mood(state || "unknown", state === "writing" ? "good" : state === "catching up" ? "busy" : "calm");
+  $("unready").hidden = reasons.length === 0;
+  $("unready").textContent = reasons.map((one) => textOf(one.detail)).join("; ");
   const lag = partitions.reduce((sum, one) => sum + whole(one.lag), 0);
   const waits = whole(report.documents_waiting);
   const gauges = [

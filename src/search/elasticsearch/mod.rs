@@ -6,7 +6,7 @@ mod point;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use elasticsearch::indices::IndicesRefreshParts;
+use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use elasticsearch::{GetParts, SearchParts};
 use serde_json::{Value, json};
 
@@ -18,6 +18,7 @@ use super::query::{Collection, Field, Term};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::elasticsearch::client::Client;
+use crate::sink::elasticsearch::filling;
 
 const WHOLE: &str = "allow_partial_search_results=false";
 /// How long the server may search before it answers with an error.
@@ -257,6 +258,25 @@ impl SearchIndex for ElasticsearchIndex {
             let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
             let path = IndicesRefreshParts::Index(&aliases).url();
             self.client.post(&format!("{path}?ignore_unavailable=true"), None).await.map(|_| ())
+        })
+    }
+
+    fn unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>> {
+        Box::pin(async move {
+            let aliases: Vec<String> = projections.iter().map(|projection| self.alias(projection)).collect();
+            let names: Vec<&str> = aliases.iter().map(String::as_str).collect();
+            let path = format!("{}?ignore_unavailable=true", IndicesGetAliasParts::Index(&names).url());
+            let found = self.client.find(&path).await?.unwrap_or_default();
+            let is_filled = |alias: &str| {
+                let indexes = found.as_object().into_iter().flatten();
+                let mut behind = indexes.filter_map(|(index, found)| {
+                    let aliases = found.get("aliases")?.as_object()?;
+                    aliases.contains_key(alias).then(|| !aliases.contains_key(&filling(index)))
+                });
+                behind.next().is_some_and(|first| first && behind.all(|filled| filled))
+            };
+            let unfilled = projections.iter().zip(&aliases).filter(|(_, alias)| !is_filled(alias));
+            Ok(unfilled.map(|(projection, _)| projection.clone()).collect())
         })
     }
 

@@ -298,6 +298,20 @@ impl SearchIndex for EmbeddedIndex {
         Box::pin(async { Ok(()) })
     }
 
+    fn unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>> {
+        let projections = projections.to_vec();
+        self.ask(move |inner| {
+            let mut unfilled = Vec::new();
+            for projection in projections {
+                let behind = inner.folder.behind(&format!("{}{projection}", inner.prefix))?;
+                if behind.is_none_or(|index| inner.folder.is_filling(&index)) {
+                    unfilled.push(projection);
+                }
+            }
+            Ok(unfilled)
+        })
+    }
+
     fn ping(&self) -> Answer<'_, ()> {
         self.ask(|inner| inner.folder.behind("").map(|_| ()))
     }

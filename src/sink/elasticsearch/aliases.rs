@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use elasticsearch::indices::{
-    IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts, IndicesPutAliasParts,
+    IndicesDeleteAliasParts, IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts,
+    IndicesPutAliasParts,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -25,6 +26,23 @@ const OTHER_PAUSE: Duration = Duration::from_millis(100);
 /// index of this name, whatever the cluster's `action.auto_create_index` says.
 pub(super) fn writer(index: &str) -> String {
     format!("{index}.WRITE")
+}
+
+/// The alias that an index carries from its making until it is full. Readers see by it that documents are missing.
+pub(crate) fn filling(index: &str) -> String {
+    format!("{index}.FILLING")
+}
+
+/// True while an index carries the mark.
+pub(super) async fn is_filling(client: &Client, index: &str) -> Result<bool> {
+    let path = IndicesGetAliasParts::IndexName(&[index], &[&filling(index)]).url();
+    Ok(client.find(&path).await?.is_some())
+}
+
+/// Takes the mark from an index that is full.
+pub(super) async fn end_filling(client: &Client, index: &str) -> Result<()> {
+    let path = IndicesDeleteAliasParts::IndexName(&[index], &[&filling(index)]).url();
+    client.delete_if_there(&path).await.map(|_| ())
 }
 
 /// The concrete indexes behind an alias; none when the alias does not exist.
@@ -65,7 +83,8 @@ async fn found(
     check(client, index, alias, mapping, log_identity, record).await?.tell(&mapping.projection, index);
     effective::check(client, index, mapping, false).await?;
     ensure_writer(client, index).await?;
-    Ok(Some(IndexState { index: index.clone(), created: false }))
+    let is_filling = is_filling(client, index).await?;
+    Ok(Some(IndexState { index: index.clone(), created: false, is_filling }))
 }
 
 /// As [`open`], for an index that was put behind the alias while this instance ran.
@@ -83,7 +102,8 @@ pub(super) async fn adopt(
     let found = client.get(&IndicesGetMappingParts::Index(&[&index]).url()).await?;
     mapping.check_shape(meta(&found, &index), alias, &index, log_identity)?;
     ensure_writer(client, &index).await?;
-    Ok(IndexState { index, created: false })
+    let is_filling = is_filling(client, &index).await?;
+    Ok(IndexState { index, created: false, is_filling })
 }
 
 async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<IndexState> {
@@ -91,12 +111,15 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
     let until = Instant::now() + OTHER_WAIT;
     loop {
         let index = mapping.index_name(alias);
-        let body = mapping.first_body(alias, &writer(&index), log_identity);
+        let mut body = mapping.first_body(alias, &writer(&index), log_identity);
+        if let Some(aliases) = body.get_mut("aliases").and_then(Value::as_object_mut) {
+            aliases.insert(filling(&index), json!({}));
+        }
         let made = super::check::create(client, mapping, &index, &body).await;
         let Err(error) = made else {
             effective::check(client, &index, mapping, true).await?;
             tracing::info!(alias, index, "index created");
-            return Ok(IndexState { index, created: true });
+            return Ok(IndexState { index, created: true, is_filling: true });
         };
         if !is_race(client, &index, &error).await? {
             return Err(error);

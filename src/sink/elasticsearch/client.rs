@@ -98,6 +98,11 @@ impl Client {
         self.if_there(Method::PUT, path, Some(body), ANSWER_BYTES_MAX).await
     }
 
+    /// As [`Self::delete`]; `None` when the server says 404.
+    pub(crate) async fn delete_if_there(&self, path: &str) -> Result<Option<Value>> {
+        self.if_there(Method::DELETE, path, None, ANSWER_BYTES_MAX).await
+    }
+
     /// Puts (or, without a body, deletes) a document on a condition in the path; false when the server
     /// says that the condition does not hold.
     pub(crate) async fn change_if(&self, path: &str, body: Option<&Value>) -> Result<bool> {

@@ -134,9 +134,9 @@ fn read_record<T: serde::de::DeserializeOwned>(found: &Value) -> Result<Option<(
 }
 
 async fn summary(client: &Client, alias: &str, index: &str, found: &Value) -> Result<GenerationSummary> {
-    let writer = aliases::writer(index);
+    let own = [aliases::writer(index), aliases::filling(index)];
     let names = found.pointer("/aliases").and_then(Value::as_object).into_iter().flatten();
-    let names = names.map(|(name, _)| name.clone()).filter(|name| *name != writer).collect();
+    let names = names.map(|(name, _)| name.clone()).filter(|name| !own.contains(name)).collect();
     let stats = client
         .get(&IndicesStatsParts::IndexMetric(&[index], &["docs", "store"]).url())
         .await
@@ -197,6 +197,12 @@ impl Aliases for ElasticsearchSink {
                 found.get(&index).and_then(|found| found.pointer("/settings/index/refresh_interval"));
             if interval == Some(&json!("-1")) && self.give_service_settings(mapping, &index).await? {
                 tracing::info!(index, "refreshes and replicas are those of the mapping from here on");
+            }
+            if aliases::is_filling(&self.client, &index).await? {
+                // Whoever sees that the mark is gone finds every document.
+                self.client.post_if_there(&IndicesRefreshParts::Index(&[&index]).url(), None).await?;
+                aliases::end_filling(&self.client, &index).await?;
+                tracing::info!(index, "the index is filled");
             }
         }
         Ok(())

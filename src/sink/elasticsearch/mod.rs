@@ -23,6 +23,7 @@ use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use elasticsearch::{ClosePointInTimeParts, CountParts, OpenPointInTimeParts, SearchParts};
 use serde_json::{Value, json};
 
+pub(crate) use self::aliases::filling;
 use self::client::Client;
 use self::refusals::Refusals;
 use super::generations::{Aliases, forget_rollback};

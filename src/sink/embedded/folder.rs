@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 const ALIASES: &str = "aliases.json";
 const META: &str = "tributary.json";
 const LOCK: &str = "lock";
+/// The file that an index holds from its making until it is full.
+const FILLING: &str = "filling";
 
 /// The folder.
 #[derive(Debug, Clone)]
@@ -58,6 +60,7 @@ impl Folder {
             return Ok(Made::Elsewhere(index));
         }
         self.create(index, meta)?;
+        self.begin_filling(index)?;
         let opened = open()?;
         aliases.insert(alias.to_owned(), index.to_owned());
         self.put_aliases(&aliases)?;
@@ -163,6 +166,24 @@ impl Folder {
         let made = fs::create_dir_all(self.index(index));
         let noted = made.and_then(|()| replace(&self.index(index).join(META), meta.to_string().as_bytes()));
         noted.map_err(|error| self.broken(index, error))
+    }
+
+    /// Marks an index as one that is being filled.
+    pub(super) fn begin_filling(&self, index: &str) -> Result<()> {
+        replace(&self.index(index).join(FILLING), b"").map_err(|error| self.broken(index, error))
+    }
+
+    /// True while an index carries that mark.
+    pub fn is_filling(&self, index: &str) -> bool {
+        self.index(index).join(FILLING).exists()
+    }
+
+    /// Takes the mark from an index that is full.
+    pub(super) fn end_filling(&self, index: &str) -> Result<()> {
+        match fs::remove_file(self.index(index).join(FILLING)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(self.broken(index, error)),
+            _ => Ok(()),
+        }
     }
 
     fn aliases(&self) -> Result<BTreeMap<String, String>> {

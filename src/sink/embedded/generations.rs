@@ -31,7 +31,8 @@ impl EmbeddedSink {
                 checked => drop(checked?),
             }
             held.push(self.open_generation(&index)?);
-            states.push(IndexState { index, created: false });
+            let is_filling = self.folder.is_filling(&index);
+            states.push(IndexState { index, created: false, is_filling });
         }
         Ok(states)
     }
@@ -133,6 +134,12 @@ impl Aliases for EmbeddedSink {
     }
 
     async fn serve(&self) -> Result<()> {
+        for alias in &self.aliases {
+            if let Some(index) = self.folder.behind(alias)?.filter(|index| self.folder.is_filling(index)) {
+                self.folder.end_filling(&index)?;
+                tracing::info!(index, "the index is filled");
+            }
+        }
         Ok(())
     }
 

@@ -80,7 +80,7 @@ impl EmbeddedSink {
         match self.folder.create_behind(alias, &index, &meta, || self.open_generation(&index))? {
             Made::Here(generation) => {
                 tracing::info!(alias, index, "index created");
-                Ok((IndexState { index, created: true }, generation))
+                Ok((IndexState { index, created: true, is_filling: true }, generation))
             }
             Made::Elsewhere(index) => self.open_found(alias, index, mapping, log_identity, record),
         }
@@ -98,7 +98,8 @@ impl EmbeddedSink {
         let fit = self.check(mapping, meta.as_ref(), (alias, &index), log_identity, record)?;
         fit.tell(&mapping.projection, &index);
         let generation = self.open_generation(&index)?;
-        Ok((IndexState { index, created: false }, generation))
+        let is_filling = self.folder.is_filling(&index);
+        Ok((IndexState { index, created: false, is_filling }, generation))
     }
 
     /// As [`Mapping::check`], with what the index takes in place allowed.
