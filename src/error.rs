@@ -89,7 +89,7 @@ impl Error {
             }
             cause = error.source();
         }
-        shortened(text, MESSAGE_BYTES_MAX)
+        crate::escape::value(&shortened(text, MESSAGE_BYTES_MAX)).into_owned()
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
+use crate::escape::{Kind, Writer};
 use crate::output::LogWriter;
 
 /// How log lines look.
@@ -24,9 +25,16 @@ const VARIABLE: &str = "TRIBUTARY_LOG";
 /// before `verbose`, which goes before `quiet` (warnings only); one that can't be understood is told of and passed over.
 pub fn start(format: LogFormat, verbose: bool, quiet: bool) {
     let (filter, refused) = filter(std::env::var(VARIABLE).ok().as_deref(), verbose, quiet);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| LogWriter);
+    let colours = format == LogFormat::Text && std::io::stderr().is_terminal();
+    let kind = match format {
+        LogFormat::Json => Kind::Json,
+        LogFormat::Text if colours => Kind::Coloured,
+        LogFormat::Text => Kind::Plain,
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    let log = log.with_writer(move || Writer(kind, LogWriter));
     match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => log.with_ansi(colours).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     if let Some(error) = refused {

@@ -149,10 +149,10 @@ fn sink(world: &World) -> ElasticsearchSink {
 
 #[test]
 fn a_document_may_be_as_large_as_a_request_and_no_larger() {
-    let fake = cluster("/_doc/", Answer::Endless);
+    let fake = cluster("/_mget", Answer::Endless);
     let world = world(&fake, "endless-document");
     let error = runtime().block_on(sink(&world).find(0, "c1", None)).unwrap_err();
-    assert!(error.chain().contains("/_doc/c1 with more than"), "{}", error.chain());
+    assert!(error.chain().contains("/_mget?realtime=true with more than"), "{}", error.chain());
     assert!((101 * MIB..101 * MIB + ON_THE_WAY).contains(&fake.sent()), "{} bytes were taken", fake.sent());
 }
 

@@ -43,6 +43,10 @@ fn lag(status: &Value) -> i64 {
     status["partitions"].as_array().unwrap().iter().map(|at| at["lag"].as_i64().unwrap()).sum()
 }
 
+fn unread(status: &Value) -> i64 {
+    status["partitions"].as_array().unwrap().iter().map(|at| at["unread"].as_i64().unwrap()).sum()
+}
+
 fn counter(status: &Value, name: &str) -> u64 {
     status["counters"][name].as_u64().unwrap()
 }
@@ -83,7 +87,7 @@ fn elasticsearch_away_for_the_middle_third_loses_nothing() {
     services::control("stop", "elasticsearch");
     generate(&world, 2);
     let folded = eventually("the fold goes on without the index", || {
-        status(&world).filter(|status| counter(status, "records") >= 24_000 && lag(status) == 0)
+        status(&world).filter(|status| counter(status, "records") >= 24_000 && unread(status) == 0)
     });
     let retried = eventually("the delivery tries again", || {
         status(&world).map(|status| counter(&status, "retried")).filter(|retried| *retried > 0)

@@ -16,11 +16,12 @@ use crate::config::Config;
 use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
-use crate::http::{Admin, Search, Site, Verify, serve, watch_index};
+use crate::http::{ADMIN_CLOSED, Admin, Hosts, Search, Site, Verify, serve, watch_index};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
+use crate::private;
 use crate::projection::{Limits, Projection};
 use crate::reindex::session::Folder;
 use crate::search::service::Searcher;
@@ -99,6 +100,7 @@ pub(super) async fn follow(
         state: Arc::clone(&state),
         commands: commands.0.clone(),
         token: config.http.token.clone(),
+        is_closed: is_closed(&config, address),
         limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
         linking: {
             let state = config.state.clone();
@@ -120,6 +122,7 @@ pub(super) async fn follow(
         admin,
         search: Search::new(searcher, Arc::clone(&status)),
         verify: Verify::new(Arc::new(verifier)),
+        hosts: Hosts::new(&config.http.hosts, &config.http.listen),
     };
     if listener.is_some() {
         let (index, projections) = (parts::search_index(&config)?, config.index.projections.clone());
@@ -223,11 +226,20 @@ pub(super) async fn listen(address: &str, may_do_without: bool) -> Result<Option
     }
 }
 
+/// True when others than this machine reach the administrative routes, and no token says who may use them.
+fn is_closed(config: &Config, address: Option<SocketAddr>) -> bool {
+    let is_open = address.is_none_or(|address| address.ip().is_loopback()) || config.http.token.is_some();
+    if !is_open {
+        tracing::warn!(listen = config.http.listen, "{ADMIN_CLOSED}");
+    }
+    !is_open
+}
+
 /// Writes down where this instance answers, for those who find the state in use.
 fn announce(state: &Path, address: Option<SocketAddr>) -> Result<()> {
     let path = state.join(crate::http::client::INSTANCE);
     let done = match address {
-        Some(address) => std::fs::write(&path, address.to_string()),
+        Some(address) => private::write(&path, address.to_string().as_bytes()),
         None if path.exists() => std::fs::remove_file(&path),
         None => Ok(()),
     };

@@ -9,6 +9,7 @@ use crate::cli::{DeadLetterCommand, OutputFormat};
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::{Error, Result};
+use crate::escape::{self, value as plain};
 use crate::http::client::Instance;
 use crate::output;
 use crate::pipeline::fold::Folder;
@@ -31,9 +32,12 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
             for letter in letters {
                 match format {
                     OutputFormat::Json => output::json(&letter)?,
-                    OutputFormat::Text => {
-                        output::line(format_args!("{}  {}  {}", letter.name(), letter.time, letter.reason))
-                    }
+                    OutputFormat::Text => output::line(format_args!(
+                        "{}  {}  {}",
+                        plain(&letter.name()),
+                        letter.time,
+                        plain(&letter.reason)
+                    )),
                 }
             }
             Ok(())
@@ -49,9 +53,9 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
                 OutputFormat::Json => output::json(&letter),
                 OutputFormat::Text => {
                     let text = serde_json::to_string_pretty(&letter);
-                    output::line(
-                        text.map_err(|error| Error::failed("the letter cannot be written").because(error))?,
-                    );
+                    let text =
+                        text.map_err(|error| Error::failed("the letter cannot be written").because(error))?;
+                    output::line(escape::lines(&text));
                     Ok(())
                 }
             }
@@ -84,11 +88,13 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
         OutputFormat::Json => output::json(&retried)?,
         OutputFormat::Text => {
             output::line(format_args!("{} done", retried.done));
+            retried.failed.iter().for_each(|(name, reason)| {
+                output::line(format_args!("{}  still poison: {}", plain(name), plain(reason)))
+            });
             retried
-                .failed
+                .unknown
                 .iter()
-                .for_each(|(name, reason)| output::line(format_args!("{name}  still poison: {reason}")));
-            retried.unknown.iter().for_each(|name| output::line(format_args!("{name}  no such letter")));
+                .for_each(|name| output::line(format_args!("{}  no such letter", plain(name))));
         }
     }
     if retried.failed.is_empty() && retried.unknown.is_empty() {

@@ -179,7 +179,7 @@ fn shown(marked: &str, colours: bool) -> String {
 
 /// Text without control characters: data must not command the terminal.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    crate::escape::value(text).into_owned()
 }
 
 #[cfg(test)]
@@ -193,7 +193,7 @@ mod tests {
             "id": "o1", "name": "A<b>\u{1b}[2Jx", "status": "active",
             "highlights": {"name": ["<em>A</em>&lt;b&gt;\u{1b}[2Jx"]},
         });
-        assert_eq!(line(&hit, false), "A<b>\u{fffd}[2Jx  [o1]  active");
+        assert_eq!(line(&hit, false), "A<b>\\u{1b}[2Jx  [o1]  active");
         assert!(line(&hit, true).starts_with("\u{1b}[1;33mA\u{1b}[0m<b>"));
     }
 }

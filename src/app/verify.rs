@@ -262,7 +262,7 @@ mod tests {
             detail: "deleted".to_owned(),
         };
         assert_eq!(json(&difference), r#"{"id":"a\u001bb","kind":"extra","projection":"contacts"}"#);
-        assert_eq!(text(&difference), "contacts  a\u{fffd}b  extra  deleted");
+        assert_eq!(text(&difference), "contacts  a\\u{1b}b  extra  deleted");
     }
 
     #[test]

@@ -124,6 +124,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
         http: HttpConfig {
             listen: keys.address("http.listen", "127.0.0.1:8080")?,
             token: keys.secret_of_header("http.token")?,
+            hosts: hosts(&keys)?,
         },
     };
     let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
@@ -139,6 +140,19 @@ fn spill_bytes(keys: &Keys<'_>) -> Result<u64> {
     let (key, found) = ("dead_letters.spill_bytes", keys.number("dead_letters.spill_bytes", SPILL_BYTES)?);
     let wrong = |_| Error::usage(format!("{key}: {found} found, a number of bytes from 0 on was expected"));
     u64::try_from(found).map_err(wrong)
+}
+
+fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
+    let hosts = keys.list("http.hosts", &[])?;
+    let is_name = |host: &String| {
+        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+    };
+    match hosts.iter().find(|host| !is_name(host)) {
+        Some(host) => Err(Error::usage(format!(
+            "http.hosts: {host:?} found, a name without scheme and port was expected, such as search.example.com"
+        ))),
+        None => Ok(hosts),
+    }
 }
 
 fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {

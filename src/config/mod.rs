@@ -173,8 +173,10 @@ pub enum DeadLetterKind {
 pub struct HttpConfig {
     /// The address to listen on; loopback unless told otherwise.
     pub listen: String,
-    /// The bearer token that the administrative routes ask for; none leaves them open.
+    /// The bearer token that the administrative routes ask for; without one they are open on loopback, and closed elsewhere.
     pub token: Option<String>,
+    /// The names by which it is asked, besides its addresses, `localhost` and the name in `listen`.
+    pub hosts: Vec<String>,
 }
 
 impl Config {
@@ -292,6 +294,7 @@ impl fmt::Debug for HttpConfig {
         f.debug_struct("HttpConfig")
             .field("listen", &self.listen)
             .field("token", &hidden(&self.token))
+            .field("hosts", &self.hosts)
             .finish()
     }
 }

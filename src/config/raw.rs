@@ -44,10 +44,12 @@ pub(super) const KEYS: &[&str] = &[
     "http.listen",
     "http.token",
     "http.token_file",
+    "http.hosts",
 ];
 
 /// Keys whose value in an environment variable is a list by commas.
-const LISTS: &[&str] = &["organisations.topics", "contacts.topics", "index.projections", "index.url"];
+const LISTS: &[&str] =
+    &["organisations.topics", "contacts.topics", "index.projections", "index.url", "http.hosts"];
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Table> {

@@ -1,11 +1,12 @@
 //! Dead letters in a file: one JSON object a line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::{DeadLetter, DeadLetters, each_once};
 use crate::error::{Error, Result};
+use crate::private;
 
 /// A file of dead letters, appended to by one process.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl FileLetters {
     /// When the folder can't be made.
     pub fn open(path: &Path) -> Result<Self> {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder).map_err(|error| {
+            private::create_folder(folder).map_err(|error| {
                 Error::failed(format!("cannot make the dead letters' folder {}", folder.display()))
                     .because(error)
             })?;
@@ -67,7 +68,7 @@ impl FileLetters {
 
 impl DeadLetters for FileLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        let file = OpenOptions::new().create(true).append(true).open(&self.path);
+        let file = private::options().append(true).open(&self.path);
         let mut file = file.map_err(|error| self.failed("open", error))?;
         self.write(&mut file, letters).map_err(|error| self.failed("write", error))
     }
@@ -103,7 +104,7 @@ impl DeadLetters for FileLetters {
         kept.retain(|letter| !names.contains(&letter.name()));
         let beside = self.path.with_extension("jsonl.new");
         let replace = || -> std::io::Result<()> {
-            let mut file = File::create(&beside)?;
+            let mut file = private::create_file(&beside)?;
             for letter in &kept {
                 serde_json::to_writer(&mut file, letter)?;
                 file.write_all(b"\n")?;

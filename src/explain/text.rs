@@ -3,6 +3,7 @@
 use super::compare::IndexSide;
 use super::cut;
 use super::report::{Explanation, NOT_IN_THE_LOG, PartReport};
+use crate::escape;
 
 /// Values are cut to so many letters.
 const VALUE_LETTERS_MAX: usize = 60;
@@ -27,8 +28,7 @@ pub fn text(explanation: &Explanation) -> String {
             explanation.parts_left_out
         ));
     }
-    let harmless = |line: String| line.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    lines.into_iter().map(harmless).collect::<Vec<String>>().join("\n")
+    lines.iter().map(|line| escape::value(line)).collect::<Vec<_>>().join("\n")
 }
 
 fn head(explanation: &Explanation, lines: &mut Vec<String>) {

@@ -13,12 +13,17 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::metrics;
+use super::origin::is_cross_site;
 use super::problem::problem;
 use super::stream::pieces;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
 use crate::projection::Limits;
 use crate::state::{State, copy};
+
+/// What is said where the administrative routes are closed.
+pub const ADMIN_CLOSED: &str = "the administrative routes are closed, because http.listen is reached from other machines and \
+                                http.token is not set; set http.token or http.token_file";
 
 const ANSWER_WAIT: Duration = Duration::from_secs(300);
 
@@ -36,6 +41,8 @@ pub struct Admin {
     pub commands: Sender<Command>,
     /// The token that administrative routes ask for.
     pub token: Option<String>,
+    /// True when nobody may use them: others than this machine reach them, and there is no token.
+    pub is_closed: bool,
     /// What shapes documents.
     pub limits: Limits,
     /// Finds the folder for a copy by links.
@@ -162,6 +169,13 @@ pub(super) fn request<T: DeserializeOwned>(
 /// Why an order is refused: without the token, or from a page of another origin, which can send plain text
 /// without asking first, and no JSON.
 pub(super) fn unacceptable(admin: &Admin, headers: &HeaderMap) -> Option<Response> {
+    if admin.is_closed {
+        return Some(problem(StatusCode::FORBIDDEN, ADMIN_CLOSED));
+    }
+    if is_cross_site(headers) {
+        let detail = "orders are taken from this instance's own page and from programs, not from other sites";
+        return Some(problem(StatusCode::FORBIDDEN, detail));
+    }
     if !is_authorised(admin.token.as_deref(), headers) {
         let detail = "a bearer token (http.token) is needed for this route";
         return Some(problem(StatusCode::UNAUTHORIZED, detail));

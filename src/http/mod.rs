@@ -2,9 +2,11 @@
 
 mod admin;
 pub mod client;
+mod connections;
 mod explain;
 mod lines;
 mod metrics;
+mod origin;
 pub mod page;
 mod problem;
 mod readiness;
@@ -15,7 +17,8 @@ mod server;
 mod stream;
 mod verify;
 
-pub use self::admin::Admin;
+pub use self::admin::{ADMIN_CLOSED, Admin};
+pub use self::origin::Hosts;
 pub use self::readiness::watch_index;
 pub use self::routes::{Site, serve};
 pub use self::search::Search;

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef, Request};
+use axum::body::{Body, to_bytes};
+use axum::extract::{DefaultBodyLimit, FromRef, Request, State as Shared};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use super::admin::{self, Admin};
 use super::explain;
+use super::origin::Hosts;
 use super::page;
 use super::problem::problem;
 use super::readiness;
@@ -20,7 +22,9 @@ use super::verify::{self, Verify};
 use crate::shutdown::Shutdown;
 
 const BODY_BYTES_MAX: usize = 1 << 20;
-/// No request takes longer, however slowly its body comes.
+/// A request's body is there within this time.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// No request takes longer.
 const REQUEST_TIME: Duration = Duration::from_secs(310);
 /// The description of all routes (OpenAPI 3.1, <https://spec.openapis.org/oas/v3.1.0>).
 const OPENAPI: &str = include_str!("openapi.json");
@@ -34,6 +38,8 @@ pub struct Site {
     pub search: Search,
     /// The comparison of the two.
     pub verify: Verify,
+    /// The names that requests may be for.
+    pub hosts: Hosts,
 }
 
 impl FromRef<Site> for Admin {
@@ -91,16 +97,33 @@ pub async fn serve(listener: tokio::net::TcpListener, site: Site, stop: Shutdown
             problem(StatusCode::METHOD_NOT_ALLOWED, "not by this method; see /openapi.json")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(guarded))
+        .layer(from_fn_with_state(site.hosts.clone(), guarded))
         .with_state(site);
     server::serve(listener, router, stop).await;
 }
 
+/// Answers a request that is for this instance and is there whole in time.
+async fn admitted(hosts: &Hosts, request: Request, next: Next) -> Response {
+    if let Some(host) = hosts.foreign(request.uri(), request.headers()) {
+        let detail =
+            format!("{host:?} is no name of this instance; add it to http.hosts, or ask by the address");
+        return problem(StatusCode::MISDIRECTED_REQUEST, &detail);
+    }
+    let (head, body) = request.into_parts();
+    let body = match tokio::time::timeout(BODY_TIME, to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => Body::from(body),
+        Ok(Err(error)) => {
+            return problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body cannot be read: {error}"));
+        }
+        Err(_) => return problem(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+    };
+    let answered = tokio::time::timeout(REQUEST_TIME, next.run(Request::from_parts(head, body))).await;
+    answered.unwrap_or_else(|_| problem(StatusCode::REQUEST_TIMEOUT, "the request did not end in time"))
+}
+
 /// Headers for every answer.
-async fn guarded(request: Request, next: Next) -> Response {
-    let answered = tokio::time::timeout(REQUEST_TIME, next.run(request)).await;
-    let mut response =
-        answered.unwrap_or_else(|_| problem(StatusCode::REQUEST_TIMEOUT, "the request did not end in time"));
+async fn guarded(Shared(hosts): Shared<Hosts>, request: Request, next: Next) -> Response {
+    let mut response = admitted(&hosts, request, next).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

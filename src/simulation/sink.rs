@@ -234,10 +234,11 @@ impl Aliases for Sink {
     async fn serve(&self) -> Result<()> {
         let opened = self.opened();
         let serve = |server: &mut Server| {
-            opened
-                .iter()
-                .filter_map(|index| server.indexes.get_mut(index))
-                .for_each(|index| index.is_filling = false);
+            for index in &opened {
+                if let Some(index) = server.indexes.get_mut(index) {
+                    index.is_filling = false;
+                }
+            }
             Ok(())
         };
         self.call("the settings", serve).await

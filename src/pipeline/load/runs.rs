@@ -129,7 +129,7 @@ impl Runs {
 
 fn write(folder: &Path, number: usize, mut entities: Vec<Folded>) -> Result<()> {
     entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-    std::fs::create_dir_all(folder).map_err(failed)?;
+    crate::private::create_folder(folder).map_err(failed)?;
     for wanted in KINDS {
         let file = File::create(path(folder, wanted, number)).map_err(failed)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);

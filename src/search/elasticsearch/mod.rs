@@ -6,8 +6,8 @@ mod point;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use elasticsearch::SearchParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
-use elasticsearch::{GetParts, SearchParts};
 use serde_json::{Value, json};
 
 use self::point::Points;
@@ -234,8 +234,7 @@ impl SearchIndex for ElasticsearchIndex {
 
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
         Box::pin(async move {
-            let path = format!("{}?realtime=false", GetParts::IndexId(&self.alias(projection), id).url());
-            let found = self.client.find_document(&path).await?;
+            let found = self.client.document(&self.alias(projection), id, false).await?;
             Ok(found.and_then(|found| found.get("_source").cloned()))
         })
     }

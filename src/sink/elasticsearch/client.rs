@@ -1,13 +1,13 @@
 //! Requests to the cluster: addresses, credentials, time limits, and errors that say what to do.
 
 use bytes::Bytes;
-use elasticsearch::BulkParts;
 use elasticsearch::auth::Credentials;
 use elasticsearch::http::Url;
 use elasticsearch::nodes::NodesInfoParts;
+use elasticsearch::{BulkParts, MgetParts};
 use reqwest::Certificate;
 use reqwest::header::HeaderValue;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
@@ -83,9 +83,27 @@ impl Client {
         self.if_there(Method::GET, path, None, ANSWER_BYTES_MAX).await
     }
 
-    /// As [`Self::find`], for a path that a whole document lies at.
-    pub(crate) async fn find_document(&self, path: &str) -> Result<Option<Value>> {
-        self.if_there(Method::GET, path, None, DOCUMENT_BYTES_MAX).await
+    /// A document with its version, by its id, which is sent in the body: in a path `.` and `..` would be taken for steps.
+    /// `realtime` finds what is not searchable yet. `None` when there is no such document, or no such index.
+    pub(crate) async fn document(&self, index: &str, id: &str, realtime: bool) -> Result<Option<Value>> {
+        let path = format!("{}?realtime={realtime}", MgetParts::Index(index).url());
+        let asked = json!({ "ids": [id] });
+        let found = self.if_there(Method::POST, &path, Some(&asked), DOCUMENT_BYTES_MAX).await?;
+        let found = found.and_then(|mut found| found.pointer_mut("/docs/0").map(Value::take));
+        let Some(document) = found else { return Ok(None) };
+        let error = |path: &str| document.pointer(path).and_then(Value::as_str);
+        match error("/error/type") {
+            Some("index_not_found_exception") => Ok(None),
+            Some(kind) => {
+                let reason = error("/error/reason").unwrap_or(kind);
+                let message = format!(
+                    "Elasticsearch at {} does not give {id:?} of {index} now: {reason}",
+                    self.addresses
+                );
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+            None => Ok((document.get("found") == Some(&Value::Bool(true))).then_some(document)),
+        }
     }
 
     /// As [`Self::post`]; `None` when the server says 404.

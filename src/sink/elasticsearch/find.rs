@@ -1,6 +1,5 @@
 //! One document, read from the concrete index as it was written last, searchable already or not.
 
-use elasticsearch::GetParts;
 use serde_json::Value;
 
 use super::{ElasticsearchSink, aliases};
@@ -31,7 +30,7 @@ impl ElasticsearchSink {
                 aliases::check(&self.client, index, alias, mapping, log_identity, record.as_ref()).await;
             held.refused = checked.err().map(|error| error.chain());
         }
-        let found = self.client.find_document(&GetParts::IndexId(index, id).url()).await?;
+        let found = self.client.document(index, id, true).await?;
         held.document = found.and_then(|found| {
             let version = found.get("_version").and_then(Value::as_u64)?;
             Some(Stored { version, body: found.get("_source").cloned().unwrap_or_default() })

@@ -59,7 +59,7 @@ fn link_space(from: &Path, to: &Path) -> Result<bool> {
 
 fn try_space(from: &Path, to: &Path) -> io::Result<()> {
     let tables = to.join("tables");
-    std::fs::create_dir_all(&tables)?;
+    crate::private::create_folder(&tables)?;
     let Some(manifest) = manifest::read(from)? else { return Ok(()) };
     for table in &manifest.tables {
         let name = table.to_string();

@@ -1,0 +1,133 @@
+//! Control characters in what people read: ids and names come from elsewhere, and must not command a terminal nor make
+//! lines of their own in a log.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+use std::io;
+
+/// True for what is never printed as it is: control characters, and those that turn the direction of the text round.
+fn is_hidden(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn escape(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(|letter| is_hidden(letter) && !stays(letter)) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if is_hidden(letter) && !stays(letter) {
+            escaped.extend(letter.escape_default());
+        } else {
+            escaped.push(letter);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// A value for people, on one line: `\u{1b}[2J` for what would clear the screen.
+pub fn value(text: &str) -> Cow<'_, str> {
+    escape(text, |_| false)
+}
+
+/// Text for people that may have several lines.
+pub fn lines(text: &str) -> Cow<'_, str> {
+    escape(text, |letter| letter == '\n')
+}
+
+/// JSON with every hidden letter as JSON writes it. Outside of strings it has none but ends of lines.
+fn json(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|letter| is_hidden(letter) && letter != '\n') {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for letter in text.chars() {
+        if is_hidden(letter) && letter != '\n' {
+            // Writing to a string can't fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+        } else {
+            escaped.push(letter);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// One line of the log, whose end stays; with `colours` those of the log's own stay as well.
+fn log_line(text: &str, colours: bool) -> String {
+    let (line, end) = text.strip_suffix('\n').map_or((text, ""), |line| (line, "\n"));
+    let mut pieces = line.split('\u{1b}');
+    let mut shown = value(pieces.next().unwrap_or_default()).into_owned();
+    for piece in pieces {
+        // The subscriber escapes this letter in fields: what is left are its colours.
+        let colour = piece.strip_prefix('[').and_then(|rest| {
+            let code = rest.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
+            rest.get(code..)?.starts_with('m').then_some(())
+        });
+        shown.push_str(if colours && colour.is_some() { "\u{1b}" } else { "\\u{1b}" });
+        shown.push_str(&value(piece));
+    }
+    shown.push_str(end);
+    shown
+}
+
+/// How a [`Writer`] escapes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Lines of text without colours.
+    Plain,
+    /// Lines of text with the subscriber's colours.
+    Coloured,
+    /// Lines of JSON.
+    Json,
+}
+
+/// Where the log goes: whole events are written at once, each escaped.
+#[derive(Debug)]
+pub struct Writer<W>(pub Kind, pub W);
+
+impl<W: io::Write> io::Write for Writer<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let shown = match self.0 {
+            Kind::Plain => Cow::Owned(log_line(&text, false)),
+            Kind::Coloured => Cow::Owned(log_line(&text, true)),
+            Kind::Json => json(&text),
+        };
+        self.1.write_all(shown.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.1.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn what_commands_a_terminal_is_shown_instead() {
+        assert_eq!(value("Zoë \u{1b}[2J\r\n\u{9b}x\u{202e}"), "Zoë \\u{1b}[2J\\r\\n\\u{9b}x\\u{202e}");
+        assert_eq!(lines("a\nb\u{7}"), "a\nb\\u{7}");
+        assert!(matches!(value("Łódź"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_log_keeps_its_own_colours_and_nothing_else() {
+        let written = |kind, text: &str| {
+            let mut writer = Writer(kind, Vec::new());
+            writer.write_all(text.as_bytes()).unwrap();
+            String::from_utf8(writer.1).unwrap()
+        };
+        let line = "\u{1b}[32mINFO\u{1b}[0m id=a\nb\u{1b}]0;x\u{7}\n";
+        assert_eq!(written(Kind::Coloured, line), "\u{1b}[32mINFO\u{1b}[0m id=a\\nb\\u{1b}]0;x\\u{7}\n");
+        assert!(!written(Kind::Plain, line).trim_end().chars().any(char::is_control));
+        let json = written(Kind::Json, "{\"id\":\"a\u{9b}\u{7f}\"}\n");
+        assert_eq!(json, "{\"id\":\"a\\u009b\\u007f\"}\n");
+        let told: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(told["id"], "a\u{9b}\u{7f}");
+    }
+}
