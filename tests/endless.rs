@@ -132,7 +132,9 @@ fn ends_with_1(world: &World, arguments: &[&str], path: &str) {
 
 #[test]
 fn an_endless_answer_of_the_index_ends_the_command_with_1() {
-    for (part, arguments) in [("/_alias/", &["run", "--until-end"][..]), ("_search", &["search", "acme"])] {
+    for (part, arguments) in
+        [("/_alias/", &["run", "--until-end"][..]), ("_search", &["search", "acme", "--allow-partial"])]
+    {
         for (odd, most) in [(Answer::Endless, 32), (Answer::Promised, 0)] {
             let fake = cluster(part, odd);
             ends_with_1(&world(&fake, "endless"), arguments, part);

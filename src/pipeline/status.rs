@@ -467,7 +467,7 @@ pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) 
             partition: at.partition,
             position,
             end,
-            lag: end - delivered.min(position),
+            lag: (end - delivered).max(0),
             unread: end - position,
             delivered,
         }
@@ -476,54 +476,4 @@ pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::position::TopicPartition;
-
-    #[test]
-    fn only_waiting_work_that_does_not_move_is_stuck() {
-        let status = Status::default();
-        assert_eq!(status.readiness().reasons[0].cause, Cause::Starting);
-        status.set_indexes([("contacts".to_owned(), "i".to_owned())].into());
-        status.set_unfilled(vec!["contacts".to_owned()], 0);
-        assert_eq!(status.readiness().reasons[0].cause, Cause::Filling);
-        assert!(!status.are_filled(&["contacts"]) && status.are_filled(&["hierarchy"]));
-        status.note_filled();
-        status.set_unfilled(vec!["contacts".to_owned()], 0);
-        assert!(status.readiness().ready, "a look that began before says nothing");
-        status.set_waiting(Waiting { documents: 1, ..Waiting::default() });
-        assert!(status.readiness().ready, "a standby has nothing to deliver");
-        status.writer.store(true, Ordering::Relaxed);
-        assert_eq!(status.readiness().reasons[0].cause, Cause::Stuck);
-        status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
-        assert!(status.readiness().ready);
-    }
-
-    #[test]
-    fn the_lag_is_what_searches_do_not_show() {
-        let at = |next| [(TopicPartition::new("contacts", 0), next)].into_iter().collect::<Positions>();
-        let status = Status::default();
-        status.set_end(&at(5));
-        status.set_positions(&at(5));
-        let partition = |status: &Status| status.report(None).partitions[0].clone();
-        assert_eq!((partition(&status).lag, partition(&status).unread), (5, 0));
-        assert_eq!(status.known().ends.len(), 1);
-        (6..1_000).for_each(|end| status.set_end(&at(end)));
-        assert!(status.known().ends.len() <= ENDS_MAX);
-        status.set_frontier(&at(999), 1, BTreeMap::new());
-        assert_eq!((partition(&status).lag, status.behind_ms()), (0, 0));
-    }
-
-    #[test]
-    fn what_is_shown_of_a_projection_is_the_frontier_until_more_is_known() {
-        let at = |next| [(TopicPartition::new("contacts", 0), next)].into_iter().collect::<Positions>();
-        let status = Status::default();
-        status.set_frontier(&at(1), 1, [(Projection::Contacts, at(3))].into());
-        assert_eq!(
-            [Projection::Contacts, Projection::Organisations].map(|of| status.shown(of)),
-            [at(3), at(1)]
-        );
-        status.set_frontier(&at(2), 2, BTreeMap::new());
-        assert_eq!(status.shown(Projection::Contacts), at(2), "another instance writes now");
-    }
-}
+mod tests;
