@@ -137,8 +137,7 @@ impl Spill {
             return Ok(None);
         }
         let write = |at: u64| -> std::io::Result<()> {
-            let mut file =
-                OpenOptions::new().create(true).truncate(false).write(true).open(&self.place.path)?;
+            let mut file = crate::private::options().truncate(false).write(true).open(&self.place.path)?;
             // What a failed write left behind is written over.
             file.set_len(at)?;
             file.seek(SeekFrom::Start(at))?;
