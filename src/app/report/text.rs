@@ -33,7 +33,11 @@ pub(super) struct Shown<'a> {
 impl Shown<'_> {
     /// The lines; with the counters when they are asked for.
     pub(super) fn lines(&self, verbose: bool) -> Vec<String> {
-        let mut lines = vec![self.instance(), self.log(), self.waiting()];
+        let mut lines = vec![self.instance()];
+        lines.extend(
+            list(self.report, "reasons").map(|reason| format!("not ready: {}", text(reason, "detail"))),
+        );
+        lines.extend([self.log(), self.waiting()]);
         lines.extend(self.index_lines());
         lines.extend(letters_waiting(self.report));
         lines.extend(list(self.report, "reindex").map(rebuild));
@@ -68,7 +72,8 @@ impl Shown<'_> {
         let (mut ends, mut behind) = (0, 0);
         for at in list(self.report, "partitions") {
             ends += number(at, "end");
-            behind += number(at, "lag");
+            // An instance of an earlier version tells only how much it has still to read.
+            behind += number(at, if at.get("unread").is_some() { "unread" } else { "lag" });
         }
         match (ends, behind) {
             (0, _) => "log: no record seen yet".to_owned(),
@@ -204,6 +209,7 @@ mod tests {
         json!({
             "state": "writing", "instance": "127.0.0.1:8080", "documents_waiting": 3, "oldest_waiting_ms": 4_200,
             "partitions": [{"topic": "contacts", "partition": 0, "position": 7, "end": 9, "lag": 2, "delivered": 5}],
+            "reasons": [{"cause": "index_away", "detail": "the index does not answer"}],
             "reindex": [], "indexes": {}, "counters": {"records": 7, "bytes": 3_000_000}
         })
     }
@@ -218,6 +224,7 @@ mod tests {
         for said in [
             "answers at http://127.0.0.1:8080/; it writes the index",
             "2 of 9 records are still to be read",
+            "not ready: the index does not answer",
             "3 wait for the index, the oldest change for 4.2 s",
             "index contacts: 12 documents in contacts-1",
         ] {
