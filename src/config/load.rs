@@ -124,7 +124,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
         http: HttpConfig {
             listen: keys.address("http.listen", "127.0.0.1:8080")?,
             token: keys.secret_of_header("http.token")?,
-            hosts: hosts(&keys)?,
+            hosts: hosts(keys)?,
         },
     };
     let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
