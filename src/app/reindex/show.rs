@@ -2,67 +2,60 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::app::report::progress::{Bars, Seen};
 use crate::cli::OutputFormat;
 use crate::output;
 use crate::reindex::Outcome;
 use crate::sink::generations::{Phase, RebuildProgress};
 
-/// The progress: a bar on a terminal, lines of JSON when asked for, else lines of the log.
+/// The progress: bars on a terminal, lines of JSON when asked for, else lines of the log.
 pub(super) struct Progress {
     format: OutputFormat,
     projections: String,
-    bar: Option<ProgressBar>,
+    bars: Option<Mutex<Bars>>,
     last: Mutex<Option<Phase>>,
 }
 
 impl Progress {
     pub(super) fn new(format: OutputFormat, projections: &[String]) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::no_length();
-            let style = ProgressStyle::with_template("{prefix} {bar:30} {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            bar
-        });
-        Self { format, projections: projections.join(", "), bar, last: Mutex::default() }
+        let bars = std::io::stderr().is_terminal().then(|| Mutex::new(Bars::new()));
+        Self { format, projections: projections.join(", "), bars, last: Mutex::default() }
     }
 
     pub(super) fn show(&self, phase: Phase, progress: &RebuildProgress) {
         if self.format == OutputFormat::Json {
             output::line(json!({"phase": phase, "projections": self.projections, "progress": progress}));
         }
-        let (done, total) = done_of(progress);
-        if let Some(bar) = &self.bar {
-            bar.set_prefix(phase.name());
-            bar.set_length(total);
-            bar.set_position(done);
-            bar.set_message(message(progress));
-            return;
+        if let Some(bars) = &self.bars {
+            bars.lock().unwrap_or_else(PoisonError::into_inner).show(seen(progress));
         }
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if *last != Some(phase) || phase == Phase::Loading {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *last != Some(phase);
+        if is_new || phase == Phase::Loading && self.bars.is_none() {
             *last = Some(phase);
             tracing::info!(projections = self.projections, phase = phase.name(), "{}", message(progress));
         }
     }
 }
 
-fn done_of(progress: &RebuildProgress) -> (u64, u64) {
-    if progress.events < progress.events_total {
-        (progress.events, progress.events_total)
-    } else {
-        (progress.documents, progress.documents_total)
+fn seen(progress: &RebuildProgress) -> Seen {
+    let RebuildProgress { events, events_total, documents, documents_total, .. } = *progress;
+    Seen {
+        records: events,
+        records_all: events_total,
+        documents,
+        documents_all: (documents_total > 0).then_some(documents_total),
     }
 }
 
 fn message(progress: &RebuildProgress) -> String {
     let left = progress.seconds_left.map(|seconds| format!(", {seconds} s left")).unwrap_or_default();
     format!(
-        "{} of {} events, {} documents, {}/s{left}",
+        "{} of {} records, {} documents, {}/s{left}",
         progress.events, progress.events_total, progress.documents, progress.rate
     )
 }
@@ -118,4 +111,17 @@ pub(super) fn in_place(format: OutputFormat, projection: &str, index: &str, is_s
     output::line(format_args!(
         "{projection}: the mapping's additions are in place in {index}{sent}; no new index was called for, --rebuild makes one"
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_total_of_zero_documents_is_one_that_is_not_known() {
+        let mut progress = RebuildProgress { events: 3, events_total: 9, ..RebuildProgress::default() };
+        assert_eq!(seen(&progress), Seen { records: 3, records_all: 9, documents: 0, documents_all: None });
+        (progress.documents, progress.documents_total) = (4, 5);
+        assert_eq!(seen(&progress).documents_all, Some(5));
+    }
 }

@@ -1,4 +1,4 @@
-//! The bars of a run to the end.
+//! The bars of a run to the end, and of a rebuild.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -13,40 +13,63 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A rate is taken over about this time.
 const RATE_OVER: Duration = Duration::from_secs(10);
 
-/// Bars on a terminal; they are taken away when this is dropped.
-pub(in crate::app) struct Progress {
-    task: Option<tokio::task::AbortHandle>,
-    bars: MultiProgress,
-}
+/// The bars of a run on a terminal; they are taken away when this is dropped.
+pub(in crate::app) struct Progress(Option<tokio::task::AbortHandle>);
 
 impl Progress {
     /// Shows on a terminal how far a run to the end is; silent where nobody looks.
     pub(in crate::app) fn start(status: Arc<Status>, until_end: bool) -> Self {
-        let bars = MultiProgress::new();
         if !until_end || !std::io::stderr().is_terminal() {
-            return Self { task: None, bars };
+            return Self(None);
         }
-        let (records, documents) = (bar(&bars, "records"), bar(&bars, "documents"));
         let task = tokio::spawn(async move {
-            let mut course = Course::default();
+            let mut bars = Bars::new();
             loop {
-                course.take(Seen::of(&status.report(None)), Instant::now());
-                course.records().show(&records);
-                course.documents().show(&documents);
+                bars.show(Seen::of(&status.report(None)));
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });
-        Self { task: Some(task.abort_handle()), bars }
+        Self(Some(task.abort_handle()))
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
+        // The task takes its bars with it.
+        if let Some(task) = &self.0 {
             task.abort();
-            // A terminal that is gone needs no tidying.
-            let _ = self.bars.clear();
         }
+    }
+}
+
+/// A bar for records and one for documents; they are taken away when this is dropped.
+pub(in crate::app) struct Bars {
+    bars: MultiProgress,
+    records: ProgressBar,
+    documents: ProgressBar,
+    course: Course,
+}
+
+impl Bars {
+    /// Empty ones.
+    pub(in crate::app) fn new() -> Self {
+        let bars = MultiProgress::new();
+        let (records, documents) = (bar(&bars, "records"), bar(&bars, "documents"));
+        Self { bars, records, documents, course: Course::default() }
+    }
+
+    /// Shows what is done now.
+    pub(in crate::app) fn show(&mut self, seen: Seen) {
+        self.course.take(seen, Instant::now());
+        self.course.records().show(&self.records);
+        self.course.documents().show(&self.documents);
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        // A terminal that is gone needs no tidying.
+        let _ = self.bars.clear();
     }
 }
 
@@ -56,24 +79,29 @@ fn bar(bars: &MultiProgress, name: &'static str) -> ProgressBar {
     bars.add(ProgressBar::new(1).with_style(style).with_prefix(name))
 }
 
-/// What a report says of the work.
+/// How much of the work is done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    records: u64,
-    records_all: u64,
-    documents: u64,
-    documents_wait: u64,
+pub(in crate::app) struct Seen {
+    /// Records that are folded.
+    pub(in crate::app) records: u64,
+    /// Records in all.
+    pub(in crate::app) records_all: u64,
+    /// Documents that the index took.
+    pub(in crate::app) documents: u64,
+    /// Documents in all; `None` while it is not known.
+    pub(in crate::app) documents_all: Option<u64>,
 }
 
 impl Seen {
     fn of(report: &Report) -> Self {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
-        Self {
-            records: report.partitions.iter().map(|at| count(at.position)).sum(),
-            records_all: report.partitions.iter().map(|at| count(at.end)).sum(),
-            documents: report.counters.get("delivered").copied().unwrap_or(0),
-            documents_wait: report.documents_waiting,
-        }
+        let records = report.partitions.iter().map(|at| count(at.position)).sum();
+        let records_all = report.partitions.iter().map(|at| count(at.end)).sum();
+        let documents = report.counters.get("delivered").copied().unwrap_or(0);
+        // How many documents there will be is known once every record is read.
+        let is_known = records_all > 0 && records >= records_all;
+        let documents_all = is_known.then_some(documents + report.documents_waiting);
+        Self { records, records_all, documents, documents_all }
     }
 }
 
@@ -104,14 +132,16 @@ impl Course {
 
     fn records(&self) -> Bar {
         let Seen { records, records_all, .. } = self.last();
-        Bar { done: records, all: Some(records_all), rate: self.rate(|seen| seen.records) }
+        Bar {
+            done: records,
+            all: (records_all > 0).then_some(records_all),
+            rate: self.rate(|seen| seen.records),
+        }
     }
 
-    /// How many documents there will be is known once every record is read.
     fn documents(&self) -> Bar {
-        let Seen { records, records_all, documents, documents_wait } = self.last();
-        let all = (records_all > 0 && records >= records_all).then_some(documents + documents_wait);
-        Bar { done: documents, all, rate: self.rate(|seen| seen.documents) }
+        let Seen { documents, documents_all, .. } = self.last();
+        Bar { done: documents, all: documents_all, rate: self.rate(|seen| seen.documents) }
     }
 }
 
@@ -134,7 +164,7 @@ impl Bar {
 
     fn message(self) -> String {
         let Self { done, all, rate } = self;
-        let Some(all) = all else { return format!("{done}, further ones follow the records") };
+        let Some(all) = all else { return format!("{done} so far, the total is not known yet") };
         let left = all.saturating_sub(done);
         let to_go = match left {
             0 => String::new(),
@@ -151,7 +181,8 @@ mod tests {
     use super::*;
 
     fn seen(records: u64, documents: u64, documents_wait: u64) -> Seen {
-        Seen { records, records_all: 1_000, documents, documents_wait }
+        let documents_all = (records == 1_000).then_some(documents + documents_wait);
+        Seen { records, records_all: 1_000, documents, documents_all }
     }
 
     #[test]
@@ -163,7 +194,7 @@ mod tests {
         assert_eq!(course.records().message(), "900 of 1000, 0 a second, nothing moves");
         course.take(seen(910, 0, 0), start + Duration::from_secs(1));
         assert_eq!(course.records().message(), "910 of 1000, 10 a second, 9.0 s to go");
-        assert_eq!(course.documents().message(), "0, further ones follow the records");
+        assert_eq!(course.documents().message(), "0 so far, the total is not known yet");
         for second in 2..60 {
             course.take(seen(1_000, second * 2, 120 - second * 2), start + Duration::from_secs(second));
         }
