@@ -5,7 +5,7 @@
 //! that subscribed to the first topic could be given the deciding partition of a healthy writer. So the writer alone
 //! subscribes to it. The others subscribe to another topic, whose rebalances leave the writer what it has, and look
 //! whether the group has a writer. When it has none, one of them subscribes to the first topic
-//! ([`Candidacy`](crate::source::candidacy::Candidacy) says which and when).
+//! ([`Candidacy`] says which and when).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
