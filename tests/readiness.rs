@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{GrowingLog, LONG, Running, World, eventually, fresh, log_of, try_es};
+use crate::harness::{GrowingLog, LONG, PROJECTIONS, Running, World, eventually, fresh, log_of, try_es};
 use crate::services;
 
 /// What is answered to a GET, the head included.
@@ -81,7 +81,7 @@ fn no_instance_is_ready_before_the_first_load_is_through_whoever_died_filling() 
     second.write_config(&first.config.replace(&state(&first), &state(&second)));
 
     let template = format!("/_index_template/{}refuse", first.prefix);
-    let refuse = json!({"index_patterns": [format!("{}*", first.prefix)], "priority": 500,
+    let refuse = json!({"index_patterns": PROJECTIONS.map(|name| format!("{}{name}-*", first.prefix)), "priority": 500,
         "template": {"settings": {"index.blocks.write": true}}});
     first.es(Method::Put, &template, Some(&refuse));
     let running = first.start(&["run"]);

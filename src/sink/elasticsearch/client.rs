@@ -159,13 +159,16 @@ impl Client {
             return Ok(body);
         }
         let reason = body.pointer("/error/reason").and_then(Value::as_str).unwrap_or("no reason given");
+        // A block is none of the user's rights: a full disk, for example, which passes.
+        let is_block = body.pointer("/error/type").and_then(Value::as_str) == Some("cluster_block_exception");
         let advice = match status {
+            _ if is_block => "",
             401 => "; check index.username and index.password, or index.api_key",
             403 => "; the user lacks a privilege for this",
             _ => "",
         };
-        let kind =
-            if matches!(status, 408 | 429 | 502..=504) { ErrorKind::Unavailable } else { ErrorKind::Failed };
+        let is_absent = is_block || matches!(status, 408 | 429 | 502..=504);
+        let kind = if is_absent { ErrorKind::Unavailable } else { ErrorKind::Failed };
         let message =
             format!("Elasticsearch at {} answered {status} to {path}: {reason}{advice}", self.addresses);
         Err(Error::new(kind, message))

@@ -244,7 +244,7 @@ impl Aliases for ElasticsearchSink {
         let body = serde_json::to_value(record);
         let body = body.map_err(|error| Error::failed("a record cannot be written").because(error))?;
         self.change_record(TENURE, Some(&body), was).await.map_err(|error| {
-            let is_refused = error.to_string().contains("answered 403");
+            let is_refused = error.kind() == ErrorKind::Failed && error.to_string().contains("answered 403");
             if is_refused { Error::failed(self.refused(&error.to_string())) } else { error }
         })
     }
