@@ -202,11 +202,12 @@ mod tests {
 
     impl DeadLetters for Topic {
         fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
-            while !self.is_there.load(Ordering::SeqCst) {
-                if self.closing.is_requested() {
-                    return Err(Error::new(ErrorKind::Unavailable, "away"));
-                }
+            // A sender that is told to stop sends no more, also when the topic is back before it has seen that.
+            while !self.closing.is_requested() && !self.is_there.load(Ordering::SeqCst) {
                 std::thread::park_timeout(Duration::from_millis(1));
+            }
+            if self.closing.is_requested() {
+                return Err(Error::new(ErrorKind::Unavailable, "away"));
             }
             self.letters.lock().unwrap().extend_from_slice(letters);
             Ok(())

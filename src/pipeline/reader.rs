@@ -46,6 +46,8 @@ pub struct Reader {
     held: Option<ReadBatch>,
     /// True while the status holds a trouble of the log.
     is_troubled: bool,
+    /// True once the log's generation is noted.
+    is_log_known: bool,
     /// True when the state knows that the log does not begin at its beginning.
     is_partial: bool,
 }
@@ -69,6 +71,7 @@ impl Reader {
             end_requests,
             held: None,
             is_troubled: false,
+            is_log_known: false,
             is_partial: false,
         }
     }
@@ -109,6 +112,12 @@ impl Reader {
     fn read(&mut self, wait: Duration) -> Result<Option<ReadBatch>> {
         let polled = self.source.poll(wait, POLL_BYTES_MAX)?;
         self.note_trouble();
+        if !self.is_log_known
+            && let Some(generation) = self.source.generation()
+        {
+            self.status.set_log(&generation);
+            self.is_log_known = true;
+        }
         for partition in &polled.added {
             tracing::info!(%partition, "partition found");
         }

@@ -441,7 +441,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
     pub(super) fn publish(&mut self) {
         let now = Status::now_ms();
         let Some(frontier) = self.note_frontier(now) else { return };
-        let delivered = Delivered { frontier, indexes: self.written() };
+        let delivered = Delivered { frontier, indexes: self.written(), log: self.status.log() };
         if self.published.as_ref() != Some(&delivered) {
             let is_published = in_place(|| self.leadership.commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is what counts.

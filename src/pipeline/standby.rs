@@ -90,6 +90,12 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// A standby forgets what the writer has delivered.
     pub(super) fn follow(&mut self) -> Result<()> {
         let committed = in_place(|| self.leadership.committed())?;
+        if !committed.log.is_empty() && committed.log != self.status.log() {
+            // Offsets of topics that were deleted since say nothing of those that have their names now. A writer may have
+            // committed them after the broker forgot the others.
+            tracing::debug!(frontier = %committed.frontier, "the group's offsets are of another log, or of one not known yet");
+            return Ok(());
+        }
         if !committed.frontier.is_empty() {
             self.status.set_frontier(&committed.frontier, Status::now_ms(), BTreeMap::new());
             if let Some(cleared_to) = &mut self.cleared_to {

@@ -86,6 +86,8 @@ struct Known {
     shown_ms: u64,
     frontier: Positions,
     frontier_ms: u64,
+    /// The generation of the log; empty while it is not known.
+    log: String,
     /// Of each projection, where it is known to be further than that.
     shown: BTreeMap<Projection, Positions>,
     waiting: Waiting,
@@ -227,6 +229,16 @@ impl Status {
     /// Takes note of the log's end.
     pub fn set_end(&self, end: &Positions) {
         self.known().set_end(end);
+    }
+
+    /// Takes note of the generation of the log.
+    pub fn set_log(&self, generation: &str) {
+        generation.clone_into(&mut self.known().log);
+    }
+
+    /// The generation of the log; empty while it is not known.
+    pub fn log(&self) -> String {
+        self.known().log.clone()
     }
 
     /// Whether these positions cover the log's end, as it was noted last.

@@ -64,7 +64,7 @@ pub(super) struct Group {
     is_taken: bool,
     /// What no group may come to.
     pub(super) wrong: Option<String>,
-    committed: BTreeMap<TopicPartition, (i64, BTreeMap<String, String>)>,
+    committed: BTreeMap<TopicPartition, (i64, Delivered)>,
     /// Processes that do not reach the broker, until then.
     cut_off: BTreeMap<String, Instant>,
 }
@@ -285,7 +285,8 @@ impl Leadership for Membership {
         }
         self.world.note(format_args!("{} publishes {}", self.process.name, delivered.frontier));
         for (at, next) in delivered.frontier.iter() {
-            group.committed.insert(at.clone(), (next, delivered.indexes.clone()));
+            let said = Delivered { frontier: Positions::default(), ..delivered.clone() };
+            group.committed.insert(at.clone(), (next, said));
         }
         true
     }
@@ -296,9 +297,18 @@ impl Leadership for Membership {
         if group.is_cut_off(&self.process.name) {
             return Ok(Delivered::default());
         }
-        let said: BTreeSet<_> = group.committed.values().map(|(_, indexes)| indexes).collect();
-        let indexes = said.first().filter(|_| said.len() == 1).map(|indexes| (*indexes).clone());
-        Ok(Delivered { frontier: group.frontier(), indexes: indexes.unwrap_or_default() })
+        let indexes: BTreeSet<_> = group.committed.values().map(|(_, said)| &said.indexes).collect();
+        let logs: BTreeSet<_> = group.committed.values().map(|(_, said)| &said.log).collect();
+        if logs.len() > 1 {
+            return Ok(Delivered::default());
+        }
+        let indexes = indexes.first().filter(|_| indexes.len() == 1).map(|indexes| (*indexes).clone());
+        let log = logs.first().map(|log| (*log).clone());
+        Ok(Delivered {
+            frontier: group.frontier(),
+            indexes: indexes.unwrap_or_default(),
+            log: log.unwrap_or_default(),
+        })
     }
 
     fn note_caught_up(&self) {

@@ -302,6 +302,10 @@ impl EventSource for Source {
         Ok(known.map(|(at, part)| (at.clone(), part.high())).collect())
     }
 
+    fn generation(&self) -> Option<String> {
+        Some(self.generation.to_string())
+    }
+
     fn poll(&mut self, _: Duration, _: usize) -> Result<Polled> {
         self.process.check()?;
         if self.world.group.lock().unwrap().is_cut_off(&self.process.name) {

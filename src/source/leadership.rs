@@ -14,6 +14,9 @@ pub struct Delivered {
     pub frontier: Positions,
     /// The concrete index of each projection, by its name; empty when it was not said.
     pub indexes: BTreeMap<String, String>,
+    /// The generation of the log that the frontier speaks of ([`EventSource::generation`](super::EventSource::generation));
+    /// empty when it is not known.
+    pub log: String,
 }
 
 /// The port to an election.

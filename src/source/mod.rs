@@ -84,6 +84,12 @@ pub trait EventSource: Send {
     /// The end of every partition now: the next offset after the last stable record. Also of a log that was not started.
     fn end(&mut self) -> Result<Positions>;
 
+    /// What tells the log's present topics from topics of the same names that were deleted; `None` while nothing does.
+    /// It does not change while the log is read.
+    fn generation(&self) -> Option<String> {
+        None
+    }
+
     /// Why nothing can be read now; `None` while the log answers.
     fn trouble(&self) -> Option<Away<'_>> {
         None

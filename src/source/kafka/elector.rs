@@ -150,12 +150,31 @@ impl Elector {
     }
 }
 
-/// The indexes that every committed offset speaks of; empty when they differ or name none.
-fn said_by_all(words: &BTreeSet<String>) -> BTreeMap<String, String> {
-    match words.first() {
-        Some(word) if words.len() == 1 => serde_json::from_str(word).unwrap_or_default(),
-        _ => BTreeMap::new(),
+/// Under this name the metadata of an offset says which generation of the log it is of. No projection has it.
+const LOG: &str = "_log";
+
+/// The metadata of offsets: the concrete index of each projection, and the log's generation.
+fn metadata_of(delivered: &Delivered) -> String {
+    let mut said = delivered.indexes.clone();
+    if !delivered.log.is_empty() {
+        said.insert(LOG.to_owned(), delivered.log.clone());
     }
+    serde_json::to_string(&said).unwrap_or_default()
+}
+
+/// What offsets with these metadata say: the indexes when all name the same. Offsets of several generations of the log say
+/// nothing.
+fn delivered(frontier: Positions, metadata: &BTreeSet<String>) -> Delivered {
+    let said: Vec<BTreeMap<String, String>> =
+        metadata.iter().map(|word| serde_json::from_str(word).unwrap_or_default()).collect();
+    let logs: BTreeSet<String> = said.iter().map(|said| said.get(LOG).cloned().unwrap_or_default()).collect();
+    if logs.len() > 1 {
+        return Delivered::default();
+    }
+    let mut indexes =
+        if said.len() == 1 { said.into_iter().next().unwrap_or_default() } else { BTreeMap::new() };
+    indexes.remove(LOG);
+    Delivered { frontier, indexes, log: logs.into_iter().next().unwrap_or_default() }
 }
 
 fn subscribe(consumer: &BaseConsumer<Context>, topic: &str) {
@@ -266,9 +285,9 @@ impl Leadership for Elector {
                 tracing::warn!(%error, partition = %at, "an offset cannot be committed");
             }
         }
-        // Kafka keeps a word of the committer's own beside each offset: the indexes that it speaks of.
-        let indexes = serde_json::to_string(&delivered.indexes).unwrap_or_default();
-        list.elements().iter_mut().for_each(|element| element.set_metadata(&indexes));
+        // Kafka keeps a word of the committer's own beside each offset: the indexes and the log that it speaks of.
+        let metadata = metadata_of(delivered);
+        list.elements().iter_mut().for_each(|element| element.set_metadata(&metadata));
         match self.consumer.commit(&list, CommitMode::Sync) {
             Ok(()) => true,
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => true,
@@ -304,7 +323,7 @@ impl Leadership for Elector {
                 words.insert(element.metadata().to_owned());
             }
         }
-        Ok(Delivered { frontier, indexes: said_by_all(&words) })
+        Ok(delivered(frontier, &words))
     }
 
     fn join(&self) {
@@ -321,5 +340,32 @@ impl Leadership for Elector {
         if let Some(Err(_)) = thread.map(std::thread::JoinHandle::join) {
             tracing::warn!("the elector's thread broke off");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_name_the_indexes_and_the_log_that_they_speak_of() {
+        let said = Delivered {
+            indexes: [("contacts".to_owned(), "contacts-1".to_owned())].into(),
+            log: "7".to_owned(),
+            ..Delivered::default()
+        };
+        let frontier: Positions = [(TopicPartition::new("contacts", 0), 3)].into_iter().collect();
+        let read = |metadata: &[String]| delivered(frontier.clone(), &metadata.iter().cloned().collect());
+        let metadata = metadata_of(&said);
+        assert_eq!(
+            read(std::slice::from_ref(&metadata)),
+            Delivered { frontier: frontier.clone(), ..said.clone() }
+        );
+        let other = metadata_of(&Delivered { log: "8".to_owned(), ..said.clone() });
+        assert_eq!(read(&[metadata.clone(), other]), Delivered::default(), "topics of two generations");
+        let elsewhere = metadata_of(&Delivered { indexes: BTreeMap::new(), ..said });
+        let differing = read(&[metadata, elsewhere]);
+        assert_eq!((differing.indexes.len(), differing.log.as_str()), (0, "7"));
+        assert_eq!(read(&[String::new()]), Delivered { frontier: frontier.clone(), ..Delivered::default() });
     }
 }

@@ -38,6 +38,13 @@ impl TopicIds {
         self.first.contains_key(topic)
     }
 
+    /// What the ids of these topics come to; `None` until all are known.
+    pub(super) fn generation<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Option<String> {
+        let ids =
+            topics.map(|topic| self.first.get(topic).map(String::as_str)).collect::<Option<Vec<_>>>()?;
+        Some(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(ids.join(",").as_bytes())))
+    }
+
     /// The sentence about the first topic whose id changed.
     pub(super) fn recreated(&self) -> Option<String> {
         let (topic, now) = self.changed.as_ref()?;
@@ -77,5 +84,8 @@ mod tests {
         assert!(told.starts_with("a: ") && told.contains("first") && told.contains("second"), "{told}");
         ids.note("[thrd:main]: Topic c [0] Leader 1 Epoch 0");
         assert!(ids.is_known("b") && !ids.is_known("c"));
+        let generation = |topics: &[&str]| ids.generation(topics.iter().copied());
+        assert!(generation(&["a", "b"]).is_some() && generation(&["a", "b"]) != generation(&["a"]));
+        assert_eq!(generation(&["a", "c"]), None);
     }
 }

@@ -386,6 +386,10 @@ impl EventSource for KafkaSource {
         self.trouble.away()
     }
 
+    fn generation(&self) -> Option<String> {
+        self.consumer.as_ref()?.context().generation(self.topics.iter().map(|(topic, _)| &**topic))
+    }
+
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
         let mut polled = Polled { added: self.look_for_partitions()?, ..Polled::default() };
         let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();

@@ -53,6 +53,11 @@ impl ClientContext for Told {
 impl ConsumerContext for Told {}
 
 impl Told {
+    /// What the ids of these topics come to; `None` until all are known.
+    pub(super) fn generation<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Option<String> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).generation(topics)
+    }
+
     /// True once a broker has refused the connection.
     pub(super) fn is_refused(&self) -> bool {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).is_some()
