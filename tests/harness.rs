@@ -236,11 +236,11 @@ impl World {
         }
     }
 
-    /// The names of all indexes with this world's prefix.
+    /// The names of all indexes with this world's prefix, but for the records of who writes and of rebuilds.
     pub fn indexes(&self) -> Vec<String> {
         let found = self.es(Method::Get, &format!("/{}*/_alias", self.prefix), None);
         let names = found.as_object().unwrap().keys().filter(|name| name.starts_with(&self.prefix));
-        names.cloned().collect()
+        names.filter(|name| !name.ends_with("tributary-rebuilds")).cloned().collect()
     }
 
     pub fn dead_letters(&self) -> Vec<Value> {

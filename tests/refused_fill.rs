@@ -3,7 +3,7 @@
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{PROJECTIONS, World, eventually, fresh};
+use crate::harness::{World, eventually, fresh};
 use crate::services::{self, Services};
 
 /// An index template that refuses every write to the indexes of a prefix, for as long as this lives.
@@ -16,7 +16,7 @@ impl<'a> Refusal<'a> {
     fn of(world: &'a World) -> Self {
         let name = format!("refuse-{}", world.prefix);
         let template = json!({
-            "index_patterns": PROJECTIONS.map(|projection| format!("{}{projection}-*", world.prefix)),
+            "index_patterns": [format!("{}*", world.prefix)],
             "priority": 900,
             "template": {"settings": {"index.blocks.write": true}},
         });

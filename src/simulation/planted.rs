@@ -41,7 +41,7 @@ const BUGS: [(Bug, u64); 24] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 7_200),
+    (Bug::BetweenForgotten, 4_700),
     (Bug::OldChainForgotten, 550),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
@@ -49,11 +49,11 @@ const BUGS: [(Bug, u64); 24] = [
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 6_200),
+    (Bug::RejectionToldLate, 9_100),
     (Bug::ForeignLeft, 0),
     (Bug::BaseForgotten, 0),
-    (Bug::UnsweptTrusted, 1_200),
-    (Bug::OvertakenForgotten, 7_200),
+    (Bug::UnsweptTrusted, 0),
+    (Bug::OvertakenForgotten, 14_400),
     (Bug::UndeliveredWaitSinceNow, 0),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`

@@ -28,6 +28,9 @@ const TENURE: &str = "writer";
 /// How long one question for them waits.
 const HEALTH_SECONDS: u64 = 30;
 
+/// Records have one shard and need no routing. They say one because an index template of the prefix may require it.
+const ROUTED: &str = "routing=records";
+
 impl ElasticsearchSink {
     fn records(&self) -> String {
         format!("{}tributary-rebuilds", self.prefix)
@@ -35,8 +38,15 @@ impl ElasticsearchSink {
 
     async fn make_records(&self) -> Result<()> {
         let body = json!({
-            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": true},
-            "mappings": {"dynamic": false, "_meta": {"tributary": {"holds": "records of rebuilds"}}},
+            "settings": {
+                "number_of_shards": 1, "auto_expand_replicas": "0-1", "hidden": true,
+                // An index template of the prefix is meant for documents: it must not change or refuse records.
+                "default_pipeline": "_none", "final_pipeline": "_none", "blocks": {"write": false, "read_only": false},
+            },
+            "mappings": {
+                "dynamic": false, "_meta": {"tributary": {"holds": "records of rebuilds"}},
+                "_source": {"enabled": true, "includes": [], "excludes": []},
+            },
         });
         let made = self.client.put(&IndicesCreateParts::Index(&self.records()).url(), &body).await;
         match made {
@@ -52,7 +62,7 @@ impl ElasticsearchSink {
     /// Writes or removes a record if it is still the one of `was`; false when it is not.
     async fn change_record(&self, id: &str, body: Option<&Value>, was: Option<&Revision>) -> Result<bool> {
         let condition = was.map_or("op_type=create", |was| was.0.as_str());
-        let path = format!("{}?{condition}", IndexParts::IndexId(&self.records(), id).url());
+        let path = format!("{}?{ROUTED}&{condition}", IndexParts::IndexId(&self.records(), id).url());
         self.client.change_if(&path, body).await
     }
 
@@ -235,7 +245,8 @@ impl Aliases for ElasticsearchSink {
     }
 
     async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
-        let found = self.client.find(&GetParts::IndexId(&self.records(), TENURE).url()).await?;
+        let path = format!("{}?{ROUTED}", GetParts::IndexId(&self.records(), TENURE).url());
+        let found = self.client.find(&path).await?;
         found.as_ref().map_or(Ok(None), read_record)
     }
 
@@ -251,7 +262,7 @@ impl Aliases for ElasticsearchSink {
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
         let ids: Vec<&str> = self.mappings.iter().map(|mapping| mapping.projection.as_str()).collect();
-        let path = MgetParts::Index(&self.records()).url();
+        let path = format!("{}?{ROUTED}", MgetParts::Index(&self.records()).url());
         let found = self.client.post_if_there(&path, Some(&json!({ "ids": ids }))).await?;
         let found = found.as_ref().and_then(|found| found.get("docs")).and_then(Value::as_array);
         (0..ids.len())
