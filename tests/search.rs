@@ -442,7 +442,7 @@ fn a_stop_answers_who_waits_and_is_not_held_up_by_open_connections() {
     let address = std::fs::read_to_string(world.path("state/instance")).unwrap();
     // One connection is idle after an answer, one has sent half a request, one waits for a record.
     let mut idle = std::net::TcpStream::connect(address.trim()).unwrap();
-    write!(idle, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    write!(idle, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(std::io::Read::read(&mut idle, &mut [0; 512]).unwrap() > 0);
     let mut half = std::net::TcpStream::connect(address.trim()).unwrap();
     write!(half, "GET /healthz HTTP/1.1\r\nHo").unwrap();

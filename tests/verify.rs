@@ -378,7 +378,7 @@ fn the_route_asks_for_the_token_and_ends_with_its_connection() {
         let length = body.len();
         write!(
             stream,
-            "POST /admin/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n{head}\r\n{body}"
+            "POST /admin/verify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n{head}\r\n{body}"
         )
         .unwrap();
         let mut answer = String::new();
@@ -397,7 +397,7 @@ fn the_route_asks_for_the_token_and_ends_with_its_connection() {
     for _ in 0..3 {
         use std::io::Write as _;
         let mut stream = std::net::TcpStream::connect(address.trim()).unwrap();
-        write!(stream, "POST /admin/verify HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n{token}\r\n{{}}").unwrap();
+        write!(stream, "POST /admin/verify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 2\r\n{token}\r\n{{}}").unwrap();
     }
     let (code, _) = eventually("a place", || Some(verify(&world, &[])).filter(|(code, _)| *code != Some(1)));
     assert_eq!(code, Some(0));
