@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::additions::Adding;
 use super::hand_over::{HandOver, Moved};
 use super::planted::{self, Bug};
-use super::readiness::Cause;
 use super::run::Run;
 use super::serve::Service;
 use super::standby::Filling;
@@ -101,15 +100,9 @@ impl<S: DocumentSink + Aliases> Run<S> {
 
     /// Has the reader note the log's end in the status, unless it has not answered the last time.
     fn ask_for_end(&mut self) {
-        let answer = self.asked.as_ref().map(|answer| answer.try_recv());
-        match &answer {
-            Some(Ok(Ok(_))) => self.status.clear(Cause::LogAway),
-            Some(Ok(Err(error))) => {
-                self.status.raise(Cause::LogAway, format!("the log does not answer: {}", error.chain()));
-            }
-            _ => {}
-        }
-        if !matches!(answer, Some(Err(TryRecvError::Empty))) {
+        let answered =
+            self.asked.as_ref().is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
+        if answered {
             let (reply, answer) = bounded(1);
             // Without a reader there is no end to ask for.
             self.asked = self.end_requests.send(reply).is_ok().then_some(answer);

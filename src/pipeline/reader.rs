@@ -103,6 +103,7 @@ impl Reader {
             if let Ok(end) = &end {
                 self.status.set_end(end);
             }
+            self.note_trouble();
             // Whoever asked may have gone meanwhile.
             let _ = reply.try_send(end);
         }

@@ -181,7 +181,8 @@ impl EventSource for FilesSource {
 
     fn end(&mut self) -> Result<Positions> {
         self.find()?;
-        self.partitions.iter().map(|partition| Ok((partition.at.clone(), partition.end()?))).collect()
+        let ends = self.partitions.iter().map(|partition| Ok((partition.at.clone(), partition.end()?)));
+        ends.collect::<Result<Positions>>().inspect_err(|error| self.trouble.note(error))
     }
 
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {

@@ -90,7 +90,7 @@ pub trait EventSource: Send {
         None
     }
 
-    /// Why nothing can be read now; `None` while the log answers.
+    /// Why nothing can be read now; `None` while the log answers. What [`Self::end`] and [`Self::poll`] meet counts.
     fn trouble(&self) -> Option<Away<'_>> {
         None
     }

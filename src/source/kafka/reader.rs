@@ -376,10 +376,12 @@ impl EventSource for KafkaSource {
     }
 
     fn end(&mut self) -> Result<Positions> {
-        let found =
-            if self.next.is_empty() { partitions(&self.asker, &self.topics)? } else { BTreeSet::new() };
-        let known = self.next.keys().chain(&found);
-        known.map(|at| Ok((at.clone(), self.watermarks(at)?.1))).collect()
+        let end = self.ask_end();
+        match &end {
+            Ok(_) => self.trouble.end(),
+            Err(error) => self.trouble.note(error),
+        }
+        end
     }
 
     fn trouble(&self) -> Option<Away<'_>> {
@@ -430,6 +432,13 @@ impl EventSource for KafkaSource {
 }
 
 impl KafkaSource {
+    fn ask_end(&self) -> Result<Positions> {
+        let found =
+            if self.next.is_empty() { partitions(&self.asker, &self.topics)? } else { BTreeSet::new() };
+        let known = self.next.keys().chain(&found);
+        known.map(|at| Ok((at.clone(), self.watermarks(at)?.1))).collect()
+    }
+
     /// Takes over the consumer's positions where they are ahead of the last record's.
     fn note_ends(&mut self, ends: &mut BTreeMap<TopicPartition, i64>) -> Result<()> {
         let positions = self
