@@ -7,6 +7,7 @@ pub(crate) mod candidacy;
 pub mod files;
 pub mod kafka;
 pub mod leadership;
+mod throttle;
 mod trouble;
 
 use std::time::Duration;

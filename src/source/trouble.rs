@@ -1,19 +1,15 @@
 //! A log that does not answer: what is told of it, and how often.
 
-use std::time::{Duration, Instant};
-
 use super::Away;
+use super::throttle::LogThrottle;
 use crate::error::{Error, ErrorKind};
-
-/// How often the same trouble is logged.
-pub(super) const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Why the log does not answer now, if it does not.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     away: Option<(ErrorKind, String)>,
-    /// When the last line was logged. It outlasts the trouble, because one that comes and goes is logged as seldom.
-    logged: Option<Instant>,
+    /// It outlasts the trouble, because one that comes and goes is logged as seldom.
+    throttle: LogThrottle,
 }
 
 impl Trouble {
@@ -26,9 +22,8 @@ impl Trouble {
     /// Notes why the log does not answer, with one line a minute.
     pub(super) fn note(&mut self, error: &Error) {
         let text = error.chain();
-        if self.logged.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+        if self.throttle.is_due() {
             tracing::warn!(error = text, "waiting for the log");
-            self.logged = Some(Instant::now());
         }
         self.away = Some((error.kind(), text));
     }

@@ -24,6 +24,7 @@ use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::source::candidacy::{Candidacy, Members};
 use crate::source::leadership::{Delivered, Leadership};
+use crate::source::throttle::LogThrottle;
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long a writer that is called off waits for its requests to be answered.
@@ -46,6 +47,7 @@ pub struct Elector {
     group: String,
     thread: std::sync::Mutex<Option<std::thread::JoinHandle<()>>>,
     topics: Vec<String>,
+    throttle: LogThrottle,
 }
 
 struct Context {
@@ -146,7 +148,17 @@ impl Elector {
             thread.map_err(|error| Error::failed("the elector's thread cannot be started").because(error))?;
         let group = config.group.clone();
         let thread = std::sync::Mutex::new(Some(thread));
-        Ok(Self { consumer, writer, closing, joined, caught_up, group, thread, topics })
+        Ok(Self {
+            consumer,
+            writer,
+            closing,
+            joined,
+            caught_up,
+            group,
+            thread,
+            topics,
+            throttle: LogThrottle::default(),
+        })
     }
 }
 
@@ -292,7 +304,9 @@ impl Leadership for Elector {
             Ok(()) => true,
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => true,
             Err(error) => {
-                tracing::warn!(%error, "the frontier was not committed, it is tried again");
+                if self.throttle.is_due() {
+                    tracing::warn!(%error, "the frontier was not committed, it is tried again");
+                }
                 false
             }
         }

@@ -18,7 +18,8 @@ use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
-use crate::source::trouble::{TELL_EVERY, Trouble};
+use crate::source::throttle::LogThrottle;
+use crate::source::trouble::Trouble;
 use crate::source::{Away, EventSource, Fingerprint, Polled};
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -51,7 +52,7 @@ pub struct KafkaSource {
     /// The same partitions, until it is asked whether they are whole.
     cut: BTreeMap<TopicPartition, i64>,
     looked: Instant,
-    warned: Option<Instant>,
+    throttle: LogThrottle,
     /// Why the log does not answer now.
     trouble: Trouble,
     /// The last record read of each partition whose topic's id is not known, and the one compared last.
@@ -83,7 +84,7 @@ impl KafkaSource {
             begun: BTreeMap::new(),
             cut: BTreeMap::new(),
             looked: Instant::now(),
-            warned: None,
+            throttle: LogThrottle::default(),
             trouble: Trouble::default(),
             last: BTreeMap::new(),
             held: BTreeMap::new(),
@@ -174,7 +175,7 @@ impl KafkaSource {
     }
 
     /// Lets pass what librdkafka mends by itself; anything else ends the run.
-    fn judge(&self, error: &KafkaError, warned: Option<Instant>) -> Result<()> {
+    fn judge(&self, error: &KafkaError) -> Result<()> {
         use RDKafkaErrorCode as Code;
         self.check_ids()?;
         match error.rdkafka_error_code() {
@@ -186,7 +187,7 @@ impl KafkaSource {
                     .because(error.clone()))
             }
             _ => {
-                if self.trouble.away().is_none() && warned.is_none_or(|at| at.elapsed() > TELL_EVERY) {
+                if self.trouble.away().is_none() && self.throttle.is_due() {
                     tracing::warn!(error = %error, "the broker is away or slow, trying again");
                 }
                 Ok(())
@@ -408,13 +409,7 @@ impl EventSource for KafkaSource {
                 }
                 // The end of a partition may lie behind transaction markers, which are no records.
                 Some(Err(KafkaError::PartitionEOF(_))) => self.note_ends(&mut ends)?,
-                Some(Err(error)) => {
-                    let warned = self.warned;
-                    self.judge(&error, warned)?;
-                    if warned.is_none_or(|at| at.elapsed() > TELL_EVERY) {
-                        self.warned = Some(Instant::now());
-                    }
-                }
+                Some(Err(error)) => self.judge(&error)?,
                 None => break,
             }
             wait = Duration::ZERO;

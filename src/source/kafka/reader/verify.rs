@@ -104,7 +104,7 @@ impl KafkaSource {
                 }
                 // The end of some partition of this number; which one, it does not say.
                 Some(Err(KafkaError::PartitionEOF(_))) | None => {}
-                Some(Err(error)) => self.judge(&error, None)?,
+                Some(Err(error)) => self.judge(&error)?,
             }
         }
         left.into_iter().try_for_each(|(at, held)| self.check_fingerprint(consumer, at, held))
@@ -127,7 +127,7 @@ impl KafkaSource {
                 Some(Ok(_)) => return Err(another_log(at, held.offset)),
                 // Compaction took the record away, and nothing came after it.
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-                Some(Err(error)) => self.judge(&error, None)?,
+                Some(Err(error)) => self.judge(&error)?,
                 None => {}
             }
         }
