@@ -10,46 +10,48 @@ fn is_hidden(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn escape(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
+/// The text with each hidden letter, but for those that stay, as `write` writes it.
+fn escape(text: &str, stays: impl Fn(char) -> bool, write: impl Fn(char, &mut String)) -> Cow<'_, str> {
     if !text.chars().any(|letter| is_hidden(letter) && !stays(letter)) {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 16);
     for letter in text.chars() {
         if is_hidden(letter) && !stays(letter) {
-            escaped.extend(letter.escape_default());
+            write(letter, &mut escaped);
         } else {
             escaped.push(letter);
         }
     }
     Cow::Owned(escaped)
+}
+
+fn write_plain(letter: char, escaped: &mut String) {
+    escaped.extend(letter.escape_default());
+}
+
+fn write_json(letter: char, escaped: &mut String) {
+    // Writing to a string can't fail.
+    let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+}
+
+fn is_end_of_line(letter: char) -> bool {
+    letter == '\n'
 }
 
 /// A value for people, on one line: `\u{1b}[2J` for what would clear the screen.
 pub fn value(text: &str) -> Cow<'_, str> {
-    escape(text, |_| false)
+    escape(text, |_| false, write_plain)
 }
 
 /// Text for people that may have several lines.
 pub fn lines(text: &str) -> Cow<'_, str> {
-    escape(text, |letter| letter == '\n')
+    escape(text, is_end_of_line, write_plain)
 }
 
 /// JSON with every hidden letter as JSON writes it. Outside of strings it has none but ends of lines.
 fn json(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|letter| is_hidden(letter) && letter != '\n') {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for letter in text.chars() {
-        if is_hidden(letter) && letter != '\n' {
-            // Writing to a string can't fail.
-            let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
-        } else {
-            escaped.push(letter);
-        }
-    }
-    Cow::Owned(escaped)
+    escape(text, is_end_of_line, write_json)
 }
 
 /// One line of the log, whose end stays; with `colours` those of the log's own stay as well.

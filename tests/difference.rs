@@ -5,8 +5,8 @@ use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tributary::config::Config;
 use tributary::projection::SHAPE;
-use tributary::reindex::difference::{Call, calls_for, differences};
 use tributary::sink::DocumentSink;
+use tributary::sink::difference::{Call, calls_for, differences};
 use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::generations::Aliases;
 

@@ -13,7 +13,6 @@ mod sources;
 mod target;
 mod upkeep;
 
-pub use crate::sink::difference;
 pub use claim::Claim;
 pub use conduct::{Conductor, Options, Outcome, Round};
 pub use sources::Sources;

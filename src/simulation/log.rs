@@ -13,7 +13,7 @@ use super::world::{Process, World};
 use crate::error::{Error, Result};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
-use crate::source::{EventSource, Fingerprint, Polled, fingerprint_hash};
+use crate::source::{EventSource, Fingerprint, Polled};
 
 /// The topics, by what they carry.
 pub(super) const TOPICS: [(&str, EntityKind); 2] =
@@ -271,10 +271,7 @@ impl EventSource for Source {
             let held = fingerprints.iter().find(|(known, _)| known == at).map(|(_, held)| held);
             let is_same = |held: &Fingerprint| {
                 let record = part.at(held.offset).map(|(_, record)| record);
-                let is_same = |record: &Record| {
-                    fingerprint_hash(record) == held.hash && record.timestamp_ms == held.timestamp_ms
-                };
-                record.map_or(log.generation == 0, is_same)
+                record.map_or(log.generation == 0, |record| held.is_of(record))
             };
             if !held.is_none_or(is_same) {
                 assert!(log.generation > 0, "{at}: another record than the one that was read");

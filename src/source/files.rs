@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use self::replaced::Looks;
 use super::trouble::Trouble;
-use super::{Away, EventSource, Fingerprint, Polled, fingerprint_hash};
+use super::{Away, EventSource, Fingerprint, Polled};
 use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
@@ -129,12 +129,6 @@ impl FilesSource {
     }
 }
 
-/// What is remembered of a record.
-fn fingerprint(record: &Record) -> Fingerprint {
-    let hash = fingerprint_hash(record);
-    Fingerprint { offset: record.offset, timestamp_ms: record.timestamp_ms, hash }
-}
-
 /// The partition that a file's stem names for `topic`.
 fn partition_of(stem: &str, topic: &str) -> Option<i32> {
     let rest = stem.strip_prefix(topic)?;
@@ -199,7 +193,7 @@ impl EventSource for FilesSource {
                     polled.records.push(partition.record(&line));
                 }
                 if let Some(record) = polled.records.get(before..).and_then(<[Record]>::last) {
-                    partition.last = Some(fingerprint(record));
+                    partition.last = Some(Fingerprint::of(record));
                 }
             }
             let now = Instant::now();
@@ -283,7 +277,7 @@ impl Partition {
             };
             let Some(last) = last.filter(|last| last.offset + 1 == self.next) else { continue };
             let record = self.record(&line);
-            if record.timestamp_ms != last.timestamp_ms || fingerprint_hash(&record) != last.hash {
+            if !last.is_of(&record) {
                 return Err(Error::failed(format!(
                     "{}: the record at offset {} of {} is not the one that the state read (up to offset {next}); this is \
                      not the log of the state: put the log back, or delete the state's folder and start again to replay",

@@ -27,6 +27,18 @@ pub struct Fingerprint {
     pub hash: u64,
 }
 
+impl Fingerprint {
+    /// What is remembered of a record.
+    pub fn of(record: &Record) -> Self {
+        Self { offset: record.offset, timestamp_ms: record.timestamp_ms, hash: fingerprint_hash(record) }
+    }
+
+    /// True for the record itself, wherever it lies.
+    pub fn is_of(&self, record: &Record) -> bool {
+        record.timestamp_ms == self.timestamp_ms && fingerprint_hash(record) == self.hash
+    }
+}
+
 /// The hash kept in a [`Fingerprint`].
 pub fn fingerprint_hash(record: &Record) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();

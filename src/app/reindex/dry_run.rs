@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::output;
 use crate::projection::SHAPE;
-use crate::reindex::difference::{Report, estimate};
+use crate::sink::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
 
 /// Documents a second where no rebuild has measured it yet: about what one node takes of large ones.

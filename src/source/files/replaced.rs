@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::{Partition, failed};
 use crate::error::{Error, Result};
-use crate::source::{Fingerprint, fingerprint_hash};
+use crate::source::Fingerprint;
 
 /// What a file looked like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +60,7 @@ impl Partition {
         if line.pop() != Some(b'\n') {
             return Ok(false);
         }
-        let record = self.record(&line);
-        Ok(record.timestamp_ms == last.timestamp_ms && fingerprint_hash(&record) == last.hash)
+        Ok(last.is_of(&self.record(&line)))
     }
 
     fn read_anew(&mut self) -> Result<()> {

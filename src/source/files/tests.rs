@@ -71,7 +71,7 @@ fn a_log_that_is_another_one_is_refused_with_both_offsets() {
     let mut source = open(&folder);
     source.start(&Positions::default(), &[]).unwrap();
     let last = source.poll(NO_WAIT, 1 << 20).unwrap().records.pop().unwrap();
-    let mut print = Fingerprint { offset: 1, timestamp_ms: 0, hash: fingerprint_hash(&last) };
+    let mut print = Fingerprint::of(&last);
     let positions: Positions = [(at.clone(), 2)].into_iter().collect();
     open(&folder).start(&positions, &[(at.clone(), print.clone())]).unwrap();
     print.hash ^= 1;

@@ -12,7 +12,7 @@ use super::{KafkaSource, WAIT, create, failed, settings, unassigned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
 use crate::position::TopicPartition;
-use crate::source::{Fingerprint, fingerprint_hash};
+use crate::source::Fingerprint;
 
 /// How long the records that were read last are waited for together.
 const TOGETHER_WAIT: Duration = Duration::from_secs(1);
@@ -33,8 +33,7 @@ impl KafkaSource {
         }
         last.extend(records.iter().map(|record| (&record.partition, record)));
         for (at, record) in last {
-            let hash = fingerprint_hash(record);
-            let seen = Fingerprint { offset: record.offset, timestamp_ms: record.timestamp_ms, hash };
+            let seen = Fingerprint::of(record);
             // The first one is what the next look compares: a later one may be of another topic already.
             self.held.entry(at.clone()).or_insert_with(|| seen.clone());
             self.last.insert(at.clone(), seen);
@@ -140,8 +139,7 @@ impl KafkaSource {
 
 /// Whether a record is the one of the fingerprint, or one that came after it where compaction took it away.
 fn is_record(held: &Fingerprint, record: &Record) -> bool {
-    let is_same = || record.timestamp_ms == held.timestamp_ms && fingerprint_hash(record) == held.hash;
-    record.offset > held.offset || record.offset == held.offset && is_same()
+    record.offset > held.offset || record.offset == held.offset && held.is_of(record)
 }
 
 fn another_log(at: &TopicPartition, offset: i64) -> Error {
