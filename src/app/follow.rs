@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::unbounded;
 use tokio::net::TcpListener;
@@ -15,7 +15,7 @@ use super::{decoder, leadership, parts, source, spill_place, summary, topics};
 use crate::config::Config;
 use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
-use crate::http::client::Instance;
+use crate::http::client::reachable;
 use crate::http::{ADMIN_CLOSED, Admin, Hosts, Search, Site, Verify, serve, watch_index};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, while_away};
@@ -45,7 +45,7 @@ pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
     let status = Arc::new(Status::default());
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let progress = Progress::start(Arc::clone(&status), until_end);
-    let welcome = tokio::spawn(tell_when_ready(address, config.http.token.clone()));
+    let welcome = tokio::spawn(tell_when_ready(address, Arc::clone(&status)));
     let outcome = follow(config, wanted, listener, status, stop).await;
     welcome.abort();
     drop(progress);
@@ -53,13 +53,12 @@ pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
 }
 
 /// Tells where the page is, once this instance is ready.
-async fn tell_when_ready(address: Option<SocketAddr>, token: Option<String>) {
+async fn tell_when_ready(address: Option<SocketAddr>, status: Arc<Status>) {
     let Some(address) = address else { return };
-    let instance = Instance::at(&address.to_string(), token);
-    while !instance.is_ready().await {
+    while !status.readiness().ready {
         tokio::time::sleep(READY_EVERY).await;
     }
-    tracing::info!("ready; the search page is http://{}/", instance.address());
+    tracing::info!("ready; the search page is http://{}/", reachable(&address.to_string()));
 }
 
 /// How a log is followed.
@@ -183,7 +182,7 @@ pub(super) async fn follow(
     if wanted.until_end && outcome.is_ok() && !stop.is_requested() {
         outcome = summary::tell(&status, wanted.fail_on_dead_letters);
     } else {
-        status.dead_letters.tell(Instant::now());
+        status.dead_letters.tell();
     }
     stop.request();
     if let Some(beside) = beside {
@@ -201,8 +200,8 @@ pub(super) async fn follow(
 /// Logs what went to the dead letters, once a minute.
 async fn tell_dead_letters(tally: Arc<Tally>) {
     loop {
-        tally.tell_each_minute(Instant::now());
-        tokio::time::sleep(TELL_EVERY / 4).await;
+        tokio::time::sleep(TELL_EVERY).await;
+        tally.tell();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Bytes, DeadLetter, DeadLetters};
 use crate::error::{Result, shortened};
@@ -24,7 +24,6 @@ pub struct Tally(Mutex<Known>);
 #[derive(Debug, Default)]
 struct Known {
     counts: BTreeMap<Kind, Count>,
-    told: Option<Instant>,
 }
 
 /// Dead letters that are counted together.
@@ -59,21 +58,9 @@ impl Tally {
         }
     }
 
-    /// Logs what came since the last time, when that is a minute ago.
-    pub fn tell_each_minute(&self, now: Instant) {
-        let is_due = {
-            let mut known = self.known();
-            let told = *known.told.get_or_insert(now);
-            now.saturating_duration_since(told) >= TELL_EVERY
-        };
-        if is_due {
-            self.tell(now);
-        }
-    }
-
     /// Logs what came since the last time.
-    pub fn tell(&self, now: Instant) {
-        for (kind, count, all) in self.take_untold(now) {
+    pub fn tell(&self) {
+        for (kind, count, all) in self.take_untold() {
             tracing::warn!(of = kind.of, reason = kind.reason, count, all, "more went to the dead letters");
         }
     }
@@ -88,9 +75,8 @@ impl Tally {
         self.known().counts.iter().map(|(kind, count)| (kind.clone(), count.all)).collect()
     }
 
-    fn take_untold(&self, now: Instant) -> Vec<(Kind, u64, u64)> {
+    fn take_untold(&self) -> Vec<(Kind, u64, u64)> {
         let mut known = self.known();
-        known.told = Some(now);
         let untold = known.counts.iter_mut().filter(|(_, count)| count.untold > 0);
         untold.map(|(kind, count)| (kind.clone(), std::mem::take(&mut count.untold), count.all)).collect()
     }
@@ -191,7 +177,6 @@ impl DeadLetters for Counted {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         self.letters.append(letters)?;
         self.tally.note(letters);
-        self.tally.tell_each_minute(Instant::now());
         Ok(())
     }
 
@@ -238,13 +223,12 @@ mod tests {
     #[test]
     fn a_kind_is_logged_once_and_then_counted() {
         let tally = Tally::default();
-        let start = Instant::now();
         let reasons: Vec<DeadLetter> = (0..5).map(|n| letter("t", "k", &format!("line: {n}"))).collect();
         let first: Vec<_> = reasons.iter().filter_map(|letter| tally.known().count(letter)).collect();
         assert_eq!(first.len(), 1);
-        let untold = tally.take_untold(start);
+        let untold = tally.take_untold();
         assert_eq!(untold.iter().map(|(_, count, all)| (*count, *all)).collect::<Vec<_>>(), [(4, 5)]);
-        assert_eq!(tally.take_untold(start), [], "it is told once");
+        assert_eq!(tally.take_untold(), [], "it is told once");
         assert_eq!(tally.all(), 5);
     }
 

@@ -35,11 +35,16 @@ pub struct Instance {
     token: Option<String>,
 }
 
+/// The address by which this machine reaches whatever listens at `listened`.
+pub fn reachable(listened: &str) -> String {
+    listened.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+}
+
 impl Instance {
     /// The instance that announced itself in the state's folder, if it answers.
     pub async fn find(config: &Config) -> Option<Self> {
         let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;
-        let instance = Self::at(&address, config.http.token.clone());
+        let instance = Self { address: reachable(address.trim()), token: config.http.token.clone() };
         instance.ask_within(HEALTH_WAIT, Method::GET, "/healthz", String::new()).await.ok()?;
         Some(instance)
     }
@@ -47,17 +52,6 @@ impl Instance {
     /// Where it answers, as `host:port`.
     pub fn address(&self) -> &str {
         &self.address
-    }
-
-    /// An instance that listens at an address.
-    pub fn at(address: &str, token: Option<String>) -> Self {
-        let address = address.trim().replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-        Self { address, token }
-    }
-
-    /// True when `/readyz` says that it is ready.
-    pub async fn is_ready(&self) -> bool {
-        self.ask_within(HEALTH_WAIT, Method::GET, "/readyz", String::new()).await.is_ok()
     }
 
     /// What `/status` says.

@@ -2,11 +2,11 @@
 
 use tokio::time::Instant;
 
-use super::gate::{ANSWER_WAIT, Gate};
+use super::gate::{Gate, in_time};
 use super::run::Run;
 use super::serve::AGAIN_AFTER;
 use super::stream::Command;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
 use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
@@ -20,8 +20,8 @@ pub(super) enum Adding {
     Due(Instant),
     /// In place; every document of these projections is sent again.
     Sweeping(Vec<Projection>),
-    /// All are sent, but for those that wait since this step or before.
-    Settling(u64),
+    /// All are sent, but for those that wait since this step or before. To be noted from then on.
+    Settling(u64, Instant),
 }
 
 impl<S: DocumentSink + Aliases> Run<S> {
@@ -39,12 +39,15 @@ impl<S: DocumentSink + Aliases> Run<S> {
             Adding::Sweeping(projections) => {
                 let sweeps = self.queue.sweeps();
                 if !sweeps.iter().any(|sweep| projections.contains(&sweep.projection)) {
-                    self.adding = Adding::Settling(self.queue.step());
+                    self.adding = Adding::Settling(self.queue.step(), Instant::now());
                 }
                 Ok(())
             }
-            Adding::Settling(step) if self.queue.oldest_waiting().is_none_or(|oldest| oldest > *step) => {
-                self.end_adding().await
+            Adding::Settling(step, at)
+                if Instant::now() >= *at
+                    && self.queue.oldest_waiting().is_none_or(|oldest| oldest > *step) =>
+            {
+                self.end_adding(*step).await
             }
             _ => Ok(()),
         }
@@ -70,17 +73,17 @@ impl<S: DocumentSink + Aliases> Run<S> {
         Ok(())
     }
 
-    async fn end_adding(&mut self) -> Result<()> {
-        if self.ask_for_additions(self.sink.note_additions()).await?.is_some() {
-            self.adding = Adding::Nothing;
-        }
+    async fn end_adding(&mut self, step: u64) -> Result<()> {
+        self.adding = match self.ask_for_additions(self.sink.note_additions()).await? {
+            Some(()) => Adding::Nothing,
+            None => Adding::Settling(step, Instant::now() + AGAIN_AFTER),
+        };
         Ok(())
     }
 
     /// Waits for an answer, and not for long; `None` when the index is away.
     async fn ask_for_additions<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<Option<T>> {
-        let late = |_| Err(Error::new(ErrorKind::Unavailable, "the index does not answer in time"));
-        match tokio::time::timeout(ANSWER_WAIT, asked).await.unwrap_or_else(late) {
+        match in_time(asked).await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 tracing::warn!(error = error.chain(), "waiting to put the mapping's additions in place");
                 Ok(None)

@@ -25,7 +25,16 @@ use crate::state::{State, walked};
 /// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
 const FRONTIER_EVERY: Duration = Duration::from_secs(1);
 /// How long the looks wait for an answer before they go on without.
-pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(5);
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// What the index answers; one that takes too long counts as away.
+///
+/// # Errors
+/// Those of the index, and its absence.
+pub(super) async fn in_time<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
+    let late = |_| Err(Error::new(ErrorKind::Unavailable, "the index does not answer in time"));
+    tokio::time::timeout(ANSWER_WAIT, asked).await.unwrap_or_else(late)
+}
 
 /// Nothing is delivered until the fold has passed the end that the log had when writing began: from
 /// then on every snapshot dominates whatever was written before, by whomever.
@@ -190,14 +199,13 @@ impl<S: DocumentSink + Aliases> Run<S> {
     /// Looks whether every alias still stands for the index that is written; if not, nothing is delivered
     /// until the other is handed over.
     async fn is_moved(&mut self) -> bool {
-        let behind = match tokio::time::timeout(ANSWER_WAIT, self.sink.behind()).await {
-            Ok(Ok(behind)) => behind,
+        let behind = match in_time(self.sink.behind()).await {
+            Ok(behind) => behind,
             // A server that is away moves no alias; what else is wrong, the writes say.
-            Ok(Err(error)) => {
+            Err(error) => {
                 tracing::debug!(error = error.chain(), "the aliases cannot be looked up");
                 return false;
             }
-            Err(_) => return false,
         };
         let moved = self.moved(&behind);
         if moved.is_empty() {

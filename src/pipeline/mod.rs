@@ -20,7 +20,6 @@ mod serve;
 mod sizes;
 mod standby;
 pub mod start;
-
 pub mod status;
 pub mod stream;
 pub mod sweep;

@@ -76,11 +76,10 @@ impl Reader {
         }
     }
 
-    /// The same of a log that is known not to begin at its beginning.
+    /// The same; `is_partial` says that the log is known not to begin at its beginning.
     #[must_use]
-    pub fn of_partial_log(mut self) -> Self {
-        self.is_partial = true;
-        self
+    pub fn with_partial(self, is_partial: bool) -> Self {
+        Self { is_partial, ..self }
     }
 
     /// The channel between reader and fold.

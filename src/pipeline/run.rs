@@ -147,8 +147,7 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
         end_answers,
         records_in,
     );
-    let reader = if parts.state.is_partial() { reader.of_partial_log() } else { reader };
-    let reader = work::start("reader", reader)?;
+    let reader = work::start("reader", reader.with_partial(parts.state.is_partial()))?;
     queue.set_sweeps(folder.sweeping());
     let stream = Stream {
         folder,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::gate::{ANSWER_WAIT, Gate};
+use super::gate::{Gate, in_time};
 use super::run::Run;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
 
@@ -61,9 +61,7 @@ impl<S: DocumentSink + Aliases> Run<S> {
         if !is_due {
             return Ok(());
         }
-        let served = tokio::time::timeout(ANSWER_WAIT, self.sink.serve()).await;
-        let late = |_| Err(Error::new(ErrorKind::Unavailable, "the index does not answer in time"));
-        match served.unwrap_or_else(late) {
+        match in_time(self.sink.serve()).await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 tracing::warn!(error = error.chain(), "waiting to have the index serve");
                 self.service = self.service.later();

@@ -133,9 +133,7 @@ impl Known {
             self.ends.pop_front();
         }
     }
-}
 
-impl Known {
     fn set_unfilled(&mut self, unfilled: Vec<String>) {
         if unfilled.is_empty() {
             self.reasons.clear(Cause::Filling, None);

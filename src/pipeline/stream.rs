@@ -296,9 +296,7 @@ impl Stream {
                 if planted::is(Bug::RejectionToldLate) {
                     self.folder.acknowledge(&acknowledged)?;
                 }
-                if !rejected.is_empty() {
-                    self.folder.reject(rejected)?;
-                }
+                self.folder.reject(rejected)?;
                 self.folder.acknowledge(&acknowledged)?;
                 self.cleared = self.folder.progress().step;
                 self.queue.finish(finished);
@@ -317,9 +315,7 @@ impl Stream {
                 self.publish(step, Lane::Background)
             }
             Command::Left { since, rejected, documents } => {
-                if !rejected.is_empty() {
-                    self.folder.reject(rejected)?;
-                }
+                self.folder.reject(rejected)?;
                 if documents.is_empty() { Ok(()) } else { self.mark_undelivered(documents, since) }
             }
             Command::WakeSweeps => {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::claim::Claim;
 use crate::error::Result;
 use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
-use crate::sink::tenure::Tenure;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// Writes go to fixed indexes, whatever the aliases say, and only while the claim holds.
@@ -77,24 +76,6 @@ impl<S: DocumentSink + Generations> Aliases for Target<S> {
     async fn serve(&self) -> Result<()> {
         // The rebuild settles its indexes itself, once they are full.
         Ok(())
-    }
-
-    async fn put_additions(&self) -> Result<Vec<usize>> {
-        // The index is made with the mapping's file as it is.
-        Ok(Vec::new())
-    }
-
-    async fn note_additions(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
-        // It was looked at when the rebuild began.
-        Ok(None)
-    }
-
-    async fn note_tenure(&self, _: &Tenure, _: Option<&Revision>) -> Result<bool> {
-        Ok(false)
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {

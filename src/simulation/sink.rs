@@ -10,7 +10,6 @@ use crate::sink::documents::{Documents, Stored};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
 };
-use crate::sink::tenure::Tenure;
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// A page of ids.
@@ -242,22 +241,6 @@ impl Aliases for Sink {
             Ok(())
         };
         self.call("the settings", serve).await
-    }
-
-    async fn put_additions(&self) -> Result<Vec<usize>> {
-        Ok(Vec::new())
-    }
-
-    async fn note_additions(&self) -> Result<()> {
-        Ok(())
-    }
-
-    async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
-        Ok(None)
-    }
-
-    async fn note_tenure(&self, _: &Tenure, _: Option<&Revision>) -> Result<bool> {
-        Ok(false)
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {

@@ -4,9 +4,9 @@ use super::{Folder, partition_hash};
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::projection::Projection;
-use crate::state::keys::Space;
 use crate::state::rows::Row;
 use crate::state::store::Reader;
+use crate::state::walked;
 
 impl Folder {
     /// Writes dead letters of documents that the index rejected.
@@ -24,11 +24,8 @@ impl Folder {
     /// Names the record that changed the letter's document last, where its entity knows it.
     fn name_record(&self, view: &dyn Reader, letter: &mut DeadLetter) -> Result<()> {
         let Some((projection, id)) = letter.document() else { return Ok(()) };
-        let space = match Projection::of_name(projection) {
-            Some(Projection::Contacts) => Space::Contacts,
-            _ => Space::Organisations,
-        };
-        let Some(bytes) = view.get(space, id.as_bytes())? else { return Ok(()) };
+        let Some(projection) = Projection::of_name(projection) else { return Ok(()) };
+        let Some(bytes) = view.get(walked(projection).0, id.as_bytes())? else { return Ok(()) };
         let row = Row::decode(&bytes)?;
         let hash = row.last.and_then(|last| last.elsewhere).or(row.home);
         let positions = self.progress.positions();

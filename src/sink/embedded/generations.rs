@@ -151,10 +151,6 @@ impl Aliases for EmbeddedSink {
         Ok(Vec::new())
     }
 
-    async fn note_additions(&self) -> Result<()> {
-        Ok(())
-    }
-
     async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
         let Some(text) = self.folder.record(&self.tenure_name())? else { return Ok(None) };
         let record = serde_json::from_str(&text).map_err(|error| {
