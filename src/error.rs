@@ -39,6 +39,12 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// The same error with the key of the configuration that it is about.
+    #[must_use]
+    pub fn about(&self, key: &str) -> Self {
+        Self::new(self.kind(), format!("{key}: {}", self.chain()))
+    }
+
     /// The work could not be done: exit code 1.
     pub fn failed(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Failed, message)

@@ -46,21 +46,21 @@ async fn log(config: &Config) -> Result<(Option<String>, Vec<Error>)> {
         Err(error) => error,
     };
     if config.source.kind == SourceKind::Files {
-        return Ok((None, vec![at("source.path", &error)]));
+        return Ok((None, vec![error.about("source.path")]));
     }
     if error.kind() == ErrorKind::Unavailable {
-        return Ok((None, vec![at("kafka.brokers", &error)]));
+        return Ok((None, vec![error.about("kafka.brokers")]));
     }
     let mut wrong = Vec::new();
     for (key, topic, alone) in topics(config) {
         if let Err(error) = blocking(move || Ok(super::look_at_log(&alone))).await? {
             tracing::debug!(topic, "the topic cannot be read");
-            wrong.push(at(key, &error));
+            wrong.push(error.about(key));
         }
     }
     // What is wrong with none of them alone is wrong with all.
     if wrong.is_empty() {
-        wrong.push(at("kafka", &error));
+        wrong.push(error.about("kafka"));
     }
     Ok((None, wrong))
 }
@@ -95,11 +95,6 @@ async fn indexes(sink: &super::parts::Sink) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// An error with the key that it is about.
-fn at(key: &str, error: &Error) -> Error {
-    Error::new(error.kind(), format!("{key}: {}", error.chain()))
 }
 
 /// Prints what is wrong, one finding a line; the gravest decides the exit code.

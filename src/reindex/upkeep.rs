@@ -42,7 +42,7 @@ async fn silent<S: Generations>(sink: &S, number: usize, name: &str, record: &Re
     tracing::info!(projection = name, seconds = LEASE.as_secs(), "waiting whether that rebuild is alive");
     let until = Instant::now() + LEASE;
     loop {
-        let found = sink.rebuilds().await?.into_iter().nth(number).flatten();
+        let found = sink.rebuild_of(number).await?;
         match found {
             Some((seen, revision)) if seen.beat == record.beat && seen.session == record.session => {
                 if Instant::now() >= until {

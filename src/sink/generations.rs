@@ -258,6 +258,14 @@ pub trait Aliases: Send + Sync + 'static {
     /// The record of each projection's rebuild, in order.
     fn rebuilds(&self) -> impl Future<Output = Result<Vec<Option<(Rebuild, Revision)>>>> + Send;
 
+    /// The record of one projection's rebuild.
+    fn rebuild_of(
+        &self,
+        projection: usize,
+    ) -> impl Future<Output = Result<Option<(Rebuild, Revision)>>> + Send {
+        async move { Ok(self.rebuilds().await?.into_iter().nth(projection).flatten()) }
+    }
+
     /// Writes (or, with `None`, removes) the record of a projection if it is still the one of `was`;
     /// false when it is not.
     fn note_rebuild(
@@ -339,7 +347,7 @@ pub(super) async fn note_sending<S: Aliases>(
     index: &str,
     is_due: bool,
 ) -> Result<()> {
-    let found = sink.rebuilds().await?.into_iter().nth(projection).flatten();
+    let found = sink.rebuild_of(projection).await?;
     let record = found.as_ref().map(|(record, _)| record.clone());
     if !is_due && record.as_ref().is_none_or(|record| !record.sends_again) {
         return Ok(());

@@ -9,6 +9,8 @@ mod node;
 mod report;
 mod settings;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -71,16 +73,27 @@ impl Judged {
 pub fn differences(live: &Value, wanted: &Value, shape: u32) -> Vec<Difference> {
     let live = inner(live);
     let null = Value::Null;
-    let part = |side: &Value, name: &str| side.get(name).cloned().unwrap_or_default();
     let mut found = Vec::new();
     let built = live.pointer("/mappings/_meta/tributary/shape").unwrap_or(&null);
     if built.as_u64() != Some(u64::from(shape)) {
         let judged = Judged::rebuild("the documents themselves have another shape now");
         found.push(Difference::new("shape".to_owned(), built.clone(), shape.into(), judged));
     }
-    found.extend(mappings::differences(&part(live, "mappings"), &part(wanted, "mappings")));
+    found.extend(content(live, wanted));
+    found
+}
+
+/// The differences of mappings and settings alone. `live` is what an answer holds under the name of the index.
+pub fn content(live: &Value, wanted: &Value) -> Vec<Difference> {
+    let part = |side: &Value, name: &str| side.get(name).cloned().unwrap_or_default();
+    let mut found = mappings::differences(&part(live, "mappings"), &part(wanted, "mappings"));
     found.extend(settings::differences(&part(live, "settings"), &part(wanted, "settings")));
     found
+}
+
+/// The settings of an index, or of a mapping's file, by their whole names without `index.` before them; scalars as text.
+pub fn settings(of: &Value) -> BTreeMap<String, Value> {
+    settings::flat(of.get("settings").unwrap_or(&Value::Null))
 }
 
 /// The differences of an embedded index, judged as those of a server are, so that a mapping's file means the same

@@ -118,7 +118,7 @@ fn is_among(names: &[&str], name: &str) -> bool {
 }
 
 /// Every setting by its whole name, without `index.` before it.
-fn flat(settings: &Value) -> BTreeMap<String, Value> {
+pub(super) fn flat(settings: &Value) -> BTreeMap<String, Value> {
     let mut found = BTreeMap::new();
     put("", settings, &mut found);
     found

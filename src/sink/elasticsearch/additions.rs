@@ -1,11 +1,10 @@
 //! What an index lacks of its mapping and takes in place: fields, parameters and settings.
 
-use elasticsearch::indices::{
-    IndicesGetMappingParts, IndicesGetParts, IndicesPutMappingParts, IndicesPutSettingsParts,
-};
+use elasticsearch::indices::{IndicesPutMappingParts, IndicesPutSettingsParts};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::live::Live;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::generations::Rebuild;
 use crate::sink::mapping::Mapping;
@@ -25,16 +24,15 @@ pub(super) async fn put(
     record: Option<&Rebuild>,
 ) -> Result<bool> {
     // An index that is gone is told of by the writes.
-    let Some(found) = client.find(&IndicesGetParts::Index(&[index]).url()).await? else { return Ok(false) };
-    let live = found.get(index).cloned().unwrap_or_default();
-    let meta = live.pointer("/mappings/_meta/tributary").cloned().unwrap_or_default();
+    let Some(live) = Live::find(client, index).await? else { return Ok(false) };
+    let meta = live.meta().cloned().unwrap_or_default();
     let is_pending = is_pending(&meta, mapping, record);
     let is_same = meta.get("mapping_hash").and_then(Value::as_str) == Some(&mapping.hash);
     if is_same || record.is_some_and(|record| record.keeps(index, &mapping.hash)) {
         return Ok(is_pending);
     }
-    let Some(mut additions) = mapping.additions(&live) else { return Ok(is_pending) };
-    if live.pointer("/settings/index/refresh_interval") == Some(&json!("-1")) {
+    let Some(mut additions) = mapping.additions(&live.body) else { return Ok(is_pending) };
+    if live.setting("refresh_interval") == Some(&json!("-1")) {
         additions.leave_out_loading();
     }
     additions.send_again |= meta.get(ADDING).is_some();
@@ -58,16 +56,13 @@ pub(super) async fn note(
     index: &str,
     record: Option<&Rebuild>,
 ) -> Result<()> {
-    let path = IndicesGetMappingParts::Index(&[index]).url();
-    let Some(found) = client.find(&path).await? else { return Ok(()) };
-    let live =
-        found.get(index).and_then(|found| found.pointer("/mappings/_meta")).cloned().unwrap_or_default();
-    let meta = live.get("tributary").cloned().unwrap_or_default();
+    let Some(live) = Live::find(client, index).await? else { return Ok(()) };
+    let meta = live.meta().cloned().unwrap_or_default();
     let (true, Some(hash)) = (is_pending(&meta, mapping, record), meta.get(ADDING).and_then(Value::as_str))
     else {
         return Ok(());
     };
-    let mut whole = live.clone();
+    let mut whole = live.body.pointer("/mappings/_meta").cloned().unwrap_or_default();
     let mut own = with(meta.clone(), "mapping_hash", hash);
     if let (Some(own), Some(whole)) = (own.as_object_mut(), whole.as_object_mut()) {
         own.remove(ADDING);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use elasticsearch::indices::{
-    IndicesDeleteAliasParts, IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts,
-    IndicesPutAliasParts,
+    IndicesDeleteAliasParts, IndicesGetAliasParts, IndicesGetParts, IndicesPutAliasParts,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::client::Client;
 use super::effective;
+use super::live::Live;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::Rebuild;
@@ -31,12 +31,6 @@ pub(super) fn writer(index: &str) -> String {
 /// The alias that an index carries from its making until it is full. Readers see by it that documents are missing.
 pub(crate) fn filling(index: &str) -> String {
     format!("{index}.FILLING")
-}
-
-/// True while an index carries the mark.
-pub(super) async fn is_filling(client: &Client, index: &str) -> Result<bool> {
-    let path = IndicesGetAliasParts::IndexName(&[index], &[&filling(index)]).url();
-    Ok(client.find(&path).await?.is_some())
 }
 
 /// Takes the mark from an index that is full.
@@ -80,11 +74,19 @@ async fn found(
 ) -> Result<Option<IndexState>> {
     let indexes = behind(client, alias).await?;
     let Some(index) = one(alias, &indexes)? else { return Ok(None) };
-    check(client, index, alias, mapping, log_identity, record).await?.tell(&mapping.projection, index);
-    effective::check(client, index, mapping, false).await?;
-    ensure_writer(client, index).await?;
-    let is_filling = is_filling(client, index).await?;
-    Ok(Some(IndexState { index: index.clone(), created: false, is_filling }))
+    let live = Live::get(client, index).await?;
+    check(&live, alias, mapping, log_identity, record)?.tell(&mapping.projection, index);
+    effective::check(client, &live, mapping, false).await?;
+    go_on(client, live).await.map(Some)
+}
+
+/// The state of an index that was there before, which can be written from here on.
+async fn go_on(client: &Client, live: Live) -> Result<IndexState> {
+    if !live.has_alias(&writer(&live.index)) {
+        put_writer(client, &live.index).await?;
+    }
+    let is_filling = live.is_filling();
+    Ok(IndexState { index: live.index, created: false, is_filling })
 }
 
 /// As [`open`], for an index that was put behind the alias while this instance ran.
@@ -99,11 +101,9 @@ pub(super) async fn adopt(
         opened => return opened,
     }
     let index = behind(client, alias).await?.into_iter().next().unwrap_or_default();
-    let found = client.get(&IndicesGetMappingParts::Index(&[&index]).url()).await?;
-    mapping.check_shape(meta(&found, &index), alias, &index, log_identity)?;
-    ensure_writer(client, &index).await?;
-    let is_filling = is_filling(client, &index).await?;
-    Ok(IndexState { index, created: false, is_filling })
+    let live = Live::get(client, &index).await?;
+    mapping.check_shape(live.meta(), alias, &index, log_identity)?;
+    go_on(client, live).await
 }
 
 async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<IndexState> {
@@ -115,14 +115,10 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
         if let Some(aliases) = body.get_mut("aliases").and_then(Value::as_object_mut) {
             aliases.insert(filling(&index), json!({}));
         }
-        let made = super::check::create(client, mapping, &index, &body).await;
-        let Err(error) = made else {
-            effective::check(client, &index, mapping, true).await?;
+        if super::check::create(client, mapping, &index, &body).await? {
+            effective::check(client, &Live::get(client, &index).await?, mapping, true).await?;
             tracing::info!(alias, index, "index created");
             return Ok(IndexState { index, created: true, is_filling: true });
-        };
-        if !is_race(client, &index, &error).await? {
-            return Err(error);
         }
         if let Some(state) = found(client, alias, mapping, log_identity, None).await? {
             tracing::info!(alias, index = state.index, "another instance created the index first");
@@ -131,20 +127,12 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
         // The node that was asked may not know the alias yet. A rebuild may have taken the name of this second,
         // without the alias: the next second has another name.
         if Instant::now() >= until {
-            return Err(error);
+            return Err(Error::failed(format!(
+                "the index {index} was made by another process, and the alias {alias} stands for none; start again"
+            )));
         }
         tokio::time::sleep(OTHER_PAUSE).await;
     }
-}
-
-/// Whether an index could not be made because another instance made one at the same time. The index and its alias come
-/// in one step, and the cluster takes one index for writing behind an alias.
-async fn is_race(client: &Client, index: &str, error: &Error) -> Result<bool> {
-    if error.kind() != ErrorKind::Failed {
-        return Ok(false);
-    }
-    let is_second = error.to_string().contains("more than one write index");
-    Ok(is_second || client.find(&IndicesGetParts::Index(&[index]).url()).await?.is_some())
 }
 
 /// The one index that an alias stands for; none when it stands for none.
@@ -177,34 +165,28 @@ pub(super) async fn check_free(client: &Client, alias: &str) -> Result<()> {
     )))
 }
 
-/// Gives an index its alias for writing when somebody took it away.
-pub(super) async fn ensure_writer(client: &Client, index: &str) -> Result<()> {
+/// Gives an index its alias for writing.
+pub(super) async fn put_writer(client: &Client, index: &str) -> Result<()> {
     let path = IndicesPutAliasParts::IndexName(&[index], &writer(index)).url();
-    match client.find(&path).await? {
-        Some(_) => Ok(()),
-        None => client.put(&path, &json!({})).await.map(|_| ()),
-    }
+    client.put(&path, &json!({})).await.map(|_| ())
 }
 
-pub(super) async fn check(
-    client: &Client,
-    index: &str,
+/// How the index behind an alias fits the mapping and the log.
+///
+/// # Errors
+/// Those of [`Mapping::check`], unless the index takes what it lacks in place.
+pub(super) fn check(
+    live: &Live,
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,
     record: Option<&Rebuild>,
 ) -> Result<Fit> {
-    let found = client.get(&IndicesGetMappingParts::Index(&[index]).url()).await?;
-    match mapping.check(meta(&found, index), alias, index, log_identity, record) {
+    match mapping.check(live.meta(), alias, &live.index, log_identity, record) {
+        // Another shape of the documents is among what calls for a rebuild.
         Err(error) if error.kind() == ErrorKind::MappingChanged => {
-            let live = client.get(&IndicesGetParts::Index(&[index]).url()).await?;
-            // Another shape of the documents is among what calls for a rebuild.
-            mapping.additions(&live).map(|_| Fit::Additions).ok_or(error)
+            mapping.additions(&live.body).map(|_| Fit::Additions).ok_or(error)
         }
         checked => checked,
     }
-}
-
-fn meta<'a>(found: &'a Value, index: &str) -> Option<&'a Value> {
-    found.get(index)?.pointer("/mappings/_meta/tributary")
 }

@@ -5,6 +5,7 @@ use elasticsearch::nodes::NodesInfoParts;
 use elasticsearch::security::SecurityHasPrivilegesParts;
 use serde_json::{Value, json};
 
+use super::live::Live;
 use super::transport::Method;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
@@ -20,18 +21,18 @@ impl ElasticsearchSink {
     /// unless the user may not have a mapping judged otherwise.
     pub async fn check(&self, log_identity: Option<&str>) -> Vec<Error> {
         if let Err(error) = self.check_server().await {
-            return vec![at("index.url", &error)];
+            return vec![error.about("index.url")];
         }
         let mut wrong = Vec::new();
         for (number, mapping) in self.mappings.iter().enumerate() {
             if let Err(error) = self.check_alias(number, mapping, log_identity).await {
-                wrong.push(at("index.prefix", &error));
+                wrong.push(error.about("index.prefix"));
             }
             if let Err(error) = self.check_mapping(mapping).await {
-                wrong.push(at("index.mappings", &error));
+                wrong.push(error.about("index.mappings"));
             }
         }
-        wrong.extend(self.check_privileges().await.err().map(|error| at("index", &error)));
+        wrong.extend(self.check_privileges().await.err().map(|error| error.about("index")));
         wrong
     }
 
@@ -70,8 +71,9 @@ impl ElasticsearchSink {
             return aliases::check_free(&self.client, alias).await;
         };
         let Some(log_identity) = log_identity else { return Ok(()) };
-        let record = self.rebuilds().await?.into_iter().nth(number).flatten().map(|(record, _)| record);
-        aliases::check(&self.client, index, alias, mapping, log_identity, record.as_ref()).await.map(|_| ())
+        let record = self.rebuild_of(number).await?.map(|(record, _)| record);
+        let live = Live::get(&self.client, index).await?;
+        aliases::check(&live, alias, mapping, log_identity, record.as_ref()).map(|_| ())
     }
 
     /// That an index can be made with a mapping, by a template that is only simulated; of a user who may not do that, by an
@@ -131,11 +133,6 @@ impl ElasticsearchSink {
     }
 }
 
-/// An error with the key that it is about.
-fn at(key: &str, error: &Error) -> Error {
-    Error::new(error.kind(), format!("{key}: {}", error.chain()))
-}
-
 /// The innermost reason of a refusal: the outer ones only say where it was met.
 pub(super) fn reason(answer: &Value) -> String {
     let mut at = answer.get("error").unwrap_or(&Value::Null);
@@ -149,21 +146,25 @@ pub(super) fn reason(answer: &Value) -> String {
     }
 }
 
-/// Makes an index; a mapping that is refused is a fault of the configuration (exit code 2).
+/// Makes an index; false when another instance has made it, or another one behind its alias, at the same time. The index
+/// and its alias come in one step, and the cluster takes one index for writing behind an alias.
+///
+/// # Errors
+/// Those of the cluster; a mapping that it refuses is a fault of the configuration (exit code 2).
 pub(super) async fn create(
     client: &super::Client,
     mapping: &Mapping,
     index: &str,
     body: &Value,
-) -> Result<()> {
+) -> Result<bool> {
     let path = IndicesCreateParts::Index(index).url();
     let (status, answer) = client.ask(Method::PUT, &path, Some(body)).await?;
-    // Another instance may have made an index at the same time, which is no fault of the mapping's.
     let kind = answer.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();
     let is_race =
         kind == "resource_already_exists_exception" || reason(&answer).contains("more than one write index");
-    if status == 400 && !is_race {
-        return Err(at("index.mappings", &mapping.refused(&reason(&answer))));
+    match status {
+        400 if is_race => Ok(false),
+        400 => Err(mapping.refused(&reason(&answer)).about("index.mappings")),
+        _ => client.checked(&path, status, answer).map(|_| true),
     }
-    client.checked(&path, status, answer).map(|_| ())
 }

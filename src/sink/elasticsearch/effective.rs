@@ -1,28 +1,22 @@
 //! What a cluster made of an index: a template of the cluster may add settings and mappings to those that were asked for.
 
-use std::collections::BTreeMap;
-
-use elasticsearch::indices::{IndicesDeleteParts, IndicesGetParts};
-use serde_json::{Map, Value};
+use elasticsearch::indices::IndicesDeleteParts;
+use serde_json::Value;
 
 use super::client::Client;
+use super::live::Live;
 use crate::error::{Error, Result, shortened};
+use crate::sink::difference;
 use crate::sink::mapping::Mapping;
 
-/// Settings that every index has, or that are given to it after it is filled.
-const USUAL: [&str; 12] = [
+/// Settings that are given to an index after it is filled, or that say where its shards lie.
+const USUAL: [&str; 6] = [
     "auto_expand_replicas",
-    "creation_date",
     "hidden",
-    "history",
     "number_of_replicas",
     "number_of_shards",
-    "provided_name",
     "refresh_interval",
-    "resize",
     "routing.allocation",
-    "uuid",
-    "version",
 ];
 /// So many differences are named.
 const NAMED_MAX: usize = 20;
@@ -43,12 +37,10 @@ enum Breaking {
 ///
 /// # Errors
 /// Those of the cluster, and exit code 1 with the name of the setting.
-pub(super) async fn check(client: &Client, index: &str, mapping: &Mapping, is_new: bool) -> Result<()> {
-    let found = client.find(&IndicesGetParts::Index(&[index]).url()).await?;
-    // Of an index that is gone the writes tell.
-    let Some(live) = found.as_ref().and_then(|found| found.get(index)) else { return Ok(()) };
+pub(super) async fn check(client: &Client, live: &Live, mapping: &Mapping, is_new: bool) -> Result<()> {
+    let index = &live.index;
     if is_new {
-        for difference in differences(live, &mapping.body).into_iter().take(NAMED_MAX) {
+        for difference in differences(&live.body, &mapping.body).into_iter().take(NAMED_MAX) {
             tracing::warn!(
                 index,
                 difference,
@@ -56,7 +48,7 @@ pub(super) async fn check(client: &Client, index: &str, mapping: &Mapping, is_ne
             );
         }
     }
-    let Some(breaking) = breaking(live, &mapping.body) else { return Ok(()) };
+    let Some(breaking) = breaking(&live.body, &mapping.body) else { return Ok(()) };
     let (what, then) = match breaking {
         Breaking::Setting(what) => (what, "set it to null in the settings of the index".to_owned()),
         Breaking::Mapping(what) if is_new => {
@@ -74,7 +66,7 @@ pub(super) async fn check(client: &Client, index: &str, mapping: &Mapping, is_ne
 
 /// The first of what keeps documents from being held as they are sent and was not asked for.
 fn breaking(live: &Value, asked: &Value) -> Option<Breaking> {
-    let (settings, wanted) = (settings(live), settings(asked));
+    let (settings, wanted) = (difference::settings(live), difference::settings(asked));
     let mapping = |path: &str, is_breaking: &dyn Fn(&Value) -> bool| {
         let pointer = format!("/mappings/{path}");
         let value = live.pointer(&pointer).filter(|value| is_breaking(value))?;
@@ -82,8 +74,8 @@ fn breaking(live: &Value, asked: &Value) -> Option<Breaking> {
             .then(|| Breaking::Mapping(named(&path.replace('/', "."), value)))
     };
     let setting = |name: &str, is_breaking: &dyn Fn(&str) -> bool| {
-        let value = settings.get(name).filter(|value| is_breaking(value))?;
-        (wanted.get(name) != Some(value)).then(|| format!("index.{name} = {value}"))
+        let value = settings.get(name).filter(|value| is_breaking(&text(value)))?;
+        (wanted.get(name) != Some(value)).then(|| named(&format!("index.{name}"), value))
     };
     let is_list = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
     let is_pipeline = |value: &str| value != "_none";
@@ -99,63 +91,28 @@ fn breaking(live: &Value, asked: &Value) -> Option<Breaking> {
 
 /// What an index has beside or instead of what was asked for.
 fn differences(live: &Value, asked: &Value) -> Vec<String> {
-    let (settings, wanted) = (settings(live), settings(asked));
-    let is_usual = |name: &str| {
-        USUAL.iter().any(|usual| {
-            name.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    };
-    let mut found: Vec<String> = settings
-        .iter()
-        .filter(|(name, value)| !is_usual(name) && wanted.get(*name) != Some(*value))
-        .map(|(name, value)| format!("index.{name} = {value}"))
-        .collect();
-    if let (Some(Value::Object(live)), Some(Value::Object(asked))) =
-        (live.get("mappings"), asked.get("mappings"))
-    {
-        compare("", live, asked, &mut found);
-    }
-    found
+    let found = difference::content(live, asked).into_iter().filter(|found| !found.before.is_null());
+    let named = found.filter_map(|found| {
+        let path = found.path.strip_prefix("mappings.").or_else(|| found.path.strip_prefix("settings."))?;
+        (!is_usual(path)).then(|| named(path, &found.before))
+    });
+    named.collect()
 }
 
-fn compare(path: &str, live: &Map<String, Value>, asked: &Map<String, Value>, found: &mut Vec<String>) {
-    for (name, value) in live.iter().filter(|(name, _)| !path.is_empty() || *name != "_meta") {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        match (value, asked.get(name)) {
-            (Value::Object(live), Some(Value::Object(asked))) => compare(&path, live, asked, found),
-            (value, Some(asked)) if text(value) == text(asked) => {}
-            (value, _) => found.push(named(&path, value)),
-        }
-    }
+fn is_usual(path: &str) -> bool {
+    let Some(setting) = path.strip_prefix("index.") else { return false };
+    USUAL
+        .iter()
+        .any(|usual| setting.strip_prefix(usual).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 fn named(path: &str, value: &Value) -> String {
     shortened(format!("{path} = {}", text(value)), path.len() + VALUE_BYTES_MAX)
 }
 
-/// Numbers and booleans come back as text at times.
+/// A value for people: text without its quotes.
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The settings by their full names, without the `index.` before each.
-fn settings(of: &Value) -> BTreeMap<String, String> {
-    let mut flat = BTreeMap::new();
-    if let Some(Value::Object(settings)) = of.get("settings") {
-        flatten("", settings, &mut flat);
-    }
-    flat
-}
-
-fn flatten(path: &str, settings: &Map<String, Value>, flat: &mut BTreeMap<String, String>) {
-    for (name, value) in settings {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        match value {
-            Value::Object(inner) => flatten(&path, inner, flat),
-            Value::Null => {}
-            value => drop(flat.insert(path.strip_prefix("index.").unwrap_or(&path).to_owned(), text(value))),
-        }
-    }
 }
 
 #[cfg(test)]

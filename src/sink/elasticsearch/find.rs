@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::live::Live;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
 use crate::sink::generations::Aliases;
@@ -24,10 +25,9 @@ impl ElasticsearchSink {
             held.refused =
                 Some(format!("the alias {alias} stands for several indexes: {}", indexes.join(", ")));
         } else if let Some(log_identity) = log_identity {
-            let record =
-                self.rebuilds().await?.into_iter().nth(projection).flatten().map(|(record, _)| record);
-            let checked =
-                aliases::check(&self.client, index, alias, mapping, log_identity, record.as_ref()).await;
+            let record = self.rebuild_of(projection).await?.map(|(record, _)| record);
+            let live = Live::get(&self.client, index).await?;
+            let checked = aliases::check(&live, alias, mapping, log_identity, record.as_ref());
             held.refused = checked.err().map(|error| error.chain());
         }
         let found = self.client.document(index, id, true).await?;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{
-    IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetParts, IndicesGetSettingsParts,
-    IndicesPutSettingsParts, IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
+    IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetParts, IndicesPutSettingsParts,
+    IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
 };
 use elasticsearch::{CountParts, GetParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
 
 use super::client::Client;
+use super::live::Live;
 use super::{ElasticsearchSink, Opened, additions, aliases, effective};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
@@ -190,7 +191,8 @@ impl Aliases for ElasticsearchSink {
                 continue;
             };
             let record = record.as_ref().map(|(record, _)| record);
-            match aliases::check(&self.client, &index, alias, mapping, log_identity, record).await {
+            let live = Live::get(&self.client, &index).await?;
+            match aliases::check(&live, alias, mapping, log_identity, record) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
                 checked => drop(checked?),
             }
@@ -200,15 +202,14 @@ impl Aliases for ElasticsearchSink {
 
     async fn serve(&self) -> Result<()> {
         for (mapping, index) in self.mappings.iter().zip(self.opened().indexes) {
-            let path = IndicesGetSettingsParts::IndexName(&[&index], &["index.refresh_interval"]).url();
             // Of an index that is gone the writes tell.
-            let Some(found) = self.client.find(&path).await? else { continue };
-            let interval =
-                found.get(&index).and_then(|found| found.pointer("/settings/index/refresh_interval"));
-            if interval == Some(&json!("-1")) && self.give_service_settings(mapping, &index).await? {
+            let Some(live) = Live::find(&self.client, &index).await? else { continue };
+            if live.setting("refresh_interval") == Some(&json!("-1"))
+                && self.give_service_settings(mapping, &index).await?
+            {
                 tracing::info!(index, "refreshes and replicas are those of the mapping from here on");
             }
-            if aliases::is_filling(&self.client, &index).await? {
+            if live.is_filling() {
                 // Whoever sees that the mark is gone finds every document.
                 self.client.post_if_there(&IndicesRefreshParts::Index(&[&index]).url(), None).await?;
                 aliases::end_filling(&self.client, &index).await?;
@@ -295,26 +296,27 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
-        let path = IndicesCreateParts::Index(index).url();
         let Some(mapping) = self.mappings.get(projection) else { return Ok(()) };
-        if self.client.find(&path).await?.is_some() {
-            return effective::check(&self.client, index, mapping, false).await;
+        if let Some(live) = Live::find(&self.client, index).await? {
+            return effective::check(&self.client, &live, mapping, false).await;
         }
         // No reader's alias yet.
         let writer = aliases::writer(index);
         let body = mapping.loading_body(&writer, &writer, log_identity);
-        super::check::create(&self.client, mapping, index, &body).await?;
-        effective::check(&self.client, index, mapping, true).await
+        let is_new = super::check::create(&self.client, mapping, index, &body).await?;
+        effective::check(&self.client, &Live::get(&self.client, index).await?, mapping, is_new).await
     }
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
         for index in &indexes {
-            if self.client.find(&IndicesGetAliasParts::Index(&[index]).url()).await?.is_none() {
+            let Some(live) = Live::find(&self.client, index).await? else {
                 return Err(Error::failed(format!(
                     "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
                 )));
+            };
+            if !live.has_alias(&aliases::writer(index)) {
+                aliases::put_writer(&self.client, index).await?;
             }
-            aliases::ensure_writer(&self.client, index).await?;
         }
         self.set_opened(indexes).await;
         Ok(())

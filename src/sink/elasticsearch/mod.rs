@@ -8,6 +8,7 @@ mod documents;
 mod effective;
 mod find;
 mod generations;
+mod live;
 mod probe;
 mod refusals;
 mod response;

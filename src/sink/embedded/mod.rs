@@ -128,8 +128,7 @@ impl EmbeddedSink {
             self.check(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).map(|_| ())
         };
         let checked = self.aliases.iter().zip(&self.mappings).enumerate().map(one);
-        let wrong = checked.filter_map(Result::err);
-        wrong.map(|error| Error::new(error.kind(), format!("index.path: {}", error.chain()))).collect()
+        checked.filter_map(Result::err).map(|error| error.about("index.path")).collect()
     }
 
     fn open_generation(&self, index: &str) -> Result<Generation> {
