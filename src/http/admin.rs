@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::metrics;
 use super::origin::is_cross_site;
 use super::problem::problem;
+use super::requests::Requests;
+use super::search::Search;
 use super::stream::pieces;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
@@ -57,8 +59,12 @@ pub(super) async fn status(Shared(admin): Shared<Admin>) -> Response {
     }
 }
 
-pub(super) async fn metrics_text(Shared(admin): Shared<Admin>) -> Response {
-    let text = metrics::text(&admin.status, &admin.state);
+pub(super) async fn metrics_text(
+    Shared(admin): Shared<Admin>,
+    Shared(requests): Shared<Requests>,
+    Shared(search): Shared<Search>,
+) -> Response {
+    let text = metrics::text(&admin.status, &admin.state, &requests, search.index_requests());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 

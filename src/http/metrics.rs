@@ -4,24 +4,31 @@
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
 
+use super::process;
+use super::requests::{IndexRequests, Requests};
 use crate::pipeline::durations::Durations;
 use crate::pipeline::status::{PartitionReport, RebuildReport, Report, Status};
 use crate::state::State;
 
 /// The metrics as they are now.
-pub(super) fn text(status: &Status, state: &State) -> String {
+pub(super) fn text(status: &Status, state: &State, requests: &Requests, index: &IndexRequests) -> String {
     let report = status.report(None);
     let mut page = Page(String::new());
     counters(&mut page, &report);
     page.histogram(
         "tributary_bulk_request_duration_seconds",
         "From sending a bulk request to its answer.",
-        &status.bulk_requests,
+        [(String::new(), &status.bulk_requests)],
     );
     gauges(&mut page, status, &report);
     of_state(&mut page, state);
     lags(&mut page, &report);
     rebuilds(&mut page, &report);
+    of_requests(&mut page, requests);
+    of_index(&mut page, index);
+    for (name, kind, help, value) in process::figures() {
+        page.metric(name, kind, help, [(String::new(), value)]);
+    }
     page.0
 }
 
@@ -150,6 +157,36 @@ fn rebuilds(page: &mut Page, report: &Report) {
     }
 }
 
+/// What the routes were asked and answered.
+fn of_requests(page: &mut Page, requests: &Requests) {
+    let routes = requests.routes();
+    let counts = routes.iter().flat_map(|(name, route)| {
+        let of_code =
+            |(code, count): (u16, u64)| (labels(&[("route", name), ("code", &code.to_string())]), count);
+        route.codes().into_iter().map(of_code).collect::<Vec<_>>()
+    });
+    let help = "HTTP requests by route and status code; 499 is a client that went away before the answer.";
+    page.metric("tributary_http_requests_total", "counter", help, counts);
+    let durations = routes.iter().map(|(name, route)| (labels(&[("route", name)]), &route.durations));
+    page.histogram(
+        "tributary_http_request_duration_seconds",
+        "From an HTTP request's head to the beginning of its answer, waits for consistent_with among it.",
+        durations,
+    );
+    let help = "HTTP requests that are being answered.";
+    page.metric("tributary_http_requests_in_flight", "gauge", help, [(String::new(), requests.in_flight())]);
+}
+
+/// How long the index took for what it was asked.
+fn of_index(page: &mut Page, index: &IndexRequests) {
+    let kinds = [("search", &index.search), ("document", &index.document), ("refresh", &index.refresh)];
+    page.histogram(
+        "tributary_index_request_duration_seconds",
+        "From asking the index to its answer, without waits for consistent_with.",
+        kinds.map(|(kind, durations)| (labels(&[("kind", kind)]), durations)),
+    );
+}
+
 /// Labels with their braces.
 fn labels(pairs: &[(&str, &str)]) -> String {
     let pairs: Vec<String> =
@@ -178,14 +215,27 @@ impl Page {
         }
     }
 
-    fn histogram(&mut self, name: &str, help: &str, durations: &Durations) {
+    fn histogram<'a>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (String, &'a Durations)>,
+    ) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} histogram");
-        let count = durations.count();
-        for (bound, at_most) in durations.at_most() {
-            let bound = std::time::Duration::from_millis(bound).as_secs_f64();
-            let _ = writeln!(self.0, "{name}_bucket{{le=\"{bound}\"}} {at_most}");
+        for (labels, durations) in values {
+            // A further label goes before the closing brace.
+            let others = labels.trim_matches(['{', '}']);
+            let comma = if others.is_empty() { "" } else { "," };
+            // A duration that is noted between the two reads must not make the count less than a bucket.
+            let buckets: Vec<_> = durations.at_most().collect();
+            let count = durations.count().max(buckets.last().map_or(0, |(_, at_most)| *at_most));
+            for (bound, at_most) in buckets {
+                let bound = std::time::Duration::from_millis(bound).as_secs_f64();
+                let _ = writeln!(self.0, "{name}_bucket{{{others}{comma}le=\"{bound}\"}} {at_most}");
+            }
+            let _ = writeln!(self.0, "{name}_bucket{{{others}{comma}le=\"+Inf\"}} {count}");
+            let _ =
+                writeln!(self.0, "{name}_sum{labels} {}\n{name}_count{labels} {count}", durations.seconds());
         }
-        let _ = writeln!(self.0, "{name}_bucket{{le=\"+Inf\"}} {count}");
-        let _ = writeln!(self.0, "{name}_sum {}\n{name}_count {count}", durations.seconds());
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, FromRef, Request, State as Shared};
+use axum::extract::{DefaultBodyLimit, FromRef, MatchedPath, Request, State as Shared};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +16,7 @@ use super::origin::Hosts;
 use super::page;
 use super::problem::problem;
 use super::readiness;
+use super::requests::{NO_ROUTE, Requests};
 use super::search::{self, Search};
 use super::server;
 use super::verify::{self, Verify};
@@ -40,6 +41,14 @@ pub struct Site {
     pub verify: Verify,
     /// The names that requests may be for.
     pub hosts: Hosts,
+    /// Counts of requests.
+    pub requests: Requests,
+}
+
+impl FromRef<Site> for Requests {
+    fn from_ref(site: &Site) -> Self {
+        site.requests.clone()
+    }
 }
 
 impl FromRef<Site> for Admin {
@@ -97,7 +106,7 @@ pub async fn serve(listener: tokio::net::TcpListener, site: Site, stop: Shutdown
             problem(StatusCode::METHOD_NOT_ALLOWED, "not by this method; see /openapi.json")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(site.hosts.clone(), guarded))
+        .layer(from_fn_with_state(site.clone(), guarded))
         .with_state(site);
     server::serve(listener, router, stop).await;
 }
@@ -121,9 +130,12 @@ async fn admitted(hosts: &Hosts, request: Request, next: Next) -> Response {
     answered.unwrap_or_else(|_| problem(StatusCode::REQUEST_TIMEOUT, "the request did not end in time"))
 }
 
-/// Headers for every answer.
-async fn guarded(Shared(hosts): Shared<Hosts>, request: Request, next: Next) -> Response {
-    let mut response = admitted(&hosts, request, next).await;
+/// Headers for every answer, and its count.
+async fn guarded(Shared(site): Shared<Site>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let counting = site.requests.begin(route.map_or(NO_ROUTE, MatchedPath::as_str));
+    let mut response = admitted(&site.hosts, request, next).await;
+    counting.finish(response.status());
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -11,8 +11,10 @@ use tokio::sync::Semaphore;
 
 use super::problem::{Answer, Refusal};
 use super::refreshes::Refreshes;
+use super::requests::IndexRequests;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
+use crate::pipeline::durations::Durations;
 use crate::pipeline::status::Status;
 use crate::position::Positions;
 use crate::projection::Projection;
@@ -37,13 +39,19 @@ pub struct Search {
     places: Arc<Semaphore>,
     /// Of organisations and of contacts.
     refreshes: Arc<[Refreshes; 2]>,
+    index_requests: Arc<IndexRequests>,
 }
 
 impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>) -> Self {
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
-        Self { searcher, status, places, refreshes: Arc::default() }
+        Self { searcher, status, places, refreshes: Arc::default(), index_requests: Arc::default() }
+    }
+
+    /// How long the index took so far.
+    pub(super) fn index_requests(&self) -> &IndexRequests {
+        &self.index_requests
     }
 
     /// Waits until the index shows what the request asks for, then searches. `Err` is the answer of a
@@ -51,7 +59,7 @@ impl Search {
     async fn page(&self, request: &Request) -> Answer<Page> {
         self.check_filled(request, &[request.collection])?;
         let reached = self.wait(request).await?;
-        Ok(self.bounded(self.searcher.search(request, reached)).await?)
+        Ok(self.bounded(&self.index_requests.search, self.searcher.search(request, reached)).await?)
     }
 
     async fn wait(&self, request: &Request) -> Answer<Positions> {
@@ -69,7 +77,7 @@ impl Search {
             if reached.covers(&request.consistent_with) {
                 self.status.note_refresh();
                 drop(watching);
-                self.bounded(self.refresh(request.collection)).await?;
+                self.bounded(&self.index_requests.refresh, self.refresh(request.collection)).await?;
                 return Ok(reached);
             }
             let Some(left) = until.checked_duration_since(Instant::now()) else {
@@ -105,12 +113,17 @@ impl Search {
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail))
     }
 
-    async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+    /// The answer of the index to `work`, given up after a time. How long it took is noted in `durations`, with the wait
+    /// for a place.
+    async fn bounded<T>(&self, durations: &Durations, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let began = Instant::now();
         let timed = tokio::time::timeout(ANSWER_TIME, async {
             let _place = self.places.acquire().await;
             work.await
         });
-        timed.await.unwrap_or_else(|_| {
+        let answer = timed.await;
+        durations.note(began.elapsed());
+        answer.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Unavailable, "the index took too long for an answer"))
         })
     }
@@ -120,7 +133,9 @@ impl Search {
         if id.len() > ID_BYTES_MAX {
             return Err(none());
         }
-        let found = self.bounded(self.searcher.searcher().index().document(projection, id)).await?;
+        let found = self
+            .bounded(&self.index_requests.document, self.searcher.searcher().index().document(projection, id))
+            .await?;
         match found {
             Some(document) => Ok(shown(document)),
             None if self.status.are_filled(&[projection]) => Err(none()),
@@ -171,7 +186,9 @@ pub(super) async fn suggest(
         if request.terms.as_ref().is_none_or(Vec::is_empty) {
             break;
         }
-        let found = search.bounded(search.searcher.searcher().search(&request)).await?;
+        let found = search
+            .bounded(&search.index_requests.search, search.searcher.searcher().search(&request))
+            .await?;
         suggestions.extend(found.hits.iter().filter_map(|hit| suggestion(hit, collection)));
     }
     suggestions.truncate(SUGGESTIONS);
