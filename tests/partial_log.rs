@@ -1,5 +1,7 @@
 //! A log whose beginning retention has removed: it is refused, and with leave it deletes nothing that it is silent on.
 
+use serde_json::{Value, json};
+
 use crate::harness::log_of;
 use crate::recreated::{Topics, ids};
 use crate::services;
@@ -46,5 +48,85 @@ fn a_run_without_a_state_refuses_a_partial_log_and_with_leave_deletes_nothing_th
         topics.world.succeed(&["verify", "--repair"]);
         topics.world.succeed(&["run", "--until-end"]);
         assert_eq!(topics.names(), left);
+    }
+}
+
+const EMBEDDED: &str = "index.kind = \"embedded\"\nindex.path = \"index\"\n";
+
+/// One of the documents of a projection.
+fn document(topics: &Topics, projection: &str, id: &str) -> Option<Value> {
+    topics.world.settle();
+    topics.world.documents(projection).remove(id)
+}
+
+#[test]
+fn a_document_that_the_log_is_silent_on_is_not_replaced_by_what_others_say_of_its_entity() {
+    let (servers, _turn) = services::whole();
+    for index in ["", EMBEDDED] {
+        let topics = Topics::new(&servers, "silent", "delete", index);
+        let contact = |id: &str, of: &str| {
+            topics.put(&topics.contacts, id, &json!({"name": format!("Person {id}"), "organisationId": of}));
+        };
+        let run = || topics.world.succeed(&["run", "--until-end", "--allow-partial-log"]);
+        topics.produce(0..6);
+        topics.put(&topics.organisations, "o5", &json!({"name": "Child", "parentId": "o1"}));
+        for (id, of) in [("c0", "o0"), ("c1", "o1"), ("c4", "o4")] {
+            contact(id, of);
+        }
+        topics.world.succeed(&["run", "--until-end"]);
+        topics.world.settle();
+        let before = topics.world.all_documents();
+        assert_eq!(before["organisations"]["o1"]["name"], "Firm 1");
+
+        topics.cut_off(&topics.organisations, 3);
+        std::fs::remove_dir_all(topics.world.path("state")).unwrap();
+        run();
+        let kept = |when: &str| {
+            for (projection, id) in
+                [("organisations", "o0"), ("organisations", "o1"), ("hierarchy", "o0"), ("hierarchy", "o1")]
+            {
+                let held = document(&topics, projection, id);
+                assert_eq!(held.as_ref(), before[projection].get(id), "{projection} {id} {when}");
+            }
+        };
+        kept("after a replay");
+        contact("c2", "o1");
+        run();
+        kept("after a further contact");
+        // Nothing refers to it any more.
+        contact("c1", "o4");
+        contact("c2", "o4");
+        topics.put(&topics.organisations, "o5", &json!({"name": "Child", "parentId": "o4"}));
+        run();
+        kept("after the last reference");
+        topics.world.succeed(&["verify"]);
+        topics.world.succeed(&["verify", "--repair"]);
+        kept("after a repair");
+        let why = topics.world.succeed(&["explain", "organisations", "o1"]);
+        assert!(why.contains("holds no record of this entity"), "{why}");
+
+        // Where the index holds none, one is made, kept up to date, and deleted.
+        let contacts = |id: &str| document(&topics, "organisations", id).map(|it| it["contactCount"].clone());
+        contact("c7", "new");
+        run();
+        assert_eq!(contacts("new"), Some(json!(1)));
+        contact("c8", "new");
+        run();
+        assert_eq!(contacts("new"), Some(json!(2)));
+        contact("c7", "o4");
+        contact("c8", "o4");
+        run();
+        assert_eq!(contacts("new"), None);
+        contact("c8", "new");
+        run();
+        assert_eq!(contacts("new"), Some(json!(1)));
+
+        // A record of the entity itself makes its document.
+        topics.put(&topics.organisations, "o1", &json!({"name": "Renamed"}));
+        topics.put(&topics.organisations, "new", &json!({"name": "New"}));
+        run();
+        assert_eq!(document(&topics, "organisations", "o1").unwrap()["name"], "Renamed");
+        assert_eq!(document(&topics, "organisations", "new").unwrap()["name"], "New");
+        topics.world.succeed(&["verify"]);
     }
 }

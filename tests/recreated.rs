@@ -6,7 +6,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{LONG, World, eventually, fresh, log_of, runtime};
 use crate::services::{self, Services};
@@ -62,6 +62,14 @@ impl Topics {
             let (key, value) = (format!("o{number}"), json!({"name": format!("Firm {number}")}).to_string());
             producer.send(BaseRecord::to(&self.organisations).key(&key).payload(&value)).unwrap();
         }
+        producer.flush(LONG).unwrap();
+    }
+
+    /// Produces one record.
+    pub fn put(&self, topic: &str, key: &str, value: &Value) {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka).create().unwrap();
+        producer.send(BaseRecord::to(topic).key(key).payload(&value.to_string())).unwrap();
         producer.flush(LONG).unwrap();
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cut;
 use super::state::StateSide;
-use crate::pipeline::versions::base_of;
+use crate::pipeline::versions::{SILENT, base_of};
 use crate::sink::held::Held;
 
 /// The longest value that is shown, in letters.
@@ -111,6 +111,12 @@ fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String
             "{count} fan-outs of changes above it are under way, and may not have come to it yet"
         ));
     }
+    if state.is_silent && held.document.as_ref().is_some_and(|stored| stored.version > SILENT) {
+        reasons.push(
+            "the log does not begin at its beginning and holds no record of this entity: the index keeps its document"
+                .to_owned(),
+        );
+    }
     if reasons.is_empty() {
         reasons.push(changed_behind(state, held));
     }
@@ -197,6 +203,7 @@ mod tests {
             instance: "writing".to_owned(),
             progress: Progress { partitions: vec![partition], ..Progress::default() },
             document,
+            is_silent: false,
             marked: None,
             fan_outs: 0,
             built_for: "i".to_owned(),

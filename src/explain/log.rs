@@ -389,6 +389,7 @@ mod tests {
             instance: String::new(),
             progress: Progress { partitions: vec![partition], ..Progress::default() },
             document: None,
+            is_silent: false,
             marked: None,
             fan_outs: 0,
             built_for: String::new(),

@@ -26,6 +26,10 @@ pub struct StateSide {
     pub progress: Progress,
     /// The document as it is made from the state; none when the state calls for none.
     pub document: Option<Value>,
+    /// True when the log is partial and holds no record of the document's entity: a document that one has made is left as
+    /// it is.
+    #[serde(default)]
+    pub is_silent: bool,
     /// The step since which the document waits for its delivery.
     pub marked: Option<u64>,
     /// Fan-outs under way that may come to this document yet.
@@ -60,9 +64,11 @@ impl StateSide {
         let mark = snapshot.view().get(Space::Dirty, &dirty_key(projection as u8, id))?;
         let mut parts = Parts { snapshot: &snapshot, projection, found: Vec::new(), in_all: 0 };
         parts.gather(id, limits)?;
+        let itself = parts.found.first().map(|part| part.row.registers.liveness());
         Ok(Self {
             instance: instance.to_owned(),
             document,
+            is_silent: state.is_partial() && itself == Some(Liveness::Unseen),
             marked: mark.and_then(|mark| Some(u64::from_be_bytes(mark.try_into().ok()?))),
             fan_outs: fan_outs(&snapshot, projection, &parts.found)?,
             built_for: state.built_for(projection.name())?,

@@ -18,7 +18,7 @@ use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
 use super::under_way::{Places, UnderWay};
-use super::versions::{Bases, base_of};
+use super::versions::{Bases, SILENT, base_of};
 use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
@@ -298,13 +298,19 @@ impl<S: DocumentSink> Delivery<S> {
     ) -> Judged {
         let mut judged = Judged::default();
         let mut retry: Option<String> = None;
-        let (mut retried, mut delivered) = (0, 0);
+        let (mut retried, mut delivered, mut kept) = (0, 0, 0);
         let projection = documents.first().map(|document| document.0);
         let outcomes =
             outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned())));
         for ((document, version), outcome) in documents.into_iter().zip(versions).zip(outcomes) {
             let done = match outcome {
                 Outcome::Done => true,
+                Outcome::Conflict { .. } if *version == SILENT && self.state.is_partial() => {
+                    let (projection, id) = (document.0.name(), &document.1);
+                    tracing::debug!(projection, %id, "the log is silent on it: the index keeps its document");
+                    kept += 1;
+                    true
+                }
                 Outcome::Conflict { stored } => {
                     let is_foreign = self.conflict(&document, *version, stored);
                     planted::is(Bug::NoGateAndConflictsDone) || is_foreign && planted::is(Bug::ForeignLeft)
@@ -329,7 +335,8 @@ impl<S: DocumentSink> Delivery<S> {
         }
         Status::add(&self.status.retried, retried);
         Status::add(&self.status.rejected, judged.rejected.len());
-        Status::add(&self.status.delivered, delivered - judged.rejected.len());
+        Status::add(&self.status.kept, kept);
+        Status::add(&self.status.delivered, delivered - judged.rejected.len() - kept);
         if delivered > 0 {
             self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
-use super::versions::Bases;
+use super::versions::{Bases, SILENT};
+use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
 use crate::projection::{Entities, Limits, Projection};
 use crate::sink::{Batch, Buffer};
@@ -35,13 +36,15 @@ pub(super) struct Maker<'a> {
     /// The versions of documents that somebody else wrote.
     bases: &'a Bases,
     position: u64,
+    /// True when the log that the state was made of did not begin at its beginning.
+    is_partial: bool,
     made: Materialised,
 }
 
 impl<'a> Maker<'a> {
     /// For documents of the projection of this number among the sink's.
     pub(super) fn new(
-        progress: &Progress,
+        (progress, is_partial): (&Progress, bool),
         projection: usize,
         limits: Limits,
         bases: &'a Bases,
@@ -49,13 +52,17 @@ impl<'a> Maker<'a> {
     ) -> Self {
         let batch = Batch::new(projection, buffer);
         let made = Materialised { batch, step: progress.step, ..Materialised::default() };
-        Self { limits, bases, position: progress.version(), made }
+        Self { limits, bases, position: progress.version(), is_partial, made }
     }
 
     /// Adds one, from `entities` of that moment.
     pub(super) fn make(&mut self, entities: &dyn Entities, document: DocumentKey) -> Result<()> {
         // It grows with the position above a foreign version too: a request that arrives late must not undo a later one.
-        let version = self.bases.version(&document, self.position);
+        let version = if self.is_partial && is_silent(entities, &document)? {
+            SILENT
+        } else {
+            self.bases.version(&document, self.position)
+        };
         let of_delete = if planted::is(Bug::DeleteUnversioned) { 0 } else { version };
         let (limits, position) = (self.limits, self.position);
         self.made.batch.push(Arc::clone(&document.1), [version, of_delete], |out| {
@@ -73,6 +80,20 @@ impl<'a> Maker<'a> {
     pub(super) fn into_made(self) -> Materialised {
         self.made
     }
+}
+
+/// True when no record of the document's entity was folded: it is known by references only.
+fn is_silent(entities: &dyn Entities, (projection, id): &DocumentKey) -> Result<bool> {
+    let mut liveness = Liveness::Unseen;
+    let mut read = |entity: &Fields<'_>| {
+        liveness = entity.liveness();
+        Ok(())
+    };
+    match projection {
+        Projection::Contacts => entities.contact(id, &mut read)?,
+        Projection::Organisations | Projection::Hierarchy => entities.organisation(id, &mut read)?,
+    }
+    Ok(liveness == Liveness::Unseen)
 }
 
 /// How much to reserve for a request of about `bytes_expected`: growing step by step would copy everything once more.
@@ -99,7 +120,7 @@ pub fn materialise(
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);
     let buffer = Vec::with_capacity(room(expected)).into();
-    let mut maker = Maker::new(snapshot.progress(), number, limits, bases, buffer);
+    let mut maker = Maker::new((snapshot.progress(), state.is_partial()), number, limits, bases, buffer);
     let mut waiting = documents.into_iter();
     for document in waiting.by_ref() {
         maker.make(&snapshot, document)?;

@@ -225,7 +225,12 @@ fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Res
     if !is_allowed && !state.is_partial() {
         return Err(partial_log(at, *first, "restore the topic, or keep the state; "));
     }
-    tracing::warn!(partition = %at, first, "the log is partial: what it does not speak of is left in the index");
+    tracing::warn!(
+        partition = %at,
+        first,
+        "the log is partial: documents of entities that it holds no record of are left in the index as they are; the others \
+         show only what its records say, also of the contacts, parents and children in them"
+    );
     state.set_partial()
 }
 

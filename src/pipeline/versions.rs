@@ -9,6 +9,9 @@ use std::sync::Arc;
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 
+/// The version of a write for an entity of which a partial log holds no record. It is below that of every document that a
+/// record of the entity made, so that such a write makes a document only where there is none.
+pub const SILENT: u64 = 0;
 /// The largest version that an index takes.
 const VERSION_MAX: u64 = i64::MAX as u64;
 /// Positions below it have bases that are multiples of [`SHORT`], so that versions rise no more than they must.

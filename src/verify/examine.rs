@@ -48,7 +48,9 @@ fn expect(
         bytes += body.len();
         let waits = pending.touches(&snapshot, projection, id)?;
         let standing = standing(&snapshot, projection, id, &body)?;
-        expected.push(Expected { body: exists.then_some(body), waits, standing });
+        let liveness = snapshot.liveness(walked(projection).0, id)?;
+        let is_silent = state.is_partial() && liveness == Liveness::Unseen;
+        expected.push(Expected { body: exists.then_some(body), waits, is_silent, standing });
         if bytes >= BYTES_MAX {
             break;
         }

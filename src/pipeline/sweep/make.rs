@@ -57,7 +57,8 @@ pub fn make(
     let Making { state, projections, limits, bases, takes, is_untouched, buffers } = *making;
     let number = projections.iter().position(|kept| *kept == projection).unwrap_or(projections.len());
     let snapshot = state.snapshot()?;
-    let mut maker = Maker::new(snapshot.progress(), number, limits, bases, buffers.take(room(bytes_max)));
+    let moment = (snapshot.progress(), state.is_partial());
+    let mut maker = Maker::new(moment, number, limits, bases, buffers.take(room(bytes_max)));
     let mut pass = Pass::new(&snapshot, projection, place)?;
     let (mut seen, mut passed) = (0, 0);
     while pass.advance()? {
