@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cut;
 use super::state::StateSide;
-use crate::pipeline::versions::{SILENT, base_of};
+use crate::pipeline::versions::{base_of, is_of_record};
 use crate::sink::held::Held;
 
 /// The longest value that is shown, in letters.
@@ -111,7 +111,8 @@ fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String
             "{count} fan-outs of changes above it are under way, and may not have come to it yet"
         ));
     }
-    if state.is_silent && held.document.as_ref().is_some_and(|stored| stored.version > SILENT) {
+    if state.is_silent && held.document.as_ref().is_some_and(|stored| is_of_record(stored.version, position))
+    {
         reasons.push(
             "the log does not begin at its beginning and holds no record of this entity: the index keeps its document"
                 .to_owned(),

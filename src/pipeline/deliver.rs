@@ -18,7 +18,7 @@ use super::status::Status;
 use super::stream::Command;
 use super::sweep::{self, Courses, Making, Next};
 use super::under_way::{Places, UnderWay};
-use super::versions::{Bases, SILENT, base_of};
+use super::versions::{Bases, SILENT, base_of, is_of_record, is_of_silent};
 use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
@@ -304,8 +304,13 @@ impl<S: DocumentSink> Delivery<S> {
             outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned())));
         for ((document, version), outcome) in documents.into_iter().zip(versions).zip(outcomes) {
             let done = match outcome {
+                // Only from the next write on its versions rise, so that a late request undoes none.
+                Outcome::Done if *version == SILENT && self.state.is_partial() => {
+                    self.bases().claim_silent(document.clone());
+                    false
+                }
                 Outcome::Done => true,
-                Outcome::Conflict { .. } if *version == SILENT && self.state.is_partial() => {
+                Outcome::Conflict { stored: Some(stored) } if self.gives_way(*version, stored) => {
                     let (projection, id) = (document.0.name(), &document.1);
                     tracing::debug!(projection, %id, "the log is silent on it: the index keeps its document");
                     kept += 1;
@@ -355,6 +360,12 @@ impl<S: DocumentSink> Delivery<S> {
         judged
     }
 
+    /// True when a document of which a partial log holds no record gives way to what the index holds: a record made that.
+    fn gives_way(&self, version: u64, stored: u64) -> bool {
+        let position = self.state.progress().map_or(0, |progress| progress.version());
+        self.state.is_partial() && is_of_silent(version) && is_of_record(stored, position)
+    }
+
     /// A stored version above ours is never taken for done: the document is delivered again from a fresh snapshot. One
     /// above our present position is either ours, from above a foreign write of earlier, or is foreign: true then.
     fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>) -> bool {
@@ -366,7 +377,8 @@ impl<S: DocumentSink> Delivery<S> {
             Status::add(&self.status.foreign, 1);
             let (projection, id) = (document.0.name(), &document.1);
             tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
-            self.bases().rise_above(document.clone(), stored, position);
+            let is_silent = self.state.is_partial() && is_of_silent(version);
+            self.bases().rise_above(document.clone(), stored, position, is_silent);
             return true;
         }
         if let Some(base) = own {

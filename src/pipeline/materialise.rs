@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
-use super::versions::{Bases, SILENT};
+use super::versions::Bases;
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
 use crate::projection::{Entities, Limits, Projection};
@@ -59,7 +59,7 @@ impl<'a> Maker<'a> {
     pub(super) fn make(&mut self, entities: &dyn Entities, document: DocumentKey) -> Result<()> {
         // It grows with the position above a foreign version too: a request that arrives late must not undo a later one.
         let version = if self.is_partial && is_silent(entities, &document)? {
-            SILENT
+            self.bases.version_of_silent(&document, self.position)
         } else {
             self.bases.version(&document, self.position)
         };

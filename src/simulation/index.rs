@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::world::World;
 use crate::error::{Error, Result};
+use crate::pipeline::planted::{self, Bug};
 use crate::projection::{ALL, Projection};
 use crate::sink::generations::{Move, Rebuild};
 use crate::sink::{Outcome, Write};
@@ -144,7 +145,8 @@ impl Server {
         if let Some(held) = index.documents.get(&*write.id) {
             let is_kept = held.body.is_some() || !world.plan.forgets && now < held.at + DELETES_KEPT;
             // Without a version it is done whatever the index holds.
-            if is_kept && held.version > write.version && write.version > 0 {
+            let has_version = write.version > 0 || !planted::is(Bug::DeleteUnversioned);
+            if is_kept && held.version > write.version && has_version {
                 return Outcome::Conflict { stored: Some(held.version) };
             }
         }

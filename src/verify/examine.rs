@@ -50,7 +50,8 @@ fn expect(
         let standing = standing(&snapshot, projection, id, &body)?;
         let liveness = snapshot.liveness(walked(projection).0, id)?;
         let is_silent = state.is_partial() && liveness == Liveness::Unseen;
-        expected.push(Expected { body: exists.then_some(body), waits, is_silent, standing });
+        let silent_at = is_silent.then(|| snapshot.progress().version());
+        expected.push(Expected { body: exists.then_some(body), waits, silent_at, standing });
         if bytes >= BYTES_MAX {
             break;
         }

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::Kind;
 use super::compare::difference;
-use crate::pipeline::versions::SILENT;
+use crate::pipeline::versions::is_of_record;
 use crate::sink::documents::Stored;
 
 /// What a look saw.
@@ -23,8 +23,9 @@ pub(super) struct Expected {
     pub(super) body: Option<Vec<u8>>,
     /// Something is on its way to it: a mark, or a fan-out that may mark it.
     pub(super) waits: bool,
-    /// The log is partial and holds no record of its entity: a document that one has made is left as it is.
-    pub(super) is_silent: bool,
+    /// The log position, where the log is partial and holds no record of its entity: a document that one has made is left as
+    /// it is.
+    pub(super) silent_at: Option<u64>,
     /// What it stands on; another whenever the state called for no such document meanwhile.
     pub(super) standing: u128,
 }
@@ -50,7 +51,9 @@ pub(super) enum Verdict {
 /// again: that is ruled out where the state called for it from the snapshot before that look, at which nothing waited, to
 /// this one.
 pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<Seen>) -> Verdict {
-    if expected.is_silent && held.is_some_and(|held| held.version > SILENT) {
+    if let (Some(position), Some(held)) = (expected.silent_at, held)
+        && is_of_record(held.version, position)
+    {
         return Verdict::Same;
     }
     let (kind, detail) = match (&expected.body, held) {
@@ -92,7 +95,7 @@ mod tests {
         Expected {
             body: body.map(|body| body.as_bytes().to_vec()),
             waits: false,
-            is_silent: false,
+            silent_at: None,
             standing: 1,
         }
     }
@@ -118,12 +121,13 @@ mod tests {
 
     #[test]
     fn what_a_partial_log_is_silent_on_differs_only_where_no_record_made_it() {
-        let silent = Expected { is_silent: true, ..expected(Some(r#"{"id":"a"}"#)) };
+        let silent = Expected { silent_at: Some(5), ..expected(Some(r#"{"id":"a"}"#)) };
         let gone = Expected { body: None, ..silent.clone() };
-        let [made, stub] = [1, SILENT].map(|version| held(version, r#"{"id":"x"}"#));
+        let [made, stub, foreign] = [1, 0, 9].map(|version| held(version, r#"{"id":"x"}"#));
         for expected in [&silent, &gone] {
             assert_eq!(judge(expected, Some(&made), None), Verdict::Same);
             assert_ne!(judge(expected, Some(&stub), None), Verdict::Same);
+            assert_ne!(judge(expected, Some(&foreign), None), Verdict::Same);
         }
         assert_ne!(judge(&silent, None, None), Verdict::Same);
     }
