@@ -57,6 +57,21 @@ impl World {
         world
     }
 
+    /// Another instance of the same group and indexes, with a state of its own.
+    pub fn beside(&self) -> Self {
+        let mut second = Self::new(&self.services, "beside", "");
+        second.prefix.clone_from(&self.prefix);
+        let folder = |world: &Self| world.folder.path().display().to_string();
+        second.config = self.config.replace(&folder(self), &folder(&second));
+        second.write_config(&second.config);
+        second
+    }
+
+    /// What `status` says; `None` while it cannot be asked.
+    pub fn status(&self) -> Option<Value> {
+        serde_json::from_slice(&self.run(&["status", "--format", "json"]).stdout).ok()
+    }
+
     /// Without any server: files and an embedded index.
     pub fn embedded(name: &str, extra: &str) -> Self {
         let nowhere =

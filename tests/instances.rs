@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{GrowingLog, Running, World, eventually, fresh, log_of};
-use crate::services::{self, Services};
+use crate::services;
 
 /// What the running instance says of itself; none while it does not answer.
 pub fn status(world: &World) -> Option<Value> {
@@ -22,16 +22,6 @@ pub fn topics(name: &str) -> String {
     format!("organisations.topics = [{organisations:?}]\ncontacts.topics = [{contacts:?}]\n")
 }
 
-/// Another instance of the same group and indexes, with a state of its own.
-pub fn beside(first: &World, servers: &Services) -> World {
-    let mut second = World::new(servers, "beside", "");
-    second.prefix.clone_from(&first.prefix);
-    let folder = |world: &World| world.folder.path().display().to_string();
-    second.config = first.config.replace(&folder(first), &folder(&second));
-    second.write_config(&second.config);
-    second
-}
-
 fn lives(running: &mut Running, world: &World) {
     assert_eq!(running.0.try_wait().unwrap(), None, "{}", world.log());
 }
@@ -47,7 +37,7 @@ fn two_that_start_in_the_same_second_share_the_indexes_that_one_of_them_makes() 
     let expected = maker.all_documents();
     for round in 0..4 {
         let first = World::new(&servers, &format!("together{round}"), &extra);
-        let second = beside(&first, &servers);
+        let second = first.beside();
         let (mut one, mut other) = (first.start(&["run"]), second.start(&["run"]));
         eventually("one writes and one stands by", || {
             lives(&mut one, &first);
@@ -80,7 +70,7 @@ fn two_that_make_an_embedded_index_at_once_share_its_folder() {
     let expected = maker.all_documents();
     for round in 0..3 {
         let first = World::new(&servers, &format!("folder{round}"), &extra);
-        let second = beside(&first, &servers);
+        let second = first.beside();
         let (mut one, mut other) = (first.start(&["run"]), second.start(&["run"]));
         let written = eventually("one writes", || {
             lives(&mut one, &first);
@@ -114,7 +104,7 @@ fn joiners_leave_the_writing_where_it_is_until_the_writer_ends() {
     let mut writer = first.start(&["run"]);
     eventually("the first writes", || (state(&first) == "writing").then_some(()));
     // Each has an empty state, joins, catches up, and leaves again: cleanly or not.
-    let joiners: Vec<World> = (0..5).map(|_| beside(&first, &servers)).collect();
+    let joiners: Vec<World> = (0..5).map(|_| first.beside()).collect();
     for (round, joiner) in joiners.iter().enumerate() {
         let mut running = joiner.start(&["run"]);
         eventually("the joiner has folded everything", || {
@@ -128,7 +118,7 @@ fn joiners_leave_the_writing_where_it_is_until_the_writer_ends() {
         }
         assert!(!joiner.log().contains("this instance writes the index"), "round {round}: {}", joiner.log());
     }
-    let standby = beside(&first, &servers);
+    let standby = first.beside();
     let mut left = standby.start(&["run"]);
     eventually("the standby has folded everything", || {
         (status(&standby)?["counters"]["records"].as_u64()? >= 1_500).then_some(())
@@ -152,8 +142,8 @@ fn joiners_leave_the_writing_where_it_is_until_the_writer_ends() {
 }
 
 /// The same topics and indexes in another group.
-fn of_another_group(first: &World, servers: &Services) -> World {
-    let mut second = beside(first, servers);
+fn of_another_group(first: &World) -> World {
+    let mut second = first.beside();
     second.config = second.config.replace("group\"", "other\"");
     second.write_config(&second.config);
     second
@@ -178,7 +168,7 @@ fn a_second_group_is_refused_until_it_takes_the_indexes_over() {
         first.succeed(&[&["generate", "--kafka", "--seed", seed], &counts[..]].concat());
     };
     generate("1");
-    let second = of_another_group(&first, &servers);
+    let second = of_another_group(&first);
     let mut running = first.start(&["run"]);
     first.wait_until_delivered();
     let group = format!("{}group", first.prefix);

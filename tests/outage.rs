@@ -33,12 +33,6 @@ fn generate(world: &World, seed: u32) {
     world.succeed(&[&["generate", "--kafka", "--seed", &seed], &counts[..]].concat());
 }
 
-/// What the running instance says of itself.
-fn status(world: &World) -> Option<Value> {
-    let output = world.run(&["status", "--format", "json"]);
-    serde_json::from_slice(&output.stdout).ok()
-}
-
 fn lag(status: &Value) -> i64 {
     status["partitions"].as_array().unwrap().iter().map(|at| at["lag"].as_i64().unwrap()).sum()
 }
@@ -71,7 +65,7 @@ fn topics_of(world: &World) -> String {
 
 fn idle(world: &World, records: u64) {
     eventually("everything folded and delivered", || {
-        let status = status(world)?;
+        let status = world.status()?;
         let idle =
             lag(&status) == 0 && status["documents_waiting"] == 0 && counter(&status, "records") >= records;
         idle.then_some(())
@@ -88,10 +82,10 @@ fn elasticsearch_away_for_the_middle_third_loses_nothing() {
     services::control("stop", "elasticsearch");
     generate(&world, 2);
     let folded = eventually("the fold goes on without the index", || {
-        status(&world).filter(|status| counter(status, "records") >= 24_000 && unread(status) == 0)
+        world.status().filter(|status| counter(status, "records") >= 24_000 && unread(status) == 0)
     });
     let retried = eventually("the delivery tries again", || {
-        status(&world).map(|status| counter(&status, "retried")).filter(|retried| *retried > 0)
+        world.status().map(|status| counter(&status, "retried")).filter(|retried| *retried > 0)
     });
     assert!(folded["documents_waiting"].as_u64().unwrap() > 0, "{folded} after {retried}");
     services::control("start", "elasticsearch");
@@ -217,7 +211,7 @@ fn a_dead_letter_topic_that_is_away_does_not_stop_the_fold_and_gets_every_letter
     };
     let waiting = |wanted: u64| {
         eventually("the fold goes on", || {
-            let status = status(&world)?;
+            let status = world.status()?;
             let folded = lag(&status) == 0 && status["documents_waiting"] == 0;
             (folded && status["counters"]["dead_letters_waiting"] == wanted).then_some(())
         });

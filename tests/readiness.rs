@@ -75,10 +75,7 @@ fn no_instance_is_ready_before_the_first_load_is_through_whoever_died_filling() 
     let first = World::new(&servers, "filling", &extra);
     let counts = ["--organisations", "20", "--contacts", "50", "--events", "100", "--partitions", "1"];
     first.succeed(&[&["generate", "--kafka"], &counts[..]].concat());
-    let mut second = World::new(&servers, "filling", &extra);
-    second.prefix.clone_from(&first.prefix);
-    let state = |world: &World| format!("{}/state", world.folder.path().display());
-    second.write_config(&first.config.replace(&state(&first), &state(&second)));
+    let second = first.beside();
 
     let template = format!("/_index_template/{}refuse", first.prefix);
     let refuse = json!({"index_patterns": PROJECTIONS.map(|name| format!("{}{name}-*", first.prefix)), "priority": 500,

@@ -41,14 +41,10 @@ fn world(servers: &Services, name: &str) -> World {
     world
 }
 
-fn status(world: &World) -> Option<Value> {
-    serde_json::from_slice(&world.run(&["status", "--format", "json"]).stdout).ok()
-}
-
 /// Waits until every record is folded and the index has refused documents.
 fn wait_until_refused(world: &World) -> Value {
     eventually("everything is folded and refused", || {
-        let status = status(world)?;
+        let status = world.status()?;
         let unread: i64 =
             status["partitions"].as_array()?.iter().filter_map(|at| at["unread"].as_i64()).sum();
         let folded = status["counters"]["records"].as_u64()? >= 20 && unread == 0;
@@ -84,7 +80,7 @@ fn a_refused_first_fill_counts_as_nothing_delivered_and_survives_a_kill() {
     let path = format!("/search?q=org&consistent_with={}&timeout=4s&allow_partial=true", end(&refused));
     let (code, body) = world.get(&path);
     assert_eq!(code, 503, "{body}");
-    let after = status(&world).unwrap();
+    let after = world.status().unwrap();
     let delivered: Vec<_> =
         after["partitions"].as_array().unwrap().iter().map(|at| &at["delivered"]).collect();
     assert!(delivered.iter().all(|offset| **offset == 0), "{after}");
@@ -99,27 +95,24 @@ fn a_refused_first_fill_counts_as_nothing_delivered_and_survives_a_kill() {
 fn a_refused_first_fill_is_done_by_the_instance_that_takes_over() {
     let (servers, _turn) = services::whole();
     let first = world(&servers, "refused-take-over");
-    let mut second = World::new(&servers, "refused-take-over", "");
-    second.prefix.clone_from(&first.prefix);
-    let state_folder = |world: &World| format!("{}/state", world.folder.path().display());
-    second.write_config(&first.config.replace(&state_folder(&first), &state_folder(&second)));
+    let second = first.beside();
     let refusal = Refusal::of(&first);
     let mut writer = first.start(&["run"]);
     wait_until_refused(&first);
     let mut standby = second.start(&["run"]);
     eventually("the second has folded everything", || {
-        (status(&second)?["counters"]["records"].as_u64()? >= 20).then_some(())
+        (second.status()?["counters"]["records"].as_u64()? >= 20).then_some(())
     });
     let path = format!(
         "/search?q=org&consistent_with={}&timeout=4s&allow_partial=true",
-        end(&status(&first).unwrap())
+        end(&first.status().unwrap())
     );
     assert_eq!(second.get(&path).0, 503);
     writer.signal("TERM");
     assert_eq!(writer.end(), Some(0), "{}", first.log());
-    eventually("the second writes", || (status(&second)?["state"] == "writing").then_some(()));
+    eventually("the second writes", || (second.status()?["state"] == "writing").then_some(()));
     refusal.lift();
-    eventually("everything is delivered", || (status(&second)?["documents_waiting"] == 0).then_some(()));
+    eventually("everything is delivered", || (second.status()?["documents_waiting"] == 0).then_some(()));
     standby.signal("TERM");
     assert_eq!(standby.end(), Some(0), "{}", second.log());
     is_like_an_undisturbed_run(&servers, &first);

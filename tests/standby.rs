@@ -4,17 +4,12 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use serde_json::Value;
 
 use crate::harness::{World, eventually, fresh};
 use crate::services;
 
-fn status(world: &World) -> Option<Value> {
-    serde_json::from_slice(&world.run(&["status", "--format", "json"]).stdout).ok()
-}
-
 fn state(world: &World) -> String {
-    status(world).map(|status| status["state"].as_str().unwrap_or_default().to_owned()).unwrap_or_default()
+    world.status().map(|status| status["state"].as_str().unwrap_or_default().to_owned()).unwrap_or_default()
 }
 
 #[test]
@@ -28,18 +23,13 @@ fn a_second_instance_stands_by_and_takes_over() {
         first.succeed(&[&["generate", "--kafka", "--seed", seed], &counts[..]].concat());
     };
     generate("1");
-    let mut second = World::new(&servers, "standby", &extra);
-    // The same group and indexes, another state.
-    second.prefix.clone_from(&first.prefix);
-    let state_folder = |world: &World| format!("{}/state", world.folder.path().display());
-    let config = first.config.replace(&state_folder(&first), &state_folder(&second));
-    second.write_config(&config);
+    let second = first.beside();
 
     let writer = first.start(&["run"]);
     eventually("the first writes", || (state(&first) == "writing").then_some(()));
     let mut standby = second.start(&["run"]);
     eventually("the second has folded everything", || {
-        let status = status(&second)?;
+        let status = second.status()?;
         (status["counters"]["records"].as_u64()? >= 1_500).then_some(())
     });
     // Where a new member gets the deciding partition, the first stands by: one of them always does.
@@ -52,7 +42,7 @@ fn a_second_instance_stands_by_and_takes_over() {
     eventually("the second writes", || (state(&second) == "writing").then_some(()));
     generate("2");
     eventually("the new events are in the index", || {
-        let status = status(&second)?;
+        let status = second.status()?;
         let done = status["counters"]["records"].as_u64()? >= 3_000 && status["documents_waiting"] == 0;
         done.then_some(())
     });

@@ -58,7 +58,7 @@ async fn log(config: &Config) -> Result<(Option<String>, Vec<Error>)> {
             wrong.push(error.about(key));
         }
     }
-    // What is wrong with none of them alone is wrong with all.
+    // Each topic alone can be read: the fault lies in reading them together.
     if wrong.is_empty() {
         wrong.push(error.about("kafka"));
     }

@@ -107,7 +107,7 @@ async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, Stri
     (under_way, rolled_back)
 }
 
-/// What the index holds; `None` when it does not answer.
+/// The number of documents and the size of each index; `None` when the index does not answer.
 async fn summaries(config: &Config) -> Option<Vec<IndexSummary>> {
     let sink = parts::sink(config).ok()?;
     tokio::time::timeout(INDEX_WAIT, sink.summaries()).await.ok()?.ok()

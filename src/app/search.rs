@@ -53,8 +53,8 @@ fn request(wanted: &Search) -> Result<Request> {
     Request::parse(single.chain(wanted.filter.iter().map(|filter| ("filter", filter.as_str()))))
 }
 
-/// Refuses a search in an index that is not full, as the routes do. Whoever may search an index need not be let to look
-/// at its aliases: then it is searched.
+/// Refuses a search in an index that is not full, as the routes do. The index is searched when its aliases may not be
+/// read, because the privilege to search does not contain that one.
 async fn check_filled(index: &dyn SearchIndex, kept: &[String], request: &Request) -> Result<()> {
     let searched = request.collection.searched();
     let searched = kept.iter().filter(|name| searched.contains(&name.as_str()));

@@ -155,11 +155,7 @@ impl Spill {
     /// # Errors
     /// When the file cannot be read.
     pub(super) fn next(&self) -> Result<Sending> {
-        let (from, to) = {
-            let inner = self.lock();
-            (inner.sent, inner.bytes)
-        };
-        self.read(from, to, BATCH_BYTES).map_err(|error| self.failed("read", error))
+        self.read_waiting(BATCH_BYTES)
     }
 
     /// Every letter that waits.
@@ -167,12 +163,16 @@ impl Spill {
     /// # Errors
     /// When the file cannot be read.
     pub(super) fn list(&self) -> Result<Vec<DeadLetter>> {
+        Ok(self.read_waiting(usize::MAX)?.letters)
+    }
+
+    /// The first letters that wait, up to a size.
+    fn read_waiting(&self, bytes_max: usize) -> Result<Sending> {
         let (from, to) = {
             let inner = self.lock();
             (inner.sent, inner.bytes)
         };
-        let read = self.read(from, to, usize::MAX).map_err(|error| self.failed("read", error))?;
-        Ok(read.letters)
+        self.read(from, to, bytes_max).map_err(|error| self.failed("read", error))
     }
 
     fn read(&self, from: u64, to: u64, bytes_max: usize) -> std::io::Result<Sending> {

@@ -2,17 +2,26 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, ErrorKind};
 
 /// How many seconds later a request may be tried again that could not be answered now.
-pub(super) const RETRY_AFTER: &str = "2";
+const RETRY_AFTER: &str = "2";
 
 /// A problem document of this status; `detail` says what happened and what to do.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+    problem_with(status, detail, Map::new())
+}
+
+/// As [`problem`], with members beside those of the RFC.
+pub(super) fn problem_with(status: StatusCode, detail: &str, members: Map<String, Value>) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
-    let body = json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    let mut body =
+        json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    if let Some(body) = body.as_object_mut() {
+        body.extend(members);
+    }
     let mut response =
         (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {

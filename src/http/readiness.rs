@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State as Shared;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::admin::Admin;
-use super::problem::RETRY_AFTER;
+use super::problem::problem_with;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::readiness::Cause;
 use crate::pipeline::status::Status;
@@ -29,13 +29,8 @@ pub(super) async fn ready(Shared(admin): Shared<Admin>) -> Response {
     if readiness.ready {
         return "ready\n".into_response();
     }
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let body = json!({
-        "type": "about:blank", "title": status.canonical_reason().unwrap_or_default(), "status": status.as_u16(),
-        "detail": readiness.detail(), "reasons": readiness.reasons,
-    });
-    let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::RETRY_AFTER, RETRY_AFTER)];
-    (status, headers, body.to_string()).into_response()
+    let reasons = Map::from_iter([("reasons".to_owned(), json!(readiness.reasons))]);
+    problem_with(StatusCode::SERVICE_UNAVAILABLE, &readiness.detail(), reasons)
 }
 
 /// Looks whether the index answers, and which of the indexes of `projections` are full, until a stop is asked for.

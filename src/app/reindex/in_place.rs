@@ -1,4 +1,4 @@
-//! What the indexes take in place of a changed mapping, without a rebuild.
+//! Additions of a changed mapping that the live indexes take without a rebuild.
 
 use std::sync::Arc;
 use std::time::Duration;

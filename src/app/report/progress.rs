@@ -17,7 +17,7 @@ const RATE_OVER: Duration = Duration::from_secs(10);
 pub(in crate::app) struct Progress(Option<tokio::task::AbortHandle>);
 
 impl Progress {
-    /// Shows on a terminal how far a run to the end is; silent where nobody looks.
+    /// Shows the progress of a run to the end, if standard error is a terminal.
     pub(in crate::app) fn start(status: Arc<Status>, until_end: bool) -> Self {
         if !until_end || !std::io::stderr().is_terminal() {
             return Self(None);
@@ -105,7 +105,7 @@ impl Seen {
     }
 }
 
-/// What was seen within the last seconds, oldest first.
+/// The samples of the last seconds, oldest first.
 #[derive(Debug, Default)]
 struct Course(Vec<(Instant, Seen)>);
 
@@ -145,7 +145,7 @@ impl Course {
     }
 }
 
-/// What one bar shows.
+/// The figures of one bar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Bar {
     done: u64,

@@ -1,5 +1,7 @@
 //! Indexes beside the live one, and the records of rebuilds, in a folder.
 
+use serde::de::DeserializeOwned;
+
 use super::{EmbeddedSink, blocking, committed_documents, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
@@ -91,9 +93,15 @@ impl EmbeddedSink {
 
     /// The record of one projection's rebuild.
     pub(super) fn rebuild(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
-        let Some(text) = self.folder.record(&self.record_name(projection))? else { return Ok(None) };
+        self.read_record(&self.record_name(projection), "a rebuild")
+    }
+
+    /// A record of the folder by its file's name; `of` says to people what the record is about.
+    fn read_record<T: DeserializeOwned>(&self, name: &str, of: &str) -> Result<Option<(T, Revision)>> {
+        let Some(text) = self.folder.record(name)? else { return Ok(None) };
         let record = serde_json::from_str(&text).map_err(|error| {
-            let what = "a rebuild's record cannot be read; is another version of this program at work?";
+            let what =
+                format!("the record of {of} cannot be read; is another version of this program at work?");
             Error::failed(what).because(error)
         });
         Ok(Some((record?, Revision(text))))
@@ -152,12 +160,7 @@ impl Aliases for EmbeddedSink {
     }
 
     async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
-        let Some(text) = self.folder.record(&self.tenure_name())? else { return Ok(None) };
-        let record = serde_json::from_str(&text).map_err(|error| {
-            let what = "the record of the group that writes cannot be read; is another version of this program at work?";
-            Error::failed(what).because(error)
-        });
-        Ok(Some((record?, Revision(text))))
+        self.read_record(&self.tenure_name(), "the group that writes")
     }
 
     async fn note_tenure(&self, record: &Tenure, was: Option<&Revision>) -> Result<bool> {
