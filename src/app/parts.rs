@@ -1,6 +1,7 @@
 //! Adapters by the configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
@@ -74,6 +75,13 @@ impl DocumentSink for Sink {
 
     async fn write(&self, batch: Batch) -> Vec<Outcome> {
         either!(self, sink => sink.write(batch))
+    }
+
+    fn refresh_interval(&self) -> Option<Duration> {
+        match self {
+            Sink::Elasticsearch(sink) => sink.refresh_interval(),
+            Sink::Embedded(sink) => sink.refresh_interval(),
+        }
     }
 
     async fn refresh(&self) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::http::client::Instance;
 use crate::output;
 use crate::pipeline::readiness::Readiness;
 use crate::pipeline::status::{RebuildReport, Report, Status, partitions, rebuild_report};
-use crate::position::{Positions, TopicPartition};
+
 use crate::sink::generations::Aliases;
 use crate::sink::{DocumentSink, IndexSummary};
 use crate::state::State;
@@ -60,11 +60,7 @@ async fn stopped(config: &Config) -> Result<Value> {
     let state = State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
     let positions = state.progress()?.positions();
     let frontier = state.frontier()?;
-    let delivered: Positions = frontier
-        .partitions
-        .iter()
-        .map(|(topic, number, next)| (TopicPartition::new(topic.as_str(), *number), *next))
-        .collect();
+    let delivered = frontier.positions();
     let waiting = state.count_waiting()?;
     let oldest = if waiting == 0 { 0 } else { Status::now_ms().saturating_sub(frontier.time_ms) };
     let mut indexes = BTreeMap::new();
@@ -75,7 +71,7 @@ async fn stopped(config: &Config) -> Result<Value> {
     let report = Report {
         state: "stopped".to_owned(),
         readiness: Readiness::default(),
-        partitions: partitions(&positions, &end, &delivered),
+        partitions: partitions(&positions, &end, &delivered, &delivered),
         documents_waiting: waiting,
         oldest_waiting_ms: oldest,
         indexes,

@@ -111,12 +111,7 @@ fn at_rest(config: &Config) -> Result<Positions> {
         return Ok(Positions::default());
     }
     let state = State::open(std::sync::Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
-    Ok(if state.is_delivered()? { state.progress()?.positions() } else { frontier(&state)? })
-}
-
-fn frontier(state: &State) -> Result<Positions> {
-    let partitions = state.frontier()?.partitions.into_iter();
-    Ok(partitions.map(|(topic, partition, next)| (TopicPartition::new(topic, partition), next)).collect())
+    Ok(if state.is_delivered()? { state.progress()?.positions() } else { state.frontier()?.positions() })
 }
 
 /// Colours are for terminals, unless they are not wanted (<https://no-color.org>).

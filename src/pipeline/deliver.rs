@@ -94,7 +94,9 @@ impl<S: DocumentSink> Delivery<S> {
                 }
                 if self.refresh == Refresh::Adaptive && requests.is_empty() {
                     let this = Arc::clone(&self);
-                    unrefreshed.refresh_if_due(&self.status, || async move { this.sink.refresh().await });
+                    let delivered = || self.queue.frontier();
+                    let refresh = || async move { this.sink.refresh().await };
+                    unrefreshed.refresh_if_due(&self.status, delivered, refresh);
                 }
             }
             let wait = unrefreshed.wait().min(self.pace.wait());

@@ -16,6 +16,7 @@ pub mod reader;
 pub mod readiness;
 mod refresh;
 pub mod run;
+mod searchable;
 mod serve;
 mod sizes;
 mod standby;

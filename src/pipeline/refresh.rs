@@ -1,6 +1,7 @@
 //! The refreshes of our own: at low rates a change is searchable sooner than by the index's interval.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 
 use super::status::Status;
 use crate::error::Result;
+use crate::position::Positions;
 
 /// Writes that are acknowledged and not searchable yet.
 #[derive(Default)]
@@ -38,8 +40,13 @@ impl Unrefreshed {
 
     /// Begins a refresh if one is due, so seldom that at most a fifth of the time is spent on it. To be asked when no
     /// request is under way: at a high rate the index's own interval serves.
-    pub(super) fn refresh_if_due<F>(&mut self, status: &Status, refresh: impl FnOnce() -> F)
-    where
+    /// `delivered` are positions below which everything is delivered.
+    pub(super) fn refresh_if_due<F>(
+        &mut self,
+        status: &Arc<Status>,
+        delivered: impl FnOnce() -> Option<Positions>,
+        refresh: impl FnOnce() -> F,
+    ) where
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let now = Instant::now();
@@ -56,10 +63,13 @@ impl Unrefreshed {
         }
         self.since = None;
         self.began = Some(now);
-        let refresh = refresh();
+        let (delivered, refresh, status) = (delivered(), refresh(), Arc::clone(status));
         self.running.spawn(async move {
-            if let Err(error) = refresh.await {
-                tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+            match refresh.await {
+                Ok(()) => status.note_refreshed(&delivered.unwrap_or_default()),
+                Err(error) => {
+                    tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+                }
             }
         });
     }
@@ -91,37 +101,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_changes_waits_for_a_refresh_but_not_for_a_long_one() {
         let (mut unrefreshed, status, long) =
-            (Unrefreshed::default(), Status::default(), Duration::from_secs(2));
+            (Unrefreshed::default(), Arc::new(Status::default()), Duration::from_secs(2));
         let slow = || async move {
             tokio::time::sleep(long).await;
             Ok(())
         };
         unrefreshed.note(&status);
         tokio::time::advance(LINGER).await;
-        unrefreshed.refresh_if_due(&status, slow);
+        unrefreshed.refresh_if_due(&status, || None, slow);
         assert!(unrefreshed.holds());
         tokio::time::advance(HOLD).await;
         assert!(!unrefreshed.holds(), "it takes too long");
         unrefreshed.note(&status);
         tokio::time::advance(LINGER).await;
-        unrefreshed.refresh_if_due(&status, slow);
+        unrefreshed.refresh_if_due(&status, || None, slow);
         assert_eq!(unrefreshed.running.len(), 1, "one at a time");
 
         unrefreshed.refreshed().await;
-        unrefreshed.refresh_if_due(&status, slow);
+        unrefreshed.refresh_if_due(&status, || None, slow);
         assert!(!unrefreshed.holds(), "four fifths of the time are for other work");
         tokio::time::advance(long * 5).await;
-        unrefreshed.refresh_if_due(&status, slow);
+        unrefreshed.refresh_if_due(&status, || None, slow);
         assert!(unrefreshed.holds(), "what was written during the first one is not shown by it");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_search_that_had_the_index_refreshed_spares_a_refresh() {
-        let (mut unrefreshed, status) = (Unrefreshed::default(), Status::default());
+        let (mut unrefreshed, status) = (Unrefreshed::default(), Arc::new(Status::default()));
         unrefreshed.note(&status);
         status.note_refresh();
         tokio::time::advance(LINGER * 10).await;
-        unrefreshed.refresh_if_due(&status, || async { Ok(()) });
+        unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
         assert!(!unrefreshed.holds());
     }
 }

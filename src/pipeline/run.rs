@@ -40,6 +40,8 @@ use crate::state::rows::Progress;
 
 /// How often the run looks after itself.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// A start waits this long for its refresh; a later one serves as well.
+const REFRESH_TIME: Duration = Duration::from_secs(2);
 /// How long a clean stop waits for what is under way.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -121,6 +123,12 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
     };
     let (source, cut, end) = started?;
     accept(&parts.state, &cut, parts.allow_partial_log)?;
+    parts.status.set_refresh_interval(parts.sink.refresh_interval());
+    // An earlier instance may have written documents that no search shows yet.
+    let refreshed = tokio::time::timeout(REFRESH_TIME, parts.sink.refresh()).await;
+    if let Ok(Ok(())) = refreshed {
+        parts.status.note_refreshed(&parts.state.frontier()?.positions());
+    }
     parts.status.set_end(&end);
     parts.status.set_positions(&progress.positions());
 

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::durations::Durations;
 use super::queue::Waiting;
 use super::readiness::{Cause, Readiness, Reasons};
+use super::searchable::Searchable;
 use crate::dead_letter::Tally;
 use crate::position::Positions;
 use crate::projection::Projection;
@@ -82,12 +84,13 @@ impl Drop for Watching<'_> {
 struct Known {
     positions: Positions,
     end: Positions,
-    /// Ends that the log had, each with when it was known, which the frontier has not passed; the oldest first.
+    /// Ends that the log had, each with when it was known, which searches have not passed; the oldest first.
     ends: VecDeque<(u64, Positions)>,
-    /// When the log ended where the frontier has come to.
+    /// When the log ended where searches have come to.
     shown_ms: u64,
     frontier: Positions,
     frontier_ms: u64,
+    searchable: Searchable,
     /// The generation of the log; empty while it is not known.
     log: String,
     /// Of each projection, where it is known to be further than that.
@@ -125,10 +128,11 @@ impl Known {
         self.forget_ends();
     }
 
-    /// Forgets the ends that the frontier has passed.
+    /// Forgets the ends that searches have passed.
     fn forget_ends(&mut self) {
+        let searchable = self.searchable.shown();
         while let Some((at, end)) = self.ends.front() {
-            if !self.frontier.covers(end) {
+            if !searchable.covers(end) || !self.frontier.covers(end) {
                 return;
             }
             self.shown_ms = *at;
@@ -248,7 +252,8 @@ impl Status {
 
     /// How old the log is that searches show, in milliseconds; 0 while they show all of it.
     pub fn behind_ms(&self) -> u64 {
-        let known = self.known();
+        let mut known = self.known();
+        known.forget_ends();
         if known.ends.is_empty() { 0 } else { Self::now_ms().saturating_sub(known.shown_ms) }
     }
 
@@ -258,6 +263,7 @@ impl Status {
         known.frontier_ms = time_ms;
         if known.frontier != *positions || known.shown != shown {
             known.frontier = positions.clone();
+            known.searchable.deliver(positions);
             known.forget_ends();
             known.shown = shown;
             drop(known);
@@ -290,6 +296,16 @@ impl Status {
     /// Takes note that a search is about to have the index refreshed.
     pub fn note_refresh(&self) {
         self.refreshes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Takes note of the index's own interval of refreshes; `None` when it never refreshes by itself.
+    pub fn set_refresh_interval(&self, interval: Option<Duration>) {
+        self.known().searchable.set_interval(interval);
+    }
+
+    /// Takes note that every index was refreshed since it had everything below these positions.
+    pub fn note_refreshed(&self, positions: &Positions) {
+        self.known().searchable.refresh(positions);
     }
 
     /// How many refreshes searches have asked for.
@@ -408,7 +424,7 @@ impl Status {
 
     /// Everything at once; `documents_waiting` when it was counted in the state.
     pub fn report(&self, documents_waiting: Option<u64>) -> Report {
-        let known = self.known().clone();
+        let mut known = self.known().clone();
         let state = match (self.writer.load(Ordering::Relaxed), self.gate_passed.load(Ordering::Relaxed)) {
             (false, _) => STANDING_BY,
             (true, false) => "catching up",
@@ -422,7 +438,7 @@ impl Status {
         Report {
             state: state.to_owned(),
             readiness: self.readiness(),
-            partitions: partitions(&known.positions, &known.end, &known.frontier),
+            partitions: partitions(&known.positions, &known.end, &known.frontier, known.searchable.shown()),
             documents_waiting,
             oldest_waiting_ms: oldest,
             indexes: known.indexes,
@@ -467,8 +483,13 @@ pub fn rebuild_report((projection, record): (String, Rebuild)) -> RebuildReport 
     }
 }
 
-/// Each partition of `positions` and `end`, with its lag.
-pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) -> Vec<PartitionReport> {
+/// Each partition of `positions` and `end`. `frontier` is delivered, and searches show the records below `shown`.
+pub fn partitions(
+    positions: &Positions,
+    end: &Positions,
+    frontier: &Positions,
+    shown: &Positions,
+) -> Vec<PartitionReport> {
     let all: std::collections::BTreeSet<_> =
         positions.iter().chain(end.iter()).map(|(at, _)| at.clone()).collect();
     let report = all.into_iter().map(|at| {
@@ -480,7 +501,7 @@ pub fn partitions(positions: &Positions, end: &Positions, frontier: &Positions) 
             partition: at.partition,
             position,
             end,
-            lag: (end - delivered).max(0),
+            lag: (end - shown.get(&at).unwrap_or(0).min(delivered)).max(0),
             unread: end - position,
             delivered,
         }

@@ -1,7 +1,7 @@
 //! The mapping of a projection's index, and the hash that tells one mapping from another.
 
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
@@ -167,6 +167,30 @@ impl Mapping {
         body
     }
 
+    /// How often the index refreshes itself; `None` for never. A server that is told nothing does so each second
+    /// (<https://www.elastic.co/docs/reference/elasticsearch/index-settings/index-modules>).
+    pub(super) fn refresh_interval(&self) -> Option<Duration> {
+        let settings = self.service_settings();
+        let text = match settings.pointer("/index/refresh_interval") {
+            None | Some(Value::Null) => "1s",
+            Some(interval) => interval.as_str()?,
+        };
+        let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at_checked(digits)?;
+        let number: f64 = number.parse().ok()?;
+        let seconds = match unit {
+            "d" => 86_400.0,
+            "h" => 3_600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "micros" => 1e-6,
+            "nanos" => 1e-9,
+            _ => return None,
+        };
+        Duration::try_from_secs_f64(number * seconds).ok()
+    }
+
     /// What [`Self::loading_body`] left out, as the mapping has it; null is the server's default.
     pub(super) fn service_settings(&self) -> Value {
         let settings = self.body.get("settings");
@@ -312,6 +336,23 @@ mod tests {
         assert_ne!(one, load(r#"{"settings":{"a":1},"mappings":{"b":3}}"#).unwrap());
         assert_eq!(load("{").unwrap_err().exit_code(), 2);
         assert_eq!(load("{}").unwrap_err().exit_code(), 2);
+    }
+
+    #[test]
+    fn the_refresh_interval_is_that_of_the_settings_or_of_the_server() {
+        let folder = tempfile::tempdir().unwrap();
+        for (interval, seconds) in [
+            ("null", Some(1.0)),
+            ("\"30s\"", Some(30.0)),
+            ("\"200ms\"", Some(0.2)),
+            ("\"-1\"", None),
+            ("-1", None),
+        ] {
+            let text = format!(r#"{{"settings":{{"refresh_interval":{interval}}},"mappings":{{}}}}"#);
+            std::fs::write(folder.path().join("contacts.json"), text).unwrap();
+            let mapping = Mapping::load(folder.path(), "contacts").unwrap();
+            assert_eq!(mapping.refresh_interval(), seconds.map(Duration::from_secs_f64), "{interval}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod mapping;
 pub mod tenure;
 
 use std::future::Future;
+use std::time::Duration;
 
 pub use self::batch::{Batch, Write};
 pub use self::buffers::{Buffer, Buffers};
@@ -80,6 +81,12 @@ pub trait DocumentSink: Send + Sync + 'static {
     /// A request that failed as a whole gives `Retry` (or, when the server calls a lone document
     /// too large, `Rejected`) for its writes; a too large request of several is split.
     fn write(&self, batch: Batch) -> impl Future<Output = Vec<Outcome>> + Send;
+
+    /// How often every index refreshes itself at least; `None` when one never does. Zero: writes are searchable when they
+    /// are acknowledged.
+    fn refresh_interval(&self) -> Option<Duration> {
+        Some(Duration::ZERO)
+    }
 
     /// Makes everything written so far searchable.
     fn refresh(&self) -> impl Future<Output = Result<()>> + Send;

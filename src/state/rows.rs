@@ -201,6 +201,16 @@ pub struct Frontier {
     pub time_ms: u64,
 }
 
+impl Frontier {
+    /// The positions.
+    pub fn positions(&self) -> Positions {
+        let next = |(topic, number, next): &(String, i32, i64)| {
+            (TopicPartition::new(topic.as_str(), *number), *next)
+        };
+        self.partitions.iter().map(next).collect()
+    }
+}
+
 /// Marks that a change calls for, made in bounded steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {

@@ -17,6 +17,7 @@ mod transport;
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use elasticsearch::cluster::ClusterHealthParts;
@@ -176,6 +177,14 @@ impl ElasticsearchSink {
 }
 
 impl DocumentSink for ElasticsearchSink {
+    fn refresh_interval(&self) -> Option<Duration> {
+        // The longest, and none when one of them is none.
+        self.mappings
+            .iter()
+            .map(Mapping::refresh_interval)
+            .try_fold(Duration::ZERO, |longest, interval| interval.map(|interval| longest.max(interval)))
+    }
+
     async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
         let mut states = Vec::new();
         let records = self.rebuilds().await?;

@@ -1,0 +1,102 @@
+//! The positions that searches show: delivered ones that a refresh has followed.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::position::Positions;
+
+/// Follows the delivered frontier at the distance of a refresh.
+#[derive(Debug, Clone)]
+pub(super) struct Searchable {
+    /// The index's own interval; `None` when it never refreshes by itself.
+    interval: Option<Duration>,
+    /// Searches show every record below these.
+    shown: Positions,
+    /// A frontier that waits for the interval, and when it was noted.
+    next: Option<(Instant, Positions)>,
+    /// The latest frontier, and when it was noted.
+    frontier: Option<(Instant, Positions)>,
+}
+
+/// An index without an interval of its own shows a write when it acknowledges it.
+impl Default for Searchable {
+    fn default() -> Self {
+        Self { interval: Some(Duration::ZERO), shown: Positions::default(), next: None, frontier: None }
+    }
+}
+
+impl Searchable {
+    pub(super) fn set_interval(&mut self, interval: Option<Duration>) {
+        self.interval = interval;
+    }
+
+    /// Takes note of the delivered frontier.
+    pub(super) fn deliver(&mut self, frontier: &Positions) {
+        let noted = (Instant::now(), frontier.clone());
+        self.next.get_or_insert_with(|| noted.clone());
+        self.frontier = Some(noted);
+    }
+
+    /// Takes note that the index was refreshed since it had everything below these positions.
+    pub(super) fn refresh(&mut self, positions: &Positions) {
+        self.shown.join(positions);
+    }
+
+    /// The positions below which searches show every record.
+    pub(super) fn shown(&mut self) -> &Positions {
+        // The latest frontier begins to wait when it was noted, and not when the one before it is through.
+        while let Some((at, frontier)) =
+            self.next.take_if(|(at, _)| self.interval.is_some_and(|interval| at.elapsed() >= interval))
+        {
+            self.shown.join(&frontier);
+            self.next = self.frontier.clone().filter(|(later, _)| *later > at);
+        }
+        &self.shown
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::TopicPartition;
+
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    fn at(next: i64) -> Positions {
+        [(TopicPartition::new("contacts", 0), next)].into_iter().collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn delivered_records_are_shown_after_a_refresh_or_the_interval() {
+        let mut searchable = Searchable::default();
+        searchable.set_interval(Some(INTERVAL));
+        searchable.deliver(&at(1));
+        assert_eq!(*searchable.shown(), Positions::default());
+        tokio::time::advance(INTERVAL / 2).await;
+        searchable.deliver(&at(2));
+        tokio::time::advance(INTERVAL / 2).await;
+        assert_eq!(*searchable.shown(), at(1), "the interval is over for the first");
+        tokio::time::advance(INTERVAL / 2).await;
+        assert_eq!(*searchable.shown(), at(2));
+        searchable.deliver(&at(4));
+        searchable.refresh(&at(3));
+        assert_eq!(*searchable.shown(), at(3), "the refresh began before the fourth");
+        tokio::time::advance(INTERVAL).await;
+        assert_eq!(*searchable.shown(), at(4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_index_that_never_refreshes_by_itself_shows_nothing_before_a_refresh() {
+        let mut searchable = Searchable::default();
+        searchable.set_interval(None);
+        searchable.deliver(&at(1));
+        tokio::time::advance(INTERVAL * 100).await;
+        assert_eq!(*searchable.shown(), Positions::default());
+        searchable.refresh(&at(1));
+        assert_eq!(*searchable.shown(), at(1));
+        let mut searchable = Searchable::default();
+        searchable.deliver(&at(2));
+        assert_eq!(*searchable.shown(), at(2), "an embedded index shows what it acknowledges");
+    }
+}
