@@ -144,6 +144,30 @@ fn an_index_that_refuses_every_document_is_waited_for() {
     all_is_well(&world);
 }
 
+/// The places of records in a dead letter.
+fn places(of: impl IntoIterator<Item = (&'static str, i64)>) -> Value {
+    let place = |(topic, offset)| json!({"topic": topic, "partition": 0, "offset": offset});
+    of.into_iter().map(place).collect()
+}
+
+#[test]
+fn a_document_of_an_entity_without_a_record_names_those_of_the_others_that_it_shows() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "stub-refused");
+    world.write_mappings(|projection, mapping| {
+        if projection == "organisations" {
+            mapping["mappings"]["properties"]["contacts"]["properties"]["role"] = json!({"type": "integer"});
+        }
+    });
+    all_is_well(&world);
+    append(&world, "contacts", "c3", &json!({"name": "Jane", "organisationId": "o9", "role": "no number"}));
+    world.succeed(&["run", "--until-end"]);
+    let letters = world.dead_letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0]["key"], "o9", "{letters:?}");
+    assert_eq!(letters[0]["records"], places([("contacts", 3)]), "{letters:?}");
+}
+
 #[test]
 fn a_document_with_a_fault_of_its_own_goes_to_the_dead_letters_when_it_comes_alone() {
     let (servers, _turn) = services::whole();
@@ -168,6 +192,8 @@ fn a_document_with_a_fault_of_its_own_goes_to_the_dead_letters_when_it_comes_alo
         ] {
             assert_eq!(letters[0][name], value, "{name}: {letters:?}");
         }
+        let contacts = [0, 1, 2].map(|offset| ("contacts", offset));
+        assert_eq!(letters[0]["records"], places(contacts.into_iter().chain([("organisations", 3)])));
     };
     is_told();
     // A state that is begun anew is loaded in another way.

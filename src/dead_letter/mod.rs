@@ -84,6 +84,21 @@ pub struct DeadLetter {
     /// The projection of a rejected document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projection: Option<String>,
+    /// Of a rejected document: the record that changed each entity last that the document shows. Of its embedded contacts
+    /// or children those of the first 100 by id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub records: Vec<RecordPlace>,
+}
+
+/// Where a record lies in the log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RecordPlace {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset; `None` when only the partition is known, as of an entity that an older version of this program folded.
+    pub offset: Option<i64>,
 }
 
 impl DeadLetter {
@@ -103,6 +118,7 @@ impl DeadLetter {
             timestamp: Some(record.timestamp_ms),
             malformed: record.malformed.clone(),
             projection: None,
+            records: Vec::new(),
         }
     }
 
@@ -120,7 +136,16 @@ impl DeadLetter {
             timestamp: None,
             malformed: None,
             projection: Some(projection.to_owned()),
+            records: Vec::new(),
         }
+    }
+
+    /// Names the record of a rejected document's own entity, and those of all entities that the document shows.
+    pub fn name_records(&mut self, own: Option<RecordPlace>, records: Vec<RecordPlace>) {
+        if let Some(own) = own {
+            (self.topic, self.partition, self.offset) = (Some(own.topic), Some(own.partition), own.offset);
+        }
+        self.records = records;
     }
 
     /// About how large the letter is, in bytes.

@@ -478,6 +478,7 @@ pub(super) fn advance(progress: &mut Progress, taken: &[Taken]) {
     }
 }
 
+mod contributors;
 mod letters;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,17 @@
-//! The letters of documents: which record made them.
+//! The letters of documents: which records made them.
 
+use super::contributors::contributors;
 use super::{Folder, partition_hash};
-use crate::dead_letter::DeadLetter;
+use crate::dead_letter::{DeadLetter, RecordPlace};
 use crate::error::Result;
+use crate::position::TopicPartition;
 use crate::projection::Projection;
+use crate::state::keys::Space;
 use crate::state::rows::Row;
-use crate::state::store::Reader;
-use crate::state::walked;
+use crate::state::{Snapshot, space_of, walked};
+
+/// A letter names the records of this many embedded contacts or children; a document may show thousands.
+const EMBEDDED_MAX: usize = 100;
 
 impl Folder {
     /// Writes dead letters of documents that the index rejected.
@@ -14,27 +19,40 @@ impl Folder {
         if letters.is_empty() {
             return Ok(());
         }
-        let view = self.state.view();
+        let snapshot = self.state.snapshot()?;
         for letter in &mut letters {
-            self.name_record(&*view, letter)?;
+            self.name_records(&snapshot, letter)?;
         }
         self.dead_letters.append(&letters)
     }
 
-    /// Names the record that changed the letter's document last, where its entity knows it.
-    fn name_record(&self, view: &dyn Reader, letter: &mut DeadLetter) -> Result<()> {
+    /// Names the record that changed the entity of the letter's document last, and those of all that the document shows.
+    fn name_records(&self, snapshot: &Snapshot, letter: &mut DeadLetter) -> Result<()> {
         let Some((projection, id)) = letter.document() else { return Ok(()) };
         let Some(projection) = Projection::of_name(projection) else { return Ok(()) };
-        let Some(bytes) = view.get(walked(projection).0, id.as_bytes())? else { return Ok(()) };
+        let own = self.record_of(snapshot, walked(projection).0, id)?;
+        let mut records = Vec::new();
+        for (kind, id) in contributors(snapshot, projection, id, EMBEDDED_MAX)? {
+            records.extend(self.record_of(snapshot, space_of(kind), &id)?);
+        }
+        records.sort();
+        records.dedup();
+        letter.name_records(own, records);
+        Ok(())
+    }
+
+    /// The record that changed an entity last, where its row knows it.
+    fn record_of(&self, snapshot: &Snapshot, space: Space, id: &str) -> Result<Option<RecordPlace>> {
+        let Some(bytes) = snapshot.view().get(space, id.as_bytes())? else { return Ok(None) };
         let row = Row::decode(&bytes)?;
         let hash = row.last.and_then(|last| last.elsewhere).or(row.home);
         let positions = self.progress.positions();
-        let mut partitions = positions.iter().map(|(partition, _)| partition);
-        if let Some(partition) = partitions.find(|partition| Some(partition_hash(partition)) == hash) {
-            letter.topic = Some(partition.topic.to_string());
-            letter.partition = Some(partition.partition);
-            letter.offset = row.last.map(|last| last.offset);
-        }
-        Ok(())
+        let is_home = |partition: &&TopicPartition| Some(partition_hash(partition)) == hash;
+        let partition = positions.iter().map(|(partition, _)| partition).find(is_home);
+        Ok(partition.map(|partition| RecordPlace {
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            offset: row.last.map(|last| last.offset),
+        }))
     }
 }
