@@ -41,13 +41,18 @@ fn typing_shows_hits_with_marks_and_their_contacts() {
     assert_eq!(browser.evaluate("document.querySelector('#said').textContent"), "2\u{a0}organisations found");
     assert_eq!(browser.evaluate("location.hash"), "#/?q=acme");
     assert!(!site.was_asked("q=ac&"), "each letter was asked for");
-    browser.press("Escape");
+    browser.click("#clear");
     browser.wait_until(&hits(20));
+    assert_eq!(
+        browser.evaluate("[document.activeElement.id, document.querySelector('#clear').hidden]"),
+        json!(["q", true])
+    );
     browser.click("#more");
     browser.wait_until(&hits(40));
     assert_eq!(browser.text(FOCUS), "Filler 20");
     browser.type_text("/nothing of the kind");
     browser.wait_until("document.querySelector('#note').textContent.includes('Nothing matches')");
+    assert!(browser.text("document.querySelector('#note').textContent").contains("typos are OK"));
     browser.evaluate("document.querySelector('#q').value = 'wrong'");
     browser.type_text("!");
     browser.wait_until("document.querySelector('#note').textContent.includes('q: at most 32 words')");
@@ -63,6 +68,9 @@ fn a_filter_narrows_and_back_undoes_it() {
     browser.wait_until(&hits(1));
     assert!(site.was_asked("filter=status%3Aactive"));
     assert_eq!(browser.evaluate("document.activeElement.type"), "checkbox");
+    // The other statuses stay to be chosen, with what they would give.
+    let counts = "[...document.querySelectorAll('#facets li')].map((one) => [one.dataset.key, one.querySelector('.number').textContent])";
+    assert_eq!(browser.evaluate(counts), json!([["active", "1"], ["inactive", "1"]]));
     browser.evaluate("history.back()");
     browser.wait_until(&hits(2));
     assert_eq!(browser.evaluate("document.querySelectorAll('#facets :checked').length"), 0);
@@ -116,9 +124,14 @@ fn the_keyboard_leads_to_an_organisation_and_up_to_its_parent() {
 }
 
 #[test]
-fn searching_below_an_organisation_is_shown_and_can_be_undone() {
+fn searching_within_an_organisation_is_shown_and_can_be_undone() {
     let (site, mut browser) = opened("#/organisations/o0");
-    browser.wait_until("document.querySelector('.actions .button')");
+    browser
+        .wait_until("document.querySelector('.actions .button')?.textContent === 'Search within Acme Group'");
+    let below = "document.querySelector('.below').textContent";
+    assert!(
+        browser.text(below).starts_with("Subsidiaries 1") && browser.text(below).contains("446 in total")
+    );
     browser.click(".actions .button");
     browser.wait_until("document.querySelector('#narrowed')?.textContent.includes('Acme Group')");
     // What narrows the search is shown at once; the search comes by another connection.
@@ -132,7 +145,7 @@ fn searching_below_an_organisation_is_shown_and_can_be_undone() {
 fn a_change_arrives_without_typing_and_leaves_focus_and_scroll() {
     let (site, mut browser) = opened("");
     browser.wait_until(&hits(20));
-    browser.evaluate("document.querySelectorAll('#hits h3 a')[15].focus(), scrollTo(0, 700)");
+    browser.evaluate("document.querySelectorAll('#hits h3 a')[15].focus(), scrollBy(0, 50)");
     // Where it is in the window: what changes above may be higher than before.
     let place = "[Math.round(document.activeElement.getBoundingClientRect().top), document.activeElement.textContent]";
     let before = browser.evaluate(place);
@@ -143,7 +156,6 @@ fn a_change_arrives_without_typing_and_leaves_focus_and_scroll() {
     browser.wait_until("document.querySelector('#hits').textContent.includes('Renamed just now')");
     browser.wait_until("document.querySelectorAll('#hits > li')[15].textContent.includes('closed')");
     assert_eq!(browser.evaluate(place), before);
-    assert_eq!(browser.text("document.querySelector('#mood').textContent"), "writing");
     assert_eq!(browser.evaluate("document.querySelector('#reindex progress').value"), 5);
     browser.evaluate("location.hash = '#/organisations/o1'");
     browser.wait_until("document.querySelector('#entity .details')");
@@ -251,6 +263,132 @@ fn nothing_is_wider_than_a_small_phone() {
             assert!(widths[0].as_u64().unwrap() <= u64::from(width), "{at} at {width}: {widths}");
         }
     }
+}
+
+#[test]
+fn no_view_is_wider_than_the_window() {
+    let (_site, mut browser) = opened("");
+    let views = [
+        ("#/", "#landing:not([hidden]) #examples li + li + li"),
+        ("#/?q=acme", "#suggestions:not([hidden]) li:nth-child(6)"),
+        ("#/?q=acme&in=contacts", "#hits > li[data-key^=contacts]"),
+        ("#/?q=acme&filter=status:active&under=o0", "#narrowed > button + button"),
+        ("#/?q=none+of+these", "#note:not([hidden]) h3"),
+        ("#/organisations/o1", "#entity .details"),
+        ("#/contacts/o1-c1", "#entity .details"),
+        ("#/organisations/none", "#entity .note"),
+        ("#/nowhere", "#entity .note"),
+    ];
+    for (width, mobile) in [(360, true), (768, false), (1_000, false), (1_280, false)] {
+        browser.set_viewport(width, 740, mobile);
+        for (at, shown) in views {
+            for open in [false, true] {
+                browser.evaluate(&format!("location.hash = '{at}'"));
+                browser.wait_until(&format!("document.querySelector('{shown}')"));
+                browser.evaluate(&format!(
+                    "document.querySelectorAll('#indexing details, #filters').forEach((one) => {{ one.open = {open}; }})"
+                ));
+                let wide = browser.evaluate(WIDE);
+                assert_eq!(wide, json!([]), "{at} at {width}");
+            }
+        }
+        browser.evaluate(
+            "document.querySelectorAll('#indexing details').forEach((one) => { one.open = false; })",
+        );
+    }
+    browser.forget_errors();
+}
+
+/// The document, and what makes it scroll sideways: nothing, where it is no wider than the window.
+const WIDE: &str = r"(() => {
+  const root = document.documentElement;
+  if (root.scrollWidth <= root.clientWidth) return [];
+  const all = [...document.querySelectorAll('body *')].filter((node) => node.getBoundingClientRect().right > root.clientWidth + 1);
+  return [root.scrollWidth, root.clientWidth, ...all.slice(0, 5).map((node) => `${node.tagName} ${node.id} ${node.className}`)];
+})()";
+
+#[test]
+fn a_hit_shows_three_contacts_and_the_others_on_demand() {
+    let (_site, mut browser) = opened("#/?q=acme");
+    browser.wait_until(&hits(2));
+    let rows = "[...document.querySelectorAll('#hits > li:first-child .people > li')].filter((one) => !one.hidden).length";
+    assert_eq!(browser.evaluate(rows), 3);
+    assert_eq!(browser.text("document.querySelector('#hits .people + button').firstChild.data"), "+ 4 more");
+    browser.click("#hits .people + button");
+    assert_eq!(browser.evaluate(rows), 7);
+    assert_eq!(browser.text(FOCUS), "Jane 4");
+    assert_eq!(
+        browser.evaluate("document.querySelectorAll('#hits .people + button').length"),
+        1,
+        "the other hit's"
+    );
+    // A part that begins a line has no dot: it lies at the edge, and the dot beyond it.
+    for width in [360, 1_000] {
+        browser.set_viewport(width, 740, false);
+        assert_eq!(browser.evaluate(DANGLING), json!([]), "{width}");
+    }
+    assert_quiet(&mut browser);
+}
+
+/// Parts of a line that end it with a dot, or begin it with one that is seen.
+const DANGLING: &str = r"(() => [...document.querySelectorAll('#hits .meta')].flatMap((line) => {
+  const parts = [...line.children];
+  const left = line.getBoundingClientRect().left;
+  const place = (part) => part.getBoundingClientRect();
+  const begins = parts.filter((part, at) => at === 0 || place(part).top > place(parts[at - 1]).top + 8);
+  const isCut = getComputedStyle(line).overflowX === 'clip';
+  const isTold = line.textContent.includes('·');
+  return begins.filter((part) => isTold || !isCut || Math.abs(place(part).left - left) > 1).map((part) => part.textContent);
+}))()";
+
+#[test]
+fn a_contacts_hit_tells_what_matched_in_words_and_not_in_field_names() {
+    let (_site, mut browser) = opened("#/?q=acme&in=contacts");
+    browser.wait_until(&hits(2));
+    let text = browser.text("document.querySelector('#hits').textContent");
+    assert!(!text.contains("organisation.name") && !text.contains("firstName"), "{text}");
+    assert!(text.contains("Tags acme"), "{text}");
+    assert_eq!(browser.text("document.querySelector('#hits .meta a mark').textContent"), "Acme");
+}
+
+#[test]
+fn the_page_begins_with_what_can_be_searched_and_examples_from_the_data() {
+    let (_site, mut browser) = opened("");
+    browser.wait_until("document.querySelectorAll('#examples li').length === 3");
+    let examples = "[...document.querySelectorAll('#examples a')].map((one) => one.textContent)";
+    assert_eq!(browser.evaluate(examples), json!(["Jane 1 Acme", "jane@acme.example", "+44 113 496 0000"]));
+    browser.click("#examples a");
+    browser.wait_until(
+        "document.querySelector('#q').value === 'Jane 1 Acme' && document.querySelector('#landing').hidden",
+    );
+    browser.evaluate("history.back()");
+    browser.wait_until("!document.querySelector('#landing').hidden");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn the_state_of_the_index_is_one_line_and_more_on_demand() {
+    let (site, mut browser) = opened("");
+    let mood = "document.querySelector('#mood').textContent";
+    assert_eq!(browser.text(mood), "The index is up to date · rebuilding contacts");
+    assert_eq!(browser.evaluate("document.querySelector('#gauges').checkVisibility()"), false);
+    let height = browser.evaluate("document.querySelector('#indexing').offsetHeight").as_u64().unwrap();
+    assert!(height < 40, "{height}");
+    browser.click("#indexing summary");
+    browser.wait_until("document.querySelector('#gauges').checkVisibility()");
+    site.change(|world| world.lag = 5);
+    browser.wait_until(&format!("{mood}.startsWith('The index is 5\u{a0}changes behind')"));
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn an_unknown_address_is_told() {
+    let (_site, mut browser) = opened("#/nowhere/at/all");
+    browser.wait_until("document.querySelector('#entity h1')?.textContent === 'There is no such page'");
+    assert!(browser.text("document.querySelector('#entity').textContent").contains("#/nowhere/at/all"));
+    browser.click("#entity .button");
+    browser.wait_until(&hits(20));
+    assert_quiet(&mut browser);
 }
 
 /// Texts whose colours differ less than WCAG 2.2 asks for (success criterion 1.4.3).

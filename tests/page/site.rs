@@ -23,6 +23,8 @@ pub struct World {
     /// Every request, as it came.
     pub log: Vec<String>,
     pub is_gone: bool,
+    /// Records that are not in the index, for a while already.
+    pub lag: u64,
 }
 
 impl Site {
@@ -103,12 +105,14 @@ impl World {
             document["ancestors"] = json!([{"id": id, "name": name}]);
         }
         let marked = name.replace("Acme", "<em>Acme</em>");
+        let matched: Vec<_> = (1..=7).map(|number| matched_contact(id, number)).collect();
         let mut hit = json!({
-            "id": id, "name": name, "score": 1.5, "status": status, "industry": "food", "city": "Leeds", "country": "GB",
-            "contactCount": 120, "highlights": {"name": [marked]},
-            "matchedContacts": [{"id": format!("{id}-c1"), "name": "Jane 1", "email": "jane@acme.example", "phone": "+44 113 496 0000",
-                "role": "Buyer", "department": "Purchasing", "highlights": {"email": ["<em>jane</em>@acme.example"]}}],
+            "id": id, "name": name, "score": 1.5, "status": status, "industry": "food",
+            "address": {"city": "Leeds", "country": "GB"}, "contactCount": 120, "highlights": {"name": [marked]},
+            "matchedContacts": matched,
         });
+        let contact = format!("/contacts/{id}-c1");
+        self.documents.insert(contact, contact_hit(&hit));
         if let Some(parent) = document.get("parent") {
             hit["parent"] = parent.clone();
         }
@@ -120,17 +124,24 @@ impl World {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let has = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")));
         match path {
-            "/search" => self.search(has("q").unwrap_or_default(), has("filter"), has("after"), has("size")),
-            "/suggest" => {
-                (200, json!({"suggestions": [{"text": "Acme Ltd", "id": "o1", "in": "organisations"}]}))
+            "/search" => {
+                let (status, mut page) =
+                    self.search(has("q").unwrap_or_default(), has("filter"), has("after"), has("size"));
+                if has("in") == Some("contacts") {
+                    let hits = page["hits"].as_array_mut();
+                    hits.into_iter().flatten().for_each(|hit| *hit = contact_hit(hit));
+                }
+                (status, page)
             }
+            "/suggest" => (200, suggestions()),
             "/status" => {
                 let partition = json!({"topic": "organisations", "partition": 0, "position": self.position, "end": self.position,
-                    "lag": 0, "delivered": self.position});
+                    "lag": self.lag, "delivered": self.position});
                 let counters = json!({"records": self.position, "delivered": self.position});
                 (
                     200,
-                    json!({"state": "writing", "partitions": [partition], "documents_waiting": 3, "oldest_waiting_ms": 40,
+                    json!({"state": "writing", "partitions": [partition], "documents_waiting": 3,
+                    "oldest_waiting_ms": if self.lag == 0 { 40 } else { 60_000 },
                     "indexes": {}, "counters": counters,
                     "reindex": [{"projection": "contacts", "phase": "filling", "documents": 5, "total": 10, "rate": 2.5}]}),
                 )
@@ -139,7 +150,7 @@ impl World {
                 (Some(document), _) => (200, document.clone()),
                 (None, Some(own)) if self.documents.contains_key(own) => (
                     200,
-                    json!({"children": [{"id": "o1", "name": "Acme Ltd"}], "childCount": 1, "descendantCount": 1}),
+                    json!({"children": [{"id": "o1", "name": "Acme Ltd"}], "childCount": 1, "descendantCount": 446}),
                 ),
                 _ => (404, problem(404, "there is no document of this id")),
             },
@@ -172,6 +183,32 @@ impl World {
         }
         (200, page)
     }
+}
+
+/// A contact of the organisation of this id, as a hit shows it.
+fn matched_contact(id: &str, number: u32) -> Value {
+    json!({"id": format!("{id}-c{number}"), "name": format!("Jane {number}"), "email": "jane@acme.example",
+        "phone": "+44 113 496 0000", "role": "Buyer of Ingredients", "department": "Research & Development",
+        "highlights": {"email": ["<em>jane</em>@acme.example"], "firstName": ["<em>Jane</em>"]}})
+}
+
+/// The first matched contact of an organisation's hit, as a hit of its own.
+fn contact_hit(organisation: &Value) -> Value {
+    let mut hit = organisation["matchedContacts"][0].clone();
+    hit["organisation"] = json!({"id": organisation["id"], "name": organisation["name"]});
+    hit["highlights"]["organisation.name"] = organisation["highlights"]["name"].clone();
+    hit["highlights"]["tags"] = json!(["<em>acme</em>"]);
+    hit
+}
+
+/// More than any window has room for.
+fn suggestions() -> Value {
+    let mut suggestions = vec![json!({"text": "Acme Ltd", "id": "o1", "in": "organisations"})];
+    suggestions.extend((2..9).map(|number| {
+        let text = format!("Acme Logistics of the North, Branch {number}");
+        json!({"text": text, "id": format!("o{number}"), "in": "organisations"})
+    }));
+    json!({"suggestions": suggestions})
 }
 
 fn problem(status: u16, detail: &str) -> Value {

@@ -93,13 +93,24 @@ const fullName = (thing) => textOf(thing.name) || [thing.firstName, thing.lastNa
 const called = (thing) => fullName(thing) || textOf(thing.id);
 const nameNodes = (thing) =>
   textOf(thing.name) ? bdi(withMarks(thing, "name")) : fullName(thing) ? bdi(fullName(thing)) : el("bdi", { class: "id" }, textOf(thing.id));
+// A name in a sentence: cut where it is very long.
+const brief = (thing) => {
+  const letters = [...called(thing)];
+  return bdi(letters.length > 60 ? `${letters.slice(0, 60).join("")}…` : letters.join(""));
+};
+// The words of a field's name that the page has no words for.
+const labelled = (name) => {
+  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").replace(/[_.-]+/g, " ").trim();
+  return words.length > 0 && words.length < 60 ? words[0].toUpperCase() + words.slice(1).toLowerCase() : name;
+};
 const entityLink = (collection, thing, attributes = {}) =>
   el("a", { href: entityHash(collection, thing.id), ...attributes }, nameNodes(thing));
 
-// Parts of one line, parted by dots that are not read out.
+// Parts of one line. Each has its dot before it, which is not read out and is cut off where the part begins a line.
 const dotted = (tag, name, parts) => {
   const given = parts.filter((part) => part !== undefined && part !== null && part !== "" && part !== false);
-  return given.length > 0 && el(tag, { class: name }, given.map((part, at) => [at > 0 && el("span", { class: "dot", "aria-hidden": "true" }, " · "), part]));
+  const asNode = (part) => (part instanceof Node ? part : el("span", {}, part));
+  return given.length > 0 && el(tag, { class: `${name} dotted` }, given.map((part, at) => [at > 0 && " ", el("span", { class: "part" }, asNode(part))]));
 };
 const status = (value) => textOf(value) && el("span", { class: "status", "data-status": textOf(value).toLowerCase().slice(0, 20) }, bdi(textOf(value)));
 

@@ -63,7 +63,7 @@ const showEntity = async (collection, id, { quiet = false } = {}) => {
       crumbs([]),
       el("h1", { tabindex: "-1", class: "id" }, bdi(id)),
       el("div", { class: "note" }, isGoneNow
-        ? [el("h3", {}, `There is no such ${NAMES[collection][0]}`), el("p", { dir: "auto" }, problem.message), el("p", {}, "Should it come, it shows up here by itself.")]
+        ? [el("h3", {}, `There is no such ${NAMES[collection][0]}`), el("p", { dir: "auto" }, problem.message), el("p", {}, "As soon as it arrives, it shows up here.")]
         : problemNote(problem, () => { entity.form = undefined; showEntity(collection, id); })),
     ], quiet);
   } finally {
@@ -73,6 +73,20 @@ const showEntity = async (collection, id, { quiet = false } = {}) => {
       $("busy").hidden = true;
     }
   }
+};
+
+// An address that names nothing here.
+const showUnknown = (hash) => {
+  entity.asking?.abort();
+  Object.assign(entity, { collection: undefined, id: undefined, form: undefined, asking: undefined });
+  draw([
+    crumbs([]),
+    el("h1", { tabindex: "-1" }, "There is no such page"),
+    el("div", { class: "note" },
+      el("p", {}, "The address ends with ", el("code", {}, bdi(`#${hash}`.slice(0, 200))), ", which names no search, organisation or contact."),
+      el("p", { class: "actions" }, el("a", { class: "button", href: "#/", "data-focus": "home" }, "Go to the search"))),
+  ], false);
+  title("No such page");
 };
 
 const draw = (nodes, quiet) => {
@@ -86,7 +100,7 @@ const draw = (nodes, quiet) => {
 
 // Above, from the root down; the way back to the search first.
 const crumbs = (above) =>
-  el("nav", { class: "crumbs", "aria-label": "Above" }, el("ol", {},
+  el("nav", { class: "crumbs", "aria-label": "Path" }, el("ol", {},
     el("li", { "data-key": "search" }, el("a", { href: searchHash(), "data-focus": "search" }, "Search")),
     above.map((one, at) => el("li", { "data-key": textOf(one.id) }, entityLink("organisations", one, {
       "data-focus": "crumb", "data-parent": at === above.length - 1, "aria-keyshortcuts": at === above.length - 1 ? "Alt+ArrowUp" : undefined })))));
@@ -106,11 +120,11 @@ const organisation = (own, below) => {
   return [
     crumbs(above),
     heading(own, textOf(own.type) ? ["Organisation · ", bdi(textOf(own.type))] : "Organisation"),
-    own.stub && el("p", { class: "hint" }, "Known only by those that belong to it: its own event has not come yet."),
-    own.hierarchyCycle && el("p", { class: "hint" }, "Its parents go round in a circle, so that the way up ends here."),
-    el("p", { class: "actions" }, el("a", { class: "button", "data-focus": "below", href: searchHash({ q: "", in: "organisations", under: textOf(own.id), filters: [] }) }, "Search below this organisation")),
+    own.stub && el("p", { class: "hint" }, "Others refer to this organisation, but nothing is known of it yet."),
+    own.hierarchyCycle && el("p", { class: "hint" }, "Its parent organisations form a loop, so the path ends here."),
+    el("p", { class: "actions" }, el("a", { class: "button", "data-focus": "below", href: searchHash({ q: "", in: "organisations", under: textOf(own.id), filters: [] }) }, ["Search within ", brief(own)])),
     el("div", { class: "split" },
-      el("div", {}, details(own), people(own)),
+      el("div", {}, details(own), staff(own)),
       descendants(below, total)),
   ];
 };
@@ -139,11 +153,6 @@ const address = (value) => {
 };
 const tags = (values) => el("ul", { class: "tags" }, values.map((value) => el("li", {}, bdi(textOf(value)))));
 const anything = (value) => (Array.isArray(value) && value.length > 0 && value.length < 100 && value.every((one) => typeof one !== "object") ? tags(value) : isObject(value) || Array.isArray(value) ? el("pre", { dir: "auto", tabindex: "0", "aria-label": "Structured value" }, textOf(value)) : bdi(textOf(value)));
-const labelled = (name) => {
-  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
-  return words.length > 0 && words.length < 60 ? words[0].toUpperCase() + words.slice(1).toLowerCase() : name;
-};
-
 const details = (own) => {
   const is = (value) => value !== undefined && value !== null && textOf(value) !== "";
   const row = (name, value, make) => is(value) && el("div", {}, el("dt", {}, bdi(name)), el("dd", { dir: "auto" }, make ? make(value) : bdi(textOf(value))));
@@ -198,7 +207,7 @@ const paged = (name, label, items, make) => {
   return box;
 };
 
-const people = (own) => {
+const staff = (own) => {
   const contacts = list(own.contacts).filter(isObject);
   const total = Number.isFinite(own.contactCount) ? own.contactCount : contacts.length;
   return el("section", { "aria-labelledby": "contacts-title" },
@@ -215,8 +224,8 @@ const descendants = (below, total) => {
   const children = list(below?.children).filter(isObject);
   const direct = Number.isFinite(below?.childCount) ? below.childCount : children.length;
   return el("section", { class: "below", "aria-labelledby": "below-title" },
-    el("h2", { id: "below-title" }, "Below ", el("span", { class: "badge" }, numbers.format(direct))),
-    el("p", { class: "faint" }, direct === 0 ? "Nothing is below." : total > direct ? `${numbers.format(total)} in all levels.` : false),
-    children.length > 0 && paged("children", "Organisations below", children, (child) => el("li", {}, entityLink("organisations", child, { "data-focus": "main", "data-row": true, dir: "auto" }))),
-    below?.childrenTruncated && el("p", { class: "hint" }, `The first ${numbers.format(children.length)} of ${numbers.format(direct)}; “Search below” finds the others.`));
+    el("h2", { id: "below-title" }, "Subsidiaries ", el("span", { class: "badge" }, numbers.format(direct))),
+    el("p", { class: "faint" }, direct === 0 ? "None." : total > direct ? `${numbers.format(total)} in total, with their own subsidiaries.` : false),
+    children.length > 0 && paged("children", "Subsidiaries", children, (child) => el("li", {}, entityLink("organisations", child, { "data-focus": "main", "data-row": true, dir: "auto" }))),
+    below?.childrenTruncated && el("p", { class: "hint" }, `The first ${numbers.format(children.length)} of ${numbers.format(direct)}; “Search within …” finds the others.`));
 };

@@ -15,6 +15,7 @@ const STYLE: &str = concat!(include_str!("page.css"), include_str!("parts.css"))
 const SCRIPT: &str = concat!(
     include_str!("base.js"),
     include_str!("search.js"),
+    include_str!("landing.js"),
     include_str!("entity.js"),
     include_str!("status.js"),
     include_str!("page.js"),

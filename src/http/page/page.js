@@ -23,7 +23,8 @@ const readHash = () => {
   if (found) {
     try { return { collection: found[1], id: decodeURIComponent(found[2]) }; } catch { return { collection: found[1], id: found[2] }; }
   }
-  return { search: hash.replace(/^\/?\??/, "") };
+  const search = /^\/?(?:\?(.*))?$/s.exec(hash);
+  return search ? { search: search[1] ?? "" } : { unknown: hash };
 };
 
 // Shows what the address says. Each entry of the history knows how deep it is, so that Escape knows
@@ -43,7 +44,8 @@ const route = () => {
   $("body").classList.toggle("single", !isSearch);
   if (!isSearch) {
     if (from) document.activeElement?.blur();
-    showEntity(to.collection, to.id);
+    if (to.unknown === undefined) showEntity(to.collection, to.id);
+    else showUnknown(to.unknown);
     scrollTo(0, 0);
     if (from) $("entity").querySelector("h1")?.focus({ preventScroll: true });
     return;
@@ -68,10 +70,13 @@ const route = () => {
 
 const showQuery = () => {
   if ($("q").value !== query.q) $("q").value = query.q;
+  showClear();
   for (const radio of $("form").elements.in) radio.checked = radio.value === query.in;
   showChips();
   title(query.q);
 };
+
+const showClear = () => { $("clear").hidden = $("q").value === ""; };
 
 // Goes to another search. Typing overwrites the entry of the history, anything else makes one.
 const change = (to, { overwrite = false } = {}) => {
@@ -113,7 +118,7 @@ const back = () => {
 const step = (event, by) => {
   const rows = [...document.querySelectorAll("main [data-row]")].filter(isSeen);
   const active = document.activeElement;
-  const here = active?.closest?.("#hits > li, .people > li, .children > li");
+  const here = active?.closest?.("#hits > li") ?? active?.closest?.(".people > li, .children > li");
   let at = rows.findIndex((row) => row === active || (here && here.contains(row)));
   const isField = active === $("q");
   const isSearch = place?.search !== undefined;
@@ -156,7 +161,13 @@ const key = (event) => {
 
 $("q").addEventListener("input", () => {
   clearTimeout(typed);
+  showClear();
   typed = setTimeout(() => change({ q: $("q").value }, { overwrite: true }), WAIT_MS);
+});
+$("clear").addEventListener("click", () => {
+  $("q").value = "";
+  $("q").focus();
+  change({ q: "" }, { overwrite: true });
 });
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -10,7 +10,14 @@ const FACETS = {
   organisations: { status: "Status", country: "Country", industry: "Industry", role: "Contact’s role", department: "Contact’s department", tag: "Tag" },
   contacts: { role: "Role", department: "Department", tag: "Tag" },
 };
-const LABELS = { email: "E-mail", phone: "Phone", website: "Website", tags: "Tags", "address.city": "City", "address.street": "Street" };
+const LABELS = {
+  name: "Name", firstName: "First name", lastName: "Last name", type: "Type", status: "Status", industry: "Industry", email: "E-mail", phone: "Phone",
+  website: "Website", role: "Role", department: "Department", tags: "Tags", "organisation.name": "Organisation", "address.street": "Street",
+  "address.postcode": "Postcode", "address.city": "City", "address.region": "Region", "address.country": "Country",
+};
+// Matched contacts of a hit that are shown at first, and the hits whose further ones were asked for.
+const PEOPLE_SHOWN = 3;
+const unfolded = new Set();
 
 const query = { q: "", in: "organisations", under: "", filters: [] };
 const shown = { hits: [], total: undefined, next: undefined, problem: undefined, at: -Infinity };
@@ -36,15 +43,25 @@ const readSearch = (text) => {
   query.under = parameters.get("under") ?? "";
   query.filters = [...new Set(parameters.getAll("filter"))].filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
 };
-const searchPath = (size, after) => {
+const searchPath = (size, after, of = query, facets = Object.keys(FACETS[of.in])) => {
   // A query without a word finds nothing; without a query everything is found.
-  const parameters = new URLSearchParams(query.q.trim() ? { q: query.q, in: query.in } : { in: query.in });
-  if (query.under) parameters.set("under", query.under);
-  query.filters.forEach((filter) => parameters.append("filter", filter));
+  const parameters = new URLSearchParams(of.q.trim() ? { q: of.q, in: of.in } : { in: of.in });
+  if (of.under) parameters.set("under", of.under);
+  of.filters.forEach((filter) => parameters.append("filter", filter));
   parameters.set("size", size);
   if (after) parameters.set("after", after);
-  else parameters.set("facets", Object.keys(FACETS[query.in]).join(","));
+  else parameters.set("facets", facets.join(","));
   return `/search?${parameters}`;
+};
+
+// The counts, with those of a filtered field as they are without its own filter: its other values stay to be chosen.
+const ownFacets = async (facets, signal) => {
+  const fields = [...new Set(query.filters.map((filter) => filter.split(":")[0]))];
+  const counts = await Promise.all(fields.map(async (field) => {
+    const others = { ...query, filters: query.filters.filter((filter) => !filter.startsWith(`${field}:`)) };
+    return [field, (await orNothing(ask(searchPath(1, undefined, others, [field]), signal)))?.facets?.[field]];
+  }));
+  return { ...facets, ...Object.fromEntries(counts.filter(([, values]) => isObject(values))) };
 };
 
 // Asks again. `quiet`: as many hits as are shown, and nothing moves, blinks or is read out.
@@ -53,10 +70,12 @@ const search = async ({ quiet = false } = {}) => {
   asking?.abort();
   const mine = new AbortController();
   asking = mine;
+  if (!quiet) unfolded.clear();
   const slow = quiet ? undefined : setTimeout(() => busy(true), SLOW_MS);
   try {
     const wanted = quiet ? Math.max(PAGE, shown.hits.length) : PAGE;
     const answer = await ask(searchPath(Math.min(100, wanted)), mine.signal);
+    const facets = await ownFacets(answer.facets, mine.signal);
     let hits = list(answer.hits);
     let next = answer.next;
     while (hits.length < wanted && next) {
@@ -67,7 +86,7 @@ const search = async ({ quiet = false } = {}) => {
     if (asking !== mine) return;
     Object.assign(shown, { hits, next, total: answer.total, problem: undefined, at: performance.now() });
     $("took").textContent = quiet || !Number.isFinite(answer.took_ms) ? $("took").textContent : `in ${answer.took_ms} ms`;
-    showFacets(answer.facets);
+    showFacets(facets);
     showHits(quiet);
   } catch (problem) {
     if (asking !== mine || mine.signal.aborted) return;
@@ -134,6 +153,7 @@ const showHits = (quiet) => {
     make: (hit, old) => makeHit(hit, quiet && (old || $("hits").children.length > 0)),
   });
   $("more").hidden = !shown.next;
+  showLanding();
   if (shown.problem) {
     note(...problemNote(shown.problem, () => search()));
     say(`${textOf(shown.problem.title)}. ${shown.problem.message}`);
@@ -150,19 +170,20 @@ const nothing = () => {
   const isNarrowed = query.filters.length > 0 || query.under;
   return [
     el("h3", {}, query.q ? ["Nothing matches “", bdi(query.q.slice(0, 200)), "”"] : "Nothing is here yet"),
-    el("p", {}, isNarrowed ? "The filters may leave nothing over." : query.q ? "Fewer or other words may find it; a slip of the keyboard is forgiven." : "What the services send shows up by itself."),
+    el("p", {}, isNarrowed ? "Nothing matches together with these filters." : query.q ? "Try fewer or other words; typos are OK." : "Organisations and contacts show up here as soon as they arrive."),
     el("p", { class: "actions" },
       isNarrowed && el("button", { type: "button", "data-focus": "wide", onclick: () => change({ filters: [], under: "" }) }, "Search without filters"),
       el("button", { type: "button", "data-focus": "other", onclick: () => change({ in: other }) }, `Search ${other} instead`)),
   ];
 };
 
+// Fields that matched and are not shown otherwise.
 const snippets = (hit, told) =>
-  Object.entries(isObject(hit.highlights) ? hit.highlights : {})
+  dotted("p", "snippets", Object.entries(isObject(hit.highlights) ? hit.highlights : {})
     .filter(([field, fragments]) => !told.includes(field) && list(fragments).length > 0)
-    .map(([field, fragments]) => el("p", { class: "snippet" },
-      el("span", { class: "label" }, LABELS[field] ?? field), " ",
-      bdi(list(fragments).slice(0, 3).map((fragment, at) => [at > 0 && " … ", marked(fragment)]))));
+    .map(([field, fragments]) => el("span", {},
+      el("span", { class: "label" }, LABELS[field] ?? labelled(field)), " ",
+      bdi(list(fragments).slice(0, 3).map((fragment, at) => [at > 0 && " … ", marked(fragment)])))));
 
 const nameSnippet = (hit) => {
   const isWhole = list(hit.highlights?.name).some((fragment) => plain(fragment) === textOf(hit.name));
@@ -170,35 +191,62 @@ const nameSnippet = (hit) => {
 };
 
 const makeHit = (hit, isFresh) => {
-  const isContact = query.in === "contacts";
   const heading = el("h3", {}, entityLink(query.in, hit, { "data-focus": "main", "data-row": true, dir: "auto" }));
-  const told = nameSnippet(hit);
-  const has = (field) => textOf(hit[field]) && withMarks(hit, field);
-  const body = isContact
-    ? [
-        dotted("p", "meta", [has("role") && bdi(has("role")), has("department") && bdi(has("department")),
-          isObject(hit.organisation) && entityLink("organisations", hit.organisation, { "data-focus": "organisation" })]),
-        dotted("p", "meta reach", [has("email") && mail(hit.email, has("email")), has("phone") && phone(hit.phone, has("phone"))]),
-        snippets(hit, [...told, "role", "department", "email", "phone"]),
-      ]
-    : [
-        dotted("p", "meta", [status(hit.status), has("industry") && bdi(has("industry")),
-          [hit.city, hit.country && countryName(textOf(hit.country))].map(textOf).filter(Boolean).length > 0 &&
-            bdi([textOf(hit.city), hit.country && countryName(textOf(hit.country))].filter(Boolean).join(", ")),
-          Number.isFinite(hit.contactCount) && plural(hit.contactCount, "contact", "contacts"),
-          isObject(hit.parent) && el("span", {}, "part of ", entityLink("organisations", hit.parent, { "data-focus": "parent" }))]),
-        snippets(hit, [...told, "status", "industry"]),
-        list(hit.matchedContacts).length > 0 && el("ul", { class: "people", "aria-label": "Contacts that match" }, list(hit.matchedContacts).filter(isObject).map(matched)),
-      ];
+  const body = query.in === "contacts" ? contactBody(hit) : organisationBody(hit);
   return el("li", { class: isFresh ? "hit fresh" : "hit" }, el("article", {}, heading, body));
 };
 
-const matched = (contact) => {
-  const has = (field) => textOf(contact[field]) && withMarks(contact, field);
-  return el("li", {}, entityLink("contacts", contact, { "data-focus": `contact/${textOf(contact.id)}`, dir: "auto", class: "who" }),
-    dotted("span", "meta", [has("role") && bdi(has("role")), has("department") && bdi(has("department"))]),
-    dotted("span", "meta reach", [has("email") && mail(contact.email, has("email")), has("phone") && phone(contact.phone, has("phone"))]));
+const roleOf = (thing) => ["role", "department"].map((field) => textOf(thing[field]) && bdi(withMarks(thing, field)));
+const reachOf = (thing) => [
+  textOf(thing.email) && mail(thing.email, withMarks(thing, "email")),
+  textOf(thing.phone) && phone(thing.phone, withMarks(thing, "phone")),
+];
+
+const contactBody = (hit) => {
+  // The highlight of the organisation's name lies at the hit; the name is shown as a link.
+  const employer = isObject(hit.organisation) && { ...hit.organisation, highlights: { name: hit.highlights?.["organisation.name"] } };
+  return [
+    dotted("p", "meta", [...roleOf(hit), employer && entityLink("organisations", employer, { "data-focus": "organisation" })]),
+    dotted("p", "meta reach", reachOf(hit)),
+    // First and last name are parts of the name, which is the heading.
+    snippets(hit, [...nameSnippet(hit), "firstName", "lastName", "role", "department", "email", "phone", "organisation.name"]),
+  ];
 };
+
+const organisationBody = (hit) => {
+  const place = isObject(hit.address) ? hit.address : {};
+  const where = ["city", "country"].filter((field) => textOf(place[field]));
+  const marks = { city: hit.highlights?.["address.city"] };
+  const matching = list(hit.matchedContacts).filter(isObject);
+  return [
+    dotted("p", "meta", [status(hit.status), textOf(hit.industry) && bdi(withMarks(hit, "industry")),
+      where.length > 0 && bdi(where.map((field, at) => [at > 0 && ", ", field === "country" ? countryName(textOf(place.country)) : withMarks({ ...place, highlights: marks }, "city")])),
+      Number.isFinite(hit.contactCount) && plural(hit.contactCount, "contact", "contacts"),
+      isObject(hit.parent) && el("span", {}, "part of ", entityLink("organisations", hit.parent, { "data-focus": "parent" }))]),
+    snippets(hit, [...nameSnippet(hit), "status", "industry", "address.city", "address.country"]),
+    matching.length > 0 && people(textOf(hit.id), matching),
+  ];
+};
+
+// The contacts that match: the best ones, and the others on demand.
+const people = (id, matching) => {
+  const rows = matching.map(matched);
+  const rest = rows.slice(PEOPLE_SHOWN);
+  const isOpen = unfolded.has(id);
+  rest.forEach((row) => { row.hidden = !isOpen; });
+  const open = () => {
+    unfolded.add(id);
+    rest.forEach((row) => { row.hidden = false; });
+    rest[0].querySelector("a")?.focus();
+    button.remove();
+  };
+  const button = el("button", { type: "button", class: "quiet", "data-focus": "people", onclick: open }, `+ ${rest.length} more`, el("span", { class: "unseen" }, " contacts that match"));
+  return [el("ul", { class: "people", "aria-label": "Contacts that match" }, rows), rest.length > 0 && !isOpen && button];
+};
+
+const matched = (contact) =>
+  el("li", {}, entityLink("contacts", contact, { "data-focus": `contact/${textOf(contact.id)}`, dir: "auto", class: "who" }),
+    dotted("span", "meta", roleOf(contact)), dotted("span", "meta reach", reachOf(contact)));
 
 // Filters -----------------------------------------------------------------------------------------
 
@@ -265,7 +313,7 @@ const showChips = () => {
     const value = rest.join(":");
     return { key: filter, label: FACETS[query.in][field], value: field === "country" ? countryName(value) : value, drop: () => toggle(filter) };
   });
-  if (query.under) chips.unshift({ key: "under", label: "Below", value: names.get(query.under) ?? query.under, drop: () => change({ under: "" }) });
+  if (query.under) chips.unshift({ key: "under", label: "Within", value: names.get(query.under) ?? query.under, drop: () => change({ under: "" }) });
   reconcile($("narrowed"), chips, {
     key: (chip) => chip.key,
     make: (chip) => el("button", { type: "button", class: "chip", "data-focus": "drop", "aria-label": `Remove: ${chip.label} ${chip.value.slice(0, 80)}`, onclick: chip.drop },

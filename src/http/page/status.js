@@ -5,6 +5,8 @@ const STATUS_MS = 2_000;
 const SAMPLES = 60;
 // Rates are means over so many samples: a single one jumps too much to be read.
 const SMOOTHED = 4;
+// Changes that are on their way for less time are no news to a person who searches.
+const LATE_MS = 5_000;
 
 const samples = [];
 let delivered;
@@ -24,7 +26,7 @@ const readStatus = async () => {
     report = await ask("/status");
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
-    mood(isAway(problem) ? "not reachable" : "unknown", "bad");
+    mood(isAway(problem) ? "The server cannot be reached" : "The state of the index is unknown", "bad");
     return false;
   }
   const partitions = list(report.partitions).filter(isObject);
@@ -50,13 +52,19 @@ const showStatus = (report, partitions) => {
   const state = textOf(report.state);
   const reasons = list(report.reasons).filter(isObject);
   const isBusy = reasons.every((one) => ["starting", "filling"].includes(one.cause));
-  if (report.ready === false) mood(`not ready: ${textOf(reasons[0]?.cause).replaceAll("_", " ") || "unknown"}`, isBusy ? "busy" : "bad");
-  else mood(state || "unknown", state === "writing" ? "good" : state === "catching up" ? "busy" : "calm");
-  $("unready").hidden = reasons.length === 0;
-  $("unready").textContent = reasons.map((one) => textOf(one.detail)).join("; ");
   const lag = partitions.reduce((sum, one) => sum + whole(one.lag), 0);
   const waits = whole(report.documents_waiting);
+  const rebuilding = list(report.reindex).filter(isObject).map((one) => textOf(one.projection));
+  const further = rebuilding.length > 0 ? ` · rebuilding ${rebuilding.join(", ").slice(0, 60)}` : "";
+  const cause = textOf(reasons[0]?.cause).replaceAll("_", " ") || "unknown";
+  const isLate = lag > 0 && whole(report.oldest_waiting_ms) > LATE_MS;
+  if (report.ready === false) mood(`The index is not ready: ${cause}${further}`, isBusy ? "busy" : "bad");
+  else if (state === "catching up" || isLate) mood(`The index is ${plural(lag, "change", "changes")} behind${further}`, "busy");
+  else mood(`The index is up to date${further}`, "good");
+  $("unready").hidden = reasons.length === 0;
+  $("unready").textContent = reasons.map((one) => textOf(one.detail)).join("; ");
   const gauges = [
+    ["State", state || "unknown", ""],
     ["Lag", count(lag), "events"],
     ["Read", count(rate("records")), "events/s"],
     ["Written", count(rate("delivered")), "documents/s"],
