@@ -15,7 +15,7 @@ use crate::position::Positions;
 #[derive(Default)]
 pub(super) struct Unrefreshed {
     since: Option<Instant>,
-    not_before: Option<Instant>,
+    budget: Budget,
     /// How many refreshes searches had asked for when the last of them was acknowledged.
     asked: u64,
     /// The refresh under way, one at most.
@@ -30,6 +30,32 @@ const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
 /// What changes during a refresh waits for it, this long at most, and then goes together: a request for each change would
 /// cost the index more. A busy index takes half a second for a refresh.
 const HOLD: Duration = Duration::from_millis(50);
+
+/// Refreshes may take a fifth of the time. Time that none took is saved up to [`SAVED_MAX`], so that a slow refresh in a
+/// quiet index does not delay the next change.
+#[derive(Debug, Default)]
+struct Budget {
+    /// Time of refreshes that is not paid for, and when that was reckoned.
+    owed: Option<(Instant, Duration)>,
+}
+
+/// See [`Budget`].
+const SAVED_MAX: Duration = Duration::from_secs(1);
+
+impl Budget {
+    /// Four parts of other time pay for one of refreshes.
+    fn owed(&self, now: Instant) -> Duration {
+        self.owed.map_or(Duration::ZERO, |(at, owed)| owed.saturating_sub((now - at) / 4))
+    }
+
+    fn is_open(&self, now: Instant) -> bool {
+        self.owed(now) < SAVED_MAX
+    }
+
+    fn spend(&mut self, now: Instant, took: Duration) {
+        self.owed = Some((now, self.owed(now - took) + took));
+    }
+}
 
 impl Unrefreshed {
     /// Takes note that a request was answered.
@@ -56,7 +82,7 @@ impl Unrefreshed {
         }
         let linger = if status.watchers() > 0 { LINGER_FOR_SEARCH } else { LINGER };
         let due = self.since.is_some_and(|since| now >= since + linger)
-            && self.not_before.is_none_or(|at| now >= at)
+            && self.budget.is_open(now)
             && self.began.is_none();
         if !due {
             return;
@@ -85,7 +111,9 @@ impl Unrefreshed {
             return std::future::pending().await;
         }
         let now = Instant::now();
-        self.not_before = self.began.take().map(|began| now + (now - began) * 4);
+        if let Some(began) = self.began.take() {
+            self.budget.spend(now, now - began);
+        }
     }
 
     /// How long until it may be worth looking again.
@@ -120,9 +148,31 @@ mod tests {
         unrefreshed.refreshed().await;
         unrefreshed.refresh_if_due(&status, || None, slow);
         assert!(!unrefreshed.holds(), "four fifths of the time are for other work");
-        tokio::time::advance(long * 5).await;
+        tokio::time::advance(long * 4).await;
         unrefreshed.refresh_if_due(&status, || None, slow);
         assert!(unrefreshed.holds(), "what was written during the first one is not shown by it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refreshes_take_a_fifth_of_the_time_and_save_up_what_a_quiet_index_left() {
+        let (mut budget, took) = (Budget::default(), SAVED_MAX / 10);
+        let spent = |budget: &mut Budget| {
+            let open = (0..1_000).take_while(|_| {
+                let is_open = budget.is_open(Instant::now());
+                if is_open {
+                    budget.spend(Instant::now() + took, took);
+                }
+                is_open
+            });
+            open.count()
+        };
+        assert_eq!(spent(&mut budget), 10, "what was saved");
+        tokio::time::advance(took * 4).await;
+        assert_eq!(spent(&mut budget), 1);
+        tokio::time::advance(took * 4 * 10).await;
+        assert_eq!(spent(&mut budget), 10);
+        tokio::time::advance(SAVED_MAX * 1_000).await;
+        assert_eq!(spent(&mut budget), 10, "no more is saved");
     }
 
     #[tokio::test(start_paused = true)]
