@@ -103,6 +103,12 @@ fn freshness(live: &Measured) -> Vec<Target> {
             unit: " ms",
         },
         Target {
+            what: "freshness, idle: found by polling the index, p99",
+            seen: median(of(false).map(|at| ms(&at.polled))),
+            most: 150.0,
+            unit: " ms",
+        },
+        Target {
             what: "freshness, half load: acknowledged, p99 beyond the floor",
             seen: acknowledged(true),
             most: 250.0,

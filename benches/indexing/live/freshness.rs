@@ -30,6 +30,8 @@ pub struct Freshness {
     pub acknowledged: [Vec<Duration>; 2],
     /// Until it is found: ours, the floor's.
     pub searchable: [Vec<Duration>; 2],
+    /// Until a client finds it that asks the index itself again and again; of an idle instance only.
+    pub polled: Vec<Duration>,
     pub room: Room,
 }
 
@@ -45,13 +47,15 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<
         server.wait_for_merges();
     }
     let probed = probes(place, server, &floor, load.is_none());
+    let mut polled = if load.is_none() { polls(place, server)? } else { Vec::new() };
+    polled.sort();
     beside.map_or(Ok(()), Beside::end)?;
     let mut times = probed?;
     times.iter_mut().flatten().for_each(|times| times.sort());
     let [acknowledged, searchable] = times;
     let next = place.log.flush()?;
     place.gauge.wait_for(&next)?;
-    Ok(Freshness { load, acknowledged, searchable, room: place.gauge.room() })
+    Ok(Freshness { load, acknowledged, searchable, polled, room: place.gauge.room() })
 }
 
 impl Freshness {
@@ -62,6 +66,29 @@ impl Freshness {
             eprintln!("{to}: 99 of 100 within {ours:.1} ms, the floor {floor:.1}");
         }
     }
+}
+
+/// One change after the other, each looked for by searches of the index itself.
+fn polls(place: &Place<'_>, server: &Server) -> Result<Vec<Duration>> {
+    let first = FIRST.fetch_add(place.population.probes, Ordering::Relaxed);
+    let mut random = fastrand::Rng::with_seed(7 + first);
+    let mut times = Vec::new();
+    for number in first..first + place.population.probes {
+        let contact = format!("con-{:07}", random.u64(..place.population.contacts));
+        let word = super::word(number);
+        let path = format!("/{}contacts/_search?size=0&q=role:{word}", place.world.prefix);
+        let began = Instant::now();
+        place.log.contact_at(&contact, &json!({ "role": word }), false)?;
+        while !server.maybe(&path)?.is_some_and(|found| found["hits"]["total"]["value"] != 0) {
+            if began.elapsed() > WAIT {
+                return Err(format!("no search of the index shows the change of {contact} to {word}"));
+            }
+            std::thread::sleep(LOOK_EVERY.max(began.elapsed() / 50));
+        }
+        times.push(began.elapsed());
+        std::thread::sleep(PAUSE);
+    }
+    Ok(times)
 }
 
 /// Ours and the floor's, to the acknowledgement and until it is found.

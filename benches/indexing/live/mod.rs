@@ -175,6 +175,14 @@ impl Measured {
                 );
             }
         }
+        for polled in self.freshness.iter().map(|part| &part.polled).filter(|polled| !polled.is_empty()) {
+            println!(
+                "| one change | idle | search of the index itself | {} | {:.1} | {:.1} | – | – | – | – |",
+                polled.len(),
+                percentile(polled, 0.5),
+                percentile(polled, 0.99)
+            );
+        }
         for same in &self.same {
             println!(
                 "| the same documents in the same indexes, by a bare client | idle | search | {} | {:.1} | {:.1} | – | – | – | – |",
