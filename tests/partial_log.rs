@@ -1,8 +1,10 @@
 //! A log whose beginning retention has removed: it is refused, and with leave it deletes nothing that it is silent on.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use crate::harness::log_of;
+use crate::harness::{eventually, log_of};
 use crate::recreated::{Topics, ids};
 use crate::services;
 
@@ -128,5 +130,94 @@ fn a_document_that_the_log_is_silent_on_is_not_replaced_by_what_others_say_of_it
         assert_eq!(document(&topics, "organisations", "o1").unwrap()["name"], "Renamed");
         assert_eq!(document(&topics, "organisations", "new").unwrap()["name"], "New");
         topics.world.succeed(&["verify"]);
+    }
+}
+
+/// Six organisations with a contact each, of which the log loses the first three.
+fn cut(topics: &Topics) -> All {
+    topics.produce(0..6);
+    topics.put(&topics.organisations, "o5", &json!({"name": "Child", "parentId": "o1"}));
+    for number in 0..6 {
+        let contact =
+            json!({"name": format!("Person {number}"), "organisationId": format!("o{}", number % 5)});
+        topics.put(&topics.contacts, &format!("c{number}"), &contact);
+    }
+    topics.world.succeed(&["run", "--until-end"]);
+    topics.world.settle();
+    let before = topics.world.all_documents();
+    topics.cut_off(&topics.organisations, 3);
+    topics.cut_off(&topics.contacts, 2);
+    before
+}
+
+type All = BTreeMap<&'static str, BTreeMap<String, Value>>;
+
+/// What the log is silent on is as it was, and no document is gone.
+fn is_carried(topics: &Topics, before: &All, when: &str) {
+    topics.world.settle();
+    let after = topics.world.all_documents();
+    for (projection, before) in before {
+        let ids = |documents: &BTreeMap<String, Value>| documents.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(ids(&after[projection]), ids(before), "{projection} {when}");
+        let silent = if *projection == "contacts" { &["c0", "c1"][..] } else { &["o0", "o1", "o2"] };
+        for id in silent {
+            assert_eq!(after[projection][*id], before[*id], "{projection} {id} {when}");
+        }
+    }
+}
+
+#[test]
+fn a_rebuild_from_a_partial_log_carries_what_that_is_silent_on() {
+    let (servers, _turn) = services::whole();
+    for index in ["", EMBEDDED] {
+        let topics = Topics::new(&servers, "carry", "delete", index);
+        let before = cut(&topics);
+        let told = topics.world.succeed(&["reindex", "--allow-partial-log", "--format", "json"]);
+        is_carried(&topics, &before, "after a rebuild");
+        let done: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+        let evidence = done["outcome"]["evidence"].as_array().unwrap_or_else(|| panic!("{done}"));
+        let carried: Vec<_> = evidence.iter().map(|seen| seen["carried"].as_u64()).collect();
+        assert_eq!(carried, [Some(3), Some(2), Some(3)], "{done}");
+        // And by another one, and by a state that is as partial as the log.
+        topics.world.succeed(&["reindex", "--allow-partial-log"]);
+        is_carried(&topics, &before, "after a second rebuild");
+        std::fs::remove_dir_all(topics.world.path("state")).unwrap();
+        topics.world.succeed(&["run", "--until-end", "--allow-partial-log"]);
+        topics.world.succeed(&["verify"]);
+        topics.world.succeed(&["reindex", "--from", "state"]);
+        is_carried(&topics, &before, "after a rebuild from the state");
+        topics.world.succeed(&["reindex", "--rollback", "--from", "state"]);
+        is_carried(&topics, &before, "after a rollback");
+        topics.world.succeed(&["verify"]);
+    }
+}
+
+#[test]
+fn an_instance_that_knows_more_than_the_log_goes_on_with_what_was_carried() {
+    let (servers, _turn) = services::whole();
+    for index in ["", EMBEDDED] {
+        let topics = Topics::new(&servers, "whole-state", "delete", index);
+        let before = cut(&topics);
+        let running = topics.world.start(&["run"]);
+        topics.world.wait_until_delivered();
+        topics.world.succeed(&["reindex", "--allow-partial-log"]);
+        is_carried(&topics, &before, "after a rebuild");
+        topics.put(&topics.contacts, "c5", &json!({"name": "Renamed", "organisationId": "o1"}));
+        topics.put(&topics.contacts, "c2", &json!({"name": "Person 2", "organisationId": "o1"}));
+        let wanted = json!([
+            {"id": "c1", "name": "Person 1"},
+            {"id": "c2", "name": "Person 2"},
+            {"id": "c5", "name": "Renamed"},
+        ]);
+        eventually("the document shows every contact", || {
+            let held = document(&topics, "organisations", "o1")?;
+            (held["contacts"] == wanted && held["name"] == "Firm 1").then_some(())
+        });
+        topics.world.wait_until_delivered();
+        topics.world.succeed(&["verify", "--repair"]);
+        drop(running);
+        topics.world.settle();
+        let healed = topics.world.all_documents();
+        assert_eq!(healed["contacts"]["c2"]["organisation"]["name"], "Firm 1");
     }
 }

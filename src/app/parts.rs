@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::search::SearchIndex;
 use crate::search::elasticsearch::ElasticsearchIndex;
 use crate::search::embedded::EmbeddedIndex;
-use crate::sink::documents::{Documents, Stored};
+use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::embedded::EmbeddedSink;
 use crate::sink::generations::{
@@ -104,6 +104,14 @@ impl DocumentSink for Sink {
 impl Documents for Sink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         either!(self, sink => sink.get(projection, ids))
+    }
+
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        either!(self, sink => sink.get_of(index, ids))
+    }
+
+    async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage> {
+        either!(self, sink => sink.versions(index, cursor))
     }
 }
 

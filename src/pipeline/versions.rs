@@ -47,6 +47,11 @@ pub fn is_of_silent(version: u64) -> bool {
     version == SILENT || version >= SILENT_BASE && (version / LONG) % 2 == 1
 }
 
+/// The version of a document that reflects `position`, above every first version of one that was made of references only.
+pub fn above_silent(position: u64) -> u64 {
+    VERSION_MAX.min((SILENT_BASE + LONG).saturating_add(position))
+}
+
 /// True of the version of a document that one of our instances made of a record of its entity.
 pub fn is_of_record(stored: u64, position: u64) -> bool {
     !is_of_silent(stored) && (stored <= position || base_of(stored, position).is_some())

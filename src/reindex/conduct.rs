@@ -1,5 +1,6 @@
 //! The phases of a rebuild, one after the other.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
+use super::carry::{Carried, Carrier};
 use super::claim::Claim;
 use super::evidence::{self, Evidence};
 use super::session::{Folder, Session};
@@ -116,14 +118,15 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     async fn phases(&mut self, stop: &Shutdown) -> Result<Outcome> {
-        let mut evidence = Vec::new();
+        let (mut evidence, mut carried) = (Vec::new(), BTreeMap::new());
         if self.session.ended_at.is_none() {
             patient(stop, async || self.sink.target(self.session.indexes.clone()).await).await?;
             if !patient(stop, async || self.is_swapped().await).await? {
-                evidence = self.build(stop).await?;
+                (evidence, carried) = self.build(stop).await?;
             }
             self.begin(Phase::Feeding, stop).await?;
             let ended_at = self.feed(stop).await?;
+            self.carry_again(&carried, stop).await?;
             self.sink.release().await;
             self.session.ended_at = Some(written(&ended_at));
             self.folder.keep(&self.session)?;
@@ -147,7 +150,7 @@ impl<S: Documents + Generations> Conductor<S> {
         Ok(behind.iter().zip(&self.session.indexes).all(|(behind, index)| behind.as_ref() == Some(index)))
     }
 
-    async fn build(&self, stop: &Shutdown) -> Result<Vec<Evidence>> {
+    async fn build(&self, stop: &Shutdown) -> Result<(Vec<Evidence>, BTreeMap<usize, Carried>)> {
         self.begin(Phase::Loading, stop).await?;
         let began = Instant::now();
         // Whatever there is to do, it also finds out whether the log is the one that the state was folded from. The
@@ -156,13 +159,17 @@ impl<S: Documents + Generations> Conductor<S> {
         self.sources.prepare();
         self.deliver(source, Until::Delivered, stop).await?;
         self.note_load(began.elapsed(), stop).await?;
+        let carried = self.carry(stop).await?;
         self.begin(Phase::Settling, stop).await?;
         let indexes = self.session.indexes.iter().enumerate();
         try_join_all(
             indexes.map(|(number, index)| patient(stop, async move || self.sink.settle(number, index).await)),
         )
         .await?;
-        let evidence = self.check(stop).await?;
+        let mut evidence = self.check(stop).await?;
+        for (number, seen) in evidence.iter_mut().enumerate() {
+            seen.carried = carried.get(&number).map_or(0, |carried| carried.documents);
+        }
         self.begin(Phase::Swapping, stop).await?;
         let parts = self.session.previous.iter().zip(&self.session.indexes).enumerate();
         let moves: Vec<Move> = parts
@@ -174,7 +181,41 @@ impl<S: Documents + Generations> Conductor<S> {
         for wanted in &moves {
             tracing::info!(from = wanted.from, to = wanted.to, "the alias is moved");
         }
-        Ok(evidence)
+        Ok((evidence, carried))
+    }
+
+    /// Carries what a partial log is silent on into the new indexes; answers what, by the projections' numbers.
+    async fn carry(&self, stop: &Shutdown) -> Result<BTreeMap<usize, Carried>> {
+        let (target, mut carried) = (self.target(), BTreeMap::new());
+        for carrier in self.carriers(&target, stop) {
+            carried.insert(carrier.number, carrier.carry(0).await?);
+        }
+        Ok(carried)
+    }
+
+    /// Carries what the running instance changed of that until it stopped.
+    async fn carry_again(&self, carried: &BTreeMap<usize, Carried>, stop: &Shutdown) -> Result<()> {
+        let target = self.target();
+        for carrier in self.carriers(&target, stop) {
+            let since = carried.get(&carrier.number).map_or(0, |carried| carried.newest);
+            carrier.carry(since).await?;
+            carrier.sweep_out().await?;
+        }
+        Ok(())
+    }
+
+    /// From each index that readers had to the one in its place; none where the log is whole.
+    fn carriers<'a>(&'a self, target: &'a Target<S>, stop: &'a Shutdown) -> Vec<Carrier<'a, S>> {
+        if !self.state.is_partial() {
+            return Vec::new();
+        }
+        let (state, status) = (&self.state, &*self.status);
+        let pairs = self.projections().into_iter().zip(&self.session.previous).enumerate();
+        let carriers = pairs.filter_map(|(number, (projection, from))| {
+            let from = from.as_deref()?;
+            Some(Carrier { target, state, status, stop, projection, number, from })
+        });
+        carriers.collect()
     }
 
     /// Notes how fast the load was, for those who want to know what the next one takes.
@@ -309,13 +350,17 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     fn parts(&self, source: Box<dyn EventSource>) -> Result<Parts<Target<S>>> {
-        let target = Target {
+        let target = Arc::new(self.target());
+        in_place(|| (self.round)(source, target, Arc::clone(&self.status)))
+    }
+
+    fn target(&self) -> Target<S> {
+        Target {
             sink: Arc::clone(&self.sink),
             indexes: self.session.indexes.clone(),
             claim: Arc::clone(&self.claim),
             is_untouched: self.session.is_new,
-        };
-        in_place(|| (self.round)(source, Arc::new(target), Arc::clone(&self.status)))
+        }
     }
 
     fn projections(&self) -> Vec<Projection> {
@@ -365,7 +410,7 @@ async fn patient<T>(stop: &Shutdown, ask: impl AsyncFnMut() -> Result<T>) -> Res
     while_away(stop, "the index", Patience::default(), ask).await?.ok_or_else(interrupted)
 }
 
-fn interrupted() -> Error {
+pub(super) fn interrupted() -> Error {
     Error::failed(
         "the rebuild was stopped; the same command goes on with the same index, `tributary reindex --abort` gives it up",
     )

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
+use super::carry::beside;
 use crate::error::{Error, Result};
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::Documents;
 use crate::sink::generations::Generations;
-use crate::state::State;
+use crate::state::{State, walked};
 use crate::verify::compare::difference;
 use crate::verify::walk::{Every, Walk};
 
@@ -34,6 +35,10 @@ pub struct Evidence {
     pub called_for: u64,
     /// Those that the index holds.
     pub held: u64,
+    /// Documents of entities that a partial log holds no record of, as they were in the index before.
+    pub carried: u64,
+    /// Those of them that the state calls for no document of.
+    pub beside: u64,
     /// How many were compared.
     pub compared: u64,
     /// How many of those the index does not hold.
@@ -47,11 +52,12 @@ impl Evidence {
     pub(super) fn wanting(&self, rejected: u64) -> Option<String> {
         let advice = "the alias is left where it is. Look for another program that writes there, then run the same \
                       command again, or give it up with `tributary reindex --abort`";
-        let lacking = self.called_for.saturating_sub(self.held);
-        if self.held > self.called_for || lacking > rejected || self.missing > rejected {
+        let wanted = self.called_for + self.beside;
+        let lacking = wanted.saturating_sub(self.held);
+        if self.held > wanted || lacking > rejected || self.missing > rejected {
             return Some(format!(
                 "{} holds {} documents where the state calls for {}; {advice}",
-                self.index, self.held, self.called_for
+                self.index, self.held, wanted
             ));
         }
         let first = self.differing.first()?;
@@ -83,13 +89,35 @@ pub(super) async fn gather<S: Documents + Generations>(
             (sample, made) = sample.next().await?;
         }
         seen.called_for = sample.walk.met();
+        if sample.state.is_partial() {
+            seen.beside = count_beside(sink, &sample.state, number, projection).await?;
+        }
         Ok(seen)
     }))
     .await
 }
 
-/// Documents with their ids.
-type Made = Vec<(String, Vec<u8>)>;
+/// How many documents the index holds that a partial log is silent on, and the state calls for none of.
+async fn count_beside<S: Documents>(
+    sink: &S,
+    state: &Arc<State>,
+    number: usize,
+    projection: Projection,
+) -> Result<u64> {
+    let (mut count, mut cursor) = (0, None);
+    loop {
+        let page = sink.ids(number, cursor).await?;
+        let state = Arc::clone(state);
+        count += blocking(move || beside(&state, projection, page.ids)).await?.len() as u64;
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Ok(count);
+        }
+    }
+}
+
+/// Documents with their ids; of one that a partial log is silent on the content is whatever the index held before.
+type Made = Vec<(String, Option<Vec<u8>>)>;
 
 /// Some of the documents that a state calls for, and the number of all, by one walk.
 struct Sample {
@@ -126,7 +154,9 @@ impl Sample {
                 let mut body = Vec::new();
                 self.projection.materialise(&snapshot, &id, self.limits, 0, &mut body)?;
                 bytes += body.len();
-                made.push((id, body));
+                let is_silent =
+                    self.state.is_partial() && !snapshot.has_record(walked(self.projection).0, &id)?;
+                made.push((id, (!is_silent).then_some(body)));
             }
         }
         Ok(made)
@@ -150,7 +180,7 @@ async fn compare<S: Documents>(
             seen.compared += 1;
             match held {
                 None => seen.missing += 1,
-                Some(held) => match difference(&body, &held.body) {
+                Some(held) => match body.and_then(|body| difference(&body, &held.body)) {
                     Some(_) if seen.differing.len() < TOLD_MAX => seen.differing.push(id),
                     _ => {}
                 },
@@ -171,6 +201,8 @@ mod tests {
         let fewer = Evidence { held: 9, missing: 1, ..whole.clone() };
         assert!(fewer.wanting(0).unwrap().contains("holds 9 documents where the state calls for 10"));
         assert_eq!(fewer.wanting(1), None);
+        assert_eq!(Evidence { held: 12, beside: 2, ..whole.clone() }.wanting(0), None);
+        assert!(Evidence { beside: 2, ..whole.clone() }.wanting(0).is_some(), "what was carried is gone");
         assert!(Evidence { held: 11, ..whole.clone() }.wanting(3).is_some(), "more than are called for");
         let other = Evidence { differing: vec!["o1".to_owned()], ..whole };
         assert!(other.wanting(5).unwrap().contains("first o1"));

@@ -5,6 +5,7 @@
 //! instance. Each phase is written down before it begins, in the index (where everybody sees it) and in
 //! the rebuild's folder, so that a rebuild that was killed goes on with the same index.
 
+mod carry;
 mod claim;
 mod conduct;
 mod evidence;

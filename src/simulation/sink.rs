@@ -6,7 +6,7 @@ use super::index::Server;
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::ALL;
-use crate::sink::documents::{Documents, Stored};
+use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
 };
@@ -191,29 +191,39 @@ impl DocumentSink for Sink {
     }
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
-        let index = self.opened()[projection].clone();
-        let list = |server: &mut Server| {
-            let ids = server.indexes[&index].documents().map(|(id, _)| id.clone());
-            let ids: Vec<String> =
-                ids.filter(|id| cursor.as_ref().is_none_or(|cursor| id > cursor)).take(PAGE).collect();
-            let cursor = ids.last().cloned().filter(|_| ids.len() == PAGE);
-            Ok(IdPage { ids, cursor })
-        };
-        self.call("ids", list).await
+        let VersionPage { documents, cursor } = self.versions(&self.opened()[projection], cursor).await?;
+        Ok(IdPage { ids: documents.into_iter().map(|(id, _)| id).collect(), cursor })
     }
 }
 
 impl Documents for Sink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
-        let index = self.opened()[projection].clone();
+        self.get_of(&self.opened()[projection], ids).await
+    }
+
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         let get = |server: &mut Server| {
             let stored = |id: &String| {
-                let held = server.indexes[&index].get(id)?;
+                let held = server.indexes[index].get(id)?;
                 Some(Stored { version: held.version, body: held.body.clone()? })
             };
             Ok(ids.iter().map(stored).collect())
         };
         self.call("documents", get).await
+    }
+
+    async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage> {
+        let list = |server: &mut Server| {
+            let index = &server.indexes[index];
+            let documents =
+                index.documents().filter(|(id, _)| cursor.as_ref().is_none_or(|cursor| *id > cursor));
+            let version = |id: &String| index.get(id).map_or(0, |held| held.version);
+            let documents: Vec<(String, u64)> =
+                documents.take(PAGE).map(|(id, _)| (id.clone(), version(id))).collect();
+            let cursor = documents.last().map(|(id, _)| id.clone()).filter(|_| documents.len() == PAGE);
+            Ok(VersionPage { documents, cursor })
+        };
+        self.call("ids", list).await
     }
 }
 

@@ -17,6 +17,15 @@ pub struct Stored {
     pub body: Vec<u8>,
 }
 
+/// A page of what an index holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VersionPage {
+    /// Ids with the versions that the documents were written with.
+    pub documents: Vec<(String, u64)>,
+    /// Where the next page begins; `None` after the last.
+    pub cursor: Option<String>,
+}
+
 /// An index whose documents can be read back.
 pub trait Documents: DocumentSink {
     /// What the concrete index of `projection` holds under the first of `ids` at this moment, with
@@ -30,4 +39,22 @@ pub trait Documents: DocumentSink {
         projection: usize,
         ids: &[String],
     ) -> impl Future<Output = Result<Vec<Option<Stored>>>> + Send;
+
+    /// As [`Self::get`], of a concrete index that need not be open for writing.
+    ///
+    /// # Errors
+    /// As for [`Self::get`].
+    fn get_of(&self, index: &str, ids: &[String])
+    -> impl Future<Output = Result<Vec<Option<Stored>>>> + Send;
+
+    /// The searchable documents of a concrete index, in pages, as [`DocumentSink::ids`] has them. It need not be open for
+    /// writing.
+    ///
+    /// # Errors
+    /// `Unavailable` while the index does not answer.
+    fn versions(
+        &self,
+        index: &str,
+        cursor: Option<String>,
+    ) -> impl Future<Output = Result<VersionPage>> + Send;
 }

@@ -7,6 +7,7 @@
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
+use super::PARTIAL_KEY;
 use super::fjall::HEADS;
 use super::keys::Space;
 use super::rows::{self, Progress};
@@ -18,7 +19,7 @@ const END: u8 = 255;
 /// copy is sent, so that nothing of those is missed.
 const COPIED: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
 /// What a copy keeps of [`Space::Meta`].
-const KEPT: [&[u8]; 3] = [b"format", b"progress", HEADS];
+const KEPT: [&[u8]; 4] = [b"format", PARTIAL_KEY, b"progress", HEADS];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
 /// No key is longer: the store takes none that is.
@@ -42,9 +43,11 @@ pub fn write(view: &dyn Reader, out: &mut dyn Write) -> Result<()> {
             Ok(ControlFlow::Continue(()))
         })?;
     }
-    if let Some(format) = view.get(Space::Meta, b"format")? {
-        frame(out, Space::Meta as u8, b"format", &format)?;
-        count += 1;
+    for key in [b"format".as_slice(), PARTIAL_KEY] {
+        if let Some(value) = view.get(Space::Meta, key)? {
+            frame(out, Space::Meta as u8, key, &value)?;
+            count += 1;
+        }
     }
     frame(out, Space::Meta as u8, b"progress", &rows::encode(&progress_of(view)?)?)?;
     frame(out, END, &(count + 1).to_be_bytes(), &[])?;
@@ -224,7 +227,10 @@ fn no_copy() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::state::State;
     use crate::state::memory::MemoryStore;
 
     fn store() -> MemoryStore {
@@ -234,6 +240,7 @@ mod tests {
         changes.put(Space::ContactsOf, b"o1\0\0c1".to_vec(), b"{}".to_vec());
         changes.put(Space::Dirty, b"mark".to_vec(), vec![0; 8]);
         changes.put(Space::Meta, b"built/contacts".to_vec(), b"x".to_vec());
+        changes.put(Space::Meta, PARTIAL_KEY.to_vec(), rows::encode(&true).unwrap());
         let progress = Progress { step: 5, task_steps: [(4, 1)].into(), ..Progress::default() };
         changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress).unwrap());
         store.commit(changes).unwrap();
@@ -245,7 +252,7 @@ mod tests {
         let mut bytes = Vec::new();
         write(&*store().view(), &mut bytes).unwrap();
         let copy = MemoryStore::default();
-        assert_eq!(read(&mut &bytes[..], &copy).unwrap(), 3);
+        assert_eq!(read(&mut &bytes[..], &copy).unwrap(), 4);
         let view = copy.view();
         assert_eq!(view.get(Space::Organisations, b"o1").unwrap(), Some(vec![1; 70_000]));
         assert_eq!(view.get(Space::ContactsOf, b"o1\0\0c1").unwrap(), Some(b"{}".to_vec()));
@@ -253,6 +260,8 @@ mod tests {
         assert_eq!(view.get(Space::Meta, b"built/contacts").unwrap(), None);
         let progress: Progress = rows::decode(&view.get(Space::Meta, b"progress").unwrap().unwrap()).unwrap();
         assert!(progress.step == 5 && progress.task_steps.is_empty());
+        drop(view);
+        assert!(State::open(Arc::new(copy), "f").unwrap().is_partial());
     }
 
     /// Rows of the state's own without an end, each of a key above the last.

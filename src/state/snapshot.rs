@@ -41,6 +41,11 @@ impl Snapshot {
         self.view.get(space, id.as_bytes())?.map_or(Ok(Liveness::Unseen), |row| rows::liveness(&row))
     }
 
+    /// True when a record of the entity was folded; else it is known by references only, or not at all.
+    pub fn has_record(&self, space: Space, id: &str) -> Result<bool> {
+        Ok(self.liveness(space, id)? != Liveness::Unseen)
+    }
+
     /// The folded state of an entity; empty when it was never seen.
     pub fn registers(&self, space: Space, id: &str) -> Result<Registers> {
         match self.view.get(space, id.as_bytes())? {

@@ -48,8 +48,7 @@ fn expect(
         bytes += body.len();
         let waits = pending.touches(&snapshot, projection, id)?;
         let standing = standing(&snapshot, projection, id, &body)?;
-        let liveness = snapshot.liveness(walked(projection).0, id)?;
-        let is_silent = state.is_partial() && liveness == Liveness::Unseen;
+        let is_silent = state.is_partial() && !snapshot.has_record(walked(projection).0, id)?;
         let silent_at = is_silent.then(|| snapshot.progress().version());
         expected.push(Expected { body: exists.then_some(body), waits, silent_at, standing });
         if bytes >= BYTES_MAX {

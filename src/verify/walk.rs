@@ -98,14 +98,10 @@ impl Walk {
 }
 
 /// Why the state calls for no document of an entity that the log deleted.
-pub(super) const DELETED: &str = "deleted";
+pub const DELETED: &str = "deleted";
 
 /// Why the state calls for no document of an id that the index holds; `None` when it calls for one.
-pub(super) fn uncalled(
-    snapshot: &Snapshot,
-    projection: Projection,
-    id: &str,
-) -> Result<Option<&'static str>> {
+pub fn uncalled(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<Option<&'static str>> {
     let mut referred = false;
     let mut refer = |_: &str, _: &[u8]| {
         referred = true;

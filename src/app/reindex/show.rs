@@ -72,8 +72,17 @@ pub(super) fn outcome(format: OutputFormat, outcome: &Outcome, state: Option<Pat
     for seen in &outcome.evidence {
         output::line(format_args!(
             "{}: {} documents of {}, {} compared",
-            seen.index, seen.held, seen.called_for, seen.compared
+            seen.index,
+            seen.held,
+            seen.called_for + seen.beside,
+            seen.compared
         ));
+        if seen.carried > 0 {
+            output::line(format_args!(
+                "{}: {} documents that the log is silent on were carried over",
+                seen.index, seen.carried
+            ));
+        }
     }
     if outcome.rejected > 0 {
         output::line(format_args!(

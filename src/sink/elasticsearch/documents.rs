@@ -4,15 +4,19 @@
 
 use std::sync::atomic::Ordering;
 
-use elasticsearch::MgetParts;
+use elasticsearch::{ClosePointInTimeParts, MgetParts, OpenPointInTimeParts, SearchParts};
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::ElasticsearchSink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored};
+use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored, VersionPage};
 
+/// How many ids one page holds.
+const PAGE: usize = 5_000;
+/// How long the server keeps a listing of ids open between two pages.
+const KEEP_ALIVE: &str = "5m";
 /// How many documents the first question is for.
 pub(super) const ASKED_FIRST: usize = 8;
 /// How many documents one question is for at most.
@@ -77,7 +81,11 @@ fn next_at_once(at_once: usize, held: &[Option<Stored>]) -> usize {
 
 impl Documents for ElasticsearchSink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
-        let path = MgetParts::Index(&self.index(projection)?).url();
+        self.get_of(&self.index(projection)?, ids).await
+    }
+
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        let path = MgetParts::Index(index).url();
         let at_once = self.asked_at_once.load(Ordering::Relaxed).clamp(1, ASKED_MAX);
         let mut count = at_once.min(ids.len());
         loop {
@@ -94,6 +102,38 @@ impl Documents for ElasticsearchSink {
             // Larger ones than the last time came together.
             count /= 2;
         }
+    }
+
+    async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage> {
+        let (pit, after) = match cursor.as_deref().map(serde_json::from_str::<(String, Value)>) {
+            Some(Ok((pit, after))) => (pit, Some(after)),
+            _ => {
+                let path = format!("{}?keep_alive={KEEP_ALIVE}", OpenPointInTimeParts::Index(&[index]).url());
+                let opened = self.client.post(&path, None).await?;
+                (opened.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(), None)
+            }
+        };
+        let mut body = json!({
+            "size": PAGE, "_source": false, "version": true, "track_total_hits": false, "sort": ["_shard_doc"],
+            "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
+        });
+        if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
+            body.insert("search_after".to_owned(), after);
+        }
+        let found = self.client.post(&SearchParts::None.url(), Some(&body)).await?;
+        let pit = found.get("pit_id").and_then(Value::as_str).unwrap_or(&pit).to_owned();
+        let hits = found.pointer("/hits/hits").and_then(Value::as_array).cloned().unwrap_or_default();
+        let document = |hit: &Value| {
+            let id = hit.get("_id").and_then(Value::as_str)?.to_owned();
+            Some((id, hit.get("_version").and_then(Value::as_u64).unwrap_or_default()))
+        };
+        let documents = hits.iter().filter_map(document).collect();
+        let last = hits.last().and_then(|hit| hit.get("sort")).filter(|_| hits.len() == PAGE);
+        if last.is_none() {
+            // It ends by itself soon; closing it early only spares the server.
+            let _ = self.client.delete(&ClosePointInTimeParts::None.url(), Some(&json!({"id": pit}))).await;
+        }
+        Ok(VersionPage { documents, cursor: last.map(|last| json!([pit, last]).to_string()) })
     }
 }
 

@@ -20,24 +20,20 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use elasticsearch::CountParts;
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
-use elasticsearch::{ClosePointInTimeParts, CountParts, OpenPointInTimeParts, SearchParts};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use self::aliases::filling;
 use self::client::Client;
 use self::refusals::Refusals;
+use super::documents::{Documents, VersionPage};
 use super::generations::{Aliases, forget_rollback};
 use super::mapping::Mapping;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
-
-/// How many ids one page holds.
-const PAGE: usize = 5_000;
-/// How long the server keeps a listing of ids open between two pages.
-const KEEP_ALIVE: &str = "5m";
 
 /// The indexes of an Elasticsearch cluster.
 pub struct ElasticsearchSink {
@@ -238,33 +234,7 @@ impl DocumentSink for ElasticsearchSink {
     }
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
-        let index = self.index(projection)?;
-        let (pit, after) = match cursor.as_deref().map(serde_json::from_str::<(String, Value)>) {
-            Some(Ok((pit, after))) => (pit, Some(after)),
-            _ => {
-                let path =
-                    format!("{}?keep_alive={KEEP_ALIVE}", OpenPointInTimeParts::Index(&[&index]).url());
-                let opened = self.client.post(&path, None).await?;
-                (opened.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(), None)
-            }
-        };
-        let mut body = json!({
-            "size": PAGE, "_source": false, "track_total_hits": false, "sort": ["_shard_doc"],
-            "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
-        });
-        if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
-            body.insert("search_after".to_owned(), after);
-        }
-        let found = self.client.post(&SearchParts::None.url(), Some(&body)).await?;
-        let pit = found.get("pit_id").and_then(Value::as_str).unwrap_or(&pit).to_owned();
-        let hits = found.pointer("/hits/hits").and_then(Value::as_array).cloned().unwrap_or_default();
-        let ids =
-            hits.iter().filter_map(|hit| hit.get("_id").and_then(Value::as_str)).map(str::to_owned).collect();
-        let last = hits.last().and_then(|hit| hit.get("sort")).filter(|_| hits.len() == PAGE);
-        if last.is_none() {
-            // It ends by itself soon; closing it early only spares the server.
-            let _ = self.client.delete(&ClosePointInTimeParts::None.url(), Some(&json!({"id": pit}))).await;
-        }
-        Ok(IdPage { ids, cursor: last.map(|last| json!([pit, last]).to_string()) })
+        let VersionPage { documents, cursor } = self.versions(&self.index(projection)?, cursor).await?;
+        Ok(IdPage { ids: documents.into_iter().map(|(id, _)| id).collect(), cursor })
     }
 }

@@ -1,8 +1,12 @@
 //! Documents by their ids.
 
-use super::{EmbeddedSink, blocking, lock};
+use super::generation::View;
+use super::{EmbeddedSink, Folder, PAGE, blocking, lock};
 use crate::error::{Error, Result};
-use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored};
+use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored, VersionPage};
+
+/// A commit may take files away while they are being opened.
+const ATTEMPTS: usize = 5;
 
 impl Documents for EmbeddedSink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
@@ -13,23 +17,61 @@ impl Documents for EmbeddedSink {
             let Some(view) = view else {
                 return Err(Error::failed("an index was used before it was opened"));
             };
-            let (mut held, mut bytes) = (Vec::with_capacity(ids.len()), 0);
-            for id in &ids {
-                let found = view.document(id).map_err(|error| {
-                    Error::failed(format!(
-                        "the embedded index: the document {id} cannot be read; check the disk"
-                    ))
-                    .because(error)
-                })?;
-                let stored = found.map(|(version, body)| Stored { version, body });
-                bytes += stored.as_ref().map_or(0, |stored| stored.body.len());
-                held.push(stored);
-                if bytes >= ANSWER_BYTES_MAX {
-                    break;
-                }
-            }
-            Ok(held)
+            documents(&view, &ids)
         };
         blocking(read).await?
     }
+
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        let (folder, index, ids) = (self.folder.clone(), index.to_owned(), ids.to_vec());
+        blocking(move || documents(&open(&folder, &index)?, &ids)).await?
+    }
+
+    async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage> {
+        let (folder, index) = (self.folder.clone(), index.to_owned());
+        let list = move || {
+            let found = open(&folder, &index)?.versions(&cursor.unwrap_or_default(), PAGE);
+            let documents =
+                found.map_err(|error| Error::failed("the ids cannot be listed").because(error))?;
+            let cursor = documents.last().filter(|_| documents.len() == PAGE).map(|(id, _)| id.clone());
+            Ok(VersionPage { documents, cursor })
+        };
+        blocking(list).await?
+    }
+}
+
+/// What is committed of an index that another process may write.
+pub(super) fn open(folder: &Folder, index: &str) -> Result<View> {
+    let path = folder.index(index);
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match View::open(&path) {
+            Err(_) if attempts < ATTEMPTS => {}
+            opened => {
+                return opened.map_err(|error| {
+                    let message = format!("the index {} cannot be read; check the disk", path.display());
+                    Error::failed(message).because(error)
+                });
+            }
+        }
+    }
+}
+
+/// The first of `ids`, as many as fit.
+fn documents(view: &View, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    let (mut held, mut bytes) = (Vec::with_capacity(ids.len()), 0);
+    for id in ids {
+        let found = view.document(id).map_err(|error| {
+            Error::failed(format!("the embedded index: the document {id} cannot be read; check the disk"))
+                .because(error)
+        })?;
+        let stored = found.map(|(version, body)| Stored { version, body });
+        bytes += stored.as_ref().map_or(0, |stored| stored.body.len());
+        held.push(stored);
+        if bytes >= ANSWER_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(held)
 }

@@ -1,6 +1,6 @@
 //! One concrete index: versioned writes, made durable together.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use tantivy::directory::MmapDirectory;
@@ -90,27 +90,6 @@ impl Generation {
         View { fields: self.fields.clone(), searcher: self.reader.searcher() }
     }
 
-    /// Up to `limit` ids after `after`, in order.
-    pub(super) fn ids(&self, after: &str, limit: usize) -> tantivy::Result<Vec<String>> {
-        let mut ids = std::collections::BTreeSet::new();
-        for segment in self.reader.searcher().segment_readers() {
-            let inverted = segment.inverted_index(self.fields.id)?;
-            let mut terms = inverted.terms().range().gt(after.as_bytes()).into_stream()?;
-            let mut taken = 0;
-            while taken < limit && terms.advance() {
-                let mut postings =
-                    inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
-                if alive(segment, &mut postings).is_some()
-                    && let Ok(id) = std::str::from_utf8(terms.key())
-                {
-                    taken += 1;
-                    ids.insert(id.to_owned());
-                }
-            }
-        }
-        Ok(ids.into_iter().take(limit).collect())
-    }
-
     pub(super) fn count(&self) -> u64 {
         self.reader.searcher().num_docs()
     }
@@ -123,6 +102,33 @@ pub(super) struct View {
 }
 
 impl View {
+    /// What is committed in the folder of an index, which another process may write.
+    pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
+        Ok(Self { fields: Fields::new(), searcher: Index::open_in_dir(path)?.reader()?.searcher() })
+    }
+
+    /// Up to `limit` ids after `after` with their versions, in order.
+    pub(super) fn versions(&self, after: &str, limit: usize) -> tantivy::Result<Vec<(String, u64)>> {
+        let mut found = BTreeMap::new();
+        for segment in self.searcher.segment_readers() {
+            let versions = segment.fast_fields().u64("version")?;
+            let inverted = segment.inverted_index(self.fields.id)?;
+            let mut terms = inverted.terms().range().gt(after.as_bytes()).into_stream()?;
+            let mut taken = 0;
+            while taken < limit && terms.advance() {
+                let mut postings =
+                    inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
+                if let Some(doc) = alive(segment, &mut postings)
+                    && let Ok(id) = std::str::from_utf8(terms.key())
+                {
+                    taken += 1;
+                    found.insert(id.to_owned(), versions.first(doc).unwrap_or_default());
+                }
+            }
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
     fn find(&self, id: &str) -> tantivy::Result<Option<(u64, DocAddress)>> {
         let term = Term::from_field_text(self.fields.id, id);
         for (number, segment) in self.searcher.segment_readers().iter().enumerate() {
@@ -149,7 +155,7 @@ impl View {
     }
 }
 
-pub(super) fn alive(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
+fn alive(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
     let mut doc = postings.doc();
     while doc != TERMINATED {
         if !segment.is_deleted(doc) {

@@ -258,10 +258,11 @@ impl DocumentSink for EmbeddedSink {
         let page = blocking(move || {
             let held = lock(&generations);
             held.get(projection)
-                .map(|index| index.ids(&cursor.unwrap_or_default(), PAGE))
+                .map(|index| index.view().versions(&cursor.unwrap_or_default(), PAGE))
                 .unwrap_or(Ok(Vec::new()))
         });
-        let ids = page.await?.map_err(|error| Error::failed("the ids cannot be listed").because(error))?;
+        let found = page.await?.map_err(|error| Error::failed("the ids cannot be listed").because(error))?;
+        let ids: Vec<String> = found.into_iter().map(|(id, _)| id).collect();
         let cursor = ids.last().filter(|_| ids.len() == PAGE).cloned();
         Ok(IdPage { ids, cursor })
     }

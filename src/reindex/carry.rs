@@ -1,0 +1,311 @@
+//! What a partial log is silent on, carried from the index that readers have into the one that takes its place.
+//!
+//! A state of such a log knows no record of some entities that the live index holds documents of. Their documents are
+//! carried as they are. Nobody writes the new index meanwhile: this goes between two rounds.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::target::Target;
+use crate::error::{Error, Result};
+use crate::pipeline::start::{Patience, while_away};
+use crate::pipeline::status::Status;
+use crate::pipeline::versions::{SILENT, above_silent, is_of_silent};
+use crate::pipeline::work::blocking;
+use crate::projection::Projection;
+use crate::shutdown::Shutdown;
+use crate::sink::documents::{Documents, Stored};
+use crate::sink::generations::Generations;
+use crate::sink::{Batch, Buffer, DocumentSink, Outcome};
+use crate::state::{State, walked};
+use crate::verify::walk::{DELETED, uncalled};
+
+/// How many documents are read and written together at most.
+const PAGE: usize = 1_000;
+/// How long a write that failed rests.
+const PAUSE: Duration = Duration::from_millis(500);
+/// So many rejected documents of an index are logged one by one.
+const TOLD_MAX: u64 = 10;
+
+/// What was carried into one index.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Carried {
+    /// Documents that the new index holds as the former one did.
+    pub(super) documents: u64,
+    /// Those that the new index rejected.
+    rejected: u64,
+    /// The highest version of ours in the former index: what changes there later has no lower one.
+    pub(super) newest: u64,
+}
+
+/// From where to where.
+pub(super) struct Carrier<'a, S> {
+    pub(super) target: &'a Target<S>,
+    pub(super) state: &'a Arc<State>,
+    pub(super) status: &'a Status,
+    pub(super) stop: &'a Shutdown,
+    /// The projection, and its number among the sink's.
+    pub(super) projection: Projection,
+    pub(super) number: usize,
+    /// The index that readers have, or had.
+    pub(super) from: &'a str,
+}
+
+/// A write that is to arrive.
+struct Waiting {
+    id: Arc<str>,
+    version: u64,
+    /// None deletes it.
+    body: Option<Vec<u8>>,
+}
+
+impl<S: Documents + Generations> Carrier<'_, S> {
+    /// Carries the documents with a version of at least `since`.
+    ///
+    /// # Errors
+    /// Those of both indexes, and a stop.
+    pub(super) async fn carry(&self, since: u64) -> Result<Carried> {
+        let mut carried = Carried::default();
+        if !self.is_there().await? {
+            return Ok(carried);
+        }
+        // It makes everything searchable, and only that is listed.
+        self.patient(async || self.target.sink.count(self.from).await).await?;
+        let position = self.position()?;
+        let mut cursor = None;
+        loop {
+            let page =
+                self.patient(async || self.target.sink.versions(self.from, cursor.clone()).await).await?;
+            let versions = page.documents.iter().map(|(_, version)| *version);
+            carried.newest = versions.filter(|version| *version <= position).fold(carried.newest, u64::max);
+            let found = page.documents.into_iter().filter(|(_, version)| *version >= since).collect();
+            for some in self.silent(found).await?.chunks(PAGE) {
+                self.carry_some(some, position, &mut carried).await?;
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let (projection, count) = (self.projection.name(), carried.documents);
+        tracing::info!(
+            projection,
+            from = self.from,
+            count,
+            "documents that the log is silent on were carried"
+        );
+        if carried.rejected > 0 {
+            tracing::warn!(projection, count = carried.rejected, "of these the new index rejected some");
+            self.status.rejected.fetch_add(carried.rejected, Ordering::Relaxed);
+        }
+        Ok(carried)
+    }
+
+    /// Deletes what was carried and is no longer in the index that it came from.
+    ///
+    /// # Errors
+    /// As for [`Self::carry`].
+    pub(super) async fn sweep_out(&self) -> Result<()> {
+        if !self.is_there().await? {
+            return Ok(());
+        }
+        self.patient(async || self.target.refresh().await).await?;
+        let (position, mut cursor) = (self.position()?, None);
+        loop {
+            let page = self.patient(async || self.target.ids(self.number, cursor.clone()).await).await?;
+            let mut left = self.beside(page.ids).await?;
+            while !left.is_empty() {
+                let held = self.held(&left).await?;
+                let rest = left.split_off(held.len().min(left.len()));
+                let pairs = std::mem::replace(&mut left, rest).into_iter().zip(held);
+                let gone = pairs.filter(|(_, held)| held.is_none());
+                let gone = gone.map(|(id, _)| Waiting { id: id.into(), version: position, body: None });
+                self.write(gone.collect(), &mut Carried::default()).await?;
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False when the index was deleted since the rebuild began.
+    async fn is_there(&self) -> Result<bool> {
+        let made = self.patient(async || self.target.sink.generations(self.number).await).await?;
+        let is_there = made.iter().any(|made| made.index == self.from);
+        if !is_there {
+            tracing::warn!(index = self.from, "the index is gone: nothing can be carried from it");
+        }
+        Ok(is_there)
+    }
+
+    fn position(&self) -> Result<u64> {
+        Ok(self.state.progress()?.version())
+    }
+
+    /// Those of which the state has no record. Documents that were made of references only, from a partial log, are made
+    /// again of the references that there are.
+    async fn silent(&self, found: Vec<(String, u64)>) -> Result<Vec<String>> {
+        let (state, projection) = (Arc::clone(self.state), self.projection);
+        blocking(move || {
+            let snapshot = state.snapshot()?;
+            let mut silent = Vec::new();
+            for (id, version) in found {
+                let is_silent = !snapshot.has_record(walked(projection).0, &id)?;
+                if is_silent && (!is_of_silent(version) || uncalled(&snapshot, projection, &id)?.is_some()) {
+                    silent.push(id);
+                }
+            }
+            Ok(silent)
+        })
+        .await
+    }
+
+    /// Those that the state neither calls for nor knows as deleted.
+    async fn beside(&self, ids: Vec<String>) -> Result<Vec<String>> {
+        let (state, projection) = (Arc::clone(self.state), self.projection);
+        blocking(move || beside(&state, projection, ids)).await
+    }
+
+    async fn held(&self, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        let held = self.patient(async || self.target.sink.get_of(self.from, ids).await).await?;
+        if held.is_empty() {
+            return Err(Error::failed("the index answered for no document; this is a bug"));
+        }
+        Ok(held)
+    }
+
+    async fn carry_some(&self, mut ids: &[String], position: u64, carried: &mut Carried) -> Result<()> {
+        while !ids.is_empty() {
+            let held = self.held(ids).await?;
+            let (now, later) = ids.split_at(held.len().min(ids.len()));
+            let mut waiting = Vec::new();
+            for (id, held) in now.iter().zip(held) {
+                // One that was deleted meanwhile is gone.
+                let Some(Stored { version, body }) = held else { continue };
+                if body.is_empty() {
+                    return Err(Error::failed(format!(
+                        "{} does not give the document {id} back, so that it cannot be carried; use --from state",
+                        self.from
+                    )));
+                }
+                let version = if is_of_silent(version) { SILENT } else { version.clamp(1, position.max(1)) };
+                waiting.push(Waiting { id: id.as_str().into(), version, body: Some(on_one_line(body)) });
+            }
+            self.write(waiting, carried).await?;
+            ids = later;
+        }
+        Ok(())
+    }
+
+    /// Writes until all of it has arrived, or is known to have come to nothing.
+    async fn write(&self, mut waiting: Vec<Waiting>, carried: &mut Carried) -> Result<()> {
+        while !waiting.is_empty() {
+            let outcomes = self.target.write(batch(self.number, &waiting)?).await;
+            let mut outcomes = outcomes.into_iter();
+            let mut left = Vec::new();
+            let mut failed = None;
+            for write in waiting {
+                match outcomes.next() {
+                    Some(Outcome::Done) => carried.documents += 1,
+                    Some(Outcome::Conflict { stored: Some(stored) }) => left.extend(above(write, stored)),
+                    Some(Outcome::Rejected(reason)) => {
+                        carried.rejected += 1;
+                        if carried.rejected <= TOLD_MAX {
+                            let (projection, id) = (self.projection.name(), &write.id);
+                            tracing::warn!(projection, %id, reason, "the new index rejects a document");
+                        }
+                    }
+                    Some(Outcome::Gone(reason) | Outcome::Refused(reason)) => {
+                        return Err(Error::failed(reason));
+                    }
+                    Some(Outcome::Retry(reason)) => {
+                        failed = Some(reason);
+                        left.push(write);
+                    }
+                    Some(Outcome::Conflict { stored: None }) | None => {
+                        failed = Some("no answer".to_owned());
+                        left.push(write);
+                    }
+                }
+            }
+            waiting = left;
+            if let Some(reason) = failed {
+                tracing::debug!(reason, "waiting for the new index");
+                tokio::select! {
+                    () = tokio::time::sleep(PAUSE) => {}
+                    () = self.stop.requested() => return Err(super::conduct::interrupted()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn patient<T>(&self, ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+        let asked = while_away(self.stop, "the index", Patience::default(), ask).await?;
+        asked.ok_or_else(super::conduct::interrupted)
+    }
+}
+
+/// Those of `ids` that the state neither calls for nor knows as deleted.
+pub(super) fn beside(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<String>> {
+    let snapshot = state.snapshot()?;
+    let mut beside = Vec::new();
+    for id in ids {
+        if uncalled(&snapshot, projection, &id)?.is_some_and(|why| why != DELETED) {
+            beside.push(id);
+        }
+    }
+    Ok(beside)
+}
+
+/// The write again, over a document that was made of references only or was carried before; none where a record made
+/// what the index holds.
+fn above(write: Waiting, stored: u64) -> Option<Waiting> {
+    let version = above_silent(write.version);
+    let is_stub = is_of_silent(stored) || stored >= above_silent(0);
+    (write.version > SILENT && write.version < above_silent(0) && is_stub && stored <= version)
+        .then_some(Waiting { version, ..write })
+}
+
+fn batch(number: usize, waiting: &[Waiting]) -> Result<Batch> {
+    let mut batch = Batch::new(number, Buffer::default());
+    for write in waiting {
+        batch.push(Arc::clone(&write.id), [write.version; 2], |out| {
+            out.extend_from_slice(write.body.as_deref().unwrap_or_default());
+            Ok(write.body.is_some())
+        })?;
+    }
+    Ok(batch)
+}
+
+/// Whoever wrote a document may have written it on several lines. A line break in JSON is only ever space.
+fn on_one_line(mut body: Vec<u8>) -> Vec<u8> {
+    body.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_write_goes_over_what_references_made_and_over_nothing_that_a_record_made() {
+        let write = |version| Waiting { id: "o1".into(), version, body: None };
+        let again = |version, stored| above(write(version), stored).map(|write| write.version);
+        let stub = above_silent(0) - 5;
+        assert!(is_of_silent(stub));
+        assert_eq!(again(7, stub), Some(above_silent(7)));
+        assert_eq!(again(7, above_silent(6)), Some(above_silent(7)));
+        assert_eq!(again(7, above_silent(8)), None);
+        assert_eq!(again(7, 9), None, "a record made it");
+        assert_eq!(again(SILENT, stub), None);
+        assert_eq!(again(above_silent(7), above_silent(8)), None, "it does not end otherwise");
+    }
+
+    #[test]
+    fn a_document_of_several_lines_is_carried_on_one() {
+        assert_eq!(on_one_line(b"{\n\"a\": \"\\n\"\r\n}".to_vec()), b"{ \"a\": \"\\n\"  }");
+    }
+}
