@@ -3,8 +3,9 @@
 use std::fmt::{self, Display, Write};
 use std::rc::Rc;
 
+use super::people::{Brand, Digits};
 use super::rng::Rng;
-use super::world;
+use super::world::{self, Employee};
 use crate::event::EntityKind;
 
 /// What most values take at most, so that writing one seldom moves it.
@@ -27,10 +28,11 @@ pub(super) struct Generated {
     pub(super) timestamp_ms: i64,
 }
 
-/// An entity's last sequence, and whether it is deleted. Eight bytes for each.
+/// An entity's last sequence, whether it is deleted, and where a contact works. Twelve bytes for each.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known {
     sequence: u32,
+    employer: u32,
     deleted: bool,
 }
 
@@ -67,6 +69,7 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 /// The events of a seed, in the order in which they are written.
 pub(super) struct Events {
+    seed: u64,
     rng: Rng,
     organisations: Population,
     contacts: Population,
@@ -80,6 +83,7 @@ pub(super) struct Events {
 impl Events {
     pub(super) fn new(seed: u64, organisations: u32, contacts: u32, events: u64) -> Self {
         Self {
+            seed,
             rng: Rng::new(seed),
             organisations: Population::new(organisations),
             contacts: Population::new(contacts),
@@ -127,23 +131,27 @@ impl Events {
             (_, 0..2) => self.record(id, "deleted", |_, out, _| out.write_str("{}")),
             (_, 2..4) => self.record(id, TOMBSTONE, |_, _, _| Ok(())),
             (_, 4..9) => self.record(id, "replaced", Self::whole),
-            (EntityKind::Organisation, 9..35) => self.record(id, "renamed", |events, out, _| {
-                write!(out, r#"{{"name":"{}"}}"#, world::organisation_name(&mut events.rng))
+            (EntityKind::Organisation, 9..35) => self.record(id, "renamed", |events, out, Id(_, number)| {
+                write!(out, r#"{{"name":"{}"}}"#, events.brand(number).later_name(&mut events.rng))
             }),
             (EntityKind::Organisation, 35..45) => self.record(id, "moved", |events, out, id| {
                 write!(out, r#"{{"parentId":{}}}"#, events.parent(id))
             }),
-            (EntityKind::Organisation, 45..60) => self.record(id, "updated", |events, out, _| {
-                write!(out, r#"{{"phone":"{}"}}"#, world::phone(&mut events.rng))
+            (EntityKind::Organisation, 45..60) => self.record(id, "updated", |events, out, Id(_, number)| {
+                let place = events.brand(number).place;
+                write!(out, r#"{{"phone":"{}"}}"#, Digits::phone(&mut events.rng, place))
             }),
             (EntityKind::Organisation, _) => self.record(id, "updated", |events, out, _| {
                 write!(out, r#"{{"status":"{}"}}"#, world::status(&mut events.rng))
             }),
             (EntityKind::Contact, 9..55) => self.record(id, "email-changed", |events, out, Id(_, number)| {
-                write!(out, r#"{{"email":"{}"}}"#, world::email(&mut events.rng, number))
+                let employee = events.employee(number);
+                write!(out, r#"{{"email":"{}"}}"#, employee.email(&mut events.rng))
             }),
-            (EntityKind::Contact, 55..70) => self.record(id, "moved", |events, out, _| {
-                write!(out, r#"{{"organisationId":"{}"}}"#, events.employer())
+            (EntityKind::Contact, 55..70) => self.record(id, "moved", |events, out, Id(_, number)| {
+                let employer = events.employ(number);
+                let employee = events.employee(number);
+                world::moved(out, &mut events.rng, &employee, employer)
             }),
             (EntityKind::Contact, _) => self.record(id, "updated", |events, out, _| {
                 write!(out, r#"{{"role":"{}"}}"#, world::role(&mut events.rng))
@@ -156,11 +164,13 @@ impl Events {
         match id.0 {
             EntityKind::Organisation => {
                 let parent = self.parent(id);
-                world::organisation(out, &mut self.rng, id.1, id, parent)
+                let brand = self.brand(id.1);
+                world::organisation(out, &mut self.rng, &brand, id, parent)
             }
             EntityKind::Contact => {
-                let employer = self.employer();
-                world::contact(out, &mut self.rng, id.1, id, employer)
+                let employer = self.employ(id.1);
+                let employee = self.employee(id.1);
+                world::contact(out, &mut self.rng, &employee, id, employer)
             }
         }
     }
@@ -169,9 +179,27 @@ impl Events {
         Reference(world::parent(&mut self.rng, number).map(|parent| Id(kind, parent)))
     }
 
-    fn employer(&mut self) -> Id {
-        let organisations = u32::try_from(self.organisations.known.len()).unwrap_or(u32::MAX);
-        Id(EntityKind::Organisation, world::employer(&mut self.rng, organisations))
+    fn brand(&self, number: u32) -> Brand {
+        Brand::of(self.seed, number)
+    }
+
+    /// Draws an organisation for the contact of this number, which works there from now on.
+    fn employ(&mut self, number: u32) -> Id {
+        let organisations = self.organisation_count();
+        let employer = world::employer(&mut self.rng, organisations);
+        if let Some(known) = self.contacts.known.get_mut(number as usize) {
+            known.employer = employer;
+        }
+        Id(EntityKind::Organisation, employer)
+    }
+
+    fn employee(&self, number: u32) -> Employee {
+        let employer = self.contacts.known.get(number as usize).map_or(0, |known| known.employer);
+        Employee::of(self.seed, number, employer, self.organisation_count())
+    }
+
+    fn organisation_count(&self) -> u32 {
+        u32::try_from(self.organisations.known.len()).unwrap_or(u32::MAX)
     }
 
     /// The record of one event, its data written by `data`.

@@ -6,6 +6,7 @@ mod kafka;
 pub mod live;
 mod marker;
 mod pace;
+mod people;
 mod rng;
 #[cfg(test)]
 mod tests;

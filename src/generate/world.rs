@@ -6,164 +6,46 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::people::{Brand, Digits, Email, Person};
 use super::rng::Rng;
 
-const FIRST: &[&str] = &[
-    "Jane",
-    "María",
-    "Олена",
-    "Jürgen",
-    "Aoife",
-    "Fatima",
-    "Łukasz",
-    "Chloé",
-    "Raj",
-    "明",
-    "Søren",
-    "Nguyễn",
-    "Zoë",
-    "Иван",
-    "Katarzyna",
-    "Omar",
-    "Ingrid",
-    "João",
-    "Ayşe",
-    "Tamás",
-];
-const LAST: &[&str] = &[
-    "Doe",
-    "García",
-    "Шевченко",
-    "Müller",
-    "O’Brien",
-    "Haddad",
-    "Nowak",
-    "Lefèvre",
-    "शर्मा",
-    "김",
-    "Jensen",
-    "Trần",
-    "van Dijk",
-    "Petrova",
-    "Kowalska",
-    "Rossi",
-    "Åberg",
-    "Silva",
-    "Yılmaz",
-    "Nagy",
-];
-const NAME: &[&str] = &[
-    "Acme",
-    "Northwind",
-    "Umber",
-    "Laurel",
-    "Český",
-    "Façade",
-    "Quarry",
-    "Blåbær",
-    "Яблоко",
-    "東京",
-    "Harbour",
-    "Falcon",
-    "Meridian",
-    "Oakfield",
-    "Sterling",
-    "Ómega",
-    "Granite",
-    "Willow",
-    "Cobalt",
-    "Émeraude",
-];
-const TRADE: &[&str] = &[
-    "Software",
-    "Builders",
-    "Metal",
-    "Logistics",
-    "Foods",
-    "Optics",
-    "Textiles",
-    "Energy",
-    "Pharma",
-    "Paper",
-];
-const FORM: &[&str] = &["Ltd", "GmbH", "AB", "S.A.", "Inc", "株式会社", "ООО", "Group"];
-const INDUSTRY: &[&str] =
-    &["Retail", "Energy", "Healthcare", "Finance", "Construction", "Education", "Transport"];
 const STATUS: &[&str] = &["active", "active", "active", "dormant", "prospect"];
 const KIND: &[&str] = &["customer", "supplier", "partner"];
 const ROLE: &[&str] = &["CEO", "CTO", "Buyer", "Site Manager", "Accountant", "Engineer"];
 const DEPARTMENT: &[&str] = &["IT", "Sales", "Finance", "Research & Development", "Operations"];
 const TAG: &[&str] = &["key-account", "prospect", "vip", "newsletter", "supplier"];
-const DOMAIN: &[&str] = &["acme", "laurel", "umber", "quarry", "falcon"];
-const LOCAL: &[&str] = &["jane.doe", "m.garcia", "info", "o.haddad", "k.nowak", "raj", "sales"];
-const PROVIDER: &[&str] = &["plum", "cedar", "facade", "ivory"];
 /// When everything was created, and when everything happened.
 pub(super) const CREATED: &str = "2023-11-14T22:13:20Z";
-const CITY: &[(&str, &str)] = &[
-    ("Leeds", "GB"),
-    ("Kraków", "PL"),
-    ("Paris", "FR"),
-    ("München", "DE"),
-    ("東京", "JP"),
-    ("São Paulo", "BR"),
-    ("Київ", "UA"),
-];
+/// One contact in so many has no phone number.
+const WITHOUT_PHONE: u32 = 3;
+/// One organisation in so many is large, because low numbers employ most.
+const LARGE: u32 = 32;
 
-/// A phone number, written in one of several ways.
-pub(super) struct Phone {
-    exchange: u64,
-    line: u64,
-    way: u64,
-}
-
-/// Draws a phone number.
-pub(super) fn phone(rng: &mut Rng) -> Phone {
-    let (exchange, line) = (rng.below(9_000) + 1_000, rng.below(9_000) + 1_000);
-    Phone { exchange, line, way: rng.below(4) }
-}
-
-impl Display for Phone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { exchange, line, way } = self;
-        match way {
-            0 => write!(f, "+44 20 {exchange} {line}"),
-            1 => write!(f, "(020) {exchange}-{line}"),
-            2 => write!(f, "+4420{exchange}{line}"),
-            _ => write!(f, "+1 (415) 5{:02}-{line}", exchange % 100),
-        }
-    }
-}
-
-/// An organisation's name; mostly not the only one of its kind.
-pub(super) struct Name([&'static str; 3]);
-
-/// Draws an organisation's name.
-pub(super) fn organisation_name(rng: &mut Rng) -> Name {
-    Name([rng.pick(NAME), rng.pick(TRADE), rng.pick(FORM)])
-}
-
-impl Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self([name, trade, form]) = self;
-        write!(f, "{name} {trade} {form}")
-    }
-}
-
-/// An e-mail address.
-pub(super) struct Email {
-    local: &'static str,
+/// A contact at its organisation.
+#[derive(Clone, Copy)]
+pub(super) struct Employee {
     number: u32,
-    domain: &'static str,
+    person: Person,
+    brand: Brand,
+    /// True where several contacts of one name are likely.
+    is_one_of_many: bool,
 }
 
-/// Draws an e-mail address of the contact of this number.
-pub(super) fn email(rng: &mut Rng, number: u32) -> Email {
-    Email { local: rng.pick(LOCAL), number, domain: rng.pick(PROVIDER) }
-}
+impl Employee {
+    /// The contact of this number at the organisation of that one, of so many.
+    pub(super) fn of(seed: u64, number: u32, employer: u32, organisations: u32) -> Self {
+        let (person, brand) = (Person::of(seed, number), Brand::of(seed, employer));
+        Self { number, person, brand, is_one_of_many: employer < organisations / LARGE }
+    }
 
-impl Display for Email {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}@{}.test", self.local, self.number, self.domain)
+    /// Draws an e-mail address: the contact's name at the organisation's domain.
+    pub(super) fn email(&self, rng: &mut Rng) -> Email {
+        Email::draw(rng, self.person, self.brand, self.is_one_of_many.then_some(self.number % 1_000))
+    }
+
+    /// Draws a phone number of the organisation's country, unless the contact has none.
+    pub(super) fn phone(&self, rng: &mut Rng) -> Option<Digits> {
+        (!self.number.is_multiple_of(WITHOUT_PHONE)).then(|| Digits::phone(rng, self.brand.place))
     }
 }
 
@@ -171,29 +53,27 @@ impl Display for Email {
 pub(super) fn organisation(
     out: &mut String,
     rng: &mut Rng,
-    number: u32,
+    brand: &Brand,
     id: impl Display,
     parent: impl Display,
 ) -> fmt::Result {
-    let domain = rng.pick(DOMAIN);
-    let city = usize::try_from(rng.below(CITY.len() as u64)).unwrap_or(0);
-    let (city, country) = CITY.get(city).copied().unwrap_or_default();
-    let name = organisation_name(rng);
-    let (kind, status, industry) = (rng.pick(KIND), rng.pick(STATUS), rng.pick(INDUSTRY));
-    let phone = phone(rng);
-    let postcode = rng.below(99_999);
+    let name = brand.name(rng);
+    let (kind, status) = (rng.pick(KIND), rng.pick(STATUS));
+    let phone = Digits::phone(rng, brand.place);
+    let postcode = Digits::postcode(rng, brand.place);
     let tag = rng.pick(TAG);
     let legacy = (rng.below(10) == 0).then(|| rng.below(1_000_000));
+    let (city, country, industry) = (brand.place.city, brand.place.country, brand.industry);
     write!(
         out,
-        r#"{{"address":{{"city":"{city}","country":"{country}","postcode":"{postcode}"}},"createdAt":"{CREATED}","email":"info@{domain}{number}.test","id":"{id}","industry":"{industry}","#
+        r#"{{"address":{{"city":"{city}","country":"{country}","postcode":"{postcode}"}},"createdAt":"{CREATED}","email":"info@{brand}","id":"{id}","industry":"{industry}","#
     )?;
     if let Some(legacy) = legacy {
         write!(out, r#""legacyRef":{legacy},"#)?;
     }
     write!(
         out,
-        r#""name":"{name}","parentId":{parent},"phone":"{phone}","status":"{status}","tags":["{tag}"],"type":"{kind}","website":"https://www.{domain}{number}.test"}}"#
+        r#""name":"{name}","parentId":{parent},"phone":"{phone}","status":"{status}","tags":["{tag}"],"type":"{kind}","website":"https://www.{brand}"}}"#
     )
 }
 
@@ -201,14 +81,14 @@ pub(super) fn organisation(
 pub(super) fn contact(
     out: &mut String,
     rng: &mut Rng,
-    number: u32,
+    employee: &Employee,
     id: impl Display,
     organisation: impl Display,
 ) -> fmt::Result {
-    let (first, last) = (rng.pick(FIRST), rng.pick(LAST));
-    let email = email(rng, number);
+    let email = employee.email(rng);
     let (role, department) = (role(rng), rng.pick(DEPARTMENT));
-    let phone = (rng.below(3) > 0).then(|| phone(rng));
+    let phone = employee.phone(rng);
+    let ((first, _), (last, _)) = (employee.person.first, employee.person.last);
     write!(out, r#"{{"createdAt":"{CREATED}","#)?;
     if rng.below(20) == 0 {
         out.push_str(r#""customScore":{"deep":{"er":[1,2]}},"#);
@@ -221,6 +101,21 @@ pub(super) fn contact(
         write!(out, r#""phone":"{phone}","#)?;
     }
     write!(out, r#""role":"{role}"}}"#)
+}
+
+/// Writes what changes when a contact goes to another organisation: its address and its number go with it.
+pub(super) fn moved(
+    out: &mut String,
+    rng: &mut Rng,
+    employee: &Employee,
+    organisation: impl Display,
+) -> fmt::Result {
+    let (email, phone) = (employee.email(rng), employee.phone(rng));
+    write!(out, r#"{{"email":"{email}","organisationId":"{organisation}""#)?;
+    if let Some(phone) = phone {
+        write!(out, r#","phone":"{phone}""#)?;
+    }
+    out.write_char('}')
 }
 
 /// A role.
@@ -281,12 +176,7 @@ mod tests {
 
     #[test]
     fn no_word_needs_an_escape() {
-        let lists = [
-            FIRST, LAST, NAME, TRADE, FORM, INDUSTRY, STATUS, KIND, ROLE, DEPARTMENT, TAG, DOMAIN, LOCAL,
-            PROVIDER,
-        ];
-        let places = CITY.iter().flat_map(|(city, country)| [*city, *country]);
-        for word in lists.into_iter().flatten().copied().chain(places) {
+        for word in [STATUS, KIND, ROLE, DEPARTMENT, TAG].into_iter().flatten().copied() {
             assert_eq!(serde_json::to_string(word).unwrap(), format!("\"{word}\""));
         }
     }
