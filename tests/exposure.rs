@@ -106,6 +106,87 @@ fn a_request_for_a_foreign_name_is_refused() {
     assert!(log_of(&wrong).contains("http.hosts"), "{}", log_of(&wrong));
 }
 
+/// The values of a header in an answer.
+fn header<'a>(answer: &'a str, name: &str) -> Vec<&'a str> {
+    let head = answer.split("\r\n\r\n").next().unwrap();
+    let pairs = head.lines().filter_map(|line| line.split_once(": "));
+    pairs.filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value).collect()
+}
+
+#[test]
+fn scripts_of_named_origins_alone_read_searches_and_documents() {
+    let allow = "access-control-allow-origin";
+    let ask = |world: &World, request: &str, lines: &[&str]| {
+        send(world, request, &[&["Host: localhost"], lines].concat(), "").unwrap()
+    };
+    let preflight = ["Access-Control-Request-Method: GET", "Access-Control-Request-Headers: x-trace"];
+    // Off unless asked for.
+    let (closed, _log) = world("cors-off", "");
+    let running = closed.start(&["run"]);
+    eventually("it is ready", || (closed.get("/readyz").0 == 200).then_some(()));
+    let lines = [&["Origin: https://app.example"], &preflight[..]].concat();
+    for (request, code) in [("GET /search?q=marlowe", 200), ("OPTIONS /search", 405)] {
+        let answer = ask(&closed, request, &lines);
+        assert_eq!((status_of(&answer), header(&answer, allow)), (code, vec![]), "{request}");
+    }
+    drop(running);
+
+    let (world, _log) =
+        world("cors", "http.cors_origins = [\"https://App.example:443\", \"http://localhost:3000\"]\n");
+    let _running = world.start(&["run"]);
+    eventually("it is ready", || (world.get("/readyz").0 == 200).then_some(()));
+    for origin in ["https://app.example", "http://localhost:3000"] {
+        let own = format!("Origin: {origin}");
+        let lines = [&[&*own], &preflight[..]].concat();
+        for (path, code) in [
+            ("/search?q=marlowe", 200),
+            ("/search?wrong=1", 400),
+            ("/organisations/o", 200),
+            ("/contacts/none", 404),
+        ] {
+            let answer = ask(&world, &format!("GET {path}"), &lines);
+            assert_eq!((status_of(&answer), header(&answer, allow)), (code, vec![origin]), "{path}");
+            assert_eq!(header(&answer, "vary"), ["origin"]);
+            assert_eq!(header(&answer, "access-control-allow-credentials"), [""; 0]);
+        }
+        let answer = ask(&world, "OPTIONS /search", &lines);
+        assert_eq!((status_of(&answer), header(&answer, allow)), (204, vec![origin]));
+        assert_eq!(header(&answer, "access-control-allow-methods"), ["GET, HEAD"]);
+        // What is of this instance alone stays so.
+        for request in [
+            "GET /status",
+            "GET /metrics",
+            "GET /",
+            "OPTIONS /admin/verify",
+            "POST /admin/dead-letters/retry",
+        ] {
+            assert_eq!(header(&ask(&world, request, &lines), allow), [""; 0], "{request}");
+        }
+        assert_eq!(status_of(&ask(&world, "POST /admin/dead-letters/retry", &lines)), 403);
+    }
+    for origin in ["https://evil.example", "http://app.example", "https://app.example.evil.example", "null"] {
+        let own = format!("Origin: {origin}");
+        let lines = [&[&*own], &preflight[..]].concat();
+        for request in ["GET /search", "OPTIONS /search"] {
+            let answer = ask(&world, request, &lines);
+            assert_eq!(
+                (header(&answer, allow), header(&answer, "vary")),
+                (vec![], vec!["origin"]),
+                "{origin}"
+            );
+        }
+    }
+    for wrong in
+        ["app.example", "https://app.example/", "ftp://app.example", "https://", "null", "https://u:secret@x"]
+    {
+        let output = World::embedded("cors", &format!("http.cors_origins = [{wrong:?}]\n"))
+            .run(&["check", "--offline"]);
+        let log = log_of(&output);
+        assert_eq!(output.status.code(), Some(2), "{wrong}");
+        assert!(log.contains("http.cors_origins") && !log.contains("secret"), "{log}");
+    }
+}
+
 #[test]
 fn orders_come_from_no_other_site() {
     let (world, _log) = world("origin", "");

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
-use crate::http::{ADMIN_CLOSED, Admin, Hosts, Requests, Search, Site, Verify, serve, watch_index};
+use crate::http::{ADMIN_CLOSED, Admin, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
@@ -122,6 +122,7 @@ pub(super) async fn follow(
         search: Search::new(searcher, Arc::clone(&status)),
         verify: Verify::new(Arc::new(verifier)),
         hosts: Hosts::new(&config.http.hosts, &config.http.listen),
+        origins: Origins::new(&config.http.cors_origins),
         requests: Requests::default(),
     };
     if listener.is_some() {

@@ -125,6 +125,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             listen: keys.address("http.listen", "127.0.0.1:8080")?,
             token: keys.secret_of_header("http.token")?,
             hosts: hosts(keys)?,
+            cors_origins: origins(keys)?,
         },
     };
     let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
@@ -153,6 +154,34 @@ fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
         ))),
         None => Ok(hosts),
     }
+}
+
+/// The origins as browsers send them: in lower case, without the port that the scheme implies.
+fn origins(keys: &Keys<'_>) -> Result<Vec<String>> {
+    let key = "http.cors_origins";
+    let origin_of = |text: &String| {
+        if text == "*" {
+            return Some(text.clone());
+        }
+        let origin = text.to_ascii_lowercase();
+        let (scheme, host) = origin.split_once("://")?;
+        let port = match scheme {
+            "https" => ":443",
+            "http" => ":80",
+            _ => return None,
+        };
+        let host = host.strip_suffix(port).unwrap_or(host);
+        let is_host = !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
+        is_host.then(|| format!("{scheme}://{host}"))
+    };
+    let wrong = |text: &String| {
+        Error::usage(format!(
+            "{key}: {:?} found, an origin was expected, such as https://app.example.com, without a path; or *, which is every one",
+            without_user(text)
+        ))
+    };
+    keys.list(key, &[])?.iter().map(|text| origin_of(text).ok_or_else(|| wrong(text))).collect()
 }
 
 fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {

@@ -177,6 +177,8 @@ pub struct HttpConfig {
     pub token: Option<String>,
     /// The names by which it is asked, besides its addresses, `localhost` and the name in `listen`.
     pub hosts: Vec<String>,
+    /// The origins whose scripts may read searches and documents (CORS); none unless told otherwise, `*` is every one.
+    pub cors_origins: Vec<String>,
 }
 
 impl Config {
@@ -295,6 +297,7 @@ impl fmt::Debug for HttpConfig {
             .field("listen", &self.listen)
             .field("token", &hidden(&self.token))
             .field("hosts", &self.hosts)
+            .field("cors_origins", &self.cors_origins)
             .finish()
     }
 }

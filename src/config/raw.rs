@@ -45,11 +45,18 @@ pub(super) const KEYS: &[&str] = &[
     "http.token",
     "http.token_file",
     "http.hosts",
+    "http.cors_origins",
 ];
 
 /// Keys whose value in an environment variable is a list by commas.
-const LISTS: &[&str] =
-    &["organisations.topics", "contacts.topics", "index.projections", "index.url", "http.hosts"];
+const LISTS: &[&str] = &[
+    "organisations.topics",
+    "contacts.topics",
+    "index.projections",
+    "index.url",
+    "http.hosts",
+    "http.cors_origins",
+];
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Table> {

@@ -3,6 +3,7 @@
 mod admin;
 pub mod client;
 mod connections;
+mod cors;
 mod explain;
 mod lines;
 mod metrics;
@@ -20,6 +21,7 @@ mod stream;
 mod verify;
 
 pub use self::admin::{ADMIN_CLOSED, Admin};
+pub use self::cors::Origins;
 pub use self::origin::Hosts;
 pub use self::readiness::watch_index;
 pub use self::requests::Requests;

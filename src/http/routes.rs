@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 
 use super::admin::{self, Admin};
+use super::cors::{self, Origins};
 use super::explain;
 use super::origin::Hosts;
 use super::page;
@@ -41,6 +42,8 @@ pub struct Site {
     pub verify: Verify,
     /// The names that requests may be for.
     pub hosts: Hosts,
+    /// The origins whose scripts may read searches and documents.
+    pub origins: Origins,
     /// Counts of requests.
     pub requests: Requests,
 }
@@ -106,6 +109,7 @@ pub async fn serve(listener: tokio::net::TcpListener, site: Site, stop: Shutdown
             problem(StatusCode::METHOD_NOT_ALLOWED, "not by this method; see /openapi.json")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(site.origins.clone(), cors::share))
         .layer(from_fn_with_state(site.clone(), guarded))
         .with_state(site);
     server::serve(listener, router, stop).await;
