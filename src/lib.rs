@@ -32,6 +32,7 @@ pub mod private;
 pub mod projection;
 pub mod reindex;
 pub mod search;
+pub mod searchable;
 pub mod shutdown;
 #[cfg(test)]
 mod simulation;

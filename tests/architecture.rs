@@ -10,6 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("private", &[]),
     ("time", &[]),
     ("text", &[]),
+    ("searchable", &["text"]),
     ("position", &[]),
     ("shutdown", &[]),
     ("output", &["error"]),
@@ -17,12 +18,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("event", &["position"]),
     ("config", &["error", "projection"]),
     ("decode", &["config", "error", "event", "position"]),
-    ("entity", &["event", "projection", "text"]),
-    ("projection", &["entity", "error", "event", "state", "text"]),
+    ("entity", &["event", "projection", "searchable", "text"]),
+    ("projection", &["entity", "error", "event", "searchable", "state", "text"]),
     ("source", &["config", "error", "event", "position"]),
     ("state", &["entity", "error", "event", "position", "private", "projection", "source"]),
     ("dead_letter", &["config", "error", "event", "position", "private", "shutdown", "source", "time"]),
-    ("sink", &["config", "error", "position", "private", "projection", "time"]),
+    ("sink", &["config", "error", "position", "private", "projection", "searchable", "text", "time"]),
     (
         "pipeline",
         &[
@@ -72,7 +73,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
-    ("search", &["config", "entity", "error", "position", "sink", "text"]),
+    ("search", &["config", "entity", "error", "position", "searchable", "sink", "text"]),
     ("generate", &["cli", "config", "error", "event", "source"]),
     ("cli", &["config", "telemetry"]),
     (

@@ -290,7 +290,7 @@ fn a_difference_in_the_index_is_named_with_its_reason() {
     let mut source = stored["_source"].clone();
     source["name"] = json!("Tampered");
     source["contacts"][0]["email"] = json!("other");
-    source["_search"]["name"] = json!("ours, and no difference");
+    source["_search"]["words"] = json!("ours, and no difference");
     write(&source, version);
     let explained = explain(&world, "organisations", "o1");
     let named: Vec<&str> = explained["index"]["differences"]

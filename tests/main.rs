@@ -27,6 +27,7 @@ mod mapping_change;
 mod monitoring;
 mod numbers;
 mod odd_values;
+mod order;
 mod outage;
 mod page;
 mod paging;

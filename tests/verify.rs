@@ -93,7 +93,7 @@ fn finds_and_mends(world: &World) {
     let put =
         |id: &str, version: u64| (id.to_owned(), Act::Put(version, json!({"id": id, "name": "Mallory"})));
     let mut same = before["contacts"]["c7"].clone();
-    same["_search"] = json!({"name": "words that only finding needs"});
+    same["_search"] = json!({"words": "words that only finding needs"});
     let contacts = [
         ("c0".to_owned(), Act::Delete),
         put("c1", 134),

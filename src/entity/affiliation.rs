@@ -11,8 +11,8 @@ pub struct Affiliation(Arc<[u8]>);
 const HEADER: usize = 16;
 
 impl Affiliation {
-    /// Of the organisation `id`: the object that stands in a contact's document, empty when there is none, and a string of
-    /// the words that are searched there, both as JSON.
+    /// Of the organisation `id`: the object that stands in a contact's document, empty when there is none, and the words that are
+    /// searched there, each behind its mark.
     pub fn new(id: &str, object: &[u8], words: &[u8]) -> Self {
         let object_begin = HEADER + id.len();
         let words_begin = object_begin + object.len();
@@ -36,7 +36,7 @@ impl Affiliation {
         self.0.get(self.begin(0)..self.begin(1)).filter(|json| !json.is_empty())
     }
 
-    /// The words that are searched, as a JSON string.
+    /// The words that are searched, each behind its mark.
     pub fn words(&self) -> &[u8] {
         self.0.get(self.begin(1)..).unwrap_or_default()
     }
@@ -65,13 +65,13 @@ mod tests {
 
     #[test]
     fn it_gives_back_what_it_was_made_of() {
-        let whole = Affiliation::new("o1", b"{}", b"\"acme\"");
+        let whole = Affiliation::new("o1", b"{}", b"^acme");
         assert_eq!(
             (whole.id(), whole.object(), whole.words()),
-            (&b"o1"[..], Some(&b"{}"[..]), &b"\"acme\""[..])
+            (&b"o1"[..], Some(&b"{}"[..]), &b"^acme"[..])
         );
-        let none = Affiliation::new("", b"", b"\"\"");
-        assert_eq!((none.id(), none.object(), none.words()), (&b""[..], None, &b"\"\""[..]));
+        let none = Affiliation::new("", b"", b"");
+        assert_eq!((none.id(), none.object(), none.words()), (&b""[..], None, &b""[..]));
         assert!(whole != none && whole == whole.clone());
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::{Liveness, Shown, text};
 use crate::projection::json::Object;
-use crate::projection::search::{push_field, push_words, write_phone};
+use crate::projection::search::push_fields;
+use crate::searchable;
 
 /// The fields of an embedded contact that are shown after its `id` and `name`, in order; all of them
 /// are searched, as the name is.
@@ -71,18 +72,9 @@ pub fn embedded(id: &str, contact: &impl Shown) -> Vec<u8> {
     for field in EMBEDDED {
         object.raw_if(field, contact.get(field));
     }
-    object.nested("_search", |search| write_search(search, contact));
+    object.words("_search", |out, begin| push_fields(out, begin, contact, searchable::CONTACT));
     object.close();
     json
-}
-
-/// Writes what finding needs: the words of the contact, and its phone number's digits reversed.
-pub fn write_search(search: &mut Object<'_>, contact: &impl Shown) {
-    search.words("words", |words| {
-        push_words(words, contact.get("name"));
-        EMBEDDED.iter().for_each(|field| push_field(words, contact.get(field)));
-    });
-    write_phone(search, contact.get("phone"));
 }
 
 #[cfg(test)]

@@ -20,10 +20,6 @@ pub const FIELDS: &[&str] = &[
     "updatedAt",
 ];
 
-/// The fields whose words are searched.
-pub const SEARCHED: &[&str] =
-    &["name", "type", "status", "industry", "website", "email", "phone", "address", "tags"];
-
 /// Everything of an organisation that is no attribute, in the order of names.
 pub const KNOWN: &[&str] = &[
     "address",

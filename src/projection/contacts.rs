@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::json::{Object, push_text};
-use super::search::push_words;
+use super::json::Object;
+use super::search::{push_fields, push_marked};
 use super::shared::{Ancestry, ancestry, push_ids, write_attributes, write_log};
 use super::{Affiliated, Entities};
 use crate::entity::affiliation::Affiliation;
@@ -11,9 +11,7 @@ use crate::entity::contact::{self, FIELDS, KNOWN};
 use crate::entity::organisation::Summary;
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
-
-/// As JSON.
-const NO_WORDS: &[u8] = b"\"\"";
+use crate::searchable::{CONTACT, ORGANISATION_MARK};
 
 pub(super) fn materialise(
     entities: &dyn Entities,
@@ -49,9 +47,17 @@ fn write(
         .transpose()?;
     object.raw_if("organisation", organisation.as_ref().and_then(Affiliation::object));
     object.nested("_search", |search| {
-        search.words("name", |words| push_words(words, name.as_deref()));
-        contact::write_search(search, contact);
-        search.raw("organisation", organisation.as_ref().map_or(NO_WORDS, Affiliation::words));
+        search.words("words", |out, begin| {
+            push_fields(out, begin, contact, CONTACT);
+            let organisation =
+                organisation.as_ref().map(Affiliation::words).filter(|words| !words.is_empty());
+            if let Some(words) = organisation {
+                if out.len() > begin {
+                    out.push(b' ');
+                }
+                out.extend_from_slice(words);
+            }
+        });
     });
     write_log(&mut object, position);
     object.close();
@@ -62,7 +68,7 @@ fn write(
 fn affiliation(entities: &dyn Entities, id: &str) -> Result<Affiliated> {
     let summary = entities.summary(id)?;
     if summary.liveness == Liveness::Deleted {
-        return Ok((Affiliation::new(id, b"", NO_WORDS), vec![id.into()]));
+        return Ok((Affiliation::new(id, b"", b""), vec![id.into()]));
     }
     let ancestry = ancestry(entities, id, &summary)?;
     Ok(affiliated(id, &summary, &ancestry))
@@ -76,7 +82,7 @@ pub(super) fn affiliated(id: &str, summary: &Summary, ancestry: &Ancestry) -> Af
     organisation.raw_if("name", summary.name.as_deref());
     push_ids(organisation.value("ancestorIds"), ancestry.ancestors.iter().map(|ancestor| &*ancestor.id));
     organisation.close();
-    push_text(&mut words, summary.words());
+    push_marked(&mut words, 0, ORGANISATION_MARK, summary.words());
     let above = ancestry.ancestors.iter().map(|ancestor| Arc::clone(&ancestor.id));
     let of = std::iter::once(id.into()).chain(above).chain(ancestry.end.clone()).collect();
     (Affiliation::new(id, &json, &words), of)

@@ -1,7 +1,5 @@
 //! Writing JSON straight into one buffer.
 
-use crate::text::Words;
-
 /// An object being written; members are put in the order of the calls.
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
@@ -65,12 +63,20 @@ impl<'a> Object<'a> {
         self.out
     }
 
-    /// A member whose value is the words that `push` puts.
-    pub fn words(&mut self, name: &'static str, push: impl FnOnce(&mut Words<'_>)) {
+    /// A member whose value is the text that `push` puts from a place on, in letters that need no escapes; it is left out
+    /// when there is none.
+    pub fn words(&mut self, name: &'static str, push: impl FnOnce(&mut Vec<u8>, usize)) {
+        let (begin, was_empty) = (self.out.len(), self.empty);
         self.key(name);
         self.out.push(b'"');
-        push(&mut Words::behind(self.out));
-        self.out.push(b'"');
+        let first = self.out.len();
+        push(self.out, first);
+        if self.out.len() == first {
+            self.out.truncate(begin);
+            self.empty = was_empty;
+        } else {
+            self.out.push(b'"');
+        }
     }
 
     /// A member whose name comes from outside; its value is JSON already.

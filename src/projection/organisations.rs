@@ -8,12 +8,13 @@ use serde_json::value::RawValue;
 
 use super::contacts::affiliated;
 use super::json::Object;
-use super::search::{push_field, push_words, write_phone};
+use super::search::push_fields;
 use super::shared::{ancestry, write_ancestry, write_attributes, write_log};
 use super::{Entities, Limits};
-use crate::entity::organisation::{FIELDS, KNOWN, SEARCHED};
+use crate::entity::organisation::{FIELDS, KNOWN};
 use crate::entity::{Fields, Liveness, NULL, Shown};
 use crate::error::Result;
+use crate::searchable::ORGANISATION;
 
 pub(super) fn materialise(
     entities: &dyn Entities,
@@ -64,7 +65,9 @@ fn write(
     if count > embedded_max(limits) {
         object.yes("contactsTruncated");
     }
-    object.nested("_search", |search| write_search(search, organisation));
+    object.nested("_search", |search| {
+        search.words("words", |out, begin| push_fields(out, begin, organisation, ORGANISATION));
+    });
     write_log(&mut object, position);
     object.close();
     Ok(true)
@@ -114,12 +117,4 @@ fn without_nulls(address: &[u8]) -> Cow<'_, [u8]> {
         }
         _ => Cow::Borrowed(address),
     }
-}
-
-fn write_search(search: &mut Object<'_>, organisation: &Fields<'_>) {
-    search.words("name", |words| push_words(words, organisation.get("name")));
-    search.words("words", |words| {
-        SEARCHED.iter().for_each(|field| push_field(words, organisation.get(field)));
-    });
-    write_phone(search, organisation.get("phone"));
 }

@@ -1,41 +1,109 @@
-//! What finding needs of a document's fields.
+//! What finding needs of a document's fields, beside the fields themselves: one text of words, each folded and behind the
+//! mark of the field that it stands in. Words are letters and digits: the text needs no escapes in JSON.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::json::Object;
-use crate::entity::text;
+use crate::entity::{Shown, text};
+use crate::searchable::{Class, LENGTH_MARK, NUMBER_MARK, is_plain_number};
 use crate::text::{Words, reversed_digits};
 
-/// Appends the words of a text; none of what is no text.
-pub fn push_words(words: &mut Words<'_>, json: Option<&[u8]>) {
-    if let Some(text) = json.and_then(text) {
-        words.push(&text);
+/// Appends the words of the searched fields to a text that begins at `begin`, the number of the name's words, and the
+/// digits of the phone number.
+pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: &[(&str, Class)]) {
+    let mut words = Vec::with_capacity(64);
+    let of_name = fields.iter().filter(|(_, class)| *class == Class::Name);
+    let mut folded = Words::behind(&mut words);
+    of_name.for_each(|(field, _)| each_text(shown.get(field), &mut |name| folded.push(name)));
+    let mut name: Vec<&[u8]> = split(&words).collect();
+    name.sort_unstable();
+    name.dedup();
+    name.iter().for_each(|word| push(out, begin, Class::Name.mark(), word));
+    if !name.is_empty() {
+        push(out, begin, LENGTH_MARK, name.len().to_string().as_bytes());
+    }
+    for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
+        words.clear();
+        let mut folded = Words::behind(&mut words);
+        each_text(shown.get(field), &mut |text| {
+            if *field != "phone" || !is_plain_number(text) {
+                folded.push(text);
+            }
+        });
+        split(&words).for_each(|word| push(out, begin, class.mark(), word));
+    }
+    let digits = shown.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
+    if let Some(digits) = digits {
+        push(out, begin, NUMBER_MARK, digits.as_bytes());
     }
 }
 
-/// Appends the words of a field that is searched: a text, or the texts of a list or an object. A phone number is found
-/// by its digits too, but what is written in it counts as words.
-pub fn push_field(words: &mut Words<'_>, json: Option<&[u8]>) {
-    let push = |words: &mut Words<'_>, value: &RawValue| push_words(words, Some(value.get().as_bytes()));
+/// Appends folded words, each behind a mark, to a text that begins at `begin`.
+pub fn push_marked(out: &mut Vec<u8>, begin: usize, mark: char, folded: &str) {
+    split(folded.as_bytes()).for_each(|word| push(out, begin, mark, word));
+}
+
+fn split(words: &[u8]) -> impl Iterator<Item = &[u8]> {
+    words.split(|byte| *byte == b' ').filter(|word| !word.is_empty())
+}
+
+fn push(out: &mut Vec<u8>, begin: usize, mark: char, word: &[u8]) {
+    if out.len() > begin {
+        out.push(b' ');
+    }
+    // Marks are ASCII.
+    out.push(u8::try_from(mark).unwrap_or(b'+'));
+    out.extend_from_slice(word);
+}
+
+/// The texts of a field: its own, those of a list, or those of an object's members.
+fn each_text(json: Option<&[u8]>, visit: &mut dyn FnMut(&str)) {
+    let mut one = |json: &[u8]| {
+        if let Some(text) = text(json) {
+            visit(&text);
+        }
+    };
     // What the state holds is canonical, and was valid when it was folded.
     match json.and_then(|json| Some((json, json.first()?))) {
         Some((json, b'[')) => {
             let items: Vec<&RawValue> = serde_json::from_slice(json).unwrap_or_default();
-            items.into_iter().for_each(|item| push(words, item));
+            items.into_iter().for_each(|item| one(item.get().as_bytes()));
         }
         Some((json, b'{')) => {
             let members: BTreeMap<String, &RawValue> = serde_json::from_slice(json).unwrap_or_default();
-            members.into_values().for_each(|member| push(words, member));
+            members.into_values().for_each(|member| one(member.get().as_bytes()));
         }
-        _ => push_words(words, json),
+        Some((json, _)) => one(json),
+        None => {}
     }
 }
 
-/// Writes the digits of a phone number, last first, when there are enough.
-pub fn write_phone(search: &mut Object<'_>, json: Option<&[u8]>) {
-    if let Some(digits) = json.and_then(text).and_then(|phone| reversed_digits(&phone)) {
-        search.text("phone", &digits);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::Registers;
+    use crate::event::{Action, EntityKind, Event, Field};
+    use crate::searchable::CONTACT;
+
+    #[test]
+    fn each_word_is_written_once_behind_the_mark_of_its_field() {
+        let field =
+            |(name, json): &(&str, &str)| Field { name: (*name).to_owned(), json: json.as_bytes().into() };
+        let fields = [
+            ("firstName", r#""Zoë""#),
+            ("lastName", r#""Åberg-Zoe""#),
+            ("email", r#""zoe@acme.test""#),
+            ("phone", r#""+44 20 7946 0018""#),
+            ("role", r#""CTO""#),
+            ("tags", r#"["vip"]"#),
+        ];
+        let mut contact = Registers::default();
+        let (kind, id, fields) = (EntityKind::Contact, "c1".to_owned(), fields.iter().map(field).collect());
+        contact.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
+        let mut out = b"x".to_vec();
+        push_fields(&mut out, 1, &contact, CONTACT);
+        let words = "x.aberg .zoe %2 @zoe @acme @test =cto +vip #810064970244";
+        assert_eq!(String::from_utf8(out).unwrap(), words);
     }
 }

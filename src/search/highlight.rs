@@ -4,7 +4,8 @@ use serde_json::{Map, Value};
 
 use super::matching;
 use super::query::Term;
-use crate::entity::{contact, organisation};
+use crate::entity::contact;
+use crate::searchable;
 use crate::text::{PHONE_DIGITS_MIN, folded, reversed_digits};
 
 /// Longer texts are not marked.
@@ -13,7 +14,9 @@ const TEXT_BYTES_MAX: usize = 4_096;
 /// The fields of an organisation's document in which a term matched: field to marked texts.
 pub fn organisation(document: &Value, terms: &[Term]) -> Map<String, Value> {
     let mut found = Map::new();
-    organisation::SEARCHED.iter().for_each(|field| mark(&mut found, field, document.get(*field), terms));
+    searchable::ORGANISATION
+        .iter()
+        .for_each(|(field, _)| mark(&mut found, field, document.get(*field), terms));
     found
 }
 

@@ -7,25 +7,8 @@ use std::pin::Pin;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::query::{Collection, Field, Term};
+use super::query::{Collection, Field, Term, Whole};
 use crate::error::Result;
-
-/// What a term scores where it matches. Scores are whole numbers that depend on the document and the
-/// query alone: engines agree on them, and a cursor stays good while other documents change.
-pub mod score {
-    /// The whole query is the name.
-    pub const EXACT_NAME: u32 = 2_000;
-    /// The term is a word of the name.
-    pub const NAME_WORD: u32 = 16;
-    /// A word of the name begins with it.
-    pub const NAME_PREFIX: u32 = 8;
-    /// A word of another field begins with it, or a phone number ends in it.
-    pub const WORD: u32 = 4;
-    /// A contact (of a contact: the organisation's name) has it.
-    pub const RELATED: u32 = 2;
-    /// It matches by a typo only.
-    pub const TYPO: u32 = 1;
-}
 
 /// The most truncated organisations whose further contacts are looked at.
 pub const TRUNCATED_MAX: usize = 10_000;
@@ -42,8 +25,8 @@ pub struct Find {
     pub collection: Collection,
     /// The terms; all must match. Each with organisations that match by a contact which they don't embed.
     pub terms: Option<Vec<(Term, Vec<String>)>>,
-    /// The whole query folded: a name that equals it comes first.
-    pub exact: String,
+    /// What the whole query may be.
+    pub whole: Whole,
     /// Only what is at or below this organisation.
     pub under: Option<String>,
     /// Values that must hold; of an organisation its own, of a contact any.
@@ -121,7 +104,7 @@ pub trait SearchIndex: Send + Sync + 'static {
 
     /// The contacts of `owner` that any of `terms` matches by the contact's own fields, best first, at
     /// most [`MATCHED_MAX`].
-    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term]) -> Answer<'a, Vec<Value>>;
+    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term], whole: &'a Whole) -> Answer<'a, Vec<Value>>;
 
     /// A document of a projection by its id.
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>>;

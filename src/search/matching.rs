@@ -1,8 +1,5 @@
 //! Which words a term matches: the same rules as the engines', for highlights and matched contacts.
 
-use serde_json::Value;
-
-use super::index::score;
 use super::query::Term;
 
 /// How a term matches a word.
@@ -27,26 +24,6 @@ pub fn word(term: &Term, word: &str) -> Option<Match> {
     // A letter has one to four bytes: words whose bytes differ by more are more than one typo apart.
     let near = word.len().abs_diff(term.text.len()) <= 4;
     (term.fuzzy && near && strsim::osa_distance(&term.text, word) <= 1).then_some(Match::Typo)
-}
-
-/// How well a contact matches, from the words under its `_search`; 0 when no term matches.
-pub fn contact_score(contact: &Value, terms: &[Term]) -> u32 {
-    let search = contact.get("_search");
-    let text = |name: &str| search.and_then(|search| search.get(name)).and_then(Value::as_str);
-    let (words, phone) = (text("words").unwrap_or_default(), text("phone").unwrap_or_default());
-    terms.iter().map(|term| term_score(term, words, phone)).sum()
-}
-
-fn term_score(term: &Term, words: &str, phone: &str) -> u32 {
-    if !phone.is_empty() && term.phone.matches(phone) {
-        return score::NAME_WORD;
-    }
-    match words.split(' ').filter_map(|held| word(term, held)).max() {
-        Some(Match::Word) => score::NAME_WORD,
-        Some(Match::Prefix) => score::NAME_PREFIX,
-        Some(Match::Typo) => score::TYPO,
-        None => 0,
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod matching;
 pub mod pages;
 pub mod parse;
 pub mod query;
+pub mod rank;
 pub mod service;
 pub mod token;
 

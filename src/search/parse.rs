@@ -1,7 +1,7 @@
 //! From the parameters of a request to a [`Request`]. Every limit on what may be asked is here.
 
 use super::cursor::Cursor;
-use super::query::{Collection, Field, Request, SIZE_DEFAULT, SIZE_MAX};
+use super::query::{Collection, Field, Request, SIZE_DEFAULT, SIZE_MAX, Whole};
 use super::token::terms;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
@@ -94,9 +94,9 @@ impl<'a> Given<'a> {
             }
         }
         if let Some(q) = self.value("q") {
-            let (terms, exact) = words(q)?;
+            let (terms, whole) = words(q)?;
             // A query without a word in it finds nothing, which is not the same as no query.
-            (request.terms, request.exact) = (Some(terms), exact);
+            (request.terms, request.whole) = (Some(terms), whole);
         }
         let after = self.value("after").map(|after| Cursor::parse(after, &request.identity()));
         request.after = after.transpose()?;
@@ -108,15 +108,15 @@ fn choice(text: &str) -> Result<bool> {
     text.parse().map_err(|_| Error::usage("allow_partial: true or false"))
 }
 
-fn words(q: &str) -> Result<(Vec<super::Term>, String)> {
+fn words(q: &str) -> Result<(Vec<super::Term>, Whole)> {
     if q.chars().count() > Q_LETTERS_MAX {
         return Err(Error::usage(format!("q: at most {Q_LETTERS_MAX} letters")));
     }
-    let (terms, exact) = terms(q);
+    let (terms, whole) = terms(q);
     if terms.len() > TERMS_MAX {
         return Err(Error::usage(format!("q: at most {TERMS_MAX} words")));
     }
-    Ok((terms, exact))
+    Ok((terms, whole))
 }
 
 fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, String)>> {

@@ -118,13 +118,22 @@ pub struct Term {
     pub phone: Phone,
 }
 
+/// What a query may be as a whole, beside a name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Whole {
+    /// An e-mail address, with ASCII letters in lower case.
+    pub mail: Option<String>,
+    /// A phone number in its forms, each as reversed digits.
+    pub numbers: Vec<String>,
+}
+
 /// One search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Request {
     /// The words, all of which must match. `None` matches everything, no words match nothing.
     pub terms: Option<Vec<Term>>,
-    /// The whole query folded, to be compared with names.
-    pub exact: String,
+    /// What the whole query may be.
+    pub whole: Whole,
     /// What is searched.
     pub collection: Collection,
     /// Only what is at or below this organisation.

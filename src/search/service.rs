@@ -86,7 +86,7 @@ impl Searcher {
         let mut hits = Vec::new();
         for hit in found.hits {
             hits.push(match request.collection {
-                Collection::Organisations => self.organisation(hit, terms, &truncated).await?,
+                Collection::Organisations => self.organisation(hit, request, &truncated).await?,
                 Collection::Contacts => contact(hit, terms),
             });
         }
@@ -128,7 +128,7 @@ impl Searcher {
         Ok(Find {
             collection: request.collection,
             terms: request.terms.as_ref().map(|_| terms),
-            exact: request.exact.clone(),
+            whole: request.whole.clone(),
             under: request.under.clone(),
             filters,
             contact_filters,
@@ -190,9 +190,10 @@ impl Searcher {
         Ok(facets)
     }
 
-    async fn organisation(&self, hit: Hit, terms: &[Term], truncated: &[String]) -> Result<Value> {
+    async fn organisation(&self, hit: Hit, request: &Request, truncated: &[String]) -> Result<Value> {
+        let terms = request.terms.as_deref().unwrap_or_default();
         let matched = if !terms.is_empty() && truncated.contains(&hit.id) {
-            self.index.matched(&hit.id, terms).await?
+            self.index.matched(&hit.id, terms, &request.whole).await?
         } else {
             hit.matched
         };

@@ -1,7 +1,7 @@
 //! A query's text taken apart: words, and the phone numbers that they may be parts of.
 
-use super::query::Term;
-use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded};
+use super::query::{Term, Whole};
+use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded, reversed_digits};
 
 /// A run of digit groups longer than this is looked at as a whole only.
 const GROUPS_MAX: usize = 6;
@@ -57,10 +57,10 @@ struct Token {
     plus: bool,
 }
 
-/// The words of a query, each once, and the whole of it folded.
-pub(super) fn terms(q: &str) -> (Vec<Term>, String) {
+/// The words of a query, each once, and what the whole of it may be.
+pub(super) fn terms(q: &str) -> (Vec<Term>, Whole) {
     let tokens = tokens(&drop_trunk_zero(q));
-    let exact = tokens.iter().map(|token| token.word.as_str()).collect::<Vec<_>>().join(" ");
+    let whole = Whole { mail: mail(q), numbers: numbers(q) };
     let phones = phones(&tokens);
     let mut terms: Vec<Term> = Vec::new();
     for (token, phones) in tokens.into_iter().zip(phones) {
@@ -70,7 +70,29 @@ pub(super) fn terms(q: &str) -> (Vec<Term>, String) {
         }
     }
     terms.iter_mut().for_each(|term| term.phone.reduce());
-    (terms, exact)
+    (terms, whole)
+}
+
+/// The query as an e-mail address.
+fn mail(q: &str) -> Option<String> {
+    let q = q.trim();
+    (q.contains('@') && !q.contains(char::is_whitespace)).then(|| q.to_ascii_lowercase())
+}
+
+/// The query as a phone number, in each form that says the same.
+fn numbers(q: &str) -> Vec<String> {
+    let is_part = |letter: char| letter.is_ascii_digit() || is_phone_mark(letter);
+    let Some(digits) = reversed_digits(q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
+    let other = match digits.strip_suffix("00") {
+        Some(rest) => Some(rest.to_owned()),
+        None => q.trim_start().starts_with('+').then(|| format!("{digits}00")),
+    };
+    std::iter::once(digits).chain(other).collect()
+}
+
+/// What people write between the digits of a phone number.
+fn is_phone_mark(letter: char) -> bool {
+    letter.is_whitespace() || "+-./()\u{2010}\u{2011}\u{2012}\u{2013}".contains(letter)
 }
 
 /// A run of digits is no word in which a typo is forgiven: another number is another number.
@@ -95,7 +117,7 @@ fn tokens(text: &str) -> Vec<Token> {
         } else {
             inside = false;
             plus = letter == '+';
-            joined &= letter.is_whitespace() || "+-./()\u{2010}\u{2011}\u{2012}\u{2013}".contains(letter);
+            joined &= is_phone_mark(letter);
         }
     }
     tokens
@@ -188,7 +210,9 @@ mod tests {
         assert_eq!(words("  Société ÉCLATÄNTE societe"), ["societe", "eclatante"]);
         assert_eq!(words("jane.doe@acme.test"), ["jane", "doe", "acme", "test"]);
         assert!(words("*:* ?? // {} [] () ^~ \\").is_empty());
-        assert_eq!(terms("Acme,  Ltd").1, "acme ltd");
+        assert_eq!(terms(" Jane@Acme.TEST ").1.mail.as_deref(), Some("jane@acme.test"));
+        assert_eq!(terms("Acme,  Ltd").1, Whole::default());
+        assert_eq!(terms("+44 (0)20 7946").1.numbers, ["64970244", "6497024400"]);
     }
 
     #[test]

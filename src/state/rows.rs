@@ -12,7 +12,7 @@ use crate::projection::Read;
 use crate::source::Fingerprint;
 
 /// The layout of everything on disk. A state of another layout is refused on opening.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// What the state was built with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::search::index::{Find, score};
-use crate::search::query::{Collection, Field, Term};
+use super::order;
+use crate::search::index::Find;
+use crate::search::query::{Collection, Field, Term, Whole};
+use crate::searchable::{Class, NUMBER_MARK, ORGANISATION_MARK};
 
 /// The path of a filter's or facet's field.
 pub(super) fn path(collection: Collection, field: Field) -> &'static str {
@@ -32,13 +34,15 @@ pub(super) fn query(find: &Find) -> Value {
     }
     filter.extend(find.among.as_ref().map(|ids| json!({"terms": {"id": ids}})));
     let terms = find.terms.as_deref().unwrap_or_default();
-    let must: Vec<Value> =
-        terms.iter().map(|(term, owners)| term_query(find.collection, term, owners)).collect();
-    let mut should = Vec::new();
-    if !find.exact.is_empty() {
-        should.push(scored(score::EXACT_NAME, equals("_search.name.exact", &find.exact)));
+    if terms.is_empty() {
+        return json!({"bool": {"filter": filter}});
     }
-    json!({"bool": {"filter": filter, "must": must, "should": should, "minimum_should_match": 0}})
+    // One word is found by what makes its order.
+    if terms.len() > 1 {
+        filter.extend(terms.iter().map(|(term, owners)| anywhere(find.collection, term, owners)));
+    }
+    let (best, short) = (order::best(find, terms), order::short_name(terms.len()));
+    json!({"bool": {"filter": filter, "must": [best], "should": short}})
 }
 
 fn below(collection: Collection, id: &str) -> Value {
@@ -62,58 +66,123 @@ fn by_one_contact(find: &Find) -> Value {
     any(ways)
 }
 
-/// A term anywhere in the document; what it scores adds up.
-fn term_query(collection: Collection, term: &Term, owners: &[String]) -> Value {
-    let mut ways = vec![
-        scored(score::NAME_WORD, equals("_search.name", &term.text)),
-        scored(score::NAME_PREFIX, prefix("_search.name", &term.text)),
-    ];
-    ways.extend(own_ways(term, "_search", score::WORD));
+/// A term anywhere in the document.
+fn anywhere(collection: Collection, term: &Term, owners: &[String]) -> Value {
+    let part = Part::of(collection);
+    let mut ways = part.ways(term);
     match collection {
         Collection::Organisations => {
-            let contact = json!({"dis_max": {"queries": own_ways(term, "contacts._search", score::RELATED)}});
-            ways.push(json!({"nested": {"path": "contacts", "score_mode": "max", "query": contact}}));
+            ways.push(json!({"nested": {"path": "contacts", "query": Part::Embedded.any_way(term)}}));
         }
         Collection::Contacts => {
-            ways.push(scored(score::RELATED, prefix("_search.organisation", &term.text)));
-            ways.extend(typo("_search.organisation", term));
+            let word = marked(ORGANISATION_MARK, &term.text);
+            ways.push(prefix(part.words(), &word));
+            ways.extend(typo(part.words(), &word, term));
         }
     }
     if !owners.is_empty() {
-        ways.push(scored(score::RELATED, json!({"terms": {"id": owners}})));
+        ways.push(json!({"terms": {"id": owners}}));
     }
     any(ways)
 }
 
-/// The ways in which a term matches the words and phone number under `search`.
-fn own_ways(term: &Term, search: &str, points: u32) -> Vec<Value> {
-    let mut ways = vec![scored(points, prefix(&format!("{search}.words"), &term.text))];
-    ways.extend(typo(&format!("{search}.words"), term));
-    let phone = format!("{search}.phone");
-    let mut numbers: Vec<Value> = term.phone.endings.iter().map(|ending| prefix(&phone, ending)).collect();
-    if !term.phone.whole.is_empty() {
-        numbers.push(json!({"terms": {&phone: term.phone.whole}}));
-    }
-    if !numbers.is_empty() {
-        ways.push(scored(points, any(numbers)));
-    }
-    ways
+/// A part of a document with a name, an address and a number of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// An organisation, without its contacts.
+    Organisation,
+    /// A contact that an organisation embeds.
+    Embedded,
+    /// A contact's own document.
+    Contact,
 }
 
-/// A contact's own fields, scored as the best of an organisation's contacts are ordered.
-pub(super) fn contact_term(term: &Term, search: &str) -> Value {
-    let words = format!("{search}.words");
-    let mut ways = own_ways(term, search, score::NAME_PREFIX);
-    ways.push(scored(score::NAME_WORD, equals(&words, &term.text)));
-    json!({"dis_max": {"queries": ways}})
+impl Part {
+    /// The part that a document of the collection is by itself.
+    pub(super) fn of(collection: Collection) -> Self {
+        match collection {
+            Collection::Organisations => Part::Organisation,
+            Collection::Contacts => Part::Contact,
+        }
+    }
+
+    /// Where one of its fields lies.
+    fn at(self, field: &str) -> String {
+        let before = if self == Part::Embedded { "contacts." } else { "" };
+        format!("{before}{field}")
+    }
+
+    /// Where its words lie, each behind the mark of its field.
+    pub(super) fn words(self) -> &'static str {
+        if self == Part::Embedded { "contacts._search" } else { "_search.words" }
+    }
+
+    /// The classes of its words.
+    pub(super) fn classes(self) -> impl Iterator<Item = Class> {
+        Class::ALL.into_iter().filter(move |class| *class != Class::Role || self != Part::Organisation)
+    }
+
+    /// The ways in which a term matches it.
+    fn ways(self, term: &Term) -> Vec<Value> {
+        let of_class = |class: Class| {
+            let word = marked(class.mark(), &term.text);
+            std::iter::once(prefix(self.words(), &word)).chain(typo(self.words(), &word, term))
+        };
+        let mut ways: Vec<Value> = self.classes().flat_map(of_class).collect();
+        ways.push(prefix(&self.number_words(), &term.text));
+        ways.extend(self.numbers(term));
+        ways
+    }
+
+    /// Any of the ways in which a term matches it.
+    pub(super) fn any_way(self, term: &Term) -> Value {
+        any(self.ways(term))
+    }
+
+    /// Where the groups of digits of its phone number lie.
+    pub(super) fn number_words(self) -> String {
+        self.at("phone.words")
+    }
+
+    /// The ways in which a term matches its phone number.
+    pub(super) fn numbers(self, term: &Term) -> Vec<Value> {
+        let number = |digits: &String| marked(NUMBER_MARK, digits);
+        let ending = |digits: &String| prefix(self.words(), &number(digits));
+        let mut ways: Vec<Value> = term.phone.endings.iter().map(ending).collect();
+        if !term.phone.whole.is_empty() {
+            let numbers: Vec<String> = term.phone.whole.iter().map(number).collect();
+            ways.push(json!({"terms": {self.words(): numbers}}));
+        }
+        ways
+    }
+
+    /// The ways in which its e-mail address or its phone number is the whole query.
+    pub(super) fn whole(self, whole: &Whole) -> Vec<Value> {
+        let mail = whole
+            .mail
+            .iter()
+            .map(|mail| json!({"term": {self.at("email"): {"value": mail, "case_insensitive": true}}}));
+        let number = |digits: &String| equals(self.words(), &marked(NUMBER_MARK, digits));
+        mail.chain(whole.numbers.iter().map(number)).collect()
+    }
 }
 
-fn typo(field: &str, term: &Term) -> Option<Value> {
+/// A word behind the mark of its field.
+pub(super) fn marked(mark: char, word: &str) -> String {
+    format!("{mark}{word}")
+}
+
+/// Words that are one typo away from `word`, which is the term's behind a mark.
+pub(super) fn typo(field: &str, word: &str, term: &Term) -> Option<Value> {
     // The rewrite that keeps every match: the usual one takes the nearest fifty words only.
     let fuzzy = json!({"fuzzy": {field: {
-        "value": term.text, "fuzziness": 1, "prefix_length": 0, "transpositions": true, "rewrite": "constant_score",
+        "value": word, "fuzziness": 1, "prefix_length": 1, "transpositions": true, "rewrite": "constant_score",
     }}});
-    term.fuzzy.then(|| scored(score::TYPO, fuzzy))
+    term.fuzzy.then_some(fuzzy)
+}
+
+pub(super) fn all(parts: Vec<Value>) -> Value {
+    json!({"bool": {"filter": parts}})
 }
 
 pub(super) fn any(ways: Vec<Value>) -> Value {
@@ -124,10 +193,10 @@ pub(super) fn equals(field: &str, value: &str) -> Value {
     json!({"term": {field: {"value": value}}})
 }
 
-fn prefix(field: &str, value: &str) -> Value {
+pub(super) fn prefix(field: &str, value: &str) -> Value {
     json!({"prefix": {field: {"value": value}}})
 }
 
-fn scored(points: u32, query: Value) -> Value {
+pub(super) fn scored(points: u32, query: Value) -> Value {
     json!({"constant_score": {"filter": query, "boost": points}})
 }

@@ -1,6 +1,7 @@
 //! Search on Elasticsearch, by the aliases.
 
 mod dsl;
+mod order;
 mod point;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use self::point::Points;
 use super::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
 };
-use super::query::{Collection, Field, Term};
+use super::query::{Collection, Field, Term, Whole};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::elasticsearch::client::Client;
@@ -92,13 +93,6 @@ impl ElasticsearchIndex {
         if let (Some(after), Some(body)) = (&find.after, body.as_object_mut()) {
             body.insert("search_after".to_owned(), json!([after.score, after.id]));
         }
-        let wants_contacts = find.documents && find.collection == Collection::Organisations;
-        if let Some(matched) =
-            find.terms.as_deref().filter(|terms| wants_contacts && !terms.is_empty()).map(matched)
-            && let Some(should) = body.pointer_mut("/query/bool/should").and_then(Value::as_array_mut)
-        {
-            should.push(matched);
-        }
         let answer = self.search(find.collection, body).await?;
         let hits =
             answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten().map(hit).collect();
@@ -112,19 +106,6 @@ impl ElasticsearchIndex {
             facets: facets.collect(),
         })
     }
-}
-
-/// The embedded contacts that a term matched; it adds nothing to the score.
-fn matched(terms: &[(Term, Vec<String>)]) -> Value {
-    let ways: Vec<Value> =
-        terms.iter().map(|(term, _)| dsl::contact_term(term, "contacts._search")).collect();
-    json!({"nested": {
-        "path": "contacts", "score_mode": "none", "query": dsl::any(ways), "boost": 0,
-        "inner_hits": {
-            "size": MATCHED_MAX, "sort": [{"_score": "desc"}, {"contacts.id": "asc"}],
-            "_source": {"excludes": ["contacts._search"]},
-        },
-    }})
 }
 
 /// Counts of a field's values. Contacts' fields count organisations, and only those that embed all
@@ -167,7 +148,7 @@ fn hit(found: &Value) -> Hit {
 /// Contacts of these organisations, by their own fields.
 fn contacts_of(among: Among<'_>) -> Value {
     let mut filter = vec![json!({"terms": {"organisation.id": among.owners}})];
-    filter.extend(among.term.map(|term| dsl::contact_term(term, "_search")));
+    filter.extend(among.term.map(|term| dsl::Part::Contact.any_way(term)));
     filter.extend(
         among
             .filters
@@ -218,11 +199,10 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term]) -> Answer<'a, Vec<Value>> {
+    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term], whole: &'a Whole) -> Answer<'a, Vec<Value>> {
         Box::pin(async move {
-            let ways: Vec<Value> = terms.iter().map(|term| dsl::contact_term(term, "_search")).collect();
             let body = json!({
-                "query": {"bool": {"filter": [dsl::equals("organisation.id", owner)], "must": [dsl::any(ways)]}},
+                "query": {"bool": {"filter": [dsl::equals("organisation.id", owner)], "must": [order::contact(terms, whole)]}},
                 "size": MATCHED_MAX, "track_total_hits": false, "sort": [{"_score": "desc"}, {"id": "asc"}],
                 "_source": {"excludes": ["_search", "attributes"]},
             });

@@ -1,4 +1,4 @@
-//! Collectors: a page in the order of score and id, and counts of values.
+//! Collectors: a page in the order of rank and id, and counts of values.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
@@ -7,6 +7,7 @@ use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::StrColumn;
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
+use super::rank::Ranking;
 use crate::search::cursor::Cursor;
 use crate::search::index::Counts;
 
@@ -17,6 +18,8 @@ pub(super) type Ranked = (u32, String, DocAddress);
 pub(super) struct Ordered<'a> {
     pub(super) size: usize,
     pub(super) after: Option<&'a Cursor>,
+    /// What each hit is worth; without it all are worth nothing.
+    pub(super) ranking: Option<&'a Ranking>,
 }
 
 /// The place of a hit within a segment, where ids are numbered in their order: the least comes first.
@@ -24,6 +27,9 @@ type Place = (Reverse<u32>, u64);
 
 pub(super) struct SegmentOrdered {
     segment: SegmentOrdinal,
+    /// Where and how hits are ranked, once all of them are known.
+    ranking: Option<(SegmentReader, Ranking)>,
+    hits: Vec<DocId>,
     ids: Option<StrColumn>,
     size: usize,
     /// Only what comes after this.
@@ -46,14 +52,28 @@ impl Collector for Ordered<'_> {
             (Some(cursor), Some(ids)) => Some((Reverse(cursor.score), first_ordinal_above(ids, &cursor.id)?)),
             _ => None,
         };
-        Ok(SegmentOrdered { segment, ids, size: self.size, after, total: 0, best: BinaryHeap::new() })
+        let ranking = self.ranking.filter(|_| self.size > 0);
+        Ok(SegmentOrdered {
+            segment,
+            ranking: ranking.map(|ranking| (reader.clone(), ranking.clone())),
+            hits: Vec::new(),
+            ids,
+            size: self.size,
+            after,
+            total: 0,
+            best: BinaryHeap::new(),
+        })
     }
 
     fn requires_scoring(&self) -> bool {
-        true
+        false
     }
 
-    fn merge_fruits(&self, fruits: Vec<(u64, Vec<Ranked>)>) -> tantivy::Result<(u64, Vec<Ranked>)> {
+    fn merge_fruits(
+        &self,
+        fruits: Vec<tantivy::Result<(u64, Vec<Ranked>)>>,
+    ) -> tantivy::Result<(u64, Vec<Ranked>)> {
+        let fruits = fruits.into_iter().collect::<tantivy::Result<Vec<_>>>()?;
         let total = fruits.iter().map(|(total, _)| total).sum();
         let mut all: Vec<Ranked> = fruits.into_iter().flat_map(|(_, ranked)| ranked).collect();
         all.sort_by(by_score_and_id);
@@ -79,17 +99,9 @@ fn first_ordinal_above(ids: &StrColumn, id: &str) -> std::io::Result<u64> {
     Ok(low)
 }
 
-impl SegmentCollector for SegmentOrdered {
-    type Fruit = (u64, Vec<Ranked>);
-
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    fn collect(&mut self, doc: DocId, score: Score) {
-        self.total += 1;
-        if self.size == 0 {
-            return;
-        }
-        // Scores are sums of small whole numbers, which a float holds exactly.
-        let score = Reverse(score as u32);
+impl SegmentOrdered {
+    fn push(&mut self, doc: DocId, score: u32) {
+        let score = Reverse(score);
         let worst = self.best.peek().filter(|_| self.best.len() >= self.size).map(|(place, _)| *place);
         if worst.is_some_and(|worst| score > worst.0) || self.after.is_some_and(|after| score < after.0) {
             return;
@@ -105,8 +117,26 @@ impl SegmentCollector for SegmentOrdered {
             self.best.pop();
         }
     }
+}
 
-    fn harvest(self) -> (u64, Vec<Ranked>) {
+impl SegmentCollector for SegmentOrdered {
+    type Fruit = tantivy::Result<(u64, Vec<Ranked>)>;
+
+    fn collect(&mut self, doc: DocId, _: Score) {
+        self.total += 1;
+        if self.ranking.is_some() {
+            self.hits.push(doc);
+        } else if self.size > 0 {
+            self.push(doc, 0);
+        }
+    }
+
+    fn harvest(mut self) -> tantivy::Result<(u64, Vec<Ranked>)> {
+        if let Some((reader, ranking)) = self.ranking.take() {
+            let hits = std::mem::take(&mut self.hits);
+            let scores = ranking.scores(&reader, &hits)?;
+            hits.into_iter().zip(scores).for_each(|(doc, score)| self.push(doc, score));
+        }
         let mut ranked = Vec::new();
         for ((Reverse(score), ordinal), doc) in self.best {
             let mut id = String::new();
@@ -116,7 +146,7 @@ impl SegmentCollector for SegmentOrdered {
                 ranked.push((score, id, DocAddress::new(self.segment, doc)));
             }
         }
-        (self.total, ranked)
+        Ok((self.total, ranked))
     }
 }
 

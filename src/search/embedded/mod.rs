@@ -2,6 +2,7 @@
 
 mod collect;
 mod query;
+mod rank;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,14 +15,16 @@ use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDoc
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::collect::{Counted, Ordered};
+use self::rank::Ranking;
 use super::cursor::Cursor;
 use super::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
 };
-use super::matching::contact_score;
-use super::query::{Collection, Field, Term};
+use super::query::{Collection, Field, Term, Whole};
+use super::rank::contact;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::searchable::{CONTACT, Words};
 use crate::sink::embedded::EmbeddedFolder;
 use crate::sink::embedded::schema::Fields;
 
@@ -75,7 +78,7 @@ impl EmbeddedIndex {
             (projection.to_owned(), Cursor { score: 0, id: after.to_owned(), view: None });
         let page = self.ask(move |inner| {
             let searcher = inner.searcher(&projection)?;
-            let ordered = Ordered { size, after: Some(&after) };
+            let ordered = Ordered { size, after: Some(&after), ranking: None };
             let all = ConstScoreQuery::new(Box::new(AllQuery), 0.0);
             let (_, ranked) = searcher.search(&all, &ordered).map_err(failed)?;
             ranked.into_iter().map(|(_, id, at)| Ok((id, inner.document_at(&searcher, at)?))).collect()
@@ -143,14 +146,15 @@ impl Inner {
     fn find(&self, find: &Find) -> Result<Found> {
         let searcher = self.searcher(find.collection.name())?;
         let query = query::query(&self.fields, find);
-        let ordered = Ordered { size: find.size, after: find.after.as_ref() };
+        let ranking = find.terms.is_some().then(|| Ranking::of(&self.fields, find));
+        let ordered = Ordered { size: find.size, after: find.after.as_ref(), ranking: ranking.as_ref() };
         let (total, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
         let terms: Vec<Term> = find.terms.iter().flatten().map(|(term, _)| term.clone()).collect();
         let mut hits = Vec::new();
         for (score, id, at) in ranked {
             let mut document = if find.documents { self.document_at(&searcher, at)? } else { Value::Null };
             let contacts = document.as_object_mut().and_then(|members| members.remove("contacts"));
-            hits.push(Hit { id, score, document, matched: matched(contacts, &terms) });
+            hits.push(Hit { id, score, document, matched: matched(contacts, &terms, &find.whole) });
         }
         let mut facets = Vec::new();
         for field in &find.facets {
@@ -216,27 +220,31 @@ impl Inner {
         Ok(most_frequent(counts))
     }
 
-    fn matched(&self, owner: &str, terms: &[Term]) -> Result<Vec<Value>> {
+    fn matched(&self, owner: &str, terms: &[Term], whole: &Whole) -> Result<Vec<Value>> {
         let searcher = self.searcher(Collection::Contacts.name())?;
         let query = query::contacts_of(&self.fields, &[owner.to_owned()], terms, &[]);
-        let ordered = Ordered { size: MATCHED_MAX, after: None };
+        let ranking = Ranking::of_contacts(&self.fields, terms, whole);
+        let ordered = Ordered { size: MATCHED_MAX, after: None, ranking: Some(&ranking) };
         let (_, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
         ranked.into_iter().map(|(_, _, at)| self.document_at(&searcher, at)).collect()
     }
 
     fn document(&self, projection: &str, id: &str) -> Result<Option<Value>> {
         let searcher = self.searcher(projection)?;
-        let ordered = Ordered { size: 1, after: None };
+        let ordered = Ordered { size: 1, after: None, ranking: None };
         let (_, ranked) = searcher.search(&query::equals(self.fields.id, id), &ordered).map_err(failed)?;
         ranked.first().map(|(_, _, at)| self.document_at(&searcher, *at)).transpose()
     }
 }
 
 /// The contacts that a term matches, best first.
-fn matched(contacts: Option<Value>, terms: &[Term]) -> Vec<Value> {
+fn matched(contacts: Option<Value>, terms: &[Term], whole: &Whole) -> Vec<Value> {
     let Some(Value::Array(contacts)) = contacts.filter(|_| !terms.is_empty()) else { return Vec::new() };
-    let scored = contacts.into_iter().map(|contact| (contact_score(&contact, terms), contact));
-    let mut scored: Vec<(u32, Value)> = scored.filter(|(score, _)| *score > 0).collect();
+    let scored = contacts.into_iter().filter_map(|found| {
+        let score = contact(&Words::of(&found, CONTACT), terms, whole)?;
+        Some((score, found))
+    });
+    let mut scored: Vec<(u32, Value)> = scored.collect();
     // Contacts are sorted by id, and the sort keeps that order among equals.
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     scored.into_iter().take(MATCHED_MAX).map(|(_, contact)| contact).collect()
@@ -261,7 +269,7 @@ impl SearchIndex for EmbeddedIndex {
     fn truncated(&self) -> Answer<'_, Vec<String>> {
         self.ask(|inner| {
             let searcher = inner.searcher(Collection::Organisations.name())?;
-            let ordered = Ordered { size: TRUNCATED_MAX, after: None };
+            let ordered = Ordered { size: TRUNCATED_MAX, after: None, ranking: None };
             let (_, ranked) =
                 searcher.search(&query::equals(inner.fields.truncated, "yes"), &ordered).map_err(failed)?;
             Ok(ranked.into_iter().map(|(_, id, _)| id).collect())
@@ -278,9 +286,9 @@ impl SearchIndex for EmbeddedIndex {
         self.ask(move |inner| inner.owner_counts(&owners, field))
     }
 
-    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term]) -> Answer<'a, Vec<Value>> {
-        let (owner, terms) = (owner.to_owned(), terms.to_vec());
-        self.ask(move |inner| inner.matched(&owner, &terms))
+    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term], whole: &'a Whole) -> Answer<'a, Vec<Value>> {
+        let (owner, terms, whole) = (owner.to_owned(), terms.to_vec(), whole.clone());
+        self.ask(move |inner| inner.matched(&owner, &terms, &whole))
     }
 
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {

@@ -1,15 +1,15 @@
-//! Queries of the embedded index: the same clauses and scores as on Elasticsearch.
+//! Queries of the embedded index: the same clauses as on Elasticsearch. The order of hits is made by `rank`.
 
 use std::ops::Bound;
 
+use tantivy::Term as IndexTerm;
 use tantivy::query::{
-    AllQuery, BooleanQuery, ConstScoreQuery, DisjunctionMaxQuery, FuzzyTermQuery, Occur, Query, RangeQuery,
-    TermQuery, TermSetQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Occur, Query, RangeQuery, TermQuery,
+    TermSetQuery,
 };
 use tantivy::schema::{Field as Column, IndexRecordOption};
-use tantivy::{Score, Term as IndexTerm};
 
-use crate::search::index::{Find, score};
+use crate::search::index::Find;
 use crate::search::query::{Collection, Field, Term};
 use crate::sink::embedded::schema::{Fields, PAIR};
 
@@ -17,25 +17,22 @@ type Boxed = Box<dyn Query>;
 
 /// The query of a search.
 pub(super) fn query(fields: &Fields, find: &Find) -> Boxed {
-    let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, scored(0, Box::new(AllQuery)))];
+    let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, unscored(Box::new(AllQuery)))];
     let mut must = |query: Boxed| clauses.push((Occur::Must, query));
     if let Some(under) = &find.under {
-        must(scored(0, equals(fields.below, under)));
+        must(unscored(equals(fields.below, under)));
     }
     for (field, value) in &find.filters {
-        must(scored(0, equals(fields.value(field.name()), value)));
+        must(unscored(equals(fields.value(field.name()), value)));
     }
     if !find.contact_filters.is_empty() {
-        must(scored(0, by_one_contact(fields, find)));
+        must(unscored(by_one_contact(fields, find)));
     }
     if let Some(ids) = &find.among {
-        must(scored(0, one_of(fields.id, ids)));
+        must(unscored(one_of(fields.id, ids)));
     }
     for (term, owners) in find.terms.iter().flatten() {
-        must(term_query(fields, find.collection, term, owners));
-    }
-    if !find.exact.is_empty() {
-        clauses.push((Occur::Should, scored(score::EXACT_NAME, equals(fields.exact, &find.exact))));
+        must(unscored(anywhere(fields, find.collection, term, owners)));
     }
     Box::new(BooleanQuery::new(clauses))
 }
@@ -55,59 +52,52 @@ fn by_one_contact(fields: &Fields, find: &Find) -> Boxed {
     any(embedded.into_iter().chain([one_of(fields.id, &find.contact_filters_met)]).collect())
 }
 
-/// A term anywhere in the document; what it scores adds up.
-fn term_query(fields: &Fields, collection: Collection, term: &Term, owners: &[String]) -> Boxed {
-    let mut ways = vec![
-        scored(score::NAME_WORD, equals(fields.name, &term.text)),
-        scored(score::NAME_PREFIX, prefix(fields.name, &term.text)),
-    ];
-    ways.extend(own_ways(term, fields.words, Some(fields.phone), score::WORD));
-    match collection {
-        Collection::Organisations => {
-            let contacts = own_ways(term, fields.related, Some(fields.related_phone), score::RELATED);
-            ways.push(Box::new(DisjunctionMaxQuery::new(contacts)));
-        }
-        Collection::Contacts => ways.extend(own_ways(term, fields.related, None, score::RELATED)),
+/// A term anywhere in the document.
+fn anywhere(fields: &Fields, collection: Collection, term: &Term, owners: &[String]) -> Boxed {
+    let mut ways = ways(fields, term);
+    if collection == Collection::Contacts {
+        ways.extend(words(fields.organisation, term));
     }
     if !owners.is_empty() {
-        ways.push(scored(score::RELATED, one_of(fields.id, owners)));
+        ways.push(one_of(fields.id, owners));
     }
     any(ways)
 }
 
 /// The ways in which a term matches words and phone numbers.
-fn own_ways(term: &Term, words: Column, phone: Option<Column>, points: u32) -> Vec<Boxed> {
-    let mut ways = vec![scored(points, prefix(words, &term.text))];
-    if term.fuzzy {
-        let typo = FuzzyTermQuery::new(IndexTerm::from_field_text(words, &term.text), 1, true);
-        ways.push(scored(score::TYPO, Box::new(typo)));
-    }
-    if let Some(phone) = phone.filter(|_| !term.phone.is_empty()) {
-        let mut numbers: Vec<Boxed> = term.phone.endings.iter().map(|ending| prefix(phone, ending)).collect();
-        numbers.push(one_of(phone, &term.phone.whole));
-        ways.push(scored(points, any(numbers)));
+fn ways(fields: &Fields, term: &Term) -> Vec<Boxed> {
+    let mut ways: Vec<Boxed> = fields.words.iter().flat_map(|field| words(*field, term)).collect();
+    ways.extend(term.phone.endings.iter().map(|ending| prefix(fields.phone, ending)));
+    if !term.phone.whole.is_empty() {
+        ways.push(one_of(fields.phone, &term.phone.whole));
     }
     ways
 }
 
-/// Contacts of these organisations that a term matches by their own fields, best scored highest.
+/// The ways in which a term matches the words of a field.
+fn words(field: Column, term: &Term) -> Vec<Boxed> {
+    let typo = term.fuzzy.then(|| Box::new(typo(field, &term.text)) as Boxed);
+    std::iter::once(prefix(field, &term.text)).chain(typo).collect()
+}
+
+pub(super) fn typo(field: Column, word: &str) -> FuzzyTermQuery {
+    FuzzyTermQuery::new(IndexTerm::from_field_text(field, word), 1, true)
+}
+
+/// Contacts of these organisations that any of the terms matches by their own fields.
 pub(super) fn contacts_of(
     fields: &Fields,
     owners: &[String],
     terms: &[Term],
     filters: &[(Field, String)],
 ) -> Boxed {
-    let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, scored(0, one_of(fields.owner, owners)))];
+    let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, unscored(one_of(fields.owner, owners)))];
     if !terms.is_empty() {
-        let ways = terms.iter().map(|term| {
-            let mut ways = own_ways(term, fields.words, Some(fields.phone), score::NAME_PREFIX);
-            ways.push(scored(score::NAME_WORD, equals(fields.words, &term.text)));
-            Box::new(DisjunctionMaxQuery::new(ways)) as Boxed
-        });
-        clauses.push((Occur::Must, any(ways.collect())));
+        clauses
+            .push((Occur::Must, unscored(any(terms.iter().flat_map(|term| ways(fields, term)).collect()))));
     }
     for (field, value) in filters {
-        clauses.push((Occur::Must, scored(0, equals(fields.value(field.name()), value))));
+        clauses.push((Occur::Must, unscored(equals(fields.value(field.name()), value))));
     }
     Box::new(BooleanQuery::new(clauses))
 }
@@ -132,7 +122,7 @@ fn prefix(field: Column, value: &str) -> Boxed {
 }
 
 /// The first text that sorts behind everything that begins with `prefix`.
-fn after_prefix(prefix: &str) -> Option<String> {
+pub(super) fn after_prefix(prefix: &str) -> Option<String> {
     let mut letters: Vec<char> = prefix.chars().collect();
     while let Some(last) = letters.pop() {
         // The surrogates in between are no letters.
@@ -145,9 +135,8 @@ fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-#[allow(clippy::cast_precision_loss)]
-fn scored(points: u32, query: Boxed) -> Boxed {
-    Box::new(ConstScoreQuery::new(query, points as Score))
+fn unscored(query: Boxed) -> Boxed {
+    Box::new(ConstScoreQuery::new(query, 0.0))
 }
 
 #[cfg(test)]

@@ -1,18 +1,26 @@
 //! How a document lies in the embedded index: what is searched, and its JSON as it is.
 //!
-//! Nested contacts are folded into fields of their organisation: what matters to a search is whether
-//! any of them matches, and which pairs of role and department one and the same contact has.
+//! Nested contacts are folded into fields of their organisation. Where a word stands in a field says whose it is: the
+//! position of the document's own words is [`OWN`], that of its first contact's the next, and so on.
+
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tantivy::TantivyDocument;
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
 };
+use tantivy::tokenizer::{PreTokenizedString, Token};
+
+use crate::searchable::{CONTACT, Class, ORGANISATION, Words};
+use crate::text::words;
 
 /// Longer values are kept and not found, as the mappings' `ignore_above` has it.
 const VALUE_LETTERS_MAX: usize = 1_024;
 /// Parts a role from a department: no letter that a person types.
 pub const PAIR: char = '\u{1f}';
+/// The position of the words of the document's own fields.
+pub const OWN: u32 = 0;
 
 /// The fields of every embedded index.
 #[derive(Debug, Clone)]
@@ -25,18 +33,16 @@ pub struct Fields {
     pub version: Field,
     /// Its JSON.
     pub document: Field,
-    /// The words of its name.
-    pub name: Field,
-    /// Its name folded, whole.
-    pub exact: Field,
-    /// The words of its own fields.
-    pub words: Field,
-    /// The words of its contacts, or of its organisation's name.
-    pub related: Field,
-    /// Its phone number's digits, reversed.
+    /// The words of names, e-mail addresses, roles and other fields, its own and its contacts', by the classes' order.
+    pub words: [Field; 4],
+    /// The words of a contact's organisation's name.
+    pub organisation: Field,
+    /// Names as [`name_key`]s and e-mail addresses as [`mail_key`]s.
+    pub whole: Field,
+    /// Phone numbers' digits, reversed.
     pub phone: Field,
-    /// Those of its contacts.
-    pub related_phone: Field,
+    /// How many words its own name has.
+    pub length: Field,
     /// The organisations that it is at or below.
     pub below: Field,
     /// A contact's organisation.
@@ -53,24 +59,25 @@ impl Fields {
     /// The fields.
     pub fn new() -> Self {
         let mut builder = Schema::builder();
-        let indexed = |tokenizer: &str| {
+        let indexed = |tokenizer: &str, option: IndexRecordOption| {
             let indexing = TextFieldIndexing::default()
                 .set_tokenizer(tokenizer)
                 .set_fieldnorms(false)
-                .set_index_option(IndexRecordOption::Basic);
+                .set_index_option(option);
             TextOptions::default().set_indexing_options(indexing)
         };
-        let (words, raw) = (indexed("whitespace"), indexed("raw"));
+        let placed = indexed("raw", IndexRecordOption::WithFreqsAndPositions);
+        let raw = indexed("raw", IndexRecordOption::Basic);
         let counted = raw.clone().set_fast("raw");
         let id = builder.add_text_field("id", counted.clone() | STORED);
         let version = builder.add_u64_field("version", NumericOptions::default().set_fast());
         let document = builder.add_bytes_field("document", BytesOptions::default().set_stored());
-        let name = builder.add_text_field("name", words.clone());
-        let exact = builder.add_text_field("exact", raw.clone());
-        let own = builder.add_text_field("words", words.clone());
-        let related = builder.add_text_field("related", words);
-        let phone = builder.add_text_field("phone", raw.clone());
-        let related_phone = builder.add_text_field("related_phone", raw.clone());
+        let classes = ["name_words", "mail_words", "role_words", "other_words"];
+        let words = classes.map(|name| builder.add_text_field(name, placed.clone()));
+        let organisation = builder.add_text_field("organisation", placed.clone());
+        let whole = builder.add_text_field("whole", placed.clone());
+        let phone = builder.add_text_field("phone", placed);
+        let length = builder.add_u64_field("length", NumericOptions::default().set_fast());
         let below = builder.add_text_field("below", raw.clone());
         let owner = builder.add_text_field("owner", counted.clone());
         let truncated = builder.add_text_field("truncated", raw.clone());
@@ -83,12 +90,11 @@ impl Fields {
             id,
             version,
             document,
-            name,
-            exact,
-            words: own,
-            related,
+            words,
+            organisation,
+            whole,
             phone,
-            related_phone,
+            length,
             below,
             owner,
             truncated,
@@ -100,6 +106,17 @@ impl Fields {
     /// The field of that name among the values.
     pub fn value(&self, name: &str) -> Field {
         self.values.iter().find(|(known, _)| *known == name).map_or(self.id, |(_, field)| *field)
+    }
+
+    /// The field that holds the words of a class.
+    pub fn of_class(&self, class: Class) -> Field {
+        let [name, mail, role, other] = self.words;
+        match class {
+            Class::Name => name,
+            Class::Mail => mail,
+            Class::Role => role,
+            Class::Other => other,
+        }
     }
 
     /// A document as it is indexed. `json` is what a projection made.
@@ -115,11 +132,6 @@ impl Fields {
         document.add_u64(self.version, version);
         document.add_bytes(self.document, json);
         let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-        let name = text("/_search/name").unwrap_or_default();
-        document.add_text(self.name, name);
-        self.add(&mut document, self.exact, Some(name));
-        document.add_text(self.words, text("/_search/words").unwrap_or_default());
-        self.add(&mut document, self.phone, text("/_search/phone"));
         for (field, path) in
             [("country", "/address/country"), ("industry", "/industry"), ("status", "/status")]
         {
@@ -128,10 +140,26 @@ impl Fields {
         for tag in value.get("tags").and_then(Value::as_array).into_iter().flatten() {
             self.add(&mut document, self.value("tag"), tag.as_str());
         }
+        let mut placed = Placed::new(self);
         match value.get("contacts").and_then(Value::as_array) {
-            Some(contacts) => self.add_organisation(&mut document, id, &value, contacts),
-            None => self.add_contact(&mut document, &value),
+            Some(contacts) => {
+                let own = placed.push(OWN, &Words::of(&value, ORGANISATION));
+                document.add_u64(self.length, own);
+                for (place, contact) in (OWN + 1..).zip(contacts) {
+                    placed.push(place, &Words::of(contact, CONTACT));
+                }
+                self.add_organisation(&mut document, id, &value, contacts);
+            }
+            None => {
+                let own = placed.push(OWN, &Words::of(&value, CONTACT));
+                document.add_u64(self.length, own);
+                if let Some(name) = text("/organisation/name") {
+                    placed.push_organisation(&words(name));
+                }
+                self.add_contact(&mut document, &value);
+            }
         }
+        placed.add_to(&mut document);
         Ok(document)
     }
 
@@ -143,13 +171,9 @@ impl Fields {
         if value.get("contactsTruncated").and_then(Value::as_bool).unwrap_or(false) {
             document.add_text(self.truncated, "yes");
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = BTreeSet::new();
         for contact in contacts {
             let text = |path: &str| contact.pointer(path).and_then(Value::as_str);
-            if let Some(words) = text("/_search/words") {
-                document.add_text(self.related, words);
-            }
-            self.add(document, self.related_phone, text("/_search/phone"));
             // A value that several contacts have counts once.
             if seen.insert((text("/role"), text("/department"))) {
                 self.add_pair(document, text("/role"), text("/department"));
@@ -157,16 +181,13 @@ impl Fields {
         }
         for (name, at) in [("role", 0), ("department", 1)] {
             let values = seen.iter().map(|(role, department)| if at == 0 { *role } else { *department });
-            let values: std::collections::BTreeSet<_> = values.flatten().collect();
+            let values: BTreeSet<_> = values.flatten().collect();
             values.into_iter().for_each(|value| self.add(document, self.value(name), Some(value)));
         }
     }
 
     fn add_contact(&self, document: &mut TantivyDocument, value: &Value) {
         let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-        if let Some(words) = text("/_search/organisation") {
-            document.add_text(self.related, words);
-        }
         self.add(document, self.value("role"), text("/role"));
         self.add(document, self.value("department"), text("/department"));
         if let Some(organisation) = text("/organisation/id") {
@@ -190,6 +211,70 @@ impl Fields {
             document.add_text(field, value);
         }
     }
+}
+
+/// The tokens of a document, each with its place.
+struct Placed<'a> {
+    fields: &'a Fields,
+    tokens: Vec<(Field, Vec<Token>)>,
+}
+
+impl<'a> Placed<'a> {
+    fn new(fields: &'a Fields) -> Self {
+        let all = fields.words.iter().chain([&fields.organisation, &fields.whole, &fields.phone]);
+        Self { fields, tokens: all.map(|field| (*field, Vec::new())).collect() }
+    }
+
+    /// Puts what is searched of one organisation or contact; answers how many words its name has.
+    fn push(&mut self, place: u32, words: &Words) -> u64 {
+        for (class, word) in &words.words {
+            self.token(self.fields.of_class(*class), place, word.clone());
+        }
+        let length = words.name().count();
+        if length > 0 {
+            self.token(self.fields.whole, place, name_key(words.name()));
+        }
+        let fits = |value: &&String| value.chars().count() <= VALUE_LETTERS_MAX;
+        if let Some(mail) = words.mail.as_ref().filter(fits) {
+            self.token(self.fields.whole, place, mail_key(mail));
+        }
+        if let Some(phone) = words.phone.as_ref().filter(fits) {
+            self.token(self.fields.phone, place, phone.clone());
+        }
+        length as u64
+    }
+
+    fn push_organisation(&mut self, name: &str) {
+        let mut words: Vec<&str> = name.split(' ').collect();
+        words.sort_unstable();
+        words.dedup();
+        words.into_iter().for_each(|word| self.token(self.fields.organisation, OWN, word.to_owned()));
+    }
+
+    fn token(&mut self, field: Field, place: u32, text: String) {
+        let Some((_, tokens)) = self.tokens.iter_mut().find(|(known, _)| *known == field) else { return };
+        let position = usize::try_from(place).unwrap_or(usize::MAX);
+        tokens.push(Token { position, text, ..Token::default() });
+    }
+
+    fn add_to(self, document: &mut TantivyDocument) {
+        for (field, tokens) in self.tokens {
+            if !tokens.is_empty() {
+                document.add_pre_tokenized_text(field, PreTokenizedString { text: String::new(), tokens });
+            }
+        }
+    }
+}
+
+/// A name as it is looked up whole: its different words in their order.
+pub fn name_key<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    let words: BTreeSet<&str> = words.collect();
+    words.into_iter().fold("n".to_owned(), |key, word| key + " " + word)
+}
+
+/// An e-mail address as it is looked up whole.
+pub fn mail_key(mail: &str) -> String {
+    format!("m {mail}")
 }
 
 impl Default for Fields {

@@ -1,0 +1,97 @@
+//! The order of hits (`docs/search.md`): what a match is worth, in whole numbers that depend on the document and the query
+//! alone. Engines agree on them, and a cursor stays good while other documents change.
+//!
+//! A score is a number of five parts, the first of which decides most:
+//!
+//! | part | worth | of |
+//! |---|---|---|
+//! | the whole query is a name, an address or a number | [`EXACT`] | the best of organisation and contacts |
+//! | how many words stand in one name | [`NAME`] | the same |
+//! | where the words stand, and how well they match | [`POINT`] | the same |
+//! | how short the name is | [`SHORT`] | the document |
+//! | where the words stand in the others | 1 | the organisation beside its best contact, or the other way round |
+//!
+//! The largest score is below 2^24: up to there every whole number is one that an engine's float holds.
+
+use super::matching::{self, Match};
+use super::query::{Term, Whole};
+use crate::searchable::{Class, Words};
+
+/// Only so many words of a query make an order; all must match.
+pub const SCORED_MAX: usize = 8;
+/// A query of more words is not taken apart into an organisation's and a contact's name.
+pub const SPLIT_MAX: usize = 6;
+
+/// The document's name has one word less.
+pub const SHORT: u32 = 1 << 8;
+/// The most that a short name is worth, in units of [`SHORT`].
+pub const SHORT_MAX: usize = 3;
+/// One point of [`points`].
+pub const POINT: u32 = 1 << 10;
+/// One word of the query stands in the name.
+pub const NAME: u32 = 1 << 17;
+/// The whole query is a contact's name, or somebody's e-mail address or phone number.
+pub const EXACT: u32 = 2 << 21;
+/// The whole query is the document's own name.
+pub const EXACT_OWN_NAME: u32 = 3 << 21;
+/// What counts of all but the best.
+pub const TIE: f32 = 1.0 / 1_024.0;
+
+/// What a word of the query is worth where it stands in a field of this class. A name says more than an e-mail address,
+/// which says more than a role, which says more than the rest; what was typed says more than what it may have meant.
+pub fn points(class: Class, how: Match) -> u32 {
+    match (class, how) {
+        (Class::Name, Match::Word) => NAME + 15 * POINT,
+        (Class::Name, Match::Prefix) => NAME + 14 * POINT,
+        (Class::Mail, Match::Word) => NUMBER,
+        (Class::Mail, Match::Prefix) => 12 * POINT,
+        (Class::Role, Match::Word) => 11 * POINT,
+        (Class::Role, Match::Prefix) => 10 * POINT,
+        (Class::Other, Match::Word) => 9 * POINT,
+        (Class::Other, Match::Prefix) => 8 * POINT,
+        (Class::Name, Match::Typo) => 7 * POINT,
+        (_, Match::Typo) => 6 * POINT,
+    }
+}
+
+/// What a phone number is worth.
+pub const NUMBER: u32 = 13 * POINT;
+/// What a contact is worth which its organisation does not embed.
+pub const APART: u32 = 9 * POINT;
+
+/// The ways to take a query of so many words apart into an organisation's name and one contact's: for each the first word
+/// of the second part, and whether the organisation's name comes first.
+pub fn splits(terms: usize) -> impl Iterator<Item = (usize, bool)> {
+    let end = if terms > SPLIT_MAX { 0 } else { terms };
+    (1..end).flat_map(|at| [(at, true), (at, false)])
+}
+
+/// What a contact is worth by its own fields; `None` when no word matches.
+pub fn contact(words: &Words, terms: &[Term], whole: &Whole) -> Option<u32> {
+    let mut sum = None;
+    for (number, term) in terms.iter().enumerate() {
+        let counts = u32::from(number < SCORED_MAX);
+        if let Some(points) = term_points(words, term) {
+            sum = Some(sum.unwrap_or(0) + points * counts);
+        }
+    }
+    Some(sum? + exact(words, terms, whole))
+}
+
+fn term_points(words: &Words, term: &Term) -> Option<u32> {
+    let number = words.phone.as_deref().filter(|phone| term.phone.matches(phone)).map(|_| NUMBER);
+    let held =
+        words.words.iter().filter_map(|(class, word)| Some(points(*class, matching::word(term, word)?)));
+    held.chain(number).max()
+}
+
+fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
+    let is_mail = whole.mail.is_some() && whole.mail == words.mail;
+    let is_number = words.phone.as_ref().is_some_and(|phone| whole.numbers.contains(phone));
+    if is_mail || is_number || is_name(words, terms) { EXACT } else { 0 }
+}
+
+/// True when the query's words are the name's, in whatever order.
+fn is_name(words: &Words, terms: &[Term]) -> bool {
+    words.name().count() == terms.len() && terms.iter().all(|term| words.name().any(|word| word == term.text))
+}

@@ -1,0 +1,147 @@
+//! What of an organisation and of a contact is searched: which fields, and how much a word in each of them says.
+//!
+//! Projections write the words for an index server, the embedded index takes them from the fields, and search compares
+//! with both. All three go by the tables here.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::text::{reversed_digits, words};
+
+/// How much a word says, by the field that it stands in: the first says most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A name.
+    Name,
+    /// An e-mail address.
+    Mail,
+    /// A role or a department.
+    Role,
+    /// Any other field.
+    Other,
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Class; 4] = [Class::Name, Class::Mail, Class::Role, Class::Other];
+
+    /// The mark that stands before a word of the class, where words of all classes lie in one field: no word has it.
+    pub fn mark(self) -> char {
+        match self {
+            Class::Name => '.',
+            Class::Mail => '@',
+            Class::Role => '=',
+            Class::Other => '+',
+        }
+    }
+}
+
+/// An organisation's searched fields.
+pub const ORGANISATION: &[(&str, Class)] = &[
+    ("name", Class::Name),
+    ("email", Class::Mail),
+    ("type", Class::Other),
+    ("status", Class::Other),
+    ("industry", Class::Other),
+    ("website", Class::Other),
+    ("phone", Class::Other),
+    ("address", Class::Other),
+    ("tags", Class::Other),
+];
+
+/// A contact's searched fields.
+pub const CONTACT: &[(&str, Class)] = &[
+    ("name", Class::Name),
+    ("firstName", Class::Name),
+    ("lastName", Class::Name),
+    ("email", Class::Mail),
+    ("role", Class::Role),
+    ("department", Class::Role),
+    ("phone", Class::Other),
+    ("tags", Class::Other),
+];
+
+/// The mark before the digits of a phone number, reversed.
+pub const NUMBER_MARK: char = '#';
+/// The mark before the number of words of a name.
+pub const LENGTH_MARK: char = '%';
+/// The mark before a word of the name of a contact's organisation.
+pub const ORGANISATION_MARK: char = '^';
+
+/// True when an index server's standard analysis makes the same words of a phone number: the mappings have it at
+/// `phone.words`, and the words need not be written a second time.
+pub fn is_plain_number(text: &str) -> bool {
+    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_digit() || b" +-/()".contains(&byte))
+}
+
+/// What is searched of one organisation or contact.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Words {
+    /// The words of each class, each once.
+    pub words: BTreeSet<(Class, String)>,
+    /// The e-mail address as it is, with ASCII letters in lower case.
+    pub mail: Option<String>,
+    /// The phone number's digits, reversed.
+    pub phone: Option<String>,
+}
+
+impl Words {
+    /// The words of the `fields` of a document or of an embedded contact.
+    pub fn of(document: &Value, fields: &[(&str, Class)]) -> Self {
+        let mut found = Self::default();
+        for (field, class) in fields {
+            let Some(value) = document.get(*field) else { continue };
+            each_text(value, &mut |text| {
+                found.words.extend(
+                    words(text)
+                        .split(' ')
+                        .filter(|word| !word.is_empty())
+                        .map(|word| (*class, word.to_owned())),
+                );
+            });
+        }
+        let text = |field: &str| document.get(field).and_then(Value::as_str);
+        found.mail = text("email").map(str::to_ascii_lowercase);
+        found.phone = text("phone").and_then(reversed_digits);
+        found
+    }
+
+    /// The words of the name, in their own order.
+    pub fn name(&self) -> impl Iterator<Item = &str> {
+        let names = self.words.iter().take_while(|(class, _)| *class == Class::Name);
+        names.map(|(_, word)| word.as_str())
+    }
+}
+
+/// The texts of a field: its own, those of a list, or those of an object's members.
+fn each_text(value: &Value, visit: &mut dyn FnMut(&str)) {
+    let mut one = |value: &Value| {
+        if let Some(text) = value.as_str() {
+            visit(text);
+        }
+    };
+    match value {
+        Value::Array(items) => items.iter().for_each(one),
+        Value::Object(members) => members.values().for_each(one),
+        other => one(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn words_are_told_apart_by_the_field_that_they_stand_in() {
+        let contact = json!({"name": "Jane Doe", "firstName": "Jane", "email": "Doe@Acme.test", "role": "Buyer", "tags": ["vip"], "phone": "020 7946 0018"});
+        let words = Words::of(&contact, CONTACT);
+        assert_eq!(words.name().collect::<Vec<_>>(), ["doe", "jane"]);
+        assert!(words.words.contains(&(Class::Mail, "doe".to_owned())));
+        assert!(words.words.contains(&(Class::Other, "7946".to_owned())));
+        assert_eq!(words.mail.as_deref(), Some("doe@acme.test"));
+        assert_eq!(words.phone.as_deref(), Some("81006497020"));
+        assert!(is_plain_number("+44 (0)20 7946-0018") && !is_plain_number("020.7946.0018"));
+    }
+}
