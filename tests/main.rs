@@ -33,6 +33,7 @@ mod page;
 mod paging;
 mod partial_log;
 mod privileges;
+mod producers;
 mod property;
 mod readiness;
 mod recreated;
