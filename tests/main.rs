@@ -17,6 +17,7 @@ mod endless;
 mod explain;
 mod exposure;
 mod faults;
+mod filters;
 mod foreign;
 mod fuzz;
 mod harness;
