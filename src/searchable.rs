@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::text::{reversed_digits, words};
+use crate::text::{joined, parts, reversed_numbers, words};
 
 /// How much a word says, by the field that it stands in: the first says most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,10 +80,12 @@ pub fn is_plain_number(text: &str) -> bool {
 pub struct Words {
     /// The words of each class, each once.
     pub words: BTreeSet<(Class, String)>,
+    /// Further forms under which they are found: written together, and parts of runs without spaces.
+    pub forms: BTreeSet<(Class, String)>,
     /// The e-mail address as it is, with ASCII letters in lower case.
     pub mail: Option<String>,
-    /// The phone number's digits, reversed.
-    pub phone: Option<String>,
+    /// The digits of each phone number, reversed.
+    pub phones: Vec<String>,
 }
 
 impl Words {
@@ -99,12 +101,20 @@ impl Words {
                         .filter(|word| !word.is_empty())
                         .map(|word| (*class, word.to_owned())),
                 );
+                each_form(*class, text, &mut |form| {
+                    found.forms.insert((*class, form.to_owned()));
+                });
             });
         }
         let text = |field: &str| document.get(field).and_then(Value::as_str);
         found.mail = text("email").map(str::to_ascii_lowercase);
-        found.phone = text("phone").and_then(reversed_digits);
+        found.phones = text("phone").map(reversed_numbers).unwrap_or_default();
         found
+    }
+
+    /// The words and their further forms.
+    pub fn found(&self) -> impl Iterator<Item = (Class, &str)> {
+        self.words.iter().chain(&self.forms).map(|(class, word)| (*class, word.as_str()))
     }
 
     /// The words of the name, in their own order.
@@ -112,6 +122,14 @@ impl Words {
         let names = self.words.iter().take_while(|(class, _)| *class == Class::Name);
         names.map(|(_, word)| word.as_str())
     }
+}
+
+/// Visits the further forms under which the words of a field's text are found.
+pub fn each_form(class: Class, text: &str, visit: &mut dyn FnMut(&str)) {
+    if class == Class::Name {
+        joined(text, visit);
+    }
+    parts(text, visit);
 }
 
 /// The texts of a field: its own, those of a list, or those of an object's members.
@@ -141,7 +159,7 @@ mod tests {
         assert!(words.words.contains(&(Class::Mail, "doe".to_owned())));
         assert!(words.words.contains(&(Class::Other, "7946".to_owned())));
         assert_eq!(words.mail.as_deref(), Some("doe@acme.test"));
-        assert_eq!(words.phone.as_deref(), Some("81006497020"));
+        assert_eq!(words.phones, ["81006497020"]);
         assert!(is_plain_number("+44 (0)20 7946-0018") && !is_plain_number("020.7946.0018"));
     }
 }

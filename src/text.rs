@@ -3,14 +3,16 @@
 //! Documents and queries are folded by the same functions, so that every index engine compares the
 //! same words whatever analysis it has.
 
-use std::borrow::Cow;
+mod forms;
+mod phone;
+
 use std::sync::LazyLock;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// The fewest digits that are taken for a phone number.
-pub const PHONE_DIGITS_MIN: usize = 6;
+pub use self::forms::{joined, parts};
+pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, reversed_digits, reversed_numbers};
 
 /// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word is a
 /// longest run of letters and digits (of any script), so that what is written is UTF-8 and needs no escapes in JSON.
@@ -101,7 +103,30 @@ pub fn folded(text: &str) -> impl Iterator<Item = char> + '_ {
 /// One letter at a time: what depends on its neighbours is the order of combining marks only, and those go.
 fn folded_letter(letter: char) -> impl Iterator<Item = char> {
     let lower = std::iter::once(letter).nfkd().flat_map(char::to_lowercase).nfkd();
-    lower.filter(|letter| !is_combining_mark(*letter)).flat_map(plain)
+    lower.filter(|letter| !is_combining_mark(*letter) && !is_ignorable(*letter)).flat_map(plain)
+}
+
+/// Letters that are not shown: a soft hyphen, joiners and marks of direction
+/// (<https://www.unicode.org/reports/tr44/#Default_Ignorable_Code_Point>).
+fn is_ignorable(letter: char) -> bool {
+    matches!(letter, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The zeros of the decimal digits that people write in other scripts; the nine others follow each
+/// (<https://www.unicode.org/Public/UCD/latest/ucd/extracted/DerivedNumericType.txt>).
+const ZEROS: [char; 21] = [
+    '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}',
+    '\u{c66}', '\u{ce6}', '\u{d66}', '\u{de6}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{17e0}',
+    '\u{1810}', '\u{1946}', '\u{a9d0}',
+];
+
+/// The digit of any script as people type it; another letter as it is.
+fn digit(letter: char) -> char {
+    if letter < ZEROS[0] {
+        return letter;
+    }
+    let value = |zero: &char| u32::from(letter).checked_sub(u32::from(*zero)).filter(|value| *value < 10);
+    ZEROS.iter().find_map(value).and_then(|value| char::from_digit(value, 10)).unwrap_or(letter)
 }
 
 /// Letters that Unicode does not take apart, as people type them without the accent.
@@ -117,31 +142,9 @@ fn plain(letter: char) -> impl Iterator<Item = char> {
         'ł' => ('l', None),
         'ŧ' => ('t', None),
         'þ' => ('t', Some('h')),
-        other => (other, None),
+        other => (digit(other), None),
     };
     std::iter::once(first).chain(second)
-}
-
-/// A phone number without the zero in brackets that is dialled at home only: `+44 (0)20` is `+44 20`.
-pub fn drop_trunk_zero(text: &str) -> Cow<'_, str> {
-    let Some(at) = text.find("(0)") else { return Cow::Borrowed(text) };
-    let (before, rest) = text.split_at(at);
-    let code = before.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter.is_whitespace());
-    let code_is_international = code.ends_with('+')
-        || before.get(code.len()..).is_some_and(|code| code.trim_start().starts_with("00"));
-    match rest.get(3..) {
-        Some(rest) if code_is_international => Cow::Owned(format!("{before} {rest}")),
-        _ => Cow::Borrowed(text),
-    }
-}
-
-/// The digits of a phone number, last first, so that a number's ending is a prefix; `None` when
-/// there are fewer than [`PHONE_DIGITS_MIN`].
-pub fn reversed_digits(phone: &str) -> Option<String> {
-    let phone = drop_trunk_zero(phone);
-    let mut digits = String::with_capacity(phone.len());
-    digits.extend(phone.bytes().rev().filter(u8::is_ascii_digit).map(char::from));
-    (digits.len() >= PHONE_DIGITS_MIN).then_some(digits)
 }
 
 #[cfg(test)]
@@ -174,14 +177,15 @@ mod tests {
         #[test]
         fn letters_are_folded_as_the_whole_text_is(text in "\\PC{0,12}") {
             let whole = text.nfkd().flat_map(char::to_lowercase).nfkd();
-            let whole: String = whole.filter(|letter| !is_combining_mark(*letter)).flat_map(plain).collect();
+            let whole: String = whole.filter(|letter| !is_combining_mark(*letter) && !is_ignorable(*letter)).flat_map(plain).collect();
             proptest::prop_assert_eq!(folded(&text).collect::<String>(), whole);
         }
     }
 
     #[test]
-    fn a_phone_numbers_ending_is_a_prefix_of_its_reversed_digits() {
-        assert_eq!(reversed_digits("+44 20 7946 0018").as_deref(), Some("810064970244"));
-        assert_eq!(reversed_digits("12-34"), None);
+    fn forms_of_letters_and_digits_are_one() {
+        assert_eq!(words("Ber\u{ad}lin L\u{200b}td"), "berlin ltd");
+        assert_eq!(words("ﬁnance ＡＣＭＥ ０３"), "finance acme 03");
+        assert_eq!(words("٠٢٠ ۷۹ १२"), "020 79 12");
     }
 }

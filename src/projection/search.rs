@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use crate::entity::{Shown, text};
-use crate::searchable::{Class, LENGTH_MARK, NUMBER_MARK, is_plain_number};
-use crate::text::{Words, reversed_digits};
+use crate::searchable::{Class, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number};
+use crate::text::{Words, reversed_numbers};
 
 /// Appends the words of the searched fields to a text that begins at `begin`, the number of the name's words, and the
 /// digits of the phone number.
@@ -23,6 +23,11 @@ pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: 
     if !name.is_empty() {
         push(out, begin, LENGTH_MARK, name.len().to_string().as_bytes());
     }
+    for (field, class) in fields {
+        each_text(shown.get(field), &mut |text| {
+            each_form(*class, text, &mut |form| push(out, begin, class.mark(), form.as_bytes()));
+        });
+    }
     for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
         words.clear();
         let mut folded = Words::behind(&mut words);
@@ -33,9 +38,8 @@ pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: 
         });
         split(&words).for_each(|word| push(out, begin, class.mark(), word));
     }
-    let digits = shown.get("phone").and_then(text).and_then(|phone| reversed_digits(&phone));
-    if let Some(digits) = digits {
-        push(out, begin, NUMBER_MARK, digits.as_bytes());
+    if let Some(phone) = shown.get("phone").and_then(text) {
+        reversed_numbers(&phone).iter().for_each(|number| push(out, begin, NUMBER_MARK, number.as_bytes()));
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
         contact.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
         let mut out = b"x".to_vec();
         push_fields(&mut out, 1, &contact, CONTACT);
-        let words = "x.aberg .zoe %2 @zoe @acme @test =cto +vip #810064970244";
+        let words = "x.aberg .zoe %2 .abergzoe @zoe @acme @test =cto +vip #810064970244";
         assert_eq!(String::from_utf8(out).unwrap(), words);
     }
 }

@@ -6,7 +6,7 @@ use super::matching;
 use super::query::Term;
 use crate::entity::contact;
 use crate::searchable;
-use crate::text::{PHONE_DIGITS_MIN, folded, reversed_digits};
+use crate::text::{PHONE_DIGITS_MIN, folded, joined, parts, reversed_numbers};
 
 /// Longer texts are not marked.
 const TEXT_BYTES_MAX: usize = 4_096;
@@ -57,7 +57,7 @@ fn marked(text: &str, terms: &[Term], is_phone: bool) -> Option<String> {
     let by_digits = if is_phone { phone_span(text, terms) } else { None };
     let spans = match by_digits {
         Some(span) => vec![span],
-        None => word_spans(text).into_iter().filter(|span| is_matched(text, *span, terms)).collect(),
+        None => matched_spans(text, terms),
     };
     if spans.is_empty() {
         return None;
@@ -75,11 +75,47 @@ fn marked(text: &str, terms: &[Term], is_phone: bool) -> Option<String> {
     Some(out)
 }
 
+/// The most words that are looked at together.
+const TOGETHER_MAX: usize = 4;
+
+/// The words that a term matches, by themselves or written together.
+fn matched_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
+    let spans = word_spans(text);
+    let mut is_marked: Vec<bool> = spans.iter().map(|span| is_matched(text, *span, terms)).collect();
+    for length in 2..=TOGETHER_MAX {
+        for (at, run) in spans.windows(length).enumerate() {
+            let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+            if is_marked.iter().skip(at).take(length).any(|is_marked| *is_marked) {
+                continue;
+            }
+            let mut forms = Vec::new();
+            joined(text.get(first.0..last.1).unwrap_or_default(), &mut |form| forms.push(form.to_owned()));
+            let is_found = match forms.as_slice() {
+                [form] => terms.iter().any(|term| matching::word(term, form).is_some()),
+                _ => false,
+            };
+            if is_found && is_one_form(text, run, forms.first()) {
+                is_marked.iter_mut().skip(at).take(length).for_each(|mark| *mark = true);
+            }
+        }
+    }
+    spans.into_iter().zip(is_marked).filter(|(_, is_marked)| *is_marked).map(|(span, _)| span).collect()
+}
+
+/// True when the form is made of all words of the run.
+fn is_one_form(text: &str, run: &[(usize, usize)], form: Option<&String>) -> bool {
+    let words = run.iter().map(|(begin, end)| folded(text.get(*begin..*end).unwrap_or_default()));
+    form.is_some_and(|form| words.flatten().eq(form.chars()))
+}
+
 fn is_matched(text: &str, (begin, end): (usize, usize), terms: &[Term]) -> bool {
     // A sign may fold to several words (`½` to `1` and `2`).
     let word: String = folded(text.get(begin..end).unwrap_or_default()).collect();
     let mut words = word.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
-    words.any(|word| terms.iter().any(|term| matching::word(term, word).is_some()))
+    let is_found = |word: &str| terms.iter().any(|term| matching::word(term, word).is_some());
+    let mut is_part = false;
+    parts(&word, &mut |part| is_part |= is_found(part));
+    is_part || words.any(is_found)
 }
 
 /// Where the words of a text lie. What folds to nothing (an accent of its own) goes on with its word.
@@ -104,17 +140,28 @@ fn word_spans(text: &str) -> Vec<(usize, usize)> {
 
 /// The ending of a phone number that was asked for: the longest that any term has.
 fn phone_span(text: &str, terms: &[Term]) -> Option<(usize, usize)> {
-    let reversed = reversed_digits(text)?;
-    let phones = terms.iter().map(|term| &term.phone).filter(|phone| phone.matches(&reversed));
-    let longest = phones.map(|phone| {
-        let endings = phone.endings.iter().filter(|ending| reversed.starts_with(ending.as_str()));
-        endings.map(String::len).max().unwrap_or(reversed.len())
+    let numbers = reversed_numbers(text);
+    let found = numbers.iter().flat_map(|number| {
+        let phones = terms.iter().map(|term| &term.phone).filter(|phone| phone.matches(number));
+        phones.map(move |phone| {
+            let endings = phone.endings.iter().filter(|ending| number.starts_with(ending.as_str()));
+            let digits = endings.map(String::len).max().unwrap_or(number.len()).max(PHONE_DIGITS_MIN);
+            number.get(..digits).unwrap_or(number)
+        })
     });
-    let digits = longest.max()?.max(PHONE_DIGITS_MIN);
-    let places: Vec<usize> =
-        text.char_indices().filter(|(_, letter)| letter.is_ascii_digit()).map(|(at, _)| at).collect();
-    let begin = places.len().checked_sub(digits).and_then(|at| places.get(at)).or(places.first())?;
-    Some((*begin, places.last()? + 1))
+    let ending: String = found.max_by_key(|ending| ending.len())?.chars().rev().collect();
+    let (mut digits, mut places) = (String::new(), Vec::new());
+    for (at, letter) in text.char_indices() {
+        let mut buffer = [0; 4];
+        for digit in folded(letter.encode_utf8(&mut buffer)).filter(char::is_ascii_digit) {
+            digits.push(digit);
+            places.push((at, at + letter.len_utf8()));
+        }
+    }
+    // A zero in brackets stands between the digits: then as many as the ending has.
+    let begin = digits.rfind(&ending).or(places.len().checked_sub(ending.len())).unwrap_or(0);
+    let last = places.get(begin + ending.len() - 1).or(places.last())?;
+    Some((places.get(begin)?.0, last.1))
 }
 
 fn push_escaped(out: &mut String, text: &str) {

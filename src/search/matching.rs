@@ -15,10 +15,10 @@ pub enum Match {
 
 /// How `term` matches the folded `word`, if it does.
 pub fn word(term: &Term, word: &str) -> Option<Match> {
-    if word == term.text {
+    if term.texts().any(|text| word == text) {
         return Some(Match::Word);
     }
-    if word.starts_with(&term.text) {
+    if term.texts().any(|text| word.starts_with(text)) {
         return Some(Match::Prefix);
     }
     // A letter has one to four bytes: words whose bytes differ by more are more than one typo apart.

@@ -1,7 +1,5 @@
 //! What can be asked.
 
-use std::collections::BTreeMap;
-
 use super::cursor::Cursor;
 use super::token::Phone;
 use crate::error::{Error, Result};
@@ -114,17 +112,12 @@ impl Field {
 pub struct Term {
     /// The folded word; a word of the document matches that begins with it.
     pub text: String,
+    /// The word written together with its neighbours, as a document may have it: `jeanluc` for `jean luc`.
+    pub joined: Vec<String>,
     /// True when a word one typo away matches too.
     pub fuzzy: bool,
     /// The phone numbers that it may be a part of.
     pub phone: Phone,
-}
-
-/// The values asked for, by their fields: any value of a field will do, and each field must hold.
-pub fn by_field(filters: &[(Field, String)]) -> BTreeMap<Field, Vec<&str>> {
-    let mut fields: BTreeMap<Field, Vec<&str>> = BTreeMap::new();
-    filters.iter().for_each(|(field, value)| fields.entry(*field).or_default().push(value));
-    fields
 }
 
 /// What a query may be as a whole, beside a name.
@@ -134,6 +127,15 @@ pub struct Whole {
     pub mail: Option<String>,
     /// A phone number in its forms, each as reversed digits.
     pub numbers: Vec<String>,
+    /// An id.
+    pub id: Option<String>,
+}
+
+impl Term {
+    /// The texts that a word of a document may be or begin with.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.text.as_str()).chain(self.joined.iter().map(String::as_str))
+    }
 }
 
 /// One search.
@@ -147,7 +149,7 @@ pub struct Request {
     pub collection: Collection,
     /// Only what is at or below this organisation.
     pub under: Option<String>,
-    /// Values that must hold: any of those of a field.
+    /// Values that must hold.
     pub filters: Vec<(Field, String)>,
     /// The page's size, 1 to [`SIZE_MAX`].
     pub size: usize,

@@ -79,15 +79,14 @@ pub fn contact(words: &Words, terms: &[Term], whole: &Whole) -> Option<u32> {
 }
 
 fn term_points(words: &Words, term: &Term) -> Option<u32> {
-    let number = words.phone.as_deref().filter(|phone| term.phone.matches(phone)).map(|_| NUMBER);
-    let held =
-        words.words.iter().filter_map(|(class, word)| Some(points(*class, matching::word(term, word)?)));
+    let number = words.phones.iter().any(|phone| term.phone.matches(phone)).then_some(NUMBER);
+    let held = words.found().filter_map(|(class, word)| Some(points(class, matching::word(term, word)?)));
     held.chain(number).max()
 }
 
 fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
     let is_mail = whole.mail.is_some() && whole.mail == words.mail;
-    let is_number = words.phone.as_ref().is_some_and(|phone| whole.numbers.contains(phone));
+    let is_number = words.phones.iter().any(|phone| whole.numbers.contains(phone));
     if is_mail || is_number || is_name(words, terms) { EXACT } else { 0 }
 }
 

@@ -82,10 +82,7 @@ impl Searcher {
         let next = found.hits.get(request.size).is_some();
         found.hits.truncate(request.size);
         let next = found.hits.last().filter(|_| next).map(|hit| self.cursor(hit).text(&request.identity()));
-        let mut facets = self.facets(request, &find, &truncated, &found).await?;
-        for field in request.facets.iter().filter(|field| is_filtered(request, **field)) {
-            facets.extend(self.facet_aside(request, *field, &truncated).await?);
-        }
+        let facets = self.facets(request, &find, &truncated, &found).await?;
         let mut hits = Vec::new();
         for hit in found.hits {
             hits.push(match request.collection {
@@ -118,9 +115,11 @@ impl Searcher {
         };
         let (contact_filters, filters): (Vec<_>, Vec<_>) =
             request.filters.iter().cloned().partition(of_contacts);
+        let of_id = self.of_id(request).await?;
         let mut terms = Vec::new();
         for term in request.terms.iter().flatten() {
-            let owners = self.owners(truncated, Some(term), &[]).await?;
+            let mut owners = self.owners(truncated, Some(term), &[]).await?;
+            owners.extend(of_id.iter().cloned());
             terms.push((term.clone(), owners));
         }
         let contact_filters_met = if contact_filters.is_empty() {
@@ -140,23 +139,23 @@ impl Searcher {
             // One hit more tells whether there is a page after this.
             size: request.size + 1,
             after: request.after.clone(),
-            facets: request.facets.iter().copied().filter(|field| !is_filtered(request, *field)).collect(),
+            facets: request.facets.clone(),
             documents: true,
         })
     }
 
-    /// A facet that is filtered by, counted as if it were not: its counts say what another choice would find.
-    async fn facet_aside(
-        &self,
-        request: &Request,
-        field: Field,
-        truncated: &[String],
-    ) -> Result<Map<String, Value>> {
-        let mut aside = Request { facets: vec![field], after: None, ..request.clone() };
-        aside.filters.retain(|(filtered, _)| *filtered != field);
-        let find = Find { size: 0, documents: false, ..self.plan(&aside, truncated).await? };
-        let found = self.index.find(&find).await?;
-        self.facets(&aside, &find, truncated, &found).await
+    /// The documents that are found because the query is an id: its own, and the organisation of a contact.
+    async fn of_id(&self, request: &Request) -> Result<Vec<String>> {
+        let Some(id) = &request.whole.id else { return Ok(Vec::new()) };
+        let mut found = vec![id.clone()];
+        let is_more = request.whole.mail.is_some() || !request.whole.numbers.is_empty();
+        if request.collection == Collection::Organisations && self.has_contacts && !is_more {
+            let contact = self.index.document(Collection::Contacts.name(), id).await?;
+            let organisation =
+                contact.as_ref().and_then(|contact| contact.pointer("/organisation/id")?.as_str());
+            found.extend(organisation.map(str::to_owned));
+        }
+        Ok(found)
     }
 
     async fn owners(
@@ -260,11 +259,6 @@ fn copy(to: &mut Map<String, Value>, from: &Value, field: &str) {
     if let Some(value) = from.get(field) {
         to.insert(field.to_owned(), value.clone());
     }
-}
-
-/// True when a facet of the field is counted without its own filter.
-fn is_filtered(request: &Request, field: Field) -> bool {
-    request.filters.iter().any(|(filtered, _)| *filtered == field)
 }
 
 /// A query of marks alone: nothing is found.

@@ -1,6 +1,7 @@
 //! A query's text taken apart: words, and the phone numbers that they may be parts of.
 
 use super::query::{Term, Whole};
+use crate::event::ID_BYTES_MAX;
 use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded, reversed_digits};
 
 /// A run of digit groups longer than this is looked at as a whole only.
@@ -60,16 +61,23 @@ struct Token {
 /// The words of a query, each once, and what the whole of it may be.
 pub(super) fn terms(q: &str) -> (Vec<Term>, Whole) {
     let tokens = tokens(&drop_trunk_zero(q));
-    let whole = Whole { mail: mail(q), numbers: numbers(q) };
-    let phones = phones(&tokens);
+    let whole = Whole { mail: mail(q), numbers: numbers(q), id: id(q) };
+    let (phones, joined) = (phones(&tokens), joined(&tokens));
     let mut terms: Vec<Term> = Vec::new();
-    for (token, phones) in tokens.into_iter().zip(phones) {
+    for ((token, phone), joined) in tokens.into_iter().zip(phones).zip(joined) {
         match terms.iter_mut().find(|term| term.text == token.word) {
-            Some(term) => term.phone.add(phones),
-            None => terms.push(Term { fuzzy: is_fuzzy(&token.word), text: token.word, phone: phones }),
+            Some(term) => {
+                term.phone.add(phone);
+                term.joined.extend(joined);
+            }
+            None => terms.push(Term { fuzzy: is_fuzzy(&token.word), text: token.word, joined, phone }),
         }
     }
-    terms.iter_mut().for_each(|term| term.phone.reduce());
+    for term in &mut terms {
+        term.phone.reduce();
+        term.joined.sort_unstable();
+        term.joined.dedup();
+    }
     (terms, whole)
 }
 
@@ -79,10 +87,48 @@ fn mail(q: &str) -> Option<String> {
     (q.contains('@') && !q.contains(char::is_whitespace)).then(|| q.to_ascii_lowercase())
 }
 
+/// The query as an id. Nobody types one with spaces in it, and most have a digit.
+fn id(q: &str) -> Option<String> {
+    let q = q.trim();
+    let is_id = q.len() <= ID_BYTES_MAX && q.contains(char::is_numeric) && !q.contains(char::is_whitespace);
+    is_id.then(|| q.to_owned())
+}
+
+/// For each token what it is together with its neighbours: with the one before or after it, and the whole of single
+/// letters side by side.
+fn joined(tokens: &[Token]) -> Vec<Vec<String>> {
+    let mut joined = vec![Vec::new(); tokens.len()];
+    let mut put = |begin: usize, end: usize| {
+        let Some(run) = tokens.get(begin..end).filter(|run| run.len() > 1) else { return };
+        let together: String = run.iter().map(|token| token.word.as_str()).collect();
+        let has_letter = together.contains(|letter: char| !letter.is_numeric());
+        if has_letter && together.chars().count() <= FUZZY_LETTERS_MAX {
+            joined
+                .iter_mut()
+                .take(end)
+                .skip(begin)
+                .for_each(|all: &mut Vec<String>| all.push(together.clone()));
+        }
+    };
+    let is_single = |token: &Token| token.word.chars().count() == 1;
+    let mut begin = 0;
+    while begin < tokens.len() {
+        put(begin, begin + 2);
+        let singles = tokens.iter().skip(begin).take_while(|token| is_single(token)).count();
+        (begin + 1..begin + singles).for_each(|at| put(at, at + 2));
+        if singles > 2 {
+            put(begin, begin + singles);
+        }
+        begin += singles.max(1);
+    }
+    joined
+}
+
 /// The query as a phone number, in each form that says the same.
 fn numbers(q: &str) -> Vec<String> {
+    let q: String = folded(q).collect();
     let is_part = |letter: char| letter.is_ascii_digit() || is_phone_mark(letter);
-    let Some(digits) = reversed_digits(q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
+    let Some(digits) = reversed_digits(&q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
     let other = match digits.strip_suffix("00") {
         Some(rest) => Some(rest.to_owned()),
         None => q.trim_start().starts_with('+').then(|| format!("{digits}00")),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::order;
 use crate::search::index::Find;
-use crate::search::query::{Collection, Field, Term, Whole, by_field};
+use crate::search::query::{Collection, Field, Term, Whole};
 use crate::searchable::{Class, NUMBER_MARK, ORGANISATION_MARK};
 
 /// The path of a filter's or facet's field.
@@ -28,7 +28,7 @@ pub(super) fn query(find: &Find) -> Value {
     if let Some(under) = &find.under {
         filter.push(below(find.collection, under));
     }
-    filter.extend(values(find.collection, &find.filters));
+    filter.extend(find.filters.iter().map(|(field, value)| equals(path(find.collection, *field), value)));
     if !find.contact_filters.is_empty() {
         filter.push(by_one_contact(find));
     }
@@ -45,12 +45,6 @@ pub(super) fn query(find: &Find) -> Value {
     json!({"bool": {"filter": filter, "must": [best], "should": short}})
 }
 
-/// Each field has any of the values asked for.
-pub(super) fn values(collection: Collection, filters: &[(Field, String)]) -> Vec<Value> {
-    let any_of = |(field, values)| json!({"terms": {path(collection, field): values}});
-    by_field(filters).into_iter().map(any_of).collect()
-}
-
 fn below(collection: Collection, id: &str) -> Value {
     let (own, ancestors) = match collection {
         Collection::Organisations => ("id", "ancestors.id"),
@@ -60,7 +54,11 @@ fn below(collection: Collection, id: &str) -> Value {
 }
 
 fn by_one_contact(find: &Find) -> Value {
-    let values = values(find.collection, &find.contact_filters);
+    let values: Vec<Value> = find
+        .contact_filters
+        .iter()
+        .map(|(field, value)| equals(path(find.collection, *field), value))
+        .collect();
     let mut ways = vec![json!({"nested": {"path": "contacts", "query": {"bool": {"filter": values}}}})];
     if !find.contact_filters_met.is_empty() {
         ways.push(json!({"terms": {"id": find.contact_filters_met}}));
@@ -77,9 +75,8 @@ fn anywhere(collection: Collection, term: &Term, owners: &[String]) -> Value {
             ways.push(json!({"nested": {"path": "contacts", "query": Part::Embedded.any_way(term)}}));
         }
         Collection::Contacts => {
-            let word = marked(ORGANISATION_MARK, &term.text);
-            ways.push(prefix(part.words(), &word));
-            ways.extend(typo(part.words(), &word, term));
+            ways.extend(begun(part.words(), ORGANISATION_MARK, term));
+            ways.extend(typo(part.words(), &marked(ORGANISATION_MARK, &term.text), term));
         }
     }
     if !owners.is_empty() {
@@ -127,8 +124,8 @@ impl Part {
     /// The ways in which a term matches it.
     fn ways(self, term: &Term) -> Vec<Value> {
         let of_class = |class: Class| {
-            let word = marked(class.mark(), &term.text);
-            std::iter::once(prefix(self.words(), &word)).chain(typo(self.words(), &word, term))
+            let typo = typo(self.words(), &marked(class.mark(), &term.text), term);
+            begun(self.words(), class.mark(), term).into_iter().chain(typo)
         };
         let mut ways: Vec<Value> = self.classes().flat_map(of_class).collect();
         ways.push(prefix(&self.number_words(), &term.text));
@@ -158,20 +155,27 @@ impl Part {
         ways
     }
 
-    /// The ways in which its e-mail address or its phone number is the whole query.
+    /// The ways in which its e-mail address, its phone number or its id is the whole query.
     pub(super) fn whole(self, whole: &Whole) -> Vec<Value> {
         let mail = whole
             .mail
             .iter()
             .map(|mail| json!({"term": {self.at("email"): {"value": mail, "case_insensitive": true}}}));
         let number = |digits: &String| equals(self.words(), &marked(NUMBER_MARK, digits));
-        mail.chain(whole.numbers.iter().map(number)).collect()
+        // A contact's id finds its organisation, and does not move it up.
+        let id = whole.id.iter().filter(|_| self != Part::Embedded).map(|id| equals("id", id));
+        mail.chain(whole.numbers.iter().map(number)).chain(id).collect()
     }
 }
 
 /// A word behind the mark of its field.
 pub(super) fn marked(mark: char, word: &str) -> String {
     format!("{mark}{word}")
+}
+
+/// Words that begin with a term's text, or with what it is together with its neighbours.
+pub(super) fn begun(field: &str, mark: char, term: &Term) -> Vec<Value> {
+    term.texts().map(|text| prefix(field, &marked(mark, text))).collect()
 }
 
 /// Words that are one typo away from `word`, which is the term's behind a mark.

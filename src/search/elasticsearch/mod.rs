@@ -149,7 +149,12 @@ fn hit(found: &Value) -> Hit {
 fn contacts_of(among: Among<'_>) -> Value {
     let mut filter = vec![json!({"terms": {"organisation.id": among.owners}})];
     filter.extend(among.term.map(|term| dsl::Part::Contact.any_way(term)));
-    filter.extend(dsl::values(Collection::Contacts, among.filters));
+    filter.extend(
+        among
+            .filters
+            .iter()
+            .map(|(field, value)| dsl::equals(dsl::path(Collection::Contacts, *field), value)),
+    );
     json!({"bool": {"filter": filter}})
 }
 

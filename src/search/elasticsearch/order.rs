@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{Part, all, any, equals, marked, prefix, scored, typo};
+use super::dsl::{Part, all, any, begun, equals, marked, prefix, scored, typo};
 use crate::search::index::{Find, MATCHED_MAX};
 use crate::search::matching::Match;
 use crate::search::query::{Collection, Term, Whole};
@@ -101,11 +101,13 @@ fn best_way(part: Part, term: &Term, apart: &[String]) -> Value {
 }
 
 fn word_ways(field: &str, mark: char, class: Class, term: &Term) -> Vec<Value> {
-    let text = marked(mark, &term.text);
-    let word = scored(points(class, Match::Word), equals(field, &text));
-    let begun = scored(points(class, Match::Prefix), prefix(field, &text));
-    let typo = typo(field, &text, term).map(|typo| scored(points(class, Match::Typo), typo));
-    [word, begun].into_iter().chain(typo).collect()
+    let worth = |how: Match, way: Value| scored(points(class, how), way);
+    let one = |text: &str| {
+        let text = marked(mark, text);
+        [worth(Match::Word, equals(field, &text)), worth(Match::Prefix, prefix(field, &text))]
+    };
+    let typo = typo(field, &marked(mark, &term.text), term).map(|typo| worth(Match::Typo, typo));
+    term.texts().flat_map(one).chain(typo).collect()
 }
 
 /// What each term is worth in the name of a contact's organisation.
@@ -119,7 +121,8 @@ fn organisation_ways(terms: &Terms) -> Vec<Value> {
 /// other.
 fn split(collection: Collection, terms: &Terms) -> Option<Value> {
     let begun = |part: Part, mark: char, terms: &Terms| -> Vec<Value> {
-        terms.iter().map(|(term, _)| prefix(part.words(), &marked(mark, &term.text))).collect()
+        let begun = |term: &Term| begun(part.words(), mark, term);
+        terms.iter().map(|(term, _)| any(begun(term))).collect()
     };
     let name = Class::Name.mark();
     let mut ways = Vec::new();

@@ -126,6 +126,9 @@ impl Ranking {
         for number in &self.whole.numbers {
             found.put_equal(self.fields.phone, number, &|_| Worth::of(EXACT))?;
         }
+        if let Some(id) = &self.whole.id {
+            found.put_equal(self.fields.id, id, &|_| Worth::of(EXACT))?;
+        }
         Ok(())
     }
 
@@ -189,9 +192,11 @@ impl Found<'_> {
     fn put_words(&mut self, field: Column, term: &Term, class: Class, first: u32) -> tantivy::Result<()> {
         let is_name = class == Class::Name || first == ORGANISATION;
         let worth = |how| Worth { of: points(class, how), named: is_name && how != Match::Typo, first };
-        self.put_begun(field, &term.text, &|is_whole| {
-            worth(if is_whole { Match::Word } else { Match::Prefix })
-        })?;
+        for text in term.texts() {
+            self.put_begun(field, text, &|is_whole| {
+                worth(if is_whole { Match::Word } else { Match::Prefix })
+            })?;
+        }
         if !term.fuzzy {
             return Ok(());
         }

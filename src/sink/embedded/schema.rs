@@ -227,8 +227,8 @@ impl<'a> Placed<'a> {
 
     /// Puts what is searched of one organisation or contact; answers how many words its name has.
     fn push(&mut self, place: u32, words: &Words) -> u64 {
-        for (class, word) in &words.words {
-            self.token(self.fields.of_class(*class), place, word.clone());
+        for (class, word) in words.found() {
+            self.token(self.fields.of_class(class), place, word.to_owned());
         }
         let length = words.name().count();
         if length > 0 {
@@ -238,7 +238,7 @@ impl<'a> Placed<'a> {
         if let Some(mail) = words.mail.as_ref().filter(fits) {
             self.token(self.fields.whole, place, mail_key(mail));
         }
-        if let Some(phone) = words.phone.as_ref().filter(fits) {
+        for phone in words.phones.iter().filter(fits) {
             self.token(self.fields.phone, place, phone.clone());
         }
         length as u64

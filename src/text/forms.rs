@@ -1,0 +1,153 @@
+//! Further forms under which the words of a text are found: written together, and parts of runs without spaces.
+
+use super::folded;
+
+/// The longest form; what is typed beyond it is not compared.
+const LETTERS_MAX: usize = 16;
+/// A part is at least so long: one letter of a run says little, and is found at its beginning.
+const PART_LETTERS_MIN: usize = 2;
+
+/// Visits the words of a name written together where people write them so: around a hyphen, an apostrophe, a full stop or
+/// an ampersand (`jeanluc`, `obrien`, `att`), and single letters side by side (`jrr` for `J. R. R.`).
+pub fn joined(name: &str, visit: &mut dyn FnMut(&str)) {
+    // Most names have none of it.
+    if !name.contains(is_connector) {
+        return;
+    }
+    let folded: String = folded(name).collect();
+    let (mut together, mut count, mut last, mut gap) = (String::new(), 0, "", "");
+    for piece in pieces(&folded) {
+        if !piece.starts_with(char::is_alphanumeric) {
+            gap = piece;
+            continue;
+        }
+        if count > 0 && !is_joined(last, gap, piece) {
+            if count > 1 {
+                visit(&together);
+            }
+            together.clear();
+            count = 0;
+        }
+        together.push_str(piece);
+        (count, last) = (count + 1, piece);
+    }
+    if count > 1 {
+        visit(&together);
+    }
+}
+
+/// Words and the gaps between them, by turns.
+fn pieces(folded: &str) -> impl Iterator<Item = &str> {
+    let mut rest = folded;
+    std::iter::from_fn(move || {
+        let is_word = rest.chars().next()?.is_alphanumeric();
+        let end = rest.find(|letter: char| letter.is_alphanumeric() != is_word).unwrap_or(rest.len());
+        let (piece, others) = rest.split_at(end);
+        rest = others;
+        Some(piece)
+    })
+}
+
+/// Whether two words are written together as well.
+fn is_joined(first: &str, gap: &str, second: &str) -> bool {
+    let is_single = |word: &str| word.chars().count() == 1;
+    let are_single = is_single(first) && is_single(second);
+    let mut marks = gap.chars().filter(|mark| !are_single || *mark != ' ');
+    marks.all(is_connector) && (are_single || gap.chars().count() == 1)
+}
+
+fn is_connector(letter: char) -> bool {
+    matches!(letter, '-' | '\u{2010}' | '\u{2011}' | '\'' | '\u{2019}' | '.' | '&')
+}
+
+/// The Arabic article, which is written together with its word.
+const ARTICLE: &str = "\u{627}\u{644}";
+
+/// Visits the parts of runs of Chinese, Japanese, Korean, Thai and the like, which have no spaces between words: each
+/// ending of a run, so that what stands inside is the beginning of one. Of an Arabic word, what follows its article.
+pub fn parts(text: &str, visit: &mut dyn FnMut(&str)) {
+    if text.is_ascii() || !text.chars().any(|letter| is_unspaced(letter) || ARTICLE.contains(letter)) {
+        return;
+    }
+    let folded: String = folded(text).collect();
+    for run in folded.split(|letter: char| !letter.is_alphanumeric()) {
+        let without_article = run.strip_prefix(ARTICLE);
+        if let Some(rest) = without_article.filter(|rest| rest.chars().count() >= PART_LETTERS_MIN) {
+            visit(rest);
+        }
+        let starts: Vec<usize> = run.char_indices().map(|(at, _)| at).collect();
+        for (number, start) in starts.iter().enumerate().skip(1) {
+            let rest = run.get(*start..).unwrap_or_default();
+            if starts.len() - number < PART_LETTERS_MIN
+                || !rest.starts_with(|letter| is_unspaced(letter) && !is_inside(letter))
+            {
+                continue;
+            }
+            let end = starts.get(number + LETTERS_MAX).map_or(rest.len(), |end| end - start);
+            visit(rest.get(..end).unwrap_or(rest));
+        }
+    }
+}
+
+/// Letters of scripts that are written without spaces between words (Korean: within names).
+fn is_unspaced(letter: char) -> bool {
+    matches!(letter,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{11ff}' | '\u{1780}'..='\u{17ff}' | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{318f}' | '\u{3400}'..='\u{9fff}' | '\u{a960}'..='\u{a97f}' | '\u{ac00}'..='\u{d7ff}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ffdc}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// Vowels and final consonants of a Korean syllable, which folding takes apart: no part begins with them.
+fn is_inside(letter: char) -> bool {
+    matches!(letter, '\u{1160}'..='\u{11ff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Forms = fn(&str, &mut dyn FnMut(&str));
+
+    fn all(of: Forms, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        of(text, &mut |form| found.push(form.to_owned()));
+        found
+    }
+
+    #[test]
+    fn words_are_written_together_where_people_do() {
+        for (name, expected) in [
+            ("Jean-Luc Picard", &["jeanluc"][..]),
+            ("Smith‐Jones Ann", &["smithjones"]),
+            ("J. R. R. Tolkien", &["jrr"]),
+            ("J.R.R. Tolkien", &["jrr"]),
+            ("AT&T Corp", &["att"]),
+            ("A.B.C. Ltd", &["abc"]),
+            ("H & M Ltd.", &["hm"]),
+            ("Conan O’Brien", &["obrien"]),
+            ("Anne-Marie O'Neill-Smith", &["annemarie", "oneillsmith"]),
+            ("Acme - Berlin", &[]),
+            ("Acme Ltd.", &[]),
+            ("Plan A", &[]),
+            ("-", &[]),
+            ("", &[]),
+        ] {
+            assert_eq!(all(joined, name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_run_without_spaces_are_its_endings() {
+        assert_eq!(all(parts, "山田太郎"), ["田太郎", "太郎"]);
+        assert_eq!(all(parts, "Acme東京 Ltd"), ["東京"]);
+        assert!(all(parts, "Société Éclatante").is_empty());
+        assert!(all(parts, "محمد").is_empty());
+        assert_eq!(all(parts, "عبد الرحمن"), ["رحمن"]);
+        let korean = all(parts, "김철수");
+        let expected: String = folded("철수").collect();
+        assert!(korean.contains(&expected), "{korean:?}");
+        assert_eq!(korean.len(), 2, "{korean:?}");
+        let long = "東".repeat(100);
+        assert!(all(parts, &long).iter().all(|part| part.chars().count() <= LETTERS_MAX));
+    }
+}
