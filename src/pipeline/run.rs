@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
 use super::serve::Service;
 use super::standby::Filling;
-use super::start::{Patience, claim, while_away};
+use super::start::{Patience, claim, read, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
 use super::watch::{self as others, Seen};
@@ -27,14 +27,14 @@ use crate::dead_letter::DeadLetters;
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::EntityKind;
-use crate::position::{Positions, TopicPartition};
+use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
 use crate::sink::tenure::Claimant;
 use crate::sink::{DocumentSink, IndexState};
+use crate::source::EventSource;
 use crate::source::leadership::{Delivered, Leadership};
-use crate::source::{EventSource, partial_log};
 use crate::state::State;
 use crate::state::rows::Progress;
 
@@ -97,10 +97,13 @@ pub enum Until {
 /// # Errors
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
 pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
+    let progress = parts.state.progress()?;
+    // A log that is refused is refused before anything is made.
+    let mut source = read(parts.source, &parts.state, &progress, parts.allow_partial_log).await?;
     if !claim(parts.claimant.as_ref(), &*parts.sink, parts.patience, stop).await? {
         return Ok(());
     }
-    let identity = parts.source.identity();
+    let identity = source.identity();
     let opened =
         while_away(stop, "the index", parts.patience, async || match parts.sink.open(&identity).await {
             Err(error) if parts.mapping_may_differ && error.kind() == ErrorKind::MappingChanged => {
@@ -111,18 +114,8 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
     let opened = opened.await?;
     let Some(indexes) = opened else { return Ok(()) };
     parts.leadership.join();
-    let progress = parts.state.progress()?;
-    let started = {
-        let (mut source, progress) = (parts.source, progress.clone());
-        blocking(move || {
-            source.start(&progress.positions(), &progress.fingerprints())?;
-            let (cut, end) = (source.cut_off()?, source.end()?);
-            Ok((source, cut, end))
-        })
-        .await
-    };
-    let (source, cut, end) = started?;
-    accept(&parts.state, &cut, parts.allow_partial_log)?;
+    // Who waited for the index may have waited for long.
+    let (source, end) = blocking(move || source.end().map(|end| (source, end))).await?;
     parts.status.set_refresh_interval(parts.sink.refresh_interval());
     // An earlier instance may have written documents that no search shows yet.
     let refreshed = tokio::time::timeout(REFRESH_TIME, parts.sink.refresh()).await;
@@ -225,21 +218,6 @@ pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop:
     let outcome = run.look_after(planned, workers, reading, (until, end), stop).await;
     run.leadership.close();
     outcome
-}
-
-/// Accepts a log of which `cut` has lost its beginning, or refuses it.
-fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Result<()> {
-    let Some((at, first)) = cut.first() else { return Ok(()) };
-    if !is_allowed && !state.is_partial() {
-        return Err(partial_log(at, *first, "restore the topic, or keep the state; "));
-    }
-    tracing::warn!(
-        partition = %at,
-        first,
-        "the log is partial: documents of entities that it holds no record of are left in the index as they are; the others \
-         show only what its records say, also of the contacts, parents and children in them"
-    );
-    state.set_partial()
 }
 
 struct Workers {

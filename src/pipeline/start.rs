@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::work::blocking;
 use crate::error::{ErrorKind, Result};
+use crate::position::TopicPartition;
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
 use crate::sink::tenure::Claimant;
+use crate::source::{EventSource, partial_log};
+use crate::state::State;
+use crate::state::rows::Progress;
 
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -83,6 +88,42 @@ pub(super) async fn claim<S: Aliases>(
             }
         }
     }
+}
+
+/// Starts a log where the state has stopped reading it.
+///
+/// # Errors
+/// Those of [`EventSource::start`], and a log that has lost its beginning unless that is allowed.
+pub(super) async fn read(
+    mut source: Box<dyn EventSource>,
+    state: &State,
+    progress: &Progress,
+    is_partial_allowed: bool,
+) -> Result<Box<dyn EventSource>> {
+    let progress = progress.clone();
+    let started = blocking(move || {
+        source.start(&progress.positions(), &progress.fingerprints())?;
+        let cut = source.cut_off()?;
+        Ok((source, cut))
+    });
+    let (source, cut) = started.await?;
+    accept(state, &cut, is_partial_allowed)?;
+    Ok(source)
+}
+
+/// Accepts a log of which `cut` has lost its beginning, or refuses it.
+fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Result<()> {
+    let Some((at, first)) = cut.first() else { return Ok(()) };
+    if !is_allowed && !state.is_partial() {
+        return Err(partial_log(at, *first, "restore the topic, or keep the state; "));
+    }
+    tracing::warn!(
+        partition = %at,
+        first,
+        "the log is partial: documents of entities that it holds no record of are left in the index as they are; the others \
+         show only what its records say, also of the contacts, parents and children in them"
+    );
+    state.set_partial()
 }
 
 #[cfg(test)]
