@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
 use client::{Client, percentile};
@@ -110,6 +111,36 @@ fn queries(client: &mut Client, organisations: u32, probes: u32) -> Vec<(&'stati
     kinds
 }
 
+/// What a good user would write by hand for three words: each somewhere in the organisation or in one of its contacts.
+fn plain(words: &str) -> Value {
+    let word = |word: &str| {
+        let matches = |field: &str| json!({"match": {field: {"query": word, "fuzziness": "AUTO"}}});
+        let contact =
+            json!({"nested": {"path": "contacts", "score_mode": "max", "query": matches("contacts.name")}});
+        json!({"dis_max": {"queries": [matches("name"), contact]}})
+    };
+    let each: Vec<Value> = words.split(' ').map(word).collect();
+    json!({"size": 10, "_source": {"excludes": ["contacts"]}, "track_total_hits": true, "query": {"bool": {"must": each}}})
+}
+
+/// The plain query for the words of each path, asked of the server itself.
+fn measure_plain(engine: &str, world: &World, paths: &[String]) {
+    let words = |path: &String| path.rsplit("q=").next().unwrap_or_default().replace('+', " ");
+    let bodies: Vec<Value> = paths.iter().map(|path| plain(&words(path))).collect();
+    let (index, mut found) = (world.index("organisations"), 0);
+    let mut ask = |body: &Value| {
+        let began = Instant::now();
+        let answer = world.es(Method::Post, &format!("/{index}/_search"), Some(body));
+        found += answer["hits"]["total"]["value"].as_u64().unwrap();
+        began.elapsed()
+    };
+    for body in bodies.iter().take(20) {
+        ask(body);
+    }
+    let times: Vec<Duration> = bodies.iter().map(ask).collect();
+    report(engine, "three words, a plain query", times, found);
+}
+
 fn measure(engine: &str, world: &World, folder: &Path, organisations: u32, contacts: u32) {
     let (probes, rate) = (size("PROBES", 300), size("RATE", 100));
     let stop = Arc::new(AtomicBool::new(false));
@@ -133,6 +164,9 @@ fn measure(engine: &str, world: &World, folder: &Path, organisations: u32, conta
         });
         let times: Vec<Duration> = times.collect();
         report(engine, kind, times, found);
+        if kind == "three words" && engine == "Elasticsearch" {
+            measure_plain(engine, world, &paths);
+        }
     }
     let times = (0..probes).map(|_| {
         let began = Instant::now();
