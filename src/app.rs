@@ -145,5 +145,5 @@ fn spill_place(config: &Config, status: &Status) -> SpillPlace {
 }
 
 fn decoder(config: &Config) -> Decoder {
-    Decoder::new(config.organisations.format, config.contacts.format, config.event_types.clone())
+    Decoder::new(&config.organisations, &config.contacts, config.event_types.clone())
 }

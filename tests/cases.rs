@@ -32,6 +32,9 @@ fn settings(case: &Path) -> String {
     let config = json(&case.join("config.json"));
     let format = config["format"].as_str().unwrap_or("cloudevents");
     let mut text = format!("organisations.format = \"{format}\"\ncontacts.format = \"{format}\"\n");
+    if let Some(version) = config["version"].as_str() {
+        text += &format!("organisations.version = {version:?}\ncontacts.version = {version:?}\n");
+    }
     if let Some(max) = config["max_embedded_contacts"].as_u64() {
         text += &format!("index.max_embedded_contacts = {max}\n");
     }

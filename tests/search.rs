@@ -356,7 +356,9 @@ fn contacts_that_are_not_embedded_count_for_words_filters_facets_and_matches() {
         };
         assert_eq!(found(&["role:Buyer"]), 1);
         assert_eq!(found(&["role:Clerk", "department:South"]), 1, "c05, which is not embedded");
-        assert_eq!(found(&["role:Clerk", "role:Buyer"]), 0, "no one has both");
+        assert_eq!(found(&["role:Clerk", "role:Nobody", "department:South"]), 1, "any value of a field");
+        assert_eq!(found(&["role:Clerk", "department:Nowhere"]), 0);
+        assert_eq!(found(&["role:Nobody", ""]), 0);
         assert_eq!(found(&["role:clerk"]), 0);
     }
 }

@@ -8,7 +8,8 @@ use toml::{Table, Value};
 
 use super::{
     Config, DeadLetterConfig, DeadLetterKind, EntityConfig, Format, HIDDEN, HttpConfig, IndexConfig,
-    IndexKind, KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
+    IndexKind, KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, VersionRule, is_secret, raw,
+    without_user,
 };
 use crate::error::{Error, Result};
 use crate::projection;
@@ -188,7 +189,17 @@ fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
     let topics = keys.filled_list(&format!("{name}.topics"), &[name])?;
     let formats =
         [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain].map(|f| (f.name(), f));
-    Ok(EntityConfig { topics, format: keys.choice(&format!("{name}.format"), &formats)? })
+    let format = keys.choice(&format!("{name}.format"), &formats)?;
+    let rules = [VersionRule::Offset, VersionRule::Lsn].map(|rule| (rule.name(), rule));
+    let (version_key, key) = (format!("{name}.version"), format!("{name}.key"));
+    let version = keys.choice(&version_key, &rules)?;
+    if version == VersionRule::Lsn && format != Format::Debezium {
+        return Err(Error::usage(format!(
+            "{version_key}: \"lsn\" found, which only {name}.format = \"debezium\" has; leave it out"
+        )));
+    }
+    let fields = if keys.list(&key, &[])?.is_empty() { Vec::new() } else { keys.filled_list(&key, &[])? };
+    Ok(EntityConfig { topics, format, version, key: fields })
 }
 
 fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {

@@ -71,6 +71,19 @@ pub struct EntityConfig {
     pub topics: Vec<String>,
     /// The envelope of their records.
     pub format: Format,
+    /// What orders the events of one entity, in the format `debezium`.
+    pub version: VersionRule,
+    /// The fields that make the id; when there are none, the key has one field, or is the id.
+    pub key: Vec<String>,
+}
+
+/// What orders the change events of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionRule {
+    /// The record's offset.
+    Offset,
+    /// `source.lsn`.
+    Lsn,
 }
 
 /// The envelopes.
@@ -185,7 +198,13 @@ impl Config {
     /// What the state depends on: topics, formats and event types, as stable text.
     pub fn fingerprint(&self) -> String {
         let entity = |name: &str, entity: &EntityConfig| {
-            format!("{name}={}:{}", entity.format.name(), entity.topics.join(","))
+            let format = match entity.format {
+                Format::Debezium => format!("debezium/{}", entity.version.name()),
+                format => format.name().to_owned(),
+            };
+            let key =
+                if entity.key.is_empty() { String::new() } else { format!("({})", entity.key.join(",")) };
+            format!("{name}={format}{key}:{}", entity.topics.join(","))
         };
         let types = self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name()));
         let mut parts =
@@ -203,6 +222,16 @@ impl Format {
             Format::Debezium => "debezium",
             Format::Outbox => "outbox",
             Format::Plain => "plain",
+        }
+    }
+}
+
+impl VersionRule {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            VersionRule::Offset => "offset",
+            VersionRule::Lsn => "lsn",
         }
     }
 }

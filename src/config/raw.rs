@@ -19,8 +19,12 @@ pub(super) const KEYS: &[&str] = &[
     "kafka.properties_files.*",
     "organisations.topics",
     "organisations.format",
+    "organisations.version",
+    "organisations.key",
     "contacts.topics",
     "contacts.format",
+    "contacts.version",
+    "contacts.key",
     "events.types.*",
     "index.kind",
     "index.url",
@@ -51,7 +55,9 @@ pub(super) const KEYS: &[&str] = &[
 /// Keys whose value in an environment variable is a list by commas.
 const LISTS: &[&str] = &[
     "organisations.topics",
+    "organisations.key",
     "contacts.topics",
+    "contacts.key",
     "index.projections",
     "index.url",
     "http.hosts",

@@ -15,28 +15,28 @@ use crate::event::{Action, Record};
 
 pub(super) fn read<'a>(
     record: &'a Record,
-    value: &'a [u8],
+    value: Option<&'a [u8]>,
     types: &BTreeMap<String, TypeRule>,
 ) -> Result<Option<Envelope<'a>>, Poison> {
     let spec_version = header(record, "ce_specversion")?;
     match header(record, "ce_type")? {
         Some(full_type) => binary(record, (spec_version, full_type), value, types),
         None if spec_version.is_some() => Err("ce_type: missing, an event type was expected".to_owned()),
-        None => structured(value, types),
+        None => structured(value.unwrap_or(b"null"), types),
     }
 }
 
 fn binary<'a>(
     record: &'a Record,
     (spec_version, full_type): (Option<&str>, &str),
-    value: &'a [u8],
+    value: Option<&'a [u8]>,
     types: &BTreeMap<String, TypeRule>,
 ) -> Result<Option<Envelope<'a>>, Poison> {
     let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
     check_spec_version("ce_specversion", spec_version)?;
     let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
     let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
-    Ok(Some(Envelope { subject, version, action, data: Some(value.into()), place: Place::DATA }))
+    Ok(Some(Envelope { subject, version, action, data: value.map(Cow::Borrowed), place: Place::DATA }))
 }
 
 /// The attributes that count, as they stand in the envelope.

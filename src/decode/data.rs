@@ -2,54 +2,102 @@
 
 use std::borrow::Cow;
 
-use super::json::{self, Members};
-use super::{Place, Poison, fields, shown};
+use serde_json::value::RawValue;
+
+use super::json::{self, Member, Members};
+use super::{Place, Poison, fields, keys, placeholder, shown};
 use crate::event::{EntityKind, Field};
+
+/// By this member a flattened row says that it is deleted (`delete.tombstone.handling.mode=rewrite`).
+const DELETED: &str = "__deleted";
 
 /// What data says.
 #[derive(Default)]
 pub(super) struct Data<'a> {
     pub(super) id: Option<Cow<'a, str>>,
     pub(super) fields: Vec<Field>,
+    /// True of a flattened row that is deleted.
+    pub(super) is_deleted: bool,
+    /// True when a field was left out because the change left it as it was.
+    pub(super) is_partial: bool,
 }
 
-/// Reads data; of a field that repeats, the last value stands and the others are not looked at.
-pub(super) fn read<'a>(kind: EntityKind, place: Place, data: &'a [u8]) -> Result<Data<'a>, Poison> {
-    let members = json::members(place.data, data)?.last_of_each();
-    let mut read = Data { id: None, fields: Vec::with_capacity(members.len()) };
-    for (name, value) in members {
-        if name == "id" {
-            read.id = id(place, value.get())?;
-            continue;
+/// How data is to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub(super) kind: EntityKind,
+    pub(super) place: Place,
+    /// True of rows of a table, as Debezium writes them.
+    pub(super) is_row: bool,
+    /// The fields that make the id; when there are none, `id` is it.
+    pub(super) names: &'a [String],
+}
+
+impl Reader<'_> {
+    /// Reads data; of a field that repeats, the last value stands and the others are not looked at.
+    pub(super) fn read<'d>(&self, data: &'d [u8]) -> Result<Data<'d>, Poison> {
+        let members = json::members(self.place.data, data)?.last_of_each();
+        let mut read = Data { id: self.id(&members)?, ..Data::default() };
+        if self.is_row && members.iter().any(|(name, value)| name == DELETED && is_true(value)) {
+            // What the other columns of a deleted row hold may be made up.
+            read.is_deleted = true;
+            return Ok(read);
         }
-        json::check_key(&name)?;
-        let json = fields::checked(kind, &name, json::canonical(&name, value)?)?;
-        read.fields.push(Field { name: name.into_owned(), json });
+        read.fields.reserve_exact(members.len());
+        for (name, value) in members {
+            if name == "id" || self.is_row && name == DELETED {
+                continue;
+            }
+            json::check_key(&name)?;
+            let canonical = json::canonical(&name, value)?;
+            if self.is_row && placeholder::is_placeholder(&canonical) {
+                read.is_partial = true;
+                continue;
+            }
+            let json = fields::checked(self.kind, &name, canonical, self.is_row)?;
+            read.fields.push(Field { name: name.into_owned(), json });
+        }
+        Ok(read)
     }
-    Ok(read)
+
+    /// What a delete needs of its data: the id, when there is an object that has one. Anything but an
+    /// object is passed over, but an object that cannot be read might name another entity.
+    pub(super) fn read_id<'d>(&self, data: Option<&'d [u8]>) -> Result<Data<'d>, Poison> {
+        let Some(data) = data else { return Ok(Data::default()) };
+        let Ok(text) = std::str::from_utf8(data) else {
+            return Err(format!("{}: not UTF-8, JSON was expected", self.place.data));
+        };
+        if !text.trim_start().starts_with('{') {
+            return Ok(Data::default());
+        }
+        let Members(members) = json::members(self.place.data, data)?;
+        Ok(Data { id: self.id(&members)?, ..Data::default() })
+    }
+
+    fn id<'d>(&self, members: &[Member<'d>]) -> Result<Option<Cow<'d, str>>, Poison> {
+        let part = |wanted: &str| {
+            let held = members.iter().rev().find(|(name, _)| name == wanted);
+            held.map_or(Ok(None), |(_, value)| self.id_text(value))
+        };
+        if self.names.is_empty() {
+            return part("id");
+        }
+        let parts = self.names.iter().map(|name| part(name)).collect::<Result<Option<Vec<_>>, _>>()?;
+        parts.map(|parts| keys::joined(self.place.data, parts)).transpose()
+    }
+
+    fn id_text<'d>(&self, value: &'d RawValue) -> Result<Option<Cow<'d, str>>, Poison> {
+        let json = value.get();
+        if json == "null" {
+            return Ok(None);
+        }
+        let id = fields::id_text(json).map(Some);
+        id.ok_or_else(|| {
+            format!("{}: {} found, a string or an integer was expected", self.place.id, shown(json))
+        })
+    }
 }
 
-/// What a delete needs of its data: the id, when there is an object that has one. Anything but an
-/// object is passed over, but an object that cannot be read might name another entity.
-pub(super) fn id_only(place: Place, data: Option<&[u8]>) -> Result<Data<'_>, Poison> {
-    let Some(data) = data else { return Ok(Data::default()) };
-    let Ok(text) = std::str::from_utf8(data) else {
-        return Err(format!("{}: not UTF-8, JSON was expected", place.data));
-    };
-    if !text.trim_start().starts_with('{') {
-        return Ok(Data::default());
-    }
-    let Members(members) = json::members(place.data, data)?;
-    let held = members.into_iter().rev().find(|(name, _)| name == "id");
-    let id = held.map_or(Ok(None), |(_, value)| id(place, value.get()))?;
-    Ok(Data { id, fields: Vec::new() })
-}
-
-fn id(place: Place, json: &str) -> Result<Option<Cow<'_, str>>, Poison> {
-    if json == "null" {
-        return Ok(None);
-    }
-    let id = fields::id_text(json);
-    id.map(Some)
-        .ok_or_else(|| format!("{}: {} found, a string or an integer was expected", place.id, shown(json)))
+fn is_true(value: &RawValue) -> bool {
+    matches!(value.get(), "true" | "\"true\"")
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::{Poison, json};
 use crate::event::{EntityKind, ID_BYTES_MAX};
 
@@ -31,8 +33,14 @@ fn type_of(kind: EntityKind, name: &str) -> Type {
     }
 }
 
-/// Checks the canonical value of a field; a reference comes back as a JSON string.
-pub(super) fn checked(kind: EntityKind, name: &str, canonical: Box<[u8]>) -> Result<Box<[u8]>, Poison> {
+/// Checks the canonical value of a field; a reference comes back as a JSON string. A column of JSON comes from a
+/// database as a string that holds it, and a list of a row may have holes.
+pub(super) fn checked(
+    kind: EntityKind,
+    name: &str,
+    canonical: Box<[u8]>,
+    is_row: bool,
+) -> Result<Box<[u8]>, Poison> {
     let Ok(text) = std::str::from_utf8(&canonical) else { return Err(format!("{name}: not UTF-8")) };
     if text == "null" {
         return Ok(canonical);
@@ -42,6 +50,15 @@ pub(super) fn checked(kind: EntityKind, name: &str, canonical: Box<[u8]>) -> Res
         Type::Text if text.starts_with('"') => return Ok(canonical),
         Type::Text => "a string",
         Type::Tags if serde_json::from_str::<Vec<json::Text<'_>>>(text).is_ok() => return Ok(canonical),
+        Type::Tags if is_row && text.starts_with('[') => match without_nulls(text) {
+            Some(tags) => return Ok(tags),
+            None => "a list of strings",
+        },
+        Type::Tags | Type::Address if text.starts_with('"') => match held(name, text) {
+            Some(json) => return checked(kind, name, json?, is_row),
+            None if type_of(kind, name) == Type::Tags => "a list of strings",
+            None => "an object",
+        },
         Type::Tags => "a list of strings",
         Type::Address => match address(text) {
             Ok(()) => return Ok(canonical),
@@ -62,6 +79,24 @@ pub(super) fn checked(kind: EntityKind, name: &str, canonical: Box<[u8]>) -> Res
         },
     };
     Err(format!("{name}: {} found, {expected} was expected", super::shown(text)))
+}
+
+/// The canonical form of the object or list that a JSON string holds as text.
+fn held(name: &str, text: &str) -> Option<Result<Box<[u8]>, Poison>> {
+    let held = json::text(text)?;
+    let held = held.trim();
+    if !held.starts_with(['{', '[']) {
+        return None;
+    }
+    let raw: &RawValue = serde_json::from_str(held).ok()?;
+    Some(json::canonical(name, raw))
+}
+
+/// A list of strings without the nulls between them.
+fn without_nulls(text: &str) -> Option<Box<[u8]>> {
+    let tags: Vec<Option<Cow<'_, str>>> = serde_json::from_str(text).ok()?;
+    let tags: Vec<Cow<'_, str>> = tags.into_iter().flatten().collect();
+    serde_json::to_vec(&tags).ok().map(Into::into)
 }
 
 /// The id that a JSON string or integer holds.

@@ -1,16 +1,16 @@
-//! `outbox`: the data, or a string that holds it as JSON, in rows routed by Debezium's outbox event router
+//! `outbox`: the data in rows routed by Debezium's outbox event router
 //! (<https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::{Envelope, Place, Poison, header, json, verb};
+use super::{Envelope, Place, Poison, header, verb};
 use crate::config::TypeRule;
 use crate::event::Record;
 
 pub(super) fn read<'a>(
     record: &'a Record,
-    value: &'a [u8],
+    value: Option<&'a [u8]>,
     types: &BTreeMap<String, TypeRule>,
 ) -> Result<Option<Envelope<'a>>, Poison> {
     let full_type = match header(record, "eventType")? {
@@ -19,9 +19,6 @@ pub(super) fn read<'a>(
             .ok_or_else(|| "eventType: no such header, an event type was expected".to_owned())?,
     };
     let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
-    let data = match std::str::from_utf8(value).ok().map(str::trim).and_then(json::text) {
-        Some(text) => Cow::Owned(text.into_owned().into_bytes()),
-        None => Cow::Borrowed(value),
-    };
-    Ok(Some(Envelope { subject: None, version: None, action, data: Some(data), place: Place::DATA }))
+    let data = value.map(Cow::Borrowed);
+    Ok(Some(Envelope { subject: None, version: None, action, data, place: Place::DATA }))
 }

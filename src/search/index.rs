@@ -29,9 +29,9 @@ pub struct Find {
     pub whole: Whole,
     /// Only what is at or below this organisation.
     pub under: Option<String>,
-    /// Values that must hold; of an organisation its own, of a contact any.
+    /// Values of which each field must have one; of an organisation its own, of a contact any.
     pub filters: Vec<(Field, String)>,
-    /// Values that one and the same contact of an organisation must have.
+    /// Values of which one and the same contact of an organisation must have one for each field.
     pub contact_filters: Vec<(Field, String)>,
     /// Organisations that meet `contact_filters` by a contact which they don't embed.
     pub contact_filters_met: Vec<String>,

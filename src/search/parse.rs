@@ -124,7 +124,8 @@ fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, String)
         return Err(Error::usage(format!("filter: at most {FILTERS_MAX}")));
     }
     let mut filters = Vec::new();
-    for filter in given {
+    // A form that is sent with an empty field asks for nothing by it.
+    for filter in given.iter().filter(|filter| !filter.is_empty()) {
         let Some((field, value)) = filter.split_once(':') else {
             return Err(Error::usage("filter: field:value was expected, as in status:active"));
         };
@@ -181,6 +182,7 @@ mod tests {
         let request = Request::parse(pairs).unwrap();
         assert_eq!(request.terms, None);
         assert_eq!(request.filters, [(Field::Role, "a:b".to_owned())]);
+        assert_eq!(Request::parse([("filter", ""), ("filter", "")]).unwrap().filters, []);
         assert_eq!(request.facets, [Field::Tag, Field::Role]);
         for no_word in ["*:*", "  ", ""] {
             assert_eq!(Request::parse([("q", no_word)]).unwrap().terms, Some(Vec::new()), "{no_word:?}");

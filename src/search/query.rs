@@ -1,5 +1,7 @@
 //! What can be asked.
 
+use std::collections::BTreeMap;
+
 use super::cursor::Cursor;
 use super::token::Phone;
 use crate::error::{Error, Result};
@@ -120,6 +122,13 @@ pub struct Term {
     pub phone: Phone,
 }
 
+/// The values asked for, by their fields: any value of a field will do, and each field must hold.
+pub fn by_field(filters: &[(Field, String)]) -> BTreeMap<Field, Vec<&str>> {
+    let mut fields: BTreeMap<Field, Vec<&str>> = BTreeMap::new();
+    filters.iter().for_each(|(field, value)| fields.entry(*field).or_default().push(value));
+    fields
+}
+
 /// What a query may be as a whole, beside a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Whole {
@@ -149,7 +158,7 @@ pub struct Request {
     pub collection: Collection,
     /// Only what is at or below this organisation.
     pub under: Option<String>,
-    /// Values that must hold.
+    /// Values that must hold: any of those of a field.
     pub filters: Vec<(Field, String)>,
     /// The page's size, 1 to [`SIZE_MAX`].
     pub size: usize,

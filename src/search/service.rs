@@ -82,7 +82,10 @@ impl Searcher {
         let next = found.hits.get(request.size).is_some();
         found.hits.truncate(request.size);
         let next = found.hits.last().filter(|_| next).map(|hit| self.cursor(hit).text(&request.identity()));
-        let facets = self.facets(request, &find, &truncated, &found).await?;
+        let mut facets = self.facets(request, &find, &truncated, &found).await?;
+        for field in request.facets.iter().filter(|field| is_filtered(request, **field)) {
+            facets.extend(self.facet_aside(request, *field, &truncated).await?);
+        }
         let mut hits = Vec::new();
         for hit in found.hits {
             hits.push(match request.collection {
@@ -139,9 +142,23 @@ impl Searcher {
             // One hit more tells whether there is a page after this.
             size: request.size + 1,
             after: request.after.clone(),
-            facets: request.facets.clone(),
+            facets: request.facets.iter().copied().filter(|field| !is_filtered(request, *field)).collect(),
             documents: true,
         })
+    }
+
+    /// A facet that is filtered by, counted as if it were not: its counts say what another choice would find.
+    async fn facet_aside(
+        &self,
+        request: &Request,
+        field: Field,
+        truncated: &[String],
+    ) -> Result<Map<String, Value>> {
+        let mut aside = Request { facets: vec![field], after: None, ..request.clone() };
+        aside.filters.retain(|(filtered, _)| *filtered != field);
+        let find = Find { size: 0, documents: false, ..self.plan(&aside, truncated).await? };
+        let found = self.index.find(&find).await?;
+        self.facets(&aside, &find, truncated, &found).await
     }
 
     /// The documents that are found because the query is an id: its own, and the organisation of a contact.
@@ -259,6 +276,11 @@ fn copy(to: &mut Map<String, Value>, from: &Value, field: &str) {
     if let Some(value) = from.get(field) {
         to.insert(field.to_owned(), value.clone());
     }
+}
+
+/// True when a facet of the field is counted without its own filter.
+fn is_filtered(request: &Request, field: Field) -> bool {
+    request.filters.iter().any(|(filtered, _)| *filtered == field)
 }
 
 /// A query of marks alone: nothing is found.

@@ -300,9 +300,17 @@ fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
         )));
     }
     if held.fingerprint != fingerprint {
+        let of_old_debezium = held.fingerprint.contains("=debezium:") && fingerprint.contains("=debezium/");
+        let cause = if of_old_debezium {
+            ". Records of the format debezium were ordered by their LSN in it and are ordered by their offset now, and the two \
+             cannot be mixed"
+        } else {
+            ""
+        };
+        let restore = if of_old_debezium { "" } else { "restore them, or " };
         return Err(Error::usage(format!(
-            "the state was built with other topics, formats or [events.types] ({}) than the configuration has now ({fingerprint}); \
-             restore them, or delete the state's folder and start again to replay",
+            "the state was built with other topics, formats or [events.types] ({}) than the configuration has now ({fingerprint}){cause}; \
+             {restore}delete the state's folder and start again to replay",
             held.fingerprint
         )));
     }

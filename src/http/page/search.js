@@ -10,6 +10,8 @@ const FACETS = {
   organisations: { status: "Status", country: "Country", industry: "Industry", role: "Contact’s role", department: "Contact’s department", tag: "Tag" },
   contacts: { role: "Role", department: "Department", tag: "Tag" },
 };
+// The fields of which something has several values.
+const SEVERAL = ["tag"];
 const LABELS = {
   name: "Name", firstName: "First name", lastName: "Last name", type: "Type", status: "Status", industry: "Industry", email: "E-mail", phone: "Phone",
   website: "Website", role: "Role", department: "Department", tags: "Tags", "organisation.name": "Organisation", "address.street": "Street",
@@ -251,8 +253,11 @@ const matched = (contact) =>
 // Filters -----------------------------------------------------------------------------------------
 
 const toggle = (filter) => {
-  const isSet = query.filters.includes(filter);
-  change({ filters: isSet ? query.filters.filter((other) => other !== filter) : [...query.filters, filter] });
+  if (query.filters.includes(filter)) return change({ filters: query.filters.filter((other) => other !== filter) });
+  // Filters narrow together, and these fields have one value: a second one takes the place of the first.
+  const [field] = filter.split(":");
+  const others = query.filters.filter((other) => SEVERAL.includes(field) || !other.startsWith(`${field}:`));
+  change({ filters: [...others, filter] });
 };
 
 const showFacets = (facets) => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::order;
 use crate::search::index::Find;
-use crate::search::query::{Collection, Field, Term, Whole};
+use crate::search::query::{Collection, Field, Term, Whole, by_field};
 use crate::searchable::{Class, NUMBER_MARK, ORGANISATION_MARK};
 
 /// The path of a filter's or facet's field.
@@ -28,7 +28,7 @@ pub(super) fn query(find: &Find) -> Value {
     if let Some(under) = &find.under {
         filter.push(below(find.collection, under));
     }
-    filter.extend(find.filters.iter().map(|(field, value)| equals(path(find.collection, *field), value)));
+    filter.extend(values(find.collection, &find.filters));
     if !find.contact_filters.is_empty() {
         filter.push(by_one_contact(find));
     }
@@ -45,6 +45,12 @@ pub(super) fn query(find: &Find) -> Value {
     json!({"bool": {"filter": filter, "must": [best], "should": short}})
 }
 
+/// Each field has any of the values asked for.
+pub(super) fn values(collection: Collection, filters: &[(Field, String)]) -> Vec<Value> {
+    let any_of = |(field, values)| json!({"terms": {path(collection, field): values}});
+    by_field(filters).into_iter().map(any_of).collect()
+}
+
 fn below(collection: Collection, id: &str) -> Value {
     let (own, ancestors) = match collection {
         Collection::Organisations => ("id", "ancestors.id"),
@@ -54,11 +60,7 @@ fn below(collection: Collection, id: &str) -> Value {
 }
 
 fn by_one_contact(find: &Find) -> Value {
-    let values: Vec<Value> = find
-        .contact_filters
-        .iter()
-        .map(|(field, value)| equals(path(find.collection, *field), value))
-        .collect();
+    let values = values(find.collection, &find.contact_filters);
     let mut ways = vec![json!({"nested": {"path": "contacts", "query": {"bool": {"filter": values}}}})];
     if !find.contact_filters_met.is_empty() {
         ways.push(json!({"terms": {"id": find.contact_filters_met}}));

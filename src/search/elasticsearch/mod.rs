@@ -149,12 +149,7 @@ fn hit(found: &Value) -> Hit {
 fn contacts_of(among: Among<'_>) -> Value {
     let mut filter = vec![json!({"terms": {"organisation.id": among.owners}})];
     filter.extend(among.term.map(|term| dsl::Part::Contact.any_way(term)));
-    filter.extend(
-        among
-            .filters
-            .iter()
-            .map(|(field, value)| dsl::equals(dsl::path(Collection::Contacts, *field), value)),
-    );
+    filter.extend(dsl::values(Collection::Contacts, among.filters));
     json!({"bool": {"filter": filter}})
 }
 

@@ -10,7 +10,7 @@ use tantivy::query::{
 use tantivy::schema::{Field as Column, IndexRecordOption};
 
 use crate::search::index::Find;
-use crate::search::query::{Collection, Field, Term};
+use crate::search::query::{Collection, Field, Term, by_field};
 use crate::sink::embedded::schema::{Fields, PAIR};
 
 type Boxed = Box<dyn Query>;
@@ -22,8 +22,8 @@ pub(super) fn query(fields: &Fields, find: &Find) -> Boxed {
     if let Some(under) = &find.under {
         must(unscored(equals(fields.below, under)));
     }
-    for (field, value) in &find.filters {
-        must(unscored(equals(fields.value(field.name()), value)));
+    for (field, values) in by_field(&find.filters) {
+        must(unscored(one_of(fields.value(field.name()), values)));
     }
     if !find.contact_filters.is_empty() {
         must(unscored(by_one_contact(fields, find)));
@@ -37,17 +37,19 @@ pub(super) fn query(fields: &Fields, find: &Find) -> Boxed {
     Box::new(BooleanQuery::new(clauses))
 }
 
-/// One and the same contact has all the values: a field with two different ones is met by none.
+/// One and the same contact has one of the values of each field.
 fn by_one_contact(fields: &Fields, find: &Find) -> Boxed {
-    let values = |wanted: Field| {
-        let values = find.contact_filters.iter().filter(move |(field, _)| *field == wanted);
-        values.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
-    };
-    let embedded = match (values(Field::Role).as_slice(), values(Field::Department).as_slice()) {
-        ([role], []) => Some(equals(fields.value("role"), role)),
-        ([], [department]) => Some(equals(fields.value("department"), department)),
-        ([role], [department]) => Some(equals(fields.pair, &format!("{role}{PAIR}{department}"))),
-        _ => None,
+    let wanted = by_field(&find.contact_filters);
+    let embedded = match (wanted.get(&Field::Role), wanted.get(&Field::Department)) {
+        (Some(roles), None) => Some(one_of(fields.value("role"), roles)),
+        (None, Some(departments)) => Some(one_of(fields.value("department"), departments)),
+        (Some(roles), Some(departments)) => {
+            let pairs = roles.iter().flat_map(|role| {
+                departments.iter().map(move |department| format!("{role}{PAIR}{department}"))
+            });
+            Some(one_of(fields.pair, pairs))
+        }
+        (None, None) => None,
     };
     any(embedded.into_iter().chain([one_of(fields.id, &find.contact_filters_met)]).collect())
 }
@@ -96,8 +98,8 @@ pub(super) fn contacts_of(
         clauses
             .push((Occur::Must, unscored(any(terms.iter().flat_map(|term| ways(fields, term)).collect()))));
     }
-    for (field, value) in filters {
-        clauses.push((Occur::Must, unscored(equals(fields.value(field.name()), value))));
+    for (field, values) in by_field(filters) {
+        clauses.push((Occur::Must, unscored(one_of(fields.value(field.name()), values))));
     }
     Box::new(BooleanQuery::new(clauses))
 }
@@ -110,8 +112,9 @@ pub(super) fn equals(field: Column, value: &str) -> Boxed {
     Box::new(TermQuery::new(IndexTerm::from_field_text(field, value), IndexRecordOption::Basic))
 }
 
-fn one_of(field: Column, values: &[String]) -> Boxed {
-    Box::new(TermSetQuery::new(values.iter().map(|value| IndexTerm::from_field_text(field, value))))
+fn one_of(field: Column, values: impl IntoIterator<Item = impl AsRef<str>>) -> Boxed {
+    let terms = values.into_iter().map(|value| IndexTerm::from_field_text(field, value.as_ref()));
+    Box::new(TermSetQuery::new(terms))
 }
 
 /// Words that begin with `value`: those from it on, up to what follows the last of them.

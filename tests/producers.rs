@@ -1,0 +1,186 @@
+//! Records that real producers wrote, folded as they are (`tests/captured`), and small logs of their peculiarities.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::harness::World;
+
+fn captured(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured").join(name)
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A deployment without servers that reads `events` in this format.
+fn world(format: &str, extra: &str) -> World {
+    let settings = format!(
+        "source.kind = \"files\"\nsource.path = \"events\"\norganisations.format = \"{format}\"\ncontacts.format = \"{format}\"\n"
+    );
+    let world = World::embedded("producers", &(settings + extra));
+    fs::create_dir_all(world.path("events")).unwrap();
+    world
+}
+
+/// The lines of a captured topic. Bytes that a line cannot say are written as the JSON string that holds them.
+fn lines(flavour: &str, topic: &str) -> Vec<String> {
+    let text = fs::read_to_string(captured(flavour).join(format!("{topic}.jsonl"))).unwrap_or_default();
+    let said = |line: &str| match line.contains("\"value_base64\":\"bnVsbA==\"") {
+        true => line.replacen("\"value\":null", "\"value\":\"null\"", 1),
+        false => line.to_owned(),
+    };
+    text.lines().map(said).collect()
+}
+
+/// Folds two captured topics to their end.
+fn folded(format: &str, flavour: &str, topics: [&str; 2]) -> World {
+    let [organisations, contacts] = topics;
+    let extra = format!("organisations.topics = [{organisations:?}]\ncontacts.topics = [{contacts:?}]\n");
+    let world = world(format, &extra);
+    for topic in topics {
+        append(&world, topic, &lines(flavour, topic));
+    }
+    world.succeed(&["run", "--until-end"]);
+    world
+}
+
+fn append(world: &World, topic: &str, lines: &[String]) {
+    let path = world.path("events").join(format!("{topic}.jsonl"));
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    fs::write(&path, before + &lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+}
+
+fn names(world: &World) -> Value {
+    let documents = world.documents("organisations").into_iter();
+    Value::Object(documents.map(|(id, document)| (id, document["name"].clone())).collect())
+}
+
+/// The reasons of the dead letters.
+fn reasons(world: &World) -> Vec<String> {
+    world.dead_letters().iter().map(|letter| letter["reason"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What differs between the documents and the tables that they come from.
+fn differences(world: &World) -> Vec<String> {
+    let tables = read(&captured("expected-tables.json"));
+    let mut found = Vec::new();
+    for projection in ["organisations", "contacts"] {
+        let mut documents = world.documents(projection);
+        for row in tables[format!("app.{projection}")].as_array().unwrap() {
+            let id = row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned);
+            let Some(document) = documents.remove(&id) else {
+                found.push(format!("{projection}/{id} is missing"));
+                continue;
+            };
+            for (column, expected) in
+                row.as_object().unwrap().iter().filter(|(column, _)| !UNTYPED.contains(&column.as_str()))
+            {
+                let got = column_of(&document, column);
+                if shape(&got) != shape(expected) {
+                    found.push(format!("{projection}/{id}.{column}: {got} for {expected}"));
+                }
+            }
+        }
+        found.extend(documents.keys().map(|id| format!("{projection}/{id} is too much")));
+    }
+    found
+}
+
+/// What a document holds of a column.
+fn column_of(document: &Value, column: &str) -> Value {
+    let id_of = |reference: &Value| reference["id"].clone();
+    match column {
+        "parentId" => id_of(&document["parent"]),
+        "organisationId" => id_of(&document["organisation"]),
+        _ if document[column].is_null() => document["attributes"][column].clone(),
+        _ => document[column].clone(),
+    }
+}
+
+/// A value as both sides can have it: ids as text, times without the zeros at their end.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => json!(number.to_string()),
+        Value::String(text) if text.len() > 18 && text.as_bytes()[10] == b'T' => {
+            let text = text.replace("+00:00", "").replace('Z', "");
+            json!(if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text })
+        }
+        _ => value.clone(),
+    }
+}
+
+/// Without a schema nothing tells what the numbers and bytes of these columns stand for.
+const UNTYPED: [&str; 4] = ["revenue", "founded", "logo", "dateOfBirth"];
+
+const APP: [&str; 2] = ["app.organisations", "app.contacts"];
+
+#[test]
+fn change_events_end_in_what_the_tables_hold() {
+    let world = folded("debezium", "debezium-json", APP);
+    assert_eq!((reasons(&world), differences(&world)), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn rows_that_a_transformation_flattened_end_in_what_the_tables_hold() {
+    for flavour in ["flattened-rewrite", "flattened-tombstone"] {
+        let world = folded("plain", flavour, APP);
+        assert_eq!(reasons(&world), Vec::<String>::new(), "{flavour}");
+        let ids = |projection| world.documents(projection).into_keys().collect::<Vec<_>>();
+        assert_eq!(ids("organisations"), ["10", "11", "2", "33", "4", "5", "7", "9"], "{flavour}");
+        assert_eq!(ids("contacts").len(), 4, "{flavour}");
+    }
+}
+
+#[test]
+fn a_database_that_was_moved_and_rows_that_were_replayed_end_in_their_last_state() {
+    for flavour in ["debezium-moved-database", "debezium-replays"] {
+        let world = folded("debezium", flavour, APP);
+        let expected = read(&captured(flavour).join("expected.json"));
+        let names = names(&world);
+        for (id, name) in expected["names"].as_object().unwrap() {
+            assert_eq!(&names[id], name, "{flavour}: {id}");
+        }
+        assert_eq!(reasons(&world), Vec::<String>::new(), "{flavour}");
+    }
+}
+
+#[test]
+fn a_tombstone_that_compaction_left_alone_deletes() {
+    let lines = lines("debezium-compacted", APP[0]);
+    let world = world("debezium", "organisations.topics = [\"app.organisations\"]\n");
+    append(&world, APP[0], &lines[..2]);
+    world.succeed(&["run", "--until-end"]);
+    assert!(names(&world)["6"].is_string());
+    append(&world, APP[0], &lines[2..]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(names(&world), json!({"5": "Egret Group SE"}));
+}
+
+#[test]
+fn outbox_rows_are_read_however_the_converter_wrote_them() {
+    for flavour in ["outbox-string", "outbox-text"] {
+        let world = folded("outbox", flavour, ["organisation", "contact"]);
+        // A null, a text and a list are no data of an entity that is created.
+        assert_eq!(reasons(&world).len(), 3, "{flavour}: {:?}", reasons(&world));
+        let expected = json!({"o-1": "Aldergate Group plc", "o-3": "Curlew Instruments GmbH", "o-4": "Dunlin Freight Ltd"});
+        assert_eq!(names(&world), expected, "{flavour}");
+        assert_eq!(world.documents("contacts").into_keys().collect::<Vec<_>>(), ["c-1"], "{flavour}");
+    }
+}
+
+#[test]
+fn a_state_of_records_that_were_ordered_by_their_lsn_asks_for_a_replay() {
+    let world = world("debezium", "");
+    let row = json!({"key": "1", "value": {"op": "c", "after": {"name": "A"}, "source": {"lsn": 900}}});
+    append(&world, "organisations", &[row.to_string()]);
+    world.succeed(&["run", "--until-end"]);
+    let by_lsn = world.config.clone() + "organisations.version = \"lsn\"\n";
+    world.write_config(&by_lsn);
+    let output = world.run(&["run", "--until-end"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(told.contains("debezium/lsn") && told.contains("start again to replay"), "{told}");
+}
