@@ -10,8 +10,6 @@ const FACETS = {
   organisations: { status: "Status", country: "Country", industry: "Industry", role: "Contact’s role", department: "Contact’s department", tag: "Tag" },
   contacts: { role: "Role", department: "Department", tag: "Tag" },
 };
-// The fields of which something has several values.
-const SEVERAL = ["tag"];
 const LABELS = {
   name: "Name", firstName: "First name", lastName: "Last name", type: "Type", status: "Status", industry: "Industry", email: "E-mail", phone: "Phone",
   website: "Website", role: "Role", department: "Department", tags: "Tags", "organisation.name": "Organisation", "address.street": "Street",
@@ -45,25 +43,15 @@ const readSearch = (text) => {
   query.under = parameters.get("under") ?? "";
   query.filters = [...new Set(parameters.getAll("filter"))].filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
 };
-const searchPath = (size, after, of = query, facets = Object.keys(FACETS[of.in])) => {
+const searchPath = (size, after) => {
   // A query without a word finds nothing; without a query everything is found.
-  const parameters = new URLSearchParams(of.q.trim() ? { q: of.q, in: of.in } : { in: of.in });
-  if (of.under) parameters.set("under", of.under);
-  of.filters.forEach((filter) => parameters.append("filter", filter));
+  const parameters = new URLSearchParams(query.q.trim() ? { q: query.q, in: query.in } : { in: query.in });
+  if (query.under) parameters.set("under", query.under);
+  query.filters.forEach((filter) => parameters.append("filter", filter));
   parameters.set("size", size);
   if (after) parameters.set("after", after);
-  else parameters.set("facets", facets.join(","));
+  else parameters.set("facets", Object.keys(FACETS[query.in]).join(","));
   return `/search?${parameters}`;
-};
-
-// The counts, with those of a filtered field as they are without its own filter: its other values stay to be chosen.
-const ownFacets = async (facets, signal) => {
-  const fields = [...new Set(query.filters.map((filter) => filter.split(":")[0]))];
-  const counts = await Promise.all(fields.map(async (field) => {
-    const others = { ...query, filters: query.filters.filter((filter) => !filter.startsWith(`${field}:`)) };
-    return [field, (await orNothing(ask(searchPath(1, undefined, others, [field]), signal)))?.facets?.[field]];
-  }));
-  return { ...facets, ...Object.fromEntries(counts.filter(([, values]) => isObject(values))) };
 };
 
 // Asks again. `quiet`: as many hits as are shown, and nothing moves, blinks or is read out.
@@ -77,7 +65,6 @@ const search = async ({ quiet = false } = {}) => {
   try {
     const wanted = quiet ? Math.max(PAGE, shown.hits.length) : PAGE;
     const answer = await ask(searchPath(Math.min(100, wanted)), mine.signal);
-    const facets = await ownFacets(answer.facets, mine.signal);
     let hits = list(answer.hits);
     let next = answer.next;
     while (hits.length < wanted && next) {
@@ -88,7 +75,7 @@ const search = async ({ quiet = false } = {}) => {
     if (asking !== mine) return;
     Object.assign(shown, { hits, next, total: answer.total, problem: undefined, at: performance.now() });
     $("took").textContent = quiet || !Number.isFinite(answer.took_ms) ? $("took").textContent : `in ${answer.took_ms} ms`;
-    showFacets(facets);
+    showFacets(answer.facets);
     showHits(quiet);
   } catch (problem) {
     if (asking !== mine || mine.signal.aborted) return;
@@ -253,11 +240,8 @@ const matched = (contact) =>
 // Filters -----------------------------------------------------------------------------------------
 
 const toggle = (filter) => {
-  if (query.filters.includes(filter)) return change({ filters: query.filters.filter((other) => other !== filter) });
-  // Filters narrow together, and these fields have one value: a second one takes the place of the first.
-  const [field] = filter.split(":");
-  const others = query.filters.filter((other) => SEVERAL.includes(field) || !other.startsWith(`${field}:`));
-  change({ filters: [...others, filter] });
+  const isSet = query.filters.includes(filter);
+  change({ filters: isSet ? query.filters.filter((other) => other !== filter) : [...query.filters, filter] });
 };
 
 const showFacets = (facets) => {
