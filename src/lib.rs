@@ -14,6 +14,7 @@
 )]
 
 pub mod app;
+mod base64;
 pub mod cli;
 pub mod config;
 pub mod dead_letter;

@@ -6,8 +6,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 fn parts(time: SystemTime) -> (i64, u64, u64, u64, u64, u64, u32) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-    // Days to a civil date by eras of 400 years, which begin on the first of March.
-    let shifted = i64::try_from(days).unwrap_or(0) + 719_468;
+    let (year, month, day) = civil(i64::try_from(days).unwrap_or(0));
+    (year, month, day, second / 3_600, second / 60 % 60, second % 60, since.subsec_millis())
+}
+
+/// Year, month and day of a number of days since the Unix epoch.
+pub fn civil(days: i64) -> (i64, u64, u64) {
+    // By eras of 400 years, which begin on the first of March.
+    let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -17,7 +23,7 @@ fn parts(time: SystemTime) -> (i64, u64, u64, u64, u64, u64, u32) {
     let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let number = |value: i64| u64::try_from(value).unwrap_or(0);
-    (year, number(month), number(day), second / 3_600, second / 60 % 60, second % 60, since.subsec_millis())
+    (year, number(month), number(day))
 }
 
 /// RFC 3339 with milliseconds: `2026-01-02T03:04:05.678Z`.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// For each part what it may import, itself aside. The order is the direction: core, ports, use cases.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("base64", &[]),
     ("error", &["escape"]),
     ("escape", &[]),
     ("private", &[]),
@@ -17,12 +18,15 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["escape", "output"]),
     ("event", &["position"]),
     ("config", &["error", "projection"]),
-    ("decode", &["config", "error", "event", "position"]),
+    ("decode", &["base64", "config", "error", "event", "position", "time"]),
     ("entity", &["event", "projection", "searchable", "text"]),
     ("projection", &["entity", "error", "event", "searchable", "state", "text"]),
     ("source", &["config", "error", "event", "position"]),
     ("state", &["entity", "error", "event", "position", "private", "projection", "source"]),
-    ("dead_letter", &["config", "error", "event", "position", "private", "shutdown", "source", "time"]),
+    (
+        "dead_letter",
+        &["base64", "config", "error", "event", "position", "private", "shutdown", "source", "time"],
+    ),
     ("sink", &["config", "error", "position", "private", "projection", "searchable", "text", "time"]),
     (
         "pipeline",

@@ -172,6 +172,61 @@ fn outbox_rows_are_read_however_the_converter_wrote_them() {
 }
 
 #[test]
+fn a_structured_event_is_read_as_one_though_headers_were_copied() {
+    let world = world("cloudevents", "");
+    let event = |id: &str, headers: Value| {
+        let value = json!({"specversion": "1.0", "id": "event-1", "source": "/t", "type": "x.created", "subject": id, "data": {"name": id}});
+        json!({"value": value, "headers": headers}).to_string()
+    };
+    let lines = [
+        event(
+            "o1",
+            json!({"content-type": "application/cloudevents+json; charset=UTF-8", "ce_specversion": "1.0", "ce_type": "x.created"}),
+        ),
+        event("o2", json!({"content-type": "application/cloudevents+json", "ce_specversion": "1.0"})),
+        event("o3", json!({"content-type": "application/cloudevents-batch+json"})),
+    ];
+    append(&world, "organisations", &lines);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(names(&world), json!({"o1": "o1", "o2": "o2"}));
+    let reasons = reasons(&world);
+    assert!(reasons.len() == 1 && reasons[0].contains("a batch of CloudEvents"), "{reasons:?}");
+}
+
+#[test]
+fn a_deletion_is_known_by_its_verb_whatever_follows_and_an_unknown_verb_is_told_of_once() {
+    let world = world("cloudevents", "");
+    let event = |id: usize, name: &str| {
+        let value = json!({"specversion": "1.0", "id": "e", "source": "/t", "type": name, "data": {"firstName": "Jane"}});
+        json!({"key": id.to_string(), "value": value}).to_string()
+    };
+    let deletions = [
+        "com.acme.ContactDeletedEvent",
+        "contact.deleted.event",
+        "contact.deleted.v1.0",
+        "contact.deleted.1",
+        "contact.deleted.v1beta1",
+        "contact.deleted/v1",
+        "contact.deleted:v2",
+        "contact.deleted v2",
+        "contact.terminated",
+        "contact.destroyed",
+        "com.acme.ContactTerminated",
+    ];
+    let created = (0..deletions.len()).map(|id| event(id, "com.acme.ContactCreatedEvent"));
+    let lines: Vec<String> =
+        created.chain(deletions.iter().enumerate().map(|(id, name)| event(id, name))).collect();
+    append(&world, "contacts", &lines);
+    let output = world.run(&["run", "--until-end"]);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{log}");
+    assert_eq!(world.documents("contacts").into_keys().collect::<Vec<_>>(), ["10", "8", "9"]);
+    for verb in ["terminated", "destroyed"] {
+        assert_eq!(log.matches(&format!("the verb \"{verb}\"")).count(), 1, "{log}");
+    }
+}
+
+#[test]
 fn a_state_of_records_that_were_ordered_by_their_lsn_asks_for_a_replay() {
     let world = world("debezium", "");
     let row = json!({"key": "1", "value": {"op": "c", "after": {"name": "A"}, "source": {"lsn": 900}}});

@@ -1,7 +1,6 @@
 //! Dead letters: records that can never be folded and documents that the index rejected for good,
 //! kept with everything that is needed to look at them and to try them again.
 
-mod base64;
 mod file;
 mod kafka;
 mod spill;
@@ -20,6 +19,7 @@ pub use self::tally::{Counted, Kind, TELL_EVERY, Tally};
 
 use self::spilled::BesideLetters;
 
+use crate::base64;
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
 use crate::error::{Error, Result};
 use crate::event::{EntityKind, Record};

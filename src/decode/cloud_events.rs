@@ -4,20 +4,23 @@
 //! <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md>
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
 use super::json::{self, Members};
-use super::{Envelope, Place, Poison, header, sequence, shown, verb};
-use crate::config::TypeRule;
-use crate::event::{Action, Record};
+use super::verb::Types;
+use super::{Envelope, Place, Poison, header, sequence, shown};
+use crate::base64;
+use crate::event::Record;
 
 pub(super) fn read<'a>(
     record: &'a Record,
     value: Option<&'a [u8]>,
-    types: &BTreeMap<String, TypeRule>,
+    types: &Types,
 ) -> Result<Option<Envelope<'a>>, Poison> {
+    if is_structured(record)? {
+        return structured(value.unwrap_or(b"null"), types);
+    }
     let spec_version = header(record, "ce_specversion")?;
     match header(record, "ce_type")? {
         Some(full_type) => binary(record, (spec_version, full_type), value, types),
@@ -26,13 +29,32 @@ pub(super) fn read<'a>(
     }
 }
 
+/// The content type of structured mode, and how it goes on where the record holds several events.
+const MEDIA_TYPE: &str = "application/cloudevents";
+const BATCH: &str = "-batch";
+/// What a batch is told to be.
+const BATCH_FOUND: &str =
+    "a batch of CloudEvents found, which is not supported; one event in each record was expected";
+
+/// Whether the content type says that the value is the envelope. It stands above `ce_` headers, which relays copy.
+fn is_structured(record: &Record) -> Result<bool, Poison> {
+    let Some(found) = header(record, "content-type")? else { return Ok(false) };
+    let media_type = found.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match media_type.strip_prefix(MEDIA_TYPE) {
+        Some(rest) if rest.starts_with(BATCH) => Err(format!("content-type: {BATCH_FOUND}")),
+        Some("" | "+json") => Ok(true),
+        Some(_) => Err(format!("content-type: {} found, {MEDIA_TYPE}+json was expected", shown(found))),
+        None => Ok(false),
+    }
+}
+
 fn binary<'a>(
     record: &'a Record,
     (spec_version, full_type): (Option<&str>, &str),
     value: Option<&'a [u8]>,
-    types: &BTreeMap<String, TypeRule>,
+    types: &Types,
 ) -> Result<Option<Envelope<'a>>, Poison> {
-    let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
+    let Some(action) = types.action(full_type)? else { return Ok(None) };
     check_spec_version("ce_specversion", spec_version)?;
     let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
     let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
@@ -47,13 +69,13 @@ struct Attributes<'a> {
     subject: Option<&'a RawValue>,
     sequence: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
-    data_base64: bool,
+    data_base64: Option<&'a RawValue>,
 }
 
-fn structured<'a>(
-    value: &'a [u8],
-    types: &BTreeMap<String, TypeRule>,
-) -> Result<Option<Envelope<'a>>, Poison> {
+fn structured<'a>(value: &'a [u8], types: &Types) -> Result<Option<Envelope<'a>>, Poison> {
+    if value.trim_ascii_start().starts_with(b"[") {
+        return Err(format!("value: {BATCH_FOUND}"));
+    }
     let Members(members) = json::members("value", value)?;
     let mut found = Attributes::default();
     for (name, value) in members {
@@ -64,20 +86,24 @@ fn structured<'a>(
             "subject" => found.subject = value,
             "sequence" => found.sequence = value,
             "data" => found.data = value,
-            "data_base64" => found.data_base64 = value.is_some(),
+            "data_base64" => found.data_base64 = value,
             _ => {}
         }
     }
     let full_type = text("type", found.full_type)?;
     let full_type = full_type.ok_or_else(|| "type: missing, an event type was expected".to_owned())?;
-    let Some(action) = verb::action(&full_type, types)? else { return Ok(None) };
+    let Some(action) = types.action(&full_type)? else { return Ok(None) };
     check_spec_version("specversion", text("specversion", found.spec_version)?.as_deref())?;
-    if found.data.is_none() && found.data_base64 && action != Action::Delete {
-        return Err("data_base64: found, the data as a JSON object in data was expected".to_owned());
-    }
     let version = text("sequence", found.sequence)?.map(|text| sequence("sequence", &text)).transpose()?;
     let subject = text("subject", found.subject)?;
-    let data = found.data.map(|data| data.get().as_bytes().into());
+    let data = match (found.data, text("data_base64", found.data_base64)?) {
+        (Some(data), _) => Some(Cow::Borrowed(data.get().as_bytes())),
+        (None, None) => None,
+        (None, Some(text)) => Some(Cow::Owned(
+            base64::decode(&text)
+                .ok_or_else(|| format!("data_base64: {} found, base64 was expected", shown(&text)))?,
+        )),
+    };
     Ok(Some(Envelope { subject, version, action, data, place: Place::DATA }))
 }
 

@@ -33,7 +33,7 @@ type Poison = String;
 pub struct Decoder {
     organisations: Layout,
     contacts: Layout,
-    types: BTreeMap<String, TypeRule>,
+    types: verb::Types,
 }
 
 /// How the records of one kind of entity are laid out.
@@ -88,7 +88,11 @@ impl Decoder {
         contacts: impl Into<Layout>,
         types: BTreeMap<String, TypeRule>,
     ) -> Self {
-        Self { organisations: organisations.into(), contacts: contacts.into(), types }
+        Self {
+            organisations: organisations.into(),
+            contacts: contacts.into(),
+            types: verb::Types::new(types),
+        }
     }
 
     /// What becomes of `record`.

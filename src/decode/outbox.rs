@@ -2,23 +2,22 @@
 //! (<https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html>).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
-use super::{Envelope, Place, Poison, header, verb};
-use crate::config::TypeRule;
+use super::verb::Types;
+use super::{Envelope, Place, Poison, header};
 use crate::event::Record;
 
 pub(super) fn read<'a>(
     record: &'a Record,
     value: Option<&'a [u8]>,
-    types: &BTreeMap<String, TypeRule>,
+    types: &Types,
 ) -> Result<Option<Envelope<'a>>, Poison> {
     let full_type = match header(record, "eventType")? {
         Some(full_type) => full_type,
         None => header(record, "type")?
             .ok_or_else(|| "eventType: no such header, an event type was expected".to_owned())?,
     };
-    let Some(action) = verb::action(full_type, types)? else { return Ok(None) };
+    let Some(action) = types.action(full_type)? else { return Ok(None) };
     let data = value.map(Cow::Borrowed);
     Ok(Some(Envelope { subject: None, version: None, action, data, place: Place::DATA }))
 }

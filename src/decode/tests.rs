@@ -93,7 +93,9 @@ fn poison_names_the_field() {
         (r#""sequence":"9223372036854775808","data":{}"#, "sequence:"),
         (r#""data":[]"#, "data:"),
         (r#""data":null"#, "data: missing"),
-        (r#""data_base64":"e30=""#, "data_base64:"),
+        (r#""data_base64":"e3*=""#, "data_base64:"),
+        (r#""data_base64":5"#, "data_base64:"),
+        (r#""data_base64":"W10=""#, "data:"),
         (r#""data":{"a\u0000b":1}"#, "data: the key"),
         (r#""data":{"name":"\ud800"}"#, "name:"),
     ] {
@@ -160,6 +162,51 @@ fn a_binary_event_is_read_from_its_headers() {
     assert_eq!((event.action, fields(&event)), (Action::Merge, vec![("name", "\"A\"")]));
     let untyped = record(Some("o1"), Some("{}"), &[("ce_specversion", "1.0")]);
     assert!(poison(Format::CloudEvents, &untyped).starts_with("ce_type: missing"));
+}
+
+#[test]
+fn a_content_type_says_that_the_value_is_the_envelope_whatever_headers_were_copied() {
+    let value = r#"{"specversion":"1.0","id":"e1","type":"x.created","subject":"o1","data":{"name":"A"}}"#;
+    let copied = [("ce_specversion", "1.0"), ("ce_type", "x.created"), ("ce_subject", "o9"), ("ce_id", "e1")];
+    for content_type in [
+        "application/cloudevents+json; charset=UTF-8",
+        "Application/CloudEvents+JSON",
+        "application/cloudevents",
+    ] {
+        for headers in [&copied[..], &copied[..1], &[]] {
+            let headers = [headers, &[("content-type", content_type)]].concat();
+            let event = event(Format::CloudEvents, &record(None, Some(value), &headers));
+            assert_eq!((event.id.as_str(), fields(&event)), ("o1", vec![("name", "\"A\"")]));
+        }
+    }
+    let json = [&copied[..], &[("content-type", "application/json")]].concat();
+    let event = event(Format::CloudEvents, &record(None, Some(r#"{"name":"B"}"#), &json));
+    assert_eq!((event.id.as_str(), fields(&event)), ("o9", vec![("name", "\"B\"")]));
+}
+
+#[test]
+fn formats_of_cloud_events_that_are_not_read_are_told_by_name() {
+    let batch = r#" [{"specversion":"1.0"}]"#;
+    for (content_type, told) in [
+        ("application/cloudevents-batch+json", "content-type: a batch"),
+        ("application/cloudevents+protobuf", "content-type: \"application/cloudevents+protobuf\" found"),
+        ("application/cloudevents+json", "value: a batch"),
+        ("application/json", "value: a batch"),
+    ] {
+        let reason =
+            poison(Format::CloudEvents, &record(Some("o1"), Some(batch), &[("content-type", content_type)]));
+        assert!(reason.starts_with(told), "{reason}");
+    }
+}
+
+#[test]
+fn data_may_come_in_base64() {
+    // {"id":"o1","name":"A"}
+    let value = r#"{"type":"x.created","data_base64":"eyJpZCI6Im8xIiwibmFtZSI6IkEifQ=="}"#;
+    let event = event(Format::CloudEvents, &record(None, Some(value), &[]));
+    assert_eq!((event.id.as_str(), fields(&event)), ("o1", vec![("name", "\"A\"")]));
+    let deleted = value.replace("created", "deleted");
+    assert!(poison(Format::CloudEvents, &record(Some("o2"), Some(&deleted), &[])).starts_with("data.id:"));
 }
 
 #[test]
