@@ -204,3 +204,37 @@ fn a_second_group_is_refused_by_files_and_a_folder_too() {
     world.succeed(&["run", "--until-end", "--group", "other", "--take-over"]);
     is_refused(&world, &["reindex"], "other");
 }
+
+#[test]
+fn a_second_state_over_files_is_refused_and_the_same_one_goes_on() {
+    let log = GrowingLog::new();
+    log.append("contacts", "c1", &json!({"name": "Jane"}));
+    let world = World::embedded("states", &log.settings());
+    world.succeed(&["run", "--until-end"]);
+    world.succeed(&["run", "--until-end"]);
+    let state = |name: &str| {
+        let folder = world.path("state").display().to_string();
+        world.write_config(&world.config.replace(&folder, &world.path(name).display().to_string()));
+    };
+    state("other");
+    is_refused(&world, &["run", "--until-end"], "/state");
+    // One that was moved is the same, and so is one that was made anew in its place.
+    std::fs::rename(world.path("state"), world.path("moved")).unwrap();
+    state("moved");
+    world.succeed(&["run", "--until-end"]);
+    std::fs::remove_dir_all(world.path("moved")).unwrap();
+    world.succeed(&["run", "--until-end"]);
+    world.succeed(&["reindex"]);
+    let mut running = world.start(&["run"]);
+    let address = || std::fs::read_to_string(world.path("moved/instance")).ok().filter(|at| at.contains(':'));
+    eventually("an instance", address);
+    state("other");
+    is_refused(&world, &["run", "--until-end"], "/moved");
+    lives(&mut running, &world);
+    let mut taken = world.start(&["run", "--take-over"]);
+    assert_eq!(running.end(), Some(1), "{}", world.log());
+    assert!(world.log().contains("/other has taken the indexes over"), "{}", world.log());
+    taken.signal("TERM");
+    taken.end();
+    world.succeed(&["run", "--until-end"]);
+}

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::reindex::beside::rebuild_changed;
 use super::report::progress::Progress;
 use super::{decoder, leadership, parts, source, spill_place, summary, topics};
-use crate::config::Config;
+use crate::config::{Config, SourceKind};
 use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
@@ -26,7 +26,7 @@ use crate::projection::{Limits, Projection};
 use crate::reindex::session::Folder;
 use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
-use crate::sink::tenure::Claimant;
+use crate::sink::tenure::{Claimant, StateName};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::verify::{Live, Verifier};
@@ -147,6 +147,7 @@ pub(super) async fn follow(
     };
     let (leadership, dead_letters) = opened?;
     tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
+    let claimant = claimant(&config, &state, wanted.take_over)?;
     let parts = Parts {
         state,
         source,
@@ -159,7 +160,7 @@ pub(super) async fn follow(
         limits,
         refresh: config.index.refresh,
         mapping_may_differ: wanted.reindex_on_change,
-        claimant: Some(Claimant { group: config.kafka.group.clone(), takes_over: wanted.take_over }),
+        claimant: Some(claimant),
         allow_partial_log: wanted.allow_partial_log,
         patience: wanted.patience,
         status: Arc::clone(&status),
@@ -197,6 +198,20 @@ pub(super) async fn follow(
     }
     announce(&config.state, None)?;
     outcome
+}
+
+/// Who is to write. Files have no coordinator that lets one instance of a group write: the state is named as well.
+fn claimant(config: &Config, state: &State, takes_over: bool) -> Result<Claimant> {
+    let state = match config.source.kind {
+        SourceKind::Kafka => None,
+        SourceKind::Files => {
+            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+            let folder = std::fs::canonicalize(&config.state).unwrap_or_else(|_| config.state.clone());
+            let place = format!("{}:{}", host.trim(), folder.display());
+            Some(StateName { id: state.name()?, place })
+        }
+    };
+    Ok(Claimant { group: config.kafka.group.clone(), state, takes_over })
 }
 
 /// Logs what went to the dead letters, once a minute.

@@ -40,7 +40,7 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     if wanted.dry_run {
         return dry_run::run(&config, format, &sink).await;
     }
-    Claimant { group: config.kafka.group.clone(), takes_over: false }.claim(&*sink).await?;
+    Claimant { group: config.kafka.group.clone(), state: None, takes_over: false }.claim(&*sink).await?;
     if wanted.prune {
         let deleted = prune(&*sink, config.index.projections.len()).await?;
         show::deleted(format, &deleted);

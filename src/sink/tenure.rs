@@ -19,6 +19,18 @@ pub struct Tenure {
     pub group: String,
     /// Since when, as a time of RFC 3339.
     pub since: String,
+    /// The state that the writer folds into, where the log has no coordinator that lets one of a group write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateName>,
+}
+
+/// What a state is known by. It is the same one where either is equal: a state may be moved, or made anew in its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateName {
+    /// What it was given when it was made.
+    pub id: String,
+    /// Its host and folder.
+    pub place: String,
 }
 
 /// A group that is to write.
@@ -26,6 +38,8 @@ pub struct Tenure {
 pub struct Claimant {
     /// Its name.
     pub group: String,
+    /// Its state, where nothing else keeps two instances of the group from writing.
+    pub state: Option<StateName>,
     /// Whether it takes the indexes over from another group.
     pub takes_over: bool,
 }
@@ -39,7 +53,10 @@ impl Claimant {
         for _ in 0..TRIES {
             let found = sink.tenure().await?;
             match &found {
-                Some((held, _)) if held.group == self.group => return Ok(false),
+                Some((held, _)) if self.is(held) && (self.state.is_none() || held.state == self.state) => {
+                    return Ok(false);
+                }
+                Some((held, _)) if self.is(held) => {}
                 Some((held, _)) if !self.takes_over => return Err(self.refusal(held)),
                 Some((held, _)) => {
                     tracing::warn!(
@@ -51,9 +68,11 @@ impl Claimant {
                 }
                 None => {}
             }
-            let record = Tenure { group: self.group.clone(), since: rfc3339(SystemTime::now()) };
+            let was_own = found.as_ref().is_some_and(|(held, _)| self.is(held));
+            let since = rfc3339(SystemTime::now());
+            let record = Tenure { group: self.group.clone(), since, state: self.state.clone() };
             if sink.note_tenure(&record, found.as_ref().map(|(_, revision)| revision)).await? {
-                return Ok(found.is_some());
+                return Ok(found.is_some() && !was_own);
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "the record of the group that writes changes all the time"))
@@ -65,20 +84,42 @@ impl Claimant {
     /// When another group has taken the indexes over.
     pub fn check(&self, seen: Option<&Tenure>) -> Result<()> {
         match seen {
-            Some(held) if held.group != self.group => Err(Error::failed(format!(
-                "the group {} has taken the indexes over from the group {} at {}; this instance has stopped, and writes again \
+            Some(held) if !self.is(held) => Err(Error::failed(format!(
+                "{} has taken the indexes over from {} at {}; this instance has stopped, and writes again \
                  with `tributary run --take-over`",
-                held.group, self.group, held.since
+                named(&held.group, held.state.as_ref()),
+                named(&self.group, self.state.as_ref()),
+                held.since
             ))),
             _ => Ok(()),
         }
     }
 
+    /// True when the record is this claimant's own.
+    fn is(&self, held: &Tenure) -> bool {
+        let is_state = |own: &StateName, held: &StateName| own.id == held.id || own.place == held.place;
+        let states = self.state.as_ref().zip(held.state.as_ref());
+        held.group == self.group && states.is_none_or(|(own, held)| is_state(own, held))
+    }
+
     fn refusal(&self, held: &Tenure) -> Error {
+        if held.group == self.group {
+            return Error::failed(format!(
+                "{} writes the indexes of this prefix since {}, and this is another state; stop that instance and use its state, \
+                 set index.prefix to another prefix, or have this state take the indexes over with `tributary run --take-over`",
+                named(&held.group, held.state.as_ref()),
+                held.since
+            ));
+        }
         Error::failed(format!(
             "the group {} writes the indexes of this prefix since {}, and this is the group {}; set kafka.group to that group \
              or index.prefix to another prefix, or have this group take the indexes over with `tributary run --take-over`",
             held.group, held.since, self.group
         ))
     }
+}
+
+fn named(group: &str, state: Option<&StateName>) -> String {
+    let place = state.map(|state| format!(" with the state {}", state.place)).unwrap_or_default();
+    format!("the group {group}{place}")
 }

@@ -180,6 +180,23 @@ impl State {
         Ok(())
     }
 
+    /// What tells this state from every other one. It is drawn when it is asked for first; a copy has another.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn name(&self) -> Result<String> {
+        let held: String = read_meta(&*self.view(), NAME_KEY)?;
+        if !held.is_empty() {
+            return Ok(held);
+        }
+        let name = format!("{:016x}", fastrand::u64(..));
+        let mut changes = Changes::default();
+        changes.put(Space::Meta, NAME_KEY.to_vec(), rows::encode(&name)?);
+        self.store.commit(changes)?;
+        self.store.sync()?;
+        Ok(name)
+    }
+
     /// How far the fold is.
     pub fn progress(&self) -> Result<Progress> {
         read_meta(&*self.view(), b"progress")
@@ -267,6 +284,9 @@ pub fn space_of(kind: EntityKind) -> Space {
         EntityKind::Contact => Space::Contacts,
     }
 }
+
+/// The key under which [`State::name`] is kept.
+const NAME_KEY: &[u8] = b"name";
 
 /// The key under which [`State::is_partial`] is kept.
 const PARTIAL_KEY: &[u8] = b"partial";

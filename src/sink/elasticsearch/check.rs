@@ -163,7 +163,8 @@ pub(super) async fn create(
     let is_race =
         kind == "resource_already_exists_exception" || reason(&answer).contains("more than one write index");
     match status {
-        400 if is_race => Ok(false),
+        // With 500 when both came into one change of the cluster.
+        400 | 500 if is_race => Ok(false),
         400 => Err(mapping.refused(&reason(&answer)).about("index.mappings")),
         _ => client.checked(&path, status, answer).map(|_| true),
     }
