@@ -5,7 +5,7 @@ use std::io::Write;
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{World, eventually, log_of, try_es};
+use crate::harness::{GrowingLog, World, eventually, log_of, try_es};
 use crate::services::{self, Services};
 
 const SETTINGS: &str = "source.kind = \"files\"\nsource.path = \"events\"\norganisations.format = \"plain\"\n\
@@ -200,4 +200,52 @@ fn a_document_with_a_fault_of_its_own_goes_to_the_dead_letters_when_it_comes_alo
     std::fs::remove_dir_all(world.path("state")).unwrap();
     std::fs::remove_file(world.path("dead-letters.jsonl")).unwrap();
     is_told();
+}
+
+#[test]
+fn an_embedded_index_deleted_behind_a_run_stops_it_and_the_next_fills_a_new_one() {
+    for whole in [false, true] {
+        let log = GrowingLog::new();
+        let world = World::embedded("folder-gone", &log.settings());
+        log.append("organisations", "o1", &json!({"name": "Acme"}));
+        let mut running = world.start(&["run"]);
+        eventually("it is ready", || (world.get("/readyz").0 == 200).then_some(()));
+        let index = world.path("index");
+        if whole {
+            std::fs::remove_dir_all(&index).unwrap();
+        } else {
+            for entry in std::fs::read_dir(&index).unwrap().map(Result::unwrap) {
+                if entry.file_name().to_string_lossy().contains("organisations-2") {
+                    std::fs::remove_dir_all(entry.path()).unwrap();
+                }
+            }
+        }
+        log.append("organisations", "o2", &json!({"name": "Marlowe"}));
+        assert_eq!(running.end(), Some(1), "{}", world.log());
+        assert!(world.log().contains("was deleted while this instance wrote to it"), "{}", world.log());
+        assert!(!world.log().contains("panicked"), "{}", world.log());
+        world.succeed(&["run", "--until-end"]);
+        assert_eq!(world.documents("organisations").len(), 2);
+        world.succeed(&["verify"]);
+    }
+}
+
+#[test]
+fn an_alias_that_stands_for_two_indexes_is_told_by_readyz() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "two-behind");
+    let mut running = world.start(&["run"]);
+    eventually("it is ready", || (world.get("/readyz").0 == 200).then_some(()));
+    let alias = format!("{}organisations", world.prefix);
+    let second = format!("/{}zz", world.prefix);
+    world.es(Method::Put, &second, Some(&json!({"aliases": {alias: {}}})));
+    let told = eventually("it is not ready", || {
+        let (code, told) = world.get("/readyz");
+        (code == 503).then_some(told)
+    });
+    assert!(told.contains("stands for several indexes"), "{told}");
+    world.es(Method::Delete, &second, None);
+    eventually("it is ready again", || (world.get("/readyz").0 == 200).then_some(()));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
 }

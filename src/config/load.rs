@@ -129,12 +129,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             cors_origins: origins(keys)?,
         },
     };
-    let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
-    if let Some(topic) = shared {
-        return Err(Error::usage(format!(
-            "the topic {topic} is both in organisations.topics and in contacts.topics"
-        )));
-    }
+    super::conflicts::check(&config)?;
     Ok(config)
 }
 

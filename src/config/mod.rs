@@ -1,5 +1,6 @@
 //! The configuration: one file, each key also by environment, unknown keys refused with the nearest known one.
 
+mod conflicts;
 mod load;
 mod raw;
 pub mod shown;

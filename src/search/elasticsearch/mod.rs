@@ -153,6 +153,30 @@ fn contacts_of(among: Among<'_>) -> Value {
     json!({"bool": {"filter": filter}})
 }
 
+/// Whether the one index behind an alias is full, by the aliases of all indexes.
+///
+/// # Errors
+/// When the alias stands for several: searches fail then.
+fn is_filled(found: &Value, alias: &str) -> Result<bool> {
+    let indexes = found.as_object().into_iter().flatten();
+    let aliases =
+        |found: &Value| found.get("aliases").and_then(Value::as_object).cloned().unwrap_or_default();
+    let behind = indexes.filter(|(_, found)| aliases(found).contains_key(alias));
+    let behind: Vec<(&String, bool)> =
+        behind.map(|(index, found)| (index, !aliases(found).contains_key(&filling(index)))).collect();
+    match behind.as_slice() {
+        [] => Ok(false),
+        [(_, is_filled)] => Ok(*is_filled),
+        several => {
+            let names: Vec<&str> = several.iter().map(|(index, _)| index.as_str()).collect();
+            Err(Error::failed(format!(
+                "the alias {alias} stands for several indexes: {}; take it from all but one",
+                names.join(", ")
+            )))
+        }
+    }
+}
+
 impl SearchIndex for ElasticsearchIndex {
     fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found> {
         Box::pin(ElasticsearchIndex::find(self, find))
@@ -241,16 +265,13 @@ impl SearchIndex for ElasticsearchIndex {
             let names: Vec<&str> = aliases.iter().map(String::as_str).collect();
             let path = format!("{}?ignore_unavailable=true", IndicesGetAliasParts::Index(&names).url());
             let found = self.client.find(&path).await?.unwrap_or_default();
-            let is_filled = |alias: &str| {
-                let indexes = found.as_object().into_iter().flatten();
-                let mut behind = indexes.filter_map(|(index, found)| {
-                    let aliases = found.get("aliases")?.as_object()?;
-                    aliases.contains_key(alias).then(|| !aliases.contains_key(&filling(index)))
-                });
-                behind.next().is_some_and(|first| first && behind.all(|filled| filled))
-            };
-            let unfilled = projections.iter().zip(&aliases).filter(|(_, alias)| !is_filled(alias));
-            Ok(unfilled.map(|(projection, _)| projection.clone()).collect())
+            let mut unfilled = Vec::new();
+            for (projection, alias) in projections.iter().zip(&aliases) {
+                if !is_filled(&found, alias)? {
+                    unfilled.push(projection.clone());
+                }
+            }
+            Ok(unfilled)
         })
     }
 

@@ -44,7 +44,8 @@ pub(super) async fn end_filling(client: &Client, index: &str) -> Result<()> {
 /// # Errors
 /// When the name is that of an index, which is then in the alias's way.
 pub(super) async fn behind(client: &Client, alias: &str) -> Result<Vec<String>> {
-    let found = client.find(&IndicesGetAliasParts::Name(&[alias]).url()).await?;
+    // An index that has nothing to do with the alias may refuse to show its aliases.
+    let found = client.find(&IndicesGetAliasParts::IndexName(&[alias], &[alias]).url()).await?;
     let indexes = found.as_ref().and_then(Value::as_object).map(|found| found.keys().cloned().collect());
     Ok(indexes.unwrap_or_default())
 }

@@ -189,7 +189,13 @@ impl Folder {
 
     fn aliases(&self) -> Result<BTreeMap<String, String>> {
         match fs::read(self.0.join(ALIASES)) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| self.broken(ALIASES, error)),
+            Ok(text) => {
+                let mut aliases: BTreeMap<String, String> =
+                    serde_json::from_slice(&text).map_err(|error| self.broken(ALIASES, error))?;
+                // The alias of an index that was deleted stands for none, as in a cluster.
+                aliases.retain(|_, index| self.index(index).is_dir());
+                Ok(aliases)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
             Err(error) => Err(self.broken(ALIASES, error)),
         }

@@ -1,7 +1,7 @@
 //! One concrete index: versioned writes, made durable together.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tantivy::directory::MmapDirectory;
 use tantivy::index::SegmentReader;
@@ -16,6 +16,9 @@ use tantivy::{
 use super::schema::Fields;
 use crate::sink::Outcome;
 
+/// Where an index notes its segments: a committed index has it.
+const META_FILE: &str = "meta.json";
+
 /// Documents that are gathered in memory before they become a segment, in bytes.
 const MEMORY_BYTES: usize = 24 << 20;
 
@@ -26,6 +29,10 @@ pub(super) struct Generation {
     reader: IndexReader,
     /// Versions that are written and not yet committed; those of deletes too.
     pending: HashMap<String, u64>,
+    /// The folder of its files.
+    path: PathBuf,
+    /// Why nothing can be committed any more: the writer of a roll-back that failed must not be used.
+    broken: Option<String>,
 }
 
 impl Generation {
@@ -39,7 +46,12 @@ impl Generation {
             .build();
         let writer = index.writer_with_options(options)?;
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok(Self { fields, writer, reader, pending: HashMap::new() })
+        Ok(Self { fields, writer, reader, pending: HashMap::new(), path: path.to_owned(), broken: None })
+    }
+
+    /// True when somebody deleted the files of the index.
+    pub(super) fn is_gone(&self) -> bool {
+        !self.path.join(META_FILE).exists()
     }
 
     /// Writes a document, or deletes it, unless the index holds a higher version. It is not durable,
@@ -73,9 +85,11 @@ impl Generation {
             return Ok(());
         }
         self.pending.clear();
+        if let Some(broken) = &self.broken {
+            return Err(TantivyError::SystemError(broken.clone()));
+        }
         if let Err(error) = self.writer.commit() {
-            // What comes after a failed roll-back fails as well, and is reported then.
-            let _ = self.writer.rollback();
+            self.broken = self.writer.rollback().err().map(|_| error.to_string());
             return Err(error);
         }
         self.reader.reload()

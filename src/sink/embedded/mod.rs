@@ -173,6 +173,10 @@ fn commit_for(waiting: &Receiver<Waiter>, generations: &Generations) {
     }
 }
 
+/// Said of an index whose files somebody deleted.
+const GONE: &str = "the folder of an embedded index was deleted while this instance wrote to it; nothing of the state is \
+                    lost: start again, and a new index is made and filled from the state";
+
 fn lock(generations: &Generations) -> std::sync::MutexGuard<'_, Vec<Generation>> {
     generations.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -186,10 +190,14 @@ fn write_all(
 ) -> (Vec<Outcome>, oneshot::Receiver<std::result::Result<(), String>>) {
     let mut held = lock(generations);
     let mut generation = held.get_mut(batch.projection());
+    let is_gone = generation.as_ref().is_some_and(|generation| generation.is_gone());
     let outcomes = batch.writes().iter().map(|write| {
         let Some(generation) = &mut generation else {
             return Outcome::Retry("an index was used before it was opened".to_owned());
         };
+        if is_gone {
+            return Outcome::Gone(GONE.to_owned());
+        }
         let written = generation.write(&write.id, write.version, batch.document(write));
         written.unwrap_or_else(|error| Outcome::Retry(error.to_string()))
     });

@@ -1,0 +1,101 @@
+//! Values that do not go together, or that a server would refuse in the middle of a run.
+
+use std::path::Path;
+
+use super::{Config, DeadLetterKind, IndexKind, SourceKind};
+use crate::error::{Error, Result};
+
+/// The longest name of a topic (<https://kafka.apache.org/documentation/#topicconfigs>).
+const TOPIC_BYTES_MAX: usize = 249;
+
+/// Refuses them, with the key to change.
+pub(super) fn check(config: &Config) -> Result<()> {
+    let of_kafka = config.source.kind == SourceKind::Kafka;
+    let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
+    if let Some(topic) = shared {
+        return Err(Error::usage(format!(
+            "organisations.topics: the topic {topic} is both in organisations.topics and in contacts.topics"
+        )));
+    }
+    if of_kafka && config.kafka.group.is_empty() {
+        return Err(Error::usage(
+            "kafka.group: it is empty; name the group of the instances that share the work",
+        ));
+    }
+    if config.dead_letters.kind == DeadLetterKind::Kafka {
+        check_letters(config, of_kafka)?;
+    }
+    check_folders(config)
+}
+
+fn check_letters(config: &Config, of_kafka: bool) -> Result<()> {
+    let topic = &config.dead_letters.topic;
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    let is_name = (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && topic.bytes().all(is_legal);
+    if !is_name || topic == "." || topic == ".." {
+        return Err(Error::usage(format!(
+            "dead_letters.topic: no topic can be named {topic:?}; use letters, digits, `.`, `_` and `-`"
+        )));
+    }
+    let mut sources = config.organisations.topics.iter().chain(&config.contacts.topics);
+    if of_kafka && sources.any(|source| source == topic) {
+        return Err(Error::usage(format!(
+            "dead_letters.topic: events are read from the topic {topic}, so that each dead letter would be read as an event; \
+             name another topic"
+        )));
+    }
+    Ok(())
+}
+
+/// The state's folder may be deleted to replay the log: nothing else lies in it.
+fn check_folders(config: &Config) -> Result<()> {
+    let state = config.state.as_path();
+    let is_in = |path: &Path| path.starts_with(state);
+    if config.source.kind == SourceKind::Files && is_in(&config.source.path) {
+        return Err(Error::usage(
+            "state: the events of source.path lie in this folder; name a folder of its own",
+        ));
+    }
+    if config.index.kind == IndexKind::Embedded && is_in(&config.index.path) {
+        return Err(Error::usage(
+            "state: the index of index.path lies in this folder; name a folder of its own",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    fn loaded(text: &str) -> Result<Config, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tributary.toml");
+        std::fs::write(&path, text).unwrap();
+        let loaded = Config::load(Some(&path), std::iter::empty(), &Vec::new());
+        loaded.map_err(|error| {
+            assert_eq!(error.exit_code(), 2, "{error}");
+            error.to_string()
+        })
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused_by_its_key() {
+        let letters = "dead_letters.kind = \"kafka\"\n";
+        for (text, key) in [
+            (
+                "organisations.topics = [\"a\"]\ncontacts.topics = [\"b\", \"a\"]\n".to_owned(),
+                "organisations.topics",
+            ),
+            ("kafka.group = \"\"\n".to_owned(), "kafka.group"),
+            (format!("{letters}dead_letters.topic = \"contacts\"\n"), "dead_letters.topic"),
+            (format!("{letters}dead_letters.topic = \"bad name!\"\n"), "dead_letters.topic"),
+            ("state = \"s\"\nsource.kind = \"files\"\nsource.path = \"s\"\n".to_owned(), "state"),
+            ("state = \"s\"\nindex.kind = \"embedded\"\nindex.path = \"s/index\"\n".to_owned(), "state"),
+        ] {
+            let told = loaded(&text).unwrap_err();
+            assert!(told.contains(&format!("{key}: ")), "{text}: {told}");
+        }
+        assert!(loaded(&format!("{letters}dead_letters.topic = \"letters\"\n")).is_ok());
+    }
+}
