@@ -124,6 +124,17 @@ fn change_events_end_in_what_the_tables_hold() {
 }
 
 #[test]
+fn a_schema_that_comes_along_says_what_dates_and_decimals_are() {
+    let world = folded("debezium", "debezium-json-schemas", APP);
+    assert_eq!(reasons(&world), Vec::<String>::new());
+    // The row with these columns was given another key, and that was captured too.
+    let document = &world.documents("organisations")["11"];
+    assert_eq!(document["attributes"]["revenue"].to_string(), "1234567890.12", "{document}");
+    assert_eq!(document["attributes"]["founded"], json!("1987-03-09"));
+    assert_eq!(document["address"]["city"], json!("Leeds"));
+}
+
+#[test]
 fn rows_that_a_transformation_flattened_end_in_what_the_tables_hold() {
     for flavour in ["flattened-rewrite", "flattened-tombstone"] {
         let world = folded("plain", flavour, APP);

@@ -104,7 +104,7 @@ fn structured<'a>(value: &'a [u8], types: &Types) -> Result<Option<Envelope<'a>>
                 .ok_or_else(|| format!("data_base64: {} found, base64 was expected", shown(&text)))?,
         )),
     };
-    Ok(Some(Envelope { subject, version, action, data, place: Place::DATA }))
+    Ok(Some(Envelope { subject, version, action, data, place: Place::MEMBER }))
 }
 
 fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Poison> {

@@ -9,14 +9,27 @@ use super::json::{self, Members};
 /// What some serializers write before JSON. It says nothing.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Takes a value out of what a converter put around it; `None` when it says null. Any other value comes back as it is,
-/// unread.
-pub(super) fn unwrapped(value: &[u8]) -> Option<Cow<'_, [u8]>> {
+/// A value out of its wrapping.
+pub(super) struct Body<'a> {
+    /// The Connect schema, when the value came in its wrapper.
+    pub(super) schema: Option<&'a RawValue>,
+    /// The bytes; `None` when they say null.
+    pub(super) bytes: Option<Cow<'a, [u8]>>,
+}
+
+/// The two members of Connect's wrapper `{"schema":…,"payload":…}`.
+pub(super) struct Wrapped<'a> {
+    pub(super) schema: &'a RawValue,
+    pub(super) payload: &'a RawValue,
+}
+
+/// Takes a value out of what a converter put around it. Any other value comes back as it is, unread.
+pub(super) fn unwrapped(value: &[u8]) -> Body<'_> {
     let value = without_mark(value);
     match value.trim_ascii_start().first() {
         Some(b'{') if may_be_wrapper(value) => wrapper(value),
-        Some(b'"' | b'n') => scalar(value),
-        _ => Some(Cow::Borrowed(value)),
+        Some(b'"' | b'n') => Body { schema: None, bytes: scalar(value) },
+        _ => Body { schema: None, bytes: Some(Cow::Borrowed(value)) },
     }
 }
 
@@ -43,20 +56,22 @@ fn may_be_wrapper(value: &[u8]) -> bool {
     inside.starts_with(b"\"schema\"") || inside.starts_with(b"\"payload\"")
 }
 
-fn wrapper(value: &[u8]) -> Option<Cow<'_, [u8]>> {
-    match json::members("value", value).ok().and_then(|members| payload(&members)) {
-        Some(payload) => scalar(payload.get().as_bytes()),
-        None => Some(Cow::Borrowed(value)),
+fn wrapper(value: &[u8]) -> Body<'_> {
+    match json::members("value", value).ok().and_then(|members| wrapped(&members)) {
+        Some(wrapped) => {
+            Body { schema: Some(wrapped.schema), bytes: scalar(wrapped.payload.get().as_bytes()) }
+        }
+        None => Body { schema: None, bytes: Some(Cow::Borrowed(value)) },
     }
 }
 
-/// The payload of Connect's wrapper `{"schema":…,"payload":…}`, when these are its members and no others.
-pub(super) fn payload<'a>(members: &Members<'a>) -> Option<&'a RawValue> {
+/// The schema and the payload, when these are the members of a wrapper and no others.
+pub(super) fn wrapped<'a>(members: &Members<'a>) -> Option<Wrapped<'a>> {
     let [(one, first), (other, second)] = members.0.as_slice() else { return None };
     let (schema, payload) = match (&**one, &**other) {
         ("schema", "payload") => (*first, *second),
         ("payload", "schema") => (*second, *first),
         _ => return None,
     };
-    matches!(schema.get().as_bytes().first(), Some(b'{' | b'n')).then_some(payload)
+    matches!(schema.get().as_bytes().first(), Some(b'{' | b'n')).then_some(Wrapped { schema, payload })
 }

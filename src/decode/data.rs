@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::connect::Type;
 use super::json::{self, Member, Members};
 use super::{Place, Poison, fields, keys, placeholder, shown};
 use crate::event::{EntityKind, Field};
@@ -31,6 +32,8 @@ pub(super) struct Reader<'a> {
     pub(super) is_row: bool,
     /// The fields that make the id; when there are none, `id` is it.
     pub(super) names: &'a [String],
+    /// What the members stand for, where a schema came with them.
+    pub(super) types: Option<&'a Type>,
 }
 
 impl Reader<'_> {
@@ -54,6 +57,7 @@ impl Reader<'_> {
                 read.is_partial = true;
                 continue;
             }
+            let canonical = self.said(&name, canonical)?;
             let json = fields::checked(self.kind, &name, canonical, self.is_row)?;
             read.fields.push(Field { name: name.into_owned(), json });
         }
@@ -77,7 +81,7 @@ impl Reader<'_> {
     fn id<'d>(&self, members: &[Member<'d>]) -> Result<Option<Cow<'d, str>>, Poison> {
         let part = |wanted: &str| {
             let held = members.iter().rev().find(|(name, _)| name == wanted);
-            held.map_or(Ok(None), |(_, value)| self.id_text(value))
+            held.map_or(Ok(None), |(name, value)| self.id_text(name, value))
         };
         if self.names.is_empty() {
             return part("id");
@@ -86,12 +90,23 @@ impl Reader<'_> {
         parts.map(|parts| keys::joined(self.place.data, parts)).transpose()
     }
 
-    fn id_text<'d>(&self, value: &'d RawValue) -> Result<Option<Cow<'d, str>>, Poison> {
+    /// The canonical form of what a value stands for by its schema.
+    fn said(&self, name: &str, canonical: Box<[u8]>) -> Result<Box<[u8]>, Poison> {
+        let Some(of) = self.types.and_then(|types| types.member(name)) else { return Ok(canonical) };
+        let said = std::str::from_utf8(&canonical).ok().and_then(|value| of.said(value));
+        match said.map(RawValue::from_string) {
+            Some(Ok(said)) => json::canonical(name, &said),
+            _ => Ok(canonical),
+        }
+    }
+
+    fn id_text<'d>(&self, name: &str, value: &'d RawValue) -> Result<Option<Cow<'d, str>>, Poison> {
         let json = value.get();
         if json == "null" {
             return Ok(None);
         }
-        let id = fields::id_text(json).map(Some);
+        let of = self.types.and_then(|types| types.member(name));
+        let id = fields::id_said(json, of).map(Some);
         id.ok_or_else(|| {
             format!("{}: {} found, a string or an integer was expected", self.place.id, shown(json))
         })

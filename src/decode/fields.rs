@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{Poison, json};
+use super::{Poison, connect, json};
 use crate::event::{EntityKind, ID_BYTES_MAX};
 
 /// What a field must hold; null clears any of them.
@@ -97,6 +97,14 @@ fn without_nulls(text: &str) -> Option<Box<[u8]>> {
     let tags: Vec<Option<Cow<'_, str>>> = serde_json::from_str(text).ok()?;
     let tags: Vec<Cow<'_, str>> = tags.into_iter().flatten().collect();
     serde_json::to_vec(&tags).ok().map(Into::into)
+}
+
+/// The id that a value of this type holds.
+pub(super) fn id_said<'a>(json: &'a str, of: Option<&connect::Type>) -> Option<Cow<'a, str>> {
+    match of.and_then(|of| of.said(json)) {
+        Some(said) => id_text(&said).map(|id| Cow::Owned(id.into_owned())),
+        None => id_text(json),
+    }
 }
 
 /// The id that a JSON string or integer holds.

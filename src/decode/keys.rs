@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::connect::{Schemas, Type};
 use super::json::{self, Members};
 use super::{Poison, converter, fields, shown};
 
@@ -9,10 +10,14 @@ use super::{Poison, converter, fields, shown};
 const SEPARATOR: char = ':';
 
 /// The id in a key. `names` are the fields that make it; when there are none, an object must have one field only.
-pub(super) fn id<'a>(key: &'a str, names: &[String]) -> Result<Option<Cow<'a, str>>, Poison> {
+pub(super) fn id<'a>(
+    key: &'a str,
+    names: &[String],
+    schemas: &Schemas,
+) -> Result<Option<Cow<'a, str>>, Poison> {
     let json = key.trim_start();
     match json.as_bytes().first() {
-        Some(b'{') if is_object(json) => object(json.trim_end(), names),
+        Some(b'{') if is_object(json) => object(json.trim_end(), names, schemas),
         Some(b'"') => Ok(Some(json::text(json.trim_end()).unwrap_or(Cow::Borrowed(key)))),
         _ if names.len() > 1 => Err(wrong(key, names)),
         // An integer or plain text stands for itself.
@@ -25,33 +30,43 @@ fn is_object(json: &str) -> bool {
     matches!(json.get(1..).and_then(|rest| rest.trim_start().bytes().next()), Some(b'"' | b'}'))
 }
 
-fn object<'a>(json: &'a str, names: &[String]) -> Result<Option<Cow<'a, str>>, Poison> {
+fn object<'a>(json: &'a str, names: &[String], schemas: &Schemas) -> Result<Option<Cow<'a, str>>, Poison> {
     let members = json::members("key", json.as_bytes())?;
-    let Some(payload) = converter::payload(&members) else {
-        return of_members(members, json, names).map(Some);
+    let Some(wrapped) = converter::wrapped(&members) else {
+        return of_members(members, json, names, &Type::Itself).map(Some);
     };
-    match payload.get() {
+    let of = schemas.read(wrapped.schema);
+    match wrapped.payload.get() {
         // The wrapper of a key that is null holds a null: no key.
         "null" => Ok(None),
-        payload if payload.starts_with('{') => {
-            of_members(json::members("key.payload", payload.as_bytes())?, payload, names).map(Some)
+        payload if payload.starts_with('{') && !matches!(*of, Type::VariableDecimal) => {
+            of_members(json::members("key.payload", payload.as_bytes())?, payload, names, &of).map(Some)
         }
         payload if names.len() > 1 => Err(wrong(payload, names)),
-        payload => fields::id_text(payload).map(Some).ok_or_else(|| wrong(payload, names)),
+        payload => fields::id_said(payload, Some(&of)).map(Some).ok_or_else(|| wrong(payload, names)),
     }
 }
 
-fn of_members<'a>(members: Members<'a>, json: &str, names: &[String]) -> Result<Cow<'a, str>, Poison> {
+fn of_members<'a>(
+    members: Members<'a>,
+    json: &str,
+    names: &[String],
+    of: &Type,
+) -> Result<Cow<'a, str>, Poison> {
     let members = members.last_of_each();
     if names.is_empty() {
         return match members.as_slice() {
-            [(_, id)] => fields::id_text(id.get()).map(bare).ok_or_else(|| wrong(json, names)),
+            [(name, id)] => {
+                let id = fields::id_said(id.get(), of.member(name)).map(bare);
+                id.ok_or_else(|| wrong(json, names))
+            }
             _ => Err(wrong(json, names)),
         };
     }
     let parts = names.iter().map(|name| {
         let found = members.iter().find(|(held, _)| *held == name.as_str());
-        found.and_then(|(_, value)| fields::id_text(value.get())).ok_or_else(|| wrong(json, names))
+        let part = found.and_then(|(_, value)| fields::id_said(value.get(), of.member(name)));
+        part.ok_or_else(|| wrong(json, names))
     });
     joined("key", parts.collect::<Result<_, _>>()?)
 }

@@ -4,6 +4,7 @@
 //! reason that names the field, what was found and what was expected.
 
 mod cloud_events;
+mod connect;
 mod converter;
 mod data;
 mod debezium;
@@ -18,6 +19,7 @@ mod verb;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use self::connect::{Schemas, Type};
 use crate::config::{EntityConfig, Format, TypeRule, VersionRule};
 use crate::error::{REASON_BYTES_MAX, shortened};
 use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record};
@@ -34,6 +36,7 @@ pub struct Decoder {
     organisations: Layout,
     contacts: Layout,
     types: verb::Types,
+    schemas: Schemas,
 }
 
 /// How the records of one kind of entity are laid out.
@@ -72,13 +75,16 @@ struct Envelope<'a> {
 struct Place {
     data: &'static str,
     id: &'static str,
+    /// The member of the value that holds the data; empty when the value is the data.
+    member: &'static str,
 }
 
 impl Place {
-    const DATA: Self = Self { data: "data", id: "data.id" };
-    const VALUE: Self = Self { data: "value", id: "value.id" };
-    const AFTER: Self = Self { data: "after", id: "after.id" };
-    const BEFORE: Self = Self { data: "before", id: "before.id" };
+    const DATA: Self = Self { data: "data", id: "data.id", member: "" };
+    const MEMBER: Self = Self { data: "data", id: "data.id", member: "data" };
+    const VALUE: Self = Self { data: "value", id: "value.id", member: "" };
+    const AFTER: Self = Self { data: "after", id: "after.id", member: "after" };
+    const BEFORE: Self = Self { data: "before", id: "before.id", member: "before" };
 }
 
 impl Decoder {
@@ -92,6 +98,7 @@ impl Decoder {
             organisations: organisations.into(),
             contacts: contacts.into(),
             types: verb::Types::new(types),
+            schemas: Schemas::default(),
         }
     }
 
@@ -107,7 +114,7 @@ impl Decoder {
 
     /// The id that the record's key names: whatever else the record says, it can be of no other entity.
     pub fn id_of_key(&self, record: &Record) -> Option<String> {
-        key(record, self.layout(record.kind)).ok().flatten().map(Cow::into_owned)
+        key(record, self.layout(record.kind), &self.schemas).ok().flatten().map(Cow::into_owned)
     }
 
     fn layout(&self, kind: EntityKind) -> &Layout {
@@ -122,65 +129,83 @@ impl Decoder {
             return Err(reason.clone());
         }
         let layout = self.layout(record.kind);
-        let Some(value) = record.value.as_deref() else { return tombstone(record, layout) };
+        let Some(value) = record.value.as_deref() else { return self.tombstone(record, layout) };
         let body = converter::unwrapped(value);
-        let envelope = match (layout.format, body.as_deref()) {
+        let envelope = match (layout.format, body.bytes.as_deref()) {
             (Format::CloudEvents, bytes) => cloud_events::read(record, bytes, &self.types)?,
             (Format::Outbox, bytes) => outbox::read(record, bytes, &self.types)?,
             // A converter without schemas writes four letters for the null of a tombstone.
-            (Format::Debezium | Format::Plain, None) => return tombstone(record, layout),
+            (Format::Debezium | Format::Plain, None) => return self.tombstone(record, layout),
             (Format::Debezium, Some(bytes)) => debezium::read(bytes, layout.version)?,
             (Format::Plain, Some(bytes)) => Some(plain::read(bytes)),
         };
         // A record to pass over is passed over whatever its key and its data are.
-        envelope.map(|envelope| finish(record, layout, envelope)).transpose()
+        let schema = body.schema.map(|schema| self.schemas.read(schema));
+        envelope.map(|envelope| self.finish(record, layout, envelope, schema.as_deref())).transpose()
+    }
+
+    /// The event of an envelope, once its data is read and every name of the entity agrees.
+    fn finish(
+        &self,
+        record: &Record,
+        layout: &Layout,
+        envelope: Envelope<'_>,
+        schema: Option<&Type>,
+    ) -> Result<Event, Poison> {
+        let place = envelope.place;
+        let is_row = matches!(layout.format, Format::Debezium | Format::Plain);
+        let reader = data::Reader {
+            kind: record.kind,
+            place,
+            is_row,
+            names: &layout.key,
+            types: types_of(schema, place),
+        };
+        let data = match (envelope.action, envelope.data.as_deref()) {
+            (Action::Delete, data) => reader.read_id(data)?,
+            (_, Some(data)) => reader.read(data)?,
+            (_, None) => return Err(format!("{}: missing, an object was expected", place.data)),
+        };
+        let action = match envelope.action {
+            _ if data.is_deleted => Action::Delete,
+            // A replace would clear what the row still holds and the event does not.
+            Action::Replace if data.is_partial => Action::Merge,
+            action => action,
+        };
+        let key = key(record, layout, &self.schemas)?;
+        let id = agree([("subject", envelope.subject), ("key", key), (place.id, data.id)])?;
+        Ok(Event {
+            kind: record.kind,
+            id,
+            version: envelope.version.unwrap_or(offset_version(record)),
+            sequenced: envelope.version.is_some(),
+            action,
+            fields: data.fields,
+        })
+    }
+
+    fn tombstone(&self, record: &Record, layout: &Layout) -> Result<Option<Event>, Poison> {
+        if layout.version == VersionRule::Lsn {
+            // A tombstone has no LSN to be ordered by. The change event before it says what it says.
+            return Ok(None);
+        }
+        let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
+        let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
+        let id = agree([("ce_subject", subject), ("key", key(record, layout, &self.schemas)?)])?;
+        Ok(Some(Event {
+            kind: record.kind,
+            id,
+            version: version.unwrap_or(offset_version(record)),
+            sequenced: version.is_some(),
+            action: Action::Delete,
+            fields: Vec::new(),
+        }))
     }
 }
 
-/// The event of an envelope, once its data is read and every name of the entity agrees.
-fn finish(record: &Record, layout: &Layout, envelope: Envelope<'_>) -> Result<Event, Poison> {
-    let place = envelope.place;
-    let is_row = matches!(layout.format, Format::Debezium | Format::Plain);
-    let reader = data::Reader { kind: record.kind, place, is_row, names: &layout.key };
-    let data = match (envelope.action, envelope.data.as_deref()) {
-        (Action::Delete, data) => reader.read_id(data)?,
-        (_, Some(data)) => reader.read(data)?,
-        (_, None) => return Err(format!("{}: missing, an object was expected", place.data)),
-    };
-    let action = match envelope.action {
-        _ if data.is_deleted => Action::Delete,
-        // A replace would clear what the row still holds and the event does not.
-        Action::Replace if data.is_partial => Action::Merge,
-        action => action,
-    };
-    let key = key(record, layout)?;
-    let id = agree([("subject", envelope.subject), ("key", key), (place.id, data.id)])?;
-    Ok(Event {
-        kind: record.kind,
-        id,
-        version: envelope.version.unwrap_or(offset_version(record)),
-        sequenced: envelope.version.is_some(),
-        action,
-        fields: data.fields,
-    })
-}
-
-fn tombstone(record: &Record, layout: &Layout) -> Result<Option<Event>, Poison> {
-    if layout.version == VersionRule::Lsn {
-        // A tombstone has no LSN to be ordered by. The change event before it says what it says.
-        return Ok(None);
-    }
-    let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
-    let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
-    let id = agree([("ce_subject", subject), ("key", key(record, layout)?)])?;
-    Ok(Some(Event {
-        kind: record.kind,
-        id,
-        version: version.unwrap_or(offset_version(record)),
-        sequenced: version.is_some(),
-        action: Action::Delete,
-        fields: Vec::new(),
-    }))
+/// What the members of data stand for: the schema is that of the whole value.
+fn types_of(schema: Option<&Type>, place: Place) -> Option<&Type> {
+    if place.member.is_empty() { schema } else { schema?.member(place.member) }
 }
 
 /// The last header of this name. One that is not UTF-8 is an error, not absent: a `ce_sequence` that
@@ -193,13 +218,13 @@ fn header<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison>
     })
 }
 
-fn key<'a>(record: &'a Record, layout: &Layout) -> Result<Option<Cow<'a, str>>, Poison> {
+fn key<'a>(record: &'a Record, layout: &Layout, schemas: &Schemas) -> Result<Option<Cow<'a, str>>, Poison> {
     let Some(key) = record.key.as_deref().map(converter::without_mark) else { return Ok(None) };
     let Ok(key) = std::str::from_utf8(key) else {
         let key = String::from_utf8_lossy(key);
         return Err(format!("key: {} found, an id in UTF-8 was expected", shown(&key)));
     };
-    keys::id(key, &layout.key)
+    keys::id(key, &layout.key, schemas)
 }
 
 fn offset_version(record: &Record) -> u64 {

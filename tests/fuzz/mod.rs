@@ -84,7 +84,10 @@ fn check_decoded(record: &Record, decoded: Decoded) {
             assert!(event.id.len() <= ID_BYTES_MAX && !event.id.is_empty());
             assert!(event.version <= i64::MAX as u64);
             let kept: usize = event.fields.iter().map(|field| field.name.len() + field.json.len()).sum();
-            assert!(kept <= length, "{kept} bytes are kept of {length}");
+            // A schema has few bytes become a date or a number with a thousand digits.
+            let is_wrapped =
+                record.value.as_ref().is_some_and(|value| value.windows(8).any(|at| at == b"\"schema\""));
+            assert!(kept <= length || is_wrapped, "{kept} bytes are kept of {length}");
             for field in &event.fields {
                 // Whoever takes a document apart later must be able to, whatever its numbers and keys are.
                 assert!(serde_json::from_slice::<serde_json::Value>(&field.json).is_ok());

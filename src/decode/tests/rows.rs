@@ -277,3 +277,50 @@ fn outbox_text_must_be_a_json_string() {
     let bad = record(Some("o1"), Some(r#""{"name":"A"}""#), &[("type", "ACreated")]);
     assert!(poison(Format::Outbox, &bad).starts_with("data:"));
 }
+
+#[test]
+fn a_schema_says_what_values_stand_for() {
+    let member = |name: &str, of: &str| {
+        format!(r#"{{"type":"x","name":"{of}","field":"{name}","parameters":{{"scale":"0"}}}}"#)
+    };
+    let members = [
+        member("id", "org.apache.kafka.connect.data.Decimal"),
+        member("parentId", "org.apache.kafka.connect.data.Decimal"),
+        member("createdAt", "io.debezium.time.MicroTimestamp"),
+        member("extra", "io.debezium.data.Json"),
+        member("notes", "org.apache.kafka.connect.data.Decimal"),
+    ];
+    let row = format!(r#"{{"type":"struct","fields":[{}],"field":"after"}}"#, members.join(","));
+    let payload = r#"{"id":"Bw==","parentId":"CA==","createdAt":1706782272654321,"extra":"{\"b\":1, \"a\":[2]}","notes":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ=="}"#;
+    let key =
+        format!(r#"{{"schema":{{"type":"struct","fields":[{}]}},"payload":{{"id":"Bw=="}}}}"#, members[0]);
+    for (format, value) in [
+        (Format::Plain, format!(r#"{{"schema":{row},"payload":{payload}}}"#)),
+        (Format::Outbox, format!(r#"{{"schema":{row},"payload":{payload}}}"#)),
+        (
+            Format::Debezium,
+            format!(
+                r#"{{"schema":{{"type":"struct","fields":[{row}]}},"payload":{{"op":"u","after":{payload}}}}}"#
+            ),
+        ),
+    ] {
+        let event = event(format, &record(Some(&key), Some(&value), &[("eventType", "created")]));
+        let mut expected = vec![
+            ("parentId", "\"8\""),
+            ("createdAt", "\"2024-02-01T10:11:12.654321Z\""),
+            ("extra", r#"{"a":[2],"b":1}"#),
+        ];
+        if format == Format::Outbox {
+            // Only rows of a table have placeholders.
+            expected.push(("notes", "43516803706866009082706042163263868906936107003050067084961129301309"));
+        }
+        assert_eq!((event.id.as_str(), &fields(&event)[..3]), ("7", &expected[..3]), "{value}");
+        assert_eq!(event.fields.len(), expected.len());
+    }
+    // A whole number that is no day of a calendar stays what it is.
+    let date = format!(
+        r#"{{"schema":{{"type":"struct","fields":[{}]}},"payload":{{"d":1e99}}}}"#,
+        member("d", "io.debezium.time.Date")
+    );
+    assert_eq!(fields(&event(Format::Plain, &record(Some("7"), Some(&date), &[]))), [("d", "1e99")]);
+}
