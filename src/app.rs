@@ -141,6 +141,7 @@ fn spill_place(config: &Config, status: &Status) -> SpillPlace {
         path: path.into(),
         bytes_max: config.dead_letters.spill_bytes,
         waiting: Arc::clone(&status.letters_waiting),
+        is_full: Arc::clone(&status.letters_full),
     }
 }
 

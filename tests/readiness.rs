@@ -214,3 +214,21 @@ fn the_lag_is_of_searches_and_not_of_deliveries() {
     running.signal("TERM");
     assert_eq!(running.end(), Some(0), "{}", world.log());
 }
+
+#[test]
+fn a_fold_that_waits_for_room_for_dead_letters_is_not_ready() {
+    let log = GrowingLog::new();
+    // No broker is there: letters wait on the disk.
+    let letters =
+        "dead_letters.kind = \"kafka\"\ndead_letters.topic = \"letters\"\ndead_letters.spill_bytes = 2000\n";
+    let world = World::embedded("letters-full", &format!("{}{letters}", log.settings()));
+    log.append("contacts", "c0", &json!({"name": "Jane"}));
+    let mut running = world.start(&["run"]);
+    eventually("it is ready", || is_ready(&world));
+    eventually("no room for a letter", || {
+        log.append("contacts", "c1", &json!("no contact"));
+        (causes(&world) == ["letters_full"]).then_some(())
+    });
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+}

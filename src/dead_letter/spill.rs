@@ -6,7 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub struct SpillPlace {
     pub bytes_max: u64,
     /// How many letters wait; told by `status`.
     pub waiting: Arc<AtomicU64>,
+    /// True while the fold waits because the file has no room.
+    pub is_full: Arc<AtomicBool>,
 }
 
 /// The file.
@@ -119,6 +121,11 @@ impl Spill {
     /// Notes that no letter can arrive until the operator acts.
     pub(super) fn fail(&self, reason: String) {
         self.lock().failure = Some(reason);
+    }
+
+    /// Notes whether the fold waits for room.
+    pub(super) fn set_full(&self, is_full: bool) {
+        self.place.is_full.store(is_full, Ordering::Relaxed);
     }
 
     /// Appends letters durably; `None` when there is no room for them. Answers the place behind them.
@@ -262,7 +269,12 @@ mod tests {
     fn letters_keep_their_order_over_a_crash_and_have_bounded_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spill.jsonl");
-        let place = || SpillPlace { path: path.clone(), bytes_max: 1_000, waiting: Arc::default() };
+        let place = || SpillPlace {
+            path: path.clone(),
+            bytes_max: 1_000,
+            waiting: Arc::default(),
+            is_full: Arc::default(),
+        };
         let spill = Spill::open(place()).unwrap();
         assert!(spill.is_empty() && spill.next().unwrap().letters.is_empty());
         let first = spill.append(&[letter("a"), letter("b")]).unwrap().unwrap();
@@ -291,7 +303,9 @@ mod tests {
     fn a_letter_larger_than_the_room_goes_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spill.jsonl");
-        let spill = Spill::open(SpillPlace { path, bytes_max: 1, waiting: Arc::default() }).unwrap();
+        let spill =
+            Spill::open(SpillPlace { path, bytes_max: 1, waiting: Arc::default(), is_full: Arc::default() })
+                .unwrap();
         assert!(spill.append(&[letter("a")]).unwrap().is_some());
         assert!(spill.append(&[letter("b")]).unwrap().is_none());
     }

@@ -81,6 +81,7 @@ impl DeadLetters for SpilledLetters {
                 Some(mark) => break mark,
                 // The fold waits meanwhile, and with it the log: nothing piles up in memory.
                 None if !std::mem::replace(&mut is_told, true) => {
+                    self.spill.set_full(true);
                     tracing::warn!(file = %self.spill.path(), "no room for dead letters, waiting for their topic");
                 }
                 None => {}
@@ -88,6 +89,7 @@ impl DeadLetters for SpilledLetters {
             self.pause()?;
             self.check()?;
         };
+        self.spill.set_full(false);
         let until = Instant::now() + ARRIVE_WAIT;
         while is_first && !self.spill.has_arrived(mark) {
             self.check()?;
@@ -223,7 +225,12 @@ mod tests {
     #[test]
     fn letters_wait_for_their_topic_over_a_restart_and_come_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        let place = SpillPlace { path: folder.path().join("spill"), bytes_max: 400, waiting: Arc::default() };
+        let place = SpillPlace {
+            path: folder.path().join("spill"),
+            bytes_max: 400,
+            waiting: Arc::default(),
+            is_full: Arc::default(),
+        };
         let topic = Topic::default();
         let start = || {
             let closing = Shutdown::default();

@@ -23,6 +23,8 @@ pub enum Cause {
     TopicAway,
     /// The index refuses every write.
     WritesRefused,
+    /// Dead letters wait for their topic, and no more of them have room.
+    LettersFull,
     /// Work waits and nothing moves.
     Stuck,
 }
@@ -32,13 +34,14 @@ const WRITES_REFUSED_MS: u64 = 60_000;
 
 impl Cause {
     /// Every cause, in the order in which they are told.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Starting,
         Self::Filling,
         Self::IndexAway,
         Self::LogAway,
         Self::TopicAway,
         Self::WritesRefused,
+        Self::LettersFull,
         Self::Stuck,
     ];
 
@@ -51,6 +54,7 @@ impl Cause {
             Self::LogAway => "log_away",
             Self::TopicAway => "topic_away",
             Self::WritesRefused => "writes_refused",
+            Self::LettersFull => "letters_full",
             Self::Stuck => "stuck",
         }
     }

@@ -53,6 +53,8 @@ pub struct Status {
     pub in_flight: std::sync::Arc<AtomicU64>,
     /// Dead letters that wait on the disk for their topic.
     pub letters_waiting: std::sync::Arc<AtomicU64>,
+    /// True while the fold waits because no more of them have room.
+    pub letters_full: std::sync::Arc<AtomicBool>,
     /// True while this instance writes the index.
     pub writer: AtomicBool,
     /// True once every partition passed the end that was read when writing began.
@@ -299,13 +301,18 @@ impl Status {
             reasons.raise(Cause::Starting, None, "the log and the indexes are being opened".to_owned());
             return reasons.readiness(now);
         }
-        let readiness = known.reasons.readiness(now);
+        let mut reasons = known.reasons.clone();
+        if self.letters_full.load(Ordering::Relaxed) {
+            let detail =
+                "dead letters have no more room on the disk, and the fold waits for their topic".to_owned();
+            reasons.raise(Cause::LettersFull, None, detail);
+        }
+        let readiness = reasons.readiness(now);
         let idle_ms = now.saturating_sub(self.progressed_ms.load(Ordering::Relaxed));
         if !readiness.ready || idle_ms <= STUCK_MS || !known.has_work(self.writer.load(Ordering::Relaxed)) {
             return readiness;
         }
         let detail = format!("work waits and nothing moved for {} s", idle_ms / 1_000);
-        let mut reasons = known.reasons.clone();
         reasons.raise(Cause::Stuck, None, detail);
         reasons.readiness(now)
     }

@@ -1,7 +1,6 @@
 //! A query's text taken apart: words, and the phone numbers that they may be parts of.
 
 use super::query::{Term, Whole};
-use crate::event::ID_BYTES_MAX;
 use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded, reversed_digits};
 
 /// A run of digit groups longer than this is looked at as a whole only.
@@ -90,8 +89,7 @@ fn mail(q: &str) -> Option<String> {
 /// The query as an id. Nobody types one with spaces in it, and most have a digit.
 fn id(q: &str) -> Option<String> {
     let q = q.trim();
-    let is_id = q.len() <= ID_BYTES_MAX && q.contains(char::is_numeric) && !q.contains(char::is_whitespace);
-    is_id.then(|| q.to_owned())
+    (q.contains(char::is_numeric) && !q.contains(char::is_whitespace)).then(|| q.to_owned())
 }
 
 /// For each token what it is together with its neighbours: with the one before or after it, and the whole of single
