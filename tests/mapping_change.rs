@@ -284,3 +284,55 @@ fn an_embedded_index_takes_an_addition_without_a_new_one() {
     world.succeed(&["reindex", "contacts", "--rebuild"]);
     assert_ne!(world.indexes_behind()["contacts"], first["contacts"]);
 }
+
+#[test]
+fn a_rollback_is_kept_when_the_file_was_edited_again_before_it() {
+    is_kept_ahead("");
+    is_kept_ahead(EMBEDDED);
+}
+
+/// The file at the rollback is neither that of the index that was left nor that of the index that was put back.
+fn is_kept_ahead(index: &str) {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "ahead", index);
+    world.succeed(&["run", "--until-end"]);
+    let first = world.indexes_behind();
+    change_type(&world, "text");
+    world.succeed(&["reindex", "contacts"]);
+    change_type(&world, "integer");
+    world.succeed(&["reindex", "contacts", "--rollback"]);
+    assert_eq!(world.indexes_behind(), first);
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && log.contains("a rollback put back"), "{code:?} {log}");
+    world.succeed(&["run", "--until-end", "--reindex-on-mapping-change"]);
+    assert_eq!(world.indexes_behind(), first, "it does not roll forward by itself");
+    is_told(&world, &first);
+    // Any other file is a change, also that of the index that was left.
+    change_type(&world, "text");
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(3) && log.contains("tributary reindex contacts"), "{code:?} {log}");
+}
+
+#[test]
+fn a_rollback_goes_by_what_was_added_in_place_and_not_by_the_name_of_the_index() {
+    let world = World::embedded(
+        "added",
+        "source.kind = \"files\"\nsource.path = \"events\"\norganisations.format = \"plain\"\ncontacts.format = \"plain\"\nindex.mappings = \"mappings\"",
+    );
+    fs::create_dir_all(world.path("events")).unwrap();
+    append(&world, "contacts", "c1", &json!({"name": "Jane Doe", "role": "Head of Sales"}));
+    append(&world, "organisations", "o1", &json!({"name": "Acme"}));
+    world.write_mappings(|_, _| ());
+    world.succeed(&["run", "--until-end"]);
+    let first = world.indexes_behind();
+    add_form(&world, "parts");
+    world.succeed(&["run", "--until-end"]);
+    change_type(&world, "text");
+    world.succeed(&["reindex", "contacts"]);
+    // The file that the index has its name from lacks what was added since.
+    world.write_mappings(|_, _| ());
+    world.succeed(&["reindex", "contacts", "--rollback"]);
+    assert_eq!(world.indexes_behind(), first);
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && log.contains("a rollback put back"), "{code:?} {log}");
+}

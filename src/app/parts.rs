@@ -198,6 +198,10 @@ impl Generations for Sink {
         either!(self, sink => sink.describe(projection))
     }
 
+    async fn hash_of(&self, index: &str) -> Result<Option<String>> {
+        either!(self, sink => sink.hash_of(index))
+    }
+
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
         either!(self, sink => sink.put_in_place(projection))
     }

@@ -40,7 +40,7 @@ pub struct Session {
     pub copied: bool,
     /// True when the indexes were there before: the alias goes back to them.
     pub is_rollback: bool,
-    /// Of a rollback: the hash of the mapping that each index behind an alias was built with.
+    /// Of a rollback: the hash of each mapping's file at its beginning; none where that is the index's own.
     #[serde(default)]
     pub rolled_back_from: Vec<Option<String>>,
     /// Where it ended; it writes nothing any more.

@@ -314,6 +314,10 @@ impl Generations for Sink {
         Ok(None)
     }
 
+    async fn hash_of(&self, _: &str) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     async fn put_in_place(&self, _: usize) -> Result<bool> {
         Ok(false)
     }

@@ -73,7 +73,7 @@ pub struct Rebuild {
     /// What it shows.
     #[serde(default)]
     pub progress: RebuildProgress,
-    /// The hash of the mapping that a rollback left; none of other rebuilds.
+    /// The hash of the mapping's file when a rollback put the index back; none of other rebuilds.
     #[serde(default)]
     pub rolled_back_from: Option<String>,
     /// True while documents are to be sent again to the index behind the alias, for additions that were put in place.
@@ -117,8 +117,8 @@ impl Rebuild {
         }
     }
 
-    /// True when a rollback put `index` back, away from the mapping with this hash: the index is wanted although the
-    /// mapping's file says otherwise.
+    /// True when a rollback put `index` back while the mapping's file had this hash: the index is wanted although the
+    /// file says otherwise.
     pub fn keeps(&self, index: &str, hash: &str) -> bool {
         self.is_rollback_to(index) && self.rolled_back_from.as_deref() == Some(hash)
     }
@@ -310,6 +310,9 @@ pub trait Generations: Aliases {
     /// The index behind the alias of `projection`, beside the mapping that is wanted; `None` when there is
     /// none.
     fn describe(&self, projection: usize) -> impl Future<Output = Result<Option<Description>>> + Send;
+
+    /// The hash of the mapping that `index` was built with, as it says; `None` when it says nothing.
+    fn hash_of(&self, index: &str) -> impl Future<Output = Result<Option<String>>> + Send;
 
     /// As [`Aliases::put_additions`], for the index behind the alias of `projection`; true when its documents have to be
     /// sent again, which whoever writes it is asked for.

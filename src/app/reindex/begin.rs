@@ -116,9 +116,9 @@ async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> R
     Ok(session)
 }
 
-/// The hash of the mapping that a rollback to `index` leaves; none when the mapping's file is that of `index`.
+/// The hash of the mapping's file, which a rollback to `index` leaves aside; none when `index` was built with that file.
 async fn left_for(sink: &Arc<Sink>, number: usize, index: &str) -> Result<Option<String>> {
     let Some(left) = sink.describe(number).await? else { return Ok(None) };
-    let is_of_the_file = left.hash.get(..8).is_some_and(|hash| index.ends_with(hash));
-    Ok(left.built_with().filter(|_| !is_of_the_file).map(str::to_owned))
+    let built_with = sink.hash_of(index).await?;
+    Ok(Some(left.hash).filter(|hash| built_with.as_ref() != Some(hash)))
 }

@@ -368,6 +368,12 @@ impl Generations for ElasticsearchSink {
         Ok(Some(Description { index, is_embedded: false, live, wanted, hash, documents, bytes }))
     }
 
+    async fn hash_of(&self, index: &str) -> Result<Option<String>> {
+        let live = Live::find(&self.client, index).await?;
+        let meta = live.as_ref().and_then(Live::meta);
+        Ok(meta.and_then(|meta| meta.get("mapping_hash")?.as_str().map(str::to_owned)))
+    }
+
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
         let behind = aliases::behind(&self.client, self.alias(projection)).await?.into_iter().next();
         let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(false) };

@@ -247,6 +247,11 @@ impl Generations for EmbeddedSink {
         Ok(Some(Description { index, is_embedded: true, live, wanted, hash, documents, bytes }))
     }
 
+    async fn hash_of(&self, index: &str) -> Result<Option<String>> {
+        let meta = self.folder.meta(index)?;
+        Ok(meta.as_ref().and_then(|meta| meta.get("mapping_hash")?.as_str().map(str::to_owned)))
+    }
+
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
         self.put_one(projection, None)?;
         Ok(false)
