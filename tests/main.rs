@@ -42,6 +42,7 @@ mod recreated;
 mod reference;
 mod refused_fill;
 mod reindex;
+mod reindex_again;
 mod reindex_edges;
 mod scene;
 mod search;

@@ -91,7 +91,6 @@ fn a_log_without_its_beginning_is_refused_unless_allowed_and_a_state_will_do() {
         log.contains(&topic) && log.contains("--from state") && log.contains("--allow-partial-log"),
         "{log}"
     );
-    scene.world.succeed(&["reindex", "--abort"]);
     scene.world.succeed(&["reindex", "organisations", "--from", "state"]);
     scene.world.settle();
     assert_eq!(scene.world.all_documents(), before, "the state knows what was cut off");

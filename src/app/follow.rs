@@ -174,8 +174,11 @@ pub(super) async fn follow(
         let runtime = tokio::runtime::Handle::current();
         // A pipeline's future stays on one thread; this one has a thread of its own.
         tokio::task::spawn_blocking(move || {
-            runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, stop));
+            let ends = (wanted.until_end, stop);
+            let rebuilt =
+                runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, ends));
             status.rebuilding.store(false, Ordering::Relaxed);
+            rebuilt
         })
     });
     let telling = tokio::spawn(tell_dead_letters(Arc::clone(&status.dead_letters)));
@@ -190,7 +193,9 @@ pub(super) async fn follow(
     stop.request();
     if let Some(beside) = beside {
         // It stops at the next thing that it waits for.
-        let _ = beside.await;
+        let broken =
+            |error| Err(Error::failed("the rebuild for the changed mapping broke off").because(error));
+        outcome = outcome.and(beside.await.unwrap_or_else(broken));
     }
     if let Some(server) = server {
         // Whoever still waits for a record has waited long enough.

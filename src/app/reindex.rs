@@ -1,6 +1,7 @@
 //! `reindex`: from what is asked to a rebuild that goes through its phases.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -19,12 +20,13 @@ use crate::projection::{Limits, Projection};
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::Generations;
+use crate::sink::generations::{Aliases, Generations};
 use crate::sink::tenure::Claimant;
 use crate::source::leadership::Alone;
 use crate::source::{EventSource, partial_log};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
+use begin::Standing;
 
 mod begin;
 pub(super) mod beside;
@@ -37,44 +39,87 @@ mod show;
 pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reindex) -> Result<()> {
     config.index.projections = chosen(&config, &wanted.projections)?;
     let sink = Arc::new(parts::sink(&config)?);
+    let stop = Shutdown::default();
+    let is_short = wanted.dry_run || wanted.prune || wanted.abort;
+    let patience = Patience::of(if is_short { wanted.wait.or(Some(Duration::ZERO)) } else { wanted.wait });
+    if !is_short {
+        stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    }
     if wanted.dry_run {
+        let asked = while_away(&stop, "the index", patience, async || sink.rebuilds().await);
+        asked.await?.ok_or_else(stopped)?;
         return dry_run::run(&config, format, &sink).await;
     }
-    Claimant { group: config.kafka.group.clone(), state: None, takes_over: false }.claim(&*sink).await?;
+    let claimant = Claimant { group: config.kafka.group.clone(), state: None, takes_over: false };
+    let claimed = while_away(&stop, "the index", patience, async || claimant.claim(&*sink).await);
+    claimed.await?.ok_or_else(stopped)?;
     if wanted.prune {
         let deleted = prune(&*sink, config.index.projections.len()).await?;
         show::deleted(format, &deleted);
         return Ok(());
     }
-    let folder = Folder::hold(&Folder::path_of(&config.state))?;
     if wanted.abort {
+        let folder = Folder::hold(&Folder::path_of(&config.state))?;
         return give_up(&config, format, &sink, &folder).await;
     }
-    let stop = Shutdown::default();
-    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
-    if !wanted.rollback && !wanted.rebuild && folder.session()?.is_none() {
-        let done = in_place::put(&config, format, &sink, (Patience::of(wanted.wait), &stop)).await?;
+    // Another one follows when a mapping's file changed too late for the first.
+    while rebuild(&mut config, format, &wanted, patience, &stop).await? == Standing::IsOutdated {}
+    Ok(())
+}
+
+/// Goes on with the rebuild that was begun, or makes one.
+async fn rebuild(
+    config: &mut Config,
+    format: OutputFormat,
+    wanted: &Reindex,
+    patience: Patience,
+    stop: &Shutdown,
+) -> Result<Standing> {
+    let folder = Folder::hold(&Folder::path_of(&config.state))?;
+    let (mut kept, mut standing) = (begin::kept(config, &folder, wanted)?, Standing::GoesOn);
+    if let Some(session) = &kept {
+        // A rebuild that goes on does so for its own projections.
+        config.index.projections.clone_from(&session.projections);
+        let seen =
+            while_away(stop, "the index", patience, async || begin::stand(config, &folder, session).await);
+        standing = seen.await?.ok_or_else(stopped)?;
+        kept = kept.filter(|_| standing != Standing::GivenUp);
+    }
+    if !wanted.rollback && !wanted.rebuild && kept.is_none() {
+        let sink = Arc::new(parts::sink(config)?);
+        let done = in_place::put(config, format, &sink, (patience, stop)).await?;
         config.index.projections.retain(|name| !done.contains(name));
         if config.index.projections.is_empty() {
-            return Ok(());
+            return Ok(standing);
         }
     }
-    let sink = Arc::new(parts::sink(&config)?);
-    let options = Options { allow_rejected: wanted.allow_rejected, keep_state: wanted.keep_state };
-    let patience = Patience::of(wanted.wait);
-    let session = while_away(&stop, "the index", patience, async || {
-        begin::session(&config, &sink, &folder, &wanted).await
-    });
-    let session = session.await?.ok_or_else(stopped)?;
-    // A rebuild that goes on does so for its own projections.
+    let is_kept = kept.is_some();
+    let from = kept.as_ref().map_or_else(|| begin::origin(wanted.from), |session| session.from);
+    // What a rebuild needs is found before anything of it is kept or claimed.
+    if from == From::State && !is_kept {
+        copy::check(config).await?;
+    }
+    let check = from == From::Log && !wanted.allow_partial_log;
+    let log = Log::wait_for(config, (check, is_kept), patience, stop).await?;
+    let session = match kept {
+        Some(session) => session,
+        None => {
+            let sink = Arc::new(parts::sink(config)?);
+            let begun = while_away(stop, "the index", patience, async || {
+                begin::session(config, &sink, &folder, (wanted, from)).await
+            });
+            begun.await?.ok_or_else(stopped)?
+        }
+    };
     config.index.projections.clone_from(&session.projections);
-    let sink = Arc::new(parts::sink(&config)?);
-    let rebuild = Rebuild { config: &config, sink, folder, session, options };
-    let conductor = rebuild.conductor(!wanted.allow_partial_log, None, patience, &stop).await?;
+    let sink = Arc::new(parts::sink(config)?);
+    let options = Options { allow_rejected: wanted.allow_rejected, keep_state: wanted.keep_state };
+    let rebuild = Rebuild { config, sink, folder, session, is_kept, options };
+    let conductor = rebuild.conductor(log, wanted.allow_partial_log, None, stop).await?;
     let shown = show::Progress::new(format, &config.index.projections);
-    let outcome = conductor.run(&stop, move |phase, progress| shown.show(phase, progress)).await?;
+    let outcome = conductor.run(stop, move |phase, progress| shown.show(phase, progress)).await?;
     show::outcome(format, &outcome, wanted.keep_state.then(|| Folder::path_of(&config.state).join("state")));
-    Ok(())
+    Ok(standing)
 }
 
 /// The projections that are meant, in the configuration's order.
@@ -115,6 +160,8 @@ struct Rebuild<'a> {
     sink: Arc<Sink>,
     folder: Folder,
     session: Session,
+    /// True when another process kept the session.
+    is_kept: bool,
     options: Options,
 }
 
@@ -123,25 +170,12 @@ impl Rebuild<'_> {
     /// this process has it open.
     async fn conductor(
         mut self,
-        check_log: bool,
+        log: Log,
+        allow_partial_log: bool,
         held: Option<Arc<State>>,
-        patience: Patience,
         stop: &Shutdown,
     ) -> Result<Conductor<Sink>> {
-        let check = self.session.from == From::Log && check_log;
-        let log = async {
-            let log = while_away(stop, "the log", patience, async || {
-                let config = self.config.clone();
-                blocking(move || Log::open(&config, check)).await
-            });
-            log.await?.ok_or_else(stopped)
-        };
-        let claim = async { Claim::take(Arc::clone(&self.sink), &self.session).await.map(Arc::new) };
-        // A log that is not whole is found before anything is claimed.
-        let (log, claim) = match self.session.from {
-            From::Log => (log.await?, claim.await?),
-            From::State => tokio::try_join!(log, claim)?,
-        };
+        let claim = Arc::new(self.claim().await?);
         // Both to their end: what is given up must not be made meanwhile.
         let (made, state) = tokio::join!(self.indexes(&log.identity), self.state(held));
         if let Err(error) = made {
@@ -150,10 +184,10 @@ impl Rebuild<'_> {
         }
         let state = state?;
         self.session.copied = self.session.from == From::State;
-        let Self { config, sink, folder, session, options } = self;
+        let Self { config, sink, folder, session, options, .. } = self;
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         let rejected_before = claim.rejected().await?;
-        let round = round(config.clone(), Arc::clone(&state), limits, !check_log, stop.clone());
+        let round = round(config.clone(), Arc::clone(&state), limits, allow_partial_log, stop.clone());
         let opened = config.clone();
         let sources = Sources::new(Arc::new(move || super::source(&opened)), log.source);
         Ok(Conductor {
@@ -170,6 +204,15 @@ impl Rebuild<'_> {
             load_rate: Arc::default(),
             rejected_before,
         })
+    }
+
+    /// Claims the projections. Of a session that begins here nothing is left when another one rebuilds them.
+    async fn claim(&self) -> Result<Claim<Sink>> {
+        let claimed = Claim::take(Arc::clone(&self.sink), &self.session).await;
+        if !self.is_kept && claimed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Failed) {
+            self.folder.clear(false)?;
+        }
+        claimed
     }
 
     /// Ends a rebuild whose index cannot be made, so that nothing of it is left to go on with.
@@ -218,8 +261,23 @@ struct Log {
 }
 
 impl Log {
-    /// Opens it, with a look whether it is whole when `check` says so.
-    fn open(config: &Config, check: bool) -> Result<Self> {
+    /// As [`Self::open`], waiting for it while it is away.
+    async fn wait_for(
+        config: &Config,
+        (check, is_kept): (bool, bool),
+        patience: Patience,
+        stop: &Shutdown,
+    ) -> Result<Self> {
+        let log = while_away(stop, "the log", patience, async || {
+            let config = config.clone();
+            blocking(move || Log::open(&config, check, is_kept)).await
+        });
+        log.await?.ok_or_else(stopped)
+    }
+
+    /// Opens it, with a look whether it is whole when `check` says so. `is_kept` says that it is for a session that was
+    /// begun before.
+    fn open(config: &Config, check: bool, is_kept: bool) -> Result<Self> {
         let mut source = super::source(config)?;
         let identity = source.identity();
         if !check {
@@ -227,7 +285,12 @@ impl Log {
         }
         source.start(&Positions::default(), &[])?;
         if let Some((at, first)) = source.cut_off()?.first() {
-            return Err(partial_log(at, *first, "--from state knows it, and "));
+            let instead = if is_kept {
+                "give the rebuild that was begun up with `tributary reindex --abort`, then --from state knows it; "
+            } else {
+                "--from state knows it, and "
+            };
+            return Err(partial_log(at, *first, instead));
         }
         let_go(source);
         Ok(Self { identity, source: None })

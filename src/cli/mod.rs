@@ -247,9 +247,9 @@ pub struct Reindex {
     /// The projections; all of them when none is given
     #[arg(value_name = "PROJECTION")]
     pub projections: Vec<String>,
-    /// Replay the whole log, or copy the state of the running instance (or of its folder)
-    #[arg(long, value_enum, default_value_t, value_name = "log|state")]
-    pub from: ReindexFrom,
+    /// Replay the whole log (the default), or copy the state of the running instance (or of its folder)
+    #[arg(long, value_enum, value_name = "log|state")]
+    pub from: Option<ReindexFrom>,
     /// Leave the rebuild's own state in `<state>.reindex/state`, to be taken over by `run`
     #[arg(long)]
     pub keep_state: bool,
@@ -259,7 +259,8 @@ pub struct Reindex {
     /// Replay a log that no longer begins at its beginning
     #[arg(long)]
     pub allow_partial_log: bool,
-    /// How long Kafka and the index are waited for when they are away at the start, such as 0, 90s or 10m (default: for ever)
+    /// How long Kafka and the index are waited for when they are away at the start, such as 0, 90s or 10m (default: for ever;
+    /// 0 with --dry-run, --abort and --prune)
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait: Option<Duration>,
     /// Build a new index also where the one that is there takes the changed mapping in place
@@ -280,10 +281,9 @@ pub struct Reindex {
 }
 
 /// Where a rebuild gets its documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReindexFrom {
     /// The whole log.
-    #[default]
     Log,
     /// The state.
     State,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use super::session::Session;
+use super::upkeep::give_up;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::hand_over::LEASE;
 use crate::position::Positions;
@@ -169,14 +170,7 @@ impl<S: Generations> Claim<S> {
     /// # Errors
     /// Those of the index.
     pub async fn give_up(&self, session: &Session) -> Result<()> {
-        for (number, found) in self.sink.rebuilds().await?.into_iter().enumerate() {
-            let Some((_, revision)) = found.filter(|(record, _)| record.session == self.id) else { continue };
-            self.sink.note_rebuild(number, None, Some(&revision)).await?;
-            if let Some(index) = session.indexes.get(number).filter(|_| !session.is_rollback) {
-                self.sink.delete(index).await?;
-            }
-        }
-        Ok(())
+        give_up(&*self.sink, session).await
     }
 
     /// True while nobody else can have taken the records for a dead session's.

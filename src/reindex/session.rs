@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::private;
 
 const FILE: &str = "session.json";
@@ -78,10 +78,13 @@ impl Folder {
         let lock = private::create_file(&path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(Error::failed(format!(
-                "a reindex is under way here (it holds {}); wait for its end, or stop it first",
-                path.display()
-            ))),
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!(
+                    "a reindex is under way here (it holds {}); wait for its end, or stop it first",
+                    path.display()
+                ),
+            )),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }

@@ -2,9 +2,10 @@
 
 use tokio::time::Instant;
 
+use super::session::Session;
 use crate::error::{Error, Result};
 use crate::pipeline::hand_over::LEASE;
-use crate::sink::generations::{Generations, Rebuild, Revision};
+use crate::sink::generations::{Generations, Phase, Rebuild, Revision};
 
 /// Gives up the rebuilds of the sink's projections: their records go, and the indexes that they made, unless
 /// an alias stands for one or it was there before (`is_own` says which session was begun here and is known
@@ -35,6 +36,35 @@ pub async fn abort<S: Generations>(
         }
     }
     Ok(deleted)
+}
+
+/// Gives up one session: nothing of it is noted any more, and the indexes that it made are gone.
+///
+/// # Errors
+/// Those of the index.
+pub async fn give_up<S: Generations>(sink: &S, session: &Session) -> Result<()> {
+    for (number, found) in sink.rebuilds().await?.into_iter().enumerate() {
+        let Some((_, revision)) = found.filter(|(record, _)| record.session == session.id) else { continue };
+        sink.note_rebuild(number, None, Some(&revision)).await?;
+        if let Some(index) = session.indexes.get(number).filter(|_| !session.is_rollback) {
+            sink.delete(index).await?;
+        }
+    }
+    Ok(())
+}
+
+/// True when the aliases stand for the session's indexes already, or may be about to.
+///
+/// # Errors
+/// Those of the index.
+pub async fn is_swapping<S: Generations>(sink: &S, session: &Session) -> Result<bool> {
+    let records = sink.rebuilds().await?.into_iter().flatten();
+    let mut own = records.filter(|(record, _)| record.session == session.id);
+    if session.ended_at.is_some() || own.any(|(record, _)| record.phase >= Phase::Swapping) {
+        return Ok(true);
+    }
+    let behind = sink.behind().await?;
+    Ok(behind.iter().zip(&session.indexes).any(|(behind, index)| behind.as_ref() == Some(index)))
 }
 
 /// Waits for a sign of life; the writing of the record when none came for the whole lease.

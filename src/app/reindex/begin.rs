@@ -3,46 +3,115 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::parts::Sink;
+use crate::app::parts::{self, Sink};
 use crate::cli::{Reindex, ReindexFrom};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::reindex::session::{Folder, From, Session};
+use crate::reindex::{give_up, is_swapping};
 use crate::sink::generations::{Aliases, Generations};
 
-/// The session that was begun here and not ended, or a new one.
+/// The session that was begun here and not ended, when it is the one that is wanted.
+pub(super) fn kept(config: &Config, folder: &Folder, wanted: &Reindex) -> Result<Option<Session>> {
+    let Some(session) = folder.session()? else { return Ok(None) };
+    let name = if session.is_rollback { "rollback" } else { "reindex" };
+    let projections = session.projections.join(", ");
+    if !wanted.projections.is_empty() && session.projections != config.index.projections
+        || session.is_rollback != wanted.rollback
+    {
+        return Err(Error::failed(format!(
+            "a {name} of {projections} was begun here and not ended; go on with it by the same command, or give it up with \
+             `tributary reindex --abort`"
+        )));
+    }
+    if wanted.from.is_some_and(|from| origin(Some(from)) != session.from) {
+        let (from, other) = match session.from {
+            From::Log => ("log", "state"),
+            From::State => ("state", "log"),
+        };
+        return Err(Error::failed(format!(
+            "a {name} of {projections} with --from {from} was begun here and not ended; go on with it without --from, or \
+             give it up with `tributary reindex --abort` and begin again with --from {other}"
+        )));
+    }
+    Ok(Some(session))
+}
+
+/// Where a rebuild that begins gets its documents.
+pub(super) fn origin(wanted: Option<ReindexFrom>) -> From {
+    match wanted {
+        None | Some(ReindexFrom::Log) => From::Log,
+        Some(ReindexFrom::State) => From::State,
+    }
+}
+
+/// What becomes of a session, by the mappings' files as they are now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It goes on.
+    GoesOn,
+    /// It goes on, and another one has to follow: a file changed, and the aliases stand for its indexes already.
+    IsOutdated,
+    /// It was given up, because a file changed since its beginning; its indexes are gone.
+    GivenUp,
+}
+
+/// Looks whether a session builds what the mappings' files say, and gives it up when it does not.
+pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
+    let config = {
+        let mut own = config.clone();
+        own.index.projections.clone_from(&session.projections);
+        own
+    };
+    let sink = parts::sink(&config)?;
+    // A name ends with the hash of its mapping.
+    let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
+    let mut indexes = session.indexes.iter().enumerate();
+    let changed = indexes.find(|(number, index)| hash(index) != hash(&sink.new_name(*number)));
+    let Some((number, _)) = changed.filter(|_| !session.is_rollback) else {
+        tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
+        return Ok(Standing::GoesOn);
+    };
+    let projection = session.projections.get(number).map(String::as_str).unwrap_or_default();
+    let indexes = session.indexes.join(", ");
+    if is_swapping(&sink, session).await? {
+        tracing::warn!(
+            projection,
+            indexes,
+            "the mapping's file changed since this rebuild was begun; it is ended first, since it is about to serve"
+        );
+        return Ok(Standing::IsOutdated);
+    }
+    give_up(&sink, session).await?;
+    folder.clear(false)?;
+    tracing::warn!(
+        projection,
+        indexes,
+        "the mapping's file changed since this rebuild was begun: its indexes are deleted, and it begins anew"
+    );
+    Ok(Standing::GivenUp)
+}
+
+/// A new session, which the folder keeps from here on.
 pub(super) async fn session(
     config: &Config,
     sink: &Arc<Sink>,
     folder: &Folder,
-    wanted: &Reindex,
+    (wanted, from): (&Reindex, From),
 ) -> Result<Session> {
-    if let Some(session) = folder.session()? {
-        if !wanted.projections.is_empty() && session.projections != config.index.projections
-            || session.is_rollback != wanted.rollback
-        {
-            return Err(Error::failed(format!(
-                "a {} of {} was begun here and not ended; go on with it by the same command, or give it up with \
-                 `tributary reindex --abort`",
-                if session.is_rollback { "rollback" } else { "reindex" },
-                session.projections.join(", ")
-            )));
-        }
-        tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
-        return Ok(session);
-    }
-    folder.clear_state()?;
-    let from = match wanted.from {
-        ReindexFrom::Log => From::Log,
-        ReindexFrom::State => From::State,
-    };
     let session = if wanted.rollback {
         rollback(config, sink, from, wanted.projections.is_empty()).await?
     } else {
         begin(config, sink, from).await?
     };
-    folder.keep(&session)?;
+    keep(folder, &session)?;
     Ok(session)
+}
+
+/// Keeps a session that begins with nothing.
+pub(super) fn keep(folder: &Folder, session: &Session) -> Result<()> {
+    folder.clear_state()?;
+    folder.keep(session)
 }
 
 /// A session of new indexes.

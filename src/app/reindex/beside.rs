@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::begin::begin;
-use super::{Options, Rebuild, parts};
+use super::begin::{Standing, begin, keep, stand};
+use super::{Log, Options, Rebuild, parts};
 use crate::config::Config;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::reindex::session::{Folder, From};
@@ -22,29 +22,37 @@ const REST: Duration = Duration::from_secs(60);
 
 /// Rebuilds the projections whose mapping changed, from the state that this process holds, until it is done
 /// or told to stop. Indexing and searches go on with the old indexes meanwhile.
+///
+/// # Errors
+/// Of a run to the end alone: why the rebuild failed, since nobody mends that while the run waits.
 pub(in crate::app) async fn rebuild_changed(
     config: Config,
     state: Arc<State>,
     status: Arc<Status>,
     log_identity: String,
-    stop: Shutdown,
-) {
+    (until_end, stop): (bool, Shutdown),
+) -> Result<()> {
     loop {
         while !status.gate_passed.load(Ordering::Relaxed) {
             if rests(LOOK_EVERY, &stop).await {
-                return;
+                return Ok(());
             }
         }
         match rebuild(config.clone(), &state, &log_identity, &stop).await {
-            Ok(()) => return,
-            Err(_) if stop.is_requested() => return,
+            Ok(Standing::IsOutdated) => continue,
+            Ok(_) => return Ok(()),
+            Err(_) if stop.is_requested() => return Ok(()),
+            Err(error) if until_end && error.kind() != ErrorKind::Unavailable => {
+                let what = "the rebuild for the changed mapping failed, and the old index goes on";
+                return Err(Error::new(error.kind(), what).because(error));
+            }
             // The same mapping is refused again.
             Err(error) if error.kind() == ErrorKind::Usage => {
                 tracing::error!(
                     error = error.chain(),
                     "the rebuild for the changed mapping was given up; the old index goes on"
                 );
-                return;
+                return Ok(());
             }
             Err(error) => {
                 tracing::error!(
@@ -54,15 +62,20 @@ pub(in crate::app) async fn rebuild_changed(
             }
         }
         if rests(REST, &stop).await {
-            return;
+            return Ok(());
         }
     }
 }
 
-async fn rebuild(mut config: Config, state: &Arc<State>, log_identity: &str, stop: &Shutdown) -> Result<()> {
+async fn rebuild(
+    mut config: Config,
+    state: &Arc<State>,
+    log_identity: &str,
+    stop: &Shutdown,
+) -> Result<Standing> {
     let changed = parts::sink(&config)?.changed(log_identity).await?;
     if changed.is_empty() {
-        return Ok(());
+        return Ok(Standing::GoesOn);
     }
     let named = config.index.projections.iter().enumerate();
     let named = named.filter(|(number, _)| changed.contains(number)).map(|(_, name)| name.clone());
@@ -72,29 +85,36 @@ async fn rebuild(mut config: Config, state: &Arc<State>, log_identity: &str, sto
         "the mapping changed: rebuilding beside the live index"
     );
     let folder = Folder::hold(&Folder::path_of(&config.state))?;
-    let session = match folder.session()? {
+    let (mut kept, mut standing) = (folder.session()?, Standing::GoesOn);
+    if let Some(session) = &kept {
+        standing = stand(&config, &folder, session).await?;
+        kept = kept.filter(|_| standing != Standing::GivenUp);
+    }
+    let is_kept = kept.is_some();
+    let check = kept.as_ref().is_some_and(|session| session.from == From::Log);
+    let log = Log::wait_for(&config, (check, is_kept), Patience::default(), stop).await?;
+    let session = match kept {
         Some(session) => session,
         None => {
-            folder.clear_state()?;
             let session = begin(&config, &Arc::new(parts::sink(&config)?), From::State).await?;
-            folder.keep(&session)?;
+            keep(&folder, &session)?;
             session
         }
     };
     config.index.projections.clone_from(&session.projections);
     let sink = Arc::new(parts::sink(&config)?);
-    let rebuild = Rebuild { config: &config, sink, folder, session, options: Options::default() };
+    let rebuild = Rebuild { config: &config, sink, folder, session, is_kept, options: Options::default() };
     // A claim that is lost stops the rebuild, and not the instance.
     let own = Shutdown::default();
-    let conductor = rebuild.conductor(true, Some(Arc::clone(state)), Patience::default(), &own).await?;
+    let conductor = rebuild.conductor(log, false, Some(Arc::clone(state)), &own).await?;
     let linked = async {
         stop.requested().await;
         own.request();
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        outcome = conductor.run(&own, |_, _| ()) => outcome.map(|_| ()),
-        () = linked => Ok(()),
+        outcome = conductor.run(&own, |_, _| ()) => outcome.map(|_| standing),
+        () = linked => Ok(standing),
     }
 }
 

@@ -52,6 +52,18 @@ fn told(by: &'static str) {
     tracing::info!(by, "the state is copied");
 }
 
+/// Says whether there is a state to copy.
+pub(super) async fn check(config: &Config) -> Result<()> {
+    if config.state.is_dir() || Instance::find(config).await.is_some() { Ok(()) } else { Err(absent(config)) }
+}
+
+fn absent(config: &Config) -> Error {
+    Error::failed(format!(
+        "no instance answers, and there is no state in {}; use --from log",
+        config.state.display()
+    ))
+}
+
 async fn origin(config: &Config, held: Option<Arc<State>>) -> Result<Origin> {
     if let Some(state) = held {
         return Ok(Origin::Held(state));
@@ -60,10 +72,7 @@ async fn origin(config: &Config, held: Option<Arc<State>>) -> Result<Origin> {
         return Ok(Origin::Running(instance));
     }
     if !config.state.is_dir() {
-        return Err(Error::failed(format!(
-            "no instance answers, and there is no state in {}; use --from log",
-            config.state.display()
-        )));
+        return Err(absent(config));
     }
     let path = config.state.clone();
     Ok(Origin::Resting(Arc::new(blocking(move || FjallStore::open(&path)).await?)))
