@@ -38,6 +38,8 @@ const TOLD_WAIT: Duration = Duration::from_millis(100);
 pub struct KafkaSource {
     /// Reads, once it was started.
     consumer: Option<BaseConsumer<Told>>,
+    /// True once the consumer was told what to read.
+    is_assigned: bool,
     /// Asks the brokers, over connections on which no fetch waits: a broker answers one request of a connection
     /// after the other, so that each question to the consumer's would wait for `fetch.wait.max.ms`. It is of no group, and
     /// therefore closed at once.
@@ -76,6 +78,7 @@ impl KafkaSource {
         let config = config.clone();
         Ok(Self {
             consumer: None,
+            is_assigned: false,
             asker,
             cluster,
             config,
@@ -109,7 +112,12 @@ impl KafkaSource {
             .ok_or_else(|| Error::failed("the log was read before it was started; this is a bug, report it"))
     }
 
+    /// Tells the consumer what to read, at the first read: a consumer that is closed right after it was told may abort the
+    /// process (an assertion of librdkafka's, `rktp_started`).
     fn assign(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_assigned, true) {
+            return Ok(());
+        }
         let mut list = TopicPartitionList::new();
         for (at, next) in &self.next {
             list.add_partition_offset(&at.topic, at.partition, Offset::Offset(*next))
@@ -362,7 +370,8 @@ impl EventSource for KafkaSource {
         self.next = next;
         self.cut.clone_from(&begun);
         self.begun = begun;
-        self.assign()
+        self.is_assigned = false;
+        Ok(())
     }
 
     fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
@@ -394,6 +403,7 @@ impl EventSource for KafkaSource {
     }
 
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
+        self.assign()?;
         let mut polled = Polled { added: self.look_for_partitions()?, ..Polled::default() };
         let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         let (mut bytes, mut wait) = (0, wait);
