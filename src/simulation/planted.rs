@@ -31,7 +31,7 @@ fn caught_by(bug: Bug, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
 const BUGS: [(Bug, u64); 24] = [
-    (Bug::MarkClearedEarly, 430),
+    (Bug::MarkClearedEarly, 480),
     (Bug::NoGateAndConflictsDone, 0),
     (Bug::NoStandBy, 0),
     (Bug::HandOverBlind, 0),
@@ -41,20 +41,20 @@ const BUGS: [(Bug, u64); 24] = [
     (Bug::FrontierEager, 0),
     (Bug::SweepPlaceEarly, 0),
     (Bug::FanOutCutShort, 0),
-    (Bug::BetweenForgotten, 4_700),
+    (Bug::BetweenForgotten, 5_050),
     (Bug::OldChainForgotten, 550),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
-    (Bug::LaterMarkCleared, 400),
+    (Bug::LaterMarkCleared, 480),
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
-    (Bug::RejectionToldLate, 9_100),
+    (Bug::RejectionToldLate, 1_900),
     (Bug::ForeignLeft, 0),
     (Bug::BaseForgotten, 0),
-    (Bug::UnsweptTrusted, 0),
-    (Bug::OvertakenForgotten, 14_400),
-    (Bug::UndeliveredWaitSinceNow, 0),
+    (Bug::UnsweptTrusted, 4_100),
+    (Bug::OvertakenForgotten, 14_650),
+    (Bug::UndeliveredWaitSinceNow, 1_100),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

@@ -117,7 +117,7 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
             aliases.insert(filling(&index), json!({}));
         }
         if super::check::create(client, mapping, &index, &body).await? {
-            effective::check(client, &Live::get(client, &index).await?, mapping, true).await?;
+            effective::check_made(client, &index, mapping, true).await?;
             tracing::info!(alias, index, "index created");
             return Ok(IndexState { index, created: true, is_filling: true });
         }

@@ -32,6 +32,14 @@ enum Breaking {
     Mapping(String),
 }
 
+/// As [`check`], for an index that was made a moment ago. Of one that is gone already the writes tell.
+pub(super) async fn check_made(client: &Client, index: &str, mapping: &Mapping, is_new: bool) -> Result<()> {
+    match Live::find(client, index).await? {
+        Some(live) => check(client, &live, mapping, is_new).await,
+        None => Ok(()),
+    }
+}
+
 /// Checks an index against what was asked for. Differences of a new index are told. One that keeps documents from
 /// being held as they are sent is an error; a new index goes then when it cannot be put right.
 ///

@@ -304,7 +304,7 @@ impl Generations for ElasticsearchSink {
         let writer = aliases::writer(index);
         let body = mapping.loading_body(&writer, &writer, log_identity);
         let is_new = super::check::create(&self.client, mapping, index, &body).await?;
-        effective::check(&self.client, &Live::get(&self.client, index).await?, mapping, is_new).await
+        effective::check_made(&self.client, index, mapping, is_new).await
     }
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
