@@ -8,7 +8,7 @@ use super::serve::AGAIN_AFTER;
 use super::stream::Command;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
-use crate::sink::DocumentSink;
+use crate::sink::documents::Documents;
 use crate::sink::generations::Aliases;
 
 /// How far the additions are.
@@ -24,7 +24,7 @@ pub(super) enum Adding {
     Settling(u64, Instant),
 }
 
-impl<S: DocumentSink + Aliases> Run<S> {
+impl<S: Documents + Aliases> Run<S> {
     /// Goes one step on, once this instance writes. The index is told that all is done only after every document has
     /// arrived: whoever writes after this instance begins anew until then.
     ///

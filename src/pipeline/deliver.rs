@@ -24,7 +24,8 @@ use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
 use crate::projection::{Limits, Projection};
-use crate::sink::{Buffers, DocumentSink, Outcome};
+use crate::sink::documents::Documents;
+use crate::sink::{Buffers, Outcome};
 use crate::state::State;
 use crate::state::keys::{Space, dirty_parts};
 
@@ -68,7 +69,7 @@ pub struct Delivery<S> {
     pub(super) buffers: Arc<Buffers>,
 }
 
-impl<S: DocumentSink> Delivery<S> {
+impl<S: Documents> Delivery<S> {
     /// Delivers for as long as `allowed` is true; with false it ends what is under way and waits.
     /// Ends when the sender of `allowed` is gone.
     ///
@@ -280,6 +281,7 @@ impl<S: DocumentSink> Delivery<S> {
             return Judged { finished, ..Judged::default() };
         }
         let versions: Vec<u64> = batch.writes().iter().map(|write| write.version).collect();
+        let number = batch.projection();
         Status::add(&self.status.bytes, batch.bytes().len());
         Status::add(&self.status.requests, 1);
         let began = Instant::now();
@@ -287,7 +289,36 @@ impl<S: DocumentSink> Delivery<S> {
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
         self.status.bulk_requests.note(took);
+        let outcomes = self.look_behind(number, &documents, &versions, outcomes).await;
         self.judge(documents, &versions, outcomes, took)
+    }
+
+    /// A document of which a partial log holds no record gives way to a document, and not to the version that a deleted
+    /// one left behind: such a write goes above that, and is sent again.
+    async fn look_behind(
+        &self,
+        number: usize,
+        documents: &[DocumentKey],
+        versions: &[u64],
+        mut outcomes: Vec<Outcome>,
+    ) -> Vec<Outcome> {
+        for ((document, version), outcome) in documents.iter().zip(versions).zip(&mut outcomes) {
+            let Outcome::Conflict { stored: Some(stored) } = *outcome else { continue };
+            if !self.gives_way(*version, stored) {
+                continue;
+            }
+            let found = self.sink.get(number, &[document.1.to_string()]).await;
+            match found.map(|found| found.into_iter().flatten().next()) {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let position = self.state.progress().map_or(stored, |progress| progress.version());
+                    self.bases().rise_above(document.clone(), stored, position, true);
+                    *outcome = Outcome::Conflict { stored: None };
+                }
+                Err(error) => *outcome = Outcome::Retry(error.chain()),
+            }
+        }
+        outcomes
     }
 
     /// Decides for each write by itself.

@@ -18,8 +18,9 @@ use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Positions;
 use crate::projection::Projection;
+use crate::sink::IndexState;
+use crate::sink::documents::Documents;
 use crate::sink::generations::{Aliases, Rebuild};
-use crate::sink::{DocumentSink, IndexState};
 use crate::state::{State, walked};
 
 /// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
@@ -54,7 +55,7 @@ pub(super) enum Gate {
     Open,
 }
 
-impl<S: DocumentSink + Aliases> Run<S> {
+impl<S: Documents + Aliases> Run<S> {
     /// One look: who writes, whether the gate is passed, what is to be published.
     pub(super) async fn look(&mut self) -> Result<()> {
         let writer = *self.leadership.writer().borrow() || planted::is(Bug::NoStandBy);

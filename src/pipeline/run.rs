@@ -30,9 +30,10 @@ use crate::event::EntityKind;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
+use crate::sink::IndexState;
+use crate::sink::documents::Documents;
 use crate::sink::generations::Aliases;
 use crate::sink::tenure::Claimant;
-use crate::sink::{DocumentSink, IndexState};
 use crate::source::EventSource;
 use crate::source::leadership::{Delivered, Leadership};
 use crate::state::State;
@@ -96,7 +97,7 @@ pub enum Until {
 ///
 /// # Errors
 /// What no retry mends: the log is another one, the state is damaged, the mapping changed.
-pub async fn run<S: DocumentSink + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
+pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
     let progress = parts.state.progress()?;
     // A log that is refused is refused before anything is made.
     let mut source = read(parts.source, &parts.state, &progress, parts.allow_partial_log).await?;
@@ -265,7 +266,7 @@ pub(super) struct Run<S> {
     pub(super) resting: Arc<AtomicBool>,
 }
 
-impl<S: DocumentSink + Aliases> Run<S> {
+impl<S: Documents + Aliases> Run<S> {
     /// Has every document sent to the indexes that are new.
     async fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
         for (projection, index) in self.projections.clone().into_iter().zip(indexes) {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::gate::{Gate, in_time};
 use super::run::Run;
 use crate::error::{ErrorKind, Result};
-use crate::sink::DocumentSink;
+use crate::sink::documents::Documents;
 use crate::sink::generations::Aliases;
 
 /// After a failure it is tried again so much later.
@@ -44,7 +44,7 @@ impl Service {
     }
 }
 
-impl<S: DocumentSink + Aliases> Run<S> {
+impl<S: Documents + Aliases> Run<S> {
     /// Has the indexes serve once this instance writes them and nothing fills them.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use super::status::Status;
 use super::stream::Command;
 use super::work::in_place;
 use crate::error::Result;
-use crate::sink::DocumentSink;
+use crate::sink::documents::Documents;
 use crate::sink::generations::Aliases;
 
 /// An index to which everything is sent lacks what was acknowledged elsewhere, until all of it is there.
@@ -42,7 +42,7 @@ impl Filling {
     }
 }
 
-impl<S: DocumentSink + Aliases> Run<S> {
+impl<S: Documents + Aliases> Run<S> {
     /// Stops being the writer: what is acknowledged late clears marks of whatever is folded by then.
     pub(super) fn stand_by(&mut self) {
         self.cleared_to = None;

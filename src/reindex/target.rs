@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::claim::Claim;
 use crate::error::Result;
+use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
@@ -57,6 +58,20 @@ impl<S: DocumentSink + Generations> DocumentSink for Target<S> {
 
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
         self.sink.ids(projection, cursor).await
+    }
+}
+
+impl<S: Documents + Generations> Documents for Target<S> {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        self.sink.get(projection, ids).await
+    }
+
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+        self.sink.get_of(index, ids).await
+    }
+
+    async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage> {
+        self.sink.versions(index, cursor).await
     }
 }
 
