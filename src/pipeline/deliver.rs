@@ -302,20 +302,28 @@ impl<S: Documents> Delivery<S> {
         versions: &[u64],
         mut outcomes: Vec<Outcome>,
     ) -> Vec<Outcome> {
+        let mut behind = Vec::new();
         for ((document, version), outcome) in documents.iter().zip(versions).zip(&mut outcomes) {
-            let Outcome::Conflict { stored: Some(stored) } = *outcome else { continue };
-            if !self.gives_way(*version, stored) {
-                continue;
+            if let Outcome::Conflict { stored: Some(stored) } = *outcome
+                && self.gives_way(*version, stored)
+            {
+                behind.push((document, stored, outcome));
             }
-            let found = self.sink.get(number, &[document.1.to_string()]).await;
-            match found.map(|found| found.into_iter().flatten().next()) {
-                Ok(Some(_)) => {}
-                Ok(None) => {
+        }
+        if behind.is_empty() {
+            return outcomes;
+        }
+        let ids: Vec<String> = behind.iter().map(|(document, ..)| document.1.to_string()).collect();
+        let are_there = self.sink.are_there(number, &ids).await.map_err(|error| error.chain());
+        for (at, (document, stored, outcome)) in behind.into_iter().enumerate() {
+            match &are_there {
+                Ok(are_there) if are_there.get(at) == Some(&true) => {}
+                Ok(_) => {
                     let position = self.state.progress().map_or(stored, |progress| progress.version());
                     self.bases().rise_above(document.clone(), stored, position, true);
                     *outcome = Outcome::Conflict { stored: None };
                 }
-                Err(error) => *outcome = Outcome::Retry(error.chain()),
+                Err(reason) => *outcome = Outcome::Retry(reason.clone()),
             }
         }
         outcomes

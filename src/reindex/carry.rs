@@ -15,7 +15,7 @@ use crate::pipeline::versions::{SILENT, above_silent, is_of_silent};
 use crate::pipeline::work::blocking;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
-use crate::sink::documents::{Documents, Stored};
+use crate::sink::documents::{Documents, Stored, at_least_one};
 use crate::sink::generations::Generations;
 use crate::sink::{Batch, Buffer, DocumentSink, Outcome};
 use crate::state::{State, walked};
@@ -169,11 +169,7 @@ impl<S: Documents + Generations> Carrier<'_, S> {
     }
 
     async fn held(&self, ids: &[String]) -> Result<Vec<Option<Stored>>> {
-        let held = self.patient(async || self.target.sink.get_of(self.from, ids).await).await?;
-        if held.is_empty() {
-            return Err(Error::failed("the index answered for no document; this is a bug"));
-        }
-        Ok(held)
+        at_least_one(self.patient(async || self.target.sink.get_of(self.from, ids).await).await?)
     }
 
     async fn carry_some(&self, mut ids: &[String], position: u64, carried: &mut Carried) -> Result<()> {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 
 use super::carry::beside;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
-use crate::sink::documents::Documents;
+use crate::sink::documents::{Documents, at_least_one};
 use crate::sink::generations::Generations;
 use crate::state::{State, walked};
 use crate::verify::compare::difference;
@@ -171,10 +171,7 @@ async fn compare<S: Documents>(
 ) -> Result<()> {
     while !made.is_empty() {
         let ids: Vec<String> = made.iter().map(|(id, _)| id.clone()).collect();
-        let held = sink.get(projection, &ids).await?;
-        if held.is_empty() {
-            return Err(Error::failed("the index answered for no document; this is a bug"));
-        }
+        let held = at_least_one(sink.get(projection, &ids).await?)?;
         let rest = made.split_off(held.len().min(made.len()));
         for ((id, body), held) in std::mem::replace(&mut made, rest).into_iter().zip(held) {
             seen.compared += 1;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::DocumentSink;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Answers are kept to about this size.
 pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
@@ -40,6 +40,21 @@ pub trait Documents: DocumentSink {
         ids: &[String],
     ) -> impl Future<Output = Result<Vec<Option<Stored>>>> + Send;
 
+    /// Whether the index holds a document under each of `ids`, in their order.
+    ///
+    /// # Errors
+    /// As for [`Self::get`].
+    fn are_there(&self, projection: usize, ids: &[String]) -> impl Future<Output = Result<Vec<bool>>> + Send {
+        async move {
+            let mut there = Vec::with_capacity(ids.len());
+            while let Some(left) = ids.get(there.len()..).filter(|left| !left.is_empty()) {
+                let held = at_least_one(self.get(projection, left).await?)?;
+                there.extend(held.iter().take(left.len()).map(Option::is_some));
+            }
+            Ok(there)
+        }
+    }
+
     /// As [`Self::get`], of a concrete index that need not be open for writing.
     ///
     /// # Errors
@@ -57,4 +72,15 @@ pub trait Documents: DocumentSink {
         index: &str,
         cursor: Option<String>,
     ) -> impl Future<Output = Result<VersionPage>> + Send;
+}
+
+/// Refuses an answer for no document, because a loop that asks for the rest would never end.
+///
+/// # Errors
+/// When there is none.
+pub fn at_least_one<T>(held: Vec<T>) -> Result<Vec<T>> {
+    if held.is_empty() {
+        return Err(Error::failed("the index answered for no document; this is a bug"));
+    }
+    Ok(held)
 }

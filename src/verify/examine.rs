@@ -12,7 +12,7 @@ use super::walk::uncalled;
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::{Limits, Projection};
-use crate::sink::documents::{Documents, Stored};
+use crate::sink::documents::{Documents, Stored, at_least_one};
 use crate::state::{Snapshot, State, rows, walked};
 
 /// Documents of one snapshot are made until they are so large.
@@ -96,11 +96,7 @@ impl<S: Documents> Verifier<S> {
     /// What the index holds under the first of `ids`; an index that is away is waited for a while.
     async fn held(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         let number = self.number(projection);
-        let held = self.while_away(|| self.sink.get(number, ids)).await?;
-        if held.is_empty() {
-            return Err(Error::failed("the index answered for no document; this is a bug"));
-        }
-        Ok(held)
+        at_least_one(self.while_away(|| self.sink.get(number, ids)).await?)
     }
 
     pub(super) fn number(&self, projection: Projection) -> usize {
