@@ -14,8 +14,13 @@ use crate::text::{Words, reversed_numbers};
 pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: &[(&str, Class)]) {
     let mut words = Vec::with_capacity(64);
     let of_name = fields.iter().filter(|(_, class)| *class == Class::Name);
-    let mut folded = Words::behind(&mut words);
-    of_name.for_each(|(field, _)| each_text(shown.get(field), &mut |name| folded.push(name)));
+    let (mut folded, mut forms) = (Words::behind(&mut words), Vec::new());
+    of_name.for_each(|(field, class)| {
+        each_text(shown.get(field), &mut |name| {
+            folded.push(name);
+            each_form(*class, name, &mut |form| forms.push(form.to_owned()));
+        });
+    });
     let mut name: Vec<&[u8]> = split(&words).collect();
     name.sort_unstable();
     name.dedup();
@@ -23,11 +28,8 @@ pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: 
     if !name.is_empty() {
         push(out, begin, LENGTH_MARK, name.len().to_string().as_bytes());
     }
-    for (field, class) in fields {
-        each_text(shown.get(field), &mut |text| {
-            each_form(*class, text, &mut |form| push(out, begin, class.mark(), form.as_bytes()));
-        });
-    }
+    // Beside the name's words, because they are no part of its length.
+    forms.iter().for_each(|form| push(out, begin, Class::Name.mark(), form.as_bytes()));
     for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
         words.clear();
         let mut folded = Words::behind(&mut words);
@@ -35,6 +37,7 @@ pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: 
             if *field != "phone" || !is_plain_number(text) {
                 folded.push(text);
             }
+            each_form(*class, text, &mut |form| push(out, begin, class.mark(), form.as_bytes()));
         });
         split(&words).for_each(|word| push(out, begin, class.mark(), word));
     }
