@@ -11,7 +11,7 @@ pub use self::report::{PartitionReport, RebuildReport, Report, partitions, rebui
 use super::durations::Durations;
 use super::queue::Waiting;
 use super::readiness::{Cause, Readiness, Reasons};
-use super::searchable::Searchable;
+use super::refreshed::Refreshed;
 use crate::dead_letter::Tally;
 use crate::position::Positions;
 use crate::projection::Projection;
@@ -93,7 +93,7 @@ struct Known {
     shown_ms: u64,
     frontier: Positions,
     frontier_ms: u64,
-    searchable: Searchable,
+    refreshed: Refreshed,
     /// The generation of the log; empty while it is not known.
     log: String,
     /// Of each projection, where it is known to be further than that.
@@ -133,9 +133,9 @@ impl Known {
 
     /// Forgets the ends that searches have passed.
     fn forget_ends(&mut self) {
-        let searchable = self.searchable.shown();
+        let refreshed = self.refreshed.shown();
         while let Some((at, end)) = self.ends.front() {
-            if !searchable.covers(end) || !self.frontier.covers(end) {
+            if !refreshed.covers(end) || !self.frontier.covers(end) {
                 return;
             }
             self.shown_ms = *at;
@@ -207,7 +207,7 @@ impl Status {
         known.frontier_ms = time_ms;
         if known.frontier != *positions || known.shown != shown {
             known.frontier = positions.clone();
-            known.searchable.deliver(positions);
+            known.refreshed.deliver(positions);
             known.forget_ends();
             known.shown = shown;
             drop(known);
@@ -244,12 +244,12 @@ impl Status {
 
     /// Takes note of the index's own interval of refreshes; `None` when it never refreshes by itself.
     pub fn set_refresh_interval(&self, interval: Option<Duration>) {
-        self.known().searchable.set_interval(interval);
+        self.known().refreshed.set_interval(interval);
     }
 
     /// Takes note that every index was refreshed since it had everything below these positions.
     pub fn note_refreshed(&self, positions: &Positions) {
-        self.known().searchable.refresh(positions);
+        self.known().refreshed.refresh(positions);
     }
 
     /// How many refreshes searches have asked for.
@@ -387,7 +387,7 @@ impl Status {
         Report {
             state: state.to_owned(),
             readiness: self.readiness(),
-            partitions: partitions(&known.positions, &known.end, &known.frontier, known.searchable.shown()),
+            partitions: partitions(&known.positions, &known.end, &known.frontier, known.refreshed.shown()),
             documents_waiting,
             oldest_waiting_ms: oldest,
             indexes: known.indexes,

@@ -8,7 +8,7 @@ use crate::position::Positions;
 
 /// Follows the delivered frontier at the distance of a refresh.
 #[derive(Debug, Clone)]
-pub(super) struct Searchable {
+pub(super) struct Refreshed {
     /// The index's own interval; `None` when it never refreshes by itself.
     interval: Option<Duration>,
     /// Searches show every record below these.
@@ -20,13 +20,13 @@ pub(super) struct Searchable {
 }
 
 /// An index without an interval of its own shows a write when it acknowledges it.
-impl Default for Searchable {
+impl Default for Refreshed {
     fn default() -> Self {
         Self { interval: Some(Duration::ZERO), shown: Positions::default(), next: None, frontier: None }
     }
 }
 
-impl Searchable {
+impl Refreshed {
     pub(super) fn set_interval(&mut self, interval: Option<Duration>) {
         self.interval = interval;
     }
@@ -69,34 +69,34 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn delivered_records_are_shown_after_a_refresh_or_the_interval() {
-        let mut searchable = Searchable::default();
-        searchable.set_interval(Some(INTERVAL));
-        searchable.deliver(&at(1));
-        assert_eq!(*searchable.shown(), Positions::default());
+        let mut refreshed = Refreshed::default();
+        refreshed.set_interval(Some(INTERVAL));
+        refreshed.deliver(&at(1));
+        assert_eq!(*refreshed.shown(), Positions::default());
         tokio::time::advance(INTERVAL / 2).await;
-        searchable.deliver(&at(2));
+        refreshed.deliver(&at(2));
         tokio::time::advance(INTERVAL / 2).await;
-        assert_eq!(*searchable.shown(), at(1), "the interval is over for the first");
+        assert_eq!(*refreshed.shown(), at(1), "the interval is over for the first");
         tokio::time::advance(INTERVAL / 2).await;
-        assert_eq!(*searchable.shown(), at(2));
-        searchable.deliver(&at(4));
-        searchable.refresh(&at(3));
-        assert_eq!(*searchable.shown(), at(3), "the refresh began before the fourth");
+        assert_eq!(*refreshed.shown(), at(2));
+        refreshed.deliver(&at(4));
+        refreshed.refresh(&at(3));
+        assert_eq!(*refreshed.shown(), at(3), "the refresh began before the fourth");
         tokio::time::advance(INTERVAL).await;
-        assert_eq!(*searchable.shown(), at(4));
+        assert_eq!(*refreshed.shown(), at(4));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_index_that_never_refreshes_by_itself_shows_nothing_before_a_refresh() {
-        let mut searchable = Searchable::default();
-        searchable.set_interval(None);
-        searchable.deliver(&at(1));
+        let mut refreshed = Refreshed::default();
+        refreshed.set_interval(None);
+        refreshed.deliver(&at(1));
         tokio::time::advance(INTERVAL * 100).await;
-        assert_eq!(*searchable.shown(), Positions::default());
-        searchable.refresh(&at(1));
-        assert_eq!(*searchable.shown(), at(1));
-        let mut searchable = Searchable::default();
-        searchable.deliver(&at(2));
-        assert_eq!(*searchable.shown(), at(2), "an embedded index shows what it acknowledges");
+        assert_eq!(*refreshed.shown(), Positions::default());
+        refreshed.refresh(&at(1));
+        assert_eq!(*refreshed.shown(), at(1));
+        let mut refreshed = Refreshed::default();
+        refreshed.deliver(&at(2));
+        assert_eq!(*refreshed.shown(), at(2), "an embedded index shows what it acknowledges");
     }
 }
