@@ -111,7 +111,7 @@ fn queries(client: &mut Client, organisations: u32, probes: u32) -> Vec<(&'stati
     kinds
 }
 
-/// What a good user would write by hand for three words: each somewhere in the organisation or in one of its contacts.
+/// The plain query beside which three words are timed. Each word stands in the organisation or in one of its contacts.
 fn plain(words: &str) -> Value {
     let word = |word: &str| {
         let matches = |field: &str| json!({"match": {field: {"query": word, "fuzziness": "AUTO"}}});

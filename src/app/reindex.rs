@@ -95,7 +95,7 @@ async fn rebuild(
     }
     let is_kept = kept.is_some();
     let from = kept.as_ref().map_or_else(|| begin::origin(wanted.from), |session| session.from);
-    // What a rebuild needs is found before anything of it is kept or claimed.
+    // The log and the state are checked before the session is kept and the claim is made, because a refusal leaves neither.
     if from == From::State && !is_kept {
         copy::check(config).await?;
     }

@@ -72,13 +72,13 @@ pub struct EntityConfig {
     pub topics: Vec<String>,
     /// The envelope of their records.
     pub format: Format,
-    /// What orders the events of one entity, in the format `debezium`.
+    /// The version of an event in the format `debezium`: it orders the events of one entity.
     pub version: VersionRule,
     /// The fields that make the id; when there are none, the key has one field, or is the id.
     pub key: Vec<String>,
 }
 
-/// What orders the change events of one row.
+/// The version of a change event: it orders the change events of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionRule {
     /// The record's offset.

@@ -32,7 +32,7 @@ pub(super) fn read<'a>(
 /// The content type of structured mode, and how it goes on where the record holds several events.
 const MEDIA_TYPE: &str = "application/cloudevents";
 const BATCH: &str = "-batch";
-/// What a batch is told to be.
+/// The reason of a dead letter that holds a batch.
 const BATCH_FOUND: &str =
     "a batch of CloudEvents found, which is not supported; one event in each record was expected";
 

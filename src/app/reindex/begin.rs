@@ -45,7 +45,7 @@ pub(super) fn origin(wanted: Option<ReindexFrom>) -> From {
     }
 }
 
-/// What becomes of a session, by the mappings' files as they are now.
+/// How a kept session goes on, compared with the mappings' files of now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It goes on.

@@ -24,7 +24,7 @@ const REST: Duration = Duration::from_secs(60);
 /// or told to stop. Indexing and searches go on with the old indexes meanwhile.
 ///
 /// # Errors
-/// Of a run to the end alone: why the rebuild failed, since nobody mends that while the run waits.
+/// The rebuild's own, in a run to the end only. An endless run tries the rebuild again.
 pub(in crate::app) async fn rebuild_changed(
     config: Config,
     state: Arc<State>,
