@@ -68,11 +68,14 @@ pub fn embedded(id: &str, contact: &impl Shown) -> Vec<u8> {
     let mut json = Vec::with_capacity(256);
     let mut object = Object::open(&mut json);
     object.text("id", id);
-    object.raw_if("name", name(contact).as_deref());
+    let name = name(contact);
+    object.raw_if("name", name.as_deref());
     for field in EMBEDDED {
         object.raw_if(field, contact.get(field));
     }
-    object.words("_search", |out, begin| push_fields(out, begin, contact, searchable::CONTACT));
+    object.words("_search", |out, begin| {
+        push_fields(out, begin, (contact, name.as_deref()), searchable::CONTACT)
+    });
     object.close();
     json
 }

@@ -48,7 +48,7 @@ fn write(
     object.raw_if("organisation", organisation.as_ref().and_then(Affiliation::object));
     object.nested("_search", |search| {
         search.words("words", |out, begin| {
-            push_fields(out, begin, contact, CONTACT);
+            push_fields(out, begin, (contact, name.as_deref()), CONTACT);
             let organisation =
                 organisation.as_ref().map(Affiliation::words).filter(|words| !words.is_empty());
             if let Some(words) = organisation {

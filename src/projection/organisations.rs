@@ -66,7 +66,9 @@ fn write(
         object.yes("contactsTruncated");
     }
     object.nested("_search", |search| {
-        search.words("words", |out, begin| push_fields(out, begin, organisation, ORGANISATION));
+        search.words("words", |out, begin| {
+            push_fields(out, begin, (organisation, organisation.get("name")), ORGANISATION)
+        });
     });
     write_log(&mut object, position);
     object.close();

@@ -10,13 +10,19 @@ use crate::searchable::{Class, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_num
 use crate::text::{Words, reversed_numbers};
 
 /// Appends the words of the searched fields to a text that begins at `begin`, the number of the name's words, and the
-/// digits of the phone number.
-pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: &[(&str, Class)]) {
+/// digits of the phone numbers. `name` is the one that the document shows, as JSON.
+pub fn push_fields(
+    out: &mut Vec<u8>,
+    begin: usize,
+    (shown, name): (&impl Shown, Option<&[u8]>),
+    fields: &[(&str, Class)],
+) {
     let mut words = Vec::with_capacity(64);
     let of_name = fields.iter().filter(|(_, class)| *class == Class::Name);
     let (mut folded, mut forms) = (Words::behind(&mut words), Vec::new());
     of_name.for_each(|(field, class)| {
-        each_text(shown.get(field), &mut |name| {
+        let json = if *field == "name" { name } else { shown.get(field) };
+        each_text(json, &mut |name| {
             folded.push(name);
             each_form(*class, name, &mut |form| forms.push(form.to_owned()));
         });
@@ -28,6 +34,8 @@ pub fn push_fields(out: &mut Vec<u8>, begin: usize, shown: &impl Shown, fields: 
     if !name.is_empty() {
         push(out, begin, LENGTH_MARK, name.len().to_string().as_bytes());
     }
+    forms.sort_unstable();
+    forms.dedup();
     // Beside the name's words, because they are no part of its length.
     forms.iter().for_each(|form| push(out, begin, Class::Name.mark(), form.as_bytes()));
     for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
@@ -109,7 +117,7 @@ mod tests {
         let (kind, id, fields) = (EntityKind::Contact, "c1".to_owned(), fields.iter().map(field).collect());
         contact.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
         let mut out = b"x".to_vec();
-        push_fields(&mut out, 1, &contact, CONTACT);
+        push_fields(&mut out, 1, (&contact, crate::entity::contact::name(&contact).as_deref()), CONTACT);
         let words = "x.aberg .zoe %2 .abergzoe @zoe @acme @test =cto +vip #810064970244";
         assert_eq!(String::from_utf8(out).unwrap(), words);
     }

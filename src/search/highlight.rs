@@ -90,10 +90,8 @@ fn matched_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
             }
             let mut forms = Vec::new();
             joined(text.get(first.0..last.1).unwrap_or_default(), &mut |form| forms.push(form.to_owned()));
-            let is_found = match forms.as_slice() {
-                [form] => terms.iter().any(|term| matching::word(term, form).is_some()),
-                _ => false,
-            };
+            let is_found =
+                forms.iter().any(|form| terms.iter().any(|term| matching::word(term, form).is_some()));
             if is_found && is_one_form(text, run, forms.first()) {
                 is_marked.iter_mut().skip(at).take(length).for_each(|mark| *mark = true);
             }

@@ -136,8 +136,8 @@ pub struct Whole {
     pub mail: Option<String>,
     /// A phone number in its forms, each as reversed digits.
     pub numbers: Vec<String>,
-    /// An id.
-    pub id: Option<String>,
+    /// An id, and that of the organisation of a contact with this id.
+    pub ids: Vec<String>,
 }
 
 impl Term {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::cursor::Cursor;
 use super::highlight;
 use super::index::{Among, Counts, Find, Found, Hit, SearchIndex};
-use super::query::{Collection, Field, Request, Term};
+use super::query::{Collection, Field, Request, Term, Whole};
 use crate::error::Result;
 
 /// The answer of a search (contract, section 4).
@@ -133,7 +133,7 @@ impl Searcher {
         Ok(Find {
             collection: request.collection,
             terms: request.terms.as_ref().map(|_| terms),
-            whole: request.whole.clone(),
+            whole: Whole { ids: of_id, ..request.whole.clone() },
             under: request.under.clone(),
             filters,
             contact_filters,
@@ -163,7 +163,7 @@ impl Searcher {
 
     /// The documents that are found because the query is an id: its own, and the organisation of a contact.
     async fn of_id(&self, request: &Request) -> Result<Vec<String>> {
-        let Some(id) = &request.whole.id else { return Ok(Vec::new()) };
+        let Some(id) = request.whole.ids.first() else { return Ok(Vec::new()) };
         let mut found = vec![id.clone()];
         let is_more = request.whole.mail.is_some() || !request.whole.numbers.is_empty();
         if request.collection == Collection::Organisations && self.has_contacts && !is_more {

@@ -60,7 +60,7 @@ struct Token {
 /// The words of a query, each once, and what the whole of it may be.
 pub(super) fn terms(q: &str) -> (Vec<Term>, Whole) {
     let tokens = tokens(&drop_trunk_zero(q));
-    let whole = Whole { mail: mail(q), numbers: numbers(q), id: id(q) };
+    let whole = Whole { mail: mail(q), numbers: numbers(q), ids: id(q).into_iter().collect() };
     let (phones, joined) = (phones(&tokens), joined(&tokens));
     let mut terms: Vec<Term> = Vec::new();
     for ((token, phone), joined) in tokens.into_iter().zip(phones).zip(joined) {

@@ -8,31 +8,37 @@ const LETTERS_MAX: usize = 16;
 const PART_LETTERS_MIN: usize = 2;
 
 /// Visits the words of a name written together where people write them so: around a hyphen, an apostrophe, a full stop or
-/// an ampersand (`jeanluc`, `obrien`, `att`), and single letters side by side (`jrr` for `J. R. R.`).
+/// an ampersand (`jeanluc`, `obrien`, `att`), and single letters side by side (`jrr` for `J. R. R.`). Names in scripts without
+/// spaces are also written together over a space, with either part first (`山田太郎` for `太郎 山田`).
 pub fn joined(name: &str, visit: &mut dyn FnMut(&str)) {
     // Most names have none of it.
-    if !name.contains(is_connector) {
+    if !name.contains(is_connector) && (name.is_ascii() || !name.contains(is_unspaced)) {
         return;
     }
     let folded: String = folded(name).collect();
-    let (mut together, mut count, mut last, mut gap) = (String::new(), 0, "", "");
+    let (mut group, mut gap): (Vec<&str>, &str) = (Vec::new(), "");
     for piece in pieces(&folded) {
         if !piece.starts_with(char::is_alphanumeric) {
             gap = piece;
             continue;
         }
-        if count > 0 && !is_joined(last, gap, piece) {
-            if count > 1 {
-                visit(&together);
-            }
-            together.clear();
-            count = 0;
+        if group.last().is_some_and(|last| !is_joined(last, gap, piece)) {
+            visit_group(&group, visit);
+            group.clear();
         }
-        together.push_str(piece);
-        (count, last) = (count + 1, piece);
+        group.push(piece);
     }
-    if count > 1 {
-        visit(&together);
+    visit_group(&group, visit);
+}
+
+/// Visits what words are together, and in scripts without spaces the other way round.
+fn visit_group(group: &[&str], visit: &mut dyn FnMut(&str)) {
+    if group.len() < 2 {
+        return;
+    }
+    visit(&group.concat());
+    if group.iter().all(|word| word.starts_with(is_unspaced)) {
+        visit(&group.iter().rev().copied().collect::<String>());
     }
 }
 
@@ -52,6 +58,9 @@ fn pieces(folded: &str) -> impl Iterator<Item = &str> {
 fn is_joined(first: &str, gap: &str, second: &str) -> bool {
     let is_single = |word: &str| word.chars().count() == 1;
     let are_single = is_single(first) && is_single(second);
+    if gap == " " && first.starts_with(is_unspaced) && second.starts_with(is_unspaced) {
+        return true;
+    }
     let mut marks = gap.chars().filter(|mark| !are_single || *mark != ' ');
     marks.all(is_connector) && (are_single || gap.chars().count() == 1)
 }
@@ -126,6 +135,8 @@ mod tests {
             ("H & M Ltd.", &["hm"]),
             ("Conan O’Brien", &["obrien"]),
             ("Anne-Marie O'Neill-Smith", &["annemarie", "oneillsmith"]),
+            ("太郎 山田", &["太郎山田", "山田太郎"]),
+            ("Acme 東京", &[]),
             ("Acme - Berlin", &[]),
             ("Acme Ltd.", &[]),
             ("Plan A", &[]),

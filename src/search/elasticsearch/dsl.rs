@@ -164,8 +164,8 @@ impl Part {
             .iter()
             .map(|mail| json!({"term": {self.at("email"): {"value": mail, "case_insensitive": true}}}));
         let number = |digits: &String| equals(self.words(), &marked(NUMBER_MARK, digits));
-        // A contact's id finds its organisation, and does not move it up.
-        let id = whole.id.iter().filter(|_| self != Part::Embedded).map(|id| equals("id", id));
+        // The organisation of a contact is among the ids.
+        let id = whole.ids.iter().filter(|_| self != Part::Embedded).map(|id| equals("id", id));
         mail.chain(whole.numbers.iter().map(number)).chain(id).collect()
     }
 }

@@ -126,7 +126,7 @@ impl Ranking {
         for number in &self.whole.numbers {
             found.put_equal(self.fields.phone, number, &|_| Worth::of(EXACT))?;
         }
-        if let Some(id) = &self.whole.id {
+        for id in &self.whole.ids {
             found.put_equal(self.fields.id, id, &|_| Worth::of(EXACT))?;
         }
         Ok(())
