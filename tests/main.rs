@@ -9,6 +9,7 @@ mod cases;
 mod check;
 mod cli;
 mod command_line;
+mod configuration;
 mod crash;
 mod dead_letters;
 mod difference;

@@ -12,6 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use self::load::Flags;
+pub use self::raw::KEYS;
 
 /// The resolved settings of one process (contract, section 6).
 #[derive(Debug, Clone, PartialEq)]

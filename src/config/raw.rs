@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 /// What begins the names of our environment variables.
 const PREFIX: &str = "TRIBUTARY_";
 /// The keys, each with its section before a dot; those that end in `.*` are tables of free names.
-pub(super) const KEYS: &[&str] = &[
+pub const KEYS: &[&str] = &[
     "state",
     "source.kind",
     "source.path",
