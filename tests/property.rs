@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 use tributary::config::Format;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
@@ -294,8 +295,19 @@ fn cut<'a>(records: &'a [Record], cuts: &[Index]) -> Vec<&'a [Record]> {
     at.windows(2).map(|pair| &records[pair[0]..pair[1]]).collect()
 }
 
+/// Cases that failed before are kept in a file, and are run first.
+fn config(cases: u32) -> ProptestConfig {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/regressions/property.txt");
+    let failure_persistence = FileFailurePersistence::Direct(file);
+    ProptestConfig {
+        cases,
+        failure_persistence: Some(Box::new(failure_persistence)),
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(config(400))]
 
     #[test]
     fn any_order_ends_in_the_documents_of_the_reference(
@@ -340,7 +352,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(config(12))]
 
     #[test]
     fn the_durable_store_ends_in_the_same_documents(
