@@ -25,6 +25,7 @@ mod fuzz;
 mod harness;
 mod index_faults;
 mod instances;
+mod language;
 mod licences;
 mod mapping_change;
 mod monitoring;
