@@ -1,0 +1,217 @@
+//! The language of the documents: plain sentences, links that lead somewhere, and one meaning for each term.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The longest mean of words in a sentence, in each document.
+const MEAN_MAX: f64 = 18.0;
+/// Clauses such as "what is written" in a thousand words of all documents.
+const WHAT_RATE_MAX: f64 = 2.0;
+/// Subjects such as "whoever" in a thousand words of all documents.
+const VAGUE_RATE_MAX: f64 = 0.3;
+/// Words that name no subject.
+const VAGUE: [&str; 6] = ["whoever", "nobody", "somebody", "whatever", "whichever", "whomever"];
+/// The most terms of the glossary.
+const TERMS_MAX: usize = 60;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every document: those of the root and all below `docs`.
+fn documents() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].iter().map(|name| root().join(name)).collect();
+    let mut folders = vec![root().join("docs")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "md") {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// A document without code: its lines outside of fences and indented blocks.
+fn text_lines(text: &str) -> Vec<&str> {
+    let (mut lines, mut is_fenced, mut is_code, mut after_blank) = (Vec::new(), false, false, true);
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            is_fenced = !is_fenced;
+            lines.push("");
+            continue;
+        }
+        let is_blank = line.trim().is_empty();
+        is_code = line.starts_with("    ") && (after_blank || is_code);
+        after_blank = is_blank;
+        if !is_fenced {
+            lines.push(if is_code { "" } else { line });
+        }
+    }
+    lines
+}
+
+/// The paragraphs and the items of lists. Headings and tables hold no sentences that are counted.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut paragraphs = vec![String::new()];
+    for line in text_lines(text) {
+        let line = line.trim();
+        let number = line.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let is_numbered = number.len() < line.len() && number.starts_with(". ");
+        let item = line.strip_prefix("- ").or(is_numbered.then_some(number));
+        if line.is_empty() || line.starts_with(['#', '|']) {
+            paragraphs.push(String::new());
+            continue;
+        }
+        if item.is_some() {
+            paragraphs.push(String::new());
+        }
+        let paragraph = paragraphs.last_mut().unwrap();
+        paragraph.push_str(item.unwrap_or(line));
+        paragraph.push(' ');
+    }
+    paragraphs
+}
+
+/// The numbers of words of each sentence. A sentence ends at a mark of its end before a space.
+fn sentence_lengths(text: &str) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    for paragraph in paragraphs(text) {
+        let mut length = 0;
+        for word in paragraph.split_whitespace() {
+            length += usize::from(word.chars().any(char::is_alphanumeric));
+            if word.trim_end_matches(['*', ')', '"', '”', '`', '_']).ends_with(['.', '!', '?']) && length > 0
+            {
+                lengths.push(std::mem::take(&mut length));
+            }
+        }
+        lengths.extend((length > 0).then_some(length));
+    }
+    lengths
+}
+
+/// The words of a document without its code blocks, in lower case.
+fn words(text: &str) -> Vec<String> {
+    let lines = text_lines(text).join("\n").to_lowercase();
+    let words = lines.split(|letter: char| !letter.is_alphabetic() && letter != '\'');
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap().display().to_string()
+}
+
+#[test]
+fn sentences_are_short_and_name_their_subject() {
+    let (mut all, mut what, mut vague, mut wrong) = (0, 0, 0, Vec::new());
+    for path in documents() {
+        let text = fs::read_to_string(&path).unwrap();
+        let lengths = sentence_lengths(&text);
+        #[allow(clippy::cast_precision_loss)]
+        let mean = lengths.iter().sum::<usize>() as f64 / lengths.len().max(1) as f64;
+        if mean > MEAN_MAX {
+            wrong.push(format!("{}: {mean:.1} words a sentence", shown(&path)));
+        }
+        let words = words(&text);
+        all += words.len();
+        what += words.iter().filter(|word| *word == "what").count();
+        vague += words.iter().filter(|word| VAGUE.contains(&word.as_str())).count();
+    }
+    assert!(all > 10_000, "only {all} words were found");
+    #[allow(clippy::cast_precision_loss)]
+    let rate = |count: usize| 1_000.0 * count as f64 / all as f64;
+    let (what, vague) = (rate(what), rate(vague));
+    assert!(wrong.is_empty(), "at most {MEAN_MAX} were expected: {wrong:#?}");
+    assert!(what <= WHAT_RATE_MAX, "{what:.1} of 1 000 words are \"what\"");
+    assert!(vague <= VAGUE_RATE_MAX, "{vague:.2} of 1 000 words are one of {VAGUE:?}");
+}
+
+#[test]
+fn sentences_are_measured_without_code_tables_and_headings() {
+    let text = "# A heading of five words\n\nOne two three. Four `five.rs` six\nseven!\n\n- An item: *eight.*\n1. Nine\n\n    code is\n    not counted\n\n```\nnor this\n```\n| a | table |\n";
+    assert_eq!(sentence_lengths(text), [3, 4, 3, 1]);
+    assert!(words(text).contains(&"table".to_owned()) && !words(text).contains(&"code".to_owned()));
+}
+
+/// The targets of a document's links, with those of pictures.
+fn links(text: &str) -> Vec<String> {
+    let lines = text_lines(text).join("\n");
+    let targets = lines.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets.map(str::to_owned).collect()
+}
+
+/// The anchor of a heading, as web pages of repositories make it.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+}
+
+#[test]
+fn links_lead_to_files_and_headings_that_exist() {
+    let mut wrong = Vec::new();
+    for path in documents() {
+        for link in links(&fs::read_to_string(&path).unwrap()) {
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, heading) = link.split_once('#').unwrap_or((&link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let exists = target.exists();
+            let has_heading = heading.is_empty()
+                || fs::read_to_string(&target).is_ok_and(|text| {
+                    text_lines(&text).iter().any(|line| line.starts_with('#') && anchor(line) == heading)
+                });
+            if !exists || !has_heading {
+                wrong.push(format!("{}: {link}", shown(&path)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_architecture_names_files_and_functions_that_exist() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let mut wrong = Vec::new();
+    let quoted = text.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = quoted.filter(|name| name.contains('/') || name.contains(".rs")).collect();
+    for name in &named {
+        let (file, function) = name.split_once("::").unwrap_or((name, ""));
+        let is_path = file.ends_with(".rs") || file.ends_with('/');
+        if !is_path || file.contains([' ', '<']) || file.starts_with('/') {
+            continue;
+        }
+        let path = [root().join("src").join(file), root().join(file)].into_iter().find(|path| path.exists());
+        let is_there = path.is_some_and(|path| {
+            function.is_empty() || fs::read_to_string(path).unwrap().contains(&format!("fn {function}"))
+        });
+        if !is_there {
+            wrong.push(*name);
+        }
+    }
+    assert!(named.len() > 50, "{named:?}");
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn the_glossary_has_one_sentence_for_each_term() {
+    let text = fs::read_to_string(root().join("docs/glossary.md")).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let mut terms = BTreeSet::new();
+    let mut last = String::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [term, meaning] = cells[..] else { panic!("not two columns: {row}") };
+        assert!(terms.insert(term.to_owned()), "{term} has two meanings");
+        assert!(term > last.as_str(), "{term} stands after {last}");
+        assert!(meaning.ends_with('.') && !meaning.contains(". "), "{term}: not one sentence: {meaning}");
+        term.clone_into(&mut last);
+    }
+    assert!((20..=TERMS_MAX).contains(&terms.len()), "{} terms", terms.len());
+}
