@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::text::{joined, parts, reversed_numbers, words};
+use crate::text::{joined, parts, reversed_numbers, stands, words};
 
 /// How much a word says, by the field that it stands in: the first says most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +69,9 @@ pub const LENGTH_MARK: char = '%';
 /// The mark before a word of the name of a contact's organisation.
 pub const ORGANISATION_MARK: char = '^';
 
+/// The word that parts two fields of one class, so that no phrase goes over their ends.
+pub const GAP: char = '|';
+
 /// True when an index server's standard analysis makes the same words of a phone number: the mappings have it at
 /// `phone.words`, and the words need not be written a second time.
 pub fn is_plain_number(text: &str) -> bool {
@@ -80,6 +83,8 @@ pub fn is_plain_number(text: &str) -> bool {
 pub struct Words {
     /// The words of each class, each once.
     pub words: BTreeSet<(Class, String)>,
+    /// The words of each text in their own order, parted by spaces. One that stands in another of its class is left out.
+    pub runs: Vec<(Class, String)>,
     /// Further forms under which they are found: written together, and parts of runs without spaces.
     pub forms: BTreeSet<(Class, String)>,
     /// The e-mail address as it is, with ASCII letters in lower case.
@@ -95,12 +100,20 @@ impl Words {
         for (field, class) in fields {
             let Some(value) = document.get(*field) else { continue };
             each_text(value, &mut |text| {
+                let run = words(text);
                 found.words.extend(
-                    words(text)
-                        .split(' ')
-                        .filter(|word| !word.is_empty())
-                        .map(|word| (*class, word.to_owned())),
+                    run.split(' ').filter(|word| !word.is_empty()).map(|word| (*class, word.to_owned())),
                 );
+                if *field == "phone" && is_plain_number(text) {
+                    // The groups of a number are no text: they are found one by one.
+                    found.runs.extend(run.split(' ').map(|word| (*class, word.to_owned())));
+                } else if !found
+                    .runs
+                    .iter()
+                    .any(|(of, held)| of == class && stands(held.as_bytes(), run.as_bytes()))
+                {
+                    found.runs.push((*class, run));
+                }
                 each_form(*class, text, &mut |form| {
                     found.forms.insert((*class, form.to_owned()));
                 });

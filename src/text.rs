@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-pub use self::forms::{joined, parts};
+pub use self::forms::{is_unspaced, joined, parts};
 pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, reversed_digits, reversed_numbers};
 
 /// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word is a
@@ -70,6 +70,17 @@ impl<'a> Words<'a> {
             }
         }
     }
+}
+
+/// Whether the words of `phrase` stand side by side in `text`: both are folded words, parted by one space.
+pub fn stands(text: &[u8], phrase: &[u8]) -> bool {
+    let is_end = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b' ');
+    let mut places = text.windows(phrase.len().max(1)).enumerate();
+    places.any(|(at, found)| {
+        found == phrase
+            && is_end(at.checked_sub(1).and_then(|at| text.get(at)))
+            && is_end(text.get(at + found.len()))
+    })
 }
 
 /// The words of one text.

@@ -36,6 +36,7 @@ mod outage;
 mod page;
 mod paging;
 mod partial_log;
+mod phrases;
 mod privileges;
 mod producers;
 mod property;

@@ -173,7 +173,7 @@ fn every_query_has_its_hits_on_both_engines_over_http_and_from_the_command_line(
 }
 
 /// Answers without what may differ between engines.
-fn comparable((code, mut answer): (u16, Value)) -> Value {
+pub fn comparable((code, mut answer): (u16, Value)) -> Value {
     if let Some(members) = answer.as_object_mut() {
         members.retain(|name, _| !["took_ms", "position"].contains(&name.as_str()));
         // Behind the place, the number of the view is the instance's own.
@@ -196,7 +196,13 @@ fn typed(words: &[String], random: &mut fastrand::Rng) -> String {
             2 if letters.len() > 3 => letters.swap(0, 1),
             _ => {}
         }
-        letters.into_iter().collect::<String>()
+        let word: String = letters.into_iter().collect();
+        match random.u8(..10) {
+            0 => format!("\"{word}\""),
+            1 => format!("-{word}"),
+            2 => format!("-\"{word}\""),
+            _ => word,
+        }
     };
     let count = random.usize(1..=3);
     (0..count).map(|_| one(random)).collect::<Vec<_>>().join(" ")

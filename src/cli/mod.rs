@@ -209,7 +209,7 @@ pub struct Search {
     /// The words, all of which must match; without any, everything does
     #[arg(value_name = "WORDS")]
     pub words: Vec<String>,
-    /// The words as one text
+    /// The words as one text: '"marten kolder" -plum' has a phrase and excludes a word
     #[arg(short, long, conflicts_with = "words", allow_hyphen_values = true)]
     pub q: Option<String>,
     /// organisations or contacts

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use crate::entity::{Shown, text};
-use crate::searchable::{Class, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number};
-use crate::text::{Words, reversed_numbers};
+use crate::searchable::{Class, GAP, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number};
+use crate::text::{Words, reversed_numbers, stands};
 
 /// Appends the words of the searched fields to a text that begins at `begin`, the number of the name's words, and the
 /// digits of the phone numbers. `name` is the one that the document shows, as JSON.
@@ -17,41 +17,75 @@ pub fn push_fields(
     (shown, name): (&impl Shown, Option<&[u8]>),
     fields: &[(&str, Class)],
 ) {
+    push_name(out, begin, (shown, name), fields);
     let mut words = Vec::with_capacity(64);
-    let of_name = fields.iter().filter(|(_, class)| *class == Class::Name);
-    let (mut folded, mut forms) = (Words::behind(&mut words), Vec::new());
-    of_name.for_each(|(field, class)| {
+    let mut last = None;
+    for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
+        each_text(shown.get(field), &mut |text| {
+            each_form(*class, text, &mut |form| push(out, begin, class.mark(), form.as_bytes()));
+            if *field == "phone" && is_plain_number(text) {
+                return;
+            }
+            words.clear();
+            Words::behind(&mut words).push(text);
+            if last.replace(*class) == Some(*class) && !words.is_empty() {
+                push_gap(out, begin);
+            }
+            split(&words).for_each(|word| push(out, begin, class.mark(), word));
+        });
+    }
+    if let Some(phone) = shown.get("phone").and_then(text) {
+        reversed_numbers(&phone).iter().for_each(|number| push(out, begin, NUMBER_MARK, number.as_bytes()));
+    }
+}
+
+/// Appends the words of a name in their own order, and how many different ones it has. Of the name's fields, what stands in
+/// the whole of it is not written again.
+fn push_name(
+    out: &mut Vec<u8>,
+    begin: usize,
+    (shown, name): (&impl Shown, Option<&[u8]>),
+    fields: &[(&str, Class)],
+) {
+    let (mut words, mut forms) = (Vec::with_capacity(64), Vec::new());
+    for (field, class) in fields.iter().filter(|(_, class)| *class == Class::Name) {
         let json = if *field == "name" { name } else { shown.get(field) };
         each_text(json, &mut |name| {
-            folded.push(name);
+            let run = words.len();
+            Words::behind(&mut words).push(name);
+            let (held, new) = words.split_at(run);
+            let is_new =
+                !new.is_empty() && !held.split(|byte| *byte == GAP_BYTE).any(|held| stands(held, new));
+            words.truncate(if is_new { words.len() } else { run });
+            words.extend(is_new.then_some(GAP_BYTE));
             each_form(*class, name, &mut |form| forms.push(form.to_owned()));
         });
-    });
-    let mut name: Vec<&[u8]> = split(&words).collect();
-    name.sort_unstable();
-    name.dedup();
-    name.iter().for_each(|word| push(out, begin, Class::Name.mark(), word));
-    if !name.is_empty() {
-        push(out, begin, LENGTH_MARK, name.len().to_string().as_bytes());
+    }
+    for (number, run) in words.split(|byte| *byte == GAP_BYTE).filter(|run| !run.is_empty()).enumerate() {
+        if number > 0 {
+            push_gap(out, begin);
+        }
+        split(run).for_each(|word| push(out, begin, Class::Name.mark(), word));
+    }
+    let mut different: Vec<&[u8]> = words.split(|byte| [b' ', GAP_BYTE].contains(byte)).collect();
+    different.retain(|word| !word.is_empty());
+    different.sort_unstable();
+    different.dedup();
+    if !different.is_empty() {
+        push(out, begin, LENGTH_MARK, different.len().to_string().as_bytes());
     }
     forms.sort_unstable();
     forms.dedup();
     // Beside the name's words, because they are no part of its length.
     forms.iter().for_each(|form| push(out, begin, Class::Name.mark(), form.as_bytes()));
-    for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
-        words.clear();
-        let mut folded = Words::behind(&mut words);
-        each_text(shown.get(field), &mut |text| {
-            if *field != "phone" || !is_plain_number(text) {
-                folded.push(text);
-            }
-            each_form(*class, text, &mut |form| push(out, begin, class.mark(), form.as_bytes()));
-        });
-        split(&words).for_each(|word| push(out, begin, class.mark(), word));
-    }
-    if let Some(phone) = shown.get("phone").and_then(text) {
-        reversed_numbers(&phone).iter().for_each(|number| push(out, begin, NUMBER_MARK, number.as_bytes()));
-    }
+}
+
+/// [`GAP`], which is ASCII.
+const GAP_BYTE: u8 = b'|';
+
+/// Appends the word that parts two texts of one class.
+fn push_gap(out: &mut Vec<u8>, begin: usize) {
+    push(out, begin, GAP, b"");
 }
 
 /// Appends folded words, each behind a mark, to a text that begins at `begin`.
@@ -102,7 +136,7 @@ mod tests {
     use crate::searchable::CONTACT;
 
     #[test]
-    fn each_word_is_written_once_behind_the_mark_of_its_field() {
+    fn words_are_written_in_their_order_behind_the_mark_of_their_field() {
         let field =
             |(name, json): &(&str, &str)| Field { name: (*name).to_owned(), json: json.as_bytes().into() };
         let fields = [
@@ -111,14 +145,16 @@ mod tests {
             ("email", r#""zoe@acme.test""#),
             ("phone", r#""+44 20 7946 0018""#),
             ("role", r#""CTO""#),
-            ("tags", r#"["vip"]"#),
+            ("department", r#""Head Office""#),
+            ("tags", r#"["vip","a b"]"#),
         ];
         let mut contact = Registers::default();
         let (kind, id, fields) = (EntityKind::Contact, "c1".to_owned(), fields.iter().map(field).collect());
         contact.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
         let mut out = b"x".to_vec();
         push_fields(&mut out, 1, (&contact, crate::entity::contact::name(&contact).as_deref()), CONTACT);
-        let words = "x.aberg .zoe %2 .abergzoe @zoe @acme @test =cto +vip #810064970244";
+        let words =
+            "x.zoe .aberg .zoe %2 .abergzoe @zoe @acme @test =cto | =head =office +vip | +a +b #810064970244";
         assert_eq!(String::from_utf8(out).unwrap(), words);
     }
 }

@@ -82,6 +82,9 @@ const TOGETHER_MAX: usize = 4;
 fn matched_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
     let spans = word_spans(text);
     let mut is_marked: Vec<bool> = spans.iter().map(|span| is_matched(text, *span, terms)).collect();
+    for phrase in terms.iter().filter(|term| term.is_phrase()) {
+        mark_phrase(text, &spans, phrase, &mut is_marked);
+    }
     for length in 2..=TOGETHER_MAX {
         for (at, run) in spans.windows(length).enumerate() {
             let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
@@ -98,6 +101,17 @@ fn matched_spans(text: &str, terms: &[Term]) -> Vec<(usize, usize)> {
         }
     }
     spans.into_iter().zip(is_marked).filter(|(_, is_marked)| *is_marked).map(|(span, _)| span).collect()
+}
+
+/// Marks the words of a phrase where they stand side by side.
+fn mark_phrase(text: &str, spans: &[(usize, usize)], phrase: &Term, is_marked: &mut [bool]) {
+    let length = phrase.words().count();
+    for (at, run) in spans.windows(length).enumerate() {
+        let word = |(begin, end): &(usize, usize)| folded(text.get(*begin..*end).unwrap_or_default());
+        if run.iter().zip(phrase.words()).all(|(span, wanted)| word(span).eq(wanted.chars())) {
+            is_marked.iter_mut().skip(at).take(length).for_each(|mark| *mark = true);
+        }
+    }
 }
 
 /// True when the form is made of all words of the run.

@@ -25,6 +25,8 @@ pub struct Find {
     pub collection: Collection,
     /// The terms; all must match. Each with organisations that match by a contact which they don't embed.
     pub terms: Option<Vec<(Term, Vec<String>)>>,
+    /// The terms of which none may match, each with organisations that match in the same way.
+    pub excluded: Vec<(Term, Vec<String>)>,
     /// What the whole query may be.
     pub whole: Whole,
     /// Only what is at or below this organisation.

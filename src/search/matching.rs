@@ -15,6 +15,9 @@ pub enum Match {
 
 /// How `term` matches the folded `word`, if it does.
 pub fn word(term: &Term, word: &str) -> Option<Match> {
+    if term.exact {
+        return (term.text == word).then_some(Match::Word);
+    }
     if term.texts().any(|text| word == text) {
         return Some(Match::Word);
     }

@@ -16,6 +16,7 @@ pub mod parse;
 pub mod query;
 pub mod rank;
 pub mod service;
+mod syntax;
 pub mod token;
 
 pub use self::index::{Find, Found, SearchIndex};

@@ -1,8 +1,8 @@
 //! From the parameters of a request to a [`Request`]. Every limit on what may be asked is here.
 
 use super::cursor::Cursor;
-use super::query::{Collection, Field, Request, SIZE_DEFAULT, SIZE_MAX, Whole};
-use super::token::terms;
+use super::query::{Collection, Field, Request, SIZE_DEFAULT, SIZE_MAX, Term};
+use super::token::{Parsed, parse};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 
@@ -39,7 +39,8 @@ impl Request {
 
     /// What a cursor of this search depends on.
     pub(super) fn identity(&self) -> String {
-        format!("{:?} {:?} {:?} {:?}", self.terms, self.collection, self.under, self.filters)
+        let Self { terms, excluded, collection, under, filters, .. } = self;
+        format!("{terms:?} {excluded:?} {collection:?} {under:?} {filters:?}")
     }
 }
 
@@ -94,9 +95,11 @@ impl<'a> Given<'a> {
             }
         }
         if let Some(q) = self.value("q") {
-            let (terms, whole) = words(q)?;
-            // A query without a word in it finds nothing, which is not the same as no query.
-            (request.terms, request.whole) = (Some(terms), whole);
+            let Parsed { terms, excluded, whole } = words(q)?;
+            // A query without a word in it finds nothing, which is not the same as no query. One of exclusions alone finds
+            // everything else.
+            request.terms = Some(terms).filter(|terms| !terms.is_empty() || excluded.is_empty());
+            (request.excluded, request.whole) = (excluded, whole);
         }
         let after = self.value("after").map(|after| Cursor::parse(after, &request.identity()));
         request.after = after.transpose()?;
@@ -108,15 +111,15 @@ fn choice(text: &str) -> Result<bool> {
     text.parse().map_err(|_| Error::usage("allow_partial: true or false"))
 }
 
-fn words(q: &str) -> Result<(Vec<super::Term>, Whole)> {
+fn words(q: &str) -> Result<Parsed> {
     if q.chars().count() > Q_LETTERS_MAX {
         return Err(Error::usage(format!("q: at most {Q_LETTERS_MAX} letters")));
     }
-    let (terms, whole) = terms(q);
-    if terms.len() > TERMS_MAX {
+    let parsed = parse(q);
+    if parsed.terms.iter().chain(&parsed.excluded).flat_map(Term::words).count() > TERMS_MAX {
         return Err(Error::usage(format!("q: at most {TERMS_MAX} words")));
     }
-    Ok((terms, whole))
+    Ok(parsed)
 }
 
 fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, String)>> {

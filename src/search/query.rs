@@ -1,6 +1,6 @@
 //! What can be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::Cursor;
 use super::token::Phone;
@@ -109,11 +109,13 @@ impl Field {
     }
 }
 
-/// One word of a query: it matches as a word, or as a part of a phone number.
+/// One word of a query, which matches as a word or as a part of a phone number, or one phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Term {
-    /// The folded word; a word of the document matches that begins with it.
+    /// The folded word; a word of the document matches that begins with it. Of a phrase the folded words, parted by spaces.
     pub text: String,
+    /// True when the words of the document must be the same and stand side by side in one field.
+    pub exact: bool,
     /// The word written together with its neighbours, as a document may have it: `jeanluc` for `jean luc`.
     pub joined: Vec<String>,
     /// True when a word one typo away matches too.
@@ -140,7 +142,22 @@ pub struct Whole {
     pub ids: Vec<String>,
 }
 
+/// The different words of terms, as a name may have them.
+pub fn name_words<'a>(terms: impl IntoIterator<Item = &'a Term>) -> BTreeSet<&'a str> {
+    terms.into_iter().flat_map(Term::words).collect()
+}
+
 impl Term {
+    /// The words: several of a phrase.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.text.split(' ')
+    }
+
+    /// True when it has several words.
+    pub fn is_phrase(&self) -> bool {
+        self.text.contains(' ')
+    }
+
     /// The texts that a word of a document may be or begin with.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.text.as_str()).chain(self.joined.iter().map(String::as_str))
@@ -150,8 +167,10 @@ impl Term {
 /// One search.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Request {
-    /// The words, all of which must match. `None` matches everything, no words match nothing.
+    /// The words and phrases, all of which must match. `None` matches everything, no words match nothing.
     pub terms: Option<Vec<Term>>,
+    /// The words and phrases of which none may match.
+    pub excluded: Vec<Term>,
     /// What the whole query may be.
     pub whole: Whole,
     /// What is searched.

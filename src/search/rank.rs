@@ -14,8 +14,9 @@
 //! The largest score is below 2^24: up to there every whole number is one that an engine's float holds.
 
 use super::matching::{self, Match};
-use super::query::{Term, Whole};
+use super::query::{Term, Whole, name_words};
 use crate::searchable::{Class, Words};
+use crate::text::stands;
 
 /// Only so many words of a query make an order; all must match.
 pub const SCORED_MAX: usize = 8;
@@ -80,6 +81,10 @@ pub fn contact(words: &Words, terms: &[Term], whole: &Whole) -> Option<u32> {
 
 fn term_points(words: &Words, term: &Term) -> Option<u32> {
     let number = words.phones.iter().any(|phone| term.phone.matches(phone)).then_some(NUMBER);
+    if term.is_phrase() {
+        let runs = words.runs.iter().filter(|(_, run)| stands(run.as_bytes(), term.text.as_bytes()));
+        return runs.map(|(class, _)| points(*class, Match::Word)).chain(number).max();
+    }
     let held = words.found().filter_map(|(class, word)| Some(points(class, matching::word(term, word)?)));
     held.chain(number).max()
 }
@@ -92,5 +97,6 @@ fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
 
 /// True when the query's words are the name's, in whatever order.
 fn is_name(words: &Words, terms: &[Term]) -> bool {
-    words.name().count() == terms.len() && terms.iter().all(|term| words.name().any(|word| word == term.text))
+    let wanted = name_words(terms);
+    words.name().count() == wanted.len() && words.name().all(|word| wanted.contains(word))
 }

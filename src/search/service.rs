@@ -104,6 +104,7 @@ impl Searcher {
     /// The organisations whose further contacts matter to this request.
     async fn truncated(&self, request: &Request) -> Result<Vec<String>> {
         let asks_for_contacts = request.terms.is_some()
+            || !request.excluded.is_empty()
             || request.filters.iter().any(|(field, _)| field.is_of_contacts())
             || request.facets.iter().any(|field| field.is_of_contacts());
         if request.collection == Collection::Contacts || !self.has_contacts || !asks_for_contacts {
@@ -125,6 +126,10 @@ impl Searcher {
             owners.extend(of_id.iter().cloned());
             terms.push((term.clone(), owners));
         }
+        let mut excluded = Vec::new();
+        for term in &request.excluded {
+            excluded.push((term.clone(), self.owners(truncated, Some(term), &[]).await?));
+        }
         let contact_filters_met = if contact_filters.is_empty() {
             Vec::new()
         } else {
@@ -133,6 +138,7 @@ impl Searcher {
         Ok(Find {
             collection: request.collection,
             terms: request.terms.as_ref().map(|_| terms),
+            excluded,
             whole: Whole { ids: of_id, ..request.whole.clone() },
             under: request.under.clone(),
             filters,

@@ -1,7 +1,8 @@
-//! A query's text taken apart: words, and the phone numbers that they may be parts of.
+//! A query's text taken apart: words, the phone numbers that they may be parts of, and phrases.
 
 use super::query::{Term, Whole};
-use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded, reversed_digits};
+use super::syntax::{Piece, pieces};
+use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded, is_unspaced, reversed_digits};
 
 /// A run of digit groups longer than this is looked at as a whole only.
 const GROUPS_MAX: usize = 6;
@@ -57,27 +58,80 @@ struct Token {
     plus: bool,
 }
 
-/// The words of a query, each once, and what the whole of it may be.
-pub(super) fn terms(q: &str) -> (Vec<Term>, Whole) {
-    let tokens = tokens(&drop_trunk_zero(q));
-    let whole = Whole { mail: mail(q), numbers: numbers(q), ids: id(q).into_iter().collect() };
-    let (phones, joined) = (phones(&tokens), joined(&tokens));
-    let mut terms: Vec<Term> = Vec::new();
-    for ((token, phone), joined) in tokens.into_iter().zip(phones).zip(joined) {
-        match terms.iter_mut().find(|term| term.text == token.word) {
-            Some(term) => {
-                term.phone.add(phone);
-                term.joined.extend(joined);
+/// What a query asks for.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    /// Its words and phrases, each once.
+    pub(super) terms: Vec<Term>,
+    /// The words and phrases that must not be there.
+    pub(super) excluded: Vec<Term>,
+    /// What the whole of it may be, without marks and exclusions.
+    pub(super) whole: Whole,
+}
+
+/// Takes a query apart.
+pub(super) fn parse(q: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut whole = String::new();
+    for piece in pieces(q) {
+        match piece {
+            Piece::Words(text) => {
+                whole += text;
+                push_words(&mut parsed.terms, text);
             }
-            None => terms.push(Term { fuzzy: is_fuzzy(&token.word), text: token.word, joined, phone }),
+            Piece::Phrase(text) => {
+                whole += text;
+                push_phrase(&mut parsed.terms, text);
+            }
+            Piece::Excluded(text) => push_phrase(&mut parsed.excluded, text),
         }
     }
-    for term in &mut terms {
+    for term in parsed.terms.iter_mut().chain(&mut parsed.excluded) {
         term.phone.reduce();
         term.joined.sort_unstable();
         term.joined.dedup();
     }
-    (terms, whole)
+    parsed.whole =
+        Whole { mail: mail(&whole), numbers: numbers(&whole), ids: id(&whole).into_iter().collect() };
+    parsed
+}
+
+/// The words of a query, and what the whole of it may be.
+#[cfg(test)]
+pub(super) fn terms(q: &str) -> (Vec<Term>, Whole) {
+    let parsed = parse(q);
+    (parsed.terms, parsed.whole)
+}
+
+fn push_words(terms: &mut Vec<Term>, text: &str) {
+    let tokens = tokens(&drop_trunk_zero(text));
+    let (phones, joined) = (phones(&tokens), joined(&tokens));
+    for ((token, phone), joined) in tokens.into_iter().zip(phones).zip(joined) {
+        let (fuzzy, text) = (is_fuzzy(&token.word), token.word);
+        push_term(terms, Term { text, exact: false, joined, fuzzy, phone });
+    }
+}
+
+fn push_phrase(terms: &mut Vec<Term>, text: &str) {
+    let tokens = tokens(&drop_trunk_zero(text));
+    let phone = if run_length(&tokens) == tokens.len() { phone(&tokens) } else { None };
+    let words: Vec<String> = tokens.into_iter().map(|token| token.word).collect();
+    // A run of a script without spaces between words is one word; what is meant is a part of it.
+    let exact = words.len() > 1 || !words.iter().any(|word| word.starts_with(is_unspaced));
+    let (text, phone) = (words.join(" "), phone.unwrap_or_default());
+    if !text.is_empty() {
+        push_term(terms, Term { text, exact, joined: Vec::new(), fuzzy: false, phone });
+    }
+}
+
+fn push_term(terms: &mut Vec<Term>, term: Term) {
+    match terms.iter_mut().find(|known| known.text == term.text && known.exact == term.exact) {
+        Some(known) => {
+            known.phone.add(term.phone);
+            known.joined.extend(term.joined);
+        }
+        None => terms.push(term),
+    }
 }
 
 /// The query as an e-mail address.

@@ -33,16 +33,18 @@ pub(super) fn query(find: &Find) -> Value {
         filter.push(by_one_contact(find));
     }
     filter.extend(find.among.as_ref().map(|ids| json!({"terms": {"id": ids}})));
+    let excluded = find.excluded.iter().map(|(term, owners)| anywhere(find.collection, term, owners));
+    let excluded: Vec<Value> = excluded.collect();
     let terms = find.terms.as_deref().unwrap_or_default();
     if terms.is_empty() {
-        return json!({"bool": {"filter": filter}});
+        return json!({"bool": {"filter": filter, "must_not": excluded}});
     }
-    // One word is found by what makes its order.
-    if terms.len() > 1 {
+    // One word is found by what makes its order; a phrase is not, because a name with its words in another order counts there.
+    if terms.len() > 1 || terms.iter().any(|(term, _)| term.is_phrase()) {
         filter.extend(terms.iter().map(|(term, owners)| anywhere(find.collection, term, owners)));
     }
-    let (best, short) = (order::best(find, terms), order::short_name(terms.len()));
-    json!({"bool": {"filter": filter, "must": [best], "should": short}})
+    let (best, short) = (order::best(find, terms), order::short_name(terms));
+    json!({"bool": {"filter": filter, "must": [best], "must_not": excluded, "should": short}})
 }
 
 /// Each field has any of the values asked for.
@@ -130,7 +132,11 @@ impl Part {
             begun(self.words(), class.mark(), term).into_iter().chain(typo)
         };
         let mut ways: Vec<Value> = self.classes().flat_map(of_class).collect();
-        ways.push(prefix(&self.number_words(), &term.text));
+        ways.push(if term.exact {
+            equals(&self.number_words(), &term.text)
+        } else {
+            prefix(&self.number_words(), &term.text)
+        });
         ways.extend(self.numbers(term));
         ways
     }
@@ -175,8 +181,20 @@ pub(super) fn marked(mark: char, word: &str) -> String {
     format!("{mark}{word}")
 }
 
-/// Words that begin with a term's text, or with what it is together with its neighbours.
+/// The words of `term` side by side, each behind a mark.
+pub(super) fn stands(field: &str, mark: char, term: &Term) -> Value {
+    if !term.is_phrase() {
+        return equals(field, &marked(mark, &term.text));
+    }
+    let words: Vec<String> = term.words().map(|word| marked(mark, word)).collect();
+    json!({"match_phrase": {field: {"query": words.join(" ")}}})
+}
+
+/// Words that begin with a term's text, or with what it is together with its neighbours. Of an exact term the words.
 pub(super) fn begun(field: &str, mark: char, term: &Term) -> Vec<Value> {
+    if term.exact {
+        return vec![stands(field, mark, term)];
+    }
     term.texts().map(|text| prefix(field, &marked(mark, text))).collect()
 }
 

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{Part, all, any, begun, equals, marked, prefix, scored, typo};
+use super::dsl::{Part, all, any, begun, equals, marked, prefix, scored, stands, typo};
 use crate::search::index::{Find, MATCHED_MAX};
 use crate::search::matching::Match;
-use crate::search::query::{Collection, Term, Whole};
+use crate::search::query::{Collection, Term, Whole, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, SCORED_MAX, SHORT, SHORT_MAX, TIE, points, splits,
 };
@@ -26,7 +26,8 @@ pub(super) fn best(find: &Find, terms: &Terms) -> Value {
 }
 
 /// What a short name is worth.
-pub(super) fn short_name(terms: usize) -> Vec<Value> {
+pub(super) fn short_name(terms: &Terms) -> Vec<Value> {
+    let terms = name_words(terms.iter().map(|(term, _)| term)).len();
     let length = |words: usize| marked(LENGTH_MARK, &words.to_string());
     let within: Vec<String> = (1..=terms).map(length).collect();
     let worth = |less: usize| u32::try_from(SHORT_MAX - less).unwrap_or(0) * SHORT;
@@ -68,9 +69,9 @@ fn part_ways(part: Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Val
         }
     }
     let is_word = |mark: char, word: &str| equals(part.words(), &marked(mark, word));
-    let mut is_name: Vec<Value> =
-        terms.iter().map(|(term, _)| is_word(Class::Name.mark(), &term.text)).collect();
-    is_name.push(is_word(LENGTH_MARK, &terms.len().to_string()));
+    let name = name_words(terms.iter().map(|(term, _)| term));
+    let mut is_name: Vec<Value> = name.iter().map(|word| is_word(Class::Name.mark(), word)).collect();
+    is_name.push(is_word(LENGTH_MARK, &name.len().to_string()));
     let mut wholes = vec![scored(own_name, all(is_name))];
     let is_whole = part.whole(whole);
     if !is_whole.is_empty() {
@@ -89,7 +90,9 @@ fn best_way(part: Part, term: &Term, apart: &[String]) -> Value {
     }
     let digits = part.number_words();
     ways.push(scored(points(Class::Other, Match::Word), equals(&digits, &term.text)));
-    ways.push(scored(points(Class::Other, Match::Prefix), prefix(&digits, &term.text)));
+    if !term.exact {
+        ways.push(scored(points(Class::Other, Match::Prefix), prefix(&digits, &term.text)));
+    }
     let numbers = part.numbers(term);
     if !numbers.is_empty() {
         ways.push(scored(NUMBER, any(numbers)));
@@ -102,6 +105,9 @@ fn best_way(part: Part, term: &Term, apart: &[String]) -> Value {
 
 fn word_ways(field: &str, mark: char, class: Class, term: &Term) -> Vec<Value> {
     let worth = |how: Match, way: Value| scored(points(class, how), way);
+    if term.exact {
+        return vec![worth(Match::Word, stands(field, mark, term))];
+    }
     let one = |text: &str| {
         let text = marked(mark, text);
         [worth(Match::Word, equals(field, &text)), worth(Match::Prefix, prefix(field, &text))]

@@ -1,6 +1,7 @@
 //! Search in the embedded index. Each search looks whether something was committed since the last.
 
 mod collect;
+mod excluded;
 mod query;
 mod rank;
 

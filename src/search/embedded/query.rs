@@ -4,11 +4,12 @@ use std::ops::Bound;
 
 use tantivy::Term as IndexTerm;
 use tantivy::query::{
-    AllQuery, BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Occur, Query, RangeQuery, TermQuery,
-    TermSetQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Occur, PhraseQuery, Query, RangeQuery,
+    TermQuery, TermSetQuery,
 };
 use tantivy::schema::{Field as Column, IndexRecordOption};
 
+use super::excluded::Excluded;
 use crate::search::index::Find;
 use crate::search::query::{Collection, Field, Term, by_field};
 use crate::sink::embedded::schema::{Fields, PAIR};
@@ -33,6 +34,10 @@ pub(super) fn query(fields: &Fields, find: &Find) -> Boxed {
     }
     for (term, owners) in find.terms.iter().flatten() {
         must(unscored(anywhere(fields, find.collection, term, owners)));
+    }
+    for (term, owners) in &find.excluded {
+        let excluded = Excluded(anywhere(fields, find.collection, term, owners));
+        clauses.push((Occur::MustNot, Box::new(excluded)));
     }
     Box::new(BooleanQuery::new(clauses))
 }
@@ -78,6 +83,13 @@ fn ways(fields: &Fields, term: &Term) -> Vec<Boxed> {
 
 /// The ways in which a term matches the words of a field.
 fn words(field: Column, term: &Term) -> Vec<Boxed> {
+    if term.is_phrase() {
+        let words = term.words().map(|word| IndexTerm::from_field_text(field, word));
+        return vec![Box::new(PhraseQuery::new(words.collect()))];
+    }
+    if term.exact {
+        return vec![equals(field, &term.text)];
+    }
     let typo = term.fuzzy.then(|| Box::new(typo(field, &term.text)) as Boxed);
     term.texts().map(|text| prefix(field, text)).chain(typo).collect()
 }

@@ -1,9 +1,10 @@
 //! The order of hits in the embedded index, as `search::rank` says.
 //!
-//! A word's positions in a document say whose word it is: the document's own, or that of one of its contacts. What
+//! A word's position in a document says whose word it is: the document's own, or that of one of its contacts. What
 //! matched is put together by these places, for the documents alone that were found.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::io;
 
 use tantivy::index::InvertedIndexReader;
@@ -14,12 +15,12 @@ use tantivy::{DocId, DocSet, SegmentReader, TERMINATED, Term as IndexTerm};
 use super::query::{after_prefix, typo};
 use crate::search::index::Find;
 use crate::search::matching::Match;
-use crate::search::query::{Collection, Term, Whole};
+use crate::search::query::{Collection, Term, Whole, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, POINT, SCORED_MAX, SHORT, SHORT_MAX, points, splits,
 };
 use crate::searchable::Class;
-use crate::sink::embedded::schema::{Fields, OWN, mail_key, name_key};
+use crate::sink::embedded::schema::{Fields, OWN, mail_key, name_key, owner_at};
 
 /// What the hits of a query are worth.
 #[derive(Clone)]
@@ -82,6 +83,7 @@ impl Ranking {
         let mut found = Found { reader, docs, term: self.terms.len(), places: &mut places };
         self.find_whole(&mut found)?;
         places.sort_unstable();
+        let words = self.name_words().len();
         let lengths = reader.fast_fields().u64("length")?;
         let mut scores = Vec::with_capacity(docs.len());
         let mut rest = places.as_slice();
@@ -90,7 +92,7 @@ impl Ranking {
             rest = others;
             let owners = owners(of_hit);
             scores.push(match self.collection {
-                Some(_) => self.worth(&owners) + self.short(lengths.first(*doc)),
+                Some(_) => self.worth(&owners) + self.short(lengths.first(*doc), words),
                 None => owners.first().map_or(0, |own| own.worth),
             });
         }
@@ -116,7 +118,7 @@ impl Ranking {
     /// Finds where the whole query is a name, an address or a number.
     fn find_whole(&self, found: &mut Found<'_>) -> tantivy::Result<()> {
         let has_own = self.collection.is_some();
-        let name = name_key(self.terms.iter().map(|(term, _)| term.text.as_str()));
+        let name = name_key(self.name_words().into_iter());
         found.put_equal(self.fields.whole, &name, &|owner| {
             Worth::of(if has_own && owner == OWN { EXACT_OWN_NAME } else { EXACT })
         })?;
@@ -149,9 +151,13 @@ impl Ranking {
         best + (own.worth + other + split - best) / POINT
     }
 
-    fn short(&self, length: Option<u64>) -> u32 {
+    fn name_words(&self) -> BTreeSet<&str> {
+        name_words(self.terms.iter().map(|(term, _)| term))
+    }
+
+    fn short(&self, length: Option<u64>, words: usize) -> u32 {
         let Some(length) = length.filter(|length| *length > 0) else { return 0 };
-        let longer = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(self.terms.len());
+        let longer = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(words);
         u32::try_from(SHORT_MAX.saturating_sub(longer)).unwrap_or(0) * SHORT
     }
 }
@@ -192,6 +198,9 @@ impl Found<'_> {
     fn put_words(&mut self, field: Column, term: &Term, class: Class, first: u32) -> tantivy::Result<()> {
         let is_name = class == Class::Name || first == ORGANISATION;
         let worth = |how| Worth { of: points(class, how), named: is_name && how != Match::Typo, first };
+        if term.exact {
+            return self.put_phrase(field, &term.text, worth(Match::Word));
+        }
         for text in term.texts() {
             self.put_begun(field, text, &|is_whole| {
                 worth(if is_whole { Match::Word } else { Match::Prefix })
@@ -235,6 +244,27 @@ impl Found<'_> {
         }
     }
 
+    /// The words of a field that stand side by side.
+    fn put_phrase(&mut self, field: Column, phrase: &str, worth: Worth) -> tantivy::Result<()> {
+        let index = self.reader.inverted_index(field)?;
+        let mut begins: Option<BTreeSet<(usize, u32)>> = None;
+        for (distance, word) in (0..).zip(phrase.split(' ')) {
+            let mut found = BTreeSet::new();
+            if let Some(info) = index.get_term_info(&IndexTerm::from_field_text(field, word))? {
+                visit_positions(&index, &info, self.docs, &mut |hit, position| {
+                    found.extend(position.checked_sub(distance).map(|begin| (hit, begin)));
+                })?;
+            }
+            begins = Some(match begins {
+                Some(begins) => begins.intersection(&found).copied().collect(),
+                None => found,
+            });
+        }
+        let begins = begins.unwrap_or_default();
+        begins.into_iter().for_each(|(hit, position)| self.push(hit, owner_at(position), worth));
+        Ok(())
+    }
+
     /// The places of a word, in the documents that were found.
     fn put(
         &mut self,
@@ -242,34 +272,47 @@ impl Found<'_> {
         info: &TermInfo,
         worth: &dyn Fn(u32) -> Worth,
     ) -> io::Result<()> {
-        let mut postings =
-            index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqsAndPositions)?;
-        let (mut hit, mut doc, mut positions) = (0, postings.doc(), Vec::new());
-        while doc != TERMINATED {
-            let Some(wanted) = self.docs.get(hit) else { break };
-            match wanted.cmp(&doc) {
-                Ordering::Less => {
-                    let later = self.docs.get(hit..).unwrap_or_default();
-                    hit += later.partition_point(|wanted| *wanted < doc);
+        visit_positions(index, info, self.docs, &mut |hit, position| {
+            let owner = owner_at(position);
+            self.push(hit, owner, worth(owner));
+        })
+    }
+
+    fn push(&mut self, hit: usize, owner: u32, Worth { of, named, first }: Worth) {
+        let (term, owner) = (self.term, first + owner);
+        self.places.push(Place { hit, owner, term, worth: of, named });
+    }
+}
+
+/// Visits the positions of a word in `docs`, each with the number of its document among them.
+fn visit_positions(
+    index: &InvertedIndexReader,
+    info: &TermInfo,
+    docs: &[DocId],
+    visit: &mut dyn FnMut(usize, u32),
+) -> io::Result<()> {
+    let mut postings = index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqsAndPositions)?;
+    let (mut hit, mut doc, mut positions) = (0, postings.doc(), Vec::new());
+    while doc != TERMINATED {
+        let Some(wanted) = docs.get(hit) else { break };
+        match wanted.cmp(&doc) {
+            Ordering::Less => {
+                let later = docs.get(hit..).unwrap_or_default();
+                hit += later.partition_point(|wanted| *wanted < doc);
+            }
+            Ordering::Greater => doc = postings.seek(*wanted),
+            Ordering::Equal => {
+                // A field that tells no owners has no positions.
+                postings.positions(&mut positions);
+                if positions.is_empty() {
+                    positions.push(OWN);
                 }
-                Ordering::Greater => doc = postings.seek(*wanted),
-                Ordering::Equal => {
-                    // A field that tells no owners has no positions.
-                    postings.positions(&mut positions);
-                    if positions.is_empty() {
-                        positions.push(OWN);
-                    }
-                    for owner in &positions {
-                        let Worth { of, named, first } = worth(*owner);
-                        let (term, owner) = (self.term, first + owner);
-                        self.places.push(Place { hit, owner, term, worth: of, named });
-                    }
-                    (hit, doc) = (hit + 1, postings.advance());
-                }
+                positions.iter().for_each(|position| visit(hit, *position));
+                (hit, doc) = (hit + 1, postings.advance());
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What a place is worth.

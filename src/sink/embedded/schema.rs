@@ -1,7 +1,8 @@
 //! How a document lies in the embedded index: what is searched, and its JSON as it is.
 //!
 //! Nested contacts are folded into fields of their organisation. Where a word stands in a field says whose it is: the
-//! position of the document's own words is [`OWN`], that of its first contact's the next, and so on.
+//! document's own words have the first positions, those of its first contact the next, and so on ([`owner_at`]). Within
+//! those, words that stand side by side in a text have positions side by side.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +20,21 @@ use crate::text::words;
 const VALUE_LETTERS_MAX: usize = 1_024;
 /// Parts a role from a department: no letter that a person types.
 pub const PAIR: char = '\u{1f}';
-/// The position of the words of the document's own fields.
+/// The owner of the words of the document's own fields; its contacts follow.
 pub const OWN: u32 = 0;
+/// So many positions, as a power of two, are an owner's. Further words of it are found, and stand side by side with none.
+const OWNER_BITS: u32 = 12;
+
+/// Whose word stands at a position.
+pub fn owner_at(position: u32) -> u32 {
+    position >> OWNER_BITS
+}
+
+/// The position of an owner's word after `before` others.
+fn position(owner: u32, before: u32) -> u32 {
+    let owner = owner.min(u32::MAX >> OWNER_BITS);
+    owner << OWNER_BITS | before.min((1 << OWNER_BITS) - 1)
+}
 
 /// The fields of every embedded index.
 #[derive(Debug, Clone)]
@@ -213,22 +227,28 @@ impl Fields {
     }
 }
 
-/// The tokens of a document, each with its place.
+/// The tokens of a document, each with its position.
 struct Placed<'a> {
     fields: &'a Fields,
     tokens: Vec<(Field, Vec<Token>)>,
+    /// Where the next word of the present owner stands.
+    next: u32,
 }
 
 impl<'a> Placed<'a> {
     fn new(fields: &'a Fields) -> Self {
         let all = fields.words.iter().chain([&fields.organisation, &fields.whole, &fields.phone]);
-        Self { fields, tokens: all.map(|field| (*field, Vec::new())).collect() }
+        Self { fields, tokens: all.map(|field| (*field, Vec::new())).collect(), next: 0 }
     }
 
     /// Puts what is searched of one organisation or contact; answers how many words its name has.
     fn push(&mut self, place: u32, words: &Words) -> u64 {
-        for (class, word) in words.found() {
-            self.token(self.fields.of_class(class), place, word.to_owned());
+        self.next = 0;
+        for (class, run) in &words.runs {
+            self.push_run(self.fields.of_class(*class), place, run);
+        }
+        for (class, form) in &words.forms {
+            self.push_run(self.fields.of_class(*class), place, form);
         }
         let length = words.name().count();
         if length > 0 {
@@ -245,15 +265,26 @@ impl<'a> Placed<'a> {
     }
 
     fn push_organisation(&mut self, name: &str) {
-        let mut words: Vec<&str> = name.split(' ').collect();
-        words.sort_unstable();
-        words.dedup();
-        words.into_iter().for_each(|word| self.token(self.fields.organisation, OWN, word.to_owned()));
+        self.next = 0;
+        self.push_run(self.fields.organisation, OWN, name);
     }
 
-    fn token(&mut self, field: Field, place: u32, text: String) {
+    /// Puts words that stand side by side, and leaves a position free behind them.
+    fn push_run(&mut self, field: Field, owner: u32, run: &str) {
+        for word in run.split(' ').filter(|word| !word.is_empty()) {
+            self.put(field, position(owner, self.next), word.to_owned());
+            self.next = self.next.saturating_add(1);
+        }
+        self.next = self.next.saturating_add(1);
+    }
+
+    fn token(&mut self, field: Field, owner: u32, text: String) {
+        self.put(field, position(owner, 0), text);
+    }
+
+    fn put(&mut self, field: Field, position: u32, text: String) {
         let Some((_, tokens)) = self.tokens.iter_mut().find(|(known, _)| *known == field) else { return };
-        let position = usize::try_from(place).unwrap_or(usize::MAX);
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
         tokens.push(Token { position, text, ..Token::default() });
     }
 
