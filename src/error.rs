@@ -39,10 +39,12 @@ pub struct Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// The same error with the key of the configuration that it is about.
+    /// The same error with the key of the configuration that it is about, unless it begins with that key.
     #[must_use]
     pub fn about(&self, key: &str) -> Self {
-        Self::new(self.kind(), format!("{key}: {}", self.chain()))
+        let said = self.chain();
+        let is_named = said.strip_prefix(key).is_some_and(|rest| rest.starts_with(": "));
+        Self::new(self.kind(), if is_named { said } else { format!("{key}: {said}") })
     }
 
     /// The work could not be done: exit code 1.

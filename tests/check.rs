@@ -32,7 +32,7 @@ fn everything_that_is_wrong_with_a_configuration_is_told_at_once() {
     for key in ["index.prefix", "index.max_embedded_contacts", "http.listen", "kafka.brokers"] {
         assert_eq!(of_key(&text, key).len(), 1, "{key}: {text}");
     }
-    assert!(text.contains("unknown key kafka.broker;"), "{text}");
+    assert_eq!(of_key(&text, "kafka.broker").len(), 1, "{text}");
 }
 
 #[test]

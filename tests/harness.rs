@@ -330,12 +330,12 @@ impl GrowingLog {
     }
 
     pub fn append(&self, topic: &str, key: &str, value: &Value) {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.file(topic)).unwrap();
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(self.path(topic)).unwrap();
         writeln!(file, "{}", json!({"key": key, "value": value})).unwrap();
     }
 
     pub fn lines(&self, topic: &str) -> usize {
-        std::fs::read_to_string(self.file(topic)).unwrap().lines().count()
+        std::fs::read_to_string(self.path(topic)).unwrap().lines().count()
     }
 
     /// The configuration of a source that reads it.
@@ -346,7 +346,8 @@ impl GrowingLog {
         )
     }
 
-    fn file(&self, topic: &str) -> PathBuf {
+    /// The file of a topic.
+    pub fn path(&self, topic: &str) -> PathBuf {
         self.0.path().join(format!("{topic}.jsonl"))
     }
 }

@@ -12,13 +12,13 @@ const SETTINGS: &str = "source.kind = \"files\"\nsource.path = \"events\"\norgan
                         contacts.format = \"plain\"\n";
 
 /// A template for all indexes of a world, for as long as this lives.
-struct Template {
+pub struct Template {
     url: String,
     path: String,
 }
 
 impl Template {
-    fn on(world: &World, template: Value) -> Self {
+    pub fn on(world: &World, template: Value) -> Self {
         let path = format!("/_index_template/{}template", world.prefix);
         let body =
             json!({"index_patterns": [format!("{}*", world.prefix)], "priority": 900, "template": template});

@@ -7,6 +7,7 @@ mod architecture;
 mod browser;
 mod cases;
 mod check;
+mod check_start;
 mod cli;
 mod command_line;
 mod configuration;

@@ -1,11 +1,19 @@
-//! `check`: the configuration, the mappings, the log and the index, before anything is started.
+//! `check`: all that a run would stop at or wait for when it starts, before anything is started. It changes nothing.
+
+mod log;
+mod places;
+mod state;
 
 use toml::Table;
 
-use crate::config::{Config, EntityConfig, SourceKind, shown};
+use self::state::{Resting, Seen};
+use super::{follow, parts};
+use crate::config::{Config, DeadLetterKind, shown};
+use crate::dead_letter;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output;
 use crate::pipeline::work::blocking;
+use crate::shutdown::Shutdown;
 use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
 
@@ -16,73 +24,97 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
         Err(wrong) => return told(wrong),
     };
     output::line(shown::text(&table).trim_end());
-    let sink = match super::parts::sink(&config) {
-        Ok(sink) => sink,
-        Err(error) => return told(vec![error]),
+    let (sink, mut wrong, unread) = match parts::examined(&config) {
+        Ok((sink, wrong)) => {
+            let (unread, wrong): (Vec<usize>, Vec<Error>) = wrong.into_iter().unzip();
+            (Some(sink), wrong, unread)
+        }
+        Err(error) => (None, vec![error], Vec::new()),
     };
-    output::line("# configuration and mappings: good");
+    output::line(if wrong.is_empty() {
+        "# configuration and mappings: good"
+    } else {
+        "# configuration: good, and what it names is not"
+    });
     if offline {
-        return Ok(());
+        return told(wrong);
     }
-    let (identity, mut wrong) = log(&config).await?;
+    let misplaced = places::wrong(&config);
+    let is_misplaced = |key: &str| misplaced.iter().any(|error| error.to_string().starts_with(key));
+    let (index_is_there, state_is_there) = (!is_misplaced("index.path: "), !is_misplaced("state: "));
+    wrong.extend(misplaced);
+    let (state, of_state) =
+        if state_is_there { state::look(&config).await } else { (Seen::Wrong, Vec::new()) };
+    wrong.extend(of_state);
+    wrong.extend(address(&config, &state).await);
+    wrong.extend(letters(&config).await);
+    let (identity, of_log) = log::look(&config, &state).await?;
     if let Some(identity) = &identity {
         output::line(format_args!("# log: {identity}"));
     }
-    let found = sink.check(identity.as_deref()).await;
-    if found.is_empty() {
-        output::line("# index: good");
-        indexes(&sink).await?;
+    wrong.extend(of_log);
+    if let Some(sink) = sink.filter(|_| index_is_there) {
+        wrong.extend(index(&config, &sink, &state, identity.as_deref(), &unread).await);
     }
-    wrong.extend(found);
     told(wrong)
 }
 
-/// The log's identity, and what is wrong with it.
-async fn log(config: &Config) -> Result<(Option<String>, Vec<Error>)> {
-    let whole = config.clone();
-    let opened = blocking(move || Ok(super::look_at_log(&whole))).await?;
-    let error = match opened {
-        Ok((identity, _)) => return Ok((Some(identity), Vec::new())),
-        Err(error) => error,
-    };
-    if config.source.kind == SourceKind::Files {
-        return Ok((None, vec![error.about("source.path")]));
+/// What is wrong with the index, and with who writes it.
+async fn index(
+    config: &Config,
+    sink: &parts::Sink,
+    state: &Seen,
+    identity: Option<&str>,
+    unread: &[usize],
+) -> Vec<Error> {
+    let mut wrong = sink.check(identity, unread).await;
+    if wrong.iter().any(|error| error.kind() == ErrorKind::Unavailable) {
+        return wrong;
     }
-    if error.kind() == ErrorKind::Unavailable {
-        return Ok((None, vec![error.about("kafka.brokers")]));
-    }
-    let mut wrong = Vec::new();
-    for (key, topic, alone) in topics(config) {
-        if let Err(error) = blocking(move || Ok(super::look_at_log(&alone))).await? {
-            tracing::debug!(topic, "the topic cannot be read");
-            wrong.push(error.about(key));
-        }
-    }
-    // Each topic alone can be read: the fault lies in reading them together.
+    wrong.extend(owner(config, sink, state).await.err());
     if wrong.is_empty() {
-        wrong.push(error.about("kafka"));
+        output::line("# index: good");
+        wrong.extend(indexes(sink).await.err());
     }
-    Ok((None, wrong))
+    wrong
 }
 
-/// Each topic with its key, and the configuration that has it alone.
-fn topics(config: &Config) -> Vec<(&'static str, String, Config)> {
-    let alone = |topic: &String, is_organisations: bool| {
-        let only = |entity: &EntityConfig, takes: bool| EntityConfig {
-            topics: if takes { vec![topic.clone()] } else { Vec::new() },
-            ..entity.clone()
-        };
-        let (organisations, contacts) =
-            (only(&config.organisations, is_organisations), only(&config.contacts, !is_organisations));
-        let key = if is_organisations { "organisations.topics" } else { "contacts.topics" };
-        (key, topic.clone(), Config { organisations, contacts, ..config.clone() })
+/// That no other group, and no other state, writes the indexes.
+async fn owner(config: &Config, sink: &parts::Sink, state: &Seen) -> Result<()> {
+    let name = match state {
+        Seen::Resting(Resting { name, .. }) => name.clone(),
+        _ => String::new(),
     };
-    let organisations = config.organisations.topics.iter().map(|topic| alone(topic, true));
-    organisations.chain(config.contacts.topics.iter().map(|topic| alone(topic, false))).collect()
+    let claimant = follow::claimant(config, false, || Ok(name))?;
+    let held = sink.tenure().await.map_err(|error| error.about("index.prefix"))?;
+    match claimant.examine(held.as_ref().map(|(held, _)| held)) {
+        // Which state it is, is not known of one that cannot be used.
+        Err(("state", _)) if matches!(state, Seen::Wrong) => Ok(()),
+        examined => examined.map_err(|(key, error)| error.about(key)),
+    }
+}
+
+/// That the address can be listened on. A running instance has its own.
+async fn address(config: &Config, state: &Seen) -> Option<Error> {
+    let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
+    match state {
+        Seen::Running(instance) if port(instance.address()) == port(&config.http.listen) => None,
+        _ => follow::listen(&config.http.listen, false).await.err(),
+    }
+}
+
+/// That letters can be sent to their topic: whether a producer can be made. Nothing is sent.
+async fn letters(config: &Config) -> Option<Error> {
+    if config.dead_letters.kind != DeadLetterKind::Kafka {
+        return None;
+    }
+    let (letters, kafka) = (config.dead_letters.clone(), config.kafka.clone());
+    let opened = blocking(move || dead_letter::open(&letters, &kafka, Shutdown::default()).map(drop));
+    opened.await.err().map(|error| error.about("dead_letters.topic"))
 }
 
 /// Prints what the aliases stand for.
-async fn indexes(sink: &super::parts::Sink) -> Result<()> {
+async fn indexes(sink: &parts::Sink) -> Result<()> {
     let records = sink.rebuilds().await?;
     for (summary, found) in sink.summaries().await?.into_iter().zip(records) {
         let index = if summary.index.is_empty() { "not there yet" } else { &summary.index };
@@ -99,13 +131,19 @@ async fn indexes(sink: &super::parts::Sink) -> Result<()> {
 
 /// Prints what is wrong, one finding a line; the gravest decides the exit code.
 fn told(wrong: Vec<Error>) -> Result<()> {
+    let mut lines: Vec<String> = Vec::new();
     for error in &wrong {
-        output::line(error.chain().replace(['\n', '\r'], " "));
+        let line = error.chain().replace(['\n', '\r'], " ");
+        // What is wrong with all indexes is found with each of them.
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
     }
+    lines.iter().for_each(output::line);
     let is = |kind: ErrorKind| wrong.iter().any(|error| error.kind() == kind);
     let kinds = [ErrorKind::Usage, ErrorKind::MappingChanged, ErrorKind::Failed, ErrorKind::Unavailable];
     let Some(kind) = kinds.into_iter().find(|kind| is(*kind)) else { return Ok(()) };
-    let count = match wrong.len() {
+    let count = match lines.len() {
         1 => "1 thing is".to_owned(),
         count => format!("{count} things are"),
     };

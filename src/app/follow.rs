@@ -147,7 +147,7 @@ pub(super) async fn follow(
     };
     let (leadership, dead_letters) = opened?;
     tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
-    let claimant = claimant(&config, &state, wanted.take_over)?;
+    let claimant = claimant(&config, wanted.take_over, || state.name())?;
     let parts = Parts {
         state,
         source,
@@ -206,14 +206,20 @@ pub(super) async fn follow(
 }
 
 /// Who is to write. Files have no coordinator that lets one instance of a group write: the state is named as well.
-fn claimant(config: &Config, state: &State, takes_over: bool) -> Result<Claimant> {
+pub(super) fn claimant(
+    config: &Config,
+    takes_over: bool,
+    name: impl FnOnce() -> Result<String>,
+) -> Result<Claimant> {
     let state = match config.source.kind {
         SourceKind::Kafka => None,
         SourceKind::Files => {
             let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            let folder = std::fs::canonicalize(&config.state).unwrap_or_else(|_| config.state.clone());
+            let folder = std::fs::canonicalize(&config.state)
+                .or_else(|_| std::path::absolute(&config.state))
+                .unwrap_or_else(|_| config.state.clone());
             let place = format!("{}:{}", host.trim(), folder.display());
-            Some(StateName { id: state.name()?, place })
+            Some(StateName { id: name()?, place })
         }
     };
     Ok(Claimant { group: config.kafka.group.clone(), state, takes_over })

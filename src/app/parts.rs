@@ -35,6 +35,21 @@ pub(super) fn sink(config: &Config) -> Result<Sink> {
     })
 }
 
+/// As [`sink`], with what is wrong with the mappings of projections, by their numbers.
+pub(super) fn examined(config: &Config) -> Result<(Sink, Vec<(usize, Error)>)> {
+    let names: Vec<&str> = config.index.projections.iter().map(String::as_str).collect();
+    Ok(match config.index.kind {
+        IndexKind::Elasticsearch => {
+            let (sink, wrong) = ElasticsearchSink::examine(&config.index, &names)?;
+            (Sink::Elasticsearch(Box::new(sink)), wrong)
+        }
+        IndexKind::Embedded => {
+            let (sink, wrong) = EmbeddedSink::examine(&config.index, &names)?;
+            (Sink::Embedded(sink), wrong)
+        }
+    })
+}
+
 /// The configured index, for searching. Opens nothing yet.
 pub(super) fn search_index(config: &Config) -> Result<Arc<dyn SearchIndex>> {
     Ok(match config.index.kind {
@@ -54,11 +69,12 @@ macro_rules! either {
 }
 
 impl Sink {
-    /// All that is wrong with the index for a run, each with the key of the configuration.
-    pub(super) async fn check(&self, log_identity: Option<&str>) -> Vec<Error> {
+    /// All that is wrong with the index for a run, each with the key of the configuration. The mappings of the projections
+    /// with the numbers in `unread` are not looked at.
+    pub(super) async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
         match self {
-            Sink::Elasticsearch(sink) => sink.check(log_identity).await,
-            Sink::Embedded(sink) => sink.check_all(log_identity),
+            Sink::Elasticsearch(sink) => sink.check(log_identity, unread).await,
+            Sink::Embedded(sink) => sink.check_all(log_identity, unread),
         }
     }
 

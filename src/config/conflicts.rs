@@ -3,65 +3,68 @@
 use std::path::Path;
 
 use super::{Config, DeadLetterKind, IndexKind, SourceKind};
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 /// The longest name of a topic (<https://kafka.apache.org/documentation/#topicconfigs>).
 const TOPIC_BYTES_MAX: usize = 249;
 
-/// Refuses them, with the key to change.
-pub(super) fn check(config: &Config) -> Result<()> {
+/// All of them, each with the key to change.
+pub(super) fn check(config: &Config) -> Vec<Error> {
+    let mut wrong = Vec::new();
     let of_kafka = config.source.kind == SourceKind::Kafka;
     let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
     if let Some(topic) = shared {
-        return Err(Error::usage(format!(
+        wrong.push(Error::usage(format!(
             "organisations.topics: the topic {topic} is both in organisations.topics and in contacts.topics"
         )));
     }
     if of_kafka && config.kafka.group.is_empty() {
-        return Err(Error::usage(
+        wrong.push(Error::usage(
             "kafka.group: it is empty; name the group of the instances that share the work",
         ));
     }
     if config.dead_letters.kind == DeadLetterKind::Kafka {
-        check_letters(config, of_kafka)?;
+        wrong.extend(check_letters(config, of_kafka));
     }
-    check_folders(config)
+    wrong.extend(check_folders(config));
+    wrong
 }
 
-fn check_letters(config: &Config, of_kafka: bool) -> Result<()> {
+fn check_letters(config: &Config, of_kafka: bool) -> Option<Error> {
     let topic = &config.dead_letters.topic;
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let is_name = (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && topic.bytes().all(is_legal);
     if !is_name || topic == "." || topic == ".." {
-        return Err(Error::usage(format!(
+        return Some(Error::usage(format!(
             "dead_letters.topic: no topic can be named {topic:?}; use letters, digits, `.`, `_` and `-`"
         )));
     }
     let mut sources = config.organisations.topics.iter().chain(&config.contacts.topics);
     if of_kafka && sources.any(|source| source == topic) {
-        return Err(Error::usage(format!(
+        return Some(Error::usage(format!(
             "dead_letters.topic: events are read from the topic {topic}, so that each dead letter would be read as an event; \
              name another topic"
         )));
     }
-    Ok(())
+    None
 }
 
 /// The state's folder may be deleted to replay the log: nothing else lies in it.
-fn check_folders(config: &Config) -> Result<()> {
+fn check_folders(config: &Config) -> Vec<Error> {
+    let mut wrong = Vec::new();
     let state = config.state.as_path();
     let is_in = |path: &Path| path.starts_with(state);
     if config.source.kind == SourceKind::Files && is_in(&config.source.path) {
-        return Err(Error::usage(
+        wrong.push(Error::usage(
             "state: the events of source.path lie in this folder; name a folder of its own",
         ));
     }
     if config.index.kind == IndexKind::Embedded && is_in(&config.index.path) {
-        return Err(Error::usage(
+        wrong.push(Error::usage(
             "state: the index of index.path lies in this folder; name a folder of its own",
         ));
     }
-    Ok(())
+    wrong
 }
 
 #[cfg(test)]

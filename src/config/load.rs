@@ -37,7 +37,8 @@ impl Config {
     pub fn defaults(flags: &Flags) -> Result<Self> {
         let mut table = Table::new();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
-        resolve(&Keys::of(&table))
+        let config = resolve(&Keys::of(&table))?;
+        super::conflicts::check(&config).into_iter().next().map_or(Ok(config), Err)
     }
 
     /// Reads `tributary.toml` of the working directory when it is there, or the file named, lays the
@@ -85,8 +86,10 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
         let resolved = resolve(&keys);
         let (shown, asked) = (keys.shown.take(), keys.asked.take());
         match resolved {
-            Ok(config) if wrong.is_empty() => return Ok((config, shown)),
-            Ok(_) => return Err(wrong),
+            Ok(config) => {
+                wrong.extend(super::conflicts::check(&config));
+                return if wrong.is_empty() { Ok((config, shown)) } else { Err(wrong) };
+            }
             Err(error) => wrong.push(error),
         }
         // What was asked for last is what is wrong, unless several keys are so together.
@@ -97,7 +100,7 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
 }
 
 fn resolve(keys: &Keys<'_>) -> Result<Config> {
-    let config = Config {
+    Ok(Config {
         state: keys.path("state", "data/state")?,
         source: SourceConfig {
             kind: keys
@@ -128,9 +131,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             hosts: hosts(keys)?,
             cors_origins: origins(keys)?,
         },
-    };
-    super::conflicts::check(&config)?;
-    Ok(config)
+    })
 }
 
 fn spill_bytes(keys: &Keys<'_>) -> Result<u64> {
@@ -211,7 +212,7 @@ fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
     for (name, path) in keys.table("kafka.properties_files")? {
         if properties.contains_key(&name) {
             return Err(Error::usage(format!(
-                "{name:?} is both in kafka.properties and in kafka.properties_files; set one"
+                "kafka.properties_files: {name:?} is in kafka.properties as well; set one of the two"
             )));
         }
         let secret = read_secret(&format!("kafka.properties_files.{name}"), Path::new(&path))?;
@@ -393,7 +394,9 @@ impl<'a> Keys<'a> {
             self.show(key, Value::String(HIDDEN.to_owned()));
         }
         match (secret, self.maybe(&file_key)?) {
-            (Some(_), Some(_)) => Err(Error::usage(format!("{key} and {file_key} are both set; set one"))),
+            (Some(_), Some(_)) => {
+                Err(Error::usage(format!("{key}: {file_key} is set as well; set one of the two")))
+            }
             (secret, None) => Ok(secret),
             (None, Some(path)) => read_secret(&file_key, Path::new(&path)).map(Some),
         }

@@ -98,7 +98,9 @@ fn check(table: &Table, section: &str, file: &str, wrong: &mut Vec<Error>) {
         match value {
             Value::Table(inner) if is_section => check(inner, &key, file, wrong),
             _ if is_section => {
-                wrong.push(Error::usage(format!("{file}: {key} is a section, a table was expected")));
+                wrong.push(Error::usage(format!(
+                    "{key}: it is a section, and a table was expected in {file}"
+                )));
             }
             _ => wrong.push(unknown(&key, file)),
         }
@@ -111,7 +113,7 @@ fn unknown(key: &str, place: &str) -> Error {
         .map(|known| known.trim_end_matches(".*"))
         .max_by(|left, right| strsim::jaro_winkler(key, left).total_cmp(&strsim::jaro_winkler(key, right)));
     Error::usage(format!(
-        "{place}: unknown key {key}; the nearest known one is {}",
+        "{key}: unknown key in {place}; the nearest known one is {}",
         nearest.unwrap_or_default()
     ))
 }
@@ -132,7 +134,7 @@ pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (Stri
         let is_table = KEYS.contains(&format!("{key}.*").as_str());
         if words.len() == 2 && is_table {
             wrong.push(Error::usage(format!(
-                "{variable}: {key} is a table; name one entry of it, {variable}__NAME"
+                "{key}: {variable} stands for a table; name one entry of it, {variable}__NAME"
             )));
             continue;
         }

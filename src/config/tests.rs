@@ -28,7 +28,7 @@ fn an_unknown_key_names_the_nearest() {
     let error = load("[kafka]\nbroker = \"x\"", &[]).unwrap_err();
     assert_eq!(error.exit_code(), 2);
     assert!(
-        error.to_string().contains("kafka.broker;") && error.to_string().ends_with("kafka.brokers"),
+        error.to_string().starts_with("kafka.broker: ") && error.to_string().ends_with("kafka.brokers"),
         "{error}"
     );
     let error = load("", &[("TRIBUTARY_INDEX__URLL", "x")]).unwrap_err();

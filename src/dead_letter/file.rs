@@ -18,8 +18,12 @@ impl FileLetters {
     /// The letters in `path`; the file is made at the first letter.
     ///
     /// # Errors
-    /// When the folder can't be made.
+    /// When the folder can't be made, or a folder is in the file's place.
     pub fn open(path: &Path) -> Result<Self> {
+        if path.is_dir() {
+            let what = format!("dead_letters.path: {} is a folder; name a file", path.display());
+            return Err(Error::failed(what));
+        }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             private::create_folder(folder).map_err(|error| {
                 Error::failed(format!("cannot make the dead letters' folder {}", folder.display()))

@@ -101,6 +101,11 @@ impl Additions {
     }
 }
 
+/// The text of the mapping that comes with the program.
+fn built_in(projection: &str) -> &'static str {
+    BUILT_IN.iter().find(|(name, _)| *name == projection).map(|(_, text)| *text).unwrap_or_default()
+}
+
 /// Puts what an index keeps of itself beside what the file says there.
 fn insert_meta(mappings: &mut Value, meta: Value) {
     let Some(mappings) = mappings.as_object_mut() else { return };
@@ -114,29 +119,44 @@ fn insert_meta(mappings: &mut Value, meta: Value) {
 }
 
 impl Mapping {
+    /// The mapping of each projection, and what is wrong with a file that cannot be read: the built-in mapping stands for
+    /// it then, so that all else can be looked at.
+    pub(super) fn load_each(folder: &Path, projections: &[&str]) -> (Vec<Self>, Vec<(usize, Error)>) {
+        let (mut mappings, mut wrong) = (Vec::new(), Vec::new());
+        for (number, projection) in projections.iter().enumerate() {
+            let mapping = Self::load(folder, projection).unwrap_or_else(|error| {
+                wrong.push((number, error));
+                Self::of(projection, built_in(projection).parse().unwrap_or_default())
+            });
+            mappings.push(mapping);
+        }
+        (mappings, wrong)
+    }
+
     /// `<projection>.json` of `folder`, or the built-in one when the file is not there.
     pub(super) fn load(folder: &Path, projection: &str) -> Result<Self> {
         let path = folder.join(format!("{projection}.json"));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let built_in = BUILT_IN.iter().find(|(name, _)| *name == projection);
-                built_in.map(|(_, text)| (*text).to_owned()).unwrap_or_default()
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => built_in(projection).to_owned(),
             Err(error) => {
-                return Err(
-                    Error::usage(format!("the mapping {} cannot be read", path.display())).because(error)
-                );
+                let what = format!("index.mappings: the mapping {} cannot be read", path.display());
+                return Err(Error::usage(what).because(error));
             }
         };
-        let wrong = |what: &str| Error::usage(format!("the mapping {}: {what}", path.display()));
+        let wrong =
+            |what: &str| Error::usage(format!("index.mappings: the mapping {}: {what}", path.display()));
         let body: Value = serde_json::from_str(&text).map_err(|error| wrong("no JSON").because(error))?;
         if !body.get("mappings").is_some_and(Value::is_object) {
             return Err(wrong("an object with `mappings`, and `settings` beside it, was expected"));
         }
+        Ok(Self::of(projection, body))
+    }
+
+    fn of(projection: &str, body: Value) -> Self {
         // Keys are sorted when a value is written, so that order and spaces make no difference.
         let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
-        Ok(Self { projection: projection.to_owned(), body, hash })
+        Self { projection: projection.to_owned(), body, hash }
     }
 
     /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`, to be

@@ -78,6 +78,20 @@ impl Claimant {
         Err(Error::new(ErrorKind::Unavailable, "the record of the group that writes changes all the time"))
     }
 
+    /// Whether [`Self::claim`] would be refused, beside the key of the configuration that decides it.
+    ///
+    /// # Errors
+    /// When another group writes, or another state of this group.
+    pub fn examine(&self, held: Option<&Tenure>) -> Result<(), (&'static str, Error)> {
+        match held {
+            Some(held) if !self.is(held) => {
+                let key = if held.group == self.group { "state" } else { "kafka.group" };
+                Err((key, self.refusal(held)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Compares what was seen of the record with this group.
     ///
     /// # Errors

@@ -1,14 +1,16 @@
 //! Whether a cluster can hold the indexes: what answers, what the aliases stand for, mappings and privileges.
 
-use elasticsearch::indices::{IndicesCreateParts, IndicesDeleteParts, IndicesSimulateTemplateParts};
+use elasticsearch::indices::{
+    IndicesCreateParts, IndicesDeleteParts, IndicesSimulateIndexTemplateParts, IndicesSimulateTemplateParts,
+};
 use elasticsearch::nodes::NodesInfoParts;
 use elasticsearch::security::SecurityHasPrivilegesParts;
 use serde_json::{Value, json};
 
 use super::live::Live;
 use super::transport::Method;
-use super::{ElasticsearchSink, aliases};
-use crate::error::{Error, Result};
+use super::{ElasticsearchSink, aliases, effective};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sink::generations::Aliases;
 use crate::sink::mapping::Mapping;
 
@@ -18,17 +20,27 @@ const OPENSEARCH_MIN: u32 = 2;
 
 impl ElasticsearchSink {
     /// All that is wrong with the cluster for a run, each with the key of the configuration. Makes and changes nothing,
-    /// unless the user may not have a mapping judged otherwise.
-    pub async fn check(&self, log_identity: Option<&str>) -> Vec<Error> {
+    /// unless the user may not have a mapping judged otherwise. The mappings of the projections with the numbers in
+    /// `unread` are not looked at.
+    pub async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
         if let Err(error) = self.check_server().await {
             return vec![error.about("index.url")];
         }
         let mut wrong = Vec::new();
         for (number, mapping) in self.mappings.iter().enumerate() {
-            if let Err(error) = self.check_alias(number, mapping, log_identity).await {
-                wrong.push(error.about("index.prefix"));
+            let is_read = !unread.contains(&number);
+            match self.check_alias(number, mapping, log_identity.filter(|_| is_read)).await {
+                Err(error) if error.kind() == ErrorKind::MappingChanged => {
+                    wrong.push(error.about("index.mappings"));
+                }
+                Err(error) => wrong.push(error.about("index.prefix")),
+                Ok(live) if is_read => {
+                    let held = self.check_held(mapping, live.as_ref()).await;
+                    wrong.extend(held.err().map(|error| error.about("index.mappings")));
+                }
+                Ok(_) => {}
             }
-            if let Err(error) = self.check_mapping(mapping).await {
+            if is_read && let Err(error) = self.check_mapping(mapping).await {
                 wrong.push(error.about("index.mappings"));
             }
         }
@@ -63,17 +75,38 @@ impl ElasticsearchSink {
         )))
     }
 
-    /// That the alias is free, or stands for one index that `run` goes on with.
-    async fn check_alias(&self, number: usize, mapping: &Mapping, log_identity: Option<&str>) -> Result<()> {
+    /// That the alias is free, or stands for one index that `run` goes on with, which is answered.
+    async fn check_alias(
+        &self,
+        number: usize,
+        mapping: &Mapping,
+        log_identity: Option<&str>,
+    ) -> Result<Option<Live>> {
         let alias = self.aliases.get(number).map(String::as_str).unwrap_or_default();
         let indexes = aliases::behind(&self.client, alias).await?;
         let Some(index) = aliases::one(alias, &indexes)? else {
-            return aliases::check_free(&self.client, alias).await;
+            return aliases::check_free(&self.client, alias).await.map(|()| None);
         };
-        let Some(log_identity) = log_identity else { return Ok(()) };
-        let record = self.rebuild_of(number).await?.map(|(record, _)| record);
         let live = Live::get(&self.client, index).await?;
-        aliases::check(&live, alias, mapping, log_identity, record.as_ref()).map(|_| ())
+        let Some(log_identity) = log_identity else { return Ok(Some(live)) };
+        let record = self.rebuild_of(number).await?.map(|(record, _)| record);
+        aliases::check(&live, alias, mapping, log_identity, record.as_ref())?;
+        Ok(Some(live))
+    }
+
+    /// That documents are held as they are sent: by the index that is there, or else by the one that `run` would make,
+    /// which an index template of the cluster may change. Whoever may not ask for that learns it from `run`.
+    async fn check_held(&self, mapping: &Mapping, live: Option<&Live>) -> Result<()> {
+        if let Some(live) = live {
+            return effective::check(&self.client, live, mapping, false).await;
+        }
+        let index = mapping.index_name(&format!("{}{}", self.prefix, mapping.projection));
+        let path = IndicesSimulateIndexTemplateParts::Name(&index).url();
+        let (status, answer) = self.client.ask(Method::POST, &path, None).await?;
+        match answer.get("template").filter(|_| status == 200) {
+            Some(template) => effective::check_coming(&index, template, mapping),
+            None => Ok(()),
+        }
     }
 
     /// That an index can be made with a mapping, by a template that is only simulated; of a user who may not do that, by an

@@ -56,7 +56,7 @@ pub(super) async fn check(client: &Client, live: &Live, mapping: &Mapping, is_ne
             );
         }
     }
-    let Some(breaking) = breaking(&live.body, &mapping.body) else { return Ok(()) };
+    let Some(breaking) = breaking(&live.body, &mapping.body, false) else { return Ok(()) };
     let (what, then) = match breaking {
         Breaking::Setting(what) => (what, "set it to null in the settings of the index".to_owned()),
         Breaking::Mapping(what) if is_new => {
@@ -72,18 +72,38 @@ pub(super) async fn check(client: &Client, live: &Live, mapping: &Mapping, is_ne
     )))
 }
 
-/// The first of what keeps documents from being held as they are sent and was not asked for.
-fn breaking(live: &Value, asked: &Value) -> Option<Breaking> {
+/// As [`check`], for an index that is not made yet: `template` is what the cluster's index template would give it.
+///
+/// # Errors
+/// Exit code 1 with the name of the setting.
+pub(super) fn check_coming(index: &str, template: &Value, mapping: &Mapping) -> Result<()> {
+    let (Breaking::Setting(what) | Breaking::Mapping(what)) = match breaking(template, &mapping.body, true) {
+        Some(breaking) => breaking,
+        None => return Ok(()),
+    };
+    Err(Error::failed(format!(
+        "an index template would give a new index such as {index} {what}, and it would not keep documents as they are sent; \
+         take it out of the index template, or ask for it in the mapping of {}",
+        mapping.projection
+    )))
+}
+
+/// The first of what keeps documents from being held as they are sent and was not asked for. What the mapping asks for
+/// stands above a template, so that of an index to come only the rest counts.
+fn breaking(live: &Value, asked: &Value, is_coming: bool) -> Option<Breaking> {
     let (settings, wanted) = (difference::settings(live), difference::settings(asked));
     let mapping = |path: &str, is_breaking: &dyn Fn(&Value) -> bool| {
         let pointer = format!("/mappings/{path}");
         let value = live.pointer(&pointer).filter(|value| is_breaking(value))?;
-        (asked.pointer(&pointer) != Some(value))
+        let asked = asked.pointer(&pointer);
+        (asked != Some(value) && !(is_coming && asked.is_some()))
             .then(|| Breaking::Mapping(named(&path.replace('/', "."), value)))
     };
     let setting = |name: &str, is_breaking: &dyn Fn(&str) -> bool| {
         let value = settings.get(name).filter(|value| is_breaking(&text(value)))?;
-        (wanted.get(name) != Some(value)).then(|| named(&format!("index.{name}"), value))
+        let wanted = wanted.get(name);
+        let is_asked = wanted == Some(value) || is_coming && wanted.is_some();
+        (!is_asked).then(|| named(&format!("index.{name}"), value))
     };
     let is_list = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
     let is_pipeline = |value: &str| value != "_none";
@@ -154,7 +174,7 @@ mod tests {
     #[test]
     fn an_index_as_it_was_asked_for_has_no_differences() {
         assert_eq!(differences(&live(), &asked()), Vec::<String>::new());
-        assert_eq!(breaking(&live(), &asked()), None);
+        assert_eq!(breaking(&live(), &asked(), false), None);
     }
 
     #[test]
@@ -177,16 +197,16 @@ mod tests {
             ("mappings", "_routing", json!({"required": true}), "_routing.required = true"),
         ] {
             let (live, mut wanted) = (with(&format!("/{part}"), name, value.clone()), asked());
-            assert_eq!(breaking(&live, &wanted), Some(Breaking::Mapping(said.to_owned())));
+            assert_eq!(breaking(&live, &wanted, false), Some(Breaking::Mapping(said.to_owned())));
             wanted[part][name] = value;
-            assert_eq!(breaking(&live, &wanted), None);
+            assert_eq!(breaking(&live, &wanted, false), None);
         }
         for name in ["default_pipeline", "final_pipeline"] {
             let (live, mut wanted) = (with("/settings/index", name, json!("p")), asked());
-            assert_eq!(breaking(&live, &wanted), Some(Breaking::Setting(format!("index.{name} = p"))));
+            assert_eq!(breaking(&live, &wanted, false), Some(Breaking::Setting(format!("index.{name} = p"))));
             wanted["settings"][name] = json!("p");
-            assert_eq!(breaking(&live, &wanted), None);
-            assert_eq!(breaking(&with("/settings/index", name, json!("_none")), &asked()), None);
+            assert_eq!(breaking(&live, &wanted, false), None);
+            assert_eq!(breaking(&with("/settings/index", name, json!("_none")), &asked(), false), None);
         }
     }
 }

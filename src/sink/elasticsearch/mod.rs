@@ -61,17 +61,28 @@ impl ElasticsearchSink {
     /// # Errors
     /// When an address, the CA certificate or a mapping can't be read (exit code 2).
     pub fn new(config: &IndexConfig, projections: &[&str]) -> Result<Self> {
-        let mappings = projections.iter().map(|name| Mapping::load(&config.mappings, name));
-        Ok(Self {
+        let (sink, wrong) = Self::examine(config, projections)?;
+        wrong.into_iter().next().map_or(Ok(sink), |(_, error)| Err(error))
+    }
+
+    /// As [`Self::new`], with what is wrong with the mappings of projections, by their numbers: built-in mappings stand for
+    /// those.
+    ///
+    /// # Errors
+    /// When an address or the CA certificate can't be read (exit code 2).
+    pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
+        let (mappings, wrong) = Mapping::load_each(&config.mappings, projections);
+        let sink = Self {
             client: Client::new(config)?,
             prefix: config.prefix.clone(),
             folder: config.mappings.clone(),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
-            mappings: mappings.collect::<Result<_>>()?,
+            mappings,
             opened: Mutex::default(),
             asked_at_once: AtomicUsize::new(documents::ASKED_FIRST),
             refusals: Refusals::default(),
-        })
+        };
+        Ok((sink, wrong))
     }
 
     /// The mappings as they lie in their folder now.

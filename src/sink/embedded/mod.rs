@@ -45,7 +45,17 @@ impl EmbeddedSink {
     /// # Errors
     /// When a mapping can't be read (exit code 2), or a thread can't be started.
     pub fn new(config: &IndexConfig, projections: &[&str]) -> Result<Self> {
-        let mappings = projections.iter().map(|name| Mapping::load(&config.mappings, name));
+        let (sink, wrong) = Self::examine(config, projections)?;
+        wrong.into_iter().next().map_or(Ok(sink), |(_, error)| Err(error))
+    }
+
+    /// As [`Self::new`], with what is wrong with the mappings of projections, by their numbers: built-in mappings stand for
+    /// those.
+    ///
+    /// # Errors
+    /// When a thread can't be started.
+    pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
+        let (mappings, wrong) = Mapping::load_each(&config.mappings, projections);
         let generations = Generations::default();
         let (waiters, waiting) = channel();
         let committed = Arc::clone(&generations);
@@ -53,15 +63,16 @@ impl EmbeddedSink {
             .name("commit".to_owned())
             .spawn(move || commit_for(&waiting, &committed))
             .map_err(|error| Error::failed("the commit's thread cannot be started").because(error))?;
-        Ok(Self {
+        let sink = Self {
             folder: Folder::new(&config.path),
             prefix: config.prefix.clone(),
             mappings_folder: config.mappings.clone(),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
-            mappings: mappings.collect::<Result<_>>()?,
+            mappings,
             generations,
             waiters,
-        })
+        };
+        Ok((sink, wrong))
     }
 
     fn open_one(
@@ -119,16 +130,21 @@ impl EmbeddedSink {
         }
     }
 
-    /// All that is wrong with the folder for a run, each with the key of the configuration. Makes and changes nothing.
-    pub fn check_all(&self, log_identity: Option<&str>) -> Vec<Error> {
+    /// All that is wrong with the folder for a run, each with the key of the configuration. Makes and changes nothing. The
+    /// mappings of the projections with the numbers in `unread` are not looked at.
+    pub fn check_all(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
         let one = |(number, (alias, mapping)): (usize, (&String, &Mapping))| {
             let Some(index) = self.folder.behind(alias)? else { return Ok(()) };
             let (meta, record) = (self.folder.meta(&index)?, self.rebuild(number)?.map(|(record, _)| record));
-            let Some(log) = log_identity else { return Ok(()) };
+            let Some(log) = log_identity.filter(|_| !unread.contains(&number)) else { return Ok(()) };
             self.check(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).map(|_| ())
         };
         let checked = self.aliases.iter().zip(&self.mappings).enumerate().map(one);
-        checked.filter_map(Result::err).map(|error| error.about("index.path")).collect()
+        let key = |error: &Error| match error.kind() {
+            ErrorKind::MappingChanged => "index.mappings",
+            _ => "index.path",
+        };
+        checked.filter_map(Result::err).map(|error| error.about(key(&error))).collect()
     }
 
     fn open_generation(&self, index: &str) -> Result<Generation> {

@@ -20,6 +20,11 @@ const TRIES: u32 = 20;
 /// # Errors
 /// When the disk fails, or the store's files are not what was written.
 pub(super) fn link(from: &Path, into: &Path) -> Result<bool> {
+    link_by(from, into, |table, link| std::fs::hard_link(table, link))
+}
+
+/// As [`link`], by a way to make a link.
+pub(super) fn link_by(from: &Path, into: &Path, by: impl Fn(&Path, &Path) -> io::Result<()>) -> Result<bool> {
     for journal in journals(from)? {
         let name = journal.file_name().unwrap_or_default();
         match std::fs::copy(&journal, into.join(name)) {
@@ -32,7 +37,7 @@ pub(super) fn link(from: &Path, into: &Path) -> Result<bool> {
     for entry in std::fs::read_dir(&spaces).map_err(|error| failed(&spaces, error))? {
         let space = entry.map_err(|error| failed(&spaces, error))?;
         let to = into.join("keyspaces").join(space.file_name());
-        if !link_space(&space.path(), &to)? {
+        if !link_space(&space.path(), &to, &by)? {
             return Ok(false);
         }
     }
@@ -43,9 +48,9 @@ pub(super) fn link(from: &Path, into: &Path) -> Result<bool> {
     Ok(true)
 }
 
-fn link_space(from: &Path, to: &Path) -> Result<bool> {
+fn link_space(from: &Path, to: &Path, by: &impl Fn(&Path, &Path) -> io::Result<()>) -> Result<bool> {
     for _ in 0..TRIES {
-        match try_space(from, to) {
+        match try_space(from, to, by) {
             Ok(()) => return Ok(true),
             Err(error) if error.kind() == ErrorKind::CrossesDevices => return Ok(false),
             // Replaced since the manifest was read.
@@ -57,13 +62,13 @@ fn link_space(from: &Path, to: &Path) -> Result<bool> {
     Err(Error::failed(format!("the tables in {} change all the time; run the command again", from.display())))
 }
 
-fn try_space(from: &Path, to: &Path) -> io::Result<()> {
+fn try_space(from: &Path, to: &Path, by: &impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     let tables = to.join("tables");
     crate::private::create_folder(&tables)?;
     let Some(manifest) = manifest::read(from)? else { return Ok(()) };
     for table in &manifest.tables {
         let name = table.to_string();
-        std::fs::hard_link(from.join("tables").join(&name), tables.join(&name))?;
+        by(&from.join("tables").join(&name), &tables.join(&name))?;
     }
     std::fs::write(to.join(&manifest.name), &manifest.bytes)?;
     std::fs::write(to.join("current"), &manifest.current)

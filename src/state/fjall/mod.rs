@@ -7,6 +7,7 @@ mod heads;
 mod journal;
 mod link;
 mod manifest;
+mod peek;
 
 use std::io::ErrorKind;
 use std::ops::Bound;
@@ -19,6 +20,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Sn
 
 pub(super) use self::heads::HEADS;
 use self::heads::{HEAD, Heads};
+pub use self::peek::Peek;
 use super::keys::Space;
 use super::store::{Changes, Cursor, Entries, Reader, StateStore};
 use crate::error::{Error, Result};

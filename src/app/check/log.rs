@@ -1,0 +1,101 @@
+//! The log, by itself and beside the state.
+
+use super::state::{Resting, Seen};
+use crate::config::{Config, EntityConfig, SourceKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::work::{blocking, let_go};
+use crate::source::partial_log;
+
+/// The log's identity, and what is wrong with it.
+pub(super) async fn look(config: &Config, state: &Seen) -> Result<(Option<String>, Vec<Error>)> {
+    let whole = config.clone();
+    let opened = blocking(move || Ok(super::super::look_at_log(&whole))).await?;
+    match opened {
+        Ok((identity, _)) => Ok((Some(identity), beside(config, state).await)),
+        Err(error) => Ok((None, unread(config, error).await?)),
+    }
+}
+
+/// What is wrong with a log that cannot be read.
+async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
+    if config.source.kind == SourceKind::Files {
+        return Ok(vec![error.about("source.path")]);
+    }
+    match error.kind() {
+        ErrorKind::Unavailable => return Ok(vec![error.about("kafka.brokers")]),
+        // The clients' properties, which are the same for every topic.
+        ErrorKind::Usage => return Ok(vec![error.about("kafka.properties")]),
+        _ => {}
+    }
+    let mut wrong = Vec::new();
+    for (key, topic, alone) in topics(config) {
+        if let Err(error) = blocking(move || Ok(super::super::look_at_log(&alone))).await? {
+            tracing::debug!(topic, "the topic cannot be read");
+            wrong.push((key, error));
+        }
+    }
+    let said = error.chain();
+    let is_common = wrong.len() > 1 && wrong.iter().all(|(_, error)| error.chain() == said);
+    if is_common {
+        return Ok(vec![error.about("kafka.properties")]);
+    }
+    // Each topic alone can be read: the fault lies in reading them together.
+    if wrong.is_empty() {
+        return Ok(vec![error.about("kafka.brokers")]);
+    }
+    Ok(wrong.into_iter().map(|(key, error)| error.about(key)).collect())
+}
+
+/// Each topic with its key, and the configuration that has it alone.
+fn topics(config: &Config) -> Vec<(&'static str, String, Config)> {
+    let alone = |topic: &String, is_organisations: bool| {
+        let only = |entity: &EntityConfig, takes: bool| EntityConfig {
+            topics: if takes { vec![topic.clone()] } else { Vec::new() },
+            ..entity.clone()
+        };
+        let (organisations, contacts) =
+            (only(&config.organisations, is_organisations), only(&config.contacts, !is_organisations));
+        (key_of(config, topic), topic.clone(), Config { organisations, contacts, ..config.clone() })
+    };
+    let organisations = config.organisations.topics.iter().map(|topic| alone(topic, true));
+    organisations.chain(config.contacts.topics.iter().map(|topic| alone(topic, false))).collect()
+}
+
+/// The key that names a topic.
+fn key_of(config: &Config, topic: &str) -> &'static str {
+    if config.organisations.topics.iter().any(|named| named == topic) {
+        "organisations.topics"
+    } else {
+        "contacts.topics"
+    }
+}
+
+/// What is wrong with the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
+/// records that the state read last.
+async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
+    let (progress, is_partial) = match state {
+        Seen::Nothing => Default::default(),
+        Seen::Resting(Resting { progress, is_partial, .. }) => (progress.clone(), *is_partial),
+        // The instance compares them by itself, and a state that cannot be used is no measure.
+        Seen::Running(_) | Seen::Wrong => return Vec::new(),
+    };
+    let whole = config.clone();
+    let started = blocking(move || {
+        let mut source = super::super::source(&whole)?;
+        let started = source.start(&progress.positions(), &progress.fingerprints());
+        let cut = started.and_then(|()| source.cut_off());
+        let_go(source);
+        cut
+    });
+    let cut = match started.await {
+        Ok(cut) => cut,
+        Err(error) if error.kind() == ErrorKind::Unavailable => return vec![error.about("kafka.brokers")],
+        Err(error) => return vec![error.about("state")],
+    };
+    let cut = cut.into_iter().filter(|_| !is_partial);
+    let told = cut.map(|(at, first)| {
+        let error = partial_log(&at, first, "restore the topic, or keep the state; ");
+        error.about(key_of(config, &at.topic))
+    });
+    told.collect()
+}

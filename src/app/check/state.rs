@@ -1,0 +1,59 @@
+//! The state, looked at as it lies in its folder.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::http::client::Instance;
+use crate::output;
+use crate::pipeline::work::blocking;
+use crate::state::State;
+use crate::state::fjall::Peek;
+use crate::state::rows::Progress;
+
+/// What is known of the state.
+pub(super) enum Seen {
+    /// There is none yet.
+    Nothing,
+    /// It lies there.
+    Resting(Resting),
+    /// A running instance, which has compared it with the log, has it open.
+    Running(Instance),
+    /// It cannot be used.
+    Wrong,
+}
+
+/// What a run takes from the state when it starts.
+#[derive(Default)]
+pub(super) struct Resting {
+    pub(super) progress: Progress,
+    pub(super) is_partial: bool,
+    pub(super) name: String,
+}
+
+/// Looks at the state, without waiting for it and without a change.
+pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
+    if let Some(instance) = Instance::find(config).await {
+        let address = instance.address();
+        output::line(format_args!(
+            "# state: open in the running instance at {address}, which looks after it"
+        ));
+        return (Seen::Running(instance), Vec::new());
+    }
+    let (folder, fingerprint) = (config.state.clone(), config.fingerprint());
+    let peeked = blocking(move || {
+        let Some(peek) = Peek::open(&folder)? else { return Ok(None) };
+        resting(peek, &fingerprint).map(Some)
+    });
+    match peeked.await {
+        Ok(Some(resting)) => (Seen::Resting(resting), Vec::new()),
+        Ok(None) => (Seen::Nothing, Vec::new()),
+        Err(error) => (Seen::Wrong, vec![error.about("state")]),
+    }
+}
+
+fn resting(peek: Peek, fingerprint: &str) -> Result<Resting> {
+    let Peek { store, folder: _folder } = peek;
+    let state = State::open(Arc::new(store), fingerprint)?;
+    Ok(Resting { progress: state.progress()?, is_partial: state.is_partial(), name: state.name()? })
+}
