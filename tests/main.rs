@@ -16,6 +16,7 @@ mod dead_letters;
 mod difference;
 mod end_to_end;
 mod endless;
+mod examples;
 mod explain;
 mod exposure;
 mod faults;
