@@ -14,14 +14,11 @@ use super::serve::Service;
 use super::standby::Filling;
 use super::status::Status;
 use super::stream::Command;
-use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Positions;
-use crate::projection::Projection;
 use crate::sink::IndexState;
 use crate::sink::documents::Documents;
 use crate::sink::generations::{Aliases, Rebuild};
-use crate::state::{State, walked};
 
 /// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
 const FRONTIER_EVERY: Duration = Duration::from_secs(1);
@@ -318,74 +315,4 @@ impl<S: Documents + Aliases> Run<S> {
         self.reconcile.push((moved.projection, moved.index));
         Ok(())
     }
-
-    /// Looks through the indexes that the state did not fill, one after the other; an index that is away is
-    /// looked through again later. Whoever is called off meanwhile looks no further: what it does not know of is then
-    /// another's.
-    async fn reconcile(&mut self) -> Result<()> {
-        let mut writer = self.leadership.writer();
-        while let Some((number, index)) = self.reconcile.first().cloned() {
-            let looked = tokio::select! {
-                biased;
-                _ = writer.wait_for(|writer| !writer && !planted::is(Bug::NoStandBy)) => return Ok(()),
-                looked = self.reconcile_one(number, &index) => looked,
-            };
-            match looked {
-                Err(error) if error.kind() == ErrorKind::Unavailable => {
-                    tracing::warn!(error = error.chain(), index, "waiting to look through the index");
-                    return Ok(());
-                }
-                looked => looked?,
-            }
-            self.reconcile.remove(0);
-        }
-        self.barrier().await
-    }
-
-    /// Marks the documents of an index that the state knows nothing living of: they are deleted.
-    async fn reconcile_one(&self, number: usize, index: &str) -> Result<()> {
-        let Some(projection) = self.projections.get(number).copied() else { return Ok(()) };
-        if self.sink.is_untouched() {
-            return self.command(Command::BuiltFor(projection, index.to_owned()));
-        }
-        // What a writer that died had not made searchable is listed as well.
-        self.sink.refresh().await?;
-        let mut cursor = None;
-        let mut found = 0;
-        loop {
-            let page = self.sink.ids(number, cursor).await?;
-            let unknown = unknown_to(&self.state, projection, page.ids)?;
-            found += unknown.len();
-            if !unknown.is_empty() {
-                self.command(Command::Mark(unknown))?;
-            }
-            cursor = page.cursor;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        let name = projection.name();
-        tracing::info!(
-            projection = name,
-            index,
-            found,
-            "looked for documents that the log no longer speaks of"
-        );
-        self.command(Command::BuiltFor(projection, index.to_owned()))
-    }
-}
-
-/// Those of `ids` whose entity is not alive: stubs are among them, and are found alive when made. A partial log does not
-/// speak of every entity: only those that it deletes count then.
-fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<(Projection, String)>> {
-    let snapshot = state.snapshot()?;
-    let mut unknown = Vec::new();
-    for id in ids {
-        match snapshot.liveness(walked(projection).0, &id)? {
-            Liveness::Alive => {}
-            Liveness::Unseen if state.is_partial() => {}
-            Liveness::Deleted | Liveness::Unseen => unknown.push((projection, id)),
-        }
-    }
-    Ok(unknown)
 }

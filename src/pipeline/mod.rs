@@ -14,6 +14,7 @@ pub(crate) mod planted;
 pub mod queue;
 pub mod reader;
 pub mod readiness;
+mod reconcile;
 mod refresh;
 mod refreshed;
 pub mod run;

@@ -51,6 +51,8 @@ pub(crate) enum Bug {
     UndeliveredWaitSinceNow,
     /// Once a foreign version is written over it is forgotten, and our own version above it is taken for foreign.
     BaseForgotten,
+    /// The rows of a load that did not come to its end are kept, whichever log they were made of.
+    UnfinishedLoadKept,
 }
 
 /// Whether this bug is planted.

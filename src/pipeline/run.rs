@@ -128,6 +128,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
 
     let (commands, obeyed) = parts.commands;
     let mut folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
+    folder.forget_unfinished_load()?;
     if progress.step == 0 {
         // Nothing was folded: everything that will be is sent, to whichever index.
         parts.projections.iter().try_for_each(|projection| folder.sweep(*projection).map(|_| ()))?;

@@ -40,7 +40,7 @@ fn caught_by(bug: Bug, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
 }
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
-const BUGS: [(Bug, u64); 24] = [
+const BUGS: [(Bug, u64); 25] = [
     (Bug::MarkClearedEarly, 480),
     (Bug::NoGateAndConflictsDone, 0),
     (Bug::NoStandBy, 0),
@@ -65,6 +65,7 @@ const BUGS: [(Bug, u64); 24] = [
     (Bug::UnsweptTrusted, 4_400),
     (Bug::OvertakenForgotten, 5_050),
     (Bug::UndeliveredWaitSinceNow, 1_100),
+    (Bug::UnfinishedLoadKept, 6_250),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

@@ -12,6 +12,7 @@ mod sorter;
 mod sources;
 
 use std::collections::HashMap;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use self::runs::{Held, Runs};
 use super::fold::{Folder, Step, Taken, advance, apply_one, pass};
+use super::planted::{self, Bug};
 use super::sizes::sized;
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
@@ -39,6 +41,8 @@ const RUNS_MAX: usize = 200;
 const TIME_MAX: Duration = Duration::from_mins(10);
 /// A load whose end is asked for is given up when it took longer than this.
 const SHORT: Duration = Duration::from_secs(5);
+/// The spaces that a load fills.
+const ROWS: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
 /// Under this name is noted that a load failed: the log is folded as it comes from then on.
 const FAILED: &[u8] = b"load/failed";
 /// What an entity and a field of it take in memory, beside their bytes.
@@ -129,6 +133,26 @@ impl Load {
 }
 
 impl Folder {
+    /// Removes the rows of a load that did not come to its end. No position says which log they were made of, and a topic
+    /// may have been recreated since.
+    ///
+    /// # Errors
+    /// Those of the state.
+    pub fn forget_unfinished_load(&self) -> Result<()> {
+        // Records from the dead letters may have been folded beside the log.
+        let is_new = self.progress.partitions.is_empty() && self.progress.beside == 0;
+        if !is_new || planted::is(Bug::UnfinishedLoadKept) {
+            return Ok(());
+        }
+        let view = self.state.view();
+        for space in ROWS {
+            if view.cursor(space, Bound::Unbounded)?.entry().is_some() {
+                self.state.clear(space)?;
+            }
+        }
+        Ok(())
+    }
+
     /// A load, when nothing of the log was folded yet, so much waits that it is worth it, and every document
     /// is called for by a sweep that sleeps.
     pub fn first_load(&self, end: &Positions) -> Result<Option<Load>> {
@@ -165,9 +189,7 @@ impl Folder {
     /// Those of the state, and when an entity's events came by several partitions without a sequence.
     pub fn loaded(&mut self, load: Load) -> Result<Step> {
         let Load { held, mut runs, progress, .. } = load;
-        for space in [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf] {
-            self.state.clear(space)?;
-        }
+        ROWS.into_iter().try_for_each(|space| self.state.clear(space))?;
         runs.hold(held);
         if let Err(error) = merge::fill(&self.state, runs, self.progress.step + 1) {
             let mut changes = Changes::default();

@@ -1,0 +1,143 @@
+//! The look through an index that the state did not fill: which documents does the log no longer speak of.
+
+use serde_json::Value;
+
+use super::planted::{self, Bug};
+use super::run::Run;
+use super::stream::Command;
+use super::versions::is_of_silent;
+use crate::entity::Liveness;
+use crate::error::{ErrorKind, Result};
+use crate::projection::Projection;
+use crate::sink::documents::{Documents, at_least_one};
+use crate::sink::generations::Aliases;
+use crate::state::keys::Space;
+use crate::state::{Snapshot, State, walked};
+
+impl<S: Documents + Aliases> Run<S> {
+    /// Looks through the indexes that the state did not fill, one after the other; an index that is away is
+    /// looked through again later. Whoever is called off meanwhile looks no further: what it does not know of is then
+    /// another's.
+    pub(super) async fn reconcile(&mut self) -> Result<()> {
+        let mut writer = self.leadership.writer();
+        while let Some((number, index)) = self.reconcile.first().cloned() {
+            let looked = tokio::select! {
+                biased;
+                _ = writer.wait_for(|writer| !writer && !planted::is(Bug::NoStandBy)) => return Ok(()),
+                looked = self.reconcile_one(number, &index) => looked,
+            };
+            match looked {
+                Err(error) if error.kind() == ErrorKind::Unavailable => {
+                    tracing::warn!(error = error.chain(), index, "waiting to look through the index");
+                    return Ok(());
+                }
+                looked => looked?,
+            }
+            self.reconcile.remove(0);
+        }
+        self.barrier().await
+    }
+
+    /// Marks the documents of an index that the state knows nothing living of: they are deleted.
+    async fn reconcile_one(&self, number: usize, index: &str) -> Result<()> {
+        let Some(projection) = self.projections.get(number).copied() else { return Ok(()) };
+        if self.sink.is_untouched() {
+            return self.command(Command::BuiltFor(projection, index.to_owned()));
+        }
+        // What a writer that died had not made searchable is listed as well.
+        self.sink.refresh().await?;
+        let mut cursor = None;
+        let mut found = 0;
+        loop {
+            let (unknown, next) = if self.state.is_partial() {
+                self.unknown_to_partial(projection, number, (index, cursor)).await?
+            } else {
+                let page = self.sink.ids(number, cursor).await?;
+                (unknown_to(&self.state, projection, page.ids)?, page.cursor)
+            };
+            found += unknown.len();
+            if !unknown.is_empty() {
+                self.command(Command::Mark(unknown))?;
+            }
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let name = projection.name();
+        tracing::info!(
+            projection = name,
+            index,
+            found,
+            "looked for documents that the log no longer speaks of"
+        );
+        self.command(Command::BuiltFor(projection, index.to_owned()))
+    }
+
+    /// The same of one page for a partial log, which does not speak of every entity: those that it deletes, and those known
+    /// by references only that it refutes.
+    async fn unknown_to_partial(
+        &self,
+        projection: Projection,
+        number: usize,
+        (index, cursor): (&str, Option<String>),
+    ) -> Result<(Vec<(Projection, String)>, Option<String>)> {
+        let page = self.sink.versions(index, cursor).await?;
+        let (mut unknown, mut stubs) = (Vec::new(), Vec::new());
+        {
+            let snapshot = self.state.snapshot()?;
+            for (id, version) in page.documents {
+                match snapshot.liveness(walked(projection).0, &id)? {
+                    Liveness::Deleted => unknown.push((projection, id)),
+                    Liveness::Unseen if is_of_silent(version) => stubs.push(id),
+                    Liveness::Unseen | Liveness::Alive => {}
+                }
+            }
+        }
+        while !stubs.is_empty() {
+            let held = at_least_one(self.sink.get(number, &stubs).await?)?;
+            let snapshot = self.state.snapshot()?;
+            for (id, stored) in stubs.drain(..held.len().min(stubs.len())).zip(held) {
+                if stored.map_or(Ok(false), |stored| is_refuted(&snapshot, &stored.body))? {
+                    unknown.push((projection, id));
+                }
+            }
+        }
+        Ok((unknown, page.cursor))
+    }
+}
+
+/// True of a document of references only when the log speaks of all that it shows. Were one of them still its own, the
+/// state would know the reference.
+fn is_refuted(snapshot: &Snapshot, body: &[u8]) -> Result<bool> {
+    let Ok(document) = serde_json::from_slice::<Value>(body) else { return Ok(false) };
+    for (shown, count, space) in
+        [("contacts", "contactCount", Space::Contacts), ("children", "childCount", Space::Organisations)]
+    {
+        let of = |name: &str| document.get(name);
+        let shown = of(shown).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if of(count).and_then(Value::as_u64).unwrap_or(0) > shown.len() as u64 {
+            return Ok(false);
+        }
+        for entity in shown {
+            let Some(id) = entity.get("id").and_then(Value::as_str) else { return Ok(false) };
+            if snapshot.liveness(space, id)? == Liveness::Unseen {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Those of `ids` whose entity is not alive: stubs are among them, and are found alive when made.
+fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result<Vec<(Projection, String)>> {
+    let snapshot = state.snapshot()?;
+    let mut unknown = Vec::new();
+    for id in ids {
+        match snapshot.liveness(walked(projection).0, &id)? {
+            Liveness::Alive => {}
+            Liveness::Deleted | Liveness::Unseen => unknown.push((projection, id)),
+        }
+    }
+    Ok(unknown)
+}
