@@ -10,6 +10,7 @@ pub mod embedded;
 
 pub mod highlight;
 pub mod index;
+mod matched;
 pub mod matching;
 pub mod pages;
 pub mod parse;

@@ -1,5 +1,6 @@
 //! Search on Elasticsearch, by the aliases.
 
+mod contacts;
 mod dsl;
 mod order;
 mod point;
@@ -94,8 +95,11 @@ impl ElasticsearchIndex {
             body.insert("search_after".to_owned(), json!([after.score, after.id]));
         }
         let answer = self.search(find.collection, body).await?;
-        let hits =
-            answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten().map(hit).collect();
+        let found = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
+        let mut hits: Vec<Hit> = found.map(hit).collect();
+        if find.documents && find.collection == Collection::Organisations {
+            self.add_matched(&mut hits, find).await?;
+        }
         let facets = find
             .facets
             .iter()
@@ -135,13 +139,12 @@ fn counts(aggregation: Option<&Value>) -> Counts {
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn hit(found: &Value) -> Hit {
-    let contacts = found.pointer("/inner_hits/contacts/hits/hits").and_then(Value::as_array);
     Hit {
         id: found.get("_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
         // Scores are sums of small whole numbers, which a float holds exactly.
         score: found.get("_score").and_then(Value::as_f64).unwrap_or(0.0) as u32,
         document: found.get("_source").cloned().unwrap_or_default(),
-        matched: contacts.into_iter().flatten().filter_map(|hit| hit.get("_source").cloned()).collect(),
+        matched: Vec::new(),
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::dsl::{Part, all, any, begun, equals, marked, prefix, scored, stands, typo};
-use crate::search::index::{Find, MATCHED_MAX};
+use crate::search::index::Find;
 use crate::search::matching::Match;
 use crate::search::query::{Collection, Term, Whole, name_words};
 use crate::search::rank::{
@@ -37,19 +37,11 @@ pub(super) fn short_name(terms: &Terms) -> Vec<Value> {
     ways.chain(longer).collect()
 }
 
-/// The best of the contacts that an organisation embeds; they come with it, best first.
+/// The best of the contacts that an organisation embeds.
 fn embedded(find: &Find, terms: &Terms) -> Value {
     let terms: Vec<_> = terms.iter().map(|(term, _)| (term.clone(), Vec::new())).collect();
     let query = any(part_ways(Part::Embedded, &terms, &find.whole, EXACT));
-    let mut nested = json!({"path": "contacts", "score_mode": "max", "query": query});
-    if let Some(nested) = nested.as_object_mut().filter(|_| find.documents) {
-        let inner = json!({
-            "size": MATCHED_MAX, "sort": [{"_score": "desc"}, {"contacts.id": "asc"}],
-            "_source": {"excludes": ["contacts._search"]},
-        });
-        nested.insert("inner_hits".to_owned(), inner);
-    }
-    json!({"nested": nested})
+    json!({"nested": {"path": "contacts", "score_mode": "max", "query": query}})
 }
 
 /// The contacts that a term matches by their own fields.

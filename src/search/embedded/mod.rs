@@ -21,11 +21,10 @@ use super::cursor::Cursor;
 use super::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
 };
+use super::matched;
 use super::query::{Collection, Field, Term, Whole};
-use super::rank::contact;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::searchable::{CONTACT, Words};
 use crate::sink::embedded::EmbeddedFolder;
 use crate::sink::embedded::schema::Fields;
 
@@ -154,8 +153,8 @@ impl Inner {
         let mut hits = Vec::new();
         for (score, id, at) in ranked {
             let mut document = if find.documents { self.document_at(&searcher, at)? } else { Value::Null };
-            let contacts = document.as_object_mut().and_then(|members| members.remove("contacts"));
-            hits.push(Hit { id, score, document, matched: matched(contacts, &terms, &find.whole) });
+            let matched = matched::of(&mut document, &terms, &find.whole);
+            hits.push(Hit { id, score, document, matched });
         }
         let mut facets = Vec::new();
         for field in &find.facets {
@@ -236,19 +235,6 @@ impl Inner {
         let (_, ranked) = searcher.search(&query::equals(self.fields.id, id), &ordered).map_err(failed)?;
         ranked.first().map(|(_, _, at)| self.document_at(&searcher, *at)).transpose()
     }
-}
-
-/// The contacts that a term matches, best first.
-fn matched(contacts: Option<Value>, terms: &[Term], whole: &Whole) -> Vec<Value> {
-    let Some(Value::Array(contacts)) = contacts.filter(|_| !terms.is_empty()) else { return Vec::new() };
-    let scored = contacts.into_iter().filter_map(|found| {
-        let score = contact(&Words::of(&found, CONTACT), terms, whole)?;
-        Some((score, found))
-    });
-    let mut scored: Vec<(u32, Value)> = scored.collect();
-    // Contacts are sorted by id, and the sort keeps that order among equals.
-    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-    scored.into_iter().take(MATCHED_MAX).map(|(_, contact)| contact).collect()
 }
 
 /// At most [`FACET_VALUES_MAX`] values, the most frequent.
