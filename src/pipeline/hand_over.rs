@@ -25,6 +25,8 @@ pub(super) struct Moved {
     pub(super) index: String,
     /// Whether the index holds everything that this instance had acknowledged; `None` while it waits.
     pub(super) covered: Option<bool>,
+    /// How far the log was delivered by the rebuild that filled the index.
+    pub(super) ended_at: Option<Positions>,
     /// The last sign of the rebuild's life, and when it was seen.
     seen: Option<(u64, Instant)>,
 }
@@ -53,7 +55,7 @@ impl HandOver {
                 index,
                 "the alias stands for another index; nothing is delivered until it is handed over"
             );
-            Moved { projection, index, covered: None, seen: None }
+            Moved { projection, index, covered: None, ended_at: None, seen: None }
         });
         Self { moved: moved.collect(), stopped_at, looked: None }
     }
@@ -105,6 +107,7 @@ impl Moved {
             return Ok(());
         };
         let is_dead = self.is_dead(record.beat);
+        self.ended_at = ended_at(&record, &self.index);
         match judge(record, &self.index, stopped_at, is_dead) {
             Verdict::Wait => {}
             Verdict::Covered(covered) => self.covered = Some(covered),
@@ -128,13 +131,19 @@ impl Moved {
     }
 }
 
+/// Where the rebuild of an index ended.
+fn ended_at(record: &Rebuild, index: &str) -> Option<Positions> {
+    let is_done = record.index == index && record.phase == Phase::Done;
+    record.ended_at.as_deref().filter(|_| is_done).map(positions)
+}
+
 fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool) -> Verdict {
     if record.index != index {
         return Verdict::Covered(false);
     }
     if record.phase == Phase::Done {
         // Without an end it was taken from a rebuild that had died.
-        let ended_at = record.ended_at.as_deref().map(positions);
+        let ended_at = ended_at(&record, index);
         return Verdict::Covered(ended_at.is_some_and(|ended_at| ended_at.covers(stopped_at)));
     }
     if is_dead {

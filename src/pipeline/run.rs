@@ -197,6 +197,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         end_requests,
         allow,
         gate: Gate::Until(end.clone()),
+        rebuilt: Vec::new(),
         cleared_to: Some(progress.positions()),
         filling: Filling::Nothing,
         service: Service::of(indexes.iter().any(|state| state.is_filling)),
@@ -239,6 +240,8 @@ pub(super) struct Run<S> {
     pub(super) end_requests: Sender<EndRequest>,
     pub(super) allow: watch::Sender<bool>,
     pub(super) gate: Gate,
+    /// How far rebuilds delivered the log to the indexes that they handed over; nothing is delivered before the fold is there.
+    pub(super) rebuilt: Vec<Positions>,
     /// Marks were cleared of no event above; `None` when that is where the fold is.
     pub(super) cleared_to: Option<Positions>,
     pub(super) filling: Filling,
