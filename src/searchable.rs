@@ -3,8 +3,6 @@
 //! Projections write the words for an index server, the embedded index takes them from the fields, and search compares
 //! with both. All three go by the tables here.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
 use crate::text::{joined, parts, reversed_numbers, stands, words};
@@ -81,12 +79,10 @@ pub fn is_plain_number(text: &str) -> bool {
 /// What is searched of one organisation or contact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
-    /// The words of each class, each once.
-    pub words: BTreeSet<(Class, String)>,
     /// The words of each text in their own order, parted by spaces. One that stands in another of its class is left out.
     pub runs: Vec<(Class, String)>,
     /// Further forms under which they are found: written together, and parts of runs without spaces.
-    pub forms: BTreeSet<(Class, String)>,
+    pub forms: Vec<(Class, String)>,
     /// The e-mail address as it is, with ASCII letters in lower case.
     pub mail: Option<String>,
     /// The digits of each phone number, reversed.
@@ -100,22 +96,11 @@ impl Words {
         for (field, class) in fields {
             let Some(value) = document.get(*field) else { continue };
             each_text(value, &mut |text| {
-                let run = words(text);
-                found.words.extend(
-                    run.split(' ').filter(|word| !word.is_empty()).map(|word| (*class, word.to_owned())),
-                );
-                if *field == "phone" && is_plain_number(text) {
-                    // The groups of a number are no text: they are found one by one.
-                    found.runs.extend(run.split(' ').map(|word| (*class, word.to_owned())));
-                } else if !found
-                    .runs
-                    .iter()
-                    .any(|(of, held)| of == class && stands(held.as_bytes(), run.as_bytes()))
-                {
-                    found.runs.push((*class, run));
-                }
+                found.push_runs(*class, words(text), *field == "phone" && is_plain_number(text));
                 each_form(*class, text, &mut |form| {
-                    found.forms.insert((*class, form.to_owned()));
+                    if !found.forms.iter().any(|(of, held)| of == class && held == form) {
+                        found.forms.push((*class, form.to_owned()));
+                    }
                 });
             });
         }
@@ -125,15 +110,33 @@ impl Words {
         found
     }
 
-    /// The words and their further forms.
-    pub fn found(&self) -> impl Iterator<Item = (Class, &str)> {
-        self.words.iter().chain(&self.forms).map(|(class, word)| (*class, word.as_str()))
+    fn push_runs(&mut self, class: Class, run: String, is_number: bool) {
+        if is_number {
+            // The groups of a number are no text: they are found one by one.
+            self.runs.extend(run.split(' ').map(|word| (class, word.to_owned())));
+            return;
+        }
+        let is_in = |held: &str| stands(held.as_bytes(), run.as_bytes());
+        if !self.runs.iter().any(|(of, held)| *of == class && is_in(held)) {
+            self.runs.push((class, run));
+        }
     }
 
-    /// The words of the name, in their own order.
-    pub fn name(&self) -> impl Iterator<Item = &str> {
-        let names = self.words.iter().take_while(|(class, _)| *class == Class::Name);
-        names.map(|(_, word)| word.as_str())
+    /// The words and their further forms, some more than once.
+    pub fn found(&self) -> impl Iterator<Item = (Class, &str)> {
+        let all = self.runs.iter().chain(&self.forms);
+        let words = all.flat_map(|(class, run)| run.split(' ').map(|word| (*class, word)));
+        words.filter(|(_, word)| !word.is_empty())
+    }
+
+    /// The different words of the name, in the order of their letters.
+    pub fn name(&self) -> Vec<&str> {
+        let runs = self.runs.iter().filter(|(class, _)| *class == Class::Name);
+        let mut words: Vec<&str> =
+            runs.flat_map(|(_, run)| run.split(' ')).filter(|word| !word.is_empty()).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
     }
 }
 
@@ -168,9 +171,12 @@ mod tests {
     fn words_are_told_apart_by_the_field_that_they_stand_in() {
         let contact = json!({"name": "Jane Doe", "firstName": "Jane", "email": "Doe@Acme.test", "role": "Buyer", "tags": ["vip"], "phone": "020 7946 0018"});
         let words = Words::of(&contact, CONTACT);
-        assert_eq!(words.name().collect::<Vec<_>>(), ["doe", "jane"]);
-        assert!(words.words.contains(&(Class::Mail, "doe".to_owned())));
-        assert!(words.words.contains(&(Class::Other, "7946".to_owned())));
+        assert_eq!(words.name(), ["doe", "jane"]);
+        let found: Vec<(Class, &str)> = words.found().collect();
+        assert!(
+            found.contains(&(Class::Mail, "doe")) && found.contains(&(Class::Other, "7946")),
+            "{found:?}"
+        );
         assert_eq!(words.mail.as_deref(), Some("doe@acme.test"));
         assert_eq!(words.phones, ["81006497020"]);
         assert!(is_plain_number("+44 (0)20 7946-0018") && !is_plain_number("020.7946.0018"));

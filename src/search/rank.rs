@@ -98,5 +98,6 @@ fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
 /// True when the query's words are the name's, in whatever order.
 fn is_name(words: &Words, terms: &[Term]) -> bool {
     let wanted = name_words(terms);
-    words.name().count() == wanted.len() && words.name().all(|word| wanted.contains(word))
+    let name = words.name();
+    name.len() == wanted.len() && name.iter().all(|word| wanted.contains(word))
 }

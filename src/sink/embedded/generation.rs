@@ -13,6 +13,7 @@ use tantivy::{
     TantivyError, Term,
 };
 
+use super::placed::{PLACED, PlacedTokenizer};
 use super::schema::Fields;
 use crate::sink::Outcome;
 
@@ -39,6 +40,7 @@ impl Generation {
     pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
         let fields = Fields::new();
         let index = Index::open_or_create(MmapDirectory::open(path)?, fields.schema.clone())?;
+        index.tokenizers().register(PLACED, PlacedTokenizer::default());
         let options = IndexWriterOptions::builder()
             .memory_budget_per_thread(MEMORY_BYTES)
             .num_worker_threads(1)

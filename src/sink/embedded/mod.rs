@@ -5,6 +5,7 @@ mod find;
 mod folder;
 mod generation;
 mod generations;
+mod placed;
 pub mod schema;
 
 use std::sync::mpsc::{Receiver, Sender, channel};

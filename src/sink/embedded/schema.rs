@@ -11,31 +11,18 @@ use tantivy::TantivyDocument;
 use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
 };
-use tantivy::tokenizer::{PreTokenizedString, Token};
 
+pub use super::placed::owner_at;
+use super::placed::{PLACED, Placed};
 use crate::searchable::{CONTACT, Class, ORGANISATION, Words};
 use crate::text::words;
 
 /// Longer values are kept and not found, as the mappings' `ignore_above` has it.
-const VALUE_LETTERS_MAX: usize = 1_024;
+pub(super) const VALUE_LETTERS_MAX: usize = 1_024;
 /// Parts a role from a department: no letter that a person types.
 pub const PAIR: char = '\u{1f}';
 /// The owner of the words of the document's own fields; its contacts follow.
 pub const OWN: u32 = 0;
-/// So many positions, as a power of two, are an owner's. Further words of it are found, and stand side by side with none.
-const OWNER_BITS: u32 = 12;
-
-/// Whose word stands at a position.
-pub fn owner_at(position: u32) -> u32 {
-    position >> OWNER_BITS
-}
-
-/// The position of an owner's word after `before` others.
-fn position(owner: u32, before: u32) -> u32 {
-    let owner = owner.min(u32::MAX >> OWNER_BITS);
-    owner << OWNER_BITS | before.min((1 << OWNER_BITS) - 1)
-}
-
 /// The fields of every embedded index.
 #[derive(Debug, Clone)]
 pub struct Fields {
@@ -80,7 +67,7 @@ impl Fields {
                 .set_index_option(option);
             TextOptions::default().set_indexing_options(indexing)
         };
-        let placed = indexed("raw", IndexRecordOption::WithFreqsAndPositions);
+        let placed = indexed(PLACED, IndexRecordOption::WithFreqsAndPositions);
         let raw = indexed("raw", IndexRecordOption::Basic);
         let counted = raw.clone().set_fast("raw");
         let id = builder.add_text_field("id", counted.clone() | STORED);
@@ -223,76 +210,6 @@ impl Fields {
     fn add(&self, document: &mut TantivyDocument, field: Field, value: Option<&str>) {
         if let Some(value) = value.filter(|value| value.chars().count() <= VALUE_LETTERS_MAX) {
             document.add_text(field, value);
-        }
-    }
-}
-
-/// The tokens of a document, each with its position.
-struct Placed<'a> {
-    fields: &'a Fields,
-    tokens: Vec<(Field, Vec<Token>)>,
-    /// Where the next word of the present owner stands.
-    next: u32,
-}
-
-impl<'a> Placed<'a> {
-    fn new(fields: &'a Fields) -> Self {
-        let all = fields.words.iter().chain([&fields.organisation, &fields.whole, &fields.phone]);
-        Self { fields, tokens: all.map(|field| (*field, Vec::new())).collect(), next: 0 }
-    }
-
-    /// Puts what is searched of one organisation or contact; answers how many words its name has.
-    fn push(&mut self, place: u32, words: &Words) -> u64 {
-        self.next = 0;
-        for (class, run) in &words.runs {
-            self.push_run(self.fields.of_class(*class), place, run);
-        }
-        for (class, form) in &words.forms {
-            self.push_run(self.fields.of_class(*class), place, form);
-        }
-        let length = words.name().count();
-        if length > 0 {
-            self.token(self.fields.whole, place, name_key(words.name()));
-        }
-        let fits = |value: &&String| value.chars().count() <= VALUE_LETTERS_MAX;
-        if let Some(mail) = words.mail.as_ref().filter(fits) {
-            self.token(self.fields.whole, place, mail_key(mail));
-        }
-        for phone in words.phones.iter().filter(fits) {
-            self.token(self.fields.phone, place, phone.clone());
-        }
-        length as u64
-    }
-
-    fn push_organisation(&mut self, name: &str) {
-        self.next = 0;
-        self.push_run(self.fields.organisation, OWN, name);
-    }
-
-    /// Puts words that stand side by side, and leaves a position free behind them.
-    fn push_run(&mut self, field: Field, owner: u32, run: &str) {
-        for word in run.split(' ').filter(|word| !word.is_empty()) {
-            self.put(field, position(owner, self.next), word.to_owned());
-            self.next = self.next.saturating_add(1);
-        }
-        self.next = self.next.saturating_add(1);
-    }
-
-    fn token(&mut self, field: Field, owner: u32, text: String) {
-        self.put(field, position(owner, 0), text);
-    }
-
-    fn put(&mut self, field: Field, position: u32, text: String) {
-        let Some((_, tokens)) = self.tokens.iter_mut().find(|(known, _)| *known == field) else { return };
-        let position = usize::try_from(position).unwrap_or(usize::MAX);
-        tokens.push(Token { position, text, ..Token::default() });
-    }
-
-    fn add_to(self, document: &mut TantivyDocument) {
-        for (field, tokens) in self.tokens {
-            if !tokens.is_empty() {
-                document.add_pre_tokenized_text(field, PreTokenizedString { text: String::new(), tokens });
-            }
         }
     }
 }
