@@ -83,7 +83,7 @@ CONF
   echo "$home"
 }
 
-# Two users: `tributary` may do what README.md says is needed, on every index; `admin` everything. Tests make others.
+# Two users: `tributary` may do what docs/operations.md says is needed, on every index; `admin` everything. Tests make others.
 start_secured_elasticsearch() {
   local to=$run/certificates config=$run/secured-elasticsearch/config home secret
   certificates
