@@ -6,6 +6,7 @@ use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, SourceKind};
 use crate::dead_letter::SpillPlace;
 use crate::decode::Decoder;
+use crate::encoding::Registry;
 use crate::error::{Error, Result};
 use crate::event::EntityKind;
 use crate::pipeline::start::Patience;
@@ -145,6 +146,8 @@ fn spill_place(config: &Config, status: &Status) -> SpillPlace {
     }
 }
 
-fn decoder(config: &Config) -> Decoder {
-    Decoder::new(&config.organisations, &config.contacts, config.event_types.clone())
+fn decoder(config: &Config) -> Result<Decoder> {
+    let registry = config.schema_registry.as_ref().map(Registry::new).transpose()?;
+    let decoder = Decoder::new(&config.organisations, &config.contacts, config.event_types.clone());
+    Ok(decoder.with_registry(registry))
 }

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod dead_letter;
 pub mod decode;
+pub mod encoding;
 pub mod entity;
 pub mod error;
 pub mod escape;

@@ -18,10 +18,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["escape", "output"]),
     ("event", &["position"]),
     ("config", &["error", "projection"]),
-    ("decode", &["base64", "config", "error", "event", "position", "time"]),
+    ("encoding", &["base64", "config", "error", "time"]),
+    ("decode", &["base64", "config", "encoding", "error", "event", "position"]),
     ("entity", &["event", "projection", "searchable", "text"]),
     ("projection", &["entity", "error", "event", "searchable", "state", "text"]),
-    ("source", &["config", "error", "event", "position"]),
+    ("source", &["base64", "config", "error", "event", "position"]),
     ("state", &["entity", "error", "event", "position", "private", "projection", "source"]),
     (
         "dead_letter",

@@ -140,7 +140,7 @@ impl Source<'_> {
         let (projection, id) = (self.projection, self.id.to_owned());
         blocking(move || {
             let mut source = super::source(&config)?;
-            LogSide::read(&mut *source, &super::decoder(&config), projection, &id, &state)
+            LogSide::read(&mut *source, &super::decoder(&config)?, projection, &id, &state)
         })
         .await
     }

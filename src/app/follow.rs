@@ -155,7 +155,7 @@ pub(super) async fn follow(
         dead_letters,
         leadership,
         projections,
-        decoder: Arc::new(decoder(&config)),
+        decoder: Arc::new(decoder(&config)?),
         kinds: topics(&config),
         limits,
         refresh: config.index.refresh,

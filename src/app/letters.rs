@@ -160,7 +160,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions(), 0)),
         folder,
         status: Arc::new(Status::default()),
-        decoder: Arc::new(super::decoder(config)),
+        decoder: Arc::new(super::decoder(config)?),
         kinds: super::topics(config),
         writer: tokio::sync::watch::channel(false).1,
         cleared: u64::MAX,

@@ -321,7 +321,7 @@ fn round(
                 .iter()
                 .filter_map(|name| Projection::of_name(name))
                 .collect(),
-            decoder: Arc::new(super::decoder(&config)),
+            decoder: Arc::new(super::decoder(&config)?),
             kinds: topics(&config),
             limits,
             refresh: crate::config::Refresh::Interval,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, DeadLetterKind, IndexKind, SourceKind};
+use super::{Config, DeadLetterKind, Encoding, EntityConfig, IndexKind, SourceKind};
 use crate::error::Error;
 
 /// The longest name of a topic (<https://kafka.apache.org/documentation/#topicconfigs>).
@@ -26,8 +26,28 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
     if config.dead_letters.kind == DeadLetterKind::Kafka {
         wrong.extend(check_letters(config, of_kafka));
     }
+    wrong.extend(check_encodings(config));
     wrong.extend(check_folders(config));
     wrong
+}
+
+/// Only a registry knows the schemas of Avro and Protobuf.
+fn check_encodings(config: &Config) -> Option<Error> {
+    if config.schema_registry.is_some() {
+        return None;
+    }
+    let needs = |encoding: Encoding| matches!(encoding, Encoding::Avro | Encoding::Protobuf);
+    let of = |name: &str, entity: &EntityConfig| {
+        let key = entity.key_encoding.map(|encoding| (format!("{name}.key_encoding"), encoding));
+        let value = Some((format!("{name}.encoding"), entity.encoding));
+        value.into_iter().chain(key).find(|(_, encoding)| needs(*encoding))
+    };
+    let (key, encoding) =
+        of("organisations", &config.organisations).or_else(|| of("contacts", &config.contacts))?;
+    Some(Error::usage(format!(
+        "schema_registry.url: missing, the address of a schema registry was expected because {key} is \"{}\"",
+        encoding.name()
+    )))
 }
 
 fn check_letters(config: &Config, of_kafka: bool) -> Option<Error> {
@@ -94,6 +114,8 @@ mod tests {
             (format!("{letters}dead_letters.topic = \"contacts\"\n"), "dead_letters.topic"),
             (format!("{letters}dead_letters.topic = \"bad name!\"\n"), "dead_letters.topic"),
             ("state = \"s\"\nsource.kind = \"files\"\nsource.path = \"s\"\n".to_owned(), "state"),
+            ("contacts.encoding = \"avro\"\n".to_owned(), "schema_registry.url"),
+            ("contacts.key_encoding = \"protobuf\"\n".to_owned(), "schema_registry.url"),
             ("state = \"s\"\nindex.kind = \"embedded\"\nindex.path = \"s/index\"\n".to_owned(), "state"),
         ] {
             let told = loaded(&text).unwrap_err();

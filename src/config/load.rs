@@ -1,5 +1,7 @@
 //! Settings resolved: defaults, the file, the environment, the flags; each value checked.
 
+mod registry;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,9 +9,9 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{
-    Config, DeadLetterConfig, DeadLetterKind, EntityConfig, Format, HIDDEN, HttpConfig, IndexConfig,
-    IndexKind, KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, VersionRule, is_secret, raw,
-    without_user,
+    Config, DeadLetterConfig, DeadLetterKind, Encoding, EntityConfig, Format, HIDDEN, HttpConfig,
+    IndexConfig, IndexKind, KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, VersionRule, is_secret,
+    raw, without_user,
 };
 use crate::error::{Error, Result};
 use crate::projection;
@@ -112,6 +114,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             group: keys.text("kafka.group", "tributary")?,
             properties: properties(keys)?,
         },
+        schema_registry: registry::schema_registry(keys)?,
         organisations: entity(keys, "organisations")?,
         contacts: entity(keys, "contacts")?,
         event_types: types(keys)?,
@@ -195,7 +198,10 @@ fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
         )));
     }
     let fields = if keys.list(&key, &[])?.is_empty() { Vec::new() } else { keys.filled_list(&key, &[])? };
-    Ok(EntityConfig { topics, format, version, key: fields })
+    let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
+    let encoding = keys.choice(&format!("{name}.encoding"), &encodings)?;
+    let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?;
+    Ok(EntityConfig { topics, format, encoding, key_encoding, version, key: fields })
 }
 
 fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
@@ -476,6 +482,11 @@ impl<'a> Keys<'a> {
         };
         self.show(key, Value::Table(entries.iter().map(shown).collect()));
         Ok(entries)
+    }
+
+    /// As [`Self::choice`] without a default.
+    fn maybe_choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        self.maybe(key)?.map(|text| choose(key, &text, choices)).transpose()
     }
 
     fn choice<T: Copy>(&self, key: &str, choices: &[(&str, T)]) -> Result<T> {

@@ -23,6 +23,8 @@ pub struct Config {
     pub source: SourceConfig,
     /// The Kafka cluster, used by the source `kafka` and by dead letters of kind `kafka`.
     pub kafka: KafkaConfig,
+    /// `[schema_registry]`, when one is named.
+    pub schema_registry: Option<RegistryConfig>,
     /// The topics of organisations.
     pub organisations: EntityConfig,
     /// The topics of contacts.
@@ -73,6 +75,10 @@ pub struct EntityConfig {
     pub topics: Vec<String>,
     /// The envelope of their records.
     pub format: Format,
+    /// How the values are encoded.
+    pub encoding: Encoding,
+    /// How the keys are encoded; unless it is said, by what frames them.
+    pub key_encoding: Option<Encoding>,
     /// The version of an event in the format `debezium`: it orders the events of one entity.
     pub version: VersionRule,
     /// The fields that make the id; when there are none, the key has one field, or is the id.
@@ -99,6 +105,32 @@ pub enum Format {
     Outbox,
     /// The value is the entity's full state.
     Plain,
+}
+
+/// How values are encoded, whatever their envelope is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// JSON, as it is.
+    Json,
+    /// Avro by a schema registry.
+    Avro,
+    /// Protobuf by a schema registry.
+    Protobuf,
+    /// JSON in the frame of a schema registry.
+    JsonSchema,
+}
+
+/// `[schema_registry]`.
+#[derive(Clone, PartialEq)]
+pub struct RegistryConfig {
+    /// The registry's address, with the path under which Confluent's API answers.
+    pub url: String,
+    /// Basic authentication. Never print the password.
+    pub username: Option<String>,
+    /// Basic authentication.
+    pub password: Option<String>,
+    /// A PEM file of the certificate authority that signed the registry's certificate.
+    pub ca_certificate: Option<PathBuf>,
 }
 
 /// An entry of `[events.types]`.
@@ -206,7 +238,11 @@ impl Config {
             };
             let key =
                 if entity.key.is_empty() { String::new() } else { format!("({})", entity.key.join(",")) };
-            format!("{name}={format}{key}:{}", entity.topics.join(","))
+            let encoding = match (entity.encoding, entity.key_encoding) {
+                (Encoding::Json, None) => String::new(),
+                (value, key) => format!("[{},{}]", value.name(), key.map_or("", Encoding::name)),
+            };
+            format!("{name}={format}{encoding}{key}:{}", entity.topics.join(","))
         };
         let types = self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name()));
         let mut parts =
@@ -224,6 +260,21 @@ impl Format {
             Format::Debezium => "debezium",
             Format::Outbox => "outbox",
             Format::Plain => "plain",
+        }
+    }
+}
+
+impl Encoding {
+    /// Every encoding, the default first.
+    pub const ALL: [Self; 4] = [Self::Json, Self::Avro, Self::Protobuf, Self::JsonSchema];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Avro => "avro",
+            Self::Protobuf => "protobuf",
+            Self::JsonSchema => "json-schema",
         }
     }
 }
@@ -318,6 +369,17 @@ impl fmt::Debug for IndexConfig {
             .field("projections", &self.projections)
             .field("refresh", &self.refresh)
             .field("max_embedded_contacts", &self.max_embedded_contacts)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RegistryConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryConfig")
+            .field("url", &without_user(&self.url))
+            .field("username", &self.username)
+            .field("password", &hidden(&self.password))
+            .field("ca_certificate", &self.ca_certificate)
             .finish()
     }
 }

@@ -9,16 +9,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::json::{self, Members};
-use crate::base64;
-use crate::time;
+use super::json::Members;
+use crate::encoding::Meaning;
 
 /// So many schemas are kept. A topic has few, unless somebody writes a new one with each record.
 const KEPT_MAX: usize = 1_000;
-/// The largest scale of a decimal: no index takes a number with more digits.
-const SCALE_MAX: i64 = 1_000;
-/// PostgreSQL's `infinity` and `-infinity` in microseconds, as Debezium writes them.
-const INFINITY: [i64; 2] = [9_223_372_036_825_200_000, -9_223_372_036_832_400_000];
 
 /// What a value stands for.
 #[derive(Debug, PartialEq)]
@@ -28,20 +23,8 @@ pub(super) enum Type {
     /// An object with members that stand for something else.
     Object(HashMap<Box<str>, Type>),
     List(Box<Type>),
-    /// A number of days since the Unix epoch.
-    Date,
-    /// A date with a `Z` behind it.
-    IsoDate,
-    /// A time of day, in so many units a second.
-    Time(i64),
-    /// A moment, in so many units a second since the Unix epoch.
-    Timestamp(i64),
-    /// Bytes of a whole number, to be shifted by a scale.
-    Decimal(i64),
-    /// The same with the scale beside it.
-    VariableDecimal,
-    /// A text that holds JSON.
-    Json,
+    /// Something else than it says.
+    Other(Meaning),
 }
 
 /// The schemas that came so far.
@@ -68,28 +51,11 @@ impl Schemas {
 
 impl Type {
     fn of(schema: &Value) -> Self {
-        const MILLIS: i64 = 1_000;
-        const MICROS: i64 = 1_000_000;
-        const NANOS: i64 = 1_000_000_000;
         let text = |name: &str| schema.get(name).and_then(Value::as_str).unwrap_or_default();
-        match text("name") {
-            "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Self::Date,
-            "io.debezium.time.IsoDate" => Self::IsoDate,
-            "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time" => Self::Time(MILLIS),
-            "io.debezium.time.MicroTime" => Self::Time(MICROS),
-            "io.debezium.time.NanoTime" => Self::Time(NANOS),
-            "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => {
-                Self::Timestamp(MILLIS)
-            }
-            "io.debezium.time.MicroTimestamp" => Self::Timestamp(MICROS),
-            "io.debezium.time.NanoTimestamp" => Self::Timestamp(NANOS),
-            "io.debezium.data.VariableScaleDecimal" => Self::VariableDecimal,
-            "io.debezium.data.Json" => Self::Json,
-            "org.apache.kafka.connect.data.Decimal" => {
-                let scale = schema.pointer("/parameters/scale").and_then(Value::as_str);
-                scale.and_then(|scale| scale.parse().ok()).map_or(Self::Itself, Self::Decimal)
-            }
-            _ => Self::of_parts(schema, text("type")),
+        let scale = || schema.pointer("/parameters/scale")?.as_str()?.parse().ok();
+        match Meaning::named(text("name"), scale()) {
+            Some(meaning) => Self::Other(meaning),
+            None => Self::of_parts(schema, text("type")),
         }
     }
 
@@ -129,22 +95,7 @@ impl Type {
                 let said = elements.iter().map(|value| of.said_or_itself(value.get()));
                 Some(format!("[{}]", said.collect::<Vec<_>>().join(",")))
             }
-            Self::Date => Some(format!("\"{}\"", date(value.parse().ok()?))),
-            Self::IsoDate => Some(format!("\"{}\"", json::text(value)?.strip_suffix('Z')?)),
-            Self::Time(unit) => Some(format!("\"{}\"", clock(value.parse().ok()?, *unit))),
-            Self::Timestamp(unit) => Some(format!("\"{}\"", timestamp(value.parse().ok()?, *unit))),
-            Self::Decimal(scale) => decimal(&base64::decode(&json::text(value)?)?, *scale),
-            Self::VariableDecimal => {
-                let Members(members) = serde_json::from_str(value).ok()?;
-                let member = |wanted: &str| {
-                    members.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.get())
-                };
-                decimal(&base64::decode(&json::text(member("value")?)?)?, member("scale")?.parse().ok()?)
-            }
-            Self::Json => {
-                let held = json::text(value)?;
-                serde_json::from_str::<&RawValue>(&held).ok().map(|value| value.get().to_owned())
-            }
+            Self::Other(meaning) => meaning.said(value),
         }
     }
 
@@ -163,92 +114,10 @@ fn said_of_members(types: &HashMap<Box<str>, Type>, value: &str) -> Option<Strin
     Some(format!("{{{}}}", said.collect::<Option<Vec<_>>>()?.join(",")))
 }
 
-/// `YYYY-MM-DD`; years before the first have a sign.
-fn date(days: i64) -> String {
-    let (year, month, day) = time::civil(days);
-    let sign = if year < 0 { "-" } else { "" };
-    format!("{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs())
-}
-
-/// `HH:MM:SS`, with as many digits of the fraction as there are, in threes.
-fn clock(value: i64, unit: i64) -> String {
-    let (seconds, fraction) = (value.div_euclid(unit), value.rem_euclid(unit));
-    let time = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    if fraction == 0 {
-        return time;
-    }
-    let digits = unit.ilog10() as usize;
-    let mut fraction = format!("{fraction:0digits$}");
-    while let Some(shorter) = fraction.strip_suffix("000") {
-        fraction = shorter.to_owned();
-    }
-    format!("{time}.{fraction}")
-}
-
-/// RFC 3339 in UTC.
-fn timestamp(value: i64, unit: i64) -> String {
-    match INFINITY.iter().position(|infinity| *infinity == value) {
-        Some(0) => return "infinity".to_owned(),
-        Some(_) => return "-infinity".to_owned(),
-        None => {}
-    }
-    let day = 86_400 * unit;
-    format!("{}T{}Z", date(value.div_euclid(day)), clock(value.rem_euclid(day), unit))
-}
-
-/// The number that these bytes hold in two's complement, the highest first, with all its digits.
-fn decimal(bytes: &[u8], scale: i64) -> Option<String> {
-    let is_negative = bytes.first()? & 0x80 != 0;
-    if scale.abs() > SCALE_MAX || bytes.len() > 512 {
-        return None;
-    }
-    let mut magnitude: Vec<u8> = bytes.iter().map(|byte| if is_negative { !byte } else { *byte }).collect();
-    if is_negative {
-        let carry = magnitude.iter_mut().rev().try_for_each(|byte| {
-            let (sum, is_over) = byte.overflowing_add(1);
-            *byte = sum;
-            if is_over { Ok(()) } else { Err(()) }
-        });
-        if carry.is_ok() {
-            // Only the bytes of zero carry so far, and they are not negative.
-            return None;
-        }
-    }
-    let mut digits = decimal_digits(magnitude);
-    let places = usize::try_from(scale.max(0)).ok()?;
-    if scale < 0 && digits != "0" {
-        digits.push_str(&"0".repeat(usize::try_from(-scale).ok()?));
-    }
-    if digits.len() <= places {
-        digits = format!("{}{digits}", "0".repeat(places + 1 - digits.len()));
-    }
-    let (whole, fraction) = digits.split_at_checked(digits.len() - places)?;
-    let (sign, point) = (if is_negative { "-" } else { "" }, if fraction.is_empty() { "" } else { "." });
-    Some(format!("{sign}{whole}{point}{fraction}"))
-}
-
-/// The decimal digits of a whole number by long division.
-fn decimal_digits(mut number: Vec<u8>) -> String {
-    const NINE: u64 = 1_000_000_000;
-    let mut groups = Vec::new();
-    while number.iter().any(|byte| *byte != 0) {
-        let rest = number.iter_mut().fold(0_u64, |rest, byte| {
-            let part = rest << 8 | u64::from(*byte);
-            *byte = u8::try_from(part / NINE).unwrap_or(u8::MAX);
-            part % NINE
-        });
-        groups.push(rest);
-    }
-    let mut digits = groups.pop().unwrap_or(0).to_string();
-    for group in groups.iter().rev() {
-        digits.push_str(&format!("{group:09}"));
-    }
-    digits
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base64;
 
     fn said(schema: &str, value: &str) -> String {
         let schema: Value = serde_json::from_str(schema).unwrap();

@@ -30,6 +30,8 @@ pub(super) struct Reader<'a> {
     pub(super) place: Place,
     /// True of rows of a table, as Debezium writes them.
     pub(super) is_row: bool,
+    /// True where an empty string is what a field holds that was not set (Protobuf).
+    pub(super) is_empty_unset: bool,
     /// The fields that make the id; when there are none, `id` is it.
     pub(super) names: &'a [String],
     /// What the members stand for, where a schema came with them.
@@ -57,7 +59,10 @@ impl Reader<'_> {
                 read.is_partial = true;
                 continue;
             }
-            let canonical = self.said(&name, canonical)?;
+            let mut canonical = self.said(&name, canonical)?;
+            if self.is_empty_unset && *canonical == *b"\"\"" && fields::is_reference(self.kind, &name) {
+                canonical = (*b"null").into();
+            }
             let json = fields::checked(self.kind, &name, canonical, self.is_row)?;
             read.fields.push(Field { name: name.into_owned(), json });
         }

@@ -33,6 +33,11 @@ fn type_of(kind: EntityKind, name: &str) -> Type {
     }
 }
 
+/// True of the fields that name another entity.
+pub(super) fn is_reference(kind: EntityKind, name: &str) -> bool {
+    type_of(kind, name) == Type::Reference
+}
+
 /// Checks the canonical value of a field; a reference comes back as a JSON string. A column of JSON comes from a
 /// database as a string that holds it, and a list of a row may have holes.
 pub(super) fn checked(

@@ -39,7 +39,7 @@ fn object<'a>(json: &'a str, names: &[String], schemas: &Schemas) -> Result<Opti
     match wrapped.payload.get() {
         // The wrapper of a key that is null holds a null: no key.
         "null" => Ok(None),
-        payload if payload.starts_with('{') && !matches!(*of, Type::VariableDecimal) => {
+        payload if payload.starts_with('{') && !matches!(*of, Type::Other(_)) => {
             of_members(json::members("key.payload", payload.as_bytes())?, payload, names, &of).map(Some)
         }
         payload if names.len() > 1 => Err(wrong(payload, names)),

@@ -8,6 +8,7 @@ mod connect;
 mod converter;
 mod data;
 mod debezium;
+mod encoded;
 mod fields;
 mod json;
 mod keys;
@@ -18,9 +19,12 @@ mod verb;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use self::connect::{Schemas, Type};
-use crate::config::{EntityConfig, Format, TypeRule, VersionRule};
+pub use self::encoded::Readiness;
+use crate::config::{Encoding, EntityConfig, Format, TypeRule, VersionRule};
+use crate::encoding::Registry;
 use crate::error::{REASON_BYTES_MAX, shortened};
 use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record};
 
@@ -37,25 +41,30 @@ pub struct Decoder {
     contacts: Layout,
     types: verb::Types,
     schemas: Schemas,
+    registry: Option<Arc<Registry>>,
 }
 
 /// How the records of one kind of entity are laid out.
 #[derive(Debug, Clone)]
 pub struct Layout {
     format: Format,
+    encoding: Encoding,
+    key_encoding: Option<Encoding>,
     version: VersionRule,
     key: Vec<String>,
 }
 
 impl From<Format> for Layout {
     fn from(format: Format) -> Self {
-        Self { format, version: VersionRule::Offset, key: Vec::new() }
+        let encoding = Encoding::Json;
+        Self { format, encoding, key_encoding: None, version: VersionRule::Offset, key: Vec::new() }
     }
 }
 
 impl From<&EntityConfig> for Layout {
     fn from(config: &EntityConfig) -> Self {
-        Self { format: config.format, version: config.version, key: config.key.clone() }
+        let EntityConfig { format, encoding, key_encoding, version, ref key, .. } = *config;
+        Self { format, encoding, key_encoding, version, key: key.clone() }
     }
 }
 
@@ -99,12 +108,18 @@ impl Decoder {
             contacts: contacts.into(),
             types: verb::Types::new(types),
             schemas: Schemas::default(),
+            registry: None,
         }
     }
 
     /// What becomes of `record`.
     pub fn decode(&self, record: &Record) -> Decoded {
-        match self.event(record) {
+        let layout = self.layout(record.kind);
+        let event = match record.malformed.is_none() && layout.is_encoded() {
+            true => self.in_json(record, layout).and_then(|record| self.event(&record, layout)),
+            false => self.event(record, layout).map_err(|reason| Self::named(record, reason)),
+        };
+        match event {
             Ok(Some(event)) => Decoded::Event(event),
             Ok(None) => Decoded::Ignored,
             // A parser's sentence may quote all that it found.
@@ -114,7 +129,13 @@ impl Decoder {
 
     /// The id that the record's key names: whatever else the record says, it can be of no other entity.
     pub fn id_of_key(&self, record: &Record) -> Option<String> {
-        key(record, self.layout(record.kind), &self.schemas).ok().flatten().map(Cow::into_owned)
+        let layout = self.layout(record.kind);
+        if !layout.is_encoded() {
+            return key(record, layout, &self.schemas).ok().flatten().map(Cow::into_owned);
+        }
+        let key = self.key_in_json(record, layout).ok()?;
+        let record = Record { key, value: None, ..record.clone() };
+        self::key(&record, layout, &self.schemas).ok().flatten().map(Cow::into_owned)
     }
 
     fn layout(&self, kind: EntityKind) -> &Layout {
@@ -124,11 +145,16 @@ impl Decoder {
         }
     }
 
-    fn event(&self, record: &Record) -> Result<Option<Event>, Poison> {
+    /// The reason with the name of what was found, where that is no JSON but framed by a registry.
+    fn named(record: &Record, reason: Poison) -> Poison {
+        let value = record.value.as_deref().filter(|_| record.malformed.is_none());
+        value.and_then(|value| encoded::found("value", value)).unwrap_or(reason)
+    }
+
+    fn event(&self, record: &Record, layout: &Layout) -> Result<Option<Event>, Poison> {
         if let Some(reason) = &record.malformed {
             return Err(reason.clone());
         }
-        let layout = self.layout(record.kind);
         let Some(value) = record.value.as_deref() else { return self.tombstone(record, layout) };
         let body = converter::unwrapped(value);
         let envelope = match (layout.format, body.bytes.as_deref()) {
@@ -158,6 +184,7 @@ impl Decoder {
             kind: record.kind,
             place,
             is_row,
+            is_empty_unset: layout.encoding == Encoding::Protobuf,
             names: &layout.key,
             types: types_of(schema, place),
         };
@@ -220,6 +247,9 @@ fn header<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison>
 
 fn key<'a>(record: &'a Record, layout: &Layout, schemas: &Schemas) -> Result<Option<Cow<'a, str>>, Poison> {
     let Some(key) = record.key.as_deref().map(converter::without_mark) else { return Ok(None) };
+    if let Some(reason) = encoded::found("key", key) {
+        return Err(reason);
+    }
     let Ok(key) = std::str::from_utf8(key) else {
         let key = String::from_utf8_lossy(key);
         return Err(format!("key: {} found, an id in UTF-8 was expected", shown(&key)));

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::part::kind_name;
 use super::state::StateSide;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Readiness};
 use crate::entity::{Hider, Registers, contact, organisation, text};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Action, Decoded, EntityKind, Event, Record};
 use crate::pipeline::fold::apply_one;
 use crate::pipeline::stream::record_name;
@@ -115,13 +115,30 @@ impl LogSide {
             if !polled.records.is_empty() || !polled.passed.is_empty() {
                 came = Instant::now();
             }
-            polled.records.iter().for_each(|record| reading.take(record));
+            for record in &polled.records {
+                wait_for_schemas(decoder, record)?;
+                reading.take(record);
+            }
             for (at, next) in &polled.passed {
                 reading.note_begin(at, *next);
                 reading.read.advance(at, *next);
             }
         }
         Ok(reading.end())
+    }
+}
+
+/// Waits until a record can be decoded.
+fn wait_for_schemas(decoder: &Decoder, record: &Record) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match decoder.readiness(record, POLL_WAIT) {
+            Readiness::Ready => return Ok(()),
+            Readiness::Waiting(Some(why)) if began.elapsed() >= PATIENCE => {
+                return Err(Error::new(ErrorKind::Unavailable, &*why));
+            }
+            Readiness::Waiting(_) => {}
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The reader's thread: records from the source, decoded, handed to the fold.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use super::fold::Taken;
 use super::readiness::Cause;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Readiness};
 use crate::error::Result;
-use crate::event::Decoded;
+use crate::event::Record;
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
 use crate::source::{Away, EventSource, partial_log};
@@ -44,6 +45,12 @@ pub struct Reader {
     end_requests: Receiver<EndRequest>,
     /// Read, while there is no room for it.
     held: Option<ReadBatch>,
+    /// Read, and not decoded while the schema registry does not say how.
+    waiting: VecDeque<Record>,
+    /// The positions that moved behind those.
+    passed: Vec<(TopicPartition, i64)>,
+    /// True while the status holds that the registry does not answer.
+    is_registry_away: bool,
     /// True while the status holds a trouble of the log.
     is_troubled: bool,
     /// True once the log's generation is noted.
@@ -70,6 +77,9 @@ impl Reader {
             stop,
             end_requests,
             held: None,
+            waiting: VecDeque::new(),
+            passed: Vec::new(),
+            is_registry_away: false,
             is_troubled: false,
             is_log_known: false,
             is_partial: false,
@@ -110,6 +120,9 @@ impl Reader {
 
     /// The next records, decoded; `None` when none came in time.
     fn read(&mut self, wait: Duration) -> Result<Option<ReadBatch>> {
+        if !self.waiting.is_empty() {
+            return Ok(self.decode_waiting(wait));
+        }
         let polled = self.source.poll(wait, POLL_BYTES_MAX)?;
         self.note_trouble();
         if !self.is_log_known
@@ -130,14 +143,44 @@ impl Reader {
         if polled.records.is_empty() && polled.passed.is_empty() {
             return Ok(None);
         }
-        let taken = polled.records.into_iter().map(|record| {
-            let decoded = match &record.malformed {
-                Some(reason) => Decoded::Poison(reason.clone()),
-                None => self.decoder.decode(&record),
-            };
-            Taken { record, decoded }
-        });
-        Ok(Some(ReadBatch { taken: taken.collect(), passed: polled.passed }))
+        if self.decoder.is_always_ready() {
+            let taken = polled.records.into_iter().map(|record| take(&self.decoder, record));
+            return Ok(Some(ReadBatch { taken: taken.collect(), passed: polled.passed }));
+        }
+        self.waiting = polled.records.into();
+        self.passed = polled.passed;
+        Ok(self.decode_waiting(wait))
+    }
+
+    /// Decodes what was read, up to a record whose schema the registry has not said yet.
+    fn decode_waiting(&mut self, wait: Duration) -> Option<ReadBatch> {
+        let mut batch = ReadBatch::default();
+        while let Some(record) = self.waiting.front() {
+            // What is decoded already must not wait for what is not.
+            let wait = if batch.taken.is_empty() { wait } else { Duration::ZERO };
+            match self.decoder.readiness(record, wait) {
+                Readiness::Ready => self.note_registry(None),
+                Readiness::Waiting(why) => {
+                    self.note_registry(why.as_deref());
+                    break;
+                }
+            }
+            batch.taken.extend(self.waiting.pop_front().map(|record| take(&self.decoder, record)));
+        }
+        if self.waiting.is_empty() {
+            batch.passed = std::mem::take(&mut self.passed);
+        }
+        (!batch.taken.is_empty() || !batch.passed.is_empty()).then_some(batch)
+    }
+
+    /// Has the status tell whether the schema registry answers.
+    fn note_registry(&mut self, away: Option<&str>) {
+        match away {
+            Some(why) => self.status.raise(Cause::RegistryAway, why),
+            None if self.is_registry_away => self.status.clear(Cause::RegistryAway),
+            None => {}
+        }
+        self.is_registry_away = away.is_some();
     }
 
     /// Has the status tell whether the log answers.
@@ -171,6 +214,11 @@ impl Reader {
             }
         }
     }
+}
+
+fn take(decoder: &Decoder, record: Record) -> Taken {
+    let decoded = decoder.decode(&record);
+    Taken { record, decoded }
 }
 
 /// Reads until told to stop or nobody listens any more.

@@ -21,6 +21,8 @@ pub enum Cause {
     LogAway,
     /// A topic of the configuration is not there.
     TopicAway,
+    /// The schema registry does not answer, and a record needs a schema.
+    RegistryAway,
     /// The index refuses every write.
     WritesRefused,
     /// Dead letters wait for their topic, and no more of them have room.
@@ -34,12 +36,13 @@ const WRITES_REFUSED_MS: u64 = 60_000;
 
 impl Cause {
     /// Every cause, in the order in which they are told.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Starting,
         Self::Filling,
         Self::IndexAway,
         Self::LogAway,
         Self::TopicAway,
+        Self::RegistryAway,
         Self::WritesRefused,
         Self::LettersFull,
         Self::Stuck,
@@ -53,6 +56,7 @@ impl Cause {
             Self::IndexAway => "index_away",
             Self::LogAway => "log_away",
             Self::TopicAway => "topic_away",
+            Self::RegistryAway => "registry_away",
             Self::WritesRefused => "writes_refused",
             Self::LettersFull => "letters_full",
             Self::Stuck => "stuck",

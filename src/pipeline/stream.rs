@@ -17,7 +17,7 @@ use super::sizes::sized;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use crate::dead_letter::{DeadLetter, DeadLetters};
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Readiness};
 use crate::error::Result;
 use crate::event::{Decoded, EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
@@ -29,6 +29,8 @@ use crate::source::leadership::Delivered;
 const GATHER: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
+/// How long the retry of a dead letter waits for the schema registry.
+const SCHEMA_WAIT: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
 const STEP_RECORDS_MAX: usize = sized(6_000, 30);
 
@@ -385,6 +387,7 @@ impl Stream {
     /// Tries letters again: records are folded by their own versions, documents marked.
     fn retry(&mut self, names: Option<&[String]>) -> Result<Retried> {
         let mut retried = Retried::default();
+        self.decoder.forget_unknown_schemas();
         let letters = self.folder.dead_letters().list()?;
         let wanted = |letter: &&DeadLetter| names.is_none_or(|names| names.contains(&letter.name()));
         let mut records = Vec::new();
@@ -432,9 +435,12 @@ impl Stream {
     }
 
     fn decoded(&self, record: Record) -> Taken {
-        let decoded = match &record.malformed {
-            Some(reason) => Decoded::Poison(reason.clone()),
-            None => self.decoder.decode(&record),
+        let decoded = match self.decoder.readiness(&record, SCHEMA_WAIT) {
+            Readiness::Ready => self.decoder.decode(&record),
+            Readiness::Waiting(Some(why)) => Decoded::Poison(why.to_string()),
+            Readiness::Waiting(None) => {
+                Decoded::Poison("the schema registry has not answered yet; retry the letter".to_owned())
+            }
         };
         Taken { record, decoded }
     }

@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 use self::replaced::Looks;
 use super::trouble::Trouble;
 use super::{Away, EventSource, Fingerprint, Polled};
+use crate::base64;
 use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
 use crate::event::{EntityKind, Record};
 use crate::position::{Positions, TopicPartition};
@@ -321,6 +322,11 @@ struct Line<'a> {
     key: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
     value: Option<&'a RawValue>,
+    /// Bytes that are no text. They go before `key` and `value`.
+    #[serde(borrow, default)]
+    key_base64: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    value_base64: Option<&'a RawValue>,
     #[serde(default)]
     headers: Option<BTreeMap<String, Box<RawValue>>>,
     #[serde(default)]
@@ -335,13 +341,29 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
 fn parse(line: &[u8], record: &mut Record) -> Result<(), String> {
     let parsed: Line<'_> =
         serde_json::from_slice(line).map_err(|error| format!("line: no record ({error})"))?;
-    let value = parsed.value.ok_or("line: no value; a tombstone says null")?;
-    record.key = parsed.key.and_then(text_or_json);
-    record.value = (value.get() != "null").then(|| value.get().as_bytes().to_vec());
+    record.key = match parsed.key_base64 {
+        Some(bytes) => decoded("key_base64", bytes)?,
+        None => parsed.key.and_then(text_or_json),
+    };
+    record.value = match (parsed.value_base64, parsed.value) {
+        (Some(bytes), _) => decoded("value_base64", bytes)?,
+        (None, Some(value)) => (value.get() != "null").then(|| value.get().as_bytes().to_vec()),
+        (None, None) => return Err("line: no value; a tombstone says null".to_owned()),
+    };
     let headers = parsed.headers.unwrap_or_default();
     record.headers = headers.iter().map(|(name, value)| (name.clone(), text_or_json(value))).collect();
     record.timestamp_ms = parsed.timestamp.unwrap_or_default();
     Ok(())
+}
+
+/// The bytes of a string in base64, nothing for null.
+fn decoded(name: &str, value: &RawValue) -> Result<Option<Vec<u8>>, String> {
+    if value.get() == "null" {
+        return Ok(None);
+    }
+    let text = serde_json::from_str::<String>(value.get()).ok();
+    let bytes = text.and_then(|text| base64::decode(&text));
+    bytes.map(Some).ok_or_else(|| format!("{name}: base64 in a string was expected"))
 }
 
 /// What a string holds, nothing for null, and any other JSON as it is written.

@@ -1,0 +1,262 @@
+//! Questions to a schema registry
+//! (<https://docs.confluent.io/platform/current/schema-registry/develop/api.html>), also under a path of its address.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use reqwest::{Certificate, StatusCode, Url};
+use serde::Deserialize;
+
+use super::registered::Registered;
+use crate::config::{RegistryConfig, without_user};
+use crate::error::{Error, Result, shortened};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// No schema is nearly as long.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// So many schemas may be referred to, by each other as well.
+const REFERENCES_MAX: usize = 1_000;
+/// What an answer that is no good is shown of.
+const SHOWN_BYTES_MAX: usize = 200;
+/// What the registry says of a schema, and of a subject, that is not there.
+const NOT_FOUND: [u64; 3] = [40_401, 40_402, 40_403];
+
+/// Asks one registry. It holds secrets, and shows none.
+pub(super) struct Client {
+    url: Url,
+    address: String,
+    user: Option<(String, Option<String>)>,
+    authorities: Vec<Certificate>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// What came of a question for a schema.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Schema(Registered),
+    /// There is no such schema.
+    Unknown,
+    /// The registry does not answer, or not now: why.
+    Away(String),
+}
+
+/// A schema as the registry sends it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent {
+    schema: String,
+    /// Avro is not named.
+    schema_type: Option<String>,
+    references: Option<Vec<Reference>>,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    name: String,
+    subject: String,
+    version: i64,
+}
+
+/// Why a question has no schema for an answer.
+enum Trouble {
+    NotFound,
+    Away(String),
+}
+
+impl Client {
+    /// Asks nothing yet.
+    ///
+    /// # Errors
+    /// When the address is none or a certificate cannot be read.
+    pub(super) fn new(config: &RegistryConfig) -> Result<Self> {
+        let address = without_user(&config.url);
+        let mut url = Url::parse(&config.url)
+            .ok()
+            .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))
+            .ok_or_else(|| {
+                Error::usage(format!(
+                    "schema_registry.url: {address:?} found, an address was expected, such as http://localhost:8081"
+                ))
+            })?;
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        let user = config.username.clone().map(|user| (user, config.password.clone()));
+        if user.is_some() {
+            // Both fail only for addresses without a host.
+            let _ = (url.set_username(""), url.set_password(None));
+        }
+        Ok(Self { url, address, user, authorities: authorities(config)? })
+    }
+
+    /// Where the registry is, without anything that is secret.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Asks for a schema with all that it refers to. Waits for the answers.
+    pub(super) fn schema(&self, id: u32) -> Answer {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let asked = match runtime {
+            Ok(runtime) => runtime.block_on(self.ask(id)),
+            Err(error) => Err(Trouble::Away(error.to_string())),
+        };
+        match asked {
+            Ok(schema) => Answer::Schema(schema),
+            Err(Trouble::NotFound) => Answer::Unknown,
+            Err(Trouble::Away(why)) => Answer::Away(why),
+        }
+    }
+
+    async fn ask(&self, id: u32) -> Result<Registered, Trouble> {
+        let builder = self.authorities.iter().cloned().fold(
+            reqwest::Client::builder().timeout(REQUEST_TIMEOUT),
+            reqwest::ClientBuilder::add_root_certificate,
+        );
+        let client = builder
+            .user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Trouble::Away(chain(&error)))?;
+        let sent = self.get(&client, &["schemas", "ids", &id.to_string()]).await?;
+        let mut references = Vec::new();
+        self.follow(&client, &sent, &mut references).await?;
+        let kind = sent.schema_type.unwrap_or_else(|| "AVRO".to_owned()).to_ascii_uppercase();
+        Ok(Registered { kind, text: sent.schema, references })
+    }
+
+    /// Asks for what a schema refers to, each once, what a reference refers to before itself.
+    async fn follow(
+        &self,
+        client: &reqwest::Client,
+        schema: &Sent,
+        found: &mut Vec<(String, String)>,
+    ) -> Result<(), Trouble> {
+        let mut begun: Vec<(String, i64)> = Vec::new();
+        let mut line: Vec<(Reference, Option<Sent>)> = Vec::new();
+        let push = |line: &mut Vec<(Reference, Option<Sent>)>, references: &Option<Vec<Reference>>| {
+            for reference in references.iter().flatten().rev() {
+                let Reference { name, subject, version } = reference;
+                let reference = Reference { name: name.clone(), subject: subject.clone(), version: *version };
+                line.push((reference, None));
+            }
+        };
+        push(&mut line, &schema.references);
+        while let Some((reference, sent)) = line.pop() {
+            if let Some(sent) = sent {
+                found.push((reference.name, sent.schema));
+                continue;
+            }
+            let key = (reference.subject.clone(), reference.version);
+            if begun.contains(&key) {
+                continue;
+            }
+            if begun.len() >= REFERENCES_MAX {
+                return Err(Trouble::Away(format!("more than {REFERENCES_MAX} references")));
+            }
+            begun.push(key);
+            let version = reference.version.to_string();
+            let sent = self.get(client, &["subjects", &reference.subject, "versions", &version]).await?;
+            let further = sent.references.as_ref().map(|further| {
+                let copy = |Reference { name, subject, version }: &Reference| Reference {
+                    name: name.clone(),
+                    subject: subject.clone(),
+                    version: *version,
+                };
+                further.iter().map(copy).collect()
+            });
+            line.push((reference, Some(sent)));
+            push(&mut line, &further);
+        }
+        Ok(())
+    }
+
+    async fn get(&self, client: &reqwest::Client, path: &[&str]) -> Result<Sent, Trouble> {
+        let (status, body) = self.send(client, path).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| {
+                Trouble::Away(format!("its answer is no schema ({error}): {}", shown(&body)))
+            });
+        }
+        if status == StatusCode::NOT_FOUND && (is_not_found(&body) || self.is_registry(client).await?) {
+            return Err(Trouble::NotFound);
+        }
+        let advice = match status {
+            StatusCode::NOT_FOUND => {
+                "; no schema registry answers there, set schema_registry.url to its address with the path"
+            }
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                "; set schema_registry.username and schema_registry.password_file to those of a user who may read schemas"
+            }
+            _ => "",
+        };
+        Err(Trouble::Away(format!("{status}: {}{advice}", shown(&body))))
+    }
+
+    /// True when a registry answers under this address: what it does not find is not there then.
+    async fn is_registry(&self, client: &reqwest::Client) -> Result<bool, Trouble> {
+        let (status, body) = self.send(client, &["subjects"]).await?;
+        Ok(status.is_success() && body.trim_ascii_start().starts_with(b"["))
+    }
+
+    async fn send(&self, client: &reqwest::Client, path: &[&str]) -> Result<(StatusCode, Vec<u8>), Trouble> {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        let mut request =
+            client.get(url).header("accept", "application/vnd.schemaregistry.v1+json, application/json");
+        if let Some((user, password)) = &self.user {
+            request = request.basic_auth(user, password.as_ref());
+        }
+        let away = |error: reqwest::Error| Trouble::Away(chain(&error.without_url()));
+        let mut answer = request.send().await.map_err(away)?;
+        let (status, mut body) = (answer.status(), Vec::new());
+        while let Some(piece) = answer.chunk().await.map_err(away)? {
+            if body.len() + piece.len() > ANSWER_BYTES_MAX {
+                return Err(Trouble::Away(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes")));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok((status, body))
+    }
+}
+
+/// True of the registry's own word that something is not there.
+fn is_not_found(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Said {
+        error_code: u64,
+    }
+    serde_json::from_slice::<Said>(body).is_ok_and(|said| NOT_FOUND.contains(&said.error_code))
+}
+
+fn authorities(config: &RegistryConfig) -> Result<Vec<Certificate>> {
+    let Some(path) = &config.ca_certificate else { return Ok(Vec::new()) };
+    let wrong =
+        |what: &str| Error::usage(format!("schema_registry.ca_certificate: {} {what}", path.display()));
+    let pem = std::fs::read(path).map_err(|error| wrong("cannot be read").because(error))?;
+    let found = Certificate::from_pem_bundle(&pem)
+        .map_err(|error| wrong("holds no PEM certificate").because(error))?;
+    if found.is_empty() { Err(wrong("holds no PEM certificate")) } else { Ok(found) }
+}
+
+/// The beginning of an answer, for a sentence.
+fn shown(body: &[u8]) -> String {
+    shortened(String::from_utf8_lossy(body).trim().to_owned(), SHOWN_BYTES_MAX)
+}
+
+/// An error with its causes.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

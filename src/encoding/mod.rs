@@ -1,0 +1,52 @@
+//! How values are encoded, apart from their envelopes: JSON as it is, or Avro, Protobuf and JSON by the schemas of a
+//! registry. Whatever the encoding is, one JSON value comes out of it, and everything behind reads JSON alone.
+
+mod avro;
+mod client;
+mod framing;
+mod meaning;
+mod protobuf;
+mod registered;
+mod registry;
+
+pub(crate) use self::framing::unframed;
+pub(crate) use self::meaning::Meaning;
+pub(crate) use self::registry::Look;
+pub use self::registry::Registry;
+use crate::config::Encoding;
+
+/// The JSON of a framed value, by the schemas that `registry` holds. Without an expected encoding the schema's own is taken.
+///
+/// # Errors
+/// Why the value cannot be read, without the name of the record's part.
+pub(crate) fn json(
+    bytes: &[u8],
+    expected: Option<Encoding>,
+    registry: Option<&Registry>,
+) -> Result<Vec<u8>, String> {
+    let framed = unframed(bytes).ok_or_else(|| {
+        format!("no frame of a schema registry (a zero and the schema's id) in {} bytes", bytes.len())
+    })?;
+    if expected == Some(Encoding::JsonSchema) {
+        return Ok(framed.payload.to_vec());
+    }
+    let Some(registry) = registry else {
+        return Err(format!(
+            "schema {}: set schema_registry.url, because only a registry knows it",
+            framed.id
+        ));
+    };
+    let schema = registry.schema(framed.id)?;
+    let found = schema.encoding();
+    match expected {
+        Some(expected) if expected != found => {
+            Err(format!("schema {} is of {}, {} was expected", framed.id, found.name(), expected.name()))
+        }
+        _ => schema.json(framed.payload).map_err(|reason| format!("schema {}: {reason}", framed.id)),
+    }
+}
+
+/// The id of the schema that must be known before [`json`] can read these bytes.
+pub(crate) fn schema_of(bytes: &[u8], expected: Option<Encoding>) -> Option<u32> {
+    if expected == Some(Encoding::JsonSchema) { None } else { unframed(bytes).map(|framed| framed.id) }
+}

@@ -1,0 +1,63 @@
+//! A schema as a registry has it, and as it is used.
+
+use super::{avro, protobuf};
+use crate::config::Encoding;
+
+/// A schema as the registry has it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Registered {
+    /// `AVRO`, `PROTOBUF` or `JSON`.
+    pub(super) kind: String,
+    pub(super) text: String,
+    /// The schemas that it refers to, by the names that it has for them; those that refer to others come behind these.
+    pub(super) references: Vec<(String, String)>,
+}
+
+/// A schema that was read.
+#[derive(Debug)]
+pub(crate) enum Schema {
+    Avro(avro::Schema),
+    Protobuf(protobuf::Schema),
+    /// JSON says by itself what it is.
+    Json,
+}
+
+impl Schema {
+    /// Reads a schema.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn parse(schema: &Registered) -> Result<Self, String> {
+        match schema.kind.as_str() {
+            "AVRO" => {
+                let references: Vec<String> =
+                    schema.references.iter().map(|(_, text)| text.clone()).collect();
+                avro::Schema::parse(&schema.text, &references).map(Self::Avro)
+            }
+            "PROTOBUF" => protobuf::Schema::parse(schema).map(Self::Protobuf),
+            "JSON" => Ok(Self::Json),
+            other => Err(format!("{other} found, AVRO, PROTOBUF or JSON was expected")),
+        }
+    }
+
+    /// The encoding of what is written by this schema.
+    pub(super) fn encoding(&self) -> Encoding {
+        match self {
+            Self::Avro(_) => Encoding::Avro,
+            Self::Protobuf(_) => Encoding::Protobuf,
+            Self::Json => Encoding::JsonSchema,
+        }
+    }
+
+    /// The JSON of a payload.
+    ///
+    /// # Errors
+    /// What does not fit the schema.
+    pub(super) fn json(&self, payload: &[u8]) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Avro(schema) => avro::json(schema, payload),
+            Self::Protobuf(schema) => schema.json(payload),
+            Self::Json => Ok(payload.to_vec()),
+        }
+    }
+}
