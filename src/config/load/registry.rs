@@ -6,7 +6,7 @@ use toml::Value;
 
 use super::Keys;
 use crate::config::{RegistryConfig, without_user};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 pub(super) fn schema_registry(keys: &Keys<'_>) -> Result<Option<RegistryConfig>> {
     let url = keys.find("schema_registry.url")?;
@@ -17,11 +17,6 @@ pub(super) fn schema_registry(keys: &Keys<'_>) -> Result<Option<RegistryConfig>>
     let username = keys.maybe("schema_registry.username")?;
     let password = keys.secret("schema_registry.password")?;
     let ca_certificate = keys.maybe("schema_registry.ca_certificate")?.map(PathBuf::from);
-    match url {
-        Some(url) => Ok(Some(RegistryConfig { url, username, password, ca_certificate })),
-        None if username.is_some() || password.is_some() || ca_certificate.is_some() => Err(Error::usage(
-            "schema_registry.url: missing, the address of the schema registry was expected beside its other settings",
-        )),
-        None => Ok(None),
-    }
+    // Without an address the others say nothing. An encoding that needs the registry refuses that it is missing.
+    Ok(url.map(|url| RegistryConfig { url, username, password, ca_certificate }))
 }
