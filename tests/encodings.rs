@@ -105,7 +105,7 @@ impl Flavour {
                 Value::Null => row["id"].clone(),
                 key => key.clone(),
             };
-            let id = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+            let id = id_of(&key);
             if row.is_null() {
                 left.remove(&id)
             } else {
@@ -121,10 +121,7 @@ impl Flavour {
         let organisations = self.expected(self.organisations);
         let is_gone = |name: &str, value: &Value| {
             let is_reference = ["parentId", "organisationId"].contains(&name);
-            is_reference
-                && !organisations
-                    .keys()
-                    .any(|id| value.as_str().map_or(value.to_string() == *id, |value| value == id))
+            is_reference && !organisations.keys().any(|id| id_of(value) == *id)
         };
         for (projection, topic) in ["organisations", "contacts"].iter().zip(self.topics()) {
             let mut documents = world.documents(projection);
@@ -145,6 +142,11 @@ impl Flavour {
         }
         found
     }
+}
+
+/// The id that a key or a reference holds.
+fn id_of(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The other decoder of change events leaves these as numbers.

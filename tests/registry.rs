@@ -102,7 +102,7 @@ impl Shared {
             ["subjects", subject, "versions", version] => {
                 let is_it = |schema: &&Value| {
                     schema["subject"] == subject.replace("%2F", "/")
-                        && schema["version"].to_string() == *version
+                        && schema["version"].as_i64() == version.parse().ok()
                 };
                 let found = schemas.as_object().unwrap().values().find(is_it);
                 found.map_or(unknown, |schema| (200, sent(schema)))

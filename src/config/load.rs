@@ -1,6 +1,6 @@
 //! Settings resolved: defaults, the file, the environment, the flags; each value checked.
 
-mod registry;
+mod records;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{
-    Config, DeadLetterConfig, DeadLetterKind, Encoding, EntityConfig, Format, HIDDEN, HttpConfig,
-    IndexConfig, IndexKind, KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, VersionRule, is_secret,
-    raw, without_user,
+    Config, DeadLetterConfig, DeadLetterKind, HIDDEN, HttpConfig, IndexConfig, IndexKind, KafkaConfig,
+    Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
 };
 use crate::error::{Error, Result};
 use crate::projection;
@@ -114,9 +113,9 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             group: keys.text("kafka.group", "tributary")?,
             properties: properties(keys)?,
         },
-        schema_registry: registry::schema_registry(keys)?,
-        organisations: entity(keys, "organisations")?,
-        contacts: entity(keys, "contacts")?,
+        schema_registry: records::schema_registry(keys)?,
+        organisations: records::entity(keys, "organisations")?,
+        contacts: records::entity(keys, "contacts")?,
         event_types: types(keys)?,
         index: index(keys)?,
         dead_letters: DeadLetterConfig {
@@ -182,26 +181,6 @@ fn origins(keys: &Keys<'_>) -> Result<Vec<String>> {
         ))
     };
     keys.list(key, &[])?.iter().map(|text| origin_of(text).ok_or_else(|| wrong(text))).collect()
-}
-
-fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
-    let topics = keys.filled_list(&format!("{name}.topics"), &[name])?;
-    let formats =
-        [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain].map(|f| (f.name(), f));
-    let format = keys.choice(&format!("{name}.format"), &formats)?;
-    let rules = [VersionRule::Offset, VersionRule::Lsn].map(|rule| (rule.name(), rule));
-    let (version_key, key) = (format!("{name}.version"), format!("{name}.key"));
-    let version = keys.choice(&version_key, &rules)?;
-    if version == VersionRule::Lsn && format != Format::Debezium {
-        return Err(Error::usage(format!(
-            "{version_key}: \"lsn\" found, which only {name}.format = \"debezium\" has; leave it out"
-        )));
-    }
-    let fields = if keys.list(&key, &[])?.is_empty() { Vec::new() } else { keys.filled_list(&key, &[])? };
-    let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
-    let encoding = keys.choice(&format!("{name}.encoding"), &encodings)?;
-    let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?;
-    Ok(EntityConfig { topics, format, encoding, key_encoding, version, key: fields })
 }
 
 fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {

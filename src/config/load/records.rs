@@ -1,0 +1,42 @@
+//! How records are read: `[organisations]`, `[contacts]` and `[schema_registry]`.
+
+use std::path::PathBuf;
+
+use toml::Value;
+
+use super::Keys;
+use crate::config::{Encoding, EntityConfig, Format, RegistryConfig, VersionRule, without_user};
+use crate::error::{Error, Result};
+
+pub(super) fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
+    let topics = keys.filled_list(&format!("{name}.topics"), &[name])?;
+    let formats =
+        [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain].map(|f| (f.name(), f));
+    let format = keys.choice(&format!("{name}.format"), &formats)?;
+    let rules = [VersionRule::Offset, VersionRule::Lsn].map(|rule| (rule.name(), rule));
+    let (version_key, key) = (format!("{name}.version"), format!("{name}.key"));
+    let version = keys.choice(&version_key, &rules)?;
+    if version == VersionRule::Lsn && format != Format::Debezium {
+        return Err(Error::usage(format!(
+            "{version_key}: \"lsn\" found, which only {name}.format = \"debezium\" has; leave it out"
+        )));
+    }
+    let fields = if keys.list(&key, &[])?.is_empty() { Vec::new() } else { keys.filled_list(&key, &[])? };
+    let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
+    let encoding = keys.choice(&format!("{name}.encoding"), &encodings)?;
+    let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?;
+    Ok(EntityConfig { topics, format, encoding, key_encoding, version, key: fields })
+}
+
+pub(super) fn schema_registry(keys: &Keys<'_>) -> Result<Option<RegistryConfig>> {
+    let url = keys.find("schema_registry.url")?;
+    if let Some(url) = &url {
+        // An address may hold a password.
+        keys.show("schema_registry.url", Value::String(without_user(url)));
+    }
+    let username = keys.maybe("schema_registry.username")?;
+    let password = keys.secret("schema_registry.password")?;
+    let ca_certificate = keys.maybe("schema_registry.ca_certificate")?.map(PathBuf::from);
+    // Without an address the others say nothing. An encoding that needs the registry refuses that it is missing.
+    Ok(url.map(|url| RegistryConfig { url, username, password, ca_certificate }))
+}
