@@ -74,11 +74,31 @@ pub struct Event {
     pub fields: Vec<Field>,
 }
 
+impl Event {
+    /// The delete of one entity.
+    pub fn deletion(kind: EntityKind, id: String, version: u64, sequenced: bool) -> Self {
+        Self { kind, id, version, sequenced, action: Action::Delete, fields: Vec::new() }
+    }
+}
+
+/// A table was emptied: all entities that came from the record's partition with a lower version are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Truncation {
+    /// The version of the deletes.
+    pub version: u64,
+    /// As in [`Event::sequenced`].
+    pub sequenced: bool,
+    /// True when the configuration asks to stop here instead.
+    pub stops: bool,
+}
+
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// An event to fold.
     Event(Event),
+    /// Many entities to delete.
+    Truncation(Truncation),
     /// A record that the configuration says to pass over.
     Ignored,
     /// A record that can never be folded: the reason, naming the field.

@@ -1,5 +1,6 @@
 //! Records that real producers wrote, folded as they are (`tests/captured`), and small logs of their peculiarities.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -249,4 +250,76 @@ fn a_state_of_records_that_were_ordered_by_their_lsn_asks_for_a_replay() {
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{told}");
     assert!(told.contains("debezium/lsn") && told.contains("start again to replay"), "{told}");
+}
+
+#[test]
+fn a_truncation_deletes_what_came_from_its_topic_before_and_nothing_else() {
+    let world = folded("debezium", "debezium-json", ["crm.organisations", "crm.contacts"]);
+    assert_eq!(reasons(&world), Vec::<String>::new());
+    let tables = read(&captured("expected-tables.json"));
+    let ids = |name: &str| {
+        let rows = tables[name].as_array().unwrap().iter();
+        rows.map(|row| row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned))
+            .collect::<BTreeSet<_>>()
+    };
+    for (projection, table) in [("organisations", "crm.organisations"), ("contacts", "crm.contacts")] {
+        let documents: BTreeSet<String> = world.documents(projection).into_keys().collect();
+        assert_eq!(documents, ids(table), "{table}");
+    }
+}
+
+fn change(op: &str, id: usize, field: &str) -> String {
+    let after = json!({"id": id, "name": field, "firstName": field});
+    json!({"key": id.to_string(), "value": {"op": op, "after": after}}).to_string()
+}
+
+/// What a truncated table writes: no key and no row.
+const TRUNCATION: &str = r#"{"key":null,"value":{"op":"t","before":null,"after":null}}"#;
+
+#[test]
+fn a_truncation_in_a_long_log_deletes_in_the_first_load_and_in_the_steps_after() {
+    let world = world("debezium", "");
+    let rows: Vec<String> = (0..7_000).map(|id| change("c", id, "before")).collect();
+    append(&world, "organisations", &rows);
+    append(&world, "contacts", &rows[..10]);
+    let again = |id: usize| vec![TRUNCATION.to_owned(), change("c", id, "after")];
+    append(&world, "organisations", &again(5));
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(names(&world), json!({"5": "after"}));
+    assert_eq!(world.documents("contacts").len(), 10, "another topic");
+    append(&world, "organisations", &rows[..6_500]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("organisations").len(), 6_500);
+    append(&world, "organisations", &again(8));
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(names(&world), json!({"8": "after"}));
+    world.succeed(&["verify"]);
+    let explained = world.succeed(&["explain", "organisations", "8"]);
+    assert!(explained.contains("organisations/0:13502"), "{explained}");
+}
+
+#[test]
+fn a_truncation_that_cannot_be_ordered_stops_and_one_to_ignore_is_passed_over() {
+    let world = world("debezium", "");
+    append(&world, "organisations-0", &[change("c", 1, "a"), TRUNCATION.to_owned()]);
+    append(&world, "organisations-1", &[change("c", 2, "b")]);
+    let stopped = |world: &World, why: &str| {
+        let output = world.run(&["run", "--until-end"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains("organisations/0: a table was truncated at offset 1") && told.contains(why),
+            "{told}"
+        );
+    };
+    stopped(&world, "2 partitions");
+    let config = world.config.clone();
+    world.write_config(&(config.clone() + "organisations.truncate = \"ignore\"\n"));
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!((names(&world), reasons(&world)), (json!({"1": "a", "2": "b"}), Vec::new()));
+    world.write_config(&(config + "contacts.truncate = \"stop\"\n"));
+    append(&world, "contacts", &[TRUNCATION.to_owned()]);
+    let output = world.run(&["run", "--until-end"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("truncate is \"stop\""));
 }

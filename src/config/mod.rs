@@ -81,6 +81,8 @@ pub struct EntityConfig {
     pub key_encoding: Option<Encoding>,
     /// The version of an event in the format `debezium`: it orders the events of one entity.
     pub version: VersionRule,
+    /// The effect of a truncation in the format `debezium`; unless it is said, a delete where the topic has one partition.
+    pub truncate: Option<TruncateRule>,
     /// The fields that make the id; when there are none, the key has one field, or is the id.
     pub key: Vec<String>,
 }
@@ -92,6 +94,17 @@ pub enum VersionRule {
     Offset,
     /// `source.lsn`.
     Lsn,
+}
+
+/// The effect of a table's truncation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TruncateRule {
+    /// All entities that came from the topic before are deleted.
+    Delete,
+    /// The program stops.
+    Stop,
+    /// The record is passed over.
+    Ignore,
 }
 
 /// The envelopes.
@@ -275,6 +288,17 @@ impl Encoding {
             Self::Avro => "avro",
             Self::Protobuf => "protobuf",
             Self::JsonSchema => "json-schema",
+        }
+    }
+}
+
+impl TruncateRule {
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Stop => "stop",
+            Self::Ignore => "ignore",
         }
     }
 }

@@ -16,29 +16,38 @@ fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
     found.map(|(_, value)| *value).filter(|value| value.get() != "null")
 }
 
-pub(super) fn read(value: &[u8], rule: VersionRule) -> Result<Option<Envelope<'_>>, Poison> {
+/// What a change event says.
+pub(super) enum Change<'a> {
+    /// A row was written or deleted.
+    Row(Envelope<'a>),
+    /// The table was emptied; with the LSN where that is the version.
+    Truncation(Option<u64>),
+    /// Nothing of rows.
+    Other,
+}
+
+pub(super) fn read(value: &[u8], rule: VersionRule) -> Result<Change<'_>, Poison> {
     let members = json::members("value", value)?;
     let operation = member(&members, "op").map(RawValue::get);
     let (action, data, place) = match operation.and_then(json::text).as_deref() {
         Some("c" | "r" | "u") => (Action::Replace, member(&members, "after"), Place::AFTER),
         Some("d") => (Action::Delete, member(&members, "before"), Place::BEFORE),
         // Messages that an application wrote to the database's log are no changes of rows.
-        Some("m") => return Ok(None),
-        Some("t") => return Err(TRUNCATED.to_owned()),
-        None if operation.is_none() && is_transaction(&members) => return Ok(None),
+        Some("m") => return Ok(Change::Other),
+        Some("t") => return version(&members, rule).map(Change::Truncation),
+        None if operation.is_none() && is_transaction(&members) => return Ok(Change::Other),
         _ => {
             let found = operation.unwrap_or("nothing");
             return Err(format!("op: {} found, one of c, r, u, d was expected", shown(found)));
         }
     };
-    let version = if rule == VersionRule::Lsn { Some(lsn(&members)?) } else { None };
-    Ok(Some(Envelope { subject: None, version, action, data: data.map(row), place }))
+    let version = version(&members, rule)?;
+    Ok(Change::Row(Envelope { subject: None, version, action, data: data.map(row), place }))
 }
 
-/// Why a truncation cannot be folded, and what to do.
-const TRUNCATED: &str = "op: \"t\" found: the table was truncated, and its rows are still in the index because a change \
-     event of one row was expected; delete the state's folder and start again once the topic begins after this record, or \
-     have the connector write deletes";
+fn version(members: &Members<'_>, rule: VersionRule) -> Result<Option<u64>, Poison> {
+    if rule == VersionRule::Lsn { lsn(members).map(Some) } else { Ok(None) }
+}
 
 /// A row as it stands, or out of the string that MongoDB's connector puts it into.
 fn row(data: &RawValue) -> Cow<'_, [u8]> {

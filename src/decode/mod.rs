@@ -23,10 +23,10 @@ use std::sync::Arc;
 
 use self::connect::{Schemas, Type};
 pub use self::encoded::Readiness;
-use crate::config::{Encoding, EntityConfig, Format, TypeRule, VersionRule};
+use crate::config::{Encoding, EntityConfig, Format, TruncateRule, TypeRule, VersionRule};
 use crate::encoding::Registry;
 use crate::error::{REASON_BYTES_MAX, shortened};
-use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record};
+use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record, Truncation};
 
 /// The highest version: 2^63−1.
 const VERSION_MAX: u64 = i64::MAX as u64;
@@ -51,20 +51,28 @@ pub struct Layout {
     encoding: Encoding,
     key_encoding: Option<Encoding>,
     version: VersionRule,
+    truncate: Option<TruncateRule>,
     key: Vec<String>,
 }
 
 impl From<Format> for Layout {
     fn from(format: Format) -> Self {
         let encoding = Encoding::Json;
-        Self { format, encoding, key_encoding: None, version: VersionRule::Offset, key: Vec::new() }
+        Self {
+            format,
+            encoding,
+            key_encoding: None,
+            version: VersionRule::Offset,
+            truncate: None,
+            key: Vec::new(),
+        }
     }
 }
 
 impl From<&EntityConfig> for Layout {
     fn from(config: &EntityConfig) -> Self {
-        let EntityConfig { format, encoding, key_encoding, version, ref key, .. } = *config;
-        Self { format, encoding, key_encoding, version, key: key.clone() }
+        let EntityConfig { format, encoding, key_encoding, version, truncate, ref key, .. } = *config;
+        Self { format, encoding, key_encoding, version, truncate, key: key.clone() }
     }
 }
 
@@ -120,8 +128,7 @@ impl Decoder {
             false => self.event(record, layout).map_err(|reason| Self::named(record, reason)),
         };
         match event {
-            Ok(Some(event)) => Decoded::Event(event),
-            Ok(None) => Decoded::Ignored,
+            Ok(decoded) => decoded,
             // A parser's sentence may quote all that it found.
             Err(reason) => Decoded::Poison(shortened(reason, REASON_BYTES_MAX)),
         }
@@ -151,7 +158,7 @@ impl Decoder {
         value.and_then(|value| encoded::found("value", value)).unwrap_or(reason)
     }
 
-    fn event(&self, record: &Record, layout: &Layout) -> Result<Option<Event>, Poison> {
+    fn event(&self, record: &Record, layout: &Layout) -> Result<Decoded, Poison> {
         if let Some(reason) = &record.malformed {
             return Err(reason.clone());
         }
@@ -162,12 +169,19 @@ impl Decoder {
             (Format::Outbox, bytes) => outbox::read(record, bytes, &self.types)?,
             // A converter without schemas writes four letters for the null of a tombstone.
             (Format::Debezium | Format::Plain, None) => return self.tombstone(record, layout),
-            (Format::Debezium, Some(bytes)) => debezium::read(bytes, layout.version)?,
+            (Format::Debezium, Some(bytes)) => match debezium::read(bytes, layout.version)? {
+                debezium::Change::Row(envelope) => Some(envelope),
+                debezium::Change::Other => None,
+                debezium::Change::Truncation(lsn) => return Ok(truncation(record, layout, lsn)),
+            },
             (Format::Plain, Some(bytes)) => Some(plain::read(bytes)),
         };
         // A record to pass over is passed over whatever its key and its data are.
         let schema = body.schema.map(|schema| self.schemas.read(schema));
-        envelope.map(|envelope| self.finish(record, layout, envelope, schema.as_deref())).transpose()
+        match envelope {
+            Some(envelope) => self.finish(record, layout, envelope, schema.as_deref()).map(Decoded::Event),
+            None => Ok(Decoded::Ignored),
+        }
     }
 
     /// The event of an envelope, once its data is read and every name of the entity agrees.
@@ -211,23 +225,26 @@ impl Decoder {
         })
     }
 
-    fn tombstone(&self, record: &Record, layout: &Layout) -> Result<Option<Event>, Poison> {
+    fn tombstone(&self, record: &Record, layout: &Layout) -> Result<Decoded, Poison> {
         if layout.version == VersionRule::Lsn {
             // A tombstone has no LSN to be ordered by. The change event before it says what it says.
-            return Ok(None);
+            return Ok(Decoded::Ignored);
         }
         let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
         let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
         let id = agree([("ce_subject", subject), ("key", key(record, layout, &self.schemas)?)])?;
-        Ok(Some(Event {
-            kind: record.kind,
-            id,
-            version: version.unwrap_or(offset_version(record)),
-            sequenced: version.is_some(),
-            action: Action::Delete,
-            fields: Vec::new(),
-        }))
+        let (version, sequenced) = (version.unwrap_or(offset_version(record)), version.is_some());
+        Ok(Decoded::Event(Event::deletion(record.kind, id, version, sequenced)))
     }
+}
+
+/// What a truncation comes to. Its LSN is its version where LSNs are the versions.
+fn truncation(record: &Record, layout: &Layout, lsn: Option<u64>) -> Decoded {
+    if layout.truncate == Some(TruncateRule::Ignore) {
+        return Decoded::Ignored;
+    }
+    let (version, sequenced) = (lsn.unwrap_or(offset_version(record)), lsn.is_some());
+    Decoded::Truncation(Truncation { version, sequenced, stops: layout.truncate == Some(TruncateRule::Stop) })
 }
 
 /// What the members of data stand for: the schema is that of the whole value.

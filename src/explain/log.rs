@@ -9,8 +9,8 @@ use super::state::StateSide;
 use crate::decode::{Decoder, Readiness};
 use crate::entity::{Hider, Registers, contact, organisation, text};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Action, Decoded, EntityKind, Event, Record};
-use crate::pipeline::fold::apply_one;
+use crate::event::{Action, Decoded, EntityKind, Event, Record, Truncation};
+use crate::pipeline::fold::{apply_one, partition_hash};
 use crate::pipeline::stream::record_name;
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
@@ -183,6 +183,10 @@ impl<'a> Reading<'a> {
             return;
         }
         let decoded = self.decoder.decode(record);
+        if let Decoded::Truncation(truncation) = &decoded {
+            self.truncate(record, truncation);
+            return;
+        }
         let id = match (&decoded, &key) {
             (Decoded::Event(event), _) => Some(event.id.as_str()),
             (_, key) => key.as_deref(),
@@ -197,6 +201,18 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// A truncation is a delete of each part that came from its partition.
+    fn truncate(&mut self, record: &Record, truncation: &Truncation) {
+        for (part, traced) in self.state.parts.iter().zip(&mut self.log.traced) {
+            let is_of = part.kind(self.projection) == record.kind;
+            if is_of && part.row.home == Some(partition_hash(&record.partition)) {
+                let Truncation { version, sequenced, .. } = *truncation;
+                let event = Event::deletion(record.kind, part.id.clone(), version, sequenced);
+                traced.take(record, &Decoded::Event(event), &part.row, self.state);
+            }
+        }
+    }
+
     fn note_begin(&mut self, at: &TopicPartition, first: i64) {
         if self.read.get(at).is_none() && first > 0 {
             let note = format!("{at} begins at offset {first}: what was before is no longer in the log");
@@ -207,7 +223,7 @@ impl<'a> Reading<'a> {
     /// A record beyond the state's positions: of an entity that takes part, or of one that will.
     fn wait(&mut self, record: &Record) {
         let (id, effect, refers) = match self.decoder.decode(record) {
-            Decoded::Ignored => return,
+            Decoded::Ignored | Decoded::Truncation(_) => return,
             Decoded::Poison(reason) => {
                 (self.decoder.id_of_key(record), format!("goes to the dead letters: {reason}"), false)
             }
@@ -282,7 +298,7 @@ impl Traced {
         let name = record_name(record);
         let event = match decoded {
             Decoded::Event(event) => event,
-            Decoded::Ignored => return self.idle(name, Why::Ignored),
+            Decoded::Ignored | Decoded::Truncation(_) => return self.idle(name, Why::Ignored),
             Decoded::Poison(reason) => return self.idle(name, Why::Poison(reason.clone())),
         };
         let mut alone = Row { home: row.home, ..Row::default() };

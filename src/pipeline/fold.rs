@@ -97,6 +97,15 @@ impl Folder {
     /// Folds records of the log; `passed` are positions that moved without a record.
     /// Poison is written down durably before the positions move past it.
     pub fn fold(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<Step> {
+        let is_truncation = |taken: &Taken| matches!(taken.decoded, Decoded::Truncation(_));
+        if taken.iter().any(is_truncation) {
+            return self.fold_truncations(taken, passed);
+        }
+        self.fold_part(taken, passed)
+    }
+
+    /// Folds records without truncations, or a truncation whose deletes are made.
+    fn fold_part(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<Step> {
         let mut progress = self.progress.clone();
         advance(&mut progress, taken);
         pass(&mut progress, passed);
@@ -172,7 +181,7 @@ impl Folder {
         }
         for taken in taken {
             match &taken.decoded {
-                Decoded::Ignored => {}
+                Decoded::Ignored | Decoded::Truncation(_) => {}
                 Decoded::Poison(reason) => poison.push(DeadLetter::from_record(&taken.record, reason)),
                 Decoded::Event(event) => {
                     let key: EntityKey = (event.kind, event.id.as_str().into());
@@ -437,7 +446,7 @@ pub(super) fn mark_step(value: Option<Vec<u8>>) -> Option<u64> {
     Some(u64::from_be_bytes(value?.try_into().ok()?))
 }
 
-fn partition_hash(partition: &TopicPartition) -> u64 {
+pub(crate) fn partition_hash(partition: &TopicPartition) -> u64 {
     xxhash_rust::xxh3::xxh3_64(partition.to_string().as_bytes())
 }
 
@@ -482,3 +491,4 @@ mod contributors;
 mod letters;
 #[cfg(test)]
 mod tests;
+mod truncation;

@@ -11,8 +11,8 @@ use super::readiness::Cause;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use crate::decode::{Decoder, Readiness};
-use crate::error::Result;
-use crate::event::Record;
+use crate::error::{Error, Result};
+use crate::event::{Decoded, Record, Truncation};
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
 use crate::source::{Away, EventSource, partial_log};
@@ -49,6 +49,8 @@ pub struct Reader {
     waiting: VecDeque<Record>,
     /// The positions that moved behind those.
     passed: Vec<(TopicPartition, i64)>,
+    /// Why nothing more can be read, once what was read before is handed over.
+    refused: Option<Error>,
     /// True while the status holds that the registry does not answer.
     is_registry_away: bool,
     /// True while the status holds a trouble of the log.
@@ -79,6 +81,7 @@ impl Reader {
             held: None,
             waiting: VecDeque::new(),
             passed: Vec::new(),
+            refused: None,
             is_registry_away: false,
             is_troubled: false,
             is_log_known: false,
@@ -120,8 +123,12 @@ impl Reader {
 
     /// The next records, decoded; `None` when none came in time.
     fn read(&mut self, wait: Duration) -> Result<Option<ReadBatch>> {
+        if let Some(refused) = self.refused.take() {
+            return Err(refused);
+        }
         if !self.waiting.is_empty() {
-            return Ok(self.decode_waiting(wait));
+            let batch = self.decode_waiting(wait);
+            return self.checked(batch);
         }
         let polled = self.source.poll(wait, POLL_BYTES_MAX)?;
         self.note_trouble();
@@ -145,11 +152,52 @@ impl Reader {
         }
         if self.decoder.is_always_ready() {
             let taken = polled.records.into_iter().map(|record| take(&self.decoder, record));
-            return Ok(Some(ReadBatch { taken: taken.collect(), passed: polled.passed }));
+            let batch = ReadBatch { taken: taken.collect(), passed: polled.passed };
+            return self.checked(Some(batch));
         }
         self.waiting = polled.records.into();
         self.passed = polled.passed;
-        Ok(self.decode_waiting(wait))
+        let batch = self.decode_waiting(wait);
+        self.checked(batch)
+    }
+
+    /// The batch up to a truncation that cannot be folded. What lies before that is folded before the reader stops.
+    fn checked(&mut self, batch: Option<ReadBatch>) -> Result<Option<ReadBatch>> {
+        let Some(mut batch) = batch else { return Ok(None) };
+        for (at, taken) in batch.taken.iter().enumerate() {
+            let Decoded::Truncation(truncation) = &taken.decoded else { continue };
+            if let Some(refusal) = self.refusal(&taken.record, truncation)? {
+                if at == 0 {
+                    return Err(refusal);
+                }
+                self.refused = Some(refusal);
+                batch.taken.truncate(at);
+                batch.passed.clear();
+                break;
+            }
+        }
+        Ok(Some(batch))
+    }
+
+    /// Why a truncation cannot be folded, if so.
+    fn refusal(&mut self, record: &Record, truncation: &Truncation) -> Result<Option<Error>> {
+        let topic = &record.partition.topic;
+        let why = if truncation.stops {
+            "truncate is \"stop\"".to_owned()
+        } else {
+            let partitions = self.source.end()?.iter().filter(|(at, _)| at.topic == *topic).count();
+            if partitions <= 1 {
+                return Ok(None);
+            }
+            format!(
+                "its topic has {partitions} partitions, so that the changes in the others have no order with it"
+            )
+        };
+        Ok(Some(Error::failed(format!(
+            "{}: a table was truncated at offset {}, and {why}; set truncate = \"ignore\" for the topic {topic} to keep \
+             what the table held, or delete the state's folder and start again once the topic begins behind this record",
+            record.partition, record.offset
+        ))))
     }
 
     /// Decodes what was read, up to a record whose schema the registry has not said yet.

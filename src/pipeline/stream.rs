@@ -29,6 +29,9 @@ use crate::source::leadership::Delivered;
 const GATHER: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
+/// Why the truncation of a table stays in the dead letters, where an earlier version put it.
+const TRUNCATION: &str = "a truncation cannot be retried, because it would delete what came after it as well; delete the \
+     state's folder and start again to replay";
 /// How long the retry of a dead letter waits for the schema registry.
 const SCHEMA_WAIT: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
@@ -436,7 +439,10 @@ impl Stream {
 
     fn decoded(&self, record: Record) -> Taken {
         let decoded = match self.decoder.readiness(&record, SCHEMA_WAIT) {
-            Readiness::Ready => self.decoder.decode(&record),
+            Readiness::Ready => match self.decoder.decode(&record) {
+                Decoded::Truncation(_) => Decoded::Poison(TRUNCATION.to_owned()),
+                decoded => decoded,
+            },
             Readiness::Waiting(Some(why)) => Decoded::Poison(why.to_string()),
             Readiness::Waiting(None) => {
                 Decoded::Poison("the schema registry has not answered yet; retry the letter".to_owned())

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use toml::Value;
 
 use super::Keys;
-use crate::config::{Encoding, EntityConfig, Format, RegistryConfig, VersionRule, without_user};
+use crate::config::{
+    Encoding, EntityConfig, Format, RegistryConfig, TruncateRule, VersionRule, without_user,
+};
 use crate::error::{Error, Result};
 
 pub(super) fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
@@ -25,7 +27,10 @@ pub(super) fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig
     let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
     let encoding = keys.choice(&format!("{name}.encoding"), &encodings)?;
     let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?;
-    Ok(EntityConfig { topics, format, encoding, key_encoding, version, key: fields })
+    let truncate_rules = [TruncateRule::Delete, TruncateRule::Stop, TruncateRule::Ignore];
+    let truncate_rules = truncate_rules.map(|rule| (rule.name(), rule));
+    let truncate = keys.maybe_choice(&format!("{name}.truncate"), &truncate_rules)?;
+    Ok(EntityConfig { topics, format, encoding, key_encoding, version, truncate, key: fields })
 }
 
 pub(super) fn schema_registry(keys: &Keys<'_>) -> Result<Option<RegistryConfig>> {

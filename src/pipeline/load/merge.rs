@@ -7,6 +7,7 @@ use super::ahead::ahead;
 use super::runs::{Entry, Run, Runs, broken_off};
 use super::sorter::Sorter;
 use super::sources::in_order;
+use super::truncated::Truncated;
 use crate::entity::contact;
 use crate::entity::organisation::Summary;
 use crate::error::{Error, Result};
@@ -16,9 +17,11 @@ use crate::state::rows::Row;
 use crate::state::{State, space_of};
 
 /// Fills the empty spaces of `state`, before `step` is committed.
-pub(super) fn fill(state: &State, mut runs: Runs, step: u64) -> Result<()> {
+pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[Truncated], step: u64) -> Result<()> {
     let organisations = merged(runs.of(EntityKind::Organisation)?)?;
+    let organisations = organisations.map(|entry| Ok(truncate(entry?, EntityKind::Organisation, truncated)));
     let contacts = merged(runs.of(EntityKind::Contact)?)?;
+    let contacts = contacts.map(|entry| Ok(truncate(entry?, EntityKind::Contact, truncated)));
     let (children_of, contacts_of) = (runs.folder().join("children-of"), runs.folder().join("contacts-of"));
     std::thread::scope(|scope| {
         let organisations = scope.spawn(move || {
@@ -31,6 +34,16 @@ pub(super) fn fill(state: &State, mut runs: Runs, step: u64) -> Result<()> {
             fill_kind((state, step), EntityKind::Contact, contacts, sorter, Space::ContactsOf, &member);
         organisations.join().unwrap_or_else(broken_off).and(contacts)
     })
+}
+
+/// An entity after the truncations of its table.
+fn truncate(mut entry: Entry, kind: EntityKind, truncated: &[Truncated]) -> Entry {
+    for truncation in truncated {
+        if truncation.apply(kind, &mut entry.held.row) {
+            entry.bytes = None;
+        }
+    }
+    entry
 }
 
 /// The relation that an entity stands in: the owner and what is shown of the entity there.

@@ -10,6 +10,7 @@ mod merge;
 mod runs;
 mod sorter;
 mod sources;
+mod truncated;
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -20,6 +21,7 @@ use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use self::runs::{Held, Runs};
+use self::truncated::Truncated;
 use super::fold::{Folder, Step, Taken, advance, apply_one, pass};
 use super::planted::{self, Bug};
 use super::sizes::sized;
@@ -55,6 +57,8 @@ pub struct Load {
     held_bytes: usize,
     held_max: usize,
     runs: Runs,
+    /// The truncations that came.
+    truncated: Vec<Truncated>,
     /// How far it has read.
     progress: Progress,
     /// How far it has to read.
@@ -71,6 +75,7 @@ impl Load {
             held_bytes: 0,
             held_max,
             runs: Runs::in_folder(folder),
+            truncated: Vec::new(),
             progress: Progress::default(),
             end,
             began: Instant::now(),
@@ -109,6 +114,10 @@ impl Load {
                 Decoded::Ignored => continue,
                 Decoded::Poison(reason) => {
                     poison.push(DeadLetter::from_record(&taken.record, reason));
+                    continue;
+                }
+                Decoded::Truncation(truncation) => {
+                    self.truncated.push(Truncated::of(&taken.record, truncation));
                     continue;
                 }
                 Decoded::Event(event) => event,
@@ -188,10 +197,10 @@ impl Folder {
     /// # Errors
     /// Those of the state, and when an entity's events came by several partitions without a sequence.
     pub fn loaded(&mut self, load: Load) -> Result<Step> {
-        let Load { held, mut runs, progress, .. } = load;
+        let Load { held, mut runs, truncated, progress, .. } = load;
         ROWS.into_iter().try_for_each(|space| self.state.clear(space))?;
         runs.hold(held);
-        if let Err(error) = merge::fill(&self.state, runs, self.progress.step + 1) {
+        if let Err(error) = merge::fill(&self.state, runs, &truncated, self.progress.step + 1) {
             let mut changes = Changes::default();
             changes.put(Space::Meta, FAILED.to_vec(), Vec::new());
             self.state.commit(changes)?;

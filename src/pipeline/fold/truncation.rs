@@ -1,0 +1,89 @@
+//! Truncations: a table was emptied, and all entities that came from its partition are deleted.
+
+use std::ops::ControlFlow;
+
+use super::{Folder, Step, Taken, partition_hash};
+use crate::entity::Liveness;
+use crate::error::Result;
+use crate::event::{Decoded, Event, Record, Truncation};
+use crate::pipeline::sizes::sized;
+use crate::position::TopicPartition;
+use crate::state::rows::{self, Row};
+use crate::state::space_of;
+
+/// So many entities are deleted by one commit.
+const DELETED_MAX: usize = sized(6_000, 30);
+
+impl Folder {
+    /// Folds records among which are truncations. The position moves past a truncation once its deletes are made, and
+    /// deletes that are made twice are made once.
+    pub(super) fn fold_truncations(
+        &mut self,
+        taken: &[Taken],
+        passed: &[(TopicPartition, i64)],
+    ) -> Result<Step> {
+        let (mut step, mut begin) = (Step::default(), 0);
+        for (at, found) in taken.iter().enumerate() {
+            let Decoded::Truncation(truncation) = &found.decoded else { continue };
+            step.join(self.fold_part(taken.get(begin..at).unwrap_or_default(), &[])?);
+            step.join(self.truncate(&found.record, truncation)?);
+            begin = at;
+        }
+        step.join(self.fold_part(taken.get(begin..).unwrap_or_default(), passed)?);
+        Ok(step)
+    }
+
+    /// Deletes all entities that came from the record's partition before it.
+    fn truncate(&mut self, record: &Record, truncation: &Truncation) -> Result<Step> {
+        tracing::info!(record = %record.partition, offset = record.offset, "a table was truncated: its entities are deleted");
+        let record = Record { value: None, key: None, headers: Vec::new(), ..record.clone() };
+        let (mut step, mut after) = (Step::default(), Vec::new());
+        loop {
+            let (ids, last) = self.rows_from(&record, &after)?;
+            let deletion = |id| {
+                let Truncation { version, sequenced, .. } = *truncation;
+                let event = Event::deletion(record.kind, id, version, sequenced);
+                Taken { record: record.clone(), decoded: Decoded::Event(event) }
+            };
+            let taken: Vec<Taken> = ids.into_iter().map(deletion).collect();
+            if !taken.is_empty() {
+                let progress = self.progress.clone();
+                step.join(self.commit_fold(&taken, progress, &mut |letters, new| letters.append(&new))?);
+            }
+            match last {
+                Some(last) => after = last,
+                None => return Ok(step),
+            }
+        }
+    }
+
+    /// Some entities that came from a record's partition, behind the key `after`, and the last key that was looked at; no
+    /// key at the end.
+    fn rows_from(&self, record: &Record, after: &[u8]) -> Result<(Vec<String>, Option<Vec<u8>>)> {
+        let home = Some(partition_hash(&record.partition));
+        let (mut ids, mut last) = (Vec::new(), None);
+        self.state.view().scan(space_of(record.kind), &[], after, &mut |key, value| {
+            if rows::liveness(value)? == Liveness::Alive
+                && Row::decode(value)?.home == home
+                && let Ok(id) = std::str::from_utf8(key)
+            {
+                ids.push(id.to_owned());
+            }
+            if ids.len() < DELETED_MAX {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some(key.to_vec());
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok((ids, last))
+    }
+}
+
+impl Step {
+    /// Takes in a later step.
+    fn join(&mut self, later: Step) {
+        self.number = self.number.max(later.number);
+        self.marked.extend(later.marked);
+        self.poisoned += later.poisoned;
+    }
+}
