@@ -323,3 +323,78 @@ fn a_truncation_that_cannot_be_ordered_stops_and_one_to_ignore_is_passed_over() 
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("truncate is \"stop\""));
 }
+
+#[test]
+fn names_of_another_service_are_read_as_those_of_the_contract() {
+    let naming = "organisations.naming = \"snake_case\"\ncontacts.naming = \"snake_case\"\n";
+    let world =
+        world("plain", &format!("{naming}[contacts.rename]\nsurname = \"lastName\"\ncontact_id = \"id\"\n"));
+    let line = |value: Value| json!({"value": value}).to_string();
+    append(
+        &world,
+        "organisations",
+        &[
+            line(json!({"id": 1, "name": "Acme", "created_at": "2024-01-05T09:30:00Z"})),
+            line(json!({"id": 2, "name": "Below", "parent_id": 1, "annual_revenue": 5, "parent": "x"})),
+        ],
+    );
+    append(
+        &world,
+        "contacts",
+        &[
+            line(json!({"contact_id": 7, "first_name": "Ada", "surname": "Byron", "organisation_id": 2})),
+            line(json!({"contact_id": 8, "first_name": "Not", "firstName": "Ada", "organisation_id": 2})),
+        ],
+    );
+    let output = world.run(&["run", "--until-end"]);
+    assert!(output.status.success());
+    assert_eq!(reasons(&world), Vec::<String>::new());
+    let organisations = world.documents("organisations");
+    assert_eq!(organisations["1"]["createdAt"], json!("2024-01-05T09:30:00Z"));
+    assert_eq!(organisations["2"]["parent"]["id"], json!("1"));
+    assert_eq!(
+        organisations["2"]["attributes"]["annual_revenue"],
+        json!(5),
+        "a name that no declaration knows stays"
+    );
+    let contacts = world.documents("contacts");
+    assert_eq!(
+        (&contacts["7"]["name"], &contacts["7"]["organisation"]["id"]),
+        (&json!("Ada Byron"), &json!("2"))
+    );
+    assert_eq!(contacts["8"]["firstName"], json!("Ada"), "the contract's own name goes before");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(log.matches("annual_revenue").count(), 1, "{log}");
+}
+
+#[test]
+fn numbers_are_read_as_what_is_said_of_them() {
+    let from = "[organisations.from]\ncreatedAt = \"micros\"\nfounded = \"days\"\nphone = \"number\"\n";
+    let world = world("debezium", from);
+    let row = json!({"key": "1", "value": {"op": "c", "after": {"name": "A", "createdAt": 1706782272654321_i64, "founded": 6276, "phone": 4402079460001_i64, "employees": 3}}});
+    append(&world, "organisations", &[row.to_string()]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(reasons(&world), Vec::<String>::new());
+    let document = &world.documents("organisations")["1"];
+    assert_eq!(document["createdAt"], json!("2024-02-01T10:11:12.654321Z"), "{document}");
+    assert_eq!(document["phone"], json!("4402079460001"));
+    assert_eq!(document["attributes"], json!({"founded": "1987-03-09", "employees": 3}));
+}
+
+#[test]
+fn fields_that_no_declaration_knows_are_counted_and_told_of_once() {
+    let world = world("plain", "");
+    let lines: Vec<String> = (0..12)
+        .map(|id| json!({"key": id.to_string(), "value": {"surname": "B", "email": "e@x"}}).to_string())
+        .collect();
+    append(&world, "contacts", &lines);
+    let mut running = world.start(&["run"]);
+    world.wait_until_delivered();
+    let told = "the field \"surname\" of contacts came 12 times and is not declared";
+    let status: Value = serde_json::from_str(&world.get("/status").1).unwrap();
+    assert_eq!(status["notes"], json!([told]));
+    assert!(world.succeed(&["status"]).contains(told));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    assert_eq!(world.log().matches("surname").count(), 1, "{}", world.log());
+}

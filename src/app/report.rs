@@ -77,6 +77,7 @@ async fn stopped(config: &Config) -> Result<Value> {
         indexes,
         reindex,
         rolled_back,
+        notes: Vec::new(),
         counters: BTreeMap::new(),
     };
     serde_json::to_value(&report)

@@ -81,6 +81,12 @@ pub struct EntityConfig {
     pub key_encoding: Option<Encoding>,
     /// The version of an event in the format `debezium`: it orders the events of one entity.
     pub version: VersionRule,
+    /// Names of fields as the producer has them, each with the name that it is read as.
+    pub rename: BTreeMap<String, String>,
+    /// How the producer writes the names of fields, where it is not as the contract has them.
+    pub naming: Option<Naming>,
+    /// What numbers in fields stand for.
+    pub from: BTreeMap<String, FromRule>,
     /// The effect of a truncation in the format `debezium`; unless it is said, a delete where the topic has one partition.
     pub truncate: Option<TruncateRule>,
     /// The fields that make the id; when there are none, the key has one field, or is the id.
@@ -94,6 +100,30 @@ pub enum VersionRule {
     Offset,
     /// `source.lsn`.
     Lsn,
+}
+
+/// How names of several words are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// `first_name`.
+    SnakeCase,
+}
+
+/// What a number stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FromRule {
+    /// A text of its digits.
+    Number,
+    /// A date, in days since the Unix epoch.
+    Days,
+    /// A moment, in seconds since the Unix epoch.
+    Seconds,
+    /// The same in milliseconds.
+    Millis,
+    /// The same in microseconds.
+    Micros,
+    /// The same in nanoseconds.
+    Nanos,
 }
 
 /// The effect of a table's truncation.
@@ -255,7 +285,8 @@ impl Config {
                 (Encoding::Json, None) => String::new(),
                 (value, key) => format!("[{},{}]", value.name(), key.map_or("", Encoding::name)),
             };
-            format!("{name}={format}{encoding}{key}:{}", entity.topics.join(","))
+            let reading = entity.reading();
+            format!("{name}={format}{encoding}{key}{reading}:{}", entity.topics.join(","))
         };
         let types = self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name()));
         let mut parts =
@@ -289,6 +320,35 @@ impl Encoding {
             Self::Protobuf => "protobuf",
             Self::JsonSchema => "json-schema",
         }
+    }
+}
+
+impl FromRule {
+    /// Every rule.
+    pub const ALL: [Self; 6] =
+        [Self::Number, Self::Days, Self::Seconds, Self::Millis, Self::Micros, Self::Nanos];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::Days => "days",
+            Self::Seconds => "seconds",
+            Self::Millis => "millis",
+            Self::Micros => "micros",
+            Self::Nanos => "nanos",
+        }
+    }
+}
+
+impl EntityConfig {
+    /// The names and values that are read otherwise than they are written, as stable text.
+    fn reading(&self) -> String {
+        let naming = self.naming.map(|Naming::SnakeCase| "naming=snake_case".to_owned());
+        let rename = self.rename.iter().map(|(written, name)| format!("{written}={name}"));
+        let from = self.from.iter().map(|(name, rule)| format!("{name}<{}", rule.name()));
+        let parts: Vec<String> = naming.into_iter().chain(rename).chain(from).collect();
+        if parts.is_empty() { String::new() } else { format!("{{{}}}", parts.join(",")) }
     }
 }
 

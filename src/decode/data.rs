@@ -6,6 +6,8 @@ use serde_json::value::RawValue;
 
 use super::connect::Type;
 use super::json::{self, Member, Members};
+use super::names::Names;
+use super::unknown::Unknown;
 use super::{Place, Poison, fields, keys, placeholder, shown};
 use crate::event::{EntityKind, Field};
 
@@ -32,6 +34,10 @@ pub(super) struct Reader<'a> {
     pub(super) is_row: bool,
     /// True where an empty string is what a field holds that was not set (Protobuf).
     pub(super) is_empty_unset: bool,
+    /// What is read otherwise than it is written.
+    pub(super) other: &'a Names,
+    /// Where fields are counted that no declaration knows.
+    pub(super) unknown: &'a Unknown,
     /// The fields that make the id; when there are none, `id` is it.
     pub(super) names: &'a [String],
     /// What the members stand for, where a schema came with them.
@@ -49,22 +55,30 @@ impl Reader<'_> {
             return Ok(read);
         }
         read.fields.reserve_exact(members.len());
-        for (name, value) in members {
+        for (written, value) in &members {
+            let has = |name: &str| members.iter().any(|(held, _)| held == name);
+            let name: &str = self.other.read(written, has).unwrap_or(written);
             if name == "id" || self.is_row && name == DELETED {
                 continue;
             }
-            json::check_key(&name)?;
-            let canonical = json::canonical(&name, value)?;
+            json::check_key(name)?;
+            let canonical = json::canonical(name, value)?;
             if self.is_row && placeholder::is_placeholder(&canonical) {
                 read.is_partial = true;
                 continue;
             }
-            let mut canonical = self.said(&name, canonical)?;
-            if self.is_empty_unset && *canonical == *b"\"\"" && fields::is_reference(self.kind, &name) {
+            let mut canonical = self.said(written, canonical)?;
+            if let Some(said) = self.other.said(name, &canonical) {
+                canonical = said.into_bytes().into();
+            }
+            if self.is_empty_unset && *canonical == *b"\"\"" && fields::is_reference(self.kind, name) {
                 canonical = (*b"null").into();
             }
-            let json = fields::checked(self.kind, &name, canonical, self.is_row)?;
-            read.fields.push(Field { name: name.into_owned(), json });
+            if fields::is_unknown(self.kind, name) {
+                self.unknown.count(self.kind, name);
+            }
+            let json = fields::checked(self.kind, name, canonical, self.is_row)?;
+            read.fields.push(Field { name: name.to_owned(), json });
         }
         Ok(read)
     }
@@ -86,6 +100,8 @@ impl Reader<'_> {
     fn id<'d>(&self, members: &[Member<'d>]) -> Result<Option<Cow<'d, str>>, Poison> {
         let part = |wanted: &str| {
             let held = members.iter().rev().find(|(name, _)| name == wanted);
+            let held =
+                held.or_else(|| members.iter().rev().find(|(name, _)| self.other.is_read_as(name, wanted)));
             held.map_or(Ok(None), |(name, value)| self.id_text(name, value))
         };
         if self.names.is_empty() {

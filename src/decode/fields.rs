@@ -33,6 +33,21 @@ fn type_of(kind: EntityKind, name: &str) -> Type {
     }
 }
 
+/// The fields of an entity that have a meaning and a name of several words.
+pub(super) fn declared(kind: EntityKind) -> impl Iterator<Item = &'static str> {
+    const SHARED: [&str; 2] = ["createdAt", "updatedAt"];
+    let own: &[&str] = match kind {
+        EntityKind::Organisation => &["parentId"],
+        EntityKind::Contact => &["organisationId", "firstName", "lastName"],
+    };
+    SHARED.iter().chain(own).copied()
+}
+
+/// True of a field without a meaning.
+pub(super) fn is_unknown(kind: EntityKind, name: &str) -> bool {
+    type_of(kind, name) == Type::Any
+}
+
 /// True of the fields that name another entity.
 pub(super) fn is_reference(kind: EntityKind, name: &str) -> bool {
     type_of(kind, name) == Type::Reference

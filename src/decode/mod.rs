@@ -12,9 +12,11 @@ mod encoded;
 mod fields;
 mod json;
 mod keys;
+mod names;
 mod outbox;
 mod placeholder;
 mod plain;
+mod unknown;
 mod verb;
 
 use std::borrow::Cow;
@@ -41,6 +43,7 @@ pub struct Decoder {
     contacts: Layout,
     types: verb::Types,
     schemas: Schemas,
+    unknown: Arc<unknown::Unknown>,
     registry: Option<Arc<Registry>>,
 }
 
@@ -53,6 +56,8 @@ pub struct Layout {
     version: VersionRule,
     truncate: Option<TruncateRule>,
     key: Vec<String>,
+    /// The names of both kinds' fields, of which the decoder takes those of one.
+    names: [names::Names; 2],
 }
 
 impl From<Format> for Layout {
@@ -65,6 +70,7 @@ impl From<Format> for Layout {
             version: VersionRule::Offset,
             truncate: None,
             key: Vec::new(),
+            names: Default::default(),
         }
     }
 }
@@ -72,7 +78,16 @@ impl From<Format> for Layout {
 impl From<&EntityConfig> for Layout {
     fn from(config: &EntityConfig) -> Self {
         let EntityConfig { format, encoding, key_encoding, version, truncate, ref key, .. } = *config;
-        Self { format, encoding, key_encoding, version, truncate, key: key.clone() }
+        let names =
+            [EntityKind::Organisation, EntityKind::Contact].map(|kind| names::Names::of(kind, config));
+        Self { format, encoding, key_encoding, version, truncate, key: key.clone(), names }
+    }
+}
+
+impl Layout {
+    fn names(&self, kind: EntityKind) -> &names::Names {
+        let [organisations, contacts] = &self.names;
+        if kind == EntityKind::Organisation { organisations } else { contacts }
     }
 }
 
@@ -116,6 +131,7 @@ impl Decoder {
             contacts: contacts.into(),
             types: verb::Types::new(types),
             schemas: Schemas::default(),
+            unknown: Arc::default(),
             registry: None,
         }
     }
@@ -132,6 +148,11 @@ impl Decoder {
             // A parser's sentence may quote all that it found.
             Err(reason) => Decoded::Poison(shortened(reason, REASON_BYTES_MAX)),
         }
+    }
+
+    /// What is to be known of the records that were decoded, in sentences: fields that no declaration knows.
+    pub fn notes(&self) -> Vec<String> {
+        self.unknown.notes()
     }
 
     /// The id that the record's key names: whatever else the record says, it can be of no other entity.
@@ -199,6 +220,8 @@ impl Decoder {
             place,
             is_row,
             is_empty_unset: layout.encoding == Encoding::Protobuf,
+            other: layout.names(record.kind),
+            unknown: &self.unknown,
             names: &layout.key,
             types: types_of(schema, place),
         };

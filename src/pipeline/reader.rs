@@ -71,6 +71,7 @@ impl Reader {
         end_requests: Receiver<EndRequest>,
         out: Sender<ReadBatch>,
     ) -> Self {
+        status.set_decoder(Arc::clone(&decoder));
         Self {
             out,
             source,

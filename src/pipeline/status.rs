@@ -4,7 +4,7 @@ mod report;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use self::report::{PartitionReport, RebuildReport, Report, partitions, rebuild_report};
@@ -13,6 +13,7 @@ use super::queue::Waiting;
 use super::readiness::{Cause, Readiness, Reasons};
 use super::refreshed::Refreshed;
 use crate::dead_letter::Tally;
+use crate::decode::Decoder;
 use crate::position::Positions;
 use crate::projection::Projection;
 use crate::sink::generations::Rebuild;
@@ -103,6 +104,8 @@ struct Known {
     rebuilds: Vec<(String, Rebuild)>,
     reasons: Reasons,
     rolled_back: BTreeMap<String, String>,
+    /// The decoder of the records that are read, which knows what is to be told of them.
+    decoder: Option<Arc<Decoder>>,
     /// The projections whose index is not full; `None` until it was looked.
     unfilled: Option<Vec<String>>,
     /// Grows when this instance has filled its indexes.
@@ -166,6 +169,11 @@ impl Status {
     /// The time now in milliseconds since the Unix epoch.
     pub fn now_ms() -> u64 {
         super::work::wall_ms()
+    }
+
+    /// Takes note of the decoder, whose notes are reported.
+    pub fn set_decoder(&self, decoder: Arc<Decoder>) {
+        self.known().decoder = Some(decoder);
     }
 
     /// Takes note of the fold's positions.
@@ -393,6 +401,7 @@ impl Status {
             indexes: known.indexes,
             reindex: known.rebuilds.into_iter().map(rebuild_report).collect(),
             rolled_back: known.rolled_back,
+            notes: known.decoder.map(|decoder| decoder.notes()).unwrap_or_default(),
             counters: self.counters(),
         }
     }

@@ -21,6 +21,9 @@ const COUNTERS: &[(&str, &str)] = &[
     ("rejected", "documents that the index rejected for good"),
 ];
 
+/// So many notes on the records are shown.
+const NOTES_MAX: usize = 10;
+
 /// A report with what it is shown beside.
 pub(super) struct Shown<'a> {
     /// What `/status` answers.
@@ -43,6 +46,7 @@ impl Shown<'_> {
         lines.extend(letters_waiting(self.report));
         lines.extend(list(self.report, "reindex").map(rebuild));
         lines.extend(map(self.report, "rolled_back").map(rolled_back));
+        lines.extend(notes(self.report));
         lines.push(String::new());
         lines.push(format!(
             "{:<32} {:>12} {:>12} {:>10} {:>14}",
@@ -100,6 +104,17 @@ impl Shown<'_> {
         };
         indexes.iter().map(line).collect()
     }
+}
+
+/// The first notes on the records, and how many more there are.
+fn notes(report: &Value) -> Vec<String> {
+    let notes: Vec<&str> = list(report, "notes").filter_map(Value::as_str).collect();
+    let mut lines: Vec<String> =
+        notes.iter().take(NOTES_MAX).map(|note| format!("records: {note}")).collect();
+    if let Some(more @ 1..) = notes.len().checked_sub(NOTES_MAX) {
+        lines.push(format!("records: {more} more notes; --format json shows all"));
+    }
+    lines
 }
 
 fn rebuild(rebuild: &Value) -> String {

@@ -1,12 +1,13 @@
 //! How records are read: `[organisations]`, `[contacts]` and `[schema_registry]`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use toml::Value;
 
-use super::Keys;
+use super::{Keys, choose};
 use crate::config::{
-    Encoding, EntityConfig, Format, RegistryConfig, TruncateRule, VersionRule, without_user,
+    Encoding, EntityConfig, Format, FromRule, Naming, RegistryConfig, TruncateRule, VersionRule, without_user,
 };
 use crate::error::{Error, Result};
 
@@ -30,7 +31,33 @@ pub(super) fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig
     let truncate_rules = [TruncateRule::Delete, TruncateRule::Stop, TruncateRule::Ignore];
     let truncate_rules = truncate_rules.map(|rule| (rule.name(), rule));
     let truncate = keys.maybe_choice(&format!("{name}.truncate"), &truncate_rules)?;
-    Ok(EntityConfig { topics, format, encoding, key_encoding, version, truncate, key: fields })
+    let naming = keys.maybe_choice(&format!("{name}.naming"), &[("snake_case", Naming::SnakeCase)])?;
+    let (rename, from) = (rename(keys, name)?, from(keys, name)?);
+    let key = fields;
+    Ok(EntityConfig { topics, format, encoding, key_encoding, version, rename, naming, from, truncate, key })
+}
+
+fn rename(keys: &Keys<'_>, name: &str) -> Result<BTreeMap<String, String>> {
+    let key = format!("{name}.rename");
+    let rename = keys.table(&key)?;
+    let mut names = BTreeSet::new();
+    for (written, read) in &rename {
+        if read.is_empty() || !names.insert(read) {
+            return Err(Error::usage(format!(
+                "{key}.{written:?}: {read:?} found, a name that no other field is read as was expected"
+            )));
+        }
+    }
+    Ok(rename)
+}
+
+fn from(keys: &Keys<'_>, name: &str) -> Result<BTreeMap<String, FromRule>> {
+    let key = format!("{name}.from");
+    let rules = FromRule::ALL.map(|rule| (rule.name(), rule));
+    let texts = keys.table(&key)?.into_iter();
+    texts
+        .map(|(field, text)| Ok((field.clone(), choose(&format!("{key}.{field:?}"), &text, &rules)?)))
+        .collect()
 }
 
 pub(super) fn schema_registry(keys: &Keys<'_>) -> Result<Option<RegistryConfig>> {
