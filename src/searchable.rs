@@ -3,8 +3,11 @@
 //! Projections write the words for an index server, the embedded index takes them from the fields, and search compares
 //! with both. All three go by the tables here.
 
+mod sort;
+
 use serde_json::Value;
 
+pub use self::sort::{SortField, plain_name, sort_key};
 use crate::text::{joined, parts, reversed_numbers, stands, words};
 
 /// How much a word says, by the field that it stands in: the first says most.

@@ -26,6 +26,83 @@ pub fn civil(days: i64) -> (i64, u64, u64) {
     (year, number(month), number(day))
 }
 
+/// Days since the Unix epoch; `None` when there is no such day.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let (shifted_year, shifted_month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, year_of_era) = (shifted_year.div_euclid(400), shifted_year.rem_euclid(400));
+    let day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * shifted_month + 2) / 5 + day - 1;
+    let days = era * 146_097 + day_of_era - 719_468;
+    let (number, found) = (|value: i64| u64::try_from(value).unwrap_or(0), civil(days));
+    (found == (year, number(month), number(day))).then_some(days)
+}
+
+/// Milliseconds since the Unix epoch of a time as RFC 3339 has it, or of the beginning of one: `2026`, `2026-01`,
+/// `2026-01-02T03:04`. Without a zone it is in UTC. It is what `strict_date_optional_time` reads on an index server.
+pub fn milliseconds(text: &str) -> Option<i64> {
+    let mut rest = text;
+    let year = number(&mut rest, 4)?;
+    let month = following(&mut rest, '-')?.unwrap_or(1);
+    let day = following(&mut rest, '-')?.unwrap_or(1);
+    let begin = days(year, month, day)? * 86_400_000;
+    if rest.is_empty() {
+        return Some(begin);
+    }
+    rest = rest.strip_prefix('T')?;
+    if rest.is_empty() {
+        return Some(begin);
+    }
+    let hour = number(&mut rest, 2)?;
+    let minute = following(&mut rest, ':')?.unwrap_or(0);
+    let second = following(&mut rest, ':')?.unwrap_or(0);
+    let mut fraction = 0;
+    if let Some(digits) = rest.strip_prefix(['.', ',']) {
+        let count = digits.bytes().take_while(u8::is_ascii_digit).count();
+        let (digits, others) = digits.split_at_checked(count).filter(|_| (1..=9).contains(&count))?;
+        fraction = format!("{digits:0<3}").get(..3)?.parse().ok()?;
+        rest = others;
+    }
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let since_midnight = ((hour * 60 + minute) * 60 + second) * 1_000 + fraction;
+    Some(begin + since_midnight - zone(rest)? * 60_000)
+}
+
+/// The minutes that a zone is ahead of UTC.
+fn zone(text: &str) -> Option<i64> {
+    let sign = match text.chars().next() {
+        None => return Some(0),
+        Some('Z') => return (text == "Z").then_some(0),
+        Some('+') => 1,
+        Some('-') => -1,
+        Some(_) => return None,
+    };
+    let mut rest = text.get(1..)?;
+    let hours = number(&mut rest, 2)?;
+    let rest = &mut rest.strip_prefix(':').unwrap_or(rest);
+    let minutes = if rest.is_empty() { 0 } else { number(rest, 2)? };
+    (rest.is_empty() && hours < 19 && minutes < 60).then_some(sign * (hours * 60 + minutes))
+}
+
+/// The two digits behind a mark; the inner `None` when the mark does not follow.
+fn following(rest: &mut &str, mark: char) -> Option<Option<i64>> {
+    match rest.strip_prefix(mark) {
+        Some(others) => {
+            *rest = others;
+            number(rest, 2).map(Some)
+        }
+        None => Some(None),
+    }
+}
+
+/// A number of so many digits.
+fn number(rest: &mut &str, digits: usize) -> Option<i64> {
+    let (number, others) = rest.split_at_checked(digits)?;
+    *rest = others;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())?
+}
+
 /// RFC 3339 with milliseconds: `2026-01-02T03:04:05.678Z`.
 pub fn rfc3339(time: SystemTime) -> String {
     let (year, month, day, hour, minute, second, millisecond) = parts(time);
@@ -42,6 +119,31 @@ pub fn compact(time: SystemTime) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn times_are_read_as_an_index_server_does() {
+        for (text, expected) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T00:00:00.000Z", Some(951_782_400_000)),
+            ("2000-02-29", Some(951_782_400_000)),
+            ("2000-02-29T02:00:00.1234567+02:00", Some(951_782_400_123)),
+            ("2000-02-28T22:30-0130", Some(951_782_400_000)),
+            ("2000-02", Some(949_363_200_000)),
+            ("2000", Some(946_684_800_000)),
+            ("1969-12-31T23:59:59.999Z", Some(-1)),
+            ("2001-02-29", None),
+            ("2000-13-01", None),
+            ("2000-1-01", None),
+            ("2000-01-01T24:00:00Z", None),
+            ("2000-01-01 00:00:00", None),
+            ("2000-01-01T00:00:00Zx", None),
+            ("yesterday", None),
+            ("", None),
+            ("20é", None),
+        ] {
+            assert_eq!(milliseconds(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn known_moments_read_right() {

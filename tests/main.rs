@@ -57,6 +57,7 @@ mod security;
 mod services;
 mod serving;
 mod sink;
+mod sorting;
 mod standby;
 mod state_copy;
 mod state_faults;

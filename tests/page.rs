@@ -7,6 +7,7 @@ use crate::browser::Browser;
 use crate::harness::eventually;
 
 mod site;
+mod sorting;
 
 const HOSTILE: &str = "<img src=x onerror=\"document.title='run'\"> \u{202e}Acme</script>";
 

@@ -42,6 +42,7 @@ fn request(wanted: &Search) -> Result<Request> {
         ("q", &q),
         ("in", &wanted.collection),
         ("under", &wanted.under),
+        ("sort", &wanted.sort),
         ("size", &wanted.size),
         ("after", &wanted.after),
         ("facets", &wanted.facets),

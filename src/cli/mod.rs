@@ -221,6 +221,9 @@ pub struct Search {
     /// field:value, repeatable; all must hold
     #[arg(long, value_name = "FIELD:VALUE", allow_hyphen_values = true)]
     pub filter: Vec<String>,
+    /// The order of hits: relevance, name, createdAt, updatedAt or contactCount; - before it for the highest first
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
+    pub sort: Option<String>,
     /// The page's size, 1 to 100
     #[arg(long, value_name = "N")]
     pub size: Option<String>,

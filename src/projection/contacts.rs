@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::json::Object;
-use super::search::{push_fields, push_marked};
+use super::search::{push_fields, push_marked, write_sort};
 use super::shared::{Ancestry, ancestry, push_ids, write_attributes, write_log};
 use super::{Affiliated, Entities};
 use crate::entity::affiliation::Affiliation;
@@ -47,6 +47,7 @@ fn write(
         .transpose()?;
     object.raw_if("organisation", organisation.as_ref().and_then(Affiliation::object));
     object.nested("_search", |search| {
+        write_sort(search, name.as_deref());
         search.words("words", |out, begin| {
             push_fields(out, begin, (contact, name.as_deref()), CONTACT);
             let organisation =

@@ -56,7 +56,7 @@ pub struct Limits {
 }
 
 /// The version of the documents' shape; kept in the index's `_meta` beside the mapping's hash.
-pub const SHAPE: u32 = 3;
+pub const SHAPE: u32 = 4;
 
 /// One projection. Its number is on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::contacts::affiliated;
 use super::json::Object;
-use super::search::push_fields;
+use super::search::{push_fields, write_sort};
 use super::shared::{ancestry, write_ancestry, write_attributes, write_log};
 use super::{Entities, Limits};
 use crate::entity::organisation::{FIELDS, KNOWN};
@@ -66,6 +66,7 @@ fn write(
         object.yes("contactsTruncated");
     }
     object.nested("_search", |search| {
+        write_sort(search, organisation.get("name"));
         search.words("words", |out, begin| {
             push_fields(out, begin, (organisation, organisation.get("name")), ORGANISATION)
         });

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use super::json::Object;
 use crate::entity::{Shown, text};
-use crate::searchable::{Class, GAP, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number};
+use crate::searchable::{Class, GAP, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number, plain_name};
 use crate::text::{Words, reversed_numbers, stands};
 
 /// Appends the words of the searched fields to a text that begins at `begin`, the number of the name's words, and the
@@ -37,6 +38,12 @@ pub fn push_fields(
     if let Some(phone) = shown.get("phone").and_then(text) {
         reversed_numbers(&phone).iter().for_each(|number| push(out, begin, NUMBER_MARK, number.as_bytes()));
     }
+}
+
+/// Writes how a name is ordered, when that is not the name's own lower case.
+pub fn write_sort(search: &mut Object<'_>, name: Option<&[u8]>) {
+    let plain = name.and_then(text).and_then(|name| plain_name(&name));
+    plain.into_iter().for_each(|plain| search.text("sort", &plain));
 }
 
 /// Appends the words of a name in their own order, and how many different ones it has. Of the name's fields, what stands in

@@ -1,4 +1,4 @@
-//! Where a page begins: after a score and an id, in the view of the index that the page before was taken
+//! Where a page begins: after a score, or what else hits are ordered by, and an id, in the view of the index that the page before was taken
 //! from. Scores depend on the document and the query alone, so that without the view documents which change
 //! meanwhile move no others.
 
@@ -6,13 +6,14 @@ use std::fmt::Write;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::sort::{Key, Sort};
 use crate::error::{Error, Result};
 
-/// The place after a hit, in the order of a search: by score, best first, then by id.
+/// The place after a hit, in the order of a search, then by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The score of the hit before.
-    pub score: u32,
+    /// What the hit before is ordered by.
+    pub key: Key,
     /// Its id.
     pub id: String,
     /// The number of the view, when one is kept.
@@ -22,36 +23,61 @@ pub struct Cursor {
 impl Cursor {
     /// The cursor as text; `search` tells one search from another.
     pub fn text(&self, search: &str) -> String {
-        let mut text = format!("{:x}-{:016x}-", self.score, xxh3_64(search.as_bytes()));
-        for byte in self.id.bytes() {
-            // Writing to a string can't fail.
-            let _ = write!(text, "{byte:02x}");
-        }
+        let key = match &self.key {
+            Key::Score(score) => format!("{score:x}"),
+            // The bits, because a hyphen parts a cursor.
+            Key::Number(number) => format!("n{:x}", number.cast_unsigned()),
+            Key::Text(text) => format!("t{}", hex(text)),
+            Key::Missing => "m".to_owned(),
+        };
+        let mut text = format!("{key}-{:016x}-{}", xxh3_64(search.as_bytes()), hex(&self.id));
         if let Some(view) = self.view {
             let _ = write!(text, "-{view:x}");
         }
         text
     }
 
-    /// Reads a cursor of `search`.
+    /// Reads a cursor of `search`, whose hits are in the order `sort`.
     ///
     /// # Errors
     /// When it is none, or one of another search.
-    pub fn parse(text: &str, search: &str) -> Result<Self> {
+    pub fn parse(text: &str, search: &str, sort: Option<Sort>) -> Result<Self> {
         let none = || Error::usage("after: this is no cursor; take `next` of the page before as it is");
         let mut parts = text.splitn(4, '-');
         let mut part = || parts.next().ok_or_else(none);
-        let score = u32::from_str_radix(part()?, 16).map_err(|_| none())?;
+        let key = key(part()?).filter(|key| key.fits(sort)).ok_or_else(none)?;
         let hash = u64::from_str_radix(part()?, 16).map_err(|_| none())?;
         let id = unhex(part()?).ok_or_else(none)?;
         let view = parts.next().map(|view| u64::from_str_radix(view, 16).map_err(|_| none())).transpose()?;
         if hash != xxh3_64(search.as_bytes()) {
             return Err(Error::usage(
-                "after: this cursor belongs to another search; q, in, under and filter must stay the same",
+                "after: this cursor belongs to another search; q, in, under, filter and sort must stay the same",
             ));
         }
-        Ok(Self { score, id, view })
+        Ok(Self { key, id, view })
     }
+}
+
+fn key(text: &str) -> Option<Key> {
+    if text == "m" {
+        return Some(Key::Missing);
+    }
+    if let Some(bits) = text.strip_prefix('n') {
+        return u64::from_str_radix(bits, 16).ok().map(|bits| Key::Number(bits.cast_signed()));
+    }
+    match text.strip_prefix('t') {
+        Some(text) => unhex(text).map(Key::Text),
+        None => u32::from_str_radix(text, 16).ok().map(Key::Score),
+    }
+}
+
+fn hex(text: &str) -> String {
+    let mut out = String::with_capacity(2 * text.len());
+    for byte in text.bytes() {
+        // Writing to a string can't fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
 }
 
 fn unhex(text: &str) -> Option<String> {
@@ -66,17 +92,30 @@ fn unhex(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::searchable::SortField;
 
     #[test]
     fn a_cursor_reads_as_it_was_written_for_its_own_search_only() {
-        let cursor = Cursor { score: 2016, id: "ö/1 -%".to_owned(), view: None };
-        assert_eq!(Cursor::parse(&cursor.text("a"), "a").unwrap(), cursor);
+        let cursor = Cursor { key: Key::Score(2016), id: "ö/1 -%".to_owned(), view: None };
+        let by = |field| Some(Sort { field, descending: true });
+        let (name, date) = (by(SortField::Name), by(SortField::CreatedAt));
+        for (key, sort, other) in [
+            (Key::Number(-3), date, name),
+            (Key::Text("é-x".to_owned()), name, date),
+            (Key::Text(String::new()), name, None),
+            (Key::Missing, date, None),
+        ] {
+            let sorted = Cursor { key, ..cursor.clone() };
+            assert_eq!(Cursor::parse(&sorted.text("a"), "a", sort).unwrap(), sorted);
+            assert!(Cursor::parse(&sorted.text("a"), "a", other).is_err());
+        }
+        assert_eq!(Cursor::parse(&cursor.text("a"), "a", None).unwrap(), cursor);
         let kept = Cursor { view: Some(77), ..cursor.clone() };
-        assert_eq!(Cursor::parse(&kept.text("a"), "a").unwrap(), kept);
-        assert!(Cursor::parse(&cursor.text("a"), "b").is_err());
+        assert_eq!(Cursor::parse(&kept.text("a"), "a", None).unwrap(), kept);
+        assert!(Cursor::parse(&cursor.text("a"), "b", None).is_err());
         let wrong_view = kept.text("a") + "-1";
         for wrong in ["", "not-a-cursor", "1-2-3", "1-2-zz", "é", "1-0000000000000000-+1", &wrong_view] {
-            assert_eq!(Cursor::parse(wrong, "a").unwrap_err().exit_code(), 2, "{wrong}");
+            assert_eq!(Cursor::parse(wrong, "a", None).unwrap_err().exit_code(), 2, "{wrong}");
         }
     }
 }

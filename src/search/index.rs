@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::cursor::Cursor;
 use super::query::{Collection, Field, Term, Whole};
+use super::sort::{Key, Sort};
 use crate::error::Result;
 
 /// The most truncated organisations whose further contacts are looked at.
@@ -39,6 +40,8 @@ pub struct Find {
     pub contact_filters_met: Vec<String>,
     /// Only these ids.
     pub among: Option<Vec<String>>,
+    /// The order of hits; `None` for the best first.
+    pub sort: Option<Sort>,
     /// How many hits; 0 for counts only.
     pub size: usize,
     /// The place after which they begin.
@@ -56,6 +59,8 @@ pub struct Hit {
     pub id: String,
     /// How well it matches.
     pub score: u32,
+    /// What it is ordered by.
+    pub key: Key,
     /// The document, of an organisation without its contacts.
     pub document: Value,
     /// An organisation's embedded contacts that a term matched, best first, at most [`MATCHED_MAX`].

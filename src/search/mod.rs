@@ -17,6 +17,7 @@ pub mod parse;
 pub mod query;
 pub mod rank;
 pub mod service;
+pub mod sort;
 mod syntax;
 pub mod token;
 

@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::query::{Collection, Field, Request, SIZE_DEFAULT, SIZE_MAX, Term};
+use super::sort::Sort;
 use super::token::{Parsed, parse};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
@@ -12,7 +13,9 @@ const Q_LETTERS_MAX: usize = 1_000;
 const TERMS_MAX: usize = 32;
 /// The most filters of one query.
 const FILTERS_MAX: usize = 32;
-/// The longest filter value, id or cursor, in bytes.
+/// The longest cursor, in bytes: it holds an id and a name.
+const CURSOR_BYTES_MAX: usize = 16_384;
+/// The longest filter value or id, in bytes.
 const VALUE_BYTES_MAX: usize = 2_048;
 /// How long `consistent_with` waits unless told otherwise.
 const TIMEOUT_MS_DEFAULT: u64 = 5_000;
@@ -20,8 +23,19 @@ const TIMEOUT_MS_DEFAULT: u64 = 5_000;
 const TIMEOUT_MS_MAX: u64 = 60_000;
 
 /// The names of all parameters.
-pub const PARAMETERS: &[&str] =
-    &["q", "in", "under", "filter", "size", "after", "facets", "consistent_with", "timeout", "allow_partial"];
+pub const PARAMETERS: &[&str] = &[
+    "q",
+    "in",
+    "under",
+    "filter",
+    "sort",
+    "size",
+    "after",
+    "facets",
+    "consistent_with",
+    "timeout",
+    "allow_partial",
+];
 
 impl Request {
     /// Reads the parameters of contract section 4.
@@ -39,8 +53,8 @@ impl Request {
 
     /// What a cursor of this search depends on.
     pub(super) fn identity(&self) -> String {
-        let Self { terms, excluded, collection, under, filters, .. } = self;
-        format!("{terms:?} {excluded:?} {collection:?} {under:?} {filters:?}")
+        let Self { terms, excluded, collection, under, filters, sort, .. } = self;
+        format!("{terms:?} {excluded:?} {collection:?} {under:?} {filters:?} {sort:?}")
     }
 }
 
@@ -58,8 +72,9 @@ impl<'a> Given<'a> {
             let shown: String = name.chars().take(40).collect();
             return Err(Error::usage(format!("{shown:?} is no parameter; {}", PARAMETERS.join(", "))));
         };
-        if value.len() > VALUE_BYTES_MAX && *known != "q" {
-            return Err(Error::usage(format!("{known}: at most {VALUE_BYTES_MAX} bytes")));
+        let max = if *known == "after" { CURSOR_BYTES_MAX } else { VALUE_BYTES_MAX };
+        if value.len() > max && *known != "q" {
+            return Err(Error::usage(format!("{known}: at most {max} bytes")));
         }
         match *known {
             "filter" => self.filters.push(value),
@@ -82,6 +97,7 @@ impl<'a> Given<'a> {
             collection,
             under: self.value("under").map(str::to_owned),
             filters: filters(&self.filters, collection)?,
+            sort: self.value("sort").map(|name| Sort::of_name(name, collection)).transpose()?.flatten(),
             size: self.value("size").map(size).transpose()?.unwrap_or(SIZE_DEFAULT),
             consistent_with: self.value("consistent_with").map(positions).transpose()?.unwrap_or_default(),
             timeout_ms: self.value("timeout").map(timeout).transpose()?.unwrap_or(TIMEOUT_MS_DEFAULT),
@@ -101,7 +117,7 @@ impl<'a> Given<'a> {
             request.terms = Some(terms).filter(|terms| !terms.is_empty() || excluded.is_empty());
             (request.excluded, request.whole) = (excluded, whole);
         }
-        let after = self.value("after").map(|after| Cursor::parse(after, &request.identity()));
+        let after = self.value("after").map(|after| Cursor::parse(after, &request.identity(), request.sort));
         request.after = after.transpose()?;
         Ok(request)
     }
@@ -214,7 +230,8 @@ mod tests {
             ("consistent_with", ""),
             ("consistent_with", "contacts/0:9223372036854775807"),
             ("timeout", "1h"),
-            ("sort", "name"),
+            ("sort", "score"),
+            ("order", "name"),
         ];
         for (name, value) in wrong {
             let error = Request::parse([(name, value)]).unwrap_err();

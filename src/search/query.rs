@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::Cursor;
+use super::sort::Sort;
 use super::token::Phone;
 use crate::error::{Error, Result};
 use crate::position::Positions;
@@ -179,6 +180,8 @@ pub struct Request {
     pub under: Option<String>,
     /// Values that must hold: any of those of a field.
     pub filters: Vec<(Field, String)>,
+    /// The order of hits; `None` for the best first.
+    pub sort: Option<Sort>,
     /// The page's size, 1 to [`SIZE_MAX`].
     pub size: usize,
     /// Where the page begins.

@@ -98,7 +98,7 @@ impl Searcher {
 
     /// The place after a hit.
     fn cursor(&self, hit: &Hit) -> Cursor {
-        Cursor { score: hit.score, id: hit.id.clone(), view: self.view }
+        Cursor { key: hit.key.clone(), id: hit.id.clone(), view: self.view }
     }
 
     /// The organisations whose further contacts matter to this request.
@@ -147,6 +147,7 @@ impl Searcher {
             among: None,
             // One hit more tells whether there is a page after this.
             size: request.size + 1,
+            sort: request.sort,
             after: request.after.clone(),
             facets: request.facets.iter().copied().filter(|field| !is_filtered(request, *field)).collect(),
             documents: true,
@@ -210,6 +211,7 @@ impl Searcher {
             let size = truncated.len();
             let find = Find {
                 among: Some(truncated.to_vec()),
+                sort: None,
                 size,
                 after: None,
                 facets: Vec::new(),

@@ -185,8 +185,8 @@ proptest! {
     #[test]
     fn a_cursor_is_taken_or_refused(text in inputs("cursors")) {
         let text = String::from_utf8_lossy(&text);
-        if let Some(cursor) = check_told(Cursor::parse(&text, "search")) {
-            prop_assert_eq!(Cursor::parse(&cursor.text("search"), "search").unwrap(), cursor);
+        if let Some(cursor) = check_told(Cursor::parse(&text, "search", None)) {
+            prop_assert_eq!(Cursor::parse(&cursor.text("search"), "search", None).unwrap(), cursor);
         }
     }
 

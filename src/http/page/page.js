@@ -84,6 +84,7 @@ const change = (to, { overwrite = false } = {}) => {
   const isHere = place?.search !== undefined;
   Object.assign(query, { q: $("q").value }, to);
   query.filters = query.filters.filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
+  fitSort();
   const hash = searchHash();
   try {
     if (overwrite && isHere) history.replaceState(history.state, "", hash);
@@ -176,13 +177,14 @@ $("form").addEventListener("submit", (event) => {
   else change({});
 });
 for (const radio of $("form").elements.in) radio.addEventListener("change", () => change({ in: radio.value, q: $("q").value }));
+$("sort").addEventListener("change", () => change({ sort: $("sort").value }));
 $("more").addEventListener("click", more);
 $("skip").addEventListener("click", (event) => { event.preventDefault(); $("results").focus(); });
 $("hits").addEventListener("click", (event) => { lastHit = event.target.closest?.("a")?.getAttribute("href") ?? lastHit; });
 document.querySelector(".brand").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  change({ q: "", under: "", filters: [] });
+  change({ q: "", under: "", filters: [], sort: "" });
   $("q").focus();
 });
 document.addEventListener("keydown", key);

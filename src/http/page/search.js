@@ -15,11 +15,17 @@ const LABELS = {
   website: "Website", role: "Role", department: "Department", tags: "Tags", "organisation.name": "Organisation", "address.street": "Street",
   "address.postcode": "Postcode", "address.city": "City", "address.region": "Region", "address.country": "Country",
 };
+// The orders of hits; the first is that without a choice.
+const SORTS = {
+  "": "Best match", name: "Name, A to Z", "-name": "Name, Z to A", "-createdAt": "Newest first", createdAt: "Oldest first", "-updatedAt": "Changed last",
+  "-contactCount": "Most contacts",
+};
+const sortsOf = (collection) => Object.keys(SORTS).filter((sort) => collection === "organisations" || sort !== "-contactCount");
 // Matched contacts of a hit that are shown at first, and the hits whose further ones were asked for.
 const PEOPLE_SHOWN = 3;
 const unfolded = new Set();
 
-const query = { q: "", in: "organisations", under: "", filters: [] };
+const query = { q: "", in: "organisations", under: "", filters: [], sort: "" };
 const shown = { hits: [], total: undefined, next: undefined, problem: undefined, at: -Infinity };
 const names = new Map();
 const opened = new Set();
@@ -33,6 +39,7 @@ const searchHash = (of = query) => {
   if (of.in === "contacts") parameters.set("in", of.in);
   if (of.under) parameters.set("under", of.under);
   of.filters.forEach((filter) => parameters.append("filter", filter));
+  if (of.sort) parameters.set("sort", of.sort);
   const text = parameters.toString();
   return text ? `#/?${text}` : "#/";
 };
@@ -42,12 +49,22 @@ const readSearch = (text) => {
   query.in = parameters.get("in") === "contacts" ? "contacts" : "organisations";
   query.under = parameters.get("under") ?? "";
   query.filters = [...new Set(parameters.getAll("filter"))].filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
+  query.sort = parameters.get("sort") ?? "";
+  fitSort();
+};
+// An order that the collection has, and the choice among them.
+const fitSort = () => {
+  const sorts = sortsOf(query.in);
+  if (!sorts.includes(query.sort)) query.sort = "";
+  if ($("sort").options.length !== sorts.length) $("sort").replaceChildren(...sorts.map((sort) => el("option", { value: sort }, SORTS[sort])));
+  $("sort").value = query.sort;
 };
 const searchPath = (size, after) => {
   // A query without a word finds nothing; without a query everything is found.
   const parameters = new URLSearchParams(query.q.trim() ? { q: query.q, in: query.in } : { in: query.in });
   if (query.under) parameters.set("under", query.under);
   query.filters.forEach((filter) => parameters.append("filter", filter));
+  if (query.sort) parameters.set("sort", query.sort);
   parameters.set("size", size);
   if (after) parameters.set("after", after);
   else parameters.set("facets", Object.keys(FACETS[query.in]).join(","));
@@ -135,6 +152,7 @@ const showHits = (quiet) => {
   const isKnown = Number.isFinite(shown.total);
   const [one, many] = NAMES[query.in];
   $("count").textContent = isKnown ? plural(shown.total, one, many) : "Results";
+  $("order").hidden = !(shown.total > 1);
   if (shown.problem) $("took").textContent = "";
   reconcile($("hits"), shown.hits, {
     key: (hit) => `${query.in}/${textOf(hit.id)}`,

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::order;
 use crate::search::index::Find;
 use crate::search::query::{Collection, Field, Term, Whole, by_field};
-use crate::searchable::{Class, NUMBER_MARK, ORGANISATION_MARK};
+use crate::search::sort::{Key, Sort};
+use crate::searchable::{Class, NUMBER_MARK, ORGANISATION_MARK, SortField};
 
 /// The path of a filter's or facet's field.
 pub(super) fn path(collection: Collection, field: Field) -> &'static str {
@@ -51,6 +52,40 @@ pub(super) fn query(find: &Find) -> Value {
 pub(super) fn values(collection: Collection, filters: &[(Field, String)]) -> Vec<Value> {
     let any_of = |(field, values)| json!({"terms": {path(collection, field): values}});
     by_field(filters).into_iter().map(any_of).collect()
+}
+
+/// The order of hits, by id at last.
+pub(super) fn sort(sort: Option<Sort>) -> Value {
+    let Some(Sort { field, descending }) = sort else { return json!([{"_score": "desc"}, {"id": "asc"}]) };
+    let order = if descending { "desc" } else { "asc" };
+    if field == SortField::Name {
+        // A name with accents has a second value without them, which is the lower one.
+        let name = json!({"order": order, "mode": "min", "missing": "_last"});
+        return json!([{"_search.sort": name}, {"id": "asc"}]);
+    }
+    json!([{field.name(): {"order": order, "missing": "_last"}}, {"id": "asc"}])
+}
+
+/// What a hit is ordered by, as the server says it.
+pub(super) fn key(sort: Option<&Value>) -> Key {
+    let number = || match sort?.as_i64()? {
+        // The server has these for a number that is not there.
+        i64::MAX | i64::MIN => None,
+        number => Some(Key::Number(number)),
+    };
+    let text = || Some(Key::Text(sort?.as_str()?.to_owned()));
+    number().or_else(text).unwrap_or(Key::Missing)
+}
+
+/// The same for the server: where a page begins.
+pub(super) fn after(key: &Key, sort: Option<Sort>) -> Value {
+    match (key, sort) {
+        (Key::Score(score), _) => json!(score),
+        (Key::Number(number), _) => json!(number),
+        (Key::Text(text), _) => json!(text),
+        (Key::Missing, None | Some(Sort { field: SortField::Name, .. })) => Value::Null,
+        (Key::Missing, Some(sort)) => json!(if sort.descending { i64::MIN } else { i64::MAX }),
+    }
 }
 
 fn below(collection: Collection, id: &str) -> Value {

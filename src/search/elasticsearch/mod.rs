@@ -17,6 +17,7 @@ use super::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
 };
 use super::query::{Collection, Field, Term, Whole};
+use super::sort::{Key, Sort};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::elasticsearch::client::Client;
@@ -87,16 +88,16 @@ impl ElasticsearchIndex {
     async fn find(&self, find: &Find) -> Result<Found> {
         let mut body = json!({
             "query": dsl::query(find), "size": find.size, "track_total_hits": true,
-            "sort": [{"_score": "desc"}, {"id": "asc"}], "track_scores": true,
+            "sort": dsl::sort(find.sort), "track_scores": true,
             "_source": if find.documents { json!({"excludes": ["contacts", "attributes", "_search"]}) } else { json!(false) },
             "aggs": find.facets.iter().map(|field| (field.name(), aggregation(find.collection, *field))).collect::<BTreeMap<_, _>>(),
         });
         if let (Some(after), Some(body)) = (&find.after, body.as_object_mut()) {
-            body.insert("search_after".to_owned(), json!([after.score, after.id]));
+            body.insert("search_after".to_owned(), json!([dsl::after(&after.key, find.sort), after.id]));
         }
         let answer = self.search(find.collection, body).await?;
         let found = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
-        let mut hits: Vec<Hit> = found.map(hit).collect();
+        let mut hits: Vec<Hit> = found.map(|found| hit(found, find.sort)).collect();
         if find.documents && find.collection == Collection::Organisations {
             self.add_matched(&mut hits, find).await?;
         }
@@ -138,11 +139,13 @@ fn counts(aggregation: Option<&Value>) -> Counts {
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn hit(found: &Value) -> Hit {
+fn hit(found: &Value, sort: Option<Sort>) -> Hit {
+    // Scores are sums of small whole numbers, which a float holds exactly.
+    let score = found.get("_score").and_then(Value::as_f64).unwrap_or(0.0) as u32;
     Hit {
         id: found.get("_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
-        // Scores are sums of small whole numbers, which a float holds exactly.
-        score: found.get("_score").and_then(Value::as_f64).unwrap_or(0.0) as u32,
+        score,
+        key: if sort.is_some() { dsl::key(found.pointer("/sort/0")) } else { Key::Score(score) },
         document: found.get("_source").cloned().unwrap_or_default(),
         matched: Vec::new(),
     }

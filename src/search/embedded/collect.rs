@@ -1,35 +1,46 @@
-//! Collectors: a page in the order of rank and id, and counts of values.
+//! Collectors: a page in an order, and counts of values.
 
-use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 
 use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::StrColumn;
 use tantivy::{DocAddress, DocId, Score, SegmentOrdinal, SegmentReader};
 
+use super::column::{Column, first_ordinal_above};
 use super::rank::Ranking;
 use crate::search::cursor::Cursor;
 use crate::search::index::Counts;
+use crate::search::sort::{Key, Sort};
 
-/// A hit: its score, its id, and where it lies.
-pub(super) type Ranked = (u32, String, DocAddress);
+/// A hit: what it is ordered by, its score, its id, and where it lies.
+#[derive(Debug, Clone)]
+pub(super) struct Ranked {
+    pub(super) key: Key,
+    pub(super) score: u32,
+    pub(super) id: String,
+    pub(super) at: DocAddress,
+}
 
-/// The first `size` hits after a place, by score (best first) and id, and the number of all.
+/// The first `size` hits after a place, in an order and then by id, and the number of all.
 pub(super) struct Ordered<'a> {
     pub(super) size: usize,
     pub(super) after: Option<&'a Cursor>,
     /// What each hit is worth; without it all are worth nothing.
     pub(super) ranking: Option<&'a Ranking>,
+    /// `None` for the best first.
+    pub(super) sort: Option<Sort>,
 }
 
-/// The place of a hit within a segment, where ids are numbered in their order: the least comes first.
-type Place = (Reverse<u32>, u64);
+/// The place of a hit within a segment, where what orders hits and their ids are numbered: the least comes first.
+type Place = (u64, u64);
 
 pub(super) struct SegmentOrdered {
     segment: SegmentOrdinal,
-    /// Where and how hits are ranked, once all of them are known.
+    /// Where and how hits are ranked, once they are known.
     ranking: Option<(SegmentReader, Ranking)>,
+    /// The hits to be ranked first, where their worth makes the order.
     hits: Vec<DocId>,
+    column: Column,
     ids: Option<StrColumn>,
     size: usize,
     /// Only what comes after this.
@@ -48,8 +59,12 @@ impl Collector for Ordered<'_> {
         reader: &SegmentReader,
     ) -> tantivy::Result<SegmentOrdered> {
         let ids = reader.fast_fields().str("id")?;
+        let column = Column::of(self.sort, reader)?;
         let after = match (&self.after, &ids) {
-            (Some(cursor), Some(ids)) => Some((Reverse(cursor.score), first_ordinal_above(ids, &cursor.id)?)),
+            (Some(cursor), Some(ids)) => Some(match column.number_after(&cursor.key)? {
+                (number, true) => (number, first_ordinal_above(ids, &cursor.id)?),
+                (number, false) => (number, 0),
+            }),
             _ => None,
         };
         let ranking = self.ranking.filter(|_| self.size > 0);
@@ -57,6 +72,7 @@ impl Collector for Ordered<'_> {
             segment,
             ranking: ranking.map(|ranking| (reader.clone(), ranking.clone())),
             hits: Vec::new(),
+            column,
             ids,
             size: self.size,
             after,
@@ -76,46 +92,36 @@ impl Collector for Ordered<'_> {
         let fruits = fruits.into_iter().collect::<tantivy::Result<Vec<_>>>()?;
         let total = fruits.iter().map(|(total, _)| total).sum();
         let mut all: Vec<Ranked> = fruits.into_iter().flat_map(|(_, ranked)| ranked).collect();
-        all.sort_by(by_score_and_id);
+        all.sort_by(|one, other| one.key.compare(&other.key, self.sort).then_with(|| one.id.cmp(&other.id)));
         all.truncate(self.size);
         Ok((total, all))
     }
 }
 
-fn by_score_and_id(a: &Ranked, b: &Ranked) -> Ordering {
-    b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1))
-}
-
-/// The number of the first id above `id`.
-fn first_ordinal_above(ids: &StrColumn, id: &str) -> std::io::Result<u64> {
-    let (mut low, mut high) = (0, ids.num_terms() as u64);
-    let mut text = Vec::new();
-    while low < high {
-        let middle = low + (high - low) / 2;
-        text.clear();
-        ids.dictionary().ord_to_term(middle, &mut text)?;
-        if text.as_slice() <= id.as_bytes() { low = middle + 1 } else { high = middle }
-    }
-    Ok(low)
-}
-
 impl SegmentOrdered {
-    fn push(&mut self, doc: DocId, score: u32) {
-        let score = Reverse(score);
+    fn push(&mut self, doc: DocId, number: u64) {
         let worst = self.best.peek().filter(|_| self.best.len() >= self.size).map(|(place, _)| *place);
-        if worst.is_some_and(|worst| score > worst.0) || self.after.is_some_and(|after| score < after.0) {
+        if worst.is_some_and(|worst| number > worst.0) || self.after.is_some_and(|after| number < after.0) {
             return;
         }
         let ordinal = self.ids.as_ref().and_then(|ids| ids.term_ords(doc).next()).unwrap_or(0);
-        let is_after = self.after.is_none_or(|(at, first)| score > at || ordinal >= first);
-        let place = (score, ordinal);
-        if !is_after || worst.is_some_and(|worst| place > worst) {
+        let place = (number, ordinal);
+        if self.after.is_some_and(|after| place < after) || worst.is_some_and(|worst| place > worst) {
             return;
         }
         self.best.push((place, doc));
         if self.best.len() > self.size {
             self.best.pop();
         }
+    }
+
+    /// What the best of the hits are worth, where that does not make their order.
+    fn scores_of_best(&self) -> tantivy::Result<HashMap<DocId, u32>> {
+        let Some((reader, ranking)) = &self.ranking else { return Ok(HashMap::new()) };
+        let mut docs: Vec<DocId> = self.best.iter().map(|(_, doc)| *doc).collect();
+        docs.sort_unstable();
+        let scores = ranking.scores(reader, &docs)?;
+        Ok(docs.into_iter().zip(scores).collect())
     }
 }
 
@@ -124,26 +130,38 @@ impl SegmentCollector for SegmentOrdered {
 
     fn collect(&mut self, doc: DocId, _: Score) {
         self.total += 1;
-        if self.ranking.is_some() {
-            self.hits.push(doc);
-        } else if self.size > 0 {
-            self.push(doc, 0);
+        if self.size == 0 {
+            return;
+        }
+        match self.column {
+            Column::Score if self.ranking.is_some() => self.hits.push(doc),
+            _ => self.push(doc, self.column.number(doc, 0)),
         }
     }
 
     fn harvest(mut self) -> tantivy::Result<(u64, Vec<Ranked>)> {
-        if let Some((reader, ranking)) = self.ranking.take() {
+        let mut scores = HashMap::new();
+        if !matches!(self.column, Column::Score) {
+            scores = self.scores_of_best()?;
+        } else if let Some((reader, ranking)) = self.ranking.take() {
             let hits = std::mem::take(&mut self.hits);
-            let scores = ranking.scores(&reader, &hits)?;
-            hits.into_iter().zip(scores).for_each(|(doc, score)| self.push(doc, score));
+            let worths = ranking.scores(&reader, &hits)?;
+            hits.into_iter()
+                .zip(worths)
+                .for_each(|(doc, worth)| self.push(doc, self.column.number(doc, worth)));
         }
         let mut ranked = Vec::new();
-        for ((Reverse(score), ordinal), doc) in self.best {
+        for ((number, ordinal), doc) in self.best {
             let mut id = String::new();
             if let Some(ids) = &self.ids
                 && ids.ord_to_str(ordinal, &mut id).unwrap_or(false)
             {
-                ranked.push((score, id, DocAddress::new(self.segment, doc)));
+                let key = self.column.key(number)?;
+                let score = match key {
+                    Key::Score(score) => score,
+                    _ => scores.get(&doc).copied().unwrap_or(0),
+                };
+                ranked.push(Ranked { key, score, id, at: DocAddress::new(self.segment, doc) });
             }
         }
         Ok((self.total, ranked))

@@ -1,6 +1,7 @@
 //! Search in the embedded index. Each search looks whether something was committed since the last.
 
 mod collect;
+mod column;
 mod excluded;
 mod query;
 mod rank;
@@ -15,7 +16,7 @@ use tantivy::schema::Value as _;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument};
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::collect::{Counted, Ordered};
+use self::collect::{Counted, Ordered, Ranked};
 use self::rank::Ranking;
 use super::cursor::Cursor;
 use super::index::{
@@ -23,6 +24,7 @@ use super::index::{
 };
 use super::matched;
 use super::query::{Collection, Field, Term, Whole};
+use super::sort::Key;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::embedded::EmbeddedFolder;
@@ -75,13 +77,13 @@ impl EmbeddedIndex {
         size: usize,
     ) -> Result<Vec<(String, Value)>> {
         let (projection, after) =
-            (projection.to_owned(), Cursor { score: 0, id: after.to_owned(), view: None });
+            (projection.to_owned(), Cursor { key: Key::Score(0), id: after.to_owned(), view: None });
         let page = self.ask(move |inner| {
             let searcher = inner.searcher(&projection)?;
-            let ordered = Ordered { size, after: Some(&after), ranking: None };
+            let ordered = Ordered { size, after: Some(&after), ranking: None, sort: None };
             let all = ConstScoreQuery::new(Box::new(AllQuery), 0.0);
             let (_, ranked) = searcher.search(&all, &ordered).map_err(failed)?;
-            ranked.into_iter().map(|(_, id, at)| Ok((id, inner.document_at(&searcher, at)?))).collect()
+            ranked.into_iter().map(|hit| Ok((hit.id, inner.document_at(&searcher, hit.at)?))).collect()
         });
         page.await
     }
@@ -147,14 +149,15 @@ impl Inner {
         let searcher = self.searcher(find.collection.name())?;
         let query = query::query(&self.fields, find);
         let ranking = find.terms.is_some().then(|| Ranking::of(&self.fields, find));
-        let ordered = Ordered { size: find.size, after: find.after.as_ref(), ranking: ranking.as_ref() };
+        let (after, ranking) = (find.after.as_ref(), ranking.as_ref());
+        let ordered = Ordered { size: find.size, after, ranking, sort: find.sort };
         let (total, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
         let terms: Vec<Term> = find.terms.iter().flatten().map(|(term, _)| term.clone()).collect();
         let mut hits = Vec::new();
-        for (score, id, at) in ranked {
+        for Ranked { key, score, id, at } in ranked {
             let mut document = if find.documents { self.document_at(&searcher, at)? } else { Value::Null };
             let matched = matched::of(&mut document, &terms, &find.whole);
-            hits.push(Hit { id, score, document, matched });
+            hits.push(Hit { id, score, key, document, matched });
         }
         let mut facets = Vec::new();
         for field in &find.facets {
@@ -224,16 +227,16 @@ impl Inner {
         let searcher = self.searcher(Collection::Contacts.name())?;
         let query = query::contacts_of(&self.fields, &[owner.to_owned()], terms, &[]);
         let ranking = Ranking::of_contacts(&self.fields, terms, whole);
-        let ordered = Ordered { size: MATCHED_MAX, after: None, ranking: Some(&ranking) };
+        let ordered = Ordered { size: MATCHED_MAX, after: None, ranking: Some(&ranking), sort: None };
         let (_, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
-        ranked.into_iter().map(|(_, _, at)| self.document_at(&searcher, at)).collect()
+        ranked.into_iter().map(|hit| self.document_at(&searcher, hit.at)).collect()
     }
 
     fn document(&self, projection: &str, id: &str) -> Result<Option<Value>> {
         let searcher = self.searcher(projection)?;
-        let ordered = Ordered { size: 1, after: None, ranking: None };
+        let ordered = Ordered { size: 1, after: None, ranking: None, sort: None };
         let (_, ranked) = searcher.search(&query::equals(self.fields.id, id), &ordered).map_err(failed)?;
-        ranked.first().map(|(_, _, at)| self.document_at(&searcher, *at)).transpose()
+        ranked.first().map(|hit| self.document_at(&searcher, hit.at)).transpose()
     }
 }
 
@@ -256,10 +259,10 @@ impl SearchIndex for EmbeddedIndex {
     fn truncated(&self) -> Answer<'_, Vec<String>> {
         self.ask(|inner| {
             let searcher = inner.searcher(Collection::Organisations.name())?;
-            let ordered = Ordered { size: TRUNCATED_MAX, after: None, ranking: None };
+            let ordered = Ordered { size: TRUNCATED_MAX, after: None, ranking: None, sort: None };
             let (_, ranked) =
                 searcher.search(&query::equals(inner.fields.truncated, "yes"), &ordered).map_err(failed)?;
-            Ok(ranked.into_iter().map(|(_, id, _)| id).collect())
+            Ok(ranked.into_iter().map(|hit| hit.id).collect())
         })
     }
 

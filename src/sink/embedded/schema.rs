@@ -14,8 +14,9 @@ use tantivy::schema::{
 
 pub use super::placed::owner_at;
 use super::placed::{PLACED, Placed};
-use crate::searchable::{CONTACT, Class, ORGANISATION, Words};
+use crate::searchable::{CONTACT, Class, ORGANISATION, SortField, Words, sort_key};
 use crate::text::words;
+use crate::time::milliseconds;
 
 /// Longer values are kept and not found, as the mappings' `ignore_above` has it.
 pub(super) const VALUE_LETTERS_MAX: usize = 1_024;
@@ -44,6 +45,8 @@ pub struct Fields {
     pub phone: Field,
     /// How many words its own name has.
     pub length: Field,
+    /// What hits may be ordered by: its name as `sort_key` has it, and times in milliseconds.
+    pub sorts: [Field; 4],
     /// The organisations that it is at or below.
     pub below: Field,
     /// A contact's organisation.
@@ -79,6 +82,12 @@ impl Fields {
         let whole = builder.add_text_field("whole", placed.clone());
         let phone = builder.add_text_field("phone", placed);
         let length = builder.add_u64_field("length", NumericOptions::default().set_fast());
+        let sorts = SortField::ALL.map(|field| match field {
+            SortField::Name => {
+                builder.add_text_field(sort_column(field), TextOptions::default().set_fast("raw"))
+            }
+            _ => builder.add_i64_field(sort_column(field), NumericOptions::default().set_fast()),
+        });
         let below = builder.add_text_field("below", raw.clone());
         let owner = builder.add_text_field("owner", counted.clone());
         let truncated = builder.add_text_field("truncated", raw.clone());
@@ -96,6 +105,7 @@ impl Fields {
             whole,
             phone,
             length,
+            sorts,
             below,
             owner,
             truncated,
@@ -141,6 +151,7 @@ impl Fields {
         for tag in value.get("tags").and_then(Value::as_array).into_iter().flatten() {
             self.add(&mut document, self.value("tag"), tag.as_str());
         }
+        self.add_sorts(&mut document, &value);
         let mut placed = Placed::new(self);
         match value.get("contacts").and_then(Value::as_array) {
             Some(contacts) => {
@@ -162,6 +173,27 @@ impl Fields {
         }
         placed.add_to(&mut document);
         Ok(document)
+    }
+
+    fn add_sorts(&self, document: &mut TantivyDocument, value: &Value) {
+        for (field, column) in SortField::ALL.into_iter().zip(self.sorts) {
+            let held = value.get(field.name());
+            let text = held.and_then(Value::as_str);
+            match field {
+                SortField::Name => {
+                    let name = text.filter(|name| name.chars().count() <= VALUE_LETTERS_MAX);
+                    name.into_iter().for_each(|name| document.add_text(column, sort_key(name)));
+                }
+                SortField::CreatedAt | SortField::UpdatedAt => {
+                    let time = text.and_then(milliseconds);
+                    time.into_iter().for_each(|time| document.add_i64(column, time));
+                }
+                SortField::ContactCount => {
+                    let count = held.and_then(Value::as_i64);
+                    count.into_iter().for_each(|count| document.add_i64(column, count));
+                }
+            }
+        }
     }
 
     fn add_organisation(&self, document: &mut TantivyDocument, id: &str, value: &Value, contacts: &[Value]) {
@@ -211,6 +243,16 @@ impl Fields {
         if let Some(value) = value.filter(|value| value.chars().count() <= VALUE_LETTERS_MAX) {
             document.add_text(field, value);
         }
+    }
+}
+
+/// The name of the column of what hits may be ordered by.
+pub fn sort_column(field: SortField) -> &'static str {
+    match field {
+        SortField::Name => "sort_name",
+        SortField::CreatedAt => "created_at",
+        SortField::UpdatedAt => "updated_at",
+        SortField::ContactCount => "contact_count",
     }
 }
 

@@ -1,0 +1,120 @@
+//! What hits are ordered by, as numbers within a segment: the least comes first.
+
+use tantivy::columnar::{Column as Numbers, StrColumn};
+use tantivy::{DocId, SegmentReader};
+
+use crate::search::sort::{Key, Sort};
+use crate::searchable::SortField;
+use crate::sink::embedded::schema::sort_column;
+
+/// The number of what lacks the field.
+const LAST: u64 = u64::MAX;
+
+/// What hits of a segment are ordered by.
+pub(super) enum Column {
+    /// Their score, the best first.
+    Score,
+    /// A name, by its number among the segment's names.
+    Text(Option<StrColumn>, bool),
+    /// A number or a time.
+    Number(Option<Numbers<i64>>, bool),
+}
+
+impl Column {
+    pub(super) fn of(sort: Option<Sort>, reader: &SegmentReader) -> tantivy::Result<Self> {
+        let Some(Sort { field, descending }) = sort else { return Ok(Self::Score) };
+        let name = sort_column(field);
+        Ok(match field {
+            SortField::Name => Self::Text(reader.fast_fields().str(name)?, descending),
+            _ => Self::Number(reader.fast_fields().column_opt(name)?, descending),
+        })
+    }
+
+    /// The number of a document of this score.
+    pub(super) fn number(&self, doc: DocId, score: u32) -> u64 {
+        match self {
+            Self::Score => of_score(score),
+            Self::Text(names, descending) => {
+                let name = names.as_ref().and_then(|names| names.term_ords(doc).next());
+                name.map_or(LAST, |ordinal| directed(ordinal, *descending))
+            }
+            Self::Number(numbers, descending) => numbers
+                .as_ref()
+                .and_then(|numbers| numbers.first(doc))
+                .map_or(LAST, |number| directed(of_number(number), *descending)),
+        }
+    }
+
+    /// What has this number.
+    pub(super) fn key(&self, number: u64) -> tantivy::Result<Key> {
+        Ok(match self {
+            Self::Score => Key::Score(u32::MAX - u32::try_from(number).unwrap_or(u32::MAX)),
+            _ if number == LAST => Key::Missing,
+            Self::Text(None, _) => Key::Missing,
+            Self::Text(Some(names), descending) => {
+                let mut name = String::new();
+                names.ord_to_str(directed(number, *descending), &mut name)?;
+                Key::Text(name)
+            }
+            Self::Number(_, descending) => Key::Number((directed(number, *descending) ^ SIGN).cast_signed()),
+        })
+    }
+
+    /// The first number that may come after a hit with this key, and whether it is that hit's own: then ids tell.
+    pub(super) fn number_after(&self, key: &Key) -> tantivy::Result<(u64, bool)> {
+        Ok(match (self, key) {
+            (Self::Score, Key::Score(score)) => (of_score(*score), true),
+            (Self::Number(_, descending), Key::Number(number)) => {
+                (directed(of_number(*number), *descending), true)
+            }
+            (Self::Text(Some(names), descending), Key::Text(name)) => {
+                let above = first_ordinal_above(names, name)?;
+                let mut held = String::new();
+                let is_held = match above.checked_sub(1) {
+                    Some(ordinal) => names.ord_to_str(ordinal, &mut held)? && held == *name,
+                    None => false,
+                };
+                match (is_held, descending) {
+                    (true, _) => (directed(above - 1, *descending), true),
+                    (false, false) => (above, false),
+                    // What comes after is below, and what lacks a name at last.
+                    (false, true) => {
+                        (above.checked_sub(1).map_or(LAST, |ordinal| directed(ordinal, true)), false)
+                    }
+                }
+            }
+            // Only what lacks the field is left.
+            (_, Key::Missing) => (LAST, true),
+            (_, _) => (LAST, false),
+        })
+    }
+}
+
+/// The sign of a number, turned so that negative ones come first.
+const SIGN: u64 = 1 << 63;
+
+fn of_number(number: i64) -> u64 {
+    number.cast_unsigned() ^ SIGN
+}
+
+fn of_score(score: u32) -> u64 {
+    u64::from(u32::MAX - score)
+}
+
+/// A number in its direction, and back; none is [`LAST`].
+fn directed(number: u64, descending: bool) -> u64 {
+    if descending { (LAST - 1).saturating_sub(number) } else { number.min(LAST - 1) }
+}
+
+/// The number of the first text above `text`.
+pub(super) fn first_ordinal_above(texts: &StrColumn, text: &str) -> std::io::Result<u64> {
+    let (mut low, mut high) = (0, texts.num_terms() as u64);
+    let mut held = Vec::new();
+    while low < high {
+        let middle = low + (high - low) / 2;
+        held.clear();
+        texts.dictionary().ord_to_term(middle, &mut held)?;
+        if held.as_slice() <= text.as_bytes() { low = middle + 1 } else { high = middle }
+    }
+    Ok(low)
+}

@@ -1,0 +1,67 @@
+//! The fields that hits may be ordered by.
+
+use crate::text::folded;
+
+/// A field that hits may be ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortField {
+    /// The name, without case and accents.
+    Name,
+    /// When it was created, as its service says.
+    CreatedAt,
+    /// When it was changed last, as its service says.
+    UpdatedAt,
+    /// How many contacts an organisation has.
+    ContactCount,
+}
+
+impl SortField {
+    /// All fields.
+    pub const ALL: [SortField; 4] =
+        [SortField::Name, SortField::CreatedAt, SortField::UpdatedAt, SortField::ContactCount];
+
+    /// The name in a request, which is the field's in a document.
+    pub fn name(self) -> &'static str {
+        match self {
+            SortField::Name => "name",
+            SortField::CreatedAt => "createdAt",
+            SortField::UpdatedAt => "updatedAt",
+            SortField::ContactCount => "contactCount",
+        }
+    }
+}
+
+/// The name as it is compared: in lower case and without accents.
+pub fn sort_key(name: &str) -> String {
+    let lower = lower(name);
+    match plain_name(name) {
+        Some(plain) => plain.min(lower),
+        None => lower,
+    }
+}
+
+/// A name without accents, when that is not just its lower case. An index server has both, and takes the lower one.
+pub fn plain_name(name: &str) -> Option<String> {
+    if name.is_ascii() {
+        return None;
+    }
+    Some(folded(name).collect()).filter(|plain| *plain != lower(name))
+}
+
+/// Letter by letter, as the normalizer `lowercase` of an index server does it.
+fn lower(name: &str) -> String {
+    name.chars().map(|letter| letter.to_lowercase().next().unwrap_or(letter)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_case_and_accents() {
+        assert_eq!(sort_key("Éclatante ŁÓDŹ Straße"), "eclatante lodz strasse");
+        assert_eq!(sort_key("İstanbul Ёлка 東京"), "istanbul елка 東京");
+        assert_eq!(plain_name("ACME 東京"), None);
+        assert_eq!(plain_name("Zoë").as_deref(), Some("zoe"));
+    }
+}
