@@ -41,7 +41,9 @@ pub fn run(cli: Cli) -> Result<()> {
     match command {
         Command::Demo(wanted) => {
             demo::refuse_unused(&global.flags())?;
-            block_on(demo::run(&wanted, global.listen()))?
+            let listen =
+                global.listen().map(str::to_owned).or_else(|| std::env::var(demo::LISTEN_VARIABLE).ok());
+            block_on(demo::run(&wanted, listen.as_deref()))?
         }
         Command::Run {
             until_end,

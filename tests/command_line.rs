@@ -221,6 +221,15 @@ fn completions_and_the_manual_know_every_subcommand() {
     for page in ["tributary.1", "tributary-run.1", "tributary-dead-letters-discard.1"] {
         assert!(world.path("pages").join(page).is_file(), "{page}");
     }
+    let mut world = world;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    world.environment = vec![("TRIBUTARY_HTTP__LISTEN", free.clone())];
+    let mut demo = world.command(&["demo", "--organisations", "5", "--contacts", "5"]);
+    let mut child = demo.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let _demo = Running(child);
+    let told = lines.map(Result::unwrap).find(|line| line.contains("The search page:")).unwrap();
+    assert!(told.contains(&free), "{told} is not {free}");
     let refused = world.run(&["demo", "--brokers", "localhost:1", "--once"]);
     assert!(
         refused.status.code() == Some(2) && log_of(&refused).contains("kafka.brokers"),

@@ -124,6 +124,20 @@ fn each_form_finds_what_is_meant() {
         for q in ["0779077009", "460999 12", "7946055512"] {
             assert!(!finds(world, "contacts", q).iter().any(|id| id == "c5"), "{q}");
         }
+        // The contact whose id it is is shown with its organisation.
+        for (id, organisation) in [("c-9", "o6"), ("550e8400-e29b-41d4", "o5")] {
+            let (_, answer) = ask(world, &[("q", id)]);
+            assert_eq!(answer["hits"][0]["id"], organisation);
+            assert_eq!(ids(&json!({"hits": answer["hits"][0]["matchedContacts"]})), [id], "{answer}");
+        }
+        // A number that is typed with its extension is the whole query.
+        for (q, id) in
+            [("020 7946 0999 ext. 12", "c2"), ("+1 (212) 555-0142 x77", "c4"), ("02079460999 ext 12", "c2")]
+        {
+            let (_, answer) = ask(world, &[("q", q), ("in", "contacts")]);
+            let hit = &answer["hits"][0];
+            assert!(hit["id"] == id && hit["score"].as_u64() > Some(1 << 22), "{q}: {answer}");
+        }
         let (_, answer) = ask(world, &[("q", "jeanluc"), ("in", "contacts")]);
         assert_eq!(answer["hits"][0]["highlights"]["name"], json!(["<em>Jean</em>-<em>Luc</em> Picard"]));
     }

@@ -61,5 +61,6 @@ mod sorting;
 mod standby;
 mod state_copy;
 mod state_faults;
+mod suggestions;
 mod tamper;
 mod verify;

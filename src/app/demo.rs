@@ -19,6 +19,8 @@ use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
 
 const LISTEN: &str = "127.0.0.1:8080";
+/// The variable that names another address.
+pub(super) const LISTEN_VARIABLE: &str = "TRIBUTARY_HTTP__LISTEN";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Makes a world, indexes it, searches once, and goes on with live changes until told to stop.
@@ -94,7 +96,8 @@ async fn tell(wanted: &Demo, searcher: &Searcher, status: &Status, began: Instan
 /// The address asked for, which must be free; else the usual one, or any when that is taken.
 async fn listener(wanted: Option<&str>) -> Result<TcpListener> {
     let bind = async |address: &str| {
-        let failed = format!("--listen: {address} cannot be listened on; free it, or name another");
+        let failed =
+            format!("http.listen: {address} cannot be listened on; free it, or name another with --listen");
         TcpListener::bind(address).await.map_err(|error| Error::usage(failed).because(error))
     };
     match wanted {

@@ -189,7 +189,12 @@ pub(super) async fn suggest(
         let found = search
             .bounded(&search.index_requests.search, search.searcher.searcher().search(&request))
             .await?;
-        suggestions.extend(found.hits.iter().filter_map(|hit| suggestion(hit, collection)));
+        for one in found.hits.iter().filter_map(|hit| suggestion(hit, collection)) {
+            let looks = |one: &Value| ["text", "in", "detail"].map(|name| one.get(name).cloned());
+            if !suggestions.iter().any(|other| looks(other) == looks(&one)) {
+                suggestions.push(one);
+            }
+        }
     }
     suggestions.truncate(SUGGESTIONS);
     Ok(Json(json!({"suggestions": suggestions})))
@@ -197,7 +202,18 @@ pub(super) async fn suggest(
 
 fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
     hit.pointer("/highlights/name")?;
-    Some(json!({"text": hit.get("name")?, "id": hit.get("id")?, "in": collection.name()}))
+    let mut suggestion = json!({"text": hit.get("name")?, "id": hit.get("id")?, "in": collection.name()});
+    // What tells it from others of the same name.
+    let places = match collection {
+        Collection::Organisations => ["/address/city", "/parent/name", "/industry"].as_slice(),
+        Collection::Contacts => &["/organisation/name", "/organisation/id", "/email"],
+    };
+    let mut details =
+        places.iter().filter_map(|place| hit.pointer(place)).filter(|detail| detail.is_string());
+    if let (Some(detail), Some(members)) = (details.next(), suggestion.as_object_mut()) {
+        members.insert("detail".to_owned(), detail.clone());
+    }
+    Some(suggestion)
 }
 
 type Id = Path<String>;

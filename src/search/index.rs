@@ -46,7 +46,8 @@ pub struct Find {
     pub size: usize,
     /// The place after which they begin.
     pub after: Option<Cursor>,
-    /// Fields to count over all hits, organisations' contact fields over those that are not truncated.
+    /// Fields to count over all hits, organisations' contact fields over those that are not truncated, and by the contacts
+    /// that meet `contact_filters`.
     pub facets: Vec<Field>,
     /// True when documents are wanted, false for ids only.
     pub documents: bool,
@@ -106,8 +107,13 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// Those owners that have such a contact.
     fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>>;
 
-    /// For each value of `field` how many of `owners` have a contact with it.
-    fn owner_counts<'a>(&'a self, owners: &'a [String], field: Field) -> Answer<'a, Counts>;
+    /// For each value of `field` how many of `owners` have a contact with it that also has the values of `filters`.
+    fn owner_counts<'a>(
+        &'a self,
+        owners: &'a [String],
+        field: Field,
+        filters: &'a [(Field, String)],
+    ) -> Answer<'a, Counts>;
 
     /// The contacts of `owner` that any of `terms` matches by the contact's own fields, best first, at
     /// most [`MATCHED_MAX`].

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::cursor::Cursor;
 use super::highlight;
-use super::index::{Among, Counts, Find, Found, Hit, SearchIndex};
+use super::index::{Among, Counts, Find, Found, Hit, MATCHED_MAX, SearchIndex};
 use super::query::{Collection, Field, Request, Term, Whole};
 use crate::error::Result;
 
@@ -77,7 +77,7 @@ impl Searcher {
 
     async fn page(&self, request: &Request, terms: &[Term]) -> Result<Page> {
         let truncated = self.truncated(request).await?;
-        let find = self.plan(request, &truncated).await?;
+        let (find, of_id) = self.plan(request, &truncated).await?;
         let mut found = self.index.find(&find).await?;
         let next = found.hits.get(request.size).is_some();
         found.hits.truncate(request.size);
@@ -89,7 +89,9 @@ impl Searcher {
         let mut hits = Vec::new();
         for hit in found.hits {
             hits.push(match request.collection {
-                Collection::Organisations => self.organisation(hit, request, &truncated).await?,
+                Collection::Organisations => {
+                    self.organisation(hit, request, &truncated, of_id.as_ref()).await?
+                }
                 Collection::Contacts => contact(hit, terms),
             });
         }
@@ -113,13 +115,14 @@ impl Searcher {
         self.index.truncated().await
     }
 
-    async fn plan(&self, request: &Request, truncated: &[String]) -> Result<Find> {
+    /// What the engine is asked, and the contact whose id the query is.
+    async fn plan(&self, request: &Request, truncated: &[String]) -> Result<(Find, Option<Value>)> {
         let of_contacts = |(field, _): &(Field, String)| {
             request.collection == Collection::Organisations && field.is_of_contacts()
         };
         let (contact_filters, filters): (Vec<_>, Vec<_>) =
             request.filters.iter().cloned().partition(of_contacts);
-        let of_id = self.of_id(request).await?;
+        let (of_id, contact) = self.of_id(request).await?;
         let mut terms = Vec::new();
         for term in request.terms.iter().flatten() {
             let mut owners = self.owners(truncated, Some(term), &[]).await?;
@@ -135,7 +138,7 @@ impl Searcher {
         } else {
             self.owners(truncated, None, &contact_filters).await?
         };
-        Ok(Find {
+        let find = Find {
             collection: request.collection,
             terms: request.terms.as_ref().map(|_| terms),
             excluded,
@@ -151,7 +154,8 @@ impl Searcher {
             after: request.after.clone(),
             facets: request.facets.iter().copied().filter(|field| !is_filtered(request, *field)).collect(),
             documents: true,
-        })
+        };
+        Ok((find, contact))
     }
 
     /// A facet that is filtered by, counted as if it were not: its counts say what another choice would find.
@@ -163,23 +167,22 @@ impl Searcher {
     ) -> Result<Map<String, Value>> {
         let mut aside = Request { facets: vec![field], after: None, ..request.clone() };
         aside.filters.retain(|(filtered, _)| *filtered != field);
-        let find = Find { size: 0, documents: false, ..self.plan(&aside, truncated).await? };
+        let find = Find { size: 0, documents: false, ..self.plan(&aside, truncated).await?.0 };
         let found = self.index.find(&find).await?;
         self.facets(&aside, &find, truncated, &found).await
     }
 
-    /// The documents that are found because the query is an id: its own, and the organisation of a contact.
-    async fn of_id(&self, request: &Request) -> Result<Vec<String>> {
-        let Some(id) = request.whole.ids.first() else { return Ok(Vec::new()) };
-        let mut found = vec![id.clone()];
+    /// The documents that are found because the query is an id: its own, and the organisation of a contact, beside that
+    /// contact.
+    async fn of_id(&self, request: &Request) -> Result<(Vec<String>, Option<Value>)> {
+        let Some(id) = request.whole.ids.first() else { return Ok((Vec::new(), None)) };
+        let (mut found, mut contact) = (vec![id.clone()], None);
         let is_more = request.whole.mail.is_some() || !request.whole.numbers.is_empty();
         if request.collection == Collection::Organisations && self.has_contacts && !is_more {
-            let contact = self.index.document(Collection::Contacts.name(), id).await?;
-            let organisation =
-                contact.as_ref().and_then(|contact| contact.pointer("/organisation/id")?.as_str());
-            found.extend(organisation.map(str::to_owned));
+            contact = self.index.document(Collection::Contacts.name(), id).await?;
+            found.extend(contact.as_ref().and_then(employer).map(str::to_owned));
         }
-        Ok(found)
+        Ok((found, contact))
     }
 
     async fn owners(
@@ -223,7 +226,7 @@ impl Searcher {
         for (field, counts) in &found.facets {
             let mut counts = counts.clone();
             if field.is_of_contacts() && !owners.is_empty() {
-                add(&mut counts, self.index.owner_counts(&owners, *field).await?);
+                add(&mut counts, self.index.owner_counts(&owners, *field, &find.contact_filters).await?);
             }
             let counts = counts.into_iter().map(|(value, count)| (value, count.into()));
             facets.insert(field.name().to_owned(), Value::Object(counts.collect()));
@@ -231,13 +234,24 @@ impl Searcher {
         Ok(facets)
     }
 
-    async fn organisation(&self, hit: Hit, request: &Request, truncated: &[String]) -> Result<Value> {
+    async fn organisation(
+        &self,
+        hit: Hit,
+        request: &Request,
+        truncated: &[String],
+        of_id: Option<&Value>,
+    ) -> Result<Value> {
         let terms = request.terms.as_deref().unwrap_or_default();
-        let matched = if !terms.is_empty() && truncated.contains(&hit.id) {
+        let mut matched = if !terms.is_empty() && truncated.contains(&hit.id) {
             self.index.matched(&hit.id, terms, &request.whole).await?
         } else {
             hit.matched
         };
+        if let Some(contact) = of_id.filter(|contact| employer(contact) == Some(&hit.id)) {
+            matched.retain(|other| other.get("id") != contact.get("id"));
+            matched.insert(0, contact.clone());
+            matched.truncate(MATCHED_MAX);
+        }
         let document = hit.document;
         let mut shown = head(&hit.id, hit.score, &document);
         for field in
@@ -250,6 +264,11 @@ impl Searcher {
         shown.insert("matchedContacts".to_owned(), matched.into());
         Ok(shown.into())
     }
+}
+
+/// The id of a contact's organisation.
+fn employer(contact: &Value) -> Option<&str> {
+    contact.pointer("/organisation/id")?.as_str()
 }
 
 fn contact(hit: Hit, terms: &[Term]) -> Value {

@@ -179,13 +179,25 @@ fn joined(tokens: &[Token]) -> Vec<Vec<String>> {
 /// The query as a phone number, in each form that says the same.
 fn numbers(q: &str) -> Vec<String> {
     let q: String = folded(q).collect();
+    let q = without_extension(&q);
     let is_part = |letter: char| letter.is_ascii_digit() || is_phone_mark(letter);
-    let Some(digits) = reversed_digits(&q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
+    let Some(digits) = reversed_digits(q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
     let other = match digits.strip_suffix("00") {
         Some(rest) => Some(rest.to_owned()),
         None => q.trim_start().starts_with('+').then(|| format!("{digits}00")),
     };
     std::iter::once(digits).chain(other).collect()
+}
+
+/// A phone number without its extension, which is a mark or one word and a few digits: `x12`, `ext. 12`, `#12`.
+fn without_extension(q: &str) -> &str {
+    let Some(at) = q.find(|letter: char| letter.is_alphabetic() || letter == '#') else { return q };
+    let (number, extension) = q.split_at(at);
+    let digits = extension.trim_start_matches(|letter: char| letter.is_alphabetic() || letter == '#');
+    let digits = digits.trim_start_matches(['.', ':']).trim();
+    let is_extension =
+        (1..PHONE_DIGITS_MIN).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_extension { number } else { q }
 }
 
 /// What people write between the digits of a phone number.
@@ -311,6 +323,17 @@ mod tests {
         assert_eq!(terms(" Jane@Acme.TEST ").1.mail.as_deref(), Some("jane@acme.test"));
         assert_eq!(terms("Acme,  Ltd").1, Whole::default());
         assert_eq!(terms("+44 (0)20 7946").1.numbers, ["64970244", "6497024400"]);
+        for extended in
+            ["020 7946 0018 x12", "020 7946 0018 ext. 12", "020 7946 0018#12", "020 7946 0018, ext: 12"]
+        {
+            let is_plain = !extended.contains(',');
+            assert_eq!(
+                terms(extended).1.numbers.first().is_some_and(|n| n == "81006497020"),
+                is_plain,
+                "{extended}"
+            );
+        }
+        assert!(terms("020 7946 0018 or 020 7946 0019").1.numbers.is_empty());
     }
 
     #[test]

@@ -355,7 +355,7 @@ const suggest = async () => {
   reconcile($("suggestions").querySelector("ul"), usable, {
     key: (one) => `${one.in}/${textOf(one.id)}`,
     make: (one) => el("li", {}, el("a", { href: entityHash(one.in, one.id), "data-focus": "main", "data-in": one.in },
-      bdi(textOf(one.text) || textOf(one.id)), el("span", { class: "unseen" }, `, ${NAMES[one.in][0]}`))),
+      bdi(textOf(one.text) || textOf(one.id)), textOf(one.detail) && [" ", el("bdi", { class: "faint" }, textOf(one.detail))], el("span", { class: "unseen" }, `, ${NAMES[one.in][0]}`))),
   });
   $("suggestions").hidden = usable.length === 0;
 };

@@ -90,7 +90,7 @@ impl ElasticsearchIndex {
             "query": dsl::query(find), "size": find.size, "track_total_hits": true,
             "sort": dsl::sort(find.sort), "track_scores": true,
             "_source": if find.documents { json!({"excludes": ["contacts", "attributes", "_search"]}) } else { json!(false) },
-            "aggs": find.facets.iter().map(|field| (field.name(), aggregation(find.collection, *field))).collect::<BTreeMap<_, _>>(),
+            "aggs": find.facets.iter().map(|field| (field.name(), aggregation(find, *field))).collect::<BTreeMap<_, _>>(),
         });
         if let (Some(after), Some(body)) = (&find.after, body.as_object_mut()) {
             body.insert("search_after".to_owned(), json!([dsl::after(&after.key, find.sort), after.id]));
@@ -115,19 +115,26 @@ impl ElasticsearchIndex {
 
 /// Counts of a field's values. Contacts' fields count organisations, and only those that embed all
 /// their contacts.
-fn aggregation(collection: Collection, field: Field) -> Value {
+fn aggregation(find: &Find, field: Field) -> Value {
+    let collection = find.collection;
     let terms = json!({"field": dsl::path(collection, field), "size": FACET_VALUES_MAX});
     if collection == Collection::Contacts || !field.is_of_contacts() {
         return json!({"terms": terms});
     }
     let values = json!({"terms": terms, "aggs": {"organisations": {"reverse_nested": {}}}});
-    let contacts = json!({"nested": {"path": "contacts"}, "aggs": {"values": values}});
+    // One and the same contact meets the filters and has the value.
+    let filter = json!({"bool": {"filter": dsl::values(collection, &find.contact_filters)}});
+    let met = json!({"filter": filter, "aggs": {"values": values}});
+    let contacts = json!({"nested": {"path": "contacts"}, "aggs": {"met": met}});
     json!({"filter": {"bool": {"must_not": [{"term": {"contactsTruncated": true}}]}}, "aggs": {"contacts": contacts}})
 }
 
 fn counts(aggregation: Option<&Value>) -> Counts {
     let buckets = aggregation.and_then(|found| {
-        found.get("buckets").or_else(|| found.pointer("/contacts/values/buckets")).and_then(Value::as_array)
+        found
+            .get("buckets")
+            .or_else(|| found.pointer("/contacts/met/values/buckets"))
+            .and_then(Value::as_array)
     });
     let count = |bucket: &Value| {
         let of_organisations =
@@ -211,9 +218,14 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn owner_counts<'a>(&'a self, owners: &'a [String], field: Field) -> Answer<'a, Counts> {
+    fn owner_counts<'a>(
+        &'a self,
+        owners: &'a [String],
+        field: Field,
+        filters: &'a [(Field, String)],
+    ) -> Answer<'a, Counts> {
         Box::pin(async move {
-            let query = contacts_of(Among { owners, term: None, filters: &[] });
+            let query = contacts_of(Among { owners, term: None, filters });
             let distinct =
                 json!({"cardinality": {"field": "organisation.id", "precision_threshold": 40_000}});
             let terms = json!({"field": dsl::path(Collection::Contacts, field), "size": FACET_VALUES_MAX});

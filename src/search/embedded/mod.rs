@@ -3,6 +3,7 @@
 mod collect;
 mod column;
 mod excluded;
+mod pairs;
 mod query;
 mod rank;
 
@@ -17,6 +18,7 @@ use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDoc
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::collect::{Counted, Ordered, Ranked};
+use self::pairs::CountedPairs;
 use self::rank::Ranking;
 use super::cursor::Cursor;
 use super::index::{
@@ -172,8 +174,13 @@ impl Inner {
         if embedded_only {
             clauses.push((Occur::MustNot, query::equals(self.fields.truncated, "yes")));
         }
-        let counts = searcher.search(&BooleanQuery::new(clauses), &Counted(field.name())).map_err(failed)?;
-        Ok(most_frequent(counts))
+        let query = BooleanQuery::new(clauses);
+        let counts = if embedded_only && !find.contact_filters.is_empty() {
+            searcher.search(&query, &CountedPairs::of(field, &find.contact_filters))
+        } else {
+            searcher.search(&query, &Counted(field.name()))
+        };
+        Ok(most_frequent(counts.map_err(failed)?))
     }
 
     fn document_at(&self, searcher: &Searcher, at: DocAddress) -> Result<Value> {
@@ -198,9 +205,9 @@ impl Inner {
         Ok(searcher.search(&query, &Counted("owner")).map_err(failed)?.into_keys().collect())
     }
 
-    fn owner_counts(&self, owners: &[String], field: Field) -> Result<Counts> {
+    fn owner_counts(&self, owners: &[String], field: Field, filters: &[(Field, String)]) -> Result<Counts> {
         let searcher = self.searcher(Collection::Contacts.name())?;
-        let query = query::contacts_of(&self.fields, owners, &[], &[]);
+        let query = query::contacts_of(&self.fields, owners, &[], filters);
         let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
         let docs = searcher.search(&query, &DocSetCollector).map_err(failed)?;
         for at in docs {
@@ -271,9 +278,14 @@ impl SearchIndex for EmbeddedIndex {
         self.ask(move |inner| inner.owners(&owners, term.as_ref(), &filters))
     }
 
-    fn owner_counts<'a>(&'a self, owners: &'a [String], field: Field) -> Answer<'a, Counts> {
-        let owners = owners.to_vec();
-        self.ask(move |inner| inner.owner_counts(&owners, field))
+    fn owner_counts<'a>(
+        &'a self,
+        owners: &'a [String],
+        field: Field,
+        filters: &'a [(Field, String)],
+    ) -> Answer<'a, Counts> {
+        let (owners, filters) = (owners.to_vec(), filters.to_vec());
+        self.ask(move |inner| inner.owner_counts(&owners, field, &filters))
     }
 
     fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term], whole: &'a Whole) -> Answer<'a, Vec<Value>> {

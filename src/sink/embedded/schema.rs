@@ -91,7 +91,7 @@ impl Fields {
         let below = builder.add_text_field("below", raw.clone());
         let owner = builder.add_text_field("owner", counted.clone());
         let truncated = builder.add_text_field("truncated", raw.clone());
-        let pair = builder.add_text_field("pair", raw);
+        let pair = builder.add_text_field("pair", counted.clone());
         let names = ["country", "industry", "status", "tag", "role", "department"];
         let values = names.map(|name| (name, builder.add_text_field(name, counted.clone())));
         let schema = builder.build();
@@ -234,6 +234,11 @@ impl Fields {
     }
 
     fn add_pair(&self, document: &mut TantivyDocument, role: Option<&str>, department: Option<&str>) {
+        let fits =
+            |value: Option<&'_ str>| value.is_some_and(|value| value.chars().count() <= VALUE_LETTERS_MAX);
+        if !fits(role) || !fits(department) {
+            return;
+        }
         if let (Some(role), Some(department)) = (role, department) {
             document.add_text(self.pair, format!("{role}{PAIR}{department}"));
         }
