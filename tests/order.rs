@@ -79,6 +79,36 @@ fn the_best_match_of_two_words_comes_first() {
 }
 
 #[test]
+fn a_typo_in_a_short_word_is_forgiven_when_nothing_else_is_found() {
+    let (servers, _turn) = services::whole();
+    let log = GrowingLog::new();
+    organisation(&log, "o1", named("Alder Works"), &[named("Marten van Dijk")]);
+    organisation(&log, "o2", named("Alder Works"), &[named("Marten Dijk"), named("Ida van Kolder")]);
+    organisation(&log, "o3", named("Alder Works"), &[named("Marten Bree")]);
+    organisation(&log, "o4", named("Vnallar Dijk"), &[named("Marten Roe")]);
+    for (world, _running) in &engines("short", &servers, &log.settings()) {
+        for q in ["marten an dijk", "marten vxn dijk", "marten van djk", "van dik marten", "marten va ndijk"]
+        {
+            assert_eq!(order(world, q, "organisations")[0], "o1", "{q} {}", world.prefix);
+            assert_eq!(order(world, q, "contacts")[0], "c-o1-0", "{q} {}", world.prefix);
+        }
+        // What is found as it is typed is all that is found.
+        assert_eq!(order(world, "marten vna dijk", "organisations"), ["o4"]);
+        for q in ["xan", "djk", "xan djk", "marten \"vna\" dijks", "marten v42 dijk"] {
+            assert!(order(world, q, "contacts").is_empty(), "{q}");
+        }
+        // Pages go on.
+        let query = [("q", "marten vxn dijk"), ("size", "1")];
+        let (_, first) = ask(world, &query);
+        assert_eq!((&first["total"], ids(&first)), (&json!(2), vec!["o1".to_owned()]), "{first}");
+        let next = first["next"].as_str().unwrap();
+        let (code, second) = ask(world, &[&query[..], &[("after", next)]].concat());
+        assert_eq!((code, ids(&second)), (200, vec!["o2".to_owned()]), "{second}");
+        assert_eq!(second["total"], 2);
+    }
+}
+
+#[test]
 fn the_contact_that_matches_best_is_shown_first() {
     let (servers, _turn) = services::whole();
     let log = GrowingLog::new();

@@ -239,6 +239,11 @@ fn both_engines_give_the_same_answers_to_random_queries() {
                 pairs.push(("filter", "role:Engineer".to_owned()));
             }
         }
+        if random.u8(..4) == 0 {
+            let sorts = ["name", "-name", "createdAt", "-updatedAt", "contactCount"];
+            let sort = sorts[random.usize(..if pairs[2].0 == "in" { 4 } else { 5 })];
+            pairs.push(("sort", sort.to_owned()));
+        }
         let pairs: Vec<(String, String)> =
             pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let (one, other) = (comparable(by_http(one, &pairs)), comparable(by_http(other, &pairs)));

@@ -13,6 +13,9 @@ pub const SIZE_DEFAULT: usize = 10;
 /// The largest page.
 pub const SIZE_MAX: usize = 100;
 
+/// The most letters of a word in which no typo is forgiven at first.
+const SHORT_LETTERS_MAX: usize = 3;
+
 /// What is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Collection {
@@ -197,6 +200,25 @@ pub struct Request {
 }
 
 impl Request {
+    /// The same search with typos forgiven in short words, for when it finds nothing. `None` when it has no such word
+    /// beside a longer one, which keeps what is found near to what was meant.
+    pub fn forgiving(&self) -> Option<Self> {
+        let letters = |term: &Term| term.text.chars().count();
+        let mut terms = self.terms.clone()?;
+        let has_longer = terms.iter().any(|term| letters(term) > SHORT_LETTERS_MAX);
+        let is_short = |term: &Term| {
+            !term.exact
+                && !term.text.contains(char::is_numeric)
+                && (2..=SHORT_LETTERS_MAX).contains(&letters(term))
+        };
+        let mut short = terms.iter_mut().filter(|term| is_short(term)).peekable();
+        if !has_longer || short.peek().is_none() {
+            return None;
+        }
+        short.for_each(|term| term.fuzzy = true);
+        Some(Self { terms: Some(terms), ..self.clone() })
+    }
+
     /// What to say when the wait for `consistent_with` was too long.
     pub fn not_reached(&self, reached: &Positions) -> String {
         format!("the index has not come as far in {} ms; it has reached {reached}", self.timeout_ms)

@@ -65,23 +65,29 @@ impl Searcher {
     /// Those of the index.
     pub async fn search(&self, request: &Request) -> Result<Page> {
         let began = Instant::now();
-        let terms = request.terms.clone().unwrap_or_default();
-        let mut page = if request.terms.is_some() && terms.is_empty() {
+        let mut page = if request.terms.as_ref().is_some_and(Vec::is_empty) {
             empty(request)
         } else {
-            self.page(request, &terms).await?
+            self.page(request, &request.identity()).await?
         };
+        if page.total == 0
+            && let Some(forgiving) = request.forgiving()
+        {
+            page = self.page(&forgiving, &request.identity()).await?;
+        }
         page.took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(page)
     }
 
-    async fn page(&self, request: &Request, terms: &[Term]) -> Result<Page> {
+    /// `identity` is what the cursor of the next page depends on.
+    async fn page(&self, request: &Request, identity: &str) -> Result<Page> {
+        let terms = request.terms.as_deref().unwrap_or_default();
         let truncated = self.truncated(request).await?;
         let (find, of_id) = self.plan(request, &truncated).await?;
         let mut found = self.index.find(&find).await?;
         let next = found.hits.get(request.size).is_some();
         found.hits.truncate(request.size);
-        let next = found.hits.last().filter(|_| next).map(|hit| self.cursor(hit).text(&request.identity()));
+        let next = found.hits.last().filter(|_| next).map(|hit| self.cursor(hit).text(identity));
         let mut facets = self.facets(request, &find, &truncated, &found).await?;
         for field in request.facets.iter().filter(|field| is_filtered(request, **field)) {
             facets.extend(self.facet_aside(request, *field, &truncated).await?);
