@@ -398,3 +398,25 @@ fn fields_that_no_declaration_knows_are_counted_and_told_of_once() {
     assert_eq!(running.end(), Some(0));
     assert_eq!(world.log().matches("surname").count(), 1, "{}", world.log());
 }
+
+#[test]
+fn versions_that_begin_anew_are_told_of_once() {
+    let world = world("cloudevents", "");
+    let event = |sequence: usize| {
+        let value = json!({"specversion": "1.0", "id": "e", "source": "/t", "type": "x.renamed", "sequence": sequence.to_string(), "data": {"name": "A"}});
+        json!({"key": (sequence % 10).to_string(), "value": value}).to_string()
+    };
+    append(&world, "organisations", &(50_000..50_010).map(event).collect::<Vec<_>>());
+    append(&world, "organisations", &(0..1_500).map(event).collect::<Vec<_>>());
+    let mut running = world.start(&["run"]);
+    world.wait_until_delivered();
+    let told = "1000 records in a row on organisations/0 have lower versions";
+    let status: Value = serde_json::from_str(&world.get("/status").1).unwrap();
+    assert!(status["notes"][0].as_str().is_some_and(|note| note.starts_with(told)), "{status}");
+    assert_eq!(status["counters"]["superseded"], json!(1_500));
+    assert!(world.get("/metrics").1.contains("tributary_records_superseded_total 1500"));
+    assert!(world.succeed(&["status"]).contains(told));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    assert_eq!(world.log().matches(told).count(), 1, "{}", world.log());
+}

@@ -123,6 +123,11 @@ impl Registers {
         self.prune();
     }
 
+    /// True when something of a higher version than this was taken in.
+    pub fn is_above(&self, version: u64) -> bool {
+        self.written.max(self.deleted) > Some(version)
+    }
+
     /// Whether the entity is there.
     pub fn liveness(&self) -> Liveness {
         Liveness::of(self.written, self.deleted)

@@ -47,6 +47,12 @@ fn counters(page: &mut Page, report: &Report) {
         help,
         [(String::new(), count("poisoned"))],
     );
+    page.metric(
+        "tributary_records_superseded_total",
+        "counter",
+        "Records with lower versions than their entities had already.",
+        [(String::new(), count("superseded"))],
+    );
     let outcomes = ["delivered", "rejected", "retried", "conflicts", "foreign", "kept"];
     let help = "Writes of documents by what became of them; retried ones and conflicts are sent again, rejected ones went \
                 to the dead letters, foreign ones were written over, kept documents are those that a partial log is silent on.";

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+pub(super) use self::positions::{advance, pass};
 use super::planted::{self, Bug};
+use super::superseded::Superseded;
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::entity::Registers;
 use crate::entity::organisation::Summary;
@@ -14,9 +16,8 @@ use crate::event::{Decoded, EntityKind, Event, Record};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::projection::affected::{Effects, Lookup, Relation};
-use crate::source::fingerprint_hash;
 use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
-use crate::state::rows::{self, Frontier, Origin, PartitionProgress, Progress, Row, Sweep, Task, Work};
+use crate::state::rows::{self, Frontier, Origin, Progress, Row, Sweep, Task, Work};
 use crate::state::store::{Changes, Reader};
 use crate::state::{EntityKey, State, built_key, space_of};
 
@@ -41,6 +42,10 @@ pub struct Step {
     pub marked: Vec<DocumentKey>,
     /// How many records went to the dead letters.
     pub poisoned: usize,
+    /// How many records have lower versions than their entities.
+    pub superseded: usize,
+    /// The partitions that have had a long run of them, each told once.
+    pub(super) begun_anew: Vec<TopicPartition>,
 }
 
 /// The one writer of a state.
@@ -56,6 +61,7 @@ pub struct Folder {
     /// True while this fold alone decides what is delivered: nobody has delivered, or will, what events made that are
     /// taken in another order.
     is_settled: bool,
+    pub(super) superseded: Superseded,
 }
 
 /// What is done with the letters of a step, before its commit.
@@ -80,8 +86,8 @@ impl Folder {
         let sweeps = state.sweeps()?.into_iter();
         let sweeps =
             sweeps.filter_map(|(number, sweep)| Some((Projection::of_number(number)?, sweep))).collect();
-        let (tasks_done, is_settled) = (Vec::new(), false);
-        Ok(Self { state, progress, tasks_done, projections, sweeps, dead_letters, is_settled })
+        let (tasks_done, is_settled, superseded) = (Vec::new(), false, Superseded::default());
+        Ok(Self { state, progress, tasks_done, projections, sweeps, dead_letters, is_settled, superseded })
     }
 
     /// Says whether this fold alone decides what is delivered.
@@ -121,18 +127,23 @@ impl Folder {
     pub fn fold_beside(&mut self, taken: &[Taken]) -> Result<(Step, Vec<(String, String)>)> {
         let mut progress = self.progress.clone();
         progress.beside += 1;
+        // Letters are older than their entities as a rule.
+        let superseded = self.superseded.clone();
         let mut poison = Vec::new();
         let step = self.commit_fold(taken, progress, &mut |_, letters| {
             poison.extend(letters.into_iter().map(|letter| (letter.name(), letter.reason)));
             Ok(())
         })?;
-        Ok((step, poison))
+        self.superseded = superseded;
+        Ok((Step { superseded: 0, begun_anew: Vec::new(), ..step }, poison))
     }
 
     fn commit_fold(&mut self, taken: &[Taken], mut progress: Progress, bury: &mut Bury<'_>) -> Result<Step> {
+        let mut told = std::mem::take(&mut self.superseded);
         let view = self.state.view();
         let mut poison = Vec::new();
-        let touched = self.apply(&*view, &progress, taken, &mut poison)?;
+        let touched = self.apply(&*view, &progress, taken, (&mut poison, &mut told))?;
+        let (superseded, begun_anew) = told.take();
         let poisoned = poison.len();
         let is_late = planted::is(Bug::PoisonToldLate);
         if poisoned > 0 && !is_late {
@@ -157,7 +168,8 @@ impl Folder {
             bury(&mut *self.dead_letters, poison)?;
         }
         self.progress = progress;
-        Ok(Step { number: self.progress.step, marked, poisoned })
+        self.superseded = told;
+        Ok(Step { number: self.progress.step, marked, poisoned, superseded, begun_anew })
     }
 
     /// Applies the events to the rows that they touch, read in key order.
@@ -166,7 +178,7 @@ impl Folder {
         view: &dyn Reader,
         progress: &Progress,
         taken: &[Taken],
-        poison: &mut Vec<DeadLetter>,
+        (poison, superseded): (&mut Vec<DeadLetter>, &mut Superseded),
     ) -> Result<BTreeMap<EntityKey, Touched>> {
         let mut keys: Vec<(EntityKind, &str)> =
             taken.iter().filter_map(|taken| event_of(taken)).map(|e| (e.kind, e.id.as_str())).collect();
@@ -190,6 +202,7 @@ impl Folder {
                     entry.has_events = true;
                     let is_trusted = self.is_settled || planted::is(Bug::OvertakenForgotten);
                     let supposed = (!is_trusted).then(|| entry.after.registers.supposing(event)).flatten();
+                    superseded.note(&taken.record.partition, entry.after.registers.is_above(event.version));
                     if let Err(reason) = apply_one(&mut entry.after, event, &taken.record, progress) {
                         poison.push(DeadLetter::from_record(&taken.record, &reason));
                     }
@@ -361,7 +374,7 @@ impl Folder {
         changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
         self.state.commit(changes)?;
         self.progress = progress;
-        Ok(Step { number: self.progress.step, marked, poisoned: 0 })
+        Ok(Step { number: self.progress.step, marked, ..Step::default() })
     }
 
     /// The marks that lie in the state.
@@ -450,45 +463,9 @@ pub(crate) fn partition_hash(partition: &TopicPartition) -> u64 {
     xxhash_rust::xxh3::xxh3_64(partition.to_string().as_bytes())
 }
 
-fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> &'a mut PartitionProgress {
-    let found = progress
-        .partitions
-        .iter()
-        .position(|at| at.partition == partition.partition && *at.topic == *partition.topic);
-    #[expect(clippy::indexing_slicing, reason = "the index was found in this list just now")]
-    match found {
-        Some(index) => &mut progress.partitions[index],
-        None => {
-            let (topic, partition) = (partition.topic.to_string(), partition.partition);
-            progress.partitions.push_mut(PartitionProgress { topic, partition, next: 0, last: None })
-        }
-    }
-}
-
-/// Moves the positions to those that were passed without a record, and never back: records that lie behind such
-/// a position may be among those taken with it.
-pub(super) fn pass(progress: &mut Progress, passed: &[(TopicPartition, i64)]) {
-    for (partition, next) in passed {
-        let at = partition_mut(progress, partition);
-        at.next = at.next.max(*next);
-    }
-}
-
-/// Moves the positions past `taken`, and remembers what each partition's last record looked like.
-pub(super) fn advance(progress: &mut Progress, taken: &[Taken]) {
-    let mut last: BTreeMap<&TopicPartition, &Record> = BTreeMap::new();
-    for taken in taken {
-        last.insert(&taken.record.partition, &taken.record);
-    }
-    for (partition, record) in last {
-        let at = partition_mut(progress, partition);
-        at.next = record.offset + 1;
-        at.last = Some((record.offset, record.timestamp_ms, fingerprint_hash(record)));
-    }
-}
-
 mod contributors;
 mod letters;
+mod positions;
 #[cfg(test)]
 mod tests;
 mod truncation;

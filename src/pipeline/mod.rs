@@ -24,6 +24,7 @@ mod standby;
 pub mod start;
 pub mod status;
 pub mod stream;
+mod superseded;
 pub mod sweep;
 mod under_way;
 pub mod versions;

@@ -34,6 +34,8 @@ pub struct Status {
     pub records: AtomicU64,
     /// Records that went to the dead letters.
     pub poisoned: AtomicU64,
+    /// Records whose versions are below those that their entities had.
+    pub superseded: AtomicU64,
     /// Documents that the index acknowledged.
     pub delivered: AtomicU64,
     /// Bytes of documents sent.
@@ -104,6 +106,8 @@ struct Known {
     rebuilds: Vec<(String, Rebuild)>,
     reasons: Reasons,
     rolled_back: BTreeMap<String, String>,
+    /// What was noted of the records, in sentences.
+    notes: Vec<String>,
     /// The decoder of the records that are read, which knows what is to be told of them.
     decoder: Option<Arc<Decoder>>,
     /// The projections whose index is not full; `None` until it was looked.
@@ -169,6 +173,11 @@ impl Status {
     /// The time now in milliseconds since the Unix epoch.
     pub fn now_ms() -> u64 {
         super::work::wall_ms()
+    }
+
+    /// Takes note of something of the records that is to be reported.
+    pub fn note(&self, sentence: String) {
+        self.known().notes.push(sentence);
     }
 
     /// Takes note of the decoder, whose notes are reported.
@@ -401,7 +410,11 @@ impl Status {
             indexes: known.indexes,
             reindex: known.rebuilds.into_iter().map(rebuild_report).collect(),
             rolled_back: known.rolled_back,
-            notes: known.decoder.map(|decoder| decoder.notes()).unwrap_or_default(),
+            notes: known
+                .notes
+                .into_iter()
+                .chain(known.decoder.map(|decoder| decoder.notes()).unwrap_or_default())
+                .collect(),
             counters: self.counters(),
         }
     }
@@ -412,6 +425,7 @@ impl Status {
         [
             ("records", read(&self.records)),
             ("poisoned", read(&self.poisoned)),
+            ("superseded", read(&self.superseded)),
             ("delivered", read(&self.delivered)),
             ("bytes", read(&self.bytes)),
             ("retried", read(&self.retried)),

@@ -15,6 +15,7 @@ use super::queue::{Lane, Queue};
 use super::reader::ReadBatch;
 use super::sizes::sized;
 use super::status::Status;
+use super::superseded;
 use super::work::{self, Turn, Turns};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::{Decoder, Readiness};
@@ -269,6 +270,12 @@ impl Stream {
     }
 
     fn publish(&mut self, step: Step, lane: Lane) -> Result<()> {
+        Status::add(&self.status.superseded, step.superseded);
+        for at in &step.begun_anew {
+            let sentence = superseded::sentence(at);
+            tracing::warn!("{sentence}");
+            self.status.note(sentence);
+        }
         let oldest = self.folder.oldest_task();
         let positions = self.folder.progress().positions();
         self.status.set_positions(&positions);

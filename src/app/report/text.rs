@@ -10,6 +10,7 @@ use crate::sink::IndexSummary;
 const COUNTERS: &[(&str, &str)] = &[
     ("records", "records read"),
     ("poisoned", "records that went to the dead letters"),
+    ("superseded", "records with lower versions than their entities had"),
     ("delivered", "documents written or deleted in the index"),
     ("bytes", "sent to the index"),
     ("requests", "requests sent to the index"),

@@ -85,5 +85,7 @@ impl Step {
         self.number = self.number.max(later.number);
         self.marked.extend(later.marked);
         self.poisoned += later.poisoned;
+        self.superseded += later.superseded;
+        self.begun_anew.extend(later.begun_anew);
     }
 }

@@ -25,6 +25,7 @@ use self::truncated::Truncated;
 use super::fold::{Folder, Step, Taken, advance, apply_one, pass};
 use super::planted::{self, Bug};
 use super::sizes::sized;
+use super::superseded::Superseded;
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::event::{Decoded, EntityKind};
@@ -57,6 +58,7 @@ pub struct Load {
     held_bytes: usize,
     held_max: usize,
     runs: Runs,
+    superseded: Superseded,
     /// The truncations that came.
     truncated: Vec<Truncated>,
     /// How far it has read.
@@ -75,6 +77,7 @@ impl Load {
             held_bytes: 0,
             held_max,
             runs: Runs::in_folder(folder),
+            superseded: Superseded::default(),
             truncated: Vec::new(),
             progress: Progress::default(),
             end,
@@ -126,6 +129,8 @@ impl Load {
                 self.held_bytes += event.id.len() + ENTITY_BYTES;
                 Held::default()
             });
+            let is_superseded = held.row.registers.is_above(event.version);
+            self.superseded.note(&taken.record.partition, is_superseded);
             if let Err(reason) = apply_one(&mut held.row, event, &taken.record, &self.progress) {
                 poison.push(DeadLetter::from_record(&taken.record, &reason));
                 continue;
@@ -197,7 +202,7 @@ impl Folder {
     /// # Errors
     /// Those of the state, and when an entity's events came by several partitions without a sequence.
     pub fn loaded(&mut self, load: Load) -> Result<Step> {
-        let Load { held, mut runs, truncated, progress, .. } = load;
+        let Load { held, mut runs, truncated, mut superseded, progress, .. } = load;
         ROWS.into_iter().try_for_each(|space| self.state.clear(space))?;
         runs.hold(held);
         if let Err(error) = merge::fill(&self.state, runs, &truncated, self.progress.step + 1) {
@@ -214,6 +219,9 @@ impl Folder {
         after.partitions = progress.partitions;
         let mut changes = Changes::default();
         self.rewake_sweeps(after.step, &mut changes)?;
-        self.commit_step(changes, after, Vec::new())
+        let step = self.commit_step(changes, after, Vec::new())?;
+        let (count, begun_anew) = superseded.take();
+        self.superseded = superseded;
+        Ok(Step { superseded: count, begun_anew, ..step })
     }
 }
