@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 
-use crate::harness::{World, eventually};
+use crate::cases::create_topics;
+use crate::harness::{LONG, World, eventually, fresh};
 use crate::registry::{Mood, Registry};
+use crate::services;
 
 fn captured(flavour: &str, file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured").join(flavour).join(file)
@@ -322,4 +326,58 @@ fn a_registry_that_is_away_is_waited_for_and_nothing_is_lost() {
         assert!(world.log().contains("waiting for the schema registry"), "{}", world.log());
         assert_eq!((reasons(&world), AVRO.differences(&world)), (Vec::new(), Vec::new()), "{mood:?}");
     }
+}
+
+/// The bytes of a member of a captured line.
+fn bytes(line: &Value, name: &str) -> Option<Vec<u8>> {
+    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let text = line[name].as_str()?.trim_end_matches('=');
+    let (mut bytes, mut group, mut bits) = (Vec::new(), 0_u32, 0);
+    for letter in text.chars() {
+        group = group << 6 | u32::try_from(ALPHABET.find(letter).unwrap()).unwrap();
+        bits += 6;
+        if bits >= 8 {
+            bits -= 8;
+            bytes.push((group >> bits & 0xff) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+#[test]
+fn captured_bytes_come_by_kafka_and_a_registry_that_goes_away_in_the_middle_loses_none() {
+    let (servers, _turn) = services::whole();
+    let registry = DEBEZIUM.registry();
+    registry.set(Mood::Away);
+    let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("avro")));
+    let mut extra = format!("schema_registry.url = \"{}\"\n", registry.url);
+    for (entity, topic) in ["organisations", "contacts"].iter().zip(&topics) {
+        extra += &format!(
+            "{entity}.topics = [{topic:?}]\n{entity}.format = \"debezium\"\n{entity}.encoding = \"avro\"\n"
+        );
+    }
+    let world = World::new(&servers, "avro", &extra);
+    create_topics(&servers.kafka, &topics, 1);
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
+    for (topic, flavour) in topics.iter().zip(DEBEZIUM.topics()) {
+        let lines = fs::read_to_string(captured(DEBEZIUM.name, &format!("{flavour}.jsonl"))).unwrap();
+        for line in lines.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let (key, value) = (bytes(&line, "key_base64"), bytes(&line, "value_base64"));
+            let record = BaseRecord::<[u8], [u8]>::to(topic).partition(0);
+            let record = key.iter().fold(record, |record, key| record.key(key));
+            let record = value.iter().fold(record, |record, value| record.payload(value));
+            producer.send(record).unwrap();
+        }
+    }
+    producer.flush(LONG).unwrap();
+    let mut running = world.start(&["run"]);
+    eventually("the reason", || world.get("/readyz").1.contains("registry_away").then_some(()));
+    registry.set(Mood::Well);
+    world.wait_until_delivered();
+    world.refresh();
+    assert_eq!((reasons(&world), DEBEZIUM.differences(&world)), (Vec::new(), Vec::new()));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
 }
