@@ -45,6 +45,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "sink",
             "source",
             "state",
+            "time",
         ],
     ),
     (

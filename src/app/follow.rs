@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::http::client::reachable;
 use crate::http::{ADMIN_CLOSED, Admin, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
-use crate::pipeline::start::{Patience, while_away};
+use crate::pipeline::start::{Patience, while_log_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::private;
@@ -130,7 +130,7 @@ pub(super) async fn follow(
         tokio::spawn(watch_index(index, projections, Arc::clone(&status), stop.clone()));
     }
     let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
-    let source = while_away(&stop, "the log", wanted.patience, async || {
+    let source = while_log_away(&stop, &status, wanted.patience, async || {
         let config = config.clone();
         blocking(move || source(&config)).await
     });

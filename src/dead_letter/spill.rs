@@ -135,12 +135,10 @@ impl Spill {
     pub(super) fn append(&self, letters: &[DeadLetter]) -> Result<Option<u64>> {
         let mut lines = Vec::new();
         for letter in letters {
-            serde_json::to_writer(&mut lines, letter).map_err(|error| self.failed("write", error.into()))?;
-            lines.push(b'\n');
+            self.write_line(&mut lines, letter)?;
         }
         let mut inner = self.lock();
-        // Whatever is larger than the file may be goes when nothing else waits.
-        if inner.sent < inner.bytes && inner.bytes + lines.len() as u64 > self.place.bytes_max {
+        if inner.bytes + lines.len() as u64 > self.place.bytes_max {
             return Ok(None);
         }
         let write = |at: u64| -> std::io::Result<()> {
@@ -155,6 +153,29 @@ impl Spill {
         inner.bytes += lines.len() as u64;
         self.place.waiting.fetch_add(letters.len() as u64, Ordering::Relaxed);
         Ok(Some(inner.bytes))
+    }
+
+    /// How many of these letters, from the first on, have room together when nothing else waits.
+    ///
+    /// # Errors
+    /// When a letter cannot be written.
+    pub(super) fn fitting(&self, letters: &[DeadLetter]) -> Result<usize> {
+        let (mut bytes, mut line) = (0, Vec::new());
+        for (count, letter) in letters.iter().enumerate() {
+            line.clear();
+            self.write_line(&mut line, letter)?;
+            bytes += line.len() as u64;
+            if bytes > self.place.bytes_max {
+                return Ok(count);
+            }
+        }
+        Ok(letters.len())
+    }
+
+    fn write_line(&self, lines: &mut Vec<u8>, letter: &DeadLetter) -> Result<()> {
+        serde_json::to_writer(&mut *lines, letter).map_err(|error| self.failed("write", error.into()))?;
+        lines.push(b'\n');
+        Ok(())
     }
 
     /// The next letters to send; none when nothing waits.
@@ -300,13 +321,22 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_larger_than_the_room_goes_alone() {
+    fn the_file_is_never_larger_than_its_room() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spill.jsonl");
-        let spill =
-            Spill::open(SpillPlace { path, bytes_max: 1, waiting: Arc::default(), is_full: Arc::default() })
-                .unwrap();
+        let line = serde_json::to_vec(&letter("a")).unwrap().len() as u64 + 1;
+        let open = |bytes_max: u64| {
+            let (path, waiting, is_full) = (path.clone(), Arc::default(), Arc::default());
+            Spill::open(SpillPlace { path, bytes_max, waiting, is_full }).unwrap()
+        };
+        let spill = open(line);
+        assert!(spill.append(&[letter("a"), letter("b")]).unwrap().is_none(), "together they are too large");
         assert!(spill.append(&[letter("a")]).unwrap().is_some());
         assert!(spill.append(&[letter("b")]).unwrap().is_none());
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), line);
+        let spill = open(line - 1);
+        spill.arrived(&spill.next().unwrap()).unwrap();
+        assert!(spill.append(&[letter("a")]).unwrap().is_none());
+        assert_eq!(spill.fitting(&[letter("a")]).unwrap(), 0);
     }
 }

@@ -46,6 +46,52 @@ impl SpilledLetters {
         self.spill.failure().map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
+    /// Writes letters down that have room together.
+    fn write(&self, letters: &[DeadLetter]) -> Result<()> {
+        self.check()?;
+        let is_first = self.spill.is_empty();
+        let mark = self.wait_for(|spill| spill.append(letters))?;
+        self.spill.set_full(false);
+        let until = Instant::now() + ARRIVE_WAIT;
+        while is_first && !self.spill.has_arrived(mark) {
+            self.check()?;
+            if Instant::now() >= until || self.stop.is_requested() {
+                tracing::warn!(file = %self.spill.path(), "dead letters wait on the disk for their topic");
+                break;
+            }
+            std::thread::park_timeout(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Sends a letter that is larger than the whole room, behind those that wait.
+    fn send(&mut self, letter: &DeadLetter) -> Result<()> {
+        self.check()?;
+        self.wait_for(|spill| Ok(spill.is_empty().then_some(())))?;
+        self.spill.set_full(true);
+        let sent = self.topic.append(std::slice::from_ref(letter));
+        self.spill.set_full(false);
+        sent
+    }
+
+    /// Waits until the file has what is asked of it. The fold waits meanwhile, and with it the log: nothing piles up in
+    /// memory.
+    fn wait_for<T>(&self, ask: impl Fn(&Spill) -> Result<Option<T>>) -> Result<T> {
+        let mut is_told = false;
+        loop {
+            match ask(&self.spill)? {
+                Some(answer) => return Ok(answer),
+                None if !std::mem::replace(&mut is_told, true) => {
+                    self.spill.set_full(true);
+                    tracing::warn!(file = %self.spill.path(), "no room for dead letters, waiting for their topic");
+                }
+                None => {}
+            }
+            self.pause()?;
+            self.check()?;
+        }
+    }
+
     /// Waits a moment.
     ///
     /// # Errors
@@ -73,31 +119,16 @@ impl Drop for SpilledLetters {
 
 impl DeadLetters for SpilledLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        self.check()?;
-        let is_first = self.spill.is_empty();
-        let mut is_told = false;
-        let mark = loop {
-            match self.spill.append(letters)? {
-                Some(mark) => break mark,
-                // The fold waits meanwhile, and with it the log: nothing piles up in memory.
-                None if !std::mem::replace(&mut is_told, true) => {
-                    self.spill.set_full(true);
-                    tracing::warn!(file = %self.spill.path(), "no room for dead letters, waiting for their topic");
-                }
-                None => {}
+        let mut left = letters;
+        while let Some(first) = left.first() {
+            let (piece, rest) = left.split_at(self.spill.fitting(left)?);
+            if piece.is_empty() {
+                self.send(first)?;
+                left = left.get(1..).unwrap_or_default();
+            } else {
+                self.write(piece)?;
+                left = rest;
             }
-            self.pause()?;
-            self.check()?;
-        };
-        self.spill.set_full(false);
-        let until = Instant::now() + ARRIVE_WAIT;
-        while is_first && !self.spill.has_arrived(mark) {
-            self.check()?;
-            if Instant::now() >= until || self.stop.is_requested() {
-                tracing::warn!(file = %self.spill.path(), "dead letters wait on the disk for their topic");
-                break;
-            }
-            std::thread::park_timeout(LOOK_EVERY);
         }
         Ok(())
     }
@@ -190,7 +221,7 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use super::*;
 
@@ -222,12 +253,58 @@ mod tests {
         }
     }
 
+    /// The bytes that a letter takes in the file.
+    fn line(letter: &DeadLetter) -> u64 {
+        serde_json::to_vec(letter).unwrap().len() as u64 + 1
+    }
+
+    #[test]
+    fn a_batch_larger_than_the_room_goes_in_pieces_and_a_letter_larger_than_it_straight_to_the_topic() {
+        let folder = tempfile::tempdir().unwrap();
+        let topic = Topic::default();
+        topic.is_there.store(true, Ordering::SeqCst);
+        let letter = |id: &str| DeadLetter::from_document("contacts", id, "why");
+        let (path, bytes_max) = (folder.path().join("spill"), 2 * line(&letter("a")));
+        let place =
+            SpillPlace { path: path.clone(), bytes_max, waiting: Arc::default(), is_full: Arc::default() };
+        let sender = Box::new(topic.clone());
+        let letters = SpilledLetters::start(
+            place,
+            Box::new(topic.clone()),
+            sender,
+            Shutdown::default(),
+            topic.closing.clone(),
+        );
+        let largest = Arc::new(AtomicU64::new(0));
+        let (seen, ended) = (Arc::clone(&largest), Arc::new(AtomicBool::new(false)));
+        let end = Arc::clone(&ended);
+        let looking = std::thread::spawn(move || {
+            while !end.load(Ordering::SeqCst) {
+                let length = std::fs::metadata(&path).map_or(0, |found| found.len());
+                seen.fetch_max(length, Ordering::SeqCst);
+            }
+        });
+        let large = DeadLetter::from_document("contacts", "large", &"why ".repeat(200));
+        let mut letters = letters.unwrap();
+        letters.append(&["a", "b", "c", "d", "e"].map(letter)).unwrap();
+        letters.append(&[letter("f"), large, letter("g")]).unwrap();
+        while topic.letters.lock().unwrap().len() < 8 {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        ended.store(true, Ordering::SeqCst);
+        looking.join().unwrap();
+        assert!((1..=bytes_max).contains(&largest.load(Ordering::SeqCst)), "{largest:?} of {bytes_max}");
+        let names: Vec<_> = topic.letters.lock().unwrap().iter().map(DeadLetter::name).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e", "f", "large", "g"].map(|id| format!("contacts/{id}")));
+    }
+
     #[test]
     fn letters_wait_for_their_topic_over_a_restart_and_come_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let place = SpillPlace {
             path: folder.path().join("spill"),
-            bytes_max: 400,
+            // Two of them have room.
+            bytes_max: 2 * line(&DeadLetter::from_document("contacts", "a", "why")),
             waiting: Arc::default(),
             is_full: Arc::default(),
         };

@@ -131,6 +131,7 @@ fn on_its_way(instance: &str) -> &'static str {
             "nothing is delivered before the fold has passed the end that the log had when writing began"
         }
         "standing by" => "this instance stands by, another one of the group writes",
+        "starting" => "this instance starts, and waits for the log and the index before it delivers",
         _ => "no instance runs; `tributary run` delivers it",
     }
 }

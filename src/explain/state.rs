@@ -20,7 +20,7 @@ pub(super) const PARTS_MAX: usize = 100;
 /// What the state says of a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StateSide {
-    /// What the instance does: `writing`, `catching up`, `standing by`; `stopped` when none runs.
+    /// What the instance does: `starting`, `writing`, `catching up`, `standing by`; `stopped` when none runs.
     pub instance: String,
     /// How far the fold is.
     pub progress: Progress,

@@ -1,11 +1,13 @@
 //! Whether an instance is ready, and why not. `/readyz`, searches, the page, the metrics and `status` read this one value.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
 use super::status::Status;
 use crate::projection::Projection;
+use crate::time::rfc3339;
 
 /// What can keep an instance from being ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -63,6 +65,11 @@ impl Cause {
         }
     }
 
+    /// True of what servers do. An operator looks in their logs for what happened at its beginning.
+    pub fn is_of_server(self) -> bool {
+        matches!(self, Self::IndexAway | Self::LogAway | Self::TopicAway | Self::WritesRefused)
+    }
+
     /// How long it must last before it counts.
     fn grace_ms(self) -> u64 {
         if self == Self::WritesRefused { WRITES_REFUSED_MS } else { 0 }
@@ -80,6 +87,17 @@ pub struct Reason {
     pub since_ms: u64,
 }
 
+impl Reason {
+    /// The sentence for people, with the time at which it began where a server is to blame.
+    fn sentence(&self) -> String {
+        if !self.cause.is_of_server() {
+            return self.detail.clone();
+        }
+        let since = UNIX_EPOCH + Duration::from_millis(self.since_ms);
+        format!("{}, since {}", self.detail, rfc3339(since))
+    }
+}
+
 /// Whether an instance is ready: it is when there is no reason against it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Readiness {
@@ -92,7 +110,7 @@ pub struct Readiness {
 impl Readiness {
     /// What keeps the instance from being ready, as sentences.
     pub fn detail(&self) -> String {
-        self.reasons.iter().map(|reason| reason.detail.as_str()).collect::<Vec<_>>().join("; ")
+        self.reasons.iter().map(Reason::sentence).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -148,10 +166,13 @@ mod tests {
         assert!(reasons.readiness(began).ready);
         let refused = reasons.readiness(began + WRITES_REFUSED_MS);
         assert!(!refused.ready);
-        assert_eq!(refused.detail(), "403");
+        let since = rfc3339(UNIX_EPOCH + Duration::from_millis(refused.reasons[0].since_ms));
+        assert_eq!(refused.detail(), format!("403, since {since}"));
         reasons.raise(Cause::LogAway, None, "the broker is away".to_owned());
         let both = reasons.readiness(began + WRITES_REFUSED_MS);
-        assert_eq!(both.detail(), "the broker is away; 403");
+        let said: Vec<&str> = both.reasons.iter().map(|reason| reason.detail.as_str()).collect();
+        assert_eq!(said, ["the broker is away", "403"]);
+        assert!(both.detail().starts_with("the broker is away, since 20"), "{}", both.detail());
         assert!(reasons.clear(Cause::LogAway, None) && !reasons.clear(Cause::LogAway, None));
         assert!(reasons.readiness(began).ready);
     }

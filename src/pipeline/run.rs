@@ -17,11 +17,11 @@ use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
 use super::serve::Service;
 use super::standby::Filling;
-use super::start::{Patience, claim, read, while_away};
+use super::start::{Asked, Patience, claim, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
 use super::watch::{self as others, Seen};
-use super::work::{self, blocking, in_place};
+use super::work::{self, in_place};
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetters;
 use crate::decode::Decoder;
@@ -100,7 +100,9 @@ pub enum Until {
 pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
     let progress = parts.state.progress()?;
     // A log that is refused is refused before anything is made.
-    let mut source = read(parts.source, &parts.state, &progress, parts.allow_partial_log).await?;
+    let asked = Asked { stop, status: &parts.status, patience: parts.patience };
+    let source = asked.start(parts.source, &parts.state, &progress, parts.allow_partial_log).await?;
+    let Some(source) = source else { return Ok(()) };
     if !claim(parts.claimant.as_ref(), &*parts.sink, parts.patience, stop).await? {
         return Ok(());
     }
@@ -116,7 +118,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
     let Some(indexes) = opened else { return Ok(()) };
     parts.leadership.join();
     // Who waited for the index may have waited for long.
-    let (source, end) = blocking(move || source.end().map(|end| (source, end))).await?;
+    let Some((source, end)) = asked.end(source).await? else { return Ok(()) };
     parts.status.set_refresh_interval(parts.sink.refresh_interval());
     // An earlier instance may have written documents that no search shows yet.
     let refreshed = tokio::time::timeout(REFRESH_TIME, parts.sink.refresh()).await;

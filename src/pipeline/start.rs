@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::readiness::Cause;
+use super::status::Status;
 use super::work::blocking;
-use crate::error::{ErrorKind, Result};
-use crate::position::TopicPartition;
+use crate::error::{Error, ErrorKind, Result};
+use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
 use crate::sink::tenure::Claimant;
@@ -48,7 +50,35 @@ pub async fn while_away<T>(
     stop: &Shutdown,
     server: &str,
     patience: Patience,
+    ask: impl AsyncFnMut() -> Result<T>,
+) -> Result<Option<T>> {
+    ask_while_away(stop, server, patience, ask, |_| ()).await
+}
+
+/// As [`while_away`] for the log. Meanwhile the status says that it is away.
+///
+/// # Errors
+/// Those of [`while_away`].
+pub async fn while_log_away<T>(
+    stop: &Shutdown,
+    status: &Status,
+    patience: Patience,
+    ask: impl AsyncFnMut() -> Result<T>,
+) -> Result<Option<T>> {
+    let tell = |error: &Error| {
+        status.raise(Cause::LogAway, format!("Kafka does not answer: {}", error.chain()));
+    };
+    let answered = ask_while_away(stop, "the log", patience, ask, tell).await;
+    status.clear(Cause::LogAway);
+    answered
+}
+
+async fn ask_while_away<T>(
+    stop: &Shutdown,
+    server: &str,
+    patience: Patience,
     mut ask: impl AsyncFnMut() -> Result<T>,
+    tell: impl Fn(&Error),
 ) -> Result<Option<T>> {
     let mut wait = PAUSE_MIN;
     loop {
@@ -56,6 +86,7 @@ pub async fn while_away<T>(
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 let Some(pause) = patience.pause(wait) else { return Err(error) };
                 tracing::warn!(error = error.chain(), "waiting for {server}");
+                tell(&error);
                 pause
             }
             answered => return answered.map(Some),
@@ -90,25 +121,67 @@ pub(super) async fn claim<S: Aliases>(
     }
 }
 
-/// Starts a log where the state has stopped reading it.
-///
-/// # Errors
-/// Those of [`EventSource::start`], and a log that has lost its beginning unless that is allowed.
-pub(super) async fn read(
-    mut source: Box<dyn EventSource>,
-    state: &State,
-    progress: &Progress,
-    is_partial_allowed: bool,
-) -> Result<Box<dyn EventSource>> {
-    let progress = progress.clone();
-    let started = blocking(move || {
-        source.start(&progress.positions(), &progress.fingerprints())?;
-        let cut = source.cut_off()?;
-        Ok((source, cut))
-    });
-    let (source, cut) = started.await?;
-    accept(state, &cut, is_partial_allowed)?;
-    Ok(source)
+/// A log that is asked where it may block, again while it is away.
+pub(super) struct Asked<'a> {
+    pub(super) stop: &'a Shutdown,
+    pub(super) status: &'a Status,
+    pub(super) patience: Patience,
+}
+
+impl Asked<'_> {
+    /// Starts a log where the state has stopped reading it; `None` when told to stop meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`EventSource::start`], and a log that has lost its beginning unless that is allowed.
+    pub(super) async fn start(
+        &self,
+        source: Box<dyn EventSource>,
+        state: &State,
+        progress: &Progress,
+        is_partial_allowed: bool,
+    ) -> Result<Option<Box<dyn EventSource>>> {
+        let progress = progress.clone();
+        let start = move |source: &mut dyn EventSource| {
+            source.start(&progress.positions(), &progress.fingerprints())?;
+            source.cut_off()
+        };
+        let Some((source, cut)) = self.ask(source, start).await? else { return Ok(None) };
+        accept(state, &cut, is_partial_allowed)?;
+        Ok(Some(source))
+    }
+
+    /// Where the log ends now; `None` when told to stop meanwhile.
+    ///
+    /// # Errors
+    /// Those of [`EventSource::end`].
+    pub(super) async fn end(
+        &self,
+        source: Box<dyn EventSource>,
+    ) -> Result<Option<(Box<dyn EventSource>, Positions)>> {
+        self.ask(source, |source: &mut dyn EventSource| source.end()).await
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        source: Box<dyn EventSource>,
+        ask: impl Fn(&mut dyn EventSource) -> Result<T> + Clone + Send + 'static,
+    ) -> Result<Option<(Box<dyn EventSource>, T)>> {
+        let mut held = Some(source);
+        let answered = while_log_away(self.stop, self.status, self.patience, async || {
+            let (ask, source) = (ask.clone(), held.take());
+            let mut source =
+                source.ok_or_else(|| Error::failed("the log is gone; this is a bug, report it"))?;
+            let asked = blocking(move || {
+                let answer = ask(&mut *source);
+                Ok((source, answer))
+            });
+            let (source, answer) = asked.await?;
+            held = Some(source);
+            answer
+        });
+        let answered = answered.await?;
+        Ok(held.zip(answered))
+    }
 }
 
 /// Accepts a log of which `cut` has lost its beginning, or refuses it.
@@ -129,7 +202,6 @@ fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Error;
 
     fn away() -> Error {
         Error::new(ErrorKind::Unavailable, "away")

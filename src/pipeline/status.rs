@@ -24,6 +24,9 @@ const STUCK_MS: u64 = 60_000;
 /// So many ends of the log are remembered, to tell how old is what searches show.
 const ENDS_MAX: usize = 128;
 
+/// The state of an instance that has not opened the log and the indexes yet.
+const STARTING: &str = "starting";
+
 /// The state of an instance that is not the writer.
 pub const STANDING_BY: &str = "standing by";
 
@@ -392,6 +395,7 @@ impl Status {
     pub fn report(&self, documents_waiting: Option<u64>) -> Report {
         let mut known = self.known().clone();
         let state = match (self.writer.load(Ordering::Relaxed), self.gate_passed.load(Ordering::Relaxed)) {
+            _ if known.indexes.is_empty() => STARTING,
             (false, _) => STANDING_BY,
             (true, false) => "catching up",
             (true, true) => "writing",

@@ -2,7 +2,7 @@
 //! reference has them, and nobody does more than start a program again. `TRIBUTARY_TEST_ROUNDS` asks for more rounds,
 //! `TRIBUTARY_TEST_FAULT` for those of one name; with `--nocapture` the table is shown.
 
-mod proxy;
+pub mod proxy;
 mod stage;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,10 +1,13 @@
 //! What `status` shows a person.
 
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use crate::pipeline::readiness::Cause;
 use crate::sink::IndexSummary;
+use crate::time::rfc3339;
 
 /// The counters, each with the words that stand for it.
 const COUNTERS: &[(&str, &str)] = &[
@@ -39,9 +42,7 @@ impl Shown<'_> {
     /// The lines; with the counters when they are asked for.
     pub(super) fn lines(&self, verbose: bool) -> Vec<String> {
         let mut lines = vec![self.instance()];
-        lines.extend(
-            list(self.report, "reasons").map(|reason| format!("not ready: {}", text(reason, "detail"))),
-        );
+        lines.extend(list(self.report, "reasons").map(not_ready));
         lines.extend([self.log(), self.waiting()]);
         lines.extend(self.index_lines());
         lines.extend(letters_waiting(self.report));
@@ -68,6 +69,7 @@ impl Shown<'_> {
         let does = match state.as_str() {
             "writing" => "it writes the index",
             "catching up" => "it reads the log to its end before it writes the index",
+            "starting" => "it starts, and opens the log and the indexes",
             "standing by" => "it stands by while another instance of the group writes the index",
             other => other,
         };
@@ -116,6 +118,14 @@ fn notes(report: &Value) -> Vec<String> {
         lines.push(format!("records: {more} more notes; --format json shows all"));
     }
     lines
+}
+
+fn not_ready(reason: &Value) -> String {
+    let cause = text(reason, "cause");
+    let is_dated = Cause::ALL.iter().any(|known| known.name() == cause && known.is_of_server());
+    let since = UNIX_EPOCH + Duration::from_millis(number(reason, "since_ms"));
+    let since = if is_dated { format!(", since {}", rfc3339(since)) } else { String::new() };
+    format!("not ready: {}{since}", text(reason, "detail"))
 }
 
 fn rebuild(rebuild: &Value) -> String {

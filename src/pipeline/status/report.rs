@@ -46,7 +46,7 @@ pub struct PartitionReport {
 /// What `status` and `/status` show.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct Report {
-    /// `writing`, `catching up` or `standing by`; `stopped` when no instance runs.
+    /// `starting`, `writing`, `catching up` or `standing by`; `stopped` when no instance runs.
     pub state: String,
     /// Whether it is ready, and why not.
     #[serde(flatten)]

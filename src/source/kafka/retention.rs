@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::{client_config, no_client};
 use crate::config::KafkaConfig;
@@ -26,7 +26,15 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
              operation DescribeConfigs on each",
             names()
         );
-        Error::new(ErrorKind::Unavailable, what).because(error)
+        // What is not allowed is not allowed by waiting.
+        let is_denied = matches!(
+            &error,
+            KafkaError::AdminOp(
+                RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed
+            )
+        );
+        let kind = if is_denied { ErrorKind::Failed } else { ErrorKind::Unavailable };
+        Error::new(kind, what).because(error)
     };
     let admin = client_config(config).create().map_err(|error| no_client("client", &error))?;
     let admin: AdminClient<DefaultClientContext> = admin;
