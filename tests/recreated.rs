@@ -128,6 +128,68 @@ fn a_topic_that_is_recreated_under_an_instance_stops_it_before_a_record_is_folde
 }
 
 #[test]
+fn a_topic_that_was_recreated_while_nothing_ran_is_another_one_also_where_it_begins_at_the_states_position() {
+    let (servers, _turn) = services::whole();
+    // Nothing behind the position, and something.
+    for count in [6, 8] {
+        let topics = Topics::new(&servers, "recreated-begins", "delete", "");
+        topics.produce(0..6);
+        topics.world.succeed(&["run", "--until-end"]);
+        topics.delete(&topics.organisations);
+        topics.create(&topics.organisations, "delete");
+        topics.produce(100..100 + count);
+        topics.cut_off(&topics.organisations, 6);
+        let refused = topics.world.run(&["run", "--until-end"]);
+        let log = log_of(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{log}");
+        assert!(log.contains("was recreated") && log.contains(&topics.organisations), "{log}");
+        let checked = log_of(&topics.world.run(&["check"]));
+        assert!(
+            checked.lines().any(|line| line.starts_with("state: ") && line.contains("recreated")),
+            "{checked}"
+        );
+        assert_eq!(topics.names(), ids(0..6), "no record of the new topic was folded");
+    }
+}
+
+#[test]
+fn what_an_earlier_log_made_is_no_foreign_write_for_a_new_state() {
+    let (servers, _turn) = services::whole();
+    for index in ["", "index.kind = \"embedded\"\nindex.path = \"index\"\n"] {
+        let topics = Topics::new(&servers, "recreated-foreign", "delete", index);
+        topics.produce(0..6);
+        topics.produce(0..6);
+        topics.tombstone(4);
+        topics.world.succeed(&["run", "--until-end"]);
+        topics.delete(&topics.organisations);
+        topics.create(&topics.organisations, "delete");
+        topics.produce(0..5);
+        std::fs::remove_dir_all(topics.world.path("state")).unwrap();
+        let foreign = |running: &mut crate::harness::Running| {
+            topics.world.wait_until_delivered();
+            let status: Value = serde_json::from_str(&topics.world.get("/status").1).unwrap();
+            running.signal("TERM");
+            assert_eq!(running.end(), Some(0), "{}", topics.world.log());
+            status["counters"]["foreign"].as_u64().unwrap()
+        };
+        assert_eq!(foreign(&mut topics.world.start(&["run"])), 0, "{}", topics.world.log());
+        assert_eq!(topics.names(), ids(0..5));
+        topics.world.succeed(&["verify"]);
+        // What somebody else writes is foreign as before, whatever it copied of ours.
+        if index.is_empty() {
+            let path = format!("/{}/_doc/o1", topics.world.index("organisations"));
+            let mut held = topics.world.es(elasticsearch::http::Method::Get, &path, None)["_source"].clone();
+            held["name"] = json!("somebody else");
+            let version = format!("{path}?version={}&version_type=external", 1u64 << 62);
+            let answer = topics.world.es(elasticsearch::http::Method::Put, &version, Some(&held));
+            assert_eq!(answer["_version"], 1u64 << 62, "{answer}");
+            topics.put(&topics.organisations, "o1", &json!({"name": "Changed"}));
+            assert_eq!(foreign(&mut topics.world.start(&["run"])), 1, "{}", topics.world.log());
+        }
+    }
+}
+
+#[test]
 fn a_topic_that_stays_away_is_told_once_a_minute_and_by_readyz() {
     let (servers, _turn) = services::whole();
     let topics = Topics::new(&servers, "away", "delete", "");

@@ -289,8 +289,9 @@ impl<S: Documents> Delivery<S> {
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
         self.status.bulk_requests.note(took);
-        let outcomes = self.look_behind(number, &documents, &versions, outcomes).await;
-        self.judge(documents, &versions, outcomes, took)
+        let mut outcomes = self.look_behind(number, &documents, &versions, outcomes).await;
+        let are_earlier = self.find_earlier(number, &documents, &mut outcomes).await;
+        self.judge(documents, &versions, (outcomes, are_earlier), took)
     }
 
     /// A document of which a partial log holds no record gives way to a document, and not to the version that a deleted
@@ -329,21 +330,23 @@ impl<S: Documents> Delivery<S> {
         outcomes
     }
 
-    /// Decides for each write by itself.
+    /// Decides for each write by itself; beside each outcome stands whether it comes of an earlier log.
     fn judge(
         &self,
         documents: Vec<DocumentKey>,
         versions: &[u64],
-        outcomes: Vec<Outcome>,
+        (outcomes, are_earlier): (Vec<Outcome>, Vec<bool>),
         took: Duration,
     ) -> Judged {
         let mut judged = Judged::default();
         let mut retry: Option<String> = None;
         let (mut retried, mut delivered, mut kept) = (0, 0, 0);
         let projection = documents.first().map(|document| document.0);
+        let outcomes = outcomes.into_iter().zip(are_earlier);
         let outcomes =
-            outcomes.into_iter().chain(std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned())));
-        for ((document, version), outcome) in documents.into_iter().zip(versions).zip(outcomes) {
+            outcomes.chain(std::iter::repeat_with(|| (Outcome::Retry("no answer".to_owned()), false)));
+        for ((document, version), (outcome, is_earlier)) in documents.into_iter().zip(versions).zip(outcomes)
+        {
             let done = match outcome {
                 // Only from the next write on its versions rise, so that a late request undoes none.
                 Outcome::Done if *version == SILENT && self.state.is_partial() => {
@@ -358,7 +361,7 @@ impl<S: Documents> Delivery<S> {
                     true
                 }
                 Outcome::Conflict { stored } => {
-                    let is_foreign = self.conflict(&document, *version, stored);
+                    let is_foreign = self.conflict(&document, *version, stored, is_earlier);
                     planted::is(Bug::NoGateAndConflictsDone) || is_foreign && planted::is(Bug::ForeignLeft)
                 }
                 Outcome::Retry(reason) => {
@@ -408,19 +411,23 @@ impl<S: Documents> Delivery<S> {
     }
 
     /// A stored version above ours is never taken for done: the document is delivered again from a fresh snapshot. One
-    /// above our present position is either ours, from above a foreign write of earlier, or is foreign: true then.
-    fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>) -> bool {
+    /// above our present position is either ours, from above a foreign write of earlier or from an earlier log, or is
+    /// foreign: true then.
+    fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>, is_earlier: bool) -> bool {
         let position = self.state.progress().map(|progress| progress.version()).unwrap_or(version);
         // Once another instance writes, a version above our position is most likely that one's.
         let stored = stored.filter(|stored| *stored > position && self.is_writer());
         let own = stored.and_then(|stored| base_of(stored, position));
         if let (Some(stored), None) = (stored, own) {
-            Status::add(&self.status.foreign, 1);
-            let (projection, id) = (document.0.name(), &document.1);
-            tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
             let is_silent = self.state.is_partial() && is_of_silent(version);
             self.bases().rise_above(document.clone(), stored, position, is_silent);
-            return true;
+            let (projection, id) = (document.0.name(), &document.1);
+            if !is_earlier {
+                Status::add(&self.status.foreign, 1);
+                tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
+                return true;
+            }
+            tracing::debug!(projection, %id, stored, position, "left by an earlier log, writing over it");
         }
         if let Some(base) = own {
             self.bases().adopt(document.clone(), base);

@@ -3,6 +3,7 @@
 mod additions;
 pub mod deliver;
 pub mod durations;
+mod earlier;
 pub mod fan_out;
 pub mod fold;
 mod gate;

@@ -12,7 +12,7 @@ use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
 use crate::sink::tenure::Claimant;
-use crate::source::{EventSource, partial_log};
+use crate::source::{EventSource, check_topic_ids, partial_log};
 use crate::state::State;
 use crate::state::rows::Progress;
 
@@ -146,6 +146,9 @@ impl Asked<'_> {
             source.cut_off()
         };
         let Some((source, cut)) = self.ask(source, start).await? else { return Ok(None) };
+        let ids = source.topic_ids();
+        check_topic_ids(&state.topic_ids()?, &ids)?;
+        state.note_topic_ids(&ids)?;
         accept(state, &cut, is_partial_allowed)?;
         Ok(Some(source))
     }

@@ -10,6 +10,7 @@ pub mod leadership;
 mod throttle;
 mod trouble;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
@@ -103,6 +104,12 @@ pub trait EventSource: Send {
         None
     }
 
+    /// The ids of the topics of a started log, where the brokers tell them: a topic that is deleted and created again has
+    /// another one.
+    fn topic_ids(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
+
     /// Why nothing can be read now; `None` while the log answers. What [`Self::end`] and [`Self::poll`] meet counts.
     fn trouble(&self) -> Option<Away<'_>> {
         None
@@ -111,6 +118,22 @@ pub trait EventSource: Send {
     /// Waits up to `wait` for records; at most about `bytes_max` bytes of them.
     /// An empty answer means that nothing came in time.
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled>;
+}
+
+/// Compares the topics of a log with those that a state was made of, by their ids.
+///
+/// # Errors
+/// When a topic was deleted and created again.
+pub fn check_topic_ids(held: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {
+    let changed = held.iter().find_map(|(topic, id)| {
+        let now = now.get(topic).filter(|now| *now != id)?;
+        Some((topic, id, now))
+    });
+    let Some((topic, held, now)) = changed else { return Ok(()) };
+    Err(Error::failed(format!(
+        "{topic}: the topic was recreated (its id was {held} when the state read it, and is {now}), so that the log is not \
+         the one of the state: delete the state's folder and start again to replay"
+    )))
 }
 
 /// The refusal of a log whose partition `at` begins at the offset `first`.

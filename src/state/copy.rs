@@ -7,11 +7,11 @@
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
-use super::PARTIAL_KEY;
 use super::fjall::HEADS;
 use super::keys::Space;
 use super::rows::{self, Progress};
 use super::store::{Changes, Reader, StateStore};
+use super::{PARTIAL_KEY, TOPICS_KEY};
 use crate::error::{Error, Result};
 
 const END: u8 = 255;
@@ -19,7 +19,7 @@ const END: u8 = 255;
 /// copy is sent, so that nothing of those is missed.
 const COPIED: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
 /// What a copy keeps of [`Space::Meta`].
-const KEPT: [&[u8]; 4] = [b"format", PARTIAL_KEY, b"progress", HEADS];
+const KEPT: [&[u8]; 5] = [b"format", PARTIAL_KEY, TOPICS_KEY, b"progress", HEADS];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
 /// No key is longer: the store takes none that is.
@@ -43,7 +43,7 @@ pub fn write(view: &dyn Reader, out: &mut dyn Write) -> Result<()> {
             Ok(ControlFlow::Continue(()))
         })?;
     }
-    for key in [b"format".as_slice(), PARTIAL_KEY] {
+    for key in [b"format".as_slice(), TOPICS_KEY, PARTIAL_KEY] {
         if let Some(value) = view.get(Space::Meta, key)? {
             frame(out, Space::Meta as u8, key, &value)?;
             count += 1;

@@ -14,6 +14,7 @@ mod snapshot;
 pub mod store;
 pub mod summaries;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -197,6 +198,31 @@ impl State {
         Ok(name)
     }
 
+    /// The ids that the log's topics had when they were read first, as far as they are known.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn topic_ids(&self) -> Result<BTreeMap<String, String>> {
+        read_meta(&*self.view(), TOPICS_KEY)
+    }
+
+    /// Remembers the ids of topics of which none is known yet.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn note_topic_ids(&self, ids: &BTreeMap<String, String>) -> Result<()> {
+        let held = self.topic_ids()?;
+        let mut all = ids.clone();
+        all.extend(held.clone());
+        if all == held {
+            return Ok(());
+        }
+        let mut changes = Changes::default();
+        changes.put(Space::Meta, TOPICS_KEY.to_vec(), rows::encode(&all)?);
+        self.store.commit(changes)?;
+        self.store.sync()
+    }
+
     /// How far the fold is.
     pub fn progress(&self) -> Result<Progress> {
         read_meta(&*self.view(), b"progress")
@@ -287,6 +313,9 @@ pub fn space_of(kind: EntityKind) -> Space {
 
 /// The key under which [`State::name`] is kept.
 const NAME_KEY: &[u8] = b"name";
+
+/// The key under which [`State::topic_ids`] is kept.
+const TOPICS_KEY: &[u8] = b"ids";
 
 /// The key under which [`State::is_partial`] is kept.
 const PARTIAL_KEY: &[u8] = b"partial";

@@ -4,7 +4,7 @@ use super::state::{Resting, Seen};
 use crate::config::{Config, EntityConfig, SourceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::work::{blocking, let_go};
-use crate::source::partial_log;
+use crate::source::{check_topic_ids, partial_log};
 
 /// The log's identity, and what is wrong with it.
 pub(super) async fn look(config: &Config, state: &Seen) -> Result<(Option<String>, Vec<Error>)> {
@@ -73,9 +73,11 @@ fn key_of(config: &Config, topic: &str) -> &'static str {
 /// What is wrong with the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
 /// records that the state read last.
 async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
-    let (progress, is_partial) = match state {
+    let (progress, ids, is_partial) = match state {
         Seen::Nothing => Default::default(),
-        Seen::Resting(Resting { progress, is_partial, .. }) => (progress.clone(), *is_partial),
+        Seen::Resting(Resting { progress, topic_ids, is_partial, .. }) => {
+            (progress.clone(), topic_ids.clone(), *is_partial)
+        }
         // The instance compares them by itself, and a state that cannot be used is no measure.
         Seen::Running(_) | Seen::Wrong => return Vec::new(),
     };
@@ -83,7 +85,8 @@ async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
     let started = blocking(move || {
         let mut source = super::super::source(&whole)?;
         let started = source.start(&progress.positions(), &progress.fingerprints());
-        let cut = started.and_then(|()| source.cut_off());
+        let cut =
+            started.and_then(|()| check_topic_ids(&ids, &source.topic_ids())).and_then(|()| source.cut_off());
         let_go(source);
         cut
     });

@@ -1,5 +1,6 @@
 //! The state, looked at as it lies in its folder.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -27,6 +28,7 @@ pub(super) enum Seen {
 #[derive(Default)]
 pub(super) struct Resting {
     pub(super) progress: Progress,
+    pub(super) topic_ids: BTreeMap<String, String>,
     pub(super) is_partial: bool,
     pub(super) name: String,
 }
@@ -55,5 +57,10 @@ pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
 fn resting(peek: Peek, fingerprint: &str) -> Result<Resting> {
     let Peek { store, folder: _folder } = peek;
     let state = State::open(Arc::new(store), fingerprint)?;
-    Ok(Resting { progress: state.progress()?, is_partial: state.is_partial(), name: state.name()? })
+    Ok(Resting {
+        progress: state.progress()?,
+        topic_ids: state.topic_ids()?,
+        is_partial: state.is_partial(),
+        name: state.name()?,
+    })
 }

@@ -33,6 +33,11 @@ impl TopicIds {
         }
     }
 
+    /// The ids of these topics, as far as they are known.
+    pub(super) fn known<'a>(&self, topics: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+        topics.filter_map(|topic| Some((topic.to_owned(), self.first.get(topic)?.clone()))).collect()
+    }
+
     /// True when the topic's id is known.
     pub(super) fn is_known(&self, topic: &str) -> bool {
         self.first.contains_key(topic)

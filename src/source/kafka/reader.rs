@@ -343,6 +343,7 @@ impl EventSource for KafkaSource {
         let (mut next, mut begun, mut held_now) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let found = partitions(&self.asker, &self.topics)?;
         self.consumer = Some(create(&reading(&self.config, found.len()))?);
+        self.learn_ids()?;
         if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
                 "{at}: the state is at offset {held}, the log has no such partition; it is another log: \
@@ -400,6 +401,11 @@ impl EventSource for KafkaSource {
 
     fn generation(&self) -> Option<String> {
         self.consumer.as_ref()?.context().generation(self.topics.iter().map(|(topic, _)| &**topic))
+    }
+
+    fn topic_ids(&self) -> BTreeMap<String, String> {
+        let topics = self.topics.iter().map(|(topic, _)| &**topic);
+        self.consumer.as_ref().map(|consumer| consumer.context().topic_ids(topics)).unwrap_or_default()
     }
 
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {

@@ -1,6 +1,7 @@
 //! What brokers tell of a connection that they refuse, and of the topics' ids: an absent broker comes back, a wrong
 //! password does not get right by waiting, and a topic of another id is another topic.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -56,6 +57,11 @@ impl Told {
     /// What the ids of these topics come to; `None` until all are known.
     pub(super) fn generation<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Option<String> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).generation(topics)
+    }
+
+    /// The ids of these topics, as far as they are known.
+    pub(super) fn topic_ids<'a>(&self, topics: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).known(topics)
     }
 
     /// True once a broker has refused the connection.

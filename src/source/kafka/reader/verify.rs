@@ -17,11 +17,29 @@ use crate::source::Fingerprint;
 /// How long the records that were read last are waited for together.
 const TOGETHER_WAIT: Duration = Duration::from_secs(1);
 
+/// How long the ids of topics are waited for: brokers that know none do not tell so.
+const IDS_WAIT: Duration = Duration::from_secs(1);
+const IDS_PAUSE: Duration = Duration::from_millis(10);
+
 impl KafkaSource {
     /// Refuses to go on in a topic that was deleted and created again.
     pub(super) fn check_ids(&self) -> Result<()> {
         let told = self.consumer.as_ref().and_then(|consumer| consumer.context().recreated());
         told.map_or(Ok(()), |said| Err(Error::failed(said)))
+    }
+
+    /// Waits a moment until the brokers have told the topics' ids: the client tells of them once it knows the topics.
+    pub(super) fn learn_ids(&self) -> Result<()> {
+        let consumer = self.consumer()?;
+        super::partitions(consumer, &self.topics)?;
+        let until = Instant::now() + IDS_WAIT;
+        let is_known = || self.topics.iter().all(|(topic, _)| consumer.context().knows_id(topic));
+        while !is_known() && Instant::now() < until {
+            if let Some(Err(error)) = consumer.poll(IDS_PAUSE) {
+                self.judge(&error)?;
+            }
+        }
+        Ok(())
     }
 
     /// Remembers the last record of each partition whose topic has no known id.

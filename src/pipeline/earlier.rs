@@ -1,0 +1,96 @@
+//! Documents that an earlier log made, or an earlier life of a topic: their versions lie above every position of now. They
+//! are told from foreign writes by the position that a document carries, which its version is made of.
+
+use serde::Deserialize;
+
+use super::deliver::Delivery;
+use super::fold::DocumentKey;
+use super::versions::base_of;
+use crate::sink::Outcome;
+use crate::sink::documents::{Documents, Stored, at_least_one};
+
+/// What is read of a document.
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(rename = "_log")]
+    log: Log,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    position: u64,
+}
+
+/// True of a document whose version is made of the position that it carries: one of our instances wrote it.
+fn is_ours(stored: &Stored) -> bool {
+    let Ok(Shown { log: Log { position } }) = serde_json::from_slice(&stored.body) else { return false };
+    let Some(base) = stored.version.checked_sub(position) else { return false };
+    base == 0 || base_of(stored.version, position) == Some(base)
+}
+
+impl<S: Documents> Delivery<S> {
+    /// For each outcome whether it is a conflict with what an earlier log left: a document of ours, or none, because what
+    /// is left of a deleted one is its version alone. Where the index does not answer the write is to be tried again.
+    pub(super) async fn find_earlier(
+        &self,
+        number: usize,
+        documents: &[DocumentKey],
+        outcomes: &mut [Outcome],
+    ) -> Vec<bool> {
+        let mut are_earlier = vec![false; outcomes.len()];
+        let mut above = Vec::new();
+        for (at, (document, outcome)) in documents.iter().zip(outcomes.iter()).enumerate() {
+            if let Outcome::Conflict { stored: Some(stored) } = outcome {
+                // Asked for where there is a conflict only.
+                let position = self.state.progress().map_or(*stored, |progress| progress.version());
+                if *stored > position && base_of(*stored, position).is_none() {
+                    above.push((at, document.1.to_string()));
+                }
+            }
+        }
+        let ids: Vec<String> = above.iter().map(|(_, id)| id.clone()).collect();
+        let mut asked = 0;
+        while let Some(left) = ids.get(asked..).filter(|left| !left.is_empty()) {
+            let held = self.sink.get(number, left).await.and_then(at_least_one);
+            let (held, reason) = match held {
+                Ok(held) => (held, None),
+                Err(error) => (vec![None; left.len()], Some(error.chain())),
+            };
+            for ((at, _), stored) in above.iter().skip(asked).zip(&held) {
+                if let Some(is_earlier) = are_earlier.get_mut(*at) {
+                    *is_earlier = stored.as_ref().is_none_or(is_ours);
+                }
+                if let (Some(reason), Some(outcome)) = (&reason, outcomes.get_mut(*at)) {
+                    *outcome = Outcome::Retry(reason.clone());
+                }
+            }
+            asked += held.len();
+        }
+        are_earlier
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::pipeline::versions::Bases;
+    use crate::projection::Projection;
+
+    #[test]
+    fn a_document_is_ours_when_its_version_is_made_of_the_position_that_it_carries() {
+        let of = |version: u64, position: u64| {
+            let body = json!({"id": "a", "_log": {"position": position}}).to_string().into_bytes();
+            is_ours(&Stored { version, body })
+        };
+        assert!(of(13, 13) && !of(14, 13) && !of(1 << 62, 13) && !of(12, 13));
+        let (mut bases, document) = (Bases::default(), (Projection::Contacts, "a".into()));
+        bases.rise_above(document, 1 << 40, 13, false);
+        let risen = bases.version(&(Projection::Contacts, "a".into()), 20);
+        assert!(of(risen, 20) && !of(risen, 19));
+        for body in ["", "{}", r#"{"_log":{"position":-1}}"#, r#"{"_log":13}"#] {
+            assert!(!is_ours(&Stored { version: 13, body: body.as_bytes().to_vec() }), "{body}");
+        }
+    }
+}
