@@ -91,6 +91,37 @@ fn is_kept(index: &str) {
     world.succeed(&["run", "--until-end"]);
 }
 
+#[test]
+fn a_reindex_that_is_begun_after_a_rollback_and_given_up_leaves_the_rollback_as_it_was() {
+    let (servers, _turn) = services::whole();
+    let world = world(&servers, "given-up", "");
+    world.succeed(&["run", "--until-end"]);
+    let first = world.indexes_behind();
+    change_type(&world, "text");
+    world.succeed(&["reindex", "contacts"]);
+    world.succeed(&["reindex", "contacts", "--rollback"]);
+    let runs = |when: &str| {
+        let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+        assert!(code == Some(0) && log.contains("a rollback put back"), "{when}: {code:?} {log}");
+    };
+    runs("before");
+    change_type(&world, "integer");
+    // The document's role is no number, so that the rebuild stays where it is.
+    let (code, log) = code_and_log(&world, &["reindex", "contacts"]);
+    assert!(code == Some(1) && log.contains("--allow-rejected"), "{code:?} {log}");
+    change_type(&world, "text");
+    runs("while it is under way");
+    world.succeed(&["reindex", "--abort"]);
+    runs("once it is given up");
+    assert_eq!(world.indexes_behind(), first);
+    is_told(&world, &first);
+    // A reindex that comes to its end forgets it.
+    world.succeed(&["reindex", "contacts"]);
+    assert_ne!(world.indexes_behind(), first);
+    let (code, log) = code_and_log(&world, &["run", "--until-end"]);
+    assert!(code == Some(0) && !log.contains("a rollback put back"), "{code:?} {log}");
+}
+
 /// Whoever asks is told that the index was rolled back to.
 fn is_told(world: &World, indexes: &BTreeMap<&'static str, String>) {
     let status: Value = serde_json::from_str(&world.succeed(&["status", "--format", "json"])).unwrap();

@@ -46,8 +46,9 @@ impl<S: Generations> Claim<S> {
             if found.as_ref().is_some_and(|(record, _)| record.session == claim.id) {
                 continue;
             }
-            let record = beginning(session, number);
-            let revision = found.map(|(_, revision)| revision);
+            let (earlier, revision) = found.unzip();
+            let earlier = earlier.map(|earlier| Box::new(Rebuild { earlier: None, ..earlier }));
+            let record = Rebuild { earlier, ..beginning(session, number) };
             if !claim.sink.note_rebuild(number, Some(&record), revision.as_ref()).await? {
                 let name = session.projections.get(number).map(String::as_str).unwrap_or_default();
                 return Err(taken(name, &record));
@@ -159,6 +160,7 @@ impl<S: Generations> Claim<S> {
     pub async fn end(&self, ended_at: &[(String, i32, i64)]) -> Result<()> {
         self.change(|record| {
             record.phase = Phase::Done;
+            record.earlier = None;
             record.ended_at = Some(ended_at.to_vec());
             record.beat += 1;
         })
@@ -195,6 +197,7 @@ fn beginning(session: &Session, number: usize) -> Rebuild {
         ended_at: None,
         progress: RebuildProgress::default(),
         sends_again: false,
+        earlier: None,
         rolled_back_from: session.rolled_back_from.get(number).cloned().flatten(),
     }
 }

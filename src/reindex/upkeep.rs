@@ -25,7 +25,7 @@ pub async fn abort<S: Generations>(
         let Some((record, revision)) = found.filter(|(record, _)| record.is_under_way()) else { continue };
         let name = names.get(number).map(String::as_str).unwrap_or_default();
         let revision = if is_dead(&record) { revision } else { silent(sink, number, name, &record).await? };
-        if !sink.note_rebuild(number, None, Some(&revision)).await? {
+        if !restore(sink, number, &record, &revision).await? {
             return Err(alive(name, &record));
         }
         let generations = sink.generations(number).await?;
@@ -44,13 +44,34 @@ pub async fn abort<S: Generations>(
 /// Those of the index.
 pub async fn give_up<S: Generations>(sink: &S, session: &Session) -> Result<()> {
     for (number, found) in sink.rebuilds().await?.into_iter().enumerate() {
-        let Some((_, revision)) = found.filter(|(record, _)| record.session == session.id) else { continue };
-        sink.note_rebuild(number, None, Some(&revision)).await?;
+        let Some((record, revision)) = found.filter(|(record, _)| record.session == session.id) else {
+            continue;
+        };
+        restore(sink, number, &record, &revision).await?;
         if let Some(index) = session.indexes.get(number).filter(|_| !session.is_rollback) {
             sink.delete(index).await?;
         }
     }
     Ok(())
+}
+
+/// Puts back what was noted before a rebuild began, if the alias still stands for the index that it speaks of: a rollback is
+/// remembered, and documents that are to be sent again still are. Else nothing is noted any more. False when the record is
+/// another one by now.
+async fn restore<S: Generations>(
+    sink: &S,
+    number: usize,
+    record: &Rebuild,
+    revision: &Revision,
+) -> Result<bool> {
+    let behind = sink.behind().await?.into_iter().nth(number).flatten();
+    let earlier =
+        record.earlier.as_deref().filter(|earlier| Some(&earlier.index) == behind.as_ref()).cloned();
+    // Additions may have been put in place while the rebuild was under way.
+    let sends_again = record.sends_again || earlier.as_ref().is_some_and(|earlier| earlier.sends_again);
+    let earlier = earlier.or_else(|| behind.filter(|_| sends_again).map(|index| Rebuild::of_index(&index)));
+    let earlier = earlier.map(|earlier| Rebuild { sends_again, ..earlier });
+    sink.note_rebuild(number, earlier.as_ref(), Some(revision)).await
 }
 
 /// True when the aliases stand for the session's indexes already, or may be about to.

@@ -79,6 +79,10 @@ pub struct Rebuild {
     /// True while documents are to be sent again to the index behind the alias, for additions that were put in place.
     #[serde(default)]
     pub sends_again: bool,
+    /// The record of the index behind the alias that this one stands for until the alias is moved: it is put back when this
+    /// rebuild is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Box<Rebuild>>,
 }
 
 impl Phase {
@@ -114,18 +118,27 @@ impl Rebuild {
             progress: RebuildProgress::default(),
             rolled_back_from: None,
             sends_again: false,
+            earlier: None,
         }
     }
 
     /// True when a rollback put `index` back while the mapping's file had this hash: the index is wanted although the
     /// file says otherwise.
     pub fn keeps(&self, index: &str, hash: &str) -> bool {
-        self.is_rollback_to(index) && self.rolled_back_from.as_deref() == Some(hash)
+        self.rollback_to(index) == Some(hash)
     }
 
     /// True when a rollback put `index` back.
     pub fn is_rollback_to(&self, index: &str) -> bool {
-        self.index == index && self.rolled_back_from.is_some()
+        self.rollback_to(index).is_some()
+    }
+
+    /// The hash of the mapping's file when a rollback put `index` back; also while another rebuild is under way.
+    fn rollback_to(&self, index: &str) -> Option<&str> {
+        if self.index == index {
+            return self.rolled_back_from.as_deref();
+        }
+        self.earlier.as_ref().and_then(|earlier| earlier.rollback_to(index))
     }
 }
 

@@ -52,6 +52,7 @@ impl Record {
             progress: RebuildProgress::default(),
             rolled_back_from: None,
             sends_again: false,
+            earlier: None,
         }
     }
 
