@@ -136,6 +136,49 @@ fn a_document_that_the_log_is_silent_on_is_not_replaced_by_what_others_say_of_it
 }
 
 #[test]
+fn what_only_the_index_knows_of_an_entity_without_a_record_is_no_fault_and_is_not_taken_away() {
+    let (servers, _turn) = services::whole();
+    let topics = Topics::new(&servers, "unknown", "delete", "");
+    let before = cut(&topics);
+    std::fs::remove_dir_all(topics.world.path("state")).unwrap();
+    topics.world.succeed(&["run", "--until-end", "--allow-partial-log"]);
+    // Documents as they were written when the log was whole: whether a replay makes them anew depends on what the group
+    // has delivered before.
+    for (projection, id) in [("contacts", "c2"), ("organisations", "o5"), ("hierarchy", "o5")] {
+        let path = format!("/{}/_doc/{id}", topics.world.index(projection));
+        let held = topics.world.es(Method::Get, &path, None);
+        let mut body = before[projection][id].clone();
+        body["_log"] = held["_source"]["_log"].clone();
+        let path = format!("{path}?version={}&version_type=external_gte", held["_version"]);
+        let answer = topics.world.es(Method::Put, &path, Some(&body));
+        assert_eq!(answer["_version"], held["_version"], "{answer}");
+    }
+    topics.world.settle();
+    let richer = topics.world.all_documents();
+    assert_eq!(richer["contacts"]["c2"]["organisation"]["name"], "Firm 2");
+    let compared = topics.world.run(&["verify", "--format", "json"]);
+    let told = log_of(&compared);
+    assert_eq!(compared.status.code(), Some(0), "{told}");
+    let shown = String::from_utf8(compared.stdout).unwrap();
+    let lines: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (projection, id) in [("contacts", "c2"), ("organisations", "o5"), ("hierarchy", "o5")] {
+        assert!(lines.contains(&json!({"projection": projection, "id": id, "kind": "unknown"})), "{told}");
+    }
+    assert!(lines.iter().all(|line| line["kind"] == "unknown"), "{told}");
+    assert!(topics.world.succeed(&["verify"]).contains("unknown to the log"), "{told}");
+    topics.world.succeed(&["verify", "--repair"]);
+    topics.world.settle();
+    assert_eq!(topics.world.all_documents(), richer, "a repair takes nothing away");
+
+    // What the log does speak of is compared as ever.
+    let path = format!("/{}/_update/c2", topics.world.index("contacts"));
+    topics.world.es(Method::Post, &path, Some(&json!({"doc": {"name": "somebody else"}})));
+    let compared = topics.world.run(&["verify", "--format", "json"]);
+    assert_eq!(compared.status.code(), Some(4), "{}", log_of(&compared));
+    assert!(log_of(&compared).contains("stale"), "{}", log_of(&compared));
+}
+
+#[test]
 fn a_partial_log_is_refused_before_anything_is_made() {
     let (servers, _turn) = services::whole();
     for index in ["", EMBEDDED] {

@@ -221,8 +221,13 @@ fn told(summary: &Summary, repair: bool) -> String {
     let compared: Vec<String> =
         summary.compared.iter().map(|(projection, count)| format!("{count} {projection}")).collect();
     let compared = if compared.is_empty() { "nothing".to_owned() } else { compared.join(", ") };
-    let Summary { missing, stale, extra, on_its_way, mended, unmended, .. } = summary;
+    let Summary { missing, stale, extra, unknown, on_its_way, mended, unmended, .. } = summary;
     let mut told = format!("compared {compared}: {missing} missing, {stale} stale, {extra} extra");
+    if *unknown > 0 {
+        told.push_str(&format!(
+            "; {unknown} show what the partial log does not speak of, and are left as they are"
+        ));
+    }
     if *on_its_way > 0 {
         told.push_str(&format!("; {on_its_way} on their way"));
     }
@@ -244,6 +249,7 @@ fn text(difference: &Difference) -> String {
         Kind::Missing => "missing",
         Kind::Stale => "stale",
         Kind::Extra => "extra",
+        Kind::Unknown => "unknown to the log",
     };
     let line = format!("{projection}  {}  {kind}", plain(id));
     if detail.is_empty() { line } else { format!("{line}  {}", plain(detail)) }

@@ -43,7 +43,8 @@ fn without_position(document: &[u8]) -> Option<&[u8]> {
     if digits.is_empty() { None } else { before.strip_suffix(LOG) }
 }
 
-fn shown(document: &[u8]) -> Option<Map<String, Value>> {
+/// The members of a document that are its own; `None` of what is none.
+pub(super) fn shown(document: &[u8]) -> Option<Map<String, Value>> {
     let mut document: Map<String, Value> = serde_json::from_slice(document).ok()?;
     let own = |map: &mut Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
     own(&mut document);

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::Verifier;
 use super::pending::Pending;
+use super::silent::explains;
 use super::verdict::{Expected, Seen, Verdict, judge, seen};
 use super::walk::uncalled;
+use super::{Kind, Verifier};
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::versions::is_of_record;
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::{Documents, Stored, at_least_one};
 use crate::state::{Snapshot, State, rows, walked};
@@ -86,7 +88,8 @@ impl<S: Documents> Verifier<S> {
                 let held = self.held(projection, &ids).await?;
                 let rest = left.split_off(held.len().min(left.len()));
                 let some = std::mem::replace(&mut left, rest);
-                judged.extend(blocking(move || Ok(judge_all(some, &held))).await?);
+                let state = Arc::clone(&self.state);
+                judged.extend(blocking(move || judge_all(&state, projection, some, &held)).await?);
             }
             waiting = later.into();
         }
@@ -128,12 +131,31 @@ impl<S: Documents> Verifier<S> {
     }
 }
 
-fn judge_all(some: Vec<(Expected, Candidate)>, held: &[Option<Stored>]) -> Vec<(Candidate, Verdict)> {
+fn judge_all(
+    state: &State,
+    projection: Projection,
+    some: Vec<(Expected, Candidate)>,
+    held: &[Option<Stored>],
+) -> Result<Vec<(Candidate, Verdict)>> {
     let one = |((expected, candidate), held): ((Expected, Candidate), &Option<Stored>)| {
-        let verdict = judge(&expected, held.as_ref(), candidate.before);
-        (Candidate { before: Some(seen(&expected, held.as_ref())), ..candidate }, verdict)
+        let mut verdict = judge(&expected, held.as_ref(), candidate.before);
+        if let (Verdict::Differs(kind @ Kind::Stale, _), Some(held)) = (&mut verdict, held)
+            && state.is_partial()
+            && is_unknown(state, projection, &expected, held)?
+        {
+            *kind = Kind::Unknown;
+        }
+        Ok((Candidate { before: Some(seen(&expected, held.as_ref())), ..candidate }, verdict))
     };
     some.into_iter().zip(held).map(one).collect()
+}
+
+/// Whether one of our instances made the document, when it knew more of entities that the log holds no record of.
+fn is_unknown(state: &State, projection: Projection, expected: &Expected, held: &Stored) -> Result<bool> {
+    let snapshot = state.snapshot()?;
+    let Some(body) = &expected.body else { return Ok(false) };
+    let is_ours = is_of_record(held.version, snapshot.progress().version());
+    Ok(is_ours && explains(&snapshot, projection, body, &held.body)?)
 }
 
 /// Runs `work` where it may block.

@@ -8,6 +8,7 @@ pub mod compare;
 mod examine;
 mod pending;
 mod session;
+mod silent;
 mod verdict;
 pub mod walk;
 #[cfg(test)]
@@ -53,6 +54,8 @@ pub enum Kind {
     Stale,
     /// The index holds it and the state calls for none.
     Extra,
+    /// The index shows more of entities that a partial log holds no record of. It is no fault, and nothing is to be mended.
+    Unknown,
 }
 
 /// A document that differs.
@@ -79,6 +82,9 @@ pub struct Summary {
     pub stale: u64,
     /// See [`Kind::Extra`].
     pub extra: u64,
+    /// See [`Kind::Unknown`]: no differences.
+    #[serde(default)]
+    pub unknown: u64,
     /// Documents that are marked and not delivered yet: no differences.
     pub on_its_way: u64,
     /// Differences that were mended.
@@ -98,6 +104,7 @@ impl Summary {
             Kind::Missing => self.missing += 1,
             Kind::Stale => self.stale += 1,
             Kind::Extra => self.extra += 1,
+            Kind::Unknown => self.unknown += 1,
         }
     }
 }

@@ -207,6 +207,10 @@ impl<S: Documents> Session<'_, S> {
 
     async fn differs(&mut self, candidate: Candidate, kind: Kind, mut detail: String) -> Result<()> {
         let (projection, id) = (self.projection.name(), candidate.id.clone());
+        if candidate.in_repair && kind == Kind::Unknown {
+            self.summary.mended += 1;
+            return Ok(());
+        }
         if candidate.in_repair {
             tracing::warn!(
                 projection,
@@ -223,7 +227,7 @@ impl<S: Documents> Session<'_, S> {
         self.summary.count(kind);
         let difference = Difference { projection: projection.to_owned(), id, kind, detail };
         self.verifier.tell(self.out, Line::Difference(difference)).await?;
-        if self.repair {
+        if self.repair && kind != Kind::Unknown {
             self.to_mend.push(Candidate { before: None, in_repair: true, ..candidate });
         }
         Ok(())

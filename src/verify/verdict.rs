@@ -41,7 +41,7 @@ pub(super) enum Verdict {
     Arriving,
     /// It does not, and may have changed since the snapshot.
     Unproven,
-    /// It does not, and nothing of ours can have made it so.
+    /// It does not, and nothing of ours can have made it so; or, of an [unknown](Kind::Unknown) one, the log cannot tell.
     Differs(Kind, String),
 }
 
