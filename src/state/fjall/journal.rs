@@ -1,10 +1,16 @@
 //! The journals of the store, looked through before it is opened.
 //!
 //! The store replays its journals up to the first thing that it can't read, and goes on behind it in the next file;
-//! the number by which it orders a batch is under no checksum. So here everything is read first, and what is behind
-//! the first damage is cut off: what is left is what the store once held. What was cut off is read again from the
-//! log; whether the rest of the store agrees with that is for [`super::heads`] to say. What is whole and not as it is
-//! described here was written by another version of the store: it is refused, and no file is changed.
+//! the number by which it orders a batch is under no checksum. So here everything is read first.
+//!
+//! - A batch that is not whole, with no whole batch behind it, is the end that a killed process had begun to write. It is cut
+//!   off: what is left is what the store once held, and the rest is read again from the log. Whether the rest of the store
+//!   agrees with that is for [`super::heads`] to say.
+//! - Damage with a whole batch behind it is no such end. It is refused, and no file is changed. A power cut that wrote
+//!   blocks of batches that were not synced in another order looks the same, and is refused as well: nothing in the file
+//!   tells the two apart.
+//! - What is whole and not as it is described here was written by another version of the store: it is refused, and no file
+//!   is changed.
 //!
 //! A batch is `1`, the count of entries (4 bytes) and the batch's number (8); for each entry `2`, the kind, the
 //! compression, the space (8), the lengths of the key (2), of the value (4) and of the value as it is written (4),
@@ -16,7 +22,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::heads::{HEADS, Heads};
-use super::manifest::{unknown, unreadable};
+use super::manifest::{damaged_amid, unknown, unreadable};
 use crate::error::{Error, Result};
 
 const START: u8 = 1;
@@ -41,11 +47,12 @@ pub(super) struct Cut {
     pub(super) at: u64,
 }
 
-/// Cuts the journals in `folder` off behind the last batch that is whole and follows the one before it. Answers
-/// where damage was met; what a killed process had only begun to write is none.
+/// Cuts an end off that a killed process had begun to write. Answers where the last batch looks otherwise than a write that
+/// was broken off.
 ///
 /// # Errors
-/// When a journal holds what another version of the store wrote; then no file is changed.
+/// When a journal is damaged amid what was written, or holds what another version of the store wrote; then no file is
+/// changed.
 pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
     let mut journals = journals(folder)?;
     let mut chain = Chain::default();
@@ -56,6 +63,14 @@ pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
         let Some(damage) = damage else { continue };
         if damage.is_unknown {
             return Err(unknown(folder, path, &format!("what is at byte {}", damage.at)));
+        }
+        let later = journals.get(at + 1..).unwrap_or_default();
+        if is_amid(path, damage.at).map_err(|error| unreadable(path, error))?
+            || later.iter().try_fold(false, |found, later| {
+                Ok(found || is_amid(later, 0).map_err(|error| unreadable(later, error))?)
+            })?
+        {
+            return Err(damaged_amid(folder, path, damage.at));
         }
         cut(path, damage.at).map_err(|error| unreadable(path, error))?;
         let cut = Cut { file: path.clone(), at: damage.at };
@@ -150,7 +165,9 @@ impl Walk<BufReader<std::fs::File>> {
             let at = walk.passed;
             match walk.batch(chain) {
                 Ok(true) => {}
-                Ok(false) => return Ok(None),
+                // Zeros are the end, unless something comes behind them.
+                Ok(false) if !walk.has_more()? => return Ok(None),
+                Ok(false) => return Ok(Some(Damage { at, is_unfinished: true, is_unknown: false })),
                 Err(Broken::Io(error)) => return Err(error),
                 Err(Broken::Unfinished) => {
                     return Ok(Some(Damage { at, is_unfinished: true, is_unknown: false }));
@@ -191,7 +208,65 @@ fn is_whole(path: &Path, at: u64) -> std::io::Result<bool> {
     Ok(false)
 }
 
+/// Whether a whole batch lies in a journal at the byte `from` or behind it, wherever it begins.
+fn is_amid(path: &Path, from: u64) -> std::io::Result<bool> {
+    let mut file = std::fs::File::open(path)?;
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(BATCH_BYTES_MAX).read_to_end(&mut bytes)?;
+    let mut starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == START);
+    Ok(starts.any(|(at, _)| bytes.get(at..).and_then(whole_batch).is_some()))
+}
+
+/// The length of the batch at the beginning of `bytes`, if it is whole by its checksum. The checksum is looked at where the
+/// lengths lead to an end only.
+fn whole_batch(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    let (start, count) = (take::<1>(&mut rest)?, u32::from_le_bytes(take(&mut rest)?));
+    take::<8>(&mut rest)?;
+    let entries = rest;
+    for _ in 0..count {
+        match take(&mut rest)? {
+            [CLEAR] => drop(take::<8>(&mut rest)?),
+            [ITEM] => {
+                take::<10>(&mut rest)?;
+                let key = usize::from(u16::from_le_bytes(take(&mut rest)?));
+                take::<4>(&mut rest)?;
+                let value = usize::try_from(u32::from_le_bytes(take(&mut rest)?)).ok()?;
+                rest = rest.get(key.checked_add(value)?..)?;
+            }
+            _ => return None,
+        }
+    }
+    let entries = entries.get(..entries.len() - rest.len())?;
+    let is_end = take(&mut rest)? == [END];
+    let checksum = take::<8>(&mut rest)?;
+    let is_whole = start == [START]
+        && is_end
+        && take::<4>(&mut rest)? == *TRAILER
+        && xxhash_rust::xxh3::xxh3_64(entries).to_le_bytes() == checksum;
+    is_whole.then_some(bytes.len() - rest.len())
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    *bytes = rest;
+    Some(*taken)
+}
+
 impl<R: Read> Walk<R> {
+    /// Whether anything but zeros is left.
+    fn has_more(&mut self) -> std::io::Result<bool> {
+        let mut part = [0; 1 << 14];
+        loop {
+            match self.input.read(&mut part)? {
+                0 => return Ok(false),
+                read if part.iter().take(read).any(|byte| *byte != 0) => return Ok(true),
+                _ => {}
+            }
+        }
+    }
+
     /// Passes the next batch; false at the end.
     fn batch(&mut self, chain: &mut Chain) -> Result<bool, Broken> {
         match self.array::<1>() {
@@ -275,112 +350,4 @@ impl<R: Read> Walk<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::fjall::FjallStore;
-    use crate::state::keys::Space;
-    use crate::state::store::{Changes, StateStore};
-
-    /// The ends of the batches of a journal.
-    fn ends(path: &Path) -> Vec<u64> {
-        let file = std::fs::File::open(path).unwrap();
-        let mut walk = Walk { input: BufReader::new(file), passed: 0, hash: Xxh3::new() };
-        let (mut chain, mut ends) = (Chain::default(), Vec::new());
-        while matches!(walk.batch(&mut chain), Ok(true)) {
-            ends.push(walk.passed);
-        }
-        ends
-    }
-
-    /// Two journals of five commits, the first with three of them; the ends of those.
-    fn two(folder: &Path) -> Vec<u64> {
-        let store = FjallStore::open(folder).unwrap();
-        for n in 0..5 {
-            let mut changes = Changes::default();
-            changes.put(Space::Contacts, vec![n], vec![b'x'; 9000]);
-            store.commit(changes).unwrap();
-        }
-        store.sync().unwrap();
-        drop(store);
-        let (first, second) = (folder.join("0.jnl"), folder.join("1.jnl"));
-        let ends = ends(&first);
-        let bytes = std::fs::read(&first).unwrap();
-        let at = usize::try_from(ends[2]).unwrap();
-        std::fs::write(&second, &bytes[at..]).unwrap();
-        let zeros = vec![0; 3000];
-        std::fs::write(&first, [&bytes[..at], &zeros].concat()).unwrap();
-        ends
-    }
-
-    #[test]
-    fn journals_are_cut_behind_the_last_whole_batch_that_follows_the_one_before() {
-        let flip = |path: &Path, at: u64| {
-            let mut bytes = std::fs::read(path).unwrap();
-            bytes[usize::try_from(at).unwrap()] ^= 16;
-            std::fs::write(path, bytes).unwrap();
-        };
-        let check = |break_it: &dyn Fn(&Path, &[u64]), wanted: Option<(&str, usize)>| {
-            let folder = tempfile::tempdir().unwrap();
-            let ends = two(folder.path());
-            break_it(folder.path(), &ends);
-            let cut = mend(folder.path()).unwrap();
-            let wanted = wanted.map(|(file, batches)| {
-                let at = if file == "0.jnl" { ends[..batches].last().copied().unwrap_or(0) } else { 0 };
-                Cut { file: folder.path().join(file), at }
-            });
-            assert_eq!(cut, wanted);
-            assert_eq!(mend(folder.path()).unwrap(), None, "what is left is whole");
-            FjallStore::open(folder.path()).unwrap();
-        };
-        check(&|_, _| (), None);
-        // Lengths and a checksum in the middle of the first file: the second one goes as well.
-        for at in [13 + 12, 13 + 20] {
-            check(&|folder, ends| flip(&folder.join("0.jnl"), ends[0] + at), Some(("0.jnl", 1)));
-        }
-        check(&|folder, ends| flip(&folder.join("0.jnl"), ends[1] - 9), Some(("0.jnl", 1)));
-        // A number that is too high shows at the next batch, and does no harm to what is before that.
-        check(&|folder, _| flip(&folder.join("0.jnl"), 7), Some(("0.jnl", 1)));
-        let lower = |folder: &Path, ends: &[u64]| {
-            let mut bytes = std::fs::read(folder.join("0.jnl")).unwrap();
-            bytes[usize::try_from(ends[1]).unwrap() + 5] = 0;
-            std::fs::write(folder.join("0.jnl"), bytes).unwrap();
-        };
-        check(&lower, Some(("0.jnl", 2)));
-        // The second file begins where the first one doesn't end.
-        let shorten = |folder: &Path, ends: &[u64]| cut(&folder.join("0.jnl"), ends[1]).unwrap();
-        check(&shorten, Some(("1.jnl", 0)));
-        // What a process that was killed had begun to write.
-        let begin = |folder: &Path, ends: &[u64]| cut(&folder.join("1.jnl"), ends[4] - ends[2] - 30).unwrap();
-        check(&begin, None);
-    }
-
-    #[test]
-    fn what_another_version_of_the_store_wrote_is_refused_and_left_as_it_is() {
-        /// Where in a batch of one entry its parts are.
-        const ENTRY: usize = 13;
-        let refused = |what: &str, change: &dyn Fn(&mut Vec<u8>, usize)| {
-            let folder = tempfile::tempdir().unwrap();
-            let second = usize::try_from(two(folder.path())[0]).unwrap();
-            let path = folder.path().join("0.jnl");
-            let mut bytes = std::fs::read(&path).unwrap();
-            change(&mut bytes, second);
-            std::fs::write(&path, &bytes).unwrap();
-            let told = mend(folder.path()).unwrap_err().chain();
-            assert!(told.contains("does not know") && told.contains("delete the folder"), "{what}: {told}");
-            assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}: nothing is cut");
-            assert!(folder.path().join("1.jnl").exists(), "{what}: nothing is removed");
-        };
-        // A change with the checksum that goes with it.
-        let rewrite = |bytes: &mut Vec<u8>, second: usize, at: usize, to: u8| {
-            bytes[second + at] = to;
-            let end = bytes.windows(4).enumerate().filter(|(at, part)| *at > second && *part == TRAILER);
-            let end = end.map(|(at, _)| at).next().unwrap();
-            let sum = xxhash_rust::xxh3::xxh3_64(&bytes[second + ENTRY..end - 9]);
-            bytes[end - 8..end].copy_from_slice(&sum.to_le_bytes());
-        };
-        refused("a kind", &|bytes, second| rewrite(bytes, second, ENTRY + 1, 9));
-        refused("a compression", &|bytes, second| rewrite(bytes, second, ENTRY + 2, 7));
-        refused("a tag of an entry", &|bytes, second| rewrite(bytes, second, ENTRY, 8));
-        refused("a tag of a batch", &|bytes, second| bytes[second] = 9);
-    }
-}
+mod tests;

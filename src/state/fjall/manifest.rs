@@ -108,6 +108,16 @@ pub(super) fn damaged(folder: &Path, file: &Path) -> Error {
     ))
 }
 
+/// The sentence about a journal that is damaged before what was written later. Nothing of it was changed.
+pub(super) fn damaged_amid(folder: &Path, file: &Path, at: u64) -> Error {
+    Error::failed(format!(
+        "{} is damaged at byte {at}, and what was written later follows; nothing was changed. The state is a cache of the log: \
+         delete the folder {} and start again to replay",
+        file.display(),
+        folder.display()
+    ))
+}
+
 /// The sentence about a file that is whole and of another layout than this program knows. Nothing of it was changed.
 pub(super) fn unknown(folder: &Path, file: &Path, what: &str) -> Error {
     Error::failed(format!(
