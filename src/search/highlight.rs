@@ -108,7 +108,7 @@ fn mark_phrase(text: &str, spans: &[(usize, usize)], phrase: &Term, is_marked: &
     let length = phrase.words().count();
     for (at, run) in spans.windows(length).enumerate() {
         let word = |(begin, end): &(usize, usize)| folded(text.get(*begin..*end).unwrap_or_default());
-        if run.iter().zip(phrase.words()).all(|(span, wanted)| word(span).eq(wanted.chars())) {
+        if run.iter().zip(phrase.words()).all(|(span, wanted)| word(span) == *wanted) {
             is_marked.iter_mut().skip(at).take(length).for_each(|mark| *mark = true);
         }
     }
@@ -117,12 +117,12 @@ fn mark_phrase(text: &str, spans: &[(usize, usize)], phrase: &Term, is_marked: &
 /// True when the form is made of all words of the run.
 fn is_one_form(text: &str, run: &[(usize, usize)], form: Option<&String>) -> bool {
     let words = run.iter().map(|(begin, end)| folded(text.get(*begin..*end).unwrap_or_default()));
-    form.is_some_and(|form| words.flatten().eq(form.chars()))
+    form.is_some_and(|form| words.collect::<String>() == *form)
 }
 
 fn is_matched(text: &str, (begin, end): (usize, usize), terms: &[Term]) -> bool {
     // A sign may fold to several words (`½` to `1` and `2`).
-    let word: String = folded(text.get(begin..end).unwrap_or_default()).collect();
+    let word = folded(text.get(begin..end).unwrap_or_default());
     let mut words = word.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
     let is_found = |word: &str| terms.iter().any(|term| matching::word(term, word).is_some());
     let mut is_part = false;
@@ -137,9 +137,9 @@ fn word_spans(text: &str) -> Vec<(usize, usize)> {
     for (at, letter) in text.char_indices() {
         let end = at + letter.len_utf8();
         let mut buffer = [0; 4];
-        let mut bare = folded(letter.encode_utf8(&mut buffer)).peekable();
-        let goes_on = inside && bare.peek().is_none();
-        let is_word = goes_on || bare.any(char::is_alphanumeric);
+        let bare = folded(letter.encode_utf8(&mut buffer));
+        let goes_on = inside && bare.is_empty();
+        let is_word = goes_on || bare.chars().any(char::is_alphanumeric);
         match spans.last_mut() {
             Some(last) if is_word && inside => last.1 = end,
             _ if is_word => spans.push((at, end)),
@@ -165,7 +165,7 @@ fn phone_span(text: &str, terms: &[Term]) -> Option<(usize, usize)> {
     let (mut digits, mut places) = (String::new(), Vec::new());
     for (at, letter) in text.char_indices() {
         let mut buffer = [0; 4];
-        for digit in folded(letter.encode_utf8(&mut buffer)).filter(char::is_ascii_digit) {
+        for digit in folded(letter.encode_utf8(&mut buffer)).chars().filter(char::is_ascii_digit) {
             digits.push(digit);
             places.push((at, at + letter.len_utf8()));
         }

@@ -178,7 +178,7 @@ fn joined(tokens: &[Token]) -> Vec<Vec<String>> {
 
 /// The query as a phone number, in each form that says the same.
 fn numbers(q: &str) -> Vec<String> {
-    let q: String = folded(q).collect();
+    let q = folded(q);
     let q = without_extension(&q);
     let is_part = |letter: char| letter.is_ascii_digit() || is_phone_mark(letter);
     let Some(digits) = reversed_digits(q).filter(|_| q.chars().all(is_part)) else { return Vec::new() };
@@ -214,7 +214,7 @@ fn is_fuzzy(word: &str) -> bool {
 fn tokens(text: &str) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::new();
     let (mut joined, mut plus, mut inside) = (true, false, false);
-    for letter in folded(text) {
+    for letter in folded(text).chars() {
         if letter.is_alphanumeric() {
             if !inside {
                 tokens.push(Token { word: String::new(), joined, plus });

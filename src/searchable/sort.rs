@@ -45,7 +45,7 @@ pub fn plain_name(name: &str) -> Option<String> {
     if name.is_ascii() {
         return None;
     }
-    Some(folded(name).collect()).filter(|plain| *plain != lower(name))
+    Some(folded(name)).filter(|plain| *plain != lower(name))
 }
 
 /// Letter by letter, as the normalizer `lowercase` of an index server does it.

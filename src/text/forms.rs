@@ -15,7 +15,7 @@ pub fn joined(name: &str, visit: &mut dyn FnMut(&str)) {
     if !name.contains(is_connector) && (name.is_ascii() || !name.contains(is_unspaced)) {
         return;
     }
-    let folded: String = folded(name).collect();
+    let folded = folded(name);
     let (mut group, mut gap): (Vec<&str>, &str) = (Vec::new(), "");
     for piece in pieces(&folded) {
         if !piece.starts_with(char::is_alphanumeric) {
@@ -78,7 +78,7 @@ pub fn parts(text: &str, visit: &mut dyn FnMut(&str)) {
     if text.is_ascii() || !text.chars().any(|letter| is_unspaced(letter) || ARTICLE.contains(letter)) {
         return;
     }
-    let folded: String = folded(text).collect();
+    let folded = folded(text);
     for run in folded.split(|letter: char| !letter.is_alphanumeric()) {
         let without_article = run.strip_prefix(ARTICLE);
         if let Some(rest) = without_article.filter(|rest| rest.chars().count() >= PART_LETTERS_MIN) {
@@ -155,7 +155,7 @@ mod tests {
         assert!(all(parts, "محمد").is_empty());
         assert_eq!(all(parts, "عبد الرحمن"), ["رحمن"]);
         let korean = all(parts, "김철수");
-        let expected: String = folded("철수").collect();
+        let expected = folded("철수");
         assert!(korean.contains(&expected), "{korean:?}");
         assert_eq!(korean.len(), 2, "{korean:?}");
         let long = "東".repeat(100);

@@ -39,7 +39,7 @@ pub fn reversed_numbers(field: &str) -> Vec<String> {
     if field.bytes().all(is_plain) {
         return reversed_digits(field).into_iter().collect();
     }
-    let field: String = folded(field).collect();
+    let field = folded(field);
     let stretches = field.split(|letter: char| letter.is_alphabetic() || letter == '#');
     stretches
         .flat_map(|stretch| several(stretch).into_iter().filter_map(|number| reversed_digits(&number)))
