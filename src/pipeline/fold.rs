@@ -200,8 +200,8 @@ impl Folder {
                     let Some(entry) = touched.get_mut(&key) else { continue };
                     let earlier = entry.has_events.then(|| entry.after.registers.clone());
                     entry.has_events = true;
-                    let is_trusted = self.is_settled || planted::is(Bug::OvertakenForgotten);
-                    let supposed = (!is_trusted).then(|| entry.after.registers.supposing(event)).flatten();
+                    let supposed =
+                        (!self.is_settled).then(|| entry.after.registers.supposing(event)).flatten();
                     superseded.note(&taken.record.partition, entry.after.registers.is_above(event.version));
                     if let Err(reason) = apply_one(&mut entry.after, event, &taken.record, progress) {
                         poison.push(DeadLetter::from_record(&taken.record, &reason));

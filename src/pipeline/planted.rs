@@ -25,8 +25,6 @@ pub(crate) enum Bug {
     FanOutCutShort,
     /// Of several events of an entity that are folded at once, only the last state counts.
     BetweenForgotten,
-    /// An event that comes after one of a higher version is taken to have been of no effect anywhere.
-    OvertakenForgotten,
     /// The ancestors that an organisation had before a move are not marked.
     OldChainForgotten,
     /// A document is written while another write of it is under way.
