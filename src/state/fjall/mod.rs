@@ -31,9 +31,10 @@ const BLOCK_BYTES: u32 = 8 << 10;
 const MEMTABLE_BYTES: u64 = 4 << 20;
 /// How many keys are removed together.
 const CLEARED_AT_ONCE: usize = 10_000;
-/// A process that was killed may hold its lock for a moment more.
-const LOCK_TRIES: u32 = 3;
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// A process that was killed may hold its lock for a moment more, and so does a command that looks at the state. Commands
+/// may follow each other: the lock is tried for five seconds.
+const LOCK_TRIES: u32 = 250;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const JOURNAL_BYTES: u64 = 64 << 20;
 
 /// A store in a folder that one process at a time can open.
@@ -57,13 +58,7 @@ impl FjallStore {
             Error::failed(format!("cannot make the state's folder {}", folder.display())).because(error)
         })?;
         look_through(folder)?;
-        let database = Database::builder(folder)
-            .cache_size(CACHE_BYTES)
-            .max_journaling_size(JOURNAL_BYTES)
-            .manual_journal_persist(true)
-            .worker_threads(2)
-            .open()
-            .map_err(|error| opening(folder, error))?;
+        let database = open_database(folder)?;
         let options = || {
             // Nothing is pinned: indexes and filters live in the cache, whose size is bounded.
             KeyspaceCreateOptions::default()
@@ -139,6 +134,28 @@ fn keyspace(spaces: &[Keyspace], space: Space) -> Result<&Keyspace> {
     spaces
         .get(space as usize)
         .ok_or_else(|| Error::failed(format!("the state has no space {}", space.name())))
+}
+
+/// Opens the database, once another process that took its lock meanwhile lets go of it.
+fn open_database(folder: &Path) -> Result<Database> {
+    let open = || {
+        Database::builder(folder)
+            .cache_size(CACHE_BYTES)
+            .max_journaling_size(JOURNAL_BYTES)
+            .manual_journal_persist(true)
+            .worker_threads(2)
+            .open()
+    };
+    let mut tries = 0;
+    loop {
+        match open() {
+            Err(fjall::Error::Locked) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            opened => return opened.map_err(|error| opening(folder, error)),
+        }
+    }
 }
 
 fn opening(folder: &Path, error: fjall::Error) -> Error {
