@@ -7,14 +7,13 @@ use std::time::SystemTime;
 
 use serde_json::json;
 use tributary::state::fjall::FjallStore;
-use tributary::state::keys::Space;
-use tributary::state::rows::{self, FORMAT, Format};
-use tributary::state::store::{Changes, StateStore};
+use tributary::state::rows::FORMAT;
 
 use crate::harness::{GrowingLog, World, eventually, fresh, log_of};
 use crate::index_faults::Template;
 use crate::recreated::Topics;
 use crate::services;
+use crate::state_faults::write_next_format;
 
 /// Every file and folder below `folder`, with what it holds and when it was written.
 fn contents(folder: &Path) -> BTreeMap<String, (SystemTime, Vec<u8>)> {
@@ -92,12 +91,7 @@ fn a_state_that_a_run_refuses_is_told() {
 
     let store = FjallStore::open(&world.path("state")).unwrap();
     is_told(&world, 1, "state", "is open in another process");
-    let held: Format = rows::decode(&store.view().get(Space::Meta, b"format").unwrap().unwrap()).unwrap();
-    let mut changes = Changes::default();
-    let format = Format { format: FORMAT + 1, ..held };
-    changes.put(Space::Meta, b"format".to_vec(), rows::encode(&format).unwrap());
-    store.commit(changes).unwrap();
-    store.sync().unwrap();
+    write_next_format(&store);
     drop(store);
     is_told(&world, 1, "state", &format!("format {}", FORMAT + 1));
 

@@ -247,6 +247,16 @@ fn the_program_names_what_is_damaged_and_a_replay_ends_in_the_same_documents() {
     assert!(refused > 0 && mended > 0, "{refused} were refused, {mended} were mended");
 }
 
+/// Makes the state one of the next format.
+pub fn write_next_format(store: &FjallStore) {
+    let held: Format = rows::decode(&store.view().get(Space::Meta, b"format").unwrap().unwrap()).unwrap();
+    let mut changes = Changes::default();
+    let format = Format { format: FORMAT + 1, ..held };
+    changes.put(Space::Meta, b"format".to_vec(), rows::encode(&format).unwrap());
+    store.commit(changes).unwrap();
+    store.sync().unwrap();
+}
+
 #[test]
 fn a_state_of_the_future_is_refused() {
     let log = GrowingLog::new();
@@ -254,12 +264,7 @@ fn a_state_of_the_future_is_refused() {
     let state = world.path("state");
     {
         let store = FjallStore::open(&state).unwrap();
-        let held: Format = rows::decode(&store.view().get(Space::Meta, b"format").unwrap().unwrap()).unwrap();
-        let mut changes = Changes::default();
-        let format = Format { format: FORMAT + 1, ..held };
-        changes.put(Space::Meta, b"format".to_vec(), rows::encode(&format).unwrap());
-        store.commit(changes).unwrap();
-        store.sync().unwrap();
+        write_next_format(&store);
         let store: Arc<dyn StateStore> = Arc::new(store);
         assert!(State::open(store, "any").is_err());
     }

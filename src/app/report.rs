@@ -67,6 +67,8 @@ async fn stopped(config: &Config) -> Result<Value> {
     for projection in &config.index.projections {
         indexes.insert(projection.clone(), state.built_for(projection)?);
     }
+    // The index may take its time to answer, and a run that starts meanwhile needs the state.
+    drop(state);
     let (reindex, rolled_back) = rebuilds(config).await;
     let report = Report {
         state: "stopped".to_owned(),

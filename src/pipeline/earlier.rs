@@ -38,17 +38,22 @@ impl<S: Documents> Delivery<S> {
         outcomes: &mut [Outcome],
     ) -> Vec<bool> {
         let mut are_earlier = vec![false; outcomes.len()];
-        let mut above = Vec::new();
+        if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Conflict { stored: Some(_) })) {
+            return are_earlier;
+        }
+        let Ok(position) = self.state.progress().map(|progress| progress.version()) else {
+            return are_earlier;
+        };
+        let (mut above, mut ids) = (Vec::new(), Vec::new());
         for (at, (document, outcome)) in documents.iter().zip(outcomes.iter()).enumerate() {
-            if let Outcome::Conflict { stored: Some(stored) } = outcome {
-                // Asked for where there is a conflict only.
-                let position = self.state.progress().map_or(*stored, |progress| progress.version());
-                if *stored > position && base_of(*stored, position).is_none() {
-                    above.push((at, document.1.to_string()));
-                }
+            if let Outcome::Conflict { stored: Some(stored) } = outcome
+                && *stored > position
+                && base_of(*stored, position).is_none()
+            {
+                above.push(at);
+                ids.push(document.1.to_string());
             }
         }
-        let ids: Vec<String> = above.iter().map(|(_, id)| id.clone()).collect();
         let mut asked = 0;
         while let Some(left) = ids.get(asked..).filter(|left| !left.is_empty()) {
             let held = self.sink.get(number, left).await.and_then(at_least_one);
@@ -56,7 +61,7 @@ impl<S: Documents> Delivery<S> {
                 Ok(held) => (held, None),
                 Err(error) => (vec![None; left.len()], Some(error.chain())),
             };
-            for ((at, _), stored) in above.iter().skip(asked).zip(&held) {
+            for (at, stored) in above.iter().skip(asked).zip(&held) {
                 if let Some(is_earlier) = are_earlier.get_mut(*at) {
                     *is_earlier = stored.as_ref().is_none_or(is_ours);
                 }

@@ -103,35 +103,35 @@ impl<'a> Reader<'a> {
     }
 
     fn array_of(&mut self, element: Id, depth: usize) -> Result<(), String> {
-        self.out.push(b'[');
-        let mut is_first = true;
-        while let Some(count) = self.block()? {
-            for _ in 0..count {
-                if !std::mem::take(&mut is_first) {
-                    self.out.push(b',');
-                }
-                self.value(element, depth + 1)?;
-            }
-        }
-        self.out.push(b']');
-        Ok(())
+        self.blocks([b'[', b']'], |reader| reader.value(element, depth + 1))
     }
 
     fn map_of(&mut self, value: Id, depth: usize) -> Result<(), String> {
-        self.out.push(b'{');
+        self.blocks([b'{', b'}'], |reader| {
+            let key = reader.text()?;
+            reader.put(key)?;
+            reader.out.push(b':');
+            reader.value(value, depth + 1)
+        })
+    }
+
+    /// The entries of a list or map, between brackets.
+    fn blocks(
+        &mut self,
+        [open, close]: [u8; 2],
+        mut entry: impl FnMut(&mut Self) -> Result<(), String>,
+    ) -> Result<(), String> {
+        self.out.push(open);
         let mut is_first = true;
         while let Some(count) = self.block()? {
             for _ in 0..count {
                 if !std::mem::take(&mut is_first) {
                     self.out.push(b',');
                 }
-                let key = self.text()?;
-                self.put(key)?;
-                self.out.push(b':');
-                self.value(value, depth + 1)?;
+                entry(self)?;
             }
         }
-        self.out.push(b'}');
+        self.out.push(close);
         Ok(())
     }
 

@@ -176,6 +176,15 @@ pub(super) struct SegmentCounted {
     counts: HashMap<u64, u64>,
 }
 
+/// The counts of all segments together.
+pub(super) fn sum(counts: Vec<Counts>) -> Counts {
+    let mut all = Counts::new();
+    for (value, count) in counts.into_iter().flatten() {
+        *all.entry(value).or_default() += count;
+    }
+    all
+}
+
 impl Collector for Counted {
     type Fruit = Counts;
     type Child = SegmentCounted;
@@ -189,11 +198,7 @@ impl Collector for Counted {
     }
 
     fn merge_fruits(&self, fruits: Vec<Counts>) -> tantivy::Result<Counts> {
-        let mut all = Counts::new();
-        for (value, count) in fruits.into_iter().flatten() {
-            *all.entry(value).or_default() += count;
-        }
-        Ok(all)
+        Ok(sum(fruits))
     }
 }
 

@@ -6,6 +6,7 @@ use tantivy::collector::{Collector, SegmentCollector};
 use tantivy::columnar::StrColumn;
 use tantivy::{DocId, Score, SegmentOrdinal, SegmentReader};
 
+use super::collect::sum;
 use crate::search::index::Counts;
 use crate::search::query::Field;
 use crate::sink::embedded::schema::PAIR;
@@ -67,11 +68,7 @@ impl Collector for CountedPairs {
     }
 
     fn merge_fruits(&self, fruits: Vec<Counts>) -> tantivy::Result<Counts> {
-        let mut all = Counts::new();
-        for (value, count) in fruits.into_iter().flatten() {
-            *all.entry(value).or_default() += count;
-        }
-        Ok(all)
+        Ok(sum(fruits))
     }
 }
 
