@@ -1,4 +1,4 @@
-//! What `run` stops at when it starts, `check` tells beforehand, with the same exit code. It changes nothing.
+//! `check` tells beforehand where `run` would stop, with the same exit code. It changes nothing.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -29,7 +29,7 @@ fn contents(folder: &Path) -> BTreeMap<String, (SystemTime, Vec<u8>)> {
     found
 }
 
-/// What `check` prints; it changes nothing in the world's folder. Each finding begins with a key.
+/// The output of `check`; it changes nothing in the world's folder. Each finding begins with a key.
 fn check(world: &World) -> (Option<i32>, Vec<String>) {
     let before = contents(world.folder.path());
     let output = world.run(&["check"]);

@@ -98,7 +98,7 @@ impl Flavour {
         world
     }
 
-    /// What another decoder says is left of each entity in the end.
+    /// The entities in the end, as another decoder has them.
     fn expected(&self, topic: &str) -> BTreeMap<String, Value> {
         let mut left = BTreeMap::new();
         for record in read(self.name, "expected.json")[topic].as_array().unwrap_or(&Vec::new()) {
@@ -156,7 +156,7 @@ fn id_of(value: &Value) -> String {
 /// The other decoder of change events leaves these as numbers.
 const TYPED: [&str; 2] = ["founded", "dateOfBirth"];
 
-/// What a document holds of a field.
+/// The value of a field in a document.
 fn field(document: &Value, name: &str) -> Value {
     match name {
         "parentId" => document["parent"]["id"].clone(),

@@ -92,7 +92,7 @@ fn a_typo_in_a_short_word_is_forgiven_when_nothing_else_is_found() {
             assert_eq!(order(world, q, "organisations")[0], "o1", "{q} {}", world.prefix);
             assert_eq!(order(world, q, "contacts")[0], "c-o1-0", "{q} {}", world.prefix);
         }
-        // What is found as it is typed is all that is found.
+        // A query that finds something as typed forgives no further typo.
         assert_eq!(order(world, "marten vna dijk", "organisations"), ["o4"]);
         for q in ["xan", "djk", "xan djk", "marten \"vna\" dijks", "marten v42 dijk"] {
             assert!(order(world, q, "contacts").is_empty(), "{q}");

@@ -170,7 +170,7 @@ fn what_only_the_index_knows_of_an_entity_without_a_record_is_no_fault_and_is_no
     topics.world.settle();
     assert_eq!(topics.world.all_documents(), richer, "a repair takes nothing away");
 
-    // What the log does speak of is compared as ever.
+    // Entities with a record in the log are compared as ever.
     let path = format!("/{}/_update/c2", topics.world.index("contacts"));
     topics.world.es(Method::Post, &path, Some(&json!({"doc": {"name": "somebody else"}})));
     let compared = topics.world.run(&["verify", "--format", "json"]);

@@ -76,14 +76,14 @@ const FOUND: &[(&str, &str, &[&str])] = &[
     ("contacts", "\"harbour optics\"", &["c1"]),
     ("contacts", "\"kolder harbour\"", &[]),
     ("contacts", "\"rope works\"", &["c4"]),
-    // What is no mark.
+    // No marks.
     ("contacts", "\"marten kold", &["c1", "c8"]),
     ("contacts", "jean-luc", &["c5"]),
     ("contacts", "marten - kolder", &["c1", "c8"]),
     ("contacts", "marten -", &["c1", "c2", "c8"]),
     ("contacts", "-", &[]),
     ("contacts", "\"\"", &[]),
-    // What must not be there.
+    // Exclusions.
     ("contacts", "marten -kolder", &["c2"]),
     ("contacts", "marten -kold", &["c1", "c2", "c8"]),
     ("contacts", "kolder -\"marten kolder\"", &["c3", "c4"]),

@@ -273,7 +273,7 @@ fn change(op: &str, id: usize, field: &str) -> String {
     json!({"key": id.to_string(), "value": {"op": op, "after": after}}).to_string()
 }
 
-/// What a truncated table writes: no key and no row.
+/// The record of a truncated table: no key and no row.
 const TRUNCATION: &str = r#"{"key":null,"value":{"op":"t","before":null,"after":null}}"#;
 
 #[test]

@@ -175,7 +175,7 @@ fn what_an_earlier_log_made_is_no_foreign_write_for_a_new_state() {
         assert_eq!(foreign(&mut topics.world.start(&["run"])), 0, "{}", topics.world.log());
         assert_eq!(topics.names(), ids(0..5));
         topics.world.succeed(&["verify"]);
-        // What somebody else writes is foreign as before, whatever it copied of ours.
+        // A write of another program is foreign as before, also with a position that was copied.
         if index.is_empty() {
             let path = format!("/{}/_doc/o1", topics.world.index("organisations"));
             let mut held = topics.world.es(elasticsearch::http::Method::Get, &path, None)["_source"].clone();

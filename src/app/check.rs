@@ -59,7 +59,7 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
     told(wrong)
 }
 
-/// What is wrong with the index, and with who writes it.
+/// Finds faults of the index, and of the instance that writes it.
 async fn index(
     config: &Config,
     sink: &parts::Sink,
@@ -134,7 +134,7 @@ fn told(wrong: Vec<Error>) -> Result<()> {
     let mut lines: Vec<String> = Vec::new();
     for error in &wrong {
         let line = error.chain().replace(['\n', '\r'], " ");
-        // What is wrong with all indexes is found with each of them.
+        // A fault of all indexes is found with each of them.
         if !lines.contains(&line) {
             lines.push(line);
         }

@@ -85,7 +85,7 @@ pub struct EntityConfig {
     pub rename: BTreeMap<String, String>,
     /// How the producer writes the names of fields, where it is not as the contract has them.
     pub naming: Option<Naming>,
-    /// What numbers in fields stand for.
+    /// The meaning of numbers in fields.
     pub from: BTreeMap<String, FromRule>,
     /// The effect of a truncation in the format `debezium`; unless it is said, a delete where the topic has one partition.
     pub truncate: Option<TruncateRule>,
@@ -109,7 +109,7 @@ pub enum Naming {
     SnakeCase,
 }
 
-/// What a number stands for.
+/// The meaning of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FromRule {
     /// A text of its digits.

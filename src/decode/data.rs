@@ -34,7 +34,7 @@ pub(super) struct Reader<'a> {
     pub(super) is_row: bool,
     /// True where an empty string is what a field holds that was not set (Protobuf).
     pub(super) is_empty_unset: bool,
-    /// What is read otherwise than it is written.
+    /// The names and numbers that a topic writes in its own way.
     pub(super) other: &'a Names,
     /// Where fields are counted that no declaration knows.
     pub(super) unknown: &'a Unknown,

@@ -16,7 +16,7 @@ fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
     found.map(|(_, value)| *value).filter(|value| value.get() != "null")
 }
 
-/// What a change event says.
+/// The content of a change event.
 pub(super) enum Change<'a> {
     /// A row was written or deleted.
     Row(Envelope<'a>),

@@ -150,7 +150,7 @@ impl Decoder {
         }
     }
 
-    /// What is to be known of the records that were decoded, in sentences: fields that no declaration knows.
+    /// Notes on the decoded records, in sentences: the fields that no declaration knows.
     pub fn notes(&self) -> Vec<String> {
         self.unknown.notes()
     }
@@ -261,7 +261,7 @@ impl Decoder {
     }
 }
 
-/// What a truncation comes to. Its LSN is its version where LSNs are the versions.
+/// The event that a truncation becomes. Its LSN is its version where LSNs are the versions.
 fn truncation(record: &Record, layout: &Layout, lsn: Option<u64>) -> Decoded {
     if layout.truncate == Some(TruncateRule::Ignore) {
         return Decoded::Ignored;

@@ -7,12 +7,12 @@ use crate::config::{EntityConfig, FromRule, Naming};
 use crate::encoding::Meaning;
 use crate::event::EntityKind;
 
-/// What is read otherwise than it is written. It is empty for most topics.
+/// The names and numbers that a topic writes in its own way. It is empty for most topics.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     /// Names of the contract by those of the producer.
     read: HashMap<Box<str>, Box<str>>,
-    /// What numbers stand for, by the names of the contract.
+    /// The meaning of numbers, by the names of the contract.
     from: HashMap<Box<str>, FromRule>,
 }
 

@@ -16,9 +16,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// So many schemas may be referred to, by each other as well.
 const REFERENCES_MAX: usize = 1_000;
-/// What an answer that is no good is shown of.
+/// The most bytes that are shown of an answer that is no schema.
 const SHOWN_BYTES_MAX: usize = 200;
-/// What the registry says of a schema, and of a subject, that is not there.
+/// The registry's error codes for a schema, a subject and a version that are not there.
 const NOT_FOUND: [u64; 3] = [40_401, 40_402, 40_403];
 
 /// Asks one registry. It holds secrets, and shows none.
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// What came of a question for a schema.
+/// The answer to a question for a schema.
 #[derive(Debug)]
 pub(super) enum Answer {
     Schema(Registered),

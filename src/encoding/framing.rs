@@ -1,7 +1,7 @@
 //! Confluent's wire format: a zero, the schema's id in four bytes, the payload
 //! (<https://docs.confluent.io/platform/current/schema-registry/fundamentals/serdes-develop/index.html#wire-format>).
 
-/// What begins every value that was written by way of a schema registry.
+/// The byte that begins every value of a schema registry's serializer.
 const MAGIC: u8 = 0;
 
 /// A value out of its frame.
@@ -9,7 +9,7 @@ const MAGIC: u8 = 0;
 pub(crate) struct Framed<'a> {
     /// The schema's id in the registry.
     pub(crate) id: u32,
-    /// What follows the id.
+    /// The bytes after the id.
     pub(crate) payload: &'a [u8],
 }
 

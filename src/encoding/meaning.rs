@@ -1,4 +1,4 @@
-//! What a value stands for by the name of its schema: dates, times, moments, decimals, JSON in a string
+//! The meaning of a value by the name of its schema: dates, times, moments, decimals, JSON in a string
 //! (<https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-temporal-types>).
 
 use serde_json::value::RawValue;
@@ -16,7 +16,7 @@ pub(super) const MILLIS: i64 = 1_000;
 pub(super) const MICROS: i64 = 1_000_000;
 pub(super) const NANOS: i64 = 1_000_000_000;
 
-/// What a value stands for, when that is something else than it says.
+/// The meaning of a value that is not the value itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// A number of days since the Unix epoch.
@@ -42,7 +42,7 @@ pub(crate) enum Meaning {
 }
 
 impl Meaning {
-    /// What the values of a schema of this name stand for. `scale` is what the schema says of decimals.
+    /// The meaning of the values of a schema with this name. `scale` is the schema's scale of decimals.
     pub(crate) fn named(name: &str, scale: Option<i64>) -> Option<Self> {
         Some(match name {
             "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Self::Date,

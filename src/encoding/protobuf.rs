@@ -28,7 +28,7 @@ impl Schema {
     /// Reads a schema with those that it imports.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the schema.
     pub(super) fn parse(schema: &Registered) -> Result<Self, String> {
         let (root, is_text) = file(ROOT, &schema.text)?;
         let name = root.name().to_owned();
@@ -49,7 +49,7 @@ impl Schema {
     /// The JSON of a message behind the indexes that name it.
     ///
     /// # Errors
-    /// What does not fit the schema.
+    /// A value that does not fit the schema.
     pub(crate) fn json(&self, payload: &[u8]) -> Result<Vec<u8>, String> {
         let (indexes, payload) = message_indexes(payload).ok_or("the message's indexes do not end")?;
         let message =

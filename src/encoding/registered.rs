@@ -26,7 +26,7 @@ impl Schema {
     /// Reads a schema.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the schema.
     pub(super) fn parse(schema: &Registered) -> Result<Self, String> {
         match schema.kind.as_str() {
             "AVRO" => {
@@ -52,7 +52,7 @@ impl Schema {
     /// The JSON of a payload.
     ///
     /// # Errors
-    /// What does not fit the schema.
+    /// A value that does not fit the schema.
     pub(super) fn json(&self, payload: &[u8]) -> Result<Vec<u8>, String> {
         match self {
             Self::Avro(schema) => avro::json(schema, payload),

@@ -24,7 +24,7 @@ pub struct Registry {
     asking: Mutex<Asking>,
 }
 
-/// What is known of an id.
+/// The answer that is held for an id.
 #[derive(Debug, Clone)]
 enum Found {
     Schema(Arc<Schema>),

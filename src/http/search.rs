@@ -203,7 +203,7 @@ pub(super) async fn suggest(
 fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
     hit.pointer("/highlights/name")?;
     let mut suggestion = json!({"text": hit.get("name")?, "id": hit.get("id")?, "in": collection.name()});
-    // What tells it from others of the same name.
+    // A detail tells suggestions of the same name apart.
     let places = match collection {
         Collection::Organisations => ["/address/city", "/parent/name", "/industry"].as_slice(),
         Collection::Contacts => &["/organisation/name", "/organisation/id", "/email"],

@@ -31,7 +31,7 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 const WRITE_TIME: Duration = Duration::from_secs(30);
 /// After a failed accept (no file is free, mostly) the next is tried after this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// What is asked by those who look whether the program lives.
+/// The routes of probes.
 const PROBES: [&[u8]; 3] = [b"/healthz", b"/readyz", b"/metrics"];
 
 /// Serves until a stop is asked for; requests under way are answered first.

@@ -9,7 +9,7 @@ use super::versions::base_of;
 use crate::sink::Outcome;
 use crate::sink::documents::{Documents, Stored, at_least_one};
 
-/// What is read of a document.
+/// The part of a document that is read.
 #[derive(Deserialize)]
 struct Shown {
     #[serde(rename = "_log")]

@@ -109,7 +109,7 @@ struct Known {
     rebuilds: Vec<(String, Rebuild)>,
     reasons: Reasons,
     rolled_back: BTreeMap<String, String>,
-    /// What was noted of the records, in sentences.
+    /// Notes on the records, in sentences.
     notes: Vec<String>,
     /// The decoder of the records that are read, which knows what is to be told of them.
     decoder: Option<Arc<Decoder>>,

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// The place after a hit, in the order of a search, then by id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// What the hit before is ordered by.
+    /// The sort value of the hit before.
     pub key: Key,
     /// Its id.
     pub id: String,

@@ -60,7 +60,7 @@ pub struct Hit {
     pub id: String,
     /// How well it matches.
     pub score: u32,
-    /// What it is ordered by.
+    /// Its sort value.
     pub key: Key,
     /// The document, of an organisation without its contacts.
     pub document: Value,

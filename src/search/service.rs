@@ -121,7 +121,7 @@ impl Searcher {
         self.index.truncated().await
     }
 
-    /// What the engine is asked, and the contact whose id the query is.
+    /// The question for the engine, and the contact whose id the query is.
     async fn plan(&self, request: &Request, truncated: &[String]) -> Result<(Find, Option<Value>)> {
         let of_contacts = |(field, _): &(Field, String)| {
             request.collection == Collection::Organisations && field.is_of_contacts()

@@ -15,7 +15,7 @@ pub struct Sort {
     pub descending: bool,
 }
 
-/// What stands for the best first.
+/// The name of the order with the best hit first.
 const RELEVANCE: &str = "relevance";
 
 impl Sort {
@@ -47,7 +47,7 @@ impl Sort {
     }
 }
 
-/// What a hit is ordered by.
+/// The sort value of a hit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// The score; the highest comes first.

@@ -39,7 +39,7 @@ fn piece_at(q: &str, at: usize, before: char) -> Option<(Piece<'_>, usize)> {
     Some((Piece::Phrase(text), at + length))
 }
 
-/// What stands between two quotation marks, and how long it is with them.
+/// The text between two quotation marks, and its length with them.
 fn quoted(text: &str) -> Option<(&str, usize)> {
     let rest = text.strip_prefix(is_quotation_mark)?;
     let end = rest.find(is_quotation_mark)?;
@@ -48,7 +48,7 @@ fn quoted(text: &str) -> Option<(&str, usize)> {
     Some((inner, text.len() - rest.len() + end + mark.len_utf8()))
 }
 
-/// What stands before the next space.
+/// The text before the next space.
 fn bare(text: &str) -> Option<(&str, usize)> {
     let word = text.split(char::is_whitespace).next()?;
     (!word.starts_with('-') && word.contains(char::is_alphanumeric)).then_some((word, word.len()))

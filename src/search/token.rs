@@ -58,14 +58,14 @@ struct Token {
     plus: bool,
 }
 
-/// What a query asks for.
+/// The parts of a query.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
     /// Its words and phrases, each once.
     pub(super) terms: Vec<Term>,
     /// The words and phrases that must not be there.
     pub(super) excluded: Vec<Term>,
-    /// What the whole of it may be, without marks and exclusions.
+    /// The name, number or id that the whole query may be, without marks and exclusions.
     pub(super) whole: Whole,
 }
 

@@ -1,4 +1,4 @@
-//! What a document shows of entities that a partial log holds no record of. The index may know more of them than the
+//! Fields of a document that show entities without a record in a partial log. The index may know more of them than the
 //! state, because it was written when the log was whole: an organisation's name, its parent, contacts and children. Such a
 //! document is no fault, and a repair would only take away what nobody can give back.
 
@@ -10,7 +10,7 @@ use crate::projection::Projection;
 use crate::state::Snapshot;
 use crate::state::keys::Space;
 
-/// What each projection shows of other entities.
+/// The fields of each projection that show other entities.
 fn shared(projection: Projection) -> &'static [&'static str] {
     match projection {
         Projection::Organisations => &["ancestors", "contactCount", "contacts", "parent"],

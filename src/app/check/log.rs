@@ -16,7 +16,7 @@ pub(super) async fn look(config: &Config, state: &Seen) -> Result<(Option<String
     }
 }
 
-/// What is wrong with a log that cannot be read.
+/// The findings of a log that cannot be read.
 async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
     if config.source.kind == SourceKind::Files {
         return Ok(vec![error.about("source.path")]);
@@ -70,7 +70,7 @@ fn key_of(config: &Config, topic: &str) -> &'static str {
     }
 }
 
-/// What is wrong with the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
+/// The findings of the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
 /// records that the state read last.
 async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
     let (progress, ids, is_partial) = match state {

@@ -12,7 +12,7 @@ use crate::state::State;
 use crate::state::fjall::Peek;
 use crate::state::rows::Progress;
 
-/// What is known of the state.
+/// The state as `check` found it.
 pub(super) enum Seen {
     /// There is none yet.
     Nothing,
@@ -24,7 +24,7 @@ pub(super) enum Seen {
     Wrong,
 }
 
-/// What a run takes from the state when it starts.
+/// The values that a run takes from the state when it starts.
 #[derive(Default)]
 pub(super) struct Resting {
     pub(super) progress: Progress,

@@ -13,7 +13,7 @@ const JSON_BYTES_MAX: usize = 64 << 20;
 /// The JSON of the value that `bytes` hold.
 ///
 /// # Errors
-/// What does not fit the schema, with the names of the fields that lead to it.
+/// A value that does not fit the schema, with the names of the fields that lead to it.
 pub(crate) fn json(schema: &Schema, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let mut reader = Reader { schema, rest: bytes, out: Vec::with_capacity(bytes.len() * 3 + 64) };
     reader.value(schema.root, 0)?;

@@ -52,7 +52,7 @@ impl Schema {
     /// Reads a schema; `references` are the schemas that define types which it names.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The fault of the schema.
     pub(crate) fn parse(text: &str, references: &[String]) -> Result<Self, String> {
         let mut builder = Builder::default();
         for reference in references {
@@ -199,7 +199,7 @@ fn list<'a>(schema: &'a Value, name: &str) -> Result<&'a Vec<Value>, String> {
     member(schema, name)?.as_array().ok_or_else(|| format!("{name}: a list was expected"))
 }
 
-/// What the values of a type stand for. Connect's name says more than the logical type beside it.
+/// The meaning of a type's values. Connect's name says more than the logical type beside it.
 fn meaning(schema: &Value) -> Option<Meaning> {
     let text = |name: &str| schema.get(name).and_then(Value::as_str);
     let scale = schema.get("scale").and_then(Value::as_i64);

@@ -63,7 +63,7 @@ pub struct Report {
     pub reindex: Vec<RebuildReport>,
     /// The indexes that a rollback put back, by projection: they are kept although the mapping's file says otherwise.
     pub rolled_back: BTreeMap<String, String>,
-    /// What is to be known of the records, in sentences.
+    /// Notes on the records, in sentences.
     pub notes: Vec<String>,
     /// Counters since the start.
     pub counters: BTreeMap<&'static str, u64>,

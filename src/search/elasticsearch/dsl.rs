@@ -66,7 +66,7 @@ pub(super) fn sort(sort: Option<Sort>) -> Value {
     json!([{field.name(): {"order": order, "missing": "_last"}}, {"id": "asc"}])
 }
 
-/// What a hit is ordered by, as the server says it.
+/// The sort value of a hit, as the server says it.
 pub(super) fn key(sort: Option<&Value>) -> Key {
     let number = || match sort?.as_i64()? {
         // The server has these for a number that is not there.

@@ -115,7 +115,7 @@ impl SegmentOrdered {
         }
     }
 
-    /// What the best of the hits are worth, where that does not make their order.
+    /// The scores of the best hits, where scores do not make their order.
     fn scores_of_best(&self) -> tantivy::Result<HashMap<DocId, u32>> {
         let Some((reader, ranking)) = &self.ranking else { return Ok(HashMap::new()) };
         let mut docs: Vec<DocId> = self.best.iter().map(|(_, doc)| *doc).collect();

@@ -1,4 +1,4 @@
-//! What hits are ordered by, as numbers within a segment: the least comes first.
+//! The sort values of hits, as numbers within a segment: the least comes first.
 
 use tantivy::columnar::{Column as Numbers, StrColumn};
 use tantivy::{DocId, SegmentReader};
@@ -10,7 +10,7 @@ use crate::sink::embedded::schema::sort_column;
 /// The number of what lacks the field.
 const LAST: u64 = u64::MAX;
 
-/// What hits of a segment are ordered by.
+/// The sort values of a segment's hits.
 pub(super) enum Column {
     /// Their score, the best first.
     Score,
@@ -45,7 +45,7 @@ impl Column {
         }
     }
 
-    /// What has this number.
+    /// The sort value with this number.
     pub(super) fn key(&self, number: u64) -> tantivy::Result<Key> {
         Ok(match self {
             Self::Score => Key::Score(u32::MAX - u32::try_from(number).unwrap_or(u32::MAX)),
@@ -77,7 +77,7 @@ impl Column {
                 match (is_held, descending) {
                     (true, _) => (directed(above - 1, *descending), true),
                     (false, false) => (above, false),
-                    // What comes after is below, and what lacks a name at last.
+                    // Later names are lower, and a document without a name is last.
                     (false, true) => {
                         (above.checked_sub(1).map_or(LAST, |ordinal| directed(ordinal, true)), false)
                     }

@@ -45,7 +45,7 @@ pub struct Fields {
     pub phone: Field,
     /// How many words its own name has.
     pub length: Field,
-    /// What hits may be ordered by: its name as `sort_key` has it, and times in milliseconds.
+    /// The values that hits may be sorted by: the name as `sort_key` has it, and times in milliseconds.
     pub sorts: [Field; 4],
     /// The organisations that it is at or below.
     pub below: Field,

@@ -26,7 +26,7 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
              operation DescribeConfigs on each",
             names()
         );
-        // What is not allowed is not allowed by waiting.
+        // Waiting does not allow a request that is refused.
         let is_denied = matches!(
             &error,
             KafkaError::AdminOp(
