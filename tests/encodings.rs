@@ -149,7 +149,7 @@ impl Flavour {
 }
 
 /// The id that a key or a reference holds.
-fn id_of(value: &Value) -> String {
+pub fn id_of(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -157,7 +157,7 @@ fn id_of(value: &Value) -> String {
 const TYPED: [&str; 2] = ["founded", "dateOfBirth"];
 
 /// The value of a field in a document.
-fn field(document: &Value, name: &str) -> Value {
+pub fn field(document: &Value, name: &str) -> Value {
     match name {
         "parentId" => document["parent"]["id"].clone(),
         "organisationId" => document["organisation"]["id"].clone(),
@@ -170,7 +170,7 @@ fn field(document: &Value, name: &str) -> Value {
 
 /// A value as both sides can have it: no empty lists and nulls, numbers as text, JSON out of its string, times without the
 /// zeros at their end.
-fn shape(value: &Value) -> Value {
+pub fn shape(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.to_string().trim_end_matches(".0")),
         Value::Array(items) if items.is_empty() => Value::Null,
@@ -186,14 +186,14 @@ fn shape(value: &Value) -> Value {
         }
         Value::String(text) if text.is_empty() => Value::Null,
         Value::String(text) if text.len() > 18 && text.as_bytes()[10] == b'T' => {
-            let text = text.replace('Z', "");
+            let text = text.replace("+00:00", "").replace('Z', "");
             json!(if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text })
         }
         _ => value.clone(),
     }
 }
 
-fn reasons(world: &World) -> Vec<String> {
+pub fn reasons(world: &World) -> Vec<String> {
     world.dead_letters().iter().map(|letter| letter["reason"].as_str().unwrap().to_owned()).collect()
 }
 

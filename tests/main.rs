@@ -7,6 +7,7 @@ mod architecture;
 mod away;
 mod browser;
 mod cases;
+mod change_data_capture;
 mod check;
 mod check_start;
 mod cli;

@@ -1,7 +1,8 @@
 //! The real servers, brought up once for all tests.
 
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// The addresses of the servers.
@@ -21,6 +22,16 @@ pub struct Secured {
     /// `ca.pem` signed the servers' certificate, `other-ca.pem` did not.
     pub certificates: PathBuf,
     pub password: String,
+}
+
+/// A database whose changes come by Kafka. One test alone brings it up, and ends it.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    pub connect: String,
+    pub registry: String,
+    pub registry_from_connect: String,
+    /// Host and port, with a colon between them.
+    pub postgres_from_connect: String,
 }
 
 static SECURED: OnceLock<Secured> = OnceLock::new();
@@ -62,6 +73,36 @@ pub fn secured() -> Secured {
         }
     };
     SECURED.get_or_init(up).clone()
+}
+
+/// Brings a database, Kafka Connect with Debezium and a schema registry up.
+pub fn sources() -> Sources {
+    let out = script(&["up", "--with", "connect,registry,postgres"]);
+    let find = |name: &str| said(&out, name);
+    Sources {
+        connect: find("CONNECT"),
+        registry: find("REGISTRY"),
+        registry_from_connect: find("REGISTRY_FROM_CONNECT"),
+        postgres_from_connect: find("POSTGRES_FROM_CONNECT"),
+    }
+}
+
+/// What the database of this name answers to statements, without headers.
+pub fn sql(database: &str, statements: &[&str]) -> String {
+    let commands = statements.iter().flat_map(|statement| ["-c", statement]);
+    script(&["psql", "-d", database, "-qAt"].into_iter().chain(commands).collect::<Vec<_>>())
+}
+
+/// Runs the statements of a file, one by one.
+pub fn sql_file(database: &str, text: &str) {
+    let mut psql = Command::new(SCRIPT)
+        .args(["psql", "-d", database, "-q", "-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("scripts/services can be run");
+    psql.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("psql reads its statements");
+    assert!(psql.wait().expect("psql ends").success(), "psql failed; see its message above");
 }
 
 fn services() -> Services {

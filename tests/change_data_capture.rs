@@ -1,0 +1,227 @@
+//! From the tables of a database to the documents: PostgreSQL, Debezium, Kafka, Tributary, Elasticsearch.
+
+use std::collections::BTreeMap;
+
+use elasticsearch::http::Method;
+use serde_json::{Value, json};
+
+use crate::cases::create_topics;
+use crate::encodings::{field, id_of, reasons, shape};
+use crate::harness::{Running, World, es, eventually, fresh};
+use crate::services::{self, Services, Sources};
+
+const TABLES: [&str; 2] = ["organisations", "contacts"];
+
+/// How a connector writes, and how its records are read.
+struct Flavour {
+    name: &'static str,
+    converter: fn(&Sources) -> Value,
+    settings: &'static str,
+    /// Nothing says what the values of these columns stand for.
+    untyped: &'static [&'static str],
+}
+
+const FLAVOURS: [Flavour; 3] = [
+    Flavour {
+        name: "json",
+        converter: |_| json!({"decimal.handling.mode": "string"}),
+        settings: "organisations.from = {founded = \"days\", renewedAt = \"micros\"}\ncontacts.from = {birthDate = \"days\"}\n",
+        untyped: &["opensAt"],
+    },
+    Flavour { name: "schemas", converter: with_schemas, settings: "", untyped: &[] },
+    Flavour {
+        name: "avro",
+        converter: avro,
+        settings: "organisations.encoding = \"avro\"\ncontacts.encoding = \"avro\"\n",
+        untyped: &[],
+    },
+];
+
+fn with_schemas(_: &Sources) -> Value {
+    let mut settings = json!({});
+    for part in ["key", "value"] {
+        settings[format!("{part}.converter")] = json!("org.apache.kafka.connect.json.JsonConverter");
+        settings[format!("{part}.converter.schemas.enable")] = json!("true");
+    }
+    settings
+}
+
+fn avro(sources: &Sources) -> Value {
+    let mut settings = json!({});
+    for part in ["key", "value"] {
+        settings[format!("{part}.converter")] = json!("io.apicurio.registry.utils.converter.AvroConverter");
+        let url = format!("{}/apis/registry/v2", sources.registry_from_connect);
+        for (name, value) in [
+            ("url", url.as_str()),
+            ("auto-register", "true"),
+            ("find-latest", "true"),
+            ("as-confluent", "true"),
+            ("use-id", "contentId"),
+            ("headers.enabled", "false"),
+        ] {
+            settings[format!("{part}.converter.apicurio.registry.{name}")] = json!(value);
+        }
+    }
+    settings
+}
+
+/// A database with a connector and a deployment for each flavour.
+struct Capture {
+    sources: Sources,
+    database: String,
+    flavours: Vec<(&'static Flavour, World, Running)>,
+}
+
+impl Capture {
+    fn start(servers: &Services) -> Self {
+        let sources = services::sources();
+        let database = fresh("cdc").replace('-', "_");
+        services::sql("postgres", &[&format!("create database {database}")]);
+        services::sql_file(&database, include_str!("change_data_capture/before.sql"));
+        let mut this = Self { sources, database, flavours: Vec::new() };
+        for flavour in &FLAVOURS {
+            let name = format!("{}_{}", this.database, flavour.name);
+            let topics = TABLES.map(|table| format!("{name}.app.{table}"));
+            create_topics(&servers.kafka, &topics, 1);
+            this.connect(&name, flavour);
+            let mut extra = flavour.settings.to_owned();
+            for (entity, topic) in TABLES.iter().zip(&topics) {
+                extra += &format!("{entity}.topics = [{topic:?}]\n{entity}.format = \"debezium\"\n");
+            }
+            extra += &format!("schema_registry.url = \"{}/apis/ccompat/v7\"\n", this.sources.registry);
+            let world = World::new(servers, flavour.name, &extra);
+            let running = world.start(&["run"]);
+            this.flavours.push((flavour, world, running));
+        }
+        this
+    }
+
+    fn connect(&self, name: &str, flavour: &Flavour) {
+        let (host, port) = self.sources.postgres_from_connect.split_once(':').unwrap();
+        let mut config = json!({
+            "connector.class": "io.debezium.connector.postgresql.PostgresConnector",
+            "database.hostname": host, "database.port": port, "database.user": "postgres", "database.password": "none",
+            "database.dbname": self.database, "topic.prefix": name, "slot.name": name, "publication.name": name,
+            "plugin.name": "pgoutput", "publication.autocreate.mode": "filtered", "poll.interval.ms": "100",
+            "table.include.list": "app.organisations,app.contacts,app.signal", "signal.data.collection": "app.signal",
+            "skipped.operations": "none", "topic.creation.default.replication.factor": "1",
+            "topic.creation.default.partitions": "1", "provide.transaction.metadata": "true",
+        });
+        for (name, value) in (flavour.converter)(&self.sources).as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        let made = es(
+            &self.sources.connect,
+            Method::Post,
+            "/connectors",
+            Some(&json!({"name": name, "config": config})),
+        );
+        assert_eq!(made["name"], json!(name), "{made}");
+    }
+
+    fn sql(&self, text: &str) {
+        services::sql_file(&self.database, text);
+    }
+
+    /// Waits until every connector has read the tables and follows their changes.
+    fn wait_until_followed(&self) {
+        let count = format!(
+            "select count(*) from pg_replication_slots where active and database = '{}'",
+            self.database
+        );
+        eventually("connectors that follow the changes", || {
+            for (flavour, ..) in &self.flavours {
+                self.assert_well(flavour);
+            }
+            (services::sql(&self.database, &[&count]).trim() == FLAVOURS.len().to_string()).then_some(())
+        });
+    }
+
+    fn assert_well(&self, flavour: &Flavour) {
+        let path = format!("/connectors/{}_{}/status", self.database, flavour.name);
+        let status = es(&self.sources.connect, Method::Get, &path, None);
+        assert_ne!(status["tasks"][0]["state"], json!("FAILED"), "{status}");
+    }
+
+    /// The rows of a table by their ids.
+    fn rows(&self, table: &str) -> BTreeMap<String, Value> {
+        let bytes =
+            if table == "organisations" { "translate(encode(logo, 'base64'), E'\\n', '')" } else { "null" };
+        let query = format!("select to_jsonb(t) || jsonb_build_object('logo', {bytes}) from app.{table} t");
+        let rows = services::sql(&self.database, &["set timezone to 'UTC'", &query]);
+        let rows = rows.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.map(|row| (id_of(&row["id"]), row)).collect()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // No other test needs them.
+        for server in ["connect", "registry", "postgres"] {
+            services::control("stop", server);
+        }
+    }
+}
+
+/// Where the documents are not what the tables say.
+fn differences(capture: &Capture, flavour: &Flavour, world: &World) -> Vec<String> {
+    let mut found = Vec::new();
+    for table in TABLES {
+        let mut documents = world.documents(table);
+        for (id, row) in capture.rows(table) {
+            let Some(document) = documents.remove(&id) else {
+                found.push(format!("{}: {table}/{id} is missing", flavour.name));
+                continue;
+            };
+            for (name, expected) in row.as_object().unwrap() {
+                let got = field(&document, name);
+                if shape(&got) != shape(expected) && !flavour.untyped.contains(&name.as_str()) {
+                    found.push(format!("{}: {table}/{id}.{name}: {got} for {expected}", flavour.name));
+                }
+            }
+        }
+        found.extend(documents.keys().map(|id| format!("{}: {table}/{id} is too much", flavour.name)));
+    }
+    found
+}
+
+/// The document of an organisation, once it is there.
+fn organisation(world: &World, id: &str) -> Option<Value> {
+    world.refresh();
+    world.documents("organisations").remove(id)
+}
+
+#[test]
+fn documents_are_what_the_tables_of_a_database_hold() {
+    let (servers, _turn) = services::whole();
+    let mut capture = Capture::start(&servers);
+    capture.wait_until_followed();
+    capture.sql(include_str!("change_data_capture/changes.sql"));
+    for (flavour, world, _) in &capture.flavours {
+        // Its indexes are there then.
+        world.wait_until_delivered();
+        eventually("the incremental snapshot", || {
+            capture.assert_well(flavour);
+            // Neither an event of the new column nor one of the new key says these.
+            let (old, moved) = (organisation(world, "4")?, organisation(world, "11")?);
+            (old["attributes"]["region"].is_string() && moved["attributes"]["notes"].is_string())
+                .then_some(())
+        });
+    }
+    capture.sql(include_str!("change_data_capture/after.sql"));
+    let mut running = std::mem::take(&mut capture.flavours);
+    for (flavour, world, instance) in &mut running {
+        eventually("the last row", || organisation(world, "1000"));
+        world.wait_until_delivered();
+        eventually("the last contacts", || {
+            world.refresh();
+            world.documents("contacts").contains_key("c0a80001-0000-4000-8000-000000000009").then_some(())
+        });
+        world.wait_until_delivered();
+        world.refresh();
+        assert_eq!((reasons(world), differences(&capture, flavour, world)), (Vec::new(), Vec::new()));
+        world.succeed(&["verify"]);
+        instance.signal("TERM");
+        assert_eq!(instance.end(), Some(0), "{}", world.log());
+    }
+}
