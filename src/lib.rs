@@ -27,6 +27,7 @@ pub mod event;
 pub mod explain;
 pub mod generate;
 pub mod http;
+pub mod model;
 pub mod output;
 pub mod pipeline;
 pub mod position;

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 pub use self::load::Flags;
 pub use self::raw::KEYS;
+pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
 
 /// The resolved settings of one process (contract, section 6).
 #[derive(Debug, Clone, PartialEq)]
@@ -66,101 +67,6 @@ pub struct KafkaConfig {
     pub group: String,
     /// Any librdkafka property. May hold secrets: never print the values.
     pub properties: BTreeMap<String, String>,
-}
-
-/// `[organisations]` and `[contacts]`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EntityConfig {
-    /// The topics that carry this entity.
-    pub topics: Vec<String>,
-    /// The envelope of their records.
-    pub format: Format,
-    /// How the values are encoded.
-    pub encoding: Encoding,
-    /// How the keys are encoded; unless it is said, by what frames them.
-    pub key_encoding: Option<Encoding>,
-    /// The version of an event in the format `debezium`: it orders the events of one entity.
-    pub version: VersionRule,
-    /// Names of fields as the producer has them, each with the name that it is read as.
-    pub rename: BTreeMap<String, String>,
-    /// How the producer writes the names of fields, where it is not as the contract has them.
-    pub naming: Option<Naming>,
-    /// The meaning of numbers in fields.
-    pub from: BTreeMap<String, FromRule>,
-    /// The effect of a truncation in the format `debezium`; unless it is said, a delete where the topic has one partition.
-    pub truncate: Option<TruncateRule>,
-    /// The fields that make the id; when there are none, the key has one field, or is the id.
-    pub key: Vec<String>,
-}
-
-/// The version of a change event: it orders the change events of one row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionRule {
-    /// The record's offset.
-    Offset,
-    /// `source.lsn`.
-    Lsn,
-}
-
-/// How names of several words are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Naming {
-    /// `first_name`.
-    SnakeCase,
-}
-
-/// The meaning of a number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FromRule {
-    /// A text of its digits.
-    Number,
-    /// A date, in days since the Unix epoch.
-    Days,
-    /// A moment, in seconds since the Unix epoch.
-    Seconds,
-    /// The same in milliseconds.
-    Millis,
-    /// The same in microseconds.
-    Micros,
-    /// The same in nanoseconds.
-    Nanos,
-}
-
-/// The effect of a table's truncation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TruncateRule {
-    /// All entities that came from the topic before are deleted.
-    Delete,
-    /// The program stops.
-    Stop,
-    /// The record is passed over.
-    Ignore,
-}
-
-/// The envelopes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// CloudEvents 1.0 JSON, structured or binary.
-    CloudEvents,
-    /// Debezium change events.
-    Debezium,
-    /// Rows routed by Debezium's outbox event router.
-    Outbox,
-    /// The value is the entity's full state.
-    Plain,
-}
-
-/// How values are encoded, whatever their envelope is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// JSON, as it is.
-    Json,
-    /// Avro by a schema registry.
-    Avro,
-    /// Protobuf by a schema registry.
-    Protobuf,
-    /// JSON in the frame of a schema registry.
-    JsonSchema,
 }
 
 /// `[schema_registry]`.
@@ -293,83 +199,6 @@ impl Config {
             vec![entity("organisations", &self.organisations), entity("contacts", &self.contacts)];
         parts.extend(types);
         parts.join(";")
-    }
-}
-
-impl Format {
-    /// The name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::CloudEvents => "cloudevents",
-            Format::Debezium => "debezium",
-            Format::Outbox => "outbox",
-            Format::Plain => "plain",
-        }
-    }
-}
-
-impl Encoding {
-    /// Every encoding, the default first.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Avro, Self::Protobuf, Self::JsonSchema];
-
-    /// The name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Avro => "avro",
-            Self::Protobuf => "protobuf",
-            Self::JsonSchema => "json-schema",
-        }
-    }
-}
-
-impl FromRule {
-    /// Every rule.
-    pub const ALL: [Self; 6] =
-        [Self::Number, Self::Days, Self::Seconds, Self::Millis, Self::Micros, Self::Nanos];
-
-    /// The name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Number => "number",
-            Self::Days => "days",
-            Self::Seconds => "seconds",
-            Self::Millis => "millis",
-            Self::Micros => "micros",
-            Self::Nanos => "nanos",
-        }
-    }
-}
-
-impl EntityConfig {
-    /// The names and values that are read otherwise than they are written, as stable text.
-    fn reading(&self) -> String {
-        let naming = self.naming.map(|Naming::SnakeCase| "naming=snake_case".to_owned());
-        let rename = self.rename.iter().map(|(written, name)| format!("{written}={name}"));
-        let from = self.from.iter().map(|(name, rule)| format!("{name}<{}", rule.name()));
-        let parts: Vec<String> = naming.into_iter().chain(rename).chain(from).collect();
-        if parts.is_empty() { String::new() } else { format!("{{{}}}", parts.join(",")) }
-    }
-}
-
-impl TruncateRule {
-    /// The name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Delete => "delete",
-            Self::Stop => "stop",
-            Self::Ignore => "ignore",
-        }
-    }
-}
-
-impl VersionRule {
-    /// The name in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            VersionRule::Offset => "offset",
-            VersionRule::Lsn => "lsn",
-        }
     }
 }
 

@@ -1,0 +1,161 @@
+//! The rules of projections.
+
+use serde_json::Value;
+
+use super::embeds::{self, Place};
+use super::names::{self, Members};
+use super::{entities, search};
+use crate::model::definition::{
+    ConditionDefinition, EmbedDefinition, ProjectionDefinition, RelationDefinition,
+};
+use crate::model::read::{Notes, join, unknown};
+use crate::model::types::{Compute, Condition, Embed, Entity, FieldType, Projection};
+
+pub(super) fn check(
+    entities: &[Entity],
+    definitions: &[ProjectionDefinition],
+    notes: &Notes,
+) -> Vec<Projection> {
+    definitions.iter().filter_map(|definition| projection(entities, definition, notes)).collect()
+}
+
+fn projection(entities: &[Entity], definition: &ProjectionDefinition, notes: &Notes) -> Option<Projection> {
+    let path = &definition.path;
+    names::check_projection(notes, path, &definition.name);
+    let of = definition.of.as_ref()?;
+    let Some(entity) = entities.iter().find(|entity| entity.name == *of) else {
+        let known = entities.iter().map(|entity| entity.name.as_str());
+        notes.note(&format!("{path}.of"), unknown(&format!("no entity type is named {of:?}"), of, known));
+        return None;
+    };
+    let show = shown(notes, &format!("{path}.show"), entity, definition.show.as_deref());
+    let mut members = Members::of(notes, &show);
+    if let Some(rest) = &definition.rest {
+        members.take(&format!("{path}.rest"), rest, "the member of the fields that are not declared");
+    }
+    let place = Place { entities, notes, entity, depth: 1 };
+    let embeds = embeds::check(&place, &definition.embeds, &mut members);
+    for (name, _) in &definition.compute {
+        members.take(&join(&format!("{path}.compute"), name), name, "a computed member");
+    }
+    if show.iter().any(|field| field == "stub") || members.has("stub") {
+        notes.note(
+            path,
+            "\"stub\" is a member of documents already; rename the field, or leave it out of show",
+        );
+    }
+    check_stubs(notes, definition);
+    let compute = definition.compute.iter();
+    let mut projection = Projection {
+        name: definition.name.clone(),
+        of: of.clone(),
+        stubs: definition.stubs.clone(),
+        show,
+        rest: definition.rest.clone(),
+        conditions: conditions(notes, entity, &definition.conditions),
+        embeds,
+        compute: compute
+            .map(|(name, program)| Compute { name: name.clone(), program: program.clone() })
+            .collect(),
+        search: None,
+    };
+    let broken = broken(&definition.embeds, &projection.embeds);
+    let search = definition.search.as_ref();
+    projection.search =
+        search.and_then(|search| search::check(entities, &projection, &broken, search, notes));
+    Some(projection)
+}
+
+/// The embeds in which something is wrong that is noted already: paths into them are not judged.
+fn broken<'a>(definitions: &'a [EmbedDefinition], embeds: &[Embed]) -> Vec<&'a str> {
+    let is_whole = |definition: &EmbedDefinition| {
+        let found = embeds.iter().find(|embed| Some(&embed.name) == definition.name.as_ref());
+        found.is_some_and(|embed| broken(&definition.embeds, &embed.embeds).is_empty())
+    };
+    let broken = definitions.iter().filter(|definition| !is_whole(definition));
+    broken.map(|definition| definition.name.as_deref().unwrap_or_default()).collect()
+}
+
+fn check_stubs(notes: &Notes, definition: &ProjectionDefinition) {
+    let key = format!("{}.stubs", definition.path);
+    if !definition.stubs.is_empty() && !definition.conditions.is_empty() {
+        notes.note(&key, "a projection with where has no stubs; leave one of the two out");
+    }
+    let is_from =
+        |embed: &&EmbedDefinition| matches!(embed.relation, Some(RelationDefinition::From(_)) | None);
+    let known: Vec<&str> =
+        definition.embeds.iter().filter(is_from).filter_map(|embed| embed.name.as_deref()).collect();
+    for stub in definition.stubs.iter().filter(|stub| !known.contains(&stub.as_str())) {
+        let what = format!("{stub:?} is no embed of this projection with from");
+        notes.note(&key, unknown(&what, stub, known.iter().copied()));
+    }
+}
+
+/// The fields that are shown: those named, or all that are declared and no references.
+pub(super) fn shown(notes: &Notes, key: &str, entity: &Entity, named: Option<&[String]>) -> Vec<String> {
+    let Some(named) = named else {
+        let fields = entity.fields.iter().filter(|field| !field.kind.is_reference());
+        return fields.map(|field| field.name.clone()).collect();
+    };
+    for name in named {
+        check_field(notes, key, entity, name);
+    }
+    named.iter().filter(|name| entity.field(name).is_some()).cloned().collect()
+}
+
+fn check_field(notes: &Notes, key: &str, entity: &Entity, name: &str) {
+    if entity.field(name).is_none() {
+        let what = if name == "id" {
+            "the id is always shown; leave it out".to_owned()
+        } else {
+            format!("{} has no field {name:?}", entity.name)
+        };
+        notes.note(key, unknown(&what, name, entity.fields.iter().map(|field| field.name.as_str())));
+    }
+}
+
+/// The conditions of a `where` over the fields of an entity.
+pub(super) fn conditions(
+    notes: &Notes,
+    entity: &Entity,
+    definitions: &[ConditionDefinition],
+) -> Vec<Condition> {
+    definitions.iter().filter_map(|definition| condition(notes, entity, definition)).collect()
+}
+
+fn condition(notes: &Notes, entity: &Entity, definition: &ConditionDefinition) -> Option<Condition> {
+    check_field(notes, &definition.path, entity, &definition.field);
+    let kind = &entity.field(&definition.field)?.kind;
+    if matches!(kind, FieldType::Object | FieldType::Address) {
+        let what = format!(
+            "where compares strings, numbers and booleans, and {} is {}",
+            definition.field,
+            kind.name()
+        );
+        notes.note(&definition.path, what);
+        return None;
+    }
+    let values = definition.values.iter().filter_map(|value| {
+        let compared = compared(kind, value);
+        if compared.is_none() {
+            let what = format!(
+                "{value} found; a value was expected that {} can have: {}",
+                definition.field,
+                kind.name()
+            );
+            notes.note(&definition.path, what);
+        }
+        compared
+    });
+    Some(Condition { field: definition.field.clone(), values: values.collect() })
+}
+
+/// The value that a field, or a member of a list, is compared with.
+fn compared(kind: &FieldType, value: &Value) -> Option<Value> {
+    match kind {
+        FieldType::Strings => value.is_string().then(|| value.clone()),
+        FieldType::Reference { .. } if value.is_i64() => Some(value.to_string().into()),
+        FieldType::Reference { .. } => value.is_string().then(|| value.clone()),
+        kind => entities::fits(kind, value).then(|| value.clone()),
+    }
+}

@@ -1,0 +1,75 @@
+//! The model: entity types, how they refer to each other, the documents made of them, and how those are searched.
+//!
+//! A model is a TOML file. [`load`] reads and checks it; the result has every default filled in. The model that comes with
+//! the program is `builtin.toml`, in the same language.
+
+mod check;
+mod definition;
+mod path;
+mod read;
+pub mod source;
+mod types;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+pub use self::path::{Kind, Target};
+pub use self::read::Finding;
+pub use self::types::{
+    Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Model,
+    Projection, Relation, Search,
+};
+
+/// The most entity types, and the most projections, of a model.
+pub const TYPES_MAX: usize = 64;
+/// The most members that an embed shows, which is also the default.
+pub const MEMBERS_MAX: u32 = 10_000;
+/// The deepest embed: one directly in a projection has depth 1.
+pub const DEPTH_MAX: usize = 4;
+
+/// The name of the built-in model's file in findings.
+const BUILT_IN_FILE: &str = "builtin.toml";
+/// The text of the built-in model.
+pub const BUILT_IN: &str = include_str!("builtin.toml");
+
+/// Reads and checks the model of a file; without a file it is the built-in model.
+///
+/// # Errors
+/// All that is wrong with it, in the order of the file.
+pub fn load(file: Option<&Path>) -> Result<Model, Vec<Finding>> {
+    let Some(file) = file else { return Ok(built_in().clone()) };
+    let name = file.display().to_string();
+    match std::fs::read_to_string(file) {
+        Ok(text) => parse(&name, &text),
+        Err(error) => Err(vec![Finding::of_file(&name, format!("the model cannot be read: {error}"))]),
+    }
+}
+
+/// Reads and checks the text of a model; `file` names it in findings.
+///
+/// # Errors
+/// All that is wrong with it, in the order of the file.
+pub fn parse(file: &str, text: &str) -> Result<Model, Vec<Finding>> {
+    let mut model = checked(file, text)?;
+    let built_in = built_in();
+    model.is_built_in = model.entities == built_in.entities && model.projections == built_in.projections;
+    Ok(model)
+}
+
+fn checked(file: &str, text: &str) -> Result<Model, Vec<Finding>> {
+    read::with_root(file, text, |root| check::check(&definition::read(root), root.notes()))
+}
+
+/// The model that comes with the program.
+pub fn built_in() -> &'static Model {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    MODEL.get_or_init(|| {
+        // A test reads the text: it is good.
+        let mut model = checked(BUILT_IN_FILE, BUILT_IN).unwrap_or_default();
+        model.is_built_in = true;
+        model
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,172 @@
+//! Paths into documents, such as `address.country` and `contacts.role`: what they lead to.
+
+use super::types::{Embed, Entity, FieldType, Projection, Relation};
+
+/// What a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The embeds on the way, outermost first.
+    pub embeds: Vec<String>,
+    /// How many of them, from the outermost on, lead to the last one that is a `from`; 0 without such. Filters that share
+    /// these hold together by one and the same member.
+    pub from_depth: usize,
+    /// What is there.
+    pub kind: Kind,
+}
+
+/// The kind of value that a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// An id: `parent.id`, or a member of a list of ids.
+    Id,
+    /// A declared field of this type.
+    Field(FieldType),
+    /// Something inside an `address`, an `object` or the member `rest`.
+    Inside,
+    /// A count or a number of descendants.
+    Count,
+    /// A member that is true or absent.
+    Flag,
+    /// A computed member, whose type is not known.
+    Computed,
+}
+
+impl Kind {
+    /// True for what exact values can be compared with.
+    pub fn is_scalar(&self) -> bool {
+        !matches!(self, Self::Field(FieldType::Object | FieldType::Address | FieldType::Any))
+    }
+
+    /// True for what has an order, so that `field:[from TO to]` can be asked for.
+    pub fn is_ordered(&self) -> bool {
+        matches!(
+            self,
+            Self::Count
+                | Self::Computed
+                | Self::Field(FieldType::Date | FieldType::Number | FieldType::Integer)
+        )
+    }
+}
+
+/// Follows paths in the documents of a projection.
+pub(super) struct Paths<'a> {
+    pub(super) entities: &'a [Entity],
+    pub(super) projection: &'a Projection,
+}
+
+impl<'a> Paths<'a> {
+    /// What a path leads to; `None` when no document has such a member, or it is an object as a whole.
+    pub(super) fn target(&self, path: &str) -> Option<Target> {
+        let parts: Vec<&str> = path.split('.').collect();
+        let (first, rest) = parts.split_first()?;
+        let own = |kind| Some(Target { embeds: Vec::new(), from_depth: 0, kind });
+        match (*first, rest) {
+            ("id", []) => return own(Kind::Id),
+            ("stub", []) => return own(Kind::Flag),
+            (name, []) if self.projection.compute.iter().any(|compute| compute.name == name) => {
+                return own(Kind::Computed);
+            }
+            (name, [_, ..]) if self.projection.rest.as_deref() == Some(name) => return own(Kind::Inside),
+            _ => {}
+        }
+        let mut target = Target { embeds: Vec::new(), from_depth: 0, kind: Kind::Id };
+        target.kind = self.inside(
+            &mut target,
+            &self.projection.of,
+            &self.projection.show,
+            &self.projection.embeds,
+            &parts,
+        )?;
+        Some(target)
+    }
+
+    fn inside(
+        &self,
+        target: &mut Target,
+        entity: &str,
+        show: &[String],
+        embeds: &'a [Embed],
+        parts: &[&str],
+    ) -> Option<Kind> {
+        let (first, rest) = parts.split_first()?;
+        if *first == "id" && rest.is_empty() {
+            return Some(Kind::Id);
+        }
+        if show.iter().any(|field| field == first) {
+            let entity = self.entities.iter().find(|known| known.name == entity)?;
+            let kind = &entity.field(first)?.kind;
+            return match (kind, rest) {
+                (_, []) => Some(Kind::Field(kind.clone())),
+                (FieldType::Address | FieldType::Object, [_, ..]) => Some(Kind::Inside),
+                _ => None,
+            };
+        }
+        if let Some(kind) = embeds.iter().find_map(|embed| beside(embed, first)).filter(|_| rest.is_empty()) {
+            return Some(kind);
+        }
+        let embed = embeds.iter().find(|embed| embed.name == *first)?;
+        target.embeds.push(embed.name.clone());
+        if matches!(embed.relation, Relation::From(_)) {
+            target.from_depth = target.embeds.len();
+        }
+        if rest.is_empty() {
+            // A list of ids is no object.
+            return matches!(embed.relation, Relation::Above { ids: true, .. }).then_some(Kind::Id);
+        }
+        self.inside(target, &embed.entity, &embed.show, &embed.embeds, rest)
+    }
+}
+
+/// The members that an embed has beside its own.
+fn beside(embed: &Embed, name: &str) -> Option<Kind> {
+    let is = |member: &Option<String>| member.as_deref() == Some(name);
+    match &embed.relation {
+        Relation::Above { cycle, .. } => is(cycle).then_some(Kind::Flag),
+        Relation::From(from) if is(&from.count) || is(&from.descendants) => Some(Kind::Count),
+        Relation::From(from) => is(&from.truncated).then_some(Kind::Flag),
+        Relation::Reference { .. } => None,
+    }
+}
+
+/// The embed that a path of names leads to.
+pub(super) fn embed<'a>(embeds: &'a [Embed], path: &str) -> Option<&'a Embed> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let found = embeds.iter().find(|embed| embed.name == first)?;
+    rest.map_or(Some(found), |rest| embed(&found.embeds, rest))
+}
+
+/// The paths of all embeds.
+pub(super) fn embed_paths(embeds: &[Embed], before: &str) -> Vec<String> {
+    let mut paths = Vec::new();
+    for embed in embeds {
+        let path = if before.is_empty() { embed.name.clone() } else { format!("{before}.{}", embed.name) };
+        paths.push(path.clone());
+        paths.extend(embed_paths(&embed.embeds, &path));
+    }
+    paths
+}
+
+impl Projection {
+    /// The names of a document's members at its top, in its order, `id` and `stub` left out.
+    pub fn members(&self) -> Vec<&str> {
+        let mut members: Vec<&str> = self.show.iter().map(String::as_str).collect();
+        members.extend(self.rest.as_deref());
+        self.embeds.iter().for_each(|embed| members.extend(embed.members()));
+        members.extend(self.compute.iter().map(|compute| compute.name.as_str()));
+        members
+    }
+}
+
+impl Embed {
+    /// The names that it takes in the object that it stands in: its own, and those of its count and marks.
+    pub fn members(&self) -> Vec<&str> {
+        let beside = match &self.relation {
+            Relation::Reference { .. } => [None, None, None],
+            Relation::Above { cycle, .. } => [cycle.as_deref(), None, None],
+            Relation::From(from) => {
+                [from.count.as_deref(), from.truncated.as_deref(), from.descendants.as_deref()]
+            }
+        };
+        std::iter::once(self.name.as_str()).chain(beside.into_iter().flatten()).collect()
+    }
+}
