@@ -12,6 +12,7 @@ use tributary::state::rows::FORMAT;
 use crate::harness::{GrowingLog, World, eventually, fresh, log_of};
 use crate::index_faults::Template;
 use crate::recreated::Topics;
+use crate::registry::{Mood, Registry};
 use crate::services;
 use crate::state_faults::write_next_format;
 
@@ -168,6 +169,45 @@ fn places_that_a_run_cannot_write_are_told() {
     let topics = Topics::new(&servers, "check-spill", "delete", "dead_letters.kind = \"kafka\"");
     std::fs::create_dir(topics.world.path("state.dead-letters.jsonl")).unwrap();
     is_told(&topics.world, 1, "state", "state.dead-letters.jsonl");
+}
+
+#[test]
+fn a_schema_registry_that_does_not_answer_or_refuses_the_user_is_told() {
+    let log = GrowingLog::new();
+    let world = delivered(&log, "check-registry");
+    let registry = Registry::start(json!({}));
+    let with = |url: &str| world.write_config(&format!("{}schema_registry.url = {url:?}\n", world.config));
+    with(&registry.url);
+    assert_eq!(check(&world), (Some(0), Vec::new()), "no schema is registered yet");
+    let user = "schema_registry.password_file";
+    for (mood, key, said) in [
+        (Mood::Away, "schema_registry.url", "does not answer"),
+        (Mood::Status(503), "schema_registry.url", "503"),
+        (Mood::Status(401), "schema_registry.username", user),
+        (Mood::Status(403), "schema_registry.username", user),
+    ] {
+        registry.set(mood);
+        let (code, findings) = check(&world);
+        assert_eq!((code, findings.len()), (Some(1), 1), "{mood:?}: {findings:?}");
+        assert!(
+            findings[0].starts_with(&format!("{key}: "))
+                && findings[0].contains(said)
+                && findings[0].contains(&registry.url),
+            "{mood:?}: {findings:?}"
+        );
+    }
+    registry.set(Mood::Well);
+    with(&registry.url.replace("/v7", "/v8"));
+    let (code, findings) = check(&world);
+    assert_eq!((code, findings.len()), (Some(1), 1), "{findings:?}");
+    assert!(
+        findings[0].starts_with("schema_registry.url: ") && findings[0].contains("with the path"),
+        "{findings:?}"
+    );
+    with("localhost");
+    let (code, findings) = check(&world);
+    assert_eq!((code, findings.len()), (Some(2), 1), "{findings:?}");
+    assert!(findings[0].starts_with("schema_registry.url: "), "{findings:?}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use self::state::{Resting, Seen};
 use super::{follow, parts};
 use crate::config::{Config, DeadLetterKind, shown};
 use crate::dead_letter;
+use crate::encoding::Registry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::output;
 use crate::pipeline::work::blocking;
@@ -31,6 +32,8 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
         }
         Err(error) => (None, vec![error], Vec::new()),
     };
+    let registry = config.schema_registry.as_ref().map(Registry::new).transpose();
+    let registry = registry.map_err(|error| wrong.push(error)).ok().flatten();
     output::line(if wrong.is_empty() {
         "# configuration and mappings: good"
     } else {
@@ -48,6 +51,12 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
     wrong.extend(of_state);
     wrong.extend(address(&config, &state).await);
     wrong.extend(letters(&config).await);
+    if let Some(registry) = registry {
+        match blocking(move || registry.examine()).await {
+            Ok(()) => output::line("# schema registry: good"),
+            Err(error) => wrong.push(error),
+        }
+    }
     let (identity, of_log) = log::look(&config, &state).await?;
     if let Some(identity) = &identity {
         output::line(format_args!("# log: {identity}"));

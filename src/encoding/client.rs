@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::registered::Registered;
 use crate::config::{RegistryConfig, without_user};
-use crate::error::{Error, Result, shortened};
+use crate::error::{Error, ErrorKind, Result, shortened};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// No schema is nearly as long.
@@ -65,6 +65,8 @@ struct Reference {
 /// Why a question has no schema for an answer.
 enum Trouble {
     NotFound,
+    /// The user may not read schemas: why.
+    Refused(String),
     Away(String),
 }
 
@@ -101,27 +103,43 @@ impl Client {
 
     /// Asks for a schema with all that it refers to. Waits for the answers.
     pub(super) fn schema(&self, id: u32) -> Answer {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let asked = match runtime {
-            Ok(runtime) => runtime.block_on(self.ask(id)),
-            Err(error) => Err(Trouble::Away(error.to_string())),
-        };
-        match asked {
+        match wait_for(self.ask(id)) {
             Ok(schema) => Answer::Schema(schema),
             Err(Trouble::NotFound) => Answer::Unknown,
-            Err(Trouble::Away(why)) => Answer::Away(why),
+            Err(Trouble::Refused(why) | Trouble::Away(why)) => Answer::Away(why),
         }
     }
 
-    async fn ask(&self, id: u32) -> Result<Registered, Trouble> {
+    /// Asks for any schema, to see whether the registry answers. Waits for the answer.
+    ///
+    /// # Errors
+    /// When it does not, or refuses the user; each begins with the key of the configuration.
+    pub(super) fn examine(&self) -> Result<()> {
+        let asked = wait_for(async {
+            let client = self.http()?;
+            self.get(&client, &["schemas", "ids", "1"]).await
+        });
+        let (key, why) = match asked {
+            Ok(_) | Err(Trouble::NotFound) => return Ok(()),
+            Err(Trouble::Refused(why)) => ("username", why),
+            Err(Trouble::Away(why)) => ("url", why),
+        };
+        let message =
+            format!("schema_registry.{key}: the schema registry at {} does not answer: {why}", self.address);
+        Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
+    fn http(&self) -> Result<reqwest::Client, Trouble> {
         let builder = self.authorities.iter().cloned().fold(
             reqwest::Client::builder().timeout(REQUEST_TIMEOUT),
             reqwest::ClientBuilder::add_root_certificate,
         );
-        let client = builder
-            .user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Trouble::Away(chain(&error)))?;
+        let builder = builder.user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")));
+        builder.build().map_err(|error| Trouble::Away(chain(&error)))
+    }
+
+    async fn ask(&self, id: u32) -> Result<Registered, Trouble> {
+        let client = self.http()?;
         let sent = self.get(&client, &["schemas", "ids", &id.to_string()]).await?;
         let mut references = Vec::new();
         self.follow(&client, &sent, &mut references).await?;
@@ -194,7 +212,9 @@ impl Client {
             }
             _ => "",
         };
-        Err(Trouble::Away(format!("{status}: {}{advice}", shown(&body))))
+        let why = format!("{status}: {}{advice}", shown(&body));
+        let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        Err(if is_refused { Trouble::Refused(why) } else { Trouble::Away(why) })
     }
 
     /// True when a registry answers under this address: what it does not find is not there then.
@@ -224,6 +244,12 @@ impl Client {
         }
         Ok((status, body))
     }
+}
+
+/// Waits for the end of a question, on a thread that may wait.
+fn wait_for<T>(question: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Trouble::Away(error.to_string()))?.block_on(question)
 }
 
 /// True of the registry's own word that something is not there.

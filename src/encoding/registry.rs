@@ -63,6 +63,14 @@ impl Registry {
         })
     }
 
+    /// Sees whether the registry answers, and waits for its answer.
+    ///
+    /// # Errors
+    /// When it does not, or refuses the user; each begins with the key of the configuration (exit code 1).
+    pub fn examine(&self) -> Result<()> {
+        self.client.examine()
+    }
+
     /// A schema that [`Self::look`] found.
     ///
     /// # Errors
