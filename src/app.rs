@@ -24,6 +24,7 @@ mod explain;
 mod follow;
 mod letters;
 mod manual;
+mod model;
 mod parts;
 mod reindex;
 mod report;
@@ -72,6 +73,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Verify(wanted) => block_on(verify::run(config()?, global.format, wanted))?,
         Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),
+        Command::Model { command } => model::run(&global, command),
         Command::Completions { shell } => {
             manual::completions(shell);
             Ok(())
@@ -82,11 +84,13 @@ pub fn run(cli: Cli) -> Result<()> {
 }
 
 fn load(global: &Global) -> Result<Config> {
-    Config::load(global.config.as_deref(), environment(), &global.flags())
+    let config = Config::load(global.config.as_deref(), environment(), &global.flags())?;
+    model::refuse_unfinished(&config).map(|()| config)
 }
 
 fn examine(global: &Global) -> Result<(Config, toml::Table), Vec<Error>> {
-    Config::examine(global.config.as_deref(), environment(), &global.flags())
+    let (config, table) = Config::examine(global.config.as_deref(), environment(), &global.flags())?;
+    model::refuse_unfinished(&config).map(|()| (config, table)).map_err(|error| vec![error])
 }
 
 /// The variables; one that is no text is none of ours.

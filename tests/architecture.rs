@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["escape", "output"]),
     ("event", &["position"]),
     ("model", &["error"]),
-    ("config", &["error", "model", "projection"]),
+    ("config", &["error", "model"]),
     ("encoding", &["base64", "config", "error", "time"]),
     ("decode", &["base64", "config", "encoding", "error", "event", "position"]),
     ("entity", &["event", "projection", "searchable", "text"]),
@@ -29,7 +29,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "dead_letter",
         &["base64", "config", "error", "event", "position", "private", "shutdown", "source", "time"],
     ),
-    ("sink", &["config", "error", "position", "private", "projection", "searchable", "text", "time"]),
+    (
+        "sink",
+        &["config", "error", "model", "position", "private", "projection", "searchable", "text", "time"],
+    ),
     (
         "pipeline",
         &[

@@ -33,6 +33,7 @@ mod instances;
 mod language;
 mod licences;
 mod mapping_change;
+mod model;
 mod monitoring;
 mod numbers;
 mod odd_values;

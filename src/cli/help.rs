@@ -42,6 +42,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("check", &["tributary check --offline", "tributary check --config tributary.toml"]),
+    ("model", &["tributary model check model.toml", "tributary model show"]),
+    ("model show", &["tributary model show > model.toml"]),
+    ("model check", &["tributary model check", "tributary model check model.toml"]),
+    ("model mapping", &["tributary model mapping organisations > mappings/organisations.json"]),
     ("completions", &["tributary completions bash > /etc/bash_completion.d/tributary"]),
     ("man", &["tributary man | man -l -", "tributary man reindex", "tributary man --out man1"]),
 ];

@@ -158,6 +158,12 @@ pub enum Command {
     },
     /// Write synthetic events, the same for the same seed
     Generate(Generate),
+    /// Show and check the model: entity types, references, documents and search
+    Model {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: ModelCommand,
+    },
     /// Print the completions of a shell
     Completions {
         /// The shell
@@ -332,6 +338,23 @@ pub enum DeadLetterCommand {
         /// All of them
         #[arg(long, conflicts_with = "names")]
         all: bool,
+    },
+}
+
+/// What can be done with the model.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Print the model in force as TOML, with its defaults
+    Show,
+    /// Report every error of a model, and what its relations cost
+    Check {
+        /// The model's file; the configured one when none is given
+        file: Option<PathBuf>,
+    },
+    /// Print the index mapping that follows from the model
+    Mapping {
+        /// The projection
+        projection: String,
     },
 }
 

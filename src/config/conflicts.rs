@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Config, DeadLetterKind, Encoding, EntityConfig, IndexKind, SourceKind};
 use crate::error::Error;
+use crate::model::Model;
 
 /// The longest name of a topic (<https://kafka.apache.org/documentation/#topicconfigs>).
 const TOPIC_BYTES_MAX: usize = 249;
@@ -12,12 +13,7 @@ const TOPIC_BYTES_MAX: usize = 249;
 pub(super) fn check(config: &Config) -> Vec<Error> {
     let mut wrong = Vec::new();
     let of_kafka = config.source.kind == SourceKind::Kafka;
-    let shared = config.organisations.topics.iter().find(|topic| config.contacts.topics.contains(topic));
-    if let Some(topic) = shared {
-        wrong.push(Error::usage(format!(
-            "organisations.topics: the topic {topic} is both in organisations.topics and in contacts.topics"
-        )));
-    }
+    wrong.extend(check_topics(&config.model));
     if of_kafka && config.kafka.group.is_empty() {
         wrong.push(Error::usage(
             "kafka.group: it is empty; name the group of the instances that share the work",
@@ -31,6 +27,20 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
     wrong
 }
 
+/// Each topic carries one entity type.
+fn check_topics(model: &Model) -> Option<Error> {
+    model.entities.iter().enumerate().find_map(|(number, entity)| {
+        let (name, topics) = (&entity.name, &entity.source.topics);
+        model.entities.iter().skip(number + 1).find_map(|other| {
+            let topic = topics.iter().find(|topic| other.source.topics.contains(topic))?;
+            Some(Error::usage(format!(
+                "{name}.topics: the topic {topic} is both in {name}.topics and in {}.topics",
+                other.name
+            )))
+        })
+    })
+}
+
 /// Only a registry knows the schemas of Avro and Protobuf.
 fn check_encodings(config: &Config) -> Option<Error> {
     if config.schema_registry.is_some() {
@@ -42,8 +52,7 @@ fn check_encodings(config: &Config) -> Option<Error> {
         let value = Some((format!("{name}.encoding"), entity.encoding));
         value.into_iter().chain(key).find(|(_, encoding)| needs(*encoding))
     };
-    let (key, encoding) =
-        of("organisations", &config.organisations).or_else(|| of("contacts", &config.contacts))?;
+    let (key, encoding) = config.model.entities.iter().find_map(|entity| of(&entity.name, &entity.source))?;
     Some(Error::usage(format!(
         "schema_registry.url: missing, the address of a schema registry was expected because {key} is \"{}\"",
         encoding.name()
@@ -59,7 +68,7 @@ fn check_letters(config: &Config, of_kafka: bool) -> Option<Error> {
             "dead_letters.topic: no topic can be named {topic:?}; use letters, digits, `.`, `_` and `-`"
         )));
     }
-    let mut sources = config.organisations.topics.iter().chain(&config.contacts.topics);
+    let mut sources = config.model.entities.iter().flat_map(|entity| &entity.source.topics);
     if of_kafka && sources.any(|source| source == topic) {
         return Some(Error::usage(format!(
             "dead_letters.topic: events are read from the topic {topic}, so that each dead letter would be read as an event; \

@@ -1,5 +1,7 @@
 //! Settings resolved: defaults, the file, the environment, the flags; each value checked.
 
+mod http;
+mod model;
 mod records;
 
 use std::cell::RefCell;
@@ -13,7 +15,7 @@ use super::{
     Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
 };
 use crate::error::{Error, Result};
-use crate::projection;
+use crate::model::Model;
 
 /// The file that is read when none is named and it is there.
 const FILE: &str = "tributary.toml";
@@ -73,10 +75,28 @@ impl Config {
         if let Some(path) = path {
             table = raw::read(path).map_err(|error| vec![error])?;
             wrong = raw::unknown_keys(&table, path);
+            model::place_beside(&mut table, path);
         }
         wrong.extend(raw::overlay(&mut table, environment));
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
         resolve_all(table, wrong)
+    }
+
+    /// The file that the key `model` names, whatever else is wrong; `None` for the built-in model.
+    ///
+    /// # Errors
+    /// Exit code 2, when the configuration cannot be read or the key has a wrong type.
+    pub fn model_file(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Option<PathBuf>> {
+        let path = file.or_else(|| Some(Path::new(FILE)).filter(|path| path.exists()));
+        let mut table = path.map_or_else(|| Ok(Table::new()), raw::read)?;
+        if let Some(path) = path {
+            model::place_beside(&mut table, path);
+        }
+        raw::overlay(&mut table, environment);
+        Keys::of(&table).maybe(model::KEY).map(|file| file.map(PathBuf::from))
     }
 }
 
@@ -101,8 +121,14 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
 }
 
 fn resolve(keys: &Keys<'_>) -> Result<Config> {
+    let state = keys.path("state", "data/state")?;
+    let declared = model::declared(keys)?;
+    let organisations = records::entity(keys, "organisations", &declared)?;
+    let contacts = records::entity(keys, "contacts", &declared)?;
+    let index = index(keys, &declared)?;
     Ok(Config {
-        state: keys.path("state", "data/state")?,
+        state,
+        model: model::in_force(declared, &organisations, &contacts, index.max_embedded_contacts),
         source: SourceConfig {
             kind: keys
                 .choice("source.kind", &[("kafka", SourceKind::Kafka), ("files", SourceKind::Files)])?,
@@ -114,10 +140,10 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             properties: properties(keys)?,
         },
         schema_registry: records::schema_registry(keys)?,
-        organisations: records::entity(keys, "organisations")?,
-        contacts: records::entity(keys, "contacts")?,
+        organisations,
+        contacts,
         event_types: types(keys)?,
-        index: index(keys)?,
+        index,
         dead_letters: DeadLetterConfig {
             kind: keys.choice(
                 "dead_letters.kind",
@@ -130,8 +156,8 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
         http: HttpConfig {
             listen: keys.address("http.listen", "127.0.0.1:8080")?,
             token: keys.secret_of_header("http.token")?,
-            hosts: hosts(keys)?,
-            cors_origins: origins(keys)?,
+            hosts: http::hosts(keys)?,
+            cors_origins: http::origins(keys)?,
         },
     })
 }
@@ -140,47 +166,6 @@ fn spill_bytes(keys: &Keys<'_>) -> Result<u64> {
     let (key, found) = ("dead_letters.spill_bytes", keys.number("dead_letters.spill_bytes", SPILL_BYTES)?);
     let wrong = |_| Error::usage(format!("{key}: {found} found, a number of bytes from 0 on was expected"));
     u64::try_from(found).map_err(wrong)
-}
-
-fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
-    let hosts = keys.list("http.hosts", &[])?;
-    let is_name = |host: &String| {
-        !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
-    };
-    match hosts.iter().find(|host| !is_name(host)) {
-        Some(host) => Err(Error::usage(format!(
-            "http.hosts: {host:?} found, a name without scheme and port was expected, such as search.example.com"
-        ))),
-        None => Ok(hosts),
-    }
-}
-
-/// The origins as browsers send them: in lower case, without the port that the scheme implies.
-fn origins(keys: &Keys<'_>) -> Result<Vec<String>> {
-    let key = "http.cors_origins";
-    let origin_of = |text: &String| {
-        if text == "*" {
-            return Some(text.clone());
-        }
-        let origin = text.to_ascii_lowercase();
-        let (scheme, host) = origin.split_once("://")?;
-        let port = match scheme {
-            "https" => ":443",
-            "http" => ":80",
-            _ => return None,
-        };
-        let host = host.strip_suffix(port).unwrap_or(host);
-        let is_host = !host.is_empty()
-            && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte));
-        is_host.then(|| format!("{scheme}://{host}"))
-    };
-    let wrong = |text: &String| {
-        Error::usage(format!(
-            "{key}: {:?} found, an origin was expected, such as https://app.example.com, without a path; or *, which is every one",
-            without_user(text)
-        ))
-    };
-    keys.list(key, &[])?.iter().map(|text| origin_of(text).ok_or_else(|| wrong(text))).collect()
 }
 
 fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
@@ -206,7 +191,7 @@ fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
     Ok(properties)
 }
 
-fn index(keys: &Keys<'_>) -> Result<IndexConfig> {
+fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
     let layout = keys.choice("index.layout", &[("nested", true), ("join", false)])?;
     if !layout {
         return Err(Error::usage("index.layout: \"join\" comes in a later version; use \"nested\""));
@@ -216,6 +201,11 @@ fn index(keys: &Keys<'_>) -> Result<IndexConfig> {
     if !(1..=EMBEDDED_MAX).contains(&embedded) {
         return Err(Error::usage(format!(
             "{key}: {embedded} found, 1 to {EMBEDDED_MAX} (the index's limit) was expected"
+        )));
+    }
+    if embedded != EMBEDDED_MAX && !model.is_built_in {
+        return Err(Error::usage(format!(
+            "{key}: it is of the built-in model, and another one is configured; set max of an embed in that one"
         )));
     }
     Ok(IndexConfig {
@@ -231,17 +221,17 @@ fn index(keys: &Keys<'_>) -> Result<IndexConfig> {
         path: keys.path("index.path", "data/index")?,
         prefix: keys.prefix("index.prefix")?,
         mappings: keys.path("index.mappings", "mappings")?,
-        projections: projections(keys)?,
+        projections: projections(keys, model)?,
         refresh: keys
             .choice("index.refresh", &[("adaptive", Refresh::Adaptive), ("interval", Refresh::Interval)])?,
         max_embedded_contacts: usize::try_from(embedded).unwrap_or(usize::MAX),
     })
 }
 
-fn projections(keys: &Keys<'_>) -> Result<Vec<String>> {
-    let known = projection::ALL.map(projection::Projection::name);
+fn projections(keys: &Keys<'_>, model: &Model) -> Result<Vec<String>> {
+    let known: Vec<&str> = model.projections.iter().map(|projection| projection.name.as_str()).collect();
     let named = keys.list("index.projections", &known)?;
-    let choices = known.map(|name| (name, name));
+    let choices: Vec<(&str, &str)> = known.iter().map(|name| (*name, *name)).collect();
     for name in &named {
         choose("index.projections", name, &choices)?;
     }

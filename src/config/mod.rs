@@ -10,9 +10,11 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use self::load::Flags;
 pub use self::raw::KEYS;
+use crate::model::Model;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
 
 /// The resolved settings of one process (contract, section 6).
@@ -20,6 +22,9 @@ pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming,
 pub struct Config {
     /// The state's folder.
     pub state: PathBuf,
+    /// The model in force: that of the file that `model` names, or the built-in one, with `[organisations]`, `[contacts]` and
+    /// `index.max_embedded_contacts` in their places.
+    pub model: Arc<Model>,
     /// Where records come from.
     pub source: SourceConfig,
     /// The Kafka cluster, used by the source `kafka` and by dead letters of kind `kafka`.

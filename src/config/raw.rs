@@ -11,6 +11,7 @@ const PREFIX: &str = "TRIBUTARY_";
 /// The keys, each with its section before a dot; those that end in `.*` are tables of free names.
 pub const KEYS: &[&str] = &[
     "state",
+    "model",
     "source.kind",
     "source.path",
     "kafka.brokers",

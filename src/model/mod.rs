@@ -5,16 +5,20 @@
 
 mod check;
 mod definition;
+pub mod mapping;
 mod path;
 mod read;
+mod relations;
 pub mod source;
 mod types;
+pub mod write;
 
 use std::path::Path;
 use std::sync::OnceLock;
 
 pub use self::path::{Kind, Target};
 pub use self::read::Finding;
+pub use self::relations::{RelationRows, relations};
 pub use self::types::{
     Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Model,
     Projection, Relation, Search,

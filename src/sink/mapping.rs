@@ -12,13 +12,6 @@ use crate::sink::difference::{Call, Difference, calls_for, differences, embedded
 use crate::sink::generations::Rebuild;
 use crate::time::compact;
 
-/// The mappings that come with the program.
-const BUILT_IN: [(&str, &str); 3] = [
-    ("organisations", include_str!("../../mappings/organisations.json")),
-    ("contacts", include_str!("../../mappings/contacts.json")),
-    ("hierarchy", include_str!("../../mappings/hierarchy.json")),
-];
-
 /// The settings that a load does without.
 const LOADING: [&str; 3] = ["refresh_interval", "number_of_replicas", "auto_expand_replicas"];
 
@@ -103,7 +96,7 @@ impl Additions {
 
 /// The text of the mapping that comes with the program.
 fn built_in(projection: &str) -> &'static str {
-    BUILT_IN.iter().find(|(name, _)| *name == projection).map(|(_, text)| *text).unwrap_or_default()
+    crate::model::mapping::built_in(projection).unwrap_or_default()
 }
 
 /// Puts what an index keeps of itself beside what the file says there.
@@ -404,7 +397,7 @@ mod tests {
     #[test]
     fn built_in_mappings_stand_in() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, _) in BUILT_IN {
+        for name in ["organisations", "contacts", "hierarchy"] {
             Mapping::load(folder.path(), name).unwrap();
         }
     }

@@ -10,31 +10,57 @@ use crate::config::{
     Encoding, EntityConfig, Format, FromRule, Naming, RegistryConfig, TruncateRule, VersionRule, without_user,
 };
 use crate::error::{Error, Result};
+use crate::model::Model;
 
-pub(super) fn entity(keys: &Keys<'_>, name: &'static str) -> Result<EntityConfig> {
-    let topics = keys.filled_list(&format!("{name}.topics"), &[name])?;
-    let formats =
-        [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain].map(|f| (f.name(), f));
-    let format = keys.choice(&format!("{name}.format"), &formats)?;
-    let rules = [VersionRule::Offset, VersionRule::Lsn].map(|rule| (rule.name(), rule));
+/// The source section of an entity type, over that of the model. `model` is the one declared.
+pub(super) fn entity(keys: &Keys<'_>, name: &'static str, model: &Model) -> Result<EntityConfig> {
+    let declared = model.entity(name);
+    if keys.get(name).is_some() && declared.is_none() {
+        return Err(Error::usage(format!(
+            "{name}: the model has no entity type of this name; leave the section out"
+        )));
+    }
+    let base = declared.map_or_else(|| EntityConfig::of(name), |entity| entity.source.clone());
+    let topics: Vec<&str> = base.topics.iter().map(String::as_str).collect();
+    let topics = keys.filled_list(&format!("{name}.topics"), &topics)?;
+    let format = chosen(keys, &format!("{name}.format"), &Format::ALL.map(|f| (f.name(), f)), base.format)?;
     let (version_key, key) = (format!("{name}.version"), format!("{name}.key"));
-    let version = keys.choice(&version_key, &rules)?;
+    let version =
+        chosen(keys, &version_key, &VersionRule::ALL.map(|rule| (rule.name(), rule)), base.version)?;
     if version == VersionRule::Lsn && format != Format::Debezium {
         return Err(Error::usage(format!(
             "{version_key}: \"lsn\" found, which only {name}.format = \"debezium\" has; leave it out"
         )));
     }
-    let fields = if keys.list(&key, &[])?.is_empty() { Vec::new() } else { keys.filled_list(&key, &[])? };
+    let held: Vec<&str> = base.key.iter().map(String::as_str).collect();
+    let fields = if keys.list(&key, &held)?.is_empty() { Vec::new() } else { keys.filled_list(&key, &held)? };
     let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
-    let encoding = keys.choice(&format!("{name}.encoding"), &encodings)?;
-    let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?;
-    let truncate_rules = [TruncateRule::Delete, TruncateRule::Stop, TruncateRule::Ignore];
-    let truncate_rules = truncate_rules.map(|rule| (rule.name(), rule));
-    let truncate = keys.maybe_choice(&format!("{name}.truncate"), &truncate_rules)?;
-    let naming = keys.maybe_choice(&format!("{name}.naming"), &[("snake_case", Naming::SnakeCase)])?;
-    let (rename, from) = (rename(keys, name)?, from(keys, name)?);
+    let encoding = chosen(keys, &format!("{name}.encoding"), &encodings, base.encoding)?;
+    let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?.or(base.key_encoding);
+    let truncate_rules = TruncateRule::ALL.map(|rule| (rule.name(), rule));
+    let truncate = keys.maybe_choice(&format!("{name}.truncate"), &truncate_rules)?.or(base.truncate);
+    let names = [(Naming::SnakeCase.name(), Naming::SnakeCase)];
+    let naming = keys.maybe_choice(&format!("{name}.naming"), &names)?.or(base.naming);
+    let own = keys.get(&format!("{name}.rename")).is_some();
+    let rename = if own { rename(keys, name)? } else { base.rename };
+    let own = keys.get(&format!("{name}.from")).is_some();
+    let from = if own { from(keys, name)? } else { base.from };
     let key = fields;
     Ok(EntityConfig { topics, format, encoding, key_encoding, version, rename, naming, from, truncate, key })
+}
+
+/// The choice of a key, or the one that the model has.
+fn chosen<T: Copy + PartialEq>(
+    keys: &Keys<'_>,
+    key: &str,
+    choices: &[(&'static str, T)],
+    declared: T,
+) -> Result<T> {
+    let found = keys.maybe_choice(key, choices)?.unwrap_or(declared);
+    if let Some((name, _)) = choices.iter().find(|(_, choice)| *choice == found) {
+        keys.show(key, Value::String((*name).to_owned()));
+    }
+    Ok(found)
 }
 
 fn rename(keys: &Keys<'_>, name: &str) -> Result<BTreeMap<String, String>> {

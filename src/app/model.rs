@@ -1,0 +1,107 @@
+//! `model`: what the model in force is, what is wrong with one, and what follows from it.
+
+use std::path::Path;
+
+use super::environment;
+use crate::cli::{Global, ModelCommand};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::escape;
+use crate::model::{self, Finding, Model, RelationRows};
+use crate::output;
+
+pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
+    let in_force = || Config::load(global.config.as_deref(), environment(), &global.flags());
+    match command {
+        ModelCommand::Show => {
+            output::line(model::write::text(&in_force()?.model).trim_end());
+            Ok(())
+        }
+        ModelCommand::Check { file: Some(file) } => check(Some(&file)),
+        ModelCommand::Check { file: None } => {
+            let file = Config::model_file(global.config.as_deref(), environment())?;
+            check(file.as_deref())
+        }
+        ModelCommand::Mapping { projection } => mapping(&in_force()?.model, &projection),
+    }
+}
+
+/// Only the built-in model can be run yet.
+pub(super) fn refuse_unfinished(config: &Config) -> Result<()> {
+    if config.model.is_built_in {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "model: only the built-in model can be run in this version; `tributary model check` and `tributary model mapping` \
+         know others",
+    ))
+}
+
+fn check(file: Option<&Path>) -> Result<()> {
+    let model = model::load(file).map_err(|findings| told(&findings))?;
+    let plural =
+        |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
+    for entity in &model.entities {
+        let references = entity.fields.iter().filter(|field| field.kind.is_reference()).count();
+        output::line(format_args!(
+            "entity type {}: {}, {}, from {}",
+            entity.name,
+            plural(entity.fields.len(), "field", "fields"),
+            plural(references, "reference", "references"),
+            entity.source.topics.join(", "),
+        ));
+    }
+    for projection in &model.projections {
+        let searched = if projection.search.is_some() { "searched" } else { "not searched" };
+        output::line(format_args!(
+            "projection {}: of {}, {}, {}, {searched}",
+            projection.name,
+            projection.of,
+            plural(projection.embeds.len(), "embed", "embeds"),
+            plural(projection.compute.len(), "computed member", "computed members"),
+        ));
+    }
+    for rows in model::relations(&model) {
+        output::line(cost(&rows));
+    }
+    Ok(())
+}
+
+/// All findings but the last as lines: the last is the error that ends the program.
+fn told(findings: &[Finding]) -> Error {
+    let Some((last, others)) = findings.split_last() else { return Error::usage("the model is wrong") };
+    let tell = |finding: &Finding| {
+        output::complain(format_args!("tributary: {}", escape::value(&finding.to_string())));
+    };
+    others.iter().for_each(tell);
+    Error::usage(last.to_string())
+}
+
+fn cost(rows: &RelationRows) -> String {
+    let RelationRows { entity, field, conditions, shown, needed_by, is_only_for_changes } = rows;
+    let part = if conditions.is_empty() {
+        String::new()
+    } else {
+        let fields: Vec<&str> = conditions.iter().map(|condition| condition.field.as_str()).collect();
+        format!(", those where {} holds only", fields.join(" and "))
+    };
+    let held = match shown {
+        Some(shown) => format!("one row with {} for each {entity}.{field}", shown.join(", ")),
+        None => format!("one key for each {entity}.{field}"),
+    };
+    let purpose =
+        if *is_only_for_changes { "only to find the documents that a change affects: " } else { "read by " };
+    format!("relation {entity}.{field}: {held}{part}; {purpose}{}", needed_by.join(", "))
+}
+
+fn mapping(model: &Model, name: &str) -> Result<()> {
+    let Some(projection) = model.projection(name) else {
+        let known: Vec<&str> = model.projections.iter().map(|projection| projection.name.as_str()).collect();
+        return Err(Error::usage(format!(
+            "no projection of the model is named {name:?}; {}",
+            known.join(", ")
+        )));
+    };
+    output::line(model::mapping::text(model, projection).trim_end());
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! The model: the key that names it, and the keys of the built-in one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::{Table, Value};
+
+use super::Keys;
+use crate::config::EntityConfig;
+use crate::error::{Error, Result};
+use crate::model::{self, Model, Relation};
+
+/// The key that names the model's file.
+pub(super) const KEY: &str = "model";
+
+/// A relative path that is not there from the working directory is meant from the configuration's folder.
+pub(super) fn place_beside(table: &mut Table, file: &Path) {
+    let Some(Value::String(path)) = table.get_mut(KEY) else { return };
+    let beside = file.with_file_name(&*path);
+    if !Path::new(path).exists() && beside.exists() {
+        *path = beside.to_string_lossy().into_owned();
+    }
+}
+
+/// The model as its file has it.
+pub(super) fn declared(keys: &Keys<'_>) -> Result<Model> {
+    let file = keys.maybe(KEY)?.map(PathBuf::from);
+    model::load(file.as_deref()).map_err(|findings| {
+        let first = findings.first().map(ToString::to_string).unwrap_or_default();
+        let more = match findings.len() {
+            0 | 1 => String::new(),
+            number => format!(" (and {} more; `tributary model check` tells all)", number - 1),
+        };
+        Error::usage(format!("{KEY}: {first}{more}"))
+    })
+}
+
+/// The model with what the configuration says of the built-in one.
+pub(super) fn in_force(
+    mut model: Model,
+    organisations: &EntityConfig,
+    contacts: &EntityConfig,
+    max_embedded_contacts: usize,
+) -> Arc<Model> {
+    for entity in &mut model.entities {
+        match entity.name.as_str() {
+            "organisations" => entity.source.clone_from(organisations),
+            "contacts" => entity.source.clone_from(contacts),
+            _ => {}
+        }
+    }
+    if model.is_built_in {
+        let max = u32::try_from(max_embedded_contacts).unwrap_or(model::MEMBERS_MAX);
+        let projections =
+            model.projections.iter_mut().filter(|projection| projection.name == "organisations");
+        for embed in projections.flat_map(|projection| &mut projection.embeds) {
+            if let Relation::From(from) = &mut embed.relation {
+                from.max = max;
+            }
+        }
+    }
+    Arc::new(model)
+}

@@ -1,0 +1,208 @@
+//! The mapping of a projection's index, derived from the model.
+
+use serde_json::{Map, Value, json};
+
+use super::path::Kind;
+use super::types::{Embed, FieldType, Model, Projection, Relation, Search};
+
+/// The mappings of the built-in model.
+const BUILT_IN: [(&str, &str); 3] = [
+    ("organisations", include_str!("../../mappings/organisations.json")),
+    ("contacts", include_str!("../../mappings/contacts.json")),
+    ("hierarchy", include_str!("../../mappings/hierarchy.json")),
+];
+
+/// The longest text that is searched as a whole; a longer one stays in the document.
+const KEYWORD_MAX: u32 = 1_024;
+
+/// The text of the mapping of a projection of the built-in model.
+pub fn built_in(projection: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(name, _)| *name == projection).map(|(_, text)| *text)
+}
+
+/// The mapping of a projection as the text of a file in `index.mappings`.
+pub fn text(model: &Model, projection: &Projection) -> String {
+    match built_in(&projection.name).filter(|_| model.is_built_in) {
+        Some(text) => text.to_owned(),
+        // A value of JSON can be written.
+        None => serde_json::to_string_pretty(&derived(model, projection)).unwrap_or_default() + "\n",
+    }
+}
+
+/// The mapping that follows from the model.
+///
+/// A member that only `any` and computed members may hold is kept in the document and not indexed, because an index takes
+/// values of one type only. What is embedded by `from` is `nested` where search or a filter looks into it.
+pub fn derived(model: &Model, projection: &Projection) -> Value {
+    let derivation = Derivation { model, projection };
+    let mut properties = derivation.own();
+    for (embed, path) in projection.embeds.iter().map(|embed| (embed, embed.name.clone())) {
+        derivation.put_embed(&mut properties, embed, &path);
+    }
+    for compute in &projection.compute {
+        properties.insert(compute.name.clone(), stored());
+    }
+    if let Some(search) = &projection.search {
+        properties.insert("_search".to_owned(), search_properties(search));
+    }
+    properties.insert("_log".to_owned(), stored());
+    json!({
+        "settings": {"index": {
+            "number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "1s", "gc_deletes": "1h",
+        }},
+        "mappings": {"dynamic": "strict", "properties": properties},
+    })
+}
+
+struct Derivation<'a> {
+    model: &'a Model,
+    projection: &'a Projection,
+}
+
+impl Derivation<'_> {
+    /// The id, the mark of a stub, the shown fields and the member of undeclared ones.
+    fn own(&self) -> Map<String, Value> {
+        let projection = self.projection;
+        let mut properties = Map::new();
+        properties.insert("id".to_owned(), keyword());
+        if !projection.stubs.is_empty() {
+            properties.insert("stub".to_owned(), json!({"type": "boolean"}));
+        }
+        let search = projection.search.as_ref();
+        for name in &projection.show {
+            let Some(kind) = self.kind(&projection.of, name) else { continue };
+            let is_phone = search.is_some_and(|search| search.phones.contains(name));
+            let value = if search.is_some_and(|search| search.title == *name) {
+                title()
+            } else {
+                field(kind, is_phone)
+            };
+            properties.insert(name.clone(), value);
+        }
+        if let Some(rest) = &projection.rest {
+            properties.insert(rest.clone(), flattened());
+        }
+        properties
+    }
+
+    fn kind(&self, entity: &str, field: &str) -> Option<&FieldType> {
+        self.model.entity(entity)?.field(field).map(|field| &field.kind)
+    }
+
+    /// An embed at a path, and the members that it has beside its own.
+    fn put_embed(&self, to: &mut Map<String, Value>, embed: &Embed, path: &str) {
+        let is_phone = |name: &String| {
+            let search = self.projection.search.as_ref();
+            let embeds = search.into_iter().flat_map(|search| &search.embeds);
+            embeds.filter(|inner| inner.embed == path).any(|inner| inner.phones.contains(name))
+        };
+        let mut properties = Map::new();
+        properties.insert("id".to_owned(), keyword());
+        for name in &embed.show {
+            if let Some(kind) = self.kind(&embed.entity, name) {
+                properties.insert(name.clone(), field(kind, is_phone(name)));
+            }
+        }
+        for inner in &embed.embeds {
+            self.put_embed(&mut properties, inner, &format!("{path}.{}", inner.name));
+        }
+        let flag = |to: &mut Map<String, Value>, name: &Option<String>, kind: &str| {
+            if let Some(name) = name {
+                to.insert(name.clone(), json!({"type": kind}));
+            }
+        };
+        let value = match &embed.relation {
+            Relation::Above { ids: true, .. } => keyword(),
+            Relation::From(_) if self.is_searched(path) => {
+                if self.has_words(path) {
+                    properties.insert("_search".to_owned(), words());
+                }
+                json!({"type": "nested", "dynamic": "strict", "properties": properties})
+            }
+            _ => json!({"properties": properties}),
+        };
+        to.insert(embed.name.clone(), value);
+        match &embed.relation {
+            Relation::Reference { .. } => {}
+            Relation::Above { cycle, .. } => flag(to, cycle, "boolean"),
+            Relation::From(from) => {
+                flag(to, &from.count, "integer");
+                flag(to, &from.truncated, "boolean");
+                flag(to, &from.descendants, "integer");
+            }
+        }
+    }
+
+    fn has_words(&self, path: &str) -> bool {
+        let search = self.projection.search.as_ref();
+        search.is_some_and(|search| search.embeds.iter().any(|embed| embed.embed == path))
+    }
+
+    /// True when words or filters look into the embed, so that they have to hold of one and the same member.
+    fn is_searched(&self, path: &str) -> bool {
+        let filters = self.projection.search.iter().flat_map(|search| &search.filters);
+        let goes_through = |embeds: &[String]| {
+            (1..=embeds.len()).any(|depth| embeds.get(..depth).is_some_and(|way| way.join(".") == path))
+        };
+        self.has_words(path) || filters.into_iter().any(|filter| goes_through(&filter.target.embeds))
+    }
+}
+
+fn keyword() -> Value {
+    json!({"type": "keyword", "ignore_above": KEYWORD_MAX})
+}
+
+fn flattened() -> Value {
+    json!({"type": "flattened", "ignore_above": KEYWORD_MAX, "depth_limit": 40})
+}
+
+/// Any value: it is kept, and no index is made of it.
+fn stored() -> Value {
+    json!({"type": "object", "enabled": false})
+}
+
+/// The words that search compares, each behind the mark of its class.
+fn words() -> Value {
+    json!({"type": "text", "analyzer": "whitespace", "norms": false, "index_options": "positions"})
+}
+
+fn title() -> Value {
+    json!({"type": "text", "copy_to": "_search.sort", "fields": {"keyword": keyword()}})
+}
+
+fn field(kind: &FieldType, is_phone: bool) -> Value {
+    match kind {
+        FieldType::String | FieldType::Strings if is_phone => json!({
+            "type": "keyword", "ignore_above": KEYWORD_MAX,
+            "fields": {"words": {"type": "text", "norms": false, "index_options": "docs"}},
+        }),
+        FieldType::String | FieldType::Strings | FieldType::Reference { .. } => keyword(),
+        FieldType::Date => {
+            json!({"type": "date", "format": "strict_date_optional_time", "ignore_malformed": true})
+        }
+        // A number that the index cannot hold stays in the document.
+        FieldType::Number => json!({"type": "double", "ignore_malformed": true}),
+        FieldType::Integer => json!({"type": "long", "ignore_malformed": true}),
+        FieldType::Boolean => json!({"type": "boolean"}),
+        FieldType::Object | FieldType::Address => flattened(),
+        FieldType::Any => stored(),
+    }
+}
+
+/// What the program writes for search: the title's order, the words, and the values of computed members that are filters.
+fn search_properties(search: &Search) -> Value {
+    let mut properties = json!({
+        "sort": {"type": "keyword", "index": false, "normalizer": "lowercase", "ignore_above": KEYWORD_MAX},
+        "words": words(),
+    });
+    let computed = search.filters.iter().filter(|filter| filter.target.kind == Kind::Computed);
+    let value = json!({
+        "type": "keyword", "ignore_above": KEYWORD_MAX,
+        "fields": {"number": {"type": "double", "ignore_malformed": true}},
+    });
+    let filters: Map<String, Value> = computed.map(|filter| (filter.name.clone(), value.clone())).collect();
+    if let (false, Some(properties)) = (filters.is_empty(), properties.as_object_mut()) {
+        properties.insert("filters".to_owned(), json!({"properties": filters}));
+    }
+    json!({"properties": properties})
+}

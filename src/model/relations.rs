@@ -1,0 +1,89 @@
+//! The rows that the state keeps beside the entities, for documents and to find the documents that a change affects.
+
+use super::types::{Condition, Embed, Model, Relation};
+
+/// Rows by the id that a reference names: one for each pair of a referring entity and an id in its reference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RelationRows {
+    /// The entity type that refers.
+    pub entity: String,
+    /// Its reference.
+    pub field: String,
+    /// Only entities of which these hold have a row.
+    pub conditions: Vec<Condition>,
+    /// The fields in a row; `None` for rows of keys alone.
+    pub shown: Option<Vec<String>>,
+    /// The paths of the embeds that need them, such as `organisations.contacts`.
+    pub needed_by: Vec<String>,
+    /// True when no document reads them: they only lead from a changed entity to the documents that show it.
+    pub is_only_for_changes: bool,
+}
+
+/// All rows of relations that a model needs, those that documents read first.
+pub fn relations(model: &Model) -> Vec<RelationRows> {
+    let mut rows = Vec::new();
+    for projection in &model.projections {
+        put_read(&mut rows, &projection.embeds, &projection.name);
+    }
+    for projection in &model.projections {
+        put_led_by(&mut rows, &projection.of, &projection.embeds, &projection.name);
+    }
+    rows
+}
+
+/// Rows that documents are made of: each `from` reads one.
+fn put_read(rows: &mut Vec<RelationRows>, embeds: &[Embed], path: &str) {
+    for embed in embeds {
+        let path = format!("{path}.{}", embed.name);
+        if let Relation::From(from) = &embed.relation {
+            let shown = if embed.show.is_empty() { None } else { Some(embed.show.clone()) };
+            put(
+                rows,
+                RelationRows {
+                    entity: from.entity.clone(),
+                    field: from.field.clone(),
+                    conditions: from.conditions.clone(),
+                    shown,
+                    needed_by: vec![path.clone()],
+                    is_only_for_changes: false,
+                },
+            );
+        }
+        put_read(rows, &embed.embeds, &path);
+    }
+}
+
+/// Rows that lead back along a `reference` or an `above`, from the shown entity to those that refer to it.
+fn put_led_by(rows: &mut Vec<RelationRows>, entity: &str, embeds: &[Embed], path: &str) {
+    for embed in embeds {
+        let path = format!("{path}.{}", embed.name);
+        if let Relation::Reference { field, .. } | Relation::Above { field, .. } = &embed.relation {
+            let leads = |held: &&mut RelationRows| {
+                held.entity == entity && held.field == *field && held.conditions.is_empty()
+            };
+            match rows.iter_mut().find(leads) {
+                Some(held) => held.needed_by.push(path.clone()),
+                None => rows.push(RelationRows {
+                    entity: entity.to_owned(),
+                    field: field.clone(),
+                    conditions: Vec::new(),
+                    shown: None,
+                    needed_by: vec![path.clone()],
+                    is_only_for_changes: true,
+                }),
+            }
+        }
+        put_led_by(rows, &embed.entity, &embed.embeds, &path);
+    }
+}
+
+fn put(rows: &mut Vec<RelationRows>, new: RelationRows) {
+    let is_same = |held: &&mut RelationRows| {
+        (&held.entity, &held.field, &held.conditions, &held.shown)
+            == (&new.entity, &new.field, &new.conditions, &new.shown)
+    };
+    match rows.iter_mut().find(is_same) {
+        Some(held) => held.needed_by.extend(new.needed_by),
+        None => rows.push(new),
+    }
+}

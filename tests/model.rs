@@ -1,0 +1,168 @@
+//! The model by the command line: shown, checked, and refused with every error at once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::harness::{World, log_of};
+
+/// A world with a model of these texts.
+fn world(name: &str, model: &str) -> World {
+    let world =
+        World::embedded(name, "source.kind = \"files\"\nsource.path = \"events\"\nmodel = \"model.toml\"\n");
+    fs::create_dir_all(world.path("events")).unwrap();
+    fs::write(world.path("model.toml"), model).unwrap();
+    world
+}
+
+/// The folders of the models with logs and documents.
+pub fn cases() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases-models");
+    let mut cases: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|case| case.unwrap().path()).collect();
+    cases.sort();
+    assert!(cases.len() >= 8, "{cases:?}");
+    cases
+}
+
+const WRONG: &str = "\
+[entities.people]
+formt = \"plain\"
+[entities.people.fields]
+name = \"sting\"
+bossId = { references = \"persons\" }
+[projections.people]
+of = \"people\"
+[[projections.people.embed]]
+as = \"tickets\"
+from = \"tickets.personId\"
+[[projections.people.embed]]
+as = \"name\"
+reference = \"bosId\"
+";
+
+#[test]
+fn check_tells_every_error_with_its_line_its_key_and_the_nearest_name() {
+    let world = world("model-wrong", WRONG);
+    let expected = [
+        (2, "entities.people.formt", "format"),
+        (4, "entities.people.fields.name", "string"),
+        (5, "entities.people.fields.bossId.references", "people"),
+        (10, "projections.people.embed[0].from", "no entity type is named \"tickets\""),
+        (12, "projections.people.embed[1].as", "a shown field already"),
+        (13, "projections.people.embed[1].reference", "bossId"),
+    ];
+    let file = world.path("model.toml");
+    for (arguments, name) in [
+        (vec!["model", "check"], "model.toml"),
+        (vec!["model", "check", file.to_str().unwrap()], file.to_str().unwrap()),
+    ] {
+        let output = world.run(&arguments);
+        let log = log_of(&output);
+        assert_eq!(output.status.code(), Some(2), "{log}");
+        for (line, key, told) in expected {
+            let place = format!("{name}:{line}: {key}: ");
+            assert!(
+                log.lines().any(|text| text.contains(&place) && text.contains(told)),
+                "{place}{told}:\n{log}"
+            );
+        }
+        assert_eq!(log.lines().count(), expected.len(), "{log}");
+    }
+    // Everything else that needs the model stops with the same code and names the first.
+    for arguments in [&["run", "--until-end"][..], &["model", "show"], &["check", "--offline"]] {
+        let output = world.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(log_of(&output).contains("entities.people.formt"), "{}", log_of(&output));
+    }
+}
+
+#[test]
+fn every_model_of_the_cases_is_checked_clean_and_equals_itself_when_it_is_shown() {
+    for case in cases() {
+        let model = fs::read_to_string(case.join("model.toml")).unwrap();
+        let world = world("model-case", &model);
+        let told = world.succeed(&["model", "check"]);
+        let shown = world.succeed(&["model", "show"]);
+        let declared = tributary::model::parse("a", &model).unwrap();
+        for entity in &declared.entities {
+            assert!(told.contains(&format!("entity type {}: ", entity.name)), "{told}");
+        }
+        for projection in &declared.projections {
+            assert!(told.contains(&format!("projection {}: ", projection.name)), "{told}");
+            let mapping: Value =
+                serde_json::from_str(&world.succeed(&["model", "mapping", &projection.name])).unwrap();
+            let properties = mapping["mappings"]["properties"].as_object().unwrap();
+            let missing = projection.members().into_iter().find(|member| !properties.contains_key(*member));
+            assert_eq!(missing, None, "{properties:#?}");
+        }
+        assert_eq!(tributary::model::parse("b", &shown).unwrap(), declared, "{shown}");
+        fs::write(world.path("model.toml"), &shown).unwrap();
+        assert_eq!(world.succeed(&["model", "show"]), shown);
+    }
+}
+
+#[test]
+fn the_built_in_model_is_shown_as_a_file_that_says_the_same() {
+    let world = World::embedded("model-built-in", "organisations.topics = [\"companies\"]\n");
+    let shown = world.succeed(&["model", "show"]);
+    assert!(shown.contains("topics = [\"companies\"]"), "{shown}");
+    fs::write(world.path("copy.toml"), &shown).unwrap();
+    let copy = World::embedded("model-copy", &format!("model = {:?}\n", world.path("copy.toml")));
+    assert_eq!(copy.succeed(&["model", "show"]), shown);
+    world.succeed(&["model", "check", "copy.toml"]);
+    let told = world.succeed(&["model", "check"]);
+    for part in [
+        "one row with name, firstName, lastName, email, phone, role, department, tags for each contacts.organisationId",
+        "read by organisations.contacts",
+        "one row with name for each organisations.parentId; read by hierarchy.children",
+    ] {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
+    for projection in ["organisations", "contacts", "hierarchy"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("mappings/{projection}.json"));
+        let mapping = world.succeed(&["model", "mapping", projection]);
+        assert_eq!(mapping.trim_end(), fs::read_to_string(file).unwrap().trim_end());
+    }
+    assert_eq!(world.run(&["model", "mapping", "companies"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_relation_that_only_leads_to_affected_documents_is_told_apart() {
+    let model = fs::read_to_string(cases()[0].parent().unwrap().join("two-references/model.toml")).unwrap();
+    let told = world("model-cost", &model).succeed(&["model", "check"]);
+    for part in [
+        "relation comments.authorId: one key for each comments.authorId; only to find the documents that a change affects: tickets.comments.author",
+        "relation tickets.requesterId: one row with title for each tickets.requesterId; read by people.requested, tickets.requester",
+        "relation comments.ticketId: one key for each comments.ticketId; read by people.requested.comments",
+        "relation people.managerId: one row with name for each people.managerId; read by people.reports",
+    ] {
+        assert!(told.contains(part), "{part}:\n{told}");
+    }
+}
+
+#[test]
+fn a_model_beside_the_configuration_is_found_and_keys_of_the_built_in_one_are_refused_with_another() {
+    let other = "[entities.things.fields]\nname = \"string\"\n[projections.things]\nof = \"things\"\n";
+    let world = World::embedded("model-keys", "");
+    fs::create_dir_all(world.path("etc")).unwrap();
+    fs::write(world.path("etc/m.toml"), other).unwrap();
+    let write = |text: &str| {
+        fs::write(world.path("etc/tributary.toml"), format!("model = \"m.toml\"\n{text}")).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tributary"));
+        command.current_dir(world.path("")).args(["--config", "etc/tributary.toml", "model", "show"]);
+        command.output().unwrap()
+    };
+    let shown = write("");
+    assert!(shown.status.success(), "{}", log_of(&shown));
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("[entities.things]"));
+    for (text, key) in [
+        ("organisations.topics = [\"a\"]", "organisations: "),
+        ("index.max_embedded_contacts = 7", "index.max_embedded_contacts: "),
+        ("index.projections = [\"thing\"]", "nearest: things"),
+    ] {
+        let refused = write(text);
+        assert_eq!(refused.status.code(), Some(2), "{text}");
+        assert!(log_of(&refused).contains(key), "{}", log_of(&refused));
+    }
+}
