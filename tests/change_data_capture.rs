@@ -21,14 +21,18 @@ struct Flavour {
     untyped: &'static [&'static str],
 }
 
-const FLAVOURS: [Flavour; 3] = [
+/// What the numbers of columns stand for, where no schema says so.
+const NUMBERS: &str = "organisations.from = {founded = \"days\", renewedAt = \"micros\"}\ncontacts.from = {birthDate = \"days\"}\n";
+
+const FLAVOURS: [Flavour; 4] = [
     Flavour {
         name: "json",
         converter: |_| json!({"decimal.handling.mode": "string"}),
-        settings: "organisations.from = {founded = \"days\", renewedAt = \"micros\"}\ncontacts.from = {birthDate = \"days\"}\n",
+        settings: NUMBERS,
         untyped: &["opensAt"],
     },
     Flavour { name: "schemas", converter: with_schemas, settings: "", untyped: &[] },
+    Flavour { name: "numbered", converter: numbered, settings: NUMBERS, untyped: &["opensAt"] },
     Flavour {
         name: "avro",
         converter: avro,
@@ -47,9 +51,21 @@ fn with_schemas(_: &Sources) -> Value {
 }
 
 fn avro(sources: &Sources) -> Value {
+    registered(sources, "AvroConverter")
+}
+
+/// Apicurio's converter writes JSON with the number of a schema, which Confluent's API does not know.
+fn numbered(sources: &Sources) -> Value {
+    let mut settings = registered(sources, "ExtJsonConverter");
+    settings["decimal.handling.mode"] = json!("string");
+    settings
+}
+
+fn registered(sources: &Sources, converter: &str) -> Value {
     let mut settings = json!({});
     for part in ["key", "value"] {
-        settings[format!("{part}.converter")] = json!("io.apicurio.registry.utils.converter.AvroConverter");
+        settings[format!("{part}.converter")] =
+            json!(format!("io.apicurio.registry.utils.converter.{converter}"));
         let url = format!("{}/apis/registry/v2", sources.registry_from_connect);
         for (name, value) in [
             ("url", url.as_str()),

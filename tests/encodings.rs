@@ -328,9 +328,21 @@ fn a_registry_that_is_away_is_waited_for_and_nothing_is_lost() {
     }
 }
 
+const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// Bytes in base64.
+pub fn base64(bytes: &[u8]) -> String {
+    let groups = bytes.chunks(3).flat_map(|group| {
+        let bits =
+            group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
+        let digit = move |at: usize| char::from(ALPHABET.as_bytes()[(bits >> (18 - 6 * at) & 63) as usize]);
+        (0..4).map(move |at| if at <= group.len() { digit(at) } else { '=' })
+    });
+    groups.collect()
+}
+
 /// The bytes of a member of a captured line.
 fn bytes(line: &Value, name: &str) -> Option<Vec<u8>> {
-    const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let text = line[name].as_str()?.trim_end_matches('=');
     let (mut bytes, mut group, mut bits) = (Vec::new(), 0_u32, 0);
     for letter in text.chars() {

@@ -30,6 +30,7 @@ mod fuzz;
 mod harness;
 mod index_faults;
 mod instances;
+mod json_schemas;
 mod language;
 mod licences;
 mod mapping_change;

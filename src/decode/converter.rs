@@ -17,7 +17,7 @@ pub(super) struct Body<'a> {
     pub(super) bytes: Option<Cow<'a, [u8]>>,
 }
 
-/// The two members of Connect's wrapper `{"schema":…,"payload":…}`.
+/// The two members of Connect's wrapper `{"schema":…,"payload":…}`, or of Apicurio's `{"schemaId":…,"payload":…}`.
 pub(super) struct Wrapped<'a> {
     pub(super) schema: &'a RawValue,
     pub(super) payload: &'a RawValue,
@@ -53,7 +53,7 @@ fn scalar(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 /// A look at the first member alone: records are read once, unless they are wrapped.
 fn may_be_wrapper(value: &[u8]) -> bool {
     let inside = value.trim_ascii_start().strip_prefix(b"{").unwrap_or_default().trim_ascii_start();
-    inside.starts_with(b"\"schema\"") || inside.starts_with(b"\"payload\"")
+    [&b"\"schema\""[..], b"\"payload\"", b"\"schemaId\""].iter().any(|name| inside.starts_with(name))
 }
 
 fn wrapper(value: &[u8]) -> Body<'_> {
@@ -65,13 +65,24 @@ fn wrapper(value: &[u8]) -> Body<'_> {
     }
 }
 
+fn is_schema(value: &RawValue) -> bool {
+    matches!(value.get().as_bytes().first(), Some(b'{' | b'n'))
+}
+
+fn is_number(value: &RawValue) -> bool {
+    value.get().bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The schema and the payload, when these are the members of a wrapper and no others.
 pub(super) fn wrapped<'a>(members: &Members<'a>) -> Option<Wrapped<'a>> {
     let [(one, first), (other, second)] = members.0.as_slice() else { return None };
     let (schema, payload) = match (&**one, &**other) {
-        ("schema", "payload") => (*first, *second),
-        ("payload", "schema") => (*second, *first),
+        ("schema", "payload") if is_schema(first) => (*first, *second),
+        ("payload", "schema") if is_schema(second) => (*second, *first),
+        // Apicurio's converter names the schema by a number, and only its own API knows it.
+        ("schemaId", "payload") if is_number(first) => (*first, *second),
+        ("payload", "schemaId") if is_number(second) => (*second, *first),
         _ => return None,
     };
-    matches!(schema.get().as_bytes().first(), Some(b'{' | b'n')).then_some(Wrapped { schema, payload })
+    Some(Wrapped { schema, payload })
 }

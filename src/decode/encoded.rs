@@ -70,10 +70,10 @@ impl Decoder {
             return Readiness::Ready;
         };
         let of_value = record.value.as_deref().filter(|_| layout.encoding != Encoding::Json);
-        let of_value = of_value.and_then(|value| encoding::schema_of(value, Some(layout.encoding)));
+        let of_value = of_value.and_then(encoding::schema_of);
         let of_key = record.key.as_deref().and_then(|key| match layout.key_encoding(key) {
             KeyEncoding::Text => None,
-            KeyEncoding::Framed(expected) => encoding::schema_of(key, expected),
+            KeyEncoding::Framed(_) => encoding::schema_of(key),
         });
         for id in of_key.into_iter().chain(of_value) {
             if let Look::Waiting(why) = registry.look(id, wait) {

@@ -4,15 +4,20 @@
 mod avro;
 mod client;
 mod framing;
+mod json_schema;
 mod meaning;
+mod members;
 mod protobuf;
 mod registered;
 mod registry;
+mod types;
 
 pub(crate) use self::framing::unframed;
 pub(crate) use self::meaning::Meaning;
+pub(crate) use self::members::{Member, Members, Text, text};
 pub(crate) use self::registry::Look;
 pub use self::registry::Registry;
+pub(crate) use self::types::Type;
 use crate::config::Encoding;
 
 /// The JSON of a framed value, by the schemas that `registry` holds. Without an expected encoding the schema's own is taken.
@@ -27,10 +32,11 @@ pub(crate) fn json(
     let framed = unframed(bytes).ok_or_else(|| {
         format!("no frame of a schema registry (a zero and the schema's id) in {} bytes", bytes.len())
     })?;
-    if expected == Some(Encoding::JsonSchema) {
-        return Ok(framed.payload.to_vec());
-    }
     let Some(registry) = registry else {
+        if expected == Some(Encoding::JsonSchema) {
+            // It can be read by itself. Only the schema says which of its numbers are dates.
+            return Ok(framed.payload.to_vec());
+        }
         return Err(format!(
             "schema {}: set schema_registry.url, because only a registry knows it",
             framed.id
@@ -47,6 +53,6 @@ pub(crate) fn json(
 }
 
 /// The id of the schema that must be known before [`json`] can read these bytes.
-pub(crate) fn schema_of(bytes: &[u8], expected: Option<Encoding>) -> Option<u32> {
-    if expected == Some(Encoding::JsonSchema) { None } else { unframed(bytes).map(|framed| framed.id) }
+pub(crate) fn schema_of(bytes: &[u8]) -> Option<u32> {
+    unframed(bytes).map(|framed| framed.id)
 }

@@ -1,6 +1,7 @@
 //! A schema as a registry has it, and as it is used.
 
-use super::{avro, protobuf};
+use super::types::Type;
+use super::{avro, json_schema, protobuf};
 use crate::config::Encoding;
 
 /// A schema as the registry has it.
@@ -18,8 +19,8 @@ pub(super) struct Registered {
 pub(crate) enum Schema {
     Avro(avro::Schema),
     Protobuf(protobuf::Schema),
-    /// JSON says by itself what it is.
-    Json,
+    /// JSON says by itself what it is, but for the types that its schema names.
+    Json(Type),
 }
 
 impl Schema {
@@ -35,7 +36,7 @@ impl Schema {
                 avro::Schema::parse(&schema.text, &references).map(Self::Avro)
             }
             "PROTOBUF" => protobuf::Schema::parse(schema).map(Self::Protobuf),
-            "JSON" => Ok(Self::Json),
+            "JSON" => Ok(Self::Json(json_schema::read(&schema.text, &schema.references))),
             other => Err(format!("{other} found, AVRO, PROTOBUF or JSON was expected")),
         }
     }
@@ -45,7 +46,7 @@ impl Schema {
         match self {
             Self::Avro(_) => Encoding::Avro,
             Self::Protobuf(_) => Encoding::Protobuf,
-            Self::Json => Encoding::JsonSchema,
+            Self::Json(_) => Encoding::JsonSchema,
         }
     }
 
@@ -57,7 +58,10 @@ impl Schema {
         match self {
             Self::Avro(schema) => avro::json(schema, payload),
             Self::Protobuf(schema) => schema.json(payload),
-            Self::Json => Ok(payload.to_vec()),
+            Self::Json(of) => {
+                let said = std::str::from_utf8(payload).ok().and_then(|value| of.said(value));
+                Ok(said.map_or_else(|| payload.to_vec(), String::into_bytes))
+            }
         }
     }
 }

@@ -117,9 +117,11 @@ fn keys_and_values_are_unwrapped_alike_in_every_format() {
             r#"{"id":7}"#,
             r#"{"id":"7"}"#,
             r#"{ "schema":null,"payload":{"id":7}}"#,
+            r#"{"schemaId":3,"payload":{"id":7}}"#,
             "\u{feff}7",
         ] {
-            for value in [value, &quoted, &wrapped(value), &wrapped(&quoted), &marked] {
+            let numbered = format!(r#"{{"schemaId":3,"payload":{value}}}"#);
+            for value in [value, &quoted, &wrapped(value), &wrapped(&quoted), &marked, &numbered] {
                 let event = event(format, &record(Some(key), Some(value), &[("eventType", "a.created")]));
                 assert_eq!(
                     (event.id.as_str(), fields(&event)),
