@@ -11,6 +11,7 @@ mod protobuf;
 mod registered;
 mod registry;
 mod types;
+mod well_known;
 
 pub(crate) use self::framing::unframed;
 pub(crate) use self::meaning::Meaning;

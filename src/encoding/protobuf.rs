@@ -9,6 +9,7 @@ use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use super::framing::message_indexes;
 use super::registered::Registered;
+use super::well_known::{self, WellKnown};
 use crate::base64;
 
 /// The name of a schema that came as text, which has none of its own.
@@ -22,6 +23,8 @@ pub(crate) struct Schema {
     /// True when the schema came as text: a serializer that registers text does not count the entries of maps, which are
     /// messages as well, when it says which message it wrote.
     is_text: bool,
+    /// True when messages may hold dates, times of day or decimals.
+    has_types: bool,
 }
 
 impl Schema {
@@ -41,9 +44,12 @@ impl Schema {
         let mut resolver = ChainFileResolver::new();
         resolver.add(GoogleFileResolver::new());
         resolver.add(Files(files));
+        resolver.add(WellKnown);
         let mut compiler = Compiler::with_file_resolver(resolver);
         compiler.open_file(&name).map_err(|error| error.to_string())?;
-        Ok(Self { pool: compiler.descriptor_pool(), root: name, is_text })
+        let pool = compiler.descriptor_pool();
+        let has_types = well_known::has_types(&pool);
+        Ok(Self { pool, root: name, is_text, has_types })
     }
 
     /// The JSON of a message behind the indexes that name it.
@@ -54,13 +60,16 @@ impl Schema {
         let (indexes, payload) = message_indexes(payload).ok_or("the message's indexes do not end")?;
         let message =
             self.message(&indexes).ok_or_else(|| format!("no message has the indexes {indexes:?}"))?;
+        let of = message.clone();
         let message = DynamicMessage::decode(message, payload).map_err(|error| error.to_string())?;
         let mut out = Vec::with_capacity(payload.len() * 3 + 64);
         let mut serializer = serde_json::Serializer::new(&mut out);
         message
             .serialize_with_options(&mut serializer, &SerializeOptions::new())
             .map_err(|error| error.to_string())?;
-        Ok(out)
+        let said = if self.has_types { std::str::from_utf8(&out).ok() } else { None };
+        let said = said.and_then(|json| well_known::said(&of, json));
+        Ok(said.map_or(out, String::into_bytes))
     }
 
     fn message(&self, indexes: &[usize]) -> Option<MessageDescriptor> {
@@ -123,5 +132,32 @@ mod tests {
         assert!(json(&[0, 0x0a]).is_err());
         let broken = Registered { kind: String::new(), text: "message {".to_owned(), references: Vec::new() };
         assert!(Schema::parse(&broken).is_err());
+    }
+
+    #[test]
+    fn files_that_serializers_know_are_imported_and_their_types_are_said() {
+        // As Connect's converter for Protobuf registers the schema of a table.
+        let text = r#"syntax = "proto3"; package app;
+            import "confluent/meta.proto"; import "confluent/type/decimal.proto"; import "google/type/date.proto";
+            import "google/type/timeofday.proto"; import "google/protobuf/wrappers.proto";
+            message Value { option (confluent.message_meta) = { doc: "a row" };
+              int32 branches = 1 [(confluent.field_meta) = { params: [{ key: "connect.type", value: "int16" }] }];
+              confluent.type.Decimal revenue = 2 [(confluent.field_meta) = { params: [
+                { value: "18", key: "precision" }, { value: "2", key: "scale" }] }];
+              google.type.Date founded = 3; google.type.TimeOfDay opens_at = 4; repeated google.type.Date days = 5;
+              map<string, Value> parts = 6; google.protobuf.StringValue name = 7; }"#;
+        let schema = Registered { kind: String::new(), text: text.to_owned(), references: Vec::new() };
+        let schema = Schema::parse(&schema).unwrap();
+        let bytes = [
+            &[0, 8, 3, 0x12, 11, 0x0a, 5, 0x1c, 0xbe, 0x99, 0x1a, 0x14, 0x10, 18, 0x18, 2][..],
+            &[0x1a, 7, 8, 0xc3, 0x0f, 0x10, 3, 0x18, 9, 0x22, 4, 8, 8, 0x10, 30],
+            &[0x2a, 7, 8, 0xc3, 0x0f, 0x10, 3, 0x18, 9, 0x2a, 2, 8, 1],
+            &[0x32, 7, 0x0a, 1, b'a', 0x12, 2, 0x22, 0, 0x3a, 3, 0x0a, 1, b'x'],
+        ]
+        .concat();
+        assert_eq!(
+            String::from_utf8(schema.json(&bytes).unwrap()).unwrap(),
+            r#"{"branches":3,"revenue":1234567890.12,"founded":"1987-03-09","opensAt":"08:30:00","days":["1987-03-09",{"year":1}],"parts":{"a":{"opensAt":"00:00:00"}},"name":"x"}"#
+        );
     }
 }
