@@ -119,10 +119,23 @@ fn every_alias_mapping_and_topic_that_a_run_would_stop_at_is_told() {
 
 #[test]
 fn a_server_that_is_no_elasticsearch_or_an_old_one_is_not_taken_for_one() {
+    let opensearch =
+        |version: &str| format!(r#"{{"version":{{"distribution":"opensearch","number":"{version}"}}}}"#);
+    let (old, new) = (opensearch("2.18.0"), opensearch("4.0.0"));
+    // A cluster may name the version of another product for old clients. Its nodes say their own.
+    let veiled = opensearch("7.10.2").replacen('{', r#"{"nodes":{"a":{"version":"2.17.1"}},"#, 1);
+    let foreign = r#"{"version":{"distribution":"another","number":"9.2.0"}}"#;
     for (answer, said) in [
         ("{}", "neither Elasticsearch nor OpenSearch"),
-        (r#"{"nodes":{"a":{"version":"7.17.0"}}}"#, "7.17.0 answers"),
+        (foreign, "neither Elasticsearch nor OpenSearch"),
+        (r#"{"nodes":{"a":{"version":"7.17.0"}}}"#, "Elasticsearch 7.17.0 answers"),
+        (r#"{"nodes":{"a":{"version":"1.3.0"}}}"#, "OpenSearch 1.3.0 answers"),
+        (r#"{"version":{"number":"10.0.0"}}"#, "Elasticsearch 10.0.0 answers"),
+        (&old, "OpenSearch 2.18.0 answers"),
+        (&new, "OpenSearch 4.0.0 answers"),
+        (&veiled, "OpenSearch 2.17.1 answers"),
     ] {
+        let answer = answer.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
@@ -139,6 +152,8 @@ fn a_server_that_is_no_elasticsearch_or_an_old_one_is_not_taken_for_one() {
         world.write_config(&config.replace("http://127.0.0.1:1", &format!("http://{address}")));
         let (code, text) = code_and_text(&world, &["check"]);
         assert!(code == Some(1) && of_key(&text, "index.url")[0].contains(said), "{code:?} {text}");
+        let (code, text) = code_and_text(&world, &["run", "--wait", "0"]);
+        assert!(code == Some(1) && text.contains(said), "{code:?} {text}");
     }
 }
 

@@ -10,7 +10,7 @@ use tributary::sink::difference::{Call, calls_for, differences};
 use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::generations::Aliases;
 
-use crate::harness::{PROJECTIONS, World, built_in_mapping, runtime};
+use crate::harness::{PROJECTIONS, World, as_held, built_in_mapping, runtime};
 use crate::services;
 
 const META: &str = "/mappings/_meta";
@@ -84,6 +84,12 @@ fn pairs() -> Vec<(Value, Value, Call)> {
         ("flattened", "ignore_above", json!(2_147_483_647), json!(5), addition, addition),
         ("flattened", "depth_limit", json!(20), json!(30), addition, addition),
     ] {
+        // OpenSearch does not take a default that is written down only later.
+        if matches!((kind, name), ("flattened", _) | ("text", "position_increment_gap"))
+            && services::is_opensearch()
+        {
+            continue;
+        }
         let bare = plain(kind);
         let valued = with(kind, name, value);
         if !default.is_null() {
@@ -202,6 +208,9 @@ fn settings_and_the_roots_parameters_are_judged_as_the_server_does() {
         ("_routing", json!({"required": true}), Call::Rebuild),
         ("_source", json!({"excludes": ["id"]}), Call::Rebuild),
     ] {
+        if name == "runtime" && services::is_opensearch() {
+            continue;
+        }
         let mut wanted = mapping.clone();
         wanted[name] = value.clone();
         assert_eq!(judged(&settings, &wanted), expected, "{name}");
@@ -225,7 +234,7 @@ fn an_index_made_just_now_from_its_file_calls_for_nothing() {
     // It is made to be filled first, without what its mapping says of refreshes and replicas.
     runtime().block_on(sink.serve()).unwrap();
     for (projection, state) in PROJECTIONS.into_iter().zip(states) {
-        let mut wanted = built_in_mapping(projection);
+        let mut wanted = as_held(&built_in_mapping(projection));
         let live = world.es(Method::Get, &format!("/{}", state.index), None);
         assert!(live[&state.index].pointer(META).is_some(), "{live}");
         assert_eq!(differences(&live, &wanted, SHAPE), [], "{projection}");

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tributary::config::Config;
 use tributary::search::embedded::EmbeddedIndex;
 
-use crate::services::Services;
+use crate::services::{self, Services};
 
 pub const PROJECTIONS: [&str; 3] = ["organisations", "contacts", "hierarchy"];
 /// No single run of the tests' small logs takes nearly as long.
@@ -308,6 +308,22 @@ impl Drop for AutoCreate {
 pub fn built_in_mapping(projection: &str) -> Value {
     let path = format!("{}/mappings/{projection}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A mapping as the search server of the tests shows it of an index that was made with it.
+pub fn as_held(mapping: &Value) -> Value {
+    let mut held = mapping.clone();
+    if services::is_opensearch() {
+        for (field, stands) in [
+            ("address", json!({"type": "flat_object"})),
+            ("attributes", json!({"type": "object", "enabled": false})),
+        ] {
+            if let Some(found) = held.pointer_mut(&format!("/mappings/properties/{field}")) {
+                *found = stands;
+            }
+        }
+    }
+    held
 }
 
 /// A document without the keys that begin with an underscore, at the top and in its contacts.

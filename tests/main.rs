@@ -38,6 +38,7 @@ mod model;
 mod monitoring;
 mod numbers;
 mod odd_values;
+mod opensearch;
 mod order;
 mod outage;
 mod page;

@@ -9,7 +9,18 @@ use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 #[derive(Debug, Clone)]
 pub struct Services {
     pub kafka: String,
+    /// The search server, which `TRIBUTARY_ENGINE` chooses.
     pub elasticsearch: String,
+}
+
+/// True when the search server is an OpenSearch.
+pub fn is_opensearch() -> bool {
+    engine().starts_with("opensearch")
+}
+
+/// The search server that the tests run on: `elasticsearch`, `elasticsearch-8`, `opensearch` or `opensearch-2`.
+pub fn engine() -> String {
+    std::env::var("TRIBUTARY_ENGINE").unwrap_or_else(|_| "elasticsearch".to_owned())
 }
 
 /// A second pair that asks for TLS and passwords; the user is `tributary`.
@@ -109,7 +120,7 @@ fn services() -> Services {
     let up = || {
         let out = script(&["up"]);
         let find = |name: &str| said(&out, name);
-        Services { kafka: find("KAFKA"), elasticsearch: find("ELASTICSEARCH") }
+        Services { kafka: find("KAFKA"), elasticsearch: find("ENGINE") }
     };
     SERVICES.get_or_init(up).clone()
 }
@@ -144,7 +155,8 @@ pub fn acl(arguments: &[&str]) {
     script(&[&["acl"], arguments].concat());
 }
 
-/// `start`, `stop`, `kill` or `restart` one of them.
+/// `start`, `stop`, `kill` or `restart` one of them: `kafka` or, by the name `elasticsearch`, the search server.
 pub fn control(what: &str, server: &str) {
-    script(&[what, server]);
+    let is_opensearch = server == "elasticsearch" && is_opensearch();
+    script(&[what, if is_opensearch { "opensearch" } else { server }]);
 }

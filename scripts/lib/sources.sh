@@ -127,18 +127,19 @@ sql() {
 }
 
 # The names after `--with`.
-sources_of() {
+others_of() {
   local name
   for name in ${1//,/ }; do
-    case " ${sources[*]} " in *" $name "*) echo "$name" ;; *) fail "--with takes ${sources[*]}, with commas between them" ;; esac
+    case " ${others[*]} " in *" $name "*) echo "$name" ;; *) fail "--with takes ${others[*]}, with commas between them" ;; esac
   done
 }
 
 # The addresses of what runs, and those by which Connect finds the others.
-source_addresses() {
+other_addresses() {
   local name
   for name in "$@"; do
     case $name in
+      elasticsearch | opensearch) echo "${name^^}=http://localhost:$(port_of "$name")" ;;
       connect) echo "CONNECT=http://localhost:$(port_of connect)" ;;
       registry) echo "REGISTRY=http://localhost:$(port_of registry)" ;;
       postgres) echo "POSTGRES=localhost:$(port_of postgres)" ;;

@@ -77,6 +77,9 @@ async fn index(
     unread: &[usize],
 ) -> Vec<Error> {
     let mut wrong = sink.check(identity, unread).await;
+    if let Ok(Some(server)) = sink.server().await {
+        output::line(format_args!("# index: {server} answers"));
+    }
     if wrong.iter().any(|error| error.kind() == ErrorKind::Unavailable) {
         return wrong;
     }

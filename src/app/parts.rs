@@ -28,7 +28,7 @@ pub(super) enum Sink {
 pub(super) fn sink(config: &Config) -> Result<Sink> {
     let names: Vec<&str> = config.index.projections.iter().map(String::as_str).collect();
     Ok(match config.index.kind {
-        IndexKind::Elasticsearch => {
+        IndexKind::Elasticsearch | IndexKind::OpenSearch => {
             Sink::Elasticsearch(Box::new(ElasticsearchSink::new(&config.index, &names)?))
         }
         IndexKind::Embedded => Sink::Embedded(EmbeddedSink::new(&config.index, &names)?),
@@ -39,7 +39,7 @@ pub(super) fn sink(config: &Config) -> Result<Sink> {
 pub(super) fn examined(config: &Config) -> Result<(Sink, Vec<(usize, Error)>)> {
     let names: Vec<&str> = config.index.projections.iter().map(String::as_str).collect();
     Ok(match config.index.kind {
-        IndexKind::Elasticsearch => {
+        IndexKind::Elasticsearch | IndexKind::OpenSearch => {
             let (sink, wrong) = ElasticsearchSink::examine(&config.index, &names)?;
             (Sink::Elasticsearch(Box::new(sink)), wrong)
         }
@@ -53,7 +53,7 @@ pub(super) fn examined(config: &Config) -> Result<(Sink, Vec<(usize, Error)>)> {
 /// The configured index, for searching. Opens nothing yet.
 pub(super) fn search_index(config: &Config) -> Result<Arc<dyn SearchIndex>> {
     Ok(match config.index.kind {
-        IndexKind::Elasticsearch => Arc::new(ElasticsearchIndex::new(&config.index)?),
+        IndexKind::Elasticsearch | IndexKind::OpenSearch => Arc::new(ElasticsearchIndex::new(&config.index)?),
         IndexKind::Embedded => Arc::new(EmbeddedIndex::new(&config.index)),
     })
 }
@@ -75,6 +75,14 @@ impl Sink {
         match self {
             Sink::Elasticsearch(sink) => sink.check(log_identity, unread).await,
             Sink::Embedded(sink) => sink.check_all(log_identity, unread),
+        }
+    }
+
+    /// The product and the version of the server that holds the index; none of an index without a server.
+    pub(super) async fn server(&self) -> Result<Option<String>> {
+        match self {
+            Sink::Elasticsearch(sink) => sink.server().await.map(Some),
+            Sink::Embedded(_) => Ok(None),
         }
     }
 

@@ -70,12 +70,14 @@ async fn stopped(config: &Config) -> Result<Value> {
     // The index may take its time to answer, and a run that starts meanwhile needs the state.
     drop(state);
     let (reindex, rolled_back) = rebuilds(config).await;
+    let index_server = index_server(config).await;
     let report = Report {
         state: "stopped".to_owned(),
         readiness: Readiness::default(),
         partitions: partitions(&positions, &end, &delivered, &delivered),
         documents_waiting: waiting,
         oldest_waiting_ms: oldest,
+        index_server,
         indexes,
         reindex,
         rolled_back,
@@ -104,6 +106,12 @@ async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, Stri
         }
     }
     (under_way, rolled_back)
+}
+
+/// The product and the version of the server; `None` when it does not answer, and of an embedded index.
+async fn index_server(config: &Config) -> Option<String> {
+    let sink = parts::sink(config).ok()?;
+    tokio::time::timeout(INDEX_WAIT, sink.server()).await.ok()?.ok()?
 }
 
 /// The number of documents and the size of each index; `None` when the index does not answer.

@@ -22,6 +22,12 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
     if config.dead_letters.kind == DeadLetterKind::Kafka {
         wrong.extend(check_letters(config, of_kafka));
     }
+    if config.index.kind == IndexKind::OpenSearch && config.index.api_key.is_some() {
+        wrong.push(Error::usage(
+            "index.api_key: only Elasticsearch has API keys, and index.kind is \"opensearch\"; set index.username and \
+             index.password",
+        ));
+    }
     wrong.extend(check_encodings(config));
     wrong.extend(check_folders(config));
     wrong
@@ -115,6 +121,7 @@ mod tests {
     fn what_does_not_go_together_is_refused_by_its_key() {
         let letters = "dead_letters.kind = \"kafka\"\n";
         for (text, key) in [
+            ("index.kind = \"opensearch\"\nindex.api_key = \"a2V5\"\n".to_owned(), "index.api_key"),
             (
                 "organisations.topics = [\"a\"]\ncontacts.topics = [\"b\", \"a\"]\n".to_owned(),
                 "organisations.topics",

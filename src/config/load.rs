@@ -211,7 +211,11 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
     Ok(IndexConfig {
         kind: keys.choice(
             "index.kind",
-            &[("elasticsearch", IndexKind::Elasticsearch), ("embedded", IndexKind::Embedded)],
+            &[
+                ("elasticsearch", IndexKind::Elasticsearch),
+                ("opensearch", IndexKind::OpenSearch),
+                ("embedded", IndexKind::Embedded),
+            ],
         )?,
         urls: keys.filled_list("index.url", &["http://localhost:9200"])?,
         username: keys.maybe("index.username")?,

@@ -103,7 +103,7 @@ pub enum TypeRule {
 /// `[index]`.
 #[derive(Clone, PartialEq)]
 pub struct IndexConfig {
-    /// `elasticsearch` or `embedded`.
+    /// `elasticsearch`, `opensearch` or `embedded`.
     pub kind: IndexKind,
     /// The servers' addresses.
     pub urls: Vec<String>,
@@ -132,8 +132,10 @@ pub struct IndexConfig {
 /// The kinds of index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndexKind {
-    /// An Elasticsearch cluster.
+    /// A cluster of Elasticsearch or OpenSearch.
     Elasticsearch,
+    /// A cluster of OpenSearch and of nothing else.
+    OpenSearch,
     /// A folder; no server needed.
     Embedded,
 }

@@ -46,7 +46,8 @@ pub async fn watch_index(
         let late = |_| Err(Error::new(ErrorKind::Unavailable, "it takes too long to answer"));
         let mut wait = LOOK_EVERY;
         match looked.unwrap_or_else(late) {
-            Ok(unfilled) => {
+            Ok((unfilled, server)) => {
+                status.set_index_server(server);
                 status.clear(Cause::IndexAway);
                 if !unfilled.is_empty() {
                     wait = LOOK_OFTEN;
@@ -64,11 +65,12 @@ pub async fn watch_index(
     }
 }
 
-/// The projections whose index is not full; the others answer.
-async fn look(index: &dyn SearchIndex, projections: &[String]) -> Result<Vec<String>> {
+/// The projections whose index is not full, while the others answer, and the server.
+async fn look(index: &dyn SearchIndex, projections: &[String]) -> Result<(Vec<String>, Option<String>)> {
+    let server = index.server().await?;
     let unfilled = index.unfilled(projections).await?;
     if unfilled.is_empty() {
         index.ping().await?;
     }
-    Ok(unfilled)
+    Ok((unfilled, server))
 }

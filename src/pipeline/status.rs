@@ -106,6 +106,8 @@ struct Known {
     shown: BTreeMap<Projection, Positions>,
     waiting: Waiting,
     indexes: BTreeMap<String, String>,
+    /// The product and the version of the server that holds the indexes.
+    index_server: Option<String>,
     rebuilds: Vec<(String, Rebuild)>,
     reasons: Reasons,
     rolled_back: BTreeMap<String, String>,
@@ -292,6 +294,11 @@ impl Status {
         self.known().indexes = indexes;
     }
 
+    /// Takes note of the server that holds the indexes.
+    pub fn set_index_server(&self, server: Option<String>) {
+        self.known().index_server = server;
+    }
+
     /// Takes note of the rebuilds under way, each with its projection.
     pub fn set_rebuilds(&self, rebuilds: impl Iterator<Item = (String, Rebuild)>) {
         self.known().rebuilds = rebuilds.collect();
@@ -411,6 +418,7 @@ impl Status {
             partitions: partitions(&known.positions, &known.end, &known.frontier, known.refreshed.shown()),
             documents_waiting,
             oldest_waiting_ms: oldest,
+            index_server: known.index_server,
             indexes: known.indexes,
             reindex: known.rebuilds.into_iter().map(rebuild_report).collect(),
             rolled_back: known.rolled_back,

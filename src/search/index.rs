@@ -133,6 +133,11 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// than there is.
     fn unfilled<'a>(&'a self, projections: &'a [String]) -> Answer<'a, Vec<String>>;
 
+    /// The product and the version of the server; `None` of an engine without a server.
+    fn server(&self) -> Answer<'_, Option<String>> {
+        Box::pin(async { Ok(None) })
+    }
+
     /// Asks whether the index is there.
     fn ping(&self) -> Answer<'_, ()>;
 }

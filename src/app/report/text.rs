@@ -105,7 +105,9 @@ impl Shown<'_> {
             "" => format!("index {}: not there yet; `tributary run` makes it", summary.alias),
             index => format!("index {}: {} documents in {index}", summary.alias, summary.documents),
         };
-        indexes.iter().map(line).collect()
+        let server = self.report.get("index_server").and_then(Value::as_str);
+        let server = server.map(|server| format!("index server: {server}"));
+        server.into_iter().chain(indexes.iter().map(line)).collect()
     }
 }
 

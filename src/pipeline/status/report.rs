@@ -57,6 +57,8 @@ pub struct Report {
     pub documents_waiting: u64,
     /// Age of the oldest change that is not in the index, in milliseconds; 0 when none waits.
     pub oldest_waiting_ms: u64,
+    /// The product and the version of the server that holds the indexes; null while it is not known, and of an embedded index.
+    pub index_server: Option<String>,
     /// The concrete index behind each projection's alias.
     pub indexes: BTreeMap<String, String>,
     /// The rebuilds under way, by whatever process.

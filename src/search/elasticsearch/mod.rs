@@ -21,6 +21,7 @@ use super::sort::{Key, Sort};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::elasticsearch::client::Client;
+use crate::sink::elasticsearch::dialect::Dialect;
 use crate::sink::elasticsearch::filling;
 
 const WHOLE: &str = "allow_partial_search_results=false";
@@ -85,12 +86,21 @@ impl ElasticsearchIndex {
         Ok(answer)
     }
 
+    /// The counts that are asked for, by the names of their fields.
+    async fn aggregations(&self, find: &Find) -> Result<BTreeMap<&'static str, Value>> {
+        if find.facets.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let dialect = self.client.dialect().await?;
+        Ok(find.facets.iter().map(|field| (field.name(), aggregation(dialect, find, *field))).collect())
+    }
+
     async fn find(&self, find: &Find) -> Result<Found> {
         let mut body = json!({
             "query": dsl::query(find), "size": find.size, "track_total_hits": true,
             "sort": dsl::sort(find.sort), "track_scores": true,
             "_source": if find.documents { json!({"excludes": ["contacts", "attributes", "_search"]}) } else { json!(false) },
-            "aggs": find.facets.iter().map(|field| (field.name(), aggregation(find, *field))).collect::<BTreeMap<_, _>>(),
+            "aggs": self.aggregations(find).await?,
         });
         if let (Some(after), Some(body)) = (&find.after, body.as_object_mut()) {
             body.insert("search_after".to_owned(), json!([dsl::after(&after.key, find.sort), after.id]));
@@ -115,9 +125,9 @@ impl ElasticsearchIndex {
 
 /// Counts of a field's values. Contacts' fields count organisations, and only those that embed all
 /// their contacts.
-fn aggregation(find: &Find, field: Field) -> Value {
+fn aggregation(dialect: Dialect, find: &Find, field: Field) -> Value {
     let collection = find.collection;
-    let terms = json!({"field": dsl::path(collection, field), "size": FACET_VALUES_MAX});
+    let terms = dialect.terms(dsl::path(collection, field), FACET_VALUES_MAX);
     if collection == Collection::Contacts || !field.is_of_contacts() {
         return json!({"terms": terms});
     }
@@ -291,6 +301,10 @@ impl SearchIndex for ElasticsearchIndex {
             }
             Ok(unfilled)
         })
+    }
+
+    fn server(&self) -> Answer<'_, Option<String>> {
+        Box::pin(async { self.client.server().await.map(|server| Some(server.to_string())) })
     }
 
     fn ping(&self) -> Answer<'_, ()> {

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use elasticsearch::{ClosePointInTimeParts, OpenPointInTimeParts};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -42,11 +41,12 @@ impl Points {
     }
 
     async fn open(&self, alias: &str) -> Result<Option<String>> {
-        let path = OpenPointInTimeParts::Index(&[alias]).url();
-        let path = format!("{path}?keep_alive={}", keep_alive());
-        match self.client.post_if_there(&path, None).await {
-            Ok(answer) => Ok(answer.and_then(|answer| answer.get("id")?.as_str().map(str::to_owned))),
-            Err(error) if error.kind() == ErrorKind::Unavailable => Err(error),
+        let dialect = self.client.dialect().await?;
+        match self.client.post_if_there(&dialect.open_point(alias, &keep_alive()), None).await {
+            Ok(answer) => Ok(answer.and_then(|answer| dialect.point_id(&answer))),
+            Err(error) if error.kind() == ErrorKind::Unavailable && !dialect.is_out_of_points(&error) => {
+                Err(error)
+            }
             Err(error) => {
                 tracing::warn!(
                     error = error.chain(),
@@ -64,11 +64,12 @@ impl Drop for Points {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let client = Arc::clone(&self.client);
         let close = async move {
+            // What has points open knows the server.
+            let Ok(dialect) = client.dialect().await else { return };
             for id in ids {
+                let (path, body) = dialect.close_point(&id);
                 // One that could not be closed runs out.
-                if let Err(error) =
-                    client.delete(&ClosePointInTimeParts::None.url(), Some(&json!({"id": id}))).await
-                {
+                if let Err(error) = client.delete(&path, Some(&body)).await {
                     tracing::debug!(error = error.chain(), "a point in time is left to run out");
                 }
             }

@@ -74,6 +74,10 @@ const DEFAULTS: &[(&str, &str)] = &[("number_of_shards", "1"), ("number_of_repli
 pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
     let (mut before, mut after) = (flat(live), flat(wanted));
     before.retain(|name, _| !is_among(OF_THE_SERVER, name));
+    if !after.contains_key("replication.type") {
+        // OpenSearch writes that of its cluster into every index.
+        before.remove("replication.type");
+    }
     if after.contains_key("auto_expand_replicas") {
         // The server counts the replicas by itself.
         before.remove("number_of_replicas");

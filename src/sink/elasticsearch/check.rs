@@ -3,7 +3,6 @@
 use elasticsearch::indices::{
     IndicesCreateParts, IndicesDeleteParts, IndicesSimulateIndexTemplateParts, IndicesSimulateTemplateParts,
 };
-use elasticsearch::nodes::NodesInfoParts;
 use elasticsearch::security::SecurityHasPrivilegesParts;
 use serde_json::{Value, json};
 
@@ -14,10 +13,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::generations::Aliases;
 use crate::sink::mapping::Mapping;
 
-/// The versions of Elasticsearch and of OpenSearch that are supported, by their first number.
-const ELASTICSEARCH: [u32; 2] = [8, 9];
-const OPENSEARCH_MIN: u32 = 2;
-
 impl ElasticsearchSink {
     /// All that is wrong with the cluster for a run, each with the key of the configuration. Makes and changes nothing,
     /// unless the user may not have a mapping judged otherwise. The mappings of the projections with the numbers in
@@ -27,7 +22,16 @@ impl ElasticsearchSink {
             return vec![error.about("index.url")];
         }
         let mut wrong = Vec::new();
-        for (number, mapping) in self.mappings.iter().enumerate() {
+        for number in 0..self.mappings.len() {
+            let mapping = match self.translated_of(number).await {
+                Ok(Some(mapping)) => mapping,
+                Ok(None) => continue,
+                Err(error) => {
+                    wrong.push(error.about("index.mappings"));
+                    continue;
+                }
+            };
+            let mapping = &mapping;
             let is_read = !unread.contains(&number);
             match self.check_alias(number, mapping, log_identity.filter(|_| is_read)).await {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
@@ -50,28 +54,14 @@ impl ElasticsearchSink {
 
     /// That what answers is a server that is known, of a version that is supported.
     async fn check_server(&self) -> Result<()> {
-        let path = format!("{}?filter_path=nodes.*.version", NodesInfoParts::Metric(&["http"]).url());
-        let (root, nodes) = (self.client.ask(Method::GET, "/", None).await?, self.client.get(&path).await?);
-        let root = if root.0 == 200 { root.1 } else { Value::Null };
-        let node = nodes.get("nodes").and_then(Value::as_object).and_then(|nodes| nodes.values().next());
-        let version = node.and_then(|node| node.get("version")).and_then(Value::as_str);
-        let major = version.and_then(|version| version.split('.').next()?.parse::<u32>().ok());
-        let addresses = self.client.addresses();
-        let (Some(version), Some(major)) = (version, major) else {
-            return Err(Error::failed(format!(
-                "what answers at {addresses} is neither Elasticsearch nor OpenSearch; check the address"
-            )));
-        };
-        let is_opensearch =
-            root.pointer("/version/distribution").and_then(Value::as_str) == Some("opensearch");
-        let is_supported =
-            if is_opensearch { major >= OPENSEARCH_MIN } else { ELASTICSEARCH.contains(&major) };
-        if is_supported {
+        let server = self.client.server().await?;
+        if server.is_known() {
             return Ok(());
         }
-        let name = if is_opensearch { "OpenSearch" } else { "Elasticsearch" };
         Err(Error::failed(format!(
-            "{name} {version} answers at {addresses}; Elasticsearch 8 and 9 are supported, and OpenSearch from 2 on"
+            "{} does not tell its version: the user lacks a privilege for this; give its role the privilege monitor of the \
+             cluster",
+            self.client.addresses()
         )))
     }
 

@@ -8,10 +8,13 @@ use elasticsearch::{BulkParts, MgetParts};
 use reqwest::Certificate;
 use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
+use super::dialect::Dialect;
+use super::server::{Product, Server};
 use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
-use crate::config::{IndexConfig, without_user};
+use crate::config::{IndexConfig, IndexKind, without_user};
 use crate::error::{Error, ErrorKind, Result};
 
 /// `http.max_content_length` unless the server says otherwise.
@@ -34,6 +37,11 @@ pub(crate) struct Client {
     transport: Transport,
     urls: Vec<Url>,
     addresses: String,
+    /// The product that the configuration insists on.
+    wanted: Option<Product>,
+    has_api_key: bool,
+    /// Asked for once.
+    server: OnceCell<Server>,
 }
 
 impl Client {
@@ -54,7 +62,41 @@ impl Client {
         let addresses = urls.iter().map(shown).collect::<Vec<_>>().join(", ");
         let transport = Transport::new(&urls, credentials(config)?, authorities(config)?)
             .map_err(|error| Error::usage("index: no client can be made").because(error))?;
-        Ok(Self { transport, urls, addresses })
+        let wanted = (config.kind == IndexKind::OpenSearch).then_some(Product::OpenSearch);
+        let has_api_key = config.api_key.is_some();
+        Ok(Self { transport, urls, addresses, wanted, has_api_key, server: OnceCell::new() })
+    }
+
+    /// The server that answers. It is asked once; the answer holds for as long as this client does.
+    ///
+    /// # Errors
+    /// Those of the cluster, and exit code 1 when it is not supported.
+    pub(crate) async fn server(&self) -> Result<&Server> {
+        self.server
+            .get_or_try_init(async || {
+                let server = Server::ask(self, self.wanted).await?;
+                if !server.is_known() {
+                    tracing::warn!(
+                        %server,
+                        "the user may not ask for the version of the server; index.kind says which product it is"
+                    );
+                }
+                Ok(server)
+            })
+            .await
+    }
+
+    /// What the server understands.
+    ///
+    /// # Errors
+    /// Those of [`Self::server`].
+    pub(crate) async fn dialect(&self) -> Result<Dialect> {
+        self.server().await.map(Server::dialect)
+    }
+
+    /// True when the user comes with an API key.
+    pub(super) fn has_api_key(&self) -> bool {
+        self.has_api_key
     }
 
     /// Where the cluster is, without anything that is secret.

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
-use elasticsearch::{ClosePointInTimeParts, MgetParts, OpenPointInTimeParts, SearchParts};
+use elasticsearch::{MgetParts, SearchParts};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -105,16 +105,18 @@ impl Documents for ElasticsearchSink {
     }
 
     async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage> {
+        let dialect = self.client.dialect().await?;
         let (pit, after) = match cursor.as_deref().map(serde_json::from_str::<(String, Value)>) {
             Some(Ok((pit, after))) => (pit, Some(after)),
             _ => {
-                let path = format!("{}?keep_alive={KEEP_ALIVE}", OpenPointInTimeParts::Index(&[index]).url());
-                let opened = self.client.post(&path, None).await?;
-                (opened.get("id").and_then(Value::as_str).unwrap_or_default().to_owned(), None)
+                let opened = self.client.post(&dialect.open_point(index, KEEP_ALIVE), None).await?;
+                let none = || Error::failed(format!("the server gave no point in time of {index}"));
+                (dialect.point_id(&opened).ok_or_else(none)?, None)
             }
         };
         let mut body = json!({
-            "size": PAGE, "_source": false, "version": true, "track_total_hits": false, "sort": ["_shard_doc"],
+            "size": PAGE, "_source": false, "version": true, "track_total_hits": false,
+            "sort": dialect.listing_order(),
             "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
         });
         if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
@@ -131,7 +133,8 @@ impl Documents for ElasticsearchSink {
         let last = hits.last().and_then(|hit| hit.get("sort")).filter(|_| hits.len() == PAGE);
         if last.is_none() {
             // It ends by itself soon; closing it early only spares the server.
-            let _ = self.client.delete(&ClosePointInTimeParts::None.url(), Some(&json!({"id": pit}))).await;
+            let (path, body) = dialect.close_point(&pit);
+            let _ = self.client.delete(&path, Some(&body)).await;
         }
         Ok(VersionPage { documents, cursor: last.map(|last| json!([pit, last]).to_string()) })
     }

@@ -10,12 +10,13 @@ use crate::sink::difference;
 use crate::sink::mapping::Mapping;
 
 /// Settings that are given to an index after it is filled, or that say where its shards lie.
-const USUAL: [&str; 6] = [
+const USUAL: [&str; 7] = [
     "auto_expand_replicas",
     "hidden",
     "number_of_replicas",
     "number_of_shards",
     "refresh_interval",
+    "replication.type",
     "routing.allocation",
 ];
 /// So many differences are named.

@@ -14,7 +14,8 @@ impl ElasticsearchSink {
     /// # Errors
     /// Those of the cluster.
     pub async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
-        let (Some(alias), Some(mapping)) = (self.aliases.get(projection), self.mappings.get(projection))
+        let (Some(alias), Some(mapping)) =
+            (self.aliases.get(projection), self.translated_of(projection).await?)
         else {
             return Err(Error::failed("this sink has no such projection"));
         };
@@ -27,7 +28,7 @@ impl ElasticsearchSink {
         } else if let Some(log_identity) = log_identity {
             let record = self.rebuild_of(projection).await?.map(|(record, _)| record);
             let live = Live::get(&self.client, index).await?;
-            let checked = aliases::check(&live, alias, mapping, log_identity, record.as_ref());
+            let checked = aliases::check(&live, alias, &mapping, log_identity, record.as_ref());
             held.refused = checked.err().map(|error| error.chain());
         }
         let found = self.client.document(index, id, true).await?;

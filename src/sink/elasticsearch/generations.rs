@@ -173,7 +173,7 @@ impl Aliases for ElasticsearchSink {
     }
 
     async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>> {
-        let mappings = self.load_mappings()?;
+        let mappings = self.load_mappings().await?;
         let mut states = Vec::new();
         for (alias, mapping) in self.aliases.iter().zip(&mappings) {
             states.push(aliases::adopt(&self.client, alias, mapping, log_identity).await?);
@@ -184,8 +184,8 @@ impl Aliases for ElasticsearchSink {
 
     async fn changed(&self, log_identity: &str) -> Result<Vec<usize>> {
         let mut changed = Vec::new();
-        let records = self.rebuilds().await?;
-        let pairs = self.aliases.iter().zip(&self.mappings).zip(&records);
+        let (mappings, records) = (self.translated().await?, self.rebuilds().await?);
+        let pairs = self.aliases.iter().zip(&mappings).zip(&records);
         for (number, ((alias, mapping), record)) in pairs.enumerate() {
             let Some(index) = aliases::behind(&self.client, alias).await?.into_iter().next() else {
                 continue;
@@ -220,9 +220,9 @@ impl Aliases for ElasticsearchSink {
     }
 
     async fn put_additions(&self) -> Result<Vec<usize>> {
-        let records = self.rebuilds().await?;
+        let (mappings, records) = (self.translated().await?, self.rebuilds().await?);
         let mut to_send = Vec::new();
-        let pairs = self.mappings.iter().zip(self.opened().indexes).zip(&records);
+        let pairs = mappings.iter().zip(self.opened().indexes).zip(&records);
         for (number, ((mapping, index), record)) in pairs.enumerate() {
             let record = record.as_ref().map(|(record, _)| record);
             if additions::put(&self.client, mapping, &index, record).await? {
@@ -296,15 +296,15 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
-        let Some(mapping) = self.mappings.get(projection) else { return Ok(()) };
+        let Some(mapping) = self.translated_of(projection).await? else { return Ok(()) };
         if let Some(live) = Live::find(&self.client, index).await? {
-            return effective::check(&self.client, &live, mapping, false).await;
+            return effective::check(&self.client, &live, &mapping, false).await;
         }
         // No reader's alias yet.
         let writer = aliases::writer(index);
         let body = mapping.loading_body(&writer, &writer, log_identity);
-        let is_new = super::check::create(&self.client, mapping, index, &body).await?;
-        effective::check_made(&self.client, index, mapping, is_new).await
+        let is_new = super::check::create(&self.client, &mapping, index, &body).await?;
+        effective::check_made(&self.client, index, &mapping, is_new).await
     }
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
@@ -359,11 +359,13 @@ impl Generations for ElasticsearchSink {
     async fn describe(&self, projection: usize) -> Result<Option<Description>> {
         let alias = self.alias(projection);
         let behind = aliases::behind(&self.client, alias).await?.into_iter().next();
-        let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(None) };
+        let (Some(index), Some(mapping)) = (behind, self.translated_of(projection).await?) else {
+            return Ok(None);
+        };
         let live = self.client.get(&IndicesGetParts::Index(&[&index]).url()).await?;
         let live = live.get(&index).cloned().unwrap_or_default();
         let seen = summary(&self.client, alias, &index, &live).await?;
-        let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
+        let (wanted, hash) = (mapping.body, mapping.hash);
         let (documents, bytes) = (seen.documents, seen.bytes);
         Ok(Some(Description { index, is_embedded: false, live, wanted, hash, documents, bytes }))
     }
@@ -376,8 +378,10 @@ impl Generations for ElasticsearchSink {
 
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
         let behind = aliases::behind(&self.client, self.alias(projection)).await?.into_iter().next();
-        let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(false) };
-        let send_again = additions::put(&self.client, mapping, &index, None).await?;
+        let (Some(index), Some(mapping)) = (behind, self.translated_of(projection).await?) else {
+            return Ok(false);
+        };
+        let send_again = additions::put(&self.client, &mapping, &index, None).await?;
         if send_again {
             note_sending(self, projection, &index, true).await?;
         }

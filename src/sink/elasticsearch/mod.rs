@@ -1,9 +1,10 @@
-//! Elasticsearch 8 and 9, by the paths and types of the official client.
+//! Elasticsearch and OpenSearch, by the paths and types of the official client of Elasticsearch.
 
 mod additions;
 mod aliases;
 mod check;
 pub(crate) mod client;
+pub(crate) mod dialect;
 mod documents;
 mod effective;
 mod find;
@@ -12,6 +13,7 @@ mod live;
 mod probe;
 mod refusals;
 mod response;
+pub(crate) mod server;
 mod tls;
 mod transport;
 
@@ -85,9 +87,31 @@ impl ElasticsearchSink {
         Ok((sink, wrong))
     }
 
-    /// The mappings as they lie in their folder now.
-    fn load_mappings(&self) -> Result<Vec<Mapping>> {
-        self.mappings.iter().map(|held| Mapping::load(&self.folder, &held.projection)).collect()
+    /// The mappings as they lie in their folder now, in the words of the server.
+    async fn load_mappings(&self) -> Result<Vec<Mapping>> {
+        let dialect = self.client.dialect().await?;
+        let load = |held: &Mapping| dialect.translate(&Mapping::load(&self.folder, &held.projection)?);
+        self.mappings.iter().map(load).collect()
+    }
+
+    /// The mappings in the words of the server.
+    async fn translated(&self) -> Result<Vec<Mapping>> {
+        let dialect = self.client.dialect().await?;
+        self.mappings.iter().map(|mapping| dialect.translate(mapping)).collect()
+    }
+
+    /// As [`Self::translated`], of one projection.
+    async fn translated_of(&self, projection: usize) -> Result<Option<Mapping>> {
+        let Some(mapping) = self.mappings.get(projection) else { return Ok(None) };
+        self.client.dialect().await?.translate(mapping).map(Some)
+    }
+
+    /// The product and the version of the server.
+    ///
+    /// # Errors
+    /// Those of the cluster, and exit code 1 when it is not supported.
+    pub async fn server(&self) -> Result<String> {
+        self.client.server().await.map(ToString::to_string)
     }
 
     async fn set_opened(&self, indexes: Vec<String>) {
@@ -193,9 +217,11 @@ impl DocumentSink for ElasticsearchSink {
     }
 
     async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
+        let server = self.client.server().await?;
+        tracing::info!(%server, addresses = self.client.addresses(), "the server of the index answers");
         let mut states = Vec::new();
-        let records = self.rebuilds().await?;
-        let pairs = self.aliases.iter().zip(&self.mappings).zip(records);
+        let (mappings, records) = (self.translated().await?, self.rebuilds().await?);
+        let pairs = self.aliases.iter().zip(&mappings).zip(records);
         for (number, ((alias, mapping), found)) in pairs.enumerate() {
             let record = found.as_ref().map(|(record, _)| record);
             let state = aliases::open(&self.client, alias, mapping, log_identity, record).await?;

@@ -1,0 +1,162 @@
+//! The server behind `index.url`: which product it is, and of which version.
+
+use std::fmt;
+
+use elasticsearch::nodes::NodesInfoParts;
+use serde_json::Value;
+
+use super::client::Client;
+use super::dialect::Dialect;
+use super::transport::Method;
+use crate::error::{Error, Result};
+
+/// The supported versions, in words.
+const SUPPORTED: &str = "Elasticsearch 8 and 9 are supported, and OpenSearch 2.19 and 3";
+
+/// A product that speaks the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Product {
+    /// Elasticsearch.
+    Elasticsearch,
+    /// OpenSearch.
+    OpenSearch,
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Elasticsearch => "Elasticsearch",
+            Self::OpenSearch => "OpenSearch",
+        })
+    }
+}
+
+/// A server that can hold the indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Server {
+    product: Product,
+    /// As the server writes it; empty when the user may not ask for it.
+    version: String,
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}",
+            self.product,
+            if self.is_known() { &self.version } else { "of an unknown version" }
+        )
+    }
+}
+
+impl Server {
+    /// Asks a cluster. `GET /` names the product. Where it is not answered, the node's own description tells.
+    ///
+    /// # Errors
+    /// Those of the cluster, and exit code 1 when the product or its version is not supported.
+    pub(super) async fn ask(client: &Client, wanted: Option<Product>) -> Result<Self> {
+        let (status, root) = client.ask(Method::GET, "/", None).await?;
+        if status == 401 {
+            client.checked("/", status, root)?;
+            return Err(Self::foreign(client));
+        }
+        let root = if status == 200 { root } else { Value::Null };
+        let distribution = root.pointer("/version/distribution");
+        if distribution.is_some_and(|name| name != "opensearch") {
+            return Err(Self::foreign(client));
+        }
+        let server = match Self::of_root(&root) {
+            Some(server) => server,
+            None => Self::of_node(client, distribution.is_some(), wanted).await?,
+        };
+        server.check(client, wanted)?;
+        Ok(server)
+    }
+
+    /// The server by its answer to `GET /`; none when that does not tell enough.
+    fn of_root(root: &Value) -> Option<Self> {
+        let version = root.pointer("/version/number")?.as_str()?.to_owned();
+        if root.pointer("/version/distribution").is_none() {
+            return Some(Self { product: Product::Elasticsearch, version });
+        }
+        // For the sake of old clients an OpenSearch may say 7.10.2 there. Its nodes say what they are.
+        let server = Self { product: Product::OpenSearch, version };
+        (server.numbers()?.0 < 7).then_some(server)
+    }
+
+    /// The server by the description of the node that answers.
+    async fn of_node(client: &Client, is_opensearch: bool, wanted: Option<Product>) -> Result<Self> {
+        let path = NodesInfoParts::NodeIdMetric(&["_local"], &["http"]).url();
+        let path = format!("{path}?filter_path=nodes.*.version,nodes.*.build_flavor");
+        let (status, nodes) = client.ask(Method::GET, &path, None).await?;
+        if status == 403 {
+            let product = wanted.unwrap_or(Product::Elasticsearch);
+            return Ok(Self { product, version: String::new() });
+        }
+        let nodes = client.checked(&path, status, nodes)?;
+        let node = nodes.get("nodes").and_then(Value::as_object).and_then(|nodes| nodes.values().next());
+        let version = node.and_then(|node| node.get("version")).and_then(Value::as_str);
+        let version = version.ok_or_else(|| Self::foreign(client))?.to_owned();
+        let mut server = Self { product: Product::OpenSearch, version };
+        let major = server.numbers().map_or(0, |(major, _)| major);
+        // OpenSearch has no flavours, and counts from 1 again.
+        let has_flavour = node.is_some_and(|node| node.get("build_flavor").is_some());
+        if !is_opensearch && (has_flavour || major >= 7) {
+            server.product = Product::Elasticsearch;
+        }
+        Ok(server)
+    }
+
+    /// That this server is the wanted one, of a supported version.
+    fn check(&self, client: &Client, wanted: Option<Product>) -> Result<()> {
+        let addresses = client.addresses();
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != self.product) {
+            return Err(Error::failed(format!(
+                "{self} answers at {addresses}, and index.kind asks for {wanted}; set index.kind = \"elasticsearch\", which \
+                 speaks to both, or check index.url"
+            )));
+        }
+        if !self.is_known() {
+            return Ok(());
+        }
+        let is_supported = match (self.product, self.numbers()) {
+            (_, None) => return Err(Self::foreign(client)),
+            (Product::Elasticsearch, Some((major, _))) => matches!(major, 8 | 9),
+            (Product::OpenSearch, Some((major, minor))) => major == 3 || major == 2 && minor >= 19,
+        };
+        if !is_supported {
+            return Err(Error::failed(format!("{self} answers at {addresses}; {SUPPORTED}")));
+        }
+        if self.product == Product::OpenSearch && client.has_api_key() {
+            return Err(Error::usage(format!(
+                "index.api_key: {self} answers at {addresses}, and only Elasticsearch has API keys; set index.username and \
+                 index.password"
+            )));
+        }
+        Ok(())
+    }
+
+    fn foreign(client: &Client) -> Error {
+        let addresses = client.addresses();
+        Error::failed(format!(
+            "what answers at {addresses} is neither Elasticsearch nor OpenSearch; check the address"
+        ))
+    }
+
+    /// False when the user may not ask for the version: the product is then the one that the configuration names.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.version.is_empty()
+    }
+
+    /// What this server understands.
+    pub(crate) fn dialect(&self) -> Dialect {
+        Dialect::of(self.product, self.numbers().unwrap_or_default())
+    }
+
+    /// The first two numbers of the version.
+    fn numbers(&self) -> Option<(u32, u32)> {
+        let mut numbers = self.version.split(['.', '-']).map(|number| number.parse::<u32>().ok());
+        Some((numbers.next()??, numbers.next().flatten().unwrap_or(0)))
+    }
+}
