@@ -8,7 +8,7 @@ mod sort;
 use serde_json::Value;
 
 pub use self::sort::{SortField, plain_name, sort_key};
-use crate::text::{joined, parts, reversed_numbers, stands, words};
+use crate::text::{self, reversed_numbers, stands, words};
 
 /// How much a word says, by the field that it stands in: the first says most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,7 +76,11 @@ pub const GAP: char = '|';
 /// True when an index server's standard analysis makes the same words of a phone number: the mappings have it at
 /// `phone.words`, and the words need not be written a second time.
 pub fn is_plain_number(text: &str) -> bool {
-    text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_digit() || b" +-/()".contains(&byte))
+    text.len() <= 64 && text.bytes().all(is_of_number)
+}
+
+fn is_of_number(byte: u8) -> bool {
+    byte.is_ascii_digit() || matches!(byte, b' ' | b'+' | b'-' | b'/' | b'(' | b')')
 }
 
 /// What is searched of one organisation or contact.
@@ -143,12 +147,9 @@ impl Words {
     }
 }
 
-/// Visits the further forms under which the words of a field's text are found.
-pub fn each_form(class: Class, text: &str, visit: &mut dyn FnMut(&str)) {
-    if class == Class::Name {
-        joined(text, visit);
-    }
-    parts(text, visit);
+/// Visits the further forms under which the words of a field's text are found. False when no part of the text can have one.
+pub fn each_form(class: Class, text: &str, visit: &mut dyn FnMut(&str)) -> bool {
+    text::each_form(text, class == Class::Name, visit)
 }
 
 /// The texts of a field: its own, those of a list, or those of an object's members.

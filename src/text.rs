@@ -11,25 +11,31 @@ use std::sync::LazyLock;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-pub use self::forms::{is_unspaced, joined, parts};
-pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, reversed_digits, reversed_numbers};
+pub use self::forms::{each_form, is_unspaced, joined, parts};
+pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, each_number, reversed_digits, reversed_numbers};
 
 /// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word is a
 /// longest run of letters and digits (of any script), so that what is written is UTF-8 and needs no escapes in JSON.
 pub struct Words<'a> {
     out: &'a mut Vec<u8>,
     begin: usize,
+    mark: Option<u8>,
 }
 
 impl<'a> Words<'a> {
     /// No words yet, behind what `out` holds.
     pub fn behind(out: &'a mut Vec<u8>) -> Self {
-        Self { begin: out.len(), out }
+        Self { begin: out.len(), out, mark: None }
+    }
+
+    /// Words that each follow an ASCII mark. They go on with the words that begin at `begin`.
+    pub fn marked(out: &'a mut Vec<u8>, begin: usize, mark: char) -> Self {
+        Self { out, begin, mark: u8::try_from(mark).ok().filter(u8::is_ascii) }
     }
 
     /// Appends the words of `text`.
     pub fn push(&mut self, text: &str) {
-        self.out.reserve(text.len() + 1);
+        self.out.reserve(text.len() + 8);
         let (mut inside, mut rest) = (false, text);
         while !rest.is_empty() {
             // Most letters need no table.
@@ -50,43 +56,60 @@ impl<'a> Words<'a> {
 
     /// Parts a word from the one before.
     fn begin_word(&mut self, inside: &mut bool) {
-        if !*inside && self.out.len() > self.begin {
-            self.out.push(b' ');
+        if !*inside {
+            if self.out.len() > self.begin {
+                self.out.push(b' ');
+            }
+            self.out.extend(self.mark);
         }
         *inside = true;
     }
 
     fn push_letter(&mut self, inside: &mut bool, letter: char) {
-        if let Some(folded) = known(letter) {
-            if !folded.is_empty() {
-                self.begin_word(inside);
-            }
-            return self.out.extend_from_slice(folded.as_bytes());
-        }
-        if IDEOGRAPHS.contains(&letter) {
-            self.begin_word(inside);
-            return self.out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        for letter in folded_letter(letter) {
-            if letter.is_alphanumeric() {
-                self.begin_word(inside);
-                self.out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
-            } else {
+        if let Some(known) = known(letter).filter(|known| known.is_word != known.is_mark) {
+            if known.is_mark {
                 *inside = false;
+            } else if !known.bytes().is_empty() {
+                self.begin_word(inside);
+                self.out.extend_from_slice(known.bytes());
+            }
+        } else if IDEOGRAPHS.contains(&letter) {
+            self.push_folded(inside, letter);
+        } else if let Some(parts) = syllable(letter) {
+            parts.into_iter().flatten().for_each(|part| self.push_folded(inside, part));
+        } else {
+            for letter in folded_letter(letter) {
+                if letter.is_alphanumeric() {
+                    self.push_folded(inside, letter);
+                } else {
+                    *inside = false;
+                }
             }
         }
+    }
+
+    fn push_folded(&mut self, inside: &mut bool, letter: char) {
+        self.begin_word(inside);
+        self.out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
     }
 }
 
 /// Whether the words of `phrase` stand side by side in `text`: both are folded words, parted by one space.
 pub fn stands(text: &[u8], phrase: &[u8]) -> bool {
-    let is_end = |byte: Option<&u8>| byte.is_none_or(|byte| *byte == b' ');
-    let mut places = text.windows(phrase.len().max(1)).enumerate();
-    places.any(|(at, found)| {
-        found == phrase
-            && is_end(at.checked_sub(1).and_then(|at| text.get(at)))
-            && is_end(text.get(at + found.len()))
-    })
+    let mut rest = text;
+    if phrase.is_empty() {
+        return false;
+    }
+    loop {
+        let behind = rest.strip_prefix(phrase);
+        if behind.is_some_and(|behind| behind.first().is_none_or(|byte| *byte == b' ')) {
+            return true;
+        }
+        match rest.iter().position(|byte| *byte == b' ').and_then(|end| rest.get(end + 1..)) {
+            Some(next) => rest = next,
+            None => return false,
+        }
+    }
 }
 
 /// The words of one text.
@@ -104,31 +127,112 @@ const FOLDED_END: usize = 0x3100;
 /// Chinese characters, which folding leaves as they are.
 const IDEOGRAPHS: std::ops::RangeInclusive<char> = '\u{4e00}'..='\u{9fff}';
 
-/// The letters that names are mostly written in, folded once: taking them apart costs many times as much. A mark that
-/// folding drops has an empty entry. What is no letter, or becomes something else beside letters, has none.
-static FOLDED: LazyLock<Vec<Option<Box<str>>>> = LazyLock::new(|| {
+/// The longest folded form that [`FOLDED`] keeps.
+const FOLDED_BYTES: usize = 6;
+
+/// What a letter becomes, and what is known of it.
+#[derive(Clone, Copy)]
+struct Folded {
+    bytes: [u8; FOLDED_BYTES],
+    length: u8,
+    /// Everything that it becomes is a letter or a digit, or it becomes nothing.
+    is_word: bool,
+    /// Nothing that it becomes is a letter or a digit.
+    is_mark: bool,
+    /// It is a letter or a digit itself.
+    is_letter: bool,
+    /// It becomes what [`char::to_lowercase`] begins with.
+    is_lowered: bool,
+}
+
+impl Folded {
+    /// `None` for a letter that becomes more than the table has room for.
+    fn of(letter: char) -> Option<Self> {
+        let folded: String = folded_letter(letter).collect();
+        let mut bytes = [0; FOLDED_BYTES];
+        bytes.get_mut(..folded.len())?.copy_from_slice(folded.as_bytes());
+        Some(Self {
+            bytes,
+            length: u8::try_from(folded.len()).ok()?,
+            is_word: folded.chars().all(char::is_alphanumeric),
+            is_mark: !folded.is_empty() && !folded.contains(char::is_alphanumeric),
+            is_letter: letter.is_alphanumeric(),
+            is_lowered: folded.chars().eq(lower(letter)),
+        })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+}
+
+/// The letters that names are mostly written in, folded once: taking them apart costs many times as much.
+static FOLDED: LazyLock<Vec<Option<Folded>>> = LazyLock::new(|| {
     let letters = (FOLDED_FIRST..FOLDED_END).map(|code| u32::try_from(code).ok().and_then(char::from_u32));
-    let folded = letters.map(|letter| letter.into_iter().flat_map(folded_letter).collect::<Box<str>>());
-    folded.map(|folded| Some(folded).filter(|it| it.chars().all(char::is_alphanumeric))).collect()
+    letters.map(|letter| letter.and_then(Folded::of)).collect()
 });
 
 /// The folded form of a letter that [`FOLDED`] has.
-fn known(letter: char) -> Option<&'static str> {
-    FOLDED.get((letter as usize).wrapping_sub(FOLDED_FIRST))?.as_deref()
+fn known(letter: char) -> Option<&'static Folded> {
+    FOLDED.get((letter as usize).wrapping_sub(FOLDED_FIRST))?.as_ref()
+}
+
+/// The parts of a Korean syllable (<https://www.unicode.org/versions/latest/core-spec/chapter-3/#G56669>); `None` for
+/// another letter.
+fn syllable(letter: char) -> Option<[Option<char>; 3]> {
+    let number = u32::from(letter).checked_sub(0xac00).filter(|number| *number < 11_172)?;
+    let (first, vowel, last) = (number / 588, number % 588 / 28, number % 28);
+    let last = if last > 0 { char::from_u32(0x11a7 + last) } else { None };
+    Some([char::from_u32(0x1100 + first), char::from_u32(0x1161 + vowel), last])
+}
+
+/// [`char::is_alphanumeric`], by the table.
+pub(crate) fn is_letter(letter: char) -> bool {
+    if letter.is_ascii() {
+        return letter.is_ascii_alphanumeric();
+    }
+    match known(letter) {
+        Some(known) => known.is_letter,
+        None => IDEOGRAPHS.contains(&letter) || letter.is_alphanumeric(),
+    }
 }
 
 /// The letters of `text` in lower case, without accents; what is no letter stays as it is.
 pub fn folded(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
+    let mut folded = Vec::with_capacity(text.len() + 8);
+    let push = |folded: &mut Vec<u8>, letter: char| {
+        folded.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+    };
     for letter in text.chars() {
-        match known(letter) {
-            _ if letter.is_ascii() => folded.push(letter.to_ascii_lowercase()),
-            Some(known) => folded.push_str(known),
-            None if IDEOGRAPHS.contains(&letter) => folded.push(letter),
-            None => folded.extend(folded_letter(letter)),
+        if letter.is_ascii() {
+            folded.push((letter as u8).to_ascii_lowercase());
+        } else if let Some(known) = known(letter) {
+            folded.extend_from_slice(known.bytes());
+        } else if IDEOGRAPHS.contains(&letter) {
+            push(&mut folded, letter);
+        } else if let Some(parts) = syllable(letter) {
+            parts.into_iter().flatten().for_each(|part| push(&mut folded, part));
+        } else {
+            folded_letter(letter).for_each(|letter| push(&mut folded, letter));
         }
     }
-    folded
+    // What is appended are whole letters.
+    String::from_utf8(folded).unwrap_or_default()
+}
+
+/// Whether folding makes of every letter what [`char::to_lowercase`] begins with.
+pub(crate) fn is_only_lowered(text: &str) -> bool {
+    text.chars().all(|letter| match known(letter) {
+        Some(known) => known.is_lowered,
+        None => {
+            let is_kept = letter.is_ascii() || IDEOGRAPHS.contains(&letter);
+            is_kept || syllable(letter).is_none() && folded_letter(letter).eq(lower(letter))
+        }
+    })
+}
+
+fn lower(letter: char) -> impl Iterator<Item = char> {
+    letter.to_lowercase().take(1)
 }
 
 /// One letter at a time: what depends on its neighbours is the order of combining marks only, and those go.
@@ -210,6 +314,30 @@ mod tests {
             let whole = text.nfkd().flat_map(char::to_lowercase).nfkd();
             let whole: String = whole.filter(|letter| !is_combining_mark(*letter) && !is_ignorable(*letter)).flat_map(plain).collect();
             proptest::prop_assert_eq!(folded(&text), whole);
+        }
+    }
+
+    #[test]
+    fn every_letter_is_folded_as_by_the_definition() {
+        for letter in '\0'..=char::MAX {
+            assert_eq!(is_letter(letter), letter.is_alphanumeric(), "{letter:?}");
+            let plain: String = folded_letter(letter).collect();
+            assert_eq!(folded(letter.encode_utf8(&mut [0; 4])), plain, "{letter:?}");
+        }
+    }
+
+    #[test]
+    fn a_phrase_stands_where_all_its_words_do() {
+        for (text, phrase, expected) in [
+            ("a b c", "b c", true),
+            ("a bc", "b", false),
+            ("ab c", "b c", false),
+            ("a b", "a b", true),
+            ("a", "a b", false),
+            ("a", "", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(stands(text.as_bytes(), phrase.as_bytes()), expected, "{text:?} {phrase:?}");
         }
     }
 

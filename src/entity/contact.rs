@@ -65,7 +65,7 @@ fn is_filled(json: &[u8]) -> bool {
 
 /// The contact as it stands in its organisation's document: a JSON object.
 pub fn embedded(id: &str, contact: &impl Shown) -> Vec<u8> {
-    let mut json = Vec::with_capacity(256);
+    let mut json = Vec::with_capacity(512);
     let mut object = Object::open(&mut json);
     object.text("id", id);
     let name = name(contact);

@@ -62,7 +62,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
 fn key_of(name: &[u8]) -> u64 {
     match name.first_chunk::<8>() {
         Some(first) => u64::from_be_bytes(*first),
-        None => (0..8).fold(0, |key, at| key << 8 | u64::from(name.get(at).copied().unwrap_or(0))),
+        None => {
+            let mut first = [0; 8];
+            first.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+            u64::from_be_bytes(first)
+        }
     }
 }
 

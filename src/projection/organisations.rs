@@ -110,7 +110,8 @@ fn write_fields(object: &mut Object<'_>, organisation: &Fields<'_>) {
 
 /// An address without the members that are null: absent members are left out, never null.
 fn without_nulls(address: &[u8]) -> Cow<'_, [u8]> {
-    if !address.windows(4).any(|part| part == NULL) {
+    let mut places = address.iter().enumerate().filter(|(_, byte)| NULL.first() == Some(byte));
+    if !places.any(|(at, _)| address.get(at..).is_some_and(|rest| rest.starts_with(NULL))) {
         return Cow::Borrowed(address);
     }
     match serde_json::from_slice::<BTreeMap<String, &RawValue>>(address) {

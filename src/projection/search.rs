@@ -2,13 +2,14 @@
 //! mark of the field that it stands in. Words are letters and digits: the text needs no escapes in JSON.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use serde_json::value::RawValue;
 
 use super::json::Object;
 use crate::entity::{Shown, text};
 use crate::searchable::{Class, GAP, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number, plain_name};
-use crate::text::{Words, reversed_numbers, stands};
+use crate::text::{Words, each_number, stands};
 
 /// Appends the words of the searched fields to a text that begins at `begin`, the number of the name's words, and the
 /// digits of the phone numbers. `name` is the one that the document shows, as JSON.
@@ -19,25 +20,34 @@ pub fn push_fields(
     fields: &[(&str, Class)],
 ) {
     push_name(out, begin, (shown, name), fields);
-    let mut words = Vec::with_capacity(64);
     let mut last = None;
     for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
-        each_text(shown.get(field), &mut |text| {
+        each_text(shown.get(field), |text| {
             each_form(*class, text, &mut |form| push(out, begin, class.mark(), form.as_bytes()));
             if *field == "phone" && is_plain_number(text) {
                 return;
             }
-            words.clear();
-            Words::behind(&mut words).push(text);
-            if last.replace(*class) == Some(*class) && !words.is_empty() {
-                push_gap(out, begin);
-            }
-            split(&words).for_each(|word| push(out, begin, class.mark(), word));
+            let is_second = last.replace(*class) == Some(*class);
+            push_text(out, begin, *class, (text, is_second));
         });
     }
     if let Some(phone) = shown.get("phone").and_then(text) {
-        reversed_numbers(&phone).iter().for_each(|number| push(out, begin, NUMBER_MARK, number.as_bytes()));
+        each_number(&phone, &mut |number| push(out, begin, NUMBER_MARK, number.as_bytes()));
     }
+}
+
+/// Appends the words of a text, behind a gap where it is not the first of its class; false when it has none.
+fn push_text(out: &mut Vec<u8>, begin: usize, class: Class, (text, is_second): (&str, bool)) -> bool {
+    let end = out.len();
+    if is_second {
+        push(out, begin, GAP, b"");
+    }
+    let words = out.len();
+    Words::marked(out, begin, class.mark()).push(text);
+    if out.len() == words {
+        out.truncate(end);
+    }
+    out.len() > end
 }
 
 /// Writes how a name is ordered, when that is not the name's own lower case.
@@ -54,45 +64,88 @@ fn push_name(
     (shown, name): (&impl Shown, Option<&[u8]>),
     fields: &[(&str, Class)],
 ) {
-    let (mut words, mut forms) = (Vec::with_capacity(64), Vec::new());
+    // A name that was put together has all words of its parts, and no part has a form if it has none.
+    let is_own = shown.get("name").is_some();
+    let (first, mut forms, mut may_have_forms) = (out.len(), Forms::default(), is_own);
     for (field, class) in fields.iter().filter(|(_, class)| *class == Class::Name) {
-        let json = if *field == "name" { name } else { shown.get(field) };
-        each_text(json, &mut |name| {
-            let run = words.len();
-            Words::behind(&mut words).push(name);
-            let (held, new) = words.split_at(run);
-            let is_new =
-                !new.is_empty() && !held.split(|byte| *byte == GAP_BYTE).any(|held| stands(held, new));
-            words.truncate(if is_new { words.len() } else { run });
-            words.extend(is_new.then_some(GAP_BYTE));
-            each_form(*class, name, &mut |form| forms.push(form.to_owned()));
+        let is_whole = *field == "name";
+        let json = if is_whole { name } else { shown.get(field) };
+        let is_part = !is_own && !is_whole && json.is_some_and(|json| json.starts_with(b"\""));
+        if is_part && !may_have_forms {
+            continue;
+        }
+        each_text(json, |text| {
+            if !is_part {
+                push_run(out, begin, first, text);
+            }
+            may_have_forms |= each_form(*class, text, &mut |form| forms.push(form));
         });
     }
-    for (number, run) in words.split(|byte| *byte == GAP_BYTE).filter(|run| !run.is_empty()).enumerate() {
-        if number > 0 {
-            push_gap(out, begin);
-        }
-        split(run).for_each(|word| push(out, begin, Class::Name.mark(), word));
-    }
-    let mut different: Vec<&[u8]> = words.split(|byte| [b' ', GAP_BYTE].contains(byte)).collect();
-    different.retain(|word| !word.is_empty());
-    different.sort_unstable();
-    different.dedup();
-    if !different.is_empty() {
-        push(out, begin, LENGTH_MARK, different.len().to_string().as_bytes());
-    }
-    forms.sort_unstable();
-    forms.dedup();
+    push_length(out, begin, first);
     // Beside the name's words, because they are no part of its length.
-    forms.iter().for_each(|form| push(out, begin, Class::Name.mark(), form.as_bytes()));
+    forms.each(|form| push(out, begin, Class::Name.mark(), form.as_bytes()));
 }
 
-/// [`GAP`], which is ASCII.
-const GAP_BYTE: u8 = b'|';
+/// Appends the words of one of a name's texts, which begin at `first`, unless they stand in another one.
+fn push_run(out: &mut Vec<u8>, begin: usize, first: usize, text: &str) {
+    let end = out.len();
+    if push_text(out, begin, Class::Name, (text, end > first)) && end > first {
+        let (held, new) = out.split_at(end);
+        let new = new.strip_prefix(b" |").unwrap_or(new);
+        let is_held = stands(held.get(first..).unwrap_or_default(), new.strip_prefix(b" ").unwrap_or(new));
+        out.truncate(if is_held { end } else { out.len() });
+    }
+}
 
-/// Appends the word that parts two texts of one class.
-fn push_gap(out: &mut Vec<u8>, begin: usize) {
-    push(out, begin, GAP, b"");
+/// So many words of a name are compared without a list.
+const FEW: usize = 8;
+
+/// Appends how many different words a name has.
+fn push_length(out: &mut Vec<u8>, begin: usize, first: usize) {
+    let words = out.get(first..).unwrap_or_default().split(|byte| *byte == b' ');
+    let words = words.filter(|word| word.len() > 1);
+    let (mut few, mut length) = ([&b""[..]; FEW], 0);
+    let mut more = Vec::new();
+    for word in words {
+        if few.contains(&word) {
+            continue;
+        }
+        match few.get_mut(length) {
+            Some(place) => *place = word,
+            None => more.push(word),
+        }
+        length += usize::from(more.is_empty());
+    }
+    more.sort_unstable();
+    more.dedup();
+    length += more.len();
+    if length > 0 {
+        push(out, begin, LENGTH_MARK, b"");
+        // Writing a number to a vector can't fail.
+        let _ = write!(out, "{length}");
+    }
+}
+
+/// The different forms of a name.
+#[derive(Default)]
+struct Forms(String);
+
+impl Forms {
+    fn push(&mut self, form: &str) {
+        self.0.push_str(form);
+        self.0.push(' ');
+    }
+
+    /// Visits them in the order of their letters.
+    fn each(&self, visit: impl FnMut(&str)) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut forms: Vec<&str> = self.0.split_terminator(' ').collect();
+        forms.sort_unstable();
+        forms.dedup();
+        forms.into_iter().for_each(visit);
+    }
 }
 
 /// Appends folded words, each behind a mark, to a text that begins at `begin`.
@@ -114,25 +167,61 @@ fn push(out: &mut Vec<u8>, begin: usize, mark: char, word: &[u8]) {
 }
 
 /// The texts of a field: its own, those of a list, or those of an object's members.
-fn each_text(json: Option<&[u8]>, visit: &mut dyn FnMut(&str)) {
+fn each_text(json: Option<&[u8]>, mut visit: impl FnMut(&str)) {
     let mut one = |json: &[u8]| {
         if let Some(text) = text(json) {
             visit(&text);
         }
     };
     // What the state holds is canonical, and was valid when it was folded.
-    match json.and_then(|json| Some((json, json.first()?))) {
-        Some((json, b'[')) => {
-            let items: Vec<&RawValue> = serde_json::from_slice(json).unwrap_or_default();
-            items.into_iter().for_each(|item| one(item.get().as_bytes()));
-        }
-        Some((json, b'{')) => {
-            let members: BTreeMap<String, &RawValue> = serde_json::from_slice(json).unwrap_or_default();
-            members.into_values().for_each(|member| one(member.get().as_bytes()));
-        }
-        Some((json, _)) => one(json),
-        None => {}
+    let Some(json) = json else { return };
+    let first = json.first();
+    if !matches!(first, Some(b'[' | b'{')) {
+        one(json);
+    } else if let Some(items) = plain_items(json) {
+        items.into_iter().for_each(one);
+    } else if first == Some(&b'[') {
+        let items: Vec<&RawValue> = serde_json::from_slice(json).unwrap_or_default();
+        items.into_iter().for_each(|item| one(item.get().as_bytes()));
+    } else {
+        let members: BTreeMap<String, &RawValue> = serde_json::from_slice(json).unwrap_or_default();
+        members.into_values().for_each(|member| one(member.get().as_bytes()));
     }
+}
+
+/// The strings of a list or of an object, if it holds nothing else, has no escapes, and its keys are in order.
+fn plain_items(json: &[u8]) -> Option<Vec<&[u8]>> {
+    let (is_object, end) = if json.starts_with(b"{") { (true, b"}") } else { (false, b"]") };
+    let mut rest = json.get(1..)?.strip_suffix(end)?;
+    if rest.contains(&b'\\') {
+        return None;
+    }
+    let (mut items, mut last) = (Vec::with_capacity(8), None);
+    while !rest.is_empty() {
+        if is_object {
+            let (key, behind) = split_string(rest)?;
+            let key = key.get(1..key.len() - 1)?;
+            if last.replace(key).is_some_and(|last| last >= key) {
+                return None;
+            }
+            rest = behind.strip_prefix(b":")?;
+        }
+        let (item, behind) = split_string(rest)?;
+        items.push(item);
+        rest = match behind {
+            [b',', next @ ..] if !next.is_empty() => next,
+            [] => behind,
+            _ => return None,
+        };
+    }
+    Some(items)
+}
+
+/// The string without escapes that JSON begins with, and what follows it.
+fn split_string(json: &[u8]) -> Option<(&[u8], &[u8])> {
+    let inner = json.strip_prefix(b"\"")?;
+    let end = inner.iter().position(|byte| *byte == b'"')?;
+    json.split_at_checked(end + 2)
 }
 
 #[cfg(test)]
@@ -141,6 +230,41 @@ mod tests {
     use crate::entity::Registers;
     use crate::event::{Action, EntityKind, Event, Field};
     use crate::searchable::CONTACT;
+
+    #[test]
+    fn the_strings_of_lists_and_objects_are_read_as_a_parser_reads_them() {
+        for json in [
+            r#"["vip","a b"]"#,
+            "[]",
+            "{}",
+            r#"{"city":"Paris","country":"FR"}"#,
+            r#"{"a":"1","a b":"2"}"#,
+            r#"{"b":"1","a":"2"}"#,
+            r#"{"a":"1","a":"2"}"#,
+            r#"{"a":null,"b":"x","c":["y"],"d":{"e":"f"},"g":7}"#,
+            r#"["a\"b","c"]"#,
+            r#"["a",]"#,
+            r#"["a" ,"b"]"#,
+            r#"["a"#,
+            "[",
+            "",
+            r#""x""#,
+        ] {
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            each_text(Some(json.as_bytes()), |text| found.push(text.to_owned()));
+            match serde_json::from_str(json) {
+                Ok(serde_json::Value::Array(items)) => expected = items,
+                Ok(serde_json::Value::Object(members)) => {
+                    let sorted: BTreeMap<_, _> = members.into_iter().collect();
+                    expected = sorted.into_values().collect();
+                }
+                Ok(value) => expected.push(value),
+                Err(_) => {}
+            }
+            let expected: Vec<&str> = expected.iter().filter_map(serde_json::Value::as_str).collect();
+            assert_eq!(found, expected, "{json}");
+        }
+    }
 
     #[test]
     fn words_are_written_in_their_order_behind_the_mark_of_their_field() {

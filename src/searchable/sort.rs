@@ -1,6 +1,6 @@
 //! The fields that hits may be ordered by.
 
-use crate::text::folded;
+use crate::text::{folded, is_only_lowered};
 
 /// A field that hits may be ordered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +42,7 @@ pub fn sort_key(name: &str) -> String {
 
 /// A name without accents, when that is not just its lower case. An index server has both, and takes the lower one.
 pub fn plain_name(name: &str) -> Option<String> {
-    if name.is_ascii() {
-        return None;
-    }
-    Some(folded(name)).filter(|plain| *plain != lower(name))
+    if name.is_ascii() || is_only_lowered(name) { None } else { Some(folded(name)) }
 }
 
 /// Letter by letter, as the normalizer `lowercase` of an index server does it.
@@ -56,6 +53,16 @@ fn lower(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_plain_name_is_a_folded_one_that_is_not_the_lower_one(
+            name in "([a-zA-Z ]|[\u{80}-\u{600}]|[\u{3100}-\u{d7ff}]|\\PC){0,8}"
+        ) {
+            let expected = Some(folded(&name)).filter(|plain| !name.is_ascii() && *plain != lower(&name));
+            proptest::prop_assert_eq!(plain_name(&name), expected);
+        }
+    }
 
     #[test]
     fn names_are_compared_without_case_and_accents() {

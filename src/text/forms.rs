@@ -1,24 +1,74 @@
 //! Further forms under which the words of a text are found: written together, and parts of runs without spaces.
 
-use super::folded;
+use super::{folded, is_letter};
 
 /// The longest form; what is typed beyond it is not compared.
 const LETTERS_MAX: usize = 16;
 /// A part is at least so long: one letter of a run says little, and is found at its beginning.
 const PART_LETTERS_MIN: usize = 2;
 
+/// What stands in a text that has further forms.
+struct Signs {
+    /// A mark over which a name is written together.
+    connects: bool,
+    /// A letter of a script without spaces.
+    is_unspaced: bool,
+    /// A letter of the Arabic article.
+    has_article: bool,
+}
+
+impl Signs {
+    fn of(text: &str) -> Self {
+        if text.is_ascii() {
+            let connects = text.bytes().any(|byte| matches!(byte, b'-' | b'\'' | b'.' | b'&'));
+            return Self { connects, is_unspaced: false, has_article: false };
+        }
+        let mut signs = Self { connects: false, is_unspaced: false, has_article: false };
+        for letter in text.chars() {
+            signs.connects |= is_connector(letter);
+            signs.is_unspaced |= is_unspaced(letter);
+            signs.has_article |= is_of_article(letter);
+        }
+        signs
+    }
+}
+
+/// Visits what [`joined`] does if the text is a name, and what [`parts`] does. False when no part of the text can have a form.
+pub fn each_form(text: &str, is_name: bool, visit: &mut dyn FnMut(&str)) -> bool {
+    if !is_name && text.is_ascii() {
+        return false;
+    }
+    let Signs { connects, is_unspaced, has_article } = Signs::of(text);
+    let are_joined = is_name && (connects || is_unspaced);
+    let have_parts = is_unspaced || has_article;
+    if !are_joined && !have_parts {
+        return false;
+    }
+    let folded = folded(text);
+    if are_joined {
+        visit_joined(&folded, visit);
+    }
+    if have_parts {
+        visit_parts(&folded, visit);
+    }
+    true
+}
+
 /// Visits the words of a name written together where people write them so: around a hyphen, an apostrophe, a full stop or
 /// an ampersand (`jeanluc`, `obrien`, `att`), and single letters side by side (`jrr` for `J. R. R.`). Names in scripts without
 /// spaces are also written together over a space, with either part first (`山田太郎` for `太郎 山田`).
 pub fn joined(name: &str, visit: &mut dyn FnMut(&str)) {
+    let signs = Signs::of(name);
     // Most names have none of it.
-    if !name.contains(is_connector) && (name.is_ascii() || !name.contains(is_unspaced)) {
-        return;
+    if signs.connects || signs.is_unspaced {
+        visit_joined(&folded(name), visit);
     }
-    let folded = folded(name);
+}
+
+fn visit_joined(folded: &str, visit: &mut dyn FnMut(&str)) {
     let (mut group, mut gap): (Vec<&str>, &str) = (Vec::new(), "");
-    for piece in pieces(&folded) {
-        if !piece.starts_with(char::is_alphanumeric) {
+    for piece in pieces(folded) {
+        if !piece.starts_with(is_letter) {
             gap = piece;
             continue;
         }
@@ -46,8 +96,8 @@ fn visit_group(group: &[&str], visit: &mut dyn FnMut(&str)) {
 fn pieces(folded: &str) -> impl Iterator<Item = &str> {
     let mut rest = folded;
     std::iter::from_fn(move || {
-        let is_word = rest.chars().next()?.is_alphanumeric();
-        let end = rest.find(|letter: char| letter.is_alphanumeric() != is_word).unwrap_or(rest.len());
+        let is_word = is_letter(rest.chars().next()?);
+        let end = rest.find(|letter: char| is_letter(letter) != is_word).unwrap_or(rest.len());
         let (piece, others) = rest.split_at(end);
         rest = others;
         Some(piece)
@@ -72,27 +122,32 @@ fn is_connector(letter: char) -> bool {
 /// The Arabic article, which is written together with its word.
 const ARTICLE: &str = "\u{627}\u{644}";
 
+fn is_of_article(letter: char) -> bool {
+    matches!(letter, '\u{627}' | '\u{644}')
+}
+
 /// Visits the parts of runs of Chinese, Japanese, Korean, Thai and the like, which have no spaces between words: each
 /// ending of a run, so that what stands inside is the beginning of one. Of an Arabic word, what follows its article.
 pub fn parts(text: &str, visit: &mut dyn FnMut(&str)) {
-    if text.is_ascii() || !text.chars().any(|letter| is_unspaced(letter) || ARTICLE.contains(letter)) {
-        return;
+    let signs = Signs::of(text);
+    if signs.is_unspaced || signs.has_article {
+        visit_parts(&folded(text), visit);
     }
-    let folded = folded(text);
-    for run in folded.split(|letter: char| !letter.is_alphanumeric()) {
+}
+
+fn visit_parts(folded: &str, visit: &mut dyn FnMut(&str)) {
+    for run in folded.split(|letter: char| !is_letter(letter)) {
         let without_article = run.strip_prefix(ARTICLE);
         if let Some(rest) = without_article.filter(|rest| rest.chars().count() >= PART_LETTERS_MIN) {
             visit(rest);
         }
-        let starts: Vec<usize> = run.char_indices().map(|(at, _)| at).collect();
-        for (number, start) in starts.iter().enumerate().skip(1) {
-            let rest = run.get(*start..).unwrap_or_default();
-            if starts.len() - number < PART_LETTERS_MIN
-                || !rest.starts_with(|letter| is_unspaced(letter) && !is_inside(letter))
-            {
+        let letters = run.chars().count();
+        for (number, (start, letter)) in run.char_indices().enumerate().skip(1) {
+            if letters - number < PART_LETTERS_MIN || !is_unspaced(letter) || is_inside(letter) {
                 continue;
             }
-            let end = starts.get(number + LETTERS_MAX).map_or(rest.len(), |end| end - start);
+            let rest = run.get(start..).unwrap_or_default();
+            let end = rest.char_indices().nth(LETTERS_MAX).map_or(rest.len(), |(end, _)| end);
             visit(rest.get(..end).unwrap_or(rest));
         }
     }
@@ -100,7 +155,8 @@ pub fn parts(text: &str, visit: &mut dyn FnMut(&str)) {
 
 /// Letters of scripts that are written without spaces between words (Korean: within names).
 pub fn is_unspaced(letter: char) -> bool {
-    matches!(letter,
+    letter >= '\u{e00}'
+        && matches!(letter,
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{11ff}' | '\u{1780}'..='\u{17ff}' | '\u{3005}'..='\u{3007}'
         | '\u{3040}'..='\u{318f}' | '\u{3400}'..='\u{9fff}' | '\u{a960}'..='\u{a97f}' | '\u{ac00}'..='\u{d7ff}'
         | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ffdc}' | '\u{20000}'..='\u{3ffff}')

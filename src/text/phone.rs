@@ -9,7 +9,7 @@ pub const PHONE_DIGITS_MIN: usize = 6;
 
 /// A phone number without the zero in brackets that is dialled at home only: `+44 (0)20` is `+44 20`.
 pub fn drop_trunk_zero(text: &str) -> Cow<'_, str> {
-    let Some(at) = text.find("(0)") else { return Cow::Borrowed(text) };
+    let Some(at) = text.find('(').and_then(|_| text.find("(0)")) else { return Cow::Borrowed(text) };
     let (before, rest) = text.split_at(at);
     let code = before.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter.is_whitespace());
     let code_is_international = code.ends_with('+')
@@ -35,15 +35,23 @@ pub fn reversed_digits(phone: &str) -> Option<String> {
 /// Letters and `#` end a number. The marks `/`, `,`, `;` and `|` part two numbers when each has enough digits for one,
 /// because people also write `030/123456`.
 pub fn reversed_numbers(field: &str) -> Vec<String> {
-    let is_plain = |byte: u8| byte.is_ascii_digit() || b" +-.()".contains(&byte);
+    let mut numbers = Vec::new();
+    each_number(field, &mut |number| numbers.push(number.to_owned()));
+    numbers
+}
+
+/// Visits what [`reversed_numbers`] answers.
+pub fn each_number(field: &str, visit: &mut dyn FnMut(&str)) {
+    let is_plain =
+        |byte: u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'+' | b'-' | b'.' | b'(' | b')');
     if field.bytes().all(is_plain) {
-        return reversed_digits(field).into_iter().collect();
+        return reversed_digits(field).iter().for_each(|number| visit(number));
     }
     let field = folded(field);
-    let stretches = field.split(|letter: char| letter.is_alphabetic() || letter == '#');
-    stretches
-        .flat_map(|stretch| several(stretch).into_iter().filter_map(|number| reversed_digits(&number)))
-        .collect()
+    for stretch in field.split(|letter: char| letter.is_alphabetic() || letter == '#') {
+        let numbers = several(stretch).into_iter().filter_map(|number| reversed_digits(&number));
+        numbers.for_each(|number| visit(&number));
+    }
 }
 
 /// The numbers of a stretch without letters.

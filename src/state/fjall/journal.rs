@@ -16,7 +16,7 @@
 //! compression, the space (8), the lengths of the key (2), of the value (4) and of the value as it is written (4),
 //! both; then `3`, the xxh3 of the entries (8) and `FJL` `3`. All numbers are little-endian. The rest is zeros.
 
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
@@ -184,6 +184,21 @@ impl Walk<BufReader<std::fs::File>> {
     }
 }
 
+impl Walk<BufReader<std::fs::File>> {
+    /// Whether anything but zeros is left.
+    fn has_more(&mut self) -> std::io::Result<bool> {
+        loop {
+            let part = self.input.fill_buf()?;
+            let length = part.len();
+            if length == 0 || part.iter().any(|byte| *byte != 0) {
+                return Ok(length > 0);
+            }
+            self.input.consume(length);
+            pass_hole(self.input.get_ref())?;
+        }
+    }
+}
+
 /// How much of a journal is looked through for the end of a batch whose entries cannot be read.
 const BATCH_BYTES_MAX: u64 = 256 << 20;
 
@@ -191,7 +206,7 @@ const BATCH_BYTES_MAX: u64 = 256 << 20;
 /// instead of read.
 fn is_whole(path: &Path, at: u64) -> std::io::Result<bool> {
     let mut file = std::fs::File::open(path)?;
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(at + START_BYTES))?;
+    file.seek(SeekFrom::Start(at + START_BYTES))?;
     let (mut entries, mut hash, mut hashed) = (Vec::new(), Xxh3::new(), 0);
     file.take(BATCH_BYTES_MAX).read_to_end(&mut entries)?;
     let ends = entries.windows(TRAILER.len()).enumerate().filter(|(_, bytes)| *bytes == TRAILER);
@@ -211,7 +226,7 @@ fn is_whole(path: &Path, at: u64) -> std::io::Result<bool> {
 /// Whether a whole batch lies in a journal at the byte `from` or behind it, wherever it begins.
 fn is_amid(path: &Path, from: u64) -> std::io::Result<bool> {
     let mut file = std::fs::File::open(path)?;
-    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(from))?;
+    file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.take(BATCH_BYTES_MAX).read_to_end(&mut bytes)?;
     let mut starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == START);
@@ -254,19 +269,18 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-impl<R: Read> Walk<R> {
-    /// Whether anything but zeros is left.
-    fn has_more(&mut self) -> std::io::Result<bool> {
-        let mut part = [0; 1 << 14];
-        loop {
-            match self.input.read(&mut part)? {
-                0 => return Ok(false),
-                read if part.iter().take(read).any(|byte| *byte != 0) => return Ok(true),
-                _ => {}
-            }
-        }
+/// Moves a file over bytes that were never written, which are zeros. The store reserves more room than it writes.
+fn pass_hole(mut file: &std::fs::File) -> std::io::Result<()> {
+    let at = file.stream_position()?;
+    match rustix::fs::seek(file, rustix::fs::SeekFrom::Data(at)) {
+        Ok(_) => Ok(()),
+        Err(rustix::io::Errno::NXIO) => file.seek(SeekFrom::End(0)).map(drop),
+        // Not every file system tells where it has no data: all of it is read there.
+        Err(_) => file.seek(SeekFrom::Start(at)).map(drop),
     }
+}
 
+impl<R: Read> Walk<R> {
     /// Passes the next batch; false at the end.
     fn batch(&mut self, chain: &mut Chain) -> Result<bool, Broken> {
         match self.array::<1>() {
