@@ -1,5 +1,7 @@
 //! What is special about OpenSearch, and about the choice between it and Elasticsearch.
 
+use std::io::{Read, Write};
+
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
@@ -112,6 +114,73 @@ fn countries_are_counted_by_themselves_whatever_else_an_address_holds() {
     assert_eq!(ask(&[("q", "acme"), ("filter", "country:FR=")])["total"], 1);
     instance.signal("TERM");
     assert_eq!(instance.end(), Some(0));
+}
+
+/// A cluster that keeps no point in time, for as long as this lives.
+struct NoPoints<'a>(&'a World);
+
+impl<'a> NoPoints<'a> {
+    fn on(world: &'a World) -> Self {
+        let this = Self(world);
+        this.set(&json!(0));
+        this
+    }
+
+    fn set(&self, most: &Value) {
+        let settings = json!({"transient": {"search.max_open_pit_context": most}});
+        let answer = self.0.es(Method::Put, "/_cluster/settings", Some(&settings));
+        assert_eq!(answer["acknowledged"], true, "{answer}");
+    }
+}
+
+impl Drop for NoPoints<'_> {
+    fn drop(&mut self) {
+        self.set(&Value::Null);
+    }
+}
+
+#[test]
+fn a_server_without_room_for_a_view_is_searched_as_it_is() {
+    if !services::is_opensearch() {
+        return;
+    }
+    let (servers, _turn) = services::alone();
+    let log = GrowingLog::new();
+    log.append("organisations", "o1", &json!({"name": "Acme"}));
+    let world = World::new(&servers, "no-points", &log.settings());
+    let mut instance = world.start(&["run"]);
+    world.wait_until_delivered();
+    let _none = NoPoints::on(&world);
+    let (code, found) = by_http(&world, &[("q".to_owned(), "acme".to_owned())]);
+    assert!(code == 200 && found["total"] == 1, "{code} {found}");
+    assert!(world.log().contains("too many Point In Time"), "{}", world.log());
+    instance.signal("TERM");
+    assert_eq!(instance.end(), Some(0));
+}
+
+/// A server that knows nobody answers as OpenSearch's security plugin does: without JSON.
+#[test]
+fn credentials_that_are_not_known_end_the_run_with_1() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let head = "HTTP/1.1 401 Unauthorized\r\ncontent-type: text/plain\r\nconnection: close";
+            let _ = write!(stream, "{head}\r\ncontent-length: 12\r\n\r\nUnauthorized");
+        }
+    });
+    let log = GrowingLog::new();
+    log.append("organisations", "o1", &json!({"name": "Acme"}));
+    let nowhere =
+        services::Services { kafka: "127.0.0.1:1".to_owned(), elasticsearch: format!("http://{address}") };
+    let world = World::new(&nowhere, "nobody", &format!("{}index.kind = \"opensearch\"\n", log.settings()));
+    for command in [&["check"][..], &["run", "--until-end"]] {
+        let output = world.run(command);
+        let text = log_of(&output);
+        assert!(output.status.code() == Some(1) && text.contains("check index.username"), "{text}");
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{PROJECTIONS, World};
 use crate::server::Server;
+use crate::services::is_opensearch;
 use crate::{Counts, Result};
 
 /// As the program's requests: `DOCUMENTS_MAX` of the delivery.
@@ -177,8 +178,9 @@ fn failed(path: &std::path::Path) -> impl Fn(std::io::Error) -> String {
 
 /// Gives every document of an index; how many there were.
 fn each_document(server: &Server, index: &str, mut with: impl FnMut(&Hit<'_>) -> Result<()>) -> Result<u64> {
-    let opened = server.ask(Method::Post, &format!("/{index}/_pit?keep_alive=5m"), None)?;
-    let mut pit = opened["id"].as_str().unwrap_or_default().to_owned();
+    let (point, name) = if is_opensearch() { ("_search/point_in_time", "pit_id") } else { ("_pit", "id") };
+    let opened = server.ask(Method::Post, &format!("/{index}/{point}?keep_alive=5m"), None)?;
+    let mut pit = opened[name].as_str().unwrap_or_default().to_owned();
     let (mut after, mut size, mut count) = (Value::Null, PAGE_FIRST, 0);
     loop {
         let mut wanted = json!({
@@ -199,6 +201,6 @@ fn each_document(server: &Server, index: &str, mut with: impl FnMut(&Hit<'_>) ->
         let fitting = PAGE_BYTES / (answer.len() / page.hits.hits.len()).max(1);
         size = fitting.clamp(1, (size * 2).min(PAGE_MAX));
     }
-    server.ask(Method::Delete, "/_pit", Some(&json!({ "id": pit })))?;
+    server.ask(Method::Delete, &format!("/{point}"), Some(&json!({ name: pit })))?;
     Ok(count)
 }

@@ -143,7 +143,8 @@ impl Server {
         let nodes = answer["nodes"].as_object().ok_or("the server does not say which process it is")?;
         let id = nodes.values().find_map(|node| u32::try_from(node["process"]["id"].as_u64()?).ok());
         let command = |id: &u32| std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-        let is_here = |id: &u32| String::from_utf8_lossy(&command(id)).contains("org.elasticsearch");
+        let is_server = |line: &str| line.contains("org.elasticsearch") || line.contains("OpenSearchNode");
+        let is_here = |id: &u32| is_server(&String::from_utf8_lossy(&command(id)));
         id.filter(is_here).ok_or_else(|| {
             "the server is no process that can be seen from here; leave BENCH_PERF out".to_owned()
         })

@@ -16,6 +16,7 @@ public class OpenSearchNode {
             settings.put("http.port", arguments[1]);
             settings.put("transport.port", arguments[2]);
             settings.put("discovery.type", "single-node");
+            settings.putList("node.roles", "cluster_manager", "data", "ingest");
             settings.put("cluster.routing.allocation.disk.threshold_enabled", "false");
             settings.put("action.auto_create_index", "false");
         });

@@ -200,9 +200,13 @@ impl Client {
         if (200..300).contains(&status) {
             return Ok(body);
         }
-        let reason = body.pointer("/error/reason").and_then(Value::as_str).unwrap_or("no reason given");
+        let text = |path: &str| body.pointer(path).and_then(Value::as_str);
+        // A search that failed on every shard says only so. Its cause says why.
+        let is_search = text("/error/type") == Some("search_phase_execution_exception");
+        let cause = text("/error/root_cause/0/reason").filter(|_| is_search);
+        let reason = cause.or_else(|| text("/error/reason")).unwrap_or("no reason given");
         // A block is none of the user's rights: a full disk, for example, which passes.
-        let is_block = body.pointer("/error/type").and_then(Value::as_str) == Some("cluster_block_exception");
+        let is_block = text("/error/type") == Some("cluster_block_exception");
         let advice = match status {
             _ if is_block => "",
             401 => "; check index.username and index.password, or index.api_key",

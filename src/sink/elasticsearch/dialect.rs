@@ -20,6 +20,14 @@ const FLAT_VALUES: &str = "def found = []; \
      } \
      return found;";
 
+/// What the security plugin of OpenSearch says to a user whom it does not know. Elasticsearch says so in JSON.
+const UNKNOWN_USER: [&str; 2] = ["Unauthorized", "Authentication finally failed"];
+
+/// The words of OpenSearch for credentials that it does not know, when an answer has them.
+pub(super) fn unknown_user(status: u16, answer: &[u8]) -> Option<&'static str> {
+    UNKNOWN_USER.into_iter().find(|said| status == 401 && answer.trim_ascii() == said.as_bytes())
+}
+
 /// What a server of a product and version understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {

@@ -3,6 +3,7 @@
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::dialect;
 use crate::error;
 use crate::sink::{Outcome, Write};
 
@@ -116,6 +117,9 @@ fn is_passing(status: u16, kind: &str) -> bool {
 
 /// The outcome of every write of a request that failed as a whole.
 pub(super) fn of_request(status: u16, answer: &[u8]) -> Outcome {
+    if let Some(said) = dialect::unknown_user(status, answer) {
+        return Outcome::Refused(said.to_owned());
+    }
     if let Ok(Item { error: Some(cause), .. }) = serde_json::from_slice(answer)
         && is_refusal(status, &cause.kind)
     {
@@ -196,7 +200,14 @@ mod tests {
             let whole = of_request(403, error(kind).as_bytes());
             assert_eq!(whole == Outcome::Refused("r".to_owned()), is_refused, "{whole:?}");
         }
-        for (status, answer) in [(401, "<html>"), (403, "{}"), (500, &error("security_exception"))] {
+        assert_eq!(
+            of_request(401, b"Unauthorized\n"),
+            Outcome::Refused("Unauthorized".to_owned()),
+            "OpenSearch"
+        );
+        for (status, answer) in
+            [(403, "Unauthorized"), (401, "<html>"), (403, "{}"), (500, &error("security_exception"))]
+        {
             assert!(matches!(of_request(status, answer.as_bytes()), Outcome::Retry(_)), "{status} {answer}");
         }
     }
