@@ -42,7 +42,7 @@ const FLAVOURS: [Flavour; 4] = [
 ];
 
 fn with_schemas(_: &Sources) -> Value {
-    let mut settings = json!({});
+    let mut settings = json!({"time.precision.mode": "isostring"});
     for part in ["key", "value"] {
         settings[format!("{part}.converter")] = json!("org.apache.kafka.connect.json.JsonConverter");
         settings[format!("{part}.converter.schemas.enable")] = json!("true");

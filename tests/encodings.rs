@@ -4,12 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rdkafka::ClientConfig;
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 
-use crate::cases::create_topics;
-use crate::harness::{LONG, World, eventually, fresh};
+use crate::harness::{World, eventually};
 use crate::registry::{Mood, Registry};
 use crate::services;
 
@@ -328,7 +325,7 @@ fn a_registry_that_is_away_is_waited_for_and_nothing_is_lost() {
     }
 }
 
-const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+pub const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Bytes in base64.
 pub fn base64(bytes: &[u8]) -> String {
@@ -341,55 +338,37 @@ pub fn base64(bytes: &[u8]) -> String {
     groups.collect()
 }
 
-/// The bytes of a member of a captured line.
-fn bytes(line: &Value, name: &str) -> Option<Vec<u8>> {
-    let text = line[name].as_str()?.trim_end_matches('=');
-    let (mut bytes, mut group, mut bits) = (Vec::new(), 0_u32, 0);
-    for letter in text.chars() {
-        group = group << 6 | u32::try_from(ALPHABET.find(letter).unwrap()).unwrap();
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((group >> bits & 0xff) as u8);
-        }
-    }
-    Some(bytes)
+#[test]
+fn a_registry_that_asks_for_a_user_is_told_one() {
+    let registry = AVRO.registry();
+    registry.demand("Basic YW5uYTpzZWNyZXQ=");
+    let world = AVRO
+        .world(&format!("schema_registry.url = {:?}\nschema_registry.username = \"anna\"\n", registry.url));
+    fs::write(world.path("password"), "secret\n").unwrap();
+    let refused = world.run(&["check"]);
+    let told = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(refused.status.code() == Some(1) && told.contains("\nschema_registry.username: "), "{told}");
+    let password = format!("schema_registry.password_file = {:?}\n", world.path("password"));
+    world.write_config(&(world.config.clone() + &password));
+    world.succeed(&["check"]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!((reasons(&world), AVRO.differences(&world)), (Vec::new(), Vec::new()));
 }
 
 #[test]
-fn captured_bytes_come_by_kafka_and_a_registry_that_goes_away_in_the_middle_loses_none() {
-    let (servers, _turn) = services::whole();
-    let registry = DEBEZIUM.registry();
-    registry.set(Mood::Away);
-    let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("avro")));
-    let mut extra = format!("schema_registry.url = \"{}\"\n", registry.url);
-    for (entity, topic) in ["organisations", "contacts"].iter().zip(&topics) {
-        extra += &format!(
-            "{entity}.topics = [{topic:?}]\n{entity}.format = \"debezium\"\n{entity}.encoding = \"avro\"\n"
-        );
-    }
-    let world = World::new(&servers, "avro", &extra);
-    create_topics(&servers.kafka, &topics, 1);
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
-    for (topic, flavour) in topics.iter().zip(DEBEZIUM.topics()) {
-        let lines = fs::read_to_string(captured(DEBEZIUM.name, &format!("{flavour}.jsonl"))).unwrap();
-        for line in lines.lines() {
-            let line: Value = serde_json::from_str(line).unwrap();
-            let (key, value) = (bytes(&line, "key_base64"), bytes(&line, "value_base64"));
-            let record = BaseRecord::<[u8], [u8]>::to(topic).partition(0);
-            let record = key.iter().fold(record, |record, key| record.key(key));
-            let record = value.iter().fold(record, |record, value| record.payload(value));
-            producer.send(record).unwrap();
-        }
-    }
-    producer.flush(LONG).unwrap();
-    let mut running = world.start(&["run"]);
-    eventually("the reason", || world.get("/readyz").1.contains("registry_away").then_some(()));
-    registry.set(Mood::Well);
-    world.wait_until_delivered();
-    world.refresh();
-    assert_eq!((reasons(&world), DEBEZIUM.differences(&world)), (Vec::new(), Vec::new()));
-    running.signal("TERM");
-    assert_eq!(running.end(), Some(0), "{}", world.log());
+fn a_registry_behind_tls_is_believed_by_its_authority_alone() {
+    let secured = services::secured();
+    let world = |authority: &str| {
+        // It is no registry, and answers as one that refuses the user.
+        let url = &secured.elasticsearch;
+        let authority = secured.certificates.join(authority);
+        AVRO.world(&format!(
+            "schema_registry.url = {url:?}\nschema_registry.ca_certificate = {authority:?}\n"
+        ))
+    };
+    let told = |authority: &str| String::from_utf8(world(authority).run(&["check"]).stdout).unwrap();
+    let known = told("ca.pem");
+    assert!(known.contains("\nschema_registry.username: ") && known.contains("401"), "{known}");
+    let unknown = told("other-ca.pem");
+    assert!(unknown.contains("\nschema_registry.url: ") && unknown.contains("certificate"), "{unknown}");
 }

@@ -6,6 +6,7 @@
 mod architecture;
 mod away;
 mod browser;
+mod captured;
 mod cases;
 mod change_data_capture;
 mod check;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -28,6 +29,10 @@ struct Shared {
     schemas: Mutex<Value>,
     mood: Mutex<Mood>,
     asked: Mutex<Vec<String>>,
+    /// The number of questions while it was away.
+    unheard: AtomicUsize,
+    /// The header by which a user must name himself.
+    authorization: Mutex<Option<String>>,
 }
 
 impl Registry {
@@ -39,6 +44,8 @@ impl Registry {
             schemas: Mutex::new(schemas),
             mood: Mutex::new(Mood::Well),
             asked: Mutex::default(),
+            unheard: AtomicUsize::default(),
+            authorization: Mutex::default(),
         });
         let answering = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -52,6 +59,16 @@ impl Registry {
 
     pub fn set(&self, mood: Mood) {
         *self.shared.mood.lock().unwrap() = mood;
+    }
+
+    /// How often it was asked while it was away.
+    pub fn unheard(&self) -> usize {
+        self.shared.unheard.load(Ordering::Relaxed)
+    }
+
+    /// From now on only questions with this header `authorization` are answered.
+    pub fn demand(&self, authorization: &str) {
+        *self.shared.authorization.lock().unwrap() = Some(authorization.to_owned());
     }
 
     pub fn register(&self, id: &str, schema: Value) {
@@ -68,15 +85,24 @@ impl Shared {
     fn answer(&self, connection: &TcpStream) -> std::io::Result<()> {
         let mood = *self.mood.lock().unwrap();
         if mood == Mood::Away {
+            self.unheard.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
         let mut lines = BufReader::new(connection).lines();
         let request = lines.next().unwrap_or_else(|| Ok(String::new()))?;
+        let mut authorization = None;
         for line in lines {
-            if line?.is_empty() {
-                break;
+            let line = line?;
+            match line.split_once(": ") {
+                Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                    authorization = Some(value.to_owned());
+                }
+                _ if line.is_empty() => break,
+                _ => {}
             }
         }
+        let demanded = self.authorization.lock().unwrap().clone();
+        let mood = if demanded.is_some() && demanded != authorization { Mood::Status(401) } else { mood };
         let path = request.split(' ').nth(1).unwrap_or_default();
         let (status, body) = match mood {
             Mood::Status(status) => (status, json!({"error_code": status, "message": "told to"})),

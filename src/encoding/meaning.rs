@@ -21,8 +21,8 @@ pub(super) const NANOS: i64 = 1_000_000_000;
 pub(crate) enum Meaning {
     /// A number of days since the Unix epoch.
     Date,
-    /// A date with a `Z` behind it.
-    IsoDate,
+    /// A date or a time of day with a `Z` behind it.
+    Iso,
     /// A time of day, in so many units a second.
     Time(i64),
     /// A moment, in so many units a second since the Unix epoch.
@@ -46,7 +46,7 @@ impl Meaning {
     pub(crate) fn named(name: &str, scale: Option<i64>) -> Option<Self> {
         Some(match name {
             "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => Self::Date,
-            "io.debezium.time.IsoDate" => Self::IsoDate,
+            "io.debezium.time.IsoDate" | "io.debezium.time.IsoTime" => Self::Iso,
             "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time" => Self::Time(MILLIS),
             "io.debezium.time.MicroTime" => Self::Time(MICROS),
             "io.debezium.time.NanoTime" => Self::Time(NANOS),
@@ -65,7 +65,7 @@ impl Meaning {
     /// The JSON of what a value stands for; `None` when the value is not of this type.
     pub(crate) fn said(self, value: &str) -> Option<String> {
         match self {
-            Self::IsoDate => Some(format!("\"{}\"", text(value)?.strip_suffix('Z')?)),
+            Self::Iso => Some(format!("\"{}\"", text(value)?.strip_suffix('Z')?)),
             Self::Json => {
                 let held = text(value)?;
                 serde_json::from_str::<&RawValue>(&held).ok().map(|value| value.get().to_owned())

@@ -120,6 +120,7 @@ mod tests {
             ("io.debezium.time.Date", "-735061", "\"-0043-06-22\""),
             ("org.apache.kafka.connect.data.Date", "0", "\"1970-01-01\""),
             ("io.debezium.time.IsoDate", "\"1987-03-09Z\"", "\"1987-03-09\""),
+            ("io.debezium.time.IsoTime", "\"08:30:00.5Z\"", "\"08:30:00.5\""),
             ("io.debezium.time.Time", "30600000", "\"08:30:00\""),
             ("io.debezium.time.MicroTime", "86399999999", "\"23:59:59.999999\""),
             ("io.debezium.time.NanoTime", "1000000", "\"00:00:00.001\""),
