@@ -19,26 +19,33 @@ struct Flavour {
     settings: &'static str,
     /// Nothing says what the values of these columns stand for.
     untyped: &'static [&'static str],
+    is_outbox: bool,
+}
+
+impl Flavour {
+    const fn new(name: &'static str, converter: fn(&Sources) -> Value) -> Self {
+        Self { name, converter, settings: "", untyped: &[], is_outbox: false }
+    }
+
+    /// Without schemas nothing but the configuration says what numbers stand for.
+    const fn without_schemas(self) -> Self {
+        Self { settings: NUMBERS, untyped: &["opensAt"], ..self }
+    }
+
+    const fn avro(self) -> Self {
+        Self { settings: "organisations.encoding = \"avro\"\ncontacts.encoding = \"avro\"\n", ..self }
+    }
 }
 
 /// What the numbers of columns stand for, where no schema says so.
 const NUMBERS: &str = "organisations.from = {founded = \"days\", renewedAt = \"micros\"}\ncontacts.from = {birthDate = \"days\"}\n";
 
-const FLAVOURS: [Flavour; 4] = [
-    Flavour {
-        name: "json",
-        converter: |_| json!({"decimal.handling.mode": "string"}),
-        settings: NUMBERS,
-        untyped: &["opensAt"],
-    },
-    Flavour { name: "schemas", converter: with_schemas, settings: "", untyped: &[] },
-    Flavour { name: "numbered", converter: numbered, settings: NUMBERS, untyped: &["opensAt"] },
-    Flavour {
-        name: "avro",
-        converter: avro,
-        settings: "organisations.encoding = \"avro\"\ncontacts.encoding = \"avro\"\n",
-        untyped: &[],
-    },
+const FLAVOURS: [Flavour; 5] = [
+    Flavour::new("json", |_| json!({"decimal.handling.mode": "string"})).without_schemas(),
+    Flavour::new("schemas", with_schemas),
+    Flavour::new("numbered", numbered).without_schemas(),
+    Flavour::new("avro", avro).avro(),
+    Flavour { is_outbox: true, ..Flavour::new("outbox", outbox).avro() },
 ];
 
 fn with_schemas(_: &Sources) -> Value {
@@ -58,6 +65,28 @@ fn avro(sources: &Sources) -> Value {
 fn numbered(sources: &Sources) -> Value {
     let mut settings = registered(sources, "ExtJsonConverter");
     settings["decimal.handling.mode"] = json!("string");
+    settings
+}
+
+/// Events of an outbox by Debezium's router.
+fn outbox(sources: &Sources) -> Value {
+    let mut settings = avro(sources);
+    settings["table.include.list"] = json!("app.outbox");
+    settings["tombstones.on.delete"] = json!("false");
+    // The router takes nothing but rows: no message of an application, no mark of a transaction.
+    settings["predicates"] = json!("row");
+    settings["predicates.row.type"] =
+        json!("org.apache.kafka.connect.transforms.predicates.TopicNameMatches");
+    settings["predicates.row.pattern"] = json!(".*\\.app\\.outbox");
+    settings["transforms.outbox.predicate"] = json!("row");
+    settings["transforms"] = json!("outbox");
+    for (name, value) in [
+        ("type", "io.debezium.transforms.outbox.EventRouter"),
+        ("table.field.event.key", "aggregateid"),
+        ("table.fields.additional.placement", "type:header:eventType"),
+    ] {
+        settings[format!("transforms.outbox.{name}")] = json!(value);
+    }
     settings
 }
 
@@ -102,7 +131,8 @@ impl Capture {
             this.connect(&name, flavour);
             let mut extra = flavour.settings.to_owned();
             for (entity, topic) in TABLES.iter().zip(&topics) {
-                extra += &format!("{entity}.topics = [{topic:?}]\n{entity}.format = \"debezium\"\n");
+                let format = if flavour.is_outbox { "outbox" } else { "debezium" };
+                extra += &format!("{entity}.topics = [{topic:?}]\n{entity}.format = {format:?}\n");
             }
             extra += &format!("schema_registry.url = \"{}/apis/ccompat/v7\"\n", this.sources.registry);
             let world = World::new(servers, flavour.name, &extra);
@@ -123,6 +153,7 @@ impl Capture {
             "skipped.operations": "none", "topic.creation.default.replication.factor": "1",
             "topic.creation.default.partitions": "1", "provide.transaction.metadata": "true",
         });
+        config["transforms.outbox.route.topic.replacement"] = json!(format!("{name}.app.${{routedByValue}}"));
         for (name, value) in (flavour.converter)(&self.sources).as_object().unwrap() {
             config[name] = value.clone();
         }
@@ -207,6 +238,17 @@ fn organisation(world: &World, id: &str) -> Option<Value> {
     world.documents("organisations").remove(id)
 }
 
+fn outbox_is_folded(capture: &Capture, flavour: &Flavour, world: &World) {
+    let document = eventually("the events of the outbox", || {
+        capture.assert_well(flavour);
+        world.wait_until_delivered();
+        let document = organisation(world, "o-1").filter(|document| document["name"] == "Aldergate Group")?;
+        organisation(world, "o-2").is_none().then_some(document)
+    });
+    assert_eq!((&document["tags"], document.get("website")), (&json!(["uk"]), None), "{document}");
+    assert_eq!(reasons(world), Vec::<String>::new());
+}
+
 #[test]
 fn documents_are_what_the_tables_of_a_database_hold() {
     let (servers, _turn) = services::whole();
@@ -214,6 +256,9 @@ fn documents_are_what_the_tables_of_a_database_hold() {
     capture.wait_until_followed();
     capture.sql(include_str!("change_data_capture/changes.sql"));
     for (flavour, world, _) in &capture.flavours {
+        if flavour.is_outbox {
+            continue;
+        }
         // Its indexes are there then.
         world.wait_until_delivered();
         eventually("the incremental snapshot", || {
@@ -227,6 +272,10 @@ fn documents_are_what_the_tables_of_a_database_hold() {
     capture.sql(include_str!("change_data_capture/after.sql"));
     let mut running = std::mem::take(&mut capture.flavours);
     for (flavour, world, instance) in &mut running {
+        if flavour.is_outbox {
+            outbox_is_folded(&capture, flavour, world);
+            continue;
+        }
         eventually("the last row", || organisation(world, "1000"));
         world.wait_until_delivered();
         eventually("the last contacts", || {

@@ -9,6 +9,8 @@ create table app.contacts (
   id uuid primary key, "organisationId" bigint, "firstName" text, "lastName" text, email text, role text, tags text[],
   salary numeric(12, 4), "birthDate" date, bio text, "createdAt" timestamptz);
 create table app.signal (id varchar(42) primary key, type varchar(32) not null, data varchar(2048));
+create table app.outbox (id uuid primary key default gen_random_uuid(), aggregatetype text not null, aggregateid text not null,
+  type text not null, payload jsonb);
 -- Out of line rather than compressed: a change that leaves such a value alone does not hold it.
 alter table app.organisations alter column notes set storage external, alter column tags set storage external,
   alter column logo set storage external, alter column details set storage external;

@@ -42,3 +42,13 @@ alter table app.organisations add column region text default 'EMEA', add column 
 update app.organisations set "vatNumber" = 'GB123456789' where id = 11;
 insert into app.organisations(id, name, region) values (10, 'Ibis Analytics Inc', 'AMER');
 insert into app.signal values ('again', 'execute-snapshot', '{"data-collections":["app.organisations"],"type":"incremental"}');
+-- Events of an outbox; the rows are taken away in the same transaction, as the pattern says.
+begin;
+insert into app.outbox(aggregatetype, aggregateid, type, payload) values
+  ('organisations', 'o-1', 'OrganisationCreated', '{"id": "o-1", "name": "Aldergate", "tags": ["uk"], "website": "https://a.example"}'),
+  ('organisations', 'o-2', 'OrganisationCreated', '{"name": "Brightwater", "parentId": "o-1"}');
+delete from app.outbox;
+commit;
+insert into app.outbox(aggregatetype, aggregateid, type, payload) values
+  ('organisations', 'o-1', 'com.acme.organisation.renamed.v2', '{"name": "Aldergate Group", "website": null}'),
+  ('organisations', 'o-2', 'OrganisationDeleted', null);
