@@ -147,6 +147,29 @@ impl Words {
     }
 }
 
+/// Whether a word of the `fields` of a document or of an embedded contact, in any of its forms, is one that is wanted. It
+/// says so without collecting the words, because most contacts are none of those that are looked for.
+pub fn has_word(document: &Value, fields: &[(&str, Class)], is_wanted: impl Fn(&str) -> bool) -> bool {
+    let (mut found, mut folded) = (false, Vec::new());
+    for (field, class) in fields {
+        let Some(value) = document.get(*field) else { continue };
+        each_text(value, &mut |text| {
+            folded.clear();
+            text::Words::behind(&mut folded).push(text);
+            // What is appended are whole letters.
+            let words = std::str::from_utf8(&folded).unwrap_or_default();
+            found = found || words.split(' ').any(|word| !word.is_empty() && is_wanted(word));
+            if !found {
+                each_form(*class, text, &mut |form| found |= is_wanted(form));
+            }
+        });
+        if found {
+            return true;
+        }
+    }
+    false
+}
+
 /// Visits the further forms under which the words of a field's text are found. False when no part of the text can have one.
 pub fn each_form(class: Class, text: &str, visit: &mut dyn FnMut(&str)) -> bool {
     text::each_form(text, class == Class::Name, visit)

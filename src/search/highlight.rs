@@ -137,9 +137,12 @@ fn word_spans(text: &str) -> Vec<(usize, usize)> {
     for (at, letter) in text.char_indices() {
         let end = at + letter.len_utf8();
         let mut buffer = [0; 4];
-        let bare = folded(letter.encode_utf8(&mut buffer));
-        let goes_on = inside && bare.is_empty();
-        let is_word = goes_on || bare.chars().any(char::is_alphanumeric);
+        let is_word = if letter.is_ascii() {
+            letter.is_ascii_alphanumeric()
+        } else {
+            let bare = folded(letter.encode_utf8(&mut buffer));
+            inside && bare.is_empty() || bare.chars().any(char::is_alphanumeric)
+        };
         match spans.last_mut() {
             Some(last) if is_word && inside => last.1 = end,
             _ if is_word => spans.push((at, end)),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::index::MATCHED_MAX;
 use super::query::{Term, Whole};
-use super::rank::contact;
+use super::rank::{contact, may_match};
 use crate::searchable::{CONTACT, Words};
 
 /// Takes the contacts out of a document: those that a term matches by their own fields, best first, at most
@@ -13,7 +13,7 @@ use crate::searchable::{CONTACT, Words};
 pub fn of(document: &mut Value, terms: &[Term], whole: &Whole) -> Vec<Value> {
     let contacts = document.as_object_mut().and_then(|members| members.remove("contacts"));
     let Some(Value::Array(contacts)) = contacts.filter(|_| !terms.is_empty()) else { return Vec::new() };
-    let scored = contacts.into_iter().filter_map(|found| {
+    let scored = contacts.into_iter().filter(|found| may_match(found, terms)).filter_map(|found| {
         let score = contact(&Words::of(&found, CONTACT), terms, whole)?;
         Some((score, found))
     });

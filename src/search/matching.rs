@@ -24,9 +24,47 @@ pub fn word(term: &Term, word: &str) -> Option<Match> {
     if term.texts().any(|text| word.starts_with(text)) {
         return Some(Match::Prefix);
     }
+    (term.fuzzy && is_near(&term.text, word)).then_some(Match::Typo)
+}
+
+/// Whether two words are the same but for one letter more, less or another, or for two neighbours that changed places.
+fn is_near(left: &str, right: &str) -> bool {
     // A letter has one to four bytes: words whose bytes differ by more are more than one typo apart.
-    let near = word.len().abs_diff(term.text.len()) <= 4;
-    (term.fuzzy && near && strsim::osa_distance(&term.text, word) <= 1).then_some(Match::Typo)
+    if left.len().abs_diff(right.len()) > 4 {
+        return false;
+    }
+    let same = left.chars().zip(right.chars()).take_while(|(left, right)| left == right);
+    let same = same.map(|(letter, _)| letter.len_utf8()).sum::<usize>();
+    let split = |word| Word::split(word, same);
+    match (split(left), split(right)) {
+        (None, None) => true,
+        (Some(one), None) | (None, Some(one)) => one.rest.is_empty(),
+        (Some(left), Some(right)) => left.is_near(&right),
+    }
+}
+
+/// What of a word differs from another one.
+struct Word<'a> {
+    all: &'a str,
+    first: char,
+    /// What follows the first letter.
+    rest: &'a str,
+}
+
+impl<'a> Word<'a> {
+    fn split(word: &'a str, same: usize) -> Option<Self> {
+        let all = word.get(same..)?;
+        let mut letters = all.chars();
+        letters.next().map(|first| Self { all, first, rest: letters.as_str() })
+    }
+
+    fn is_near(&self, other: &Self) -> bool {
+        let is_swapped = || {
+            let (left, right) = (self.rest.strip_prefix(other.first), other.rest.strip_prefix(self.first));
+            left.is_some() && left == right
+        };
+        self.rest == other.rest || self.rest == other.all || self.all == other.rest || is_swapped()
+    }
 }
 
 #[cfg(test)]
@@ -36,6 +74,13 @@ mod tests {
 
     fn matches(q: &str, held: &str) -> Option<Match> {
         word(terms(q).0.first().unwrap(), held)
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn near_words_are_at_a_distance_of_at_most_one(left in "[abé太]{0,5}", right in "[abé太]{0,5}") {
+            proptest::prop_assert_eq!(is_near(&left, &right), strsim::osa_distance(&left, &right) <= 1);
+        }
     }
 
     #[test]

@@ -13,10 +13,12 @@
 //!
 //! The largest score is below 2^24: up to there every whole number is one that an engine's float holds.
 
+use serde_json::Value;
+
 use super::matching::{self, Match};
 use super::query::{Term, Whole, name_words};
-use crate::searchable::{Class, Words};
-use crate::text::stands;
+use crate::searchable::{CONTACT, Class, Words, has_word};
+use crate::text::{each_number, stands};
 
 /// Only so many words of a query make an order; all must match.
 pub const SCORED_MAX: usize = 8;
@@ -65,6 +67,16 @@ pub const APART: u32 = 9 * POINT;
 pub fn splits(terms: usize) -> impl Iterator<Item = (usize, bool)> {
     let end = if terms > SPLIT_MAX { 0 } else { terms };
     (1..end).flat_map(|at| [(at, true), (at, false)])
+}
+
+/// Whether a contact may match any of the terms. It is asked before [`contact`], which needs all words.
+pub fn may_match(document: &Value, terms: &[Term]) -> bool {
+    let is_wanted = |word: &str| terms.iter().any(|term| matching::word(term, word).is_some());
+    let mut is_number = false;
+    if let Some(phone) = document.get("phone").and_then(Value::as_str) {
+        each_number(phone, &mut |number| is_number |= terms.iter().any(|term| term.phone.matches(number)));
+    }
+    is_number || terms.iter().any(Term::is_phrase) || has_word(document, CONTACT, is_wanted)
 }
 
 /// What a contact is worth by its own fields; `None` when no word matches.
