@@ -166,3 +166,66 @@ fn a_model_beside_the_configuration_is_found_and_keys_of_the_built_in_one_are_re
         assert!(log_of(&refused).contains(key), "{}", log_of(&refused));
     }
 }
+
+/// The findings of a model's text.
+fn wrong(text: &str) -> Vec<String> {
+    let findings = tributary::model::parse("init.toml", text).err().unwrap_or_default();
+    findings.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_starting_model_is_made_of_sample_records_and_is_good() {
+    let world = World::embedded("model-init", "");
+    for case in cases() {
+        let model = world.succeed(&["model", "init", "--from", case.join("events").to_str().unwrap()]);
+        assert_eq!(wrong(&model), Vec::<String>::new(), "{model}");
+    }
+    let shop = cases()[0].parent().unwrap().join("two-references/events");
+    let model = world.succeed(&["model", "init", "--from", shop.to_str().unwrap()]);
+    for part in [
+        "format = \"cloudevents\"",
+        "title = \"string\"",
+        "authorId = { references = \"people\" }  # because its values are ids of that type",
+        "ticketId = { references = \"tickets\" }  # by its name",
+        "managerId = { references = \"people\" }  # by its name",
+        "above = \"managerId\"",
+        "# from = \"comments.ticketId\"",
+    ] {
+        assert!(model.contains(part), "{part}:\n{model}");
+    }
+}
+
+#[test]
+fn types_are_those_seen_and_odd_names_do_no_harm() {
+    let world = World::embedded("model-init-odd", "");
+    let records = r#"[
+        {"id": 1, "name": "A", "n": 1, "f": 1.5, "b": true, "t": ["x"], "o": {"a": 1}, "d": "2024-01-31T10:00:00Z", "mix": 1, "none": null, "stub": "s", "a.b": "x", "_p": "y", "customer_id": 7, "attributes": 5, "multi\nline": "x\ny", "": 1},
+        {"id": 2, "name": "B", "n": 2, "f": 2, "b": false, "t": [], "o": {}, "d": "2024-02-01", "mix": "x", "customer_id": 8, "search": ["\u0000"]}
+    ]"#;
+    fs::write(world.path("search.json"), records).unwrap();
+    let model = world.succeed(&["model", "init", "--from", "search.json"]);
+    assert_eq!(wrong(&model), Vec::<String>::new(), "{model}");
+    for part in [
+        "[entities.search]",
+        "[projections.search-documents]",
+        "format = \"plain\"",
+        "n = \"integer\"",
+        "f = \"number\"",
+        "b = \"boolean\"",
+        "t = \"strings\"",
+        "o = \"object\"",
+        "d = \"date\"",
+        "mix = \"any\"",
+        "\"a.b\" = \"a_b\"",
+        "customer_id = \"integer\"  # perhaps a reference",
+        "rest = \"attributes2\"",
+    ] {
+        assert!(model.contains(part), "{part}:\n{model}");
+    }
+    fs::write(world.path("model.toml"), &model).unwrap();
+    world.succeed(&["model", "check", "model.toml"]);
+    fs::write(world.path("none.jsonl"), "no json\n5\n").unwrap();
+    for file in ["none.jsonl", "missing.jsonl"] {
+        assert_eq!(world.run(&["model", "init", "--from", file]).status.code(), Some(2));
+    }
+}

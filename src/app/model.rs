@@ -1,5 +1,7 @@
 //! `model`: what the model in force is, what is wrong with one, and what follows from it.
 
+mod samples;
+
 use std::path::Path;
 
 use super::environment;
@@ -22,6 +24,7 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
             let file = Config::model_file(global.config.as_deref(), environment())?;
             check(file.as_deref())
         }
+        ModelCommand::Init { from } => samples::init(&from),
         ModelCommand::Mapping { projection } => mapping(&in_force()?.model, &projection),
     }
 }

@@ -45,6 +45,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ("model", &["tributary model check model.toml", "tributary model show"]),
     ("model show", &["tributary model show > model.toml"]),
     ("model check", &["tributary model check", "tributary model check model.toml"]),
+    (
+        "model init",
+        &[
+            "tributary model init --from events/products.jsonl > model.toml",
+            "tributary model init --from events",
+        ],
+    ),
     ("model mapping", &["tributary model mapping organisations > mappings/organisations.json"]),
     ("completions", &["tributary completions bash > /etc/bash_completion.d/tributary"]),
     ("man", &["tributary man | man -l -", "tributary man reindex", "tributary man --out man1"]),

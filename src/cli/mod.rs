@@ -351,6 +351,12 @@ pub enum ModelCommand {
         /// The model's file; the configured one when none is given
         file: Option<PathBuf>,
     },
+    /// Write a starting model from sample records
+    Init {
+        /// Files of JSON lines or of one JSON list, or a folder of a files source; each file is an entity type
+        #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+        from: Vec<PathBuf>,
+    },
     /// Print the index mapping that follows from the model
     Mapping {
         /// The projection

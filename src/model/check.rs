@@ -2,7 +2,7 @@
 
 mod embeds;
 mod entities;
-mod names;
+pub(super) mod names;
 mod projections;
 mod search;
 

@@ -5,8 +5,10 @@
 
 mod check;
 mod definition;
+pub mod init;
 pub mod mapping;
 mod path;
+pub mod program;
 mod read;
 mod relations;
 pub mod source;

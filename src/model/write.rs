@@ -204,7 +204,7 @@ fn strings(texts: &[String]) -> String {
 
 /// A program as a person would write it, and any other text as JSON has it, which escapes what TOML wants escaped but for
 /// one sign.
-fn string(text: &str) -> String {
+pub(super) fn string(text: &str) -> String {
     let is_plain = |letter: char| letter == '\n' || !letter.is_control();
     let is_literal = text.chars().all(is_plain) && text.contains(['"', '\\', '\n']);
     if is_literal && !text.contains(['\n', '\'']) {

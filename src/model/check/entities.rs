@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::names;
+use crate::model::program::Program;
 use crate::model::read::{Notes, join, unknown};
 use crate::model::source::{Format, VersionRule};
 use crate::model::types::{Default, Entity, Field, FieldType};
@@ -25,6 +26,9 @@ pub(super) fn check(entities: &[Entity], notes: &Notes) {
                     format!("the topic {topic} is read as {other} already; a topic carries one entity type"),
                 );
             }
+        }
+        if let Some(transform) = &entity.transform {
+            check_program(notes, &format!("{key}.transform"), transform);
         }
         for field in &entity.fields {
             check_field(notes, &join(&format!("{key}.fields"), &field.name), entities, entity, field);
@@ -86,7 +90,15 @@ fn check_field(notes: &Notes, key: &str, entities: &[Entity], entity: &Entity, f
             &format!("{key}.value"),
             format!("a value of the field's type, {}, was expected, found: {value}", field.kind.name()),
         ),
-        Default::Value(_) | Default::Jq(_) => {}
+        Default::Value(_) => {}
+        Default::Jq(program) => check_program(notes, &format!("{key}.jq"), program),
+    }
+}
+
+/// Compiles a program and notes the reason for which it is refused.
+pub(super) fn check_program(notes: &Notes, key: &str, program: &str) {
+    if let Err(reason) = Program::compile(program) {
+        notes.note(key, format!("the jq program is refused: {reason}"));
     }
 }
 

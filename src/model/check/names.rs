@@ -9,7 +9,8 @@ const NAME_BYTES_MAX: usize = 100;
 /// The longest name of a field: longer keys make poison of an event.
 const FIELD_BYTES_MAX: usize = 1_000;
 /// Addresses of the HTTP server that are no projection's.
-const RESERVED: [&str; 7] = ["admin", "healthz", "metrics", "readyz", "search", "status", "suggest"];
+pub(crate) const RESERVED: [&str; 7] =
+    ["admin", "healthz", "metrics", "readyz", "search", "status", "suggest"];
 
 /// An entity type's name stands in `from = "type.reference"`, and is a topic's by default.
 pub(super) fn check_entity(notes: &Notes, key: &str, name: &str) {
@@ -54,7 +55,7 @@ pub(super) fn check_filter(notes: &Notes, key: &str, name: &str) {
     }
 }
 
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX
         && name.starts_with(|letter: char| letter.is_ascii_alphabetic())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
@@ -62,7 +63,18 @@ fn is_plain(name: &str) -> bool {
 
 /// The name of a field or of a member of a document.
 pub(super) fn check_member(notes: &Notes, key: &str, name: &str) {
-    let wrong = if name.is_empty() {
+    if let Some(wrong) = wrong_member(name) {
+        notes.note(key, format!("{name:?} is no name of a member: {wrong}"));
+    }
+}
+
+/// True for a name that a field may have.
+pub(crate) fn is_member(name: &str) -> bool {
+    wrong_member(name).is_none()
+}
+
+fn wrong_member(name: &str) -> Option<&'static str> {
+    Some(if name.is_empty() {
         "it is empty"
     } else if name == "id" {
         "every document has an id already; leave it out"
@@ -75,9 +87,8 @@ pub(super) fn check_member(notes: &Notes, key: &str, name: &str) {
     } else if name.len() > FIELD_BYTES_MAX {
         "it is longer than 1 000 bytes"
     } else {
-        return;
-    };
-    notes.note(key, format!("{name:?} is no name of a member: {wrong}"));
+        return None;
+    })
 }
 
 /// The names of the members of one object.

@@ -35,8 +35,10 @@ fn projection(entities: &[Entity], definition: &ProjectionDefinition, notes: &No
     }
     let place = Place { entities, notes, entity, depth: 1 };
     let embeds = embeds::check(&place, &definition.embeds, &mut members);
-    for (name, _) in &definition.compute {
-        members.take(&join(&format!("{path}.compute"), name), name, "a computed member");
+    for (name, program) in &definition.compute {
+        let key = join(&format!("{path}.compute"), name);
+        members.take(&key, name, "a computed member");
+        entities::check_program(notes, &key, program);
     }
     if show.iter().any(|field| field == "stub") || members.has("stub") {
         notes.note(

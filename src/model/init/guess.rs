@@ -1,0 +1,115 @@
+//! What fields probably are.
+
+use serde_json::Value;
+
+use super::{Sample, Seen};
+
+/// The type of a field, or the entity type to which it refers.
+pub(super) enum Guess {
+    /// A type's name in a model.
+    Type(&'static str),
+    /// A reference.
+    Reference {
+        /// The name of the entity type.
+        to: String,
+        list: bool,
+        /// The reason, for people.
+        because: String,
+    },
+    /// A name that ends as references do, and nothing that it refers to.
+    Unresolved(&'static str, String),
+}
+
+/// Guesses a field of `sample`; `names` are those of the entity types, in the order of `samples`.
+pub(super) fn field(seen: &Seen, sample: &Sample, samples: &[Sample], names: &[String]) -> Guess {
+    let kind = kind(seen);
+    let list =
+        seen.count > 0 && seen.id_lists == seen.count && seen.string_lists + seen.integers == seen.count;
+    let is_single = seen.strings + seen.integers == seen.count && seen.count > 0;
+    if !list && !is_single {
+        return Guess::Type(kind);
+    }
+    let named = base(&seen.name);
+    let by_name = named.as_ref().and_then(|base| {
+        let meant = |name: &&String| is_plural(name, base);
+        names.iter().find(meant).cloned().or_else(|| {
+            let is_above = ["parent", "manager", "boss"].contains(&base.as_str());
+            let own = samples.iter().position(|other| std::ptr::eq(other, sample));
+            own.filter(|_| is_above).and_then(|own| names.get(own).cloned())
+        })
+    });
+    if let Some(to) = by_name {
+        return Guess::Reference { to, list, because: "by its name".to_owned() };
+    }
+    if let Some(to) = by_values(seen, samples, names).filter(|_| named.is_some() || kind != "integer") {
+        return Guess::Reference { to, list, because: "because its values are ids of that type".to_owned() };
+    }
+    match named {
+        Some(base) if !base.is_empty() => Guess::Unresolved(kind, base),
+        _ => Guess::Type(kind),
+    }
+}
+
+/// The entity type whose ids most of the values are.
+fn by_values(seen: &Seen, samples: &[Sample], names: &[String]) -> Option<String> {
+    let known = |sample: &Sample| seen.values.iter().filter(|value| sample.ids.contains(*value)).count();
+    let (found, name) = samples
+        .iter()
+        .zip(names)
+        .map(|(sample, name)| (known(sample), name))
+        .max_by_key(|(found, _)| *found)?;
+    // One value that is an id as well may be chance.
+    (found >= 2 && found * 2 > seen.values.len()).then(|| name.clone())
+}
+
+/// The name of a reference without its ending: `organisation` of `organisationId`, `organisation_id`, `organisationIds`.
+pub(super) fn base(name: &str) -> Option<String> {
+    let endings = ["Ids", "_ids", "Id", "_id", "ID", "IDs", "Uuid", "_uuid", "Ref", "_ref"];
+    let base = endings.iter().find_map(|ending| name.strip_suffix(ending))?;
+    Some(base.to_lowercase()).filter(|base| !base.is_empty())
+}
+
+/// True when the name of an entity type is a word or its plural.
+fn is_plural(name: &str, word: &str) -> bool {
+    let name = name.to_lowercase();
+    let stem = word.strip_suffix('y').unwrap_or(word);
+    [word.to_owned(), format!("{word}s"), format!("{word}es"), format!("{stem}ies")].contains(&name)
+        || (word == "person" && name == "people")
+}
+
+fn kind(seen: &Seen) -> &'static str {
+    let all = |count: usize| count == seen.count && count > 0;
+    if all(seen.dates) {
+        "date"
+    } else if all(seen.strings) {
+        "string"
+    } else if all(seen.integers) {
+        "integer"
+    } else if all(seen.numbers) {
+        "number"
+    } else if all(seen.booleans) {
+        "boolean"
+    } else if all(seen.string_lists) {
+        "strings"
+    } else if all(seen.objects) {
+        "object"
+    } else {
+        "any"
+    }
+}
+
+/// True for `2024-01-31` and what continues it with a time.
+pub(super) fn is_date(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let is_day = [0, 1, 2, 3, 5, 6, 8, 9].into_iter().all(is_digit)
+        && bytes.get(4) == Some(&b'-')
+        && bytes.get(7) == Some(&b'-');
+    is_day && (bytes.len() == 10 || bytes.get(10) == Some(&b'T') && bytes.len() >= 16)
+}
+
+/// A value as it is shown in a comment: on one line and short.
+pub(super) fn example(value: &Value) -> String {
+    let text = crate::error::shortened(value.to_string(), 40);
+    text.chars().filter(|letter| !letter.is_control()).collect()
+}

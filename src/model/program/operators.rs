@@ -1,0 +1,146 @@
+//! Arithmetic on values, as jq has it. Strings are not repeated: a factor could come from a record.
+
+use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
+use std::rc::Rc;
+
+use jaq_core::{Error, ValR, ops::Math};
+
+use super::meter::{charge, charge_bytes};
+use super::value::{Held, Members, Val, unshared};
+
+impl Add for Val {
+    type Output = ValR<Self>;
+
+    fn add(self, other: Self) -> ValR<Self> {
+        charge(1);
+        Ok(match (self, other) {
+            (Self::Null, value) | (value, Self::Null) => value,
+            (Self::Num(left), Self::Num(right)) => {
+                Self::Num(left.combined(&right, i64::checked_add, |left, right| left + right))
+            }
+            (Self::Str(left), Self::Str(right)) => {
+                charge_bytes(right.len());
+                let mut text = Rc::try_unwrap(left).unwrap_or_else(|left| {
+                    charge_bytes(left.len());
+                    (*left).clone()
+                });
+                text.push_str(&right);
+                Self::checked(text)
+            }
+            (Self::Arr(left), Self::Arr(right)) => {
+                let mut held = unshared(left);
+                match Rc::try_unwrap(right) {
+                    Ok(right) => right.parts.into_iter().for_each(|item| held.push(item)),
+                    Err(right) => right.parts.iter().for_each(|item| held.push(item.clone())),
+                }
+                Self::Arr(Rc::new(held))
+            }
+            (Self::Obj(left), Self::Obj(right)) => {
+                let mut held = unshared(left);
+                unshared(right).parts.into_iter().for_each(|(key, value)| held.insert(key, value));
+                Self::Obj(Rc::new(held))
+            }
+            (left, right) => return Err(Error::math(left, Math::Add, right)),
+        })
+    }
+}
+
+impl Sub for Val {
+    type Output = ValR<Self>;
+
+    fn sub(self, other: Self) -> ValR<Self> {
+        match (self, other) {
+            (Self::Num(left), Self::Num(right)) => {
+                Ok(Self::Num(left.combined(&right, i64::checked_sub, |left, right| left - right)))
+            }
+            (Self::Arr(left), Self::Arr(right)) => {
+                let is_kept = |item: &Val| !right.parts.contains(item);
+                Ok(Self::list(unshared(left).parts.into_iter().filter(is_kept)))
+            }
+            (left, right) => Err(Error::math(left, Math::Sub, right)),
+        }
+    }
+}
+
+impl Mul for Val {
+    type Output = ValR<Self>;
+
+    fn mul(self, other: Self) -> ValR<Self> {
+        match (self, other) {
+            (Self::Num(left), Self::Num(right)) => {
+                Ok(Self::Num(left.combined(&right, i64::checked_mul, |left, right| left * right)))
+            }
+            (Self::Obj(left), Self::Obj(right)) => {
+                Ok(Self::Obj(Rc::new(merged(unshared(left), unshared(right)))))
+            }
+            (Self::Str(_), Self::Num(_)) | (Self::Num(_), Self::Str(_)) => {
+                Err(Error::str("the repetition of strings is not available"))
+            }
+            (left, right) => Err(Error::math(left, Math::Mul, right)),
+        }
+    }
+}
+
+/// Objects in both are merged as well. The depth of values bounds that of the recursion.
+fn merged(left: Held<Members>, right: Held<Members>) -> Held<Members> {
+    let mut held = left;
+    for (key, value) in right.parts {
+        let value = match (held.parts.get(&key).cloned(), value) {
+            (Some(Val::Obj(old)), Val::Obj(new)) => Val::Obj(Rc::new(merged(unshared(old), unshared(new)))),
+            (_, value) => value,
+        };
+        held.insert(key, value);
+    }
+    held
+}
+
+impl Div for Val {
+    type Output = ValR<Self>;
+
+    fn div(self, other: Self) -> ValR<Self> {
+        match (self, other) {
+            (Self::Num(left), Self::Num(right)) => {
+                let exact = |left: i64, right: i64| {
+                    (left.checked_rem(right)? == 0).then(|| left.checked_div(right)).flatten()
+                };
+                Ok(Self::Num(left.combined(&right, exact, |left, right| left / right)))
+            }
+            (Self::Str(left), Self::Str(right)) if right.is_empty() => {
+                Ok(Self::list(left.chars().map(|letter| Self::string(letter.to_string()))))
+            }
+            (Self::Str(left), Self::Str(right)) => {
+                charge_bytes(left.len());
+                let parts = if left.is_empty() { None } else { Some(left.split(right.as_str())) };
+                Ok(Self::list(parts.into_iter().flatten().map(|part| Self::string(part.to_owned()))))
+            }
+            (left, right) => Err(Error::math(left, Math::Div, right)),
+        }
+    }
+}
+
+impl Rem for Val {
+    type Output = ValR<Self>;
+
+    fn rem(self, other: Self) -> ValR<Self> {
+        match (self, other) {
+            (Self::Num(_), Self::Num(right)) if right.float() == 0.0 => {
+                Err(Error::str("a remainder by zero does not exist"))
+            }
+            (Self::Num(left), Self::Num(right)) => {
+                Ok(Self::Num(left.combined(&right, i64::checked_rem, |left, right| left % right)))
+            }
+            (left, right) => Err(Error::math(left, Math::Rem, right)),
+        }
+    }
+}
+
+impl Neg for Val {
+    type Output = ValR<Self>;
+
+    fn neg(self) -> ValR<Self> {
+        match self {
+            Self::Num(number) => Ok(Self::Num(number.negated())),
+            other => Err(Error::typ(other, "number")),
+        }
+    }
+}

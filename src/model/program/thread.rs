@@ -1,0 +1,84 @@
+//! Threads with a large stack. Each thread that runs programs has one of its own beside it, which ends with it.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::Builder;
+
+use super::meter::{Exhausted, THREAD_STACK_BYTES, UNITS, begin};
+use super::{Compiled, evaluate};
+
+type Answer = Result<Option<Vec<u8>>, String>;
+
+struct Job {
+    compiled: Arc<Compiled>,
+    input: Vec<u8>,
+    units: u64,
+    answer: Sender<Answer>,
+}
+
+thread_local! {
+    static JOBS: RefCell<Option<Sender<Job>>> = const { RefCell::new(None) };
+}
+
+/// Runs a program on the thread beside this one.
+pub(super) fn run(compiled: Arc<Compiled>, input: Vec<u8>, units: u64) -> Answer {
+    let (answer, result) = channel();
+    let job = Job { compiled, input, units, answer };
+    JOBS.with(|jobs| {
+        let mut jobs = jobs.borrow_mut();
+        let unsent = match jobs.as_ref() {
+            Some(jobs) => jobs.send(job).err().map(|error| error.0),
+            None => Some(job),
+        };
+        let Some(job) = unsent else { return Ok(()) };
+        let started = start()?;
+        // A thread that has just begun takes jobs.
+        let _ = started.send(job);
+        *jobs = Some(started);
+        Ok::<(), String>(())
+    })?;
+    result.recv().unwrap_or_else(|_| Err("the evaluation broke off".to_owned()))
+}
+
+fn start() -> Result<Sender<Job>, String> {
+    let (jobs, taken): (Sender<Job>, Receiver<Job>) = channel();
+    let work = move || {
+        for Job { compiled, input, units, answer } in taken {
+            let result = guarded(|| evaluate(&compiled, &input, units)).and_then(|answer| answer);
+            // Nobody waits for an answer any more when this fails.
+            let _ = answer.send(result);
+        }
+    };
+    spawn(work).map(|_| jobs)
+}
+
+/// Runs a piece of work once on a thread of its own.
+pub(super) fn on_large_stack<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let begun = move || {
+        begin(UNITS);
+        guarded(work)
+    };
+    spawn(begun)?.join().unwrap_or_else(|_| Err("it could not be read".to_owned()))
+}
+
+fn spawn<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<std::thread::JoinHandle<T>, String> {
+    let builder = Builder::new().name("jq".to_owned()).stack_size(THREAD_STACK_BYTES);
+    builder.spawn(work).map_err(|error| format!("no thread can be started for it: {error}"))
+}
+
+/// Makes an error of what is thrown.
+fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|thrown: Box<dyn Any + Send>| {
+        match thrown.downcast_ref::<Exhausted>() {
+            Some(Exhausted(reason)) => format!("the evaluation is given up: {reason}"),
+            None => "the evaluation broke off in the library".to_owned(),
+        }
+    })
+}
