@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tributary::config::Config;
-use tributary::decode::{Decoder, Readiness};
+use tributary::decode::{Decoder, Layout, Readiness};
 use tributary::encoding;
-use tributary::event::{Decoded, EntityKind, Record};
+use tributary::event::{Decoded, Record};
+use tributary::plan::{CONTACT, ORGANISATION, builtin};
 use tributary::source::EventSource;
 use tributary::source::files::FilesSource;
 
@@ -66,7 +67,7 @@ impl Line {
 
     fn records(&self) -> Vec<Record> {
         let [organisations, contacts] = self.topics.map(str::to_owned);
-        let topics = vec![(organisations, EntityKind::Organisation), (contacts, EntityKind::Contact)];
+        let topics = vec![(organisations, ORGANISATION), (contacts, CONTACT)];
         let mut source = FilesSource::open(&self.folder(), topics).unwrap();
         source.start(&Default::default(), &[]).unwrap();
         let mut records = Vec::new();
@@ -100,8 +101,9 @@ impl Line {
         std::fs::write(&path, text).unwrap();
         let config = Config::load(Some(&path), std::iter::empty(), &Vec::new()).unwrap();
         let registry = encoding::Registry::new(config.schema_registry.as_ref().unwrap()).unwrap();
-        Decoder::new(&config.organisations, &config.contacts, config.event_types.clone())
-            .with_registry(Some(registry))
+        let sections = [(ORGANISATION, &config.organisations), (CONTACT, &config.contacts)];
+        let layouts = sections.map(|(of, section)| Layout::of(of, section)).to_vec();
+        Decoder::new(builtin(), layouts, config.event_types.clone()).with_registry(Some(registry))
     }
 
     fn measure(&self, count: usize) {

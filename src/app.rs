@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, SourceKind};
 use crate::dead_letter::SpillPlace;
-use crate::decode::Decoder;
+use crate::decode::{Decoder, Layout};
 use crate::encoding::Registry;
 use crate::error::{Error, Result};
-use crate::event::EntityKind;
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::work::let_go;
+use crate::plan::EntityType;
 use crate::position::Positions;
 use crate::source::EventSource;
 use crate::source::files::FilesSource;
@@ -107,12 +107,18 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     Ok(value)
 }
 
-/// Every topic with what it carries, organisations first.
-pub(crate) fn topics(config: &Config) -> Vec<(String, EntityKind)> {
-    let organisations =
-        config.organisations.topics.iter().map(|topic| (topic.clone(), EntityKind::Organisation));
-    let contacts = config.contacts.topics.iter().map(|topic| (topic.clone(), EntityKind::Contact));
-    organisations.chain(contacts).collect()
+/// Every topic with what it carries.
+pub(crate) fn topics(config: &Config) -> Vec<(String, EntityType)> {
+    let entities = config.plan.entity_types().zip(&config.model.entities);
+    let of_type =
+        entities.flat_map(|(of, entity)| entity.source.topics.iter().map(move |topic| (topic.clone(), of)));
+    of_type.collect()
+}
+
+/// How the records of each entity type are laid out.
+fn layouts(config: &Config) -> Vec<Layout> {
+    let entities = config.plan.entity_types().zip(&config.model.entities);
+    entities.map(|(of, entity)| Layout::of(of, &entity.source)).collect()
 }
 
 fn source(config: &Config) -> Result<Box<dyn EventSource>> {
@@ -154,6 +160,6 @@ fn spill_place(config: &Config, status: &Status) -> SpillPlace {
 
 fn decoder(config: &Config) -> Result<Decoder> {
     let registry = config.schema_registry.as_ref().map(Registry::new).transpose()?;
-    let decoder = Decoder::new(&config.organisations, &config.contacts, config.event_types.clone());
+    let decoder = Decoder::new(config.plan, layouts(config), config.event_types.clone());
     Ok(decoder.with_registry(registry))
 }

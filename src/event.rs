@@ -1,24 +1,16 @@
 //! Records as they lie in the log, and events as the fold takes them.
 
+use crate::plan::EntityType;
 use crate::position::TopicPartition;
 
 /// The longest id that every index takes, in bytes.
 pub const ID_BYTES_MAX: usize = 512;
 
-/// The two kinds of entity whose events are folded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum EntityKind {
-    /// An organisation.
-    Organisation,
-    /// A contact of an organisation.
-    Contact,
-}
-
 /// One record of the log, undecoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// The kind of entity that the record's topic carries.
-    pub kind: EntityKind,
+    /// The entity type that the record's topic carries.
+    pub kind: EntityType,
     /// Where the record lies.
     pub partition: TopicPartition,
     /// The record's offset in its partition.
@@ -60,8 +52,8 @@ pub struct Field {
 /// A decoded event: what the fold applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The kind of entity.
-    pub kind: EntityKind,
+    /// The entity type.
+    pub kind: EntityType,
     /// The entity's id: not empty, at most [`ID_BYTES_MAX`] bytes.
     pub id: String,
     /// The version that orders the events of one entity: 0 to 2^63−1.
@@ -76,7 +68,7 @@ pub struct Event {
 
 impl Event {
     /// The delete of one entity.
-    pub fn deletion(kind: EntityKind, id: String, version: u64, sequenced: bool) -> Self {
+    pub fn deletion(kind: EntityType, id: String, version: u64, sequenced: bool) -> Self {
         Self { kind, id, version, sequenced, action: Action::Delete, fields: Vec::new() }
     }
 }

@@ -63,6 +63,10 @@ pub const CONTACT: &[(&str, Class)] = &[
     ("tags", Class::Other),
 ];
 
+/// A contact's fields of which parts can be marked, in the order in which documents show them.
+pub const CONTACT_SHOWN: &[&str] =
+    &["name", "firstName", "lastName", "email", "phone", "role", "department", "tags"];
+
 /// The mark before the digits of a phone number, reversed.
 pub const NUMBER_MARK: char = '#';
 /// The mark before the number of words of a name.

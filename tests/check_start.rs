@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::SystemTime;
+use tributary::plan::builtin;
 
 use serde_json::json;
 use tributary::state::fjall::FjallStore;
@@ -90,7 +91,7 @@ fn a_state_that_a_run_refuses_is_told() {
     is_told(&world, 1, "state", "is damaged");
     std::fs::write(&manifest, &whole).unwrap();
 
-    let store = FjallStore::open(&world.path("state")).unwrap();
+    let store = FjallStore::open(&world.path("state"), builtin()).unwrap();
     is_told(&world, 1, "state", "is open in another process");
     write_next_format(&store);
     drop(store);

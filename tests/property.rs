@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tributary::plan::{CONTACT, ORGANISATION, builtin};
+use tributary::plan::{CONTACTS_OF, PROJECTIONS};
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -11,13 +13,13 @@ use serde_json::{Value, json};
 use tributary::config::Format;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
-use tributary::event::{EntityKind, Record};
+use tributary::event::Record;
 use tributary::pipeline::fold::{DocumentKey, Folder, Taken};
 use tributary::pipeline::load::Load;
 use tributary::pipeline::sweep;
 use tributary::pipeline::versions::Bases;
 use tributary::position::{Positions, TopicPartition};
-use tributary::projection::{self, Limits, Projection};
+use tributary::projection::Limits;
 use tributary::state::State;
 use tributary::state::fjall::FjallStore;
 use tributary::state::keys::Space;
@@ -88,11 +90,7 @@ fn record(event: &Plain, offset: i64, partition: i32) -> Record {
         Does::Replace => "created",
         Does::Delete => "deleted",
     };
-    let (kind, topic) = if event.contact {
-        (EntityKind::Contact, "contacts")
-    } else {
-        (EntityKind::Organisation, "organisations")
-    };
+    let (kind, topic) = if event.contact { (CONTACT, "contacts") } else { (ORGANISATION, "organisations") };
     let value =
         json!({"type": format!("x.{verb}"), "sequence": event.version.to_string(), "data": event.fields});
     Record {
@@ -116,21 +114,25 @@ fn indexed(
     restarts: bool,
     sweep: Option<Sweep>,
 ) -> Indexes {
-    let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new());
+    let decoder = Decoder::new(
+        builtin(),
+        vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
+        BTreeMap::new(),
+    );
     let open = || {
-        let state = Arc::new(State::open(Arc::clone(store), "test").unwrap());
-        let folder = Folder::new(Arc::clone(&state), projection::ALL.to_vec(), Box::new(NoLetters)).unwrap();
+        let state = Arc::new(State::open(Arc::clone(store), builtin(), "test").unwrap());
+        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).unwrap();
         (state, folder)
     };
     let (mut state, mut folder) = open();
     let empty = || -> Indexes {
-        projection::ALL.into_iter().map(|projection| (projection.name(), BTreeMap::new())).collect()
+        PROJECTIONS.into_iter().map(|projection| (projection.name(), BTreeMap::new())).collect()
     };
     let mut index = empty();
     for (number, batch) in batches.iter().enumerate() {
         if sweep.is_some_and(|sweep| sweep.from == number) {
             index = empty();
-            projection::ALL.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
+            PROJECTIONS.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
         }
         if sweep.is_some_and(|sweep| sweep.wakes == number) {
             folder.wake_sweeps().unwrap();
@@ -181,7 +183,7 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
         let Some(place) = &sweep.place else { continue };
         let most = (1 + place.len() % 2, usize::MAX);
         let bases = Bases::default();
-        let projections = &projection::ALL;
+        let projections = &PROJECTIONS;
         // The index was empty when the sweep was called for: with deletes or without them it is the same.
         let (takes, is_untouched) = (&|_: &DocumentKey| true, sweep.step % 2 == 0);
         let making = sweep::Making {
@@ -215,7 +217,7 @@ fn deliver(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) {
     let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
     let mut acknowledged = Vec::new();
     for (number, id) in folder.marks().unwrap() {
-        let projection = Projection::of_number(number).unwrap();
+        let projection = builtin().projection_of_number(number).unwrap();
         let mut bytes = Vec::new();
         let documents = index.get_mut(projection.name()).unwrap();
         if projection.materialise(&snapshot, &id, limits, 1, &mut bytes).unwrap() {
@@ -234,21 +236,32 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
     let memory = Arc::new(MemoryStore::default());
     let open = || {
         let memory: Arc<dyn StateStore> = Arc::clone(&memory) as _;
-        let store = if durable { Arc::new(FjallStore::open(folder.path()).unwrap()) } else { memory };
-        let state = Arc::new(State::open(store, "test").unwrap());
-        let folder = Folder::new(Arc::clone(&state), projection::ALL.to_vec(), Box::new(NoLetters)).unwrap();
+        let store =
+            if durable { Arc::new(FjallStore::open(folder.path(), builtin()).unwrap()) } else { memory };
+        let state = Arc::new(State::open(store, builtin(), "test").unwrap());
+        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).unwrap();
         (state, folder)
     };
     let (mut state, mut folder) = open();
     // What a load finds of one before it, which broke off.
-    state.fill(Space::ContactsOf, &mut [Ok((b"a\0\0gone".to_vec(), b"{}".to_vec()))].into_iter(), 0).unwrap();
-    let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new());
-    projection::ALL.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
+    state
+        .fill(
+            Space::of_relation(CONTACTS_OF),
+            &mut [Ok((b"a\0\0gone".to_vec(), b"{}".to_vec()))].into_iter(),
+            0,
+        )
+        .unwrap();
+    let decoder = Decoder::new(
+        builtin(),
+        vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
+        BTreeMap::new(),
+    );
+    PROJECTIONS.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
     let take = |records: &[Record]| -> Vec<Taken> {
         let taken = records.iter();
         taken.map(|record| Taken { record: record.clone(), decoded: decoder.decode(record) }).collect()
     };
-    let mut load = Load::new(state.scratch(), Positions::default(), held_max);
+    let mut load = Load::new(state.scratch(), builtin(), Positions::default(), held_max);
     for batch in records[..count].chunks(3) {
         folder.load(&mut load, &take(batch), &[]).unwrap();
     }
@@ -261,7 +274,7 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
     for batch in records[count..].chunks(4) {
         folder.fold(&take(batch), &[]).unwrap();
     }
-    let mut index = projection::ALL.into_iter().map(|each| (each.name(), BTreeMap::new())).collect();
+    let mut index = PROJECTIONS.into_iter().map(|each| (each.name(), BTreeMap::new())).collect();
     folder.wake_sweeps().unwrap();
     while pass(&state, &mut folder, &mut index) {}
     index
@@ -362,7 +375,7 @@ proptest! {
     ) {
         let records = shuffled(&events, &order);
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn StateStore> = Arc::new(FjallStore::open(folder.path()).unwrap());
+        let store: Arc<dyn StateStore> = Arc::new(FjallStore::open(folder.path(), builtin()).unwrap());
         let got = indexed(&store, &cut(&records, &cuts), true, Some(Sweep { from: 0, wakes: 2 }));
         prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
     }
@@ -371,9 +384,13 @@ proptest! {
 #[test]
 fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
-    let state = Arc::new(State::open(store, "test").unwrap());
-    let mut folder = Folder::new(Arc::clone(&state), projection::ALL.to_vec(), Box::new(NoLetters)).unwrap();
-    let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new());
+    let state = Arc::new(State::open(store, builtin(), "test").unwrap());
+    let mut folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).unwrap();
+    let decoder = Decoder::new(
+        builtin(),
+        vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
+        BTreeMap::new(),
+    );
     let take = |record: Record| Taken { decoded: decoder.decode(&record), record };
     let plain = |contact, id: String, version, fields: Value| Plain {
         contact,
@@ -394,7 +411,8 @@ fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
     folder.fold(&contacts, &[]).unwrap();
     let step = state.snapshot().unwrap().progress().step;
     let all: Vec<_> = folder.marks().unwrap().into_iter().collect();
-    let named = |(number, id): (u8, String)| ((Projection::of_number(number).unwrap(), Arc::from(id)), step);
+    let named =
+        |(number, id): (u8, String)| ((builtin().projection_of_number(number).unwrap(), Arc::from(id)), step);
     folder.acknowledge(&all.into_iter().map(named).collect::<Vec<_>>()).unwrap();
     folder.fold(&[take(record(&plain(false, "a".to_owned(), 1, json!({"name": "A"})), 0, 0))], &[]).unwrap();
     let mut steps = 0;

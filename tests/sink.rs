@@ -13,6 +13,7 @@ use crate::services;
 
 fn config(world: &World, url: &str) -> IndexConfig {
     IndexConfig {
+        derived: tributary::config::Config::defaults(&Vec::new()).unwrap().index.derived,
         kind: IndexKind::Elasticsearch,
         urls: vec![url.to_owned()],
         username: None,

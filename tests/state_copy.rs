@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tributary::plan::{CONTACT, ORGANISATION, builtin};
 
 use serde_json::json;
 use tributary::state::fjall::FjallStore;
@@ -23,9 +24,9 @@ fn noise(seed: u32) -> Vec<u8> {
 /// The commit of this number: all rows that it leaves are known.
 fn commit(store: &FjallStore, number: u32) {
     let mut changes = Changes::default();
-    changes.put(Space::Contacts, (number % KEYS).to_be_bytes().to_vec(), noise(number));
-    changes.put(Space::Organisations, number.to_be_bytes().to_vec(), vec![1]);
-    changes.put(Space::Meta, b"progress".to_vec(), number.to_be_bytes().to_vec());
+    changes.put(Space::of_type(CONTACT), (number % KEYS).to_be_bytes().to_vec(), noise(number));
+    changes.put(Space::of_type(ORGANISATION), number.to_be_bytes().to_vec(), vec![1]);
+    changes.put(Space::META, b"progress".to_vec(), number.to_be_bytes().to_vec());
     store.commit(changes).unwrap();
 }
 
@@ -41,13 +42,13 @@ fn rows(store: &FjallStore, space: Space) -> BTreeMap<u32, Vec<u8>> {
 
 /// The last commit that a store holds, after a look that it holds exactly what was there then.
 fn check(store: &FjallStore) -> u32 {
-    let last = store.view().get(Space::Meta, b"progress").unwrap().unwrap();
+    let last = store.view().get(Space::META, b"progress").unwrap().unwrap();
     let last = u32::from_be_bytes(last.try_into().unwrap());
     assert_eq!(
-        rows(store, Space::Organisations).into_keys().collect::<Vec<_>>(),
+        rows(store, Space::of_type(ORGANISATION)).into_keys().collect::<Vec<_>>(),
         (0..=last).collect::<Vec<_>>()
     );
-    let contacts = rows(store, Space::Contacts);
+    let contacts = rows(store, Space::of_type(CONTACT));
     for key in 0..KEYS.min(last + 1) {
         let writer = last - (last - key) % KEYS;
         assert!(contacts[&key] == noise(writer), "{key} of {last} is not what {writer} wrote");
@@ -67,13 +68,13 @@ impl<F: Fn()> Drop for Finally<F> {
 fn linked(store: &FjallStore, into: &Path) -> FjallStore {
     std::fs::create_dir(into).unwrap();
     assert!(store.link(into).unwrap());
-    FjallStore::open(into).unwrap()
+    FjallStore::open(into, builtin()).unwrap()
 }
 
 #[test]
 fn a_linked_store_holds_what_was_committed_and_goes_its_own_way() {
     let folder = tempfile::tempdir().unwrap();
-    let store = FjallStore::open(&folder.path().join("state")).unwrap();
+    let store = FjallStore::open(&folder.path().join("state"), builtin()).unwrap();
     commit(&store, 0);
     let is_over = AtomicBool::new(false);
     let over = || is_over.store(true, Ordering::Relaxed);
@@ -96,7 +97,7 @@ fn a_linked_store_holds_what_was_committed_and_goes_its_own_way() {
             seen.push(check(&copied));
             if seen.len() % 3 == 1 {
                 // What is done with the copy is not done with the store.
-                copied.clear(Space::Contacts).unwrap();
+                copied.clear(Space::of_type(CONTACT)).unwrap();
                 drop(copied);
                 std::fs::remove_dir_all(copy).unwrap();
             }
@@ -108,7 +109,7 @@ fn a_linked_store_holds_what_was_committed_and_goes_its_own_way() {
     assert!(seen.is_sorted() && seen.first() < seen.last(), "{seen:?}");
     drop(store);
     std::fs::remove_dir_all(folder.path().join("state")).unwrap();
-    let last = FjallStore::open(&folder.path().join("1")).unwrap();
+    let last = FjallStore::open(&folder.path().join("1"), builtin()).unwrap();
     assert_eq!(check(&last), seen[1], "the copy needs nothing of the store");
 }
 

@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use tributary::plan::CONTACTS_OF;
+use tributary::plan::{CONTACT, ORGANISATION, builtin};
 
 use serde_json::json;
 use tributary::state::State;
@@ -34,7 +36,7 @@ fn seed() -> u64 {
 fn shown(store: &dyn StateStore) -> tributary::error::Result<Shown> {
     let mut shown = Shown::new();
     let view = store.view();
-    for space in Space::ALL {
+    for (space, _) in Space::all(builtin()) {
         view.scan(space, &[], &[], &mut |key, value| {
             shown.insert((space, key.to_vec()), value.to_vec());
             Ok(ControlFlow::Continue(()))
@@ -53,33 +55,33 @@ fn store(folder: &Path) -> Vec<Shown> {
     let mut once = vec![Shown::new()];
     let text = |n: usize| format!("{n:05}").into_bytes();
     for round in 0..3_usize {
-        let store = FjallStore::open(folder).unwrap();
+        let store = FjallStore::open(folder, builtin()).unwrap();
         if round == 0 {
             let mut entries = (0..800).map(|n| Ok((text(n), format!("row {n} ").repeat(9).into_bytes())));
-            store.fill(Space::Contacts, &mut entries).unwrap();
+            store.fill(Space::of_type(CONTACT), &mut entries).unwrap();
             once.push(shown(&store).unwrap());
         }
         for n in 0..12 {
             let mut changes = Changes::default();
-            let spaces = [Space::Organisations, Space::Contacts, Space::Dirty];
+            let spaces = [Space::of_type(ORGANISATION), Space::of_type(CONTACT), Space::DIRTY];
             for (at, space) in spaces.into_iter().enumerate().filter(|(at, _)| n % (at + 1) == 0) {
                 changes.put(space, text(n * 7 + at), format!("{round} {n} {at}").repeat(30).into_bytes());
                 changes.remove(space, text(n * 3));
             }
-            changes.put(Space::Meta, b"progress".to_vec(), text(round * 100 + n));
+            changes.put(Space::META, b"progress".to_vec(), text(round * 100 + n));
             store.commit(changes).unwrap();
             once.push(shown(&store).unwrap());
         }
         if round == 0 {
             // More than a memtable holds, so that this space alone reaches its tables.
             let mut changes = Changes::default();
-            (0..45).for_each(|n| changes.put(Space::ContactsOf, text(n), noise(n, 100_000)));
+            (0..45).for_each(|n| changes.put(Space::of_relation(CONTACTS_OF), text(n), noise(n, 100_000)));
             store.commit(changes).unwrap();
             once.push(shown(&store).unwrap());
         }
         store.sync().unwrap();
     }
-    drop(FjallStore::open(folder).unwrap());
+    drop(FjallStore::open(folder, builtin()).unwrap());
     once
 }
 
@@ -163,7 +165,7 @@ fn a_damaged_store_is_refused_or_shows_what_it_held_once() {
             let broken = tempfile::tempdir().unwrap();
             copy(whole.path(), broken.path());
             let how = format!("{}: {}", name.display(), damage(&broken.path().join(name), number, seed));
-            let outcome = FjallStore::open(broken.path()).and_then(|store| shown(&store));
+            let outcome = FjallStore::open(broken.path(), builtin()).and_then(|store| shown(&store));
             let at = match outcome {
                 Ok(shown) if Some(&shown) == once.last() => 0,
                 Ok(shown) => {
@@ -249,10 +251,10 @@ fn the_program_names_what_is_damaged_and_a_replay_ends_in_the_same_documents() {
 
 /// Makes the state one of the next format.
 pub fn write_next_format(store: &FjallStore) {
-    let held: Format = rows::decode(&store.view().get(Space::Meta, b"format").unwrap().unwrap()).unwrap();
+    let held: Format = rows::decode(&store.view().get(Space::META, b"format").unwrap().unwrap()).unwrap();
     let mut changes = Changes::default();
     let format = Format { format: FORMAT + 1, ..held };
-    changes.put(Space::Meta, b"format".to_vec(), rows::encode(&format).unwrap());
+    changes.put(Space::META, b"format".to_vec(), rows::encode(&format).unwrap());
     store.commit(changes).unwrap();
     store.sync().unwrap();
 }
@@ -263,10 +265,10 @@ fn a_state_of_the_future_is_refused() {
     let world = world(&log);
     let state = world.path("state");
     {
-        let store = FjallStore::open(&state).unwrap();
+        let store = FjallStore::open(&state, builtin()).unwrap();
         write_next_format(&store);
         let store: Arc<dyn StateStore> = Arc::new(store);
-        assert!(State::open(store, "any").is_err());
+        assert!(State::open(store, builtin(), "any").is_err());
     }
     let refused = |wanted: &str| {
         let output = world.run(&["run", "--until-end"]);

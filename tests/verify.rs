@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tributary::plan::CONTACTS_OF;
+use tributary::plan::{CONTACT, builtin};
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
-use tributary::event::{Action, EntityKind, Event, Field};
+use tributary::event::{Action, Event, Field};
 use tributary::sink::documents::Documents;
 use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::{Batch, Buffer, DocumentSink, Outcome};
@@ -152,12 +154,12 @@ fn finds_and_mends(world: &World) {
 
 /// What a fold with a bug would leave: a wrong field of a contact, and a relation of another that is missing.
 pub fn plant(world: &World, contact: &str, organisation: &str, other: &str) {
-    let store = FjallStore::open(&world.path("state")).unwrap();
+    let store = FjallStore::open(&world.path("state"), builtin()).unwrap();
     let view = store.view();
     let mut row: Row =
-        rows::decode(&view.get(Space::Contacts, contact.as_bytes()).unwrap().unwrap()).unwrap();
+        rows::decode(&view.get(Space::of_type(CONTACT), contact.as_bytes()).unwrap().unwrap()).unwrap();
     row.registers.apply(&Event {
-        kind: EntityKind::Contact,
+        kind: CONTACT,
         id: contact.to_owned(),
         version: 1_000_000,
         sequenced: true,
@@ -165,11 +167,11 @@ pub fn plant(world: &World, contact: &str, organisation: &str, other: &str) {
         fields: vec![Field { name: "role".to_owned(), json: (*b"\"Spy\"").into() }],
     });
     let mut changes = Changes::default();
-    changes.put(Space::Contacts, contact.as_bytes().to_vec(), rows::encode(&row).unwrap());
+    changes.put(Space::of_type(CONTACT), contact.as_bytes().to_vec(), rows::encode(&row).unwrap());
     // A relation that a fold forgot to remove: the contact stays in its organisation's document.
     let relation = tributary::state::keys::member_key(organisation, other);
-    assert!(view.get(Space::ContactsOf, &relation).unwrap().is_some());
-    changes.remove(Space::ContactsOf, relation);
+    assert!(view.get(Space::of_relation(CONTACTS_OF), &relation).unwrap().is_some());
+    changes.remove(Space::of_relation(CONTACTS_OF), relation);
     store.commit(changes).unwrap();
     store.sync().unwrap();
     drop((view, store));
@@ -351,9 +353,9 @@ fn what_waits_for_the_next_run_is_on_its_way() {
     let (world, _turn) = elasticsearch_world("waits", &log);
     world.succeed(&["run", "--until-end"]);
     // A mark of a run that was stopped before it could deliver.
-    let store = FjallStore::open(&world.path("state")).unwrap();
+    let store = FjallStore::open(&world.path("state"), builtin()).unwrap();
     let mut changes = Changes::default();
-    changes.put(Space::Dirty, tributary::state::keys::dirty_key(1, "c5"), 1_u64.to_be_bytes().to_vec());
+    changes.put(Space::DIRTY, tributary::state::keys::dirty_key(1, "c5"), 1_u64.to_be_bytes().to_vec());
     store.commit(changes).unwrap();
     store.sync().unwrap();
     drop(store);

@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tributary::plan::{CONTACT, ORGANISATION, builtin};
+use tributary::plan::{EntityType, PROJECTIONS};
 
 use crossbeam_channel::unbounded;
 use tributary::config::Config;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
 use tributary::entity::Registers;
-use tributary::event::{Decoded, EntityKind};
+use tributary::event::Decoded;
 use tributary::pipeline::fold::Folder;
 use tributary::pipeline::queue::Queue;
 use tributary::pipeline::reader::Reader;
@@ -20,7 +22,7 @@ use tributary::pipeline::stream::{Command, First, Stream};
 use tributary::pipeline::sweep;
 use tributary::pipeline::versions::Bases;
 use tributary::position::Positions;
-use tributary::projection::{self, Limits};
+use tributary::projection::Limits;
 use tributary::shutdown::Shutdown;
 use tributary::source::EventSource;
 use tributary::source::kafka::KafkaSource;
@@ -105,8 +107,11 @@ pub fn one(asked: &str) -> Result<()> {
 }
 
 fn work(what: &str, config: &Config, folder: &Path) -> Result<(u64, u64)> {
-    let decoder =
-        Decoder::new(config.organisations.format, config.contacts.format, config.event_types.clone());
+    let decoder = Decoder::new(
+        builtin(),
+        vec![config.organisations.format.into(), config.contacts.format.into()],
+        config.event_types.clone(),
+    );
     if what == NAMES[0] {
         read(config, |_| ())
     } else if what == NAMES[1] {
@@ -114,7 +119,7 @@ fn work(what: &str, config: &Config, folder: &Path) -> Result<(u64, u64)> {
             std::hint::black_box(decoder.decode(record));
         })
     } else if what == HASH_MAP {
-        let mut map: HashMap<(EntityKind, String), Registers> = HashMap::new();
+        let mut map: HashMap<(EntityType, String), Registers> = HashMap::new();
         let read = read(config, |record| {
             if let Decoded::Event(event) = decoder.decode(record) {
                 map.entry((event.kind, event.id.clone())).or_default().apply(&event);
@@ -151,8 +156,8 @@ fn told(error: tributary::error::Error) -> String {
 }
 
 fn source(config: &Config) -> Result<(KafkaSource, Positions)> {
-    let organisations = config.organisations.topics.iter().map(|topic| (topic, EntityKind::Organisation));
-    let contacts = config.contacts.topics.iter().map(|topic| (topic, EntityKind::Contact));
+    let organisations = config.organisations.topics.iter().map(|topic| (topic, ORGANISATION));
+    let contacts = config.contacts.topics.iter().map(|topic| (topic, CONTACT));
     let topics = organisations.chain(contacts).map(|(topic, kind)| (topic.clone(), kind)).collect();
     let mut source = KafkaSource::open(&config.kafka, topics).map_err(told)?;
     source.start(&Positions::default(), &[]).map_err(told)?;
@@ -178,12 +183,12 @@ fn read(config: &Config, mut take: impl FnMut(&tributary::event::Record)) -> Res
 
 /// The reader's and the fold's threads, without a delivery.
 fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)> {
-    let store = Arc::new(FjallStore::open(folder).map_err(told)?);
-    let state = Arc::new(State::open(store, "bench").map_err(told)?);
+    let store = Arc::new(FjallStore::open(folder, builtin()).map_err(told)?);
+    let state = Arc::new(State::open(store, builtin(), "bench").map_err(told)?);
     let (source, end) = source(config)?;
     let mut folder =
-        Folder::new(Arc::clone(&state), projection::ALL.to_vec(), Box::new(NoLetters)).map_err(told)?;
-    for projection in projection::ALL {
+        Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).map_err(told)?;
+    for projection in PROJECTIONS {
         folder.sweep(projection).map_err(told)?;
     }
     let queue = Arc::new(Queue::starting_at(0, None, Positions::default(), 0));
@@ -230,10 +235,11 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
 
 /// Everything that a rebuild sends, thrown away.
 fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
-    let state = State::open(Arc::new(FjallStore::open(folder).map_err(told)?), "bench").map_err(told)?;
+    let state = State::open(Arc::new(FjallStore::open(folder, builtin()).map_err(told)?), builtin(), "bench")
+        .map_err(told)?;
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let (mut count, mut bytes, bases) = (0, 0, Bases::default());
-    let (projections, buffers) = (&projection::ALL, &Arc::default());
+    let (projections, buffers) = (&PROJECTIONS, &Arc::default());
     let making = sweep::Making {
         state: &state,
         projections,
@@ -243,7 +249,7 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
         is_untouched: true,
         buffers,
     };
-    for projection in projection::ALL {
+    for projection in PROJECTIONS {
         let mut place = Some(String::new());
         while let Some(at) = place {
             let part = sweep::make(&making, projection, &at, REQUEST).map_err(told)?;

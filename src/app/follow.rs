@@ -22,7 +22,7 @@ use crate::pipeline::start::{Patience, while_log_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::private;
-use crate::projection::{Limits, Projection};
+use crate::projection::Limits;
 use crate::reindex::session::Folder;
 use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
@@ -89,8 +89,8 @@ pub(super) async fn follow(
 ) -> Result<()> {
     let sink = Arc::new(parts::sink(&config)?);
     let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
-    let store = Arc::new(FjallStore::open(&config.state)?);
-    let state = Arc::new(State::open(store, &config.fingerprint())?);
+    let store = Arc::new(FjallStore::open(&config.state, config.plan)?);
+    let state = Arc::new(State::open(store, config.plan, &config.fingerprint())?);
     let commands = unbounded();
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     announce(&config.state, address)?;
@@ -107,7 +107,7 @@ pub(super) async fn follow(
         },
     };
     let projections: Vec<_> =
-        config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect();
+        config.index.projections.iter().filter_map(|name| config.plan.projection(name)).collect();
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let verifier = Verifier {
         state: Arc::clone(&state),

@@ -17,7 +17,6 @@ use crate::pipeline::queue::Queue;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::{self, Command, Discarded, First, Retried, Stream};
 use crate::pipeline::work::blocking;
-use crate::projection::Projection;
 use crate::shutdown::Shutdown;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
@@ -133,7 +132,8 @@ async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all:
 /// Takes letters out when no instance has the state. The state is held meanwhile, because an instance that
 /// starts now could write a letter into a file that is replaced.
 fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded> {
-    let _held = if config.state.is_dir() { Some(FjallStore::open(&config.state)?) } else { None };
+    let _held =
+        if config.state.is_dir() { Some(FjallStore::open(&config.state, config.plan)?) } else { None };
     let place = super::spill_place(config, &Status::default());
     let mut letters =
         dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, Shutdown::default())?;
@@ -142,8 +142,13 @@ fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded>
 
 /// Opens the state when no instance has it; what changes is delivered by the next run.
 fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
-    let state = Arc::new(State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?);
-    let projections = config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect();
+    let state = Arc::new(State::open(
+        Arc::new(FjallStore::open(&config.state, config.plan)?),
+        config.plan,
+        &config.fingerprint(),
+    )?);
+    let projections =
+        config.index.projections.iter().filter_map(|name| config.plan.projection(name)).collect();
     let folder = Folder::new(
         Arc::clone(&state),
         projections,

@@ -29,15 +29,20 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
     }
 }
 
-/// Only the built-in model can be run yet.
+/// Programs of jq cannot be run yet.
 pub(super) fn refuse_unfinished(config: &Config) -> Result<()> {
-    if config.model.is_built_in {
-        return Ok(());
+    let has_program = |entity: &model::Entity| {
+        let is_jq = |field: &model::Field| matches!(field.default, Some(model::Default::Jq(_)));
+        entity.transform.is_some() || entity.fields.iter().any(is_jq)
+    };
+    let model = &config.model;
+    let computes = model.projections.iter().any(|projection| !projection.compute.is_empty());
+    if computes || model.entities.iter().any(has_program) {
+        return Err(Error::usage(
+            "model: transform, compute and defaults by jq cannot be run in this version",
+        ));
     }
-    Err(Error::usage(
-        "model: only the built-in model can be run in this version; `tributary model check` and `tributary model mapping` \
-         know others",
-    ))
+    Ok(())
 }
 
 fn check(file: Option<&Path>) -> Result<()> {

@@ -16,7 +16,7 @@ use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
-use crate::projection::{Limits, Projection};
+use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune};
 use crate::shutdown::Shutdown;
@@ -245,7 +245,11 @@ impl Rebuild<'_> {
             self.folder.keep(&Session { copied: true, ..self.session.clone() })?;
         }
         let (path, fingerprint) = (self.folder.state(), self.config.fingerprint());
-        blocking(move || State::open(Arc::new(FjallStore::open(&path)?), &fingerprint).map(Arc::new)).await
+        let plan = self.config.plan;
+        blocking(move || {
+            State::open(Arc::new(FjallStore::open(&path, plan)?), plan, &fingerprint).map(Arc::new)
+        })
+        .await
     }
 }
 
@@ -319,7 +323,7 @@ fn round(
                 .index
                 .projections
                 .iter()
-                .filter_map(|name| Projection::of_name(name))
+                .filter_map(|name| config.plan.projection(name))
                 .collect(),
             decoder: Arc::new(super::decoder(&config)?),
             kinds: topics(&config),

@@ -57,7 +57,11 @@ async fn stopped(config: &Config) -> Result<Value> {
     let seen = tokio::task::spawn_blocking(move || super::look_at_log(&config_for_end));
     // The log may be away: then there is no lag to show, and everything else is.
     let (_, end) = seen.await.ok().and_then(Result::ok).unwrap_or_default();
-    let state = State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
+    let state = State::open(
+        Arc::new(FjallStore::open(&config.state, config.plan)?),
+        config.plan,
+        &config.fingerprint(),
+    )?;
     let positions = state.progress()?.positions();
     let frontier = state.frontier()?;
     let delivered = frontier.positions();

@@ -111,7 +111,11 @@ fn at_rest(config: &Config) -> Result<Positions> {
     if !config.state.exists() {
         return Ok(Positions::default());
     }
-    let state = State::open(std::sync::Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?;
+    let state = State::open(
+        std::sync::Arc::new(FjallStore::open(&config.state, config.plan)?),
+        config.plan,
+        &config.fingerprint(),
+    )?;
     Ok(if state.is_delivered()? { state.progress()?.positions() } else { state.frontier()?.positions() })
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, asked: cli::Verify
 }
 
 fn kept(config: &Config) -> Vec<Projection> {
-    config.index.projections.iter().filter_map(|name| Projection::of_name(name)).collect()
+    config.index.projections.iter().filter_map(|name| config.plan.projection(name)).collect()
 }
 
 /// Compares the index with the state as both lie there.
@@ -59,7 +59,11 @@ async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -
             config.state.display()
         )));
     }
-    let state = Arc::new(State::open(Arc::new(FjallStore::open(&config.state)?), &config.fingerprint())?);
+    let state = Arc::new(State::open(
+        Arc::new(FjallStore::open(&config.state, config.plan)?),
+        config.plan,
+        &config.fingerprint(),
+    )?);
     let sink = Arc::new(parts::sink(config)?);
     open(config, &state, &sink).await?;
     let verifier = Verifier {

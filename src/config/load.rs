@@ -15,7 +15,8 @@ use super::{
     Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
 };
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Model, Projection, mapping};
+use crate::plan::PlanRef;
 
 /// The file that is read when none is named and it is there.
 const FILE: &str = "tributary.toml";
@@ -126,9 +127,11 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
     let organisations = records::entity(keys, "organisations", &declared)?;
     let contacts = records::entity(keys, "contacts", &declared)?;
     let index = index(keys, &declared)?;
+    let model = model::in_force(declared, &organisations, &contacts, index.max_embedded_contacts);
     Ok(Config {
         state,
-        model: model::in_force(declared, &organisations, &contacts, index.max_embedded_contacts),
+        plan: PlanRef::of(&model),
+        model,
         source: SourceConfig {
             kind: keys
                 .choice("source.kind", &[("kafka", SourceKind::Kafka), ("files", SourceKind::Files)])?,
@@ -225,11 +228,17 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
         path: keys.path("index.path", "data/index")?,
         prefix: keys.prefix("index.prefix")?,
         mappings: keys.path("index.mappings", "mappings")?,
+        derived: derived(model),
         projections: projections(keys, model)?,
         refresh: keys
             .choice("index.refresh", &[("adaptive", Refresh::Adaptive), ("interval", Refresh::Interval)])?,
         max_embedded_contacts: usize::try_from(embedded).unwrap_or(usize::MAX),
     })
+}
+
+fn derived(model: &Model) -> BTreeMap<String, String> {
+    let text = |projection: &Projection| (projection.name.clone(), mapping::text(model, projection));
+    model.projections.iter().map(text).collect()
 }
 
 fn projections(keys: &Keys<'_>, model: &Model) -> Result<Vec<String>> {

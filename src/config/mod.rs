@@ -16,6 +16,7 @@ pub use self::load::Flags;
 pub use self::raw::KEYS;
 use crate::model::Model;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
+use crate::plan::PlanRef;
 
 /// The resolved settings of one process (contract, section 6).
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,8 @@ pub struct Config {
     /// The model in force: that of the file that `model` names, or the built-in one, with `[organisations]`, `[contacts]` and
     /// `index.max_embedded_contacts` in their places.
     pub model: Arc<Model>,
+    /// The plan of the model.
+    pub plan: PlanRef,
     /// Where records come from.
     pub source: SourceConfig,
     /// The Kafka cluster, used by the source `kafka` and by dead letters of kind `kafka`.
@@ -119,8 +122,10 @@ pub struct IndexConfig {
     pub path: PathBuf,
     /// Put before each alias.
     pub prefix: String,
-    /// A folder of `<projection>.json`; the built-in mappings when it does not exist.
+    /// A folder of `<projection>.json`; the mappings that follow from the model where a file does not exist.
     pub mappings: PathBuf,
+    /// The text of the mapping that follows from the model, by the projection's name.
+    pub derived: BTreeMap<String, String>,
     /// The projections to keep, in the registry's order.
     pub projections: Vec<String>,
     /// How changes become searchable.

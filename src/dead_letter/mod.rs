@@ -22,7 +22,8 @@ use self::spilled::BesideLetters;
 use crate::base64;
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
 use crate::error::{Error, Result};
-use crate::event::{EntityKind, Record};
+use crate::event::Record;
+use crate::plan::EntityType;
 use crate::position::TopicPartition;
 use crate::shutdown::Shutdown;
 
@@ -196,7 +197,7 @@ impl DeadLetter {
     ///
     /// # Errors
     /// When the letter is damaged, or its topic is none of ours.
-    pub fn to_record(&self, kinds: &[(String, EntityKind)]) -> Result<Record> {
+    pub fn to_record(&self, kinds: &[(String, EntityType)]) -> Result<Record> {
         let broken = |what: &str| Error::failed(format!("dead letter {}: {what}", self.name()));
         let (Some(topic), Some(partition), Some(offset)) = (&self.topic, self.partition, self.offset) else {
             return Err(broken("topic, partition or offset is missing"));
@@ -320,11 +321,12 @@ fn each_once(letters: impl IntoIterator<Item = DeadLetter>) -> Vec<DeadLetter> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::CONTACT;
 
     #[test]
     fn a_record_comes_back_byte_for_byte() {
         let record = Record {
-            kind: EntityKind::Contact,
+            kind: CONTACT,
             partition: TopicPartition::new("contacts", 2),
             offset: 7,
             timestamp_ms: 5,
@@ -336,7 +338,7 @@ mod tests {
         let letter = DeadLetter::from_record(&record, "why");
         let json = serde_json::to_string(&letter).unwrap();
         let back: DeadLetter = serde_json::from_str(&json).unwrap();
-        assert_eq!(back.to_record(&[("contacts".to_owned(), EntityKind::Contact)]).unwrap(), record);
+        assert_eq!(back.to_record(&[("contacts".to_owned(), CONTACT)]).unwrap(), record);
         assert_eq!(back.name(), "contacts/2:7");
     }
 }

@@ -9,7 +9,8 @@ use super::json::{self, Member, Members};
 use super::names::Names;
 use super::unknown::Unknown;
 use super::{Place, Poison, fields, keys, placeholder, shown};
-use crate::event::{EntityKind, Field};
+use crate::event::Field;
+use crate::plan::EntityType;
 
 /// By this member a flattened row says that it is deleted (`delete.tombstone.handling.mode=rewrite`).
 const DELETED: &str = "__deleted";
@@ -28,7 +29,7 @@ pub(super) struct Data<'a> {
 /// How data is to be read.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
-    pub(super) kind: EntityKind,
+    pub(super) kind: EntityType,
     pub(super) place: Place,
     /// True of rows of a table, as Debezium writes them.
     pub(super) is_row: bool,

@@ -53,7 +53,7 @@ impl Decoder {
 
     /// True when no record needs a schema of a registry.
     pub fn is_always_ready(&self) -> bool {
-        self.registry.is_none() || !(self.organisations.is_encoded() || self.contacts.is_encoded())
+        self.registry.is_none() || !self.layouts.iter().any(Layout::is_encoded)
     }
 
     /// Has schemas that were not known asked for again.

@@ -5,58 +5,35 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::{Poison, connect, json};
-use crate::event::{EntityKind, ID_BYTES_MAX};
-
-/// What a field must hold; null clears any of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Type {
-    Text,
-    Tags,
-    Address,
-    Reference,
-    Any,
-}
+use crate::event::ID_BYTES_MAX;
+use crate::plan::{EntityType, FieldType};
 
 /// The members of an address that the contract names.
 const ADDRESS: &[&str] = &["street", "city", "region", "postcode", "country"];
 
-fn type_of(kind: EntityKind, name: &str) -> Type {
-    match (kind, name) {
-        (_, "name" | "email" | "phone" | "createdAt" | "updatedAt") => Type::Text,
-        (_, "tags") => Type::Tags,
-        (EntityKind::Organisation, "type" | "status" | "industry" | "website") => Type::Text,
-        (EntityKind::Organisation, "address") => Type::Address,
-        (EntityKind::Organisation, "parentId") => Type::Reference,
-        (EntityKind::Contact, "firstName" | "lastName" | "role" | "department") => Type::Text,
-        (EntityKind::Contact, "organisationId") => Type::Reference,
-        _ => Type::Any,
-    }
+fn type_of(of: EntityType, name: &str) -> FieldType {
+    of.field_named(name).map_or(FieldType::Any, |field| field.kind)
 }
 
-/// The fields of an entity that have a meaning and a name of several words.
-pub(super) fn declared(kind: EntityKind) -> impl Iterator<Item = &'static str> {
-    const SHARED: [&str; 2] = ["createdAt", "updatedAt"];
-    let own: &[&str] = match kind {
-        EntityKind::Organisation => &["parentId"],
-        EntityKind::Contact => &["organisationId", "firstName", "lastName"],
-    };
-    SHARED.iter().chain(own).copied()
+/// The declared fields of an entity type.
+pub(super) fn declared(of: EntityType) -> impl Iterator<Item = &'static str> {
+    of.get().fields.iter().map(|field| field.name)
 }
 
-/// True of a field without a meaning.
-pub(super) fn is_unknown(kind: EntityKind, name: &str) -> bool {
-    type_of(kind, name) == Type::Any
+/// True of a field that is not declared.
+pub(super) fn is_unknown(of: EntityType, name: &str) -> bool {
+    of.field_named(name).is_none()
 }
 
-/// True of the fields that name another entity.
-pub(super) fn is_reference(kind: EntityKind, name: &str) -> bool {
-    type_of(kind, name) == Type::Reference
+/// True of the fields that name another entity, or a list of others.
+pub(super) fn is_reference(of: EntityType, name: &str) -> bool {
+    matches!(type_of(of, name), FieldType::Reference | FieldType::References)
 }
 
 /// Checks the canonical value of a field; a reference comes back as a JSON string. A column of JSON comes from a
 /// database as a string that holds it, and a list of a row may have holes.
 pub(super) fn checked(
-    kind: EntityKind,
+    kind: EntityType,
     name: &str,
     canonical: Box<[u8]>,
     is_row: bool,
@@ -65,37 +42,47 @@ pub(super) fn checked(
     if text == "null" {
         return Ok(canonical);
     }
-    let expected = match type_of(kind, name) {
-        Type::Any => return Ok(canonical),
-        Type::Text if text.starts_with('"') => return Ok(canonical),
-        Type::Text => "a string",
-        Type::Tags if serde_json::from_str::<Vec<json::Text<'_>>>(text).is_ok() => return Ok(canonical),
-        Type::Tags if is_row && text.starts_with('[') => match without_nulls(text) {
+    let of_type = type_of(kind, name);
+    let is_string = text.starts_with('"');
+    let expected = match of_type {
+        FieldType::Any => return Ok(canonical),
+        FieldType::String | FieldType::Date if is_string => return Ok(canonical),
+        FieldType::String | FieldType::Date => "a string",
+        FieldType::Number if is_number(text) => return Ok(canonical),
+        FieldType::Number => "a number",
+        FieldType::Integer if is_integer(text) => return Ok(canonical),
+        FieldType::Integer => "a number without fraction and exponent",
+        FieldType::Boolean if matches!(text, "true" | "false") => return Ok(canonical),
+        FieldType::Boolean => "true or false",
+        FieldType::Strings if serde_json::from_str::<Vec<json::Text<'_>>>(text).is_ok() => {
+            return Ok(canonical);
+        }
+        FieldType::Strings if is_row && text.starts_with('[') => match without_nulls(text) {
             Some(tags) => return Ok(tags),
             None => "a list of strings",
         },
-        Type::Tags | Type::Address if text.starts_with('"') => match held(name, text) {
+        FieldType::Strings | FieldType::Address | FieldType::Object if is_string => match held(name, text) {
             Some(json) => return checked(kind, name, json?, is_row),
-            None if type_of(kind, name) == Type::Tags => "a list of strings",
+            None if of_type == FieldType::Strings => "a list of strings",
             None => "an object",
         },
-        Type::Tags => "a list of strings",
-        Type::Address => match address(text) {
+        FieldType::Strings => "a list of strings",
+        FieldType::Object if text.starts_with('{') => return Ok(canonical),
+        FieldType::Object => "an object",
+        FieldType::Address => match address(text, kind.plan().is_built_in()) {
             Ok(()) => return Ok(canonical),
             Err(Some(member)) => {
                 return Err(format!("{name}.{member}: a string was expected, in {}", super::shown(text)));
             }
             Err(None) => "an object",
         },
-        Type::Reference => match id_text(text) {
-            Some(id) if id.is_empty() => return Err(format!("{name}: empty, an id or null was expected")),
-            Some(id) if id.len() > ID_BYTES_MAX => {
-                return Err(format!("{name}: an id of {} bytes, at most {ID_BYTES_MAX} are taken", id.len()));
-            }
-            Some(id) => {
-                return serde_json::to_vec(&id).map(Into::into).map_err(|error| format!("{name}: {error}"));
-            }
+        FieldType::Reference => match id_text(text) {
+            Some(id) => return reference(name, &id),
             None => "a string, an integer or null",
+        },
+        FieldType::References => match serde_json::from_str::<Vec<&RawValue>>(text) {
+            Ok(items) => return references(name, &items),
+            Err(_) => "a list of ids",
         },
     };
     Err(format!("{name}: {} found, {expected} was expected", super::shown(text)))
@@ -137,10 +124,50 @@ pub(super) fn id_text(json: &str) -> Option<Cow<'_, str>> {
     integer.then_some(Cow::Borrowed(if json == "-0" { "0" } else { json }))
 }
 
-fn address(text: &str) -> Result<(), Option<String>> {
+/// The canonical form of a reference: a JSON string.
+fn reference(name: &str, id: &str) -> Result<Box<[u8]>, Poison> {
+    if id.is_empty() {
+        return Err(format!("{name}: empty, an id or null was expected"));
+    }
+    if id.len() > ID_BYTES_MAX {
+        return Err(format!("{name}: an id of {} bytes, at most {ID_BYTES_MAX} are taken", id.len()));
+    }
+    serde_json::to_vec(id).map(Into::into).map_err(|error| format!("{name}: {error}"))
+}
+
+/// The canonical form of a list of references: a list of JSON strings.
+fn references(name: &str, items: &[&RawValue]) -> Result<Box<[u8]>, Poison> {
+    let mut canonical = b"[".to_vec();
+    for (at, item) in items.iter().enumerate() {
+        let name = format!("{name}[{at}]");
+        let Some(id) = id_text(item.get()) else {
+            return Err(format!(
+                "{name}: {} found, a string or an integer was expected",
+                super::shown(item.get())
+            ));
+        };
+        if at > 0 {
+            canonical.push(b',');
+        }
+        canonical.extend_from_slice(&reference(&name, &id)?);
+    }
+    canonical.push(b']');
+    Ok(canonical.into())
+}
+
+fn is_number(text: &str) -> bool {
+    text.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit())
+}
+
+fn is_integer(text: &str) -> bool {
+    is_number(text) && !text.contains(['.', 'e', 'E'])
+}
+
+fn address(text: &str, is_built_in: bool) -> Result<(), Option<String>> {
     let Ok(json::Members(members)) = serde_json::from_str(text) else { return Err(None) };
     let wrong = members.iter().find(|(name, value)| {
-        ADDRESS.contains(&&**name) && !value.get().starts_with('"') && value.get() != "null"
+        let is_text = !is_built_in || ADDRESS.contains(&&**name);
+        is_text && !value.get().starts_with('"') && value.get() != "null"
     });
     wrong.map_or(Ok(()), |(name, _)| Err(Some(name.to_string())))
 }

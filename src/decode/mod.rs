@@ -28,7 +28,8 @@ pub use self::encoded::Readiness;
 use crate::config::{Encoding, EntityConfig, Format, TruncateRule, TypeRule, VersionRule};
 use crate::encoding::Registry;
 use crate::error::{REASON_BYTES_MAX, shortened};
-use crate::event::{Action, Decoded, EntityKind, Event, ID_BYTES_MAX, Record, Truncation};
+use crate::event::{Action, Decoded, Event, ID_BYTES_MAX, Record, Truncation};
+use crate::plan::{EntityType, PlanRef};
 
 /// The highest version: 2^63−1.
 const VERSION_MAX: u64 = i64::MAX as u64;
@@ -39,8 +40,8 @@ type Poison = String;
 /// Decodes the records of one configuration.
 #[derive(Debug, Clone)]
 pub struct Decoder {
-    organisations: Layout,
-    contacts: Layout,
+    /// By the number of the entity type.
+    layouts: Vec<Layout>,
     types: verb::Types,
     schemas: Schemas,
     unknown: Arc<unknown::Unknown>,
@@ -56,8 +57,7 @@ pub struct Layout {
     version: VersionRule,
     truncate: Option<TruncateRule>,
     key: Vec<String>,
-    /// The names of both kinds' fields, of which the decoder takes those of one.
-    names: [names::Names; 2],
+    names: names::Names,
 }
 
 impl From<Format> for Layout {
@@ -75,19 +75,12 @@ impl From<Format> for Layout {
     }
 }
 
-impl From<&EntityConfig> for Layout {
-    fn from(config: &EntityConfig) -> Self {
-        let EntityConfig { format, encoding, key_encoding, version, truncate, ref key, .. } = *config;
-        let names =
-            [EntityKind::Organisation, EntityKind::Contact].map(|kind| names::Names::of(kind, config));
-        Self { format, encoding, key_encoding, version, truncate, key: key.clone(), names }
-    }
-}
-
 impl Layout {
-    fn names(&self, kind: EntityKind) -> &names::Names {
-        let [organisations, contacts] = &self.names;
-        if kind == EntityKind::Organisation { organisations } else { contacts }
+    /// The layout that a configuration says for an entity type.
+    pub fn of(entity_type: EntityType, config: &EntityConfig) -> Self {
+        let EntityConfig { format, encoding, key_encoding, version, truncate, ref key, .. } = *config;
+        let names = names::Names::of(entity_type, config);
+        Self { format, encoding, key_encoding, version, truncate, key: key.clone(), names }
     }
 }
 
@@ -120,18 +113,14 @@ impl Place {
 }
 
 impl Decoder {
-    /// A decoder for the records of the two entities and the table `[events.types]`.
-    pub fn new(
-        organisations: impl Into<Layout>,
-        contacts: impl Into<Layout>,
-        types: BTreeMap<String, TypeRule>,
-    ) -> Self {
+    /// A decoder for the records of the plan's entity types, whose layouts are in their order, and the table
+    /// `[events.types]`.
+    pub fn new(plan: PlanRef, layouts: Vec<Layout>, types: BTreeMap<String, TypeRule>) -> Self {
         Self {
-            organisations: organisations.into(),
-            contacts: contacts.into(),
+            layouts,
             types: verb::Types::new(types),
             schemas: Schemas::default(),
-            unknown: Arc::default(),
+            unknown: Arc::new(unknown::Unknown::of_plan(plan)),
             registry: None,
         }
     }
@@ -166,11 +155,9 @@ impl Decoder {
         self::key(&record, layout, &self.schemas).ok().flatten().map(Cow::into_owned)
     }
 
-    fn layout(&self, kind: EntityKind) -> &Layout {
-        match kind {
-            EntityKind::Organisation => &self.organisations,
-            EntityKind::Contact => &self.contacts,
-        }
+    #[expect(clippy::expect_used, reason = "a plan's types all have a layout")]
+    fn layout(&self, kind: EntityType) -> &Layout {
+        self.layouts.get(usize::from(kind.number())).expect("a layout of each entity type")
     }
 
     /// The reason with the name of what was found, where that is no JSON but framed by a registry.
@@ -220,7 +207,7 @@ impl Decoder {
             place,
             is_row,
             is_empty_unset: layout.encoding == Encoding::Protobuf,
-            other: layout.names(record.kind),
+            other: &layout.names,
             unknown: &self.unknown,
             names: &layout.key,
             types: types_of(schema, place),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::fields;
 use crate::config::{EntityConfig, FromRule, Naming};
 use crate::encoding::Meaning;
-use crate::event::EntityKind;
+use crate::plan::EntityType;
 
 /// The names and numbers that a topic writes in its own way. It is empty for most topics.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +18,7 @@ pub(super) struct Names {
 
 impl Names {
     /// The names of one kind of entity.
-    pub(super) fn of(kind: EntityKind, config: &EntityConfig) -> Self {
+    pub(super) fn of(kind: EntityType, config: &EntityConfig) -> Self {
         let mut read: HashMap<Box<str>, Box<str>> = HashMap::new();
         if config.naming == Some(Naming::SnakeCase) {
             read.extend(fields::declared(kind).map(|name| (snake_case(name).into(), name.into())));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::{ORGANISATION, builtin};
 use crate::position::TopicPartition;
 
 mod bytes;
@@ -7,7 +8,7 @@ mod rows;
 
 fn record(key: Option<&str>, value: Option<&str>, headers: &[(&str, &str)]) -> Record {
     Record {
-        kind: EntityKind::Organisation,
+        kind: ORGANISATION,
         partition: TopicPartition::new("organisations", 0),
         offset: 7,
         timestamp_ms: 0,
@@ -19,7 +20,7 @@ fn record(key: Option<&str>, value: Option<&str>, headers: &[(&str, &str)]) -> R
 }
 
 fn decoder(format: Format) -> Decoder {
-    Decoder::new(format, format, BTreeMap::new())
+    Decoder::new(builtin(), vec![format.into(), format.into()], BTreeMap::new())
 }
 
 fn decode(format: Format, record: &Record) -> Decoded {
@@ -148,7 +149,8 @@ fn a_delete_needs_no_data_but_its_id_must_agree() {
 #[test]
 fn an_ignored_type_is_passed_over_whatever_its_data() {
     let types = BTreeMap::from([("a.viewed".to_owned(), TypeRule::Ignore)]);
-    let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, types);
+    let decoder =
+        Decoder::new(builtin(), vec![Format::CloudEvents.into(), Format::CloudEvents.into()], types);
     let value = r#"{"type":"a.viewed","data":{"name":5}}"#;
     assert_eq!(decoder.decode(&record(Some("o1"), Some(value), &[])), Decoded::Ignored);
 }

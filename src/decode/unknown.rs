@@ -5,25 +5,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::shown;
-use crate::event::EntityKind;
+use crate::plan::{EntityType, PlanRef};
 
 /// So many names are counted, so that names made up by the million fill neither memory nor the log.
 const COUNTED_MAX: usize = 100;
 
-/// The counts of organisations and those of contacts.
-#[derive(Debug, Default)]
-pub(super) struct Unknown([RwLock<HashMap<Box<str>, AtomicU64>>; 2]);
+/// The counts of each entity type.
+#[derive(Debug)]
+pub(super) struct Unknown {
+    plan: PlanRef,
+    counted: Vec<RwLock<HashMap<Box<str>, AtomicU64>>>,
+}
 
 impl Unknown {
-    fn of(&self, kind: EntityKind) -> &RwLock<HashMap<Box<str>, AtomicU64>> {
-        let [organisations, contacts] = &self.0;
-        if kind == EntityKind::Organisation { organisations } else { contacts }
+    /// No field was counted yet.
+    pub(super) fn of_plan(plan: PlanRef) -> Self {
+        Self { plan, counted: plan.entity_types().map(|_| RwLock::default()).collect() }
+    }
+
+    fn of(&self, kind: EntityType) -> Option<&RwLock<HashMap<Box<str>, AtomicU64>>> {
+        self.counted.get(usize::from(kind.number()))
     }
 
     /// Counts a field, and tells of it when it is the first of its name.
-    pub(super) fn count(&self, kind: EntityKind, name: &str) {
+    pub(super) fn count(&self, kind: EntityType, name: &str) {
+        let Some(of_type) = self.of(kind) else { return };
         {
-            let counted = self.of(kind).read().unwrap_or_else(PoisonError::into_inner);
+            let counted = of_type.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = counted.get(name) {
                 count.fetch_add(1, Ordering::Relaxed);
                 return;
@@ -32,9 +40,9 @@ impl Unknown {
                 return;
             }
         }
-        let mut counted = self.of(kind).write().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = of_type.write().unwrap_or_else(PoisonError::into_inner);
         counted.insert(name.into(), AtomicU64::new(1));
-        let entity = entity(kind);
+        let entity = &kind.name;
         tracing::info!(
             "the field {} of {entity} is not declared: it is kept under attributes, and searches do not find it; \
              [{entity}.rename] and {entity}.naming read other names",
@@ -45,12 +53,13 @@ impl Unknown {
     /// A sentence for each name.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        for kind in [EntityKind::Organisation, EntityKind::Contact] {
-            let counted = self.of(kind).read().unwrap_or_else(PoisonError::into_inner);
+        for kind in self.plan.entity_types() {
+            let Some(counted) = self.of(kind) else { continue };
+            let counted = counted.read().unwrap_or_else(PoisonError::into_inner);
             let mut counts: Vec<(&str, u64)> =
                 counted.iter().map(|(name, count)| (&**name, count.load(Ordering::Relaxed))).collect();
             counts.sort_unstable();
-            let entity = entity(kind);
+            let entity = &kind.name;
             notes.extend(counts.into_iter().map(|(name, count)| {
                 format!("the field {} of {entity} came {count} times and is not declared", shown(name))
             }));
@@ -59,20 +68,17 @@ impl Unknown {
     }
 }
 
-fn entity(kind: EntityKind) -> &'static str {
-    if kind == EntityKind::Organisation { "organisations" } else { "contacts" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACT, ORGANISATION};
 
     #[test]
     fn fields_are_counted_by_their_names_and_not_without_end() {
-        let unknown = Unknown::default();
+        let unknown = Unknown::of_plan(crate::plan::builtin());
         for number in 0..1_000 {
-            unknown.count(EntityKind::Contact, "surname");
-            unknown.count(EntityKind::Organisation, &format!("column{number}"));
+            unknown.count(CONTACT, "surname");
+            unknown.count(ORGANISATION, &format!("column{number}"));
         }
         let notes = unknown.notes();
         assert_eq!(notes.len(), COUNTED_MAX + 1);

@@ -106,12 +106,14 @@ impl Fields<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Action, EntityKind, Event, Field};
+    use crate::event::{Action, Event, Field};
+    use crate::plan::CONTACT;
+
     use proptest::prelude::*;
 
     fn event(version: u64, action: Action, fields: Vec<(String, &str)>) -> Event {
         let fields = fields.into_iter().map(|(name, json)| Field { name, json: json.as_bytes().into() });
-        let (kind, id) = (EntityKind::Contact, "c1".to_owned());
+        let (kind, id) = (CONTACT, "c1".to_owned());
         Event { kind, id, version, sequenced: true, action, fields: fields.collect() }
     }
 

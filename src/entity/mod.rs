@@ -6,16 +6,20 @@
 
 use std::borrow::Cow;
 
-pub mod affiliation;
-pub mod contact;
 mod fields;
-pub mod organisation;
+pub mod fragment;
+mod header;
+mod references;
 mod registers;
+mod value;
 
 pub use fields::{Fields, Shown};
+pub use header::Header;
+pub use references::{References, reference};
 pub use registers::{Hider, Liveness, Register, Registers};
+pub use value::{holds, value, value_at};
 
-use crate::projection::json::is_plain;
+use crate::json::is_plain;
 
 /// The JSON `null`: the value of a cleared field.
 pub(crate) const NULL: &[u8] = b"null";

@@ -241,13 +241,14 @@ mod bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EntityKind, Field};
+    use crate::event::Field;
+    use crate::plan::CONTACT;
 
     fn event(version: u64, action: Action, fields: &[(&str, &str)]) -> Event {
         let fields = fields
             .iter()
             .map(|(name, json)| Field { name: (*name).to_owned(), json: json.as_bytes().into() });
-        let (kind, id) = (EntityKind::Contact, "c1".to_owned());
+        let (kind, id) = (CONTACT, "c1".to_owned());
         Event { kind, id, version, sequenced: true, action, fields: fields.collect() }
     }
 

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::part::kind_name;
 use super::state::StateSide;
 use crate::decode::{Decoder, Readiness};
-use crate::entity::{Hider, Registers, contact, organisation, text};
+use crate::entity::{Hider, References, Registers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Action, Decoded, EntityKind, Event, Record, Truncation};
+use crate::event::{Action, Decoded, Event, Record, Truncation};
 use crate::pipeline::fold::{apply_one, partition_hash};
 use crate::pipeline::stream::record_name;
+use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::{EventSource, fingerprint_hash};
@@ -149,7 +149,7 @@ struct Reading<'a> {
     state: &'a StateSide,
     positions: Positions,
     /// The parts by entity. One entity can take part twice (a parent of itself).
-    wanted: HashMap<(EntityKind, &'a str), Vec<usize>>,
+    wanted: HashMap<(EntityType, &'a str), Vec<usize>>,
     read: Positions,
     log: LogSide,
 }
@@ -158,7 +158,10 @@ impl<'a> Reading<'a> {
     fn new(decoder: &'a Decoder, projection: Projection, id: &'a str, state: &'a StateSide) -> Self {
         let mut wanted: HashMap<_, Vec<usize>> = HashMap::new();
         for (number, part) in state.parts.iter().enumerate() {
-            wanted.entry((part.kind(projection), part.id.as_str())).or_default().push(number);
+            let entity_type = part.entity_type(projection);
+            if let Some(entity_type) = entity_type {
+                wanted.entry((entity_type, part.id.as_str())).or_default().push(number);
+            }
         }
         let log =
             LogSide { traced: state.parts.iter().map(|_| Traced::default()).collect(), ..LogSide::default() };
@@ -204,7 +207,7 @@ impl<'a> Reading<'a> {
     /// A truncation is a delete of each part that came from its partition.
     fn truncate(&mut self, record: &Record, truncation: &Truncation) {
         for (part, traced) in self.state.parts.iter().zip(&mut self.log.traced) {
-            let is_of = part.kind(self.projection) == record.kind;
+            let is_of = part.entity_type(self.projection) == Some(record.kind);
             if is_of && part.row.home == Some(partition_hash(&record.partition)) {
                 let Truncation { version, sequenced, .. } = *truncation;
                 let event = Event::deletion(record.kind, part.id.clone(), version, sequenced);
@@ -241,20 +244,18 @@ impl<'a> Reading<'a> {
         }
         self.log.waiting_in_all += 1;
         if self.log.waiting.len() < WAITING_MAX {
-            let of = format!("{} {id}", kind_name(record.kind));
+            let of = format!("{} {id}", record.kind.name);
             self.log.waiting.push(Waiting { record: record_name(record), of, effect });
         }
     }
 
     /// Whether the event makes its entity a member of the document's.
     fn refers_to(&self, event: &Event) -> bool {
-        let reference = match (self.projection, event.kind) {
-            (Projection::Organisations, EntityKind::Contact) => contact::ORGANISATION,
-            (Projection::Hierarchy, EntityKind::Organisation) => organisation::PARENT,
-            _ => return false,
-        };
-        let mut fields = event.fields.iter().filter(|field| field.name == reference);
-        fields.any(|field| text(&field.json).as_deref() == Some(self.id))
+        let members = self.projection.members().filter(|relation| relation.member() == event.kind);
+        let references: Vec<&str> =
+            members.map(|relation| event.kind.get().field_at(relation.field).name).collect();
+        let mut fields = event.fields.iter().filter(|field| references.contains(&field.name.as_str()));
+        fields.any(|field| References::named(&field.json).ids().iter().any(|id| **id == *self.id))
     }
 
     /// The record that the state read last of a partition must be the one that lies there.
@@ -377,6 +378,7 @@ fn verb(action: Action) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::CONTACT;
     use proptest::prelude::*;
 
     use super::*;
@@ -385,7 +387,7 @@ mod tests {
 
     fn record(offset: i64) -> Record {
         Record {
-            kind: EntityKind::Contact,
+            kind: CONTACT,
             partition: TopicPartition::new("contacts", 0),
             offset,
             timestamp_ms: 0,
@@ -402,7 +404,7 @@ mod tests {
             ("[ab]", "[123]|null").prop_map(|(name, json)| Field { name, json: json.into_bytes().into() });
         let fields = proptest::collection::btree_map("[ab]", field, 0..3);
         let event = (0u64..6, action, fields).prop_map(|(version, action, fields)| Event {
-            kind: EntityKind::Contact,
+            kind: CONTACT,
             id: "c1".to_owned(),
             version,
             sequenced: true,
@@ -462,7 +464,7 @@ mod tests {
         #[test]
         fn a_write_that_the_state_lacks_is_told(events in events()) {
             let above = Event {
-                kind: EntityKind::Contact,
+                kind: CONTACT,
                 id: "c1".to_owned(),
                 version: 9,
                 sequenced: true,

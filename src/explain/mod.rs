@@ -14,7 +14,7 @@ mod text;
 
 pub use self::compare::{Difference, IndexSide};
 pub use self::log::{LogSide, Waiting};
-pub use self::part::{Part, Role};
+pub use self::part::{ITSELF, Part};
 pub use self::report::{Beside, Explanation, FieldReport, Idle, PartReport, PartitionLag};
 pub use self::state::StateSide;
 pub use self::text::text;

@@ -2,32 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{contact, organisation};
-use crate::event::EntityKind;
+use crate::plan::{EmbedPlan, EntityType, RelationPlanOf};
 use crate::projection::Projection;
 use crate::state::rows::Row;
 
-/// As what an entity takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// The document is this entity's.
-    Itself,
-    /// The organisation that the document's contact belongs to.
-    Organisation,
-    /// An organisation above.
-    Ancestor,
-    /// An embedded contact.
-    Contact,
-    /// An organisation right below.
-    Child,
-}
+/// The role of the document's own entity.
+pub const ITSELF: &str = "itself";
 
 /// An entity that takes part, as the state holds it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Part {
-    /// As what.
-    pub role: Role,
+    /// As what: [`ITSELF`], or the path of the embed that shows it.
+    pub role: String,
     /// Its id.
     pub id: String,
     /// Its folded state.
@@ -35,102 +21,97 @@ pub struct Part {
 }
 
 impl Part {
-    /// The kind of entity.
-    pub fn kind(&self, projection: Projection) -> EntityKind {
-        match self.role {
-            Role::Itself => kind_of(projection),
-            Role::Contact => EntityKind::Contact,
-            Role::Organisation | Role::Ancestor | Role::Child => EntityKind::Organisation,
+    /// The entity type; `None` where the projection has no such embed.
+    pub fn entity_type(&self, projection: Projection) -> Option<EntityType> {
+        if self.role == ITSELF {
+            return Some(projection.entity_type());
         }
+        projection.plan().entity_type_of_number(find(projection, &self.role)?.to)
     }
 
     /// Where in a document of `projection` the entity's field appears; `None` when it does not.
     pub fn place(&self, projection: Projection, field: &str) -> Option<String> {
-        let id = &self.id;
-        let of_list = |list: &str| match field {
-            organisation::PARENT => Some(format!("{list}[{id}]")),
-            "name" => Some(format!("{list}[{id}].name")),
-            _ => None,
-        };
-        match self.role {
-            Role::Itself => place_itself(projection, field),
-            Role::Contact if field == contact::ORGANISATION => Some(format!("contacts[{id}]")),
-            Role::Contact => (field == "name" || contact::EMBEDDED.contains(&field))
-                .then(|| format!("contacts[{id}].{field}")),
-            Role::Child => of_list("children"),
-            // What names the next organisation above.
-            Role::Organisation | Role::Ancestor if field == organisation::PARENT => {
-                Some(above(projection).to_owned())
+        if self.role == ITSELF {
+            return place_itself(projection, field);
+        }
+        let (embed, entity_type) = (find(projection, &self.role)?, self.entity_type(projection)?);
+        let number = entity_type.field(field);
+        let is = |at: u16| number == Some(usize::from(at));
+        let (path, id) = (&self.role, &self.id);
+        let begun = embed.embeds.iter().find(|inner| inner.starts_at().is_some_and(is));
+        if let Some(inner) = begun {
+            return Some(format!("{path}.{}", inner.name));
+        }
+        let is_shown = embed.show.iter().any(|shown| shown.name == field);
+        match &embed.by {
+            RelationPlanOf::Reference { is_list: false, .. } => is_shown.then(|| format!("{path}.{field}")),
+            RelationPlanOf::Reference { .. } => is_shown.then(|| format!("{path}[{id}].{field}")),
+            // It names the next entity above.
+            RelationPlanOf::Above { at, .. } if is(at.field) => Some(path.clone()),
+            RelationPlanOf::Above { .. } => is_shown.then(|| format!("{path}[{id}].{field}")),
+            RelationPlanOf::From(from) => {
+                let relation = projection.plan().relation_of_number(from.relation)?;
+                if is(relation.field) {
+                    return Some(format!("{path}[{id}]"));
+                }
+                is_shown.then(|| format!("{path}[{id}].{field}"))
             }
-            Role::Organisation => (field == "name").then(|| "organisation.name".to_owned()),
-            Role::Ancestor if projection == Projection::Contacts => None,
-            Role::Ancestor => of_list("ancestors"),
         }
     }
 }
 
-/// The kind of entity that a projection's documents are of.
-pub(super) fn kind_of(projection: Projection) -> EntityKind {
-    match projection {
-        Projection::Contacts => EntityKind::Contact,
-        Projection::Organisations | Projection::Hierarchy => EntityKind::Organisation,
+/// The embed at a path.
+fn find(projection: Projection, path: &str) -> Option<&'static EmbedPlan> {
+    let (mut embeds, mut found) = (&projection.get().embeds, None);
+    for name in path.split('.') {
+        let embed: &'static EmbedPlan = embeds.iter().find(|embed| embed.name == name)?;
+        embeds = &embed.embeds;
+        found = Some(embed);
     }
-}
-
-/// The kind as people write it.
-pub(super) fn kind_name(kind: EntityKind) -> &'static str {
-    match kind {
-        EntityKind::Organisation => "organisation",
-        EntityKind::Contact => "contact",
-    }
-}
-
-fn above(projection: Projection) -> &'static str {
-    if projection == Projection::Contacts { "organisation.ancestorIds" } else { "ancestors" }
+    found
 }
 
 fn place_itself(projection: Projection, field: &str) -> Option<String> {
-    let (known, reference, shown_as) = match projection {
-        Projection::Contacts => (contact::FIELDS, contact::ORGANISATION, "organisation"),
-        Projection::Organisations => (organisation::FIELDS, organisation::PARENT, "parent"),
-        Projection::Hierarchy => (&["name"][..], organisation::PARENT, "parent"),
+    let entity_type = projection.entity_type();
+    let plan = projection.get();
+    let Some(number) = entity_type.field(field) else {
+        return plan.rest.map(|rest| format!("{rest}.{field}"));
     };
-    if field == reference {
-        return Some(shown_as.to_owned());
-    }
-    if field == "name" || known.contains(&field) {
+    let is = |at: u16| usize::from(at) == number;
+    if plan.show.iter().any(|shown| is(shown.field)) {
         return Some(field.to_owned());
     }
-    (projection != Projection::Hierarchy).then(|| format!("attributes.{field}"))
+    let begun = plan.embeds.iter().find(|embed| embed.starts_at().is_some_and(is));
+    begun.map(|embed| embed.name.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
 
-    fn place(projection: Projection, role: Role, field: &str) -> Option<String> {
-        Part { role, id: "x".to_owned(), row: Row::default() }.place(projection, field)
+    fn place(projection: Projection, role: &str, field: &str) -> Option<String> {
+        Part { role: role.to_owned(), id: "x".to_owned(), row: Row::default() }.place(projection, field)
     }
 
     #[test]
     fn every_field_is_named_where_the_document_shows_it() {
-        use Projection::{Contacts, Hierarchy, Organisations};
         for (projection, role, field, shown) in [
-            (Organisations, Role::Itself, "website", Some("website")),
-            (Organisations, Role::Itself, "parentId", Some("parent")),
-            (Organisations, Role::Itself, "hobby", Some("attributes.hobby")),
-            (Organisations, Role::Contact, "email", Some("contacts[x].email")),
-            (Organisations, Role::Contact, "organisationId", Some("contacts[x]")),
-            (Organisations, Role::Contact, "hobby", None),
-            (Organisations, Role::Ancestor, "name", Some("ancestors[x].name")),
-            (Organisations, Role::Ancestor, "phone", None),
-            (Contacts, Role::Itself, "organisationId", Some("organisation")),
-            (Contacts, Role::Itself, "name", Some("name")),
-            (Contacts, Role::Organisation, "name", Some("organisation.name")),
-            (Contacts, Role::Ancestor, "name", None),
-            (Contacts, Role::Ancestor, "parentId", Some("organisation.ancestorIds")),
-            (Hierarchy, Role::Itself, "website", None),
-            (Hierarchy, Role::Child, "parentId", Some("children[x]")),
+            (ORGANISATIONS, ITSELF, "website", Some("website")),
+            (ORGANISATIONS, ITSELF, "parentId", Some("parent")),
+            (ORGANISATIONS, ITSELF, "hobby", Some("attributes.hobby")),
+            (ORGANISATIONS, "contacts", "email", Some("contacts[x].email")),
+            (ORGANISATIONS, "contacts", "organisationId", Some("contacts[x]")),
+            (ORGANISATIONS, "contacts", "hobby", None),
+            (ORGANISATIONS, "ancestors", "name", Some("ancestors[x].name")),
+            (ORGANISATIONS, "ancestors", "phone", None),
+            (CONTACTS, ITSELF, "organisationId", Some("organisation")),
+            (CONTACTS, ITSELF, "name", Some("name")),
+            (CONTACTS, "organisation", "name", Some("organisation.name")),
+            (CONTACTS, "organisation.ancestorIds", "name", None),
+            (CONTACTS, "organisation.ancestorIds", "parentId", Some("organisation.ancestorIds")),
+            (HIERARCHY, ITSELF, "website", None),
+            (HIERARCHY, "children", "parentId", Some("children[x]")),
         ] {
             assert_eq!(place(projection, role, field).as_deref(), shown, "{projection:?} {role:?} {field}");
         }

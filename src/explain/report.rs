@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::compare::IndexSide;
 use super::cut;
 use super::log::{LogSide, Slot, Traced, Waiting, Why};
-use super::part::{Part, Role, kind_name};
+use super::part::Part;
 use super::state::StateSide;
 use crate::entity::{Hider, Liveness, Register};
 use crate::projection::Projection;
@@ -75,9 +75,9 @@ pub struct PartitionLag {
 #[derive(Debug, Clone, Serialize)]
 pub struct PartReport {
     /// As what the entity takes part.
-    pub role: Role,
+    pub role: String,
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: String,
     /// Its id.
     pub id: String,
     /// `alive`, `deleted`, or `unseen`: known by references only.
@@ -217,8 +217,8 @@ impl PartReport {
             because: because(record, why, traced, letters),
         });
         Self {
-            role: part.role,
-            kind: kind_name(part.kind(projection)),
+            role: part.role.clone(),
+            kind: part.entity_type(projection).map_or_else(String::new, |of| of.name.to_string()),
             id: part.id.clone(),
             is,
             by: by.cloned(),

@@ -2,17 +2,21 @@
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::part::{Part, Role};
-use crate::entity::{Liveness, contact};
+use super::part::{ITSELF, Part};
+use crate::entity::Liveness;
 use crate::error::{Error, Result};
+use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, PlanRef, RelationPlanOf};
+use crate::projection::affected::FanOut;
+use crate::projection::reach::{may_reach, references};
 use crate::projection::{Entities, Limits, Projection};
 use crate::state::keys::{Space, dirty_key};
-use crate::state::rows::{self, Progress, Row, Task, Work};
-use crate::state::{Snapshot, State, space_of, sweeps};
+use crate::state::rows::{self, Progress, Row, Task};
+use crate::state::{Snapshot, State, sweeps};
 
 /// The most parts that are explained one by one.
 pub(super) const PARTS_MAX: usize = 100;
@@ -61,16 +65,16 @@ impl StateSide {
         let document = exists.then(|| serde_json::from_slice(&json)).transpose().map_err(|error| {
             Error::failed(format!("{}/{id}: the document is no JSON", projection.name())).because(error)
         })?;
-        let mark = snapshot.view().get(Space::Dirty, &dirty_key(projection as u8, id))?;
-        let mut parts = Parts { snapshot: &snapshot, projection, found: Vec::new(), in_all: 0 };
-        parts.gather(id, limits)?;
+        let mark = snapshot.view().get(Space::DIRTY, &dirty_key(projection.number(), id))?;
+        let mut parts = Parts { snapshot: &snapshot, projection, limits, found: Vec::new(), in_all: 0 };
+        parts.gather(id)?;
         let itself = parts.found.first().map(|part| part.row.registers.liveness());
         Ok(Self {
             instance: instance.to_owned(),
             document,
             is_silent: state.is_partial() && itself == Some(Liveness::Unseen),
             marked: mark.and_then(|mark| Some(u64::from_be_bytes(mark.try_into().ok()?))),
-            fan_outs: fan_outs(&snapshot, projection, &parts.found)?,
+            fan_outs: fan_outs(&snapshot, projection, id)?,
             built_for: state.built_for(projection.name())?,
             parts_in_all: parts.in_all,
             parts: parts.found,
@@ -82,100 +86,120 @@ impl StateSide {
 struct Parts<'a> {
     snapshot: &'a Snapshot,
     projection: Projection,
+    limits: Limits,
     found: Vec<Part>,
     in_all: u64,
 }
 
 impl Parts<'_> {
-    fn gather(&mut self, id: &str, limits: Limits) -> Result<()> {
-        self.add(Role::Itself, id)?;
-        match self.projection {
-            Projection::Contacts => {
-                let registers = self.snapshot.registers(Space::Contacts, id)?;
-                if let Some(organisation) = contact::organisation(&registers) {
-                    self.add(Role::Organisation, &organisation)?;
-                    self.above(&organisation)?;
+    fn gather(&mut self, id: &str) -> Result<()> {
+        let entity_type = self.projection.entity_type();
+        self.add(ITSELF, entity_type, id)?;
+        if self.snapshot.liveness(Space::of_type(entity_type), id)? != Liveness::Deleted {
+            self.embeds(&self.projection.get().embeds, "", (entity_type, id))?;
+        }
+        Ok(())
+    }
+
+    /// The entities that embeds show of one: those above it first, because each of them has one place.
+    fn embeds(
+        &mut self,
+        embeds: &'static [EmbedPlan],
+        path: &str,
+        (of, id): (EntityType, &str),
+    ) -> Result<()> {
+        let rank = |embed: &&EmbedPlan| match embed.by {
+            RelationPlanOf::Above { .. } => 0,
+            RelationPlanOf::Reference { .. } => 1,
+            RelationPlanOf::From(_) => 2,
+        };
+        let mut sorted: Vec<&'static EmbedPlan> = embeds.iter().collect();
+        sorted.sort_by_key(rank);
+        for embed in sorted {
+            let path = if path.is_empty() { embed.name.to_owned() } else { format!("{path}.{}", embed.name) };
+            let Some(to) = of.plan().entity_type_of_number(embed.to) else { continue };
+            let ids = match &embed.by {
+                RelationPlanOf::Reference { at, .. } => {
+                    references(self.snapshot, of, id, at.field)?.ids().to_vec()
                 }
-            }
-            Projection::Organisations | Projection::Hierarchy => {
-                self.above(id)?;
-                if self.snapshot.summary(id)?.liveness != Liveness::Deleted {
-                    self.below(id, limits)?;
+                RelationPlanOf::Above { at, .. } => self.above((of, at.field), id)?,
+                RelationPlanOf::From(from) => self.below(of.plan(), from, id)?,
+            };
+            for member in ids {
+                if self.add(&path, to, &member)? && !embed.embeds.is_empty() {
+                    self.embeds(&embed.embeds, &path, (to, &member))?;
                 }
             }
         }
         Ok(())
     }
 
-    /// The organisations above `id`, up to the root or to the first that is deleted: it is why the
-    /// chain ends there.
-    fn above(&mut self, id: &str) -> Result<()> {
-        let mut seen = HashSet::from([id.to_owned()]);
-        let mut at = self.snapshot.summary(id)?;
-        while at.liveness == Liveness::Alive
-            && let Some(parent) = at.parent.clone()
-        {
-            if !seen.insert(parent.as_ref().to_owned()) {
+    /// The entities above `id`, up to the root or to the first that is deleted: it is why the chain ends there.
+    fn above(&self, (of, field): (EntityType, u16), id: &str) -> Result<Vec<Arc<str>>> {
+        let (mut seen, mut above) = (HashSet::from([Arc::<str>::from(id)]), Vec::new());
+        let mut next = references(self.snapshot, of, id, field)?.first().cloned();
+        while let Some(id) = next {
+            if !seen.insert(Arc::clone(&id)) {
                 break;
             }
-            self.add(Role::Ancestor, &parent)?;
-            at = self.snapshot.summary(&parent)?;
+            next = references(self.snapshot, of, &id, field)?.first().cloned();
+            above.push(id);
         }
-        Ok(())
+        Ok(above)
     }
 
-    /// What is embedded, as far as the document embeds it.
-    fn below(&mut self, id: &str, limits: Limits) -> Result<()> {
-        let (role, max) = match self.projection {
-            Projection::Organisations => (Role::Contact, limits.max_embedded_contacts),
-            _ => (Role::Child, crate::projection::CHILDREN_MAX),
+    /// The members that are embedded, as far as the document embeds them.
+    fn below(&mut self, plan: PlanRef, from: &FromPlan, id: &str) -> Result<Vec<Arc<str>>> {
+        let max = match from.max {
+            Maximum::Of(max) => usize::try_from(max).unwrap_or(usize::MAX),
+            Maximum::Configured => self.limits.max_embedded_contacts,
         };
         let room = PARTS_MAX.saturating_sub(self.found.len());
         let (mut ids, mut count) = (Vec::new(), 0);
-        let mut visit = |member: &str, _: &[u8]| {
+        let Some(relation) = plan.relation_of_number(from.relation) else { return Ok(ids) };
+        self.snapshot.members(relation, id, &mut |member, _| {
             if count < max.min(room) {
-                ids.push(member.to_owned());
+                ids.push(member.into());
             }
             count += 1;
             if count < max { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        };
-        match role {
-            Role::Contact => self.snapshot.contacts_of(id, &mut visit)?,
-            _ => self.snapshot.children_of(id, &mut visit)?,
-        }
+        })?;
         self.in_all += (count - ids.len()) as u64;
-        ids.iter().try_for_each(|member| self.add(role, member))
+        Ok(ids)
     }
 
-    fn add(&mut self, role: Role, id: &str) -> Result<()> {
+    /// Adds an entity, once: the first of its places counts. False when it was there.
+    fn add(&mut self, role: &str, of: EntityType, id: &str) -> Result<bool> {
+        let is_there = |part: &Part| {
+            part.id == id && part.role != ITSELF && part.entity_type(self.projection) == Some(of)
+        };
+        if self.found.iter().any(is_there) {
+            return Ok(false);
+        }
         self.in_all += 1;
         if self.found.len() >= PARTS_MAX {
-            return Ok(());
+            return Ok(false);
         }
-        let mut part = Part { role, id: id.to_owned(), row: Row::default() };
-        if let Some(bytes) = self.snapshot.view().get(space_of(part.kind(self.projection)), id.as_bytes())? {
+        let mut part = Part { role: role.to_owned(), id: id.to_owned(), row: Row::default() };
+        if let Some(bytes) = self.snapshot.view().get(Space::of_type(of), id.as_bytes())? {
             part.row = rows::decode(&bytes)?;
         }
         self.found.push(part);
-        Ok(())
+        Ok(true)
     }
 }
 
 /// How many fan-outs and sweeps may come to the document yet.
-fn fan_outs(snapshot: &Snapshot, projection: Projection, parts: &[Part]) -> Result<u64> {
-    let has = |roles: &[Role], id: &str| parts.iter().any(|part| roles.contains(&part.role) && part.id == id);
-    let of_contacts = projection == Projection::Contacts;
+fn fan_outs(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<u64> {
+    let plan = projection.plan();
     let sweeps = sweeps(snapshot.view())?;
-    let mut count = sweeps.iter().filter(|(number, _)| *number == projection as u8).count() as u64;
-    snapshot.view().scan(Space::Tasks, &[], &[], &mut |_, value| {
-        let task: Task = rows::decode(value)?;
-        let may_come = match &task.work {
-            Work::Contacts { organisation } => of_contacts && has(&[Role::Organisation], organisation),
-            Work::Below { root, contacts, .. } => {
-                (!of_contacts || *contacts) && has(&[Role::Organisation, Role::Ancestor], root)
-            }
-        };
-        count += u64::from(may_come);
+    let mut count = sweeps.iter().filter(|(number, _)| *number == projection.number()).count() as u64;
+    snapshot.view().scan(Space::TASKS, &[], &[], &mut |_, value| {
+        let FanOut { route, rules, root, .. } = rows::decode::<Task>(value)?.fan_out;
+        if let Some(route) = plan.route(route) {
+            let is_root = |id: &str| id == root;
+            count += u64::from(may_reach(snapshot, (plan, route, rules), (projection, id), &is_root)?);
+        }
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(count)
@@ -183,18 +207,22 @@ fn fan_outs(snapshot: &Snapshot, projection: Projection, parts: &[Part]) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::{CONTACT, ORGANISATION};
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS, builtin};
     use std::sync::Arc;
 
     use super::*;
+    use crate::event::{Action, Event, Field};
+    use crate::plan::{CHILDREN_OF, CONTACTS_OF, FieldSet, Hop};
     use crate::state::memory::MemoryStore;
     use crate::state::rows::Sweep;
     use crate::state::store::{Changes, StateStore};
 
     #[test]
     fn a_document_that_nothing_speaks_of_has_its_own_part_only() {
-        let state = State::open(Arc::new(MemoryStore::default()), "f").unwrap();
+        let state = State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap();
         let limits = Limits { max_embedded_contacts: 10 };
-        let side = StateSide::of(&state, Projection::Organisations, "o1", limits, "stopped").unwrap();
+        let side = StateSide::of(&state, ORGANISATIONS, "o1", limits, "stopped").unwrap();
         assert!(side.document.is_none() && side.marked.is_none());
         assert_eq!((side.parts.len(), side.parts_in_all), (1, 1));
     }
@@ -202,28 +230,47 @@ mod tests {
     #[test]
     fn fan_outs_that_cannot_reach_the_document_do_not_count() {
         let store = Arc::new(MemoryStore::default());
-        let works = [
-            Work::Contacts { organisation: "o1".to_owned() },
-            Work::Contacts { organisation: "o2".to_owned() },
-            Work::Below { root: "o0".to_owned(), node: "o5".to_owned(), contacts: true },
-            Work::Below { root: "o0".to_owned(), node: "o5".to_owned(), contacts: false },
+        let below = FanOut::of_builtin(Hop::Below { relation: CHILDREN_OF.number() }, "o0");
+        // The name alone leads to the documents of organisations, a move to those of contacts as well.
+        let of_moves = ORGANISATION.triggers.iter().position(|trigger| {
+            *trigger == FieldSet::LIVENESS.with(FieldSet::of(ORGANISATION.field("parentId").unwrap()))
+        });
+        let moves = 1 << of_moves.unwrap();
+        let fan_outs_written = [
+            FanOut::of_builtin(Hop::Down { relation: CONTACTS_OF.number() }, "o1"),
+            FanOut::of_builtin(Hop::Down { relation: CONTACTS_OF.number() }, "o2"),
+            below.clone(),
+            FanOut { rules: below.rules & !moves, ..below },
         ];
         let mut changes = Changes::default();
-        for (number, work) in works.into_iter().enumerate() {
-            let task = Task { step: 1, work, after: Vec::new() };
-            changes.put(Space::Tasks, vec![number as u8], rows::encode(&task).unwrap());
+        for (number, fan_out) in fan_outs_written.into_iter().enumerate() {
+            let task = Task { step: 1, fan_out, after: Vec::new() };
+            changes.put(Space::TASKS, vec![number as u8], rows::encode(&task).unwrap());
         }
-        for projection in [Projection::Contacts, Projection::Hierarchy] {
+        for projection in [CONTACTS, HIERARCHY] {
             let sweep = Sweep { step: 1, awake: None, place: String::new(), done: 0 };
-            changes.put(Space::Sweeps, vec![projection as u8], rows::encode(&sweep).unwrap());
+            changes.put(Space::SWEEPS, vec![projection.number()], rows::encode(&sweep).unwrap());
+        }
+        // The contact belongs to o1, which is below o0.
+        for (of, id, reference, to) in
+            [(CONTACT, "c1", "organisationId", "o1"), (ORGANISATION, "o1", "parentId", "o0")]
+        {
+            let field = Field { name: reference.to_owned(), json: format!("\"{to}\"").into_bytes().into() };
+            let mut row = Row::default();
+            row.registers.apply(&Event {
+                kind: of,
+                id: id.to_owned(),
+                version: 1,
+                sequenced: true,
+                action: Action::Replace,
+                fields: vec![field],
+            });
+            changes.put(Space::of_type(of), id.into(), rows::encode(&row).unwrap());
         }
         store.commit(changes).unwrap();
-        let state = State::open(store, "f").unwrap();
-        let part = |role, id: &str| Part { role, id: id.to_owned(), row: Row::default() };
-        let parts = [part(Role::Itself, "c1"), part(Role::Organisation, "o1"), part(Role::Ancestor, "o0")];
+        let state = State::open(store, builtin(), "f").unwrap();
         let snapshot = state.snapshot().unwrap();
-        assert_eq!(fan_outs(&snapshot, Projection::Contacts, &parts).unwrap(), 3);
-        let parts = [part(Role::Itself, "o1"), part(Role::Ancestor, "o0")];
-        assert_eq!(fan_outs(&snapshot, Projection::Organisations, &parts).unwrap(), 2);
+        assert_eq!(fan_outs(&snapshot, CONTACTS, "c1").unwrap(), 3);
+        assert_eq!(fan_outs(&snapshot, ORGANISATIONS, "o1").unwrap(), 2);
     }
 }

@@ -91,10 +91,7 @@ fn waiting_lines(explanation: &Explanation, lines: &mut Vec<String>) {
 
 fn part_lines(part: &PartReport, log_was_read: bool, lines: &mut Vec<String>) {
     let missing = if log_was_read { NOT_IN_THE_LOG } else { "log not read" };
-    let role = match serde_json::to_value(part.role) {
-        Ok(serde_json::Value::String(role)) => role,
-        _ => String::new(),
-    };
+    let role = &part.role;
     let by = match (part.is, part.by.as_deref()) {
         ("unseen", _) => "known by references only".to_owned(),
         (is, by) => format!("{is} by {}", by.unwrap_or(missing)),

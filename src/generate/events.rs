@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::people::{Brand, Digits};
 use super::rng::Rng;
 use super::world::{self, Employee};
-use crate::event::EntityKind;
+use crate::plan::{CONTACT, EntityType, ORGANISATION};
 
 /// What most values take at most, so that writing one seldom moves it.
 const VALUE_BYTES: usize = 640;
@@ -19,7 +19,7 @@ const TOMBSTONE: &str = "tombstone";
 /// A record to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Generated {
-    pub(super) kind: EntityKind,
+    pub(super) kind: EntityType,
     pub(super) key: String,
     /// The event's JSON; `None` is a tombstone.
     pub(super) value: Option<String>,
@@ -103,22 +103,22 @@ impl Events {
         let creates = to_create > 0 && (created == 0 || to_create >= left || self.rng.below(10) < 8);
         if creates {
             let organisation = self.rng.below(to_create) < self.organisations.left();
-            self.create(if organisation { EntityKind::Organisation } else { EntityKind::Contact })
+            self.create(if organisation { ORGANISATION } else { CONTACT })
         } else {
             let contact =
                 self.organisations.created == 0 || self.contacts.created > 0 && self.rng.below(4) > 0;
-            self.change(if contact { EntityKind::Contact } else { EntityKind::Organisation })
+            self.change(if contact { CONTACT } else { ORGANISATION })
         }
     }
 
-    fn create(&mut self, kind: EntityKind) -> Generated {
+    fn create(&mut self, kind: EntityType) -> Generated {
         let population = self.population(kind);
         let number = population.number(population.created);
         population.created += 1;
         self.record(Id(kind, number), "created", Self::whole)
     }
 
-    fn change(&mut self, kind: EntityKind) -> Generated {
+    fn change(&mut self, kind: EntityType) -> Generated {
         let created = u64::from(self.population(kind).created);
         let order = u32::try_from(self.rng.below(created)).unwrap_or(0);
         let number = self.population(kind).number(order);
@@ -127,33 +127,33 @@ impl Events {
         if deleted {
             return self.record(id, "created", Self::whole);
         }
-        match (kind, self.rng.below(100)) {
+        match (kind == ORGANISATION, self.rng.below(100)) {
             (_, 0..2) => self.record(id, "deleted", |_, out, _| out.write_str("{}")),
             (_, 2..4) => self.record(id, TOMBSTONE, |_, _, _| Ok(())),
             (_, 4..9) => self.record(id, "replaced", Self::whole),
-            (EntityKind::Organisation, 9..35) => self.record(id, "renamed", |events, out, Id(_, number)| {
+            (true, 9..35) => self.record(id, "renamed", |events, out, Id(_, number)| {
                 write!(out, r#"{{"name":"{}"}}"#, events.brand(number).later_name(&mut events.rng))
             }),
-            (EntityKind::Organisation, 35..45) => self.record(id, "moved", |events, out, id| {
+            (true, 35..45) => self.record(id, "moved", |events, out, id| {
                 write!(out, r#"{{"parentId":{}}}"#, events.parent(id))
             }),
-            (EntityKind::Organisation, 45..60) => self.record(id, "updated", |events, out, Id(_, number)| {
+            (true, 45..60) => self.record(id, "updated", |events, out, Id(_, number)| {
                 let place = events.brand(number).place;
                 write!(out, r#"{{"phone":"{}"}}"#, Digits::phone(&mut events.rng, place))
             }),
-            (EntityKind::Organisation, _) => self.record(id, "updated", |events, out, _| {
+            (true, _) => self.record(id, "updated", |events, out, _| {
                 write!(out, r#"{{"status":"{}"}}"#, world::status(&mut events.rng))
             }),
-            (EntityKind::Contact, 9..55) => self.record(id, "email-changed", |events, out, Id(_, number)| {
+            (false, 9..55) => self.record(id, "email-changed", |events, out, Id(_, number)| {
                 let employee = events.employee(number);
                 write!(out, r#"{{"email":"{}"}}"#, employee.email(&mut events.rng))
             }),
-            (EntityKind::Contact, 55..70) => self.record(id, "moved", |events, out, Id(_, number)| {
+            (false, 55..70) => self.record(id, "moved", |events, out, Id(_, number)| {
                 let employer = events.employ(number);
                 let employee = events.employee(number);
                 world::moved(out, &mut events.rng, &employee, employer)
             }),
-            (EntityKind::Contact, _) => self.record(id, "updated", |events, out, _| {
+            (false, _) => self.record(id, "updated", |events, out, _| {
                 write!(out, r#"{{"role":"{}"}}"#, world::role(&mut events.rng))
             }),
         }
@@ -161,13 +161,13 @@ impl Events {
 
     /// Every field of an entity, for a creation or a replacement.
     fn whole(&mut self, out: &mut String, id: Id) -> fmt::Result {
-        match id.0 {
-            EntityKind::Organisation => {
+        match id.0 == ORGANISATION {
+            true => {
                 let parent = self.parent(id);
                 let brand = self.brand(id.1);
                 world::organisation(out, &mut self.rng, &brand, id, parent)
             }
-            EntityKind::Contact => {
+            false => {
                 let employer = self.employ(id.1);
                 let employee = self.employee(id.1);
                 world::contact(out, &mut self.rng, &employee, id, employer)
@@ -190,7 +190,7 @@ impl Events {
         if let Some(known) = self.contacts.known.get_mut(number as usize) {
             known.employer = employer;
         }
-        Id(EntityKind::Organisation, employer)
+        Id(ORGANISATION, employer)
     }
 
     fn employee(&self, number: u32) -> Employee {
@@ -221,7 +221,7 @@ impl Events {
             known.deleted = tombstone || verb == "deleted";
             sequence = known.sequence;
         }
-        let entity = if id.0 == EntityKind::Organisation { "organisation" } else { "contact" };
+        let entity = if id.0 == ORGANISATION { "organisation" } else { "contact" };
         let _ = write!(
             value,
             r#","datacontenttype":"application/json","id":"e-{made}","sequence":"{sequence}","source":"/crm","specversion":"1.0","subject":"{id}","time":"{}","type":"com.example.{entity}.{verb}"}}"#,
@@ -236,10 +236,10 @@ impl Events {
         }
     }
 
-    fn population(&mut self, kind: EntityKind) -> &mut Population {
-        match kind {
-            EntityKind::Organisation => &mut self.organisations,
-            EntityKind::Contact => &mut self.contacts,
+    fn population(&mut self, kind: EntityType) -> &mut Population {
+        match kind == ORGANISATION {
+            true => &mut self.organisations,
+            false => &mut self.contacts,
         }
     }
 }
@@ -272,14 +272,14 @@ impl Iterator for Events {
 
 /// An entity by its number; shown as its id.
 #[derive(Debug, Clone, Copy)]
-struct Id(EntityKind, u32);
+struct Id(EntityType, u32);
 
 impl Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(kind, number) = self;
-        match kind {
-            EntityKind::Organisation => write!(f, "org-{number:06}"),
-            EntityKind::Contact => write!(f, "con-{number:07}"),
+        match *kind == ORGANISATION {
+            true => write!(f, "org-{number:06}"),
+            false => write!(f, "con-{number:07}"),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::Target;
 use super::events::Generated;
 use super::marker::Marker;
 use crate::error::{Error, Result};
-use crate::event::EntityKind;
+use crate::plan::ORGANISATION;
 
 /// Held back before a write, over all files: many partitions must not take much memory.
 const BUFFERS_BYTES: usize = 16 << 20;
@@ -117,9 +117,9 @@ pub(super) fn failed(folder: &Path, error: std::io::Error) -> Error {
 
 impl Target for Files {
     fn put(&mut self, record: &Generated) -> Result<()> {
-        let files = match record.kind {
-            EntityKind::Organisation => &mut self.organisations,
-            EntityKind::Contact => &mut self.contacts,
+        let files = match record.kind == ORGANISATION {
+            true => &mut self.organisations,
+            false => &mut self.contacts,
         };
         let hash = xxhash_rust::xxh3::xxh3_64(record.key.as_bytes());
         let at = usize::try_from(hash % files.len().max(1) as u64).unwrap_or(0);

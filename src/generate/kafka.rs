@@ -13,7 +13,7 @@ use super::Target;
 use super::events::Generated;
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
-use crate::event::EntityKind;
+use crate::plan::ORGANISATION;
 use crate::source::kafka::{client_config, no_client};
 
 const WAIT: Duration = Duration::from_secs(30);
@@ -96,9 +96,9 @@ impl Target for Producing {
     fn put(&mut self, record: &Generated) -> Result<()> {
         // What follows a lost record would only be lost after it, each after its own wait.
         self.delivered()?;
-        let topic = match record.kind {
-            EntityKind::Organisation => &self.organisations,
-            EntityKind::Contact => &self.contacts,
+        let topic = match record.kind == ORGANISATION {
+            true => &self.organisations,
+            false => &self.contacts,
         };
         let mut message = BaseRecord::to(topic).key(&record.key).timestamp(record.timestamp_ms);
         message.payload = record.value.as_ref();

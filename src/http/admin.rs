@@ -119,12 +119,14 @@ pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Re
         return refused;
     }
     let (body, mut pieces) = pieces();
-    tokio::task::spawn_blocking(move || match copy::write(&*admin.state.view(), &mut pieces) {
-        // A client that went away has given up the copy.
-        Ok(()) => drop(pieces.end()),
-        Err(error) => {
-            tracing::warn!(error = error.chain(), "a copy of the state was cut off");
-            pieces.cut_off();
+    tokio::task::spawn_blocking(move || {
+        match copy::write(&*admin.state.view(), admin.state.plan(), &mut pieces) {
+            // A client that went away has given up the copy.
+            Ok(()) => drop(pieces.end()),
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "a copy of the state was cut off");
+                pieces.cut_off();
+            }
         }
     });
     ([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response()

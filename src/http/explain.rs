@@ -9,7 +9,6 @@ use serde::Deserialize;
 use super::admin::{Admin, request};
 use super::problem::problem;
 use crate::explain::StateSide;
-use crate::projection::Projection;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +26,7 @@ pub(super) async fn explain(
         Ok(wanted) => wanted,
         Err(refused) => return *refused,
     };
-    let Some(projection) = Projection::of_name(&wanted.projection) else {
+    let Some(projection) = admin.state.plan().projection(&wanted.projection) else {
         return problem(StatusCode::BAD_REQUEST, "there is no such projection");
     };
     let read = move || {

@@ -17,7 +17,6 @@ use crate::event::ID_BYTES_MAX;
 use crate::pipeline::durations::Durations;
 use crate::pipeline::status::Status;
 use crate::position::Positions;
-use crate::projection::Projection;
 use crate::search::pages::PagedSearcher;
 use crate::search::service::{Page, Searcher};
 use crate::search::{Collection, Request};
@@ -92,7 +91,7 @@ impl Search {
     fn reached(&self, collection: Collection) -> Positions {
         match collection {
             Collection::Organisations => self.status.delivered(),
-            Collection::Contacts => self.status.shown(Projection::Contacts),
+            Collection::Contacts => self.status.shown(crate::plan::CONTACTS),
         }
     }
 

@@ -211,12 +211,12 @@ impl<S: Documents> Delivery<S> {
     /// Reads a part of the marks into the queue.
     async fn scan(self: Arc<Self>, part: Scan) -> Result<()> {
         let work = move || {
-            let snapshot = self.state.snapshot()?;
+            let (snapshot, plan) = (self.state.snapshot()?, self.state.plan());
             let mut found: Vec<DocumentKey> = Vec::new();
             let mut last = Vec::new();
-            snapshot.view().scan(Space::Dirty, &[], &part.cursor, &mut |key, _| {
+            snapshot.view().scan(Space::DIRTY, &[], &part.cursor, &mut |key, _| {
                 if let Some((number, id)) = dirty_parts(key) {
-                    found.extend(Projection::of_number(number).map(|projection| (projection, id.into())));
+                    found.extend(plan.projection_of_number(number).map(|projection| (projection, id.into())));
                 }
                 last = key.to_vec();
                 let full = found.len() >= SCAN_MAX;

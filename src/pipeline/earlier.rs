@@ -77,11 +77,11 @@ impl<S: Documents> Delivery<S> {
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::CONTACTS;
     use serde_json::json;
 
     use super::*;
     use crate::pipeline::versions::Bases;
-    use crate::projection::Projection;
 
     #[test]
     fn a_document_is_ours_when_its_version_is_made_of_the_position_that_it_carries() {
@@ -90,9 +90,9 @@ mod tests {
             is_ours(&Stored { version, body })
         };
         assert!(of(13, 13) && !of(14, 13) && !of(1 << 62, 13) && !of(12, 13));
-        let (mut bases, document) = (Bases::default(), (Projection::Contacts, "a".into()));
+        let (mut bases, document) = (Bases::default(), (CONTACTS, "a".into()));
         bases.rise_above(document, 1 << 40, 13, false);
-        let risen = bases.version(&(Projection::Contacts, "a".into()), 20);
+        let risen = bases.version(&(CONTACTS, "a".into()), 20);
         assert!(of(risen, 20) && !of(risen, 19));
         for body in ["", "{}", r#"{"_log":{"position":-1}}"#, r#"{"_log":13}"#] {
             assert!(!is_ours(&Stored { version: 13, body: body.as_bytes().to_vec() }), "{body}");

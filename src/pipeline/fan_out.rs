@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::fold::{Folder, Step, has_members, put_task};
+use super::fold::{Folder, Step};
 use super::planted::{self, Bug};
 use super::sizes::sized;
-use crate::entity::Liveness;
 use crate::error::Result;
+use crate::plan::{EntityType, Hop, Relation};
 use crate::projection::Projection;
+use crate::projection::affected::{Arrived, FanOut, arrive};
 use crate::state::keys::{Space, member_of, owner_prefix};
-use crate::state::rows::{self, Progress, Task, Work};
+use crate::state::rows::{self, Task};
 use crate::state::store::{Changes, Reader};
 
 /// How many entries one step looks at.
@@ -25,7 +26,7 @@ const STEP_TASKS_MAX: usize = sized(1_000, 3);
 #[derive(Default)]
 struct Found {
     marks: Vec<(Projection, String)>,
-    works: Vec<Work>,
+    fan_outs: Vec<FanOut>,
     /// How many entries were looked at.
     seen: usize,
     /// Where to go on; `None` when the task is done.
@@ -56,15 +57,15 @@ impl Folder {
             match found.after.filter(|_| !planted::is(Bug::FanOutCutShort)) {
                 Some(after) => {
                     task.after = after;
-                    changes.put(Space::Tasks, key, rows::encode(&task)?);
+                    changes.put(Space::TASKS, key, rows::encode(&task)?);
                 }
                 None => {
-                    changes.remove(Space::Tasks, key.clone());
+                    changes.remove(Space::TASKS, key.clone());
                     progress.task_done(task.step);
                     done = key;
                 }
             }
-            self.put_follow_ups(&*view, &mut changes, &mut progress, task.step, found.works)?;
+            self.put_fan_outs_of(&*view, &mut changes, &mut progress, (task.step, found.fan_outs))?;
         }
         self.tasks_done = done;
         marks.retain(|(projection, _)| self.is_marked(*projection));
@@ -72,11 +73,41 @@ impl Folder {
         self.commit_step(changes, progress, marked)
     }
 
-    fn work(&self, view: &dyn Reader, task: &Task, max: usize) -> Result<Found> {
-        match &task.work {
-            Work::Contacts { organisation } => contacts(view, organisation, &task.after, max),
-            Work::Below { root, node, contacts } => self.below(view, root, node, *contacts, &task.after, max),
+    /// The relation whose rows a fan-out goes through.
+    pub(super) fn relation_of(&self, fan_out: &FanOut) -> Option<Relation> {
+        let plan = self.state.plan();
+        match plan.route(fan_out.route)?.hop {
+            Hop::Down { relation } | Hop::Below { relation } => plan.relation_of_number(relation),
+            Hop::Up { .. } | Hop::Above { .. } => None,
         }
+    }
+
+    fn work(&self, view: &dyn Reader, task: &Task, max: usize) -> Result<Found> {
+        let FanOut { route, rules, root, node } = &task.fan_out;
+        let (plan, mut found) = (self.state.plan(), Found::default());
+        let (Some(route), Some(relation)) = (plan.route(*route), self.relation_of(&task.fan_out)) else {
+            return Ok(found);
+        };
+        let is_tree = matches!(route.hop, Hop::Below { .. });
+        if is_tree && node != root && !self.is_below(view, relation, node, root)? {
+            return Ok(found);
+        }
+        let is = |of: EntityType, id: &str, field: u16| self.references(view, of, id, field);
+        let (space, prefix) = (Space::of_relation(relation), owner_prefix(node));
+        members(view, (space, &prefix), (&task.after, max), &mut found, &mut |found, member| {
+            if is_tree && member == root {
+                return Ok(());
+            }
+            arrive((plan, route, *rules), member, &is, &mut |arrived| match arrived {
+                Arrived::Document(projection, id) => found.marks.push((projection, id.to_owned())),
+                Arrived::FanOut(fan_out) => found.fan_outs.push(fan_out),
+            })?;
+            if is_tree {
+                found.fan_outs.push(FanOut { node: member.to_owned(), ..task.fan_out.clone() });
+            }
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     /// The step of the oldest change whose fan-out is not done.
@@ -84,68 +115,19 @@ impl Folder {
         self.progress.task_steps.keys().next().copied()
     }
 
-    fn put_follow_ups(
-        &self,
-        view: &dyn Reader,
-        changes: &mut Changes,
-        progress: &mut Progress,
-        step: u64,
-        works: Vec<Work>,
-    ) -> Result<()> {
-        for work in works {
-            let has_any = match &work {
-                Work::Contacts { organisation } => has_members(view, Space::ContactsOf, organisation)?,
-                Work::Below { node, .. } => has_members(view, Space::ChildrenOf, node)?,
-            };
-            if has_any && self.is_fanned_out(&work) {
-                put_task(changes, progress, &Task { step, work, after: Vec::new() })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn below(
-        &self,
-        view: &dyn Reader,
-        root: &str,
-        node: &str,
-        contacts: bool,
-        after: &[u8],
-        max: usize,
-    ) -> Result<Found> {
-        let mut found = Found::default();
-        if node != root && !self.is_below(view, node, root)? {
-            return Ok(found);
-        }
-        let prefix = owner_prefix(node);
-        members(view, Space::ChildrenOf, &prefix, after, max, &mut found, &mut |found, child| {
-            if child == root {
-                return;
-            }
-            found.marks.push((Projection::Organisations, child.to_owned()));
-            found.marks.push((Projection::Hierarchy, child.to_owned()));
-            if contacts {
-                found.works.push(Work::Contacts { organisation: child.to_owned() });
-            }
-            found.works.push(Work::Below { root: root.to_owned(), node: child.to_owned(), contacts });
-        })?;
-        Ok(found)
-    }
-
-    /// True while `root` is still above `node`. When it no longer is, whoever moved or went has a
-    /// fan-out of its own; this also ends the walk when a cycle was closed meanwhile.
-    fn is_below(&self, view: &dyn Reader, node: &str, root: &str) -> Result<bool> {
+    /// True while `root` is still above `node`. When it no longer is, the entity that moved or went has a fan-out of its own.
+    /// This also ends the walk when a circle was closed meanwhile.
+    fn is_below(&self, view: &dyn Reader, tree: Relation, node: &str, root: &str) -> Result<bool> {
         let mut seen = std::collections::HashSet::new();
         let mut next: Option<Arc<str>> = Some(node.into());
         while let Some(id) = next {
             if *id == *root {
                 return Ok(true);
             }
-            let summary = self.summary(view, &id)?;
-            if summary.liveness != Liveness::Alive || !seen.insert(id) {
+            next = self.references(view, tree.member(), &id, tree.field)?.first().cloned();
+            if !seen.insert(id) {
                 return Ok(false);
             }
-            next = summary.parent.clone();
         }
         Ok(false)
     }
@@ -154,7 +136,7 @@ impl Folder {
 /// The tasks after the key `done`, oldest first, as many as one step may take up.
 fn waiting(view: &dyn Reader, done: &[u8]) -> Result<Vec<(Vec<u8>, Task)>> {
     let mut waiting = Vec::new();
-    view.scan(Space::Tasks, &[], done, &mut |key, value| {
+    view.scan(Space::TASKS, &[], done, &mut |key, value| {
         waiting.push((key.to_vec(), rows::decode(value)?));
         let full = waiting.len() >= STEP_TASKS_MAX;
         Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -162,27 +144,16 @@ fn waiting(view: &dyn Reader, done: &[u8]) -> Result<Vec<(Vec<u8>, Task)>> {
     Ok(waiting)
 }
 
-fn contacts(view: &dyn Reader, organisation: &str, after: &[u8], max: usize) -> Result<Found> {
-    let mut found = Found::default();
-    let prefix = owner_prefix(organisation);
-    members(view, Space::ContactsOf, &prefix, after, max, &mut found, &mut |found, contact| {
-        found.marks.push((Projection::Contacts, contact.to_owned()));
-    })?;
-    Ok(found)
-}
-
 fn members(
     view: &dyn Reader,
-    space: Space,
-    prefix: &[u8],
-    after: &[u8],
-    max: usize,
+    (space, prefix): (Space, &[u8]),
+    (after, max): (&[u8], usize),
     found: &mut Found,
-    each: &mut dyn FnMut(&mut Found, &str),
+    each: &mut dyn FnMut(&mut Found, &str) -> Result<()>,
 ) -> Result<()> {
     view.scan(space, prefix, after, &mut |key, _| {
         if let Some(member) = member_of(key, prefix) {
-            each(found, member);
+            each(found, member)?;
         }
         found.seen += 1;
         if found.seen < max {

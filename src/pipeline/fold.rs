@@ -9,17 +9,17 @@ pub(super) use self::positions::{advance, pass};
 use super::planted::{self, Bug};
 use super::superseded::Superseded;
 use crate::dead_letter::{DeadLetter, DeadLetters};
-use crate::entity::Registers;
-use crate::entity::organisation::Summary;
+use crate::entity::{References, Registers};
 use crate::error::Result;
-use crate::event::{Decoded, EntityKind, Event, Record};
+use crate::event::{Decoded, Event, Record};
+use crate::plan::{EntityType, PlanRef};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
-use crate::projection::affected::{Effects, Lookup, Relation};
+use crate::projection::affected::{Effects, FanOut, Lookup};
 use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
-use crate::state::rows::{self, Frontier, Origin, Progress, Row, Sweep, Task, Work};
+use crate::state::rows::{self, Frontier, Origin, Progress, Row, Sweep, Task};
 use crate::state::store::{Changes, Reader};
-use crate::state::{EntityKey, State, built_key, space_of};
+use crate::state::{EntityKey, State, built_key};
 
 /// A document: its projection and id.
 pub type DocumentKey = (Projection, Arc<str>);
@@ -83,9 +83,10 @@ impl Folder {
         dead_letters: Box<dyn DeadLetters>,
     ) -> Result<Self> {
         let progress = state.progress()?;
+        let plan = state.plan();
         let sweeps = state.sweeps()?.into_iter();
         let sweeps =
-            sweeps.filter_map(|(number, sweep)| Some((Projection::of_number(number)?, sweep))).collect();
+            sweeps.filter_map(|(number, sweep)| Some((plan.projection_of_number(number)?, sweep))).collect();
         let (tasks_done, is_settled, superseded) = (Vec::new(), false, Superseded::default());
         Ok(Self { state, progress, tasks_done, projections, sweeps, dead_letters, is_settled, superseded })
     }
@@ -93,6 +94,11 @@ impl Folder {
     /// Says whether this fold alone decides what is delivered.
     pub fn set_settled(&mut self, is_settled: bool) {
         self.is_settled = is_settled;
+    }
+
+    /// The plan that it folds by.
+    pub fn plan(&self) -> PlanRef {
+        self.state.plan()
     }
 
     /// How far the fold is.
@@ -153,14 +159,14 @@ impl Folder {
         let mut changes = Changes::default();
         let effects = self.effects(&*view, &touched)?;
         self.put_relations(&mut changes, &effects);
-        self.put_works(&*view, &mut changes, &mut progress, effects.works)?;
+        self.put_fan_outs(&*view, &mut changes, &mut progress, effects.fan_outs)?;
         let marks = effects.marks.into_iter().filter(|(projection, _)| self.is_marked(*projection));
         let marked = self.put_marks(&mut changes, progress.step, marks);
         let written = put_rows(&mut changes, touched)?;
-        changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
+        changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
         if planted::is(Bug::PositionsFirst) {
             let mut first = Changes::default();
-            first.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
+            first.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
             self.state.commit(first)?;
         }
         self.state.commit_fold(changes, written, progress.step)?;
@@ -180,7 +186,7 @@ impl Folder {
         taken: &[Taken],
         (poison, superseded): (&mut Vec<DeadLetter>, &mut Superseded),
     ) -> Result<BTreeMap<EntityKey, Touched>> {
-        let mut keys: Vec<(EntityKind, &str)> =
+        let mut keys: Vec<(EntityType, &str)> =
             taken.iter().filter_map(|taken| event_of(taken)).map(|e| (e.kind, e.id.as_str())).collect();
         keys.sort_unstable();
         keys.dedup();
@@ -216,12 +222,12 @@ impl Folder {
 
     fn effects(&self, view: &dyn Reader, touched: &BTreeMap<EntityKey, Touched>) -> Result<Effects> {
         let mut effects = Effects::default();
-        let was = |id: &str| self.summary(view, id);
-        let is = |id: &str| match touched.get(&(EntityKind::Organisation, id.into())) {
-            Some(entry) => Ok(Arc::new(Summary::of(&entry.after.registers))),
-            None => self.summary(view, id),
+        let was = |of: EntityType, id: &str, field: u16| self.references(view, of, id, field);
+        let is = |of: EntityType, id: &str, field: u16| match touched.get(&(of, id.into())) {
+            Some(entry) => Ok(References::of(&entry.after.registers, of.field_at(field).name)),
+            None => self.references(view, of, id, field),
         };
-        let nobody = |_: &str| Ok(Arc::new(Summary::unseen()));
+        let nobody = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
         let was: &Lookup<'_> = if planted::is(Bug::OldChainForgotten) { &nobody } else { &was };
         for ((kind, id), entry) in touched {
             let (before, after): (&Registers, &Registers) = (&entry.before.registers, &entry.after.registers);
@@ -241,40 +247,53 @@ impl Folder {
         Ok(effects)
     }
 
-    pub(super) fn summary(&self, view: &dyn Reader, id: &str) -> Result<Arc<Summary>> {
-        let row = self.state.row(view, &(EntityKind::Organisation, id.into()))?;
-        Ok(Arc::new(Summary::of(&row.registers)))
+    /// What a reference of an entity names, as committed.
+    pub(super) fn references(
+        &self,
+        view: &dyn Reader,
+        of: EntityType,
+        id: &str,
+        field: u16,
+    ) -> Result<References> {
+        let row = self.state.row(view, &(of, id.into()))?;
+        Ok(References::of(&row.registers, of.field_at(field).name))
     }
 
     fn put_relations(&self, changes: &mut Changes, effects: &Effects) {
-        let mut put = |space, relation: &Relation| {
-            let key = member_key(&relation.owner, &relation.member);
-            match &relation.value {
+        for row in &effects.rows {
+            let (space, key) = (Space::of_relation(row.relation), member_key(&row.owner, &row.member));
+            match &row.value {
                 Some(value) => changes.put(space, key, value.clone()),
                 None => changes.remove(space, key),
             }
-        };
-        effects.contacts.iter().for_each(|relation| put(Space::ContactsOf, relation));
-        effects.children.iter().for_each(|relation| put(Space::ChildrenOf, relation));
+        }
     }
 
-    /// Writes the fan-outs down, those only that have something below: what joins in this very step
-    /// is marked by its own change.
-    fn put_works(
+    /// Writes the fan-outs down, those only that have something below: an entity that joins in this very step is marked by
+    /// its own change.
+    pub(super) fn put_fan_outs(
         &self,
         view: &dyn Reader,
         changes: &mut Changes,
         progress: &mut Progress,
-        works: Vec<Work>,
+        fan_outs: Vec<FanOut>,
     ) -> Result<()> {
-        for work in works {
-            let (space, owner) = match &work {
-                Work::Contacts { organisation } => (Space::ContactsOf, organisation),
-                Work::Below { node, .. } => (Space::ChildrenOf, node),
-            };
-            if self.is_fanned_out(&work) && has_members(view, space, owner)? {
-                let task = Task { step: progress.step, work, after: Vec::new() };
-                put_task(changes, progress, &task)?;
+        let step = progress.step;
+        self.put_fan_outs_of(view, changes, progress, (step, fan_outs))
+    }
+
+    pub(super) fn put_fan_outs_of(
+        &self,
+        view: &dyn Reader,
+        changes: &mut Changes,
+        progress: &mut Progress,
+        (step, fan_outs): (u64, Vec<FanOut>),
+    ) -> Result<()> {
+        for fan_out in fan_outs {
+            let relation = self.relation_of(&fan_out);
+            let Some(relation) = relation.filter(|_| self.is_fanned_out(&fan_out)) else { continue };
+            if has_members(view, Space::of_relation(relation), &fan_out.node)? {
+                put_task(changes, progress, &Task { step, fan_out, after: Vec::new() })?;
             }
         }
         Ok(())
@@ -288,7 +307,7 @@ impl Folder {
     ) -> Vec<DocumentKey> {
         let wanted = marks.into_iter().filter(|(projection, _)| self.projections.contains(projection));
         let marked = wanted.map(|(projection, id)| {
-            changes.put(Space::Dirty, dirty_key(projection as u8, &id), step.to_be_bytes().to_vec());
+            changes.put(Space::DIRTY, dirty_key(projection.number(), &id), step.to_be_bytes().to_vec());
             (projection, Arc::from(id))
         });
         marked.collect()
@@ -300,11 +319,11 @@ impl Folder {
         let view = self.state.view();
         let mut changes = Changes::default();
         for ((projection, id), step) in acknowledged {
-            let key = dirty_key(*projection as u8, id);
-            if mark_step(view.get(Space::Dirty, &key)?)
+            let key = dirty_key(projection.number(), id);
+            if mark_step(view.get(Space::DIRTY, &key)?)
                 .is_some_and(|marked| marked <= *step || planted::is(Bug::LaterMarkCleared))
             {
-                changes.remove(Space::Dirty, key);
+                changes.remove(Space::DIRTY, key);
             }
         }
         self.commit_if_any(changes)
@@ -317,9 +336,9 @@ impl Folder {
     /// Forgets what waits since `step` or before: another instance has delivered it.
     pub fn trim(&mut self, step: u64) -> Result<()> {
         let mut changes = Changes::default();
-        self.state.view().scan(Space::Dirty, &[], &[], &mut |key, value| {
+        self.state.view().scan(Space::DIRTY, &[], &[], &mut |key, value| {
             if mark_step(Some(value.to_vec())).is_some_and(|marked| marked <= step) {
-                changes.remove(Space::Dirty, key.to_vec());
+                changes.remove(Space::DIRTY, key.to_vec());
             }
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
@@ -342,7 +361,7 @@ impl Folder {
             return Ok(());
         }
         let mut changes = Changes::default();
-        changes.put(Space::Meta, built_key(projection.name()), rows::encode(&index)?);
+        changes.put(Space::META, built_key(projection.name()), rows::encode(&index)?);
         self.state.commit(changes)
     }
 
@@ -351,7 +370,7 @@ impl Folder {
         let partitions =
             positions.iter().map(|(at, next)| (at.topic.to_string(), at.partition, next)).collect();
         let mut changes = Changes::default();
-        changes.put(Space::Meta, b"frontier".to_vec(), rows::encode(&Frontier { partitions, time_ms })?);
+        changes.put(Space::META, b"frontier".to_vec(), rows::encode(&Frontier { partitions, time_ms })?);
         self.state.commit(changes)
     }
 
@@ -371,7 +390,7 @@ impl Folder {
         progress: Progress,
         marked: Vec<DocumentKey>,
     ) -> Result<Step> {
-        changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress)?);
+        changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
         self.state.commit(changes)?;
         self.progress = progress;
         Ok(Step { number: self.progress.step, marked, ..Step::default() })
@@ -380,7 +399,7 @@ impl Folder {
     /// The marks that lie in the state.
     pub fn marks(&self) -> Result<HashSet<(u8, String)>> {
         let mut marks = HashSet::new();
-        self.state.view().scan(Space::Dirty, &[], &[], &mut |key, _| {
+        self.state.view().scan(Space::DIRTY, &[], &[], &mut |key, _| {
             if let Some((projection, id)) = dirty_parts(key) {
                 marks.insert((projection, id.to_owned()));
             }
@@ -434,7 +453,7 @@ fn put_rows(
         .map(|(key, entry)| (key, Arc::new(entry.after)))
         .collect();
     for ((kind, id), row) in &written {
-        changes.put(space_of(*kind), id.as_bytes().to_vec(), row.encode()?);
+        changes.put(Space::of_type(*kind), id.as_bytes().to_vec(), row.encode()?);
     }
     Ok(written)
 }
@@ -442,7 +461,7 @@ fn put_rows(
 pub(super) fn put_task(changes: &mut Changes, progress: &mut Progress, task: &Task) -> Result<()> {
     progress.task += 1;
     *progress.task_steps.entry(task.step).or_default() += 1;
-    changes.put(Space::Tasks, progress.task.to_be_bytes().to_vec(), rows::encode(task)?);
+    changes.put(Space::TASKS, progress.task.to_be_bytes().to_vec(), rows::encode(task)?);
     Ok(())
 }
 

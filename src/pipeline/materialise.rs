@@ -89,10 +89,7 @@ fn is_silent(entities: &dyn Entities, (projection, id): &DocumentKey) -> Result<
         liveness = entity.liveness();
         Ok(())
     };
-    match projection {
-        Projection::Contacts => entities.contact(id, &mut read)?,
-        Projection::Organisations | Projection::Hierarchy => entities.organisation(id, &mut read)?,
-    }
+    entities.entity(projection.entity_type(), id, &mut read)?;
     Ok(liveness == Liveness::Unseen)
 }
 

@@ -12,7 +12,7 @@ use crate::projection::Projection;
 use crate::sink::documents::{Documents, at_least_one};
 use crate::sink::generations::Aliases;
 use crate::state::keys::Space;
-use crate::state::{Snapshot, State, walked};
+use crate::state::{Snapshot, State};
 
 impl<S: Documents + Aliases> Run<S> {
     /// Looks through the indexes that the state did not fill, one after the other; an index that is away is
@@ -87,7 +87,7 @@ impl<S: Documents + Aliases> Run<S> {
         {
             let snapshot = self.state.snapshot()?;
             for (id, version) in page.documents {
-                match snapshot.liveness(walked(projection).0, &id)? {
+                match snapshot.liveness(Space::of_type(projection.entity_type()), &id)? {
                     Liveness::Deleted => unknown.push((projection, id)),
                     Liveness::Unseen if is_of_silent(version) => stubs.push(id),
                     Liveness::Unseen | Liveness::Alive => {}
@@ -98,7 +98,7 @@ impl<S: Documents + Aliases> Run<S> {
             let held = at_least_one(self.sink.get(number, &stubs).await?)?;
             let snapshot = self.state.snapshot()?;
             for (id, stored) in stubs.drain(..held.len().min(stubs.len())).zip(held) {
-                if stored.map_or(Ok(false), |stored| is_refuted(&snapshot, &stored.body))? {
+                if stored.map_or(Ok(false), |stored| is_refuted(&snapshot, projection, &stored.body))? {
                     unknown.push((projection, id));
                 }
             }
@@ -109,19 +109,21 @@ impl<S: Documents + Aliases> Run<S> {
 
 /// True of a document of references only when the log speaks of all that it shows. Were one of them still its own, the
 /// state would know the reference.
-fn is_refuted(snapshot: &Snapshot, body: &[u8]) -> Result<bool> {
+fn is_refuted(snapshot: &Snapshot, projection: Projection, body: &[u8]) -> Result<bool> {
     let Ok(document) = serde_json::from_slice::<Value>(body) else { return Ok(false) };
-    for (shown, count, space) in
-        [("contacts", "contactCount", Space::Contacts), ("children", "childCount", Space::Organisations)]
-    {
-        let of = |name: &str| document.get(name);
-        let shown = of(shown).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        if of(count).and_then(Value::as_u64).unwrap_or(0) > shown.len() as u64 {
+    let plan = projection.plan();
+    for embed in &projection.get().embeds {
+        let Some((from, of)) = embed.from().zip(plan.entity_type_of_number(embed.to)) else { continue };
+        let shown = document.get(embed.name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let is_short =
+            |count: &str| document.get(count).and_then(Value::as_u64).unwrap_or(0) > shown.len() as u64;
+        let is_truncated = |name: &str| document.get(name).and_then(Value::as_bool).unwrap_or(false);
+        if from.count.is_some_and(is_short) || from.truncated.is_some_and(is_truncated) {
             return Ok(false);
         }
         for entity in shown {
             let Some(id) = entity.get("id").and_then(Value::as_str) else { return Ok(false) };
-            if snapshot.liveness(space, id)? == Liveness::Unseen {
+            if snapshot.liveness(Space::of_type(of), id)? == Liveness::Unseen {
                 return Ok(false);
             }
         }
@@ -134,7 +136,7 @@ fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result
     let snapshot = state.snapshot()?;
     let mut unknown = Vec::new();
     for id in ids {
-        match snapshot.liveness(walked(projection).0, &id)? {
+        match snapshot.liveness(Space::of_type(projection.entity_type()), &id)? {
             Liveness::Alive => {}
             Liveness::Deleted | Liveness::Unseen => unknown.push((projection, id)),
         }

@@ -26,7 +26,7 @@ use crate::config::Refresh;
 use crate::dead_letter::DeadLetters;
 use crate::decode::Decoder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::EntityKind;
+use crate::plan::EntityType;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
@@ -63,7 +63,7 @@ pub struct Parts<S> {
     /// The decoder.
     pub decoder: Arc<Decoder>,
     /// What each topic carries.
-    pub kinds: Vec<(String, EntityKind)>,
+    pub kinds: Vec<(String, EntityType)>,
     /// What shapes documents.
     pub limits: Limits,
     /// How changes become searchable.

@@ -20,7 +20,8 @@ use super::work::{self, Turn, Turns};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::{Decoder, Readiness};
 use crate::error::Result;
-use crate::event::{Decoded, EntityKind, Record};
+use crate::event::{Decoded, Record};
+use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
@@ -128,7 +129,7 @@ pub struct Stream {
     /// Decodes letters that are tried again.
     pub decoder: Arc<Decoder>,
     /// Which kind of entity each topic carries.
-    pub kinds: Vec<(String, EntityKind)>,
+    pub kinds: Vec<(String, EntityType)>,
     /// True while this instance is the writer.
     pub writer: tokio::sync::watch::Receiver<bool>,
     /// No mark was cleared of a later step than this.
@@ -376,7 +377,7 @@ impl Stream {
     /// left are those that its indexes lack, whichever these were for before.
     fn trim(&mut self, delivered: &Delivered) -> Result<()> {
         if self.folder.progress().partitions.is_empty() {
-            // Whatever a first fold brings comes at once, and its sweeps speak of all of it.
+            // A first fold brings all at once, and its sweeps speak of all of it.
             return Ok(());
         }
         let Some(step) = self.queue.step_covered_by(&delivered.frontier) else { return Ok(()) };
@@ -387,7 +388,7 @@ impl Stream {
         }
         self.cleared = step;
         for (name, index) in &delivered.indexes {
-            if let Some(projection) = Projection::of_name(name) {
+            if let Some(projection) = self.folder.plan().projection(name) {
                 self.folder.set_built_for(projection, index)?;
             }
         }
@@ -407,9 +408,8 @@ impl Stream {
             match letter.document() {
                 Some((projection, id)) => {
                     resolved.push(letter.name());
-                    documents.extend(
-                        Projection::of_name(projection).map(|projection| (projection, id.to_owned())),
-                    );
+                    let projection = self.folder.plan().projection(projection);
+                    documents.extend(projection.map(|projection| (projection, id.to_owned())));
                 }
                 None => match letter.to_record(&self.kinds) {
                     Ok(record) => records.push(self.decoded(record)),

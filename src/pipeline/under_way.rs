@@ -99,7 +99,7 @@ impl UnderWay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::projection::Projection::{Contacts, Hierarchy, Organisations};
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
 
     /// Of several projections.
     fn places(count: usize, has_background: bool) -> Places {
@@ -119,40 +119,40 @@ mod tests {
     async fn the_only_place_is_for_whoever_comes_first() {
         for lane in [Lane::Background, Lane::Direct] {
             let mut requests = UnderWay::default();
-            assert_eq!(fill(&mut requests, lane, Contacts, places(1, true)), 1);
-            assert_eq!(fill(&mut requests, Lane::Direct, Organisations, places(1, true)), 0);
+            assert_eq!(fill(&mut requests, lane, CONTACTS, places(1, true)), 1);
+            assert_eq!(fill(&mut requests, Lane::Direct, ORGANISATIONS, places(1, true)), 0);
         }
     }
 
     #[tokio::test]
     async fn a_fan_out_leaves_a_place_to_what_was_changed_directly() {
         let mut requests = UnderWay::default();
-        assert_eq!(fill(&mut requests, Lane::Background, Contacts, places(3, true)), 2);
-        assert_eq!(fill(&mut requests, Lane::Direct, Organisations, places(3, true)), 2);
-        assert_eq!(fill(&mut requests, Lane::Direct, Contacts, places(3, true)), 1);
-        assert_eq!(fill(&mut requests, Lane::Direct, Hierarchy, places(3, true)), 0);
+        assert_eq!(fill(&mut requests, Lane::Background, CONTACTS, places(3, true)), 2);
+        assert_eq!(fill(&mut requests, Lane::Direct, ORGANISATIONS, places(3, true)), 2);
+        assert_eq!(fill(&mut requests, Lane::Direct, CONTACTS, places(3, true)), 1);
+        assert_eq!(fill(&mut requests, Lane::Direct, HIERARCHY, places(3, true)), 0);
     }
 
     #[tokio::test]
     async fn what_was_changed_directly_leaves_a_place_to_a_fan_out_that_waits() {
         let mut requests = UnderWay::default();
-        let direct = [Organisations, Contacts, Hierarchy];
+        let direct = [ORGANISATIONS, CONTACTS, HIERARCHY];
         let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, places(3, true)));
         assert_eq!(filled, [2, 2, 0]);
-        assert_eq!(fill(&mut requests, Lane::Background, Contacts, places(3, true)), 1);
+        assert_eq!(fill(&mut requests, Lane::Background, CONTACTS, places(3, true)), 1);
 
         let mut alone = UnderWay::default();
         let of_one = |has_background| Places { has_others: false, ..places(3, has_background) };
-        assert_eq!(fill(&mut alone, Lane::Direct, Contacts, of_one(true)), 2);
-        assert!(alone.has_place(Lane::Direct, Contacts, of_one(false)), "there is no other projection");
-        alone.spawn(Some((Lane::Background, Contacts)), std::future::pending());
-        assert!(!alone.has_place(Lane::Direct, Contacts, of_one(false)));
+        assert_eq!(fill(&mut alone, Lane::Direct, CONTACTS, of_one(true)), 2);
+        assert!(alone.has_place(Lane::Direct, CONTACTS, of_one(false)), "there is no other projection");
+        alone.spawn(Some((Lane::Background, CONTACTS)), std::future::pending());
+        assert!(!alone.has_place(Lane::Direct, CONTACTS, of_one(false)));
     }
 
     #[tokio::test]
     async fn no_projection_has_every_place() {
         let mut requests = UnderWay::default();
-        let direct = [Organisations, Contacts, Hierarchy];
+        let direct = [ORGANISATIONS, CONTACTS, HIERARCHY];
         let filled = direct.map(|of| fill(&mut requests, Lane::Direct, of, places(3, false)));
         assert_eq!(filled, [2, 2, 1]);
         assert!(requests.has_place_for_sweep(3), "none is under way");

@@ -146,13 +146,13 @@ impl Bases {
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::CONTACTS;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::projection::Projection;
 
     fn document(id: &str) -> DocumentKey {
-        (Projection::Contacts, id.into())
+        (CONTACTS, id.into())
     }
 
     fn positions() -> impl Strategy<Value = u64> {

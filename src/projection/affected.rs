@@ -1,29 +1,41 @@
-//! Which documents, relations and fan-outs a changed entity calls for.
+//! The documents, rows and fan-outs that a changed entity affects.
 //!
-//! Marks made at once are those that can be named without walking down: the entity's own, and, going
-//! up, the counts of its old and new ancestors. Everything below is left to [`Work`] in bounded steps:
-//! whoever joins or leaves a subtree meanwhile is a changed entity itself, and is marked as one.
+//! Marks made at once are those that can be named without walking down: the entity's own documents, and those that are
+//! reached upwards. Everything below is left to [`FanOut`] in bounded steps. An entity that joins or leaves a subtree
+//! meanwhile is changed itself, and its own change marks it.
 
-use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::Projection;
-use crate::entity::organisation::Summary;
-use crate::entity::{Liveness, Registers, contact};
+use super::{Projection, owners, row};
+use crate::entity::{References, Registers, value};
 use crate::error::Result;
-use crate::event::EntityKind;
-use crate::state::rows::Work;
+use crate::plan::{EntityType, FieldSet, Hop, PlanRef, Relation, Route, TypePlan};
 
 /// A row of a relation: put with a value, removed without.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relation {
-    /// The organisation whose member it is.
+pub struct RelationRow {
+    /// The relation.
+    pub relation: Relation,
+    /// The entity that the member refers to.
     pub owner: String,
-    /// The contact or child.
+    /// The member.
     pub member: String,
     /// The value to put; `None` removes the row.
     pub value: Option<Vec<u8>>,
+}
+
+/// Marks that a change calls for below an entity, made in bounded steps.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FanOut {
+    /// The number of the route whose hop is made.
+    pub route: u16,
+    /// The rules that were set off.
+    pub rules: u128,
+    /// The entity from which the hop was begun.
+    pub root: String,
+    /// The one whose members are handled; below the root where the hop goes to all below.
+    pub node: String,
 }
 
 /// What a fold step has to write beside the entities' own rows.
@@ -31,159 +43,262 @@ pub struct Relation {
 pub struct Effects {
     /// Documents that changed, or may have.
     pub marks: BTreeSet<(Projection, String)>,
-    /// Changes of an organisation's contacts.
-    pub contacts: Vec<Relation>,
-    /// Changes of an organisation's children.
-    pub children: Vec<Relation>,
+    /// Changes of relations.
+    pub rows: Vec<RelationRow>,
     /// What is to be marked below.
-    pub works: Vec<Work>,
+    pub fan_outs: Vec<FanOut>,
 }
 
-/// Looks up what relatives show of an organisation.
-pub type Lookup<'a> = dyn Fn(&str) -> Result<Arc<Summary>> + 'a;
+/// Looks up what a reference of an entity names.
+pub type Lookup<'a> = dyn Fn(EntityType, &str, u16) -> Result<References> + 'a;
+
+/// What changed of one entity.
+struct Change<'a> {
+    entity_type: EntityType,
+    id: &'a str,
+    before: &'a Registers,
+    after: &'a Registers,
+    /// The rules that it sets off.
+    rules: u128,
+}
 
 impl Effects {
-    fn mark(&mut self, projection: Projection, id: &str) {
-        self.marks.insert((projection, id.to_owned()));
-    }
-
-    /// Adds what follows from an entity's change.
+    /// Adds what follows from an entity's change. `was` looks up references as they were before this step, `is` as they are
+    /// after it.
     ///
     /// # Errors
     /// Those of the lookups.
     pub fn of(
         &mut self,
-        kind: EntityKind,
+        entity_type: EntityType,
         id: &str,
         (before, after): (&Registers, &Registers),
         was: &Lookup<'_>,
         is: &Lookup<'_>,
     ) -> Result<()> {
-        match kind {
-            EntityKind::Contact => self.of_contact(id, before, after),
-            EntityKind::Organisation => return self.of_organisation(id, before, after, was, is),
+        let plan = entity_type.get();
+        let changed = changed(plan, before, after);
+        if changed.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        for projection in entity_type.plan().projections() {
+            if projection.of == entity_type.number() && projection.trigger.meets(changed) {
+                self.marks.insert((projection, id.to_owned()));
+            }
+        }
+        for relation in entity_type.relations().filter(|relation| relation.trigger.meets(changed)) {
+            self.put_rows(relation, id, before, after);
+        }
+        let set_off = plan.triggers.iter().enumerate().filter(|(_, trigger)| trigger.meets(changed));
+        let rules = set_off.fold(0, |rules, (rule, _)| rules | 1 << rule);
+        self.begin(&Change { entity_type, id, before, after, rules }, was, is)
     }
 
-    /// Adds what an entity called for that changed and changed on: the documents, and not the relations, which
-    /// are those of its last state.
+    /// Adds the documents affected by an intermediate state, where one commit folds several events. Relations follow the
+    /// final state only.
     pub fn pass(&mut self, passing: Self) {
         self.marks.extend(passing.marks);
-        let mut works = passing.works;
-        works.dedup();
-        for work in works {
-            if !self.works.iter().rev().take(4).any(|held| *held == work) {
-                self.works.push(work);
+        let mut fan_outs = passing.fan_outs;
+        fan_outs.dedup();
+        for fan_out in fan_outs {
+            if !self.fan_outs.iter().rev().take(4).any(|held| *held == fan_out) {
+                self.fan_outs.push(fan_out);
             }
         }
     }
 
-    /// Adds what follows from a contact's change.
-    pub fn of_contact(&mut self, id: &str, before: &Registers, after: &Registers) {
-        if looks_alike(before, after) {
+    fn put_rows(&mut self, relation: Relation, id: &str, before: &Registers, after: &Registers) {
+        let (old, new) = (owners(relation, before), owners(relation, after));
+        for owner in old.into_iter().filter(|owner| !new.contains(owner)) {
+            self.rows.push(RelationRow { relation, owner, member: id.to_owned(), value: None });
+        }
+        if new.is_empty() {
             return;
         }
-        self.mark(Projection::Contacts, id);
-        let (old, new) = (contact::organisation(before), contact::organisation(after));
-        let json = new.as_ref().map(|_| contact::embedded(id, after));
-        if old == new {
-            let unchanged = json == old.as_ref().map(|_| contact::embedded(id, before));
-            if let (Some(organisation), false) = (new, unchanged) {
-                self.contact_of(organisation, id, json);
+        let value = row(relation, id, after);
+        for owner in new {
+            self.rows.push(RelationRow {
+                relation,
+                owner,
+                member: id.to_owned(),
+                value: Some(value.clone()),
+            });
+        }
+    }
+
+    /// Makes the first hops of the routes from the changed entity.
+    fn begin(&mut self, change: &Change<'_>, was: &Lookup<'_>, is: &Lookup<'_>) -> Result<()> {
+        let plan = change.entity_type.plan();
+        for route in routes(plan, &change.entity_type.get().routes, change.rules) {
+            match route.hop {
+                Hop::Up { field, .. } => {
+                    let [old, new] = change.references(field);
+                    for id in old.ids().iter().chain(new.ids().iter().filter(|id| !old.ids().contains(id))) {
+                        self.arrive((plan, route, change.rules), id, is)?;
+                    }
+                }
+                Hop::Above { field, .. } => {
+                    let [old, new] = change.references(field);
+                    for (references, look_up) in [(old, was), (new, is)] {
+                        for above in chain(change.entity_type, field, references, look_up)? {
+                            self.arrive((plan, route, change.rules), &above, look_up)?;
+                        }
+                    }
+                }
+                Hop::Down { .. } | Hop::Below { .. } => {
+                    self.fan_outs.push(FanOut::begin(route, change.rules, change.id));
+                }
             }
-            return;
         }
-        if let Some(organisation) = old {
-            self.contact_of(organisation, id, None);
-        }
-        if let Some(organisation) = new {
-            self.contact_of(organisation, id, json);
-        }
+        Ok(())
     }
 
-    fn contact_of(&mut self, owner: Cow<'_, str>, contact: &str, value: Option<Vec<u8>>) {
-        self.mark(Projection::Organisations, &owner);
-        self.contacts.push(Relation { owner: owner.into_owned(), member: contact.to_owned(), value });
-    }
-
-    /// Adds what follows from an organisation's change. `was` looks up others as they were before
-    /// this step, `is` as they are after it.
-    ///
-    /// # Errors
-    /// Those of the lookups.
-    pub fn of_organisation(
+    /// Marks what a route leads to at an entity, and goes on from there.
+    fn arrive(
         &mut self,
+        (plan, route, rules): (PlanRef, &Route, u128),
         id: &str,
-        before: &Registers,
-        after: &Registers,
-        was: &Lookup<'_>,
         is: &Lookup<'_>,
     ) -> Result<()> {
-        if looks_alike(before, after) {
-            return Ok(());
-        }
-        self.mark(Projection::Organisations, id);
-        let (old, new) = (Summary::of(before), Summary::of(after));
-        if old == new {
-            return Ok(());
-        }
-        self.mark(Projection::Hierarchy, id);
-        self.child_of(id, &old, &new);
-        let moved = old.liveness != new.liveness || old.parent != new.parent;
-        if moved {
-            self.mark_upwards(old.parent.as_deref(), was)?;
-            self.mark_upwards(new.parent.as_deref(), is)?;
-        } else if let Some(parent) = &new.parent {
-            self.mark(Projection::Hierarchy, parent);
-        }
-        self.works.push(Work::Contacts { organisation: id.to_owned() });
-        self.works.push(Work::Below { root: id.to_owned(), node: id.to_owned(), contacts: moved });
-        Ok(())
-    }
-
-    fn child_of(&mut self, id: &str, old: &Summary, new: &Summary) {
-        if old.parent != new.parent
-            && let Some(owner) = old.parent.as_deref().map(str::to_owned)
-        {
-            self.children.push(Relation { owner, member: id.to_owned(), value: None });
-        }
-        if let Some(owner) = new.parent.as_deref().map(str::to_owned) {
-            let value = new.name.as_deref().unwrap_or_default().to_vec();
-            self.children.push(Relation { owner, member: id.to_owned(), value: Some(value) });
-        }
-    }
-
-    /// Marks the hierarchy documents from `parent` to its root: their descendants changed.
-    fn mark_upwards(&mut self, parent: Option<&str>, look_up: &Lookup<'_>) -> Result<()> {
-        let mut seen = HashSet::new();
-        let mut next: Option<Arc<str>> = parent.map(Into::into);
-        while let Some(id) = next {
-            if !seen.insert(Arc::clone(&id)) {
-                break;
+        let Effects { marks, fan_outs, .. } = self;
+        arrive((plan, route, rules), id, is, &mut |arrived| match arrived {
+            Arrived::Document(projection, id) => {
+                marks.insert((projection, id.to_owned()));
             }
-            self.mark(Projection::Hierarchy, &id);
-            let summary = look_up(&id)?;
-            next = if summary.liveness == Liveness::Alive { summary.parent.clone() } else { None };
-        }
-        Ok(())
+            Arrived::FanOut(fan_out) => fan_outs.push(fan_out),
+        })
     }
 }
 
-/// True when nothing that a document can show differs.
-fn looks_alike(before: &Registers, after: &Registers) -> bool {
-    before.liveness() == after.liveness() && before.fields().eq(after.fields())
+impl Change<'_> {
+    /// What a reference named before and after.
+    fn references(&self, field: u16) -> [References; 2] {
+        let name = self.entity_type.field_at(field).name;
+        [References::of(self.before, name), References::of(self.after, name)]
+    }
+}
+
+impl FanOut {
+    /// All that a hop of the built-in model leads to, from an entity on.
+    #[cfg(test)]
+    pub(crate) fn of_builtin(hop: Hop, root: &str) -> Self {
+        let plan = crate::plan::builtin();
+        let of_type = crate::plan::ORGANISATION.get();
+        let mut routes = of_type.routes.iter().filter_map(|number| plan.route(*number));
+        let route = routes.find(|route| route.hop == hop).unwrap();
+        Self::begin(route, u128::MAX, root)
+    }
+
+    fn begin(route: &Route, rules: u128, root: &str) -> Self {
+        Self { route: route.number, rules: rules & route.rules, root: root.to_owned(), node: root.to_owned() }
+    }
+}
+
+/// What a route leads to.
+pub enum Arrived<'a> {
+    /// A document.
+    Document(Projection, &'a str),
+    /// A hop downwards that is to be made.
+    FanOut(FanOut),
+}
+
+/// Tells what a route leads to at the entity `id`: its documents, those that hops upwards reach, and hops downwards.
+///
+/// # Errors
+/// Those of the lookups.
+pub fn arrive(
+    (plan, route, rules): (PlanRef, &Route, u128),
+    id: &str,
+    is: &Lookup<'_>,
+    visit: &mut dyn FnMut(Arrived<'_>),
+) -> Result<()> {
+    for mark in route.marks.iter().filter(|mark| mark.rule & rules != 0) {
+        if let Some(projection) = plan.projection_of_number(mark.projection) {
+            visit(Arrived::Document(projection, id));
+        }
+    }
+    for next in routes(plan, &route.next, rules) {
+        match next.hop {
+            Hop::Up { of, field } => {
+                let Some(of) = plan.entity_type_of_number(of) else { continue };
+                for id in is(of, id, field)?.ids() {
+                    arrive((plan, next, rules), id, is, visit)?;
+                }
+            }
+            Hop::Above { of, field } => {
+                let Some(of) = plan.entity_type_of_number(of) else { continue };
+                for id in chain(of, field, is(of, id, field)?, is)? {
+                    arrive((plan, next, rules), &id, is, visit)?;
+                }
+            }
+            Hop::Down { .. } | Hop::Below { .. } => visit(Arrived::FanOut(FanOut::begin(next, rules, id))),
+        }
+    }
+    Ok(())
+}
+
+/// The routes of these numbers that lead to something by these rules.
+fn routes(plan: PlanRef, numbers: &[u16], rules: u128) -> impl Iterator<Item = &'static Route> {
+    let routes = numbers.iter().filter_map(move |number| plan.route(*number));
+    routes.filter(move |route| route.rules & rules != 0)
+}
+
+/// The entities from the one that `first` names up to the root of the tree, each once.
+fn chain(of: EntityType, field: u16, first: References, look_up: &Lookup<'_>) -> Result<Vec<Arc<str>>> {
+    let (mut chain, mut seen) = (Vec::new(), HashSet::new());
+    let mut next = first.first().cloned();
+    while let Some(id) = next {
+        if !seen.insert(Arc::clone(&id)) {
+            break;
+        }
+        next = look_up(of, &id, field)?.first().cloned();
+        chain.push(id);
+    }
+    Ok(chain)
+}
+
+/// The parts of an entity that differ, as documents show them.
+fn changed(of: &TypePlan, before: &Registers, after: &Registers) -> FieldSet {
+    let mut changed = FieldSet::EMPTY;
+    if before.liveness() != after.liveness() {
+        changed = FieldSet::LIVENESS;
+    }
+    let (mut old, mut new) = (before.fields().peekable(), after.fields().peekable());
+    loop {
+        let name = match (old.peek(), new.peek()) {
+            (None, None) => break,
+            (Some((name, _)), None) | (None, Some((name, _))) => *name,
+            (Some((left, _)), Some((right, _))) => *left.min(right),
+        };
+        let (old, new) = (old.next_if(|(held, _)| *held == name), new.next_if(|(held, _)| *held == name));
+        if old != new {
+            changed = changed.with(of.field(name).map_or(FieldSet::REST, FieldSet::of));
+        }
+    }
+    if changed.is_empty() || of.fields.iter().all(|field| field.absent.is_none()) {
+        return changed;
+    }
+    let is_same = |field| value(field, before) == value(field, after);
+    for (number, field) in of.fields.iter().enumerate().filter(|(_, field)| field.absent.is_some()) {
+        changed = if is_same(field) {
+            changed.without(FieldSet::of(number))
+        } else {
+            changed.with(FieldSet::of(number))
+        };
+    }
+    changed
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Action, EntityKind, Event, Field};
+    use crate::event::{Action, Event, Field};
+    use crate::plan::{CONTACT, HIERARCHY, ORGANISATION};
 
     fn state(fields: &[(&str, &str)]) -> Registers {
         let mut registers = Registers::default();
         registers.apply(&Event {
-            kind: EntityKind::Contact,
+            kind: CONTACT,
             id: "x".to_owned(),
             version: 1,
             sequenced: true,
@@ -196,52 +311,56 @@ mod tests {
         registers
     }
 
-    #[test]
-    fn a_moved_contact_touches_both_organisations() {
+    fn of_contact(before: &Registers, after: &Registers) -> Effects {
         let mut effects = Effects::default();
-        let before = state(&[("organisationId", "\"o1\"")]);
-        effects.of_contact("c1", &before, &state(&[("organisationId", "\"o2\"")]));
+        let nothing = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
+        effects.of(CONTACT, "c1", (before, after), &nothing, &nothing).unwrap();
+        effects
+    }
+
+    #[test]
+    fn a_moved_contact_affects_both_organisations() {
+        let effects =
+            of_contact(&state(&[("organisationId", "\"o1\"")]), &state(&[("organisationId", "\"o2\"")]));
         let marked: Vec<&str> = effects.marks.iter().map(|(_, id)| id.as_str()).collect();
         assert_eq!(marked, ["o1", "o2", "c1"]);
-        assert_eq!(effects.contacts[0].value, None);
-        assert!(effects.contacts[1].value.is_some());
+        assert_eq!(effects.rows[0].value, None);
+        assert!(effects.rows[1].value.is_some());
     }
 
     #[test]
     fn a_field_that_is_not_embedded_leaves_the_organisation_alone() {
-        let mut effects = Effects::default();
-        let before = state(&[("organisationId", "\"o1\"")]);
-        effects.of_contact("c1", &before, &state(&[("organisationId", "\"o1\""), ("hobby", "\"chess\"")]));
+        let effects = of_contact(
+            &state(&[("organisationId", "\"o1\"")]),
+            &state(&[("organisationId", "\"o1\""), ("hobby", "\"chess\"")]),
+        );
         assert_eq!(effects.marks.len(), 1);
-        assert!(effects.contacts.is_empty());
+        assert!(effects.rows.is_empty());
     }
 
     #[test]
     fn an_unchanged_entity_marks_nothing() {
-        let mut effects = Effects::default();
         let same = state(&[("name", "\"a\"")]);
-        effects.of_contact("c1", &same, &same);
-        effects.of_organisation("o1", &same, &same, &|_| unreachable!(), &|_| unreachable!()).unwrap();
+        assert_eq!(of_contact(&same, &same), Effects::default());
+        let mut effects = Effects::default();
+        let unreachable = |_: EntityType, _: &str, _: u16| unreachable!();
+        effects.of(ORGANISATION, "o1", (&same, &same), &unreachable, &unreachable).unwrap();
         assert_eq!(effects, Effects::default());
     }
 
     #[test]
     fn a_move_marks_the_counts_of_the_old_and_of_the_new_chain() {
-        let summary = |parent: Option<&str>| {
-            let parent = parent.map(Into::into);
-            Ok(Arc::new(Summary::new(Liveness::Alive, None, parent)))
-        };
-        let chain = |id: &str| {
-            summary(match id {
-                "old" => Some("top"),
-                "new" => Some("other"),
-                _ => None,
+        let chain = |_: EntityType, id: &str, _: u16| {
+            Ok(match id {
+                "old" => References::One("top".into()),
+                "new" => References::One("other".into()),
+                _ => References::Absent,
             })
         };
         let mut effects = Effects::default();
         let (before, after) = (state(&[("parentId", "\"old\"")]), state(&[("parentId", "\"new\"")]));
-        effects.of_organisation("x", &before, &after, &chain, &chain).unwrap();
-        let hierarchy = effects.marks.iter().filter(|(projection, _)| *projection == Projection::Hierarchy);
+        effects.of(ORGANISATION, "x", (&before, &after), &chain, &chain).unwrap();
+        let hierarchy = effects.marks.iter().filter(|(projection, _)| *projection == HIERARCHY);
         let marked: Vec<&str> = hierarchy.map(|(_, id)| id.as_str()).collect();
         assert_eq!(marked, ["new", "old", "other", "top", "x"]);
     }

@@ -6,8 +6,8 @@ use std::io::Write as _;
 
 use serde_json::value::RawValue;
 
-use super::json::Object;
 use crate::entity::{Shown, text};
+use crate::json::Object;
 use crate::searchable::{Class, GAP, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number, plain_name};
 use crate::text::{Words, each_number, stands};
 
@@ -228,7 +228,8 @@ fn split_string(json: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
     use crate::entity::Registers;
-    use crate::event::{Action, EntityKind, Event, Field};
+    use crate::event::{Action, Event, Field};
+
     use crate::searchable::CONTACT;
 
     #[test]
@@ -280,10 +281,12 @@ mod tests {
             ("tags", r#"["vip","a b"]"#),
         ];
         let mut contact = Registers::default();
-        let (kind, id, fields) = (EntityKind::Contact, "c1".to_owned(), fields.iter().map(field).collect());
+        let (kind, id, fields) = (crate::plan::CONTACT, "c1".to_owned(), fields.iter().map(field).collect());
         contact.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
+        let name =
+            crate::plan::CONTACT.field_named("name").and_then(|name| crate::entity::value(name, &contact));
         let mut out = b"x".to_vec();
-        push_fields(&mut out, 1, (&contact, crate::entity::contact::name(&contact).as_deref()), CONTACT);
+        push_fields(&mut out, 1, (&contact, name.as_deref()), CONTACT);
         let words =
             "x.zoe .aberg .zoe %2 .abergzoe @zoe @acme @test =cto | =head =office +vip | +a +b #810064970244";
         assert_eq!(String::from_utf8(out).unwrap(), words);

@@ -364,7 +364,7 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     fn projections(&self) -> Vec<Projection> {
-        self.session.projections.iter().filter_map(|name| Projection::of_name(name)).collect()
+        self.session.projections.iter().filter_map(|name| self.state.plan().projection(name)).collect()
     }
 
     fn rejected(&self) -> u64 {

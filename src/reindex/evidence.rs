@@ -12,7 +12,8 @@ use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::{Documents, at_least_one};
 use crate::sink::generations::Generations;
-use crate::state::{State, walked};
+use crate::state::State;
+use crate::state::keys::Space;
 use crate::verify::compare::difference;
 use crate::verify::walk::{Every, Walk};
 
@@ -154,8 +155,8 @@ impl Sample {
                 let mut body = Vec::new();
                 self.projection.materialise(&snapshot, &id, self.limits, 0, &mut body)?;
                 bytes += body.len();
-                let is_silent =
-                    self.state.is_partial() && !snapshot.has_record(walked(self.projection).0, &id)?;
+                let is_silent = self.state.is_partial()
+                    && !snapshot.has_record(Space::of_type(self.projection.entity_type()), &id)?;
                 made.push((id, (!is_silent).then_some(body)));
             }
         }

@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use super::matching;
 use super::query::Term;
-use crate::entity::contact;
 use crate::searchable;
 use crate::text::{PHONE_DIGITS_MIN, folded, joined, parts, reversed_numbers};
 
@@ -23,7 +22,7 @@ pub fn organisation(document: &Value, terms: &[Term]) -> Map<String, Value> {
 /// The fields of a contact (embedded or not) in which a term matched.
 pub fn contact(document: &Value, terms: &[Term]) -> Map<String, Value> {
     let mut found = Map::new();
-    let fields = ["name"].iter().chain(contact::EMBEDDED);
+    let fields = searchable::CONTACT_SHOWN.iter();
     fields.for_each(|field| mark(&mut found, field, document.get(*field), terms));
     mark(&mut found, "organisation.name", document.pointer("/organisation/name"), terms);
     found

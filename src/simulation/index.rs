@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::world::World;
 use crate::error::{Error, Result};
 use crate::pipeline::planted::{self, Bug};
-use crate::projection::{ALL, Projection};
+use crate::plan::PROJECTIONS;
+use crate::projection::Projection;
 use crate::sink::generations::{Move, Rebuild};
 use crate::sink::{Outcome, Write};
 
@@ -80,7 +81,7 @@ impl Server {
     }
 
     pub(super) fn name(&self, projection: usize) -> String {
-        format!("{}-{:04}", ALL[projection].name(), self.indexes.len())
+        format!("{}-{:04}", PROJECTIONS[projection].name(), self.indexes.len())
     }
 
     pub(super) fn create(&mut self, projection: usize, index: &str) {
@@ -102,7 +103,7 @@ impl Server {
     }
 
     pub(super) fn behind(&self) -> Vec<Option<String>> {
-        (0..ALL.len()).map(|projection| self.aliases.get(&projection).cloned()).collect()
+        (0..PROJECTIONS.len()).map(|projection| self.aliases.get(&projection).cloned()).collect()
     }
 
     pub(super) fn swap(&mut self, moves: &[Move]) -> Result<()> {
@@ -167,7 +168,7 @@ impl Server {
 
     /// The documents behind a projection's alias.
     pub(super) fn published(&self, projection: Projection) -> Option<&Index> {
-        let number = ALL.iter().position(|each| *each == projection)?;
+        let number = PROJECTIONS.iter().position(|each| *each == projection)?;
         self.indexes.get(self.aliases.get(&number)?)
     }
 }

@@ -1,5 +1,6 @@
 //! An instance: the real pipeline of a process, over what the world gives it.
 
+use crate::plan::builtin;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use crate::pipeline::run::{Parts, Until, run};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
-use crate::projection::{ALL, Limits};
+use crate::plan::PROJECTIONS;
+use crate::projection::Limits;
 use crate::shutdown::Shutdown;
 use crate::source::leadership::{Alone, Leadership};
 use crate::state::State;
@@ -68,8 +70,12 @@ pub(super) fn parts<S>(
         sink,
         dead_letters: Box::new(Letters(Arc::clone(world), Arc::clone(process))),
         leadership: Arc::new(Alone::default()),
-        projections: ALL.to_vec(),
-        decoder: Arc::new(Decoder::new(Format::CloudEvents, Format::CloudEvents, BTreeMap::new())),
+        projections: PROJECTIONS.to_vec(),
+        decoder: Arc::new(Decoder::new(
+            builtin(),
+            vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
+            BTreeMap::new(),
+        )),
         kinds: TOPICS.map(|(topic, kind)| (topic.to_owned(), kind)).to_vec(),
         limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
         refresh: Refresh::Adaptive,
@@ -115,7 +121,7 @@ impl Instance {
             process: Arc::clone(&process),
             disk: self.disk.in_life(self.life),
         };
-        let state = match State::open(Arc::new(store), "simulated") {
+        let state = match State::open(Arc::new(store), builtin(), "simulated") {
             Err(_) if process.is_dead() => {
                 self.disk = self.disk.after_crash(Left::Some, world);
                 return Ok(());

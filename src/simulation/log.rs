@@ -1,5 +1,6 @@
 //! The simulated log, and a source that reads it as the Kafka source does.
 
+use crate::plan::{CONTACT, ORGANISATION};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,13 @@ use super::plan::Plan;
 use super::reference::{Does, Plain};
 use super::world::{Process, World};
 use crate::error::{Error, Result};
-use crate::event::{EntityKind, Record};
+use crate::event::Record;
+use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::{EventSource, Fingerprint, Polled};
 
 /// The topics, by what they carry.
-pub(super) const TOPICS: [(&str, EntityKind); 2] =
-    [("organisations", EntityKind::Organisation), ("contacts", EntityKind::Contact)];
+pub(super) const TOPICS: [(&str, EntityType); 2] = [("organisations", ORGANISATION), ("contacts", CONTACT)];
 
 /// A record, and what it says unless it cannot be read.
 type Written = (Option<Plain>, Record);
@@ -162,7 +163,7 @@ impl Log {
 }
 
 fn record(
-    kind: EntityKind,
+    kind: EntityType,
     (at, offset): (&TopicPartition, i64),
     key: &str,
     value: String,

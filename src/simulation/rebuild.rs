@@ -1,5 +1,6 @@
 //! A rebuild beside the instances: the real phases, begun as `app/reindex.rs` begins them.
 
+use crate::plan::builtin;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::Parts;
 use crate::pipeline::status::Status;
-use crate::projection::{ALL, Limits};
+use crate::plan::PROJECTIONS;
+use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort};
 use crate::shutdown::Shutdown;
@@ -105,7 +107,7 @@ impl Rebuild {
     async fn give_up(&mut self, world: &Arc<World>) -> Result<(), String> {
         let process = Arc::new(Process::new("abort".to_owned()));
         let sink = Sink::new(world, &process);
-        let names = ALL.map(|projection| projection.name().to_owned());
+        let names = PROJECTIONS.map(|projection| projection.name().to_owned());
         for _ in 0..100 {
             match abort(&sink, &names, |_| true, |_| false).await {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {}
@@ -145,7 +147,7 @@ impl Call {
             let away = || Error::new(ErrorKind::Unavailable, "no instance answers");
             let from = self.from.as_ref().ok_or_else(away)?;
             store_cleared(&*store)?;
-            copy::between(&*from.view(), &*store)?;
+            copy::between(&*from.view(), builtin(), &*store)?;
             session.copied = true;
             self.process.check()?;
             folder.keep(&session)?;
@@ -153,7 +155,7 @@ impl Call {
         for (number, index) in session.indexes.iter().enumerate() {
             sink.create(number, index, "simulated").await?;
         }
-        let state = Arc::new(State::open(store, "simulated")?);
+        let state = Arc::new(State::open(store, builtin(), "simulated")?);
         let stop = Shutdown::default();
         let conductor = Conductor {
             sink,
@@ -176,10 +178,10 @@ impl Call {
         if let Some(session) = folder.session()? {
             return Ok(session);
         }
-        let indexes = (0..ALL.len()).map(|number| sink.new_name(number)).collect();
+        let indexes = (0..PROJECTIONS.len()).map(|number| sink.new_name(number)).collect();
         let session = Session {
             id: format!("{:016x}", fastrand::u64(..)),
-            projections: ALL.map(|projection| projection.name().to_owned()).to_vec(),
+            projections: PROJECTIONS.map(|projection| projection.name().to_owned()).to_vec(),
             indexes,
             previous: sink.behind().await?,
             from: if self.from.is_some() { From::State } else { From::Log },
@@ -208,5 +210,5 @@ impl Call {
 
 /// Removes what a copy that was broken off has left.
 fn store_cleared(store: &dyn StateStore) -> Result<()> {
-    crate::state::keys::Space::ALL.into_iter().try_for_each(|space| store.clear(space))
+    crate::state::keys::Space::all(builtin()).into_iter().try_for_each(|(space, _)| store.clear(space))
 }

@@ -2,6 +2,7 @@
 
 mod checks;
 
+use crate::plan::CONTACTS;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use super::plan::Head;
 use super::rebuild::Rebuild;
 use super::store::Left;
 use super::world::World;
+use crate::plan::PROJECTIONS;
 use crate::position::Positions;
-use crate::projection::{ALL, Projection};
 use crate::state::keys::Space;
 use crate::state::rows::{self, Progress};
 use crate::state::store::Reader;
@@ -179,7 +180,7 @@ impl Scenario {
 
     /// Somebody else writes a contact's document.
     fn interfere(&mut self) {
-        let contacts = ALL.iter().position(|projection| *projection == Projection::Contacts).unwrap();
+        let contacts = PROJECTIONS.iter().position(|projection| *projection == CONTACTS).unwrap();
         let contact = format!("c{}", self.world.draw(0..self.world.plan.contacts));
         if self.world.server.lock().unwrap().write_foreign(contacts, &contact) {
             self.world.count("foreign write");
@@ -240,7 +241,7 @@ impl Scenario {
     fn start_rebuild(&mut self) {
         let state = self.instances.iter().find_map(|instance| instance.running.as_ref());
         let state = state.map(|running| Arc::clone(&running.state));
-        let has_indexes = self.world.server.lock().unwrap().aliases.len() == ALL.len();
+        let has_indexes = self.world.server.lock().unwrap().aliases.len() == PROJECTIONS.len();
         if !has_indexes || self.world.plan.from_state && state.is_none() {
             return;
         }
@@ -434,7 +435,7 @@ impl Scenario {
             }
             let report = running.status.report(None);
             if report.state == "writing" {
-                let written = ALL.map(|projection| report.indexes.get(projection.name()).cloned());
+                let written = PROJECTIONS.map(|projection| report.indexes.get(projection.name()).cloned());
                 let is_delivered = running.state.is_delivered().map_err(|error| error.chain())?;
                 is_settled = is_delivered && written[..] == behind[..];
             }
@@ -444,6 +445,6 @@ impl Scenario {
 }
 
 fn positions(view: &dyn Reader) -> Positions {
-    let held = view.get(Space::Meta, b"progress").ok().flatten();
+    let held = view.get(Space::META, b"progress").ok().flatten();
     held.map(|bytes| rows::decode::<Progress>(&bytes).unwrap().positions()).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::index::Server;
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
-use crate::projection::ALL;
+use crate::plan::PROJECTIONS;
 use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
@@ -135,8 +135,9 @@ impl Sink {
 
 impl DocumentSink for Sink {
     async fn open(&self, _: &str) -> Result<Vec<IndexState>> {
-        let open =
-            |server: &mut Server| Ok((0..ALL.len()).map(|number| server.open(number)).collect::<Vec<_>>());
+        let open = |server: &mut Server| {
+            Ok((0..PROJECTIONS.len()).map(|number| server.open(number)).collect::<Vec<_>>())
+        };
         let opened = self.call("its indexes", open).await?;
         *self.opened.lock().unwrap() = opened.iter().map(|(index, _)| index.clone()).collect();
         let server = self.world.server.lock().unwrap();
@@ -259,7 +260,7 @@ impl Aliases for Sink {
                 let (record, revision) = server.records.get(&number)?;
                 Some((record.clone(), Revision::of(*revision)))
             };
-            Ok((0..ALL.len()).map(record).collect())
+            Ok((0..PROJECTIONS.len()).map(record).collect())
         };
         self.call("the records", read).await
     }

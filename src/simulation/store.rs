@@ -92,7 +92,7 @@ impl Disk {
 
 fn copy(store: &MemoryStore) -> MemoryStore {
     let (copy, mut changes) = (MemoryStore::default(), Changes::default());
-    for space in Space::ALL {
+    for (space, _) in Space::all(crate::plan::builtin()) {
         store
             .view()
             .scan(space, &[], &[], &mut |key, value| {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::buffers::Buffer;
 use crate::error::Result;
-use crate::projection::json::push_text;
+use crate::json::push_text;
 
 /// One write of a document. Its version makes repeats and late arrivals harmless
 /// (`version_type=external_gte`).

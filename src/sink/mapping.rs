@@ -1,11 +1,13 @@
 //! The mapping of a projection's index, and the hash that tells one mapping from another.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::SHAPE;
 use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences};
@@ -94,9 +96,33 @@ impl Additions {
     }
 }
 
-/// The text of the mapping that comes with the program.
-fn built_in(projection: &str) -> &'static str {
-    crate::model::mapping::built_in(projection).unwrap_or_default()
+/// Where mappings come from: a folder of files, and the mappings that follow from the model.
+#[derive(Debug, Clone)]
+pub(super) struct Mappings {
+    /// The folder of `<projection>.json`.
+    pub(super) folder: PathBuf,
+    /// The texts of the others, by the projections' names.
+    pub(super) derived: BTreeMap<String, String>,
+}
+
+impl Mappings {
+    pub(super) fn of(config: &IndexConfig) -> Self {
+        Self { folder: config.mappings.clone(), derived: config.derived.clone() }
+    }
+
+    /// Those of the built-in model.
+    #[cfg(test)]
+    pub(super) fn of_built_in(folder: &std::path::Path) -> Self {
+        let model = crate::model::built_in();
+        let text = |projection: &crate::model::Projection| {
+            (projection.name.clone(), crate::model::mapping::text(model, projection))
+        };
+        Self { folder: folder.to_owned(), derived: model.projections.iter().map(text).collect() }
+    }
+
+    fn derived(&self, projection: &str) -> &str {
+        self.derived.get(projection).map(String::as_str).unwrap_or_default()
+    }
 }
 
 /// Puts what an index keeps of itself beside what the file says there.
@@ -112,26 +138,26 @@ fn insert_meta(mappings: &mut Value, meta: Value) {
 }
 
 impl Mapping {
-    /// The mapping of each projection, and what is wrong with a file that cannot be read: the built-in mapping stands for
+    /// The mapping of each projection, and what is wrong with a file that cannot be read: the mapping of the model stands for
     /// it then, so that all else can be looked at.
-    pub(super) fn load_each(folder: &Path, projections: &[&str]) -> (Vec<Self>, Vec<(usize, Error)>) {
+    pub(super) fn load_each(from: &Mappings, projections: &[&str]) -> (Vec<Self>, Vec<(usize, Error)>) {
         let (mut mappings, mut wrong) = (Vec::new(), Vec::new());
         for (number, projection) in projections.iter().enumerate() {
-            let mapping = Self::load(folder, projection).unwrap_or_else(|error| {
+            let mapping = Self::load(from, projection).unwrap_or_else(|error| {
                 wrong.push((number, error));
-                Self::of(projection, built_in(projection).parse().unwrap_or_default())
+                Self::of(projection, from.derived(projection).parse().unwrap_or_default())
             });
             mappings.push(mapping);
         }
         (mappings, wrong)
     }
 
-    /// `<projection>.json` of `folder`, or the built-in one when the file is not there.
-    pub(super) fn load(folder: &Path, projection: &str) -> Result<Self> {
-        let path = folder.join(format!("{projection}.json"));
+    /// `<projection>.json` of `folder`, or the one that follows from the model when the file is not there.
+    pub(super) fn load(from: &Mappings, projection: &str) -> Result<Self> {
+        let path = from.folder.join(format!("{projection}.json"));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => built_in(projection).to_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => from.derived(projection).to_owned(),
             Err(error) => {
                 let what = format!("index.mappings: the mapping {} cannot be read", path.display());
                 return Err(Error::usage(what).because(error));
@@ -342,7 +368,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let load = |text: &str| {
             std::fs::write(folder.path().join("contacts.json"), text).unwrap();
-            Mapping::load(folder.path(), "contacts").map(|mapping| mapping.hash)
+            Mapping::load(&Mappings::of_built_in(folder.path()), "contacts").map(|mapping| mapping.hash)
         };
         let one = load(r#"{"settings":{"a":1},"mappings":{"b":2}}"#).unwrap();
         assert_eq!(one, load(r#"{ "mappings": {"b":2}, "settings": {"a":1} }"#).unwrap());
@@ -363,7 +389,7 @@ mod tests {
         ] {
             let text = format!(r#"{{"settings":{{"refresh_interval":{interval}}},"mappings":{{}}}}"#);
             std::fs::write(folder.path().join("contacts.json"), text).unwrap();
-            let mapping = Mapping::load(folder.path(), "contacts").unwrap();
+            let mapping = Mapping::load(&Mappings::of_built_in(folder.path()), "contacts").unwrap();
             assert_eq!(mapping.refresh_interval(), seconds.map(Duration::from_secs_f64), "{interval}");
         }
     }
@@ -374,7 +400,7 @@ mod tests {
         let load = |settings: &str| {
             let text = format!(r#"{{"settings":{settings},"mappings":{{}}}}"#);
             std::fs::write(folder.path().join("contacts.json"), text).unwrap();
-            Mapping::load(folder.path(), "contacts").unwrap()
+            Mapping::load(&Mappings::of_built_in(folder.path()), "contacts").unwrap()
         };
         let flat = load(r#"{"index.number_of_replicas":2,"refresh_interval":"5s","number_of_shards":3}"#);
         let body = flat.loading_body("w", "w", "log");
@@ -398,7 +424,7 @@ mod tests {
     fn built_in_mappings_stand_in() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["organisations", "contacts", "hierarchy"] {
-            Mapping::load(folder.path(), name).unwrap();
+            Mapping::load(&Mappings::of_built_in(folder.path()), name).unwrap();
         }
     }
 }

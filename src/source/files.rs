@@ -20,7 +20,8 @@ use super::trouble::Trouble;
 use super::{Away, EventSource, Fingerprint, Polled};
 use crate::base64;
 use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
-use crate::event::{EntityKind, Record};
+use crate::event::Record;
+use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 
 /// The longest line that is read as a record; a longer one is malformed, and is cut.
@@ -32,7 +33,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub struct FilesSource {
     folder: PathBuf,
-    topics: Vec<(Arc<str>, EntityKind)>,
+    topics: Vec<(Arc<str>, EntityType)>,
     partitions: Vec<Partition>,
     /// Why a file cannot be read now.
     trouble: Trouble,
@@ -41,7 +42,7 @@ pub struct FilesSource {
 #[derive(Debug)]
 struct Partition {
     at: TopicPartition,
-    kind: EntityKind,
+    kind: EntityType,
     path: PathBuf,
     reader: BufReader<File>,
     /// The next line's number.
@@ -60,7 +61,7 @@ impl FilesSource {
     ///
     /// # Errors
     /// When the folder is not there.
-    pub fn open(folder: &Path, topics: Vec<(String, EntityKind)>) -> Result<Self> {
+    pub fn open(folder: &Path, topics: Vec<(String, EntityType)>) -> Result<Self> {
         if !folder.is_dir() {
             let folder = folder.display();
             return Err(Error::failed(format!(
@@ -90,7 +91,7 @@ impl FilesSource {
     /// Opens files that were not there before, each at its first line; answers their partitions.
     fn find(&mut self) -> Result<Vec<TopicPartition>> {
         let mut added = Vec::new();
-        let mut found: BTreeMap<(usize, i32), (TopicPartition, EntityKind, PathBuf)> = BTreeMap::new();
+        let mut found: BTreeMap<(usize, i32), (TopicPartition, EntityType, PathBuf)> = BTreeMap::new();
         let entries = std::fs::read_dir(&self.folder).map_err(|error| failed("read", &self.folder, error))?;
         for entry in entries {
             let path = entry.map_err(|error| failed("read", &self.folder, error))?.path();

@@ -7,19 +7,17 @@
 use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
-use super::fjall::HEADS;
+use super::fjall::{HEADS, KEYSPACES};
 use super::keys::Space;
 use super::rows::{self, Progress};
 use super::store::{Changes, Reader, StateStore};
 use super::{PARTIAL_KEY, TOPICS_KEY};
 use crate::error::{Error, Result};
+use crate::plan::PlanRef;
 
 const END: u8 = 255;
-/// What is copied: everything but marks, fan-outs and what belongs to the instance. Every document of the
-/// copy is sent, so that nothing of those is missed.
-const COPIED: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
-/// What a copy keeps of [`Space::Meta`].
-const KEPT: [&[u8]; 5] = [b"format", PARTIAL_KEY, TOPICS_KEY, b"progress", HEADS];
+/// What a copy keeps of [`Space::META`].
+const KEPT: [&[u8]; 6] = [b"format", PARTIAL_KEY, TOPICS_KEY, b"progress", HEADS, KEYSPACES];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
 /// No key is longer: the store takes none that is.
@@ -30,26 +28,27 @@ const VALUE_BYTES_MAX: usize = 256 << 20;
 /// How many rows of the state's own are taken, which are held together: there are two.
 const META_MAX: usize = 16;
 
-/// Writes everything of `view` that a rebuild needs to `out`.
+/// Writes everything of `view` that a rebuild needs to `out`: everything but marks, fan-outs and what belongs to the
+/// instance. Every document of the copy is sent, so that nothing of those is missed.
 ///
 /// # Errors
 /// Those of the state, and of whoever reads the stream.
-pub fn write(view: &dyn Reader, out: &mut dyn Write) -> Result<()> {
+pub fn write(view: &dyn Reader, plan: PlanRef, out: &mut dyn Write) -> Result<()> {
     let mut count = 0_u64;
-    for space in COPIED {
+    for space in Space::of_rows(plan) {
         view.scan(space, &[], &[], &mut |key, value| {
-            frame(out, space as u8, key, value)?;
+            frame(out, space.number(), key, value)?;
             count += 1;
             Ok(ControlFlow::Continue(()))
         })?;
     }
     for key in [b"format".as_slice(), TOPICS_KEY, PARTIAL_KEY] {
-        if let Some(value) = view.get(Space::Meta, key)? {
-            frame(out, Space::Meta as u8, key, &value)?;
+        if let Some(value) = view.get(Space::META, key)? {
+            frame(out, Space::META.number(), key, &value)?;
             count += 1;
         }
     }
-    frame(out, Space::Meta as u8, b"progress", &rows::encode(&progress_of(view)?)?)?;
+    frame(out, Space::META.number(), b"progress", &rows::encode(&progress_of(view)?)?)?;
     frame(out, END, &(count + 1).to_be_bytes(), &[])?;
     out.flush().map_err(cut_off)
 }
@@ -68,13 +67,20 @@ fn frame(out: &mut dyn Write, space: u8, key: &[u8], value: &[u8]) -> Result<()>
 ///
 /// # Errors
 /// When the stream ends too early or is no copy: the store is then to be thrown away.
-pub fn read(input: &mut dyn Read, store: &dyn StateStore) -> Result<u64> {
-    let mut frames =
-        Frames { input, next: None, count: 0, is_ended: false, begun: Vec::new(), last: Vec::new() };
+pub fn read(input: &mut dyn Read, plan: PlanRef, store: &dyn StateStore) -> Result<u64> {
+    let mut frames = Frames {
+        input,
+        spaces: Space::of_rows(plan),
+        next: None,
+        count: 0,
+        is_ended: false,
+        begun: Vec::new(),
+        last: Vec::new(),
+    };
     let mut meta = Changes::default();
     let mut rows_of_meta = 0;
     while let Some(space) = frames.space()? {
-        if space == Space::Meta {
+        if space == Space::META {
             frames.of(space).try_for_each(|entry| {
                 let (key, value) = entry?;
                 rows_of_meta += 1;
@@ -98,24 +104,24 @@ pub fn read(input: &mut dyn Read, store: &dyn StateStore) -> Result<u64> {
 /// # Errors
 /// Those of the store.
 pub fn strip(store: &dyn StateStore) -> Result<()> {
-    for space in [Space::Dirty, Space::Tasks, Space::Sweeps] {
+    for space in [Space::DIRTY, Space::TASKS, Space::SWEEPS] {
         store.clear(space)?;
     }
     let (view, mut changes) = (store.view(), Changes::default());
-    view.scan(Space::Meta, &[], &[], &mut |key, _| {
+    view.scan(Space::META, &[], &[], &mut |key, _| {
         if !KEPT.contains(&key) {
-            changes.remove(Space::Meta, key.to_vec());
+            changes.remove(Space::META, key.to_vec());
         }
         Ok(ControlFlow::Continue(()))
     })?;
-    changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress_of(&*view)?)?);
+    changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress_of(&*view)?)?);
     store.commit(changes)?;
     store.sync()
 }
 
 /// How far the fold is, without the fan-outs under way: they stay behind.
 fn progress_of(view: &dyn Reader) -> Result<Progress> {
-    let progress = view.get(Space::Meta, b"progress")?;
+    let progress = view.get(Space::META, b"progress")?;
     let mut progress: Progress =
         progress.map_or_else(|| Ok(Progress::default()), |bytes| rows::decode(&bytes))?;
     progress.task_steps.clear();
@@ -128,6 +134,8 @@ type Frame = (Space, Vec<u8>, Vec<u8>);
 /// The frames of a stream.
 struct Frames<'a> {
     input: &'a mut dyn Read,
+    /// The keyspaces that a copy has beside [`Space::META`].
+    spaces: Vec<Space>,
     /// The one that was read ahead.
     next: Option<Frame>,
     count: u64,
@@ -168,7 +176,8 @@ impl Frames<'_> {
             self.is_ended = true;
             return if key == self.count.to_be_bytes() { Ok(None) } else { Err(no_copy()) };
         }
-        let space = Space::of_number(space).ok_or_else(no_copy)?;
+        let known = self.spaces.iter().copied().chain([Space::META]);
+        let space = known.into_iter().find(|known| known.number() == space).ok_or_else(no_copy)?;
         self.count += 1;
         self.check_order(space, &key)?;
         Ok(Some((space, key, value)))
@@ -195,12 +204,12 @@ impl Frames<'_> {
 ///
 /// # Errors
 /// Those of both.
-pub fn between(from: &dyn Reader, to: &dyn StateStore) -> Result<u64> {
+pub fn between(from: &dyn Reader, plan: PlanRef, to: &dyn StateStore) -> Result<u64> {
     let (mut output, mut input) =
         std::io::pipe().map(|(reader, writer)| (writer, reader)).map_err(cut_off)?;
     std::thread::scope(|scope| {
-        let writing = scope.spawn(move || write(from, &mut std::io::BufWriter::new(&mut output)));
-        let count = read(&mut std::io::BufReader::new(&mut input), to);
+        let writing = scope.spawn(move || write(from, plan, &mut std::io::BufWriter::new(&mut output)));
+        let count = read(&mut std::io::BufReader::new(&mut input), plan, to);
         drop(input);
         // The error of the reading end is only that the writing end broke off.
         let written = writing.join().unwrap_or_else(|_| Err(Error::failed("the copy broke off")));
@@ -227,6 +236,8 @@ fn no_copy() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::CONTACTS_OF;
+    use crate::plan::{CONTACT, ORGANISATION, builtin};
     use std::sync::Arc;
 
     use super::*;
@@ -236,13 +247,13 @@ mod tests {
     fn store() -> MemoryStore {
         let store = MemoryStore::default();
         let mut changes = Changes::default();
-        changes.put(Space::Organisations, b"o1".to_vec(), vec![1; 70_000]);
-        changes.put(Space::ContactsOf, b"o1\0\0c1".to_vec(), b"{}".to_vec());
-        changes.put(Space::Dirty, b"mark".to_vec(), vec![0; 8]);
-        changes.put(Space::Meta, b"built/contacts".to_vec(), b"x".to_vec());
-        changes.put(Space::Meta, PARTIAL_KEY.to_vec(), rows::encode(&true).unwrap());
+        changes.put(Space::of_type(ORGANISATION), b"o1".to_vec(), vec![1; 70_000]);
+        changes.put(Space::of_relation(CONTACTS_OF), b"o1\0\0c1".to_vec(), b"{}".to_vec());
+        changes.put(Space::DIRTY, b"mark".to_vec(), vec![0; 8]);
+        changes.put(Space::META, b"built/contacts".to_vec(), b"x".to_vec());
+        changes.put(Space::META, PARTIAL_KEY.to_vec(), rows::encode(&true).unwrap());
         let progress = Progress { step: 5, task_steps: [(4, 1)].into(), ..Progress::default() };
-        changes.put(Space::Meta, b"progress".to_vec(), rows::encode(&progress).unwrap());
+        changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress).unwrap());
         store.commit(changes).unwrap();
         store
     }
@@ -250,18 +261,18 @@ mod tests {
     #[test]
     fn a_copy_holds_the_entities_and_nothing_of_the_instance() {
         let mut bytes = Vec::new();
-        write(&*store().view(), &mut bytes).unwrap();
+        write(&*store().view(), builtin(), &mut bytes).unwrap();
         let copy = MemoryStore::default();
-        assert_eq!(read(&mut &bytes[..], &copy).unwrap(), 4);
+        assert_eq!(read(&mut &bytes[..], builtin(), &copy).unwrap(), 4);
         let view = copy.view();
-        assert_eq!(view.get(Space::Organisations, b"o1").unwrap(), Some(vec![1; 70_000]));
-        assert_eq!(view.get(Space::ContactsOf, b"o1\0\0c1").unwrap(), Some(b"{}".to_vec()));
-        assert_eq!(view.get(Space::Dirty, b"mark").unwrap(), None);
-        assert_eq!(view.get(Space::Meta, b"built/contacts").unwrap(), None);
-        let progress: Progress = rows::decode(&view.get(Space::Meta, b"progress").unwrap().unwrap()).unwrap();
+        assert_eq!(view.get(Space::of_type(ORGANISATION), b"o1").unwrap(), Some(vec![1; 70_000]));
+        assert_eq!(view.get(Space::of_relation(CONTACTS_OF), b"o1\0\0c1").unwrap(), Some(b"{}".to_vec()));
+        assert_eq!(view.get(Space::DIRTY, b"mark").unwrap(), None);
+        assert_eq!(view.get(Space::META, b"built/contacts").unwrap(), None);
+        let progress: Progress = rows::decode(&view.get(Space::META, b"progress").unwrap().unwrap()).unwrap();
         assert!(progress.step == 5 && progress.task_steps.is_empty());
         drop(view);
-        assert!(State::open(Arc::new(copy), "f").unwrap().is_partial());
+        assert!(State::open(Arc::new(copy), builtin(), "f").unwrap().is_partial());
     }
 
     /// Rows of the state's own without an end, each of a key above the last.
@@ -271,7 +282,7 @@ mod tests {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             if self.1.is_empty() {
                 self.0 += 1;
-                frame(&mut self.1, Space::Meta as u8, &self.0.to_be_bytes(), b"x").unwrap();
+                frame(&mut self.1, Space::META.number(), &self.0.to_be_bytes(), b"x").unwrap();
             }
             let length = buffer.len().min(self.1.len());
             self.1.drain(..length).zip(buffer).for_each(|(byte, to)| *to = byte);
@@ -283,7 +294,7 @@ mod tests {
     fn rows_that_are_held_together_are_few() {
         // A copy that went on for longer would take all the memory that there is: here it ends by itself.
         let mut rows = Rows(0, Vec::new());
-        assert!(read(&mut (&mut rows).take(1 << 20), &MemoryStore::default()).is_err());
+        assert!(read(&mut (&mut rows).take(1 << 20), builtin(), &MemoryStore::default()).is_err());
         assert_eq!(rows.0, META_MAX as u64 + 1);
     }
 
@@ -300,12 +311,14 @@ mod tests {
 
     #[test]
     fn a_key_or_a_value_that_is_promised_too_long_is_not_waited_for() {
-        let space = Space::Contacts as u8;
+        let space = Space::of_type(CONTACT).number();
         for (key, value) in [(KEY_BYTES_MAX + 1, 1), (1, VALUE_BYTES_MAX + 1)] {
             let length = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
             let head = [&[space][..], &length(key), &length(value)].concat();
             let mut endless = Endless(0);
-            assert!(read(&mut head.as_slice().chain(&mut endless), &MemoryStore::default()).is_err());
+            assert!(
+                read(&mut head.as_slice().chain(&mut endless), builtin(), &MemoryStore::default()).is_err()
+            );
             assert!(endless.0 <= KEY_BYTES_MAX, "{} bytes of {key} and {value} were read", endless.0);
         }
     }
@@ -313,17 +326,17 @@ mod tests {
     #[test]
     fn a_copy_that_was_cut_off_anywhere_is_refused() {
         let mut bytes = Vec::new();
-        write(&*store().view(), &mut bytes).unwrap();
+        write(&*store().view(), builtin(), &mut bytes).unwrap();
         for end in (0..bytes.len()).step_by(997).chain(bytes.len() - 20..bytes.len()) {
-            assert!(read(&mut &bytes[..end], &MemoryStore::default()).is_err(), "cut at {end}");
+            assert!(read(&mut &bytes[..end], builtin(), &MemoryStore::default()).is_err(), "cut at {end}");
         }
         bytes[0] = 99;
-        assert!(read(&mut &bytes[..], &MemoryStore::default()).is_err());
+        assert!(read(&mut &bytes[..], builtin(), &MemoryStore::default()).is_err());
         let mut disordered = Vec::new();
         for key in [b"b", b"a"] {
-            frame(&mut disordered, Space::Contacts as u8, key, b"x").unwrap();
+            frame(&mut disordered, Space::of_type(CONTACT).number(), key, b"x").unwrap();
         }
         frame(&mut disordered, END, &2_u64.to_be_bytes(), &[]).unwrap();
-        assert!(read(&mut &disordered[..], &MemoryStore::default()).is_err());
+        assert!(read(&mut &disordered[..], builtin(), &MemoryStore::default()).is_err());
     }
 }

@@ -1,69 +1,64 @@
-//! Every key that is persisted, in one place. The numbers are on disk: never reuse one.
+//! Every key that is persisted, in one place.
 //!
-//! | space | key | value | lives |
+//! | keyspace | key | value | lives |
 //! |---|---|---|---|
-//! | 0 meta | a name | `meta.rs` | for ever |
-//! | 1 organisations | id | [`Row`](super::rows::Row) | for ever (a deleted entity keeps its version) |
-//! | 2 contacts | id | [`Row`](super::rows::Row) | for ever |
-//! | 3 contacts of | organisation, contact | the embedded JSON object | while the contact belongs there |
-//! | 4 children of | parent, child | the child's name as JSON, or nothing | while the child belongs there |
-//! | 5 dirty | projection, document id | the step of the mark | until the index acknowledged it |
-//! | 6 tasks | number | [`Task`](super::rows::Task) | until the fan-out is done |
-//! | 7 sweeps | projection | [`Sweep`](super::rows::Sweep) | until every document of it is sent |
+//! | meta | a name | what the name says | for ever |
+//! | an entity type | id | [`Row`](super::rows::Row) | for ever (a deleted entity keeps its version) |
+//! | a relation | owner, member | what documents show of the member | while the member refers to the owner |
+//! | dirty | projection, document id | the step of the mark | until the index acknowledged it |
+//! | tasks | number | [`Task`](super::rows::Task) | until the fan-out is done |
+//! | sweeps | projection | [`Sweep`](super::rows::Sweep) | until every document of it is sent |
 //! | every one | 255 255 255 | the number of the last commit that touched it (`heads.rs`) | for ever |
 
-/// A part of the store with an order of its own.
+use crate::plan::{EntityType, PlanRef, Relation};
+
+/// A keyspace: a part of the store with an order of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Space {
-    /// Format, progress, frontier, indexes.
-    Meta = 0,
-    /// Organisations by id.
-    Organisations = 1,
-    /// Contacts by id.
-    Contacts = 2,
-    /// The contacts of an organisation.
-    ContactsOf = 3,
-    /// The children of an organisation.
-    ChildrenOf = 4,
-    /// Documents that wait to be delivered.
-    Dirty = 5,
-    /// Fan-outs under way.
-    Tasks = 6,
-    /// Projections of which everything is sent.
-    Sweeps = 7,
-}
+pub struct Space(u8);
 
 impl Space {
-    /// All spaces.
-    pub const ALL: [Space; 8] = [
-        Space::Meta,
-        Space::Organisations,
-        Space::Contacts,
-        Space::ContactsOf,
-        Space::ChildrenOf,
-        Space::Dirty,
-        Space::Tasks,
-        Space::Sweeps,
-    ];
+    /// Format, progress, frontier, indexes.
+    pub const META: Self = Self(0);
+    /// Documents that wait to be delivered.
+    pub const DIRTY: Self = Self(5);
+    /// Fan-outs that are not finished.
+    pub const TASKS: Self = Self(6);
+    /// Projections of which everything is sent.
+    pub const SWEEPS: Self = Self(7);
 
-    /// The space of this number.
-    pub fn of_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|space| *space as u8 == number)
+    /// The rows of an entity type.
+    pub fn of_type(entity_type: EntityType) -> Self {
+        Self(entity_type.space())
     }
 
-    /// The space's name on disk.
-    pub fn name(self) -> &'static str {
-        match self {
-            Space::Meta => "0-meta",
-            Space::Organisations => "1-organisations",
-            Space::Contacts => "2-contacts",
-            Space::ContactsOf => "3-contacts-of",
-            Space::ChildrenOf => "4-children-of",
-            Space::Dirty => "5-dirty",
-            Space::Tasks => "6-tasks",
-            Space::Sweeps => "7-sweeps",
-        }
+    /// The rows of a relation.
+    pub fn of_relation(relation: Relation) -> Self {
+        Self(relation.space)
+    }
+
+    /// The number, which is on disk.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+
+    /// The keyspaces of entities and relations: what is copied with a state, and filled by a load.
+    pub fn of_rows(plan: PlanRef) -> Vec<Self> {
+        let types = plan.entity_types().map(Self::of_type);
+        types.chain(plan.relations().map(Self::of_relation)).collect()
+    }
+
+    /// All keyspaces of a plan with their names on disk, in the order of their numbers.
+    pub fn all(plan: PlanRef) -> Vec<(Self, String)> {
+        let own = [
+            (Self::META, "0-meta".to_owned()),
+            (Self::DIRTY, "5-dirty".to_owned()),
+            (Self::TASKS, "6-tasks".to_owned()),
+            (Self::SWEEPS, "7-sweeps".to_owned()),
+        ];
+        let of_rows = plan.spaces().into_iter().map(|(number, name)| (Self(number), name));
+        let mut all: Vec<(Self, String)> = own.into_iter().chain(of_rows).collect();
+        all.sort_by_key(|(space, _)| *space);
+        all
     }
 }
 

@@ -3,16 +3,16 @@
 //! One fold step is one atomic commit of rows, relations, marks and positions; nothing else is
 //! durable. One thread folds; any number read snapshots.
 
-mod affiliations;
 pub mod copy;
 pub mod fjall;
+mod fragments;
+pub mod headers;
 pub mod keys;
 pub mod memory;
 pub mod pass;
 pub mod rows;
 mod snapshot;
 pub mod store;
-pub mod summaries;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,18 +23,18 @@ use moka::sync::Cache;
 
 pub use snapshot::Snapshot;
 
+use self::headers::Headers;
 use self::keys::Space;
 use self::rows::{FORMAT, Format, Frontier, Progress, Row, Sweep};
 use self::store::{Changes, Entries, Reader, StateStore};
-use self::summaries::Summaries;
 use crate::error::{Error, Result};
-use crate::event::EntityKind;
+use crate::plan::{EntityType, PlanRef};
 use crate::projection::Projection;
 
 const CACHE_BYTES: u64 = 12 << 20;
 
-/// An entity's key: its kind and id.
-pub type EntityKey = (EntityKind, Arc<str>);
+/// An entity's key: its type and id.
+pub type EntityKey = (EntityType, Arc<str>);
 
 /// The state of one instance.
 pub struct State {
@@ -43,7 +43,8 @@ pub struct State {
     /// Entities that were in the cache when they were looked up, and that were not.
     hits: AtomicU64,
     misses: AtomicU64,
-    summaries: Arc<Summaries>,
+    plan: PlanRef,
+    headers: Arc<Headers>,
     /// See [`State::is_partial`].
     is_partial: AtomicBool,
 }
@@ -54,14 +55,14 @@ impl State {
     ///
     /// # Errors
     /// Exit code 1 for another format, 2 for another configuration, each with what to do.
-    pub fn open(store: Arc<dyn StateStore>, fingerprint: &str) -> Result<Self> {
+    pub fn open(store: Arc<dyn StateStore>, plan: PlanRef, fingerprint: &str) -> Result<Self> {
         let view = store.view();
-        match view.get(Space::Meta, b"format")? {
+        match view.get(Space::META, b"format")? {
             Some(bytes) => check_format(&rows::decode(&bytes)?, fingerprint)?,
             None => {
                 let format = Format { format: FORMAT, fingerprint: fingerprint.to_owned() };
                 let mut changes = Changes::default();
-                changes.put(Space::Meta, b"format".to_vec(), rows::encode(&format)?);
+                changes.put(Space::META, b"format".to_vec(), rows::encode(&format)?);
                 store.commit(changes)?;
                 store.sync()?;
             }
@@ -74,15 +75,21 @@ impl State {
             store,
             cache,
             is_partial,
-            summaries: Arc::new(Summaries::since(progress.step)),
+            plan,
+            headers: Arc::new(Headers::since(plan, progress.step)),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         })
     }
 
+    /// The plan that its entities and relations follow.
+    pub fn plan(&self) -> PlanRef {
+        self.plan
+    }
+
     /// Everything committed so far, at one moment.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Snapshot::of(self.store.view(), Arc::clone(&self.summaries))
+        Snapshot::of(self.store.view(), Arc::clone(&self.headers))
     }
 
     /// A plain view of the store.
@@ -99,7 +106,7 @@ impl State {
         if let Some(row) = cached {
             return Ok(row);
         }
-        let row = match view.get(space_of(key.0), key.1.as_bytes())? {
+        let row = match view.get(Space::of_type(key.0), key.1.as_bytes())? {
             Some(bytes) => Row::decode(&bytes)?,
             None => Row::default(),
         };
@@ -120,8 +127,7 @@ impl State {
         written: Vec<(EntityKey, Arc<Row>)>,
         step: u64,
     ) -> Result<()> {
-        let organisations = written.iter().filter(|((kind, _), _)| *kind == EntityKind::Organisation);
-        self.summaries.change(organisations.map(|((_, id), _)| id), step);
+        self.headers.change(written.iter().map(|(key, _)| key), step);
         self.store.commit(changes)?;
         for (key, row) in written {
             self.cache.insert(key, row);
@@ -131,7 +137,7 @@ impl State {
 
     /// Fills an empty space with entries in the order of their keys, before the commit of `step` says so.
     pub fn fill(&self, space: Space, entries: &mut Entries<'_>, step: u64) -> Result<u64> {
-        self.summaries.change_all(step);
+        self.headers.change_all(step);
         self.cache.invalidate_all();
         self.store.fill(space, entries)
     }
@@ -174,7 +180,7 @@ impl State {
             return Ok(());
         }
         let mut changes = Changes::default();
-        changes.put(Space::Meta, PARTIAL_KEY.to_vec(), rows::encode(&true)?);
+        changes.put(Space::META, PARTIAL_KEY.to_vec(), rows::encode(&true)?);
         self.store.commit(changes)?;
         self.store.sync()?;
         self.is_partial.store(true, Ordering::Relaxed);
@@ -192,7 +198,7 @@ impl State {
         }
         let name = format!("{:016x}", fastrand::u64(..));
         let mut changes = Changes::default();
-        changes.put(Space::Meta, NAME_KEY.to_vec(), rows::encode(&name)?);
+        changes.put(Space::META, NAME_KEY.to_vec(), rows::encode(&name)?);
         self.store.commit(changes)?;
         self.store.sync()?;
         Ok(name)
@@ -218,7 +224,7 @@ impl State {
             return Ok(());
         }
         let mut changes = Changes::default();
-        changes.put(Space::Meta, TOPICS_KEY.to_vec(), rows::encode(&all)?);
+        changes.put(Space::META, TOPICS_KEY.to_vec(), rows::encode(&all)?);
         self.store.commit(changes)?;
         self.store.sync()
     }
@@ -245,19 +251,20 @@ impl State {
 
     /// About how many documents a sweep has still to come to.
     pub fn left_of(&self, projection: u8, sweep: &Sweep) -> u64 {
-        let entities = Projection::of_number(projection).map(|projection| self.count_about(projection));
+        let projection = self.plan.projection_of_number(projection);
+        let entities = projection.map(|projection| self.count_about(projection));
         entities.unwrap_or(0).saturating_sub(sweep.done)
     }
 
     /// About how many documents a projection has; never fewer than it has of entities.
     pub fn count_about(&self, projection: Projection) -> u64 {
-        self.store.count_about(walked(projection).0)
+        self.store.count_about(Space::of_type(projection.entity_type()))
     }
 
     /// True when every document is delivered: none is marked, and no sweep is under way.
     pub fn is_delivered(&self) -> Result<bool> {
         let mut is_marked = false;
-        self.view().scan(Space::Dirty, &[], &[], &mut |_, _| {
+        self.view().scan(Space::DIRTY, &[], &[], &mut |_, _| {
             is_marked = true;
             Ok(std::ops::ControlFlow::Break(()))
         })?;
@@ -268,7 +275,7 @@ impl State {
     pub fn count_waiting(&self) -> Result<u64> {
         let mut count: u64 =
             self.sweeps()?.iter().map(|(number, sweep)| self.left_of(*number, sweep).max(1)).sum();
-        self.view().scan(Space::Dirty, &[], &[], &mut |_, _| {
+        self.view().scan(Space::DIRTY, &[], &[], &mut |_, _| {
             count += 1;
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
@@ -293,24 +300,6 @@ impl Row {
     }
 }
 
-/// The spaces through which everything of a projection is walked: its entities' own, and the relations by which
-/// organisations are known of which no event was seen.
-pub fn walked(projection: Projection) -> (Space, Option<Space>) {
-    match projection {
-        Projection::Organisations => (Space::Organisations, Some(Space::ContactsOf)),
-        Projection::Hierarchy => (Space::Organisations, Some(Space::ChildrenOf)),
-        Projection::Contacts => (Space::Contacts, None),
-    }
-}
-
-/// The space of an entity's rows.
-pub fn space_of(kind: EntityKind) -> Space {
-    match kind {
-        EntityKind::Organisation => Space::Organisations,
-        EntityKind::Contact => Space::Contacts,
-    }
-}
-
 /// The key under which [`State::name`] is kept.
 const NAME_KEY: &[u8] = b"name";
 
@@ -328,7 +317,7 @@ pub fn built_key(projection: &str) -> Vec<u8> {
 /// The sweeps that a view shows.
 pub fn sweeps(view: &dyn Reader) -> Result<Vec<(u8, Sweep)>> {
     let mut sweeps = Vec::new();
-    view.scan(Space::Sweeps, &[], &[], &mut |key, value| {
+    view.scan(Space::SWEEPS, &[], &[], &mut |key, value| {
         if let [number] = key {
             sweeps.push((*number, rows::decode(value)?));
         }
@@ -338,7 +327,7 @@ pub fn sweeps(view: &dyn Reader) -> Result<Vec<(u8, Sweep)>> {
 }
 
 fn read_meta<T: serde::de::DeserializeOwned + Default>(view: &dyn Reader, key: &[u8]) -> Result<T> {
-    view.get(Space::Meta, key)?.map_or_else(|| Ok(T::default()), |bytes| rows::decode(&bytes))
+    view.get(Space::META, key)?.map_or_else(|| Ok(T::default()), |bytes| rows::decode(&bytes))
 }
 
 fn check_format(held: &Format, fingerprint: &str) -> Result<()> {

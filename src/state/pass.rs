@@ -1,7 +1,7 @@
-//! One pass over everything that a projection may have a document of: its entities and, in between, the organisations
-//! that are known by references only, all in the order of their ids.
+//! One pass over everything that a projection may have a document of: its entities and, in between, the owners that are
+//! known by references only, all in the order of their ids.
 //!
-//! Entities and the relation that their documents show lie in the same order, so that both are read once from end to
+//! Entities and the relations that their documents show lie in the same order, so that all are read once from end to
 //! end: a document made where the pass stands costs no search.
 
 use std::cell::RefCell;
@@ -9,14 +9,14 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use super::keys::{Space, behind_members, member_of, owner_of, owner_prefix};
+use super::rows;
 use super::snapshot::{Snapshot, broken_relation};
 use super::store::{Cursor, Reader};
-use super::{rows, walked};
-use crate::entity::affiliation::Affiliation;
-use crate::entity::organisation::Summary;
-use crate::entity::{Fields, Liveness};
+use crate::entity::fragment::Fragment;
+use crate::entity::{Fields, Header, Liveness};
 use crate::error::{Error, Result};
-use crate::projection::{Affiliated, Entities, Projection, Read};
+use crate::plan::{EntityType, Relation};
+use crate::projection::{Entities, Made, Projection, Read};
 
 /// So many members are passed over one by one; more are jumped over.
 const STEPS: usize = 64;
@@ -24,9 +24,9 @@ const STEPS: usize = 64;
 /// A pass. It reads what it stands at from there, and everything else from the snapshot.
 pub struct Pass<'a> {
     snapshot: &'a Snapshot,
-    space: Space,
+    entity_type: EntityType,
     entities: Box<dyn Cursor + 'a>,
-    members: Option<RefCell<Members<'a>>>,
+    members: Vec<RefCell<Members<'a>>>,
     at: At,
 }
 
@@ -36,14 +36,16 @@ enum At {
     Nothing,
     /// The entity that its cursor is at.
     Entity,
-    /// An organisation that has no row.
+    /// An owner that has no row.
     Owner(String),
 }
 
-/// The relation, at the members of what the pass stands at or behind them.
+/// A relation, at the members of what the pass stands at or behind them.
 struct Members<'a> {
     view: &'a dyn Reader,
-    space: Space,
+    relation: Relation,
+    /// True where members alone make a document of their owner.
+    makes_stubs: bool,
     cursor: Box<dyn Cursor + 'a>,
     owner: String,
     /// Begins the keys of the owner's members.
@@ -60,12 +62,17 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// Those of the state.
     pub fn new(snapshot: &'a Snapshot, projection: Projection, after: &str) -> Result<Self> {
-        let (space, relation) = walked(projection);
+        let entity_type = projection.entity_type();
         let behind = |key| if after.is_empty() { Bound::Unbounded } else { Bound::Excluded(key) };
-        let entities = snapshot.view().cursor(space, behind(after.as_bytes()))?;
-        let members =
-            relation.map(|relation| Members::behind(snapshot.view(), relation, after)).transpose()?;
-        Ok(Self { snapshot, space, entities, members: members.map(RefCell::new), at: At::Nothing })
+        let entities = snapshot.view().cursor(Space::of_type(entity_type), behind(after.as_bytes()))?;
+        let mut members: Vec<RefCell<Members<'_>>> = Vec::new();
+        for relation in projection.members() {
+            if !members.iter().any(|held| held.borrow().relation == relation) {
+                let of = (relation, projection.makes_stubs(relation));
+                members.push(RefCell::new(Members::behind(snapshot.view(), of, after)?));
+            }
+        }
+        Ok(Self { snapshot, entity_type, entities, members, at: At::Nothing })
     }
 
     /// Goes on to the next id; false at the end.
@@ -76,14 +83,23 @@ impl<'a> Pass<'a> {
         if matches!(self.at, At::Entity) {
             self.entities.advance()?;
         }
-        let entity = self.entities.entry().map(|(key, _)| key);
-        let owner = match &mut self.members {
-            Some(members) => members.get_mut().find(entity.map(text).transpose()?)?,
-            None => None,
-        };
+        let entity = self.entities.entry().map(|(key, _)| text(key)).transpose()?;
+        let mut owner: Option<String> = None;
+        for members in &mut self.members {
+            let members = members.get_mut();
+            members.leave()?;
+            if !members.makes_stubs {
+                continue;
+            }
+            let before = owner.as_deref().or(entity);
+            owner = members.owner_before(before)?.or(owner);
+        }
+        for members in &mut self.members {
+            members.get_mut().stand_at(owner.as_deref().or(entity))?;
+        }
         self.at = match owner {
             Some(owner) => At::Owner(owner),
-            None if self.entities.entry().is_some() => At::Entity,
+            None if entity.is_some() => At::Entity,
             None => At::Nothing,
         };
         Ok(!matches!(self.at, At::Nothing))
@@ -111,7 +127,11 @@ impl<'a> Pass<'a> {
     /// When the row is damaged.
     pub fn document(&self) -> Result<Liveness> {
         let liveness = self.row().map_or(Ok(Liveness::Unseen), rows::liveness)?;
-        let is_referred = || self.members.as_ref().is_some_and(|members| members.borrow().has_any);
+        let is_stub = |members: &RefCell<Members<'_>>| {
+            let members = members.borrow();
+            members.makes_stubs && members.has_any
+        };
+        let is_referred = || self.members.iter().any(is_stub);
         Ok(if liveness == Liveness::Unseen && is_referred() { Liveness::Alive } else { liveness })
     }
 
@@ -120,8 +140,8 @@ impl<'a> Pass<'a> {
         entry.map(|(_, row)| row)
     }
 
-    fn is_at(&self, space: Space, id: &str) -> bool {
-        self.space == space && self.key() == Some(id.as_bytes())
+    fn is_at(&self, entity_type: EntityType, id: &str) -> bool {
+        self.entity_type == entity_type && self.key() == Some(id.as_bytes())
     }
 
     fn read(&self, read: &mut Read<'_>) -> Result<()> {
@@ -134,17 +154,18 @@ impl<'a> Pass<'a> {
     /// Visits the members of what it stands at; false, and nothing was visited, where the snapshot has to be asked.
     fn visit(
         &self,
-        space: Space,
+        relation: Relation,
         owner: &str,
         visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
     ) -> Result<bool> {
-        let Some(members) = &self.members else { return Ok(false) };
-        // Whoever asks while members are visited is answered by the snapshot.
-        let Ok(mut members) = members.try_borrow_mut() else { return Ok(false) };
-        if members.space != space || members.owner != owner || !members.is_fresh {
-            return Ok(false);
+        for members in &self.members {
+            // While members are visited, the snapshot answers who asks for others.
+            let Ok(mut members) = members.try_borrow_mut() else { continue };
+            if members.relation == relation && members.owner == owner && members.is_fresh {
+                return members.visit(visit).map(|()| true);
+            }
         }
-        members.visit(visit).map(|()| true)
+        Ok(false)
     }
 }
 
@@ -157,13 +178,14 @@ fn text(key: &[u8]) -> Result<&str> {
 }
 
 impl<'a> Members<'a> {
-    fn behind(view: &'a dyn Reader, space: Space, owner: &str) -> Result<Self> {
+    fn behind(view: &'a dyn Reader, (relation, makes_stubs): (Relation, bool), owner: &str) -> Result<Self> {
         let behind = behind_members(owner);
         let start = if owner.is_empty() { Bound::Unbounded } else { Bound::Excluded(&*behind) };
-        let cursor = view.cursor(space, start)?;
+        let cursor = view.cursor(Space::of_relation(relation), start)?;
         Ok(Self {
             view,
-            space,
+            relation,
+            makes_stubs,
             cursor,
             owner: String::new(),
             prefix: Vec::new(),
@@ -172,22 +194,39 @@ impl<'a> Members<'a> {
         })
     }
 
-    /// Leaves the members of the last id, for those of `id`; answers the owner instead that has some before it.
-    fn find(&mut self, id: Option<&str>) -> Result<Option<String>> {
-        self.leave()?;
-        let first = self.cursor.entry().map(|(key, _)| key);
-        let prefix = id.map(owner_prefix);
-        let before = first.filter(|key| prefix.as_ref().is_none_or(|prefix| *key < prefix.as_slice()));
-        let broken = |key| broken_relation(&String::from_utf8_lossy(key));
-        let owner = before.map(|key| owner_of(key).ok_or_else(|| broken(key))).transpose()?;
-        self.owner.clear();
-        self.owner.push_str(owner.as_deref().or(id).unwrap_or_default());
-        self.prefix = owner.as_deref().map(owner_prefix).or(prefix).unwrap_or_default();
-        self.has_any = self.is_at_one();
-        self.is_fresh = true;
-        Ok(owner)
+    /// The owner of the next members, where it comes before `id`.
+    fn owner_before(&self, id: Option<&str>) -> Result<Option<String>> {
+        let Some((key, _)) = self.cursor.entry() else { return Ok(None) };
+        if id.is_some_and(|id| key >= owner_prefix(id).as_slice()) {
+            return Ok(None);
+        }
+        owner_of(key).map(Some).ok_or_else(|| broken_relation(&String::from_utf8_lossy(key)))
     }
 
+    /// Goes on to the members of `id`.
+    fn stand_at(&mut self, id: Option<&str>) -> Result<()> {
+        self.owner.clear();
+        self.owner.push_str(id.unwrap_or_default());
+        self.prefix = id.map(owner_prefix).unwrap_or_default();
+        self.is_fresh = id.is_some();
+        if !self.makes_stubs {
+            // Members of owners that have no document lie in between.
+            let mut steps = 0;
+            while self.cursor.entry().is_some_and(|(key, _)| *key < *self.prefix) {
+                steps += 1;
+                if steps > STEPS {
+                    let space = Space::of_relation(self.relation);
+                    self.cursor = self.view.cursor(space, Bound::Included(&self.prefix))?;
+                    break;
+                }
+                self.cursor.advance()?;
+            }
+        }
+        self.has_any = id.is_some() && self.is_at_one();
+        Ok(())
+    }
+
+    /// Leaves the members of the id that it stands at.
     fn leave(&mut self) -> Result<()> {
         for _ in 0..STEPS {
             if self.prefix.is_empty() || !self.is_at_one() {
@@ -195,7 +234,8 @@ impl<'a> Members<'a> {
             }
             self.cursor.advance()?;
         }
-        self.cursor = self.view.cursor(self.space, Bound::Excluded(&behind_members(&self.owner)))?;
+        let space = Space::of_relation(self.relation);
+        self.cursor = self.view.cursor(space, Bound::Excluded(&behind_members(&self.owner)))?;
         Ok(())
     }
 
@@ -217,55 +257,48 @@ impl<'a> Members<'a> {
 }
 
 impl Entities for Pass<'_> {
-    fn organisation(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
-        if self.is_at(Space::Organisations, id) {
+    fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
+        if self.is_at(entity_type, id) {
             self.read(read)
         } else {
-            self.snapshot.organisation(id, read)
+            self.snapshot.entity(entity_type, id, read)
         }
     }
 
-    fn contact(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
-        if self.is_at(Space::Contacts, id) { self.read(read) } else { self.snapshot.contact(id, read) }
+    fn header(&self, entity_type: EntityType, id: &str) -> Result<Arc<Header>> {
+        self.snapshot.header_by(self, entity_type, id)
     }
 
-    fn summary(&self, id: &str) -> Result<Arc<Summary>> {
-        self.snapshot.summary_by(self, id)
+    fn header_of(&self, entity_type: EntityType, id: &str, entity: &Fields<'_>) -> Arc<Header> {
+        self.snapshot.header_of(entity_type, id, entity)
     }
 
-    fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
-        self.snapshot.summary_of(id, organisation)
+    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<Made>) -> Result<Fragment> {
+        self.snapshot.fragment(kind, id, make)
     }
 
-    fn affiliation(&self, organisation: &str, make: &dyn Fn() -> Result<Affiliated>) -> Result<Affiliation> {
-        self.snapshot.affiliation(organisation, make)
-    }
-
-    fn contacts_of(
+    fn members(
         &self,
-        organisation: &str,
+        relation: Relation,
+        owner: &str,
         visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
-        if self.visit(Space::ContactsOf, organisation, visit)? {
+        if self.visit(relation, owner, visit)? {
             return Ok(());
         }
-        self.snapshot.contacts_of(organisation, visit)
-    }
-
-    fn children_of(&self, parent: &str, visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>) -> Result<()> {
-        if self.visit(Space::ChildrenOf, parent, visit)? {
-            return Ok(());
-        }
-        self.snapshot.children_of(parent, visit)
+        self.snapshot.members(relation, owner, visit)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::CONTACTS_OF;
+    use crate::plan::{ORGANISATION, ORGANISATIONS, builtin};
     use std::cell::Cell;
 
     use super::*;
-    use crate::event::{Action, EntityKind, Event};
+    use crate::event::{Action, Event};
+
     use crate::state::State;
     use crate::state::keys::member_key;
     use crate::state::memory::MemoryStore;
@@ -276,9 +309,9 @@ mod tests {
 
     fn organisation(changes: &mut Changes, id: &str, action: Action) {
         let mut row = Row::default();
-        let (kind, id_of, fields) = (EntityKind::Organisation, id.to_owned(), Vec::new());
+        let (kind, id_of, fields) = (ORGANISATION, id.to_owned(), Vec::new());
         row.registers.apply(&Event { kind, id: id_of, version: 1, sequenced: true, action, fields });
-        changes.put(Space::Organisations, id.into(), encode(&row).unwrap());
+        changes.put(Space::of_type(ORGANISATION), id.into(), encode(&row).unwrap());
     }
 
     /// Alive without contacts, with one, and with many; deleted with many; known by its contacts only, between, behind
@@ -289,15 +322,15 @@ mod tests {
             organisation(&mut changes, id, Action::Replace);
         }
         organisation(&mut changes, "d", Action::Delete);
-        changes.put(Space::Organisations, "unseen".into(), encode(&Row::default()).unwrap());
+        changes.put(Space::of_type(ORGANISATION), "unseen".into(), encode(&Row::default()).unwrap());
         for (owner, count) in [("b", 1), ("b\0", 2), ("c", MANY), ("d", MANY), ("da", 1), ("z", MANY)] {
             for number in 0..count {
                 let contact = format!("{owner}-{number}");
-                changes.put(Space::ContactsOf, member_key(owner, &contact), b"{}".to_vec());
+                changes.put(Space::of_relation(CONTACTS_OF), member_key(owner, &contact), b"{}".to_vec());
             }
         }
         store.commit(changes).unwrap();
-        State::open(Arc::new(store), "f").unwrap()
+        State::open(Arc::new(store), builtin(), "f").unwrap()
     }
 
     fn contacts(entities: &dyn Entities, id: &str) -> Vec<String> {
@@ -306,13 +339,12 @@ mod tests {
             found.push(contact.to_owned());
             ControlFlow::Continue(())
         };
-        entities.contacts_of(id, &mut visit).unwrap();
+        entities.members(CONTACTS_OF, id, &mut visit).unwrap();
         found
     }
 
     fn walk(snapshot: &Snapshot, after: &str, mut meet: impl FnMut(&Pass<'_>)) -> Vec<(String, Liveness)> {
-        let (mut pass, mut met) =
-            (Pass::new(snapshot, Projection::Organisations, after).unwrap(), Vec::new());
+        let (mut pass, mut met) = (Pass::new(snapshot, ORGANISATIONS, after).unwrap(), Vec::new());
         while pass.advance().unwrap() {
             met.push((pass.id().unwrap().to_owned(), pass.document().unwrap()));
             meet(&pass);
@@ -354,7 +386,7 @@ mod tests {
             };
             // Left before all are seen, asked again, and not asked at all.
             if visited.get() % 2 == 0 {
-                pass.contacts_of(pass.id().unwrap(), &mut visit).unwrap();
+                pass.members(CONTACTS_OF, pass.id().unwrap(), &mut visit).unwrap();
                 assert_eq!(first.as_ref(), expected.first());
                 assert_eq!(contacts(pass, pass.id().unwrap()), expected);
             }

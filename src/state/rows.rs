@@ -9,10 +9,11 @@ use crate::entity::{Fields, Liveness, Registers};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Read;
+use crate::projection::affected::FanOut;
 use crate::source::Fingerprint;
 
 /// The layout of everything on disk. A state of another layout is refused on opening.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// What the state was built with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -217,28 +218,9 @@ pub struct Task {
     /// The step of the change.
     pub step: u64,
     /// What is to be marked.
-    pub work: Work,
+    pub fan_out: FanOut,
     /// The last key that was handled; empty at the beginning.
     pub after: Vec<u8>,
-}
-
-/// What a [`Task`] marks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Work {
-    /// The contacts' documents of an organisation.
-    Contacts {
-        /// The organisation.
-        organisation: String,
-    },
-    /// The documents of the organisations below one that changed.
-    Below {
-        /// The organisation that changed.
-        root: String,
-        /// The one whose children are handled by this task.
-        node: String,
-        /// True when the contacts of those below change too (a move, not a name).
-        contacts: bool,
-    },
 }
 
 /// Every document of a projection waits, because its index is new.
@@ -273,13 +255,14 @@ fn damaged(error: postcard::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Action, EntityKind, Event};
+    use crate::event::{Action, Event};
+    use crate::plan::CONTACT;
 
     #[test]
     fn the_beginning_of_a_row_says_whether_the_entity_is_there() {
         let mut row = Row { home: Some(u64::MAX), ..Row::default() };
         let event = |version, action| {
-            let (kind, id, fields) = (EntityKind::Contact, "c".to_owned(), Vec::new());
+            let (kind, id, fields) = (CONTACT, "c".to_owned(), Vec::new());
             Event { kind, id, version, sequenced: true, action, fields }
         };
         assert_eq!(liveness(&encode(&row).unwrap()).unwrap(), Liveness::Unseen);

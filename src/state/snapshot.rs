@@ -3,25 +3,25 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::headers::Headers;
 use super::keys::{Space, member_of, owner_prefix};
 use super::rows::{self, Progress, Row};
 use super::store::Reader;
-use super::summaries::Summaries;
-use crate::entity::affiliation::Affiliation;
-use crate::entity::organisation::Summary;
-use crate::entity::{Fields, Liveness, Registers};
+use crate::entity::fragment::Fragment;
+use crate::entity::{Fields, Header, Liveness, Registers};
 use crate::error::{Error, Result};
-use crate::projection::{Affiliated, Entities, Read};
+use crate::plan::{EntityType, Relation};
+use crate::projection::{Entities, Made, Read};
 
 /// A consistent view with the position that it reflects.
 pub struct Snapshot {
     view: Box<dyn Reader>,
     progress: Progress,
-    remembered: Arc<Summaries>,
+    remembered: Arc<Headers>,
 }
 
 impl Snapshot {
-    pub(super) fn of(view: Box<dyn Reader>, remembered: Arc<Summaries>) -> Result<Self> {
+    pub(super) fn of(view: Box<dyn Reader>, remembered: Arc<Headers>) -> Result<Self> {
         let progress = super::read_meta(&*view, b"progress")?;
         Ok(Self { view, progress, remembered })
     }
@@ -61,36 +61,23 @@ impl Snapshot {
         }
     }
 
-    fn remember(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
-        let read = Arc::new(Summary::of(organisation));
-        self.remembered.put_summary(id, self.progress.step, Arc::clone(&read));
+    fn remember(&self, of: EntityType, id: &str, entity: &Fields<'_>) -> Arc<Header> {
+        let read = Arc::new(Header::of(of, entity));
+        self.remembered.put_header((of, id), self.progress.step, Arc::clone(&read));
         read
     }
 
-    fn members(
-        &self,
-        space: Space,
-        owner: &str,
-        visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
-    ) -> Result<()> {
-        let prefix = owner_prefix(owner);
-        self.view.scan(space, &prefix, &[], &mut |key, value| match member_of(key, &prefix) {
-            Some(member) => Ok(visit(member, value)),
-            None => Err(broken_relation(owner)),
-        })
-    }
-
-    /// What relatives show of an organisation, which is read by `entities` when it is not remembered.
-    pub(super) fn summary_by(&self, entities: &dyn Entities, id: &str) -> Result<Arc<Summary>> {
-        if let Some(known) = self.remembered.summary(id, self.progress.step) {
+    /// What others show of an entity, which is read by `entities` when it is not remembered.
+    pub(super) fn header_by(&self, entities: &dyn Entities, of: EntityType, id: &str) -> Result<Arc<Header>> {
+        if let Some(known) = self.remembered.header(of, id, self.progress.step) {
             return Ok(known);
         }
-        let mut summary = None;
-        entities.organisation(id, &mut |organisation| {
-            summary = Some(self.remember(id, organisation));
+        let mut header = None;
+        entities.entity(of, id, &mut |entity| {
+            header = Some(self.remember(of, id, entity));
             Ok(())
         })?;
-        Ok(summary.unwrap_or_else(|| Arc::new(Summary::unseen())))
+        Ok(header.unwrap_or_else(|| Arc::new(Header::unseen())))
     }
 }
 
@@ -102,40 +89,40 @@ pub(super) fn broken_relation(owner: &str) -> Error {
 }
 
 impl Entities for Snapshot {
-    fn organisation(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
-        self.read(Space::Organisations, id, read)
+    fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
+        self.read(Space::of_type(entity_type), id, read)
     }
 
-    fn contact(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
-        self.read(Space::Contacts, id, read)
+    fn header(&self, entity_type: EntityType, id: &str) -> Result<Arc<Header>> {
+        self.header_by(self, entity_type, id)
     }
 
-    fn summary(&self, id: &str) -> Result<Arc<Summary>> {
-        self.summary_by(self, id)
+    fn header_of(&self, of: EntityType, id: &str, entity: &Fields<'_>) -> Arc<Header> {
+        let known = self.remembered.header(of, id, self.progress.step);
+        known.unwrap_or_else(|| self.remember(of, id, entity))
     }
 
-    fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
-        self.remembered.summary(id, self.progress.step).unwrap_or_else(|| self.remember(id, organisation))
-    }
-
-    fn affiliation(&self, organisation: &str, make: &dyn Fn() -> Result<Affiliated>) -> Result<Affiliation> {
-        if let Some(known) = self.remembered.affiliation(organisation, self.progress.step) {
+    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<Made>) -> Result<Fragment> {
+        if let Some(known) = self.remembered.fragment(kind, id, self.progress.step) {
             return Ok(known);
         }
         let (made, of) = make()?;
-        self.remembered.put_affiliation(self.progress.step, made.clone(), of);
+        self.remembered.put_fragment(kind, self.progress.step, made.clone(), of);
         Ok(made)
     }
 
-    fn contacts_of(
+    fn members(
         &self,
-        organisation: &str,
+        relation: Relation,
+        owner: &str,
         visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.members(Space::ContactsOf, organisation, visit)
-    }
-
-    fn children_of(&self, parent: &str, visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>) -> Result<()> {
-        self.members(Space::ChildrenOf, parent, visit)
+        let prefix = owner_prefix(owner);
+        self.view.scan(Space::of_relation(relation), &prefix, &[], &mut |key, value| match member_of(
+            key, &prefix,
+        ) {
+            Some(member) => Ok(visit(member, value)),
+            None => Err(broken_relation(owner)),
+        })
     }
 }

@@ -15,7 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::versions::is_of_record;
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::{Documents, Stored, at_least_one};
-use crate::state::{Snapshot, State, rows, walked};
+use crate::state::keys::Space;
+use crate::state::{Snapshot, State, rows};
 
 /// Documents of one snapshot are made until they are so large.
 const BYTES_MAX: usize = 4 << 20;
@@ -50,7 +51,8 @@ fn expect(
         bytes += body.len();
         let waits = pending.touches(&snapshot, projection, id)?;
         let standing = standing(&snapshot, projection, id, &body)?;
-        let is_silent = state.is_partial() && !snapshot.has_record(walked(projection).0, id)?;
+        let is_silent =
+            state.is_partial() && !snapshot.has_record(Space::of_type(projection.entity_type()), id)?;
         let silent_at = is_silent.then(|| snapshot.progress().version());
         expected.push(Expected { body: exists.then_some(body), waits, silent_at, standing });
         if bytes >= BYTES_MAX {
@@ -62,7 +64,7 @@ fn expect(
 
 /// What a document stands on: its entity's row, which every deletion changes for good, or what refers to it.
 fn standing(snapshot: &Snapshot, projection: Projection, id: &str, body: &[u8]) -> Result<u128> {
-    let row = snapshot.view().get(walked(projection).0, id.as_bytes())?;
+    let row = snapshot.view().get(Space::of_type(projection.entity_type()), id.as_bytes())?;
     Ok(match row {
         Some(row) if rows::liveness(&row)? == Liveness::Alive => xxh3_128(&row),
         _ => xxh3_128(body),

@@ -228,14 +228,15 @@ fn stopping() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, ORGANISATIONS};
 
     #[test]
     fn projections_are_chosen_by_name_and_once() {
-        let kept = [Projection::Organisations, Projection::Contacts];
+        let kept = [ORGANISATIONS, CONTACTS];
         let named =
             |names: &[&str]| chosen(&kept, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
         assert_eq!(named(&[]).unwrap(), kept);
-        assert_eq!(named(&["contacts", "contacts"]).unwrap(), [Projection::Contacts]);
+        assert_eq!(named(&["contacts", "contacts"]).unwrap(), [CONTACTS]);
         let error = named(&["hierarchy"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains("organisations, contacts"), "{error}");

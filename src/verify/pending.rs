@@ -1,25 +1,25 @@
-//! Whether something is on its way to a document: its mark, or a fan-out that has not come to it yet.
+//! Whether a document waits: for its mark, or for a fan-out that has not come to it yet.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use crate::entity::{Liveness, contact};
 use crate::error::Result;
-use crate::projection::{Entities, Projection};
+use crate::plan::PlanRef;
+use crate::projection::Projection;
+use crate::projection::reach::may_reach;
 use crate::state::keys::{Space, dirty_key};
-use crate::state::rows::{self, Task, Work};
+use crate::state::rows::{self, Task};
 use crate::state::{Snapshot, sweeps};
 
 /// When more fan-outs wait, all documents do.
 const TASKS_MAX: usize = 10_000;
 
-/// The fan-outs of a snapshot, by what they are about.
+/// The fan-outs of a snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     projections: HashSet<u8>,
-    contacts_of: HashSet<String>,
-    below: HashSet<String>,
+    /// By the route and its rules, the entities from which it was begun.
+    routes: HashMap<(u16, u128), HashSet<String>>,
     too_many: bool,
 }
 
@@ -31,11 +31,9 @@ impl Pending {
             return Ok(pending);
         }
         let mut count = 0;
-        snapshot.view().scan(Space::Tasks, &[], &[], &mut |_, value| {
-            match rows::decode::<Task>(value)?.work {
-                Work::Contacts { organisation } => pending.contacts_of.insert(organisation),
-                Work::Below { root, .. } => pending.below.insert(root),
-            };
+        snapshot.view().scan(Space::TASKS, &[], &[], &mut |_, value| {
+            let fan_out = rows::decode::<Task>(value)?.fan_out;
+            pending.routes.entry((fan_out.route, fan_out.rules)).or_default().insert(fan_out.root);
             count += 1;
             pending.too_many = count >= TASKS_MAX;
             Ok(if pending.too_many { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
@@ -45,36 +43,17 @@ impl Pending {
 
     /// True when the document is marked, or may yet be by what waits.
     pub(super) fn touches(&self, snapshot: &Snapshot, projection: Projection, id: &str) -> Result<bool> {
-        let marked = snapshot.view().get(Space::Dirty, &dirty_key(projection as u8, id))?.is_some();
-        if marked || self.too_many || self.projections.contains(&(projection as u8)) {
+        let number = projection.number();
+        let marked = snapshot.view().get(Space::DIRTY, &dirty_key(number, id))?.is_some();
+        if marked || self.too_many || self.projections.contains(&number) {
             return Ok(true);
         }
-        if self.contacts_of.is_empty() && self.below.is_empty() {
-            return Ok(false);
-        }
-        if projection != Projection::Contacts {
-            return self.is_below(snapshot, id);
-        }
-        match contact::organisation(&snapshot.registers(Space::Contacts, id)?) {
-            Some(organisation) if self.contacts_of.contains(&*organisation) => Ok(true),
-            Some(organisation) => self.is_below(snapshot, &organisation),
-            None => Ok(false),
-        }
-    }
-
-    /// Follows the parents, as the fan-outs go down: through the living, up to the first that is not.
-    fn is_below(&self, snapshot: &Snapshot, id: &str) -> Result<bool> {
-        let mut seen = HashSet::new();
-        let mut next: Option<Arc<str>> = Some(id.into());
-        while let Some(id) = next {
-            if self.below.contains(&*id) {
+        let plan: PlanRef = projection.plan();
+        for ((route, rules), roots) in &self.routes {
+            let Some(route) = plan.route(*route) else { return Ok(true) };
+            if may_reach(snapshot, (plan, route, *rules), (projection, id), &|id| roots.contains(id))? {
                 return Ok(true);
             }
-            let summary = snapshot.summary(&id)?;
-            if summary.liveness != Liveness::Alive || !seen.insert(id) {
-                break;
-            }
-            next = summary.parent.clone();
         }
         Ok(false)
     }
@@ -83,6 +62,9 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CHILDREN_OF, CONTACTS_OF, Hop};
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
+    use crate::projection::affected::FanOut;
     use crate::verify::world::World;
 
     /// c1 belongs to o2, which is below o1; o3 and its contact c3 are beside them.
@@ -100,9 +82,9 @@ mod tests {
         let snapshot = world.state.snapshot().unwrap();
         let pending = Pending::of(&snapshot).unwrap();
         let documents = [
-            (Projection::Organisations, ["o1", "o2", "o3"].as_slice()),
-            (Projection::Contacts, &["c1", "c3"]),
-            (Projection::Hierarchy, &["o1", "o2", "o3"]),
+            (ORGANISATIONS, ["o1", "o2", "o3"].as_slice()),
+            (CONTACTS, &["c1", "c3"]),
+            (HIERARCHY, &["o1", "o2", "o3"]),
         ];
         let mut touched = Vec::new();
         for (projection, ids) in documents {
@@ -119,25 +101,25 @@ mod tests {
     fn a_mark_touches_its_document_alone() {
         let world = world();
         assert!(touched(&world).is_empty());
-        world.mark(Projection::Contacts, "c3");
+        world.mark(CONTACTS, "c3");
         assert_eq!(touched(&world), ["contacts c3"]);
     }
 
     #[test]
     fn a_fan_out_touches_what_it_may_mark() {
-        let named = |work: Work| {
+        let named = |fan_out: FanOut| {
             let world = world();
-            world.task(work);
+            world.task(fan_out);
             touched(&world)
         };
-        let contacts = Work::Contacts { organisation: "o3".to_owned() };
+        let contacts = FanOut::of_builtin(Hop::Down { relation: CONTACTS_OF.number() }, "o3");
         assert_eq!(named(contacts), ["contacts c3"]);
-        let below = Work::Below { root: "o1".to_owned(), node: "o1".to_owned(), contacts: true };
+        let below = FanOut::of_builtin(Hop::Below { relation: CHILDREN_OF.number() }, "o1");
         let under_o1 =
             ["organisations o1", "organisations o2", "contacts c1", "hierarchy o1", "hierarchy o2"];
         assert_eq!(named(below), under_o1);
         let world = world();
-        world.sweep(Projection::Contacts);
+        world.sweep(CONTACTS);
         assert_eq!(touched(&world), ["contacts c1", "contacts c3"]);
     }
 
@@ -145,7 +127,7 @@ mod tests {
     fn what_was_below_a_deleted_organisation_is_touched_too() {
         let world = world();
         world.deleted_organisation("o1");
-        world.task(Work::Below { root: "o1".to_owned(), node: "o1".to_owned(), contacts: true });
+        world.task(FanOut::of_builtin(Hop::Below { relation: CHILDREN_OF.number() }, "o1"));
         let touched = touched(&world);
         for wanted in ["hierarchy o2", "contacts c1"] {
             assert!(touched.iter().any(|found| found == wanted), "{touched:?}");

@@ -60,6 +60,7 @@ pub(super) async fn run<S: Documents>(
     if wanted.repair && verifier.live.is_none() {
         return Err(Error::failed("only a running instance can mend"));
     }
+    let Some(first) = projections.first().copied() else { return Ok(Summary::default()) };
     let mut session = Session {
         verifier,
         repair: wanted.repair,
@@ -67,7 +68,7 @@ pub(super) async fn run<S: Documents>(
         summary: Summary::default(),
         looked_at: 0,
         told: Instant::now(),
-        projection: Projection::Organisations,
+        projection: first,
         postponed: Vec::new(),
         to_mend: Vec::new(),
     };

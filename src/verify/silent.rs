@@ -6,28 +6,20 @@ use serde_json::{Map, Value};
 
 use super::compare::shown;
 use crate::error::Result;
+use crate::plan::{EmbedPlan, EntityType, PlanRef, RelationPlanOf};
 use crate::projection::Projection;
 use crate::state::Snapshot;
 use crate::state::keys::Space;
 
-/// The fields of each projection that show other entities.
-fn shared(projection: Projection) -> &'static [&'static str] {
-    match projection {
-        Projection::Organisations => &["ancestors", "contactCount", "contacts", "parent"],
-        Projection::Contacts => &["organisation"],
-        Projection::Hierarchy => &["ancestors", "childCount", "children", "descendantCount", "parent"],
-    }
-}
-
 /// Says of which entities the log holds a record.
 pub(super) trait Records {
-    /// True of an entity of this space that has a record.
-    fn has(&self, space: Space, id: &str) -> Result<bool>;
+    /// True of an entity of this type that has a record.
+    fn has(&self, entity_type: EntityType, id: &str) -> Result<bool>;
 }
 
 impl Records for Snapshot {
-    fn has(&self, space: Space, id: &str) -> Result<bool> {
-        self.has_record(space, id)
+    fn has(&self, entity_type: EntityType, id: &str) -> Result<bool> {
+        self.has_record(Space::of_type(entity_type), id)
     }
 }
 
@@ -42,107 +34,133 @@ pub(super) fn explains(
     expected: &[u8],
     stored: &[u8],
 ) -> Result<bool> {
-    let (Some(mut expected), Some(mut stored)) = (shown(expected), shown(stored)) else { return Ok(false) };
-    let mut pairs = Vec::new();
-    for name in shared(projection) {
-        pairs.push((*name, expected.remove(*name), stored.remove(*name)));
-    }
-    if expected != stored {
-        return Ok(false);
-    }
-    let known = Known(records);
-    for (name, expected, stored) in pairs {
-        let (expected, stored) = (expected.unwrap_or(Value::Null), stored.unwrap_or(Value::Null));
-        let is_explained = expected == stored
-            || match name {
-                "contacts" => known.are_more(Space::Contacts, &expected, &stored)?,
-                "children" => known.are_more(Space::Organisations, &expected, &stored)?,
-                "ancestors" => known.is_longer(&expected, &stored)?,
-                "parent" => known.is_richer(&expected, &stored)?,
-                "organisation" => known.is_of_organisation(&expected, &stored)?,
-                // They follow from the lists, which say whether they may be larger.
-                _ => expected.as_u64().unwrap_or(0) <= stored.as_u64().unwrap_or(0),
-            };
-        if !is_explained {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let (Some(expected), Some(stored)) = (shown(expected), shown(stored)) else { return Ok(false) };
+    let known = Known { records, plan: projection.plan() };
+    let id = stored.get("id").cloned().unwrap_or(Value::Null);
+    known.embeds_are_more((&projection.get().embeds, projection.entity_type()), &id, (expected, stored), true)
 }
 
-struct Known<'a, R>(&'a R);
+struct Known<'a, R> {
+    records: &'a R,
+    plan: PlanRef,
+}
 
 impl<R: Records> Known<'_, R> {
-    /// True of an organisation, or of none, that the log is silent on.
-    fn is_silent(&self, space: Space, of: &Value) -> Result<bool> {
-        match of.get("id").and_then(Value::as_str).or(of.as_str()) {
-            Some(id) => Ok(!self.0.has(space, id)?),
+    /// True of an entity that the log is silent on; false of none.
+    fn is_silent(&self, of: EntityType, entity: &Value) -> Result<bool> {
+        match entity.get("id").and_then(Value::as_str).or(entity.as_str()) {
+            Some(id) => Ok(!self.records.has(of, id)?),
             None => Ok(false),
         }
     }
 
-    /// True when `stored` shows the same organisation, and more of it, and the log is silent on it.
-    fn is_richer(&self, expected: &Value, stored: &Value) -> Result<bool> {
+    /// Whether two objects differ only in more knowledge of what is embedded in them. `own` is the type of the object, whose
+    /// own members are equal where `is_known` says so, and may be more otherwise.
+    fn embeds_are_more(
+        &self,
+        (embeds, own): (&[EmbedPlan], EntityType),
+        id: &Value,
+        (mut expected, mut stored): (Map<String, Value>, Map<String, Value>),
+        is_known: bool,
+    ) -> Result<bool> {
+        let mut pairs = Vec::new();
+        for embed in embeds {
+            pairs.push((embed, expected.remove(embed.name), stored.remove(embed.name)));
+            for number in embed.from().into_iter().flat_map(|from| [from.count, from.descendants]).flatten() {
+                // They follow from the lists, which say whether they may be larger.
+                let [expected, stored] =
+                    [expected.remove(number), stored.remove(number)].map(|of| of.and_then(|of| of.as_u64()));
+                if expected.unwrap_or(0) > stored.unwrap_or(0) {
+                    return Ok(false);
+                }
+            }
+        }
+        let is_own = if is_known { expected == stored } else { is_within(&expected, &stored) };
+        if !is_own {
+            return Ok(false);
+        }
+        for (embed, expected, stored) in pairs {
+            let (expected, stored) = (expected.unwrap_or(Value::Null), stored.unwrap_or(Value::Null));
+            if expected != stored && !self.is_more((embed, own), id, &expected, &stored)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn is_more(
+        &self,
+        (embed, own): (&EmbedPlan, EntityType),
+        id: &Value,
+        expected: &Value,
+        stored: &Value,
+    ) -> Result<bool> {
+        let Some(of) = self.plan.entity_type_of_number(embed.to) else { return Ok(false) };
+        match &embed.by {
+            RelationPlanOf::Reference { is_list: false, .. } => self.is_richer(embed, of, expected, stored),
+            RelationPlanOf::Reference { is_list: true, .. } => {
+                let (Some(expected), Some(stored)) = (expected.as_array(), stored.as_array()) else {
+                    return Ok(false);
+                };
+                let mut pairs = expected.iter().zip(stored);
+                let is_same = expected.len() == stored.len();
+                Ok(is_same
+                    && pairs.try_fold(true, |so, (left, right)| {
+                        Ok::<_, crate::error::Error>(so && self.is_richer(embed, of, left, right)?)
+                    })?)
+            }
+            RelationPlanOf::Above { .. } => match expected.as_array() {
+                // A chain that is empty ends at the entity itself.
+                Some(chain) if chain.is_empty() => self.is_silent(own, id),
+                _ => self.is_longer(embed, of, expected, stored),
+            },
+            RelationPlanOf::From(_) => self.are_more(of, expected, stored),
+        }
+    }
+
+    /// True when `stored` shows the same entity, and more of it, and the log is silent on it.
+    fn is_richer(&self, embed: &EmbedPlan, of: EntityType, expected: &Value, stored: &Value) -> Result<bool> {
         if expected == stored {
             return Ok(true);
         }
         let (Some(expected), Some(fields)) = (expected.as_object(), stored.as_object()) else {
             return Ok(false);
         };
-        Ok(is_within(expected, fields) && self.is_silent(Space::Organisations, stored)?)
+        let is_known = !self.is_silent(of, stored)?;
+        let id = fields.get("id").cloned().unwrap_or(Value::Null);
+        self.embeds_are_more((&embed.embeds, of), &id, (expected.clone(), fields.clone()), is_known)
     }
 
-    /// True when `stored` goes on where the chain of `expected` ends, at an organisation that the log is silent on.
-    fn is_longer(&self, expected: &Value, stored: &Value) -> Result<bool> {
+    /// True when `stored` goes on where the chain of `expected` ends, at an entity that the log is silent on.
+    fn is_longer(&self, embed: &EmbedPlan, of: EntityType, expected: &Value, stored: &Value) -> Result<bool> {
         let (Some(expected), Some(stored)) = (expected.as_array(), stored.as_array()) else {
             return Ok(false);
         };
         for (at, expected) in expected.iter().enumerate() {
             let Some(stored) = stored.get(at) else { return Ok(false) };
-            if !self.is_richer(expected, stored)? {
+            if !self.is_richer(embed, of, expected, stored)? {
                 return Ok(false);
             }
         }
         let is_longer = stored.len() > expected.len();
         match expected.last() {
-            Some(last) if is_longer => self.is_silent(Space::Organisations, last),
+            Some(last) if is_longer => self.is_silent(of, last),
             _ => Ok(!is_longer),
         }
     }
 
     /// True when `stored` has what `expected` has, in its order, and beside it only entities that the log is silent on.
-    fn are_more(&self, space: Space, expected: &Value, stored: &Value) -> Result<bool> {
+    fn are_more(&self, of: EntityType, expected: &Value, stored: &Value) -> Result<bool> {
         let (Some(expected), Some(stored)) = (expected.as_array(), stored.as_array()) else {
             return Ok(false);
         };
         let mut expected = expected.iter().peekable();
         for stored in stored {
-            if expected.next_if(|expected| *expected == stored).is_none() && !self.is_silent(space, stored)? {
+            if expected.next_if(|expected| *expected == stored).is_none() && !self.is_silent(of, stored)? {
                 return Ok(false);
             }
         }
         Ok(expected.next().is_none())
-    }
-
-    /// The same for a contact's organisation: it carries the ids of its ancestors.
-    fn is_of_organisation(&self, expected: &Value, stored: &Value) -> Result<bool> {
-        let chain = |of: &Value| of.get("ancestorIds").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
-        let without = |of: &Value| {
-            let mut of = of.clone();
-            of.as_object_mut().map(|of| of.remove("ancestorIds"));
-            of
-        };
-        if !self.is_richer(&without(expected), &without(stored))? {
-            return Ok(false);
-        }
-        let (before, after) = (chain(expected), chain(stored));
-        // A chain that is empty ends at the organisation itself.
-        match before.as_array() {
-            Some(ids) if ids.is_empty() => {
-                Ok(before == after || self.is_silent(Space::Organisations, stored)?)
-            }
-            _ => self.is_longer(&before, &after),
-        }
     }
 }
 
@@ -155,12 +173,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
 
     /// Entities whose ids begin with a `k` have records.
     struct Named;
 
     impl Records for Named {
-        fn has(&self, _: Space, id: &str) -> Result<bool> {
+        fn has(&self, _: EntityType, id: &str) -> Result<bool> {
             Ok(id.starts_with('k'))
         }
     }
@@ -173,8 +192,7 @@ mod tests {
     #[test]
     fn more_of_an_organisation_without_a_record_is_explained() {
         let of = |organisation: Value| json!({"id": "k", "name": "Jane", "organisation": organisation});
-        let check =
-            |expected: Value, stored: Value| is_explained(Projection::Contacts, of(expected), of(stored));
+        let check = |expected: Value, stored: Value| is_explained(CONTACTS, of(expected), of(stored));
         let stub = json!({"id": "o", "ancestorIds": []});
         assert!(check(stub.clone(), json!({"id": "o", "name": "Acme", "ancestorIds": ["k1", "o2"]})));
         assert!(!check(stub.clone(), json!({"id": "k", "name": "Acme", "ancestorIds": []})), "another one");
@@ -187,7 +205,7 @@ mod tests {
         assert!(!check(whole, json!({"id": "k", "name": "Acme", "ancestorIds": ["k1", "k2"]})));
         let other = json!({"id": "k", "name": "John", "organisation": {"id": "o", "ancestorIds": []}});
         let stored = of(json!({"id": "o", "name": "Acme", "ancestorIds": []}));
-        assert!(!is_explained(Projection::Contacts, other, stored), "its own field");
+        assert!(!is_explained(CONTACTS, other, stored), "its own field");
     }
 
     #[test]
@@ -196,9 +214,8 @@ mod tests {
             let contacts: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
             json!({"id": "k", "contacts": contacts, "contactCount": ids.len(), "ancestors": []})
         };
-        let check = |expected: &[&str], stored: &[&str]| {
-            is_explained(Projection::Organisations, of(expected), of(stored))
-        };
+        let check =
+            |expected: &[&str], stored: &[&str]| is_explained(ORGANISATIONS, of(expected), of(stored));
         assert!(check(&["k1", "k2"], &["a", "k1", "k2", "z"]));
         assert!(check(&[], &["a"]));
         assert!(!check(&["k1"], &["k1", "k2"]), "the log speaks of it");
@@ -207,7 +224,7 @@ mod tests {
         let expected = tree(json!([{"id": "k1"}]), 1, json!([{"id": "o"}]));
         let stored =
             tree(json!([{"id": "k1"}]), 4, json!([{"id": "o", "name": "Up"}, {"id": "k3", "name": "Top"}]));
-        assert!(is_explained(Projection::Hierarchy, expected.clone(), stored.clone()));
-        assert!(!is_explained(Projection::Hierarchy, stored, expected));
+        assert!(is_explained(HIERARCHY, expected.clone(), stored.clone()));
+        assert!(!is_explained(HIERARCHY, stored, expected));
     }
 }

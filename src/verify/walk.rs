@@ -5,8 +5,9 @@ use std::ops::ControlFlow;
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::projection::{Entities, Projection};
+use crate::state::Snapshot;
+use crate::state::keys::Space;
 use crate::state::pass::Pass;
-use crate::state::{Snapshot, walked};
 
 /// How many rows one part looks at.
 const ROWS_MAX: usize = 5_000;
@@ -107,15 +108,13 @@ pub fn uncalled(snapshot: &Snapshot, projection: Projection, id: &str) -> Result
         referred = true;
         ControlFlow::Break(())
     };
-    match snapshot.liveness(walked(projection).0, id)? {
+    match snapshot.liveness(Space::of_type(projection.entity_type()), id)? {
         Liveness::Alive => return Ok(None),
         Liveness::Deleted => return Ok(Some(DELETED)),
         Liveness::Unseen => {}
     }
-    match projection {
-        Projection::Organisations => snapshot.contacts_of(id, &mut refer)?,
-        Projection::Hierarchy => snapshot.children_of(id, &mut refer)?,
-        Projection::Contacts => {}
+    for relation in projection.members().filter(|relation| projection.makes_stubs(*relation)) {
+        snapshot.members(relation, id, &mut refer)?;
     }
     Ok((!referred).then_some("foreign"))
 }
@@ -123,6 +122,7 @@ pub fn uncalled(snapshot: &Snapshot, projection: Projection, id: &str) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
     use crate::verify::world::World;
 
     #[test]
@@ -162,17 +162,17 @@ mod tests {
             world.contact(&format!("f{number}"), "r");
         }
         for max in [1, 2, 100] {
-            assert_eq!(walked(&world, Projection::Organisations, max), ["o1", "o2", "o3", "q", "r"], "{max}");
-            assert_eq!(walked(&world, Projection::Hierarchy, max), ["o1", "o2", "o3", "p\0"], "{max}");
-            assert_eq!(walked(&world, Projection::Contacts, max).len(), 16, "{max}");
+            assert_eq!(walked(&world, ORGANISATIONS, max), ["o1", "o2", "o3", "q", "r"], "{max}");
+            assert_eq!(walked(&world, HIERARCHY, max), ["o1", "o2", "o3", "p\0"], "{max}");
+            assert_eq!(walked(&world, CONTACTS, max).len(), 16, "{max}");
         }
         let snapshot = world.state.snapshot().unwrap();
         let why = |projection, id: &str| uncalled(&snapshot, projection, id).unwrap();
-        assert_eq!(why(Projection::Organisations, "q"), None);
-        assert_eq!(why(Projection::Organisations, "p\0"), Some("foreign"));
-        assert_eq!(why(Projection::Hierarchy, "q"), Some("foreign"));
-        assert_eq!(why(Projection::Hierarchy, "gone"), Some("deleted"));
-        assert_eq!(why(Projection::Contacts, "c1"), None);
-        assert_eq!(why(Projection::Contacts, "o1"), Some("foreign"));
+        assert_eq!(why(ORGANISATIONS, "q"), None);
+        assert_eq!(why(ORGANISATIONS, "p\0"), Some("foreign"));
+        assert_eq!(why(HIERARCHY, "q"), Some("foreign"));
+        assert_eq!(why(HIERARCHY, "gone"), Some("deleted"));
+        assert_eq!(why(CONTACTS, "c1"), None);
+        assert_eq!(why(CONTACTS, "o1"), Some("foreign"));
     }
 }

@@ -1,14 +1,18 @@
 //! A state in memory for tests.
 
+use crate::plan::{CHILDREN_OF, CONTACTS_OF};
+use crate::plan::{CONTACT, ORGANISATION, builtin};
 use std::sync::Arc;
 
-use crate::event::{Action, EntityKind, Event, Field};
+use crate::event::{Action, Event, Field};
+use crate::plan::EntityType;
 use crate::projection::Projection;
+use crate::projection::affected::FanOut;
+use crate::state::State;
 use crate::state::keys::{Space, dirty_key, member_key};
 use crate::state::memory::MemoryStore;
-use crate::state::rows::{Progress, Row, Sweep, Task, Work, encode};
+use crate::state::rows::{Progress, Row, Sweep, Task, encode};
 use crate::state::store::Changes;
-use crate::state::{State, space_of};
 
 pub(super) struct World {
     pub(super) state: State,
@@ -16,7 +20,7 @@ pub(super) struct World {
 
 impl Default for World {
     fn default() -> Self {
-        Self { state: State::open(Arc::new(MemoryStore::default()), "").unwrap() }
+        Self { state: State::open(Arc::new(MemoryStore::default()), builtin(), "").unwrap() }
     }
 }
 
@@ -27,7 +31,7 @@ impl World {
         self.state.commit(changes).unwrap();
     }
 
-    fn entity(&self, kind: EntityKind, id: &str, action: Action, reference: Option<(&str, &str)>) {
+    fn entity(&self, kind: EntityType, id: &str, action: Action, reference: Option<(&str, &str)>) {
         let mut row = Row::default();
         let field = |(name, id): (&str, &str)| Field {
             name: name.to_owned(),
@@ -35,39 +39,39 @@ impl World {
         };
         let fields = reference.map(field).into_iter().collect();
         row.registers.apply(&Event { kind, id: id.to_owned(), version: 1, sequenced: true, action, fields });
-        self.put(space_of(kind), id.as_bytes().to_vec(), encode(&row).unwrap());
+        self.put(Space::of_type(kind), id.as_bytes().to_vec(), encode(&row).unwrap());
     }
 
     pub(super) fn organisation(&self, id: &str, parent: Option<&str>) {
         let reference = parent.map(|parent| ("parentId", parent));
-        self.entity(EntityKind::Organisation, id, Action::Replace, reference);
+        self.entity(ORGANISATION, id, Action::Replace, reference);
         if let Some(parent) = parent {
-            self.put(Space::ChildrenOf, member_key(parent, id), Vec::new());
+            self.put(Space::of_relation(CHILDREN_OF), member_key(parent, id), Vec::new());
         }
     }
 
     pub(super) fn deleted_organisation(&self, id: &str) {
-        self.entity(EntityKind::Organisation, id, Action::Delete, None);
+        self.entity(ORGANISATION, id, Action::Delete, None);
     }
 
     pub(super) fn contact(&self, id: &str, organisation: &str) {
-        self.entity(EntityKind::Contact, id, Action::Replace, Some(("organisationId", organisation)));
-        self.put(Space::ContactsOf, member_key(organisation, id), b"{}".to_vec());
+        self.entity(CONTACT, id, Action::Replace, Some(("organisationId", organisation)));
+        self.put(Space::of_relation(CONTACTS_OF), member_key(organisation, id), b"{}".to_vec());
     }
 
     pub(super) fn mark(&self, projection: Projection, id: &str) {
-        self.put(Space::Dirty, dirty_key(projection as u8, id), 1_u64.to_be_bytes().to_vec());
+        self.put(Space::DIRTY, dirty_key(projection.number(), id), 1_u64.to_be_bytes().to_vec());
     }
 
     pub(super) fn sweep(&self, projection: Projection) {
         let sweep = Sweep { step: 1, awake: None, place: String::new(), done: 0 };
-        self.put(Space::Sweeps, vec![projection as u8], encode(&sweep).unwrap());
+        self.put(Space::SWEEPS, vec![projection.number()], encode(&sweep).unwrap());
     }
 
-    pub(super) fn task(&self, work: Work) {
+    pub(super) fn task(&self, fan_out: FanOut) {
         let progress = Progress { task_steps: [(1, 1)].into(), ..Progress::default() };
-        self.put(Space::Meta, b"progress".to_vec(), encode(&progress).unwrap());
-        let task = Task { step: 1, work, after: Vec::new() };
-        self.put(Space::Tasks, 1_u64.to_be_bytes().to_vec(), encode(&task).unwrap());
+        self.put(Space::META, b"progress".to_vec(), encode(&progress).unwrap());
+        let task = Task { step: 1, fan_out, after: Vec::new() };
+        self.put(Space::TASKS, 1_u64.to_be_bytes().to_vec(), encode(&task).unwrap());
     }
 }

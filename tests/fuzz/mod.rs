@@ -5,12 +5,14 @@ mod mutate;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tributary::plan::EntityType;
+use tributary::plan::{CONTACT, ORGANISATION, builtin};
 
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use tributary::config::{Config, Format};
 use tributary::decode::Decoder;
-use tributary::event::{Decoded, EntityKind, ID_BYTES_MAX, Record};
+use tributary::event::{Decoded, ID_BYTES_MAX, Record};
 use tributary::position::{Positions, TopicPartition};
 use tributary::search::cursor::Cursor;
 use tributary::search::query::Request;
@@ -26,7 +28,7 @@ const REASON_BYTES_MAX: usize = 4_096;
 /// How deep a field of data is nested at most, itself below the data.
 const DEPTH_MAX: usize = 20;
 
-fn record(kind: EntityKind, key: Option<Vec<u8>>, value: Option<Vec<u8>>, headers: &[Header]) -> Record {
+fn record(kind: EntityType, key: Option<Vec<u8>>, value: Option<Vec<u8>>, headers: &[Header]) -> Record {
     Record {
         kind,
         partition: TopicPartition::new("t", 0),
@@ -127,9 +129,9 @@ proptest! {
         headers in headers(),
         contact in any::<bool>(),
     ) {
-        let kind = if contact { EntityKind::Contact } else { EntityKind::Organisation };
+        let kind = if contact { CONTACT } else { ORGANISATION };
         for format in [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain] {
-            let decoder = Decoder::new(format, format, BTreeMap::new());
+            let decoder = Decoder::new(builtin(), vec![format.into(), format.into()], BTreeMap::new());
             for value in [Some(value.clone()), None] {
                 let record = record(kind, key.clone(), value, &headers);
                 decoder.id_of_key(&record);
@@ -141,7 +143,7 @@ proptest! {
     #[test]
     fn lines_of_a_file_become_records(lines in inputs("lines")) {
         let folder = folder_with("contacts.jsonl", &lines);
-        let topics = vec![("contacts".to_owned(), EntityKind::Contact)];
+        let topics = vec![("contacts".to_owned(), CONTACT)];
         let mut source = FilesSource::open(folder.path(), topics).unwrap();
         source.start(&Positions::default(), &[]).unwrap();
         let end = source.end().unwrap().sum();
@@ -204,7 +206,7 @@ proptest! {
     #[test]
     fn a_damaged_copy_of_a_state_is_refused(bytes in inputs("copies"), cut in any::<Index>()) {
         for bytes in [&bytes[..], &bytes[..cut.index(bytes.len() + 1)]] {
-            check_told(copy::read(&mut &*bytes, &MemoryStore::default()));
+            check_told(copy::read(&mut &*bytes, builtin(), &MemoryStore::default()));
         }
     }
 }

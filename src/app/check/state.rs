@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::http::client::Instance;
 use crate::output;
 use crate::pipeline::work::blocking;
+use crate::plan::PlanRef;
 use crate::state::State;
 use crate::state::fjall::Peek;
 use crate::state::rows::Progress;
@@ -42,10 +43,10 @@ pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
         ));
         return (Seen::Running(instance), Vec::new());
     }
-    let (folder, fingerprint) = (config.state.clone(), config.fingerprint());
+    let (folder, fingerprint, plan) = (config.state.clone(), config.fingerprint(), config.plan);
     let peeked = blocking(move || {
-        let Some(peek) = Peek::open(&folder)? else { return Ok(None) };
-        resting(peek, &fingerprint).map(Some)
+        let Some(peek) = Peek::open(&folder, plan)? else { return Ok(None) };
+        resting(peek, plan, &fingerprint).map(Some)
     });
     match peeked.await {
         Ok(Some(resting)) => (Seen::Resting(resting), Vec::new()),
@@ -54,9 +55,9 @@ pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
     }
 }
 
-fn resting(peek: Peek, fingerprint: &str) -> Result<Resting> {
+fn resting(peek: Peek, plan: PlanRef, fingerprint: &str) -> Result<Resting> {
     let Peek { store, folder: _folder } = peek;
-    let state = State::open(Arc::new(store), fingerprint)?;
+    let state = State::open(Arc::new(store), plan, fingerprint)?;
     Ok(Resting {
         progress: state.progress()?,
         topic_ids: state.topic_ids()?,

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
 use crate::pipeline::work::blocking;
+use crate::plan::PlanRef;
 use crate::reindex::session::Folder;
 use crate::state::fjall::FjallStore;
 use crate::state::store::StateStore;
@@ -39,13 +40,15 @@ pub(super) async fn copy(config: &Config, folder: &Folder, held: Option<Arc<Stat
             blocking(move || store.link(&into)).await?
         }
     };
-    let state = folder.state();
+    let (state, plan) = (folder.state(), config.plan);
     if is_linked {
         folder.take_linked(&beside)?;
-        return blocking(move || copy::strip(&FjallStore::open(&state)?)).await.inspect(|()| told("links"));
+        return blocking(move || copy::strip(&FjallStore::open(&state, plan)?))
+            .await
+            .inspect(|()| told("links"));
     }
     folder.clear_state()?;
-    blocking(move || write(origin, &state)).await.inspect(|()| told("entries"))
+    blocking(move || write(origin, plan, &state)).await.inspect(|()| told("entries"))
 }
 
 fn told(by: &'static str) {
@@ -74,16 +77,16 @@ async fn origin(config: &Config, held: Option<Arc<State>>) -> Result<Origin> {
     if !config.state.is_dir() {
         return Err(absent(config));
     }
-    let path = config.state.clone();
-    Ok(Origin::Resting(Arc::new(blocking(move || FjallStore::open(&path)).await?)))
+    let (path, plan) = (config.state.clone(), config.plan);
+    Ok(Origin::Resting(Arc::new(blocking(move || FjallStore::open(&path, plan)).await?)))
 }
 
-fn write(origin: Origin, into: &Path) -> Result<()> {
-    let store = FjallStore::open(into)?;
+fn write(origin: Origin, plan: PlanRef, into: &Path) -> Result<()> {
+    let store = FjallStore::open(into, plan)?;
     match origin {
-        Origin::Held(state) => copy::between(&*state.view(), &store),
-        Origin::Running(instance) => instance.copy(|input| copy::read(input, &store)),
-        Origin::Resting(resting) => copy::between(&*resting.view(), &store),
+        Origin::Held(state) => copy::between(&*state.view(), plan, &store),
+        Origin::Running(instance) => instance.copy(|input| copy::read(input, plan, &store)),
+        Origin::Resting(resting) => copy::between(&*resting.view(), plan, &store),
     }
     .map(|_| ())
 }

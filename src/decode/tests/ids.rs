@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::builtin;
 
 #[test]
 fn any_two_names_of_an_entity_must_agree() {
@@ -69,7 +70,8 @@ fn a_delete_passes_over_data_that_is_no_object_but_not_one_it_cannot_read() {
 #[test]
 fn an_ignored_record_is_passed_over_whatever_its_key() {
     let types = BTreeMap::from([("a.viewed".to_owned(), TypeRule::Ignore)]);
-    let decoder = Decoder::new(Format::CloudEvents, Format::CloudEvents, types);
+    let decoder =
+        Decoder::new(builtin(), vec![Format::CloudEvents.into(), Format::CloudEvents.into()], types);
     let mut viewed = record(None, Some(r#"{"type":"a.viewed"}"#), &[]);
     viewed.key = Some(vec![0xff]);
     assert_eq!(decoder.decode(&viewed), Decoded::Ignored);

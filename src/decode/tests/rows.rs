@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::builtin;
 
 #[test]
 fn debezium_keys_and_values_come_wrapped_or_not() {
@@ -79,7 +80,7 @@ fn debezium_operations_are_taken_refused_or_passed_over() {
 #[test]
 fn where_the_lsn_is_the_version_it_is_a_number_or_its_digits_and_must_be_there() {
     let by_lsn = Layout { version: VersionRule::Lsn, ..Layout::from(Format::Debezium) };
-    let decoder = Decoder::new(by_lsn.clone(), by_lsn, BTreeMap::new());
+    let decoder = Decoder::new(builtin(), vec![by_lsn.clone(), by_lsn], BTreeMap::new());
     for lsn in ["5", "\"5\""] {
         let value = format!(r#"{{"op":"c","after":{{}},"source":{{"lsn":{lsn}}}}}"#);
         let Decoded::Event(event) = decoder.decode(&record(Some("7"), Some(&value), &[])) else {
@@ -223,7 +224,8 @@ fn mongodb_s_rows_come_as_text_and_its_ids_as_json() {
 fn a_composite_key_is_joined_where_its_fields_are_named() {
     let names = vec!["tenant_id".to_owned(), "id".to_owned()];
     let named = |format| Layout { key: names.clone(), ..Layout::from(format) };
-    let decoder = Decoder::new(named(Format::Debezium), named(Format::Plain), BTreeMap::new());
+    let decoder =
+        Decoder::new(builtin(), vec![named(Format::Debezium), named(Format::Plain)], BTreeMap::new());
     let value = r#"{"op":"c","after":{"id":7,"tenant_id":"a","name":"A"}}"#;
     for key in [
         Some(r#"{"tenant_id":"a","id":7}"#),

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::entity::Fields;
-use crate::entity::affiliation::Affiliation;
-use crate::entity::organisation::Summary;
+use crate::entity::fragment::Fragment;
+use crate::entity::{Fields, Header};
 use crate::error::Result;
-use crate::event::EntityKind;
-use crate::projection::{Affiliated, Entities, Limits, Projection, Read};
+use crate::plan::{EntityType, Relation};
+use crate::projection::{Entities, Limits, Made, Projection, Read};
 use crate::state::Snapshot;
 
 /// Entities of a snapshot, which notes those that are read.
@@ -18,7 +17,7 @@ struct Noting<'a> {
     snapshot: &'a Snapshot,
     /// So many members of a relation are visited.
     count: usize,
-    read: RefCell<BTreeSet<(EntityKind, String)>>,
+    read: RefCell<BTreeSet<(EntityType, String)>>,
 }
 
 /// The entities that the document of `id` shows: of its contacts and children the first `count`.
@@ -27,7 +26,7 @@ pub(super) fn contributors(
     projection: Projection,
     id: &str,
     count: usize,
-) -> Result<BTreeSet<(EntityKind, String)>> {
+) -> Result<BTreeSet<(EntityType, String)>> {
     let noting = Noting { snapshot, count, read: RefCell::default() };
     let limits = Limits { max_embedded_contacts: count };
     projection.materialise(&noting, id, limits, 0, &mut Vec::new())?;
@@ -35,14 +34,14 @@ pub(super) fn contributors(
 }
 
 impl Noting<'_> {
-    fn note(&self, kind: EntityKind, id: &str) {
+    fn note(&self, kind: EntityType, id: &str) {
         self.read.borrow_mut().insert((kind, id.to_owned()));
     }
 
     /// Shows a member of a relation, and ends the visit after the last that counts.
     fn visit(
         &self,
-        (kind, id): (EntityKind, &str),
+        (kind, id): (EntityType, &str),
         left: &mut usize,
         visit: impl FnOnce() -> ControlFlow<()>,
     ) -> ControlFlow<()> {
@@ -56,46 +55,35 @@ impl Noting<'_> {
 }
 
 impl Entities for Noting<'_> {
-    fn organisation(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
-        self.note(EntityKind::Organisation, id);
-        self.snapshot.organisation(id, read)
+    fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
+        self.note(entity_type, id);
+        self.snapshot.entity(entity_type, id, read)
     }
 
-    fn contact(&self, id: &str, read: &mut Read<'_>) -> Result<()> {
-        self.note(EntityKind::Contact, id);
-        self.snapshot.contact(id, read)
+    fn header(&self, entity_type: EntityType, id: &str) -> Result<Arc<Header>> {
+        self.note(entity_type, id);
+        self.snapshot.header(entity_type, id)
     }
 
-    fn summary(&self, id: &str) -> Result<Arc<Summary>> {
-        self.note(EntityKind::Organisation, id);
-        self.snapshot.summary(id)
-    }
-
-    fn summary_of(&self, id: &str, organisation: &Fields<'_>) -> Arc<Summary> {
-        self.note(EntityKind::Organisation, id);
-        self.snapshot.summary_of(id, organisation)
+    fn header_of(&self, entity_type: EntityType, id: &str, entity: &Fields<'_>) -> Arc<Header> {
+        self.note(entity_type, id);
+        self.snapshot.header_of(entity_type, id, entity)
     }
 
     // One that is remembered would read nothing.
-    fn affiliation(&self, _: &str, make: &dyn Fn() -> Result<Affiliated>) -> Result<Affiliation> {
-        make().map(|(affiliation, _)| affiliation)
+    fn fragment(&self, _: u16, _: &str, make: &dyn Fn() -> Result<Made>) -> Result<Fragment> {
+        make().map(|(fragment, _)| fragment)
     }
 
-    fn contacts_of(
+    fn members(
         &self,
-        organisation: &str,
+        relation: Relation,
+        owner: &str,
         visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
     ) -> Result<()> {
         let mut left = self.count;
-        self.snapshot.contacts_of(organisation, &mut |id, contact| {
-            self.visit((EntityKind::Contact, id), &mut left, || visit(id, contact))
-        })
-    }
-
-    fn children_of(&self, parent: &str, visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>) -> Result<()> {
-        let mut left = self.count;
-        self.snapshot.children_of(parent, &mut |id, name| {
-            self.visit((EntityKind::Organisation, id), &mut left, || visit(id, name))
+        self.snapshot.members(relation, owner, &mut |id, row| {
+            self.visit((relation.member(), id), &mut left, || visit(id, row))
         })
     }
 }

@@ -5,10 +5,9 @@ use super::{Folder, partition_hash};
 use crate::dead_letter::{DeadLetter, RecordPlace};
 use crate::error::Result;
 use crate::position::TopicPartition;
-use crate::projection::Projection;
+use crate::state::Snapshot;
 use crate::state::keys::Space;
 use crate::state::rows::Row;
-use crate::state::{Snapshot, space_of, walked};
 
 /// A letter names the records of this many embedded contacts or children; a document may show thousands.
 const EMBEDDED_MAX: usize = 100;
@@ -29,11 +28,11 @@ impl Folder {
     /// Names the record that changed the entity of the letter's document last, and those of all that the document shows.
     fn name_records(&self, snapshot: &Snapshot, letter: &mut DeadLetter) -> Result<()> {
         let Some((projection, id)) = letter.document() else { return Ok(()) };
-        let Some(projection) = Projection::of_name(projection) else { return Ok(()) };
-        let own = self.record_of(snapshot, walked(projection).0, id)?;
+        let Some(projection) = self.state.plan().projection(projection) else { return Ok(()) };
+        let own = self.record_of(snapshot, Space::of_type(projection.entity_type()), id)?;
         let mut records = Vec::new();
         for (kind, id) in contributors(snapshot, projection, id, EMBEDDED_MAX)? {
-            records.extend(self.record_of(snapshot, space_of(kind), &id)?);
+            records.extend(self.record_of(snapshot, Space::of_type(kind), &id)?);
         }
         records.sort();
         records.dedup();

@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::event::{Decoded, Event, Record, Truncation};
 use crate::pipeline::sizes::sized;
 use crate::position::TopicPartition;
+use crate::state::keys::Space;
 use crate::state::rows::{self, Row};
-use crate::state::space_of;
 
 /// So many entities are deleted by one commit.
 const DELETED_MAX: usize = sized(6_000, 30);
@@ -62,7 +62,7 @@ impl Folder {
     fn rows_from(&self, record: &Record, after: &[u8]) -> Result<(Vec<String>, Option<Vec<u8>>)> {
         let home = Some(partition_hash(&record.partition));
         let (mut ids, mut last) = (Vec::new(), None);
-        self.state.view().scan(space_of(record.kind), &[], after, &mut |key, value| {
+        self.state.view().scan(Space::of_type(record.kind), &[], after, &mut |key, value| {
             if rows::liveness(value)? == Liveness::Alive
                 && Row::decode(value)?.home == home
                 && let Ok(id) = std::str::from_utf8(key)

@@ -1,6 +1,7 @@
 //! The runs become the store's rows and relations.
 
 use std::iter::Peekable;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::ahead::ahead;
@@ -8,92 +9,90 @@ use super::runs::{Entry, Run, Runs, broken_off};
 use super::sorter::Sorter;
 use super::sources::in_order;
 use super::truncated::Truncated;
-use crate::entity::contact;
-use crate::entity::organisation::Summary;
 use crate::error::{Error, Result};
-use crate::event::EntityKind;
+use crate::plan::{EntityType, Relation};
+use crate::projection::{owners, row};
+use crate::state::State;
 use crate::state::keys::{Space, member_key};
-use crate::state::rows::Row;
-use crate::state::{State, space_of};
 
-/// Fills the empty spaces of `state`, before `step` is committed.
+/// Fills the empty keyspaces of `state`, before `step` is committed: each entity type on a thread of its own.
 pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[Truncated], step: u64) -> Result<()> {
-    let organisations = merged(runs.of(EntityKind::Organisation)?)?;
-    let organisations = organisations.map(|entry| Ok(truncate(entry?, EntityKind::Organisation, truncated)));
-    let contacts = merged(runs.of(EntityKind::Contact)?)?;
-    let contacts = contacts.map(|entry| Ok(truncate(entry?, EntityKind::Contact, truncated)));
-    let (children_of, contacts_of) = (runs.folder().join("children-of"), runs.folder().join("contacts-of"));
+    let mut types = Vec::new();
+    for entity_type in state.plan().entity_types() {
+        let entities = merged(runs.of(entity_type)?)?;
+        types.push((entity_type, entities.map(move |entry| Ok(truncate(entry?, entity_type, truncated)))));
+    }
+    let folder = runs.folder().clone();
     std::thread::scope(|scope| {
-        let organisations = scope.spawn(move || {
-            let sorter = Sorter::new(children_of);
-            let (kind, relation) = (EntityKind::Organisation, Space::ChildrenOf);
-            fill_kind((state, step), kind, organisations, sorter, relation, &child)
-        });
-        let sorter = Sorter::new(contacts_of);
-        let contacts =
-            fill_kind((state, step), EntityKind::Contact, contacts, sorter, Space::ContactsOf, &member);
-        organisations.join().unwrap_or_else(broken_off).and(contacts)
+        let fill = |(entity_type, entities)| {
+            let folder = folder.clone();
+            scope.spawn(move || fill_type((state, step), entity_type, entities, &folder))
+        };
+        let filling: Vec<_> = types.into_iter().map(fill).collect();
+        let filled = filling.into_iter().map(|thread| thread.join().unwrap_or_else(broken_off));
+        filled.fold(Ok(()), Result::and)
     })
 }
 
 /// An entity after the truncations of its table.
-fn truncate(mut entry: Entry, kind: EntityKind, truncated: &[Truncated]) -> Entry {
+fn truncate(mut entry: Entry, entity_type: EntityType, truncated: &[Truncated]) -> Entry {
     for truncation in truncated {
-        if truncation.apply(kind, &mut entry.held.row) {
+        if truncation.apply(entity_type, &mut entry.held.row) {
             entry.bytes = None;
         }
     }
     entry
 }
 
-/// The relation that an entity stands in: the owner and what is shown of the entity there.
-type Relate<'a> = dyn Fn(&str, &Row) -> Option<(String, Vec<u8>)> + Sync + 'a;
-
-fn child(_: &str, row: &Row) -> Option<(String, Vec<u8>)> {
-    let summary = Summary::of(&row.registers);
-    Some((summary.parent?.as_ref().to_owned(), summary.name.map(Into::into).unwrap_or_default()))
-}
-
-fn member(id: &str, row: &Row) -> Option<(String, Vec<u8>)> {
-    let owner = contact::organisation(&row.registers)?;
-    Some((owner.into_owned(), contact::embedded(id, &row.registers)))
-}
-
 /// Rows are read, merged and written anew on one thread while another fills the store with those before.
-fn fill_kind(
+fn fill_type(
     (state, step): (&State, u64),
-    kind: EntityKind,
+    entity_type: EntityType,
     entities: impl Iterator<Item = Result<Entry>> + Send,
-    sorter: Sorter,
-    relation: Space,
-    relate: &Relate<'_>,
+    folder: &Path,
 ) -> Result<()> {
-    let related = Mutex::new(sorter);
+    let sorter =
+        |relation: Relation| (relation, Sorter::new(folder.join(format!("relation-{}", relation.number()))));
+    let related = Mutex::new(entity_type.relations().map(sorter).collect::<Vec<_>>());
     std::thread::scope(|scope| {
         let mut rows = ahead(scope, |put| {
-            let mut sorter = related.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut rows = entities.map(|entry| row_of(entry?, &mut sorter, relate));
+            let mut related = related.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rows = entities.map(|entry| row_of(entry?, &mut related));
             rows.all(put);
         });
-        state.fill(space_of(kind), &mut rows, step)
+        state.fill(Space::of_type(entity_type), &mut rows, step)
     })?;
-    let sorter = related.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (relation, sorter) in related.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        fill_relation((state, step), relation, sorter)?;
+    }
+    Ok(())
+}
+
+/// Fills an empty keyspace of a relation with its sorted rows.
+fn fill_relation((state, step): (&State, u64), relation: Relation, sorter: Sorter) -> Result<()> {
     std::thread::scope(|scope| {
         let sorted = sorter.sorted()?;
         let mut pairs = ahead(scope, move |put| {
             let mut sorted = sorted;
             sorted.all(put);
         });
-        state.fill(relation, &mut pairs, step)
+        state.fill(Space::of_relation(relation), &mut pairs, step)
     })?;
     Ok(())
 }
 
-/// The row of an entity, by its key; what it is related to goes to `sorter`.
-fn row_of(entry: Entry, sorter: &mut Sorter, relate: &Relate<'_>) -> Result<(Vec<u8>, Vec<u8>)> {
+/// The row of an entity, by its key; its rows in relations go to their sorters.
+fn row_of(entry: Entry, related: &mut [(Relation, Sorter)]) -> Result<(Vec<u8>, Vec<u8>)> {
     let Entry { id, held, bytes } = entry;
-    if let Some((owner, shown)) = relate(&id, &held.row) {
-        sorter.push(member_key(&owner, &id), shown)?;
+    for (relation, sorter) in related {
+        let owners = owners(*relation, &held.row.registers);
+        if owners.is_empty() {
+            continue;
+        }
+        let shown = row(*relation, &id, &held.row.registers);
+        for owner in owners {
+            sorter.push(member_key(&owner, &id), shown.clone())?;
+        }
     }
     let bytes = bytes.map_or_else(|| held.row.encode(), Ok)?;
     Ok((id.into_bytes(), bytes))
@@ -141,6 +140,7 @@ fn several_partitions(id: &str) -> Error {
 mod tests {
     use super::super::runs::Held;
     use super::*;
+    use crate::state::rows::Row;
 
     fn run(entries: Vec<(&str, u64, bool)>) -> Run {
         let entries: Vec<Result<Entry>> = entries

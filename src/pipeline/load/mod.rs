@@ -28,7 +28,9 @@ use super::sizes::sized;
 use super::superseded::Superseded;
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
-use crate::event::{Decoded, EntityKind};
+use crate::event::Decoded;
+use crate::plan::EntityType;
+use crate::plan::PlanRef;
 use crate::position::{Positions, TopicPartition};
 use crate::state::keys::Space;
 use crate::state::rows::Progress;
@@ -44,8 +46,6 @@ const RUNS_MAX: usize = 200;
 const TIME_MAX: Duration = Duration::from_mins(10);
 /// A load whose end is asked for is given up when it took longer than this.
 const SHORT: Duration = Duration::from_secs(5);
-/// The spaces that a load fills.
-const ROWS: [Space; 4] = [Space::Organisations, Space::Contacts, Space::ContactsOf, Space::ChildrenOf];
 /// Under this name is noted that a load failed: the log is folded as it comes from then on.
 const FAILED: &[u8] = b"load/failed";
 /// What an entity and a field of it take in memory, beside their bytes.
@@ -54,7 +54,7 @@ const FIELD_BYTES: usize = 96;
 
 /// A load under way.
 pub struct Load {
-    held: HashMap<(EntityKind, Box<str>), Held, RandomState>,
+    held: HashMap<(EntityType, Box<str>), Held, RandomState>,
     held_bytes: usize,
     held_max: usize,
     runs: Runs,
@@ -71,12 +71,12 @@ pub struct Load {
 impl Load {
     /// A load of an empty state up to `end`, with runs in `folder`; entities of about `held_max` bytes are
     /// held in memory.
-    pub fn new(folder: PathBuf, end: Positions, held_max: usize) -> Self {
+    pub fn new(folder: PathBuf, plan: PlanRef, end: Positions, held_max: usize) -> Self {
         Self {
             held: HashMap::default(),
             held_bytes: 0,
             held_max,
-            runs: Runs::in_folder(folder),
+            runs: Runs::in_folder(folder, plan.entity_types().collect()),
             superseded: Superseded::default(),
             truncated: Vec::new(),
             progress: Progress::default(),
@@ -159,7 +159,7 @@ impl Folder {
             return Ok(());
         }
         let view = self.state.view();
-        for space in ROWS {
+        for space in Space::of_rows(self.state.plan()) {
             if view.cursor(space, Bound::Unbounded)?.entry().is_some() {
                 self.state.clear(space)?;
             }
@@ -174,10 +174,10 @@ impl Folder {
         if !self.progress.partitions.is_empty() || !is_asleep || end.sum() < RECORDS_MIN {
             return Ok(None);
         }
-        if self.state.view().get(Space::Meta, FAILED)?.is_some() {
+        if self.state.view().get(Space::META, FAILED)?.is_some() {
             return Ok(None);
         }
-        Ok(Some(Load::new(self.state.scratch(), end.clone(), HELD_BYTES)))
+        Ok(Some(Load::new(self.state.scratch(), self.state.plan(), end.clone(), HELD_BYTES)))
     }
 
     /// Takes records into a load; answers how many went to the dead letters.
@@ -203,11 +203,11 @@ impl Folder {
     /// Those of the state, and when an entity's events came by several partitions without a sequence.
     pub fn loaded(&mut self, load: Load) -> Result<Step> {
         let Load { held, mut runs, truncated, mut superseded, progress, .. } = load;
-        ROWS.into_iter().try_for_each(|space| self.state.clear(space))?;
+        Space::of_rows(self.state.plan()).into_iter().try_for_each(|space| self.state.clear(space))?;
         runs.hold(held);
         if let Err(error) = merge::fill(&self.state, runs, &truncated, self.progress.step + 1) {
             let mut changes = Changes::default();
-            changes.put(Space::Meta, FAILED.to_vec(), Vec::new());
+            changes.put(Space::META, FAILED.to_vec(), Vec::new());
             self.state.commit(changes)?;
             self.state.sync()?;
             return Err(error);

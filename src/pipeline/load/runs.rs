@@ -8,10 +8,9 @@ use std::thread::JoinHandle;
 
 use super::sources::Source;
 use crate::error::{Error, Result};
-use crate::event::EntityKind;
+use crate::plan::EntityType;
 use crate::state::rows::Row;
 
-const KINDS: [EntityKind; 2] = [EntityKind::Organisation, EntityKind::Contact];
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// What a part of the log made of an entity.
@@ -58,19 +57,20 @@ impl Eq for Entry {}
 /// The runs, oldest first; their files go when they are dropped.
 pub(super) struct Runs {
     folder: PathBuf,
+    types: Vec<EntityType>,
     count: usize,
     /// The thread that writes the last one.
     writing: Option<JoinHandle<Result<()>>>,
     /// The last one, which was not put aside.
-    held: Vec<(EntityKind, Entry)>,
+    held: Vec<(EntityType, Entry)>,
 }
 
 /// An entity of the map that a run is made from.
-pub(super) type Folded = ((EntityKind, Box<str>), Held);
+pub(super) type Folded = ((EntityType, Box<str>), Held);
 
 impl Runs {
-    pub(super) fn in_folder(folder: PathBuf) -> Self {
-        Self { folder, count: 0, writing: None, held: Vec::new() }
+    pub(super) fn in_folder(folder: PathBuf, types: Vec<EntityType>) -> Self {
+        Self { folder, types, count: 0, writing: None, held: Vec::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -85,9 +85,10 @@ impl Runs {
     /// Writes a run, on a thread of its own, once the one before is written.
     pub(super) fn put_aside(&mut self, entities: Vec<Folded>) -> Result<()> {
         self.finish_writing()?;
-        let (folder, number) = (self.folder.clone(), self.count);
+        let (folder, number, types) = (self.folder.clone(), self.count, self.types.clone());
         let writing = std::thread::Builder::new().name("put aside".to_owned());
-        self.writing = Some(writing.spawn(move || write(&folder, number, entities)).map_err(failed)?);
+        self.writing =
+            Some(writing.spawn(move || write(&folder, number, (&types, entities))).map_err(failed)?);
         self.count += 1;
         Ok(())
     }
@@ -98,7 +99,7 @@ impl Runs {
     }
 
     /// Takes the last run as it is.
-    pub(super) fn hold(&mut self, entities: impl IntoIterator<Item = ((EntityKind, Box<str>), Held)>) {
+    pub(super) fn hold(&mut self, entities: impl IntoIterator<Item = ((EntityType, Box<str>), Held)>) {
         let entries = entities
             .into_iter()
             .map(|((kind, id), held)| (kind, Entry { id: id.into_string(), held, bytes: None }));
@@ -107,7 +108,7 @@ impl Runs {
     }
 
     /// The runs of a kind, oldest first.
-    pub(super) fn of(&mut self, kind: EntityKind) -> Result<Vec<Run>> {
+    pub(super) fn of(&mut self, kind: EntityType) -> Result<Vec<Run>> {
         self.finish_writing()?;
         let mut runs: Vec<Run> = Vec::new();
         for number in 0..self.count {
@@ -119,7 +120,7 @@ impl Runs {
             let (of_kind, others) =
                 std::mem::take(&mut self.held).into_iter().partition(|(held, _)| *held == kind);
             self.held = others;
-            let of_kind: Vec<(EntityKind, Entry)> = of_kind;
+            let of_kind: Vec<(EntityType, Entry)> = of_kind;
             of_kind.into_iter().map(|(_, entry)| entry).collect()
         };
         runs.push(Box::new(held.into_iter().map(Ok)));
@@ -127,10 +128,10 @@ impl Runs {
     }
 }
 
-fn write(folder: &Path, number: usize, mut entities: Vec<Folded>) -> Result<()> {
+fn write(folder: &Path, number: usize, (types, mut entities): (&[EntityType], Vec<Folded>)) -> Result<()> {
     entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     crate::private::create_folder(folder).map_err(failed)?;
-    for wanted in KINDS {
+    for wanted in types.iter().copied() {
         let file = File::create(path(folder, wanted, number)).map_err(failed)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
         for ((_, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
@@ -143,9 +144,8 @@ fn write(folder: &Path, number: usize, mut entities: Vec<Folded>) -> Result<()> 
     Ok(())
 }
 
-fn path(folder: &Path, kind: EntityKind, number: usize) -> PathBuf {
-    let name = if kind == EntityKind::Organisation { "organisations" } else { "contacts" };
-    folder.join(format!("{name}-{number}"))
+fn path(folder: &Path, kind: EntityType, number: usize) -> PathBuf {
+    folder.join(format!("type-{}-{number}", kind.number()))
 }
 
 impl Drop for Runs {

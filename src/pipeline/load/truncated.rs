@@ -1,13 +1,14 @@
 //! Truncations of a first fold: they delete once the runs are merged, because no entity is whole before.
 
-use crate::event::{EntityKind, Event, Record, Truncation};
+use crate::event::{Event, Record, Truncation};
 use crate::pipeline::fold::partition_hash;
+use crate::plan::EntityType;
 use crate::state::rows::{Origin, Row};
 
 /// A truncation, with the entities that it is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Truncated {
-    kind: EntityKind,
+    kind: EntityType,
     home: u64,
     offset: i64,
     truncation: Truncation,
@@ -20,7 +21,7 @@ impl Truncated {
     }
 
     /// Deletes an entity of this kind that came from the truncation's partition; true when its row changed.
-    pub(super) fn apply(&self, kind: EntityKind, row: &mut Row) -> bool {
+    pub(super) fn apply(&self, kind: EntityType, row: &mut Row) -> bool {
         if self.kind != kind || row.home != Some(self.home) {
             return false;
         }

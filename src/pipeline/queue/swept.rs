@@ -83,24 +83,25 @@ impl Swept {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
 
     fn key(id: &str) -> DocumentKey {
-        (Projection::Contacts, id.into())
+        (CONTACTS, id.into())
     }
 
     #[test]
     fn a_document_is_on_its_way_until_its_part_ends() {
         let mut swept = Swept::default();
-        let [first, second] = [3, 2].map(|step| swept.begin(Projection::Contacts, step));
+        let [first, second] = [3, 2].map(|step| swept.begin(CONTACTS, step));
         assert_eq!(swept.oldest(None), None, "nothing is on its way");
         for (part, id) in [(first, "a"), (first, "c"), (second, "d")] {
             swept.push(part, id.into());
         }
         let held = ["a", "b", "c", "d", "e"].map(|id| swept.holds(&key(id)));
         assert_eq!(held, [true, false, true, true, false]);
-        assert!(!swept.holds(&(Projection::Organisations, "a".into())));
+        assert!(!swept.holds(&(ORGANISATIONS, "a".into())));
         assert_eq!((swept.oldest(None), swept.len()), (Some(2), 3));
-        assert_eq!(swept.oldest(Some(Projection::Hierarchy)), None);
+        assert_eq!(swept.oldest(Some(HIERARCHY)), None);
         assert_eq!([swept.call(&key("c")), swept.call(&key("b"))], [Some(3), None]);
         assert_eq!(swept.len(), 2);
         assert_eq!(swept.end(second), []);

@@ -1,11 +1,11 @@
 //! What waits, and what the frontier says of it.
 
 use super::*;
+use crate::plan::{CONTACTS, ORGANISATIONS};
 use crate::position::TopicPartition;
-use crate::projection::Projection;
 
 fn key(id: &str) -> DocumentKey {
-    (Projection::Contacts, id.into())
+    (CONTACTS, id.into())
 }
 
 fn at(next: i64) -> Positions {
@@ -96,19 +96,19 @@ fn a_document_marked_again_on_its_way_waits_since_that_mark() {
 fn a_document_that_a_sweep_has_taken_goes_again_after_that_and_not_beside_it() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
-    let part = queue.begin_swept(Projection::Contacts, 1);
+    let part = queue.begin_swept(CONTACTS, 1);
     for id in ["a", "b", "c"] {
         assert!(queue.take_swept(part, &key(id)));
     }
     queue.stepped(3, &at(12), vec![key("b")], Lane::Direct, None, 300);
     assert_eq!(take(&queue, 9), []);
-    let anew = queue.begin_swept(Projection::Contacts, 3);
+    let anew = queue.begin_swept(CONTACTS, 3);
     assert!(!["a", "b", "c"].into_iter().any(|id| queue.take_swept(anew, &key(id))), "they are on their way");
     assert_eq!((queue.waiting().documents, queue.oldest_waiting()), (3, Some(1)));
     queue.finish_swept(anew);
     queue.finish_swept(part);
     assert_eq!(take(&queue, 1), [key("b")]);
-    let part = queue.begin_swept(Projection::Contacts, 1);
+    let part = queue.begin_swept(CONTACTS, 1);
     assert!(!queue.take_swept(part, &key("b")), "it is on its way");
     queue.finish_swept(part);
     assert_eq!(take(&queue, 9), [key("a")]);
@@ -150,7 +150,7 @@ fn a_scan_that_was_under_way_begins_anew_when_what_waits_is_forgotten() {
 #[test]
 fn a_mark_that_a_scan_finds_of_a_document_that_a_sweep_has_taken_is_not_passed_over() {
     let queue = Queue::starting_at(1, None, at(10), 1);
-    let part = queue.begin_swept(Projection::Contacts, 1);
+    let part = queue.begin_swept(CONTACTS, 1);
     assert!(queue.take_swept(part, &key("a")));
     scanned(&queue, vec![key("a")], 2, true);
     queue.finish_swept(part);
@@ -162,7 +162,7 @@ fn an_older_change_of_a_document_that_a_sweep_has_taken_holds_the_frontier() {
     let queue = scanned_queue();
     queue.stepped(2, &at(11), vec![key("a")], Lane::Direct, None, 200);
     queue.stepped(3, &at(12), vec![], Lane::Direct, None, 300);
-    let part = queue.begin_swept(Projection::Contacts, 3);
+    let part = queue.begin_swept(CONTACTS, 3);
     assert!(queue.take_swept(part, &key("a")));
     assert_eq!(take(&queue, 9), []);
     assert_eq!(queue.oldest_waiting(), Some(2));
@@ -295,13 +295,13 @@ async fn a_large_document_gives_way_for_a_moment_when_it_changes_again() {
 fn a_request_is_of_one_projection_and_they_take_turns() {
     let queue = scanned_queue();
     let [a, b, d] = ["a", "b", "d"].map(key);
-    let c = (Projection::Organisations, "c".into());
+    let c = (ORGANISATIONS, "c".into());
     let marked = vec![a.clone(), c.clone(), b.clone(), d.clone()];
     queue.stepped(2, &at(11), marked, Lane::Direct, None, 200);
     assert_eq!(direct(&queue, 9), [c]);
     assert_eq!(direct(&queue, 2), [a.clone(), b.clone()]);
     queue.put_back(vec![b.clone()]);
-    let late = (Projection::Organisations, "e".into());
+    let late = (ORGANISATIONS, "e".into());
     queue.stepped(3, &at(12), vec![late.clone()], Lane::Direct, None, 300);
     assert_eq!(direct(&queue, 9), [late]);
     assert_eq!(direct(&queue, 9), [b, d], "what is put back is in front");
@@ -311,17 +311,17 @@ fn a_request_is_of_one_projection_and_they_take_turns() {
 #[test]
 fn a_projection_is_shown_up_to_what_waits_for_its_own_index() {
     let queue = scanned_queue();
-    let large = (Projection::Organisations, "o".into());
+    let large = (ORGANISATIONS, "o".into());
     queue.stepped(2, &at(11), vec![key("a"), large], Lane::Direct, None, 200);
     let shown = |projection| queue.frontier_of(Some(projection));
-    assert_eq!(shown(Projection::Contacts), Some(at(10)));
+    assert_eq!(shown(CONTACTS), Some(at(10)));
     direct(&queue, 9);
     assert_eq!(direct(&queue, 9), [key("a")]);
     queue.finish([(key("a"), true)]);
-    assert_eq!(shown(Projection::Contacts), Some(at(11)));
-    assert_eq!((shown(Projection::Organisations), queue.frontier()), (Some(at(10)), Some(at(10))));
+    assert_eq!(shown(CONTACTS), Some(at(11)));
+    assert_eq!((shown(ORGANISATIONS), queue.frontier()), (Some(at(10)), Some(at(10))));
     queue.stepped(3, &at(12), Vec::new(), Lane::Direct, Some(3), 300);
-    assert_eq!(shown(Projection::Contacts), Some(at(11)), "a fan-out may be of any");
+    assert_eq!(shown(CONTACTS), Some(at(11)), "a fan-out may be of any");
     queue.stepped(4, &at(12), Vec::new(), Lane::Background, None, 300);
-    assert_eq!(shown(Projection::Contacts), Some(at(12)));
+    assert_eq!(shown(CONTACTS), Some(at(12)));
 }

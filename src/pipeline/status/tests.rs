@@ -1,6 +1,7 @@
 //! What readiness, lag and frontiers come to.
 
 use super::*;
+use crate::plan::{CONTACTS, ORGANISATIONS};
 use crate::position::TopicPartition;
 
 #[test]
@@ -41,8 +42,8 @@ fn the_lag_is_what_searches_do_not_show() {
 fn what_is_shown_of_a_projection_is_the_frontier_until_more_is_known() {
     let at = |next| [(TopicPartition::new("contacts", 0), next)].into_iter().collect::<Positions>();
     let status = Status::default();
-    status.set_frontier(&at(1), 1, [(Projection::Contacts, at(3))].into());
-    assert_eq!([Projection::Contacts, Projection::Organisations].map(|of| status.shown(of)), [at(3), at(1)]);
+    status.set_frontier(&at(1), 1, [(CONTACTS, at(3))].into());
+    assert_eq!([CONTACTS, ORGANISATIONS].map(|of| status.shown(of)), [at(3), at(1)]);
     status.set_frontier(&at(2), 2, BTreeMap::new());
-    assert_eq!(status.shown(Projection::Contacts), at(2), "another instance writes now");
+    assert_eq!(status.shown(CONTACTS), at(2), "another instance writes now");
 }

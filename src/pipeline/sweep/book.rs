@@ -4,8 +4,9 @@ use super::Sweeping;
 use crate::error::Result;
 use crate::pipeline::fold::{Folder, Step};
 use crate::projection::Projection;
+use crate::projection::affected::FanOut;
 use crate::state::keys::Space;
-use crate::state::rows::{self, Sweep, Work};
+use crate::state::rows::{self, Sweep};
 use crate::state::store::Changes;
 
 impl Folder {
@@ -90,7 +91,7 @@ impl Folder {
             projection: *projection,
             step: sweep.step,
             place: sweep.awake.map(|_| sweep.place.clone()),
-            left: self.state.left_of(*projection as u8, sweep).max(1),
+            left: self.state.left_of(projection.number(), sweep).max(1),
         });
         sweeping.collect()
     }
@@ -102,29 +103,25 @@ impl Folder {
     }
 
     /// True when a fan-out would mark anything.
-    pub(in crate::pipeline) fn is_fanned_out(&self, work: &Work) -> bool {
-        let of_contacts = self.is_marked(Projection::Contacts);
-        match work {
-            Work::Contacts { .. } => of_contacts,
-            Work::Below { contacts, .. } => {
-                let below = [Projection::Organisations, Projection::Hierarchy];
-                below.into_iter().any(|projection| self.is_marked(projection)) || (*contacts && of_contacts)
-            }
-        }
+    pub(in crate::pipeline) fn is_fanned_out(&self, fan_out: &FanOut) -> bool {
+        let plan = self.state.plan();
+        let is_marked = |number| plan.projection_of_number(number).is_some_and(|of| self.is_marked(of));
+        plan.route(fan_out.route).is_some_and(|route| plan.leads_to(route, fan_out.rules, &is_marked))
     }
 }
 
 fn put(changes: &mut Changes, projection: Projection, sweep: Option<&Sweep>) -> Result<()> {
-    let key = vec![projection as u8];
+    let key = vec![projection.number()];
     match sweep {
-        Some(sweep) => changes.put(Space::Sweeps, key, rows::encode(sweep)?),
-        None => changes.remove(Space::Sweeps, key),
+        Some(sweep) => changes.put(Space::SWEEPS, key, rows::encode(sweep)?),
+        None => changes.remove(Space::SWEEPS, key),
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::{CONTACTS, builtin};
     use std::sync::Arc;
 
     use super::*;
@@ -134,15 +131,14 @@ mod tests {
 
     #[test]
     fn a_standby_wakes_up_and_is_done_once_the_writer_has_delivered_what_was_not_marked() {
-        let state = Arc::new(State::open(Arc::new(MemoryStore::default()), "f").unwrap());
-        let mut folder =
-            Folder::new(Arc::clone(&state), vec![Projection::Contacts], Box::new(Nowhere)).unwrap();
-        let called_for = folder.sweep(Projection::Contacts).unwrap().number;
+        let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
+        let mut folder = Folder::new(Arc::clone(&state), vec![CONTACTS], Box::new(Nowhere)).unwrap();
+        let called_for = folder.sweep(CONTACTS).unwrap().number;
         // Steps that mark nothing, as the sweep sleeps.
         let unmarked = folder.mark(Vec::new()).unwrap().number;
-        assert!(!folder.is_marked(Projection::Contacts));
+        assert!(!folder.is_marked(CONTACTS));
         folder.trim(called_for).unwrap();
-        assert!(folder.is_marked(Projection::Contacts), "what comes after it is marked");
+        assert!(folder.is_marked(CONTACTS), "what comes after it is marked");
         assert!(!state.is_delivered().unwrap(), "what came before is neither marked nor delivered");
         folder.trim(unmarked).unwrap();
         assert!(state.is_delivered().unwrap() && folder.sweeping().is_empty());
@@ -150,11 +146,11 @@ mod tests {
 
     #[test]
     fn what_arrived_of_a_former_sweep_moves_no_new_one() {
-        let state = Arc::new(State::open(Arc::new(MemoryStore::default()), "f").unwrap());
-        let mut folder = Folder::new(state, vec![Projection::Contacts], Box::new(Nowhere)).unwrap();
-        let former = folder.sweep(Projection::Contacts).unwrap().number;
-        folder.sweep(Projection::Contacts).unwrap();
-        folder.swept(Projection::Contacts, former, None, 5).unwrap();
+        let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
+        let mut folder = Folder::new(state, vec![CONTACTS], Box::new(Nowhere)).unwrap();
+        let former = folder.sweep(CONTACTS).unwrap().number;
+        folder.sweep(CONTACTS).unwrap();
+        folder.swept(CONTACTS, former, None, 5).unwrap();
         assert_eq!(folder.sweeping().len(), 1);
     }
 }

@@ -108,10 +108,11 @@ impl Courses {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::ORGANISATIONS;
 
     fn sweep(step: u64, place: Option<&str>) -> Sweeping {
         let place = place.map(str::to_owned);
-        Sweeping { projection: Projection::Organisations, step, place, left: 1 }
+        Sweeping { projection: ORGANISATIONS, step, place, left: 1 }
     }
 
     #[test]

@@ -82,7 +82,9 @@ pub fn make(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Action, EntityKind, Event};
+    use crate::event::{Action, Event};
+
+    use crate::plan::{CONTACT, CONTACTS, builtin};
     use crate::state::keys::Space;
     use crate::state::memory::MemoryStore;
     use crate::state::rows::{Row, encode};
@@ -92,18 +94,18 @@ mod tests {
     fn what_was_deleted_is_deleted_except_where_nobody_can_have_written_it() {
         let (store, mut changes) = (MemoryStore::default(), Changes::default());
         for (id, action) in [("alive", Action::Replace), ("deleted", Action::Delete)] {
-            let (mut row, kind, fields) = (Row::default(), EntityKind::Contact, Vec::new());
+            let (mut row, kind, fields) = (Row::default(), CONTACT, Vec::new());
             row.registers.apply(&Event { kind, id: id.into(), version: 1, sequenced: true, action, fields });
-            changes.put(Space::Contacts, id.into(), encode(&row).unwrap());
+            changes.put(Space::of_type(CONTACT), id.into(), encode(&row).unwrap());
         }
         store.commit(changes).unwrap();
-        let state = State::open(Arc::new(store), "f").unwrap();
+        let state = State::open(Arc::new(store), builtin(), "f").unwrap();
         let made = |is_untouched| {
             let (limits, bases) = (Limits { max_embedded_contacts: 1 }, Bases::default());
-            let (state, projections, takes) = (&state, &[Projection::Contacts], &|_: &DocumentKey| true);
+            let (state, projections, takes) = (&state, &[CONTACTS], &|_: &DocumentKey| true);
             let buffers = &Arc::default();
             let making = Making { state, projections, limits, bases: &bases, takes, is_untouched, buffers };
-            let part = make(&making, Projection::Contacts, "", (9, usize::MAX)).unwrap();
+            let part = make(&making, CONTACTS, "", (9, usize::MAX)).unwrap();
             assert_eq!((part.passed, part.next), (2, None));
             let writes = part.made.batch.writes().iter();
             writes.map(|write| (write.id.to_string(), write.body.is_some())).collect::<Vec<_>>()

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 
 use super::Scenario;
-use crate::projection::ALL;
+use crate::plan::PROJECTIONS;
 use crate::simulation::MAX_EMBEDDED;
 use crate::simulation::reference;
 use crate::simulation::sink::is_refused;
@@ -42,7 +42,7 @@ impl Scenario {
     pub(super) fn compare(&self) -> Result<(), String> {
         let wanted = reference::documents(&self.world.log.lock().unwrap().events(), MAX_EMBEDDED);
         let server = self.world.server.lock().unwrap();
-        for projection in ALL {
+        for projection in PROJECTIONS {
             let index = server.published(projection).ok_or("an alias is gone")?;
             let name = projection.name();
             let mut left = wanted[name].clone();

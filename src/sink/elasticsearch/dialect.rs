@@ -166,12 +166,13 @@ fn flat_object(flattened: &Map<String, Value>, path: &str, projection: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::mapping::Mappings;
 
     fn translated(product: Product, version: (u32, u32), fields: Value) -> Result<Value> {
         let folder = tempfile::tempdir().unwrap();
         let text = json!({"mappings": {"properties": fields}}).to_string();
         std::fs::write(folder.path().join("organisations.json"), text).unwrap();
-        let mapping = Mapping::load(folder.path(), "organisations").unwrap();
+        let mapping = Mapping::load(&Mappings::of_built_in(folder.path()), "organisations").unwrap();
         let translated = Dialect::of(product, version).translate(&mapping)?;
         assert_eq!(translated.hash, mapping.hash, "the file decides");
         Ok(translated.body["mappings"]["properties"].clone())

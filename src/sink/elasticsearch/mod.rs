@@ -32,7 +32,7 @@ use self::client::Client;
 use self::refusals::Refusals;
 use super::documents::{Documents, VersionPage};
 use super::generations::{Aliases, forget_rollback};
-use super::mapping::Mapping;
+use super::mapping::{Mapping, Mappings};
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +41,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct ElasticsearchSink {
     client: Client,
     prefix: String,
-    folder: std::path::PathBuf,
+    source: Mappings,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
     /// What was found by [`DocumentSink::open`]: the concrete indexes, and the largest request.
@@ -73,11 +73,11 @@ impl ElasticsearchSink {
     /// # Errors
     /// When an address or the CA certificate can't be read (exit code 2).
     pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
-        let (mappings, wrong) = Mapping::load_each(&config.mappings, projections);
+        let (mappings, wrong) = Mapping::load_each(&Mappings::of(config), projections);
         let sink = Self {
             client: Client::new(config)?,
             prefix: config.prefix.clone(),
-            folder: config.mappings.clone(),
+            source: Mappings::of(config),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings,
             opened: Mutex::default(),
@@ -90,7 +90,7 @@ impl ElasticsearchSink {
     /// The mappings as they lie in their folder now, in the words of the server.
     async fn load_mappings(&self) -> Result<Vec<Mapping>> {
         let dialect = self.client.dialect().await?;
-        let load = |held: &Mapping| dialect.translate(&Mapping::load(&self.folder, &held.projection)?);
+        let load = |held: &Mapping| dialect.translate(&Mapping::load(&self.source, &held.projection)?);
         self.mappings.iter().map(load).collect()
     }
 

@@ -22,7 +22,7 @@ impl EmbeddedSink {
         held.clear();
         let mut states = Vec::new();
         for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
-            let mapping = Mapping::load(&self.mappings_folder, &mapping.projection)?;
+            let mapping = Mapping::load(&self.source, &mapping.projection)?;
             let index = self.folder.behind(alias)?.unwrap_or_default();
             let meta = self.folder.meta(&index)?;
             match self.check(&mapping, meta.as_ref(), (alias, &index), log_identity, None) {

@@ -17,7 +17,7 @@ pub use self::folder::Folder as EmbeddedFolder;
 use self::folder::{Folder, Made};
 use self::generation::Generation;
 use super::generations::{Rebuild, forget_rollback};
-use super::mapping::{Fit, Mapping};
+use super::mapping::{Fit, Mapping, Mappings};
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,7 +33,7 @@ type Waiter = oneshot::Sender<std::result::Result<(), String>>;
 pub struct EmbeddedSink {
     folder: Folder,
     prefix: String,
-    mappings_folder: std::path::PathBuf,
+    source: Mappings,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
     generations: Generations,
@@ -56,7 +56,7 @@ impl EmbeddedSink {
     /// # Errors
     /// When a thread can't be started.
     pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
-        let (mappings, wrong) = Mapping::load_each(&config.mappings, projections);
+        let (mappings, wrong) = Mapping::load_each(&Mappings::of(config), projections);
         let generations = Generations::default();
         let (waiters, waiting) = channel();
         let committed = Arc::clone(&generations);
@@ -67,7 +67,7 @@ impl EmbeddedSink {
         let sink = Self {
             folder: Folder::new(&config.path),
             prefix: config.prefix.clone(),
-            mappings_folder: config.mappings.clone(),
+            source: Mappings::of(config),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings,
             generations,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::{CONTACT, ORGANISATION};
 
 const NO_WAIT: Duration = Duration::ZERO;
 
@@ -11,10 +12,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn open(folder: &tempfile::TempDir) -> FilesSource {
-    let topics = vec![
-        ("organisations".to_owned(), EntityKind::Organisation),
-        ("contacts".to_owned(), EntityKind::Contact),
-    ];
+    let topics = vec![("organisations".to_owned(), ORGANISATION), ("contacts".to_owned(), CONTACT)];
     FilesSource::open(folder.path(), topics).unwrap()
 }
 

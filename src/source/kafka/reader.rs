@@ -16,7 +16,8 @@ use super::told::Told;
 use super::{client_config, ids, no_client, retention, rights};
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{EntityKind, Record};
+use crate::event::Record;
+use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::throttle::LogThrottle;
 use crate::source::trouble::Trouble;
@@ -46,7 +47,7 @@ pub struct KafkaSource {
     asker: BaseConsumer<Told>,
     cluster: String,
     config: KafkaConfig,
-    topics: Vec<(Arc<str>, EntityKind)>,
+    topics: Vec<(Arc<str>, EntityType)>,
     /// The next offset of each assigned partition.
     next: BTreeMap<TopicPartition, i64>,
     /// Partitions whose first offset is above 0, until it is told: what lies below is passed.
@@ -69,8 +70,8 @@ impl KafkaSource {
     ///
     /// # Errors
     /// When a property is wrong (exit code 2) or no broker answers (exit code 1).
-    pub fn open(config: &KafkaConfig, topics: Vec<(String, EntityKind)>) -> Result<Self> {
-        let topics: Vec<(Arc<str>, EntityKind)> =
+    pub fn open(config: &KafkaConfig, topics: Vec<(String, EntityType)>) -> Result<Self> {
+        let topics: Vec<(Arc<str>, EntityType)> =
             topics.into_iter().map(|(topic, kind)| (topic.into(), kind)).collect();
         let asker = create(&settings(config, 1))?;
         meet(&asker, &topics)?;
@@ -161,25 +162,22 @@ impl KafkaSource {
         Ok(added.into_iter().map(|(at, _)| at).collect())
     }
 
-    fn record(&self, message: &BorrowedMessage<'_>) -> Record {
-        let topic = self.topics.iter().find(|(topic, _)| **topic == *message.topic());
-        let (topic, kind) = match topic {
-            Some((topic, kind)) => (Arc::clone(topic), *kind),
-            None => (message.topic().into(), EntityKind::Organisation),
-        };
+    /// The record of a message; none of a topic that is not read.
+    fn record(&self, message: &BorrowedMessage<'_>) -> Option<Record> {
+        let (topic, kind) = self.topics.iter().find(|(topic, _)| **topic == *message.topic())?;
         let headers = message.headers().map(|headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
         });
-        Record {
-            kind,
-            partition: TopicPartition { topic, partition: message.partition() },
+        Some(Record {
+            kind: *kind,
+            partition: TopicPartition { topic: Arc::clone(topic), partition: message.partition() },
             offset: message.offset(),
             timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
             malformed: None,
-        }
+        })
     }
 
     /// Lets pass what librdkafka mends by itself; anything else ends the run.
@@ -259,7 +257,7 @@ fn create(settings: &ClientConfig) -> Result<BaseConsumer<Told>> {
 }
 
 /// Asks for the topics for the first time; brokers that all refuse the connection are not waited for.
-fn meet(asker: &BaseConsumer<Told>, topics: &[(Arc<str>, EntityKind)]) -> Result<()> {
+fn meet(asker: &BaseConsumer<Told>, topics: &[(Arc<str>, EntityType)]) -> Result<()> {
     let until = Instant::now() + WAIT;
     loop {
         match partitions_within(asker, topics, MEET_WAIT) {
@@ -278,14 +276,14 @@ fn unassigned(error: KafkaError) -> Error {
 
 fn partitions(
     consumer: &BaseConsumer<Told>,
-    topics: &[(Arc<str>, EntityKind)],
+    topics: &[(Arc<str>, EntityType)],
 ) -> Result<BTreeSet<TopicPartition>> {
     partitions_within(consumer, topics, WAIT)
 }
 
 fn partitions_within(
     consumer: &BaseConsumer<Told>,
-    topics: &[(Arc<str>, EntityKind)],
+    topics: &[(Arc<str>, EntityType)],
     wait: Duration,
 ) -> Result<BTreeSet<TopicPartition>> {
     let mut found = BTreeSet::new();
@@ -416,7 +414,7 @@ impl EventSource for KafkaSource {
         while bytes < bytes_max && polled.records.len() < RECORDS_MAX {
             match self.consumer()?.poll(wait) {
                 Some(Ok(message)) => {
-                    let record = self.record(&message);
+                    let Some(record) = self.record(&message) else { continue };
                     bytes += message.payload_len() + message.key_len() + 128;
                     if let Some(next) = self.next.get_mut(&record.partition) {
                         *next = record.offset + 1;

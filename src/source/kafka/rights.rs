@@ -6,7 +6,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::error::Error;
-use crate::event::EntityKind;
+use crate::plan::EntityType;
 
 /// True when the broker says that the user may not even see a topic.
 pub fn is_denied(said: Option<RDKafkaRespErr>) -> bool {
@@ -21,7 +21,7 @@ pub(super) fn on_topic(topic: &str) -> Error {
 }
 
 /// The brokers say that records are kept from the user, and not of which topic.
-pub(super) fn on_topics(topics: &[(Arc<str>, EntityKind)]) -> Error {
+pub(super) fn on_topics(topics: &[(Arc<str>, EntityType)]) -> Error {
     let names: Vec<&str> = topics.iter().map(|(topic, _)| &**topic).collect();
     Error::failed(format!(
         "the brokers do not let the user read the topics {}; give the user the operation Read on each of them",

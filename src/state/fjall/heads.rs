@@ -1,7 +1,7 @@
 //! Which commit each space was last written by, so that a store of which a part is missing is never taken for whole.
 //!
 //! A commit writes its number into every space that it touches, and the numbers of all spaces beside the rows of
-//! [`Space::Meta`]. Spaces reach the disk at different times, each with what the journal held up to then. When a
+//! [`Space::META`]. Spaces reach the disk at different times, each with what the journal held up to then. When a
 //! part of the journal is lost that one space had passed and another had not, their numbers disagree; when it is lost
 //! behind all of them, the store is only older, and the log is read again from there.
 
@@ -13,31 +13,49 @@ use crate::state::store::Reader;
 pub(super) const HEAD: &[u8] = &[255, 255, 255];
 /// The key of the numbers of all spaces.
 pub(in crate::state) const HEADS: &[u8] = b"heads";
-const SPACES: usize = Space::ALL.len();
+/// The key of the names of the keyspaces, in the order of their numbers in the row of the heads. A state of the built-in model
+/// has none.
+pub(in crate::state) const KEYSPACES: &[u8] = b"keyspaces";
 
-/// The number of the last commit, and of the last one of each space.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The number of the last commit, and of the last one of each keyspace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Heads {
     /// How many commits there were.
     pub(super) count: u64,
-    of: [u64; SPACES],
+    /// In the order of the keyspaces.
+    of: Vec<u64>,
+}
+
+/// What a store says of its commits.
+pub(super) struct Found {
+    pub(super) heads: Heads,
+    /// The first keyspace that disagrees with the heads, by its place.
+    pub(super) behind: Option<usize>,
+    /// True when the names of the keyspaces are to be written.
+    pub(super) is_renamed: bool,
 }
 
 impl Heads {
-    /// One commit more, of these spaces.
-    pub(super) fn next(mut self, touched: impl Iterator<Item = Space>) -> Self {
-        self.count += 1;
-        for space in touched {
-            if let Some(head) = self.of.get_mut(space as usize) {
-                *head = self.count;
+    /// None of so many keyspaces was written.
+    fn none(keyspaces: usize) -> Self {
+        Self { count: 0, of: vec![0; keyspaces] }
+    }
+
+    /// One commit more, of the keyspaces in these places.
+    pub(super) fn next(&self, touched: impl Iterator<Item = usize>) -> Self {
+        let mut next = self.clone();
+        next.count += 1;
+        for place in touched {
+            if let Some(head) = next.of.get_mut(place) {
+                *head = next.count;
             }
         }
-        self
+        next
     }
 
     /// The bytes of a row, with the number that the store's own counter will at least have reached.
     pub(super) fn encode(&self, counter: u64) -> Vec<u8> {
-        let numbers = [self.count, counter].into_iter().chain(self.of);
+        let numbers = [self.count, counter].into_iter().chain(self.of.iter().copied());
         numbers.flat_map(u64::to_be_bytes).collect()
     }
 
@@ -47,22 +65,52 @@ impl Heads {
         let mut numbers = numbers.iter().map(|bytes| u64::from_be_bytes(*bytes));
         let (count, counter) = (numbers.next()?, numbers.next()?);
         let of: Vec<u64> = numbers.collect();
-        let of = of.try_into().ok().filter(|_| rest.is_empty())?;
-        Some((Self { count, of }, counter))
+        rest.is_empty().then_some((Self { count, of }, counter))
     }
 
-    /// The numbers that a view shows, and the first space that disagrees with them.
-    pub(super) fn read(view: &dyn Reader) -> Result<(Self, Option<Space>)> {
-        let row = view.get(Space::Meta, HEADS)?;
-        let Some((heads, _)) = row.as_deref().map_or(Some((Self::default(), 0)), Self::decode) else {
-            return Ok((Self::default(), Some(Space::Meta)));
+    /// The numbers that a view shows of the `keyspaces`, and the first keyspace that disagrees with them. One that the store did
+    /// not know yet agrees.
+    pub(super) fn read(view: &dyn Reader, keyspaces: &[(Space, String)]) -> Result<Found> {
+        let own: Vec<&str> = keyspaces.iter().map(|(_, name)| name.as_str()).collect();
+        let held = view.get(Space::META, KEYSPACES)?;
+        let held = held.and_then(|names| String::from_utf8(names).ok());
+        let row = view.get(Space::META, HEADS)?;
+        let known: Vec<&str> = match &held {
+            Some(names) => names.split('\n').collect(),
+            None if row.is_some() => BUILT_IN.to_vec(),
+            None => Vec::new(),
         };
-        for (space, head) in Space::ALL.into_iter().zip(heads.of) {
-            let held = view.get(space, HEAD)?;
-            if held.unwrap_or_else(|| vec![0; 8]) != head.to_be_bytes() {
-                return Ok((heads, Some(space)));
+        let none = Heads::none(keyspaces.len());
+        let is_renamed = held.as_deref().map_or(own != BUILT_IN, |_| own != known);
+        let Some((found, _)) = row.as_deref().map_or(Some((none.clone(), 0)), Heads::decode) else {
+            return Ok(Found { heads: none, behind: Some(0), is_renamed });
+        };
+        if row.is_some() && found.of.len() != known.len() {
+            return Ok(Found { heads: none, behind: Some(0), is_renamed });
+        }
+        let (mut heads, mut behind) = (Heads { count: found.count, of: Vec::new() }, None);
+        for (place, (space, name)) in keyspaces.iter().enumerate() {
+            let at = known.iter().position(|known| known == name);
+            let head = at.and_then(|at| found.of.get(at)).copied().unwrap_or(0);
+            heads.of.push(head);
+            let written = view.get(*space, HEAD)?.unwrap_or_else(|| vec![0; 8]);
+            let is_new = at.is_none() && row.is_some();
+            if behind.is_none() && !is_new && written != head.to_be_bytes() {
+                behind = Some(place);
             }
         }
-        Ok((heads, None))
+        Ok(Found { heads, behind, is_renamed })
     }
 }
+
+/// The keyspaces of the built-in model, in the order of their numbers.
+const BUILT_IN: [&str; 8] = [
+    "0-meta",
+    "1-organisations",
+    "2-contacts",
+    "3-contacts-of",
+    "4-children-of",
+    "5-dirty",
+    "6-tasks",
+    "7-sweeps",
+];

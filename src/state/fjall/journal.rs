@@ -116,8 +116,8 @@ impl Chain {
     /// Whether a batch with this number, and these numbers of ours, can come next.
     fn takes(&mut self, number: u64, heads: Option<(Heads, u64)>) -> bool {
         let grows = self.number.is_none_or(|last| number > last) && number < NUMBER_MAX;
-        let follows = heads.is_none_or(|(heads, counter)| {
-            let in_order = self.number.is_none_or(|last| last < counter) && number >= counter;
+        let follows = heads.as_ref().is_none_or(|(heads, counter)| {
+            let in_order = self.number.is_none_or(|last| last < *counter) && number >= *counter;
             in_order && self.commit.is_none_or(|last| heads.count == last + 1)
         });
         self.number = Some(number);

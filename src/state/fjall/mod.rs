@@ -18,12 +18,13 @@ use std::time::Duration;
 use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
-pub(super) use self::heads::HEADS;
-use self::heads::{HEAD, Heads};
+use self::heads::{Found, HEAD, Heads};
+pub(super) use self::heads::{HEADS, KEYSPACES};
 pub use self::peek::Peek;
 use super::keys::Space;
 use super::store::{Changes, Cursor, Entries, Reader, StateStore};
 use crate::error::{Error, Result};
+use crate::plan::PlanRef;
 
 const CACHE_BYTES: u64 = 16 << 20;
 /// Larger blocks than the default: half the index to hold, for rows that are read in runs.
@@ -40,20 +41,37 @@ const JOURNAL_BYTES: u64 = 64 << 20;
 /// A store in a folder that one process at a time can open.
 pub struct FjallStore {
     database: Database,
-    spaces: Vec<Keyspace>,
+    spaces: Arc<Keyspaces>,
     scratch: PathBuf,
     folder: Arc<Path>,
     /// Held from the making of a commit's number until the commit is made.
     heads: Mutex<Heads>,
 }
 
+/// The keyspaces of a store, in the order of their numbers.
+struct Keyspaces {
+    named: Vec<(Space, String)>,
+    opened: Vec<Keyspace>,
+}
+
+impl Keyspaces {
+    fn place(&self, space: Space) -> Option<usize> {
+        self.named.binary_search_by_key(&space, |(space, _)| *space).ok()
+    }
+
+    fn get(&self, space: Space) -> Result<&Keyspace> {
+        let found = self.place(space).and_then(|place| self.opened.get(place));
+        found.ok_or_else(|| Error::failed(format!("the state has no keyspace {}", space.number())))
+    }
+}
+
 impl FjallStore {
-    /// Opens the store in `folder`, made when absent.
+    /// Opens the store in `folder` with the keyspaces of `plan`, made when absent.
     ///
     /// # Errors
     /// When another process has it open, or when its files are damaged: then it says to delete the
     /// folder and replay.
-    pub fn open(folder: &Path) -> Result<Self> {
+    pub fn open(folder: &Path, plan: PlanRef) -> Result<Self> {
         crate::private::create_folder(folder).map_err(|error| {
             Error::failed(format!("cannot make the state's folder {}", folder.display())).because(error)
         })?;
@@ -68,9 +86,11 @@ impl FjallStore {
                 .index_block_pinning_policy(PinningPolicy::all(false))
                 .filter_block_pinning_policy(PinningPolicy::all(false))
         };
-        let missing = Space::ALL.into_iter().find(|space| !database.keyspace_exists(space.name()));
-        let spaces = Space::ALL.iter().map(|space| database.keyspace(space.name(), options));
-        let spaces = spaces.collect::<Result<Vec<_>, _>>().map_err(|error| opening(folder, error))?;
+        let named = Space::all(plan);
+        let missing = named.iter().position(|(_, name)| !database.keyspace_exists(name));
+        let opened = named.iter().map(|(_, name)| database.keyspace(name, options));
+        let opened = opened.collect::<Result<Vec<_>, _>>().map_err(|error| self::opening(folder, error))?;
+        let spaces = Arc::new(Keyspaces { named, opened });
         let scratch = folder.join("scratch");
         match std::fs::remove_dir_all(&scratch) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -81,23 +101,36 @@ impl FjallStore {
         }
         let folder = Arc::from(folder);
         let mut store = Self { database, spaces, scratch, folder, heads: Mutex::default() };
-        store.heads = Mutex::new(store.check_whole(missing)?);
+        let found = store.check_whole(missing)?;
+        store.heads = Mutex::new(found.heads);
+        if found.is_renamed {
+            store.note_names()?;
+        }
         Ok(store)
     }
 
-    /// Refuses a store of which a part is missing, or `missing` altogether.
-    fn check_whole(&self, missing: Option<Space>) -> Result<Heads> {
-        let (heads, behind) = Heads::read(&*self.view())?;
-        let is_filled = || self.spaces.iter().any(|space| space.first_key_value().is_some());
-        match behind.or(missing.filter(|_| is_filled())) {
-            None => Ok(heads),
-            Some(space) => Err(Error::failed(format!(
-                "the state in {folder} has lost a part of {}; it is a cache of the log: delete the folder {folder} and \
-                 start again to replay",
-                space.name(),
-                folder = self.folder.display()
-            ))),
-        }
+    /// Refuses a store of which a part is missing, or the keyspace in the place `missing` altogether.
+    fn check_whole(&self, missing: Option<usize>) -> Result<Found> {
+        let found = Heads::read(&*self.view(), &self.spaces.named)?;
+        let is_filled = || self.spaces.opened.iter().any(|space| space.first_key_value().is_some());
+        // Keyspaces that the store did not know yet are made on opening.
+        let missing = missing.filter(|_| !found.is_renamed && is_filled());
+        let Some(place) = found.behind.or(missing) else { return Ok(found) };
+        Err(Error::failed(format!(
+            "the state in {folder} has lost a part of {}; it is a cache of the log: delete the folder {folder} and \
+             start again to replay",
+            self.spaces.named.get(place).map_or("", |(_, name)| name),
+            folder = self.folder.display()
+        )))
+    }
+
+    /// Writes the names of the keyspaces down, with a commit that touches all of them.
+    fn note_names(&self) -> Result<()> {
+        let names: Vec<&str> = self.spaces.named.iter().map(|(_, name)| name.as_str()).collect();
+        let mut batch = self.database.batch();
+        batch.insert(self.spaces.get(Space::META)?, KEYSPACES, names.join("\n"));
+        let all: Vec<Space> = self.spaces.named.iter().map(|(space, _)| *space).collect();
+        self.finish(batch, &all)
     }
 
     /// Does what writes a space's memtable to its tables without a look at the journal: what it holds must not reach
@@ -111,29 +144,26 @@ impl FjallStore {
     /// Commits what was put into `batch` about the spaces in `touched`, as the commit after the last one.
     fn finish(&self, mut batch: fjall::OwnedWriteBatch, touched: &[Space]) -> Result<()> {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = heads.next(touched.iter().copied().chain([Space::Meta]));
-        for space in Space::ALL.into_iter().filter(|space| *space == Space::Meta || touched.contains(space)) {
+        let mut touched: Vec<Space> = touched.iter().copied().chain([Space::META]).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        let next = heads.next(touched.iter().filter_map(|space| self.spaces.place(*space)));
+        for space in touched {
             batch.insert(self.keyspace(space)?, HEAD, next.count.to_be_bytes());
         }
-        batch.insert(self.keyspace(Space::Meta)?, HEADS, next.encode(self.database.seqno()));
+        batch.insert(self.keyspace(Space::META)?, HEADS, next.encode(self.database.seqno()));
         batch.commit().map_err(|error| failed(&self.folder, error))?;
         *heads = next;
         Ok(())
     }
 
     fn keyspace(&self, space: Space) -> Result<&Keyspace> {
-        keyspace(&self.spaces, space)
+        self.spaces.get(space)
     }
 
     fn failed(&self, error: fjall::Error) -> Error {
         failed(&self.folder, error)
     }
-}
-
-fn keyspace(spaces: &[Keyspace], space: Space) -> Result<&Keyspace> {
-    spaces
-        .get(space as usize)
-        .ok_or_else(|| Error::failed(format!("the state has no space {}", space.name())))
 }
 
 /// Opens the database, once another process that took its lock meanwhile lets go of it.
@@ -238,7 +268,7 @@ impl StateStore for FjallStore {
     fn view(&self) -> Box<dyn Reader> {
         Box::new(View {
             snapshot: self.database.snapshot(),
-            spaces: self.spaces.clone(),
+            spaces: Arc::clone(&self.spaces),
             folder: Arc::clone(&self.folder),
         })
     }
@@ -313,7 +343,7 @@ impl StateStore for FjallStore {
 
 struct View {
     snapshot: Snapshot,
-    spaces: Vec<Keyspace>,
+    spaces: Arc<Keyspaces>,
     folder: Arc<Path>,
 }
 
@@ -325,13 +355,12 @@ impl View {
 
 impl Reader for View {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let found =
-            self.snapshot.get(keyspace(&self.spaces, space)?, key).map_err(|error| self.failed(error))?;
+        let found = self.snapshot.get(self.spaces.get(space)?, key).map_err(|error| self.failed(error))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
     fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn Cursor + '_>> {
-        let space = keyspace(&self.spaces, space)?;
+        let space = self.spaces.get(space)?;
         let entries = self.snapshot.range::<&[u8], _>(space, (start, Bound::Unbounded));
         let mut cursor = At { view: self, entries, entry: None };
         cursor.advance()?;
@@ -361,6 +390,8 @@ impl Cursor for At<'_> {
 
 #[cfg(test)]
 mod tests {
+    use crate::plan::CONTACT;
+    use crate::plan::builtin;
     use std::ops::ControlFlow;
 
     use super::*;
@@ -371,7 +402,7 @@ mod tests {
             found.push((key.to_vec(), value.to_vec()));
             Ok(ControlFlow::Continue(()))
         };
-        store.view().scan(Space::Contacts, &[], &[], &mut visit).unwrap();
+        store.view().scan(Space::of_type(CONTACT), &[], &[], &mut visit).unwrap();
         found
     }
 
@@ -392,22 +423,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let pair = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
         {
-            let store = FjallStore::open(folder.path()).unwrap();
+            let store = FjallStore::open(folder.path(), builtin()).unwrap();
             let mut changes = Changes::default();
             for key in ["a", "b"] {
-                changes.put(Space::Contacts, key.into(), b"old".to_vec());
+                changes.put(Space::of_type(CONTACT), key.into(), b"old".to_vec());
             }
             store.commit(changes).unwrap();
-            store.clear(Space::Contacts).unwrap();
+            store.clear(Space::of_type(CONTACT)).unwrap();
             assert_eq!(contacts(&store), []);
             let mut filled = [Ok(pair("b", "new")), Ok(pair("c", "new"))].into_iter();
-            assert_eq!(store.fill(Space::Contacts, &mut filled).unwrap(), 2);
+            assert_eq!(store.fill(Space::of_type(CONTACT), &mut filled).unwrap(), 2);
             let mut changes = Changes::default();
-            changes.put(Space::Contacts, b"d".to_vec(), b"later".to_vec());
+            changes.put(Space::of_type(CONTACT), b"d".to_vec(), b"later".to_vec());
             store.commit(changes).unwrap();
             store.sync().unwrap();
         }
-        let store = FjallStore::open(folder.path()).unwrap();
+        let store = FjallStore::open(folder.path(), builtin()).unwrap();
         assert_eq!(contacts(&store), [pair("b", "new"), pair("c", "new"), pair("d", "later")]);
     }
 }

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::link::link_by;
 use super::{FjallStore, manifest, opening};
 use crate::error::{Error, Result};
+use crate::plan::PlanRef;
 
 /// A copy that goes when this goes.
 pub struct Peek {
@@ -24,7 +25,7 @@ impl Peek {
     ///
     /// # Errors
     /// Those of [`FjallStore::open`].
-    pub fn open(folder: &Path) -> Result<Option<Self>> {
+    pub fn open(folder: &Path, plan: PlanRef) -> Result<Option<Self>> {
         let failed = |error: std::io::Error| {
             Error::failed(format!(
                 "the state in {} cannot be looked at; check the disk and its permissions",
@@ -58,7 +59,7 @@ impl Peek {
         link_by(&whole, copy.path(), |table, link| std::os::unix::fs::symlink(table, link))
             .map_err(renamed)?;
         drop(lock);
-        let store = FjallStore::open(copy.path()).map_err(renamed)?;
+        let store = FjallStore::open(copy.path(), plan).map_err(renamed)?;
         Ok(Some(Self { store, folder: copy }))
     }
 }

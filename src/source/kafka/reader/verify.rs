@@ -112,7 +112,7 @@ impl KafkaSource {
         while !left.is_empty() && Instant::now() < until {
             match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
-                    let record = self.record(&message);
+                    let Some(record) = self.record(&message) else { continue };
                     if let Some(held) = left.remove(&record.partition)
                         && !is_record(held, &record)
                     {
@@ -140,7 +140,9 @@ impl KafkaSource {
         let until = Instant::now() + WAIT;
         while Instant::now() < until {
             match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) if is_record(held, &self.record(&message)) => return Ok(()),
+                Some(Ok(message)) if self.record(&message).is_some_and(|record| is_record(held, &record)) => {
+                    return Ok(());
+                }
                 Some(Ok(_)) => return Err(another_log(at, held.offset)),
                 // Compaction took the record away, and nothing came after it.
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::{CONTACT, builtin};
 use crate::state::fjall::FjallStore;
 use crate::state::keys::Space;
 use crate::state::store::{Changes, StateStore};
@@ -22,10 +23,10 @@ fn noise(seed: u8) -> Vec<u8> {
 
 /// Two journals of five commits, the first with three of them; the ends of those.
 fn two(folder: &Path) -> Vec<u64> {
-    let store = FjallStore::open(folder).unwrap();
+    let store = FjallStore::open(folder, builtin()).unwrap();
     for n in 0..5 {
         let mut changes = Changes::default();
-        changes.put(Space::Contacts, vec![n], noise(n));
+        changes.put(Space::of_type(CONTACT), vec![n], noise(n));
         store.commit(changes).unwrap();
     }
     store.sync().unwrap();
@@ -57,7 +58,7 @@ fn the_end_that_a_killed_process_had_begun_to_write_is_cut_off() {
         assert_eq!(cut, is_told.then(|| Cut { file: last.clone(), at }));
         let length = std::fs::metadata(&last).unwrap().len();
         assert_eq!(mend(folder.path()).unwrap(), None, "what is left is whole");
-        FjallStore::open(folder.path()).unwrap();
+        FjallStore::open(folder.path(), builtin()).unwrap();
         length - at
     };
     // Nothing is wrong: the last batch stays.
@@ -95,7 +96,7 @@ fn damage_amid_what_was_written_is_refused_and_left_as_it_is() {
         let told = mend(folder.path()).unwrap_err().chain();
         assert!(told.contains("is damaged at byte") && told.contains("delete the folder"), "{what}: {told}");
         assert!(held() == before, "{what}: nothing is changed");
-        let opened = FjallStore::open(folder.path()).map(drop);
+        let opened = FjallStore::open(folder.path(), builtin()).map(drop);
         assert_eq!(opened.unwrap_err().chain(), told, "{what}");
     };
     for at in [13 + 12, 13 + 20] {

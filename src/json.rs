@@ -19,53 +19,72 @@ impl<'a> Object<'a> {
     }
 
     /// A member whose value is a string.
-    pub fn text(&mut self, name: &'static str, value: &str) {
+    pub fn text(&mut self, name: &str, value: &str) {
         self.key(name);
         push_text(self.out, value);
     }
 
     /// A member whose value is JSON already.
-    pub fn raw(&mut self, name: &'static str, json: &[u8]) {
+    pub fn raw(&mut self, name: &str, json: &[u8]) {
         self.key(name);
         self.out.extend_from_slice(json);
     }
 
     /// A member that is left out when there is no value.
-    pub fn raw_if(&mut self, name: &'static str, json: Option<&[u8]>) {
+    pub fn raw_if(&mut self, name: &str, json: Option<&[u8]>) {
         if let Some(json) = json {
             self.raw(name, json);
         }
     }
 
     /// A member whose value is a number.
-    pub fn number(&mut self, name: &'static str, value: u64) {
+    pub fn number(&mut self, name: &str, value: u64) {
         self.key(name);
         // Writing a number to a vector can't fail.
         let _ = serde_json::to_writer(&mut *self.out, &value);
     }
 
     /// A member that is `true`.
-    pub fn yes(&mut self, name: &'static str) {
+    pub fn yes(&mut self, name: &str) {
         self.raw(name, b"true");
     }
 
     /// A member whose value is an object that `write` fills.
-    pub fn nested(&mut self, name: &'static str, write: impl FnOnce(&mut Object<'_>)) {
+    pub fn nested(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
         self.key(name);
         let mut object = Object::open(self.out);
         write(&mut object);
         object.close();
     }
 
+    /// Removes what was written from a place on; see [`Object::place`].
+    pub fn truncate(&mut self, (length, is_empty): (usize, bool)) {
+        self.out.truncate(length);
+        self.empty = is_empty;
+    }
+
+    /// Where the next member begins.
+    pub fn place(&self) -> (usize, bool) {
+        (self.out.len(), self.empty)
+    }
+
+    /// Takes members that are JSON already, with commas between them, into the object.
+    pub fn members(&mut self, members: &[u8]) {
+        if !members.is_empty() {
+            self.part();
+            self.out.extend_from_slice(members);
+        }
+    }
+
     /// Writes the member's name and hands out the buffer for its value.
-    pub fn value(&mut self, name: &'static str) -> &mut Vec<u8> {
+    pub fn value(&mut self, name: &str) -> &mut Vec<u8> {
         self.key(name);
         self.out
     }
 
     /// A member whose value is the text that `push` puts from a place on, in letters that need no escapes; it is left out
     /// when there is none.
-    pub fn words(&mut self, name: &'static str, push: impl FnOnce(&mut Vec<u8>, usize)) {
+    pub fn words(&mut self, name: &str, push: impl FnOnce(&mut Vec<u8>, usize)) {
         let (begin, was_empty) = (self.out.len(), self.empty);
         self.key(name);
         self.out.push(b'"');
@@ -79,18 +98,14 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A member whose name comes from outside; its value is JSON already.
-    pub fn named(&mut self, name: &str, json: &[u8]) {
+    /// Writes a name and the colon behind it.
+    fn key(&mut self, name: &str) {
         self.part();
-        push_text(self.out, name);
-        self.out.push(b':');
-        self.out.extend_from_slice(json);
-    }
-
-    /// The program's own names need no escapes.
-    fn key(&mut self, name: &'static str) {
-        debug_assert!(is_plain(name.as_bytes()), "{name}");
-        self.part();
+        if !is_plain(name.as_bytes()) {
+            push_text(self.out, name);
+            self.out.push(b':');
+            return;
+        }
         self.out.reserve(name.len() + 3);
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());

@@ -1,18 +1,18 @@
-//! What contacts show of the organisation that they belong to.
+//! What documents show of an entity by a reference, once it is made.
 
 use std::sync::Arc;
 
-/// An organisation as its contacts show it. Which of a hundred thousand comes next is chance: all of it lies in one
-/// piece, since each piece more would be one more wait for memory.
+/// An entity as the documents show it that refer to it. Which of a hundred thousand comes next is chance: all of it lies in
+/// one piece, because each piece more would be one more wait for memory.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Affiliation(Arc<[u8]>);
+pub struct Fragment(Arc<[u8]>);
 
 /// Where the object and the words begin, each as eight bytes, and then the id.
 const HEADER: usize = 16;
 
-impl Affiliation {
-    /// Of the organisation `id`: the object that stands in a contact's document, empty when there is none, and the words that are
-    /// searched there, each behind its mark.
+impl Fragment {
+    /// Of the entity `id`: the object that stands in the document, empty when there is none, and the words that are searched
+    /// there, each behind its mark.
     pub fn new(id: &str, object: &[u8], words: &[u8]) -> Self {
         let object_begin = HEADER + id.len();
         let words_begin = object_begin + object.len();
@@ -26,12 +26,12 @@ impl Affiliation {
         Self(bytes.into())
     }
 
-    /// The organisation's id.
+    /// The entity's id.
     pub fn id(&self) -> &[u8] {
         self.0.get(HEADER..self.begin(0)).unwrap_or_default()
     }
 
-    /// The object that stands in a contact's document; `None` when there is none.
+    /// The object that stands in the document; `None` when there is none.
     pub fn object(&self) -> Option<&[u8]> {
         self.0.get(self.begin(0)..self.begin(1)).filter(|json| !json.is_empty())
     }
@@ -52,10 +52,10 @@ impl Affiliation {
     }
 }
 
-impl std::fmt::Debug for Affiliation {
+impl std::fmt::Debug for Fragment {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = |part| String::from_utf8_lossy(part).into_owned();
-        out.debug_tuple("Affiliation").field(&text(self.id())).field(&self.object().map(text)).finish()
+        out.debug_tuple("Fragment").field(&text(self.id())).field(&self.object().map(text)).finish()
     }
 }
 
@@ -65,12 +65,12 @@ mod tests {
 
     #[test]
     fn it_gives_back_what_it_was_made_of() {
-        let whole = Affiliation::new("o1", b"{}", b"^acme");
+        let whole = Fragment::new("o1", b"{}", b"^acme");
         assert_eq!(
             (whole.id(), whole.object(), whole.words()),
             (&b"o1"[..], Some(&b"{}"[..]), &b"^acme"[..])
         );
-        let none = Affiliation::new("", b"", b"");
+        let none = Fragment::new("", b"", b"");
         assert_eq!((none.id(), none.object(), none.words()), (&b""[..], None, &b""[..]));
         assert!(whole != none && whole == whole.clone());
     }

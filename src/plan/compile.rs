@@ -1,0 +1,483 @@
+//! From a checked model to a plan.
+
+mod fields;
+
+use self::fields::{canonical, field, forever};
+use super::relation::{Condition, RelationPlan, RowPlan};
+use super::routes::{self, Hop, Way};
+use super::shape::{
+    EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown, WordsPlan,
+};
+use super::types::{Absent, FieldPlan, TypePlan};
+use super::{FieldSet, HeaderPlan, Plan};
+use crate::model::{self, Embed, Model, Relation};
+use crate::searchable::{CONTACT, Class, ORGANISATION};
+
+/// Compiles a checked model.
+pub fn compile(model: &Model) -> Plan {
+    let mut compiler =
+        Compiler { model, plan: Plan::default(), is_built_in: model.is_built_in, fragments: 0 };
+    for entity in &model.entities {
+        let entity_type = compiler.entity_type(entity);
+        compiler.plan.types.push(entity_type);
+    }
+    for projection in &model.projections {
+        let projection = compiler.projection(projection);
+        compiler.plan.projections.push(projection);
+    }
+    compiler.resolve();
+    compiler.route();
+    compiler.plan
+}
+
+/// Where an embed is found: what the embedding entity is read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Context {
+    /// The document's own entity.
+    Own,
+    /// A header.
+    Header,
+    /// A row of a relation; the references that its embeds follow are collected.
+    Row,
+}
+
+struct Compiler<'a> {
+    model: &'a Model,
+    plan: Plan,
+    is_built_in: bool,
+    /// How many kinds of fragments there are so far.
+    fragments: u16,
+}
+
+impl Compiler<'_> {
+    fn entity_type(&self, entity: &model::Entity) -> TypePlan {
+        let fields: Vec<FieldPlan> = entity.fields.iter().map(field).collect();
+        let mut known: Vec<&'static str> = fields.iter().map(|field| field.name).chain(["id"]).collect();
+        known.sort_unstable();
+        TypePlan {
+            name: entity.name.as_str().into(),
+            fields,
+            known,
+            relations: Vec::new(),
+            routes: Vec::new(),
+            triggers: Vec::new(),
+            header: HeaderPlan::default(),
+            fragments: Vec::new(),
+        }
+    }
+
+    fn number_of(&self, entity: &str) -> u8 {
+        let number = self.model.entities.iter().position(|known| known.name == entity);
+        number.and_then(|number| u8::try_from(number).ok()).unwrap_or(0)
+    }
+
+    fn field_of(&self, entity_type: u8, name: &str) -> u16 {
+        let field = self.plan.types.get(usize::from(entity_type)).and_then(|of| of.field(name));
+        field.and_then(|field| u16::try_from(field).ok()).unwrap_or(0)
+    }
+
+    fn projection(&mut self, projection: &model::Projection) -> ProjectionPlan {
+        let of = self.number_of(&projection.of);
+        let search = projection.search.as_ref();
+        let words = search.map(|search| self.words(of, &search.words, &search.title));
+        let searched = |embed: &Embed| {
+            let searched =
+                search.and_then(|search| search.embeds.iter().find(|found| found.embed == embed.name));
+            searched.map(|found| found.words.as_slice())
+        };
+        let mut embeds = Vec::new();
+        for embed in &projection.embeds {
+            embeds.push(self.embed((of, Context::Own), embed, searched(embed), &mut Vec::new()));
+        }
+        let mut stubs = Vec::new();
+        for name in &projection.stubs {
+            let embed = embeds.iter().find(|embed| embed.name == name);
+            stubs.extend(embed.and_then(EmbedPlan::from).map(|from| from.relation));
+        }
+        ProjectionPlan {
+            name: projection.name.as_str().into(),
+            of,
+            conditions: self.conditions(of, &projection.conditions),
+            stubs,
+            show: self.show(of, &projection.show),
+            rest: projection.rest.as_deref().map(forever),
+            embeds,
+            words,
+            trigger: FieldSet::EMPTY,
+            is_by_header: false,
+        }
+    }
+
+    fn show(&self, of: u8, names: &[String]) -> Vec<Shown> {
+        let shown =
+            |name: &String| Shown { name: forever(name), field: self.field_of(of, name), slot: u16::MAX };
+        names.iter().map(shown).collect()
+    }
+
+    fn conditions(&self, of: u8, conditions: &[model::Condition]) -> Vec<Condition> {
+        let compiled = |condition: &model::Condition| Condition {
+            field: self.field_of(of, &condition.field),
+            values: condition.values.iter().map(canonical).collect(),
+        };
+        conditions.iter().map(compiled).collect()
+    }
+
+    /// What is searched of an entity: the title first, and what says most before the rest.
+    fn words(&self, of: u8, words: &[String], title: &str) -> WordsPlan {
+        if self.is_built_in {
+            let fields = if of == 0 { ORGANISATION } else { CONTACT };
+            return WordsPlan { fields, title: "name" };
+        }
+        let entity_type = self.plan.types.get(usize::from(of));
+        let absent = entity_type.and_then(|of| of.fields.get(of.field(title)?)?.absent.as_ref());
+        let parts: &[&str] = match absent {
+            Some(Absent::Join { fields, .. }) => fields,
+            _ => &[],
+        };
+        let mut fields: Vec<(&'static str, Class)> = Vec::new();
+        for name in std::iter::once(title).chain(words.iter().map(String::as_str)) {
+            let class = match name {
+                _ if name == title || parts.contains(&name) => Class::Name,
+                "email" => Class::Mail,
+                "role" | "department" => Class::Role,
+                _ => Class::Other,
+            };
+            if !fields.iter().any(|(held, _)| *held == name) {
+                fields.push((forever(name), class));
+            }
+        }
+        fields.sort_by_key(|(_, class)| *class);
+        WordsPlan { fields: Box::leak(fields.into_boxed_slice()), title: forever(title) }
+    }
+
+    /// The plan of an embed. `row` collects the references that are followed from the row which embeds it.
+    fn embed(
+        &mut self,
+        (of, context): (u8, Context),
+        embed: &Embed,
+        searched: Option<&[String]>,
+        row: &mut Vec<u16>,
+    ) -> EmbedPlan {
+        let to = self.number_of(&embed.entity);
+        let show = self.show(to, &embed.show);
+        let title = embed.show.iter().find(|name| *name == "name").or(searched.and_then(<[String]>::first));
+        let words = searched.zip(title).map(|(words, title)| self.words(to, words, title));
+        let (by, embeds) = match &embed.relation {
+            Relation::Reference { field, list } => {
+                let at = self.reference((of, context), field, row);
+                self.note_header(to, &show, words.as_ref());
+                let embeds = self.embeds((to, Context::Header), &embed.embeds, &mut Vec::new());
+                (RelationPlanOf::Reference { at, is_list: *list }, embeds)
+            }
+            Relation::Above { field, ids, cycle } => {
+                let at = self.reference((of, context), field, row);
+                self.note_header(to, &show, None);
+                let above = self.header_reference(to, self.field_of(to, field));
+                let embeds = self.embeds((to, Context::Header), &embed.embeds, &mut Vec::new());
+                let cycle = cycle.as_deref().map(forever);
+                (RelationPlanOf::Above { at, above, is_ids: *ids, cycle }, embeds)
+            }
+            Relation::From(from) => {
+                let mut references = Vec::new();
+                let embeds = self.embeds((to, Context::Row), &embed.embeds, &mut references);
+                let is_open = !embeds.is_empty();
+                let row = RowPlan { show: show.clone(), words, references, is_open };
+                let field = self.field_of(to, &from.field);
+                let conditions = self.conditions(to, &from.conditions);
+                let relation = self.relation((to, field, of), conditions, Some(row));
+                let is_configured = self.is_built_in && embed.name == "contacts";
+                let max = if is_configured { Maximum::Configured } else { Maximum::Of(from.max.into()) };
+                let name = |name: &Option<String>| name.as_deref().map(forever);
+                let (count, truncated) = (name(&from.count), name(&from.truncated));
+                let descendants = name(&from.descendants);
+                (RelationPlanOf::From(FromPlan { relation, max, count, truncated, descendants }), embeds)
+            }
+        };
+        let is_reference = matches!(by, RelationPlanOf::Reference { .. });
+        let is_fragment =
+            is_reference && (!embeds.is_empty() || words.is_some()) && embeds.iter().all(is_upwards);
+        let fragment = is_fragment.then(|| {
+            let number = self.fragments;
+            self.fragments += 1;
+            if let Some(to) = self.plan.types.get_mut(usize::from(to)) {
+                to.fragments.push(number);
+            }
+            number
+        });
+        EmbedPlan { name: forever(&embed.name), to, by, show, embeds, fragment, words }
+    }
+
+    fn embeds(&mut self, at: (u8, Context), embeds: &[Embed], row: &mut Vec<u16>) -> Vec<EmbedPlan> {
+        let mut compiled = Vec::new();
+        for embed in embeds {
+            compiled.push(self.embed(at, embed, None, row));
+        }
+        compiled
+    }
+
+    /// A reference that an embed follows, by the context that it is read from.
+    fn reference(&mut self, (of, context): (u8, Context), field: &str, row: &mut Vec<u16>) -> ReferenceAt {
+        let field = self.field_of(of, field);
+        let slot = match context {
+            Context::Own => u16::MAX,
+            Context::Header => self.header_reference(of, field),
+            Context::Row => slot(row, field),
+        };
+        ReferenceAt { field, slot }
+    }
+
+    fn header_reference(&mut self, of: u8, field: u16) -> u16 {
+        let of = self.plan.types.get_mut(usize::from(of));
+        of.map_or(u16::MAX, |of| slot(&mut of.header.references, field))
+    }
+
+    /// Takes note of what others show of a type.
+    fn note_header(&mut self, of: u8, show: &[Shown], words: Option<&WordsPlan>) {
+        let searched = words.into_iter().flat_map(|words| words.fields);
+        let searched: Vec<u16> = if self.is_built_in {
+            Vec::new()
+        } else {
+            searched.map(|(name, _)| self.field_of(of, name)).collect()
+        };
+        if let Some(of) = self.plan.types.get_mut(usize::from(of)) {
+            of.header.is_read = true;
+            for field in show.iter().map(|shown| shown.field).chain(searched) {
+                slot(&mut of.header.fields, field);
+            }
+        }
+    }
+
+    /// The relation of this kind, which is added where there is none yet.
+    fn relation(
+        &mut self,
+        (member, field, owner): (u8, u16, u8),
+        conditions: Vec<Condition>,
+        row: Option<RowPlan>,
+    ) -> u8 {
+        let is_this = |known: &RelationPlan| {
+            (known.member, known.field) == (member, field)
+                && known.conditions == conditions
+                && known.row == row
+        };
+        if let Some(number) = self.plan.relations.iter().position(is_this) {
+            return u8::try_from(number).unwrap_or(u8::MAX);
+        }
+        let number = u8::try_from(self.plan.relations.len()).unwrap_or(u8::MAX);
+        let of_conditions = conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
+        let of_row = row.iter().flat_map(|row| fields_of(&self.plan, member, &row.show, row.words.as_ref()));
+        let of_references =
+            row.iter().flat_map(|row| row.references.iter().map(|field| FieldSet::of((*field).into())));
+        let own = [FieldSet::LIVENESS, FieldSet::of(field.into())];
+        let trigger = of_conditions.chain(of_row).chain(of_references).chain(own).collect();
+        let space = if number < 2 { 3 + number } else { RELATION_SPACES + (number - 2) };
+        let name = self.relation_name((member, field), number, &conditions, row.as_ref());
+        self.plan.relations.push(RelationPlan {
+            name,
+            space,
+            member,
+            owner,
+            field,
+            conditions,
+            row,
+            trigger,
+        });
+        if let Some(member) = self.plan.types.get_mut(usize::from(member)) {
+            member.relations.push(number);
+        }
+        number
+    }
+
+    /// The name of a relation's keyspace says what the relation is: rows of another shape have another name.
+    fn relation_name(
+        &self,
+        (member, field): (u8, u16),
+        number: u8,
+        conditions: &[Condition],
+        row: Option<&RowPlan>,
+    ) -> Box<str> {
+        if self.is_built_in {
+            return ["3-contacts-of", "4-children-of"].get(usize::from(number)).copied().unwrap_or("").into();
+        }
+        let entity_type = self.plan.types.get(usize::from(member));
+        let name = entity_type.map_or("", |of| &*of.name);
+        let field = entity_type.map_or("", |of| of.field_at(field).name);
+        let text = format!("{name}.{field} {conditions:?} {row:?}");
+        format!("relation-{:016x}", xxhash_rust::xxh3::xxh3_64(text.as_bytes())).into()
+    }
+
+    /// Fills in the slots and the triggers that are known once every embed was seen.
+    fn resolve(&mut self) {
+        let headers: Vec<HeaderPlan> = self.plan.types.iter().map(|of| of.header.clone()).collect();
+        let mut projections = std::mem::take(&mut self.plan.projections);
+        for projection in &mut projections {
+            let header = headers.get(usize::from(projection.of));
+            let own = projection.words.as_ref();
+            let words = fields_of(&self.plan, projection.of, &projection.show, own);
+            let conditions =
+                projection.conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
+            let references = projection
+                .embeds
+                .iter()
+                .filter_map(EmbedPlan::starts_at)
+                .map(|field| FieldSet::of(field.into()));
+            let rest = projection.rest.map(|_| FieldSet::REST);
+            projection.trigger =
+                words.chain(conditions).chain(references).chain(rest).chain([FieldSet::LIVENESS]).collect();
+            if let Some(header) = header {
+                projection.is_by_header = is_by_header(projection, header);
+                projection
+                    .show
+                    .iter_mut()
+                    .for_each(|shown| shown.slot = header.field(shown.field).unwrap_or(u16::MAX));
+            }
+            for embed in &mut projection.embeds {
+                resolve(embed, Some(projection.of), &headers);
+            }
+        }
+        let mut fragments = Vec::new();
+        projections.iter().for_each(|projection| collect(&projection.embeds, &mut fragments));
+        fragments.sort_by_key(|embed| embed.fragment);
+        self.plan.fragments = fragments;
+        self.plan.projections = projections;
+    }
+
+    /// Finds the routes from each type to the documents that show it.
+    fn route(&mut self) {
+        let projections = std::mem::take(&mut self.plan.projections);
+        let mut ways: Vec<Vec<Way>> = self.plan.types.iter().map(|_| Vec::new()).collect();
+        for (number, projection) in projections.iter().enumerate() {
+            let number = u8::try_from(number).unwrap_or(u8::MAX);
+            for embed in &projection.embeds {
+                self.ways((number, projection.of), embed, &[], &mut ways);
+            }
+        }
+        self.plan.projections = projections;
+        for (number, ways) in ways.into_iter().enumerate() {
+            let (first, triggers) = routes::join(routes::distinct(ways), &mut self.plan.routes);
+            if let Some(of) = self.plan.types.get_mut(number) {
+                (of.routes, of.triggers) = (first, triggers);
+            }
+        }
+    }
+
+    /// Adds the ways back from what an embed shows. `behind` are the hops from the embedding entity back to the document.
+    fn ways(&mut self, (projection, of): (u8, u8), embed: &EmbedPlan, behind: &[Hop], ways: &mut [Vec<Way>]) {
+        let hop = match &embed.by {
+            RelationPlanOf::Reference { at, .. } => {
+                Hop::Down { relation: self.index((of, at.field), embed.to) }
+            }
+            RelationPlanOf::Above { at, .. } => Hop::Below { relation: self.index((of, at.field), embed.to) },
+            RelationPlanOf::From(from) => {
+                let field =
+                    self.plan.relations.get(usize::from(from.relation)).map_or(0, |found| found.field);
+                Hop::Up { of: embed.to, field }
+            }
+        };
+        let hops: Vec<Hop> = std::iter::once(hop).chain(behind.iter().copied()).collect();
+        let shown = fields_of(&self.plan, embed.to, &embed.show, embed.words.as_ref());
+        let starts =
+            embed.embeds.iter().filter_map(EmbedPlan::starts_at).map(|field| FieldSet::of(field.into()));
+        let mut trigger: FieldSet = shown.chain(starts).chain([FieldSet::LIVENESS]).collect();
+        match &embed.by {
+            RelationPlanOf::Above { at, .. } => trigger = trigger.with(FieldSet::of(at.field.into())),
+            RelationPlanOf::From(from) => {
+                if let Some(relation) = self.plan.relations.get(usize::from(from.relation)) {
+                    trigger = trigger.with(relation.trigger);
+                }
+                if let (Some(_), Hop::Up { of, field }) = (from.descendants, hop) {
+                    let hops =
+                        std::iter::once(Hop::Above { of, field }).chain(behind.iter().copied()).collect();
+                    let trigger = FieldSet::LIVENESS.with(FieldSet::of(field.into()));
+                    push(ways, of, Way { hops, projection, trigger });
+                }
+            }
+            RelationPlanOf::Reference { .. } => {}
+        }
+        push(ways, embed.to, Way { hops: hops.clone(), projection, trigger });
+        for inner in &embed.embeds {
+            self.ways((projection, embed.to), inner, &hops, ways);
+        }
+    }
+
+    /// A relation of all members by one reference. It is added, with keys alone, where no embed has one.
+    fn index(&mut self, (member, field): (u8, u16), owner: u8) -> u8 {
+        let is_index = |known: &RelationPlan| {
+            (known.member, known.field) == (member, field) && known.conditions.is_empty()
+        };
+        match self.plan.relations.iter().position(is_index) {
+            Some(number) => u8::try_from(number).unwrap_or(u8::MAX),
+            None => self.relation((member, field, owner), Vec::new(), None),
+        }
+    }
+}
+
+/// The keyspaces of relations beyond the first two have numbers from this one on.
+pub(super) const RELATION_SPACES: u8 = 70;
+
+fn push(ways: &mut [Vec<Way>], of: u8, way: Way) {
+    if let Some(ways) = ways.get_mut(usize::from(of)) {
+        ways.push(way);
+    }
+}
+
+fn slot(held: &mut Vec<u16>, field: u16) -> u16 {
+    let at = held.iter().position(|known| *known == field).unwrap_or_else(|| {
+        held.push(field);
+        held.len() - 1
+    });
+    u16::try_from(at).unwrap_or(u16::MAX)
+}
+
+/// The sets of the fields that are shown or searched.
+fn fields_of<'a>(
+    plan: &'a Plan,
+    of: u8,
+    show: &'a [Shown],
+    words: Option<&'a WordsPlan>,
+) -> impl Iterator<Item = FieldSet> + 'a {
+    let entity_type = plan.types.get(usize::from(of));
+    let shown = show.iter().map(|shown| usize::from(shown.field));
+    let searched = words.into_iter().flat_map(|words| words.fields);
+    let searched = searched.filter_map(move |(name, _)| entity_type.and_then(|of| of.field(name)));
+    shown.chain(searched).map(FieldSet::of)
+}
+
+fn is_upwards(embed: &EmbedPlan) -> bool {
+    embed.from().is_none() && embed.embeds.iter().all(is_upwards)
+}
+
+/// Collects the embeds whose finished objects are kept.
+fn collect(embeds: &[EmbedPlan], fragments: &mut Vec<EmbedPlan>) {
+    for embed in embeds {
+        fragments.extend(embed.fragment.map(|_| embed.clone()));
+        collect(&embed.embeds, fragments);
+    }
+}
+
+fn is_by_header(projection: &ProjectionPlan, header: &HeaderPlan) -> bool {
+    let fields = projection.show.iter().map(|shown| shown.field);
+    let conditions = projection.conditions.iter().map(|condition| condition.field);
+    let references = projection.embeds.iter().filter_map(EmbedPlan::starts_at);
+    projection.rest.is_none()
+        && projection.words.is_none()
+        && fields.chain(conditions).all(|field| header.field(field).is_some())
+        && references.map(|field| header.reference(field)).all(|slot| slot.is_some())
+}
+
+/// Fills in the slots of what is read from headers. `own` is the document's own type, for its first embeds.
+fn resolve(embed: &mut EmbedPlan, own: Option<u8>, headers: &[HeaderPlan]) {
+    if let Some(header) = headers.get(usize::from(embed.to)) {
+        for shown in &mut embed.show {
+            shown.slot = header.field(shown.field).unwrap_or(u16::MAX);
+        }
+    }
+    let own = own.and_then(|of| headers.get(usize::from(of)));
+    if let (RelationPlanOf::Reference { at, .. } | RelationPlanOf::Above { at, .. }, Some(own)) =
+        (&mut embed.by, own)
+    {
+        at.slot = own.reference(at.field).unwrap_or(u16::MAX);
+    }
+    for inner in &mut embed.embeds {
+        resolve(inner, None, headers);
+    }
+}

@@ -1,0 +1,45 @@
+//! Declared fields as they are compiled.
+
+use crate::model;
+use crate::plan::types::{Absent, FieldPlan, FieldType};
+
+/// The plan of a declared field.
+pub(super) fn field(field: &model::Field) -> FieldPlan {
+    let kind = match &field.kind {
+        model::FieldType::String => FieldType::String,
+        model::FieldType::Strings => FieldType::Strings,
+        model::FieldType::Date => FieldType::Date,
+        model::FieldType::Number => FieldType::Number,
+        model::FieldType::Integer => FieldType::Integer,
+        model::FieldType::Boolean => FieldType::Boolean,
+        model::FieldType::Object => FieldType::Object,
+        model::FieldType::Address => FieldType::Address,
+        model::FieldType::Any => FieldType::Any,
+        model::FieldType::Reference { list: false, .. } => FieldType::Reference,
+        model::FieldType::Reference { list: true, .. } => FieldType::References,
+    };
+    let absent = field.default.as_ref().map(|default| match default {
+        model::Default::Join { fields, with } => {
+            Absent::Join { fields: fields.iter().map(|name| forever(name)).collect(), with: escaped(with) }
+        }
+        model::Default::Value(value) => Absent::Value(canonical(value)),
+        model::Default::Jq(program) => Absent::Value(canonical(&serde_json::Value::String(program.clone()))),
+    });
+    FieldPlan { name: forever(&field.name), kind, absent }
+}
+
+/// A text as it stands within a JSON string.
+fn escaped(text: &str) -> Vec<u8> {
+    let quoted = serde_json::to_string(text).unwrap_or_default();
+    quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default().into()
+}
+
+/// Objects of values have their keys in order.
+pub(super) fn canonical(value: &serde_json::Value) -> Box<[u8]> {
+    value.to_string().into_bytes().into()
+}
+
+/// A name that lives as long as the plan does.
+pub(super) fn forever(name: &str) -> &'static str {
+    Box::leak(name.to_owned().into_boxed_str())
+}

@@ -1,0 +1,151 @@
+//! The shapes of documents.
+
+use super::{Condition, FieldSet};
+use crate::searchable::Class;
+
+/// A projection.
+#[derive(Debug)]
+pub struct ProjectionPlan {
+    /// Its name.
+    pub name: Box<str>,
+    /// The type whose entities have documents.
+    pub of: u8,
+    /// All of these have to hold.
+    pub conditions: Vec<Condition>,
+    /// The relations whose members alone make a document.
+    pub stubs: Vec<u8>,
+    /// The own fields that are shown, in order.
+    pub show: Vec<Shown>,
+    /// The member for the fields that are not declared.
+    pub rest: Option<&'static str>,
+    /// The embeds, in order.
+    pub embeds: Vec<EmbedPlan>,
+    /// What is searched of the entity itself.
+    pub words: Option<WordsPlan>,
+    /// The changes of the entity that change its own document.
+    pub trigger: FieldSet,
+    /// True when a header has all that the document shows of its own entity.
+    pub is_by_header: bool,
+}
+
+/// A field that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Its name.
+    pub name: &'static str,
+    /// Its number in the type.
+    pub field: u16,
+    /// Its slot in the header; of no meaning where the type has none.
+    pub slot: u16,
+}
+
+/// What is searched of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WordsPlan {
+    /// The fields, each with what a word in it says.
+    pub fields: &'static [(&'static str, Class)],
+    /// The field that is its name.
+    pub title: &'static str,
+}
+
+/// A reference, as the embedding entity is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReferenceAt {
+    /// The field's number in the embedding type.
+    pub field: u16,
+    /// Its slot among the references of the embedding header or row.
+    pub slot: u16,
+}
+
+/// What is shown of other entities.
+#[derive(Debug, Clone)]
+pub struct EmbedPlan {
+    /// The member's name.
+    pub name: &'static str,
+    /// The embedded type.
+    pub to: u8,
+    /// How the embedded entities are found.
+    pub by: RelationPlanOf,
+    /// The fields that are shown of each, in order.
+    pub show: Vec<Shown>,
+    /// The embeds within.
+    pub embeds: Vec<EmbedPlan>,
+    /// The number under which the finished object is kept, where it depends on references alone.
+    pub fragment: Option<u16>,
+    /// What is searched of it together with the document.
+    pub words: Option<WordsPlan>,
+}
+
+/// How embedded entities are found.
+#[derive(Debug, Clone)]
+pub enum RelationPlanOf {
+    /// By a reference of the embedding entity.
+    Reference {
+        /// The reference.
+        at: ReferenceAt,
+        /// True for a list of ids.
+        is_list: bool,
+    },
+    /// Up a tree.
+    Above {
+        /// The reference of the embedding entity.
+        at: ReferenceAt,
+        /// The slot of the reference in the headers above.
+        above: u16,
+        /// True when ids alone are listed.
+        is_ids: bool,
+        /// The member that tells of a circle.
+        cycle: Option<&'static str>,
+    },
+    /// By what refers to the embedding entity.
+    From(FromPlan),
+}
+
+/// How many members are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Maximum {
+    /// At most so many.
+    Of(u64),
+    /// As many as the configuration says (`index.max_embedded_contacts`).
+    Configured,
+}
+
+/// What refers to the embedding entity.
+#[derive(Debug, Clone)]
+pub struct FromPlan {
+    /// The relation.
+    pub relation: u8,
+    /// How many are shown.
+    pub max: Maximum,
+    /// The member for the true number.
+    pub count: Option<&'static str>,
+    /// The member that says that not all are shown.
+    pub truncated: Option<&'static str>,
+    /// The member for the number of different entities below.
+    pub descendants: Option<&'static str>,
+}
+
+impl WordsPlan {
+    /// True when the field is searched.
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, _)| *name == field)
+    }
+}
+
+impl EmbedPlan {
+    /// The field by which it begins at the embedding entity; none where it begins with the entity's id.
+    pub fn starts_at(&self) -> Option<u16> {
+        match &self.by {
+            RelationPlanOf::Reference { at, .. } | RelationPlanOf::Above { at, .. } => Some(at.field),
+            RelationPlanOf::From(_) => None,
+        }
+    }
+
+    /// How what refers to the embedding entity is found, where this is such an embed.
+    pub fn from(&self) -> Option<&FromPlan> {
+        match &self.by {
+            RelationPlanOf::From(from) => Some(from),
+            RelationPlanOf::Reference { .. } | RelationPlanOf::Above { .. } => None,
+        }
+    }
+}

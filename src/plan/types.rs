@@ -1,0 +1,89 @@
+//! Entity types as they are compiled.
+
+use super::{FieldSet, HeaderPlan};
+
+/// An entity type.
+#[derive(Debug)]
+pub struct TypePlan {
+    /// Its name.
+    pub name: Box<str>,
+    /// The declared fields, in the model's order.
+    pub fields: Vec<FieldPlan>,
+    /// The names of the declared fields and `id`, in their own order.
+    pub known: Vec<&'static str>,
+    /// The relations in which its entities are members.
+    pub relations: Vec<u8>,
+    /// The first hops of the routes from a changed entity to the documents that show it.
+    pub routes: Vec<u16>,
+    /// For each rule, the changes that set it off.
+    pub triggers: Vec<FieldSet>,
+    /// What others show of it by a reference.
+    pub header: HeaderPlan,
+    /// The fragments that show an entity of this type.
+    pub fragments: Vec<u16>,
+}
+
+/// A declared field.
+#[derive(Debug)]
+pub struct FieldPlan {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: FieldType,
+    /// What stands for it where it is absent or null.
+    pub absent: Option<Absent>,
+}
+
+/// The type of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldType {
+    /// A JSON string.
+    String,
+    /// A list of strings.
+    Strings,
+    /// A string that holds a date.
+    Date,
+    /// A JSON number.
+    Number,
+    /// A JSON number without fraction and exponent.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// Any JSON object.
+    Object,
+    /// An object whose members are strings or null.
+    Address,
+    /// Any JSON value.
+    Any,
+    /// The id of an entity.
+    Reference,
+    /// A list of ids.
+    References,
+}
+
+/// What stands for an absent field when a document is made.
+#[derive(Debug)]
+pub enum Absent {
+    /// The texts of these fields, with this between them.
+    Join {
+        /// The names of the fields.
+        fields: Vec<&'static str>,
+        /// What stands between two of them, as it stands within a JSON string.
+        with: Vec<u8>,
+    },
+    /// Canonical JSON.
+    Value(Box<[u8]>),
+}
+
+impl TypePlan {
+    /// The number of a declared field.
+    pub fn field(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| field.name == name)
+    }
+
+    /// The declared field of this number.
+    #[expect(clippy::expect_used, reason = "only the compiler hands out numbers of fields")]
+    pub fn field_at(&self, number: u16) -> &FieldPlan {
+        self.fields.get(usize::from(number)).expect("a field of its type")
+    }
+}

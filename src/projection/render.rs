@@ -1,0 +1,212 @@
+//! How a document is made: one interpreter of the shapes that the model says.
+
+mod embed;
+mod own;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use self::own::Own;
+use super::ancestry::{Ancestry, ancestry};
+use super::{Entities, Limits, Made};
+use crate::entity::fragment::Fragment;
+use crate::entity::{Fields, Header, Liveness, Shown, holds};
+use crate::error::Result;
+use crate::json::Object;
+use crate::plan::{EntityType, PlanRef, Projection, ProjectionPlan};
+
+impl Projection {
+    /// Appends the document of `id` to `out` and answers true, or false (nothing appended) when
+    /// there is none. `position` is the log position that `entities` reflects.
+    ///
+    /// # Errors
+    /// Those of the state.
+    pub fn materialise(
+        self,
+        entities: &dyn Entities,
+        id: &str,
+        limits: Limits,
+        position: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let renderer = Renderer::new(self.plan(), entities, limits);
+        let entity_type = self.entity_type();
+        if self.get().is_by_header {
+            let header = entities.header(entity_type, id)?;
+            return renderer.document(self, id, &Own::Header(&header), position, out);
+        }
+        let mut exists = false;
+        entities.entity(entity_type, id, &mut |entity| {
+            exists = renderer.of_entity(self, id, entity, position, out)?;
+            Ok(())
+        })?;
+        Ok(exists)
+    }
+}
+
+/// Makes one document.
+struct Renderer<'a> {
+    plan: PlanRef,
+    entities: &'a dyn Entities,
+    limits: Limits,
+    /// The chains that were followed.
+    chains: RefCell<Vec<(Start, Rc<Ancestry>)>>,
+    /// The entities that were read for the fragment that is being made.
+    read: RefCell<Option<Read>>,
+}
+
+/// Entities that were read.
+type Read = Vec<(EntityType, Arc<str>)>;
+
+/// The beginning of a chain: the tree, the entity below it and its parent.
+type Start = ((EntityType, u16), Box<str>, Arc<str>);
+
+/// What a document shows of an owner's members: the relation and the true number.
+type Count = (u8, u64);
+
+impl<'a> Renderer<'a> {
+    fn new(plan: PlanRef, entities: &'a dyn Entities, limits: Limits) -> Self {
+        Self { plan, entities, limits, chains: RefCell::default(), read: RefCell::default() }
+    }
+
+    fn of_entity(
+        &self,
+        projection: Projection,
+        id: &str,
+        entity: &Fields<'_>,
+        position: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let (plan, entity_type) = (projection.get(), projection.entity_type());
+        let exists = match entity.liveness() {
+            Liveness::Deleted => false,
+            Liveness::Unseen => !plan.stubs.is_empty(),
+            Liveness::Alive => holds(entity_type.get(), &plan.conditions, entity),
+        };
+        if !exists {
+            return Ok(false);
+        }
+        if entity_type.header.is_read {
+            // Others will need it.
+            self.entities.header_of(entity_type, id, entity);
+        }
+        self.document(projection, id, &Own::Entity(entity_type.get(), entity), position, out)
+    }
+
+    fn document(
+        &self,
+        projection: Projection,
+        id: &str,
+        own: &Own<'_>,
+        position: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let plan = projection.get();
+        let is_unseen = own.liveness() == Liveness::Unseen;
+        if own.liveness() == Liveness::Deleted || is_unseen && plan.stubs.is_empty() {
+            return Ok(false);
+        }
+        let begin = out.len();
+        let mut object = Object::open(out);
+        object.text("id", id);
+        if is_unseen {
+            object.yes("stub");
+        }
+        own.write(&mut object, plan);
+        let (mut counts, mut words) = (Vec::new(), Vec::new());
+        for embed in &plan.embeds {
+            counts.extend(self.embed(&mut object, embed, own, id, &mut words)?);
+        }
+        let is_count = |count: &&Count| count.1 > 0;
+        if is_unseen && !counts.iter().filter(is_count).any(|(relation, _)| plan.stubs.contains(relation)) {
+            out.truncate(begin);
+            return Ok(false);
+        }
+        if counts.iter().any(|count| is_count(&count)) {
+            self.make_fragments(projection.entity_type(), id)?;
+        }
+        write_search(&mut object, plan, own, &words);
+        object.nested("_log", |log| log.number("position", position));
+        object.close();
+        Ok(true)
+    }
+
+    /// Makes the fragments of an entity whose members' documents are made after it: nothing has to be looked up for them then.
+    fn make_fragments(&self, entity_type: EntityType, id: &str) -> Result<()> {
+        for kind in &entity_type.fragments {
+            self.fragment(*kind, id)?;
+        }
+        Ok(())
+    }
+
+    fn fragment(&self, kind: u16, id: &str) -> Result<Fragment> {
+        self.entities.fragment(kind, id, &|| self.make_fragment(kind, id))
+    }
+
+    fn make_fragment(&self, kind: u16, id: &str) -> Result<Made> {
+        let Some((embed, entity_type)) = self.plan.fragment(kind) else {
+            return Ok((Fragment::new(id, b"", b""), Vec::new()));
+        };
+        self.read.replace(Some(Vec::new()));
+        let made = self.header(entity_type, &id.into()).and_then(|header| {
+            let (mut json, mut words) = (Vec::new(), Vec::new());
+            if header.liveness != Liveness::Deleted {
+                self.referred(&mut json, embed, id, &header)?;
+                embed::push_words(&mut words, embed, &header);
+            }
+            Ok(Fragment::new(id, &json, &words))
+        });
+        let read = self.read.take().unwrap_or_default();
+        Ok((made?, read))
+    }
+
+    fn header(&self, entity_type: EntityType, id: &Arc<str>) -> Result<Arc<Header>> {
+        if let Some(read) = &mut *self.read.borrow_mut() {
+            read.push((entity_type, Arc::clone(id)));
+        }
+        self.entities.header(entity_type, id)
+    }
+
+    /// The chain above `id`, whose parent is `first`.
+    fn ancestry(&self, tree: (EntityType, u16), id: &str, first: Option<&Arc<str>>) -> Result<Rc<Ancestry>> {
+        let Some(first) = first else { return Ok(Rc::default()) };
+        let known = self.chains.borrow();
+        let is_this = |((of, below, parent), _): &&(Start, Rc<Ancestry>)| {
+            *of == tree && **below == *id && *parent == *first
+        };
+        let chain = known.iter().find(is_this).map(|(_, chain)| Rc::clone(chain));
+        drop(known);
+        let chain = match chain {
+            Some(chain) => chain,
+            None => {
+                let chain = Rc::new(ancestry(self.entities, tree, id, Some(Arc::clone(first)))?);
+                let start = (tree, id.into(), Arc::clone(first));
+                self.chains.borrow_mut().push((start, Rc::clone(&chain)));
+                chain
+            }
+        };
+        if let Some(read) = &mut *self.read.borrow_mut() {
+            let ids = chain.ancestors.iter().map(|ancestor| &ancestor.id).chain(&chain.end);
+            read.extend(ids.map(|id| (tree.0, Arc::clone(id))));
+        }
+        Ok(chain)
+    }
+}
+
+/// Writes `_search`: what finding needs beside the fields themselves. `words` are those of entities that it refers to.
+fn write_search(object: &mut Object<'_>, plan: &ProjectionPlan, own: &Own<'_>, words: &[u8]) {
+    let Some(searched) = plan.words else { return };
+    object.nested("_search", |search| {
+        own.write_sort(search, searched);
+        search.words("words", |out, begin| {
+            own.push_words(out, begin, searched);
+            if !words.is_empty() {
+                if out.len() > begin {
+                    out.push(b' ');
+                }
+                out.extend_from_slice(words);
+            }
+        });
+    });
+}

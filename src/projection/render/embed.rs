@@ -1,0 +1,238 @@
+//! What a document shows of other entities.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::own::Own;
+use super::{Count, Renderer};
+use crate::entity::{Header, Liveness, References, text};
+use crate::error::{Error, Result};
+use crate::json::{Object, push_list, push_text};
+use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, Relation, RelationPlanOf};
+use crate::projection::descendants::Descendants;
+use crate::projection::row::open;
+use crate::projection::search::push_marked;
+use crate::searchable::ORGANISATION_MARK;
+
+impl Renderer<'_> {
+    /// Writes an embed of the entity `id`. Words of entities that it refers to are appended to `words`.
+    pub(super) fn embed(
+        &self,
+        object: &mut Object<'_>,
+        embed: &EmbedPlan,
+        own: &Own<'_>,
+        id: &str,
+        words: &mut Vec<u8>,
+    ) -> Result<Option<Count>> {
+        match &embed.by {
+            RelationPlanOf::Reference { at, is_list: false } => {
+                if let Some(referred) = own.references(*at).first() {
+                    self.reference(object, embed, referred, words)?;
+                }
+                Ok(None)
+            }
+            RelationPlanOf::Reference { at, is_list: true } => {
+                if let References::Many(referred) = own.references(*at) {
+                    self.references(object, embed, &referred, words)?;
+                }
+                Ok(None)
+            }
+            RelationPlanOf::Above { at, above, is_ids, cycle } => {
+                let tree = (self.type_of(embed)?, *above);
+                let chain = self.ancestry(tree, id, own.references(*at).first())?;
+                let out = object.value(embed.name);
+                if *is_ids {
+                    push_list(out, &chain.ancestors, |out, ancestor| push_text(out, &ancestor.id));
+                } else {
+                    out.push(b'[');
+                    for (number, ancestor) in chain.ancestors.iter().enumerate() {
+                        if number > 0 {
+                            out.push(b',');
+                        }
+                        self.referred(out, embed, &ancestor.id, &ancestor.header)?;
+                    }
+                    out.push(b']');
+                }
+                if let Some(cycle) = cycle.filter(|_| chain.cycle) {
+                    object.yes(cycle);
+                }
+                Ok(None)
+            }
+            RelationPlanOf::From(from) => self.members(object, embed, from, id).map(Some),
+        }
+    }
+
+    fn type_of(&self, embed: &EmbedPlan) -> Result<EntityType> {
+        self.plan.entity_type_of_number(embed.to).ok_or_else(|| broken(embed.name))
+    }
+
+    fn reference(
+        &self,
+        object: &mut Object<'_>,
+        embed: &EmbedPlan,
+        id: &Arc<str>,
+        words: &mut Vec<u8>,
+    ) -> Result<()> {
+        // A fragment that is being made notes all that it is made of, which another fragment does not tell.
+        if let Some(kind) = embed.fragment.filter(|_| self.read.borrow().is_none()) {
+            let fragment = self.fragment(kind, id)?;
+            object.raw_if(embed.name, fragment.object());
+            append(words, fragment.words());
+            return Ok(());
+        }
+        let header = self.header(self.type_of(embed)?, id)?;
+        if header.liveness != Liveness::Deleted {
+            self.referred(object.value(embed.name), embed, id, &header)?;
+            let mut own = Vec::new();
+            push_words(&mut own, embed, &header);
+            append(words, &own);
+        }
+        Ok(())
+    }
+
+    fn references(
+        &self,
+        object: &mut Object<'_>,
+        embed: &EmbedPlan,
+        ids: &[Arc<str>],
+        words: &mut Vec<u8>,
+    ) -> Result<()> {
+        let out = object.value(embed.name);
+        out.push(b'[');
+        let mut is_first = true;
+        for id in ids {
+            let header = self.header(self.type_of(embed)?, id)?;
+            if header.liveness == Liveness::Deleted {
+                continue;
+            }
+            if !is_first {
+                out.push(b',');
+            }
+            is_first = false;
+            self.referred(out, embed, id, &header)?;
+            let mut own = Vec::new();
+            push_words(&mut own, embed, &header);
+            append(words, &own);
+        }
+        out.push(b']');
+        Ok(())
+    }
+
+    /// Writes the object of an entity that a reference names.
+    pub(super) fn referred(
+        &self,
+        out: &mut Vec<u8>,
+        embed: &EmbedPlan,
+        id: &str,
+        header: &Header,
+    ) -> Result<()> {
+        let mut object = Object::open(out);
+        object.text("id", id);
+        for shown in &embed.show {
+            object.raw_if(shown.name, header.field(shown.slot));
+        }
+        for inner in &embed.embeds {
+            self.embed(&mut object, inner, &Own::Header(header), id, &mut Vec::new())?;
+        }
+        object.close();
+        Ok(())
+    }
+
+    /// Writes the first members of an owner, and how many there are.
+    fn members(
+        &self,
+        object: &mut Object<'_>,
+        embed: &EmbedPlan,
+        from: &FromPlan,
+        id: &str,
+    ) -> Result<Count> {
+        let relation = self.plan.relation_of_number(from.relation).ok_or_else(|| broken(embed.name))?;
+        let max = match from.max {
+            Maximum::Of(max) => max,
+            Maximum::Configured => u64::try_from(self.limits.max_embedded_contacts).unwrap_or(u64::MAX),
+        };
+        let mut descendants = from.descendants.map(|_| Descendants::default());
+        let (mut count, mut failed) = (0, None);
+        let out = object.value(embed.name);
+        out.push(b'[');
+        self.entities.members(relation, id, &mut |member, row| {
+            if count < max {
+                if count > 0 {
+                    out.push(b',');
+                }
+                if let Err(error) = self.member(out, embed, relation, member, row) {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            if let Some(descendants) = &mut descendants {
+                descendants.meet(member);
+            }
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        out.push(b']');
+        if let Some(name) = from.count {
+            object.number(name, count);
+        }
+        if let Some(name) = from.truncated.filter(|_| count > max) {
+            object.yes(name);
+        }
+        if let Some((name, descendants)) = from.descendants.zip(descendants) {
+            object.number(name, descendants.count(self.entities, relation, id)?);
+        }
+        Ok((from.relation, count))
+    }
+
+    fn member(
+        &self,
+        out: &mut Vec<u8>,
+        embed: &EmbedPlan,
+        relation: Relation,
+        member: &str,
+        row: &[u8],
+    ) -> Result<()> {
+        if embed.embeds.is_empty() {
+            out.extend_from_slice(row);
+            return Ok(());
+        }
+        let (members, references) = open(row).ok_or_else(|| broken(&relation.name))?;
+        let mut object = Object::open(out);
+        object.members(members);
+        for inner in &embed.embeds {
+            self.embed(&mut object, inner, &Own::Row(&references), member, &mut Vec::new())?;
+        }
+        object.close();
+        Ok(())
+    }
+}
+
+/// Appends the words under which a document is found by an entity that it refers to.
+pub(super) fn push_words(out: &mut Vec<u8>, embed: &EmbedPlan, header: &Header) {
+    let Some(words) = embed.words else { return };
+    for (slot, _) in
+        embed.show.iter().map(|shown| (shown.slot, shown.name)).filter(|(_, name)| words.has(name))
+    {
+        if let Some(text) = header.field(slot).and_then(text) {
+            push_marked(out, 0, ORGANISATION_MARK, &crate::text::words(&text));
+        }
+    }
+}
+
+fn append(words: &mut Vec<u8>, more: &[u8]) {
+    if !more.is_empty() {
+        if !words.is_empty() {
+            words.push(b' ');
+        }
+        words.extend_from_slice(more);
+    }
+}
+
+fn broken(what: &str) -> Error {
+    Error::failed(format!(
+        "a row of {what} in the state is damaged; delete the state's folder and start again to replay"
+    ))
+}

@@ -1,0 +1,85 @@
+//! The entity whose document is made, and the entities that embed others, as they are read.
+
+use crate::entity::{Fields, Header, Liveness, References, Shown, value_at};
+use crate::json::Object;
+use crate::plan::{ProjectionPlan, ReferenceAt, Shown as ShownField, TypePlan, WordsPlan};
+use crate::projection::search::{push_fields, write_sort};
+
+/// An entity that embeds others.
+pub(super) enum Own<'a> {
+    /// The document's own entity.
+    Entity(&'a TypePlan, &'a Fields<'a>),
+    /// One by its header.
+    Header(&'a Header),
+    /// A member of a relation, by the references in its row.
+    Row(&'a [References]),
+}
+
+impl Own<'_> {
+    pub(super) fn liveness(&self) -> Liveness {
+        match self {
+            Self::Entity(_, entity) => entity.liveness(),
+            Self::Header(header) => header.liveness,
+            Self::Row(_) => Liveness::Alive,
+        }
+    }
+
+    /// What a reference names.
+    pub(super) fn references(&self, at: ReferenceAt) -> References {
+        match self {
+            Self::Entity(of, entity) => References::of(*entity, of.field_at(at.field).name),
+            Self::Header(header) => header.reference(at.slot).clone(),
+            Self::Row(references) => references.get(usize::from(at.slot)).cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Writes the own fields that a document shows.
+    pub(super) fn write(&self, object: &mut Object<'_>, plan: &ProjectionPlan) {
+        if self.liveness() != Liveness::Alive {
+            return;
+        }
+        match self {
+            Self::Entity(of, entity) => {
+                for ShownField { name, field, .. } in &plan.show {
+                    object.raw_if(name, value_at(of, *field, *entity).as_deref());
+                }
+                if let Some(rest) = plan.rest {
+                    write_rest(object, rest, entity, &of.known);
+                }
+            }
+            Self::Header(header) => {
+                for ShownField { name, slot, .. } in &plan.show {
+                    object.raw_if(name, header.field(*slot));
+                }
+            }
+            Self::Row(_) => {}
+        }
+    }
+
+    /// Writes how the document is sorted by its title.
+    pub(super) fn write_sort(&self, search: &mut Object<'_>, words: WordsPlan) {
+        if let Self::Entity(of, entity) = self {
+            write_sort(search, title(of, entity, words).as_deref());
+        }
+    }
+
+    /// Appends the words of the own fields.
+    pub(super) fn push_words(&self, out: &mut Vec<u8>, begin: usize, words: WordsPlan) {
+        if let Self::Entity(of, entity) = self {
+            push_fields(out, begin, (*entity, title(of, entity, words).as_deref()), words.fields);
+        }
+    }
+}
+
+fn title<'a>(of: &TypePlan, entity: &'a Fields<'_>, words: WordsPlan) -> Option<std::borrow::Cow<'a, [u8]>> {
+    let title = of.fields.iter().find(|field| field.name == words.title)?;
+    crate::entity::value(title, entity)
+}
+
+/// Writes the fields that are not declared.
+fn write_rest(object: &mut Object<'_>, rest: &str, entity: &Fields<'_>, known: &[&str]) {
+    let mut unknown = entity.beside(known).peekable();
+    if unknown.peek().is_some() {
+        object.nested(rest, |object| unknown.for_each(|(name, json)| object.raw(name, json)));
+    }
+}
