@@ -84,13 +84,11 @@ pub fn run(cli: Cli) -> Result<()> {
 }
 
 fn load(global: &Global) -> Result<Config> {
-    let config = Config::load(global.config.as_deref(), environment(), &global.flags())?;
-    model::refuse_unfinished(&config).map(|()| config)
+    Config::load(global.config.as_deref(), environment(), &global.flags())
 }
 
 fn examine(global: &Global) -> Result<(Config, toml::Table), Vec<Error>> {
-    let (config, table) = Config::examine(global.config.as_deref(), environment(), &global.flags())?;
-    model::refuse_unfinished(&config).map(|()| (config, table)).map_err(|error| vec![error])
+    Config::examine(global.config.as_deref(), environment(), &global.flags())
 }
 
 /// The variables; one that is no text is none of ours.

@@ -4,13 +4,16 @@
 pub struct Object<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
+    /// Where the object begins.
+    begin: usize,
 }
 
 impl<'a> Object<'a> {
     /// Opens an object at the end of `out`.
     pub fn open(out: &'a mut Vec<u8>) -> Self {
+        let begin = out.len();
         out.push(b'{');
-        Self { out, empty: true }
+        Self { out, empty: true, begin }
     }
 
     /// Ends the object.
@@ -61,6 +64,12 @@ impl<'a> Object<'a> {
     pub fn truncate(&mut self, (length, is_empty): (usize, bool)) {
         self.out.truncate(length);
         self.empty = is_empty;
+    }
+
+    /// What was written so far, as a whole object.
+    pub fn whole(&self) -> Vec<u8> {
+        let written = self.out.get(self.begin..).unwrap_or_default();
+        [written, b"}"].concat()
     }
 
     /// Where the next member begins.

@@ -22,7 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("event", &["plan", "position"]),
     ("config", &["error", "model", "plan"]),
     ("encoding", &["base64", "config", "error", "time"]),
-    ("decode", &["base64", "config", "encoding", "error", "event", "plan", "position"]),
+    ("decode", &["base64", "config", "encoding", "error", "event", "json", "model", "plan", "position"]),
     ("entity", &["event", "json", "plan"]),
     ("projection", &["entity", "error", "json", "plan", "searchable", "text"]),
     ("source", &["base64", "config", "error", "event", "plan", "position"]),

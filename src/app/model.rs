@@ -29,22 +29,6 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
     }
 }
 
-/// Programs of jq cannot be run yet.
-pub(super) fn refuse_unfinished(config: &Config) -> Result<()> {
-    let has_program = |entity: &model::Entity| {
-        let is_jq = |field: &model::Field| matches!(field.default, Some(model::Default::Jq(_)));
-        entity.transform.is_some() || entity.fields.iter().any(is_jq)
-    };
-    let model = &config.model;
-    let computes = model.projections.iter().any(|projection| !projection.compute.is_empty());
-    if computes || model.entities.iter().any(has_program) {
-        return Err(Error::usage(
-            "model: transform, compute and defaults by jq cannot be run in this version",
-        ));
-    }
-    Ok(())
-}
-
 fn check(file: Option<&Path>) -> Result<()> {
     let model = model::load(file).map_err(|findings| told(&findings))?;
     let plural =

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{
-    Config, DeadLetterConfig, DeadLetterKind, HIDDEN, HttpConfig, IndexConfig, IndexKind, KafkaConfig,
-    Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
+    Config, DeadLetterConfig, DeadLetterKind, Derived, HIDDEN, HttpConfig, IndexConfig, IndexKind,
+    KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
 };
 use crate::error::{Error, Result};
 use crate::model::{Model, Projection, mapping};
@@ -236,9 +236,12 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
     })
 }
 
-fn derived(model: &Model) -> BTreeMap<String, String> {
-    let text = |projection: &Projection| (projection.name.clone(), mapping::text(model, projection));
-    model.projections.iter().map(text).collect()
+fn derived(model: &Model) -> BTreeMap<String, Derived> {
+    let of = |projection: &Projection| {
+        let (mapping, shape) = (mapping::text(model, projection), mapping::shape(model, projection));
+        (projection.name.clone(), Derived { mapping, shape })
+    };
+    model.projections.iter().map(of).collect()
 }
 
 fn projections(keys: &Keys<'_>, model: &Model) -> Result<Vec<String>> {

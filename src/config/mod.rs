@@ -124,8 +124,8 @@ pub struct IndexConfig {
     pub prefix: String,
     /// A folder of `<projection>.json`; the mappings that follow from the model where a file does not exist.
     pub mappings: PathBuf,
-    /// The text of the mapping that follows from the model, by the projection's name.
-    pub derived: BTreeMap<String, String>,
+    /// What follows from the model for the index of each projection, by its name.
+    pub derived: BTreeMap<String, Derived>,
     /// The projections to keep, in the registry's order.
     pub projections: Vec<String>,
     /// How changes become searchable.
@@ -189,6 +189,15 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
 }
 
+/// What follows from the model for the index of a projection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Derived {
+    /// The text of its mapping.
+    pub mapping: String,
+    /// A number that changes with the documents' shape; `None` for the built-in model, whose shape is the program's.
+    pub shape: Option<u32>,
+}
+
 impl Config {
     /// What the state depends on: topics, formats and event types, as stable text.
     pub fn fingerprint(&self) -> String {
@@ -210,6 +219,11 @@ impl Config {
         let mut parts =
             vec![entity("organisations", &self.organisations), entity("contacts", &self.contacts)];
         parts.extend(types);
+        if !self.model.is_built_in {
+            let entities = format!("{:?}", self.model.entities);
+            parts = vec![format!("model={:032x}", xxhash_rust::xxh3::xxh3_128(entities.as_bytes()))];
+            parts.extend(self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name())));
+        }
         parts.join(";")
     }
 }

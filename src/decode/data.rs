@@ -8,7 +8,7 @@ use super::connect::Type;
 use super::json::{self, Member, Members};
 use super::names::Names;
 use super::unknown::Unknown;
-use super::{Place, Poison, fields, keys, placeholder, shown};
+use super::{Place, Poison, fields, keys, placeholder, shown, transform};
 use crate::event::Field;
 use crate::plan::EntityType;
 
@@ -55,7 +55,7 @@ impl Reader<'_> {
             read.is_deleted = true;
             return Ok(read);
         }
-        read.fields.reserve_exact(members.len());
+        let mut values: Vec<(&str, Box<[u8]>)> = Vec::with_capacity(members.len());
         for (written, value) in &members {
             let has = |name: &str| members.iter().any(|(held, _)| held == name);
             let name: &str = self.other.read(written, has).unwrap_or(written);
@@ -75,13 +75,28 @@ impl Reader<'_> {
             if self.is_empty_unset && *canonical == *b"\"\"" && fields::is_reference(self.kind, name) {
                 canonical = (*b"null").into();
             }
-            if fields::is_unknown(self.kind, name) {
-                self.unknown.count(self.kind, name);
+            values.push((name, canonical));
+        }
+        match &self.kind.get().transform {
+            None => values.into_iter().try_for_each(|(name, json)| self.take(name, json, &mut read))?,
+            Some(program) => {
+                let id = members.iter().find(|(name, _)| name == "id").map(|(_, value)| value.get());
+                for Field { name, json } in transform::transformed(program, id, &values)? {
+                    self.take(&name, json, &mut read)?;
+                }
             }
-            let json = fields::checked(self.kind, name, canonical, self.is_row)?;
-            read.fields.push(Field { name: name.to_owned(), json });
         }
         Ok(read)
+    }
+
+    /// Takes a field into what was read.
+    fn take(&self, name: &str, canonical: Box<[u8]>, read: &mut Data<'_>) -> Result<(), Poison> {
+        if fields::is_unknown(self.kind, name) {
+            self.unknown.count(self.kind, name);
+        }
+        let json = fields::checked(self.kind, name, canonical, self.is_row)?;
+        read.fields.push(Field { name: name.to_owned(), json });
+        Ok(())
     }
 
     /// What a delete needs of its data: the id, when there is an object that has one. Anything but an

@@ -16,6 +16,7 @@ mod names;
 mod outbox;
 mod placeholder;
 mod plain;
+mod transform;
 mod unknown;
 mod verb;
 

@@ -11,6 +11,9 @@ pub trait Shown {
 
     /// The value of a field as canonical JSON; `None` when it is absent or cleared.
     fn get(&self, name: &str) -> Option<&[u8]>;
+
+    /// Visits the fields that have a value, by name, as canonical JSON.
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8]));
 }
 
 impl Shown for Registers {
@@ -20,6 +23,10 @@ impl Shown for Registers {
 
     fn get(&self, name: &str) -> Option<&[u8]> {
         self.get(name)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        self.fields().for_each(|(name, json)| visit(name, json));
     }
 }
 
@@ -84,6 +91,14 @@ impl Shown for Fields<'_> {
         let (key, name) = (key_of(name.as_bytes()), name.as_bytes());
         let found = self.fields.iter().find(|field| is_same((field.key, field.name), (key, name)));
         found.map(|field| field.json).filter(|json| *json != NULL)
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        for field in self.fields.iter().filter(|field| field.json != NULL) {
+            if let Ok(name) = std::str::from_utf8(field.name) {
+                visit(name, field.json);
+            }
+        }
     }
 }
 

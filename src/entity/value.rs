@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{Liveness, NULL, Shown};
+use crate::json::Object;
 use crate::plan::{Absent, Condition, FieldPlan, FieldType, TypePlan};
 
 /// The value of a declared field by its number; see [`value`].
@@ -21,6 +22,13 @@ pub fn value<'a>(field: &FieldPlan, shown: &'a impl Shown) -> Option<Cow<'a, [u8
         (None, None) => None,
         (None, Some(Absent::Join { fields, with })) => joined(fields, with, shown),
         (None, Some(Absent::Value(value))) => Some(Cow::Owned(value.to_vec())),
+        (None, Some(Absent::Program(program))) => {
+            let mut input = Vec::new();
+            let mut object = Object::open(&mut input);
+            shown.each(&mut |name, json| object.raw(name, json));
+            object.close();
+            program.run("an entity", &input).map(Cow::Owned)
+        }
     }
 }
 

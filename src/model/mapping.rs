@@ -1,6 +1,7 @@
 //! The mapping of a projection's index, derived from the model.
 
 use serde_json::{Map, Value, json};
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::path::Kind;
 use super::types::{Embed, FieldType, Model, Projection, Relation, Search};
@@ -27,6 +28,21 @@ pub fn text(model: &Model, projection: &Projection) -> String {
         // A value of JSON can be written.
         None => serde_json::to_string_pretty(&derived(model, projection)).unwrap_or_default() + "\n",
     }
+}
+
+/// A number that changes when documents of a projection look different, or are found by other words; `None` for the built-in
+/// model.
+pub fn shape(model: &Model, projection: &Projection) -> Option<u32> {
+    if model.is_built_in {
+        return None;
+    }
+    let Projection { name, of, stubs, show, rest, conditions, embeds, compute, search } = projection;
+    let shaped = (name, of, stubs, show, rest, conditions, embeds, compute);
+    let words = search.as_ref().map(|search| (&search.title, &search.words, &search.phones, &search.embeds));
+    let fields: Vec<_> = model.entities.iter().map(|entity| (&entity.name, &entity.fields)).collect();
+    let hash = xxh3_64(format!("{shaped:?} {words:?} {fields:?}").as_bytes());
+    // Small numbers are the program's own.
+    u32::try_from(hash >> 32).ok().map(|shape| shape | 1 << 31)
 }
 
 /// The mapping that follows from the model.

@@ -8,8 +8,9 @@ use super::routes::{self, Hop, Way};
 use super::shape::{
     EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown, WordsPlan,
 };
-use super::types::{Absent, FieldPlan, TypePlan};
+use super::types::{Absent, Counted, FieldPlan, TypePlan};
 use super::{FieldSet, HeaderPlan, Plan};
+use crate::model::program::Program;
 use crate::model::{self, Embed, Model, Relation};
 use crate::searchable::{CONTACT, Class, ORGANISATION};
 
@@ -56,6 +57,7 @@ impl Compiler<'_> {
         known.sort_unstable();
         TypePlan {
             name: entity.name.as_str().into(),
+            transform: entity.transform.as_deref().and_then(|source| Program::compile(source).ok()),
             fields,
             known,
             relations: Vec::new(),
@@ -102,6 +104,7 @@ impl Compiler<'_> {
             show: self.show(of, &projection.show),
             rest: projection.rest.as_deref().map(forever),
             embeds,
+            compute: projection.compute.iter().filter_map(computed).collect(),
             words,
             trigger: FieldSet::EMPTY,
             is_by_header: false,
@@ -409,6 +412,11 @@ impl Compiler<'_> {
             None => self.relation((member, field, owner), Vec::new(), None),
         }
     }
+}
+
+/// The model was checked: its programs can be compiled.
+fn computed(compute: &model::Compute) -> Option<Counted> {
+    Program::compile(&compute.program).ok().map(|program| Counted::new(&compute.name, program))
 }
 
 /// The keyspaces of relations beyond the first two have numbers from this one on.

@@ -29,7 +29,7 @@ pub use self::routes::{Hop, Mark, Route};
 pub use self::shape::{
     EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown, WordsPlan,
 };
-pub use self::types::{Absent, FieldPlan, FieldType, TypePlan};
+pub use self::types::{Absent, Counted, FieldPlan, FieldType, TypePlan};
 
 /// A compiled model.
 #[derive(Debug, Default)]
@@ -134,6 +134,13 @@ impl PlanRef {
         let of_type = |of: EntityType| (of.space(), of.space_name());
         let of_relation = |relation: Relation| (relation.space, relation.name.to_string());
         self.entity_types().map(of_type).chain(self.relations().map(of_relation)).collect()
+    }
+
+    /// A number that changes with the projections, the relations and the routes.
+    pub fn shape(self) -> u64 {
+        let names: Vec<&str> = self.projections.iter().map(|projection| &*projection.name).collect();
+        let relations: Vec<&str> = self.relations.iter().map(|relation| &*relation.name).collect();
+        xxhash_rust::xxh3::xxh3_64(format!("{names:?} {relations:?} {:?}", self.routes).as_bytes())
     }
 
     /// True when a route leads to a document of one of the projections by one of these rules.

@@ -1,6 +1,6 @@
 //! The shapes of documents.
 
-use super::{Condition, FieldSet};
+use super::{Condition, Counted, FieldSet};
 use crate::searchable::Class;
 
 /// A projection.
@@ -20,6 +20,8 @@ pub struct ProjectionPlan {
     pub rest: Option<&'static str>,
     /// The embeds, in order.
     pub embeds: Vec<EmbedPlan>,
+    /// The computed members, in order.
+    pub compute: Vec<Counted>,
     /// What is searched of the entity itself.
     pub words: Option<WordsPlan>,
     /// The changes of the entity that change its own document.

@@ -1,12 +1,17 @@
 //! Entity types as they are compiled.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{FieldSet, HeaderPlan};
+use crate::model::program::Program;
 
 /// An entity type.
 #[derive(Debug)]
 pub struct TypePlan {
     /// Its name.
     pub name: Box<str>,
+    /// The program from the data of an event to the data that is folded.
+    pub transform: Option<Program>,
     /// The declared fields, in the model's order.
     pub fields: Vec<FieldPlan>,
     /// The names of the declared fields and `id`, in their own order.
@@ -73,6 +78,50 @@ pub enum Absent {
     },
     /// Canonical JSON.
     Value(Box<[u8]>),
+    /// The result of a program over the entity's fields.
+    Program(Counted),
+}
+
+/// A program whose errors are counted.
+#[derive(Debug)]
+pub struct Counted {
+    /// What it makes: for messages.
+    pub name: Box<str>,
+    program: Program,
+    errors: AtomicU64,
+}
+
+impl Counted {
+    /// No error was counted yet.
+    pub fn new(name: &str, program: Program) -> Self {
+        Self { name: name.into(), program, errors: AtomicU64::new(0) }
+    }
+
+    /// The result over canonical JSON; `None` when it is null, absent or an error. An error is counted, and logged when the
+    /// count is a power of two.
+    pub fn run(&self, of: &str, input: &[u8]) -> Option<Vec<u8>> {
+        match self.program.run(input) {
+            Ok(result) => result.filter(|json| json != b"null"),
+            Err(error) => {
+                let errors = self.errors.fetch_add(1, Ordering::Relaxed) + 1;
+                if errors.is_power_of_two() {
+                    tracing::warn!(
+                        field = &*self.name,
+                        of,
+                        errors,
+                        error,
+                        "a program of the model failed: the field is left out"
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    /// How many evaluations failed.
+    pub fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
 }
 
 impl TypePlan {

@@ -7,6 +7,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use self::own::Own;
 use super::ancestry::{Ancestry, ancestry};
 use super::{Entities, Limits, Made};
@@ -126,6 +128,7 @@ impl<'a> Renderer<'a> {
         if counts.iter().any(|count| is_count(&count)) {
             self.make_fragments(projection.entity_type(), id)?;
         }
+        compute(&mut object, plan, id);
         write_search(&mut object, plan, own, &words);
         object.nested("_log", |log| log.number("position", position));
         object.close();
@@ -192,6 +195,29 @@ impl<'a> Renderer<'a> {
         }
         Ok(chain)
     }
+}
+
+/// Writes the computed members: each program sees the document with those before it.
+fn compute(object: &mut Object<'_>, plan: &ProjectionPlan, id: &str) {
+    for program in &plan.compute {
+        let document = shown(object.whole());
+        if let Some(json) = program.run(&format!("{}/{id}", plan.name), &document) {
+            object.raw(&program.name, &json);
+        }
+    }
+}
+
+/// A document without the words of what is embedded.
+fn shown(document: Vec<u8>) -> Vec<u8> {
+    const SEARCH: &str = "_search";
+    let is_searched = |part: &[u8]| part == SEARCH.as_bytes();
+    if !document.windows(SEARCH.len()).any(is_searched) {
+        return document;
+    }
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(&document) else { return document };
+    let embedded = members.values_mut().filter_map(Value::as_array_mut).flatten();
+    embedded.filter_map(Value::as_object_mut).for_each(|object| drop(object.remove(SEARCH)));
+    Value::Object(members).to_string().into_bytes()
 }
 
 /// Writes `_search`: what finding needs beside the fields themselves. `words` are those of entities that it refers to.

@@ -197,6 +197,8 @@ pub struct Description {
     pub wanted: serde_json::Value,
     /// The file's hash.
     pub hash: String,
+    /// The version of the documents' shape that is wanted.
+    pub shape: u32,
     /// The index's documents.
     pub documents: u64,
     /// What it takes on the disk, in bytes.

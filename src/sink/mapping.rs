@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::IndexConfig;
+use crate::config::{Derived, IndexConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::projection::SHAPE;
 use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences};
@@ -49,6 +49,8 @@ pub(super) struct Mapping {
     pub(super) body: Value,
     /// 32 hexadecimal digits over the canonical JSON.
     pub(super) hash: String,
+    /// The version of the documents' shape.
+    pub(super) shape: u32,
 }
 
 /// What of a mapping an index lacks and takes in place.
@@ -101,8 +103,8 @@ impl Additions {
 pub(super) struct Mappings {
     /// The folder of `<projection>.json`.
     pub(super) folder: PathBuf,
-    /// The texts of the others, by the projections' names.
-    pub(super) derived: BTreeMap<String, String>,
+    /// What follows from the model, by the projections' names.
+    pub(super) derived: BTreeMap<String, Derived>,
 }
 
 impl Mappings {
@@ -115,13 +117,19 @@ impl Mappings {
     pub(super) fn of_built_in(folder: &std::path::Path) -> Self {
         let model = crate::model::built_in();
         let text = |projection: &crate::model::Projection| {
-            (projection.name.clone(), crate::model::mapping::text(model, projection))
+            let mapping = crate::model::mapping::text(model, projection);
+            (projection.name.clone(), Derived { mapping, shape: None })
         };
         Self { folder: folder.to_owned(), derived: model.projections.iter().map(text).collect() }
     }
 
+    /// The version of the documents' shape.
+    fn shape(&self, projection: &str) -> u32 {
+        self.derived.get(projection).and_then(|derived| derived.shape).unwrap_or(SHAPE)
+    }
+
     fn derived(&self, projection: &str) -> &str {
-        self.derived.get(projection).map(String::as_str).unwrap_or_default()
+        self.derived.get(projection).map(|derived| derived.mapping.as_str()).unwrap_or_default()
     }
 }
 
@@ -145,7 +153,10 @@ impl Mapping {
         for (number, projection) in projections.iter().enumerate() {
             let mapping = Self::load(from, projection).unwrap_or_else(|error| {
                 wrong.push((number, error));
-                Self::of(projection, from.derived(projection).parse().unwrap_or_default())
+                Self::of(
+                    (projection, from.shape(projection)),
+                    from.derived(projection).parse().unwrap_or_default(),
+                )
             });
             mappings.push(mapping);
         }
@@ -169,13 +180,13 @@ impl Mapping {
         if !body.get("mappings").is_some_and(Value::is_object) {
             return Err(wrong("an object with `mappings`, and `settings` beside it, was expected"));
         }
-        Ok(Self::of(projection, body))
+        Ok(Self::of((projection, from.shape(projection)), body))
     }
 
-    fn of(projection: &str, body: Value) -> Self {
+    fn of((projection, shape): (&str, u32), body: Value) -> Self {
         // Keys are sorted when a value is written, so that order and spaces make no difference.
         let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
-        Self { projection: projection.to_owned(), body, hash }
+        Self { projection: projection.to_owned(), body, hash, shape }
     }
 
     /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`, to be
@@ -252,14 +263,14 @@ impl Mapping {
     /// What `live`, the answer to `GET <index>`, lacks of this mapping and takes in place; `None` when only a new index can
     /// have it.
     pub(super) fn additions(&self, live: &Value) -> Option<Additions> {
-        Additions::of(&differences(live, &self.body, SHAPE))
+        Additions::of(&differences(live, &self.body, self.shape))
     }
 
     /// As [`Self::additions`], of an embedded index, which keeps `meta`.
     pub(super) fn embedded_additions(&self, meta: &Value) -> Option<Additions> {
         // Without the file that it was built with, nothing is known of what differs.
         meta.get("mapping")?;
-        Additions::of(&embedded_differences(meta, &self.body, SHAPE))
+        Additions::of(&embedded_differences(meta, &self.body, self.shape))
     }
 
     /// The mappings as they are put into an index that is there: `meta` is what it keeps of itself from then on.
@@ -280,7 +291,7 @@ impl Mapping {
 
     /// What an index keeps of what it was built from.
     pub(super) fn meta(&self, log_identity: &str) -> Value {
-        json!({"mapping_hash": self.hash, "shape": SHAPE, "log": log_identity})
+        json!({"mapping_hash": self.hash, "shape": self.shape, "log": log_identity})
     }
 
     /// Compares what the index behind an alias was built from with this mapping and that log. `record` is that of the
@@ -340,7 +351,7 @@ impl Mapping {
             )));
         };
         let shape = meta.get("shape").and_then(Value::as_u64).unwrap_or(0);
-        if shape != u64::from(SHAPE) {
+        if shape != u64::from(self.shape) {
             return Err(self.changed(index));
         }
         let log = meta.get("log").and_then(Value::as_str).unwrap_or_default();

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use super::fjall::{HEADS, KEYSPACES};
 use super::keys::Space;
+use super::other_plan::PLAN_KEY;
 use super::rows::{self, Progress};
 use super::store::{Changes, Reader, StateStore};
 use super::{PARTIAL_KEY, TOPICS_KEY};
@@ -16,8 +17,14 @@ use crate::error::{Error, Result};
 use crate::plan::PlanRef;
 
 const END: u8 = 255;
+/// The keyspaces that are sent. Relations of another model than the built-in one are made anew of their members, because
+/// the reader's model may have others.
+fn copied(plan: PlanRef) -> Vec<Space> {
+    if plan.is_built_in() { Space::of_rows(plan) } else { plan.entity_types().map(Space::of_type).collect() }
+}
+
 /// What a copy keeps of [`Space::META`].
-const KEPT: [&[u8]; 6] = [b"format", PARTIAL_KEY, TOPICS_KEY, b"progress", HEADS, KEYSPACES];
+const KEPT: [&[u8]; 7] = [PLAN_KEY, b"format", PARTIAL_KEY, TOPICS_KEY, b"progress", HEADS, KEYSPACES];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
 /// No key is longer: the store takes none that is.
@@ -35,7 +42,7 @@ const META_MAX: usize = 16;
 /// Those of the state, and of whoever reads the stream.
 pub fn write(view: &dyn Reader, plan: PlanRef, out: &mut dyn Write) -> Result<()> {
     let mut count = 0_u64;
-    for space in Space::of_rows(plan) {
+    for space in copied(plan) {
         view.scan(space, &[], &[], &mut |key, value| {
             frame(out, space.number(), key, value)?;
             count += 1;

@@ -9,6 +9,7 @@ mod fragments;
 pub mod headers;
 pub mod keys;
 pub mod memory;
+mod other_plan;
 pub mod pass;
 pub mod rows;
 mod snapshot;
@@ -67,6 +68,8 @@ impl State {
                 store.sync()?;
             }
         }
+        other_plan::take(&*store, plan)?;
+        let view = store.view();
         let weigh = |key: &EntityKey, row: &Arc<Row>| row.weight(key.1.len());
         let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build();
         let progress: Progress = read_meta(&*view, b"progress")?;

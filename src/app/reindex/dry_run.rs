@@ -7,7 +7,6 @@ use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::Result;
 use crate::output;
-use crate::projection::SHAPE;
 use crate::sink::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
 
@@ -35,11 +34,11 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>)
 pub(super) fn report(projection: &str, found: Description, measured: Option<u64>) -> Report {
     let measured = measured.and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
     let cost = Some(estimate(found.documents, found.bytes, Some(measured.map_or(RATE_ASSUMED, f64::from))));
-    let Description { index, live, wanted, hash, .. } = &found;
+    let Description { index, live, wanted, hash, shape, .. } = &found;
     if found.is_embedded {
-        Report::embedded(projection, index, live, wanted, hash, SHAPE, cost)
+        Report::embedded(projection, index, live, wanted, hash, *shape, cost)
     } else {
-        Report::new(projection, index, live, wanted, hash, SHAPE, cost)
+        Report::new(projection, index, live, wanted, hash, *shape, cost)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Arithmetic on values, as jq has it. Strings are not repeated: a factor could come from a record.
+//! Arithmetic on values, as jq has it.
 
 use std::ops::{Add, Div, Mul, Neg, Rem, Sub};
 use std::rc::Rc;
@@ -73,12 +73,32 @@ impl Mul for Val {
             (Self::Obj(left), Self::Obj(right)) => {
                 Ok(Self::Obj(Rc::new(merged(unshared(left), unshared(right)))))
             }
-            (Self::Str(_), Self::Num(_)) | (Self::Num(_), Self::Str(_)) => {
-                Err(Error::str("the repetition of strings is not available"))
+            (Self::Str(text), Self::Num(times)) | (Self::Num(times), Self::Str(text)) => {
+                Ok(repeated(&text, times.float()))
             }
             (left, right) => Err(Error::math(left, Math::Mul, right)),
         }
     }
+}
+
+/// A text so many times, and null for none. What is made is charged for before it is made.
+fn repeated(text: &str, times: f64) -> Val {
+    if times.is_nan() || times <= 0.0 {
+        return Val::Null;
+    }
+    let most = f64::from(u32::MAX);
+    let mut bytes = text.len();
+    let mut left = times.min(most) - 1.0;
+    let mut count: usize = 1;
+    while left > 0.0 {
+        // The budget ends this long before memory does.
+        charge(1);
+        bytes = bytes.saturating_add(text.len());
+        count += 1;
+        left -= 1.0;
+    }
+    charge_bytes(bytes);
+    Val::checked(text.repeat(count))
 }
 
 /// Objects in both are merged as well. The depth of values bounds that of the recursion.

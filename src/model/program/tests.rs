@@ -173,7 +173,9 @@ fn programs_that_see_more_than_their_input_or_need_not_end_are_refused_by_name()
     }
     assert!(Program::compile(&".".repeat(SOURCE_BYTES_MAX + 1)).is_err());
     // At run time the factor may be anything.
-    assert!(run(".a * .b", r#"{"a":"x","b":100000000}"#).unwrap_err().contains("repetition"));
+    assert!(run(".a * .b", r#"{"a":"x","b":100000000}"#).unwrap_err().contains("too many steps"));
+    assert_eq!(run(".a * .b", r#"{"a":"vw","b":2}"#).unwrap().as_deref(), Some("\"vwvw\""));
+    assert_eq!(run(".a * .b", r#"{"a":"x","b":0}"#).unwrap().as_deref(), Some("null"));
 }
 
 /// A budget that is used up soon.

@@ -1,7 +1,8 @@
 //! Declared fields as they are compiled.
 
 use crate::model;
-use crate::plan::types::{Absent, FieldPlan, FieldType};
+use crate::model::program::Program;
+use crate::plan::types::{Absent, Counted, FieldPlan, FieldType};
 
 /// The plan of a declared field.
 pub(super) fn field(field: &model::Field) -> FieldPlan {
@@ -18,12 +19,18 @@ pub(super) fn field(field: &model::Field) -> FieldPlan {
         model::FieldType::Reference { list: false, .. } => FieldType::Reference,
         model::FieldType::Reference { list: true, .. } => FieldType::References,
     };
-    let absent = field.default.as_ref().map(|default| match default {
-        model::Default::Join { fields, with } => {
-            Absent::Join { fields: fields.iter().map(|name| forever(name)).collect(), with: escaped(with) }
-        }
-        model::Default::Value(value) => Absent::Value(canonical(value)),
-        model::Default::Jq(program) => Absent::Value(canonical(&serde_json::Value::String(program.clone()))),
+    let absent = field.default.as_ref().and_then(|default| {
+        Some(match default {
+            model::Default::Join { fields, with } => Absent::Join {
+                fields: fields.iter().map(|name| forever(name)).collect(),
+                with: escaped(with),
+            },
+            model::Default::Value(value) => Absent::Value(canonical(value)),
+            // The model was checked: its programs can be compiled.
+            model::Default::Jq(program) => {
+                Absent::Program(Counted::new(&field.name, Program::compile(program).ok()?))
+            }
+        })
     });
     FieldPlan { name: forever(&field.name), kind, absent }
 }

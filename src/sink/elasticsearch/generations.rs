@@ -367,7 +367,16 @@ impl Generations for ElasticsearchSink {
         let seen = summary(&self.client, alias, &index, &live).await?;
         let (wanted, hash) = (mapping.body, mapping.hash);
         let (documents, bytes) = (seen.documents, seen.bytes);
-        Ok(Some(Description { index, is_embedded: false, live, wanted, hash, documents, bytes }))
+        Ok(Some(Description {
+            index,
+            is_embedded: false,
+            live,
+            wanted,
+            hash,
+            shape: mapping.shape,
+            documents,
+            bytes,
+        }))
     }
 
     async fn hash_of(&self, index: &str) -> Result<Option<String>> {

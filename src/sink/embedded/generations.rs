@@ -244,7 +244,16 @@ impl Generations for EmbeddedSink {
         let seen = self.summary(index.clone())?;
         let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
         let (documents, bytes) = (seen.documents, seen.bytes);
-        Ok(Some(Description { index, is_embedded: true, live, wanted, hash, documents, bytes }))
+        Ok(Some(Description {
+            index,
+            is_embedded: true,
+            live,
+            wanted,
+            hash,
+            shape: mapping.shape,
+            documents,
+            bytes,
+        }))
     }
 
     async fn hash_of(&self, index: &str) -> Result<Option<String>> {

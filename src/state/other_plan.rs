@@ -1,0 +1,88 @@
+//! A state whose documents another plan made.
+//!
+//! Entities are the same by both plans, or the state is refused. Fan-outs, marks and backfills name projections and routes by
+//! their numbers, so they go, and every document is looked at anew. Rows of relations that the other plan did not have are
+//! made of the rows of their members: a row depends on its member alone.
+
+use std::ops::ControlFlow;
+
+use super::copy;
+use super::keys::{Space, member_key};
+use super::rows::{self, Row};
+use super::store::{Changes, StateStore};
+use crate::error::{Error, Result};
+use crate::plan::{PlanRef, Relation};
+use crate::projection::{owners, row};
+
+/// The key of what a plan makes of a state: the names of its projections and relations. A state of the built-in model has
+/// none.
+pub(super) const PLAN_KEY: &[u8] = b"plan";
+/// So many members are related by one commit.
+const MEMBERS_MAX: usize = 2_000;
+
+/// Makes what lies in the store fit the plan.
+///
+/// # Errors
+/// Those of the store.
+pub(super) fn take(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
+    if plan.is_built_in() {
+        return Ok(());
+    }
+    let shape = plan.shape();
+    let view = store.view();
+    let held =
+        view.get(Space::META, PLAN_KEY)?.map(|held| rows::decode::<(u64, Vec<String>)>(&held)).transpose()?;
+    if held.as_ref().is_some_and(|(held, _)| *held == shape) {
+        return Ok(());
+    }
+    let is_new = view.get(Space::META, b"progress")?.is_none();
+    if !is_new {
+        tracing::info!(
+            "the projections of the model changed since the state was written: relations are completed"
+        );
+        copy::strip(store)?;
+        let known = held.map(|(_, relations)| relations).unwrap_or_default();
+        for relation in plan.relations().filter(|relation| !known.iter().any(|name| **name == *relation.name))
+        {
+            relate(store, relation)?;
+        }
+    }
+    let names: Vec<String> = plan.relations().map(|relation| relation.name.to_string()).collect();
+    let mut changes = Changes::default();
+    changes.put(Space::META, PLAN_KEY.to_vec(), rows::encode(&(shape, names))?);
+    store.commit(changes)?;
+    store.sync()
+}
+
+/// Makes all rows of a relation.
+fn relate(store: &dyn StateStore, relation: Relation) -> Result<()> {
+    let (space, members) = (Space::of_relation(relation), Space::of_type(relation.member()));
+    store.clear(space)?;
+    let mut after = Vec::new();
+    loop {
+        let (mut changes, mut count, mut last) = (Changes::default(), 0, None);
+        store.view().scan(members, &[], &after, &mut |key, value| {
+            let registers = Row::decode(value)?.registers;
+            let id = std::str::from_utf8(key).map_err(|error| {
+                Error::failed("a key in the state is damaged; delete the state's folder and start again")
+                    .because(error)
+            })?;
+            for owner in owners(relation, &registers) {
+                changes.put(space, member_key(&owner, id), row(relation, id, &registers));
+            }
+            count += 1;
+            if count < MEMBERS_MAX {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some(key.to_vec());
+            Ok(ControlFlow::Break(()))
+        })?;
+        if !changes.is_empty() {
+            store.commit(changes)?;
+        }
+        match last {
+            Some(last) => after = last,
+            None => return Ok(()),
+        }
+    }
+}
