@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::World;
+use crate::harness::{GrowingLog, World, eventually, log_of};
 use crate::services;
 
 fn cases() -> Vec<PathBuf> {
@@ -72,4 +72,101 @@ fn every_model_ends_in_its_documents_in_the_embedded_index() {
 fn every_model_ends_in_its_documents() {
     let (servers, _turn) = services::whole();
     check_all(|settings| World::new(&servers, "model", settings));
+}
+
+const SHOP: &str = r#"
+[entities.products]
+format = "plain"
+[entities.products.fields]
+name = "string"
+brandId = { references = "brands" }
+
+[entities.brands]
+format = "plain"
+[entities.brands.fields]
+name = "string"
+
+[projections.products]
+of = "products"
+[[projections.products.embed]]
+as = "brand"
+reference = "brandId"
+show = ["name"]
+"#;
+
+/// A log of two products of one brand, and a world whose model is in a file beside its configuration.
+fn shop() -> (World, GrowingLog) {
+    let log = GrowingLog::new();
+    log.append("products", "p1", &json!({"name": "Kettle", "brandId": "b1"}));
+    log.append("products", "p2", &json!({"name": "Lamp", "brandId": "b1"}));
+    log.append("brands", "b1", &json!({"name": "Nordlicht"}));
+    let path = log.path("products");
+    let source = format!("source.kind = \"files\"\nsource.path = {:?}\n", path.parent().unwrap());
+    let world = World::embedded("shop", &format!("model = \"shop.toml\"\n{source}"));
+    write_model(&world, SHOP);
+    (world, log)
+}
+
+fn write_model(world: &World, text: &str) {
+    std::fs::write(world.path("shop.toml"), text).unwrap();
+}
+
+#[test]
+fn a_changed_projection_stops_a_run_until_it_is_reindexed_from_the_state() {
+    let (world, _log) = shop();
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("products")["p1"]["brand"]["name"], "Nordlicht");
+    write_model(
+        &world,
+        &SHOP.replace("of = \"products\"", "of = \"products\"\nwhere = { name = \"Kettle\" }"),
+    );
+    let stopped = world.run(&["run", "--until-end"]);
+    assert_eq!(stopped.status.code(), Some(3), "{}", log_of(&stopped));
+    world.succeed(&["reindex", "--from", "state"]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("products").into_keys().collect::<Vec<_>>(), ["p1"]);
+}
+
+#[test]
+fn a_new_projection_is_made_of_the_state_beside_the_others() {
+    let (world, _log) = shop();
+    world.succeed(&["run", "--until-end"]);
+    let brands = "[projections.brands]\nof = \"brands\"\n[[projections.brands.embed]]\nas = \"products\"\n\
+                  from = \"products.brandId\"\nshow = [\"name\"]\ncount = \"productCount\"\n";
+    write_model(&world, &format!("{SHOP}\n{brands}"));
+    world.succeed(&["run", "--until-end"]);
+    let brand = &world.documents("brands")["b1"];
+    let products = json!([{"id": "p1", "name": "Kettle"}, {"id": "p2", "name": "Lamp"}]);
+    assert_eq!((&brand["products"], &brand["productCount"]), (&products, &json!(2)));
+    assert_eq!(world.documents("products").len(), 2);
+}
+
+#[test]
+fn changed_entities_are_refused_with_what_to_do() {
+    let (world, _log) = shop();
+    world.succeed(&["run", "--until-end"]);
+    write_model(
+        &world,
+        &SHOP.replace("name = \"string\"\nbrandId", "name = \"string\"\nsku = \"string\"\nbrandId"),
+    );
+    let refused = world.run(&["run", "--until-end"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
+    assert!(log_of(&refused).contains("replay"), "{}", log_of(&refused));
+}
+
+#[test]
+fn documents_of_any_model_are_answered_and_searches_say_that_they_do_not_know_it() {
+    let (world, _log) = shop();
+    let running = world.start(&["run"]);
+    let found = eventually("the document is answered", || {
+        let (status, body) = world.status().map(|_| world.get("/products/p1"))?;
+        (status == 200).then_some(body)
+    });
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(found["brand"], json!({"id": "b1", "name": "Nordlicht"}));
+    let (status, body) = world.get("/search?q=kettle");
+    assert_eq!(status, 501, "{body}");
+    assert!(body.contains("products"), "{body}");
+    assert_eq!(world.get("/organisations/p1").0, 404);
+    running.kill();
 }

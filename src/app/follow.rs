@@ -119,7 +119,7 @@ pub(super) async fn follow(
     };
     let site = Site {
         admin,
-        search: Search::new(searcher, Arc::clone(&status)),
+        search: Search::new(searcher, Arc::clone(&status), config.plan),
         verify: Verify::new(Arc::new(verifier)),
         hosts: Hosts::new(&config.http.hosts, &config.http.listen),
         origins: Origins::new(&config.http.cors_origins),

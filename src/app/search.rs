@@ -21,6 +21,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Searches, and prints what was found.
 pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
+    if !config.model.is_built_in {
+        return Err(Error::failed(
+            "searches know the built-in model only in this version; ask the index itself for documents of the model",
+        ));
+    }
     let request = request(&wanted)?;
     let index = parts::search_index(&config)?;
     check_filled(&*index, &config.index.projections, &request).await?;

@@ -44,8 +44,8 @@ impl Unknown {
         counted.insert(name.into(), AtomicU64::new(1));
         let entity = &kind.name;
         tracing::info!(
-            "the field {} of {entity} is not declared: it is kept under attributes, and searches do not find it; \
-             [{entity}.rename] and {entity}.naming read other names",
+            "the field {} of {entity} is not declared: it is kept in the state, and searches do not find it; \
+             rename and naming of {entity} read other names",
             shown(name)
         );
     }

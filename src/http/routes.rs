@@ -82,6 +82,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/organisations/{id}/children", get(search::children)),
         ("/organisations/{id}/ancestors", get(search::ancestors)),
         ("/contacts/{id}", get(search::contact)),
+        ("/{projection}/{id}", get(search::document)),
         ("/healthz", get(|| async { "ok\n" })),
         ("/readyz", get(readiness::ready)),
         ("/status", get(admin::status)),

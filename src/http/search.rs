@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
 use crate::pipeline::durations::Durations;
 use crate::pipeline::status::Status;
+use crate::plan::{PlanRef, Projection};
 use crate::position::Positions;
 use crate::search::pages::PagedSearcher;
 use crate::search::service::{Page, Searcher};
@@ -39,13 +40,14 @@ pub struct Search {
     /// Of organisations and of contacts.
     refreshes: Arc<[Refreshes; 2]>,
     index_requests: Arc<IndexRequests>,
+    plan: PlanRef,
 }
 
 impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
-    pub fn new(searcher: Searcher, status: Arc<Status>) -> Self {
+    pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
-        Self { searcher, status, places, refreshes: Arc::default(), index_requests: Arc::default() }
+        Self { searcher, status, places, refreshes: Arc::default(), index_requests: Arc::default(), plan }
     }
 
     /// How long the index took so far.
@@ -128,6 +130,9 @@ impl Search {
     }
 
     async fn document(&self, projection: &str, id: &str) -> Answer<Value> {
+        if self.plan.projection(projection).is_none() {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such route; see /openapi.json"));
+        }
         let none = || Refusal::new(StatusCode::NOT_FOUND, format!("{projection} has no document of this id"));
         if id.len() > ID_BYTES_MAX {
             return Err(none());
@@ -164,8 +169,22 @@ fn parse(query: Option<&str>) -> Answer<Request> {
     Request::parse(pairs).map_err(Refusal::from)
 }
 
+/// Refuses to search in documents of another model than the built-in one.
+fn check_model(search: &Search) -> Answer<()> {
+    if search.plan.is_built_in() {
+        return Ok(());
+    }
+    let known: Vec<&str> = search.plan.projections().map(Projection::name).collect();
+    let detail = format!(
+        "searches know the built-in model only in this version; ask the index itself, which has {}",
+        known.join(", ")
+    );
+    Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, detail))
+}
+
 /// `GET /search`
 pub(super) async fn search(Shared(search): Shared<Search>, RawQuery(query): RawQuery) -> Answer<Json<Page>> {
+    check_model(&search)?;
     let request = parse(query.as_deref())?;
     Ok(Json(search.page(&request).await?))
 }
@@ -175,6 +194,7 @@ pub(super) async fn suggest(
     Shared(search): Shared<Search>,
     RawQuery(query): RawQuery,
 ) -> Answer<Json<Value>> {
+    check_model(&search)?;
     let mut request = parse(query.as_deref())?;
     let mut suggestions: Vec<Value> = Vec::new();
     let collections = [Collection::Organisations, Collection::Contacts];
@@ -220,6 +240,14 @@ type Id = Path<String>;
 /// `GET /organisations/{id}`
 pub(super) async fn organisation(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
     Ok(Json(search.document("organisations", &id).await?))
+}
+
+/// `GET /{projection}/{id}`
+pub(super) async fn document(
+    Shared(search): Shared<Search>,
+    Path((projection, id)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
+    Ok(Json(search.document(&projection, &id).await?))
 }
 
 /// `GET /contacts/{id}`

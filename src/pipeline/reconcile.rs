@@ -87,7 +87,7 @@ impl<S: Documents + Aliases> Run<S> {
         {
             let snapshot = self.state.snapshot()?;
             for (id, version) in page.documents {
-                match snapshot.liveness(Space::of_type(projection.entity_type()), &id)? {
+                match snapshot.document(projection, &id)? {
                     Liveness::Deleted => unknown.push((projection, id)),
                     Liveness::Unseen if is_of_silent(version) => stubs.push(id),
                     Liveness::Unseen | Liveness::Alive => {}
@@ -136,7 +136,7 @@ fn unknown_to(state: &State, projection: Projection, ids: Vec<String>) -> Result
     let snapshot = state.snapshot()?;
     let mut unknown = Vec::new();
     for id in ids {
-        match snapshot.liveness(Space::of_type(projection.entity_type()), &id)? {
+        match snapshot.document(projection, &id)? {
             Liveness::Alive => {}
             Liveness::Deleted | Liveness::Unseen => unknown.push((projection, id)),
         }

@@ -24,6 +24,7 @@ const STEPS: usize = 64;
 /// A pass. It reads what it stands at from there, and everything else from the snapshot.
 pub struct Pass<'a> {
     snapshot: &'a Snapshot,
+    projection: Projection,
     entity_type: EntityType,
     entities: Box<dyn Cursor + 'a>,
     members: Vec<RefCell<Members<'a>>>,
@@ -72,7 +73,7 @@ impl<'a> Pass<'a> {
                 members.push(RefCell::new(Members::behind(snapshot.view(), of, after)?));
             }
         }
-        Ok(Self { snapshot, entity_type, entities, members, at: At::Nothing })
+        Ok(Self { snapshot, projection, entity_type, entities, members, at: At::Nothing })
     }
 
     /// Goes on to the next id; false at the end.
@@ -126,7 +127,7 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// When the row is damaged.
     pub fn document(&self) -> Result<Liveness> {
-        let liveness = self.row().map_or(Ok(Liveness::Unseen), rows::liveness)?;
+        let liveness = self.row().map_or(Ok(Liveness::Unseen), |row| rows::document(row, self.projection))?;
         let is_stub = |members: &RefCell<Members<'_>>| {
             let members = members.borrow();
             members.makes_stubs && members.has_any

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{Fields, Liveness, Registers};
+use crate::entity::{Fields, Liveness, Registers, holds};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
-use crate::projection::Read;
 use crate::projection::affected::FanOut;
+use crate::projection::{Projection, Read};
 use crate::source::Fingerprint;
 
 /// The layout of everything on disk. A state of another layout is refused on opening.
@@ -119,6 +119,24 @@ struct ShownRow<'a> {
 pub fn liveness(row: &[u8]) -> Result<Liveness> {
     let (head, _) = postcard::take_from_bytes::<Head>(row).map_err(damaged)?;
     Ok(Liveness::of(head.written, head.deleted))
+}
+
+/// Whether a projection has a document of the entity of a [`Row`]'s bytes: one that does not meet the conditions counts as
+/// deleted.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn document(row: &[u8], projection: Projection) -> Result<Liveness> {
+    let (liveness, conditions) = (liveness(row)?, &projection.get().conditions);
+    if liveness != Liveness::Alive || conditions.is_empty() {
+        return Ok(liveness);
+    }
+    let mut meets = false;
+    read(row, &mut |entity| {
+        meets = holds(projection.entity_type().get(), conditions, entity);
+        Ok(())
+    })?;
+    Ok(if meets { liveness } else { Liveness::Deleted })
 }
 
 /// Shows the entity of a [`Row`]'s bytes to `read`.

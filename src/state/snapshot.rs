@@ -11,7 +11,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Registers};
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, Relation};
-use crate::projection::{Entities, Made, Read};
+use crate::projection::{Entities, Made, Projection, Read};
 
 /// A consistent view with the position that it reflects.
 pub struct Snapshot {
@@ -39,6 +39,13 @@ impl Snapshot {
     /// Whether an entity is there, without reading its fields.
     pub fn liveness(&self, space: Space, id: &str) -> Result<Liveness> {
         self.view.get(space, id.as_bytes())?.map_or(Ok(Liveness::Unseen), |row| rows::liveness(&row))
+    }
+
+    /// Whether a projection has a document of an entity: one that does not meet the conditions counts as deleted. An owner that
+    /// is known by references only counts as unseen.
+    pub fn document(&self, projection: Projection, id: &str) -> Result<Liveness> {
+        let row = self.view.get(Space::of_type(projection.entity_type()), id.as_bytes())?;
+        row.map_or(Ok(Liveness::Unseen), |row| rows::document(&row, projection))
     }
 
     /// True when a record of the entity was folded; else it is known by references only, or not at all.

@@ -6,7 +6,6 @@ use crate::entity::Liveness;
 use crate::error::Result;
 use crate::projection::{Entities, Projection};
 use crate::state::Snapshot;
-use crate::state::keys::Space;
 use crate::state::pass::Pass;
 
 /// How many rows one part looks at.
@@ -108,7 +107,7 @@ pub fn uncalled(snapshot: &Snapshot, projection: Projection, id: &str) -> Result
         referred = true;
         ControlFlow::Break(())
     };
-    match snapshot.liveness(Space::of_type(projection.entity_type()), id)? {
+    match snapshot.document(projection, id)? {
         Liveness::Alive => return Ok(None),
         Liveness::Deleted => return Ok(Some(DELETED)),
         Liveness::Unseen => {}
