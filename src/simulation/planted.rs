@@ -55,7 +55,7 @@ const BUGS: [(Bug, u64); 24] = [
     (Bug::OldChainForgotten, 550),
     (Bug::WriteBeside, 0),
     (Bug::RetryDone, 0),
-    (Bug::LaterMarkCleared, 480),
+    (Bug::LaterMarkCleared, 300),
     (Bug::TrimmedTooFar, 0),
     (Bug::ScanForgotten, 0),
     (Bug::PoisonToldLate, 0),
