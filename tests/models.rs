@@ -170,3 +170,19 @@ fn documents_of_any_model_are_answered_and_searches_say_that_they_do_not_know_it
     assert_eq!(world.get("/organisations/p1").0, 404);
     running.kill();
 }
+
+#[test]
+fn the_shop_of_the_examples_makes_products_with_their_price_chart() {
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
+    let (model, events) = (shop.join("model.toml"), shop.join("events"));
+    let settings = format!("model = {model:?}\nsource.kind = \"files\"\nsource.path = {events:?}\n");
+    let world = World::embedded("shop", &settings);
+    world.succeed(&["run", "--until-end"]);
+    let products = world.documents("products");
+    assert_eq!((&products["p1"]["lowest"], &products["p1"]["priceCount"]), (&json!(34.5), &json!(2)));
+    let path = json!([{"id": "kitchen", "name": "Kitchen"}, {"id": "home", "name": "Home"}]);
+    assert_eq!(products["p1"]["category"]["path"], path);
+    assert_eq!(products["p9"]["stub"], json!(true), "its price came before it");
+    assert_eq!(world.documents("categories")["home"]["categoriesBelow"], json!(3));
+    assert!(world.dead_letters().is_empty());
+}

@@ -27,7 +27,7 @@ pub fn value<'a>(field: &FieldPlan, shown: &'a impl Shown) -> Option<Cow<'a, [u8
             let mut object = Object::open(&mut input);
             shown.each(&mut |name, json| object.raw(name, json));
             object.close();
-            program.run("an entity", &input).map(Cow::Owned)
+            program.run("an entity", &input, field.kind).map(Cow::Owned)
         }
     }
 }

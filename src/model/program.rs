@@ -2,11 +2,11 @@
 //!
 //! What bounds an evaluation, whatever record comes:
 //!
-//! - *It ends*, because recursive definitions and the functions that loop are refused by the syntax tree ([`refuse`]), and
-//!   because each step is charged to a budget ([`meter`]): the value type is ours, and the library makes, copies, visits and
+//! - *It ends*, because recursive definitions and the functions that loop are refused by the syntax tree (`refuse`), and
+//!   because each step is charged to a budget (`meter`): the value type is ours, and the library makes, copies, visits and
 //!   compares values by it alone. `[., .] | [., .] | …`, and `.[] as $a | .[] as $b | …` end by it.
 //! - *Memory*: what is made is charged by its size to the same budget, and no value is larger than 32 MiB when it is written
-//!   out, shared parts counted each time ([`value`]). `tojson`, `@text`, `*` of objects, `==` and sorting are bounded by that.
+//!   out, shared parts counted each time (`value`). `tojson`, `@text`, `*` of objects, `==` and sorting are bounded by that.
 //! - *The stack*: values are at most 100 deep, and each charge looks how much stack is in use. Programs run on threads of
 //!   their own with a large stack.
 //! - *A panic* of the library is an error of that evaluation.

@@ -97,11 +97,18 @@ impl Counted {
         Self { name: name.into(), program, errors: AtomicU64::new(0) }
     }
 
-    /// The result over canonical JSON; `None` when it is null, absent or an error. An error is counted, and logged when the
+    /// The result over canonical JSON; `None` when it is null, absent, of another type than `kind`, or an error. An error is counted, and logged when the
     /// count is a power of two.
-    pub fn run(&self, of: &str, input: &[u8]) -> Option<Vec<u8>> {
-        match self.program.run(input) {
-            Ok(result) => result.filter(|json| json != b"null"),
+    pub fn run(&self, of: &str, input: &[u8], kind: FieldType) -> Option<Vec<u8>> {
+        let result = self.program.run(input).map(|result| result.filter(|json| json != b"null"));
+        let fitting = result.and_then(|result| match result {
+            Some(json) if !kind.holds(&json) => {
+                Err("the result is of another type than the field".to_owned())
+            }
+            result => Ok(result),
+        });
+        match fitting {
+            Ok(result) => result,
             Err(error) => {
                 let errors = self.errors.fetch_add(1, Ordering::Relaxed) + 1;
                 if errors.is_power_of_two() {
@@ -121,6 +128,22 @@ impl Counted {
     /// How many evaluations failed.
     pub fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
+    }
+}
+
+impl FieldType {
+    /// True of canonical JSON that a field of this type may hold.
+    pub fn holds(self, json: &[u8]) -> bool {
+        let is_number = |json: &[u8]| json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit());
+        match self {
+            Self::Any => true,
+            Self::String | Self::Date | Self::Reference => json.first() == Some(&b'"'),
+            Self::Strings | Self::References => serde_json::from_slice::<Vec<String>>(json).is_ok(),
+            Self::Number => is_number(json),
+            Self::Integer => is_number(json) && !json.iter().any(|byte| b".eE".contains(byte)),
+            Self::Boolean => matches!(json, b"true" | b"false"),
+            Self::Object | Self::Address => json.first() == Some(&b'{'),
+        }
     }
 }
 

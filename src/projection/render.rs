@@ -16,7 +16,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Shown, holds};
 use crate::error::Result;
 use crate::json::Object;
-use crate::plan::{EntityType, PlanRef, Projection, ProjectionPlan};
+use crate::plan::{EntityType, FieldType, PlanRef, Projection, ProjectionPlan};
 
 impl Projection {
     /// Appends the document of `id` to `out` and answers true, or false (nothing appended) when
@@ -201,7 +201,7 @@ impl<'a> Renderer<'a> {
 fn compute(object: &mut Object<'_>, plan: &ProjectionPlan, id: &str) {
     for program in &plan.compute {
         let document = shown(object.whole());
-        if let Some(json) = program.run(&format!("{}/{id}", plan.name), &document) {
+        if let Some(json) = program.run(&format!("{}/{id}", plan.name), &document, FieldType::Any) {
             object.raw(&program.name, &json);
         }
     }
