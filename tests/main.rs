@@ -50,6 +50,7 @@ mod phrases;
 mod privileges;
 mod producers;
 mod property;
+mod random_models;
 mod readiness;
 mod recreated;
 mod reference;

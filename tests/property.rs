@@ -35,7 +35,7 @@ const MAX_EMBEDDED: usize = 3;
 type Indexes = BTreeMap<&'static str, BTreeMap<String, Value>>;
 
 /// No record of these histories is poison.
-struct NoLetters;
+pub struct NoLetters;
 
 impl DeadLetters for NoLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> tributary::error::Result<()> {

@@ -463,12 +463,13 @@ fn collect(embeds: &[EmbedPlan], fragments: &mut Vec<EmbedPlan>) {
 }
 
 fn is_by_header(projection: &ProjectionPlan, header: &HeaderPlan) -> bool {
-    let fields = projection.show.iter().map(|shown| shown.field);
-    let conditions = projection.conditions.iter().map(|condition| condition.field);
+    let mut fields = projection.show.iter().map(|shown| shown.field);
     let references = projection.embeds.iter().filter_map(EmbedPlan::starts_at);
-    projection.rest.is_none()
+    // Conditions are looked at in the entity itself.
+    projection.conditions.is_empty()
+        && projection.rest.is_none()
         && projection.words.is_none()
-        && fields.chain(conditions).all(|field| header.field(field).is_some())
+        && fields.all(|field| header.field(field).is_some())
         && references.map(|field| header.reference(field)).all(|slot| slot.is_some())
 }
 

@@ -1,0 +1,217 @@
+//! Drawn models and histories against a plain interpreter of the language, which shares no code with the program.
+
+mod drawn;
+mod plain;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tributary::decode::{Decoder, Layout};
+use tributary::event::Record;
+use tributary::model::{self, Model};
+use tributary::pipeline::fold::{DocumentKey, Folder, Taken};
+use tributary::pipeline::load::Load;
+use tributary::pipeline::sweep;
+use tributary::pipeline::versions::Bases;
+use tributary::plan::{PlanRef, Projection};
+use tributary::position::{Positions, TopicPartition};
+use tributary::projection::Limits;
+use tributary::state::State;
+use tributary::state::memory::MemoryStore;
+
+use self::drawn::{Drawn, Event, Verb};
+use crate::harness::shown;
+use crate::property::NoLetters;
+
+type Indexes = BTreeMap<String, BTreeMap<String, Value>>;
+
+const LIMITS: Limits = Limits { max_embedded_contacts: 10_000 };
+
+/// One instance with documents as an index would hold them: made anew for each mark only, so that a mark that is missing
+/// shows.
+struct Instance {
+    plan: PlanRef,
+    decoder: Decoder,
+    state: Arc<State>,
+    folder: Folder,
+    index: Indexes,
+}
+
+impl Instance {
+    fn new(model: &Model, plan: PlanRef) -> Self {
+        let entities = plan.entity_types().zip(&model.entities);
+        let layouts = entities.map(|(of, entity)| Layout::of(of, &entity.source)).collect();
+        let state = Arc::new(State::open(Arc::new(MemoryStore::default()), plan, "drawn").unwrap());
+        let projections: Vec<Projection> = plan.projections().collect();
+        let folder = Folder::new(Arc::clone(&state), projections, Box::new(NoLetters)).unwrap();
+        let decoder = Decoder::new(plan, layouts, BTreeMap::new());
+        let mut instance = Self { plan, decoder, state, folder, index: Indexes::new() };
+        instance.empty();
+        instance
+    }
+
+    fn empty(&mut self) {
+        self.index = self.plan.projections().map(|of| (of.name().to_owned(), BTreeMap::new())).collect();
+    }
+
+    fn take(&self, records: &[Record]) -> Vec<Taken> {
+        let taken = records.iter();
+        taken.map(|record| Taken { record: record.clone(), decoded: self.decoder.decode(record) }).collect()
+    }
+
+    fn deliver(&mut self) {
+        let snapshot = self.state.snapshot().unwrap();
+        let mut acknowledged = Vec::new();
+        for (number, id) in self.folder.marks().unwrap() {
+            let projection = self.plan.projection_of_number(number).unwrap();
+            let mut bytes = Vec::new();
+            let documents = self.index.get_mut(projection.name()).unwrap();
+            if projection.materialise(&snapshot, &id, LIMITS, 1, &mut bytes).unwrap() {
+                documents.insert(id.clone(), shown(&serde_json::from_slice(&bytes).unwrap()));
+            } else {
+                documents.remove(&id);
+            }
+            acknowledged.push(((projection, Arc::from(id)), snapshot.progress().step));
+        }
+        self.folder.acknowledge(&acknowledged).unwrap();
+    }
+
+    /// Fills all indexes anew by backfills.
+    fn backfill(&mut self) {
+        self.empty();
+        let projections: Vec<Projection> = self.plan.projections().collect();
+        projections.iter().for_each(|projection| drop(self.folder.sweep(*projection).unwrap()));
+        self.folder.wake_sweeps().unwrap();
+        loop {
+            let sweeps = self.folder.sweeping();
+            if sweeps.is_empty() {
+                return;
+            }
+            for sweeping in sweeps {
+                let bases = Bases::default();
+                let making = sweep::Making {
+                    state: &self.state,
+                    projections: &projections,
+                    limits: LIMITS,
+                    bases: &bases,
+                    takes: &|_: &DocumentKey| true,
+                    is_untouched: false,
+                    buffers: &Arc::default(),
+                };
+                let place = sweeping.place.unwrap_or_default();
+                let part = sweep::make(&making, sweeping.projection, &place, (2, usize::MAX)).unwrap();
+                let batch = &part.made.batch;
+                let documents = self.index.get_mut(sweeping.projection.name()).unwrap();
+                for write in batch.writes() {
+                    if let Some(body) = batch.document(write) {
+                        let document = serde_json::from_slice(body).unwrap();
+                        documents.insert(write.id.to_string(), shown(&document));
+                    }
+                }
+                self.folder.swept(sweeping.projection, sweeping.step, part.next, part.passed).unwrap();
+            }
+        }
+    }
+}
+
+fn record(plan: PlanRef, event: &Event, offset: i64) -> Record {
+    let verb = match event.verb {
+        Verb::Merge => "updated",
+        Verb::Replace => "created",
+        Verb::Delete => "deleted",
+    };
+    let value = json!({"type": format!("x.{verb}"), "data": event.fields});
+    Record {
+        kind: plan.entity_type(&event.entity).unwrap(),
+        partition: TopicPartition::new(event.entity.as_str(), 0),
+        offset,
+        timestamp_ms: 0,
+        key: Some(event.id.clone().into_bytes()),
+        value: Some(value.to_string().into_bytes()),
+        headers: Vec::new(),
+        malformed: None,
+    }
+}
+
+/// What differs between the documents of the program and those of the interpreter.
+fn difference(what: &str, got: &Indexes, expected: &Indexes) -> Result<(), String> {
+    for (projection, expected) in expected {
+        let got = &got[projection];
+        for id in expected.keys().chain(got.keys()) {
+            if got.get(id) != expected.get(id) {
+                let text = |of: Option<&Value>| of.map_or_else(|| "none".to_owned(), Value::to_string);
+                let (got, expected) = (text(got.get(id)), text(expected.get(id)));
+                return Err(format!("{what}: {projection}/{id}\n got      {got}\n expected {expected}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check(seed: u64) -> Result<(), String> {
+    let mut drawn = Drawn::new(seed);
+    let text = drawn.model();
+    let model = model::parse("drawn.toml", &text).map_err(|findings| {
+        findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n" + &text
+    })?;
+    let plan = PlanRef::of(&model);
+    let events = drawn.events(&model);
+    let mut offsets: BTreeMap<String, i64> = BTreeMap::new();
+    let records: Vec<Record> = events
+        .iter()
+        .map(|event| {
+            let offset = offsets.entry(event.entity.clone()).or_default();
+            *offset += 1;
+            record(plan, event, *offset - 1)
+        })
+        .collect();
+    let with_model = |why: String| format!("{why}\n{text}");
+    let mut world = plain::World::default();
+    events.iter().for_each(|event| world.apply(event));
+    let expected = world.documents(&model);
+
+    let mut instance = Instance::new(&model, plan);
+    let mut rest = &records[..];
+    while !rest.is_empty() {
+        let (batch, after) = rest.split_at(drawn.below(4).min(rest.len() - 1) + 1);
+        let taken = instance.take(batch);
+        instance.folder.fold(&taken, &[]).unwrap();
+        if drawn.below(3) > 0 {
+            instance.folder.fan_out().unwrap();
+        }
+        if drawn.below(2) == 0 {
+            instance.deliver();
+        }
+        rest = after;
+    }
+    while instance.folder.fan_out().unwrap().number > 0 {}
+    instance.deliver();
+    difference("folded", &instance.index, &expected).map_err(with_model)?;
+    instance.backfill();
+    difference("backfilled", &instance.index, &expected).map_err(with_model)?;
+
+    let mut instance = Instance::new(&model, plan);
+    plan.projections().for_each(|projection| drop(instance.folder.sweep(projection).unwrap()));
+    let mut load = Load::new(instance.state.scratch(), plan, Positions::default(), 500);
+    for batch in records.chunks(3) {
+        let taken = instance.take(batch);
+        instance.folder.load(&mut load, &taken, &[]).unwrap();
+    }
+    instance.folder.loaded(load).unwrap();
+    instance.backfill();
+    difference("loaded", &instance.index, &expected).map_err(with_model)
+}
+
+#[test]
+fn drawn_models_end_in_the_documents_of_a_plain_interpreter() {
+    let named = std::env::var("TRIBUTARY_MODELS").ok();
+    let seeds = named.as_deref().and_then(|named| named.split_once(".."));
+    let seeds = seeds.map_or(0..300, |(from, to)| from.parse().unwrap()..to.parse().unwrap());
+    println!("models {seeds:?}: set TRIBUTARY_MODELS for others");
+    for seed in seeds {
+        if let Err(why) = check(seed) {
+            panic!("seed {seed}: {why}");
+        }
+    }
+}
