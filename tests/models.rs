@@ -186,3 +186,23 @@ fn the_shop_of_the_examples_makes_products_with_their_price_chart() {
     assert_eq!(world.documents("categories")["home"]["categoriesBelow"], json!(3));
     assert!(world.dead_letters().is_empty());
 }
+
+#[test]
+fn a_program_that_fails_leaves_its_member_out_and_is_counted() {
+    let (world, _log) = shop();
+    write_model(
+        &world,
+        &format!(
+            "{SHOP}\n[projections.products.compute]\nfaulty = '.name | .[0] + 1'\nlength = '.name | length'\n"
+        ),
+    );
+    let running = world.start(&["run"]);
+    world.wait_until_delivered();
+    let document = &world.get("/products/p1").1;
+    let document: Value = serde_json::from_str(document).unwrap();
+    assert_eq!((document.get("faulty"), &document["length"]), (None, &json!(6)));
+    let metrics = world.get("/metrics").1;
+    let counted = metrics.lines().find(|line| line.starts_with("tributary_compute_errors_total{")).unwrap();
+    assert!(counted.contains("field=\"faulty\"") && !counted.ends_with(" 0"), "{counted}");
+    running.kill();
+}

@@ -111,6 +111,16 @@ fn gauges(page: &mut Page, status: &Status, report: &Report) {
 }
 
 fn of_state(page: &mut Page, state: &State) {
+    let computed = state
+        .plan()
+        .compute_errors()
+        .map(|(projection, field, errors)| (labels(&[("projection", projection), ("field", field)]), errors));
+    page.metric(
+        "tributary_compute_errors_total",
+        "counter",
+        "Evaluations of a model's programs for computed members that failed: the member is left out.",
+        computed,
+    );
     page.metric(
         "tributary_state_bytes",
         "gauge",

@@ -136,6 +136,15 @@ impl PlanRef {
         self.entity_types().map(of_type).chain(self.relations().map(of_relation)).collect()
     }
 
+    /// For each computed member, its projection, its name and how many evaluations failed.
+    pub fn compute_errors(self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let programs = |projection: Projection| {
+            let plan = projection.get();
+            plan.compute.iter().map(move |program| (&*plan.name, &*program.name, program.errors()))
+        };
+        self.projections().flat_map(programs)
+    }
+
     /// A number that changes with the projections, the relations and the routes.
     pub fn shape(self) -> u64 {
         let names: Vec<&str> = self.projections.iter().map(|projection| &*projection.name).collect();
