@@ -1,7 +1,9 @@
 //! The log, by itself and beside the state.
 
+use std::sync::Arc;
+
 use super::state::{Resting, Seen};
-use crate::config::{Config, EntityConfig, SourceKind};
+use crate::config::{Config, SourceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::work::{blocking, let_go};
 use crate::source::{check_topic_ids, partial_log};
@@ -43,31 +45,30 @@ async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
     if wrong.is_empty() {
         return Ok(vec![error.about("kafka.brokers")]);
     }
-    Ok(wrong.into_iter().map(|(key, error)| error.about(key)).collect())
+    Ok(wrong.into_iter().map(|(key, error)| error.about(&key)).collect())
 }
 
 /// Each topic with its key, and the configuration that has it alone.
-fn topics(config: &Config) -> Vec<(&'static str, String, Config)> {
-    let alone = |topic: &String, is_organisations: bool| {
-        let only = |entity: &EntityConfig, takes: bool| EntityConfig {
-            topics: if takes { vec![topic.clone()] } else { Vec::new() },
-            ..entity.clone()
-        };
-        let (organisations, contacts) =
-            (only(&config.organisations, is_organisations), only(&config.contacts, !is_organisations));
-        (key_of(config, topic), topic.clone(), Config { organisations, contacts, ..config.clone() })
-    };
-    let organisations = config.organisations.topics.iter().map(|topic| alone(topic, true));
-    organisations.chain(config.contacts.topics.iter().map(|topic| alone(topic, false))).collect()
+fn topics(config: &Config) -> Vec<(String, String, Config)> {
+    let mut topics = Vec::new();
+    for (number, entity) in config.model.entities.iter().enumerate() {
+        for topic in &entity.source.topics {
+            let mut model = (*config.model).clone();
+            for (at, other) in model.entities.iter_mut().enumerate() {
+                other.source.topics = if at == number { vec![topic.clone()] } else { Vec::new() };
+            }
+            let alone = Config { model: Arc::new(model), ..config.clone() };
+            topics.push((key_of(config, topic), topic.clone(), alone));
+        }
+    }
+    topics
 }
 
 /// The key that names a topic.
-fn key_of(config: &Config, topic: &str) -> &'static str {
-    if config.organisations.topics.iter().any(|named| named == topic) {
-        "organisations.topics"
-    } else {
-        "contacts.topics"
-    }
+fn key_of(config: &Config, topic: &str) -> String {
+    let mut entities = config.model.entities.iter();
+    let entity = entities.find(|entity| entity.source.topics.iter().any(|named| named == topic));
+    entity.map_or_else(|| "kafka.brokers".to_owned(), |entity| format!("{}.topics", entity.name))
 }
 
 /// The findings of the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
@@ -98,7 +99,7 @@ async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
     let cut = cut.into_iter().filter(|_| !is_partial);
     let told = cut.map(|(at, first)| {
         let error = partial_log(&at, first, "restore the topic, or keep the state; ");
-        error.about(key_of(config, &at.topic))
+        error.about(&key_of(config, &at.topic))
     });
     told.collect()
 }
