@@ -1,5 +1,6 @@
 //! The house rules that a machine can check: direction of imports, sizes of files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -138,39 +139,64 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-#[test]
-fn imports_go_one_way() {
-    let mut wrong = Vec::new();
+/// The top-level part of the source that a file belongs to.
+fn part_of(inside: &Path) -> String {
+    let first = inside.components().next().unwrap();
+    first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
+}
+
+/// Every import of one part by a file of another, tests aside: the file, its part, and the part that it imports.
+fn imports() -> Vec<(PathBuf, String, String)> {
+    let mut imports = Vec::new();
     for path in sources(&root().join("src")) {
         let inside = path.strip_prefix(root().join("src")).unwrap();
-        let part = inside
-            .components()
-            .next()
-            .unwrap()
-            .as_os_str()
-            .to_str()
-            .unwrap()
-            .trim_end_matches(".rs")
-            .to_owned();
-        if ["app", "lib", "main", "simulation"].contains(&part.as_str()) {
+        let part = part_of(inside);
+        if ["lib", "main", "simulation"].contains(&part.as_str()) {
             continue;
         }
-        let allowed = MAY_IMPORT
-            .iter()
-            .find(|(name, _)| *name == part)
-            .unwrap_or_else(|| panic!("{part} has no place"))
-            .1;
         let text = fs::read_to_string(&path).unwrap();
         let production = text.split("#[cfg(test)]").next().unwrap();
         for rest in production.split("crate::").skip(1) {
             let name: String =
                 rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
-            if name != part && !allowed.contains(&name.as_str()) {
-                wrong.push(format!("{} imports {name}", inside.display()));
+            if name != part {
+                imports.push((inside.to_owned(), part.clone(), name));
             }
         }
     }
+    imports
+}
+
+#[test]
+fn imports_go_one_way() {
+    let mut wrong = Vec::new();
+    for (file, part, name) in imports().into_iter().filter(|(_, part, _)| part != "app") {
+        let place = MAY_IMPORT.iter().find(|(known, _)| *known == part);
+        let allowed = place.unwrap_or_else(|| panic!("{part} has no place")).1;
+        if !allowed.contains(&name.as_str()) {
+            wrong.push(format!("{} imports {name}", file.display()));
+        }
+    }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn no_part_imports_itself_through_others() {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (_, part, name) in imports() {
+        graph.entry(part).or_default().insert(name);
+    }
+    assert!(graph.len() > 20, "the imports are found");
+    // A part that imports none of those left is in no circle.
+    loop {
+        let left: BTreeSet<String> = graph.keys().cloned().collect();
+        let before = graph.len();
+        graph.retain(|_, imported| imported.iter().any(|name| left.contains(name)));
+        if graph.len() == before {
+            break;
+        }
+    }
+    assert!(graph.is_empty(), "circles among {graph:#?}");
 }
 
 #[test]
