@@ -206,3 +206,41 @@ fn a_program_that_fails_leaves_its_member_out_and_is_counted() {
     assert!(counted.contains("field=\"faulty\"") && !counted.ends_with(" 0"), "{counted}");
     running.kill();
 }
+
+#[test]
+fn a_model_of_ones_own_survives_kills_and_rebuilds_on_a_server() {
+    let (servers, _turn) = services::whole();
+    let log = GrowingLog::new();
+    let put = |topic: &str, id: String, data: Value| log.append(topic, &id, &data);
+    (0..300).for_each(|number| {
+        put(
+            "products",
+            format!("p{number}"),
+            json!({"name": "Thing", "brandId": format!("b{}", number % 7)}),
+        );
+    });
+    let path = log.path("products");
+    let source = format!("source.kind = \"files\"\nsource.path = {:?}\n", path.parent().unwrap());
+    let world = World::new(&servers, "shop", &format!("model = \"shop.toml\"\n{source}"));
+    write_model(&world, SHOP);
+    for life in 0..3 {
+        let running = world.start(&["run"]);
+        (0..7).for_each(|brand| put("brands", format!("b{brand}"), json!({"name": format!("Brand {life}")})));
+        // The fan-outs of the names are under way, or have not begun.
+        eventually("an instance that writes", || (world.status()?["state"] == "writing").then_some(()));
+        running.kill();
+    }
+    world.succeed(&["run", "--until-end"]);
+    let right = |when: &str| {
+        let products = world.documents("products");
+        assert_eq!(products.len(), 300, "{when}");
+        let is_right = |document: &Value| document["brand"]["name"] == "Brand 2";
+        assert!(products.values().all(is_right), "{when}: {products:?}");
+        world.succeed(&["verify"]);
+    };
+    right("after three kills");
+    for from in ["state", "log"] {
+        world.succeed(&["reindex", "--from", from]);
+        right(from);
+    }
+}
