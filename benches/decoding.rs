@@ -101,8 +101,7 @@ impl Line {
         std::fs::write(&path, text).unwrap();
         let config = Config::load(Some(&path), std::iter::empty(), &Vec::new()).unwrap();
         let registry = encoding::Registry::new(config.schema_registry.as_ref().unwrap()).unwrap();
-        let sections = [(ORGANISATION, &config.organisations), (CONTACT, &config.contacts)];
-        let layouts = sections.map(|(of, section)| Layout::of(of, section)).to_vec();
+        let layouts = config.entities().map(|(of, section)| Layout::of(of, section)).collect();
         Decoder::new(builtin(), layouts, config.event_types.clone()).with_registry(Some(registry))
     }
 

@@ -107,16 +107,14 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
 
 /// Every topic with what it carries.
 pub(crate) fn topics(config: &Config) -> Vec<(String, EntityType)> {
-    let entities = config.plan.entity_types().zip(&config.model.entities);
-    let of_type =
-        entities.flat_map(|(of, entity)| entity.source.topics.iter().map(move |topic| (topic.clone(), of)));
-    of_type.collect()
+    let named =
+        config.entities().flat_map(|(of, section)| section.topics.iter().map(move |topic| (topic, of)));
+    named.map(|(topic, of)| (topic.clone(), of)).collect()
 }
 
 /// How the records of each entity type are laid out.
 fn layouts(config: &Config) -> Vec<Layout> {
-    let entities = config.plan.entity_types().zip(&config.model.entities);
-    entities.map(|(of, entity)| Layout::of(of, &entity.source)).collect()
+    config.entities().map(|(of, section)| Layout::of(of, section)).collect()
 }
 
 fn source(config: &Config) -> Result<Box<dyn EventSource>> {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tributary::plan::{CONTACT, ORGANISATION, builtin};
+use tributary::plan::builtin;
 use tributary::plan::{EntityType, PROJECTIONS};
 
 use crossbeam_channel::unbounded;
@@ -109,7 +109,7 @@ pub fn one(asked: &str) -> Result<()> {
 fn work(what: &str, config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let decoder = Decoder::new(
         builtin(),
-        vec![config.organisations.format.into(), config.contacts.format.into()],
+        config.entities().map(|(_, section)| section.format.into()).collect(),
         config.event_types.clone(),
     );
     if what == NAMES[0] {
@@ -156,9 +156,9 @@ fn told(error: tributary::error::Error) -> String {
 }
 
 fn source(config: &Config) -> Result<(KafkaSource, Positions)> {
-    let organisations = config.organisations.topics.iter().map(|topic| (topic, ORGANISATION));
-    let contacts = config.contacts.topics.iter().map(|topic| (topic, CONTACT));
-    let topics = organisations.chain(contacts).map(|(topic, kind)| (topic.clone(), kind)).collect();
+    let named =
+        config.entities().flat_map(|(of, section)| section.topics.iter().map(move |topic| (topic, of)));
+    let topics = named.map(|(topic, of)| (topic.clone(), of)).collect();
     let mut source = KafkaSource::open(&config.kafka, topics).map_err(told)?;
     source.start(&Positions::default(), &[]).map_err(told)?;
     let end = source.end().map_err(told)?;

@@ -143,8 +143,6 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             properties: properties(keys)?,
         },
         schema_registry: records::schema_registry(keys)?,
-        organisations,
-        contacts,
         event_types: types(keys)?,
         index,
         dead_letters: DeadLetterConfig {

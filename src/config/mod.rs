@@ -16,7 +16,7 @@ pub use self::load::Flags;
 pub use self::raw::KEYS;
 use crate::model::Model;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
-use crate::plan::PlanRef;
+use crate::plan::{EntityType, PlanRef};
 
 /// The resolved settings of one process (contract, section 6).
 #[derive(Debug, Clone, PartialEq)]
@@ -34,10 +34,6 @@ pub struct Config {
     pub kafka: KafkaConfig,
     /// `[schema_registry]`, when one is named.
     pub schema_registry: Option<RegistryConfig>,
-    /// The topics of organisations.
-    pub organisations: EntityConfig,
-    /// The topics of contacts.
-    pub contacts: EntityConfig,
     /// `[events.types]`: full event type to what it does.
     pub event_types: BTreeMap<String, TypeRule>,
     /// The index.
@@ -124,7 +120,7 @@ pub struct IndexConfig {
     pub prefix: String,
     /// A folder of `<projection>.json`; the mappings that follow from the model where a file does not exist.
     pub mappings: PathBuf,
-    /// What follows from the model for the index of each projection, by its name.
+    /// The mapping and the shape that the model gives to the index of each projection, by its name.
     pub derived: BTreeMap<String, Derived>,
     /// The projections to keep, in the registry's order.
     pub projections: Vec<String>,
@@ -189,7 +185,7 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
 }
 
-/// What follows from the model for the index of a projection.
+/// The mapping and the shape that the model gives to the index of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {
     /// The text of its mapping.
@@ -199,6 +195,11 @@ pub struct Derived {
 }
 
 impl Config {
+    /// The entity types with the sections that say how their records are read.
+    pub fn entities(&self) -> impl Iterator<Item = (EntityType, &EntityConfig)> {
+        self.plan.entity_types().zip(self.model.entities.iter().map(|entity| &entity.source))
+    }
+
     /// What the state depends on: topics, formats and event types, as stable text.
     pub fn fingerprint(&self) -> String {
         let entity = |name: &str, entity: &EntityConfig| {
@@ -215,15 +216,13 @@ impl Config {
             let reading = entity.reading();
             format!("{name}={format}{encoding}{key}{reading}:{}", entity.topics.join(","))
         };
-        let types = self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name()));
-        let mut parts =
-            vec![entity("organisations", &self.organisations), entity("contacts", &self.contacts)];
-        parts.extend(types);
-        if !self.model.is_built_in {
+        let mut parts: Vec<String> = if self.model.is_built_in {
+            self.model.entities.iter().map(|of| entity(&of.name, &of.source)).collect()
+        } else {
             let entities = format!("{:?}", self.model.entities);
-            parts = vec![format!("model={:032x}", xxhash_rust::xxh3::xxh3_128(entities.as_bytes()))];
-            parts.extend(self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name())));
-        }
+            vec![format!("model={:032x}", xxhash_rust::xxh3::xxh3_128(entities.as_bytes()))]
+        };
+        parts.extend(self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name())));
         parts.join(";")
     }
 }

@@ -48,7 +48,7 @@ fn the_environment_goes_over_the_file() {
     let config = load("[kafka]\nbrokers = \"a:1\"", &environment).unwrap();
     assert_eq!(config.kafka.brokers, "b:1");
     assert_eq!(config.kafka.properties["security.protocol"], "SSL");
-    assert_eq!(config.contacts.topics, ["a", "b"]);
+    assert_eq!(config.model.entity("contacts").unwrap().source.topics, ["a", "b"]);
     assert_eq!(config.index.max_embedded_contacts, 7);
     assert_eq!(config.state, Path::new("s"));
 }

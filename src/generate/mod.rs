@@ -48,7 +48,7 @@ pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
     if wanted.organisations == 0 {
         return Err(Error::usage("--organisations: 0 found, at least 1 was expected"));
     }
-    let (organisations, contacts) = (topic(&config.organisations.topics), topic(&config.contacts.topics));
+    let (organisations, contacts) = (topic(config, "organisations"), topic(config, "contacts"));
     let mut target: Box<dyn Target> = match &wanted.out {
         Some(folder) => Box::new(files::Files::create(folder, organisations, contacts, wanted.partitions)?),
         None => Box::new(kafka::Producing::start(
@@ -74,8 +74,10 @@ pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
     Ok(())
 }
 
-fn topic(topics: &[String]) -> &str {
-    topics.first().map(String::as_str).unwrap_or_default()
+/// The first topic of an entity type of the built-in model; its name where another model does not have it.
+fn topic<'a>(config: &'a Config, entity: &'a str) -> &'a str {
+    let named = config.model.entity(entity).and_then(|entity| entity.source.topics.first());
+    named.map_or(entity, String::as_str)
 }
 
 fn progress(events: u64) -> ProgressBar {
