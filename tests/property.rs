@@ -30,9 +30,11 @@ use crate::harness::shown;
 use crate::reference::{self, Does, Plain};
 
 const MAX_EMBEDDED: usize = 3;
+const LIMITS: Limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
 
 /// Documents by projection and id.
-type Indexes = BTreeMap<&'static str, BTreeMap<String, Value>>;
+/// The documents of each projection by their ids.
+pub type Indexes = BTreeMap<&'static str, BTreeMap<String, Value>>;
 
 /// No record of these histories is poison.
 pub struct NoLetters;
@@ -176,14 +178,13 @@ struct Sweep {
 }
 
 /// The next part of each sweep that is awake, of one document or two; false when there is none.
-fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
-    let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
+pub fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
+    let (limits, projections) = (LIMITS, &state.plan().projections().collect::<Vec<_>>());
     let sweeps = folder.sweeping();
     for sweep in &sweeps {
         let Some(place) = &sweep.place else { continue };
         let most = (1 + place.len() % 2, usize::MAX);
         let bases = Bases::default();
-        let projections = &PROJECTIONS;
         // The index was empty when the sweep was called for: with deletes or without them it is the same.
         let (takes, is_untouched) = (&|_: &DocumentKey| true, sweep.step % 2 == 0);
         let making = sweep::Making {
@@ -212,15 +213,14 @@ fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
     !sweeps.is_empty()
 }
 
-fn deliver(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) {
+pub fn deliver(state: &State, folder: &mut Folder, index: &mut Indexes) {
     let snapshot = state.snapshot().unwrap();
-    let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
     let mut acknowledged = Vec::new();
     for (number, id) in folder.marks().unwrap() {
-        let projection = builtin().projection_of_number(number).unwrap();
+        let projection = state.plan().projection_of_number(number).unwrap();
         let mut bytes = Vec::new();
         let documents = index.get_mut(projection.name()).unwrap();
-        if projection.materialise(&snapshot, &id, limits, 1, &mut bytes).unwrap() {
+        if projection.materialise(&snapshot, &id, LIMITS, 1, &mut bytes).unwrap() {
             documents.insert(id.clone(), shown(&serde_json::from_slice(&bytes).unwrap()));
         } else {
             documents.remove(&id);

@@ -10,23 +10,15 @@ use serde_json::{Value, json};
 use tributary::decode::{Decoder, Layout};
 use tributary::event::Record;
 use tributary::model::{self, Model};
-use tributary::pipeline::fold::{DocumentKey, Folder, Taken};
+use tributary::pipeline::fold::{Folder, Taken};
 use tributary::pipeline::load::Load;
-use tributary::pipeline::sweep;
-use tributary::pipeline::versions::Bases;
 use tributary::plan::{PlanRef, Projection};
 use tributary::position::{Positions, TopicPartition};
-use tributary::projection::Limits;
 use tributary::state::State;
 use tributary::state::memory::MemoryStore;
 
 use self::drawn::{Drawn, Event, Verb};
-use crate::harness::shown;
-use crate::property::NoLetters;
-
-type Indexes = BTreeMap<String, BTreeMap<String, Value>>;
-
-const LIMITS: Limits = Limits { max_embedded_contacts: 10_000 };
+use crate::property::{Indexes, NoLetters, deliver, pass};
 
 /// One instance with documents as an index would hold them: made anew for each mark only, so that a mark that is missing
 /// shows.
@@ -52,7 +44,7 @@ impl Instance {
     }
 
     fn empty(&mut self) {
-        self.index = self.plan.projections().map(|of| (of.name().to_owned(), BTreeMap::new())).collect();
+        self.index = self.plan.projections().map(|of| (of.name(), BTreeMap::new())).collect();
     }
 
     fn take(&self, records: &[Record]) -> Vec<Taken> {
@@ -61,57 +53,15 @@ impl Instance {
     }
 
     fn deliver(&mut self) {
-        let snapshot = self.state.snapshot().unwrap();
-        let mut acknowledged = Vec::new();
-        for (number, id) in self.folder.marks().unwrap() {
-            let projection = self.plan.projection_of_number(number).unwrap();
-            let mut bytes = Vec::new();
-            let documents = self.index.get_mut(projection.name()).unwrap();
-            if projection.materialise(&snapshot, &id, LIMITS, 1, &mut bytes).unwrap() {
-                documents.insert(id.clone(), shown(&serde_json::from_slice(&bytes).unwrap()));
-            } else {
-                documents.remove(&id);
-            }
-            acknowledged.push(((projection, Arc::from(id)), snapshot.progress().step));
-        }
-        self.folder.acknowledge(&acknowledged).unwrap();
+        deliver(&self.state, &mut self.folder, &mut self.index);
     }
 
     /// Fills all indexes anew by backfills.
     fn backfill(&mut self) {
         self.empty();
-        let projections: Vec<Projection> = self.plan.projections().collect();
-        projections.iter().for_each(|projection| drop(self.folder.sweep(*projection).unwrap()));
+        self.plan.projections().for_each(|projection| drop(self.folder.sweep(projection).unwrap()));
         self.folder.wake_sweeps().unwrap();
-        loop {
-            let sweeps = self.folder.sweeping();
-            if sweeps.is_empty() {
-                return;
-            }
-            for sweeping in sweeps {
-                let bases = Bases::default();
-                let making = sweep::Making {
-                    state: &self.state,
-                    projections: &projections,
-                    limits: LIMITS,
-                    bases: &bases,
-                    takes: &|_: &DocumentKey| true,
-                    is_untouched: false,
-                    buffers: &Arc::default(),
-                };
-                let place = sweeping.place.unwrap_or_default();
-                let part = sweep::make(&making, sweeping.projection, &place, (2, usize::MAX)).unwrap();
-                let batch = &part.made.batch;
-                let documents = self.index.get_mut(sweeping.projection.name()).unwrap();
-                for write in batch.writes() {
-                    if let Some(body) = batch.document(write) {
-                        let document = serde_json::from_slice(body).unwrap();
-                        documents.insert(write.id.to_string(), shown(&document));
-                    }
-                }
-                self.folder.swept(sweeping.projection, sweeping.step, part.next, part.passed).unwrap();
-            }
-        }
+        while pass(&self.state, &mut self.folder, &mut self.index) {}
     }
 }
 
@@ -135,9 +85,13 @@ fn record(plan: PlanRef, event: &Event, offset: i64) -> Record {
 }
 
 /// What differs between the documents of the program and those of the interpreter.
-fn difference(what: &str, got: &Indexes, expected: &Indexes) -> Result<(), String> {
+fn difference(
+    what: &str,
+    got: &Indexes,
+    expected: &BTreeMap<String, BTreeMap<String, Value>>,
+) -> Result<(), String> {
     for (projection, expected) in expected {
-        let got = &got[projection];
+        let got = &got[projection.as_str()];
         for id in expected.keys().chain(got.keys()) {
             if got.get(id) != expected.get(id) {
                 let text = |of: Option<&Value>| of.map_or_else(|| "none".to_owned(), Value::to_string);
