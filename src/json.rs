@@ -66,7 +66,7 @@ impl<'a> Object<'a> {
         self.empty = is_empty;
     }
 
-    /// What was written so far, as a whole object.
+    /// The object as it was written so far, with its end.
     pub fn whole(&self) -> Vec<u8> {
         let written = self.out.get(self.begin..).unwrap_or_default();
         [written, b"}"].concat()

@@ -160,7 +160,7 @@ pub enum Command {
     Generate(Generate),
     /// Show and check the model: entity types, references, documents and search
     Model {
-        /// What to do with it.
+        /// The subcommand.
         #[command(subcommand)]
         command: ModelCommand,
     },
@@ -341,7 +341,7 @@ pub enum DeadLetterCommand {
     },
 }
 
-/// What can be done with the model.
+/// The subcommands of `model`.
 #[derive(Debug, Subcommand)]
 pub enum ModelCommand {
     /// Print the model in force as TOML, with its defaults

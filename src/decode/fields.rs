@@ -43,16 +43,21 @@ pub(super) fn checked(
         return Ok(canonical);
     }
     let of_type = type_of(kind, name);
-    let is_string = text.starts_with('"');
     let expected = match of_type {
         FieldType::Any => return Ok(canonical),
-        FieldType::String | FieldType::Date if is_string => return Ok(canonical),
+        FieldType::String
+        | FieldType::Date
+        | FieldType::Number
+        | FieldType::Integer
+        | FieldType::Boolean
+        | FieldType::Object
+            if of_type.holds(&canonical) =>
+        {
+            return Ok(canonical);
+        }
         FieldType::String | FieldType::Date => "a string",
-        FieldType::Number if is_number(text) => return Ok(canonical),
         FieldType::Number => "a number",
-        FieldType::Integer if is_integer(text) => return Ok(canonical),
         FieldType::Integer => "a number without fraction and exponent",
-        FieldType::Boolean if matches!(text, "true" | "false") => return Ok(canonical),
         FieldType::Boolean => "true or false",
         FieldType::Strings if serde_json::from_str::<Vec<json::Text<'_>>>(text).is_ok() => {
             return Ok(canonical);
@@ -61,13 +66,14 @@ pub(super) fn checked(
             Some(tags) => return Ok(tags),
             None => "a list of strings",
         },
-        FieldType::Strings | FieldType::Address | FieldType::Object if is_string => match held(name, text) {
-            Some(json) => return checked(kind, name, json?, is_row),
-            None if of_type == FieldType::Strings => "a list of strings",
-            None => "an object",
-        },
+        FieldType::Strings | FieldType::Address | FieldType::Object if text.starts_with('"') => {
+            match held(name, text) {
+                Some(json) => return checked(kind, name, json?, is_row),
+                None if of_type == FieldType::Strings => "a list of strings",
+                None => "an object",
+            }
+        }
         FieldType::Strings => "a list of strings",
-        FieldType::Object if text.starts_with('{') => return Ok(canonical),
         FieldType::Object => "an object",
         FieldType::Address => match address(text, kind.plan().is_built_in()) {
             Ok(()) => return Ok(canonical),
@@ -153,14 +159,6 @@ fn references(name: &str, items: &[&RawValue]) -> Result<Box<[u8]>, Poison> {
     }
     canonical.push(b']');
     Ok(canonical.into())
-}
-
-fn is_number(text: &str) -> bool {
-    text.starts_with(|letter: char| letter == '-' || letter.is_ascii_digit())
-}
-
-fn is_integer(text: &str) -> bool {
-    is_number(text) && !text.contains(['.', 'e', 'E'])
 }
 
 fn address(text: &str, is_built_in: bool) -> Result<(), Option<String>> {

@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 use super::meaning::Meaning;
 use super::members::Members;
 
-/// What a value stands for.
+/// The meaning of a value.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Type {
-    /// What it says.
+    /// The value as it is written.
     Itself,
     /// An object with members that stand for something else.
     Object(HashMap<Box<str>, Type>),

@@ -1,4 +1,4 @@
-//! What documents show of an entity by a reference, once it is made.
+//! The finished object of an entity that a reference names.
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::{Liveness, References, Shown, value_at};
 use crate::plan::EntityType;
 
-/// What others show of an entity, and the references that they follow from it.
+/// The parts of an entity that others show, and the references that they follow from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// Whether the entity is there, deleted, or known by references only.
@@ -39,7 +39,7 @@ impl Header {
         self.fields.get(usize::from(slot))?.as_deref()
     }
 
-    /// What the reference in this slot names.
+    /// The entities that the reference in this slot names.
     pub fn reference(&self, slot: u16) -> &References {
         self.references.get(usize::from(slot)).unwrap_or(&References::Absent)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Liveness, Shown, text};
 
-/// What a reference of an entity names.
+/// The entities that a reference of an entity names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum References {
     /// Nothing: the field is absent or null, or the entity is not alive.
@@ -18,7 +18,7 @@ pub enum References {
 }
 
 impl References {
-    /// What the field `name` of an entity names.
+    /// The entities that the field `name` of an entity names.
     pub fn of(shown: &impl Shown, name: &str) -> Self {
         if shown.liveness() != Liveness::Alive {
             return Self::Absent;
@@ -26,7 +26,7 @@ impl References {
         shown.get(name).map_or(Self::Absent, Self::named)
     }
 
-    /// What canonical JSON names: one id, or a list of them.
+    /// The entities that canonical JSON names: one id, or a list of them.
     pub fn named(json: &[u8]) -> Self {
         match json {
             json if json.first() == Some(&b'[') => {

@@ -29,7 +29,7 @@ pub struct Sample {
     places: BTreeMap<String, usize>,
 }
 
-/// What was seen of a field.
+/// The values that were seen of a field.
 #[derive(Debug, Default)]
 struct Seen {
     name: String,

@@ -2,7 +2,7 @@
 
 use super::types::{Embed, Entity, FieldType, Projection, Relation};
 
-/// What a path leads to.
+/// The member that a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// The embeds on the way, outermost first.
@@ -55,7 +55,7 @@ pub(super) struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    /// What a path leads to; `None` when no document has such a member, or it is an object as a whole.
+    /// The member that a path leads to; `None` when no document has such a member, or it is an object as a whole.
     pub(super) fn target(&self, path: &str) -> Option<Target> {
         let parts: Vec<&str> = path.split('.').collect();
         let (first, rest) = parts.split_first()?;

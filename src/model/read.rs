@@ -18,7 +18,7 @@ pub struct Finding {
     pub line: Option<usize>,
     /// The path of the key, such as `projections.organisations.embed[2].from`. Lists count from 0.
     pub key: String,
-    /// What is wrong, and what is allowed.
+    /// The fault, and the values that are allowed.
     pub message: String,
 }
 

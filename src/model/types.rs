@@ -36,7 +36,7 @@ pub struct Field {
     pub name: String,
     /// Its type.
     pub kind: FieldType,
-    /// What stands for it in documents where it is absent or null. A reference has none.
+    /// The default in documents where it is absent or null. A reference has none.
     pub default: Option<Default>,
 }
 
@@ -70,14 +70,14 @@ pub enum FieldType {
     },
 }
 
-/// What stands for an absent or null field when a document is made.
+/// The default of an absent or null field when a document is made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Default {
     /// The texts of these fields; parts that are absent or empty are skipped, and without any the field stays absent.
     Join {
         /// The names of the entity's fields. They are string, date, number, integer, boolean or a single reference.
         fields: Vec<String>,
-        /// What stands between two parts.
+        /// The text between two parts.
         with: String,
     },
     /// This value. It has the field's type.
@@ -120,7 +120,7 @@ pub struct Condition {
     pub values: Vec<Value>,
 }
 
-/// What a document, or an embedded object, shows of other entities.
+/// The part of a document, or of an embedded object, that shows other entities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Embed {
     /// The name of the member (`as`).
@@ -138,7 +138,7 @@ pub struct Embed {
 /// How embedded entities are found from the one that embeds them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Relation {
-    /// What a reference of the embedding entity names.
+    /// The entity that a reference of the embedding entity names.
     Reference {
         /// The reference.
         field: String,
@@ -154,7 +154,7 @@ pub enum Relation {
         /// The member that is true when the way ended at a repeated id.
         cycle: Option<String>,
     },
-    /// What refers to the embedding entity, sorted by id.
+    /// The entities that refer to the embedding entity, sorted by id.
     From(From),
 }
 
@@ -215,7 +215,7 @@ pub struct Filter {
     pub name: String,
     /// The path of the value in a document, parts parted by dots.
     pub path: String,
-    /// What the path leads to.
+    /// The member that the path leads to.
     pub target: Target,
 }
 

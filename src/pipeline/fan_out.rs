@@ -65,7 +65,7 @@ impl Folder {
                     done = key;
                 }
             }
-            self.put_fan_outs_of(&*view, &mut changes, &mut progress, (task.step, found.fan_outs))?;
+            self.put_fan_outs(&*view, &mut changes, &mut progress, (task.step, found.fan_outs))?;
         }
         self.tasks_done = done;
         marks.retain(|(projection, _)| self.is_marked(*projection));

@@ -159,7 +159,8 @@ impl Folder {
         let mut changes = Changes::default();
         let effects = self.effects(&*view, &touched)?;
         self.put_relations(&mut changes, &effects);
-        self.put_fan_outs(&*view, &mut changes, &mut progress, effects.fan_outs)?;
+        let step = progress.step;
+        self.put_fan_outs(&*view, &mut changes, &mut progress, (step, effects.fan_outs))?;
         let marks = effects.marks.into_iter().filter(|(projection, _)| self.is_marked(*projection));
         let marked = self.put_marks(&mut changes, progress.step, marks);
         let written = put_rows(&mut changes, touched)?;
@@ -247,7 +248,7 @@ impl Folder {
         Ok(effects)
     }
 
-    /// What a reference of an entity names, as committed.
+    /// The entities that a reference of an entity names, as committed.
     pub(super) fn references(
         &self,
         view: &dyn Reader,
@@ -272,17 +273,6 @@ impl Folder {
     /// Writes the fan-outs down, those only that have something below: an entity that joins in this very step is marked by
     /// its own change.
     pub(super) fn put_fan_outs(
-        &self,
-        view: &dyn Reader,
-        changes: &mut Changes,
-        progress: &mut Progress,
-        fan_outs: Vec<FanOut>,
-    ) -> Result<()> {
-        let step = progress.step;
-        self.put_fan_outs_of(view, changes, progress, (step, fan_outs))
-    }
-
-    pub(super) fn put_fan_outs_of(
         &self,
         view: &dyn Reader,
         changes: &mut Changes,

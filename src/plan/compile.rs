@@ -125,7 +125,7 @@ impl Compiler<'_> {
         conditions.iter().map(compiled).collect()
     }
 
-    /// What is searched of an entity: the title first, and what says most before the rest.
+    /// The searched fields of an entity: the title first, and those that say most before the rest.
     fn words(&self, of: u8, words: &[String], title: &str) -> WordsPlan {
         if self.is_built_in {
             let fields = if of == 0 { ORGANISATION } else { CONTACT };
@@ -168,13 +168,13 @@ impl Compiler<'_> {
         let (by, embeds) = match &embed.relation {
             Relation::Reference { field, list } => {
                 let at = self.reference((of, context), field, row);
-                self.note_header(to, &show, words.as_ref());
+                self.note_header(to, &show);
                 let embeds = self.embeds((to, Context::Header), &embed.embeds, &mut Vec::new());
                 (RelationPlanOf::Reference { at, is_list: *list }, embeds)
             }
             Relation::Above { field, ids, cycle } => {
                 let at = self.reference((of, context), field, row);
-                self.note_header(to, &show, None);
+                self.note_header(to, &show);
                 let above = self.header_reference(to, self.field_of(to, field));
                 let embeds = self.embeds((to, Context::Header), &embed.embeds, &mut Vec::new());
                 let cycle = cycle.as_deref().map(forever);
@@ -234,18 +234,12 @@ impl Compiler<'_> {
         of.map_or(u16::MAX, |of| slot(&mut of.header.references, field))
     }
 
-    /// Takes note of what others show of a type.
-    fn note_header(&mut self, of: u8, show: &[Shown], words: Option<&WordsPlan>) {
-        let searched = words.into_iter().flat_map(|words| words.fields);
-        let searched: Vec<u16> = if self.is_built_in {
-            Vec::new()
-        } else {
-            searched.map(|(name, _)| self.field_of(of, name)).collect()
-        };
+    /// Takes note of what others show of a type. A field that is searched in an embed is one that is shown.
+    fn note_header(&mut self, of: u8, show: &[Shown]) {
         if let Some(of) = self.plan.types.get_mut(usize::from(of)) {
             of.header.is_read = true;
-            for field in show.iter().map(|shown| shown.field).chain(searched) {
-                slot(&mut of.header.fields, field);
+            for shown in show {
+                slot(&mut of.header.fields, shown.field);
             }
         }
     }

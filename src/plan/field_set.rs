@@ -22,12 +22,12 @@ impl FieldSet {
         Self(1 << field.min(TOLD_APART))
     }
 
-    /// What is in one of both.
+    /// The fields of either set.
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// What is in this one and not in the other.
+    /// The fields of this set that are not in the other.
     pub fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }

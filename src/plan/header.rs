@@ -1,4 +1,4 @@
-//! What others show of an entity by a reference.
+//! The parts of an entity that others show by a reference.
 
 /// The parts of an entity that documents of other entities read through references.
 #[derive(Debug, Clone, Default)]

@@ -212,7 +212,7 @@ macro_rules! handle {
                 PlanRef(self.cell)
             }
 
-            /// What the plan says of it.
+            /// Its part of the plan.
             pub fn get(self) -> &'static $plan {
                 self.cell.get().$list.get(usize::from(self.number)).expect("a handle of its plan")
             }

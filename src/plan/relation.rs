@@ -17,18 +17,18 @@ pub struct RelationPlan {
     pub field: u16,
     /// Only members of which all of these hold.
     pub conditions: Vec<Condition>,
-    /// What a row holds; nothing where only the key counts.
+    /// The content of a row; nothing where only the key counts.
     pub row: Option<RowPlan>,
     /// The changes of a member that rewrite its row.
     pub trigger: FieldSet,
 }
 
-/// What a row of a relation holds of its member.
+/// The content of a relation's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowPlan {
     /// The shown fields, in order.
     pub show: Vec<Shown>,
-    /// What is searched of the member.
+    /// The searched fields of the member.
     pub words: Option<WordsPlan>,
     /// The references that embeds within follow.
     pub references: Vec<u16>,

@@ -22,7 +22,7 @@ pub struct ProjectionPlan {
     pub embeds: Vec<EmbedPlan>,
     /// The computed members, in order.
     pub compute: Vec<Counted>,
-    /// What is searched of the entity itself.
+    /// The searched fields of the entity itself.
     pub words: Option<WordsPlan>,
     /// The changes of the entity that change its own document.
     pub trigger: FieldSet,
@@ -41,7 +41,7 @@ pub struct Shown {
     pub slot: u16,
 }
 
-/// What is searched of an entity.
+/// The searched fields of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WordsPlan {
     /// The fields, each with what a word in it says.
@@ -59,7 +59,7 @@ pub struct ReferenceAt {
     pub slot: u16,
 }
 
-/// What is shown of other entities.
+/// The part of a shape that shows other entities.
 #[derive(Debug, Clone)]
 pub struct EmbedPlan {
     /// The member's name.
@@ -74,7 +74,7 @@ pub struct EmbedPlan {
     pub embeds: Vec<EmbedPlan>,
     /// The number under which the finished object is kept, where it depends on references alone.
     pub fragment: Option<u16>,
-    /// What is searched of it together with the document.
+    /// The fields that are searched together with the document.
     pub words: Option<WordsPlan>,
 }
 
@@ -112,7 +112,7 @@ pub enum Maximum {
     Configured,
 }
 
-/// What refers to the embedding entity.
+/// The entities that refer to the embedding entity.
 #[derive(Debug, Clone)]
 pub struct FromPlan {
     /// The relation.

@@ -22,7 +22,7 @@ pub struct TypePlan {
     pub routes: Vec<u16>,
     /// For each rule, the changes that set it off.
     pub triggers: Vec<FieldSet>,
-    /// What others show of it by a reference.
+    /// The parts that others show by a reference.
     pub header: HeaderPlan,
     /// The fragments that show an entity of this type.
     pub fragments: Vec<u16>,
@@ -35,7 +35,7 @@ pub struct FieldPlan {
     pub name: &'static str,
     /// Its type.
     pub kind: FieldType,
-    /// What stands for it where it is absent or null.
+    /// The default where it is absent or null.
     pub absent: Option<Absent>,
 }
 
@@ -66,14 +66,14 @@ pub enum FieldType {
     References,
 }
 
-/// What stands for an absent field when a document is made.
+/// The default of an absent field when a document is made.
 #[derive(Debug)]
 pub enum Absent {
     /// The texts of these fields, with this between them.
     Join {
         /// The names of the fields.
         fields: Vec<&'static str>,
-        /// What stands between two of them, as it stands within a JSON string.
+        /// The text between two of them, as it stands within a JSON string.
         with: Vec<u8>,
     },
     /// Canonical JSON.
@@ -85,7 +85,7 @@ pub enum Absent {
 /// A program whose errors are counted.
 #[derive(Debug)]
 pub struct Counted {
-    /// What it makes: for messages.
+    /// The name of the field or member that it makes.
     pub name: Box<str>,
     program: Program,
     errors: AtomicU64,

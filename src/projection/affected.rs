@@ -52,7 +52,7 @@ pub struct Effects {
 /// Looks up what a reference of an entity names.
 pub type Lookup<'a> = dyn Fn(EntityType, &str, u16) -> Result<References> + 'a;
 
-/// What changed of one entity.
+/// The change of one entity.
 struct Change<'a> {
     entity_type: EntityType,
     id: &'a str,
@@ -171,7 +171,7 @@ impl Effects {
 }
 
 impl Change<'_> {
-    /// What a reference named before and after.
+    /// The entities that a reference named before and after.
     fn references(&self, field: u16) -> [References; 2] {
         let name = self.entity_type.field_at(field).name;
         [References::of(self.before, name), References::of(self.after, name)]
@@ -194,7 +194,7 @@ impl FanOut {
     }
 }
 
-/// What a route leads to.
+/// The end of a hop.
 pub enum Arrived<'a> {
     /// A document.
     Document(Projection, &'a str),

@@ -78,7 +78,7 @@ fn begins_at(
     Ok(at.iter().any(|id| roots(id)))
 }
 
-/// What a reference of an entity names.
+/// The entities that a reference of an entity names.
 pub fn references(entities: &dyn Entities, of: EntityType, id: &str, field: u16) -> Result<References> {
     let mut references = References::Absent;
     entities.entity(of, id, &mut |entity| {

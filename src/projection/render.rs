@@ -81,12 +81,7 @@ impl<'a> Renderer<'a> {
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let (plan, entity_type) = (projection.get(), projection.entity_type());
-        let exists = match entity.liveness() {
-            Liveness::Deleted => false,
-            Liveness::Unseen => !plan.stubs.is_empty(),
-            Liveness::Alive => holds(entity_type.get(), &plan.conditions, entity),
-        };
-        if !exists {
+        if entity.liveness() == Liveness::Deleted || !holds(entity_type.get(), &plan.conditions, entity) {
             return Ok(false);
         }
         if entity_type.header.is_read {

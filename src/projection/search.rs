@@ -1,13 +1,15 @@
 //! What finding needs of a document's fields, beside the fields themselves: one text of words, each folded and behind the
 //! mark of the field that it stands in. Words are letters and digits: the text needs no escapes in JSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde_json::value::RawValue;
 
-use crate::entity::{Shown, text};
+use crate::entity::{Shown, text, value};
 use crate::json::Object;
+use crate::plan::{TypePlan, WordsPlan};
 use crate::searchable::{Class, GAP, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number, plain_name};
 use crate::text::{Words, each_number, stands};
 
@@ -48,6 +50,11 @@ fn push_text(out: &mut Vec<u8>, begin: usize, class: Class, (text, is_second): (
         out.truncate(end);
     }
     out.len() > end
+}
+
+/// The name of an entity that is searched, as documents show it.
+pub fn title<'a>(of: &TypePlan, entity: &'a impl Shown, words: WordsPlan) -> Option<Cow<'a, [u8]>> {
+    value(of.fields.iter().find(|field| field.name == words.title)?, entity)
 }
 
 /// Writes how a name is ordered, when that is not the name's own lower case.

@@ -1,4 +1,4 @@
-//! What things may be called.
+//! The names that are allowed.
 
 use std::collections::BTreeMap;
 

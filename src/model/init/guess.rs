@@ -1,4 +1,4 @@
-//! What fields probably are.
+//! Guesses of types and references.
 
 use serde_json::Value;
 

@@ -11,7 +11,7 @@ use jaq_core::{Error, RunPtr, ValR};
 use super::meter::charge_bytes;
 use super::value::Val;
 
-/// What programs run on.
+/// The threads that programs run on.
 pub(super) type Data = JustLut<Val>;
 
 /// Names that a program is refused for, beside recursive definitions and `$ENV`.

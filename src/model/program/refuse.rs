@@ -1,4 +1,4 @@
-//! What is refused before a program runs, by its syntax tree.
+//! The search of a program's syntax tree for parts that are refused.
 
 use jaq_core::load::lex::StrPart;
 use jaq_core::load::parse::{BinaryOp, Def, Pattern, Term};

@@ -9,6 +9,7 @@ use crate::entity::{Header, Liveness, References, text};
 use crate::error::{Error, Result};
 use crate::json::{Object, push_list, push_text};
 use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, Relation, RelationPlanOf};
+use crate::projection::ancestry::Referred;
 use crate::projection::descendants::Descendants;
 use crate::projection::row::open;
 use crate::projection::search::push_marked;
@@ -44,14 +45,7 @@ impl Renderer<'_> {
                 if *is_ids {
                     push_list(out, &chain.ancestors, |out, ancestor| push_text(out, &ancestor.id));
                 } else {
-                    out.push(b'[');
-                    for (number, ancestor) in chain.ancestors.iter().enumerate() {
-                        if number > 0 {
-                            out.push(b',');
-                        }
-                        self.referred(out, embed, &ancestor.id, &ancestor.header)?;
-                    }
-                    out.push(b']');
+                    self.list(out, embed, &chain.ancestors)?;
                 }
                 if let Some(cycle) = cycle.filter(|_| chain.cycle) {
                     object.yes(cycle);
@@ -83,9 +77,7 @@ impl Renderer<'_> {
         let header = self.header(self.type_of(embed)?, id)?;
         if header.liveness != Liveness::Deleted {
             self.referred(object.value(embed.name), embed, id, &header)?;
-            let mut own = Vec::new();
-            push_words(&mut own, embed, &header);
-            append(words, &own);
+            push_words(words, embed, &header);
         }
         Ok(())
     }
@@ -97,22 +89,26 @@ impl Renderer<'_> {
         ids: &[Arc<str>],
         words: &mut Vec<u8>,
     ) -> Result<()> {
-        let out = object.value(embed.name);
-        out.push(b'[');
-        let mut is_first = true;
+        let of = self.type_of(embed)?;
+        let mut alive = Vec::with_capacity(ids.len());
         for id in ids {
-            let header = self.header(self.type_of(embed)?, id)?;
-            if header.liveness == Liveness::Deleted {
-                continue;
+            let header = self.header(of, id)?;
+            if header.liveness != Liveness::Deleted {
+                push_words(words, embed, &header);
+                alive.push(Referred { id: Arc::clone(id), header });
             }
-            if !is_first {
+        }
+        self.list(object.value(embed.name), embed, &alive)
+    }
+
+    /// Writes the objects of entities that references name.
+    fn list(&self, out: &mut Vec<u8>, embed: &EmbedPlan, entities: &[Referred]) -> Result<()> {
+        out.push(b'[');
+        for (number, entity) in entities.iter().enumerate() {
+            if number > 0 {
                 out.push(b',');
             }
-            is_first = false;
-            self.referred(out, embed, id, &header)?;
-            let mut own = Vec::new();
-            push_words(&mut own, embed, &header);
-            append(words, &own);
+            self.referred(out, embed, &entity.id, &entity.header)?;
         }
         out.push(b']');
         Ok(())

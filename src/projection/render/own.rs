@@ -3,7 +3,7 @@
 use crate::entity::{Fields, Header, Liveness, References, Shown, value_at};
 use crate::json::Object;
 use crate::plan::{ProjectionPlan, ReferenceAt, Shown as ShownField, TypePlan, WordsPlan};
-use crate::projection::search::{push_fields, write_sort};
+use crate::projection::search::{push_fields, title, write_sort};
 
 /// An entity that embeds others.
 pub(super) enum Own<'a> {
@@ -24,7 +24,7 @@ impl Own<'_> {
         }
     }
 
-    /// What a reference names.
+    /// The entities that a reference names.
     pub(super) fn references(&self, at: ReferenceAt) -> References {
         match self {
             Self::Entity(of, entity) => References::of(*entity, of.field_at(at.field).name),
@@ -59,21 +59,16 @@ impl Own<'_> {
     /// Writes how the document is sorted by its title.
     pub(super) fn write_sort(&self, search: &mut Object<'_>, words: WordsPlan) {
         if let Self::Entity(of, entity) = self {
-            write_sort(search, title(of, entity, words).as_deref());
+            write_sort(search, title(of, *entity, words).as_deref());
         }
     }
 
     /// Appends the words of the own fields.
     pub(super) fn push_words(&self, out: &mut Vec<u8>, begin: usize, words: WordsPlan) {
         if let Self::Entity(of, entity) = self {
-            push_fields(out, begin, (*entity, title(of, entity, words).as_deref()), words.fields);
+            push_fields(out, begin, (*entity, title(of, *entity, words).as_deref()), words.fields);
         }
     }
-}
-
-fn title<'a>(of: &TypePlan, entity: &'a Fields<'_>, words: WordsPlan) -> Option<std::borrow::Cow<'a, [u8]>> {
-    let title = of.fields.iter().find(|field| field.name == words.title)?;
-    crate::entity::value(title, entity)
 }
 
 /// Writes the fields that are not declared.
