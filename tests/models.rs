@@ -1,10 +1,12 @@
 //! Models with logs and the exact documents that they end in, on both engines.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::harness::{GrowingLog, World, eventually, log_of};
+use crate::scene::record;
 use crate::services;
 
 fn cases() -> Vec<PathBuf> {
@@ -96,15 +98,29 @@ show = ["name"]
 
 /// A log of two products of one brand, and a world whose model is in a file beside its configuration.
 fn shop() -> (World, GrowingLog) {
+    shop_in(|settings| World::embedded("shop", settings))
+}
+
+fn shop_in(world: impl Fn(&str) -> World) -> (World, GrowingLog) {
     let log = GrowingLog::new();
     log.append("products", "p1", &json!({"name": "Kettle", "brandId": "b1"}));
     log.append("products", "p2", &json!({"name": "Lamp", "brandId": "b1"}));
     log.append("brands", "b1", &json!({"name": "Nordlicht"}));
     let path = log.path("products");
     let source = format!("source.kind = \"files\"\nsource.path = {:?}\n", path.parent().unwrap());
-    let world = World::embedded("shop", &format!("model = \"shop.toml\"\n{source}"));
+    let world = world(&format!("model = \"shop.toml\"\n{source}"));
     write_model(&world, SHOP);
     (world, log)
+}
+
+/// The shop with kettles alone: another projection of the same entities.
+fn with_kettles_alone() -> String {
+    SHOP.replace("of = \"products\"", "of = \"products\"\nwhere = { name = \"Kettle\" }")
+}
+
+/// The shop with one more field of the products: another entity type.
+fn with_sku() -> String {
+    SHOP.replace("name = \"string\"\nbrandId", "name = \"string\"\nsku = \"string\"\nbrandId")
 }
 
 fn write_model(world: &World, text: &str) {
@@ -116,10 +132,7 @@ fn a_changed_projection_stops_a_run_until_it_is_reindexed_from_the_state() {
     let (world, _log) = shop();
     world.succeed(&["run", "--until-end"]);
     assert_eq!(world.documents("products")["p1"]["brand"]["name"], "Nordlicht");
-    write_model(
-        &world,
-        &SHOP.replace("of = \"products\"", "of = \"products\"\nwhere = { name = \"Kettle\" }"),
-    );
+    write_model(&world, &with_kettles_alone());
     let stopped = world.run(&["run", "--until-end"]);
     assert_eq!(stopped.status.code(), Some(3), "{}", log_of(&stopped));
     world.succeed(&["reindex", "--from", "state"]);
@@ -143,15 +156,120 @@ fn a_new_projection_is_made_of_the_state_beside_the_others() {
 
 #[test]
 fn changed_entities_are_refused_with_what_to_do() {
-    let (world, _log) = shop();
+    let (world, log) = shop();
     world.succeed(&["run", "--until-end"]);
-    write_model(
-        &world,
-        &SHOP.replace("name = \"string\"\nbrandId", "name = \"string\"\nsku = \"string\"\nbrandId"),
-    );
+    write_model(&world, &with_sku());
     let refused = world.run(&["run", "--until-end"]);
     assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
     assert!(log_of(&refused).contains("replay"), "{}", log_of(&refused));
+    // The page on models says how to go on.
+    log.append("products", "p3", &json!({"name": "Mug", "sku": "m-1", "brandId": "b1"}));
+    std::fs::remove_dir_all(world.path("state")).unwrap();
+    world.succeed(&["reindex", "--from", "log"]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("products")["p3"]["sku"], "m-1");
+    world.succeed(&["verify"]);
+}
+
+/// The folder of the embedded index and that of rebuilds: what is in them, and what aliases stand for.
+fn entries(world: &World) -> (BTreeSet<String>, String) {
+    let names = ["index", "state.reindex"].into_iter().flat_map(|folder| {
+        let entries = std::fs::read_dir(world.path(folder)).into_iter().flatten();
+        entries.map(move |entry| format!("{folder}/{}", entry.unwrap().file_name().display()))
+    });
+    // Locks stay where they are.
+    let names = names.filter(|name| !name.ends_with("lock")).collect();
+    (names, std::fs::read_to_string(world.path("index/aliases.json")).unwrap())
+}
+
+#[test]
+fn a_reindex_that_changed_entities_refuse_leaves_nothing_behind() {
+    let (world, log) = shop();
+    world.succeed(&["run", "--until-end"]);
+    let (before, documents) = (entries(&world), world.documents("products"));
+    write_model(&world, &with_sku());
+    let refused = world.run(&["reindex", "--from", "state"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
+    assert!(log_of(&refused).contains("other entity types"), "{}", log_of(&refused));
+    assert_eq!(entries(&world), before);
+    assert_eq!(record(&world, "products"), None);
+    assert_eq!(world.documents("products"), documents);
+    write_model(&world, SHOP);
+    log.append("products", "p3", &json!({"name": "Mug", "brandId": "b1"}));
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("products").len(), 3);
+    world.succeed(&["reindex", "--from", "state"]);
+    world.succeed(&["verify"]);
+}
+
+#[test]
+fn a_rebuild_that_serves_already_outlives_the_refusal_of_changed_entities() {
+    let (world, _log) = shop();
+    world.succeed(&["run", "--until-end"]);
+    let (_, first) = entries(&world);
+    let documents = world.documents("products");
+    let mut rebuild = world.start(&["reindex"]);
+    // It stays there for a while, because no instance says where it stopped.
+    eventually("the rebuild feeds the index behind the alias", || {
+        assert_eq!(rebuild.0.try_wait().unwrap(), None, "{}", world.log());
+        record(&world, "products").filter(|record| record["phase"] == "feeding")
+    });
+    rebuild.kill();
+    let (_, second) = entries(&world);
+    assert_ne!(second, first);
+    write_model(&world, &with_sku());
+    let refused = world.run(&["reindex"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
+    assert_eq!(world.documents("products"), documents);
+    assert!(log_of(&refused).contains("reindex --abort"), "{}", log_of(&refused));
+    // With the model of its beginning it comes to its end.
+    write_model(&world, SHOP);
+    world.succeed(&["reindex"]);
+    assert_eq!(entries(&world).1, second);
+    world.succeed(&["run", "--until-end"]);
+    world.succeed(&["verify"]);
+}
+
+#[test]
+fn an_instance_with_the_former_model_ends_when_a_rebuild_with_another_takes_over() {
+    the_former_model_ends(&shop());
+}
+
+#[test]
+fn an_instance_with_the_former_model_ends_when_a_rebuild_takes_over_on_a_server() {
+    let (servers, _turn) = services::whole();
+    the_former_model_ends(&shop_in(|settings| World::new(&servers, "shop", settings)));
+}
+
+fn the_former_model_ends((world, log): &(World, GrowingLog)) {
+    let ids = || {
+        world.settle();
+        world.documents("products").into_keys().collect::<Vec<_>>()
+    };
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(ids(), ["p1", "p2"]);
+    let rebuilds = [
+        ("state", with_kettles_alone(), &["p1", "pstate"][..]),
+        ("log", SHOP.to_owned(), &["p1", "p2", "plog", "pstate"]),
+    ];
+    for (from, model, expected) in rebuilds {
+        let mut former = world.start(&["run"]);
+        world.wait_until_delivered();
+        write_model(world, &model);
+        world.succeed(&["reindex", "--from", from]);
+        assert_eq!(former.end(), Some(3), "{from}: {}", world.log());
+        let told = world.log();
+        assert!(
+            told.contains("was rebuilt by another model or version; start this instance again"),
+            "{told}"
+        );
+        std::fs::remove_file(world.path("log")).unwrap();
+        // A start with the new model goes on where the former one ended.
+        log.append("products", &format!("p{from}"), &json!({"name": "Kettle", "brandId": "b1"}));
+        world.succeed(&["run", "--until-end"]);
+        assert_eq!(ids(), expected, "{from}");
+        world.succeed(&["verify"]);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! are refused.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use elasticsearch::http::Method;
 use rdkafka::Offset;
@@ -11,7 +12,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::config::FromClientConfig;
 use serde_json::{Value, json};
 
-use crate::harness::{GrowingLog, World, log_of};
+use crate::harness::{GrowingLog, World, eventually, log_of};
 use crate::scene::{Scene, ends_well, phase, reaches, record};
 use crate::services;
 use crate::verify::plant;
@@ -61,6 +62,47 @@ fn a_wrong_state_is_found_and_replaced_by_that_of_a_rebuild_from_the_log() {
     world.succeed(&["run", "--until-end"]);
     assert!(!world.log().contains("every document is sent"), "it was taken over");
     assert_eq!(world.all_documents()["organisations"]["o4"]["contactCount"], 2);
+}
+
+#[test]
+fn an_embedded_alias_that_is_moved_to_an_index_of_another_log_leaves_the_former_index_written() {
+    let log = GrowingLog::new();
+    log.append("organisations", "o1", &json!({"name": "Acme"}));
+    log.append("contacts", "c1", &json!({"name": "Jane Doe"}));
+    let world = World::embedded("moved", &log.settings());
+    let mut instance = world.start(&["run"]);
+    world.wait_until_delivered();
+    let index = world.indexes_behind()["contacts"].clone();
+    let foreign = format!("{index}-of-another-log");
+    let (from, to) = (world.path("index").join(&index), world.path("index").join(&foreign));
+    fs::create_dir(&to).unwrap();
+    let meta = fs::read_to_string(from.join("tributary.json")).unwrap();
+    let mut meta: Value = serde_json::from_str(&meta).unwrap();
+    meta["log"] = json!("another");
+    fs::write(to.join("tributary.json"), meta.to_string()).unwrap();
+    let move_alias = |from: &str, to: &str| {
+        let path = world.path("index/aliases.json");
+        let aliases = fs::read_to_string(&path).unwrap();
+        // Replaced as a whole, because the instance reads it all the time.
+        fs::write(world.path("aliases.new"), aliases.replace(from, to)).unwrap();
+        fs::rename(world.path("aliases.new"), path).unwrap();
+    };
+    move_alias(&index, &foreign);
+    eventually("the instance goes on with the former index", || {
+        assert_eq!(instance.0.try_wait().unwrap(), None, "{}", world.log());
+        world.log().contains("going on with the index that it stood for before").then_some(())
+    });
+    log.append("contacts", "c2", &json!({"name": "John Roe"}));
+    eventually("the new contact is delivered", || {
+        assert_eq!(instance.0.try_wait().unwrap(), None, "{}", world.log());
+        let status: Value = serde_json::from_str(&world.get("/status").1).ok()?;
+        let mut partitions = status["partitions"].as_array()?.iter();
+        partitions.any(|at| at["topic"] == "contacts" && at["delivered"] == 2).then_some(())
+    });
+    move_alias(&foreign, &index);
+    assert_eq!(world.documents("contacts").len(), 2);
+    instance.signal("TERM");
+    assert_eq!(instance.end(), Some(0), "{}", world.log());
 }
 
 /// Cuts off the first records of every partition that has some.

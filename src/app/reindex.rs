@@ -182,7 +182,12 @@ impl Rebuild<'_> {
             let is_refused = error.kind() == ErrorKind::Usage;
             return Err(if is_refused { self.give_up(&claim, error).await } else { error });
         }
-        let state = state?;
+        let state = match state {
+            // The aliases may stand for the indexes of a session that was kept.
+            Err(error) if error.kind() == ErrorKind::Usage && self.is_kept => return Err(to_give_up(&error)),
+            Err(error) if error.kind() == ErrorKind::Usage => return Err(self.give_up(&claim, error).await),
+            state => state?,
+        };
         self.session.copied = self.session.from == From::State;
         let Self { config, sink, folder, session, options, .. } = self;
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
@@ -220,11 +225,7 @@ impl Rebuild<'_> {
         let given_up = async { claim.give_up(&self.session).await.and_then(|()| self.folder.clear(false)) };
         match given_up.await {
             Ok(()) => error,
-            Err(more) => Error::new(
-                error.kind(),
-                format!("{}; give it up with `tributary reindex --abort`", error.chain()),
-            )
-            .because(more),
+            Err(more) => to_give_up(&error).because(more),
         }
     }
 
@@ -251,6 +252,11 @@ impl Rebuild<'_> {
         })
         .await
     }
+}
+
+/// The error of a rebuild that is left as it is, with the command that gives it up.
+fn to_give_up(error: &Error) -> Error {
+    Error::new(error.kind(), format!("{}; `tributary reindex --abort` gives the rebuild up", error.chain()))
 }
 
 fn stopped() -> Error {

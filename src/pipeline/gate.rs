@@ -241,6 +241,10 @@ impl<S: Documents + Aliases> Run<S> {
                 tracing::warn!(error = error.chain(), "waiting for the index");
                 Ok(())
             }
+            // Documents of this instance's model have another shape: it writes neither the new index nor one that nobody reads.
+            Err(error) if error.kind() == ErrorKind::MappingChanged => Err(error.about(
+                "an index was rebuilt by another model or version; start this instance again with that one",
+            )),
             Err(error) => self.refuse(&error).await,
         }
     }

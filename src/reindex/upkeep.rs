@@ -38,17 +38,21 @@ pub async fn abort<S: Generations>(
     Ok(deleted)
 }
 
-/// Gives up one session: nothing of it is noted any more, and the indexes that it made are gone.
+/// Gives up one session: nothing of it is noted any more, and the indexes that it made are gone, unless an alias stands for
+/// one.
 ///
 /// # Errors
 /// Those of the index.
 pub async fn give_up<S: Generations>(sink: &S, session: &Session) -> Result<()> {
+    let behind: Vec<String> = sink.behind().await?.into_iter().flatten().collect();
     for (number, found) in sink.rebuilds().await?.into_iter().enumerate() {
         let Some((record, revision)) = found.filter(|(record, _)| record.session == session.id) else {
             continue;
         };
         restore(sink, number, &record, &revision).await?;
-        if let Some(index) = session.indexes.get(number).filter(|_| !session.is_rollback) {
+        let made =
+            session.indexes.get(number).filter(|index| !session.is_rollback && !behind.contains(index));
+        if let Some(index) = made {
             sink.delete(index).await?;
         }
     }
@@ -131,4 +135,43 @@ pub async fn prune<S: Generations>(sink: &S, count: usize) -> Result<Vec<String>
         }
     }
     Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::reindex::session::From;
+    use crate::sink::embedded::EmbeddedSink;
+    use crate::sink::generations::{Aliases, Move};
+
+    #[tokio::test]
+    async fn a_session_that_is_given_up_takes_its_indexes_with_it_but_for_those_behind_an_alias() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config::load(None, std::iter::empty(), &Vec::new()).unwrap();
+        config.index.path = folder.path().to_owned();
+        let sink = EmbeddedSink::new(&config.index, &["organisations", "contacts"]).unwrap();
+        let session = Session {
+            id: "a".into(),
+            projections: vec!["organisations".into(), "contacts".into()],
+            indexes: vec![sink.new_name(0), sink.new_name(1)],
+            previous: vec![None, None],
+            from: From::Log,
+            copied: false,
+            is_rollback: false,
+            rolled_back_from: Vec::new(),
+            ended_at: None,
+            is_new: false,
+        };
+        for (number, index) in session.indexes.iter().enumerate() {
+            sink.create(number, index, "log").await.unwrap();
+            let record = Rebuild { session: "a".into(), phase: Phase::Swapping, ..Rebuild::of_index(index) };
+            assert!(sink.note_rebuild(number, Some(&record), None).await.unwrap());
+        }
+        sink.swap(&[Move { projection: 1, from: None, to: session.indexes[1].clone() }]).await.unwrap();
+        give_up(&sink, &session).await.unwrap();
+        assert_eq!(sink.hash_of(&session.indexes[0]).await.unwrap(), None);
+        assert!(sink.hash_of(&session.indexes[1]).await.unwrap().is_some());
+        assert!(sink.rebuilds().await.unwrap().iter().all(Option::is_none));
+    }
 }

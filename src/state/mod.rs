@@ -340,6 +340,14 @@ fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
             held.format
         )));
     }
+    if held.fingerprint != fingerprint
+        && [&*held.fingerprint, fingerprint].iter().any(|of| of.contains("model="))
+    {
+        return Err(Error::usage(
+            "the state was built with other entity types of the model, or with other [events.types]; restore them, or delete \
+             the state's folder and start again to replay (then `tributary reindex` makes the documents)",
+        ));
+    }
     if held.fingerprint != fingerprint {
         let of_old_debezium = held.fingerprint.contains("=debezium:") && fingerprint.contains("=debezium/");
         let cause = if of_old_debezium {

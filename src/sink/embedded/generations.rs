@@ -18,9 +18,8 @@ impl EmbeddedSink {
     }
 
     fn adopt_all(&self, log_identity: &str) -> Result<Vec<IndexState>> {
-        let mut held = lock(&self.generations);
-        held.clear();
-        let mut states = Vec::new();
+        // All are looked at before one is let go: a refusal leaves those that were written open.
+        let mut indexes = Vec::new();
         for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
             let mapping = Mapping::load(&self.source, &mapping.projection)?;
             let index = self.folder.behind(alias)?.unwrap_or_default();
@@ -32,6 +31,12 @@ impl EmbeddedSink {
                 }
                 checked => drop(checked?),
             }
+            indexes.push(index);
+        }
+        let mut held = lock(&self.generations);
+        held.clear();
+        let mut states = Vec::new();
+        for index in indexes {
             held.push(self.open_generation(&index)?);
             let is_filling = self.folder.is_filling(&index);
             states.push(IndexState { index, created: false, is_filling });
