@@ -31,6 +31,8 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
 
 fn check(file: Option<&Path>) -> Result<()> {
     let model = model::load(file).map_err(|findings| told(&findings))?;
+    let name = file.map_or_else(|| "the built-in model".to_owned(), |file| file.display().to_string());
+    output::line(format_args!("model: {name}"));
     let plural =
         |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
     for entity in &model.entities {

@@ -113,7 +113,17 @@ impl Parts<'_> {
             RelationPlanOf::Reference { .. } => 1,
             RelationPlanOf::From(_) => 2,
         };
-        let mut sorted: Vec<&'static EmbedPlan> = embeds.iter().collect();
+        // The first of the entities above is the one that the reference names.
+        let is_above = |field| {
+            let is_this = |embed: &EmbedPlan| {
+                matches!(embed.by, RelationPlanOf::Above { .. }) && embed.starts_at() == field
+            };
+            embeds.iter().any(is_this)
+        };
+        let is_told = |embed: &&EmbedPlan| {
+            !matches!(embed.by, RelationPlanOf::Reference { .. }) || !is_above(embed.starts_at())
+        };
+        let mut sorted: Vec<&'static EmbedPlan> = embeds.iter().filter(is_told).collect();
         sorted.sort_by_key(rank);
         for embed in sorted {
             let path = if path.is_empty() { embed.name.to_owned() } else { format!("{path}.{}", embed.name) };
@@ -168,11 +178,9 @@ impl Parts<'_> {
         Ok(ids)
     }
 
-    /// Adds an entity, once: the first of its places counts. False when it was there.
+    /// Adds an entity, once for each of its roles. False when it was there.
     fn add(&mut self, role: &str, of: EntityType, id: &str) -> Result<bool> {
-        let is_there = |part: &Part| {
-            part.id == id && part.role != ITSELF && part.entity_type(self.projection) == Some(of)
-        };
+        let is_there = |part: &Part| part.id == id && part.role == role;
         if self.found.iter().any(is_there) {
             return Ok(false);
         }

@@ -86,7 +86,10 @@ pub(super) fn with_root<T>(
             line: error.span().map(|span| line_of(text, span.start)),
             ..Finding::of_file(file, format!("it is no TOML: {}", error.message().replace('\n', ", ")))
         };
-        return Err(errors.iter().map(finding).collect());
+        let mut findings: Vec<Finding> = errors.iter().map(finding).collect();
+        // The parser may say one thing twice.
+        findings.dedup();
+        return Err(findings);
     }
     let mut lines = BTreeMap::new();
     put_lines(&mut lines, text, "", table.get_ref());

@@ -52,7 +52,7 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn entity_type(&self, entity: &model::Entity) -> TypePlan {
-        let fields: Vec<FieldPlan> = entity.fields.iter().map(field).collect();
+        let fields: Vec<FieldPlan> = entity.fields.iter().map(|of| field(&entity.name, of)).collect();
         let mut known: Vec<&'static str> = fields.iter().map(|field| field.name).chain(["id"]).collect();
         known.sort_unstable();
         TypePlan {

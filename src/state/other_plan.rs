@@ -37,9 +37,7 @@ pub(super) fn take(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
     }
     let is_new = view.get(Space::META, b"progress")?.is_none();
     if !is_new {
-        tracing::info!(
-            "the projections of the model changed since the state was written: relations are completed"
-        );
+        tracing::debug!("the projections of the model changed since the state was written");
         copy::strip(store)?;
         let known = held.map(|(_, relations)| relations).unwrap_or_default();
         for relation in plan.relations().filter(|relation| !known.iter().any(|name| **name == *relation.name))

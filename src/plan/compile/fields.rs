@@ -4,8 +4,8 @@ use crate::model;
 use crate::model::program::Program;
 use crate::plan::types::{Absent, Counted, FieldPlan, FieldType};
 
-/// The plan of a declared field.
-pub(super) fn field(field: &model::Field) -> FieldPlan {
+/// The plan of a declared field of an entity type.
+pub(super) fn field(entity: &str, field: &model::Field) -> FieldPlan {
     let kind = match &field.kind {
         model::FieldType::String => FieldType::String,
         model::FieldType::Strings => FieldType::Strings,
@@ -28,7 +28,8 @@ pub(super) fn field(field: &model::Field) -> FieldPlan {
             model::Default::Value(value) => Absent::Value(canonical(value)),
             // The model was checked: its programs can be compiled.
             model::Default::Jq(program) => {
-                Absent::Program(Counted::new(&field.name, Program::compile(program).ok()?))
+                let name = format!("{entity}.{}", field.name);
+                Absent::Program(Counted::new(&name, Program::compile(program).ok()?))
             }
         })
     });
