@@ -1,13 +1,15 @@
-//! What of an organisation and of a contact is searched: which fields, and how much a word in each of them says.
+//! The searched fields of a document or of an embedded object, and how much a word in each of them says.
 //!
 //! Projections write the words for an index server, the embedded index takes them from the fields, and search compares
-//! with both. All three go by the tables here.
+//! with both. All three go by [`Searched`], which the model fills.
 
 mod sort;
+mod value;
 
 use serde_json::Value;
 
-pub use self::sort::{SortField, plain_name, sort_key};
+pub use self::sort::{plain_name, sort_key};
+pub use self::value::{SortKind, ValueKind, each_at, integer, number, number_text, value_text};
 use crate::text::{self, reversed_numbers, stands, words};
 
 /// How much a word says, by the field that it stands in: the first says most.
@@ -38,41 +40,42 @@ impl Class {
     }
 }
 
-/// An organisation's searched fields.
-pub const ORGANISATION: &[(&str, Class)] = &[
-    ("name", Class::Name),
-    ("email", Class::Mail),
-    ("type", Class::Other),
-    ("status", Class::Other),
-    ("industry", Class::Other),
-    ("website", Class::Other),
-    ("phone", Class::Other),
-    ("address", Class::Other),
-    ("tags", Class::Other),
-];
+/// The searched fields of a document or of an embedded object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Searched {
+    /// The fields, each with how much a word in it says: the title first, then the classes in their order.
+    pub fields: &'static [(&'static str, Class)],
+    /// The field that is its name.
+    pub title: &'static str,
+    /// The fields that hold phone numbers.
+    pub phones: &'static [&'static str],
+    /// True when a field other than the title has a default, or is computed.
+    pub is_derived: bool,
+}
 
-/// A contact's searched fields.
-pub const CONTACT: &[(&str, Class)] = &[
-    ("name", Class::Name),
-    ("firstName", Class::Name),
-    ("lastName", Class::Name),
-    ("email", Class::Mail),
-    ("role", Class::Role),
-    ("department", Class::Role),
-    ("phone", Class::Other),
-    ("tags", Class::Other),
-];
+impl Searched {
+    /// True when words of the field are searched.
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|(name, _)| *name == field)
+    }
 
-/// A contact's fields of which parts can be marked, in the order in which documents show them.
-pub const CONTACT_SHOWN: &[&str] =
-    &["name", "firstName", "lastName", "email", "phone", "role", "department", "tags"];
+    /// True when the field holds phone numbers.
+    pub fn is_phone(&self, field: &str) -> bool {
+        self.phones.contains(&field)
+    }
+
+    /// The fields that hold e-mail addresses.
+    pub fn mails(&self) -> impl Iterator<Item = &'static str> {
+        self.fields.iter().filter(|(_, class)| *class == Class::Mail).map(|(name, _)| *name)
+    }
+}
 
 /// The mark before the digits of a phone number, reversed.
 pub const NUMBER_MARK: char = '#';
 /// The mark before the number of words of a name.
 pub const LENGTH_MARK: char = '%';
-/// The mark before a word of the name of a contact's organisation.
-pub const ORGANISATION_MARK: char = '^';
+/// The mark before a word of an entity that the document refers to.
+pub const REFERENCE_MARK: char = '^';
 
 /// The word that parts two fields of one class, so that no phrase goes over their ends.
 pub const GAP: char = '|';
@@ -87,7 +90,7 @@ fn is_of_number(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b' ' | b'+' | b'-' | b'/' | b'(' | b')')
 }
 
-/// What is searched of one organisation or contact.
+/// What is searched of one document or embedded object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
     /// The words of each text in their own order, parted by spaces. One that stands in another of its class is left out.
@@ -101,13 +104,13 @@ pub struct Words {
 }
 
 impl Words {
-    /// The words of the `fields` of a document or of an embedded contact.
-    pub fn of(document: &Value, fields: &[(&str, Class)]) -> Self {
+    /// The words of the searched fields of a document or of an embedded object.
+    pub fn of(document: &Value, searched: Searched) -> Self {
         let mut found = Self::default();
-        for (field, class) in fields {
+        for (field, class) in searched.fields {
             let Some(value) = document.get(*field) else { continue };
             each_text(value, &mut |text| {
-                found.push_runs(*class, words(text), *field == "phone" && is_plain_number(text));
+                found.push_runs(*class, words(text), searched.is_phone(field) && is_plain_number(text));
                 each_form(*class, text, &mut |form| {
                     if !found.forms.iter().any(|(of, held)| of == class && held == form) {
                         found.forms.push((*class, form.to_owned()));
@@ -116,8 +119,10 @@ impl Words {
             });
         }
         let text = |field: &str| document.get(field).and_then(Value::as_str);
-        found.mail = text("email").map(str::to_ascii_lowercase);
-        found.phones = text("phone").map(reversed_numbers).unwrap_or_default();
+        found.mail = searched.mails().find_map(text).map(str::to_ascii_lowercase);
+        for phone in searched.phones.iter().filter_map(|field| document.get(*field)) {
+            each_text(phone, &mut |text| found.phones.extend(reversed_numbers(text)));
+        }
         found
     }
 
@@ -151,11 +156,11 @@ impl Words {
     }
 }
 
-/// Whether a word of the `fields` of a document or of an embedded contact, in any of its forms, is one that is wanted. It
-/// says so without collecting the words, because most contacts are none of those that are looked for.
-pub fn has_word(document: &Value, fields: &[(&str, Class)], is_wanted: impl Fn(&str) -> bool) -> bool {
+/// Whether a word of the searched fields of an embedded object, in any of its forms, is one that is wanted. It says so
+/// without collecting the words, because most objects are none of those that are looked for.
+pub fn has_word(document: &Value, searched: Searched, is_wanted: impl Fn(&str) -> bool) -> bool {
     let (mut found, mut folded) = (false, Vec::new());
-    for (field, class) in fields {
+    for (field, class) in searched.fields {
         let Some(value) = document.get(*field) else { continue };
         each_text(value, &mut |text| {
             folded.clear();
@@ -179,12 +184,13 @@ pub fn each_form(class: Class, text: &str, visit: &mut dyn FnMut(&str)) -> bool 
     text::each_form(text, class == Class::Name, visit)
 }
 
-/// The texts of a field: its own, those of a list, or those of an object's members.
-fn each_text(value: &Value, visit: &mut dyn FnMut(&str)) {
-    let mut one = |value: &Value| {
-        if let Some(text) = value.as_str() {
-            visit(text);
-        }
+/// The texts of a field: its own, those of a list, or those of an object's members. A number is the text that it is
+/// written as.
+pub fn each_text(value: &Value, visit: &mut dyn FnMut(&str)) {
+    let mut one = |value: &Value| match value {
+        Value::String(text) => visit(text),
+        Value::Number(number) => visit(&number.to_string()),
+        _ => {}
     };
     match value {
         Value::Array(items) => items.iter().for_each(one),
@@ -197,6 +203,20 @@ fn each_text(value: &Value, visit: &mut dyn FnMut(&str)) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    const CONTACT: Searched = Searched {
+        fields: &[
+            ("name", Class::Name),
+            ("firstName", Class::Name),
+            ("email", Class::Mail),
+            ("role", Class::Role),
+            ("phone", Class::Other),
+            ("tags", Class::Other),
+        ],
+        title: "name",
+        phones: &["phone"],
+        is_derived: false,
+    };
 
     #[test]
     fn words_are_told_apart_by_the_field_that_they_stand_in() {

@@ -40,33 +40,56 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 /// Milliseconds since the Unix epoch of a time as RFC 3339 has it, or of the beginning of one: `2026`, `2026-01`,
 /// `2026-01-02T03:04`. Without a zone it is in UTC. It is what `strict_date_optional_time` reads on an index server.
 pub fn milliseconds(text: &str) -> Option<i64> {
+    period(text).map(|(first, _)| first)
+}
+
+const DAY: i64 = 86_400_000;
+
+/// The first and the last millisecond of a time such as [`milliseconds`] reads: `2026-01` is the whole month.
+pub fn period(text: &str) -> Option<(i64, i64)> {
     let mut rest = text;
     let year = number(&mut rest, 4)?;
-    let month = following(&mut rest, '-')?.unwrap_or(1);
-    let day = following(&mut rest, '-')?.unwrap_or(1);
-    let begin = days(year, month, day)? * 86_400_000;
+    let month = following(&mut rest, '-')?;
+    let day = following(&mut rest, '-')?;
+    let begin = days(year, month.unwrap_or(1), day.unwrap_or(1))?;
+    let next = match (month, day) {
+        (None, _) => days(year + 1, 1, 1)?,
+        (Some(12), None) => days(year + 1, 1, 1)?,
+        (Some(month), None) => days(year, month + 1, 1)?,
+        (Some(_), Some(_)) => begin + 1,
+    };
+    let day = (begin * DAY, next * DAY - 1);
     if rest.is_empty() {
-        return Some(begin);
+        return Some(day);
     }
-    rest = rest.strip_prefix('T')?;
-    if rest.is_empty() {
-        return Some(begin);
-    }
+    let rest = rest.strip_prefix('T')?;
+    if rest.is_empty() { Some(day) } else { period_within(day.0, rest) }
+}
+
+/// The first and the last millisecond of a time of the day that begins at `day`.
+fn period_within(day: i64, text: &str) -> Option<(i64, i64)> {
+    let mut rest = text;
     let hour = number(&mut rest, 2)?;
-    let minute = following(&mut rest, ':')?.unwrap_or(0);
-    let second = following(&mut rest, ':')?.unwrap_or(0);
-    let mut fraction = 0;
+    let minute = following(&mut rest, ':')?;
+    let second = following(&mut rest, ':')?;
+    let mut length = match (minute, second) {
+        (None, _) => 3_600_000,
+        (Some(_), None) => 60_000,
+        (Some(_), Some(_)) => 1_000,
+    };
+    let (minute, second, mut fraction) = (minute.unwrap_or(0), second.unwrap_or(0), 0);
     if let Some(digits) = rest.strip_prefix(['.', ',']) {
         let count = digits.bytes().take_while(u8::is_ascii_digit).count();
         let (digits, others) = digits.split_at_checked(count).filter(|_| (1..=9).contains(&count))?;
         fraction = format!("{digits:0<3}").get(..3)?.parse().ok()?;
-        rest = others;
+        (rest, length) = (others, 1);
     }
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let since_midnight = ((hour * 60 + minute) * 60 + second) * 1_000 + fraction;
-    Some(begin + since_midnight - zone(rest)? * 60_000)
+    let first = day + since_midnight - zone(rest)? * 60_000;
+    Some((first, first + length - 1))
 }
 
 /// The minutes that a zone is ahead of UTC.
@@ -109,6 +132,14 @@ pub fn rfc3339(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
 }
 
+/// RFC 3339 with milliseconds, of milliseconds since the Unix epoch.
+pub fn timestamp(milliseconds: i64) -> String {
+    let (days, rest) = (milliseconds.div_euclid(DAY), milliseconds.rem_euclid(DAY));
+    let ((year, month, day), seconds) = (civil(days), rest / 1_000);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1_000)
+}
+
 /// `yyyymmddhhmmss`, as an index's name carries it.
 pub fn compact(time: SystemTime) -> String {
     let (year, month, day, hour, minute, second, _) = parts(time);
@@ -119,6 +150,23 @@ pub fn compact(time: SystemTime) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_time_that_is_cut_short_is_all_of_its_period() {
+        for (text, first, last) in [
+            ("2000", "2000-01-01T00:00:00.000Z", "2000-12-31T23:59:59.999Z"),
+            ("2000-02", "2000-02-01T00:00:00.000Z", "2000-02-29T23:59:59.999Z"),
+            ("2000-12", "2000-12-01T00:00:00.000Z", "2000-12-31T23:59:59.999Z"),
+            ("2000-02-29T", "2000-02-29T00:00:00.000Z", "2000-02-29T23:59:59.999Z"),
+            ("2000-02-29T23Z", "2000-02-29T23:00:00.000Z", "2000-02-29T23:59:59.999Z"),
+            ("2000-02-29T23:10+01:00", "2000-02-29T22:10:00.000Z", "2000-02-29T22:10:59.999Z"),
+            ("1969-12-31T23:59:59Z", "1969-12-31T23:59:59.000Z", "1969-12-31T23:59:59.999Z"),
+            ("2000-02-29T23:10:01.5Z", "2000-02-29T23:10:01.500Z", "2000-02-29T23:10:01.500Z"),
+        ] {
+            let period = period(text).unwrap();
+            assert_eq!((timestamp(period.0).as_str(), timestamp(period.1).as_str()), (first, last), "{text}");
+        }
+    }
 
     #[test]
     fn times_are_read_as_an_index_server_does() {

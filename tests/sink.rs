@@ -14,6 +14,7 @@ use crate::services;
 fn config(world: &World, url: &str) -> IndexConfig {
     IndexConfig {
         derived: tributary::config::Config::defaults(&Vec::new()).unwrap().index.derived,
+        plan: tributary::plan::builtin(),
         kind: IndexKind::Elasticsearch,
         urls: vec![url.to_owned()],
         username: None,

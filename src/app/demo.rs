@@ -39,7 +39,7 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
     let world = world(wanted, folder.path());
     let live = tokio::task::block_in_place(|| Live::start(world))?;
     let config = config(folder.path())?;
-    let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
+    let searcher = Searcher::new(parts::search_index(&config)?, config.plan, &config.index.projections);
     let status = Arc::new(Status::default());
     let began = Instant::now();
     let running =
@@ -88,7 +88,8 @@ async fn tell(wanted: &Demo, searcher: &Searcher, status: &Status, began: Instan
     let documents = status.report(None).counters.get("delivered").copied().unwrap_or(0);
     output::line(format_args!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64()));
     output::line(format_args!("\nA search for {:?}:\n", wanted.q));
-    let page = searcher.search(&Request::parse([("q", wanted.q.as_str()), ("size", "3")])?).await?;
+    let request = Request::parse(&searcher.collections(), [("q", wanted.q.as_str()), ("size", "3")])?;
+    let page = searcher.search(&request).await?;
     search::print_text(&page, search::wants_colours());
     Ok(())
 }

@@ -88,7 +88,7 @@ pub(super) async fn follow(
     stop: Shutdown,
 ) -> Result<()> {
     let sink = Arc::new(parts::sink(&config)?);
-    let searcher = Searcher::new(parts::search_index(&config)?, &config.index.projections);
+    let searcher = Searcher::new(parts::search_index(&config)?, config.plan, &config.index.projections);
     let store = Arc::new(FjallStore::open(&config.state, config.plan)?);
     let state = Arc::new(State::open(store, config.plan, &config.fingerprint())?);
     let commands = unbounded();

@@ -1,6 +1,7 @@
 //! `search`: the same search as over HTTP, from the command line.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::client::Instance;
 use crate::output;
+use crate::plan::Collection;
 use crate::position::{Positions, TopicPartition};
 use crate::search::service::{Page, Searcher};
 use crate::search::{Request, SearchIndex};
@@ -21,19 +23,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Searches, and prints what was found.
 pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
-    if !config.model.is_built_in {
-        return Err(Error::failed(
-            "searches know the built-in model only in this version; ask the index itself for documents of the model",
-        ));
-    }
-    let request = request(&wanted)?;
     let index = parts::search_index(&config)?;
+    let searcher = Searcher::new(Arc::clone(&index), config.plan, &config.index.projections);
+    let request = request(&searcher.collections(), &wanted)?;
     check_filled(&*index, &config.index.projections, &request).await?;
     if !request.consistent_with.is_empty() {
         wait(&config, &request).await?;
         index.refresh(request.collection).await?;
     }
-    let page = Searcher::new(index, &config.index.projections).search(&request).await?;
+    let page = searcher.search(&request).await?;
     match format {
         OutputFormat::Json => output::json(&page)?,
         OutputFormat::Text => print_text(&page, wants_colours()),
@@ -41,7 +39,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
     Ok(())
 }
 
-fn request(wanted: &Search) -> Result<Request> {
+fn request(collections: &[Collection], wanted: &Search) -> Result<Request> {
     let q = wanted.q.clone().or_else(|| (!wanted.words.is_empty()).then(|| wanted.words.join(" ")));
     let single = [
         ("q", &q),
@@ -56,14 +54,15 @@ fn request(wanted: &Search) -> Result<Request> {
         ("allow_partial", &wanted.allow_partial.then(|| "true".to_owned())),
     ];
     let single = single.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    Request::parse(single.chain(wanted.filter.iter().map(|filter| ("filter", filter.as_str()))))
+    let filters = wanted.filter.iter().map(|filter| ("filter", filter.as_str()));
+    Request::parse(collections, single.chain(filters))
 }
 
 /// Refuses a search in an index that is not full, as the routes do. The index is searched when its aliases may not be
 /// read, because the privilege to search does not contain that one.
 async fn check_filled(index: &dyn SearchIndex, kept: &[String], request: &Request) -> Result<()> {
     let searched = request.collection.searched();
-    let searched = kept.iter().filter(|name| searched.contains(&name.as_str()));
+    let searched = kept.iter().filter(|name| searched.iter().any(|of| of.name() == *name));
     let unfilled = match index.unfilled(&searched.cloned().collect::<Vec<_>>()).await {
         Ok(unfilled) => unfilled,
         Err(error) if error.kind() == ErrorKind::Failed => {

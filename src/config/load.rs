@@ -16,7 +16,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::model::{Model, Projection, mapping};
-use crate::plan::PlanRef;
+use crate::plan::{PlanRef, builtin};
 
 /// The file that is read when none is named and it is there.
 const FILE: &str = "tributary.toml";
@@ -126,11 +126,12 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
     let declared = model::declared(keys)?;
     let organisations = records::entity(keys, "organisations", &declared)?;
     let contacts = records::entity(keys, "contacts", &declared)?;
-    let index = index(keys, &declared)?;
+    let mut index = index(keys, &declared)?;
     let model = model::in_force(declared, &organisations, &contacts, index.max_embedded_contacts);
+    index.plan = PlanRef::of(&model);
     Ok(Config {
         state,
-        plan: PlanRef::of(&model),
+        plan: index.plan,
         model,
         source: SourceConfig {
             kind: keys
@@ -227,6 +228,7 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
         prefix: keys.prefix("index.prefix")?,
         mappings: keys.path("index.mappings", "mappings")?,
         derived: derived(model),
+        plan: builtin(),
         projections: projections(keys, model)?,
         refresh: keys
             .choice("index.refresh", &[("adaptive", Refresh::Adaptive), ("interval", Refresh::Interval)])?,

@@ -122,6 +122,8 @@ pub struct IndexConfig {
     pub mappings: PathBuf,
     /// The mapping and the shape that the model gives to the index of each projection, by its name.
     pub derived: BTreeMap<String, Derived>,
+    /// The plan of the model, which says how documents are searched.
+    pub plan: PlanRef,
     /// The projections to keep, in the registry's order.
     pub projections: Vec<String>,
     /// How changes become searchable.

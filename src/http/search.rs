@@ -16,11 +16,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
 use crate::pipeline::durations::Durations;
 use crate::pipeline::status::Status;
-use crate::plan::{PlanRef, Projection};
+use crate::plan::{Collection, PlanRef, Projection};
 use crate::position::Positions;
+use crate::search::Request;
 use crate::search::pages::PagedSearcher;
 use crate::search::service::{Page, Searcher};
-use crate::search::{Collection, Request};
 
 /// A search that takes longer is given up.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
@@ -37,8 +37,8 @@ pub struct Search {
     searcher: PagedSearcher,
     status: Arc<Status>,
     places: Arc<Semaphore>,
-    /// Of organisations and of contacts.
-    refreshes: Arc<[Refreshes; 2]>,
+    /// The collections, each with its refreshes.
+    collections: Arc<[(Collection, Refreshes)]>,
     index_requests: Arc<IndexRequests>,
     plan: PlanRef,
 }
@@ -46,8 +46,9 @@ pub struct Search {
 impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
+        let collections = searcher.collections().into_iter().map(|of| (of, Refreshes::default())).collect();
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
-        Self { searcher, status, places, refreshes: Arc::default(), index_requests: Arc::default(), plan }
+        Self { searcher, status, places, collections, index_requests: Arc::default(), plan }
     }
 
     /// How long the index took so far.
@@ -89,24 +90,26 @@ impl Search {
         }
     }
 
-    /// How far the indexes are that such a search looks in. Organisations are found in both.
+    /// How far the indexes are that such a search looks in.
     fn reached(&self, collection: Collection) -> Positions {
-        match collection {
-            Collection::Organisations => self.status.delivered(),
-            Collection::Contacts => self.status.shown(crate::plan::CONTACTS),
+        match *collection.searched() {
+            [projection] => self.status.shown(projection),
+            _ => self.status.delivered(),
         }
     }
 
     async fn refresh(&self, collection: Collection) -> Result<()> {
-        let [organisations, contacts] = &*self.refreshes;
-        let refreshes = if collection == Collection::Organisations { organisations } else { contacts };
-        refreshes.share(self.searcher.searcher().index().refresh(collection)).await
+        let refresh = self.searcher.searcher().index().refresh(collection);
+        match self.collections.iter().find(|(of, _)| *of == collection) {
+            Some((_, refreshes)) => refreshes.share(refresh).await,
+            None => refresh.await,
+        }
     }
 
     /// Refuses a search in an index that is not full, unless it says that a part is enough.
     fn check_filled(&self, request: &Request, collections: &[Collection]) -> Answer<()> {
         let projections = collections.iter().flat_map(|collection| collection.searched());
-        let projections: Vec<&str> = projections.copied().collect();
+        let projections: Vec<&str> = projections.map(Projection::name).collect();
         if request.allow_partial || self.status.are_filled(&projections) {
             return Ok(());
         }
@@ -152,40 +155,25 @@ impl Search {
 }
 
 /// A document without the keys that are Tributary's own.
-fn shown(document: Value) -> Value {
-    let Value::Object(mut members) = document else { return document };
-    members.retain(|name, _| !name.starts_with('_'));
-    if let Some(Value::Array(contacts)) = members.get_mut("contacts") {
-        contacts.iter_mut().filter_map(Value::as_object_mut).for_each(|contact| {
-            contact.retain(|name, _| !name.starts_with('_'));
-        });
+fn shown(mut document: Value) -> Value {
+    if let Some(members) = document.as_object_mut() {
+        members.retain(|name, _| !name.starts_with('_'));
+        let embedded = members.values_mut().filter_map(Value::as_array_mut).flatten();
+        embedded.filter_map(Value::as_object_mut).for_each(|object| drop(object.remove("_search")));
     }
-    Value::Object(members)
+    document
 }
 
-fn parse(query: Option<&str>) -> Answer<Request> {
+fn parse(search: &Search, query: Option<&str>) -> Answer<Request> {
     let pairs: Vec<_> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
     let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-    Request::parse(pairs).map_err(Refusal::from)
-}
-
-/// Refuses to search in documents of another model than the built-in one.
-fn check_model(search: &Search) -> Answer<()> {
-    if search.plan.is_built_in() {
-        return Ok(());
-    }
-    let known: Vec<&str> = search.plan.projections().map(Projection::name).collect();
-    let detail = format!(
-        "searches know the built-in model only in this version; ask the index itself, which has {}",
-        known.join(", ")
-    );
-    Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, detail))
+    let collections: Vec<Collection> = search.collections.iter().map(|(collection, _)| *collection).collect();
+    Request::parse(&collections, pairs).map_err(Refusal::from)
 }
 
 /// `GET /search`
 pub(super) async fn search(Shared(search): Shared<Search>, RawQuery(query): RawQuery) -> Answer<Json<Page>> {
-    check_model(&search)?;
-    let request = parse(query.as_deref())?;
+    let request = parse(&search, query.as_deref())?;
     Ok(Json(search.page(&request).await?))
 }
 
@@ -194,14 +182,19 @@ pub(super) async fn suggest(
     Shared(search): Shared<Search>,
     RawQuery(query): RawQuery,
 ) -> Answer<Json<Value>> {
-    check_model(&search)?;
-    let mut request = parse(query.as_deref())?;
+    let request = parse(&search, query.as_deref())?;
     let mut suggestions: Vec<Value> = Vec::new();
-    let collections = [Collection::Organisations, Collection::Contacts];
+    let collections: Vec<Collection> = search.collections.iter().map(|(collection, _)| *collection).collect();
     search.check_filled(&request, &collections)?;
     for collection in collections {
-        request.collection = collection;
-        request.size = SUGGESTIONS;
+        let is_same = request.collection == collection;
+        // Fields are those of the collection that was asked for.
+        let filters = if is_same { request.filters.clone() } else { Vec::new() };
+        let (under, terms) = (request.under.clone(), request.terms.clone());
+        let under = under.filter(|_| collection.get().under.is_some());
+        let (excluded, whole) = (request.excluded.clone(), request.whole.clone());
+        let everything = Request::of(collection);
+        let request = Request { terms, excluded, whole, under, filters, size: SUGGESTIONS, ..everything };
         if request.terms.as_ref().is_none_or(Vec::is_empty) {
             break;
         }
@@ -220,19 +213,23 @@ pub(super) async fn suggest(
 }
 
 fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
-    hit.pointer("/highlights/name")?;
+    hit.get("highlights")?.get(collection.get().own.title)?;
     let mut suggestion = json!({"text": hit.get("name")?, "id": hit.get("id")?, "in": collection.name()});
-    // A detail tells suggestions of the same name apart.
-    let places = match collection {
-        Collection::Organisations => ["/address/city", "/parent/name", "/industry"].as_slice(),
-        Collection::Contacts => &["/organisation/name", "/organisation/id", "/email"],
-    };
-    let mut details =
-        places.iter().filter_map(|place| hit.pointer(place)).filter(|detail| detail.is_string());
-    if let (Some(detail), Some(members)) = (details.next(), suggestion.as_object_mut()) {
-        members.insert("detail".to_owned(), detail.clone());
+    if let (Some(detail), Some(members)) = (detail(hit, collection), suggestion.as_object_mut()) {
+        members.insert("detail".to_owned(), detail.into());
     }
     Some(suggestion)
+}
+
+/// What tells a hit from others of the same name: the city of an address, an entity that it refers to, or the first text
+/// that it shows.
+fn detail(hit: &Value, collection: Collection) -> Option<String> {
+    let shown = || collection.get().hit.iter().filter_map(|name| hit.get(*name));
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+    let city = shown().find_map(|value| text(value, "city"));
+    let named = || shown().find_map(|value| text(value, "name").or_else(|| text(value, "id")));
+    let first = || shown().find_map(|value| value.as_str().map(str::to_owned));
+    city.or_else(named).or_else(first)
 }
 
 type Id = Path<String>;

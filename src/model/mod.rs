@@ -18,7 +18,7 @@ pub mod write;
 use std::path::Path;
 use std::sync::OnceLock;
 
-pub use self::path::{Kind, Target};
+pub use self::path::{Kind, Target, embed};
 pub use self::read::Finding;
 pub use self::relations::{RelationRows, relations};
 pub use self::types::{

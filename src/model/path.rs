@@ -129,7 +129,7 @@ fn beside(embed: &Embed, name: &str) -> Option<Kind> {
 }
 
 /// The embed that a path of names leads to.
-pub(super) fn embed<'a>(embeds: &'a [Embed], path: &str) -> Option<&'a Embed> {
+pub fn embed<'a>(embeds: &'a [Embed], path: &str) -> Option<&'a Embed> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let found = embeds.iter().find(|embed| embed.name == first)?;
     rest.map_or(Some(found), |rest| embed(&found.embeds, rest))

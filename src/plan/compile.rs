@@ -1,18 +1,18 @@
 //! From a checked model to a plan.
 
 mod fields;
+mod search;
+mod words;
 
 use self::fields::{canonical, field, forever};
 use super::relation::{Condition, RelationPlan, RowPlan};
 use super::routes::{self, Hop, Way};
-use super::shape::{
-    EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown, WordsPlan,
-};
-use super::types::{Absent, Counted, FieldPlan, TypePlan};
+use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
+use super::types::{Counted, FieldPlan, TypePlan};
 use super::{FieldSet, HeaderPlan, Plan};
 use crate::model::program::Program;
 use crate::model::{self, Embed, Model, Relation};
-use crate::searchable::{CONTACT, Class, ORGANISATION};
+use crate::searchable::Searched;
 
 /// Compiles a checked model.
 pub fn compile(model: &Model) -> Plan {
@@ -28,6 +28,7 @@ pub fn compile(model: &Model) -> Plan {
     }
     compiler.resolve();
     compiler.route();
+    search::fill(model, &mut compiler.plan);
     compiler.plan
 }
 
@@ -80,16 +81,15 @@ impl Compiler<'_> {
 
     fn projection(&mut self, projection: &model::Projection) -> ProjectionPlan {
         let of = self.number_of(&projection.of);
-        let search = projection.search.as_ref();
-        let words = search.map(|search| self.words(of, &search.words, &search.title));
         let searched = |embed: &Embed| {
-            let searched =
-                search.and_then(|search| search.embeds.iter().find(|found| found.embed == embed.name));
-            searched.map(|found| found.words.as_slice())
+            let mut searches = projection.search.iter().flat_map(|search| &search.embeds);
+            let found = searches.find(|found| found.embed == embed.name)?;
+            words::embedded(self.model, embed, found)
         };
+        let searched: Vec<Option<Searched>> = projection.embeds.iter().map(searched).collect();
         let mut embeds = Vec::new();
-        for embed in &projection.embeds {
-            embeds.push(self.embed((of, Context::Own), embed, searched(embed), &mut Vec::new()));
+        for (embed, searched) in projection.embeds.iter().zip(searched) {
+            embeds.push(self.embed((of, Context::Own), embed, searched, &mut Vec::new()));
         }
         let mut stubs = Vec::new();
         for name in &projection.stubs {
@@ -105,7 +105,8 @@ impl Compiler<'_> {
             rest: projection.rest.as_deref().map(forever),
             embeds,
             compute: projection.compute.iter().filter_map(computed).collect(),
-            words,
+            words: words::own(self.model, projection),
+            search: None,
             trigger: FieldSet::EMPTY,
             is_by_header: false,
         }
@@ -125,46 +126,16 @@ impl Compiler<'_> {
         conditions.iter().map(compiled).collect()
     }
 
-    /// The searched fields of an entity: the title first, and those that say most before the rest.
-    fn words(&self, of: u8, words: &[String], title: &str) -> WordsPlan {
-        if self.is_built_in {
-            let fields = if of == 0 { ORGANISATION } else { CONTACT };
-            return WordsPlan { fields, title: "name" };
-        }
-        let entity_type = self.plan.types.get(usize::from(of));
-        let absent = entity_type.and_then(|of| of.fields.get(of.field(title)?)?.absent.as_ref());
-        let parts: &[&str] = match absent {
-            Some(Absent::Join { fields, .. }) => fields,
-            _ => &[],
-        };
-        let mut fields: Vec<(&'static str, Class)> = Vec::new();
-        for name in std::iter::once(title).chain(words.iter().map(String::as_str)) {
-            let class = match name {
-                _ if name == title || parts.contains(&name) => Class::Name,
-                "email" => Class::Mail,
-                "role" | "department" => Class::Role,
-                _ => Class::Other,
-            };
-            if !fields.iter().any(|(held, _)| *held == name) {
-                fields.push((forever(name), class));
-            }
-        }
-        fields.sort_by_key(|(_, class)| *class);
-        WordsPlan { fields: Box::leak(fields.into_boxed_slice()), title: forever(title) }
-    }
-
     /// The plan of an embed. `row` collects the references that are followed from the row which embeds it.
     fn embed(
         &mut self,
         (of, context): (u8, Context),
         embed: &Embed,
-        searched: Option<&[String]>,
+        words: Option<Searched>,
         row: &mut Vec<u16>,
     ) -> EmbedPlan {
         let to = self.number_of(&embed.entity);
         let show = self.show(to, &embed.show);
-        let title = embed.show.iter().find(|name| *name == "name").or(searched.and_then(<[String]>::first));
-        let words = searched.zip(title).map(|(words, title)| self.words(to, words, title));
         let (by, embeds) = match &embed.relation {
             Relation::Reference { field, list } => {
                 let at = self.reference((of, context), field, row);
@@ -435,7 +406,7 @@ fn fields_of<'a>(
     plan: &'a Plan,
     of: u8,
     show: &'a [Shown],
-    words: Option<&'a WordsPlan>,
+    words: Option<&'a Searched>,
 ) -> impl Iterator<Item = FieldSet> + 'a {
     let entity_type = plan.types.get(usize::from(of));
     let shown = show.iter().map(|shown| usize::from(shown.field));

@@ -9,6 +9,7 @@ mod field_set;
 mod header;
 mod relation;
 mod routes;
+mod search;
 mod shape;
 mod types;
 
@@ -26,9 +27,10 @@ pub use self::field_set::FieldSet;
 pub use self::header::HeaderPlan;
 pub use self::relation::{Condition, RelationPlan, RowPlan};
 pub use self::routes::{Hop, Mark, Route};
-pub use self::shape::{
-    EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown, WordsPlan,
+pub use self::search::{
+    ApartPlan, Collection, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,
 };
+pub use self::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
 pub use self::types::{Absent, Counted, FieldPlan, FieldType, TypePlan};
 
 /// A compiled model.

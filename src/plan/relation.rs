@@ -1,6 +1,7 @@
 //! Relations: which entities refer to an owner, and what a row of each holds.
 
-use super::{FieldSet, Shown, WordsPlan};
+use super::{FieldSet, Shown};
+use crate::searchable::Searched;
 
 /// For each owner, the living entities that refer to it by one reference.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub struct RowPlan {
     /// The shown fields, in order.
     pub show: Vec<Shown>,
     /// The searched fields of the member.
-    pub words: Option<WordsPlan>,
+    pub words: Option<Searched>,
     /// The references that embeds within follow.
     pub references: Vec<u16>,
     /// True when embeds stand within: the row then has the ids of its references beside its object.

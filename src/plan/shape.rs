@@ -1,7 +1,8 @@
 //! The shapes of documents.
 
+use super::search::SearchPlan;
 use super::{Condition, Counted, FieldSet};
-use crate::searchable::Class;
+use crate::searchable::Searched;
 
 /// A projection.
 #[derive(Debug)]
@@ -22,8 +23,10 @@ pub struct ProjectionPlan {
     pub embeds: Vec<EmbedPlan>,
     /// The computed members, in order.
     pub compute: Vec<Counted>,
-    /// The searched fields of the entity itself.
-    pub words: Option<WordsPlan>,
+    /// The searched fields of the document itself.
+    pub words: Option<Searched>,
+    /// How documents are searched.
+    pub search: Option<SearchPlan>,
     /// The changes of the entity that change its own document.
     pub trigger: FieldSet,
     /// True when a header has all that the document shows of its own entity.
@@ -39,15 +42,6 @@ pub struct Shown {
     pub field: u16,
     /// Its slot in the header; of no meaning where the type has none.
     pub slot: u16,
-}
-
-/// The searched fields of an entity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WordsPlan {
-    /// The fields, each with what a word in it says.
-    pub fields: &'static [(&'static str, Class)],
-    /// The field that is its name.
-    pub title: &'static str,
 }
 
 /// A reference, as the embedding entity is read.
@@ -75,7 +69,7 @@ pub struct EmbedPlan {
     /// The number under which the finished object is kept, where it depends on references alone.
     pub fragment: Option<u16>,
     /// The fields that are searched together with the document.
-    pub words: Option<WordsPlan>,
+    pub words: Option<Searched>,
 }
 
 /// How embedded entities are found.
@@ -125,13 +119,6 @@ pub struct FromPlan {
     pub truncated: Option<&'static str>,
     /// The member for the number of different entities below.
     pub descendants: Option<&'static str>,
-}
-
-impl WordsPlan {
-    /// True when the field is searched.
-    pub fn has(&self, field: &str) -> bool {
-        self.fields.iter().any(|(name, _)| *name == field)
-    }
 }
 
 impl EmbedPlan {

@@ -153,6 +153,11 @@ impl TypePlan {
         self.fields.iter().position(|field| field.name == name)
     }
 
+    /// The declared field of this name.
+    pub fn field_named(&self, name: &str) -> Option<&FieldPlan> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+
     /// The declared field of this number.
     #[expect(clippy::expect_used, reason = "only the compiler hands out numbers of fields")]
     pub fn field_at(&self, number: u16) -> &FieldPlan {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use self::own::Own;
 use super::ancestry::{Ancestry, ancestry};
+use super::search::{Computed, write_filters};
 use super::{Entities, Limits, Made};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Shown, holds};
@@ -123,8 +124,8 @@ impl<'a> Renderer<'a> {
         if counts.iter().any(|count| is_count(&count)) {
             self.make_fragments(projection.entity_type(), id)?;
         }
-        compute(&mut object, plan, id);
-        write_search(&mut object, plan, own, &words);
+        let computed = compute(&mut object, plan, id);
+        write_search(&mut object, plan, own, &words, &computed);
         object.nested("_log", |log| log.number("position", position));
         object.close();
         Ok(true)
@@ -192,14 +193,17 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// Writes the computed members: each program sees the document with those before it.
-fn compute(object: &mut Object<'_>, plan: &ProjectionPlan, id: &str) {
+/// Writes the computed members, and answers them: each program sees the document with those before it.
+fn compute(object: &mut Object<'_>, plan: &'static ProjectionPlan, id: &str) -> Vec<(&'static str, Vec<u8>)> {
+    let mut computed = Vec::new();
     for program in &plan.compute {
         let document = shown(object.whole());
         if let Some(json) = program.run(&format!("{}/{id}", plan.name), &document, FieldType::Any) {
             object.raw(&program.name, &json);
+            computed.push((&*program.name, json));
         }
     }
+    computed
 }
 
 /// A document without the words of what is embedded.
@@ -216,12 +220,18 @@ fn shown(document: Vec<u8>) -> Vec<u8> {
 }
 
 /// Writes `_search`: what finding needs beside the fields themselves. `words` are those of entities that it refers to.
-fn write_search(object: &mut Object<'_>, plan: &ProjectionPlan, own: &Own<'_>, words: &[u8]) {
+fn write_search(
+    object: &mut Object<'_>,
+    plan: &ProjectionPlan,
+    own: &Own<'_>,
+    words: &[u8],
+    computed: &Computed,
+) {
     let Some(searched) = plan.words else { return };
     object.nested("_search", |search| {
-        own.write_sort(search, searched);
+        own.write_sort(search, searched, computed);
         search.words("words", |out, begin| {
-            own.push_words(out, begin, searched);
+            own.push_words(out, begin, searched, computed);
             if !words.is_empty() {
                 if out.len() > begin {
                     out.push(b' ');
@@ -229,5 +239,8 @@ fn write_search(object: &mut Object<'_>, plan: &ProjectionPlan, own: &Own<'_>, w
                 out.extend_from_slice(words);
             }
         });
+        if let Some(plan) = &plan.search {
+            write_filters(search, &plan.filters, computed);
+        }
     });
 }

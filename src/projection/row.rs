@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::{References, Shown, holds, reference, value_at};
 use crate::json::Object;
 use crate::plan::{FieldType, Relation, RowPlan, TypePlan};
-use crate::projection::search::{push_fields, title};
+use crate::projection::search::push_entity;
 
 /// The owners in whose relation a member stands: each once.
 pub fn owners(relation: Relation, member: &impl Shown) -> Vec<String> {
@@ -87,9 +87,7 @@ fn write(row: &RowPlan, of: &TypePlan, id: &str, member: &impl Shown, out: &mut 
         object.raw_if(shown.name, value_at(of, shown.field, member).as_deref());
     }
     if let Some(words) = row.words {
-        let title = title(of, member, words);
-        object
-            .words("_search", |out, begin| push_fields(out, begin, (member, title.as_deref()), words.fields));
+        object.words("_search", |out, begin| push_entity(out, begin, (of, member), words, &[]));
     }
     object.close();
 }

@@ -7,34 +7,95 @@ use std::io::Write as _;
 
 use serde_json::value::RawValue;
 
-use crate::entity::{Shown, text, value};
+use crate::entity::{Liveness, Shown, text, value};
 use crate::json::Object;
-use crate::plan::{TypePlan, WordsPlan};
-use crate::searchable::{Class, GAP, LENGTH_MARK, NUMBER_MARK, each_form, is_plain_number, plain_name};
+use crate::plan::{FilterPlan, TypePlan};
+use crate::searchable::{
+    Class, GAP, LENGTH_MARK, NUMBER_MARK, Searched, ValueKind, each_form, is_plain_number, plain_name,
+};
 use crate::text::{Words, each_number, stands};
 
-/// Appends the words of the searched fields to a text that begins at `begin`, the number of the name's words, and the
-/// digits of the phone numbers. `name` is the one that the document shows, as JSON.
-pub fn push_fields(
+/// Computed members of a document, by name, as JSON.
+pub type Computed = [(&'static str, Vec<u8>)];
+
+/// Appends the words of the searched fields of an entity of the type `of` to a text that begins at `begin`, the number of
+/// the title's words, and the digits of the phone numbers.
+pub fn push_entity(
+    out: &mut Vec<u8>,
+    begin: usize,
+    (of, entity): (&TypePlan, &impl Shown),
+    searched: Searched,
+    computed: &Computed,
+) {
+    let title = title(of, entity, searched, computed);
+    if searched.is_derived {
+        let derived = Derived::of(of, entity, searched, computed);
+        push_fields(out, begin, (&derived, title.as_deref()), searched);
+    } else {
+        push_fields(out, begin, (entity, title.as_deref()), searched);
+    }
+}
+
+/// An entity with its defaults and computed members, as its document shows them.
+struct Derived<'a, S> {
+    entity: &'a S,
+    values: Vec<(&'a str, Cow<'a, [u8]>)>,
+}
+
+impl<'a, S: Shown> Derived<'a, S> {
+    fn of(of: &TypePlan, entity: &'a S, searched: Searched, computed: &'a Computed) -> Self {
+        let names = searched.fields.iter().map(|(name, _)| *name).chain(searched.phones.iter().copied());
+        let names = names.filter(|name| *name != searched.title && entity.get(name).is_none());
+        let value_of = |name: &'static str| match of.field_named(name) {
+            Some(field) => value(field, entity),
+            None => find(computed, name).map(Cow::Borrowed),
+        };
+        Self { entity, values: names.filter_map(|name| Some((name, value_of(name)?))).collect() }
+    }
+}
+
+impl<S: Shown> Shown for Derived<'_, S> {
+    fn liveness(&self) -> Liveness {
+        self.entity.liveness()
+    }
+
+    fn get(&self, name: &str) -> Option<&[u8]> {
+        let held = self.values.iter().find(|(known, _)| *known == name).map(|(_, json)| &**json);
+        held.or_else(|| self.entity.get(name))
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        self.entity.each(visit);
+    }
+}
+
+fn find<'a>(computed: &'a Computed, name: &str) -> Option<&'a [u8]> {
+    computed.iter().find(|(known, _)| *known == name).map(|(_, json)| json.as_slice())
+}
+
+/// `name` is the title that the document shows, as JSON.
+fn push_fields(
     out: &mut Vec<u8>,
     begin: usize,
     (shown, name): (&impl Shown, Option<&[u8]>),
-    fields: &[(&str, Class)],
+    searched: Searched,
 ) {
-    push_name(out, begin, (shown, name), fields);
+    push_name(out, begin, (shown, name), searched);
     let mut last = None;
-    for (field, class) in fields.iter().filter(|(_, class)| *class != Class::Name) {
+    for (field, class) in searched.fields.iter().filter(|(_, class)| *class != Class::Name) {
         each_text(shown.get(field), |text| {
             each_form(*class, text, &mut |form| push(out, begin, class.mark(), form.as_bytes()));
-            if *field == "phone" && is_plain_number(text) {
+            if searched.is_phone(field) && is_plain_number(text) {
                 return;
             }
             let is_second = last.replace(*class) == Some(*class);
             push_text(out, begin, *class, (text, is_second));
         });
     }
-    if let Some(phone) = shown.get("phone").and_then(text) {
-        each_number(&phone, &mut |number| push(out, begin, NUMBER_MARK, number.as_bytes()));
+    for field in searched.phones {
+        each_text(shown.get(field), |phone| {
+            each_number(phone, &mut |number| push(out, begin, NUMBER_MARK, number.as_bytes()));
+        });
     }
 }
 
@@ -52,9 +113,39 @@ fn push_text(out: &mut Vec<u8>, begin: usize, class: Class, (text, is_second): (
     out.len() > end
 }
 
-/// The name of an entity that is searched, as documents show it.
-pub fn title<'a>(of: &TypePlan, entity: &'a impl Shown, words: WordsPlan) -> Option<Cow<'a, [u8]>> {
-    value(of.fields.iter().find(|field| field.name == words.title)?, entity)
+/// The title of an entity that is searched, as its document shows it.
+pub fn title<'a>(
+    of: &TypePlan,
+    entity: &'a impl Shown,
+    searched: Searched,
+    computed: &'a Computed,
+) -> Option<Cow<'a, [u8]>> {
+    match of.field_named(searched.title) {
+        Some(field) => value(field, entity),
+        None => find(computed, searched.title).map(Cow::Borrowed),
+    }
+}
+
+/// Writes the values of computed members that are filters. An object, and a list that holds one, is left out, because an
+/// index has no exact value of it.
+pub fn write_filters(search: &mut Object<'_>, filters: &[FilterPlan], computed: &Computed) {
+    let filters = filters.iter().filter(|filter| filter.kind == ValueKind::Computed);
+    let values = filters.filter_map(|filter| Some((filter.name, find(computed, filter.path)?)));
+    let mut values = values.filter(|(_, json)| is_comparable(json)).peekable();
+    if values.peek().is_some() {
+        search.nested("filters", |object| values.for_each(|(name, json)| object.raw(name, json)));
+    }
+}
+
+fn is_comparable(json: &[u8]) -> bool {
+    match json.first() {
+        Some(b'{') => false,
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_slice(json).unwrap_or_default();
+            items.iter().all(|item| !item.get().starts_with(['{', '[']))
+        }
+        _ => true,
+    }
 }
 
 /// Writes how a name is ordered, when that is not the name's own lower case.
@@ -69,13 +160,13 @@ fn push_name(
     out: &mut Vec<u8>,
     begin: usize,
     (shown, name): (&impl Shown, Option<&[u8]>),
-    fields: &[(&str, Class)],
+    searched: Searched,
 ) {
     // A name that was put together has all words of its parts, and no part has a form if it has none.
-    let is_own = shown.get("name").is_some();
+    let is_own = shown.get(searched.title).is_some();
     let (first, mut forms, mut may_have_forms) = (out.len(), Forms::default(), is_own);
-    for (field, class) in fields.iter().filter(|(_, class)| *class == Class::Name) {
-        let is_whole = *field == "name";
+    for (field, class) in searched.fields.iter().filter(|(_, class)| *class == Class::Name) {
+        let is_whole = *field == searched.title;
         let json = if is_whole { name } else { shown.get(field) };
         let is_part = !is_own && !is_whole && json.is_some_and(|json| json.starts_with(b"\""));
         if is_part && !may_have_forms {
@@ -155,9 +246,13 @@ impl Forms {
     }
 }
 
-/// Appends folded words, each behind a mark, to a text that begins at `begin`.
-pub fn push_marked(out: &mut Vec<u8>, begin: usize, mark: char, folded: &str) {
-    split(folded.as_bytes()).for_each(|word| push(out, begin, mark, word));
+/// Appends the folded words of one text, each behind a mark. A gap parts them from those of another text.
+pub fn push_marked(out: &mut Vec<u8>, mark: char, folded: &str) {
+    let mut words = split(folded.as_bytes()).peekable();
+    if !out.is_empty() && words.peek().is_some() {
+        push(out, 0, GAP, b"");
+    }
+    words.for_each(|word| push(out, 0, mark, word));
 }
 
 fn split(words: &[u8]) -> impl Iterator<Item = &[u8]> {
@@ -173,11 +268,14 @@ fn push(out: &mut Vec<u8>, begin: usize, mark: char, word: &[u8]) {
     out.extend_from_slice(word);
 }
 
-/// The texts of a field: its own, those of a list, or those of an object's members.
+/// The texts of a field: its own, those of a list, or those of an object's members. A number is the text that it is
+/// written as.
 fn each_text(json: Option<&[u8]>, mut visit: impl FnMut(&str)) {
     let mut one = |json: &[u8]| {
-        if let Some(text) = text(json) {
-            visit(&text);
+        let is_number = json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit());
+        match std::str::from_utf8(json).ok().filter(|_| is_number) {
+            Some(number) => visit(number),
+            None => text(json).into_iter().for_each(|text| visit(&text)),
         }
     };
     // What the state holds is canonical, and was valid when it was folded.
@@ -237,8 +335,6 @@ mod tests {
     use crate::entity::Registers;
     use crate::event::{Action, Event, Field};
 
-    use crate::searchable::CONTACT;
-
     #[test]
     fn the_strings_of_lists_and_objects_are_read_as_a_parser_reads_them() {
         for json in [
@@ -269,7 +365,12 @@ mod tests {
                 Ok(value) => expected.push(value),
                 Err(_) => {}
             }
-            let expected: Vec<&str> = expected.iter().filter_map(serde_json::Value::as_str).collect();
+            let text = |value: serde_json::Value| match value {
+                serde_json::Value::String(text) => Some(text),
+                serde_json::Value::Number(number) => Some(number.to_string()),
+                _ => None,
+            };
+            let expected: Vec<String> = expected.into_iter().filter_map(text).collect();
             assert_eq!(found, expected, "{json}");
         }
     }
@@ -290,10 +391,9 @@ mod tests {
         let mut contact = Registers::default();
         let (kind, id, fields) = (crate::plan::CONTACT, "c1".to_owned(), fields.iter().map(field).collect());
         contact.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
-        let name =
-            crate::plan::CONTACT.field_named("name").and_then(|name| crate::entity::value(name, &contact));
+        let searched = crate::plan::CONTACTS.words.unwrap();
         let mut out = b"x".to_vec();
-        push_fields(&mut out, 1, (&contact, name.as_deref()), CONTACT);
+        push_entity(&mut out, 1, (crate::plan::CONTACT.get(), &contact), searched, &[]);
         let words =
             "x.zoe .aberg .zoe %2 .abergzoe @zoe @acme @test =cto | =head =office +vip | +a +b #810064970244";
         assert_eq!(String::from_utf8(out).unwrap(), words);

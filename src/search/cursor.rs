@@ -10,7 +10,7 @@ use super::sort::{Key, Sort};
 use crate::error::{Error, Result};
 
 /// The place after a hit, in the order of a search, then by id.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Cursor {
     /// The sort value of the hit before.
     pub key: Key,
@@ -26,7 +26,8 @@ impl Cursor {
         let key = match &self.key {
             Key::Score(score) => format!("{score:x}"),
             // The bits, because a hyphen parts a cursor.
-            Key::Number(number) => format!("n{:x}", number.cast_unsigned()),
+            Key::Integer(number) => format!("n{:x}", number.cast_unsigned()),
+            Key::Number(number) => format!("r{:x}", number.to_bits()),
             Key::Text(text) => format!("t{}", hex(text)),
             Key::Missing => "m".to_owned(),
         };
@@ -63,7 +64,11 @@ fn key(text: &str) -> Option<Key> {
         return Some(Key::Missing);
     }
     if let Some(bits) = text.strip_prefix('n') {
-        return u64::from_str_radix(bits, 16).ok().map(|bits| Key::Number(bits.cast_signed()));
+        return u64::from_str_radix(bits, 16).ok().map(|bits| Key::Integer(bits.cast_signed()));
+    }
+    if let Some(bits) = text.strip_prefix('r') {
+        let number = u64::from_str_radix(bits, 16).ok().map(f64::from_bits);
+        return number.filter(|number| number.is_finite()).map(Key::Number);
     }
     match text.strip_prefix('t') {
         Some(text) => unhex(text).map(Key::Text),
@@ -92,15 +97,15 @@ fn unhex(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::searchable::SortField;
+    use crate::plan::{Collection, ORGANISATIONS};
 
     #[test]
     fn a_cursor_reads_as_it_was_written_for_its_own_search_only() {
         let cursor = Cursor { key: Key::Score(2016), id: "ö/1 -%".to_owned(), view: None };
-        let by = |field| Some(Sort { field, descending: true });
-        let (name, date) = (by(SortField::Name), by(SortField::CreatedAt));
+        let by = |name| Sort::of_name(name, Collection::of(ORGANISATIONS).unwrap()).unwrap();
+        let (name, date) = (by("-name"), by("-createdAt"));
         for (key, sort, other) in [
-            (Key::Number(-3), date, name),
+            (Key::Integer(-3), date, name),
             (Key::Text("é-x".to_owned()), name, date),
             (Key::Text(String::new()), name, None),
             (Key::Missing, date, None),

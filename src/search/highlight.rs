@@ -4,45 +4,54 @@ use serde_json::{Map, Value};
 
 use super::matching;
 use super::query::Term;
-use crate::searchable;
+use crate::plan::SearchPlan;
+use crate::searchable::{Searched, each_at, each_text};
 use crate::text::{PHONE_DIGITS_MIN, folded, joined, parts, reversed_numbers};
 
 /// Longer texts are not marked.
 const TEXT_BYTES_MAX: usize = 4_096;
 
-/// The fields of an organisation's document in which a term matched: field to marked texts.
-pub fn organisation(document: &Value, terms: &[Term]) -> Map<String, Value> {
-    let mut found = Map::new();
-    searchable::ORGANISATION
-        .iter()
-        .for_each(|(field, _)| mark(&mut found, field, document.get(*field), terms));
+/// The fields of a document, and of the entities that it refers to, in which a term matched: path to marked texts.
+pub fn document(document: &Value, plan: &SearchPlan, terms: &[Term]) -> Map<String, Value> {
+    let mut found = member(document, plan.own, terms);
+    for referred in &plan.referred {
+        for field in &referred.fields {
+            let mut values = Vec::new();
+            each_at(document, &format!("{}.{field}", referred.name), &mut |value| values.push(value.clone()));
+            mark(&mut found, &format!("{}.{field}", referred.name), (Some(&values.into()), false), terms);
+        }
+    }
     found
 }
 
-/// The fields of a contact (embedded or not) in which a term matched.
-pub fn contact(document: &Value, terms: &[Term]) -> Map<String, Value> {
+/// The fields of a member in which a term matched.
+pub fn member(document: &Value, searched: Searched, terms: &[Term]) -> Map<String, Value> {
     let mut found = Map::new();
-    let fields = searchable::CONTACT_SHOWN.iter();
-    fields.for_each(|field| mark(&mut found, field, document.get(*field), terms));
-    mark(&mut found, "organisation.name", document.pointer("/organisation/name"), terms);
+    let words = searched.fields.iter().map(|(field, _)| *field);
+    let phones = searched.phones.iter().copied().filter(|field| !searched.has(field));
+    for field in words.chain(phones) {
+        mark(&mut found, field, (document.get(field), searched.is_phone(field)), terms);
+    }
     found
 }
 
 /// Marks a field's texts; those of an object (an address) under the names of its members.
-fn mark(found: &mut Map<String, Value>, name: &str, value: Option<&Value>, terms: &[Term]) {
-    let texts: Vec<&str> = match value {
-        Some(Value::String(text)) => vec![text],
-        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
-        Some(Value::Object(members)) => {
-            members
-                .iter()
-                .for_each(|(member, value)| mark(found, &format!("{name}.{member}"), Some(value), terms));
-            return;
+fn mark(
+    found: &mut Map<String, Value>,
+    name: &str,
+    (value, is_phone): (Option<&Value>, bool),
+    terms: &[Term],
+) {
+    let Some(value) = value else { return };
+    if let Value::Object(members) = value {
+        for (member, value) in members {
+            mark(found, &format!("{name}.{member}"), (Some(value), false), terms);
         }
-        _ => return,
-    };
-    let marked: Vec<Value> =
-        texts.iter().filter_map(|text| marked(text, terms, name == "phone")).map(Value::from).collect();
+        return;
+    }
+    let mut all = Vec::new();
+    each_text(value, &mut |text| all.extend(marked(text, terms, is_phone).map(Value::from)));
+    let marked = all;
     if !marked.is_empty() {
         found.insert(name.to_owned(), Value::Array(marked));
     }
@@ -194,6 +203,7 @@ fn push_escaped(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, ORGANISATIONS};
     use crate::search::token::terms;
     use serde_json::json;
 
@@ -203,7 +213,8 @@ mod tests {
             "name": "Société <b>Éclatante</b> & O'Acme", "email": "info@acme.test",
             "phone": "+44 20 7946 0018", "address": {"city": "Leeds"}, "tags": ["x", "acme"],
         });
-        let found = organisation(&document, &terms("eclatan acme leads 79460018").0);
+        let plan = ORGANISATIONS.search.as_ref().unwrap();
+        let found = super::document(&document, plan, &terms("eclatan acme leads 79460018").0);
         assert_eq!(
             Value::Object(found),
             json!({
@@ -214,7 +225,7 @@ mod tests {
                 "tags": ["<em>acme</em>"],
             })
         );
-        let apart = contact(&json!({"name": "Zoe\u{301} x"}), &terms("zoé").0);
+        let apart = member(&json!({"name": "Zoe\u{301} x"}), CONTACTS.words.unwrap(), &terms("zoé").0);
         assert_eq!(apart.get("name").unwrap(), &json!(["<em>Zoe\u{301}</em> x"]));
     }
 }

@@ -7,11 +7,12 @@ use std::pin::Pin;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::query::{Collection, Field, Term, Whole};
+use super::query::{Field, Filters, Term, Wanted, Whole};
 use super::sort::{Key, Sort};
 use crate::error::Result;
+use crate::plan::Collection;
 
-/// The most truncated organisations whose further contacts are looked at.
+/// The most truncated documents whose further members are looked at.
 pub const TRUNCATED_MAX: usize = 10_000;
 /// The most values of a facet.
 pub const FACET_VALUES_MAX: usize = 1_000;
@@ -20,24 +21,22 @@ pub const FACET_VALUES_MAX: usize = 1_000;
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// A search as an engine takes it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Find {
     /// What is searched.
     pub collection: Collection,
-    /// The terms; all must match. Each with organisations that match by a contact which they don't embed.
+    /// The terms; all must match. Each with documents that match by a member which they don't embed.
     pub terms: Option<Vec<(Term, Vec<String>)>>,
-    /// The terms of which none may match, each with organisations that match in the same way.
+    /// The terms of which none may match, each with documents that match in the same way.
     pub excluded: Vec<(Term, Vec<String>)>,
     /// What the whole query may be.
     pub whole: Whole,
-    /// Only what is at or below this organisation.
+    /// Only what is at or below this entity.
     pub under: Option<String>,
-    /// Values of which each field must have one; of an organisation its own, of a contact any.
-    pub filters: Vec<(Field, String)>,
-    /// Values of which one and the same contact of an organisation must have one for each field.
-    pub contact_filters: Vec<(Field, String)>,
-    /// Organisations that meet `contact_filters` by a contact which they don't embed.
-    pub contact_filters_met: Vec<String>,
+    /// Values of the document itself, of which each field must have one.
+    pub filters: Vec<(Field, Wanted)>,
+    /// Values of members.
+    pub member_filters: Vec<MemberFilters>,
     /// Only these ids.
     pub among: Option<Vec<String>>,
     /// The order of hits; `None` for the best first.
@@ -46,11 +45,30 @@ pub struct Find {
     pub size: usize,
     /// The place after which they begin.
     pub after: Option<Cursor>,
-    /// Fields to count over all hits, organisations' contact fields over those that are not truncated, and by the contacts
-    /// that meet `contact_filters`.
+    /// Fields to count over all hits. Those of members are counted over the documents that embed all of them, and by the
+    /// members that meet `member_filters`.
     pub facets: Vec<Field>,
     /// True when documents are wanted, false for ids only.
     pub documents: bool,
+}
+
+/// Values of which one and the same member of a `from` embed must have one for each field.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemberFilters {
+    /// The number of the embed among those that are looked into.
+    pub members: usize,
+    /// The values; at least one.
+    pub filters: Vec<(Field, Wanted)>,
+    /// Documents that meet them by a member which they don't embed.
+    pub met: Vec<String>,
+}
+
+impl Find {
+    /// The values that one and the same member of an embed must have.
+    pub fn filters_of(&self, members: usize) -> &Filters {
+        let found = self.member_filters.iter().find(|found| found.members == members);
+        found.map_or(&[], |found| &found.filters)
+    }
 }
 
 /// One document that was found.
@@ -62,13 +80,13 @@ pub struct Hit {
     pub score: u32,
     /// Its sort value.
     pub key: Key,
-    /// The document, of an organisation without its contacts.
+    /// The document, without members that no hit shows.
     pub document: Value,
-    /// An organisation's embedded contacts that a term matched, best first, at most [`MATCHED_MAX`].
-    pub matched: Vec<Value>,
+    /// For each searched `from` embed the members that a term matched, best first, at most [`MATCHED_MAX`].
+    pub matched: Vec<Vec<Value>>,
 }
 
-/// The most matched contacts of a hit.
+/// The most matched members of one embed of a hit.
 pub const MATCHED_MAX: usize = 10;
 
 /// The number of hits for each value of a field.
@@ -85,15 +103,19 @@ pub struct Found {
     pub facets: Vec<(Field, Counts)>,
 }
 
-/// Contacts of truncated organisations, among which is looked for a term or for values.
-#[derive(Debug, Clone, PartialEq)]
+/// Documents of members, among which is looked for those of some owners.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Among<'a> {
-    /// The organisations.
+    /// The collection of the members.
+    pub collection: Collection,
+    /// The embed that shows the owner.
+    pub owner: &'static str,
+    /// The owners.
     pub owners: &'a [String],
-    /// A term that the contact's own fields must match.
-    pub term: Option<&'a Term>,
-    /// Values that the contact must have.
-    pub filters: &'a [(Field, String)],
+    /// Terms of which the member's own fields must match one; none for all members.
+    pub terms: &'a [Term],
+    /// Values that the member must have.
+    pub filters: &'a Filters,
 }
 
 /// Indexes that can be searched, behind their aliases.
@@ -101,23 +123,17 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// Finds documents.
     fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found>;
 
-    /// The ids of organisations that don't embed all their contacts, at most [`TRUNCATED_MAX`].
-    fn truncated(&self) -> Answer<'_, Vec<String>>;
+    /// The ids of documents that don't embed all members of an embed, by its number, at most [`TRUNCATED_MAX`].
+    fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>>;
 
-    /// Those owners that have such a contact.
+    /// Those owners that have such a member.
     fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>>;
 
-    /// For each value of `field` how many of `owners` have a contact with it that also has the values of `filters`.
-    fn owner_counts<'a>(
-        &'a self,
-        owners: &'a [String],
-        field: Field,
-        filters: &'a [(Field, String)],
-    ) -> Answer<'a, Counts>;
+    /// For each value of `field` how many of the owners have such a member with it.
+    fn owner_counts<'a>(&'a self, among: Among<'a>, field: Field) -> Answer<'a, Counts>;
 
-    /// The contacts of `owner` that any of `terms` matches by the contact's own fields, best first, at
-    /// most [`MATCHED_MAX`].
-    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term], whole: &'a Whole) -> Answer<'a, Vec<Value>>;
+    /// Such members, best first, at most [`MATCHED_MAX`].
+    fn matched<'a>(&'a self, among: Among<'a>, whole: &'a Whole) -> Answer<'a, Vec<Value>>;
 
     /// A document of a projection by its id.
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>>;

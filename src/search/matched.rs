@@ -1,24 +1,40 @@
-//! Which of an organisation's embedded contacts a query matched. Both engines take them from the document, because to ask
-//! an index server for them costs as much for each hit as the search itself.
+//! Which of a document's embedded members a query matched. Both engines take them from the document, because to ask an
+//! index server for them costs as much for each hit as the search itself.
 
 use serde_json::Value;
 
 use super::index::MATCHED_MAX;
 use super::query::{Term, Whole};
-use super::rank::{contact, may_match};
-use crate::searchable::{CONTACT, Words};
+use super::rank::{may_match, member};
+use crate::plan::{MembersPlan, SearchPlan};
+use crate::searchable::{Searched, Words};
 
-/// Takes the contacts out of a document: those that a term matches by their own fields, best first, at most
-/// [`MATCHED_MAX`].
-pub fn of(document: &mut Value, terms: &[Term], whole: &Whole) -> Vec<Value> {
-    let contacts = document.as_object_mut().and_then(|members| members.remove("contacts"));
-    let Some(Value::Array(contacts)) = contacts.filter(|_| !terms.is_empty()) else { return Vec::new() };
-    let scored = contacts.into_iter().filter(|found| may_match(found, terms)).filter_map(|found| {
-        let score = contact(&Words::of(&found, CONTACT), terms, whole)?;
+/// For each searched `from` embed the members that a term matches by their own fields, best first, at most
+/// [`MATCHED_MAX`]. Members that no hit needs are taken out of the document.
+pub fn of(document: &mut Value, plan: &SearchPlan, terms: &[Term], whole: &Whole) -> Vec<Vec<Value>> {
+    let of_embed = |(_, members, searched): (usize, &MembersPlan, Searched)| {
+        let found = document.get(members.path).and_then(Value::as_array).filter(|_| !terms.is_empty());
+        best(found.into_iter().flatten(), searched, terms, whole)
+    };
+    let matched = plan.searched_members().map(of_embed).collect();
+    if let Some(document) = document.as_object_mut() {
+        document.retain(|name, _| !plan.hidden.contains(&name.as_str()));
+    }
+    matched
+}
+
+fn best<'a>(
+    members: impl Iterator<Item = &'a Value>,
+    searched: Searched,
+    terms: &[Term],
+    whole: &Whole,
+) -> Vec<Value> {
+    let scored = members.filter(|found| may_match(found, searched, terms)).filter_map(|found| {
+        let score = member(&Words::of(found, searched), terms, whole)?;
         Some((score, found))
     });
-    let mut scored: Vec<(u32, Value)> = scored.collect();
-    // Contacts are sorted by id, and the sort keeps that order among equals.
+    let mut scored: Vec<(u32, &Value)> = scored.collect();
+    // Members are sorted by id, and the sort keeps that order among equals.
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
-    scored.into_iter().take(MATCHED_MAX).map(|(_, contact)| contact).collect()
+    scored.into_iter().take(MATCHED_MAX).map(|(_, member)| member.clone()).collect()
 }

@@ -1,13 +1,13 @@
 //! Search: one query, two engines, and what is the same for both (contract, section 4).
 //!
 //! A [`Request`] is what a person asks. A [`SearchIndex`] answers plain questions about the indexes.
-//! The [`service`] puts them together: contacts that a large organisation does not embed, matched
-//! contacts, highlights, and the cursor of the next page.
+//! The [`service`] puts them together: members that a large document does not embed, matched members,
+//! highlights, and the cursor of the next page. The model says what is searched (`plan::Collection`).
 
 pub mod cursor;
 pub mod elasticsearch;
 pub mod embedded;
-
+mod filter;
 pub mod highlight;
 pub mod index;
 mod matched;
@@ -22,4 +22,4 @@ mod syntax;
 pub mod token;
 
 pub use self::index::{Find, Found, SearchIndex};
-pub use self::query::{Collection, Field, Request, Term};
+pub use self::query::{Field, Request, Term};

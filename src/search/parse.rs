@@ -1,10 +1,12 @@
 //! From the parameters of a request to a [`Request`]. Every limit on what may be asked is here.
 
 use super::cursor::Cursor;
-use super::query::{Collection, Field, Request, SIZE_DEFAULT, SIZE_MAX, Term};
+use super::filter;
+use super::query::{Field, Request, SIZE_MAX, Term, Wanted};
 use super::sort::Sort;
 use super::token::{Parsed, parse};
 use crate::error::{Error, Result};
+use crate::plan::Collection;
 use crate::position::{Positions, TopicPartition};
 
 /// The longest `q`, in letters.
@@ -17,8 +19,6 @@ const FILTERS_MAX: usize = 32;
 const CURSOR_BYTES_MAX: usize = 16_384;
 /// The longest filter value or id, in bytes.
 const VALUE_BYTES_MAX: usize = 2_048;
-/// How long `consistent_with` waits unless told otherwise.
-const TIMEOUT_MS_DEFAULT: u64 = 5_000;
 /// How long it waits at most.
 const TIMEOUT_MS_MAX: u64 = 60_000;
 
@@ -38,23 +38,28 @@ pub const PARAMETERS: &[&str] = &[
 ];
 
 impl Request {
-    /// Reads the parameters of contract section 4.
+    /// Reads the parameters of contract section 4. The first of the collections is searched when none is named.
     ///
     /// # Errors
     /// For an unknown parameter, one that is given twice, and a value that is none: what is wrong, and
     /// what may be given.
-    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self> {
+    pub fn parse<'a>(
+        collections: &[Collection],
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self> {
         let mut given = Given::default();
         for (name, value) in pairs {
             given.take(name, value)?;
         }
-        given.request()
+        given.request(collections)
     }
 
     /// What a cursor of this search depends on.
     pub(super) fn identity(&self) -> String {
         let Self { terms, excluded, collection, under, filters, sort, .. } = self;
-        format!("{terms:?} {excluded:?} {collection:?} {under:?} {filters:?} {sort:?}")
+        let filters: Vec<_> = filters.iter().map(|(field, wanted)| (field.name, wanted)).collect();
+        let sort = sort.map(|sort| (sort.by.name, sort.descending));
+        format!("{terms:?} {excluded:?} {} {under:?} {filters:?} {sort:?}", collection.name())
     }
 }
 
@@ -91,21 +96,21 @@ impl<'a> Given<'a> {
         self.single.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 
-    fn request(self) -> Result<Request> {
-        let collection = self.value("in").map(Collection::of_name).transpose()?.unwrap_or_default();
+    fn request(self, collections: &[Collection]) -> Result<Request> {
+        let collection = collection(collections, self.value("in"))?;
+        let everything = Request::of(collection);
         let mut request = Request {
-            collection,
-            under: self.value("under").map(str::to_owned),
+            under: self.value("under").map(|id| under(collection, id)).transpose()?,
             filters: filters(&self.filters, collection)?,
             sort: self.value("sort").map(|name| Sort::of_name(name, collection)).transpose()?.flatten(),
-            size: self.value("size").map(size).transpose()?.unwrap_or(SIZE_DEFAULT),
+            size: self.value("size").map(size).transpose()?.unwrap_or(everything.size),
             consistent_with: self.value("consistent_with").map(positions).transpose()?.unwrap_or_default(),
-            timeout_ms: self.value("timeout").map(timeout).transpose()?.unwrap_or(TIMEOUT_MS_DEFAULT),
+            timeout_ms: self.value("timeout").map(timeout).transpose()?.unwrap_or(everything.timeout_ms),
             allow_partial: self.value("allow_partial").map(choice).transpose()?.unwrap_or_default(),
-            ..Request::default()
+            ..everything
         };
         for field in &self.facets {
-            let field = Field::of_name(field, collection)?;
+            let field = field_of_name(field, collection)?;
             if !request.facets.contains(&field) {
                 request.facets.push(field);
             }
@@ -123,6 +128,38 @@ impl<'a> Given<'a> {
     }
 }
 
+/// The collection of that name, or the first.
+fn collection(collections: &[Collection], name: Option<&str>) -> Result<Collection> {
+    let Some(first) = collections.first() else {
+        return Err(Error::usage(
+            "no projection that is kept says how it is searched; add [projections.NAME.search]",
+        ));
+    };
+    let Some(name) = name else { return Ok(*first) };
+    collections.iter().copied().find(|collection| collection.name() == name).ok_or_else(|| {
+        let names: Vec<&str> = collections.iter().map(|collection| collection.name()).collect();
+        Error::usage(format!("in: {name:?} is no collection; {}", names.join(" or ")))
+    })
+}
+
+fn under(collection: Collection, id: &str) -> Result<String> {
+    match collection.get().under {
+        Some(_) => Ok(id.to_owned()),
+        None => Err(Error::usage(format!(
+            "under: {} are in no tree by which they are searched",
+            collection.name()
+        ))),
+    }
+}
+
+fn field_of_name(name: &str, collection: Collection) -> Result<Field> {
+    let known = &collection.get().filters;
+    known.iter().find(|field| field.name == name).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|field| field.name).collect();
+        Error::usage(format!("{name:?} is no field of {}; {}", collection.name(), names.join(", ")))
+    })
+}
+
 fn choice(text: &str) -> Result<bool> {
     text.parse().map_err(|_| Error::usage("allow_partial: true or false"))
 }
@@ -138,7 +175,7 @@ fn words(q: &str) -> Result<Parsed> {
     Ok(parsed)
 }
 
-fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, String)>> {
+fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, Wanted)>> {
     if given.len() > FILTERS_MAX {
         return Err(Error::usage(format!("filter: at most {FILTERS_MAX}")));
     }
@@ -148,7 +185,8 @@ fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, String)
         let Some((field, value)) = filter.split_once(':') else {
             return Err(Error::usage("filter: field:value was expected, as in status:active"));
         };
-        let filter = (Field::of_name(field, collection)?, value.to_owned());
+        let field = field_of_name(field, collection)?;
+        let filter = (field, filter::wanted(field, value)?);
         if !filters.contains(&filter) {
             filters.push(filter);
         }
@@ -192,21 +230,29 @@ fn positions(text: &str) -> Result<Positions> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::builtin;
+
+    fn parsed(pairs: &[(&str, &str)]) -> Result<Request> {
+        let collections: Vec<Collection> = builtin().collections().collect();
+        Request::parse(&collections, pairs.iter().copied())
+    }
 
     #[test]
     fn defaults_and_values() {
-        let request = Request::parse([]).unwrap();
-        assert_eq!((request.size, request.terms, request.timeout_ms), (10, None, 5_000));
+        let none = parsed(&[]).unwrap();
+        assert_eq!((none.size, none.terms, none.timeout_ms), (10, None, 5_000));
         let pairs = [("in", "contacts"), ("filter", "role:a:b"), ("facets", "tag,role,tag")];
-        let request = Request::parse(pairs).unwrap();
+        let request = parsed(&pairs).unwrap();
         assert_eq!(request.terms, None);
-        assert_eq!(request.filters, [(Field::Role, "a:b".to_owned())]);
-        assert_eq!(Request::parse([("filter", ""), ("filter", "")]).unwrap().filters, []);
-        assert_eq!(request.facets, [Field::Tag, Field::Role]);
+        let filters: Vec<_> =
+            request.filters.iter().map(|(field, wanted)| (field.name, wanted.clone())).collect();
+        assert_eq!(filters, [("role", Wanted::Text("a:b".to_owned()))]);
+        assert_eq!(parsed(&[("filter", ""), ("filter", "")]).unwrap().filters, []);
+        assert_eq!(request.facets.iter().map(|field| field.name).collect::<Vec<_>>(), ["tag", "role"]);
         for no_word in ["*:*", "  ", ""] {
-            assert_eq!(Request::parse([("q", no_word)]).unwrap().terms, Some(Vec::new()), "{no_word:?}");
+            assert_eq!(parsed(&[("q", no_word)]).unwrap().terms, Some(Vec::new()), "{no_word:?}");
         }
-        let request = Request::parse([("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
+        let request = self::parsed(&[("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
         assert_eq!(request.consistent_with.get(&TopicPartition::new("a/b", 3)), Some(78));
         assert_eq!(request.timeout_ms, 250);
     }
@@ -234,11 +280,11 @@ mod tests {
             ("order", "name"),
         ];
         for (name, value) in wrong {
-            let error = Request::parse([(name, value)]).unwrap_err();
+            let error = parsed(&[(name, value)]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{name}={value}");
             assert!(error.chain().len() < 300);
         }
-        assert!(Request::parse([("in", "contacts"), ("filter", "country:GB")]).is_err());
-        assert!(Request::parse([("q", "a"), ("q", "b")]).is_err());
+        assert!(parsed(&[("in", "contacts"), ("filter", "country:GB")]).is_err());
+        assert!(parsed(&[("q", "a"), ("q", "b")]).is_err());
     }
 }

@@ -5,113 +5,58 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::cursor::Cursor;
 use super::sort::Sort;
 use super::token::Phone;
-use crate::error::{Error, Result};
+use crate::plan::{Collection, FilterPlan};
 use crate::position::Positions;
+use crate::time::milliseconds;
 
 /// The page size when none is given.
 pub const SIZE_DEFAULT: usize = 10;
 /// The largest page.
 pub const SIZE_MAX: usize = 100;
 
+/// How long `consistent_with` waits unless told otherwise.
+pub const TIMEOUT_MS_DEFAULT: u64 = 5_000;
+
 /// The most letters of a word in which no typo is forgiven at first.
 const SHORT_LETTERS_MAX: usize = 3;
 
-/// What is searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Collection {
-    /// Organisations, by their own words and those of their contacts.
-    #[default]
-    Organisations,
-    /// Contacts, by their own words and their organisation's name.
-    Contacts,
-}
-
-impl Collection {
-    /// The name in a request, and of its projection.
-    pub fn name(self) -> &'static str {
-        match self {
-            Collection::Organisations => "organisations",
-            Collection::Contacts => "contacts",
-        }
-    }
-
-    /// The projections whose indexes a search in it looks in: organisations are found by contacts that they do not embed
-    /// as well.
-    pub fn searched(self) -> &'static [&'static str] {
-        match self {
-            Collection::Organisations => &["organisations", "contacts"],
-            Collection::Contacts => &["contacts"],
-        }
-    }
-
-    /// The collection of that name.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn of_name(name: &str) -> Result<Self> {
-        match name {
-            "organisations" => Ok(Collection::Organisations),
-            "contacts" => Ok(Collection::Contacts),
-            other => Err(Error::usage(format!("in: {other:?} is no collection; organisations or contacts"))),
-        }
-    }
-}
-
 /// A field to filter by or to count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Field {
-    /// An organisation's `address.country`.
-    Country,
-    /// An organisation's industry.
-    Industry,
-    /// An organisation's status.
-    Status,
-    /// One of an organisation's or a contact's tags.
-    Tag,
-    /// A contact's role.
-    Role,
-    /// A contact's department.
-    Department,
+pub type Field = &'static FilterPlan;
+
+/// The values asked for of a field: any of them will do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Wanted {
+    /// This text.
+    Text(String),
+    /// A number without fraction, or a time in milliseconds, from the first to the last.
+    Integers(Option<i64>, Option<i64>),
+    /// A number from the first to the last.
+    Numbers(Option<f64>, Option<f64>),
 }
 
-impl Field {
-    /// All fields.
-    pub const ALL: [Field; 6] =
-        [Field::Country, Field::Industry, Field::Status, Field::Tag, Field::Role, Field::Department];
-
-    /// The name in a request.
-    pub fn name(self) -> &'static str {
+impl Wanted {
+    /// True when the value counted under this text is wanted.
+    pub fn holds(&self, text: &str) -> bool {
         match self {
-            Field::Country => "country",
-            Field::Industry => "industry",
-            Field::Status => "status",
-            Field::Tag => "tag",
-            Field::Role => "role",
-            Field::Department => "department",
+            Wanted::Text(wanted) => wanted == text,
+            Wanted::Integers(from, to) => {
+                let number = text.parse().ok().or_else(|| milliseconds(text));
+                number.is_some_and(|number| is_between(number, *from, *to))
+            }
+            Wanted::Numbers(from, to) => {
+                let number = text.parse::<f64>().ok();
+                number.is_some_and(|number| is_between(number, *from, *to))
+            }
         }
     }
-
-    /// True when an organisation has it by its contacts only.
-    pub fn is_of_contacts(self) -> bool {
-        matches!(self, Field::Role | Field::Department)
-    }
-
-    /// The field of that name in `collection`.
-    ///
-    /// # Errors
-    /// When the collection does not have it.
-    pub fn of_name(name: &str, collection: Collection) -> Result<Self> {
-        let known = Field::ALL.into_iter().filter(|field| match collection {
-            Collection::Organisations => true,
-            Collection::Contacts => matches!(field, Field::Tag | Field::Role | Field::Department),
-        });
-        let known: Vec<Field> = known.collect();
-        known.iter().copied().find(|field| field.name() == name).ok_or_else(|| {
-            let names: Vec<&str> = known.iter().map(|field| field.name()).collect();
-            Error::usage(format!("{name:?} is no field of {}; {}", collection.name(), names.join(", ")))
-        })
-    }
 }
+
+fn is_between<T: PartialOrd>(number: T, from: Option<T>, to: Option<T>) -> bool {
+    from.is_none_or(|from| number >= from) && to.is_none_or(|to| number <= to)
+}
+
+/// Values that must hold.
+pub type Filters = [(Field, Wanted)];
 
 /// One word of a query, which matches as a word or as a part of a phone number, or one phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,8 +74,8 @@ pub struct Term {
 }
 
 /// The values asked for, by their fields: any value of a field will do, and each field must hold.
-pub fn by_field(filters: &[(Field, String)]) -> BTreeMap<Field, Vec<&str>> {
-    let mut fields: BTreeMap<Field, Vec<&str>> = BTreeMap::new();
+pub fn by_field(filters: &Filters) -> BTreeMap<Field, Vec<&Wanted>> {
+    let mut fields: BTreeMap<Field, Vec<&Wanted>> = BTreeMap::new();
     filters.iter().for_each(|(field, value)| fields.entry(*field).or_default().push(value));
     fields
 }
@@ -142,7 +87,7 @@ pub struct Whole {
     pub mail: Option<String>,
     /// A phone number in its forms, each as reversed digits.
     pub numbers: Vec<String>,
-    /// An id, and that of the organisation of a contact with this id.
+    /// An id, and those of the documents that embed a member with this id.
     pub ids: Vec<String>,
 }
 
@@ -169,7 +114,7 @@ impl Term {
 }
 
 /// One search.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// The words and phrases, all of which must match. `None` matches everything, no words match nothing.
     pub terms: Option<Vec<Term>>,
@@ -179,10 +124,10 @@ pub struct Request {
     pub whole: Whole,
     /// What is searched.
     pub collection: Collection,
-    /// Only what is at or below this organisation.
+    /// Only what is at or below this entity of the collection's tree.
     pub under: Option<String>,
     /// Values that must hold: any of those of a field.
-    pub filters: Vec<(Field, String)>,
+    pub filters: Vec<(Field, Wanted)>,
     /// The order of hits; `None` for the best first.
     pub sort: Option<Sort>,
     /// The page's size, 1 to [`SIZE_MAX`].
@@ -200,6 +145,25 @@ pub struct Request {
 }
 
 impl Request {
+    /// A search for everything in a collection.
+    pub fn of(collection: Collection) -> Self {
+        Self {
+            terms: None,
+            excluded: Vec::new(),
+            whole: Whole::default(),
+            collection,
+            under: None,
+            filters: Vec::new(),
+            sort: None,
+            size: SIZE_DEFAULT,
+            after: None,
+            facets: Vec::new(),
+            consistent_with: Positions::default(),
+            timeout_ms: TIMEOUT_MS_DEFAULT,
+            allow_partial: false,
+        }
+    }
+
     /// The same search with typos forgiven in short words, for when it finds nothing. `None` when it has no such word
     /// beside a longer one, which keeps what is found near to what was meant.
     pub fn forgiving(&self) -> Option<Self> {

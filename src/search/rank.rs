@@ -5,11 +5,14 @@
 //!
 //! | part | worth | of |
 //! |---|---|---|
-//! | the whole query is a name, an address or a number | [`EXACT`] | the best of organisation and contacts |
+//! | the whole query is a name, an address or a number | [`EXACT`] | the best of the document and its relatives |
 //! | how many words stand in one name | [`NAME`] | the same |
 //! | where the words stand, and how well they match | [`POINT`] | the same |
 //! | how short the name is | [`SHORT`] | the document |
-//! | where the words stand in the others | 1 | the organisation beside its best contact, or the other way round |
+//! | where the words stand in the others | 1 | the document beside its best relative, or the other way round |
+//!
+//! The relatives of a document are the members that it embeds and the entities that it refers to, where the model says that
+//! they are searched with it.
 //!
 //! The largest score is below 2^24: up to there every whole number is one that an engine's float holds.
 
@@ -17,12 +20,12 @@ use serde_json::Value;
 
 use super::matching::{self, Match};
 use super::query::{Term, Whole, name_words};
-use crate::searchable::{CONTACT, Class, Words, has_word};
+use crate::searchable::{Class, Searched, Words, each_text, has_word};
 use crate::text::{each_number, stands};
 
 /// Only so many words of a query make an order; all must match.
 pub const SCORED_MAX: usize = 8;
-/// A query of more words is not taken apart into an organisation's and a contact's name.
+/// A query of more words is not taken apart into the names of a document and of a relative.
 pub const SPLIT_MAX: usize = 6;
 
 /// The document's name has one word less.
@@ -33,7 +36,7 @@ pub const SHORT_MAX: usize = 3;
 pub const POINT: u32 = 1 << 10;
 /// One word of the query stands in the name.
 pub const NAME: u32 = 1 << 17;
-/// The whole query is a contact's name, or somebody's e-mail address or phone number.
+/// The whole query is a member's name, or an e-mail address or phone number.
 pub const EXACT: u32 = 2 << 21;
 /// The whole query is the document's own name.
 pub const EXACT_OWN_NAME: u32 = 3 << 21;
@@ -59,28 +62,32 @@ pub fn points(class: Class, how: Match) -> u32 {
 
 /// What a phone number is worth.
 pub const NUMBER: u32 = 13 * POINT;
-/// What a contact is worth which its organisation does not embed.
+/// What a member is worth which its document does not embed.
 pub const APART: u32 = 9 * POINT;
 
-/// The ways to take a query of so many words apart into an organisation's name and one contact's: for each the first word
-/// of the second part, and whether the organisation's name comes first.
+/// The ways to take a query of so many words apart into a document's name and that of one relative: for each the first word
+/// of the second part, and whether the document's name comes first.
 pub fn splits(terms: usize) -> impl Iterator<Item = (usize, bool)> {
     let end = if terms > SPLIT_MAX { 0 } else { terms };
     (1..end).flat_map(|at| [(at, true), (at, false)])
 }
 
-/// Whether a contact may match any of the terms. It is asked before [`contact`], which needs all words.
-pub fn may_match(document: &Value, terms: &[Term]) -> bool {
+/// Whether a member may match any of the terms. It is asked before [`member`], which needs all words.
+pub fn may_match(document: &Value, searched: Searched, terms: &[Term]) -> bool {
     let is_wanted = |word: &str| terms.iter().any(|term| matching::word(term, word).is_some());
     let mut is_number = false;
-    if let Some(phone) = document.get("phone").and_then(Value::as_str) {
-        each_number(phone, &mut |number| is_number |= terms.iter().any(|term| term.phone.matches(number)));
+    for phone in searched.phones.iter().filter_map(|field| document.get(*field)) {
+        each_text(phone, &mut |phone| {
+            each_number(phone, &mut |number| {
+                is_number |= terms.iter().any(|term| term.phone.matches(number))
+            });
+        });
     }
-    is_number || terms.iter().any(Term::is_phrase) || has_word(document, CONTACT, is_wanted)
+    is_number || terms.iter().any(Term::is_phrase) || has_word(document, searched, is_wanted)
 }
 
-/// What a contact is worth by its own fields; `None` when no word matches.
-pub fn contact(words: &Words, terms: &[Term], whole: &Whole) -> Option<u32> {
+/// What a member is worth by its own fields; `None` when no word matches.
+pub fn member(words: &Words, terms: &[Term], whole: &Whole) -> Option<u32> {
     let mut sum = None;
     for (number, term) in terms.iter().enumerate() {
         let counts = u32::from(number < SCORED_MAX);

@@ -1,16 +1,20 @@
 //! A search from end to end, the same on every engine.
 
+mod shown;
+
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use self::shown::hit;
 use super::cursor::Cursor;
-use super::highlight;
-use super::index::{Among, Counts, Find, Found, Hit, MATCHED_MAX, SearchIndex};
-use super::query::{Collection, Field, Request, Term, Whole};
+use super::index::{Among, Counts, Find, Found, Hit, MATCHED_MAX, MemberFilters, SearchIndex};
+use super::query::{Field, Filters, Request, Term, Wanted, Whole};
 use crate::error::Result;
+use crate::plan::{Collection, MembersPlan, PlanRef};
+use crate::searchable::each_at;
 
 /// The answer of a search (contract, section 4).
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,17 +39,29 @@ pub struct Page {
 #[derive(Clone)]
 pub struct Searcher {
     index: Arc<dyn SearchIndex>,
-    /// False when contacts have no index of their own: those that are not embedded are not found.
-    has_contacts: bool,
+    plan: PlanRef,
+    /// The projections that are kept: members without an index of their own are found only where they are embedded.
+    kept: Arc<[String]>,
     /// The number of the view that the index is, when it is kept for further pages.
     view: Option<u64>,
 }
 
+/// For each embed that is looked into, the documents that do not embed all its members.
+type Truncated = [Vec<String>];
+
 impl Searcher {
-    /// A searcher over `index`, which keeps these projections.
-    pub fn new(index: Arc<dyn SearchIndex>, projections: &[String]) -> Self {
-        let has_contacts = projections.iter().any(|name| name == Collection::Contacts.name());
-        Self { index, has_contacts, view: None }
+    /// A searcher over `index`, which keeps these projections of the plan.
+    pub fn new(index: Arc<dyn SearchIndex>, plan: PlanRef, projections: &[String]) -> Self {
+        Self { index, plan, kept: projections.into(), view: None }
+    }
+
+    /// The kept projections that are searched, in the model's order: the first is searched when a request names none.
+    pub fn collections(&self) -> Vec<Collection> {
+        self.plan.collections().filter(|collection| self.keeps(*collection)).collect()
+    }
+
+    fn keeps(&self, collection: Collection) -> bool {
+        self.kept.iter().any(|name| name == collection.name())
     }
 
     /// The same over a view of the index, whose number its cursors carry.
@@ -81,7 +97,6 @@ impl Searcher {
 
     /// `identity` is what the cursor of the next page depends on.
     async fn page(&self, request: &Request, identity: &str) -> Result<Page> {
-        let terms = request.terms.as_deref().unwrap_or_default();
         let truncated = self.truncated(request).await?;
         let (find, of_id) = self.plan(request, &truncated).await?;
         let mut found = self.index.find(&find).await?;
@@ -89,17 +104,13 @@ impl Searcher {
         found.hits.truncate(request.size);
         let next = found.hits.last().filter(|_| next).map(|hit| self.cursor(hit).text(identity));
         let mut facets = self.facets(request, &find, &truncated, &found).await?;
-        for field in request.facets.iter().filter(|field| is_filtered(request, **field)) {
-            facets.extend(self.facet_aside(request, *field, &truncated).await?);
+        for field in request.facets.iter().filter(|field| is_filtered(request, field)) {
+            facets.extend(self.facet_aside(request, field, &truncated).await?);
         }
         let mut hits = Vec::new();
-        for hit in found.hits {
-            hits.push(match request.collection {
-                Collection::Organisations => {
-                    self.organisation(hit, request, &truncated, of_id.as_ref()).await?
-                }
-                Collection::Contacts => contact(hit, terms),
-            });
+        for mut found in found.hits {
+            self.add_matched(&mut found, request, &truncated, &of_id).await?;
+            hits.push(hit(found, request));
         }
         Ok(Page { total: found.total, took_ms: 0, position: None, hits, facets, next })
     }
@@ -109,41 +120,46 @@ impl Searcher {
         Cursor { key: hit.key.clone(), id: hit.id.clone(), view: self.view }
     }
 
-    /// The organisations whose further contacts matter to this request.
-    async fn truncated(&self, request: &Request) -> Result<Vec<String>> {
-        let asks_for_contacts = request.terms.is_some()
-            || !request.excluded.is_empty()
-            || request.filters.iter().any(|(field, _)| field.is_of_contacts())
-            || request.facets.iter().any(|field| field.is_of_contacts());
-        if request.collection == Collection::Contacts || !self.has_contacts || !asks_for_contacts {
-            return Ok(Vec::new());
-        }
-        self.index.truncated().await
+    /// The collection of members that are not embedded, when it is kept.
+    fn apart(&self, collection: Collection, members: &MembersPlan) -> Option<(Collection, &'static str)> {
+        let apart = collection.apart(members).filter(|apart| self.keeps(*apart));
+        apart.zip(members.apart.map(|apart| apart.owner))
     }
 
-    /// The question for the engine, and the contact whose id the query is.
-    async fn plan(&self, request: &Request, truncated: &[String]) -> Result<(Find, Option<Value>)> {
-        let of_contacts = |(field, _): &(Field, String)| {
-            request.collection == Collection::Organisations && field.is_of_contacts()
-        };
-        let (contact_filters, filters): (Vec<_>, Vec<_>) =
-            request.filters.iter().cloned().partition(of_contacts);
-        let (of_id, contact) = self.of_id(request).await?;
+    /// The documents whose further members matter to this request.
+    async fn truncated(&self, request: &Request) -> Result<Vec<Vec<String>>> {
+        let asks_for_words = request.terms.is_some() || !request.excluded.is_empty();
+        let mut all = Vec::new();
+        for (number, members) in request.collection.get().members.iter().enumerate() {
+            let is_asked = |field: &Field| field.members == Some(number);
+            let is_looked_into = asks_for_words && members.words.is_some()
+                || request.filters.iter().any(|(field, _)| is_asked(field))
+                || request.facets.iter().any(is_asked);
+            let is_known = members.truncated.is_some() && self.apart(request.collection, members).is_some();
+            all.push(if is_looked_into && is_known {
+                self.index.truncated(request.collection, number).await?
+            } else {
+                Vec::new()
+            });
+        }
+        Ok(all)
+    }
+
+    /// The question for the engine, and the members whose id the query is.
+    async fn plan(&self, request: &Request, truncated: &Truncated) -> Result<(Find, Vec<Option<Value>>)> {
+        let (of_id, members) = self.of_id(request).await?;
         let mut terms = Vec::new();
         for term in request.terms.iter().flatten() {
-            let mut owners = self.owners(truncated, Some(term), &[]).await?;
+            let mut owners = self.owners_of_term(request, truncated, term).await?;
             owners.extend(of_id.iter().cloned());
             terms.push((term.clone(), owners));
         }
         let mut excluded = Vec::new();
         for term in &request.excluded {
-            excluded.push((term.clone(), self.owners(truncated, Some(term), &[]).await?));
+            excluded.push((term.clone(), self.owners_of_term(request, truncated, term).await?));
         }
-        let contact_filters_met = if contact_filters.is_empty() {
-            Vec::new()
-        } else {
-            self.owners(truncated, None, &contact_filters).await?
-        };
+        let (of_members, filters): (Vec<_>, Vec<_>) =
+            request.filters.iter().cloned().partition(|(field, _)| field.members.is_some());
         let find = Find {
             collection: request.collection,
             terms: request.terms.as_ref().map(|_| terms),
@@ -151,17 +167,39 @@ impl Searcher {
             whole: Whole { ids: of_id, ..request.whole.clone() },
             under: request.under.clone(),
             filters,
-            contact_filters,
-            contact_filters_met,
+            member_filters: self.member_filters(request, truncated, &of_members).await?,
             among: None,
             // One hit more tells whether there is a page after this.
             size: request.size + 1,
             sort: request.sort,
             after: request.after.clone(),
-            facets: request.facets.iter().copied().filter(|field| !is_filtered(request, *field)).collect(),
+            facets: request.facets.iter().copied().filter(|field| !is_filtered(request, field)).collect(),
             documents: true,
         };
-        Ok((find, contact))
+        Ok((find, members))
+    }
+
+    /// The filters of members, those of one embed together.
+    async fn member_filters(
+        &self,
+        request: &Request,
+        truncated: &Truncated,
+        filters: &Filters,
+    ) -> Result<Vec<MemberFilters>> {
+        let mut all = Vec::new();
+        for number in 0..request.collection.get().members.len() {
+            let of_embed = filters.iter().filter(|(field, _)| field.members == Some(number));
+            let filters: Vec<(Field, Wanted)> = of_embed.cloned().collect();
+            if filters.is_empty() {
+                continue;
+            }
+            let met = match filters_apart(request.collection, number, &filters) {
+                Some(filters) => self.owners(request, (number, truncated), &[], &filters).await?,
+                None => Vec::new(),
+            };
+            all.push(MemberFilters { members: number, filters, met });
+        }
+        Ok(all)
     }
 
     /// A facet that is filtered by, counted as if it were not: its counts say what another choice would find.
@@ -169,7 +207,7 @@ impl Searcher {
         &self,
         request: &Request,
         field: Field,
-        truncated: &[String],
+        truncated: &Truncated,
     ) -> Result<Map<String, Value>> {
         let mut aside = Request { facets: vec![field], after: None, ..request.clone() };
         aside.filters.retain(|(filtered, _)| *filtered != field);
@@ -178,147 +216,175 @@ impl Searcher {
         self.facets(&aside, &find, truncated, &found).await
     }
 
-    /// The documents that are found because the query is an id: its own, and the organisation of a contact, beside that
-    /// contact.
-    async fn of_id(&self, request: &Request) -> Result<(Vec<String>, Option<Value>)> {
-        let Some(id) = request.whole.ids.first() else { return Ok((Vec::new(), None)) };
-        let (mut found, mut contact) = (vec![id.clone()], None);
+    /// The documents that are found because the query is an id: its own, and those that embed a member of this id, beside
+    /// that member of each embed.
+    async fn of_id(&self, request: &Request) -> Result<(Vec<String>, Vec<Option<Value>>)> {
+        let Some(id) = request.whole.ids.first() else { return Ok((Vec::new(), Vec::new())) };
+        let (mut found, mut members) = (vec![id.clone()], Vec::new());
         let is_more = request.whole.mail.is_some() || !request.whole.numbers.is_empty();
-        if request.collection == Collection::Organisations && self.has_contacts && !is_more {
-            contact = self.index.document(Collection::Contacts.name(), id).await?;
-            found.extend(contact.as_ref().and_then(employer).map(str::to_owned));
+        for (_, searched, _) in request.collection.get().searched_members() {
+            let apart = self.apart(request.collection, searched).filter(|_| !is_more);
+            let member = match apart {
+                Some((apart, owner)) => {
+                    let member = self.index.document(apart.name(), id).await?;
+                    member.iter().for_each(|member| found.extend(owners_of(member, owner)));
+                    member
+                }
+                None => None,
+            };
+            members.push(member);
         }
-        Ok((found, contact))
+        Ok((found, members))
+    }
+
+    /// Documents that match a term by a member which they do not embed.
+    async fn owners_of_term(
+        &self,
+        request: &Request,
+        truncated: &Truncated,
+        term: &Term,
+    ) -> Result<Vec<String>> {
+        let mut owners = Vec::new();
+        for (number, ..) in request.collection.get().searched_members() {
+            let term = std::slice::from_ref(term);
+            owners.extend(self.owners(request, (number, truncated), term, &[]).await?);
+        }
+        Ok(owners)
     }
 
     async fn owners(
         &self,
-        owners: &[String],
-        term: Option<&Term>,
-        filters: &[(Field, String)],
+        request: &Request,
+        (number, truncated): (usize, &Truncated),
+        terms: &[Term],
+        filters: &Filters,
     ) -> Result<Vec<String>> {
-        if owners.is_empty() {
-            return Ok(Vec::new());
+        let owners = truncated.get(number).map_or(&[][..], Vec::as_slice);
+        let members = request.collection.get().members.get(number).filter(|_| !owners.is_empty());
+        match members.and_then(|members| self.apart(request.collection, members)) {
+            Some((collection, owner)) => {
+                self.index.owners(Among { collection, owner, owners, terms, filters }).await
+            }
+            None => Ok(Vec::new()),
         }
-        self.index.owners(Among { owners, term, filters }).await
     }
 
-    /// The counts; those of truncated organisations' contacts are taken from the contacts themselves.
+    /// The counts; those of members that are not embedded are taken from the members themselves.
     async fn facets(
         &self,
         request: &Request,
         find: &Find,
-        truncated: &[String],
+        truncated: &Truncated,
         found: &Found,
     ) -> Result<Map<String, Value>> {
         let mut facets = Map::new();
-        let apart = request.collection == Collection::Organisations
-            && !truncated.is_empty()
-            && request.facets.iter().any(|field| field.is_of_contacts());
-        let mut owners = Vec::new();
-        if apart {
-            let size = truncated.len();
-            let find = Find {
-                among: Some(truncated.to_vec()),
-                sort: None,
-                size,
-                after: None,
-                facets: Vec::new(),
-                documents: false,
-                ..find.clone()
-            };
-            owners = self.index.find(&find).await?.hits.into_iter().map(|hit| hit.id).collect();
-        }
         for (field, counts) in &found.facets {
             let mut counts = counts.clone();
-            if field.is_of_contacts() && !owners.is_empty() {
-                add(&mut counts, self.index.owner_counts(&owners, *field, &find.contact_filters).await?);
+            if let Some(number) = field.members {
+                add(&mut counts, self.counts_apart(request, find, (number, truncated), field).await?);
             }
             let counts = counts.into_iter().map(|(value, count)| (value, count.into()));
-            facets.insert(field.name().to_owned(), Value::Object(counts.collect()));
+            facets.insert(field.name.to_owned(), Value::Object(counts.collect()));
         }
         Ok(facets)
     }
 
-    async fn organisation(
+    /// The counts of a field of members over the hits that do not embed all of them.
+    async fn counts_apart(
         &self,
-        hit: Hit,
         request: &Request,
-        truncated: &[String],
-        of_id: Option<&Value>,
-    ) -> Result<Value> {
-        let terms = request.terms.as_deref().unwrap_or_default();
-        let mut matched = if !terms.is_empty() && truncated.contains(&hit.id) {
-            self.index.matched(&hit.id, terms, &request.whole).await?
-        } else {
-            hit.matched
+        find: &Find,
+        (number, truncated): (usize, &Truncated),
+        field: Field,
+    ) -> Result<Counts> {
+        let collection = request.collection;
+        let truncated = truncated.get(number).map_or(&[][..], Vec::as_slice);
+        let members = collection.get().members.get(number).filter(|_| !truncated.is_empty());
+        let apart = members.and_then(|members| self.apart(collection, members));
+        let filters = filters_apart(collection, number, find.filters_of(number));
+        let field = filter_apart(collection, number, field);
+        let ((Some((apart, owner)), Some(filters)), Some(field)) = ((apart, filters), field) else {
+            return Ok(Counts::new());
         };
-        if let Some(contact) = of_id.filter(|contact| employer(contact) == Some(&hit.id)) {
-            matched.retain(|other| other.get("id") != contact.get("id"));
-            matched.insert(0, contact.clone());
-            matched.truncate(MATCHED_MAX);
+        let find = Find {
+            among: Some(truncated.to_vec()),
+            sort: None,
+            size: truncated.len(),
+            after: None,
+            facets: Vec::new(),
+            documents: false,
+            ..find.clone()
+        };
+        let hits = self.index.find(&find).await?.hits;
+        let owners: Vec<String> = hits.into_iter().map(|hit| hit.id).collect();
+        if owners.is_empty() {
+            return Ok(Counts::new());
         }
-        let document = hit.document;
-        let mut shown = head(&hit.id, hit.score, &document);
-        for field in
-            ["stub", "type", "status", "industry", "address", "parent", "contactCount", "contactsTruncated"]
-        {
-            copy(&mut shown, &document, field);
+        let among = Among { collection: apart, owner, owners: &owners, terms: &[], filters: &filters };
+        self.index.owner_counts(among, field).await
+    }
+
+    /// Puts the members that matched into a hit, also those that the document does not embed. `of_id` are the members whose
+    /// id the query is.
+    async fn add_matched(
+        &self,
+        hit: &mut Hit,
+        request: &Request,
+        truncated: &Truncated,
+        of_id: &[Option<Value>],
+    ) -> Result<()> {
+        let terms = request.terms.as_deref().unwrap_or_default();
+        for (place, (number, members, _)) in request.collection.get().searched_members().enumerate() {
+            if hit.matched.len() <= place {
+                hit.matched.push(Vec::new());
+            }
+            let Some(matched) = hit.matched.get_mut(place) else { continue };
+            let Some((collection, owner)) = self.apart(request.collection, members) else { continue };
+            let is_truncated = truncated.get(number).is_some_and(|ids| ids.contains(&hit.id));
+            if is_truncated && !terms.is_empty() {
+                let owners = std::slice::from_ref(&hit.id);
+                let among = Among { collection, owner, owners, terms, filters: &[] };
+                *matched = self.index.matched(among, &request.whole).await?;
+            }
+            let is_owned = |member: &&Value| owners_of(member, owner).contains(&hit.id);
+            if let Some(member) = of_id.get(place).and_then(Option::as_ref).filter(is_owned) {
+                matched.retain(|other| other.get("id") != member.get("id"));
+                matched.insert(0, member.clone());
+                matched.truncate(MATCHED_MAX);
+            }
         }
-        shown.insert("highlights".to_owned(), highlight::organisation(&document, terms).into());
-        let matched: Vec<Value> = matched.iter().map(|contact| matched_contact(contact, terms)).collect();
-        shown.insert("matchedContacts".to_owned(), matched.into());
-        Ok(shown.into())
+        Ok(())
     }
 }
 
-/// The id of a contact's organisation.
-fn employer(contact: &Value) -> Option<&str> {
-    contact.pointer("/organisation/id")?.as_str()
+/// The ids of a member's owners.
+fn owners_of(member: &Value, embed: &str) -> Vec<String> {
+    let mut owners = Vec::new();
+    each_at(member, &format!("{embed}.id"), &mut |id| owners.extend(id.as_str().map(str::to_owned)));
+    owners
 }
 
-fn contact(hit: Hit, terms: &[Term]) -> Value {
-    let mut shown = head(&hit.id, hit.score, &hit.document);
-    for field in ["email", "phone", "role", "department", "organisation"] {
-        copy(&mut shown, &hit.document, field);
-    }
-    shown.insert("highlights".to_owned(), highlight::contact(&hit.document, terms).into());
-    shown.into()
+/// The same filter among those of the members' own projection.
+fn filter_apart(collection: Collection, members: usize, field: Field) -> Option<Field> {
+    let apart = collection.apart(collection.get().members.get(members)?)?;
+    apart.get().filters.get(usize::from(field.apart?))
 }
 
-fn matched_contact(contact: &Value, terms: &[Term]) -> Value {
-    let mut shown = Map::new();
-    for field in ["id", "name", "email", "phone", "role", "department"] {
-        copy(&mut shown, contact, field);
-    }
-    let mut highlights = highlight::contact(contact, terms);
-    highlights.remove("organisation.name");
-    shown.insert("highlights".to_owned(), highlights.into());
-    shown.into()
-}
-
-fn head(id: &str, score: u32, document: &Value) -> Map<String, Value> {
-    let mut shown = Map::new();
-    shown.insert("id".to_owned(), id.into());
-    copy(&mut shown, document, "name");
-    shown.insert("score".to_owned(), score.into());
-    shown
-}
-
-fn copy(to: &mut Map<String, Value>, from: &Value, field: &str) {
-    if let Some(value) = from.get(field) {
-        to.insert(field.to_owned(), value.clone());
-    }
+/// The same filters for the members' own projection; `None` when it lacks one.
+fn filters_apart(collection: Collection, members: usize, filters: &Filters) -> Option<Vec<(Field, Wanted)>> {
+    let one =
+        |(field, wanted): &(Field, Wanted)| Some((filter_apart(collection, members, field)?, wanted.clone()));
+    filters.iter().map(one).collect()
 }
 
 /// True when a facet of the field is counted without its own filter.
-fn is_filtered(request: &Request, field: Field) -> bool {
-    request.filters.iter().any(|(filtered, _)| *filtered == field)
+fn is_filtered(request: &Request, field: &Field) -> bool {
+    request.filters.iter().any(|(filtered, _)| filtered == field)
 }
 
 /// A query of marks alone: nothing is found.
 fn empty(request: &Request) -> Page {
-    let facets = request.facets.iter().map(|field| (field.name().to_owned(), Value::Object(Map::new())));
+    let facets = request.facets.iter().map(|field| (field.name.to_owned(), Value::Object(Map::new())));
     Page { total: 0, took_ms: 0, position: None, hits: Vec::new(), facets: facets.collect(), next: None }
 }
 

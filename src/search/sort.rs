@@ -2,21 +2,21 @@
 
 use std::cmp::Ordering;
 
-use super::query::Collection;
 use crate::error::{Error, Result};
-use crate::searchable::SortField;
+use crate::plan::{Collection, SortPlan};
+use crate::searchable::SortKind;
 
 /// The order that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sort {
     /// The field.
-    pub field: SortField,
+    pub by: &'static SortPlan,
     /// True when the highest comes first.
     pub descending: bool,
 }
 
 /// The name of the order with the best hit first.
-const RELEVANCE: &str = "relevance";
+pub const RELEVANCE: &str = "relevance";
 
 impl Sort {
     /// The order of that name, `None` for the best first.
@@ -27,18 +27,15 @@ impl Sort {
         if name.is_empty() || name == RELEVANCE {
             return Ok(None);
         }
-        let known = SortField::ALL
-            .into_iter()
-            .filter(|field| collection == Collection::Organisations || *field != SortField::ContactCount);
-        let known: Vec<SortField> = known.collect();
+        let known = &collection.get().sorts;
         let (field, descending) = match name.strip_prefix('-') {
             Some(field) => (field, true),
             None => (name, false),
         };
-        if let Some(field) = known.iter().copied().find(|known| known.name() == field) {
-            return Ok(Some(Self { field, descending }));
+        if let Some(by) = known.iter().find(|known| known.name == field) {
+            return Ok(Some(Self { by, descending }));
         }
-        let names: Vec<&str> = known.iter().map(|field| field.name()).collect();
+        let names: Vec<&str> = known.iter().map(|sort| sort.name).collect();
         Err(Error::usage(format!(
             "sort: {name:?} is no order of {}; {RELEVANCE}, or {}, each with - before it for the highest first",
             collection.name(),
@@ -48,12 +45,14 @@ impl Sort {
 }
 
 /// The sort value of a hit.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Key {
     /// The score; the highest comes first.
     Score(u32),
-    /// A number or a time.
-    Number(i64),
+    /// A number without fraction, or a time.
+    Integer(i64),
+    /// A number.
+    Number(f64),
     /// A name as [`crate::searchable::sort_key`] has it.
     Text(String),
     /// The document lacks the field: it comes last.
@@ -67,8 +66,9 @@ impl Key {
             (Key::Score(_), sort) => sort.is_none(),
             (_, None) => false,
             (Key::Missing, Some(_)) => true,
-            (Key::Text(_), Some(sort)) => sort.field == SortField::Name,
-            (Key::Number(_), Some(sort)) => sort.field != SortField::Name,
+            (Key::Text(_), Some(sort)) => sort.by.kind == SortKind::Title,
+            (Key::Integer(_), Some(sort)) => matches!(sort.by.kind, SortKind::Integer | SortKind::Date),
+            (Key::Number(_), Some(sort)) => sort.by.kind == SortKind::Number,
         }
     }
 
@@ -76,7 +76,8 @@ impl Key {
     pub fn compare(&self, other: &Self, sort: Option<Sort>) -> Ordering {
         let order = match (self, other) {
             (Key::Score(one), Key::Score(other)) => return other.cmp(one),
-            (Key::Number(one), Key::Number(other)) => one.cmp(other),
+            (Key::Integer(one), Key::Integer(other)) => one.cmp(other),
+            (Key::Number(one), Key::Number(other)) => one.total_cmp(other),
             (Key::Text(one), Key::Text(other)) => one.cmp(other),
             (one, other) => return (*one == Key::Missing).cmp(&(*other == Key::Missing)),
         };
@@ -87,14 +88,15 @@ impl Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{CONTACTS, ORGANISATIONS};
 
     #[test]
     fn an_order_has_a_name_and_a_direction() {
-        let of_name = |name| Sort::of_name(name, Collection::Contacts);
+        let of_name = |name| Sort::of_name(name, Collection::of(CONTACTS).unwrap());
         assert_eq!(of_name("").unwrap(), None);
         assert_eq!(of_name("relevance").unwrap(), None);
-        let newest = Sort { field: SortField::CreatedAt, descending: true };
-        assert_eq!(of_name("-createdAt").unwrap(), Some(newest));
+        let newest = of_name("-createdAt").unwrap().unwrap();
+        assert_eq!((newest.by.member, newest.descending), ("createdAt", true));
         let error = of_name("contactCount").unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(
@@ -102,13 +104,13 @@ mod tests {
             "{}",
             error.chain()
         );
-        assert!(Sort::of_name("-contactCount", Collection::Organisations).unwrap().is_some());
+        assert!(Sort::of_name("-contactCount", Collection::of(ORGANISATIONS).unwrap()).unwrap().is_some());
     }
 
     #[test]
     fn what_is_missing_comes_last_in_both_directions() {
         let text = |text: &str| Key::Text(text.to_owned());
-        let down = Some(Sort { field: SortField::Name, descending: true });
+        let down = Sort::of_name("-name", Collection::of(CONTACTS).unwrap()).unwrap();
         assert_eq!(text("a").compare(&text("b"), None), Ordering::Less);
         assert_eq!(text("a").compare(&text("b"), down), Ordering::Greater);
         assert_eq!(text("a").compare(&Key::Missing, down), Ordering::Less);

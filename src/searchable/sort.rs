@@ -1,35 +1,6 @@
-//! The fields that hits may be ordered by.
+//! How hits are ordered by a name.
 
 use crate::text::{folded, is_only_lowered};
-
-/// A field that hits may be ordered by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SortField {
-    /// The name, without case and accents.
-    Name,
-    /// When it was created, as its service says.
-    CreatedAt,
-    /// When it was changed last, as its service says.
-    UpdatedAt,
-    /// How many contacts an organisation has.
-    ContactCount,
-}
-
-impl SortField {
-    /// All fields.
-    pub const ALL: [SortField; 4] =
-        [SortField::Name, SortField::CreatedAt, SortField::UpdatedAt, SortField::ContactCount];
-
-    /// The name in a request, which is the field's in a document.
-    pub fn name(self) -> &'static str {
-        match self {
-            SortField::Name => "name",
-            SortField::CreatedAt => "createdAt",
-            SortField::UpdatedAt => "updatedAt",
-            SortField::ContactCount => "contactCount",
-        }
-    }
-}
 
 /// The name as it is compared: in lower case and without accents.
 pub fn sort_key(name: &str) -> String {

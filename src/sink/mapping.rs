@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::config::{Derived, IndexConfig};
 use crate::error::{Error, ErrorKind, Result};
@@ -121,6 +121,18 @@ impl Mappings {
             (projection.name.clone(), Derived { mapping, shape: None })
         };
         Self { folder: folder.to_owned(), derived: model.projections.iter().map(text).collect() }
+    }
+
+    /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
+    pub(super) fn laid_out(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+        for (projection, layout) in layouts {
+            let shape = xxh3_64(format!("{} {layout}", self.shape(projection)).as_bytes());
+            if let Some(derived) = self.derived.get_mut(projection) {
+                // Small numbers are those of an index server.
+                derived.shape = u32::try_from(shape >> 32).ok().map(|shape| shape | 1 << 31);
+            }
+        }
+        self
     }
 
     /// The version of the documents' shape.

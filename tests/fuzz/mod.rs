@@ -178,7 +178,7 @@ proptest! {
     fn a_search_is_taken_or_refused_in_a_sentence(query in inputs("searches")) {
         let pairs: Vec<_> = form_urlencoded::parse(&query).collect();
         let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-        if let Some(request) = check_told(Request::parse(pairs)) {
+        if let Some(request) = check_told(Request::parse(&builtin().collections().collect::<Vec<_>>(), pairs)) {
             prop_assert!(request.terms.as_ref().is_none_or(|terms| terms.len() <= 32) && request.filters.len() <= 32 && request.size <= 100);
             prop_assert!(request.timeout_ms <= 60_000);
         }

@@ -13,7 +13,7 @@ use crate::projection::ancestry::Referred;
 use crate::projection::descendants::Descendants;
 use crate::projection::row::open;
 use crate::projection::search::push_marked;
-use crate::searchable::ORGANISATION_MARK;
+use crate::searchable::REFERENCE_MARK;
 
 impl Renderer<'_> {
     /// Writes an embed of the entity `id`. Words of entities that it refers to are appended to `words`.
@@ -41,6 +41,7 @@ impl Renderer<'_> {
             RelationPlanOf::Above { at, above, is_ids, cycle } => {
                 let tree = (self.type_of(embed)?, *above);
                 let chain = self.ancestry(tree, id, own.references(*at).first())?;
+                chain.ancestors.iter().for_each(|ancestor| push_words(words, embed, &ancestor.header));
                 let out = object.value(embed.name);
                 if *is_ids {
                     push_list(out, &chain.ancestors, |out, ancestor| push_text(out, &ancestor.id));
@@ -213,7 +214,7 @@ pub(super) fn push_words(out: &mut Vec<u8>, embed: &EmbedPlan, header: &Header) 
         embed.show.iter().map(|shown| (shown.slot, shown.name)).filter(|(_, name)| words.has(name))
     {
         if let Some(text) = header.field(slot).and_then(text) {
-            push_marked(out, 0, ORGANISATION_MARK, &crate::text::words(&text));
+            push_marked(out, REFERENCE_MARK, &crate::text::words(&text));
         }
     }
 }
@@ -221,7 +222,7 @@ pub(super) fn push_words(out: &mut Vec<u8>, embed: &EmbedPlan, header: &Header) 
 fn append(words: &mut Vec<u8>, more: &[u8]) {
     if !more.is_empty() {
         if !words.is_empty() {
-            words.push(b' ');
+            words.extend_from_slice(b" | ");
         }
         words.extend_from_slice(more);
     }

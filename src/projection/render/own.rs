@@ -2,8 +2,9 @@
 
 use crate::entity::{Fields, Header, Liveness, References, Shown, value_at};
 use crate::json::Object;
-use crate::plan::{ProjectionPlan, ReferenceAt, Shown as ShownField, TypePlan, WordsPlan};
-use crate::projection::search::{push_fields, title, write_sort};
+use crate::plan::{ProjectionPlan, ReferenceAt, Shown as ShownField, TypePlan};
+use crate::projection::search::{Computed, push_entity, title, write_sort};
+use crate::searchable::Searched;
 
 /// An entity that embeds others.
 pub(super) enum Own<'a> {
@@ -57,16 +58,22 @@ impl Own<'_> {
     }
 
     /// Writes how the document is sorted by its title.
-    pub(super) fn write_sort(&self, search: &mut Object<'_>, words: WordsPlan) {
+    pub(super) fn write_sort(&self, search: &mut Object<'_>, searched: Searched, computed: &Computed) {
         if let Self::Entity(of, entity) = self {
-            write_sort(search, title(of, *entity, words).as_deref());
+            write_sort(search, title(of, *entity, searched, computed).as_deref());
         }
     }
 
     /// Appends the words of the own fields.
-    pub(super) fn push_words(&self, out: &mut Vec<u8>, begin: usize, words: WordsPlan) {
+    pub(super) fn push_words(
+        &self,
+        out: &mut Vec<u8>,
+        begin: usize,
+        searched: Searched,
+        computed: &Computed,
+    ) {
         if let Self::Entity(of, entity) = self {
-            push_fields(out, begin, (*entity, title(of, *entity, words).as_deref()), words.fields);
+            push_entity(out, begin, (of, *entity), searched, computed);
         }
     }
 }

@@ -4,35 +4,21 @@
 use serde_json::{Value, json};
 
 use super::order;
+use super::part::Part;
+use crate::plan::Collection;
 use crate::search::index::Find;
-use crate::search::query::{Collection, Field, Term, Whole, by_field};
+use crate::search::query::{Field, Filters, Term, Wanted, by_field};
 use crate::search::sort::{Key, Sort};
-use crate::searchable::{Class, NUMBER_MARK, ORGANISATION_MARK, SortField};
-
-/// The path of a filter's or facet's field.
-pub(super) fn path(collection: Collection, field: Field) -> &'static str {
-    match (collection, field) {
-        (_, Field::Country) => "address.country",
-        (_, Field::Industry) => "industry",
-        (_, Field::Status) => "status",
-        (_, Field::Tag) => "tags",
-        (Collection::Organisations, Field::Role) => "contacts.role",
-        (Collection::Organisations, Field::Department) => "contacts.department",
-        (Collection::Contacts, Field::Role) => "role",
-        (Collection::Contacts, Field::Department) => "department",
-    }
-}
+use crate::searchable::{REFERENCE_MARK, SortKind, ValueKind};
 
 /// The query of a search.
 pub(super) fn query(find: &Find) -> Value {
     let mut filter: Vec<Value> = Vec::new();
     if let Some(under) = &find.under {
-        filter.push(below(find.collection, under));
+        filter.extend(below(find.collection, under));
     }
-    filter.extend(values(find.collection, &find.filters));
-    if !find.contact_filters.is_empty() {
-        filter.push(by_one_contact(find));
-    }
+    filter.extend(values(&find.filters));
+    filter.extend(by_one_member(find));
     filter.extend(find.among.as_ref().map(|ids| json!({"terms": {"id": ids}})));
     let excluded = find.excluded.iter().map(|(term, owners)| anywhere(find.collection, term, owners));
     let excluded: Vec<Value> = excluded.collect();
@@ -49,166 +35,130 @@ pub(super) fn query(find: &Find) -> Value {
 }
 
 /// Each field has any of the values asked for.
-pub(super) fn values(collection: Collection, filters: &[(Field, String)]) -> Vec<Value> {
-    let any_of = |(field, values)| json!({"terms": {path(collection, field): values}});
-    by_field(filters).into_iter().map(any_of).collect()
+pub(super) fn values(filters: &Filters) -> Vec<Value> {
+    by_field(filters).into_iter().map(|(field, wanted)| any_of(field, &wanted)).collect()
+}
+
+fn any_of(field: Field, wanted: &[&Wanted]) -> Value {
+    let text = |wanted: &&Wanted| match wanted {
+        Wanted::Text(text) => Some(text.clone()),
+        _ => None,
+    };
+    let texts: Vec<String> = wanted.iter().filter_map(text).collect();
+    let mut ways: Vec<Value> = wanted.iter().filter_map(|wanted| range(field, wanted)).collect();
+    if !texts.is_empty() {
+        ways.push(json!({"terms": {&field.field: texts}}));
+    }
+    match ways.len() {
+        1 => ways.remove(0),
+        _ => any(ways),
+    }
+}
+
+fn range(field: Field, wanted: &Wanted) -> Option<Value> {
+    let between = |from: Option<Value>, to: Option<Value>| json!({"gte": from, "lte": to});
+    let mut range = match wanted {
+        Wanted::Text(_) => return None,
+        Wanted::Integers(from, to) => between(from.map(Value::from), to.map(Value::from)),
+        Wanted::Numbers(from, to) => between(from.map(Value::from), to.map(Value::from)),
+    };
+    let mut name = field.field.clone();
+    match field.kind {
+        ValueKind::Date => {
+            range.as_object_mut()?.insert("format".to_owned(), "epoch_millis".into());
+        }
+        ValueKind::Computed => name.push_str(".number"),
+        _ => {}
+    }
+    Some(json!({"range": {name: range}}))
 }
 
 /// The order of hits, by id at last.
 pub(super) fn sort(sort: Option<Sort>) -> Value {
-    let Some(Sort { field, descending }) = sort else { return json!([{"_score": "desc"}, {"id": "asc"}]) };
+    let Some(Sort { by, descending }) = sort else { return json!([{"_score": "desc"}, {"id": "asc"}]) };
     let order = if descending { "desc" } else { "asc" };
-    if field == SortField::Name {
+    if by.kind == SortKind::Title {
         // A name with accents has a second value without them, which is the lower one.
         let name = json!({"order": order, "mode": "min", "missing": "_last"});
-        return json!([{"_search.sort": name}, {"id": "asc"}]);
+        return json!([{&by.field: name}, {"id": "asc"}]);
     }
-    json!([{field.name(): {"order": order, "missing": "_last"}}, {"id": "asc"}])
+    json!([{&by.field: {"order": order, "missing": "_last"}}, {"id": "asc"}])
 }
 
 /// The sort value of a hit, as the server says it.
-pub(super) fn key(sort: Option<&Value>) -> Key {
-    let number = || match sort?.as_i64()? {
-        // The server has these for a number that is not there.
-        i64::MAX | i64::MIN => None,
-        number => Some(Key::Number(number)),
+pub(super) fn key(by: Sort, value: Option<&Value>) -> Key {
+    let key = match by.by.kind {
+        SortKind::Title => value.and_then(Value::as_str).map(|text| Key::Text(text.to_owned())),
+        SortKind::Integer | SortKind::Date => match value.and_then(Value::as_i64) {
+            // The server has these for a number that is not there.
+            None | Some(i64::MAX | i64::MIN) => None,
+            Some(number) => Some(Key::Integer(number)),
+        },
+        // One that is not there is told as a text.
+        SortKind::Number => {
+            let number = value.filter(|value| value.is_number()).and_then(Value::as_f64);
+            number.filter(|number| number.is_finite()).map(Key::Number)
+        }
     };
-    let text = || Some(Key::Text(sort?.as_str()?.to_owned()));
-    number().or_else(text).unwrap_or(Key::Missing)
+    key.unwrap_or(Key::Missing)
 }
 
 /// The same for the server: where a page begins.
 pub(super) fn after(key: &Key, sort: Option<Sort>) -> Value {
+    let end = |descending: bool| if descending { i64::MIN } else { i64::MAX };
     match (key, sort) {
         (Key::Score(score), _) => json!(score),
+        (Key::Integer(number), _) => json!(number),
         (Key::Number(number), _) => json!(number),
         (Key::Text(text), _) => json!(text),
-        (Key::Missing, None | Some(Sort { field: SortField::Name, .. })) => Value::Null,
-        (Key::Missing, Some(sort)) => json!(if sort.descending { i64::MIN } else { i64::MAX }),
+        (Key::Missing, None) => Value::Null,
+        (Key::Missing, Some(sort)) => match sort.by.kind {
+            SortKind::Title => Value::Null,
+            SortKind::Number => json!(if sort.descending { "-Infinity" } else { "Infinity" }),
+            SortKind::Integer | SortKind::Date => json!(end(sort.descending)),
+        },
     }
 }
 
-fn below(collection: Collection, id: &str) -> Value {
-    let (own, ancestors) = match collection {
-        Collection::Organisations => ("id", "ancestors.id"),
-        Collection::Contacts => ("organisation.id", "organisation.ancestorIds"),
+fn below(collection: Collection, id: &str) -> Option<Value> {
+    let under = collection.get().under.as_ref()?;
+    let query = any(vec![equals(&under.at, id), equals(&under.above, id)]);
+    Some(match &under.members {
+        Some(path) => json!({"nested": {"path": path, "query": query}}),
+        None => query,
+    })
+}
+
+fn by_one_member(find: &Find) -> Vec<Value> {
+    let one = |found: &crate::search::index::MemberFilters| {
+        let path = find.collection.get().members.get(found.members)?.path;
+        let mut ways =
+            vec![json!({"nested": {"path": path, "query": {"bool": {"filter": values(&found.filters)}}}})];
+        if !found.met.is_empty() {
+            ways.push(json!({"terms": {"id": found.met}}));
+        }
+        Some(any(ways))
     };
-    any(vec![equals(own, id), equals(ancestors, id)])
-}
-
-fn by_one_contact(find: &Find) -> Value {
-    let values = values(find.collection, &find.contact_filters);
-    let mut ways = vec![json!({"nested": {"path": "contacts", "query": {"bool": {"filter": values}}}})];
-    if !find.contact_filters_met.is_empty() {
-        ways.push(json!({"terms": {"id": find.contact_filters_met}}));
-    }
-    any(ways)
+    find.member_filters.iter().filter_map(one).collect()
 }
 
 /// A term anywhere in the document.
 fn anywhere(collection: Collection, term: &Term, owners: &[String]) -> Value {
-    let part = Part::of(collection);
+    let plan = collection.get();
+    let part = Part::own(plan);
     let mut ways = part.ways(term);
-    match collection {
-        Collection::Organisations => {
-            ways.push(json!({"nested": {"path": "contacts", "query": Part::Embedded.any_way(term)}}));
-        }
-        Collection::Contacts => {
-            ways.extend(begun(part.words(), ORGANISATION_MARK, term));
-            ways.extend(typo(part.words(), &marked(ORGANISATION_MARK, &term.text), term));
-        }
+    for (_, members, searched) in plan.searched_members() {
+        let part = Part::of_members(members, searched);
+        ways.push(json!({"nested": {"path": members.path, "query": part.any_way(term)}}));
+    }
+    if !plan.referred.is_empty() {
+        ways.extend(begun(&part.words, REFERENCE_MARK, term));
+        ways.extend(typo(&part.words, &marked(REFERENCE_MARK, &term.text), term));
     }
     if !owners.is_empty() {
         ways.push(json!({"terms": {"id": owners}}));
     }
     any(ways)
-}
-
-/// A part of a document with a name, an address and a number of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// An organisation, without its contacts.
-    Organisation,
-    /// A contact that an organisation embeds.
-    Embedded,
-    /// A contact's own document.
-    Contact,
-}
-
-impl Part {
-    /// The part that a document of the collection is by itself.
-    pub(super) fn of(collection: Collection) -> Self {
-        match collection {
-            Collection::Organisations => Part::Organisation,
-            Collection::Contacts => Part::Contact,
-        }
-    }
-
-    /// Where one of its fields lies.
-    fn at(self, field: &str) -> String {
-        let before = if self == Part::Embedded { "contacts." } else { "" };
-        format!("{before}{field}")
-    }
-
-    /// Where its words lie, each behind the mark of its field.
-    pub(super) fn words(self) -> &'static str {
-        if self == Part::Embedded { "contacts._search" } else { "_search.words" }
-    }
-
-    /// The classes of its words.
-    pub(super) fn classes(self) -> impl Iterator<Item = Class> {
-        Class::ALL.into_iter().filter(move |class| *class != Class::Role || self != Part::Organisation)
-    }
-
-    /// The ways in which a term matches it.
-    fn ways(self, term: &Term) -> Vec<Value> {
-        let of_class = |class: Class| {
-            let typo = typo(self.words(), &marked(class.mark(), &term.text), term);
-            begun(self.words(), class.mark(), term).into_iter().chain(typo)
-        };
-        let mut ways: Vec<Value> = self.classes().flat_map(of_class).collect();
-        ways.push(if term.exact {
-            equals(&self.number_words(), &term.text)
-        } else {
-            prefix(&self.number_words(), &term.text)
-        });
-        ways.extend(self.numbers(term));
-        ways
-    }
-
-    /// Any of the ways in which a term matches it.
-    pub(super) fn any_way(self, term: &Term) -> Value {
-        any(self.ways(term))
-    }
-
-    /// Where the groups of digits of its phone number lie.
-    pub(super) fn number_words(self) -> String {
-        self.at("phone.words")
-    }
-
-    /// The ways in which a term matches its phone number.
-    pub(super) fn numbers(self, term: &Term) -> Vec<Value> {
-        let number = |digits: &String| marked(NUMBER_MARK, digits);
-        let ending = |digits: &String| prefix(self.words(), &number(digits));
-        let mut ways: Vec<Value> = term.phone.endings.iter().map(ending).collect();
-        if !term.phone.whole.is_empty() {
-            let numbers: Vec<String> = term.phone.whole.iter().map(number).collect();
-            ways.push(json!({"terms": {self.words(): numbers}}));
-        }
-        ways
-    }
-
-    /// The ways in which its e-mail address, its phone number or its id is the whole query.
-    pub(super) fn whole(self, whole: &Whole) -> Vec<Value> {
-        let mail = whole
-            .mail
-            .iter()
-            .map(|mail| json!({"term": {self.at("email"): {"value": mail, "case_insensitive": true}}}));
-        let number = |digits: &String| equals(self.words(), &marked(NUMBER_MARK, digits));
-        // The organisation of a contact is among the ids.
-        let id = whole.ids.iter().filter(|_| self != Part::Embedded).map(|id| equals("id", id));
-        mail.chain(whole.numbers.iter().map(number)).chain(id).collect()
-    }
 }
 
 /// A word behind the mark of its field.

@@ -1,8 +1,10 @@
 //! Search on Elasticsearch, by the aliases.
 
-mod contacts;
 mod dsl;
+mod facets;
+mod members;
 mod order;
+mod part;
 mod point;
 
 use std::collections::BTreeMap;
@@ -12,16 +14,18 @@ use elasticsearch::SearchParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use serde_json::{Value, json};
 
+use self::part::Part;
 use self::point::Points;
 use super::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
 };
-use super::query::{Collection, Field, Term, Whole};
+use super::query::{Field, Whole};
 use super::sort::{Key, Sort};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Collection, SearchPlan};
+use crate::searchable::ValueKind;
 use crate::sink::elasticsearch::client::Client;
-use crate::sink::elasticsearch::dialect::Dialect;
 use crate::sink::elasticsearch::filling;
 
 const WHOLE: &str = "allow_partial_search_results=false";
@@ -32,7 +36,8 @@ const SEARCH_TIMEOUT: &str = "10s";
 pub struct ElasticsearchIndex {
     client: Arc<Client>,
     prefix: String,
-    has_organisations: bool,
+    /// The projections that are kept.
+    projections: Vec<String>,
     /// The points in time of a view.
     points: Option<Points>,
 }
@@ -43,38 +48,35 @@ impl ElasticsearchIndex {
     /// # Errors
     /// When an address or the CA certificate can't be read (exit code 2).
     pub fn new(config: &IndexConfig) -> Result<Self> {
-        let has_organisations = config.projections.iter().any(|name| name == "organisations");
-        let client = Arc::new(Client::new(config)?);
-        Ok(Self { client, prefix: config.prefix.clone(), has_organisations, points: None })
+        let (prefix, projections) = (config.prefix.clone(), config.projections.clone());
+        Ok(Self { client: Arc::new(Client::new(config)?), prefix, projections, points: None })
     }
 
     fn alias(&self, projection: &str) -> String {
         format!("{}{projection}", self.prefix)
     }
 
-    async fn search(&self, collection: Collection, mut body: Value) -> Result<Value> {
-        if let Some(body) = body.as_object_mut() {
-            body.insert("timeout".to_owned(), SEARCH_TIMEOUT.into());
-        }
+    async fn search(&self, collection: Collection, body: Value) -> Result<Value> {
         let point = match &self.points {
             Some(points) => points.of(collection, &self.alias(collection.name())).await?,
             None => None,
         };
-        let answer = match point {
-            Some(point) => {
-                if let Some(body) = body.as_object_mut() {
-                    body.insert("pit".to_owned(), point);
-                }
-                Some(self.client.post(&format!("{}?{WHOLE}", SearchParts::None.url()), Some(&body)).await?)
-            }
-            None => {
-                let path = SearchParts::Index(&[&self.alias(collection.name())]).url();
-                let path = format!("{path}?{WHOLE}");
-                self.client.post_if_there(&path, Some(&body)).await?
-            }
+        self.search_in(collection.name(), point, body).await
+    }
+
+    async fn search_in(&self, projection: &str, point: Option<Value>, mut body: Value) -> Result<Value> {
+        let alias = self.alias(projection);
+        if let Some(body) = body.as_object_mut() {
+            body.insert("timeout".to_owned(), SEARCH_TIMEOUT.into());
+            body.extend(point.iter().map(|point| ("pit".to_owned(), point.clone())));
+        }
+        let answer = if point.is_some() {
+            Some(self.client.post(&format!("{}?{WHOLE}", SearchParts::None.url()), Some(&body)).await?)
+        } else {
+            let path = format!("{}?{WHOLE}", SearchParts::Index(&[&alias]).url());
+            self.client.post_if_there(&path, Some(&body)).await?
         };
         let answer = answer.ok_or_else(|| {
-            let alias = format!("{}{}", self.prefix, collection.name());
             Error::new(
                 ErrorKind::Unavailable,
                 format!("there is no alias {alias} yet; `tributary run` makes it"),
@@ -92,14 +94,14 @@ impl ElasticsearchIndex {
             return Ok(BTreeMap::new());
         }
         let dialect = self.client.dialect().await?;
-        Ok(find.facets.iter().map(|field| (field.name(), aggregation(dialect, find, *field))).collect())
+        Ok(find.facets.iter().map(|field| (field.name, facets::aggregation(dialect, find, field))).collect())
     }
 
     async fn find(&self, find: &Find) -> Result<Found> {
         let mut body = json!({
             "query": dsl::query(find), "size": find.size, "track_total_hits": true,
             "sort": dsl::sort(find.sort), "track_scores": true,
-            "_source": if find.documents { json!({"excludes": ["contacts", "attributes", "_search"]}) } else { json!(false) },
+            "_source": if find.documents { shown(find.collection.get()) } else { json!(false) },
             "aggs": self.aggregations(find).await?,
         });
         if let (Some(after), Some(body)) = (&find.after, body.as_object_mut()) {
@@ -108,51 +110,25 @@ impl ElasticsearchIndex {
         let answer = self.search(find.collection, body).await?;
         let found = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
         let mut hits: Vec<Hit> = found.map(|found| hit(found, find.sort)).collect();
-        if find.documents && find.collection == Collection::Organisations {
+        if find.documents {
             self.add_matched(&mut hits, find).await?;
         }
-        let facets = find
-            .facets
-            .iter()
-            .map(|field| (*field, counts(answer.pointer(&format!("/aggregations/{}", field.name())))));
+        let counts = |field: &Field| {
+            let aggregation = answer.pointer(&format!("/aggregations/{}", field.name));
+            (*field, facets::counts(aggregation, field.kind))
+        };
         Ok(Found {
             total: answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or(0),
             hits,
-            facets: facets.collect(),
+            facets: find.facets.iter().map(counts).collect(),
         })
     }
 }
 
-/// Counts of a field's values. Contacts' fields count organisations, and only those that embed all
-/// their contacts.
-fn aggregation(dialect: Dialect, find: &Find, field: Field) -> Value {
-    let collection = find.collection;
-    let terms = dialect.terms(dsl::path(collection, field), FACET_VALUES_MAX);
-    if collection == Collection::Contacts || !field.is_of_contacts() {
-        return json!({"terms": terms});
-    }
-    let values = json!({"terms": terms, "aggs": {"organisations": {"reverse_nested": {}}}});
-    // One and the same contact meets the filters and has the value.
-    let filter = json!({"bool": {"filter": dsl::values(collection, &find.contact_filters)}});
-    let met = json!({"filter": filter, "aggs": {"values": values}});
-    let contacts = json!({"nested": {"path": "contacts"}, "aggs": {"met": met}});
-    json!({"filter": {"bool": {"must_not": [{"term": {"contactsTruncated": true}}]}}, "aggs": {"contacts": contacts}})
-}
-
-fn counts(aggregation: Option<&Value>) -> Counts {
-    let buckets = aggregation.and_then(|found| {
-        found
-            .get("buckets")
-            .or_else(|| found.pointer("/contacts/met/values/buckets"))
-            .and_then(Value::as_array)
-    });
-    let count = |bucket: &Value| {
-        let of_organisations =
-            bucket.pointer("/organisations/doc_count").or_else(|| bucket.pointer("/owners/value"));
-        let count = of_organisations.or_else(|| bucket.get("doc_count")).and_then(Value::as_u64)?;
-        Some((bucket.get("key")?.as_str()?.to_owned(), count))
-    };
-    buckets.into_iter().flatten().filter_map(count).collect()
+/// The part of documents that hits need.
+fn shown(plan: &SearchPlan) -> Value {
+    let hidden = plan.hidden.iter().copied().chain(["_search"]);
+    json!({"excludes": hidden.collect::<Vec<_>>()})
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
@@ -162,17 +138,21 @@ fn hit(found: &Value, sort: Option<Sort>) -> Hit {
     Hit {
         id: found.get("_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
         score,
-        key: if sort.is_some() { dsl::key(found.pointer("/sort/0")) } else { Key::Score(score) },
+        key: sort.map_or(Key::Score(score), |sort| dsl::key(sort, found.pointer("/sort/0"))),
         document: found.get("_source").cloned().unwrap_or_default(),
         matched: Vec::new(),
     }
 }
 
-/// Contacts of these organisations, by their own fields.
-fn contacts_of(among: Among<'_>) -> Value {
-    let mut filter = vec![json!({"terms": {"organisation.id": among.owners}})];
-    filter.extend(among.term.map(|term| dsl::Part::Contact.any_way(term)));
-    filter.extend(dsl::values(Collection::Contacts, among.filters));
+/// The members of these owners, by their own fields.
+fn members_of(among: Among<'_>) -> Value {
+    let owner = format!("{}.id", among.owner);
+    let mut filter = vec![json!({"terms": {owner: among.owners}})];
+    let part = Part::own(among.collection.get());
+    if !among.terms.is_empty() {
+        filter.push(dsl::any(among.terms.iter().flat_map(|term| part.ways(term)).collect()));
+    }
+    filter.extend(dsl::values(among.filters));
     json!({"bool": {"filter": filter}})
 }
 
@@ -205,13 +185,17 @@ impl SearchIndex for ElasticsearchIndex {
         Box::pin(ElasticsearchIndex::find(self, find))
     }
 
-    fn truncated(&self) -> Answer<'_, Vec<String>> {
-        Box::pin(async {
+    fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>> {
+        Box::pin(async move {
+            let members = collection.get().members.get(members);
+            let Some(truncated) = members.and_then(|members| members.truncated) else {
+                return Ok(Vec::new());
+            };
             let body = json!({
-                "query": {"bool": {"filter": [{"term": {"contactsTruncated": true}}]}},
+                "query": {"bool": {"filter": [{"term": {truncated: true}}]}},
                 "size": TRUNCATED_MAX, "_source": false, "track_total_hits": false, "sort": [{"id": "asc"}],
             });
-            let answer = self.search(Collection::Organisations, body).await?;
+            let answer = self.search(collection, body).await?;
             let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
             Ok(hits.filter_map(|hit| Some(hit.get("_id")?.as_str()?.to_owned())).collect())
         })
@@ -219,41 +203,39 @@ impl SearchIndex for ElasticsearchIndex {
 
     fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>> {
         Box::pin(async move {
-            let size = among.owners.len();
-            let owners = json!({"owners": {"terms": {"field": "organisation.id", "size": size}}});
+            let owner = format!("{}.id", among.owner);
+            let owners = json!({"owners": {"terms": {"field": owner, "size": among.owners.len()}}});
             let body =
-                json!({"query": contacts_of(among), "size": 0, "track_total_hits": false, "aggs": owners});
-            let answer = self.search(Collection::Contacts, body).await?;
-            Ok(counts(answer.pointer("/aggregations/owners")).into_keys().collect())
+                json!({"query": members_of(among), "size": 0, "track_total_hits": false, "aggs": owners});
+            let answer = self.search(among.collection, body).await?;
+            let found = facets::counts(answer.pointer("/aggregations/owners"), ValueKind::Text).into_keys();
+            // A member with several owners names others as well.
+            Ok(found.filter(|owner| among.owners.contains(owner)).collect())
         })
     }
 
-    fn owner_counts<'a>(
-        &'a self,
-        owners: &'a [String],
-        field: Field,
-        filters: &'a [(Field, String)],
-    ) -> Answer<'a, Counts> {
+    fn owner_counts<'a>(&'a self, among: Among<'a>, field: Field) -> Answer<'a, Counts> {
         Box::pin(async move {
-            let query = contacts_of(Among { owners, term: None, filters });
-            let distinct =
-                json!({"cardinality": {"field": "organisation.id", "precision_threshold": 40_000}});
-            let terms = json!({"field": dsl::path(Collection::Contacts, field), "size": FACET_VALUES_MAX});
+            let distinct = json!({"cardinality": {"field": format!("{}.id", among.owner), "precision_threshold": 40_000}});
+            let terms = json!({"field": field.field, "size": FACET_VALUES_MAX});
             let values = json!({"values": {"terms": terms, "aggs": {"owners": distinct}}});
-            let body = json!({"query": query, "size": 0, "track_total_hits": false, "aggs": values});
-            let answer = self.search(Collection::Contacts, body).await?;
-            Ok(counts(answer.pointer("/aggregations/values")))
+            let body =
+                json!({"query": members_of(among), "size": 0, "track_total_hits": false, "aggs": values});
+            let answer = self.search(among.collection, body).await?;
+            Ok(facets::counts(answer.pointer("/aggregations/values"), field.kind))
         })
     }
 
-    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term], whole: &'a Whole) -> Answer<'a, Vec<Value>> {
+    fn matched<'a>(&'a self, among: Among<'a>, whole: &'a Whole) -> Answer<'a, Vec<Value>> {
         Box::pin(async move {
+            let owner = json!({"terms": {format!("{}.id", among.owner): among.owners}});
+            let best = order::member(among.collection.get(), among.terms, whole);
             let body = json!({
-                "query": {"bool": {"filter": [dsl::equals("organisation.id", owner)], "must": [order::contact(terms, whole)]}},
+                "query": {"bool": {"filter": [owner], "must": [best]}},
                 "size": MATCHED_MAX, "track_total_hits": false, "sort": [{"_score": "desc"}, {"id": "asc"}],
-                "_source": {"excludes": ["_search", "attributes"]},
+                "_source": shown(among.collection.get()),
             });
-            let answer = self.search(Collection::Contacts, body).await?;
+            let answer = self.search(among.collection, body).await?;
             let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
             Ok(hits.filter_map(|hit| hit.get("_source").cloned()).collect())
         })
@@ -270,17 +252,15 @@ impl SearchIndex for ElasticsearchIndex {
         Arc::new(Self {
             client: Arc::clone(&self.client),
             prefix: self.prefix.clone(),
-            has_organisations: self.has_organisations,
+            projections: self.projections.clone(),
             points: Some(Points::new(Arc::clone(&self.client))),
         })
     }
 
     fn refresh(&self, collection: Collection) -> Answer<'_, ()> {
         Box::pin(async move {
-            // Organisations are found by contacts that they do not embed as well.
-            let has_both = self.has_organisations && collection == Collection::Organisations;
-            let names: &[&str] = if has_both { &["organisations", "contacts"] } else { &["contacts"] };
-            let aliases: Vec<String> = names.iter().map(|name| self.alias(name)).collect();
+            let searched = collection.searched().into_iter();
+            let aliases: Vec<String> = searched.map(|projection| self.alias(projection.name())).collect();
             let aliases: Vec<&str> = aliases.iter().map(String::as_str).collect();
             let path = IndicesRefreshParts::Index(&aliases).url();
             self.client.post(&format!("{path}?ignore_unavailable=true"), None).await.map(|_| ())
@@ -308,11 +288,10 @@ impl SearchIndex for ElasticsearchIndex {
     }
 
     fn ping(&self) -> Answer<'_, ()> {
-        let collection =
-            if self.has_organisations { Collection::Organisations } else { Collection::Contacts };
         Box::pin(async move {
+            let Some(projection) = self.projections.first() else { return Ok(()) };
             let body = json!({"size": 0, "track_total_hits": false, "terminate_after": 1});
-            self.search(collection, body).await.map(|_| ())
+            self.search_in(projection, None, body).await.map(|_| ())
         })
     }
 }

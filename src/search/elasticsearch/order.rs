@@ -2,26 +2,35 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{Part, all, any, begun, equals, marked, prefix, scored, stands, typo};
+use super::dsl::{all, any, begun, equals, marked, prefix, scored, stands, typo};
+use super::part::Part;
+use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::index::Find;
 use crate::search::matching::Match;
-use crate::search::query::{Collection, Term, Whole, name_words};
+use crate::search::query::{Term, Whole, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, SCORED_MAX, SHORT, SHORT_MAX, TIE, points, splits,
 };
-use crate::searchable::{Class, LENGTH_MARK, ORGANISATION_MARK};
+use crate::searchable::{Class, LENGTH_MARK, REFERENCE_MARK, Searched};
 
 type Terms = [(Term, Vec<String>)];
 
 /// The best of the document's own fields, its relatives', and a query taken apart into both of their names.
 pub(super) fn best(find: &Find, terms: &Terms) -> Value {
-    let part = Part::of(find.collection);
-    let mut ways = vec![any(part_ways(part, terms, &find.whole, EXACT_OWN_NAME))];
-    match find.collection {
-        Collection::Organisations => ways.push(embedded(find, terms)),
-        Collection::Contacts => ways.push(any(organisation_ways(terms))),
+    let plan = find.collection.get();
+    let mut ways = vec![any(part_ways(&Part::own(plan), terms, &find.whole, EXACT_OWN_NAME))];
+    let members =
+        plan.searched_members().map(|(_, members, searched)| embedded(find, terms, members, searched));
+    let mut relatives: Vec<Value> = members.collect();
+    if !plan.referred.is_empty() {
+        relatives.push(any(referred_ways(plan, terms)));
     }
-    ways.extend(split(find.collection, terms));
+    match relatives.len() {
+        // The best relative alone counts beside the document.
+        2.. => ways.push(json!({"dis_max": {"queries": relatives}})),
+        _ => ways.extend(relatives),
+    }
+    ways.extend(split(plan, terms));
     json!({"dis_max": {"queries": ways, "tie_breaker": TIE}})
 }
 
@@ -37,30 +46,30 @@ pub(super) fn short_name(terms: &Terms) -> Vec<Value> {
     ways.chain(longer).collect()
 }
 
-/// The best of the contacts that an organisation embeds.
-fn embedded(find: &Find, terms: &Terms) -> Value {
+/// The best of the members that a document embeds.
+fn embedded(find: &Find, terms: &Terms, members: &MembersPlan, searched: Searched) -> Value {
     let terms: Vec<_> = terms.iter().map(|(term, _)| (term.clone(), Vec::new())).collect();
-    let query = any(part_ways(Part::Embedded, &terms, &find.whole, EXACT));
-    json!({"nested": {"path": "contacts", "score_mode": "max", "query": query}})
+    let query = any(part_ways(&Part::of_members(members, searched), &terms, &find.whole, EXACT));
+    json!({"nested": {"path": members.path, "score_mode": "max", "query": query}})
 }
 
-/// The contacts that a term matches by their own fields.
-pub(super) fn contact(terms: &[Term], whole: &Whole) -> Value {
+/// The documents that a term matches by their own fields, as members.
+pub(super) fn member(plan: &SearchPlan, terms: &[Term], whole: &Whole) -> Value {
     let terms: Vec<_> = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
-    any(part_ways(Part::Contact, &terms, whole, EXACT))
+    any(part_ways(&Part::own(plan), &terms, whole, EXACT))
 }
 
 /// What each term is worth in a part, and what it is worth that the whole query is its name, address or number.
-fn part_ways(part: Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Value> {
+fn part_ways(part: &Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Value> {
     let mut ways: Vec<Value> = Vec::new();
     for (number, (term, apart)) in terms.iter().enumerate() {
         if number < SCORED_MAX {
             ways.push(best_way(part, term, apart));
-        } else if part != Part::Organisation {
+        } else {
             ways.push(scored(0, part.any_way(term)));
         }
     }
-    let is_word = |mark: char, word: &str| equals(part.words(), &marked(mark, word));
+    let is_word = |mark: char, word: &str| equals(&part.words, &marked(mark, word));
     let name = name_words(terms.iter().map(|(term, _)| term));
     let mut is_name: Vec<Value> = name.iter().map(|word| is_word(Class::Name.mark(), word)).collect();
     is_name.push(is_word(LENGTH_MARK, &name.len().to_string()));
@@ -73,17 +82,18 @@ fn part_ways(part: Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Val
     ways
 }
 
-/// The best of the ways in which a term matches a part; `apart` are organisations that match by a contact which they don't
+/// The best of the ways in which a term matches a part; `apart` are documents that match by a member which they don't
 /// embed.
-fn best_way(part: Part, term: &Term, apart: &[String]) -> Value {
+fn best_way(part: &Part, term: &Term, apart: &[String]) -> Value {
     let mut ways = Vec::new();
     for class in part.classes() {
-        ways.extend(word_ways(part.words(), class.mark(), class, term));
+        ways.extend(word_ways(&part.words, class.mark(), class, term));
     }
-    let digits = part.number_words();
-    ways.push(scored(points(Class::Other, Match::Word), equals(&digits, &term.text)));
-    if !term.exact {
-        ways.push(scored(points(Class::Other, Match::Prefix), prefix(&digits, &term.text)));
+    for digits in part.number_words() {
+        ways.push(scored(points(Class::Other, Match::Word), equals(&digits, &term.text)));
+        if !term.exact {
+            ways.push(scored(points(Class::Other, Match::Prefix), prefix(&digits, &term.text)));
+        }
     }
     let numbers = part.numbers(term);
     if !numbers.is_empty() {
@@ -108,34 +118,36 @@ fn word_ways(field: &str, mark: char, class: Class, term: &Term) -> Vec<Value> {
     term.texts().flat_map(one).chain(typo).collect()
 }
 
-/// What each term is worth in the name of a contact's organisation.
-fn organisation_ways(terms: &Terms) -> Vec<Value> {
-    let ways = |term: &Term| word_ways(Part::Contact.words(), ORGANISATION_MARK, Class::Other, term);
+/// What each term is worth in the entities that a document refers to.
+fn referred_ways(plan: &SearchPlan, terms: &Terms) -> Vec<Value> {
+    let words = Part::own(plan).words;
+    let ways = |term: &Term| word_ways(&words, REFERENCE_MARK, Class::Other, term);
     let terms = terms.iter().take(SCORED_MAX);
     terms.map(|(term, _)| json!({"dis_max": {"queries": ways(term)}})).collect()
 }
 
-/// All words stand in the organisation's name and in one contact's, the query's first words in one and the others in the
+/// All words stand in the document's name and in that of one relative, the query's first words in one and the others in the
 /// other.
-fn split(collection: Collection, terms: &Terms) -> Option<Value> {
-    let begun = |part: Part, mark: char, terms: &Terms| -> Vec<Value> {
-        let begun = |term: &Term| begun(part.words(), mark, term);
+fn split(plan: &SearchPlan, terms: &Terms) -> Option<Value> {
+    let begun = |part: &Part, mark: char, terms: &Terms| -> Vec<Value> {
+        let begun = |term: &Term| begun(&part.words, mark, term);
         terms.iter().map(|(term, _)| any(begun(term))).collect()
     };
-    let name = Class::Name.mark();
+    let (own, name) = (Part::own(plan), Class::Name.mark());
     let mut ways = Vec::new();
     for (at, own_first) in splits(terms.len()) {
         let (first, second) = terms.split_at(at);
         let (of_own, of_other) = if own_first { (first, second) } else { (second, first) };
-        let mut parts = begun(Part::of(collection), name, of_own);
-        match collection {
-            Collection::Organisations => {
-                let names = begun(Part::Embedded, name, of_other);
-                parts.push(json!({"nested": {"path": "contacts", "query": all(names)}}));
-            }
-            Collection::Contacts => parts.extend(begun(Part::Contact, ORGANISATION_MARK, of_other)),
+        let of_own = begun(&own, name, of_own);
+        for (_, members, searched) in plan.searched_members() {
+            let names = begun(&Part::of_members(members, searched), name, of_other);
+            let mut parts = of_own.clone();
+            parts.push(json!({"nested": {"path": members.path, "query": all(names)}}));
+            ways.push(all(parts));
         }
-        ways.push(all(parts));
+        if !plan.referred.is_empty() {
+            ways.push(all([of_own, begun(&own, REFERENCE_MARK, of_other)].concat()));
+        }
     }
     let worth = u32::try_from(terms.len()).unwrap_or(0) * NAME;
     (!ways.is_empty()).then(|| scored(worth, any(ways)))

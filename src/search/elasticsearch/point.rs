@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::error::{ErrorKind, Result};
+use crate::plan::Collection;
 use crate::search::pages::KEPT_FOR;
-use crate::search::query::Collection;
 use crate::sink::elasticsearch::client::Client;
 
 /// The points in time of one view, closed when it is dropped; the server closes what is left by itself.

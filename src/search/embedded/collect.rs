@@ -169,7 +169,7 @@ impl SegmentCollector for SegmentOrdered {
 }
 
 /// How many documents have each value of a field.
-pub(super) struct Counted(pub(super) &'static str);
+pub(super) struct Counted(pub(super) String);
 
 pub(super) struct SegmentCounted {
     values: Option<StrColumn>,
@@ -190,7 +190,7 @@ impl Collector for Counted {
     type Child = SegmentCounted;
 
     fn for_segment(&self, _: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<SegmentCounted> {
-        Ok(SegmentCounted { values: reader.fast_fields().str(self.0)?, counts: HashMap::new() })
+        Ok(SegmentCounted { values: reader.fast_fields().str(&self.0)?, counts: HashMap::new() })
     }
 
     fn requires_scoring(&self) -> bool {

@@ -1,10 +1,10 @@
 //! The sort values of hits, as numbers within a segment: the least comes first.
 
-use tantivy::columnar::{Column as Numbers, StrColumn};
+use tantivy::columnar::{Column as Numbers, MonotonicallyMappableToU64, StrColumn};
 use tantivy::{DocId, SegmentReader};
 
 use crate::search::sort::{Key, Sort};
-use crate::searchable::SortField;
+use crate::searchable::SortKind;
 use crate::sink::embedded::schema::sort_column;
 
 /// The number of what lacks the field.
@@ -16,17 +16,20 @@ pub(super) enum Column {
     Score,
     /// A name, by its number among the segment's names.
     Text(Option<StrColumn>, bool),
-    /// A number or a time.
-    Number(Option<Numbers<i64>>, bool),
+    /// A number without fraction, or a time.
+    Integer(Option<Numbers<i64>>, bool),
+    /// A number.
+    Number(Option<Numbers<f64>>, bool),
 }
 
 impl Column {
     pub(super) fn of(sort: Option<Sort>, reader: &SegmentReader) -> tantivy::Result<Self> {
-        let Some(Sort { field, descending }) = sort else { return Ok(Self::Score) };
-        let name = sort_column(field);
-        Ok(match field {
-            SortField::Name => Self::Text(reader.fast_fields().str(name)?, descending),
-            _ => Self::Number(reader.fast_fields().column_opt(name)?, descending),
+        let Some(Sort { by, descending }) = sort else { return Ok(Self::Score) };
+        let (fast, name) = (reader.fast_fields(), sort_column(by));
+        Ok(match by.kind {
+            SortKind::Title => Self::Text(fast.str(&name)?, descending),
+            SortKind::Integer | SortKind::Date => Self::Integer(fast.column_opt(&name)?, descending),
+            SortKind::Number => Self::Number(fast.column_opt(&name)?, descending),
         })
     }
 
@@ -38,6 +41,10 @@ impl Column {
                 let name = names.as_ref().and_then(|names| names.term_ords(doc).next());
                 name.map_or(LAST, |ordinal| directed(ordinal, *descending))
             }
+            Self::Integer(numbers, descending) => numbers
+                .as_ref()
+                .and_then(|numbers| numbers.first(doc))
+                .map_or(LAST, |number| directed(of_integer(number), *descending)),
             Self::Number(numbers, descending) => numbers
                 .as_ref()
                 .and_then(|numbers| numbers.first(doc))
@@ -56,7 +63,10 @@ impl Column {
                 names.ord_to_str(directed(number, *descending), &mut name)?;
                 Key::Text(name)
             }
-            Self::Number(_, descending) => Key::Number((directed(number, *descending) ^ SIGN).cast_signed()),
+            Self::Integer(_, descending) => {
+                Key::Integer((directed(number, *descending) ^ SIGN).cast_signed())
+            }
+            Self::Number(_, descending) => Key::Number(f64::from_u64(directed(number, *descending))),
         })
     }
 
@@ -64,6 +74,9 @@ impl Column {
     pub(super) fn number_after(&self, key: &Key) -> tantivy::Result<(u64, bool)> {
         Ok(match (self, key) {
             (Self::Score, Key::Score(score)) => (of_score(*score), true),
+            (Self::Integer(_, descending), Key::Integer(number)) => {
+                (directed(of_integer(*number), *descending), true)
+            }
             (Self::Number(_, descending), Key::Number(number)) => {
                 (directed(of_number(*number), *descending), true)
             }
@@ -93,8 +106,13 @@ impl Column {
 /// The sign of a number, turned so that negative ones come first.
 const SIGN: u64 = 1 << 63;
 
-fn of_number(number: i64) -> u64 {
+fn of_integer(number: i64) -> u64 {
     number.cast_unsigned() ^ SIGN
+}
+
+/// In the order of the numbers; the two zeros are one.
+fn of_number(number: f64) -> u64 {
+    (if number == 0.0 { 0.0 } else { number }).to_u64()
 }
 
 fn of_score(score: u32) -> u64 {

@@ -3,9 +3,9 @@
 mod collect;
 mod column;
 mod excluded;
-mod pairs;
 mod query;
 mod rank;
+mod together;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,19 +18,20 @@ use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDoc
 use xxhash_rust::xxh3::xxh3_64;
 
 use self::collect::{Counted, Ordered, Ranked};
-use self::pairs::CountedPairs;
 use self::rank::Ranking;
+use self::together::CountedTogether;
 use super::cursor::Cursor;
 use super::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
 };
 use super::matched;
-use super::query::{Collection, Field, Term, Whole};
+use super::query::{Field, Term, Wanted, Whole};
 use super::sort::Key;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Collection;
 use crate::sink::embedded::EmbeddedFolder;
-use crate::sink::embedded::schema::Fields;
+use crate::sink::embedded::schema::{Fields, SearchFields, owner_column, text_column};
 
 /// The indexes of a folder, for searching; another process may write them.
 #[derive(Clone)]
@@ -40,7 +41,8 @@ pub struct EmbeddedIndex(Arc<Inner>);
 struct Inner {
     folder: EmbeddedFolder,
     prefix: String,
-    fields: Fields,
+    /// By projection: the fields of its index.
+    fields: Arc<HashMap<&'static str, Fields>>,
     /// By alias: what was open last.
     opened: Arc<Mutex<HashMap<String, Opened>>>,
     /// By projection: what a view saw first. Its files stay readable when they are merged away.
@@ -62,7 +64,7 @@ impl EmbeddedIndex {
         Self(Arc::new(Inner {
             folder: EmbeddedFolder::new(&config.path),
             prefix: config.prefix.clone(),
-            fields: Fields::new(),
+            fields: Arc::new(config.plan.projections().map(|of| (of.name(), Fields::of(of))).collect()),
             opened: Arc::default(),
             seen: None,
         }))
@@ -85,7 +87,8 @@ impl EmbeddedIndex {
             let ordered = Ordered { size, after: Some(&after), ranking: None, sort: None };
             let all = ConstScoreQuery::new(Box::new(AllQuery), 0.0);
             let (_, ranked) = searcher.search(&all, &ordered).map_err(failed)?;
-            ranked.into_iter().map(|hit| Ok((hit.id, inner.document_at(&searcher, hit.at)?))).collect()
+            let fields = inner.fields(&projection)?;
+            ranked.into_iter().map(|hit| Ok((hit.id, document_at(fields, &searcher, hit.at)?))).collect()
         });
         page.await
     }
@@ -147,80 +150,98 @@ impl Inner {
         Ok(searcher)
     }
 
+    /// The fields of the index of a projection.
+    fn fields(&self, projection: &str) -> Result<&Fields> {
+        let none = || Error::failed(format!("the model has no projection {projection}"));
+        self.fields.get(projection).ok_or_else(none)
+    }
+
+    /// The fields of the index of a collection, and those that searches look in.
+    fn searched(&self, collection: Collection) -> Result<(&Fields, &SearchFields)> {
+        let fields = self.fields(collection.name())?;
+        let none = || Error::failed(format!("the model does not say how {} are searched", collection.name()));
+        Ok((fields, fields.search.as_ref().ok_or_else(none)?))
+    }
+
     fn find(&self, find: &Find) -> Result<Found> {
         let searcher = self.searcher(find.collection.name())?;
-        let query = query::query(&self.fields, find);
-        let ranking = find.terms.is_some().then(|| Ranking::of(&self.fields, find));
+        let (fields, search) = self.searched(find.collection)?;
+        let query = query::query(&searcher, (fields, search), find).map_err(failed)?;
+        let ranking = find.terms.is_some().then(|| Ranking::of((fields, search), find));
         let (after, ranking) = (find.after.as_ref(), ranking.as_ref());
         let ordered = Ordered { size: find.size, after, ranking, sort: find.sort };
         let (total, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
         let terms: Vec<Term> = find.terms.iter().flatten().map(|(term, _)| term.clone()).collect();
         let mut hits = Vec::new();
         for Ranked { key, score, id, at } in ranked {
-            let mut document = if find.documents { self.document_at(&searcher, at)? } else { Value::Null };
-            let matched = matched::of(&mut document, &terms, &find.whole);
+            let mut document = if find.documents { document_at(fields, &searcher, at)? } else { Value::Null };
+            let matched = matched::of(&mut document, search.plan, &terms, &find.whole);
             hits.push(Hit { id, score, key, document, matched });
         }
         let mut facets = Vec::new();
         for field in &find.facets {
-            facets.push((*field, self.counts(&searcher, find, &query, *field)?));
+            facets.push((*field, self.counts(&searcher, search, find, (&query, field))?));
         }
         Ok(Found { total, hits, facets })
     }
 
-    fn counts(&self, searcher: &Searcher, find: &Find, hits: &dyn Query, field: Field) -> Result<Counts> {
-        let embedded_only = find.collection == Collection::Organisations && field.is_of_contacts();
+    fn counts(
+        &self,
+        searcher: &Searcher,
+        search: &SearchFields,
+        find: &Find,
+        (hits, field): (&dyn Query, Field),
+    ) -> Result<Counts> {
         let mut clauses = vec![(Occur::Must, hits.box_clone())];
-        if embedded_only {
-            clauses.push((Occur::MustNot, query::equals(self.fields.truncated, "yes")));
+        let members = field.members.and_then(|number| Some((number, search.members.get(number)?)));
+        let mut together = None;
+        if let Some((number, (_, truncated))) = members {
+            // Members that are not embedded are counted by themselves.
+            if field.apart.is_some() {
+                clauses.push((Occur::MustNot, query::equals(*truncated, "yes")));
+            }
+            let filters = find.filters_of(number);
+            if !filters.is_empty() {
+                together = CountedTogether::of(search.plan, number, field, filters);
+            }
         }
         let query = BooleanQuery::new(clauses);
-        let counts = if embedded_only && !find.contact_filters.is_empty() {
-            searcher.search(&query, &CountedPairs::of(field, &find.contact_filters))
-        } else {
-            searcher.search(&query, &Counted(field.name()))
+        let counts = match together {
+            Some(together) => searcher.search(&query, &together),
+            None => searcher.search(&query, &Counted(text_column(field))),
         };
         Ok(most_frequent(counts.map_err(failed)?))
     }
 
-    fn document_at(&self, searcher: &Searcher, at: DocAddress) -> Result<Value> {
-        let stored: TantivyDocument = searcher.doc(at).map_err(failed)?;
-        let json = stored.get_first(self.fields.document).and_then(|value| value.as_bytes());
-        serde_json::from_slice(json.unwrap_or_default()).map_err(failed)
+    fn owners(&self, among: Among<'_>) -> Result<Vec<String>> {
+        let searcher = self.searcher(among.collection.name())?;
+        let query = query::members_of(self.searched(among.collection)?.1, among);
+        let counts = searcher.search(&query, &Counted(owner_column(among.owner))).map_err(failed)?;
+        // A member with several owners names others as well.
+        Ok(counts.into_keys().filter(|owner| among.owners.contains(owner)).collect())
     }
 
-    fn owners(
-        &self,
-        owners: &[String],
-        term: Option<&Term>,
-        filters: &[(Field, String)],
-    ) -> Result<Vec<String>> {
-        let searcher = self.searcher(Collection::Contacts.name())?;
-        let query = query::contacts_of(
-            &self.fields,
-            owners,
-            term.map(std::slice::from_ref).unwrap_or_default(),
-            filters,
-        );
-        Ok(searcher.search(&query, &Counted("owner")).map_err(failed)?.into_keys().collect())
-    }
-
-    fn owner_counts(&self, owners: &[String], field: Field, filters: &[(Field, String)]) -> Result<Counts> {
-        let searcher = self.searcher(Collection::Contacts.name())?;
-        let query = query::contacts_of(&self.fields, owners, &[], filters);
+    fn owner_counts(&self, among: Among<'_>, field: Field) -> Result<Counts> {
+        let searcher = self.searcher(among.collection.name())?;
+        let query = query::members_of(self.searched(among.collection)?.1, among);
         let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
         let docs = searcher.search(&query, &DocSetCollector).map_err(failed)?;
         for at in docs {
             let fast = searcher.segment_reader(at.segment_ord).fast_fields();
-            let text = |name: &str| -> Result<Option<String>> {
-                let Some(column) = fast.str(name).map_err(failed)? else { return Ok(None) };
-                let mut text = String::new();
-                let Some(ordinal) = column.term_ords(at.doc_id).next() else { return Ok(None) };
-                column.ord_to_str(ordinal, &mut text).map_err(failed)?;
-                Ok(Some(text))
+            let texts = |name: &str| -> Result<Vec<String>> {
+                let Some(column) = fast.str(name).map_err(failed)? else { return Ok(Vec::new()) };
+                let mut texts = Vec::new();
+                for ordinal in column.term_ords(at.doc_id) {
+                    let mut text = String::new();
+                    column.ord_to_str(ordinal, &mut text).map_err(failed)?;
+                    texts.push(text);
+                }
+                Ok(texts)
             };
-            if let (Some(value), Some(owner)) = (text(field.name())?, text("owner")?) {
-                pairs.insert((value, owner));
+            let owners = texts(&owner_column(among.owner))?;
+            for value in texts(&text_column(field))? {
+                let owners = owners.iter().filter(|owner| among.owners.contains(owner));
+                pairs.extend(owners.map(|owner| (value.clone(), owner.clone())));
             }
         }
         let mut counts = Counts::new();
@@ -230,20 +251,58 @@ impl Inner {
         Ok(most_frequent(counts))
     }
 
-    fn matched(&self, owner: &str, terms: &[Term], whole: &Whole) -> Result<Vec<Value>> {
-        let searcher = self.searcher(Collection::Contacts.name())?;
-        let query = query::contacts_of(&self.fields, &[owner.to_owned()], terms, &[]);
-        let ranking = Ranking::of_contacts(&self.fields, terms, whole);
+    fn matched(&self, among: Among<'_>, whole: &Whole) -> Result<Vec<Value>> {
+        let searcher = self.searcher(among.collection.name())?;
+        let (fields, search) = self.searched(among.collection)?;
+        let query = query::members_of(search, among);
+        let ranking = Ranking::of_members((fields, search), among.terms, whole);
         let ordered = Ordered { size: MATCHED_MAX, after: None, ranking: Some(&ranking), sort: None };
         let (_, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
-        ranked.into_iter().map(|hit| self.document_at(&searcher, hit.at)).collect()
+        ranked.into_iter().map(|hit| document_at(fields, &searcher, hit.at)).collect()
     }
 
     fn document(&self, projection: &str, id: &str) -> Result<Option<Value>> {
-        let searcher = self.searcher(projection)?;
+        let (searcher, fields) = (self.searcher(projection)?, self.fields(projection)?);
         let ordered = Ordered { size: 1, after: None, ranking: None, sort: None };
-        let (_, ranked) = searcher.search(&query::equals(self.fields.id, id), &ordered).map_err(failed)?;
-        ranked.first().map(|hit| self.document_at(&searcher, hit.at)).transpose()
+        let (_, ranked) = searcher.search(&query::equals(fields.id, id), &ordered).map_err(failed)?;
+        ranked.first().map(|hit| document_at(fields, &searcher, hit.at)).transpose()
+    }
+
+    fn truncated(&self, collection: Collection, members: usize) -> Result<Vec<String>> {
+        let searcher = self.searcher(collection.name())?;
+        let (_, search) = self.searched(collection)?;
+        let Some((_, truncated)) = search.members.get(members) else { return Ok(Vec::new()) };
+        let ordered = Ordered { size: TRUNCATED_MAX, after: None, ranking: None, sort: None };
+        let (_, ranked) = searcher.search(&query::equals(*truncated, "yes"), &ordered).map_err(failed)?;
+        Ok(ranked.into_iter().map(|hit| hit.id).collect())
+    }
+}
+
+fn document_at(fields: &Fields, searcher: &Searcher, at: DocAddress) -> Result<Value> {
+    let stored: TantivyDocument = searcher.doc(at).map_err(failed)?;
+    let json = stored.get_first(fields.document).and_then(|value| value.as_bytes());
+    serde_json::from_slice(json.unwrap_or_default()).map_err(failed)
+}
+
+/// [`Among`] on a thread of its own.
+#[derive(Clone)]
+struct AmongOwned {
+    collection: Collection,
+    owner: &'static str,
+    owners: Vec<String>,
+    terms: Vec<Term>,
+    filters: Vec<(Field, Wanted)>,
+}
+
+impl AmongOwned {
+    fn of(among: Among<'_>) -> Self {
+        let Among { collection, owner, owners, terms, filters } = among;
+        Self { collection, owner, owners: owners.to_vec(), terms: terms.to_vec(), filters: filters.to_vec() }
+    }
+
+    fn borrowed(&self) -> Among<'_> {
+        let Self { collection, owner, owners, terms, filters } = self;
+        Among { collection: *collection, owner, owners, terms, filters }
     }
 }
 
@@ -263,34 +322,23 @@ impl SearchIndex for EmbeddedIndex {
         self.ask(move |inner| inner.find(&find))
     }
 
-    fn truncated(&self) -> Answer<'_, Vec<String>> {
-        self.ask(|inner| {
-            let searcher = inner.searcher(Collection::Organisations.name())?;
-            let ordered = Ordered { size: TRUNCATED_MAX, after: None, ranking: None, sort: None };
-            let (_, ranked) =
-                searcher.search(&query::equals(inner.fields.truncated, "yes"), &ordered).map_err(failed)?;
-            Ok(ranked.into_iter().map(|hit| hit.id).collect())
-        })
+    fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>> {
+        self.ask(move |inner| inner.truncated(collection, members))
     }
 
     fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>> {
-        let (owners, term, filters) = (among.owners.to_vec(), among.term.cloned(), among.filters.to_vec());
-        self.ask(move |inner| inner.owners(&owners, term.as_ref(), &filters))
+        let among = AmongOwned::of(among);
+        self.ask(move |inner| inner.owners(among.borrowed()))
     }
 
-    fn owner_counts<'a>(
-        &'a self,
-        owners: &'a [String],
-        field: Field,
-        filters: &'a [(Field, String)],
-    ) -> Answer<'a, Counts> {
-        let (owners, filters) = (owners.to_vec(), filters.to_vec());
-        self.ask(move |inner| inner.owner_counts(&owners, field, &filters))
+    fn owner_counts<'a>(&'a self, among: Among<'a>, field: Field) -> Answer<'a, Counts> {
+        let among = AmongOwned::of(among);
+        self.ask(move |inner| inner.owner_counts(among.borrowed(), field))
     }
 
-    fn matched<'a>(&'a self, owner: &'a str, terms: &'a [Term], whole: &'a Whole) -> Answer<'a, Vec<Value>> {
-        let (owner, terms, whole) = (owner.to_owned(), terms.to_vec(), whole.clone());
-        self.ask(move |inner| inner.matched(&owner, &terms, &whole))
+    fn matched<'a>(&'a self, among: Among<'a>, whole: &'a Whole) -> Answer<'a, Vec<Value>> {
+        let (among, whole) = (AmongOwned::of(among), whole.clone());
+        self.ask(move |inner| inner.matched(among.borrowed(), &whole))
     }
 
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {

@@ -2,69 +2,116 @@
 
 use std::ops::Bound;
 
-use tantivy::Term as IndexTerm;
 use tantivy::query::{
-    AllQuery, BooleanQuery, ConstScoreQuery, FuzzyTermQuery, Occur, PhraseQuery, Query, RangeQuery,
-    TermQuery, TermSetQuery,
+    AllQuery, BooleanQuery, ConstScoreQuery, EmptyQuery, FuzzyTermQuery, Occur, PhraseQuery, Query,
+    RangeQuery, TermQuery, TermSetQuery,
 };
 use tantivy::schema::{Field as Column, IndexRecordOption};
+use tantivy::{Searcher, Term as IndexTerm};
 
 use super::excluded::Excluded;
-use crate::search::index::Find;
-use crate::search::query::{Collection, Field, Term, by_field};
-use crate::sink::embedded::schema::{Fields, PAIR};
+use super::together::Together;
+use crate::search::index::{Among, Find, MemberFilters};
+use crate::search::query::{Field, Filters, Term, Wanted, by_field};
+use crate::sink::embedded::schema::{Fields, SearchFields};
 
 type Boxed = Box<dyn Query>;
 
-/// The query of a search.
-pub(super) fn query(fields: &Fields, find: &Find) -> Boxed {
+/// The query of a search; `searcher` is of the index that is searched.
+pub(super) fn query(
+    searcher: &Searcher,
+    (fields, search): (&Fields, &SearchFields),
+    find: &Find,
+) -> tantivy::Result<Boxed> {
     let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, unscored(Box::new(AllQuery)))];
     let mut must = |query: Boxed| clauses.push((Occur::Must, query));
     if let Some(under) = &find.under {
-        must(unscored(equals(fields.below, under)));
+        must(unscored(equals(search.below, under)));
     }
-    for (field, values) in by_field(&find.filters) {
-        must(unscored(one_of(fields.value(field.name()), values)));
+    for (field, wanted) in by_field(&find.filters) {
+        must(unscored(any_of(search, field, &wanted)));
     }
-    if !find.contact_filters.is_empty() {
-        must(unscored(by_one_contact(fields, find)));
+    for filters in &find.member_filters {
+        must(unscored(by_one_member(searcher, (fields, search), filters)?));
     }
     if let Some(ids) = &find.among {
         must(unscored(one_of(fields.id, ids)));
     }
     for (term, owners) in find.terms.iter().flatten() {
-        must(unscored(anywhere(fields, find.collection, term, owners)));
+        must(unscored(anywhere(fields, search, term, owners)));
     }
     for (term, owners) in &find.excluded {
-        let excluded = Excluded(anywhere(fields, find.collection, term, owners));
+        let excluded = Excluded(anywhere(fields, search, term, owners));
         clauses.push((Occur::MustNot, Box::new(excluded)));
     }
-    Box::new(BooleanQuery::new(clauses))
+    Ok(Box::new(BooleanQuery::new(clauses)))
 }
 
-/// One and the same contact has one of the values of each field.
-fn by_one_contact(fields: &Fields, find: &Find) -> Boxed {
-    let wanted = by_field(&find.contact_filters);
-    let embedded = match (wanted.get(&Field::Role), wanted.get(&Field::Department)) {
-        (Some(roles), None) => Some(one_of(fields.value("role"), roles)),
-        (None, Some(departments)) => Some(one_of(fields.value("department"), departments)),
-        (Some(roles), Some(departments)) => {
-            let pairs = roles.iter().flat_map(|role| {
-                departments.iter().map(move |department| format!("{role}{PAIR}{department}"))
-            });
-            Some(one_of(fields.pair, pairs))
+/// One and the same member has one of the values of each field.
+fn by_one_member(
+    searcher: &Searcher,
+    (fields, search): (&Fields, &SearchFields),
+    filters: &MemberFilters,
+) -> tantivy::Result<Boxed> {
+    let wanted = by_field(&filters.filters);
+    let mut ways = vec![one_of(fields.id, &filters.met)];
+    match wanted.iter().next() {
+        Some((field, values)) if wanted.len() == 1 => ways.push(any_of(search, field, values)),
+        _ => {
+            let together = Together::of(search.plan, filters.members, &filters.filters);
+            if let Some((column, _)) = search.members.get(filters.members) {
+                ways.push(one_of(*column, together.values(searcher, *column)?));
+            }
         }
-        (None, None) => None,
+    }
+    Ok(any(ways))
+}
+
+/// A field has any of the values.
+fn any_of(search: &SearchFields, field: Field, wanted: &[&Wanted]) -> Boxed {
+    let text = |wanted: &&Wanted| match wanted {
+        Wanted::Text(text) => Some(text.clone()),
+        _ => None,
     };
-    any(embedded.into_iter().chain([one_of(fields.id, &find.contact_filters_met)]).collect())
+    let texts = search.text(field).map(|column| one_of(column, wanted.iter().filter_map(text)));
+    let number = search.number(field);
+    let ranges = wanted.iter().filter_map(|wanted| range(number?, wanted));
+    any(ranges.chain(texts).collect())
+}
+
+fn range(column: Column, wanted: &Wanted) -> Option<Boxed> {
+    let bound = |term: Option<IndexTerm>| term.map_or(Bound::Unbounded, Bound::Included);
+    let (from, to) = match wanted {
+        Wanted::Text(_) => return None,
+        Wanted::Integers(from, to) => {
+            let term = |number: &i64| IndexTerm::from_field_i64(column, *number);
+            (from.as_ref().map(term), to.as_ref().map(term))
+        }
+        Wanted::Numbers(from, to) => {
+            let term = |number: &f64| IndexTerm::from_field_f64(column, *number);
+            (from.as_ref().map(term), to.as_ref().map(term))
+        }
+    };
+    if from.is_none() && to.is_none() {
+        // Everything that has the field.
+        return Some(Box::new(RangeQuery::new(Bound::Included(lowest(column, wanted)?), Bound::Unbounded)));
+    }
+    Some(Box::new(RangeQuery::new(bound(from), bound(to))))
+}
+
+/// The lowest value of a column of numbers.
+fn lowest(column: Column, wanted: &Wanted) -> Option<IndexTerm> {
+    match wanted {
+        Wanted::Text(_) => None,
+        Wanted::Integers(..) => Some(IndexTerm::from_field_i64(column, i64::MIN)),
+        Wanted::Numbers(..) => Some(IndexTerm::from_field_f64(column, f64::MIN)),
+    }
 }
 
 /// A term anywhere in the document.
-fn anywhere(fields: &Fields, collection: Collection, term: &Term, owners: &[String]) -> Boxed {
-    let mut ways = ways(fields, term);
-    if collection == Collection::Contacts {
-        ways.extend(words(fields.organisation, term));
-    }
+fn anywhere(fields: &Fields, search: &SearchFields, term: &Term, owners: &[String]) -> Boxed {
+    let mut ways = ways(search, term);
+    ways.extend(words(search.referred, term));
     if !owners.is_empty() {
         ways.push(one_of(fields.id, owners));
     }
@@ -72,11 +119,11 @@ fn anywhere(fields: &Fields, collection: Collection, term: &Term, owners: &[Stri
 }
 
 /// The ways in which a term matches words and phone numbers.
-fn ways(fields: &Fields, term: &Term) -> Vec<Boxed> {
-    let mut ways: Vec<Boxed> = fields.words.iter().flat_map(|field| words(*field, term)).collect();
-    ways.extend(term.phone.endings.iter().map(|ending| prefix(fields.phone, ending)));
+fn ways(search: &SearchFields, term: &Term) -> Vec<Boxed> {
+    let mut ways: Vec<Boxed> = search.words.iter().flat_map(|field| words(*field, term)).collect();
+    ways.extend(term.phone.endings.iter().map(|ending| prefix(search.phone, ending)));
     if !term.phone.whole.is_empty() {
-        ways.push(one_of(fields.phone, &term.phone.whole));
+        ways.push(one_of(search.phone, &term.phone.whole));
     }
     ways
 }
@@ -98,22 +145,23 @@ pub(super) fn typo(field: Column, word: &str) -> FuzzyTermQuery {
     FuzzyTermQuery::new(IndexTerm::from_field_text(field, word), 1, true)
 }
 
-/// Contacts of these organisations that any of the terms matches by their own fields.
-pub(super) fn contacts_of(
-    fields: &Fields,
-    owners: &[String],
-    terms: &[Term],
-    filters: &[(Field, String)],
-) -> Boxed {
-    let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, unscored(one_of(fields.owner, owners)))];
-    if !terms.is_empty() {
-        clauses
-            .push((Occur::Must, unscored(any(terms.iter().flat_map(|term| ways(fields, term)).collect()))));
+/// The members of these owners that any of the terms matches by their own fields.
+pub(super) fn members_of(search: &SearchFields, among: Among<'_>) -> Boxed {
+    let owners = search.owner(among.owner).map(|column| unscored(one_of(column, among.owners)));
+    let mut clauses: Vec<(Occur, Boxed)> = owners.into_iter().map(|owners| (Occur::Must, owners)).collect();
+    if clauses.is_empty() {
+        return Box::new(EmptyQuery);
     }
-    for (field, values) in by_field(filters) {
-        clauses.push((Occur::Must, unscored(one_of(fields.value(field.name()), values))));
+    if !among.terms.is_empty() {
+        let ways = among.terms.iter().flat_map(|term| ways(search, term));
+        clauses.push((Occur::Must, unscored(any(ways.collect()))));
     }
+    clauses.extend(values(search, among.filters).into_iter().map(|query| (Occur::Must, unscored(query))));
     Box::new(BooleanQuery::new(clauses))
+}
+
+fn values(search: &SearchFields, filters: &Filters) -> Vec<Boxed> {
+    by_field(filters).into_iter().map(|(field, wanted)| any_of(search, field, &wanted)).collect()
 }
 
 pub(super) fn any(ways: Vec<Boxed>) -> Boxed {

@@ -1,6 +1,6 @@
 //! The order of hits in the embedded index, as `search::rank` says.
 //!
-//! A word's position in a document says whose word it is: the document's own, or that of one of its contacts. What
+//! A word's position in a document says whose word it is: the document's own, or that of one of its members. What
 //! matched is put together by these places, for the documents alone that were found.
 
 use std::cmp::Ordering;
@@ -15,22 +15,23 @@ use tantivy::{DocId, DocSet, SegmentReader, TERMINATED, Term as IndexTerm};
 use super::query::{after_prefix, typo};
 use crate::search::index::Find;
 use crate::search::matching::Match;
-use crate::search::query::{Collection, Term, Whole, name_words};
+use crate::search::query::{Term, Whole, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, POINT, SCORED_MAX, SHORT, SHORT_MAX, points, splits,
 };
 use crate::searchable::Class;
-use crate::sink::embedded::schema::{Fields, OWN, mail_key, name_key, owner_at};
+use crate::sink::embedded::schema::{Fields, OWN, SearchFields, mail_key, name_key, owner_at};
 
 /// What the hits of a query are worth.
 #[derive(Clone)]
 pub(super) struct Ranking {
-    fields: Fields,
-    /// Each with the ids of the organisations that match by a contact which they don't embed.
+    id: Column,
+    search: SearchFields,
+    /// Each with the ids of the documents that match by a member which they don't embed.
     terms: Vec<(Term, Vec<String>)>,
     whole: Whole,
-    /// `None` where contacts are ordered by their own fields alone.
-    collection: Option<Collection>,
+    /// True where members are ordered by their own fields alone.
+    is_of_members: bool,
 }
 
 /// Something of the query that stands at a place of a hit.
@@ -47,8 +48,8 @@ struct Place {
     named: bool,
 }
 
-/// Where a contact's organisation stands among the owners.
-const ORGANISATION: u32 = OWN + 1;
+/// Where the entities that a document refers to stand among the owners: behind all members.
+const REFERRED: u32 = 1 << 24;
 
 /// What one owner of a hit is worth, and the terms that stand in its name.
 #[derive(Debug, Clone, Copy, Default)]
@@ -59,15 +60,19 @@ struct Owner {
 }
 
 impl Ranking {
-    pub(super) fn of(fields: &Fields, find: &Find) -> Self {
+    pub(super) fn of((fields, search): (&Fields, &SearchFields), find: &Find) -> Self {
         let (terms, whole) = (find.terms.clone().unwrap_or_default(), find.whole.clone());
-        Self { fields: fields.clone(), terms, whole, collection: Some(find.collection) }
+        Self { id: fields.id, search: search.clone(), terms, whole, is_of_members: false }
     }
 
-    /// Of contacts by their own fields.
-    pub(super) fn of_contacts(fields: &Fields, terms: &[Term], whole: &Whole) -> Self {
+    /// Of members by their own fields.
+    pub(super) fn of_members(
+        (fields, search): (&Fields, &SearchFields),
+        terms: &[Term],
+        whole: &Whole,
+    ) -> Self {
         let terms = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
-        Self { fields: fields.clone(), terms, whole: whole.clone(), collection: None }
+        Self { id: fields.id, search: search.clone(), terms, whole: whole.clone(), is_of_members: true }
     }
 
     /// The worth of each of `docs`, which are in ascending order.
@@ -77,7 +82,7 @@ impl Ranking {
             let mut found = Found { reader, docs, term: number, places: &mut places };
             self.find_term(&mut found, term)?;
             for owner in owners {
-                found.put_equal(self.fields.id, owner, &|_| Worth::of(APART))?;
+                found.put_equal(self.id, owner, &|_| Worth::of(APART))?;
             }
         }
         let mut found = Found { reader, docs, term: self.terms.len(), places: &mut places };
@@ -91,9 +96,10 @@ impl Ranking {
             let (of_hit, others) = rest.split_at(rest.partition_point(|place| place.hit == hit));
             rest = others;
             let owners = owners(of_hit);
-            scores.push(match self.collection {
-                Some(_) => self.worth(&owners) + self.short(lengths.first(*doc), words),
-                None => owners.first().map_or(0, |own| own.worth),
+            scores.push(if self.is_of_members {
+                owners.first().map_or(0, |own| own.worth)
+            } else {
+                self.worth(&owners) + self.short(lengths.first(*doc), words)
             });
         }
         Ok(scores)
@@ -101,35 +107,35 @@ impl Ranking {
 
     fn find_term(&self, found: &mut Found<'_>, term: &Term) -> tantivy::Result<()> {
         for class in Class::ALL {
-            found.put_words(self.fields.of_class(class), term, class, OWN)?;
+            found.put_words(self.search.of_class(class), term, class, OWN)?;
         }
-        if self.collection == Some(Collection::Contacts) {
-            found.put_words(self.fields.organisation, term, Class::Other, ORGANISATION)?;
+        if !self.is_of_members {
+            found.put_words(self.search.referred, term, Class::Other, REFERRED)?;
         }
         for ending in &term.phone.endings {
-            found.put_begun(self.fields.phone, ending, &|_| Worth::of(NUMBER))?;
+            found.put_begun(self.search.phone, ending, &|_| Worth::of(NUMBER))?;
         }
         for number in &term.phone.whole {
-            found.put_equal(self.fields.phone, number, &|_| Worth::of(NUMBER))?;
+            found.put_equal(self.search.phone, number, &|_| Worth::of(NUMBER))?;
         }
         Ok(())
     }
 
     /// Finds where the whole query is a name, an address or a number.
     fn find_whole(&self, found: &mut Found<'_>) -> tantivy::Result<()> {
-        let has_own = self.collection.is_some();
+        let has_own = !self.is_of_members;
         let name = name_key(self.name_words().into_iter());
-        found.put_equal(self.fields.whole, &name, &|owner| {
+        found.put_equal(self.search.whole, &name, &|owner| {
             Worth::of(if has_own && owner == OWN { EXACT_OWN_NAME } else { EXACT })
         })?;
         if let Some(mail) = &self.whole.mail {
-            found.put_equal(self.fields.whole, &mail_key(mail), &|_| Worth::of(EXACT))?;
+            found.put_equal(self.search.whole, &mail_key(mail), &|_| Worth::of(EXACT))?;
         }
         for number in &self.whole.numbers {
-            found.put_equal(self.fields.phone, number, &|_| Worth::of(EXACT))?;
+            found.put_equal(self.search.phone, number, &|_| Worth::of(EXACT))?;
         }
         for id in &self.whole.ids {
-            found.put_equal(self.fields.id, id, &|_| Worth::of(EXACT))?;
+            found.put_equal(self.id, id, &|_| Worth::of(EXACT))?;
         }
         Ok(())
     }
@@ -196,7 +202,7 @@ struct Found<'a> {
 impl Found<'_> {
     /// The words of a field that a term matches, of owners from `first` on.
     fn put_words(&mut self, field: Column, term: &Term, class: Class, first: u32) -> tantivy::Result<()> {
-        let is_name = class == Class::Name || first == ORGANISATION;
+        let is_name = class == Class::Name || first == REFERRED;
         let worth = |how| Worth { of: points(class, how), named: is_name && how != Match::Typo, first };
         if term.exact {
             return self.put_phrase(field, &term.text, worth(Match::Word));

@@ -7,7 +7,7 @@ use tantivy::directory::MmapDirectory;
 use tantivy::index::SegmentReader;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::postings::Postings;
-use tantivy::schema::{IndexRecordOption, Value as _};
+use tantivy::schema::{Field, IndexRecordOption, Value as _};
 use tantivy::{
     DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED, TantivyDocument,
     TantivyError, Term,
@@ -15,6 +15,7 @@ use tantivy::{
 
 use super::placed::{PLACED, PlacedTokenizer};
 use super::schema::Fields;
+use crate::plan::Projection;
 use crate::sink::Outcome;
 
 /// Where an index notes its segments: a committed index has it.
@@ -37,8 +38,8 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
-        let fields = Fields::new();
+    pub(super) fn open(path: &Path, projection: Projection) -> tantivy::Result<Self> {
+        let fields = Fields::of(projection);
         let index = Index::open_or_create(MmapDirectory::open(path)?, fields.schema.clone())?;
         index.tokenizers().register(PLACED, PlacedTokenizer::default());
         let options = IndexWriterOptions::builder()
@@ -103,7 +104,7 @@ impl Generation {
 
     /// What is committed at this moment.
     pub(super) fn view(&self) -> View {
-        View { fields: self.fields.clone(), searcher: self.reader.searcher() }
+        View { id: self.fields.id, document: self.fields.document, searcher: self.reader.searcher() }
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -113,14 +114,17 @@ impl Generation {
 
 /// An index at one moment.
 pub(super) struct View {
-    fields: Fields,
+    id: Field,
+    document: Field,
     searcher: Searcher,
 }
 
 impl View {
     /// What is committed in the folder of an index, which another process may write.
     pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
-        Ok(Self { fields: Fields::new(), searcher: Index::open_in_dir(path)?.reader()?.searcher() })
+        let index = Index::open_in_dir(path)?;
+        let field = |name: &str| index.schema().get_field(name);
+        Ok(Self { id: field("id")?, document: field("document")?, searcher: index.reader()?.searcher() })
     }
 
     /// Up to `limit` ids after `after` with their versions, in order.
@@ -128,7 +132,7 @@ impl View {
         let mut found = BTreeMap::new();
         for segment in self.searcher.segment_readers() {
             let versions = segment.fast_fields().u64("version")?;
-            let inverted = segment.inverted_index(self.fields.id)?;
+            let inverted = segment.inverted_index(self.id)?;
             let mut terms = inverted.terms().range().gt(after.as_bytes()).into_stream()?;
             let mut taken = 0;
             while taken < limit && terms.advance() {
@@ -146,9 +150,9 @@ impl View {
     }
 
     fn find(&self, id: &str) -> tantivy::Result<Option<(u64, DocAddress)>> {
-        let term = Term::from_field_text(self.fields.id, id);
+        let term = Term::from_field_text(self.id, id);
         for (number, segment) in self.searcher.segment_readers().iter().enumerate() {
-            let inverted = segment.inverted_index(self.fields.id)?;
+            let inverted = segment.inverted_index(self.id)?;
             let Some(mut postings) = inverted.read_postings(&term, IndexRecordOption::Basic)? else {
                 continue;
             };
@@ -165,8 +169,7 @@ impl View {
     pub(super) fn document(&self, id: &str) -> tantivy::Result<Option<(u64, Vec<u8>)>> {
         let Some((version, at)) = self.find(id)? else { return Ok(None) };
         let document: TantivyDocument = self.searcher.doc(at)?;
-        let body =
-            document.get_first(self.fields.document).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
+        let body = document.get_first(self.document).and_then(|value| value.as_bytes().map(<[u8]>::to_vec));
         Ok(Some((version, body.unwrap_or_default())))
     }
 }

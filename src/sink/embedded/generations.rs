@@ -36,8 +36,8 @@ impl EmbeddedSink {
         let mut held = lock(&self.generations);
         held.clear();
         let mut states = Vec::new();
-        for index in indexes {
-            held.push(self.open_generation(&index)?);
+        for (mapping, index) in self.mappings.iter().zip(indexes) {
+            held.push(self.open_generation(&mapping.projection, &index)?);
             let is_filling = self.folder.is_filling(&index);
             states.push(IndexState { index, created: false, is_filling });
         }
@@ -217,8 +217,8 @@ impl Generations for EmbeddedSink {
         tokio::task::block_in_place(|| {
             let mut held = lock(&self.generations);
             held.clear();
-            for index in &indexes {
-                held.push(self.open_generation(index)?);
+            for (number, index) in indexes.iter().enumerate() {
+                held.push(self.open_generation(self.projection(number), index)?);
             }
             Ok(())
         })

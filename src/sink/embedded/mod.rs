@@ -21,6 +21,7 @@ use super::mapping::{Fit, Mapping, Mappings};
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::PlanRef;
 
 /// How many ids one page holds.
 const PAGE: usize = 5_000;
@@ -34,6 +35,7 @@ pub struct EmbeddedSink {
     folder: Folder,
     prefix: String,
     source: Mappings,
+    plan: PlanRef,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
     generations: Generations,
@@ -56,7 +58,10 @@ impl EmbeddedSink {
     /// # Errors
     /// When a thread can't be started.
     pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
-        let (mappings, wrong) = Mapping::load_each(&Mappings::of(config), projections);
+        let plan = config.plan;
+        let layouts = plan.projections().map(|projection| (projection.name(), schema::layout(projection)));
+        let source = Mappings::of(config).laid_out(layouts);
+        let (mappings, wrong) = Mapping::load_each(&source, projections);
         let generations = Generations::default();
         let (waiters, waiting) = channel();
         let committed = Arc::clone(&generations);
@@ -67,7 +72,8 @@ impl EmbeddedSink {
         let sink = Self {
             folder: Folder::new(&config.path),
             prefix: config.prefix.clone(),
-            source: Mappings::of(config),
+            source,
+            plan,
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),
             mappings,
             generations,
@@ -89,7 +95,8 @@ impl EmbeddedSink {
         let index = mapping.index_name(alias);
         let meta = mapping.embedded_meta(log_identity);
         // Another process may have made one since.
-        match self.folder.create_behind(alias, &index, &meta, || self.open_generation(&index))? {
+        let open = || self.open_generation(&mapping.projection, &index);
+        match self.folder.create_behind(alias, &index, &meta, open)? {
             Made::Here(generation) => {
                 tracing::info!(alias, index, "index created");
                 Ok((IndexState { index, created: true, is_filling: true }, generation))
@@ -109,7 +116,7 @@ impl EmbeddedSink {
         let meta = self.folder.meta(&index)?;
         let fit = self.check(mapping, meta.as_ref(), (alias, &index), log_identity, record)?;
         fit.tell(&mapping.projection, &index);
-        let generation = self.open_generation(&index)?;
+        let generation = self.open_generation(&mapping.projection, &index)?;
         let is_filling = self.folder.is_filling(&index);
         Ok((IndexState { index, created: false, is_filling }, generation))
     }
@@ -148,9 +155,12 @@ impl EmbeddedSink {
         checked.filter_map(Result::err).map(|error| error.about(key(&error))).collect()
     }
 
-    fn open_generation(&self, index: &str) -> Result<Generation> {
+    fn open_generation(&self, projection: &str, index: &str) -> Result<Generation> {
         let path = self.folder.index(index);
-        Generation::open(&path).map_err(|error| {
+        let projection = self.plan.projection(projection).ok_or_else(|| {
+            Error::failed(format!("the index {index} is of {projection}, which the model does not have"))
+        })?;
+        Generation::open(&path, projection).map_err(|error| {
             // A rebuild that feeds it ends soon; until then its lock is an absence.
             let (kind, advice) = if generation::is_locked(&error) {
                 (ErrorKind::Unavailable, "another process writes it; wait for its end, or stop that one")

@@ -5,7 +5,7 @@ use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-use super::schema::{Fields, OWN, VALUE_LETTERS_MAX, mail_key, name_key};
+use super::schema::{OWN, SearchFields, VALUE_LETTERS_MAX, mail_key, name_key};
 use crate::searchable::Words;
 
 /// The tokenizer's name in the schema.
@@ -32,19 +32,22 @@ fn position(owner: u32, before: u32) -> u32 {
 
 /// The words of a document, each with its position.
 pub(super) struct Placed<'a> {
-    fields: &'a Fields,
+    fields: &'a SearchFields,
     texts: Vec<(Field, String)>,
     /// Where the next word of the present owner stands.
     next: u32,
+    /// Where the next word of an entity that the document refers to stands.
+    next_referred: u32,
 }
 
 impl<'a> Placed<'a> {
-    pub(super) fn new(fields: &'a Fields) -> Self {
-        let all = fields.words.iter().chain([&fields.organisation, &fields.whole, &fields.phone]);
-        Self { fields, texts: all.map(|field| (*field, String::new())).collect(), next: 0 }
+    pub(super) fn new(fields: &'a SearchFields) -> Self {
+        let all = fields.words.iter().chain([&fields.referred, &fields.whole, &fields.phone]);
+        let texts = all.map(|field| (*field, String::new())).collect();
+        Self { fields, texts, next: 0, next_referred: 0 }
     }
 
-    /// Puts what is searched of one organisation or contact; answers how many words its name has.
+    /// Puts what is searched of the document or of one of its members; answers how many words its name has.
     pub(super) fn push(&mut self, owner: u32, words: &Words) -> u64 {
         self.next = 0;
         for (class, run) in words.runs.iter().chain(&words.forms) {
@@ -64,10 +67,11 @@ impl<'a> Placed<'a> {
         name.len() as u64
     }
 
-    /// Puts the words of the name of a contact's organisation.
-    pub(super) fn push_organisation(&mut self, name: &str) {
-        self.next = 0;
-        self.push_run(self.fields.organisation, OWN, name);
+    /// Puts the words of a text of an entity that the document refers to.
+    pub(super) fn push_referred(&mut self, text: &str) {
+        self.next = self.next_referred;
+        self.push_run(self.fields.referred, OWN, text);
+        self.next_referred = self.next;
     }
 
     /// Puts words that stand side by side, and leaves a position free behind them.
@@ -154,6 +158,7 @@ impl TokenStream for PlacedTokens<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schema::Fields;
     use super::*;
 
     fn tokens(text: &str) -> Vec<(u32, String)> {
@@ -167,7 +172,7 @@ mod tests {
 
     #[test]
     fn words_come_back_with_their_positions() {
-        let fields = Fields::new();
+        let fields = Fields::of(crate::plan::CONTACTS).search.unwrap();
         let mut placed = Placed::new(&fields);
         let field = fields.words[0];
         placed.push_run(field, 0, "jane doe");

@@ -1,30 +1,33 @@
 //! How a document lies in the embedded index: what is searched, and its JSON as it is.
 //!
-//! Nested contacts are folded into fields of their organisation. Where a word stands in a field says whose it is: the
-//! document's own words have the first positions, those of its first contact the next, and so on ([`owner_at`]). Within
+//! Embedded objects are folded into fields of their document. Where a word stands in a field says whose it is: the
+//! document's own words have the first positions, those of its first member the next, and so on ([`owner_at`]). Within
 //! those, words that stand side by side in a text have positions side by side.
 
-use std::collections::BTreeSet;
+mod document;
 
-use serde_json::Value;
-use tantivy::TantivyDocument;
 use tantivy::schema::{
-    BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, Schema, TextFieldIndexing, TextOptions,
+    BytesOptions, Field, IndexRecordOption, NumericOptions, STORED, Schema, SchemaBuilder, TextFieldIndexing,
+    TextOptions,
 };
+use xxhash_rust::xxh3::xxh3_64;
 
+pub use self::document::{mail_key, name_key};
+use super::placed::PLACED;
 pub use super::placed::owner_at;
-use super::placed::{PLACED, Placed};
-use crate::searchable::{CONTACT, Class, ORGANISATION, SortField, Words, sort_key};
-use crate::text::words;
-use crate::time::milliseconds;
+use crate::plan::{Collection, FilterPlan, Projection, SearchPlan, SortPlan};
+use crate::searchable::{Class, SortKind, ValueKind};
 
 /// Longer values are kept and not found, as the mappings' `ignore_above` has it.
 pub(super) const VALUE_LETTERS_MAX: usize = 1_024;
-/// Parts a role from a department: no letter that a person types.
-pub const PAIR: char = '\u{1f}';
-/// The owner of the words of the document's own fields; its contacts follow.
+/// Parts the values of one member: no letter that a person types.
+pub const PART: char = '\u{1f}';
+/// Stands for a value that a member does not have.
+pub const ABSENT: &str = "\u{1e}";
+/// The owner of the words of the document's own fields; its members follow.
 pub const OWN: u32 = 0;
-/// The fields of every embedded index.
+
+/// The fields of the index of a projection.
 #[derive(Debug, Clone)]
 pub struct Fields {
     /// All of them.
@@ -35,88 +38,112 @@ pub struct Fields {
     pub version: Field,
     /// Its JSON.
     pub document: Field,
-    /// The words of names, e-mail addresses, roles and other fields, its own and its contacts', by the classes' order.
+    /// The fields that searches look in; none of a projection that is not searched.
+    pub search: Option<SearchFields>,
+}
+
+/// The fields that searches look in.
+#[derive(Debug, Clone)]
+pub struct SearchFields {
+    /// How documents are searched.
+    pub plan: &'static SearchPlan,
+    /// The words of names, e-mail addresses, roles and other fields, its own and its members', by the classes' order.
     pub words: [Field; 4],
-    /// The words of a contact's organisation's name.
-    pub organisation: Field,
+    /// The words of entities that the document refers to.
+    pub referred: Field,
     /// Names as [`name_key`]s and e-mail addresses as [`mail_key`]s.
     pub whole: Field,
     /// Phone numbers' digits, reversed.
     pub phone: Field,
     /// How many words its own name has.
     pub length: Field,
-    /// The values that hits may be sorted by: the name as `sort_key` has it, and times in milliseconds.
-    pub sorts: [Field; 4],
-    /// The organisations that it is at or below.
+    /// The entities that it is at or below.
     pub below: Field,
-    /// A contact's organisation.
-    pub owner: Field,
-    /// `yes` for an organisation that does not embed all its contacts.
-    pub truncated: Field,
-    /// A contact's role and department, of an organisation those of its contacts.
-    pub pair: Field,
-    /// The values to filter by and to count, by the names of `Field`s of a request.
-    pub values: [(&'static str, Field); 6],
+    /// The values to filter by and to count, by the numbers of the filters: the text, and the number of one that has an order.
+    pub filters: Vec<(Field, Option<Field>)>,
+    /// The values that hits may be ordered by, by the numbers of the orders.
+    pub sorts: Vec<Field>,
+    /// For each `from` embed that is looked into: the values of each member together, and `yes` where not all are embedded.
+    pub members: Vec<(Field, Field)>,
+    /// The owners that documents of members show, by the embeds.
+    pub owners: Vec<(&'static str, Field)>,
 }
 
 impl Fields {
-    /// The fields.
-    pub fn new() -> Self {
+    /// The fields of the index of a projection.
+    pub fn of(projection: Projection) -> Self {
         let mut builder = Schema::builder();
-        let indexed = |tokenizer: &str, option: IndexRecordOption| {
-            let indexing = TextFieldIndexing::default()
-                .set_tokenizer(tokenizer)
-                .set_fieldnorms(false)
-                .set_index_option(option);
-            TextOptions::default().set_indexing_options(indexing)
-        };
-        let placed = indexed(PLACED, IndexRecordOption::WithFreqsAndPositions);
-        let raw = indexed("raw", IndexRecordOption::Basic);
-        let counted = raw.clone().set_fast("raw");
-        let id = builder.add_text_field("id", counted.clone() | STORED);
-        let version = builder.add_u64_field("version", NumericOptions::default().set_fast());
+        let id = builder.add_text_field("id", counted() | STORED);
+        let version = builder.add_u64_field("version", fast());
         let document = builder.add_bytes_field("document", BytesOptions::default().set_stored());
-        let classes = ["name_words", "mail_words", "role_words", "other_words"];
-        let words = classes.map(|name| builder.add_text_field(name, placed.clone()));
-        let organisation = builder.add_text_field("organisation", placed.clone());
-        let whole = builder.add_text_field("whole", placed.clone());
-        let phone = builder.add_text_field("phone", placed);
-        let length = builder.add_u64_field("length", NumericOptions::default().set_fast());
-        let sorts = SortField::ALL.map(|field| match field {
-            SortField::Name => {
-                builder.add_text_field(sort_column(field), TextOptions::default().set_fast("raw"))
+        let search = Collection::of(projection).map(|collection| SearchFields::of(collection, &mut builder));
+        Self { schema: builder.build(), id, version, document, search }
+    }
+}
+
+/// A number that changes with the fields of the index of a projection, and with what lies in them.
+pub(super) fn layout(projection: Projection) -> u64 {
+    let Some(collection) = Collection::of(projection) else { return 0 };
+    let owners = owners(collection);
+    xxh3_64(format!("{:?} {owners:?}", collection.get()).as_bytes())
+}
+
+/// The embeds by which documents of a collection show the owners that do not embed them.
+fn owners(collection: Collection) -> Vec<&'static str> {
+    let number = collection.projection().number();
+    let mut owners = Vec::new();
+    for other in collection.projection().plan().collections() {
+        let apart = other.get().members.iter().filter_map(|members| members.apart);
+        for apart in apart.filter(|apart| apart.projection == number) {
+            if !owners.contains(&apart.owner) {
+                owners.push(apart.owner);
             }
-            _ => builder.add_i64_field(sort_column(field), NumericOptions::default().set_fast()),
-        });
-        let below = builder.add_text_field("below", raw.clone());
-        let owner = builder.add_text_field("owner", counted.clone());
-        let truncated = builder.add_text_field("truncated", raw.clone());
-        let pair = builder.add_text_field("pair", counted.clone());
-        let names = ["country", "industry", "status", "tag", "role", "department"];
-        let values = names.map(|name| (name, builder.add_text_field(name, counted.clone())));
-        let schema = builder.build();
-        Self {
-            schema,
-            id,
-            version,
-            document,
-            words,
-            organisation,
-            whole,
-            phone,
-            length,
-            sorts,
-            below,
-            owner,
-            truncated,
-            pair,
-            values,
         }
     }
+    owners
+}
 
-    /// The field of that name among the values.
-    pub fn value(&self, name: &str) -> Field {
-        self.values.iter().find(|(known, _)| *known == name).map_or(self.id, |(_, field)| *field)
+impl SearchFields {
+    fn of(collection: Collection, builder: &mut SchemaBuilder) -> Self {
+        let plan = collection.get();
+        let placed = indexed(PLACED, IndexRecordOption::WithFreqsAndPositions);
+        let classes = ["name_words", "mail_words", "role_words", "other_words"];
+        let words = classes.map(|name| builder.add_text_field(name, placed.clone()));
+        let referred = builder.add_text_field("referred_words", placed.clone());
+        let whole = builder.add_text_field("whole", placed.clone());
+        let phone = builder.add_text_field("phone", placed);
+        let length = builder.add_u64_field("length", fast());
+        let below = builder.add_text_field("below", raw());
+        let filters = plan.filters.iter().map(|filter| {
+            let text = builder.add_text_field(&text_column(filter), counted());
+            (text, number_column(builder, filter))
+        });
+        let filters = filters.collect();
+        let sorts = plan.sorts.iter().map(|sort| add_sort(builder, sort)).collect();
+        let members = (0..plan.members.len()).map(|number| {
+            let together = builder.add_text_field(&members_column(number), counted());
+            (together, builder.add_text_field(&format!("truncated_{number}"), raw()))
+        });
+        let members = members.collect();
+        let owners = owners(collection).into_iter();
+        let owners = owners.map(|name| (name, builder.add_text_field(&owner_column(name), counted())));
+        let owners = owners.collect();
+        Self { plan, words, referred, whole, phone, length, below, filters, sorts, members, owners }
+    }
+
+    /// The field of a filter's texts.
+    pub fn text(&self, filter: &FilterPlan) -> Option<Field> {
+        self.filters.get(usize::from(filter.number)).map(|(text, _)| *text)
+    }
+
+    /// The field of a filter's numbers.
+    pub fn number(&self, filter: &FilterPlan) -> Option<Field> {
+        self.filters.get(usize::from(filter.number)).and_then(|(_, number)| *number)
+    }
+
+    /// The field of an owner that documents of members show.
+    pub fn owner(&self, embed: &str) -> Option<Field> {
+        self.owners.iter().find(|(name, _)| *name == embed).map(|(_, field)| *field)
     }
 
     /// The field that holds the words of a class.
@@ -129,151 +156,62 @@ impl Fields {
             Class::Other => other,
         }
     }
+}
 
-    /// A document as it is indexed. `json` is what a projection made.
-    pub(super) fn document(
-        &self,
-        id: &str,
-        version: u64,
-        json: &[u8],
-    ) -> serde_json::Result<TantivyDocument> {
-        let value: Value = serde_json::from_slice(json)?;
-        let mut document = TantivyDocument::default();
-        document.add_text(self.id, id);
-        document.add_u64(self.version, version);
-        document.add_bytes(self.document, json);
-        let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-        for (field, path) in
-            [("country", "/address/country"), ("industry", "/industry"), ("status", "/status")]
-        {
-            self.add(&mut document, self.value(field), text(path));
-        }
-        for tag in value.get("tags").and_then(Value::as_array).into_iter().flatten() {
-            self.add(&mut document, self.value("tag"), tag.as_str());
-        }
-        self.add_sorts(&mut document, &value);
-        let mut placed = Placed::new(self);
-        match value.get("contacts").and_then(Value::as_array) {
-            Some(contacts) => {
-                let own = placed.push(OWN, &Words::of(&value, ORGANISATION));
-                document.add_u64(self.length, own);
-                for (place, contact) in (OWN + 1..).zip(contacts) {
-                    placed.push(place, &Words::of(contact, CONTACT));
-                }
-                self.add_organisation(&mut document, id, &value, contacts);
-            }
-            None => {
-                let own = placed.push(OWN, &Words::of(&value, CONTACT));
-                document.add_u64(self.length, own);
-                if let Some(name) = text("/organisation/name") {
-                    placed.push_organisation(&words(name));
-                }
-                self.add_contact(&mut document, &value);
-            }
-        }
-        placed.add_to(&mut document);
-        Ok(document)
-    }
+fn indexed(tokenizer: &str, option: IndexRecordOption) -> TextOptions {
+    let indexing =
+        TextFieldIndexing::default().set_tokenizer(tokenizer).set_fieldnorms(false).set_index_option(option);
+    TextOptions::default().set_indexing_options(indexing)
+}
 
-    fn add_sorts(&self, document: &mut TantivyDocument, value: &Value) {
-        for (field, column) in SortField::ALL.into_iter().zip(self.sorts) {
-            let held = value.get(field.name());
-            let text = held.and_then(Value::as_str);
-            match field {
-                SortField::Name => {
-                    let name = text.filter(|name| name.chars().count() <= VALUE_LETTERS_MAX);
-                    name.into_iter().for_each(|name| document.add_text(column, sort_key(name)));
-                }
-                SortField::CreatedAt | SortField::UpdatedAt => {
-                    let time = text.and_then(milliseconds);
-                    time.into_iter().for_each(|time| document.add_i64(column, time));
-                }
-                SortField::ContactCount => {
-                    let count = held.and_then(Value::as_i64);
-                    count.into_iter().for_each(|count| document.add_i64(column, count));
-                }
-            }
-        }
-    }
+/// A text that is compared whole.
+fn raw() -> TextOptions {
+    indexed("raw", IndexRecordOption::Basic)
+}
 
-    fn add_organisation(&self, document: &mut TantivyDocument, id: &str, value: &Value, contacts: &[Value]) {
-        document.add_text(self.below, id);
-        for ancestor in value.get("ancestors").and_then(Value::as_array).into_iter().flatten() {
-            self.add(document, self.below, ancestor.get("id").and_then(Value::as_str));
-        }
-        if value.get("contactsTruncated").and_then(Value::as_bool).unwrap_or(false) {
-            document.add_text(self.truncated, "yes");
-        }
-        let mut seen = BTreeSet::new();
-        for contact in contacts {
-            let text = |path: &str| contact.pointer(path).and_then(Value::as_str);
-            // A value that several contacts have counts once.
-            if seen.insert((text("/role"), text("/department"))) {
-                self.add_pair(document, text("/role"), text("/department"));
-            }
-        }
-        for (name, at) in [("role", 0), ("department", 1)] {
-            let values = seen.iter().map(|(role, department)| if at == 0 { *role } else { *department });
-            let values: BTreeSet<_> = values.flatten().collect();
-            values.into_iter().for_each(|value| self.add(document, self.value(name), Some(value)));
-        }
-    }
+/// The same, which can be counted.
+fn counted() -> TextOptions {
+    raw().set_fast("raw")
+}
 
-    fn add_contact(&self, document: &mut TantivyDocument, value: &Value) {
-        let text = |path: &str| value.pointer(path).and_then(Value::as_str);
-        self.add(document, self.value("role"), text("/role"));
-        self.add(document, self.value("department"), text("/department"));
-        if let Some(organisation) = text("/organisation/id") {
-            document.add_text(self.owner, organisation);
-            document.add_text(self.below, organisation);
-        }
-        let ancestors = value.pointer("/organisation/ancestorIds").and_then(Value::as_array);
-        for ancestor in ancestors.into_iter().flatten() {
-            self.add(document, self.below, ancestor.as_str());
-        }
-    }
+fn fast() -> NumericOptions {
+    NumericOptions::default().set_fast()
+}
 
-    fn add_pair(&self, document: &mut TantivyDocument, role: Option<&str>, department: Option<&str>) {
-        let fits =
-            |value: Option<&'_ str>| value.is_some_and(|value| value.chars().count() <= VALUE_LETTERS_MAX);
-        if !fits(role) || !fits(department) {
-            return;
-        }
-        if let (Some(role), Some(department)) = (role, department) {
-            document.add_text(self.pair, format!("{role}{PAIR}{department}"));
-        }
-    }
-
-    fn add(&self, document: &mut TantivyDocument, field: Field, value: Option<&str>) {
-        if let Some(value) = value.filter(|value| value.chars().count() <= VALUE_LETTERS_MAX) {
-            document.add_text(field, value);
-        }
+fn number_column(builder: &mut SchemaBuilder, filter: &FilterPlan) -> Option<Field> {
+    let name = format!("number_{}", filter.number);
+    match filter.kind {
+        ValueKind::Text | ValueKind::Boolean => None,
+        ValueKind::Integer | ValueKind::Date => Some(builder.add_i64_field(&name, fast())),
+        ValueKind::Number | ValueKind::Computed => Some(builder.add_f64_field(&name, fast())),
     }
 }
 
-/// The name of the column of what hits may be ordered by.
-pub fn sort_column(field: SortField) -> &'static str {
-    match field {
-        SortField::Name => "sort_name",
-        SortField::CreatedAt => "created_at",
-        SortField::UpdatedAt => "updated_at",
-        SortField::ContactCount => "contact_count",
+fn add_sort(builder: &mut SchemaBuilder, sort: &SortPlan) -> Field {
+    let name = sort_column(sort);
+    match sort.kind {
+        SortKind::Title => builder.add_text_field(&name, TextOptions::default().set_fast("raw")),
+        SortKind::Integer | SortKind::Date => builder.add_i64_field(&name, fast()),
+        SortKind::Number => builder.add_f64_field(&name, fast()),
     }
 }
 
-/// A name as it is looked up whole: its different words in their order.
-pub fn name_key<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let words: BTreeSet<&str> = words.collect();
-    words.into_iter().fold("n".to_owned(), |key, word| key + " " + word)
+/// The name of the column of a filter's texts.
+pub fn text_column(filter: &FilterPlan) -> String {
+    format!("filter_{}", filter.number)
 }
 
-/// An e-mail address as it is looked up whole.
-pub fn mail_key(mail: &str) -> String {
-    format!("m {mail}")
+/// The name of the column of an order.
+pub fn sort_column(sort: &SortPlan) -> String {
+    format!("sort_{}", sort.number)
 }
 
-impl Default for Fields {
-    fn default() -> Self {
-        Self::new()
-    }
+/// The name of the column of the values of each member together.
+pub fn members_column(number: usize) -> String {
+    format!("members_{number}")
+}
+
+/// The name of the column of an owner.
+pub fn owner_column(embed: &str) -> String {
+    format!("owner_{embed}")
 }

@@ -1,0 +1,243 @@
+//! How documents are searched, from a checked model.
+
+use super::fields::forever;
+use super::words;
+use crate::model::{self, Embed, EmbedSearch, FieldType, Kind, Model, Relation};
+use crate::plan::Plan;
+use crate::plan::search::{
+    ApartPlan, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,
+};
+use crate::searchable::{Searched, SortKind, ValueKind};
+
+/// The name of a hit in a request's order.
+const NAME: &str = "name";
+
+/// Fills in the searches of all projections, whose own fields and embeds are compiled.
+pub(super) fn fill(model: &Model, plan: &mut Plan) {
+    let mut searches = Vec::new();
+    for (projection, own) in model.projections.iter().zip(&plan.projections) {
+        let search = projection.search.as_ref().zip(own.words);
+        searches.push(search.map(|(search, own)| Compiler { model, projection, search }.search(own)));
+    }
+    let filters: Vec<Vec<(String, ValueKind)>> = searches.iter().map(paths_of).collect();
+    for (projection, search) in model.projections.iter().zip(&mut searches) {
+        for members in search.iter_mut().flat_map(|search| &mut search.members) {
+            members.apart = apart(model, projection, members);
+        }
+        for at in search.iter_mut() {
+            let SearchPlan { filters: own, members, .. } = at;
+            for filter in own {
+                let members = filter.members.and_then(|number| members.get(number));
+                let Some((members, apart)) = members.and_then(|members| Some((members, members.apart?)))
+                else {
+                    continue;
+                };
+                let (path, kind) = (filter.path_in(members), filter.kind);
+                let known = filters.get(usize::from(apart.projection));
+                let number =
+                    known.and_then(|known| known.iter().position(|known| known.0 == path && known.1 == kind));
+                filter.apart = number.and_then(|number| u16::try_from(number).ok());
+            }
+        }
+    }
+    for (projection, search) in plan.projections.iter_mut().zip(searches) {
+        projection.search = search;
+    }
+}
+
+fn paths_of(search: &Option<SearchPlan>) -> Vec<(String, ValueKind)> {
+    let filters = search.iter().flat_map(|search| &search.filters);
+    filters.map(|filter| (filter.path.to_owned(), filter.kind)).collect()
+}
+
+/// The projection of the members themselves that is searched by the same words and shows the owner.
+fn apart(model: &Model, projection: &model::Projection, members: &MembersPlan) -> Option<ApartPlan> {
+    let embed = projection.embeds.iter().find(|embed| embed.name == members.path)?;
+    let Relation::From(from) = &embed.relation else { return None };
+    let searched = projection.search.as_ref()?.embeds.iter().find(|found| found.embed == embed.name);
+    let words = searched.map_or(&[][..], |found| &found.words);
+    let owner = |other: &model::Projection| {
+        let search = other.search.as_ref()?;
+        let fits = other.of == from.entity
+            && other.conditions == from.conditions
+            && words.iter().all(|word| search.words.contains(word));
+        let is_owner = |embed: &&Embed| matches!(&embed.relation, Relation::Reference { field, .. } if *field == from.field);
+        let embed = other.embeds.iter().find(is_owner).filter(|_| fits)?;
+        Some(forever(&embed.name))
+    };
+    let found =
+        model.projections.iter().enumerate().find_map(|(number, other)| Some((number, owner(other)?)));
+    let (number, owner) = found?;
+    Some(ApartPlan { projection: u8::try_from(number).ok()?, owner })
+}
+
+struct Compiler<'a> {
+    model: &'a Model,
+    projection: &'a model::Projection,
+    search: &'a model::Search,
+}
+
+impl Compiler<'_> {
+    fn search(&self, own: Searched) -> SearchPlan {
+        let members = self.members();
+        let number_of = |path: &str| members.iter().position(|members| members.path == path);
+        let filters = (0..).zip(&self.search.filters);
+        let filters = filters.map(|(number, filter)| {
+            let way = filter.target.embeds.get(..filter.target.from_depth).unwrap_or_default();
+            self.filter(number, filter, number_of(&way.join(".")))
+        });
+        SearchPlan {
+            own,
+            filters: filters.collect(),
+            sorts: self.sorts(),
+            under: self.search.under.as_deref().and_then(|path| self.under(path)),
+            hit: self.search.hit.iter().map(|name| forever(name)).collect(),
+            hidden: self.hidden(),
+            referred: self.search.embeds.iter().filter_map(|searched| self.referred(searched)).collect(),
+            members,
+        }
+    }
+
+    fn filter(&self, number: u16, filter: &model::Filter, members: Option<usize>) -> FilterPlan {
+        let kind = match &filter.target.kind {
+            Kind::Count => ValueKind::Integer,
+            Kind::Flag => ValueKind::Boolean,
+            Kind::Computed => ValueKind::Computed,
+            Kind::Id | Kind::Inside => ValueKind::Text,
+            Kind::Field(kind) => value_kind(kind),
+        };
+        let field = match &filter.target.kind {
+            Kind::Computed => format!("_search.filters.{}", filter.name),
+            // The words of a title are in the field itself.
+            Kind::Field(_) if filter.path == self.search.title => format!("{}.keyword", filter.path),
+            _ => filter.path.clone(),
+        };
+        FilterPlan {
+            number,
+            name: forever(&filter.name),
+            path: forever(&filter.path),
+            field,
+            kind,
+            members,
+            apart: None,
+        }
+    }
+
+    /// The title, then the numbers and times at a document's top, then the computed members that are filters.
+    fn sorts(&self) -> Vec<SortPlan> {
+        let mut sorts = vec![(NAME, self.search.title.as_str(), "_search.sort".to_owned(), SortKind::Title)];
+        let entity = self.model.entity(&self.projection.of);
+        for name in self.projection.show.iter().filter(|name| **name != self.search.title) {
+            let kind = match entity.and_then(|entity| entity.field(name)).map(|field| &field.kind) {
+                Some(FieldType::Date) => SortKind::Date,
+                Some(FieldType::Integer) => SortKind::Integer,
+                Some(FieldType::Number) => SortKind::Number,
+                _ => continue,
+            };
+            sorts.push((name, name, name.clone(), kind));
+        }
+        for embed in &self.projection.embeds {
+            if let Relation::From(from) = &embed.relation {
+                let counts = from.count.iter().chain(&from.descendants);
+                sorts.extend(
+                    counts.map(|name| (name.as_str(), name.as_str(), name.clone(), SortKind::Integer)),
+                );
+            }
+        }
+        for filter in self.search.filters.iter().filter(|filter| filter.target.kind == Kind::Computed) {
+            let field = format!("_search.filters.{}.number", filter.name);
+            sorts.push((&filter.name, &filter.path, field, SortKind::Number));
+        }
+        let mut plans: Vec<SortPlan> = Vec::new();
+        for (name, member, field, kind) in sorts {
+            if !plans.iter().any(|known| known.name == name) {
+                let number = u16::try_from(plans.len()).unwrap_or(u16::MAX);
+                plans.push(SortPlan { number, name: forever(name), member: forever(member), field, kind });
+            }
+        }
+        plans
+    }
+
+    fn under(&self, path: &str) -> Option<UnderPlan> {
+        let embed = model::embed(&self.projection.embeds, path)?;
+        let Relation::Above { ids, .. } = embed.relation else { return None };
+        let above = if ids { path.to_owned() } else { format!("{path}.id") };
+        let before = path.rsplit_once('.').map(|(before, _)| before);
+        let at = before.map_or("id".to_owned(), |before| format!("{before}.id"));
+        let mut members = None;
+        for (end, _) in path.match_indices('.') {
+            let way = path.get(..end).unwrap_or_default();
+            let embed = model::embed(&self.projection.embeds, way);
+            if embed.is_some_and(|embed| matches!(embed.relation, Relation::From(_))) {
+                members = Some(way.to_owned());
+            }
+        }
+        Some(UnderPlan { entity: embed.entity.clone(), at, above, members })
+    }
+
+    /// The `from` embeds and the undeclared fields, unless hits show them.
+    fn hidden(&self) -> Vec<&'static str> {
+        let embeds = self.projection.embeds.iter();
+        let embeds = embeds.filter(|embed| matches!(embed.relation, Relation::From(_)));
+        let names = embeds.map(|embed| &embed.name).chain(&self.projection.rest);
+        let names = names.filter(|name| !self.search.hit.contains(name));
+        names.map(|name| forever(name)).collect()
+    }
+
+    /// The `from` embeds that are searched, then those that filters alone look into.
+    fn members(&self) -> Vec<MembersPlan> {
+        let mut paths: Vec<String> = self.search.embeds.iter().map(|found| found.embed.clone()).collect();
+        for filter in &self.search.filters {
+            paths.extend(filter.target.embeds.get(..filter.target.from_depth).map(|way| way.join(".")));
+        }
+        let mut members: Vec<MembersPlan> = Vec::new();
+        for path in paths.iter().filter(|path| !path.is_empty()) {
+            if !members.iter().any(|known| known.path == path) {
+                members.extend(self.members_at(path));
+            }
+        }
+        members
+    }
+
+    fn members_at(&self, path: &str) -> Option<MembersPlan> {
+        let embed = model::embed(&self.projection.embeds, path)?;
+        let Relation::From(from) = &embed.relation else { return None };
+        let searched = self.search.embeds.iter().find(|found| found.embed == path);
+        let name = |name: &Option<String>| name.as_deref().map(forever);
+        Some(MembersPlan {
+            path: forever(path),
+            words: searched.and_then(|found| words::embedded(self.model, embed, found)),
+            label: label(path),
+            hit: searched.map_or(Vec::new(), |found| found.hit.iter().map(|name| forever(name)).collect()),
+            count: name(&from.count),
+            truncated: name(&from.truncated),
+            apart: None,
+        })
+    }
+
+    fn referred(&self, searched: &EmbedSearch) -> Option<ReferredPlan> {
+        let embed = self.projection.embeds.iter().find(|embed| embed.name == searched.embed)?;
+        if matches!(embed.relation, Relation::From(_)) {
+            return None;
+        }
+        let fields = searched.words.iter().map(|name| forever(name)).collect();
+        Some(ReferredPlan { name: forever(&embed.name), fields })
+    }
+}
+
+fn value_kind(kind: &FieldType) -> ValueKind {
+    match kind {
+        FieldType::Boolean => ValueKind::Boolean,
+        FieldType::Integer => ValueKind::Integer,
+        FieldType::Number => ValueKind::Number,
+        FieldType::Date => ValueKind::Date,
+        _ => ValueKind::Text,
+    }
+}
+
+/// `matchedContacts` of `contacts`.
+fn label(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    "matched".chars().chain(first).chain(letters).collect()
+}

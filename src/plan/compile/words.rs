@@ -1,0 +1,52 @@
+//! The searched fields of documents and of what they embed.
+
+use super::fields::forever;
+use crate::model::{self, Default, Embed, EmbedSearch, Model};
+use crate::searchable::{Class, Searched};
+
+/// The searched fields of a document itself.
+pub(super) fn own(model: &Model, projection: &model::Projection) -> Option<Searched> {
+    let search = projection.search.as_ref()?;
+    Some(searched(model, &projection.of, &search.title, (&search.words, &search.phones)))
+}
+
+/// The searched fields of an embedded object.
+pub(super) fn embedded(model: &Model, embed: &Embed, search: &EmbedSearch) -> Option<Searched> {
+    let named = embed.show.iter().find(|name| *name == "name");
+    let title = named.or(search.words.first()).or(search.phones.first())?;
+    Some(searched(model, &embed.entity, title, (&search.words, &search.phones)))
+}
+
+/// The title first, and those that say most before the rest.
+fn searched(model: &Model, entity: &str, title: &str, (words, phones): (&[String], &[String])) -> Searched {
+    let default = model.entity(entity).and_then(|entity| entity.field(title)?.default.as_ref());
+    let parts: &[String] = match default {
+        Some(Default::Join { fields, .. }) => fields,
+        _ => &[],
+    };
+    let mut fields: Vec<(&'static str, Class)> = Vec::new();
+    for name in std::iter::once(title).chain(words.iter().map(String::as_str)) {
+        let class = match name {
+            _ if name == title || parts.iter().any(|part| part == name) => Class::Name,
+            "email" => Class::Mail,
+            "role" | "department" => Class::Role,
+            _ => Class::Other,
+        };
+        if !fields.iter().any(|(held, _)| *held == name) {
+            fields.push((forever(name), class));
+        }
+    }
+    fields.sort_by_key(|(_, class)| *class);
+    let phones: Vec<&'static str> = phones.iter().map(|name| forever(name)).collect();
+    let is_plain = |name: &&str| {
+        let field = model.entity(entity).and_then(|entity| entity.field(name));
+        *name == title || field.is_some_and(|field| field.default.is_none())
+    };
+    let is_derived = !fields.iter().map(|(name, _)| name).chain(&phones).all(is_plain);
+    Searched {
+        fields: Box::leak(fields.into_boxed_slice()),
+        title: forever(title),
+        phones: Box::leak(phones.into_boxed_slice()),
+        is_derived,
+    }
+}

@@ -1,0 +1,58 @@
+//! Counts of values.
+
+use serde_json::{Value, json};
+
+use super::dsl;
+use crate::search::index::{Counts, FACET_VALUES_MAX, Find};
+use crate::search::query::Field;
+use crate::searchable::{ValueKind, number_text};
+use crate::sink::elasticsearch::dialect::Dialect;
+use crate::time::timestamp;
+
+/// Counts of a field's values. Fields of members count the documents, and only those that embed all their members where the
+/// others are counted by the members themselves.
+pub(super) fn aggregation(dialect: Dialect, find: &Find, field: Field) -> Value {
+    let terms = dialect.terms(&field.field, FACET_VALUES_MAX);
+    let members = field.members.and_then(|number| Some((number, find.collection.get().members.get(number)?)));
+    let Some((number, members)) = members else { return json!({"terms": terms}) };
+    let values = json!({"terms": terms, "aggs": {"documents": {"reverse_nested": {}}}});
+    // One and the same member meets the filters and has the value.
+    let filter = json!({"bool": {"filter": dsl::values(find.filters_of(number))}});
+    let met = json!({"filter": filter, "aggs": {"values": values}});
+    let embedded = json!({"nested": {"path": members.path}, "aggs": {"met": met}});
+    let others: Vec<Value> = members
+        .truncated
+        .filter(|_| field.apart.is_some())
+        .map(|truncated| json!({"term": {truncated: true}}))
+        .into_iter()
+        .collect();
+    json!({"filter": {"bool": {"must_not": others}}, "aggs": {"members": embedded}})
+}
+
+/// The counts of an aggregation over values of a kind.
+pub(super) fn counts(aggregation: Option<&Value>, kind: ValueKind) -> Counts {
+    let buckets = aggregation.and_then(|found| {
+        found
+            .get("buckets")
+            .or_else(|| found.pointer("/members/met/values/buckets"))
+            .and_then(Value::as_array)
+    });
+    let count = |bucket: &Value| {
+        let of_documents = bucket.pointer("/documents/doc_count").or_else(|| bucket.pointer("/owners/value"));
+        let count = of_documents.or_else(|| bucket.get("doc_count")).and_then(Value::as_u64)?;
+        Some((key(bucket, kind)?, count))
+    };
+    buckets.into_iter().flatten().filter_map(count).collect()
+}
+
+/// The text of a bucket's value.
+fn key(bucket: &Value, kind: ValueKind) -> Option<String> {
+    let key = bucket.get("key")?;
+    match kind {
+        ValueKind::Text | ValueKind::Computed => key.as_str().map(str::to_owned),
+        ValueKind::Boolean => bucket.get("key_as_string")?.as_str().map(str::to_owned),
+        ValueKind::Integer => key.as_i64().map(|number| number.to_string()),
+        ValueKind::Number => key.as_f64().map(number_text),
+        ValueKind::Date => key.as_i64().map(timestamp),
+    }
+}

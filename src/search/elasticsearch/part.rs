@@ -1,0 +1,96 @@
+//! A part of a document with a name, an address and a number of its own.
+
+use serde_json::{Value, json};
+
+use super::dsl::{any, begun, equals, marked, prefix, typo};
+use crate::plan::{MembersPlan, SearchPlan};
+use crate::search::query::{Term, Whole};
+use crate::searchable::{Class, NUMBER_MARK, Searched};
+
+/// The document itself, or a member that it embeds.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    /// Where its words lie, each behind the mark of its field.
+    pub(super) words: String,
+    /// What stands before the names of its fields.
+    before: String,
+    searched: Searched,
+    /// True of the document itself.
+    pub(super) is_own: bool,
+}
+
+impl Part {
+    /// The document itself.
+    pub(super) fn own(plan: &SearchPlan) -> Self {
+        Self { words: "_search.words".to_owned(), before: String::new(), searched: plan.own, is_own: true }
+    }
+
+    /// A member that the document embeds.
+    pub(super) fn of_members(members: &MembersPlan, searched: Searched) -> Self {
+        let before = format!("{}.", members.path);
+        Self { words: format!("{before}_search"), before, searched, is_own: false }
+    }
+
+    /// Where one of its fields lies.
+    fn at(&self, field: &str) -> String {
+        format!("{}{field}", self.before)
+    }
+
+    /// The classes of its words.
+    pub(super) fn classes(&self) -> impl Iterator<Item = Class> {
+        let fields = self.searched.fields;
+        Class::ALL.into_iter().filter(move |class| fields.iter().any(|(_, of)| of == class))
+    }
+
+    /// The ways in which a term matches it.
+    pub(super) fn ways(&self, term: &Term) -> Vec<Value> {
+        let of_class = |class: Class| {
+            let typo = typo(&self.words, &marked(class.mark(), &term.text), term);
+            begun(&self.words, class.mark(), term).into_iter().chain(typo)
+        };
+        let mut ways: Vec<Value> = self.classes().flat_map(of_class).collect();
+        let group = |field: String| {
+            if term.exact { equals(&field, &term.text) } else { prefix(&field, &term.text) }
+        };
+        ways.extend(self.number_words().map(group));
+        ways.extend(self.numbers(term));
+        ways
+    }
+
+    /// Any of the ways in which a term matches it.
+    pub(super) fn any_way(&self, term: &Term) -> Value {
+        any(self.ways(term))
+    }
+
+    /// Where the groups of digits of its phone numbers lie, when they count as words.
+    pub(super) fn number_words(&self) -> impl Iterator<Item = String> {
+        let phones = self.searched.phones.iter().filter(|field| self.searched.has(field));
+        phones.map(|field| format!("{}.words", self.at(field)))
+    }
+
+    /// The ways in which a term matches its phone numbers.
+    pub(super) fn numbers(&self, term: &Term) -> Vec<Value> {
+        if self.searched.phones.is_empty() {
+            return Vec::new();
+        }
+        let number = |digits: &String| marked(NUMBER_MARK, digits);
+        let ending = |digits: &String| prefix(&self.words, &number(digits));
+        let mut ways: Vec<Value> = term.phone.endings.iter().map(ending).collect();
+        if !term.phone.whole.is_empty() {
+            let numbers: Vec<String> = term.phone.whole.iter().map(number).collect();
+            ways.push(json!({"terms": {&self.words: numbers}}));
+        }
+        ways
+    }
+
+    /// The ways in which its e-mail address, its phone number or its id is the whole query.
+    pub(super) fn whole(&self, whole: &Whole) -> Vec<Value> {
+        let is_mail = |(field, mail): (&str, &String)| json!({"term": {self.at(field): {"value": mail, "case_insensitive": true}}});
+        let mails = self.searched.mails().flat_map(|field| whole.mail.iter().map(move |mail| (field, mail)));
+        let number = |digits: &String| equals(&self.words, &marked(NUMBER_MARK, digits));
+        let numbers = whole.numbers.iter().filter(|_| !self.searched.phones.is_empty());
+        // The documents that embed a member of an id are among the ids.
+        let ids = whole.ids.iter().filter(|_| self.is_own).map(|id| equals("id", id));
+        mails.map(is_mail).chain(numbers.map(number)).chain(ids).collect()
+    }
+}
