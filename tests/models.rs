@@ -273,7 +273,7 @@ fn the_former_model_ends((world, log): &(World, GrowingLog)) {
 }
 
 #[test]
-fn documents_of_any_model_are_answered_and_searches_say_that_they_do_not_know_it() {
+fn documents_of_any_model_are_answered_and_a_search_that_no_projection_declares_says_so() {
     let (world, _log) = shop();
     let running = world.start(&["run"]);
     let found = eventually("the document is answered", || {
@@ -283,8 +283,12 @@ fn documents_of_any_model_are_answered_and_searches_say_that_they_do_not_know_it
     let found: Value = serde_json::from_str(&found).unwrap();
     assert_eq!(found["brand"], json!({"id": "b1", "name": "Nordlicht"}));
     let (status, body) = world.get("/search?q=kettle");
-    assert_eq!(status, 501, "{body}");
-    assert!(body.contains("products"), "{body}");
+    assert_eq!(status, 400, "{body}");
+    assert!(body.contains("[projections.NAME.search]"), "{body}");
+    let model: Value = serde_json::from_str(&world.get("/model").1).unwrap();
+    assert_eq!((&model["collections"], &model["projections"][0]["of"]), (&json!([]), &json!("products")));
+    let described = world.get("/openapi.json").1;
+    assert!(!described.contains("organisations"), "{described}");
     assert_eq!(world.get("/organisations/p1").0, 404);
     running.kill();
 }

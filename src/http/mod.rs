@@ -7,6 +7,8 @@ mod cors;
 mod explain;
 mod lines;
 mod metrics;
+mod model;
+mod openapi;
 mod origin;
 pub mod page;
 mod problem;

@@ -7,12 +7,14 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, FromRef, MatchedPath, Request, State as Shared};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 
 use super::admin::{self, Admin};
 use super::cors::{self, Origins};
 use super::explain;
+use super::model;
+use super::openapi;
 use super::origin::Hosts;
 use super::page;
 use super::problem::problem;
@@ -28,8 +30,6 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// No request takes longer.
 const REQUEST_TIME: Duration = Duration::from_secs(310);
-/// The description of all routes (OpenAPI 3.1, <https://spec.openapis.org/oas/v3.1.0>).
-const OPENAPI: &str = include_str!("openapi.json");
 
 /// What the routes share.
 #[derive(Clone)]
@@ -87,7 +87,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/readyz", get(readiness::ready)),
         ("/status", get(admin::status)),
         ("/metrics", get(admin::metrics_text)),
-        ("/openapi.json", get(openapi)),
+        ("/model", get(model::model)),
+        ("/openapi.json", get(openapi::openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
         ("/admin/dead-letters/discard", post(admin::discard)),
         ("/admin/state/copy", post(admin::copy)),
@@ -95,10 +96,6 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/admin/explain", post(explain::explain)),
         ("/admin/verify", post(verify::verify)),
     ]
-}
-
-async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
 }
 
 /// Serves until a stop is asked for; requests under way are answered first.
@@ -160,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_description_names_exactly_these_routes_and_parameters() {
-        let openapi: Value = serde_json::from_str(OPENAPI).unwrap();
+        let openapi: Value = serde_json::from_str(openapi::OPENAPI).unwrap();
         let described: BTreeSet<&str> =
             openapi["paths"].as_object().unwrap().keys().map(String::as_str).collect();
         let served: BTreeSet<&str> = routes().iter().map(|(path, _)| *path).collect();

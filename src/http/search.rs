@@ -9,6 +9,8 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::model::Description;
+use super::openapi;
 use super::problem::{Answer, Refusal};
 use super::refreshes::Refreshes;
 use super::requests::IndexRequests;
@@ -41,14 +43,38 @@ pub struct Search {
     collections: Arc<[(Collection, Refreshes)]>,
     index_requests: Arc<IndexRequests>,
     plan: PlanRef,
+    description: Arc<Description>,
+    openapi: Arc<Value>,
 }
 
 impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
-        let collections = searcher.collections().into_iter().map(|of| (of, Refreshes::default())).collect();
+        let collections = searcher.collections();
+        let description = Arc::new(Description::of(plan, searcher.kept()));
+        let openapi = Arc::new(openapi::describe(plan, &collections, searcher.kept()));
+        let collections = collections.into_iter().map(|of| (of, Refreshes::default())).collect();
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
-        Self { searcher, status, places, collections, index_requests: Arc::default(), plan }
+        Self {
+            searcher,
+            status,
+            places,
+            collections,
+            index_requests: Arc::default(),
+            plan,
+            description,
+            openapi,
+        }
+    }
+
+    /// What is searched and shown.
+    pub(super) fn description(&self) -> Arc<Description> {
+        Arc::clone(&self.description)
+    }
+
+    /// The description of all routes.
+    pub(super) fn openapi(&self) -> Arc<Value> {
+        Arc::clone(&self.openapi)
     }
 
     /// How long the index took so far.

@@ -132,6 +132,23 @@ impl Counted {
 }
 
 impl FieldType {
+    /// The name in a model, and a short text for references.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::String => "string",
+            Self::Strings => "strings",
+            Self::Date => "date",
+            Self::Number => "number",
+            Self::Integer => "integer",
+            Self::Boolean => "boolean",
+            Self::Object => "object",
+            Self::Address => "address",
+            Self::Any => "any",
+            Self::Reference => "reference",
+            Self::References => "references",
+        }
+    }
+
     /// True of canonical JSON that a field of this type may hold.
     pub fn holds(self, json: &[u8]) -> bool {
         let is_number = |json: &[u8]| json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit());

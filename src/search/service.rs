@@ -60,6 +60,11 @@ impl Searcher {
         self.plan.collections().filter(|collection| self.keeps(*collection)).collect()
     }
 
+    /// The kept projections.
+    pub fn kept(&self) -> &[String] {
+        &self.kept
+    }
+
     fn keeps(&self, collection: Collection) -> bool {
         self.kept.iter().any(|name| name == collection.name())
     }

@@ -34,6 +34,32 @@ pub enum SortKind {
     Date,
 }
 
+impl ValueKind {
+    /// The name in the description of a model.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Boolean => "boolean",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::Computed => "computed",
+        }
+    }
+}
+
+impl SortKind {
+    /// The name in the description of a model.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Title => "title",
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Date => "date",
+        }
+    }
+}
+
 /// The text under which a value is counted; `None` of one that is of another kind, which is not compared.
 pub fn value_text(kind: ValueKind, value: &Value) -> Option<String> {
     match kind {

@@ -1,0 +1,81 @@
+//! The description of all routes (OpenAPI 3.1, <https://spec.openapis.org/oas/v3.1.0>), with the names of the model.
+
+use std::collections::BTreeSet;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use serde_json::{Value, json};
+
+use super::search::Search;
+use crate::plan::{Collection, PlanRef};
+use crate::search::sort::RELEVANCE;
+
+/// The description, in which the built-in model's names stand.
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+/// Routes that only the built-in model has.
+const BUILT_IN: [&str; 4] = [
+    "/organisations/{id}",
+    "/organisations/{id}/children",
+    "/organisations/{id}/ancestors",
+    "/contacts/{id}",
+];
+
+/// The description for a plan of which these projections are kept.
+pub(super) fn describe(plan: PlanRef, collections: &[Collection], kept: &[String]) -> Value {
+    let mut described: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
+    if let Some(paths) = described.get_mut("paths").and_then(Value::as_object_mut)
+        && !plan.is_built_in()
+    {
+        BUILT_IN.iter().for_each(|path| drop(paths.remove(*path)));
+    }
+    if let Some(info) = described.pointer_mut("/info/description") {
+        let names: Vec<&str> = collections.iter().map(|of| of.name()).collect();
+        *info = format!("Search over {}, and the state of the indexing.", names.join(", ")).into();
+    }
+    let list = |names: &dyn Fn(Collection) -> Vec<&'static str>| {
+        let one = |of: &Collection| format!("{}: {}", of.name(), names(*of).join(", "));
+        collections.iter().map(one).collect::<Vec<_>>().join("; ")
+    };
+    let fields = list(&|of| of.get().filters.iter().map(|filter| filter.name).collect());
+    let sorts = collections.iter().flat_map(|of| &of.get().sorts).map(|sort| sort.name);
+    let sorts: BTreeSet<&str> = sorts.collect();
+    let both = sorts.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);
+    let sorts: Vec<String> = std::iter::once(RELEVANCE.to_owned()).chain(both).collect();
+    for parameter in parameters(&mut described, "/search") {
+        match parameter.get("name").and_then(Value::as_str) {
+            Some("in") => {
+                let names: Vec<&str> = collections.iter().map(|of| of.name()).collect();
+                parameter["schema"] = json!({"type": "string", "enum": names, "default": names.first()});
+            }
+            Some("sort") => {
+                parameter["schema"] = json!({"type": "string", "enum": sorts, "default": RELEVANCE});
+            }
+            Some("filter") => append(parameter, &format!("Fields of {fields}")),
+            Some("facets") => append(parameter, &format!("Fields of {fields}")),
+            _ => {}
+        }
+    }
+    for parameter in parameters(&mut described, "/{projection}/{id}") {
+        if parameter.get("name").and_then(Value::as_str) == Some("projection") {
+            parameter["schema"] = json!({"type": "string", "enum": kept});
+        }
+    }
+    described
+}
+
+/// The parameters of a route's `GET`.
+fn parameters<'a>(described: &'a mut Value, path: &str) -> impl Iterator<Item = &'a mut Value> {
+    let route = described.get_mut("paths").and_then(|paths| paths.get_mut(path));
+    let parameters = route.and_then(|route| route.pointer_mut("/get/parameters")?.as_array_mut());
+    parameters.into_iter().flatten().filter(|parameter| parameter.is_object())
+}
+
+fn append(parameter: &mut Value, sentence: &str) {
+    let text = parameter.get("description").and_then(Value::as_str).unwrap_or_default();
+    parameter["description"] = format!("{text}. {sentence}").into();
+}
+
+/// `GET /openapi.json`
+pub(super) async fn openapi(Shared(search): Shared<Search>) -> Json<Value> {
+    Json((*search.openapi()).clone())
+}
