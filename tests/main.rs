@@ -36,6 +36,7 @@ mod language;
 mod licences;
 mod mapping_change;
 mod model;
+mod model_search;
 mod models;
 mod monitoring;
 mod numbers;

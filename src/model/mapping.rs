@@ -39,8 +39,12 @@ pub fn shape(model: &Model, projection: &Projection) -> Option<u32> {
     let Projection { name, of, stubs, show, rest, conditions, embeds, compute, search } = projection;
     let shaped = (name, of, stubs, show, rest, conditions, embeds, compute);
     let words = search.as_ref().map(|search| (&search.title, &search.words, &search.phones, &search.embeds));
+    // The values of computed members that are filters stand in the documents.
+    let filters = search.iter().flat_map(|search| &search.filters);
+    let computed = filters.filter(|filter| filter.target.kind == Kind::Computed);
+    let computed: Vec<_> = computed.map(|filter| (&filter.name, &filter.path)).collect();
     let fields: Vec<_> = model.entities.iter().map(|entity| (&entity.name, &entity.fields)).collect();
-    let hash = xxh3_64(format!("{shaped:?} {words:?} {fields:?}").as_bytes());
+    let hash = xxh3_64(format!("{shaped:?} {words:?} {computed:?} {fields:?}").as_bytes());
     // Small numbers are the program's own.
     u32::try_from(hash >> 32).ok().map(|shape| shape | 1 << 31)
 }

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use serde_json::value::RawValue;
 
 use crate::entity::{Liveness, Shown, text, value};
-use crate::json::Object;
+use crate::json::{self, Object, push_list};
 use crate::plan::{FilterPlan, TypePlan};
 use crate::searchable::{
     Class, GAP, LENGTH_MARK, NUMBER_MARK, Searched, ValueKind, each_form, is_plain_number, plain_name,
@@ -148,10 +148,17 @@ fn is_comparable(json: &[u8]) -> bool {
     }
 }
 
-/// Writes how a name is ordered, when that is not the name's own lower case.
-pub fn write_sort(search: &mut Object<'_>, name: Option<&[u8]>) {
-    let plain = name.and_then(text).and_then(|name| plain_name(&name));
-    plain.into_iter().for_each(|plain| search.text("sort", &plain));
+/// Writes how a title is ordered: without its accents where it has some. An index server takes a declared title from its
+/// own field as well, and a computed one from here alone.
+pub fn write_sort(search: &mut Object<'_>, title: Option<&[u8]>, is_computed: bool) {
+    let Some(title) = title.and_then(text) else { return };
+    let plain = plain_name(&title);
+    if is_computed {
+        let names = std::iter::once(&*title).chain(plain.as_deref());
+        push_list(search.value("sort"), names, |out, name| json::push_text(out, name));
+    } else {
+        plain.into_iter().for_each(|plain| search.text("sort", &plain));
+    }
 }
 
 /// Appends the words of a name in their own order, and how many different ones it has. Of the name's fields, what stands in

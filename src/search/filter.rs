@@ -136,3 +136,37 @@ fn integer(text: &str) -> Option<i64> {
 fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_with_its_ends_and_everything_else_is_one_value() {
+        let integers = |text| Bounds::or_exact(text).integers();
+        let between = |from, to| Some(Wanted::Integers(from, to));
+        assert_eq!(integers("[1 TO 5]"), between(Some(1), Some(5)));
+        assert_eq!(integers("{1 TO 5}"), between(Some(2), Some(4)));
+        assert_eq!(integers("[* TO -3}"), between(None, Some(-4)));
+        assert_eq!(integers(">=7"), between(Some(7), None));
+        assert_eq!(integers(" 7"), between(Some(7), Some(7)));
+        for wrong in
+            ["", "x", "1.5", "[1 5]", "[1 TO 5", "1 TO 5]", ">", "{* TO -9223372036854775808}", ">=1e3"]
+        {
+            assert_eq!(integers(wrong), None, "{wrong}");
+        }
+        assert_eq!(
+            Bounds::or_exact("<2.5").numbers(),
+            Some(Wanted::Numbers(None, Some(2.5_f64.next_down())))
+        );
+        assert_eq!(Bounds::or_exact("1e999").numbers(), None);
+        let day = 86_400_000;
+        assert_eq!(
+            Bounds::or_exact("[1970-01-02 TO 1970-01-03]").times(),
+            between(Some(day), Some(3 * day - 1))
+        );
+        assert_eq!(Bounds::or_exact(">1970-01-01").times(), between(Some(day), None));
+        assert_eq!(Bounds::or_exact("<1970-01-02").times(), between(None, Some(day - 1)));
+        assert!(Bounds::of("a:[b]").is_none());
+    }
+}

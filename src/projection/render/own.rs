@@ -60,7 +60,8 @@ impl Own<'_> {
     /// Writes how the document is sorted by its title.
     pub(super) fn write_sort(&self, search: &mut Object<'_>, searched: Searched, computed: &Computed) {
         if let Self::Entity(of, entity) = self {
-            write_sort(search, title(of, *entity, searched, computed).as_deref());
+            let title = title(of, *entity, searched, computed);
+            write_sort(search, title.as_deref(), of.field_named(searched.title).is_none());
         }
     }
 

@@ -24,7 +24,8 @@ pub(super) fn query(find: &Find) -> Value {
     let excluded: Vec<Value> = excluded.collect();
     let terms = find.terms.as_deref().unwrap_or_default();
     if terms.is_empty() {
-        return json!({"bool": {"filter": filter, "must_not": excluded}});
+        // Nothing is worth more than nothing, whether there are filters or not.
+        return scored(0, json!({"bool": {"filter": filter, "must_not": excluded}}));
     }
     // One word is found by what makes its order; a phrase is not, because a name with its words in another order counts there.
     if terms.len() > 1 || terms.iter().any(|(term, _)| term.is_phrase()) {

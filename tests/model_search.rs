@@ -1,0 +1,491 @@
+//! Searches by a model of one's own, on both engines.
+
+use serde_json::{Value, json};
+
+use crate::harness::{GrowingLog, Running, World};
+use crate::search::{ask, by_command_line, comparable, ids};
+use crate::services;
+
+/// A library: books refer to several authors and to a genre in a tree, copies refer to books, and loans to copies.
+const LIBRARY: &str = r#"
+[entities.books]
+format = "plain"
+[entities.books.fields]
+heading = "string"
+isbn = "string"
+pages = "integer"
+price = "number"
+published = "date"
+inPrint = "boolean"
+shelf = { type = "string", default = { value = "cellar" } }
+hotline = "string"
+authorIds = { references = "authors", list = true }
+genreId = { references = "genres" }
+
+[entities.authors]
+format = "plain"
+[entities.authors.fields]
+name = "string"
+country = "string"
+
+[entities.genres]
+format = "plain"
+[entities.genres.fields]
+name = "string"
+parentId = { references = "genres" }
+
+[entities.copies]
+format = "plain"
+[entities.copies.fields]
+number = "string"
+room = "string"
+floor = "integer"
+bought = "date"
+bookId = { references = "books" }
+
+[entities.loans]
+format = "plain"
+[entities.loans.fields]
+borrower = "string"
+weeks = "integer"
+copyId = { references = "copies" }
+
+[projections.books]
+of = "books"
+show = ["heading", "isbn", "pages", "price", "published", "inPrint", "shelf", "hotline"]
+rest = "extra"
+[[projections.books.embed]]
+as = "authors"
+reference = "authorIds"
+show = ["name", "country"]
+[[projections.books.embed]]
+as = "genre"
+reference = "genreId"
+show = ["name"]
+[[projections.books.embed.embed]]
+as = "path"
+above = "parentId"
+ids = true
+[[projections.books.embed]]
+as = "copies"
+from = "copies.bookId"
+show = ["number", "room", "floor", "bought"]
+max = 2
+count = "copyCount"
+truncated = "copiesTruncated"
+[[projections.books.embed.embed]]
+as = "loans"
+from = "loans.copyId"
+show = ["borrower", "weeks"]
+count = "loanCount"
+[projections.books.compute]
+label = '"\(.heading) at \(.shelf)"'
+perPage = 'if .price and .pages then .price / .pages else null end'
+size = 'if .pages == null then null elif .pages > 400 then "thick" else "thin" end'
+
+[projections.books.search]
+title = "heading"
+words = ["heading", "isbn", "pages", "shelf", "label"]
+phones = ["hotline"]
+under = "genre.path"
+hit = ["price", "published", "genre", "copyCount"]
+[projections.books.search.filters]
+shelf = "shelf"
+inPrint = "inPrint"
+pages = "pages"
+price = "price"
+published = "published"
+author = "authors.name"
+country = "authors.country"
+genre = "genre.id"
+copies = "copyCount"
+room = "copies.room"
+floor = "copies.floor"
+bought = "copies.bought"
+borrower = "copies.loans.borrower"
+weeks = "copies.loans.weeks"
+size = "size"
+perPage = "perPage"
+colour = "extra.colour"
+[projections.books.search.embed.copies]
+words = ["number", "room"]
+[projections.books.search.embed.authors]
+words = ["name"]
+
+[projections.copies]
+of = "copies"
+[[projections.copies.embed]]
+as = "book"
+reference = "bookId"
+show = ["heading"]
+[projections.copies.search]
+title = "number"
+words = ["number", "room"]
+filters = { room = "room", floor = "floor", bought = "bought" }
+
+[projections.genres]
+of = "genres"
+[[projections.genres.embed]]
+as = "ancestors"
+above = "parentId"
+show = ["name"]
+[projections.genres.search]
+under = "ancestors"
+[projections.genres.search.embed.ancestors]
+words = ["name"]
+"#;
+
+fn library() -> GrowingLog {
+    let log = GrowingLog::new();
+    for (id, name, parent) in
+        [("g1", "Fiction", None), ("g2", "Crime fiction", Some("g1")), ("g3", "Cookery", None)]
+    {
+        log.append("genres", id, &json!({"name": name, "parentId": parent}));
+    }
+    for (id, name, country) in
+        [("a1", "Maren Holt", "NO"), ("a2", "Ilse Brandt", "DE"), ("a3", "Jean-Luc Petit", "FR")]
+    {
+        log.append("authors", id, &json!({"name": name, "country": country}));
+    }
+    let books = [
+        (
+            "b1",
+            json!({"heading": "The Cold Harbour", "isbn": "978-0-1234", "pages": 412, "price": 19.90, "published": "2024-03-05", "inPrint": true, "authorIds": ["a1", "a2"], "genreId": "g2", "colour": "blue", "hotline": "+44 20 7946 0018"}),
+        ),
+        (
+            "b2",
+            json!({"heading": "Harbour Lights", "isbn": "978-0-5678", "pages": 230, "price": 9.5, "published": "2023-12-31T23:30:00Z", "inPrint": false, "shelf": "attic", "authorIds": ["a1"], "genreId": "g1", "colour": "red"}),
+        ),
+        (
+            "b3",
+            json!({"heading": "Bread at Home", "pages": 400, "price": 20, "published": "2024", "inPrint": true, "shelf": "attic", "authorIds": ["a3"], "genreId": "g3"}),
+        ),
+        ("b4", json!({"heading": "Untold"})),
+    ];
+    for (id, fields) in &books {
+        log.append("books", id, fields);
+    }
+    let copies = [
+        ("c1", "K-101", "north", 1, "2024-01-10", "b1"),
+        ("c2", "K-102", "south", 2, "2024-02-10", "b1"),
+        // The first two alone are embedded.
+        ("c3", "K-103", "tower", 3, "2024-03-10", "b1"),
+        ("c4", "K-201", "north", 2, "2023-05-01", "b2"),
+        ("c5", "K-202", "south", 1, "2023-06-01", "b2"),
+        ("c6", "K-301", "south", 3, "2022-01-01", "b3"),
+    ];
+    for (id, number, room, floor, bought, book) in copies {
+        log.append(
+            "copies",
+            id,
+            &json!({"number": number, "room": room, "floor": floor, "bought": bought, "bookId": book}),
+        );
+    }
+    for (id, borrower, weeks, copy) in
+        [("l1", "Ida", 2, "c1"), ("l2", "Omar", 6, "c1"), ("l3", "Ida", 8, "c4")]
+    {
+        log.append("loans", id, &json!({"borrower": borrower, "weeks": weeks, "copyId": copy}));
+    }
+    log
+}
+
+/// The library in both engines, each with its running instance.
+fn engines(servers: &services::Services, log: &GrowingLog) -> [(World, Running); 2] {
+    let source = log.path("books");
+    let settings = format!(
+        "model = \"library.toml\"\nsource.kind = \"files\"\nsource.path = {:?}\n",
+        source.parent().unwrap()
+    );
+    [World::new(servers, "library", &settings), World::embedded("library", &settings)].map(|world| {
+        std::fs::write(world.path("library.toml"), LIBRARY).unwrap();
+        let running = world.start(&["run"]);
+        world.wait_until_delivered();
+        (world, running)
+    })
+}
+
+type Query<'a> = &'a [(&'a str, &'a str)];
+
+/// Asks both engines and both ways; they must agree.
+fn answer(engines: &[(World, Running); 2], query: Query<'_>) -> Value {
+    let [one, other] = engines.each_ref().map(|(world, _)| comparable(ask(world, query)));
+    assert_eq!(one, other, "{query:?}");
+    let pairs: Vec<_> = query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    for (world, _) in engines {
+        assert_eq!(comparable(by_command_line(world, &pairs)), one, "{query:?} from the command line");
+    }
+    one[1].clone()
+}
+
+fn check(engines: &[(World, Running); 2], expected: &[(Query<'_>, &[&str])]) {
+    let mut wrong = String::new();
+    for (query, wanted) in expected {
+        let found = ids(&answer(engines, query));
+        if found != *wanted {
+            wrong += &format!("{query:?}: {found:?} instead of {wanted:?}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn a_model_of_ones_own_is_searched_filtered_ordered_and_counted_alike_on_both_engines() {
+    let (servers, _turn) = services::whole();
+    let log = library();
+    let engines = engines(&servers, &log);
+    words(&engines);
+    filters(&engines);
+    members(&engines);
+    orders(&engines);
+    counts(&engines);
+    hits(&engines);
+    refusals(&engines);
+    random(&engines);
+}
+
+fn words(engines: &[(World, Running); 2]) {
+    check(
+        engines,
+        &[
+            (&[("q", "harbour")], &["b2", "b1"]),
+            (&[("q", "cold harbuor")], &["b1"]),
+            // A default, a number and a computed member.
+            (&[("q", "cellar")], &["b4", "b1"]),
+            (&[("q", "412")], &["b1"]),
+            (&[("q", "untold at")], &["b4"]),
+            (&[("q", "9780")], &[]),
+            (&[("q", "79460018")], &["b1"]),
+            // Words of the authors that a book refers to, and of its copies; c3 is not embedded.
+            (&[("q", "holt")], &["b2", "b1"]),
+            (&[("q", "jeanluc")], &[]),
+            (&[("q", "\"ilse brandt\"")], &["b1"]),
+            (&[("q", "\"holt ilse\"")], &[]),
+            (&[("q", "harbour north")], &["b1", "b2"]),
+            (&[("q", "tower")], &["b1"]),
+            (&[("q", "harbour -tower")], &["b2"]),
+            (&[("q", "k 103")], &["b1"]),
+            (&[("in", "copies"), ("q", "tower")], &["c3"]),
+            (&[("in", "genres"), ("q", "fiction")], &["g1", "g2"]),
+            (&[("in", "genres"), ("q", "crime")], &["g2"]),
+            (&[("under", "g1")], &["b1", "b2"]),
+            (&[("under", "g2")], &["b1"]),
+            (&[("in", "genres"), ("under", "g1")], &["g1", "g2"]),
+        ],
+    );
+}
+
+fn filters(engines: &[(World, Running); 2]) {
+    check(
+        engines,
+        &[
+            (&[("filter", "shelf:cellar")], &["b1", "b4"]),
+            (&[("filter", "inPrint:true")], &["b1", "b3"]),
+            (&[("filter", "inPrint:false"), ("filter", "inPrint:true")], &["b1", "b2", "b3"]),
+            (&[("filter", "pages:400")], &["b3"]),
+            (&[("filter", "pages:[230 TO 400]")], &["b2", "b3"]),
+            (&[("filter", "pages:{230 TO 400]")], &["b3"]),
+            (&[("filter", "pages:[* TO 300]")], &["b2"]),
+            (&[("filter", "pages:[* TO *]")], &["b1", "b2", "b3"]),
+            (&[("filter", "pages:>400")], &["b1"]),
+            (&[("filter", "price:19.9")], &["b1"]),
+            (&[("filter", "price:20.0")], &["b3"]),
+            (&[("filter", "price:>19.9")], &["b3"]),
+            (&[("filter", "price:<=19.9")], &["b1", "b2"]),
+            (&[("filter", "price:[9 TO 10]"), ("filter", "price:20")], &["b2", "b3"]),
+            (&[("filter", "published:2024")], &["b1", "b3"]),
+            (&[("filter", "published:2024-03-05")], &["b1"]),
+            (&[("filter", "published:>2024-01-01")], &["b1"]),
+            (&[("filter", "published:[2023-12 TO 2024-01]")], &["b2", "b3"]),
+            (&[("filter", "published:<2024")], &["b2"]),
+            (&[("filter", "author:Maren Holt"), ("filter", "country:DE")], &["b1"]),
+            (&[("filter", "genre:g1")], &["b2"]),
+            (&[("filter", "copies:>=2")], &["b1", "b2"]),
+            (&[("filter", "copies:0")], &["b4"]),
+            (&[("filter", "size:thick")], &["b1"]),
+            (&[("filter", "perPage:[0.045 TO 0.05]")], &["b1", "b3"]),
+            (&[("filter", "colour:red")], &["b2"]),
+        ],
+    );
+}
+
+/// Filters of one embed hold together by one and the same member, also by one that is not embedded.
+fn members(engines: &[(World, Running); 2]) {
+    check(
+        engines,
+        &[
+            (&[("filter", "room:south")], &["b1", "b2", "b3"]),
+            (&[("filter", "room:south"), ("filter", "floor:1")], &["b2"]),
+            (&[("filter", "room:north"), ("filter", "floor:[2 TO 3]")], &["b2"]),
+            (&[("filter", "room:north"), ("filter", "room:south"), ("filter", "floor:2")], &["b1", "b2"]),
+            (&[("filter", "room:tower"), ("filter", "bought:2024-03")], &["b1"]),
+            (&[("filter", "room:tower"), ("filter", "floor:1")], &[]),
+            (&[("filter", "bought:>=2024")], &["b1"]),
+            // Within each copy, one and the same loan.
+            (&[("filter", "borrower:Ida")], &["b1", "b2"]),
+            (&[("filter", "borrower:Ida"), ("filter", "weeks:>=6")], &["b2"]),
+            (&[("filter", "borrower:Omar"), ("filter", "weeks:6")], &["b1"]),
+            (&[("in", "copies"), ("filter", "room:tower")], &["c3"]),
+        ],
+    );
+}
+
+fn orders(engines: &[(World, Running); 2]) {
+    check(
+        engines,
+        &[
+            (&[("sort", "name")], &["b3", "b2", "b1", "b4"]),
+            (&[("sort", "-price")], &["b3", "b1", "b2", "b4"]),
+            (&[("sort", "price")], &["b2", "b1", "b3", "b4"]),
+            (&[("sort", "-published")], &["b1", "b3", "b2", "b4"]),
+            (&[("sort", "pages")], &["b2", "b3", "b1", "b4"]),
+            (&[("sort", "-copyCount")], &["b1", "b2", "b3", "b4"]),
+            (&[("sort", "perPage")], &["b2", "b1", "b3", "b4"]),
+        ],
+    );
+    for sort in ["price", "-price", "-perPage", "-published", "name"] {
+        let (mut all, mut after) = (Vec::new(), String::new());
+        loop {
+            let mut query = vec![("sort", sort), ("size", "1")];
+            query.extend((!after.is_empty()).then_some(("after", after.as_str())));
+            // Each engine's own cursor, because it names the view.
+            let answers = engines.each_ref().map(|(world, _)| ask(world, &query).1);
+            assert_eq!(ids(&answers[0]), ids(&answers[1]), "{query:?}");
+            all.extend(ids(&answers[0]));
+            match answers[0]["next"].as_str() {
+                Some(next) => after = next.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(all, ids(&answer(engines, &[("sort", sort)])), "{sort}");
+    }
+}
+
+fn counts(engines: &[(World, Running); 2]) {
+    let facets = answer(
+        engines,
+        &[("facets", "shelf,inPrint,pages,price,published,author,copies,size,colour")],
+    )["facets"]
+        .clone();
+    assert_eq!(facets["shelf"], json!({"attic": 2, "cellar": 2}));
+    assert_eq!(facets["inPrint"], json!({"false": 1, "true": 2}));
+    assert_eq!(facets["price"], json!({"19.9": 1, "20": 1, "9.5": 1}));
+    assert_eq!(facets["pages"], json!({"230": 1, "400": 1, "412": 1}));
+    assert_eq!(facets["author"], json!({"Ilse Brandt": 1, "Jean-Luc Petit": 1, "Maren Holt": 2}));
+    assert_eq!(facets["published"]["2023-12-31T23:30:00.000Z"], 1);
+    assert_eq!(facets["copies"], json!({"0": 1, "1": 1, "2": 1, "3": 1}));
+    assert_eq!(facets["size"], json!({"thick": 1, "thin": 2}));
+    assert_eq!(facets["colour"], json!({"blue": 1, "red": 1}));
+    // c3 counts for its book, which does not embed it.
+    let facets = answer(engines, &[("facets", "room,floor")])["facets"].clone();
+    assert_eq!(facets["room"], json!({"north": 2, "south": 3, "tower": 1}));
+    assert_eq!(facets["floor"], json!({"1": 2, "2": 2, "3": 2}));
+    let facets = answer(engines, &[("facets", "room,floor"), ("filter", "floor:1")])["facets"].clone();
+    assert_eq!(facets["room"], json!({"north": 1, "south": 1}));
+    assert_eq!(facets["floor"], json!({"1": 2, "2": 2, "3": 2}));
+    let facets = answer(engines, &[("facets", "borrower"), ("filter", "weeks:>=6")])["facets"].clone();
+    assert_eq!(facets["borrower"], json!({"Ida": 1, "Omar": 1}));
+}
+
+fn hits(engines: &[(World, Running); 2]) {
+    let answer = answer(engines, &[("q", "harbour holt tower")]);
+    let hit = &answer["hits"][0];
+    assert_eq!(
+        (&hit["id"], &hit["name"], &hit["price"]),
+        (&json!("b1"), &json!("The Cold Harbour"), &json!(19.90))
+    );
+    assert_eq!(hit["genre"], json!({"id": "g2", "name": "Crime fiction", "path": ["g1"]}));
+    assert_eq!(hit["copyCount"], 3);
+    assert!(hit.get("shelf").is_none() && hit.get("copies").is_none(), "{hit}");
+    assert_eq!(hit["highlights"]["heading"], json!(["The Cold <em>Harbour</em>"]));
+    assert_eq!(hit["highlights"]["authors.name"], json!(["Maren <em>Holt</em>"]));
+    let matched = hit["matchedCopies"].as_array().unwrap();
+    assert_eq!(matched[0]["number"], "K-103", "{hit}");
+    assert_eq!(matched[0]["highlights"], json!({"room": ["<em>tower</em>"]}));
+    for (world, _) in engines {
+        let (_, body) = world.get("/suggest?q=harb");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            body["suggestions"][0],
+            json!({"text": "Harbour Lights", "id": "b2", "in": "books", "detail": "Fiction"})
+        );
+    }
+}
+
+fn refusals(engines: &[(World, Running); 2]) {
+    for (name, value, told) in [
+        ("in", "authors", "books or copies or genres"),
+        ("filter", "pages:many", "without fraction"),
+        ("filter", "pages:1.5", "without fraction"),
+        ("filter", "price:[1 TO x]", "a number"),
+        ("filter", "published:yesterday", "a date"),
+        ("filter", "inPrint:yes", "true or false"),
+        ("filter", "isbn:1", "is no field of books"),
+        ("sort", "shelf", "relevance, or name, pages, price, published, copyCount, size, perPage"),
+    ] {
+        for (world, _) in engines {
+            let (code, answer) = ask(world, &[(name, value)]);
+            let detail = answer["detail"].as_str().unwrap_or_default();
+            assert!(code == 400 && detail.contains(told), "{name}={value}: {code} {answer}");
+        }
+    }
+    for (world, _) in engines {
+        let (code, answer) = ask(world, &[("in", "copies"), ("under", "g1")]);
+        assert!(code == 400 && answer["detail"].as_str().unwrap().contains("no tree"), "{answer}");
+    }
+}
+
+/// Words, filters, orders and counts in any combination.
+fn random(engines: &[(World, Running); 2]) {
+    const WORDS: [&str; 14] = [
+        "harbour",
+        "cold",
+        "holt",
+        "maren",
+        "north",
+        "tower",
+        "attic",
+        "cellar",
+        "412",
+        "k 101",
+        "brant",
+        "lihgts",
+        "\"at home\"",
+        "-south",
+    ];
+    const FILTERS: [&str; 16] = [
+        "shelf:attic",
+        "inPrint:true",
+        "pages:[200 TO 410]",
+        "price:>=9.5",
+        "published:2024",
+        "author:Maren Holt",
+        "genre:g2",
+        "copies:>1",
+        "room:north",
+        "room:south",
+        "floor:[2 TO 3]",
+        "bought:<2024",
+        "borrower:Ida",
+        "weeks:>2",
+        "size:thin",
+        "perPage:<0.05",
+    ];
+    const SORTS: [&str; 7] = ["", "name", "-price", "pages", "-published", "copyCount", "-perPage"];
+    const FACETS: [&str; 8] = ["shelf", "room", "floor", "author", "borrower", "price", "published", "size"];
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    for _ in 0..150 {
+        let mut pick = |from: &[&'static str], most: usize| -> Vec<&'static str> {
+            (0..random.usize(..=most)).map(|_| from[random.usize(..from.len())]).collect()
+        };
+        let words = pick(&WORDS, 3).join(" ");
+        let (filters, sort, facets) = (pick(&FILTERS, 3), pick(&SORTS, 1), pick(&FACETS, 3).join(","));
+        let mut query: Vec<(&str, &str)> = filters.into_iter().map(|filter| ("filter", filter)).collect();
+        query.extend((!words.is_empty()).then_some(("q", words.as_str())));
+        query.extend(sort.into_iter().map(|sort| ("sort", sort)));
+        query.push(("facets", &facets));
+        let [one, other] = engines.each_ref().map(|(world, _)| comparable(ask(world, &query)));
+        assert_eq!(one, other, "seed {seed}: {query:?}");
+    }
+}
