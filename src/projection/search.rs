@@ -155,7 +155,7 @@ pub fn write_sort(search: &mut Object<'_>, title: Option<&[u8]>, is_computed: bo
     let plain = plain_name(&title);
     if is_computed {
         let names = std::iter::once(&*title).chain(plain.as_deref());
-        push_list(search.value("sort"), names, |out, name| json::push_text(out, name));
+        push_list(search.value("sort"), names, json::push_text);
     } else {
         plain.into_iter().for_each(|plain| search.text("sort", &plain));
     }
