@@ -24,6 +24,7 @@ mod verify;
 
 pub use self::admin::{ADMIN_CLOSED, Admin};
 pub use self::cors::Origins;
+pub use self::model::Description;
 pub use self::origin::Hosts;
 pub use self::readiness::watch_index;
 pub use self::requests::Requests;

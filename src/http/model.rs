@@ -33,6 +33,8 @@ struct CollectionDescription {
     under: Option<&'static str>,
     /// The embeds that are searched with it.
     matched: Vec<MatchedDescription>,
+    /// The embeds of entities that a document refers to, whose words find it.
+    referred: Vec<ReferredDescription>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -58,6 +60,12 @@ struct MatchedDescription {
     /// The member of a hit that holds those which matched.
     member: &'static str,
     hit: Vec<&'static str>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct ReferredDescription {
+    embed: &'static str,
+    words: Vec<&'static str>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -160,6 +168,11 @@ impl Describer<'_> {
                 .collect(),
             under: under.and_then(|of| self.of_entities(of)),
             matched: matched.collect(),
+            referred: plan
+                .referred
+                .iter()
+                .map(|referred| ReferredDescription { embed: referred.name, words: referred.fields.clone() })
+                .collect(),
         }
     }
 

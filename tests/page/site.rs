@@ -6,7 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tributary::http::page;
+use tributary::http::{Description, page};
+use tributary::plan;
 
 /// A server of the page; what it answers can be changed while it runs.
 #[derive(Clone)]
@@ -136,6 +137,7 @@ impl World {
                 (status, page)
             }
             "/suggest" => (200, suggestions()),
+            "/model" => (200, built_in_model()),
             "/status" => {
                 let partition = json!({"topic": "organisations", "partition": 0, "position": self.position, "end": self.position,
                     "lag": self.lag, "delivered": self.position});
@@ -148,15 +150,21 @@ impl World {
                     "reindex": [{"projection": "contacts", "phase": "filling", "documents": 5, "total": 10, "rate": 2.5}]}),
                 )
             }
-            path => match (self.documents.get(path), path.strip_suffix("/children")) {
+            path => match (self.documents.get(path), path.strip_prefix("/hierarchy/")) {
                 (Some(document), _) => (200, document.clone()),
-                (None, Some(own)) if self.documents.contains_key(own) => (
-                    200,
-                    json!({"children": [{"id": "o1", "name": "Acme Ltd"}], "childCount": 1, "descendantCount": 446}),
-                ),
+                (None, Some(id)) if self.documents.contains_key(&format!("/organisations/{id}")) => {
+                    (200, self.hierarchy(id))
+                }
                 _ => (404, problem(404, "there is no document of this id")),
             },
         }
+    }
+
+    /// An organisation in its tree.
+    fn hierarchy(&self, id: &str) -> Value {
+        let own = &self.documents[&format!("/organisations/{id}")];
+        json!({"id": id, "name": own["name"], "ancestors": own["ancestors"], "children": [{"id": "o1", "name": "Acme Ltd"}],
+            "childCount": 1, "descendantCount": 446})
     }
 
     /// As the instance does: any of the statuses, and their counts without this filter.
@@ -180,6 +188,13 @@ impl World {
         }
         (200, page)
     }
+}
+
+/// As an instance with the built-in model describes it.
+fn built_in_model() -> Value {
+    let plan = plan::builtin();
+    let kept: Vec<String> = plan.projections().map(|projection| projection.name().to_owned()).collect();
+    serde_json::to_value(Description::of(plan, &kept)).unwrap()
 }
 
 /// A contact of the organisation of this id, as a hit shows it.

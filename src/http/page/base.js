@@ -43,7 +43,7 @@ const countryName = (code) => {
 // Addresses ---------------------------------------------------------------------------------------
 
 const encode = (text) => encodeURIComponent(text.toWellFormed ? text.toWellFormed() : text);
-const entityHash = (collection, id) => `#/${collection}/${encode(textOf(id))}`;
+const entityHash = (projection, id) => `#/${encode(projection)}/${encode(textOf(id))}`;
 
 // A link to another site, only when it is one: never `javascript:`, `data:` or a half address.
 const outward = (value) => {
@@ -81,30 +81,12 @@ const marked = (fragment) => {
 };
 const plain = (fragment) => unescaped(textOf(fragment).replace(/<\/?em>/g, ""));
 
-// A field with its marks where the highlight is the whole of it, else as it is.
-const withMarks = (thing, field) => {
-  const value = textOf(thing[field]);
-  const whole = list(thing.highlights?.[field]).find((fragment) => plain(fragment) === value);
-  return whole === undefined ? [value] : marked(whole);
+// A text with its marks where a highlight is the whole of it, else as it is.
+const withMarks = (value, fragments) => {
+  const text = textOf(value);
+  const whole = list(fragments).find((fragment) => plain(fragment) === text);
+  return whole === undefined ? [text] : marked(whole);
 };
-
-const fullName = (thing) => textOf(thing.name) || [thing.firstName, thing.lastName].map(textOf).filter(Boolean).join(" ");
-// A name, or the id of what has none.
-const called = (thing) => fullName(thing) || textOf(thing.id);
-const nameNodes = (thing) =>
-  textOf(thing.name) ? bdi(withMarks(thing, "name")) : fullName(thing) ? bdi(fullName(thing)) : el("bdi", { class: "id" }, textOf(thing.id));
-// A name in a sentence: cut where it is very long.
-const brief = (thing) => {
-  const letters = [...called(thing)];
-  return bdi(letters.length > 60 ? `${letters.slice(0, 60).join("")}…` : letters.join(""));
-};
-// The words of a field's name that the page has no words for.
-const labelled = (name) => {
-  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").replace(/[_.-]+/g, " ").trim();
-  return words.length > 0 && words.length < 60 ? words[0].toUpperCase() + words.slice(1).toLowerCase() : name;
-};
-const entityLink = (collection, thing, attributes = {}) =>
-  el("a", { href: entityHash(collection, thing.id), ...attributes }, nameNodes(thing));
 
 // Parts of one line. Each has its dot before it, which is not read out and is cut off where the part begins a line.
 const dotted = (tag, name, parts) => {

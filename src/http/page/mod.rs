@@ -14,11 +14,20 @@ const STYLE: &str = concat!(include_str!("page.css"), include_str!("parts.css"))
 /// One module: the parts share a scope, and nothing of it is global.
 const SCRIPT: &str = concat!(
     include_str!("base.js"),
+    include_str!("words.js"),
+    include_str!("model.js"),
+    include_str!("values.js"),
     include_str!("search.js"),
+    include_str!("hits.js"),
+    include_str!("filters.js"),
+    include_str!("suggestions.js"),
     include_str!("landing.js"),
     include_str!("entity.js"),
+    include_str!("details.js"),
+    include_str!("lists.js"),
     include_str!("status.js"),
     include_str!("page.js"),
+    include_str!("start.js"),
 );
 const NONCE: &str = "{{nonce}}";
 
@@ -75,6 +84,16 @@ mod tests {
         let html = html("n").replace("http://www.w3.org/2000/svg", "");
         assert!(!html.contains("http://") && !html.contains("https://"));
         assert!(!html.contains(" style=") && !html.contains(" onclick="));
+    }
+
+    #[test]
+    fn names_of_a_model_are_in_the_table_of_words_alone() {
+        let table = include_str!("words.js");
+        assert!(table.contains("organisations"));
+        let page = html("n").replace(table, "").to_lowercase();
+        for name in ["organisation", "contact", "hierarchy", "subsidiar"] {
+            assert!(!page.contains(name), "{name}");
+        }
     }
 
     #[tokio::test]

@@ -17,11 +17,15 @@ const title = (text) => {
   document.title = clean ? `${clean} – Tributary` : "Tributary";
 };
 
+const decoded = (text) => {
+  try { return decodeURIComponent(text); } catch { return text; }
+};
 const readHash = () => {
   const hash = location.hash.replace(/^#/, "");
-  const found = /^\/(organisations|contacts)\/([^?]+)$/.exec(hash);
+  const found = /^\/([^/?]+)\/([^?]+)$/.exec(hash);
   if (found) {
-    try { return { collection: found[1], id: decodeURIComponent(found[2]) }; } catch { return { collection: found[1], id: found[2] }; }
+    const [projection, id] = found.slice(1).map(decoded);
+    if (projectionOf(projection)) return { projection, id };
   }
   const search = /^\/?(?:\?(.*))?$/s.exec(hash);
   return search ? { search: search[1] ?? "" } : { unknown: hash };
@@ -44,14 +48,14 @@ const route = () => {
   $("body").classList.toggle("single", !isSearch);
   if (!isSearch) {
     if (from) document.activeElement?.blur();
-    if (to.unknown === undefined) showEntity(to.collection, to.id);
+    if (to.unknown === undefined) showEntity(to.projection, to.id);
     else showUnknown(to.unknown);
     scrollTo(0, 0);
     if (from) $("entity").querySelector("h1")?.focus({ preventScroll: true });
     return;
   }
   entity.asking?.abort();
-  Object.assign(entity, { collection: undefined, id: undefined, form: undefined, asking: undefined });
+  Object.assign(entity, { projection: undefined, id: undefined, form: undefined, asking: undefined });
   const before = JSON.stringify(query);
   readSearch(to.search);
   showQuery();
@@ -71,9 +75,26 @@ const route = () => {
 const showQuery = () => {
   if ($("q").value !== query.q) $("q").value = query.q;
   showClear();
-  for (const radio of $("form").elements.in) radio.checked = radio.value === query.in;
+  setSwitch();
   showChips();
   title(query.q);
+};
+
+// Where to search: a switch, or a list where there are many.
+const SWITCH_MOST = 3;
+const makeSwitch = () => {
+  const names = model.collections.map((collection) => collection.name);
+  const label = (name) => upper(nounOf(name).many);
+  const select = () => el("select", { id: "in", name: "in", "aria-label": "Search in", onchange: () => change({ in: $("in").value, q: $("q").value }) },
+    names.map((name) => el("option", { value: name }, label(name))));
+  const radio = (name) => el("label", {}, el("input", { type: "radio", name: "in", value: name, onchange: () => change({ in: name, q: $("q").value }) }), el("span", {}, label(name)));
+  $("switch").replaceChildren(el("legend", { class: "unseen" }, "Search in"), ...(names.length > SWITCH_MOST ? [select()] : names.map(radio)));
+  $("switch").hidden = names.length < 2;
+  $("form").hidden = names.length === 0;
+};
+const setSwitch = () => {
+  for (const radio of $("switch").querySelectorAll("input")) radio.checked = radio.value === query.in;
+  if ($("in")) $("in").value = query.in;
 };
 
 const showClear = () => { $("clear").hidden = $("q").value === ""; };
@@ -81,10 +102,14 @@ const showClear = () => { $("clear").hidden = $("q").value === ""; };
 // Goes to another search. Typing overwrites the entry of the history, anything else makes one.
 const change = (to, { overwrite = false } = {}) => {
   clearTimeout(typed);
+  // Nothing is searched before the page knows what can be.
+  if (!place) return;
   const isHere = place?.search !== undefined;
+  const under = collectionOf(query.in)?.under;
   Object.assign(query, { q: $("q").value }, to);
-  query.filters = query.filters.filter((filter) => Object.hasOwn(FACETS[query.in], filter.split(":")[0]));
-  fitSort();
+  // Ids of other entities narrow nothing here.
+  if (to.under === undefined && collectionOf(query.in)?.under !== under) query.under = "";
+  fitQuery();
   const hash = searchHash();
   try {
     if (overwrite && isHere) history.replaceState(history.state, "", hash);
@@ -97,7 +122,7 @@ const change = (to, { overwrite = false } = {}) => {
     $("side").hidden = false;
     $("body").classList.remove("single");
     entity.asking?.abort();
-    Object.assign(entity, { collection: undefined, id: undefined, form: undefined, asking: undefined });
+    Object.assign(entity, { projection: undefined, id: undefined, form: undefined, asking: undefined });
     scrollTo(0, 0);
   }
   place = { search: hash.slice(3) };
@@ -157,78 +182,3 @@ const key = (event) => {
     step(event, event.key === "ArrowDown" ? 1 : -1);
   }
 };
-
-// Wiring ------------------------------------------------------------------------------------------
-
-$("q").addEventListener("input", () => {
-  clearTimeout(typed);
-  showClear();
-  typed = setTimeout(() => change({ q: $("q").value }, { overwrite: true }), WAIT_MS);
-});
-$("clear").addEventListener("click", () => {
-  $("q").value = "";
-  $("q").focus();
-  change({ q: "" }, { overwrite: true });
-});
-$("form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  if (query.q !== $("q").value) change({ q: $("q").value }, { overwrite: true });
-  else if (place?.search !== undefined) $("hits").querySelector("[data-row]")?.focus();
-  else change({});
-});
-for (const radio of $("form").elements.in) radio.addEventListener("change", () => change({ in: radio.value, q: $("q").value }));
-$("sort").addEventListener("change", () => change({ sort: $("sort").value }));
-$("more").addEventListener("click", more);
-$("skip").addEventListener("click", (event) => { event.preventDefault(); $("results").focus(); });
-$("hits").addEventListener("click", (event) => { lastHit = event.target.closest?.("a")?.getAttribute("href") ?? lastHit; });
-document.querySelector(".brand").addEventListener("click", (event) => {
-  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  change({ q: "", under: "", filters: [], sort: "" });
-  $("q").focus();
-});
-document.addEventListener("keydown", key);
-
-const layOut = () => { $("filters").open = wide.matches; };
-wide.addEventListener("change", layOut);
-layOut();
-
-// Quietly, what is shown again; what is large not as often. What was asked wrongly stays wrong.
-const refresh = () => {
-  if (document.hidden) return;
-  const now = performance.now();
-  if (place?.search !== undefined) {
-    if (shown.problem?.code >= 400 && shown.problem.code < 500) return;
-    if (now - shown.at < (shown.hits.length > 100 ? RARE_MS : STATUS_MS / 2)) return;
-    search({ quiet: true });
-  } else if (entity.id !== undefined) {
-    if (now - entity.at < (entity.form?.length > LARGE ? RARE_MS : STATUS_MS / 2)) return;
-    showEntity(entity.collection, entity.id, { quiet: true });
-  }
-};
-returned.push(refresh);
-addEventListener("online", refresh);
-
-let statusTimer;
-let refreshed = 0;
-const tick = async () => {
-  clearTimeout(statusTimer);
-  if (document.hidden) return;
-  try {
-    const hasMoved = await readStatus();
-    if (hasMoved || performance.now() - refreshed > LIVE_MS - STATUS_MS / 2) {
-      refreshed = performance.now();
-      refresh();
-    }
-  } finally {
-    clearTimeout(statusTimer);
-    if (!document.hidden) statusTimer = setTimeout(tick, STATUS_MS);
-  }
-};
-document.addEventListener("visibilitychange", tick);
-
-history.scrollRestoration = "manual";
-addEventListener("hashchange", route);
-route();
-if (place.search !== undefined && wide.matches) $("q").focus({ preventScroll: true });
-tick();
