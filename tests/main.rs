@@ -20,6 +20,7 @@ mod difference;
 mod encodings;
 mod end_to_end;
 mod endless;
+mod example_models;
 mod examples;
 mod explain;
 mod exposure;
