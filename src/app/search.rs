@@ -20,6 +20,9 @@ use crate::state::State;
 use crate::state::fjall::FjallStore;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// The fields of a hit that are shown behind its name.
+const FIELDS: [&str; 8] =
+    ["status", "industry", "organisation.name", "address.city", "email", "phone", "role", "department"];
 
 /// Searches, and prints what was found.
 pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
@@ -131,8 +134,8 @@ pub(super) fn wants_colours() -> bool {
 pub(super) fn print_text(page: &Page, colours: bool) {
     for hit in &page.hits {
         output::line(line(hit, colours));
-        for contact in hit.get("matchedContacts").and_then(Value::as_array).into_iter().flatten() {
-            output::line(format_args!("    {}", line(contact, colours)));
+        for member in matched(hit) {
+            output::line(format_args!("    {}", line(member, colours)));
         }
     }
     for (field, counts) in &page.facets {
@@ -149,7 +152,14 @@ pub(super) fn print_text(page: &Page, colours: bool) {
     }
 }
 
-/// The name, the id, and the other fields that are shown or matched.
+/// The embedded entities that matched, such as `matchedContacts`.
+fn matched(hit: &Value) -> impl Iterator<Item = &Value> {
+    let members = hit.as_object().into_iter().flatten();
+    let matched = members.filter(|(name, _)| name.starts_with("matched"));
+    matched.filter_map(|(_, members)| members.as_array()).flatten().filter(|member| member.is_object())
+}
+
+/// The name, the id, and the other fields that are shown or matched. Without a name it is the first text that matched.
 fn line(hit: &Value, colours: bool) -> String {
     let id = hit.get("id").and_then(Value::as_str).unwrap_or_default();
     let text = |field: &str| {
@@ -157,11 +167,11 @@ fn line(hit: &Value, colours: bool) -> String {
         let own = || field.split('.').try_fold(hit, |value, part| value.get(part))?.as_str().map(plain);
         marked.map(|marked| shown(marked, colours)).or_else(own).filter(|text| !text.is_empty())
     };
-    let mut parts =
-        vec![format!("{}  [{}]", text("name").unwrap_or_else(|| "(no name)".to_owned()), plain(id))];
-    for field in
-        ["status", "industry", "organisation.name", "address.city", "email", "phone", "role", "department"]
-    {
+    let marks = hit.get("highlights").and_then(Value::as_object);
+    let first = || text(marks?.keys().find(|field| !FIELDS.contains(&field.as_str()))?);
+    let name = text("name").or_else(first).unwrap_or_else(|| "(no name)".to_owned());
+    let mut parts = vec![format!("{name}  [{}]", plain(id))];
+    for field in FIELDS {
         parts.extend(text(field));
     }
     parts.join("  ")
@@ -199,5 +209,16 @@ mod tests {
         });
         assert_eq!(line(&hit, false), "A<b>\\u{1b}[2Jx  [o1]  active");
         assert!(line(&hit, true).starts_with("\u{1b}[1;33mA\u{1b}[0m<b>"));
+    }
+
+    #[test]
+    fn embedded_entities_that_matched_are_shown_whatever_they_are_called() {
+        let hit = json!({
+            "id": "t1", "name": "Printer", "matched": true, "matchedBy": ["text"],
+            "matchedComments": [{"id": "c1", "text": "No toner", "highlights": {"text": ["No <em>toner</em>"]}}],
+        });
+        let lines: Vec<String> = matched(&hit).map(|member| line(member, false)).collect();
+        assert_eq!(lines, ["No toner  [c1]"]);
+        assert_eq!(line(&json!({"id": "p9", "stub": true, "highlights": {}}), false), "(no name)  [p9]");
     }
 }
