@@ -16,6 +16,7 @@ mod command_line;
 mod configuration;
 mod crash;
 mod dead_letters;
+mod demo_models;
 mod difference;
 mod encodings;
 mod end_to_end;

@@ -1,5 +1,7 @@
 //! `demo`: the main job on embedded defaults, from a fresh folder, in one command.
 
+mod of_model;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,11 +21,22 @@ use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
 
 const LISTEN: &str = "127.0.0.1:8080";
+/// What is searched for in a generated world.
+const Q: &str = "acme jane";
 /// The variable that names another address.
 pub(super) const LISTEN_VARIABLE: &str = "TRIBUTARY_HTTP__LISTEN";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Makes a world, indexes it, searches once, and goes on with live changes until told to stop.
+/// What is demonstrated.
+struct Scene {
+    config: Config,
+    /// The changes that begin when everything is indexed.
+    live: Option<Live>,
+    /// What arrives while the page is open.
+    arrives: String,
+}
+
+/// Indexes a generated world, or the records of a model, searches once, and goes on until told to stop.
 pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("tributary-demo-").tempdir();
     let folder = folder.map_err(|error| Error::failed("no temporary folder can be made").because(error))?;
@@ -31,14 +44,10 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let listener = if wanted.once { None } else { Some(listener(listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-
-    output::line(format_args!(
-        "Making {} organisations and {} contacts ...",
-        wanted.organisations, wanted.contacts
-    ));
-    let world = world(wanted, folder.path());
-    let live = tokio::task::block_in_place(|| Live::start(world))?;
-    let config = config(folder.path())?;
+    let Scene { config, live, arrives } = match &wanted.model {
+        Some(model) => of_model::scene(model, folder.path())?,
+        None => generated(wanted, folder.path())?,
+    };
     let searcher = Searcher::new(parts::search_index(&config)?, config.plan, &config.index.projections);
     let status = Arc::new(Status::default());
     let began = Instant::now();
@@ -60,17 +69,27 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
             None => stop.request(),
             Some(address) => {
                 output::line(format_args!("\nThe search page:  http://{address}/"));
-                output::line(format_args!(
-                    "{} changes a second arrive while it is open; end with Ctrl-C.",
-                    wanted.rate
-                ));
-                live.go();
+                output::line(format_args!("{arrives}; end with Ctrl-C."));
+                live.iter().for_each(Live::go);
             }
         }
         told
     };
     let (ended, told) = tokio::join!(running, telling);
     ended.and(told)
+}
+
+/// A generated world, which goes on changing.
+fn generated(wanted: &Demo, folder: &Path) -> Result<Scene> {
+    output::line(format_args!(
+        "Making {} organisations and {} contacts ...",
+        wanted.organisations, wanted.contacts
+    ));
+    let world = world(wanted, folder);
+    let live = tokio::task::block_in_place(|| Live::start(world))?;
+    let config = Config::defaults(&settings(folder, &folder.join("events")))?;
+    let arrives = format!("{} changes a second arrive while it is open", wanted.rate);
+    Ok(Scene { config, live: Some(live), arrives })
 }
 
 /// Refuses what would have no effect: the demonstration has a state, a log and an index of its own.
@@ -87,8 +106,18 @@ pub(super) fn refuse_unused(flags: &Flags) -> Result<()> {
 async fn tell(wanted: &Demo, searcher: &Searcher, status: &Status, began: Instant) -> Result<()> {
     let documents = status.report(None).counters.get("delivered").copied().unwrap_or(0);
     output::line(format_args!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64()));
-    output::line(format_args!("\nA search for {:?}:\n", wanted.q));
-    let request = Request::parse(&searcher.collections(), [("q", wanted.q.as_str()), ("size", "3")])?;
+    if wanted.model.is_some() {
+        return of_model::tell(searcher, wanted.q.as_deref()).await;
+    }
+    show(searcher, &[("q", wanted.q.as_deref().unwrap_or(Q))]).await
+}
+
+/// Searches, and shows the first hits. `asked` begins with the query.
+async fn show(searcher: &Searcher, asked: &[(&str, &str)]) -> Result<()> {
+    let q = asked.first().map_or("", |(_, q)| q);
+    output::line(format_args!("\nA search for {q:?}:\n"));
+    let pairs = asked.iter().copied().chain([("size", "3")]);
+    let request = Request::parse(&searcher.collections(), pairs)?;
     let page = searcher.search(&request).await?;
     search::print_text(&page, search::wants_colours());
     Ok(())
@@ -120,16 +149,17 @@ fn world(wanted: &Demo, folder: &Path) -> World {
     }
 }
 
-fn config(folder: &Path) -> Result<Config> {
+/// The keys of a demonstration that reads `events` and writes below `folder` alone.
+fn settings(folder: &Path, events: &Path) -> Flags {
     let at = |name: &str| folder.join(name).display().to_string();
-    Config::defaults(&vec![
+    vec![
         ("state", at("state")),
         ("source.kind", "files".to_owned()),
-        ("source.path", at("events")),
+        ("source.path", events.display().to_string()),
         ("index.kind", "embedded".to_owned()),
         ("index.path", at("index")),
         ("dead_letters.path", at("dead-letters.jsonl")),
-    ])
+    ]
 }
 
 /// Waits until what is in the log is in the index, with bars on a terminal.

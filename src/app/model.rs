@@ -62,7 +62,7 @@ fn check(file: Option<&Path>) -> Result<()> {
 }
 
 /// All findings but the last as lines: the last is the error that ends the program.
-fn told(findings: &[Finding]) -> Error {
+pub(super) fn told(findings: &[Finding]) -> Error {
     let Some((last, others)) = findings.split_last() else { return Error::usage("the model is wrong") };
     let tell = |finding: &Finding| {
         output::complain(format_args!("tributary: {}", escape::value(&finding.to_string())));

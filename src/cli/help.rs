@@ -13,7 +13,14 @@ Exit codes:
 /// Examples of each subcommand, by its path.
 const EXAMPLES: &[(&str, &[&str])] = &[
     ("", &["tributary demo", "tributary run --brokers localhost:9092 --index-url http://localhost:9200"]),
-    ("demo", &["tributary demo", "tributary demo --once --organisations 100 --contacts 1000 --q acme"]),
+    (
+        "demo",
+        &[
+            "tributary demo",
+            "tributary demo --once --organisations 100 --contacts 1000 --q acme",
+            "tributary demo --model examples/shop/model.toml",
+        ],
+    ),
     (
         "run",
         &[
@@ -158,9 +165,18 @@ mod tests {
             .filter_map(|word| word.strip_prefix("--"))
             .filter(|word| !word.contains('`'))
             .collect();
-        for used in
-            ["organisations", "contacts", "seed", "rate", "once", "q", "listen", "log-format", "verbose"]
-        {
+        for used in [
+            "model",
+            "organisations",
+            "contacts",
+            "seed",
+            "rate",
+            "once",
+            "q",
+            "listen",
+            "log-format",
+            "verbose",
+        ] {
             assert!(offered.contains(&used), "{used} is missing in {offered:?}");
         }
         for unused in

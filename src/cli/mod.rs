@@ -111,7 +111,7 @@ pub enum OutputFormat {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// See it work: synthetic events, an index in a folder, and a search page; no server is needed
+    /// See it work: synthetic events or those of a model, an index in a folder, and a search page; no server is needed
     Demo(Demo),
     /// Keep the index in step with the log
     Run {
@@ -189,6 +189,9 @@ pub enum Command {
 /// What `demo` takes.
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
+    /// The file of a model; the records in the folder `events` beside it take the place of synthetic ones
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["organisations", "contacts", "seed", "rate"])]
+    pub model: Option<PathBuf>,
     /// How many organisations
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub organisations: u32,
@@ -204,9 +207,9 @@ pub struct Demo {
     /// End after the indexing and one search
     #[arg(long)]
     pub once: bool,
-    /// What that search asks for
-    #[arg(long, value_name = "WORDS", default_value = "acme jane")]
-    pub q: String,
+    /// What that search asks for [default: acme jane, or a word of a title with --model]
+    #[arg(long, value_name = "WORDS")]
+    pub q: Option<String>,
 }
 
 /// What `search` takes: the parameters of `GET /search`.
