@@ -6,6 +6,7 @@ use self::site::Site;
 use crate::browser::Browser;
 use crate::harness::eventually;
 
+mod shop;
 mod site;
 mod sorting;
 
@@ -456,6 +457,20 @@ fn an_absent_server_is_told_and_its_return_is_noticed() {
     });
     browser.wait_until(&hits(3));
     browser.wait_until("document.querySelector('#away').hidden");
+}
+
+#[test]
+fn a_page_that_opens_before_the_server_answers_begins_when_it_does() {
+    let site = Site::start();
+    site.change(|world| world.has_no_model = true);
+    let mut browser = Browser::start();
+    browser.navigate(&format!("{}#/?q=acme", site.address));
+    browser.wait_until("document.querySelector('#note').textContent.includes('not there yet')");
+    assert!(!site.was_asked("/search"));
+    site.change(|world| world.has_no_model = false);
+    browser.wait_until(&hits(2));
+    assert_eq!(browser.evaluate("document.querySelector('#note').hidden"), true);
+    browser.forget_errors();
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub struct World {
     pub is_gone: bool,
     /// Records that are not in the index, for a while already.
     pub lag: u64,
+    /// It does not say yet what is searched.
+    pub has_no_model: bool,
 }
 
 impl Site {
@@ -137,6 +139,7 @@ impl World {
                 (status, page)
             }
             "/suggest" => (200, suggestions()),
+            "/model" if self.has_no_model => (503, problem(503, "the model is not there yet")),
             "/model" => (200, built_in_model()),
             "/status" => {
                 let partition = json!({"topic": "organisations", "partition": 0, "position": self.position, "end": self.position,
