@@ -40,8 +40,9 @@ pub fn shape(model: &Model, projection: &Projection) -> Option<u32> {
     let shaped = (name, of, stubs, show, rest, conditions, embeds, compute);
     let words = search.as_ref().map(|search| (&search.title, &search.words, &search.phones, &search.embeds));
     // The values of computed members that are filters stand in the documents.
+    // Where filters look into an object with any members, one product has another type of field.
     let filters = search.iter().flat_map(|search| &search.filters);
-    let computed = filters.filter(|filter| filter.target.kind == Kind::Computed);
+    let computed = filters.filter(|filter| matches!(filter.target.kind, Kind::Computed | Kind::Inside));
     let computed: Vec<_> = computed.map(|filter| (&filter.name, &filter.path)).collect();
     let fields: Vec<_> = model.entities.iter().map(|entity| (&entity.name, &entity.fields)).collect();
     let hash = xxh3_64(format!("{shaped:?} {words:?} {computed:?} {fields:?}").as_bytes());

@@ -40,6 +40,8 @@ pub struct FilterPlan {
     pub field: String,
     /// The kind of value.
     pub kind: ValueKind,
+    /// The path of the object with any members that it looks into.
+    pub inside: Option<String>,
     /// The number of the [`MembersPlan`] that it looks into; none for a value of the document itself.
     pub members: Option<usize>,
     /// The number of the same filter among those of the members' own projection.

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use crate::config::{Derived, IndexConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::PlanRef;
 use crate::projection::SHAPE;
 use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences};
 use crate::sink::generations::Rebuild;
@@ -51,6 +52,8 @@ pub(super) struct Mapping {
     pub(super) hash: String,
     /// The version of the documents' shape.
     pub(super) shape: u32,
+    /// The paths of objects with any members that filters look into.
+    pub(super) filtered: Vec<String>,
 }
 
 /// What of a mapping an index lacks and takes in place.
@@ -105,11 +108,12 @@ pub(super) struct Mappings {
     pub(super) folder: PathBuf,
     /// What follows from the model, by the projections' names.
     pub(super) derived: BTreeMap<String, Derived>,
+    plan: PlanRef,
 }
 
 impl Mappings {
     pub(super) fn of(config: &IndexConfig) -> Self {
-        Self { folder: config.mappings.clone(), derived: config.derived.clone() }
+        Self { folder: config.mappings.clone(), derived: config.derived.clone(), plan: config.plan }
     }
 
     /// Those of the built-in model.
@@ -120,7 +124,8 @@ impl Mappings {
             let mapping = crate::model::mapping::text(model, projection);
             (projection.name.clone(), Derived { mapping, shape: None })
         };
-        Self { folder: folder.to_owned(), derived: model.projections.iter().map(text).collect() }
+        let derived = model.projections.iter().map(text).collect();
+        Self { folder: folder.to_owned(), derived, plan: crate::plan::builtin() }
     }
 
     /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
@@ -138,6 +143,13 @@ impl Mappings {
     /// The version of the documents' shape.
     fn shape(&self, projection: &str) -> u32 {
         self.derived.get(projection).and_then(|derived| derived.shape).unwrap_or(SHAPE)
+    }
+
+    /// The paths of objects with any members that filters of a projection look into.
+    fn filtered(&self, projection: &str) -> Vec<String> {
+        let search = self.plan.projection(projection).and_then(|projection| projection.get().search.as_ref());
+        let filters = search.iter().flat_map(|search| &search.filters);
+        filters.filter_map(|filter| filter.inside.clone()).collect()
     }
 
     fn derived(&self, projection: &str) -> &str {
@@ -165,10 +177,7 @@ impl Mapping {
         for (number, projection) in projections.iter().enumerate() {
             let mapping = Self::load(from, projection).unwrap_or_else(|error| {
                 wrong.push((number, error));
-                Self::of(
-                    (projection, from.shape(projection)),
-                    from.derived(projection).parse().unwrap_or_default(),
-                )
+                Self::of(from, projection, from.derived(projection).parse().unwrap_or_default())
             });
             mappings.push(mapping);
         }
@@ -192,13 +201,14 @@ impl Mapping {
         if !body.get("mappings").is_some_and(Value::is_object) {
             return Err(wrong("an object with `mappings`, and `settings` beside it, was expected"));
         }
-        Ok(Self::of((projection, from.shape(projection)), body))
+        Ok(Self::of(from, projection, body))
     }
 
-    fn of((projection, shape): (&str, u32), body: Value) -> Self {
+    fn of(from: &Mappings, projection: &str, body: Value) -> Self {
         // Keys are sorted when a value is written, so that order and spaces make no difference.
         let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
-        Self { projection: projection.to_owned(), body, hash, shape }
+        let (shape, filtered) = (from.shape(projection), from.filtered(projection));
+        Self { projection: projection.to_owned(), body, hash, shape, filtered }
     }
 
     /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`, to be

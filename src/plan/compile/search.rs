@@ -112,8 +112,11 @@ impl Compiler<'_> {
             Kind::Field(_) if filter.path == self.search.title => format!("{}.keyword", filter.path),
             _ => filter.path.clone(),
         };
+        let parts = filter.path.split('.').take(filter.target.embeds.len() + 1);
+        let inside = (filter.target.kind == Kind::Inside).then(|| parts.collect::<Vec<_>>().join("."));
         FilterPlan {
             number,
+            inside,
             name: forever(&filter.name),
             path: forever(&filter.path),
             field,

@@ -12,7 +12,7 @@ use crate::time::timestamp;
 /// Counts of a field's values. Fields of members count the documents, and only those that embed all their members where the
 /// others are counted by the members themselves.
 pub(super) fn aggregation(dialect: Dialect, find: &Find, field: Field) -> Value {
-    let terms = dialect.terms(&field.field, FACET_VALUES_MAX);
+    let terms = dialect.terms(&field.field, field.inside.as_deref(), FACET_VALUES_MAX);
     let members = field.members.and_then(|number| Some((number, find.collection.get().members.get(number)?)));
     let Some((number, members)) = members else { return json!({"terms": terms}) };
     let values = json!({"terms": terms, "aggs": {"documents": {"reverse_nested": {}}}});

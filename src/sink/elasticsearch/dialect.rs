@@ -7,9 +7,6 @@ use super::server::Product;
 use crate::error::{Error, Result};
 use crate::sink::mapping::Mapping;
 
-/// The objects that searches filter and count by: the projection, and where they lie in its documents.
-const SEARCHED: [(&str, &str); 1] = [("organisations", "address")];
-
 /// Counts the values below one path of a `flat_object`. Each value of the whole object is there, behind its own path.
 const FLAT_VALUES: &str = "def found = []; \
      for (def value : doc[params.field]) { \
@@ -87,12 +84,12 @@ impl Dialect {
         json!([{"id": "asc"}, {"_doc": "asc"}])
     }
 
-    /// The terms whose number is counted for the values of a field.
-    pub(crate) fn terms(self, field: &str, size: usize) -> Value {
-        match (self.product, field.split_once('.')) {
+    /// The terms whose number is counted for the values of a field, which may lie inside an object with any members.
+    pub(crate) fn terms(self, field: &str, inside: Option<&str>, size: usize) -> Value {
+        match (self.product, inside) {
             // There a value below a `flat_object` is counted with all other values of the object
             // (seen with 2.19.1 and 3.8.0), so that the field alone is not enough.
-            (Product::OpenSearch, Some((root, _))) if SEARCHED.iter().any(|(_, path)| *path == root) => {
+            (Product::OpenSearch, Some(root)) => {
                 let params = json!({"field": field, "path": format!("{field}="), "root": format!("{root}.")});
                 json!({"script": {"lang": "painless", "source": FLAT_VALUES, "params": params}, "size": size})
             }
@@ -108,7 +105,7 @@ impl Dialect {
         let mut translated = mapping.clone();
         let fields = translated.body.get_mut("mappings").and_then(Value::as_object_mut);
         if let Some(fields) = fields {
-            self.translate_fields(fields, &mut Vec::new(), &mapping.projection)?;
+            self.translate_fields(fields, &mut Vec::new(), mapping)?;
         }
         Ok(translated)
     }
@@ -117,7 +114,7 @@ impl Dialect {
         self,
         parent: &mut Map<String, Value>,
         path: &mut Vec<String>,
-        projection: &str,
+        mapping: &Mapping,
     ) -> Result<()> {
         for group in ["properties", "fields"] {
             let fields = parent.get_mut(group).and_then(Value::as_object_mut);
@@ -127,14 +124,14 @@ impl Dialect {
                 let kind = field.get("type").and_then(Value::as_str);
                 match (self.product, kind) {
                     (Product::OpenSearch, Some("flattened")) => {
-                        *field = flat_object(field, &path.join("."), projection)?;
+                        *field = flat_object(field, &path.join("."), mapping)?;
                     }
                     (Product::Elasticsearch, Some("flat_object")) => {
                         field.insert("type".to_owned(), json!("flattened"));
                         // OpenSearch has no limit. No event is nested as deeply.
                         field.insert("depth_limit".to_owned(), json!(40));
                     }
-                    _ => self.translate_fields(field, path, projection)?,
+                    _ => self.translate_fields(field, path, mapping)?,
                 }
                 path.pop();
             }
@@ -144,7 +141,8 @@ impl Dialect {
 }
 
 /// What stands for a field of the type `flattened` on OpenSearch.
-fn flat_object(flattened: &Map<String, Value>, path: &str, projection: &str) -> Result<Map<String, Value>> {
+fn flat_object(flattened: &Map<String, Value>, path: &str, mapping: &Mapping) -> Result<Map<String, Value>> {
+    let projection = &mapping.projection;
     // Nothing limits the depth of a `flat_object`.
     let is_sayable = |name: &str| matches!(name, "type" | "depth_limit" | "ignore_above");
     if let Some(name) = flattened.keys().find(|name| !is_sayable(name)) {
@@ -153,7 +151,7 @@ fn flat_object(flattened: &Map<String, Value>, path: &str, projection: &str) -> 
              cannot say; take {name} out, or write a type of OpenSearch"
         )));
     }
-    let is_searched = SEARCHED.contains(&(projection, path));
+    let is_searched = mapping.filtered.iter().any(|inside| inside == path);
     let body = if flattened.contains_key("ignore_above") && !is_searched {
         // A `flat_object` refuses a document with a longer text. The document goes before searches in this field.
         json!({"type": "object", "enabled": false})
