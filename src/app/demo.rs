@@ -119,7 +119,7 @@ async fn show(searcher: &Searcher, asked: &[(&str, &str)]) -> Result<()> {
     let pairs = asked.iter().copied().chain([("size", "3")]);
     let request = Request::parse(&searcher.collections(), pairs)?;
     let page = searcher.search(&request).await?;
-    search::print_text(&page, search::wants_colours());
+    search::text::print(&page, request.collection, search::text::wants_colours());
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! `search`: the same search as over HTTP, from the command line.
 
-use std::io::IsTerminal;
+pub(super) mod text;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,15 +15,12 @@ use crate::http::client::Instance;
 use crate::output;
 use crate::plan::Collection;
 use crate::position::{Positions, TopicPartition};
-use crate::search::service::{Page, Searcher};
+use crate::search::service::Searcher;
 use crate::search::{Request, SearchIndex};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// The fields of a hit that are shown behind its name.
-const FIELDS: [&str; 8] =
-    ["status", "industry", "organisation.name", "address.city", "email", "phone", "role", "department"];
 
 /// Searches, and prints what was found.
 pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
@@ -37,7 +35,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
     let page = searcher.search(&request).await?;
     match format {
         OutputFormat::Json => output::json(&page)?,
-        OutputFormat::Text => print_text(&page, wants_colours()),
+        OutputFormat::Text => text::print(&page, request.collection, text::wants_colours()),
     }
     Ok(())
 }
@@ -124,101 +122,4 @@ fn at_rest(config: &Config) -> Result<Positions> {
         &config.fingerprint(),
     )?;
     Ok(if state.is_delivered()? { state.progress()?.positions() } else { state.frontier()?.positions() })
-}
-
-/// Colours are for terminals, unless they are not wanted (<https://no-color.org>).
-pub(super) fn wants_colours() -> bool {
-    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-}
-
-pub(super) fn print_text(page: &Page, colours: bool) {
-    for hit in &page.hits {
-        output::line(line(hit, colours));
-        for member in matched(hit) {
-            output::line(format_args!("    {}", line(member, colours)));
-        }
-    }
-    for (field, counts) in &page.facets {
-        let counts = counts
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(value, count)| format!("{} {count}", plain(value)));
-        output::line(format_args!("{field}: {}", counts.collect::<Vec<_>>().join(", ")));
-    }
-    output::line(format_args!("{} found in {} ms", page.total, page.took_ms));
-    if let Some(next) = &page.next {
-        output::line(format_args!("more: --after {next}"));
-    }
-}
-
-/// The embedded entities that matched, such as `matchedContacts`.
-fn matched(hit: &Value) -> impl Iterator<Item = &Value> {
-    let members = hit.as_object().into_iter().flatten();
-    let matched = members.filter(|(name, _)| name.starts_with("matched"));
-    matched.filter_map(|(_, members)| members.as_array()).flatten().filter(|member| member.is_object())
-}
-
-/// The name, the id, and the other fields that are shown or matched. Without a name it is the first text that matched.
-fn line(hit: &Value, colours: bool) -> String {
-    let id = hit.get("id").and_then(Value::as_str).unwrap_or_default();
-    let text = |field: &str| {
-        let marked = hit.get("highlights").and_then(|marks| marks.get(field)?.get(0)?.as_str());
-        let own = || field.split('.').try_fold(hit, |value, part| value.get(part))?.as_str().map(plain);
-        marked.map(|marked| shown(marked, colours)).or_else(own).filter(|text| !text.is_empty())
-    };
-    let marks = hit.get("highlights").and_then(Value::as_object);
-    let first = || text(marks?.keys().find(|field| !FIELDS.contains(&field.as_str()))?);
-    let name = text("name").or_else(first).unwrap_or_else(|| "(no name)".to_owned());
-    let mut parts = vec![format!("{name}  [{}]", plain(id))];
-    for field in FIELDS {
-        parts.extend(text(field));
-    }
-    parts.join("  ")
-}
-
-/// A marked text for a terminal: bold where it matched, when colours are wanted.
-fn shown(marked: &str, colours: bool) -> String {
-    let (begin, end) = if colours { ("\u{1b}[1;33m", "\u{1b}[0m") } else { ("", "") };
-    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
-    let pieces = marked.split("<em>").enumerate().map(|(number, piece)| {
-        let text =
-            entities.iter().fold(piece.to_owned(), |text, (entity, letter)| text.replace(entity, letter));
-        let text = text.replace("</em>", "\u{e000}");
-        let text = plain(&text).replace('\u{e000}', end);
-        if number == 0 { text } else { format!("{begin}{text}") }
-    });
-    pieces.collect()
-}
-
-/// Text without control characters: data must not command the terminal.
-pub(super) fn plain(text: &str) -> String {
-    crate::escape::value(text).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_line_marks_matches_and_shows_no_control_characters() {
-        let hit = json!({
-            "id": "o1", "name": "A<b>\u{1b}[2Jx", "status": "active",
-            "highlights": {"name": ["<em>A</em>&lt;b&gt;\u{1b}[2Jx"]},
-        });
-        assert_eq!(line(&hit, false), "A<b>\\u{1b}[2Jx  [o1]  active");
-        assert!(line(&hit, true).starts_with("\u{1b}[1;33mA\u{1b}[0m<b>"));
-    }
-
-    #[test]
-    fn embedded_entities_that_matched_are_shown_whatever_they_are_called() {
-        let hit = json!({
-            "id": "t1", "name": "Printer", "matched": true, "matchedBy": ["text"],
-            "matchedComments": [{"id": "c1", "text": "No toner", "highlights": {"text": ["No <em>toner</em>"]}}],
-        });
-        let lines: Vec<String> = matched(&hit).map(|member| line(member, false)).collect();
-        assert_eq!(lines, ["No toner  [c1]"]);
-        assert_eq!(line(&json!({"id": "p9", "stub": true, "highlights": {}}), false), "(no name)  [p9]");
-    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::channel;
 
-use super::search::plain;
+use super::search::text::plain;
 use super::{follow, parts};
 use crate::cli::{self, OutputFormat};
 use crate::config::Config;
