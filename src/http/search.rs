@@ -253,9 +253,19 @@ fn detail(hit: &Value, collection: Collection) -> Option<String> {
     let shown = || collection.get().hit.iter().filter_map(|name| hit.get(*name));
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
     let city = shown().find_map(|value| text(value, "city"));
-    let named = || shown().find_map(|value| text(value, "name").or_else(|| text(value, "id")));
+    let named = || shown().filter(|value| value.get("id").is_some()).find_map(name);
     let first = || shown().find_map(|value| value.as_str().map(str::to_owned));
     city.or_else(named).or_else(first)
+}
+
+/// The name of an embedded entity, or another text of it, or its id.
+fn name(entity: &Value) -> Option<String> {
+    let members = entity.as_object()?;
+    let other =
+        || members.iter().find(|(name, value)| *name != "id" && value.is_string()).map(|(_, value)| value);
+    let found =
+        members.get("name").filter(|name| name.is_string()).or_else(other).or_else(|| members.get("id"));
+    found.and_then(Value::as_str).map(str::to_owned)
 }
 
 type Id = Path<String>;
