@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{HOSTILE, WIDE, assert_quiet, hits};
+use super::{FAINT, HOSTILE, WIDE, assert_quiet, hits, nameless};
 use crate::browser::Browser;
 use crate::harness::{Running, World, eventually};
 
@@ -23,14 +23,15 @@ struct Shop {
 impl Shop {
     /// The shop with further records of these topics.
     fn with(further: &[(&str, Value)]) -> Self {
-        Self::of(&fs::read_to_string(Path::new(FOLDER).join("model.toml")).unwrap(), further)
+        let folder = Path::new(FOLDER);
+        Self::of(&fs::read_to_string(folder.join("model.toml")).unwrap(), &folder.join("events"), further)
     }
 
-    fn of(model: &str, further: &[(&str, Value)]) -> Self {
+    fn of(model: &str, from: &Path, further: &[(&str, Value)]) -> Self {
         let world = World::embedded("page-shop", SETTINGS);
         let events = world.path("events");
         fs::create_dir(&events).unwrap();
-        for entry in fs::read_dir(Path::new(FOLDER).join("events")).unwrap() {
+        for entry in fs::read_dir(from).unwrap() {
             let path = entry.unwrap().path();
             fs::copy(&path, events.join(path.file_name().unwrap())).unwrap();
         }
@@ -68,6 +69,11 @@ fn choose(browser: &mut Browser, selector: &str, value: &str) {
         "{{ const field = document.querySelector({}); field.value = {}; field.dispatchEvent(new Event('change', {{ bubbles: true }})); }}",
         json!(selector), json!(value)
     ));
+}
+
+/// Whether a filter has this title.
+fn legend(title: &str) -> String {
+    format!("[...document.querySelectorAll('#facets legend')].some((one) => one.textContent === '{title}')")
 }
 
 /// Goes on where the address alone changes.
@@ -283,6 +289,82 @@ fn a_document_shows_its_fields_references_lists_and_what_its_siblings_add() {
 }
 
 #[test]
+fn many_values_of_a_number_take_a_range_beside_the_single_ones() {
+    let product = |number: u32| json!({"key": format!("n{number}"), "value": {"name": format!("Bowl {number}"), "stock": 100 + number}});
+    let further: Vec<_> = (1..=8).map(|number| ("products", product(number))).collect();
+    let shop = Shop::with(&further);
+    let mut browser = shop.open("#/?q=bowl");
+    browser.wait_until(&hits(8));
+    browser.click("[aria-label='Stock, from']");
+    browser.type_text("103");
+    browser.press("Tab");
+    browser.wait_until(&hits(6));
+    browser.type_text("104");
+    browser.press("Tab");
+    browser.wait_until(&hits(2));
+    assert_eq!(browser.text("document.querySelector('#narrowed').textContent"), "Stock 103 – 104×");
+    // A value beside the range is either of them.
+    browser.click("#facets li[data-key='101'] input");
+    browser.wait_until(&hits(3));
+    browser.click("#narrowed button");
+    browser.wait_until(&hits(1));
+    assert_eq!(browser.text("document.querySelector(\"[aria-label='Stock, from']\").value"), "");
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn a_suggestion_tells_a_hit_from_others_by_a_name_and_not_by_an_id() {
+    let shop = Shop::with(&[]);
+    let mut browser = shop.open("");
+    browser.wait_until(&hits(3));
+    browser.type_text("kett");
+    browser.wait_until("document.querySelector('#suggestions li')");
+    assert_eq!(texts(&mut browser, "#suggestions li"), json!(["Kettle Nordlicht, product"]));
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn the_helpdesk_of_the_examples_is_told_in_words_that_are_legible() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/helpdesk");
+    let model = fs::read_to_string(folder.join("model.toml")).unwrap();
+    let shop = Shop::of(&model, &folder.join("events"), &[]);
+    let first = |of: &str| -> String {
+        let page: Value =
+            serde_json::from_str(&shop.world.get(&format!("/search?in={of}&size=1")).1).unwrap();
+        page["hits"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let views = [
+        "#/".to_owned(),
+        "#/?in=people".to_owned(),
+        format!("#/tickets/{}", first("tickets")),
+        format!("#/people/{}", first("people")),
+    ];
+    let mut browser = shop.open("");
+    for dark in [false, true] {
+        browser.set_dark(dark);
+        for at in &views {
+            browser.evaluate(&format!("location.hash = '{at}'"));
+            browser.wait_until(
+                "document.querySelector('#entity:not([hidden]) .details, #search:not([hidden]) #hits > li')",
+            );
+            browser.evaluate("document.getAnimations().forEach((one) => one.finish())");
+            assert_eq!(browser.evaluate(FAINT), json!([]), "{at}, dark: {dark}");
+            let tree = browser.accessibility();
+            assert_eq!(nameless(&tree), Vec::<String>::new(), "{at}");
+        }
+    }
+    assert_eq!(browser.text("document.querySelector('.kind').textContent"), "Person");
+    browser.evaluate("location.hash = '#/'");
+    browser.wait_until("document.querySelector('#examples li')?.textContent.includes('a person')");
+    for label in ["Opened", "Comment’s author"] {
+        browser.wait_until(&legend(label));
+    }
+    browser.evaluate("location.hash = '#/?in=people'");
+    browser.wait_until(&legend("Requested: status"));
+    assert_quiet(&mut browser);
+}
+
+#[test]
 fn hostile_data_of_any_model_is_text_and_no_view_is_wider_than_the_window() {
     let long = format!("{HOSTILE}{}", "W".repeat(3_000));
     let shop = Shop::with(&[
@@ -332,7 +414,7 @@ fn hostile_data_of_any_model_is_text_and_no_view_is_wider_than_the_window() {
 #[test]
 fn a_model_that_says_of_no_search_shows_its_documents() {
     let model = "[entities.brands]\nformat = \"plain\"\n[entities.brands.fields]\nlabel = \"string\"\n[projections.brands]\nof = \"brands\"\n";
-    let shop = Shop::of(model, &[]);
+    let shop = Shop::of(model, &Path::new(FOLDER).join("events"), &[]);
     let mut browser = shop.open("");
     browser.wait_until("document.querySelector('#note').textContent.includes('Nothing is searched')");
     assert_eq!(browser.evaluate("document.querySelector('#form').checkVisibility()"), false);

@@ -15,11 +15,15 @@ const detailNodes = (thing, shape, name) => {
   const look = lookOf(name, kind, value);
   return { rank: look, nodes: valueNodes(look, value) };
 };
-// A reference with the path to it, where it is in a tree.
+// A reference with the path to it, where it is in a tree, and with what else is shown of it.
 const referenceNodes = (one, embed) => {
   const inner = embed.embeds.find((inner) => inner.by === "above" && inner.fields.length > 0);
   const path = inner ? pathNodes(inner, one[inner.name]) : [];
-  return [path, path.length > 0 && " › ", entityLink(one, embeddedShape(embed), { "data-focus": `detail/${embed.name}` })];
+  const shape = embeddedShape(embed);
+  const others = [...embed.fields, ...embed.embeds.filter((other) => other.by !== "above").map((other) => other.name)];
+  const isTold = (name) => name === titleOf(shape) || NAME_PARTS.includes(name);
+  const lines = memberLines(one, shape, others.filter((name) => !isTold(name)), { tag: "div" });
+  return [path, path.length > 0 && " › ", entityLink(one, shape, { "data-focus": `detail/${embed.name}` }), lines];
 };
 
 const details = (own, shape) => {

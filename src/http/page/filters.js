@@ -10,36 +10,47 @@ const toggle = (filter) => {
 };
 
 const showFacets = (facets) => {
-  const groups = filtersOf(collectionOf(query.in)).filter((filter) => isFacet(filter) || isRange(filter)).map((filter) => {
-    const { name: field } = filter;
-    const counts = new Map(Object.entries(isFacet(filter) && isObject(facets?.[field]) ? facets[field] : {}));
-    for (const text of query.filters) {
-      const value = text.slice(field.length + 1);
-      if (isFacet(filter) && text.startsWith(`${field}:`) && !counts.has(value)) counts.set(value, 0);
-    }
-    const values = [...counts].map(([value, number]) => ({ field, value, label: valueLabel(filter, value), number, isSet: query.filters.includes(`${field}:${value}`) }));
-    values.sort((a, b) => b.isSet - a.isSet || b.number - a.number || (a.value < b.value ? -1 : 1));
-    return { key: `${query.in}/${field}`, field, title: filterLabel(filter), values, range: isRange(filter) ? { kind: filter.kind, ...boundsOf(field) } : undefined };
-  });
+  const groups = filtersOf(collectionOf(query.in)).map((filter) => filterGroup(filter, facets?.[filter.name]));
   // A range narrows what is there: without hits and without itself there is nothing to narrow.
   const isUseful = (group) => group.values.length > 0 || (group.range && (shown.total > 0 || group.range.isSet));
   $("filters").hidden = !groups.some(isUseful);
   reconcile($("facets"), groups.filter(isUseful), {
     key: (group) => group.key,
-    make: (group) => (group.range ? makeRange(group) : makeFacet(group)),
-    update: (node, group) => (group.range ? showRange(node, group) : showValues(node, group.values)),
+    make: makeGroup,
+    update: showGroup,
   });
   showChips();
 };
 
-const makeFacet = (group) => {
-  const node = el("fieldset", { "data-key": group.key }, el("legend", {}, group.title), el("ul"), el("button", { type: "button", class: "quiet", "data-focus": "all" }));
-  node.lastChild.addEventListener("click", () => {
+// A filter with its values, and with a range where it is one of numbers or days that are many.
+const filterGroup = (filter, facet) => {
+  const { name: field } = filter;
+  const counts = new Map(Object.entries(isFacet(filter) && isObject(facet) ? facet : {}));
+  const isNumeric = ["integer", "computed"].includes(filter.kind) && [...counts.keys()].every((value) => value !== "" && Number.isFinite(Number(value)));
+  const set = query.filters.filter((text) => text.startsWith(`${field}:`)).map((text) => text.slice(field.length + 1));
+  const isRanged = isRange(filter) || (isNumeric && (counts.size > VALUES_SHOWN || set.some(isRangeText)));
+  for (const value of isFacet(filter) ? set : []) {
+    if (!counts.has(value) && !(isRanged && isRangeText(value))) counts.set(value, 0);
+  }
+  const values = [...counts].map(([value, number]) => ({ field, value, label: valueLabel(filter, value), number, isSet: set.includes(value) }));
+  const inOrder = (one, other) => (isNumeric ? Number(one) - Number(other) : one < other ? -1 : 1);
+  values.sort((one, other) => other.isSet - one.isSet || other.number - one.number || inOrder(one.value, other.value));
+  return { key: `${query.in}/${field}`, field, title: filterLabel(filter), values, range: isRanged ? { type: filter.kind === "date" ? "date" : "number", ...boundsOf(isFacet(filter) ? set.filter(isRangeText) : set) } : undefined };
+};
+
+const makeGroup = (group) => {
+  const node = el("fieldset", { "data-key": group.key }, el("legend", {}, group.title), el("ul"),
+    el("button", { type: "button", class: "quiet", "data-focus": "all" }), el("div", { class: "range", hidden: true }));
+  node.querySelector("button").addEventListener("click", () => {
     if (!opened.delete(node.dataset.key)) opened.add(node.dataset.key);
     showValues(node, node.values);
   });
-  showValues(node, group.values);
+  showGroup(node, group);
   return node;
+};
+const showGroup = (node, group) => {
+  showValues(node, group.values);
+  showRange(node.querySelector(".range"), group);
 };
 
 const showValues = (node, values) => {
@@ -75,10 +86,7 @@ const readRange = (value) => {
   if (value.startsWith("<=")) return { from: "", to: value.slice(2).trim() };
   return { from: value, to: value };
 };
-const boundsOf = (field) => {
-  const text = query.filters.find((filter) => filter.startsWith(`${field}:`));
-  return { ...(text === undefined ? { from: "", to: "" } : readRange(text.slice(field.length + 1))), isSet: text !== undefined };
-};
+const boundsOf = ([text]) => (text === undefined ? { from: "", to: "", isSet: false } : { ...readRange(text), isSet: true });
 const rangeLabel = (value) => {
   const { from, to } = readRange(value);
   if (from === to) return from;
@@ -88,15 +96,17 @@ const setRange = (field, from, to) => {
   const others = query.filters.filter((filter) => !filter.startsWith(`${field}:`));
   change({ filters: from || to ? [...others, `${field}:[${from || OPEN} TO ${to || OPEN}]`] : others });
 };
-const makeRange = (group) => {
-  const type = group.range.kind === "date" ? "date" : "number";
+const makeRange = (node, group) => {
+  const { type } = group.range;
   const set = () => setRange(group.field, ...[...node.querySelectorAll("input")].map((input) => input.value));
   const input = (end) => el("input", { type, step: type === "number" ? "any" : undefined, placeholder: end, "data-focus": end, "aria-label": `${group.title}, ${end}`, onchange: set });
-  const node = el("fieldset", { class: "range", "data-kind": group.range.kind }, el("legend", {}, group.title), el("div", {}, input("from"), el("span", { class: "faint", "aria-hidden": "true" }, "–"), input("to")));
-  showRange(node, group);
-  return node;
+  node.dataset.type = type;
+  node.replaceChildren(input("from"), el("span", { class: "faint", "aria-hidden": "true" }, "–"), input("to"));
 };
 const showRange = (node, group) => {
+  node.hidden = !group.range;
+  if (!group.range) return;
+  if (!node.hasChildNodes()) makeRange(node, group);
   const [from, to] = node.querySelectorAll("input");
   // What is being typed is not overwritten.
   if (document.activeElement !== from) from.value = group.range.from;
@@ -110,7 +120,7 @@ const showChips = () => {
   const chips = query.filters.map((text) => {
     const filter = filterOf(collection, text);
     const value = text.slice(filter.name.length + 1);
-    return { key: text, label: filterLabel(filter), value: isRange(filter) ? rangeLabel(value) : valueLabel(filter, value), drop: () => toggle(text) };
+    return { key: text, label: filterLabel(filter), value: valueLabel(filter, value), drop: () => toggle(text) };
   });
   const key = `${collection?.under}/${query.under}`;
   if (query.under) chips.unshift({ key: "under", label: "Within", value: names.get(key) ?? query.under, drop: () => change({ under: "" }) });

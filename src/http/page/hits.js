@@ -47,7 +47,7 @@ const pathLabel = (path, shape) => {
   const [first, ...rest] = path.split(".");
   const embed = shape.embeds.find((embed) => embed.name === first);
   if (rest.length === 0) return labelOf(path);
-  if (embed) return rest.join(".") === titleOf(embeddedShape(embed)) ? labelled(first) : `${upper(nounOf(first).one)}’s ${lower(labelOf(rest.join(".")))}`;
+  if (embed) return rest.join(".") === titleOf(embeddedShape(embed)) ? labelled(first) : ownedLabel(first, labelOf(rest.join(".")));
   return labelOf(rest.join("."));
 };
 // Fields that matched and are not shown otherwise.

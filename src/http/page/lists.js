@@ -61,7 +61,7 @@ const elsewhere = (embed, shape) => {
 // What a row shows of an embedded entity: the same as a hit does, else everything that is embedded.
 const membersOf = (embed, within) => {
   const matched = collectionOf(within.name)?.matched.find((matched) => matched.embed === embed.name);
-  return matched?.hit ?? [...embed.fields, ...embed.embeds.filter((inner) => inner.by === "reference").map((inner) => inner.name)];
+  return matched?.hit ?? [...embed.fields, ...embed.embeds.map((inner) => inner.name)];
 };
 // Names alone make a narrow list, names with more make rows.
 const embeddedRows = (embed, within, label, items) => {

@@ -65,16 +65,24 @@ const entityLink = (thing, shape, attributes = {}, highlights = undefined) => {
 
 const isFacet = (filter) => ["text", "boolean", "computed", "integer"].includes(filter.kind);
 const isRange = (filter) => ["number", "date"].includes(filter.kind);
-const filterLabel = (filter) => (filter.embed ? `${upper(nounOf(filter.embed).one)}’s ${lower(labelOf(filter.name))}` : labelOf(filter.name));
+// The label of what belongs to an embedded entity; a name that is no plural has no owner's form.
+const ownedLabel = (embed, label) => {
+  const { one, many } = nounOf(embed);
+  if (lower(label) === one) return label;
+  return one === many ? `${upper(many)}: ${lower(label)}` : `${upper(one)}’s ${lower(label)}`;
+};
+const filterLabel = (filter) => (filter.embed ? ownedLabel(filter.embed, labelOf(filter.name)) : labelOf(filter.name));
 // A status first, then the document's own, then what looks into embeds, and tags last.
 const filtersOf = (collection) => {
   const fields = shapeOf(collection.name).fields;
   const isTags = (filter) => fields.some((field) => field.name === filter.path && field.kind === "strings");
-  const rank = (filter) => (ROLES[filter.name] === "status" ? 0 : isTags(filter) ? 3 : filter.embed ? 2 : 1);
+  const rank = (filter) => (isTags(filter) ? 3 : filter.embed ? 2 : ROLES[filter.name] === "status" ? 0 : 1);
   return [...collection.filters].sort((one, other) => rank(one) - rank(other));
 };
 const filterOf = (collection, text) => collection?.filters.find((filter) => text.startsWith(`${filter.name}:`));
+const isRangeText = (value) => /^([<>]=?|[[{].* TO .*[\]}]$)/s.test(value);
 const valueLabel = (filter, value) => {
+  if (filter.kind !== "text" && isRangeText(value)) return rangeLabel(value);
   if (/(^|\.)country$/.test(filter.path)) return countryName(value);
   if (filter.kind === "boolean") return value === "true" ? "Yes" : value === "false" ? "No" : value;
   return value;

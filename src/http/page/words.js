@@ -4,8 +4,10 @@
 const WORDS = {
   // Of fields, embeds, filters and computed members; those with a dot are of one projection.
   labels: {
-    email: "E-mail", createdAt: "Created", updatedAt: "Updated", sku: "SKU", url: "URL", parent: "Part of", "hierarchy.children": "Subsidiaries",
+    email: "E-mail", sku: "SKU", url: "URL", parent: "Part of", "hierarchy.children": "Subsidiaries",
   },
+  // One of what has no regular plural.
+  singulars: { people: "person", children: "child", men: "man", women: "woman", series: "series", news: "news" },
   // The names of orders: the lowest first, and with "-" the highest first. Others of the same field are not offered.
   sorts: { "-createdAt": "Newest first", createdAt: "Oldest first", "-updatedAt": "Changed last" },
   // What can be typed, in this order: for the field of the search, and in a sentence.
@@ -26,9 +28,9 @@ const ROLES = { status: "status", email: "email", phone: "phone", mobile: "phone
 // Parts of a name, which are not told beside it.
 const NAME_PARTS = ["firstName", "lastName"];
 
-// The words of a name that the page has no words for.
+// The words of a name that the page has no words for: those of "openedAt" are "Opened".
 const labelled = (name) => {
-  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").replace(/[_.-]+/g, " ").trim();
+  const words = name.replace(/([a-z])At$/, "$1").replace(/([a-z0-9])([A-Z])/g, "$1 $2").replace(/[_.-]+/g, " ").trim();
   return words.length > 0 && words.length < 60 ? words[0].toUpperCase() + words.slice(1).toLowerCase() : name;
 };
 const wordOf = (table, name) => (Object.hasOwn(table, name) ? table[name] : undefined);
@@ -40,6 +42,8 @@ const joined = (texts, word) => (texts.length < 2 ? texts.join("") : `${texts.sl
 
 const ONE = [[/ies$/, "y"], [/(ss|x|ch|sh)es$/, "$1"], [/([^sui])s$/, "$1"]];
 const singular = (word) => {
+  const irregular = Object.keys(WORDS.singulars).find((many) => word === many || word.endsWith(` ${many}`));
+  if (irregular) return word.slice(0, -irregular.length) + WORDS.singulars[irregular];
   const [ending, one] = ONE.find(([ending]) => ending.test(word)) ?? [/$/, ""];
   return word.replace(ending, one);
 };
