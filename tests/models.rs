@@ -141,6 +141,31 @@ fn a_changed_projection_stops_a_run_until_it_is_reindexed_from_the_state() {
 }
 
 #[test]
+fn a_dry_run_tells_which_parts_of_the_model_call_for_a_rebuild_and_of_which_projections() {
+    let (world, _log) = shop();
+    let brands = "[projections.brands]\nof = \"brands\"\n";
+    write_model(&world, &format!("{SHOP}\n{brands}"));
+    world.succeed(&["run", "--until-end"]);
+    let changed = SHOP
+        .replace("of = \"products\"", "of = \"products\"\nwhere = { name = \"Kettle\" }")
+        .replace("show = [\"name\"]", "show = []");
+    write_model(&world, &format!("{changed}\n{brands}"));
+    let told = world.run(&["reindex", "--dry-run", "--format", "json"]);
+    assert_eq!(told.status.code(), Some(0), "{}", log_of(&told));
+    let lines = String::from_utf8(told.stdout).unwrap();
+    let reports: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let report = |name: &str| reports.iter().find(|report| report["projection"] == name).unwrap();
+    let paths: Vec<_> =
+        report("products")["differences"].as_array().unwrap().iter().map(|one| one["path"].clone()).collect();
+    assert!(
+        paths.contains(&json!("model: where")) && paths.contains(&json!("model: embed brand")),
+        "{paths:?}"
+    );
+    assert_eq!(report("products")["calls_for"], "rebuild");
+    assert_eq!(report("brands")["calls_for"], "nothing", "it shows nothing of what changed");
+}
+
+#[test]
 fn a_new_projection_is_made_of_the_state_beside_the_others() {
     let (world, _log) = shop();
     world.succeed(&["run", "--until-end"]);

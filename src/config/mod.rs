@@ -15,6 +15,7 @@ use std::sync::Arc;
 pub use self::load::Flags;
 pub use self::raw::KEYS;
 use crate::model::Model;
+use crate::model::mapping::Shape;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
 use crate::plan::{EntityType, PlanRef};
 
@@ -192,8 +193,8 @@ pub struct HttpConfig {
 pub struct Derived {
     /// The text of its mapping.
     pub mapping: String,
-    /// A number that changes with the documents' shape; `None` for the built-in model, whose shape is the program's.
-    pub shape: Option<u32>,
+    /// The documents' shape; `None` for the built-in model, whose shape is the program's.
+    pub shape: Option<Shape>,
 }
 
 impl Config {

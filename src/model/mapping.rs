@@ -1,8 +1,11 @@
 //! The mapping of a projection's index, derived from the model.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::parts::parts;
 use super::path::Kind;
 use super::types::{Embed, FieldType, Model, Projection, Relation, Search};
 
@@ -30,24 +33,31 @@ pub fn text(model: &Model, projection: &Projection) -> String {
     }
 }
 
-/// A number that changes when documents of a projection look different, or are found by other words; `None` for the built-in
-/// model.
-pub fn shape(model: &Model, projection: &Projection) -> Option<u32> {
+/// How documents of a projection look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// A number that changes when documents look different, or are found by other words.
+    pub number: u32,
+    /// The parts of the model that make the number, each as a text; none of the built-in model.
+    pub parts: BTreeMap<String, String>,
+}
+
+/// The shape of a projection's documents; `None` for the built-in model, whose shape is the program's.
+pub fn shape(model: &Model, projection: &Projection) -> Option<Shape> {
     if model.is_built_in {
         return None;
     }
-    let Projection { name, of, stubs, show, rest, conditions, embeds, compute, search } = projection;
-    let shaped = (name, of, stubs, show, rest, conditions, embeds, compute);
-    let words = search.as_ref().map(|search| (&search.title, &search.words, &search.phones, &search.embeds));
-    // The values of computed members that are filters stand in the documents.
-    // Where filters look into an object with any members, one product has another type of field.
-    let filters = search.iter().flat_map(|search| &search.filters);
-    let computed = filters.filter(|filter| matches!(filter.target.kind, Kind::Computed | Kind::Inside));
-    let computed: Vec<_> = computed.map(|filter| (&filter.name, &filter.path)).collect();
-    let fields: Vec<_> = model.entities.iter().map(|entity| (&entity.name, &entity.fields)).collect();
-    let hash = xxh3_64(format!("{shaped:?} {words:?} {computed:?} {fields:?}").as_bytes());
-    // Small numbers are the program's own.
-    u32::try_from(hash >> 32).ok().map(|shape| shape | 1 << 31)
+    Some(Shape::of(parts(model, projection)))
+}
+
+impl Shape {
+    /// The shape that these parts make.
+    pub fn of(parts: BTreeMap<String, String>) -> Self {
+        let hash = xxh3_64(format!("{parts:?}").as_bytes());
+        // Small numbers are the program's own.
+        let number = u32::try_from(hash >> 32).map_or(u32::MAX, |number| number | 1 << 31);
+        Self { number, parts }
+    }
 }
 
 /// The mapping that follows from the model.

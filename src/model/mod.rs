@@ -7,6 +7,7 @@ mod check;
 mod definition;
 pub mod init;
 pub mod mapping;
+mod parts;
 mod path;
 pub mod program;
 mod read;
@@ -18,6 +19,7 @@ pub mod write;
 use std::path::Path;
 use std::sync::OnceLock;
 
+pub use self::parts::parts;
 pub use self::path::{Kind, Target, embed};
 pub use self::read::Finding;
 pub use self::relations::{RelationRows, relations};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::IndexState;
 use super::tenure::Tenure;
 use crate::error::{Error, Result};
+use crate::model::mapping::Shape;
 use crate::position::{Positions, TopicPartition};
 
 /// How far a rebuild is. Each phase is written down before it begins.
@@ -197,8 +198,8 @@ pub struct Description {
     pub wanted: serde_json::Value,
     /// The file's hash.
     pub hash: String,
-    /// The version of the documents' shape that is wanted.
-    pub shape: u32,
+    /// The documents' shape that is wanted.
+    pub shape: Shape,
     /// The index's documents.
     pub documents: u64,
     /// What it takes on the disk, in bytes.

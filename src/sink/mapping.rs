@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::config::{Derived, IndexConfig};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::mapping::Shape;
 use crate::plan::PlanRef;
 use crate::projection::SHAPE;
 use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences};
@@ -50,8 +51,8 @@ pub(super) struct Mapping {
     pub(super) body: Value,
     /// 32 hexadecimal digits over the canonical JSON.
     pub(super) hash: String,
-    /// The version of the documents' shape.
-    pub(super) shape: u32,
+    /// The documents' shape.
+    pub(super) shape: Shape,
     /// The paths of objects with any members that filters look into.
     pub(super) filtered: Vec<String>,
 }
@@ -131,18 +132,20 @@ impl Mappings {
     /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
     pub(super) fn laid_out(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
         for (projection, layout) in layouts {
-            let shape = xxh3_64(format!("{} {layout}", self.shape(projection)).as_bytes());
+            let mut shape = self.shape(projection);
+            shape.parts.insert("columns of the embedded index".to_owned(), format!("{layout:016x}"));
+            shape.parts.insert("documents".to_owned(), SHAPE.to_string());
             if let Some(derived) = self.derived.get_mut(projection) {
-                // Small numbers are those of an index server.
-                derived.shape = u32::try_from(shape >> 32).ok().map(|shape| shape | 1 << 31);
+                derived.shape = Some(Shape::of(shape.parts));
             }
         }
         self
     }
 
-    /// The version of the documents' shape.
-    fn shape(&self, projection: &str) -> u32 {
-        self.derived.get(projection).and_then(|derived| derived.shape).unwrap_or(SHAPE)
+    /// The documents' shape.
+    fn shape(&self, projection: &str) -> Shape {
+        let derived = self.derived.get(projection).and_then(|derived| derived.shape.clone());
+        derived.unwrap_or(Shape { number: SHAPE, parts: BTreeMap::new() })
     }
 
     /// The paths of objects with any members that filters of a projection look into.
@@ -285,14 +288,14 @@ impl Mapping {
     /// What `live`, the answer to `GET <index>`, lacks of this mapping and takes in place; `None` when only a new index can
     /// have it.
     pub(super) fn additions(&self, live: &Value) -> Option<Additions> {
-        Additions::of(&differences(live, &self.body, self.shape))
+        Additions::of(&differences(live, &self.body, &self.shape))
     }
 
     /// As [`Self::additions`], of an embedded index, which keeps `meta`.
     pub(super) fn embedded_additions(&self, meta: &Value) -> Option<Additions> {
         // Without the file that it was built with, nothing is known of what differs.
         meta.get("mapping")?;
-        Additions::of(&embedded_differences(meta, &self.body, self.shape))
+        Additions::of(&embedded_differences(meta, &self.body, &self.shape))
     }
 
     /// The mappings as they are put into an index that is there: `meta` is what it keeps of itself from then on.
@@ -313,7 +316,12 @@ impl Mapping {
 
     /// What an index keeps of what it was built from.
     pub(super) fn meta(&self, log_identity: &str) -> Value {
-        json!({"mapping_hash": self.hash, "shape": self.shape, "log": log_identity})
+        let Shape { number, parts } = &self.shape;
+        let mut meta = json!({"mapping_hash": self.hash, "shape": number, "log": log_identity});
+        if let (false, Some(meta)) = (parts.is_empty(), meta.as_object_mut()) {
+            meta.insert("parts".to_owned(), json!(parts));
+        }
+        meta
     }
 
     /// Compares what the index behind an alias was built from with this mapping and that log. `record` is that of the
@@ -373,7 +381,7 @@ impl Mapping {
             )));
         };
         let shape = meta.get("shape").and_then(Value::as_u64).unwrap_or(0);
-        if shape != u64::from(self.shape) {
+        if shape != u64::from(self.shape.number) {
             return Err(self.changed(index));
         }
         let log = meta.get("log").and_then(Value::as_str).unwrap_or_default();

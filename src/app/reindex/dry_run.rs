@@ -36,9 +36,9 @@ pub(super) fn report(projection: &str, found: Description, measured: Option<u64>
     let cost = Some(estimate(found.documents, found.bytes, Some(measured.map_or(RATE_ASSUMED, f64::from))));
     let Description { index, live, wanted, hash, shape, .. } = &found;
     if found.is_embedded {
-        Report::embedded(projection, index, live, wanted, hash, *shape, cost)
+        Report::embedded(projection, index, live, wanted, hash, shape, cost)
     } else {
-        Report::new(projection, index, live, wanted, hash, *shape, cost)
+        Report::new(projection, index, live, wanted, hash, shape, cost)
     }
 }
 

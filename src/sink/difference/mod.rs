@@ -9,10 +9,12 @@ mod node;
 mod report;
 mod settings;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
+
+use crate::model::mapping::Shape;
 
 pub use self::report::{Estimate, Report, estimate};
 
@@ -70,16 +72,35 @@ impl Judged {
 
 /// The differences between a live index (the answer to `GET <index>`) and what the file of a mapping
 /// wants, with the version of the documents' shape.
-pub fn differences(live: &Value, wanted: &Value, shape: u32) -> Vec<Difference> {
+pub fn differences(live: &Value, wanted: &Value, shape: &Shape) -> Vec<Difference> {
     let live = inner(live);
-    let null = Value::Null;
-    let mut found = Vec::new();
-    let built = live.pointer("/mappings/_meta/tributary/shape").unwrap_or(&null);
-    if built.as_u64() != Some(u64::from(shape)) {
-        let judged = Judged::rebuild("the documents themselves have another shape now");
-        found.push(Difference::new("shape".to_owned(), built.clone(), shape.into(), judged));
-    }
+    let mut found = shapes(live.pointer("/mappings/_meta/tributary").unwrap_or(&Value::Null), shape);
     found.extend(content(live, wanted));
+    found
+}
+
+/// The parts of the model in which the documents that an index was built with differ from those that are wanted; the whole
+/// where the parts are not known.
+fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
+    let built = meta.get("shape").cloned().unwrap_or_default();
+    if built.as_u64() == Some(u64::from(shape.number)) {
+        return Vec::new();
+    }
+    let judged = Judged::rebuild("the documents themselves have another shape now");
+    let (none, parts) = (Map::new(), meta.get("parts").and_then(Value::as_object));
+    let before = parts.unwrap_or(&none);
+    let names: BTreeSet<&String> = before.keys().chain(shape.parts.keys()).collect();
+    let part = |name: &String| {
+        let (before, after) = (before.get(name), shape.parts.get(name).map(|text| json!(text)));
+        let value = |value: Option<&Value>| value.cloned().unwrap_or_default();
+        let differs = before != after.as_ref();
+        differs
+            .then(|| Difference::new(format!("model: {name}"), value(before), value(after.as_ref()), judged))
+    };
+    let found: Vec<Difference> = names.into_iter().filter(|_| parts.is_some()).filter_map(part).collect();
+    if found.is_empty() {
+        return vec![Difference::new("shape".to_owned(), built, shape.number.into(), judged)];
+    }
     found
 }
 
@@ -99,7 +120,7 @@ pub fn settings(of: &Value) -> BTreeMap<String, Value> {
 /// The differences of an embedded index, judged as those of a server are, so that a mapping's file means the same
 /// wherever the documents lie. `meta` is what the index keeps of what it was built from; one that does not keep the file
 /// is compared by the documents' shape alone.
-pub fn embedded_differences(meta: &Value, wanted: &Value, shape: u32) -> Vec<Difference> {
+pub fn embedded_differences(meta: &Value, wanted: &Value, shape: &Shape) -> Vec<Difference> {
     let built = meta.get("mapping");
     let mut live = built.cloned().unwrap_or_else(|| serde_json::json!({"mappings": {}}));
     if let Some(mappings) = live.get_mut("mappings").and_then(Value::as_object_mut) {

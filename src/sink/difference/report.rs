@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Call, Difference, calls_for, differences, embedded_differences};
+use crate::model::mapping::Shape;
 
 /// Values are cut to so many letters in the text.
 const VALUE_LETTERS_MAX: usize = 80;
@@ -68,7 +69,7 @@ impl Report {
         live: &Value,
         wanted: &Value,
         hash: &str,
-        shape: u32,
+        shape: &Shape,
         estimate: Option<Estimate>,
     ) -> Self {
         let built =
@@ -84,7 +85,7 @@ impl Report {
         meta: &Value,
         wanted: &Value,
         hash: &str,
-        shape: u32,
+        shape: &Shape,
         estimate: Option<Estimate>,
     ) -> Self {
         let hash_differs = meta.get("mapping_hash").and_then(Value::as_str) != Some(hash);

@@ -12,7 +12,7 @@ fn live(mapping: &Value, settings: &Value) -> Value {
 
 fn judge(before: &Value, after: &Value) -> Vec<Difference> {
     let live = live(&json!({"dynamic": "strict", "properties": before}), &json!({"number_of_shards": "1"}));
-    differences(&live, &json!({"mappings": {"dynamic": "strict", "properties": after}}), 1)
+    differences(&live, &json!({"mappings": {"dynamic": "strict", "properties": after}}), &shape(1))
 }
 
 fn only(found: &[Difference]) -> (&str, Call, bool) {
@@ -157,7 +157,7 @@ fn settings_come_back_as_text_with_the_servers_own_among_them() {
     });
     let mapping = json!({"dynamic": "strict", "properties": {}});
     let judge = |settings: Value| {
-        differences(&live(&mapping, &held), &json!({"settings": settings, "mappings": mapping}), 1)
+        differences(&live(&mapping, &held), &json!({"settings": settings, "mappings": mapping}), &shape(1))
     };
     let wanted = |refresh: &str, shards: u32, filter: &str| {
         json!({
@@ -183,18 +183,49 @@ fn settings_come_back_as_text_with_the_servers_own_among_them() {
     assert_eq!(only(&judge(wanted("1s", 1, "uppercase"))), (analysis, Call::Rebuild, false));
 }
 
+fn shape(number: u32) -> Shape {
+    Shape { number, parts: BTreeMap::new() }
+}
+
+#[test]
+fn a_changed_model_is_told_part_by_part() {
+    let parts = |parts: &[(&str, &str)]| {
+        Shape::of(parts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
+    };
+    let built = parts(&[("show", "name"), ("embed prices", "from prices.productId"), ("rest", "extra")]);
+    let wanted = parts(&[
+        ("show", "name, sku"),
+        ("embed prices", "from prices.productId"),
+        ("compute low", "1. .low"),
+    ]);
+    let meta = json!({"shape": built.number, "parts": built.parts});
+    let found = embedded_differences(&meta, &json!({}), &wanted);
+    let told: Vec<_> =
+        found.iter().map(|one| (one.path.as_str(), one.before.clone(), one.after.clone())).collect();
+    let expected = [
+        ("model: compute low", json!(null), json!("1. .low")),
+        ("model: rest", json!("extra"), json!(null)),
+        ("model: show", json!("name"), json!("name, sku")),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(calls_for(&found), Call::Rebuild);
+    // An index that was built without taking note of the parts.
+    let found = embedded_differences(&json!({"shape": built.number}), &json!({}), &wanted);
+    assert_eq!(only(&found).0, "shape");
+}
+
 #[test]
 fn another_shape_calls_for_a_rebuild_whatever_the_mapping() {
     let mapping = json!({"dynamic": "strict", "properties": {}});
-    let found = differences(&live(&mapping, &json!({})), &json!({"mappings": mapping}), 2);
+    let found = differences(&live(&mapping, &json!({})), &json!({"mappings": mapping}), &shape(2));
     assert_eq!(only(&found), ("shape", Call::Rebuild, false));
     let foreign = json!({"i": {"mappings": mapping, "settings": {}}});
-    assert_eq!(calls_for(&differences(&foreign, &json!({"mappings": mapping}), 1)), Call::Rebuild);
-    assert_eq!(embedded_differences(&json!({"shape": 1, "mapping_hash": "x"}), &mapping, 1), []);
+    assert_eq!(calls_for(&differences(&foreign, &json!({"mappings": mapping}), &shape(1))), Call::Rebuild);
+    assert_eq!(embedded_differences(&json!({"shape": 1, "mapping_hash": "x"}), &mapping, &shape(1)), []);
     let kept = json!({"shape": 1, "mapping": {"mappings": {"properties": {}}}});
     let more = json!({"mappings": {"properties": {"a": {"type": "keyword"}}}});
-    assert_eq!(calls_for(&embedded_differences(&kept, &more, 1)), Call::Addition);
-    assert_eq!(calls_for(&embedded_differences(&json!({"shape": 1}), &mapping, 2)), Call::Rebuild);
+    assert_eq!(calls_for(&embedded_differences(&kept, &more, &shape(1))), Call::Addition);
+    assert_eq!(calls_for(&embedded_differences(&json!({"shape": 1}), &mapping, &shape(2))), Call::Rebuild);
 }
 
 #[test]
@@ -202,8 +233,15 @@ fn the_report_says_what_to_do() {
     let mapping = |ignore: u32| json!({"dynamic": "strict", "properties": {"a": {"type": "keyword", "ignore_above": ignore}}});
     let wanted = json!({"mappings": mapping(2)});
     let costs = estimate(1_000, 3 << 20, Some(10.0));
-    let report =
-        Report::new("contacts", "i", &live(&mapping(1), &json!({})), &wanted, "other", 1, Some(costs));
+    let report = Report::new(
+        "contacts",
+        "i",
+        &live(&mapping(1), &json!({})),
+        &wanted,
+        "other",
+        &shape(1),
+        Some(costs),
+    );
     assert_eq!((report.calls_for, report.send_again, report.hash_differs), (Call::Addition, true, true));
     let text = report.text();
     for said in [
@@ -217,7 +255,8 @@ fn the_report_says_what_to_do() {
     }
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!((&json["calls_for"], &json["estimate"]["seconds"]), (&json!("addition"), &json!(100)));
-    let same = Report::new("contacts", "i", &live(&mapping(2), &json!({})), &wanted, "h", 1, Some(costs));
+    let same =
+        Report::new("contacts", "i", &live(&mapping(2), &json!({})), &wanted, "h", &shape(1), Some(costs));
     assert!(same.text().ends_with("nothing to do"), "{}", same.text());
     let embedded = Report::embedded(
         "contacts",
@@ -225,7 +264,7 @@ fn the_report_says_what_to_do() {
         &json!({"shape": 1, "mapping_hash": "h"}),
         &wanted,
         "other",
-        1,
+        &shape(1),
         None,
     );
     assert!(embedded.calls_for == Call::Nothing && embedded.text().contains("does not keep the file"));

@@ -373,7 +373,7 @@ impl Generations for ElasticsearchSink {
             live,
             wanted,
             hash,
-            shape: mapping.shape,
+            shape: mapping.shape.clone(),
             documents,
             bytes,
         }))

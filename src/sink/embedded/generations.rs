@@ -255,7 +255,7 @@ impl Generations for EmbeddedSink {
             live,
             wanted,
             hash,
-            shape: mapping.shape,
+            shape: mapping.shape.clone(),
             documents,
             bytes,
         }))
