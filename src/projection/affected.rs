@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::forgotten::{self, Trigger};
 use super::{Projection, owners, row};
 use crate::entity::{References, Registers, value};
 use crate::error::Result;
@@ -82,7 +83,8 @@ impl Effects {
             return Ok(());
         }
         for projection in entity_type.plan().projections() {
-            if projection.of == entity_type.number() && projection.trigger.meets(changed) {
+            let is_own = projection.of == entity_type.number() && projection.trigger.meets(changed);
+            if is_own && !forgotten::is(Trigger::Own) {
                 self.marks.insert((projection, id.to_owned()));
             }
         }
@@ -108,6 +110,9 @@ impl Effects {
     }
 
     fn put_rows(&mut self, relation: Relation, id: &str, before: &Registers, after: &Registers) {
+        if forgotten::is(Trigger::Row) {
+            return;
+        }
         let (old, new) = (owners(relation, before), owners(relation, after));
         for owner in old.into_iter().filter(|owner| !new.contains(owner)) {
             self.rows.push(RelationRow { relation, owner, member: id.to_owned(), value: None });
@@ -240,7 +245,7 @@ pub fn arrive(
 /// The routes of these numbers that lead to something by these rules.
 fn routes(plan: PlanRef, numbers: &[u16], rules: u128) -> impl Iterator<Item = &'static Route> {
     let routes = numbers.iter().filter_map(move |number| plan.route(*number));
-    routes.filter(move |route| route.rules & rules != 0)
+    routes.filter(move |route| route.rules & rules != 0 && !forgotten::is(Trigger::of(route.hop)))
 }
 
 /// The entities from the one that `first` names up to the root of the tree, each once.

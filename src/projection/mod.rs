@@ -3,6 +3,7 @@
 pub mod affected;
 mod ancestry;
 mod descendants;
+pub(crate) mod forgotten;
 pub mod reach;
 mod render;
 mod row;

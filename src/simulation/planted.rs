@@ -6,27 +6,31 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::simulate;
 use super::tests::named_seeds;
 use crate::pipeline::planted::{Bug, plant};
+use crate::projection::forgotten::{Trigger, forget};
+
+/// Plants a bug for what runs on this thread from here on, or takes it away.
+type Plant<'a> = &'a (dyn Fn(bool) + Sync);
 
 /// Whether a seed passes without the bug: one that does not says nothing of it.
-fn passes_without(bug: Bug, seed: u64) -> bool {
-    plant(None);
+fn passes_without(plant: Plant<'_>, seed: u64) -> bool {
+    plant(false);
     let passes = simulate(seed).outcome.is_ok();
-    plant(Some(bug));
+    plant(true);
     passes
 }
 
 /// Answers the first of the seeds that fails because of the bug, and how.
-fn caught_by(bug: Bug, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+fn caught_by(plant: Plant<'_>, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(None::<(u64, String)>));
     let work = || {
-        plant(Some(bug));
+        plant(true);
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= seeds.end || failed.lock().unwrap().is_some() {
-                return plant(None);
+                return plant(false);
             }
             if let Err(why) = simulate(seed).outcome
-                && passes_without(bug, seed)
+                && passes_without(plant, seed)
             {
                 let mut failed = failed.lock().unwrap();
                 if failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest) {
@@ -78,11 +82,27 @@ fn every_planted_bug_is_caught() {
         if named.as_ref().is_some_and(|named| !named.split(',').any(|name| name == format!("{bug:?}"))) {
             continue;
         }
-        match caught_by(bug, named_seeds().unwrap_or(from..from + SEEDS_MAX)) {
+        match caught_by(&|is_on| plant(is_on.then_some(bug)), named_seeds().unwrap_or(from..from + SEEDS_MAX))
+        {
             Some((seed, why)) => {
                 println!("{bug:?}: seed {seed}: {}", why.chars().take(160).collect::<String>())
             }
             None => missed.push(bug),
+        }
+    }
+    assert!(missed.is_empty(), "not seen within {SEEDS_MAX} seeds: {missed:?}");
+}
+
+#[test]
+fn every_kind_of_trigger_is_missed_when_it_is_left_out() {
+    let triggers = [Trigger::Own, Trigger::Row, Trigger::Up, Trigger::Above, Trigger::Down, Trigger::Below];
+    let mut missed = Vec::new();
+    for trigger in triggers {
+        match caught_by(&|is_on| forget(is_on.then_some(trigger)), 0..SEEDS_MAX) {
+            Some((seed, why)) => {
+                println!("{trigger:?}: seed {seed}: {}", why.chars().take(160).collect::<String>())
+            }
+            None => missed.push(trigger),
         }
     }
     assert!(missed.is_empty(), "not seen within {SEEDS_MAX} seeds: {missed:?}");
