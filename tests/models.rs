@@ -343,7 +343,7 @@ fn a_program_that_fails_leaves_its_member_out_and_is_counted() {
             "{SHOP}\n[projections.products.compute]\nfaulty = '.name | .[0] + 1'\nlength = '.name | length'\n"
         ),
     );
-    let running = world.start(&["run"]);
+    let mut running = world.start(&["run"]);
     world.wait_until_delivered();
     let document = &world.get("/products/p1").1;
     let document: Value = serde_json::from_str(document).unwrap();
@@ -351,7 +351,18 @@ fn a_program_that_fails_leaves_its_member_out_and_is_counted() {
     let metrics = world.get("/metrics").1;
     let counted = metrics.lines().find(|line| line.starts_with("tributary_compute_errors_total{")).unwrap();
     assert!(counted.contains("field=\"faulty\"") && !counted.ends_with(" 0"), "{counted}");
-    running.kill();
+    // The instance is asked, and afterwards the folder of the state.
+    let explain = || {
+        let told = world.succeed(&["explain", "products", "p1", "--format", "json"]);
+        serde_json::from_str::<Value>(&told).unwrap()["computed"].clone()
+    };
+    let computed = explain();
+    assert_eq!((&computed[0]["member"], &computed[0]["value"]), (&json!("faulty"), &Value::Null));
+    assert!(computed[0]["error"].as_str().unwrap().contains("index"), "{computed}");
+    assert_eq!(computed[1], json!({"member": "length", "value": 6, "error": null}));
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0));
+    assert_eq!(explain(), computed);
 }
 
 #[test]

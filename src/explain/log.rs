@@ -421,6 +421,7 @@ mod tests {
         let partition =
             PartitionProgress { topic: "contacts".to_owned(), partition: 0, next: 99, last: None };
         StateSide {
+            computed: Vec::new(),
             instance: String::new(),
             progress: Progress { partitions: vec![partition], ..Progress::default() },
             document: None,

@@ -6,6 +6,7 @@
 //! is decided by `entity` only, when it folds.
 
 mod compare;
+mod computed;
 mod log;
 mod part;
 mod report;
@@ -13,6 +14,7 @@ mod state;
 mod text;
 
 pub use self::compare::{Difference, IndexSide};
+pub use self::computed::ComputedReport;
 pub use self::log::{LogSide, Waiting};
 pub use self::part::{ITSELF, Part};
 pub use self::report::{Beside, Explanation, FieldReport, Idle, PartReport, PartitionLag};

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::compare::IndexSide;
+use super::computed::ComputedReport;
 use super::cut;
 use super::log::{LogSide, Slot, Traced, Waiting, Why};
 use super::part::Part;
@@ -38,6 +39,9 @@ pub struct Explanation {
     pub parts: Vec<PartReport>,
     /// How many more there are.
     pub parts_left_out: u64,
+    /// The computed members, each with its value or the error of its program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub computed: Vec<ComputedReport>,
     /// The step since which it waits for its delivery; null when it does not wait.
     pub marked_since_step: Option<u64>,
     /// Fan-outs under way that may come to it yet.
@@ -169,6 +173,7 @@ impl Explanation {
             position: state.progress.version(),
             parts_left_out: state.parts_in_all.saturating_sub(parts.len() as u64),
             parts,
+            computed: state.computed.clone(),
             marked_since_step: state.marked,
             fan_outs: state.fan_outs,
             partitions: lags(state, &log),

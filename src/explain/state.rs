@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::computed::{ComputedReport, evaluate};
 use super::part::{ITSELF, Part};
 use crate::entity::Liveness;
 use crate::error::{Error, Result};
@@ -30,6 +31,9 @@ pub struct StateSide {
     pub progress: Progress,
     /// The document as it is made from the state; none when the state calls for none.
     pub document: Option<Value>,
+    /// The computed members.
+    #[serde(default)]
+    pub computed: Vec<ComputedReport>,
     /// True when the log is partial and holds no record of the document's entity: a document that one has made is left as
     /// it is.
     #[serde(default)]
@@ -71,6 +75,7 @@ impl StateSide {
         let itself = parts.found.first().map(|part| part.row.registers.liveness());
         Ok(Self {
             instance: instance.to_owned(),
+            computed: document.as_ref().map(|document| evaluate(projection, document)).unwrap_or_default(),
             document,
             is_silent: state.is_partial() && itself == Some(Liveness::Unseen),
             marked: mark.and_then(|mark| Some(u64::from_be_bytes(mark.try_into().ok()?))),

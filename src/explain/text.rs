@@ -1,6 +1,7 @@
 //! An explanation for people.
 
 use super::compare::IndexSide;
+use super::computed::ComputedReport;
 use super::cut;
 use super::report::{Explanation, NOT_IN_THE_LOG, PartReport};
 use crate::escape;
@@ -28,6 +29,7 @@ pub fn text(explanation: &Explanation) -> String {
             explanation.parts_left_out
         ));
     }
+    computed_lines(explanation, &mut lines);
     lines.iter().map(|line| escape::value(line)).collect::<Vec<_>>().join("\n")
 }
 
@@ -39,6 +41,17 @@ fn head(explanation: &Explanation, lines: &mut Vec<String>) {
     ));
     lines.extend(explanation.problems.iter().map(|problem| format!("missing here: {problem}")));
     lines.extend(explanation.notes.iter().map(|note| format!("log: {note}")));
+}
+
+/// The computed members, each with its value or the reason why it has none.
+fn computed_lines(explanation: &Explanation, lines: &mut Vec<String>) {
+    for ComputedReport { member, value, error } in &explanation.computed {
+        lines.push(match error {
+            Some(error) => format!("computed {member}: left out, because its program failed: {error}"),
+            None if value.is_null() => format!("computed {member}: left out, because the program made null"),
+            None => format!("computed {member}: {}", cut(&value.to_string(), VALUE_LETTERS_MAX)),
+        });
+    }
 }
 
 fn index_lines(index: &IndexSide, lines: &mut Vec<String>) {

@@ -100,14 +100,7 @@ impl Counted {
     /// The result over canonical JSON; `None` when it is null, absent, of another type than `kind`, or an error. An error is counted, and logged when the
     /// count is a power of two.
     pub fn run(&self, of: &str, input: &[u8], kind: FieldType) -> Option<Vec<u8>> {
-        let result = self.program.run(input).map(|result| result.filter(|json| json != b"null"));
-        let fitting = result.and_then(|result| match result {
-            Some(json) if !kind.holds(&json) => {
-                Err("the result is of another type than the field".to_owned())
-            }
-            result => Ok(result),
-        });
-        match fitting {
+        match self.evaluate(input, kind) {
             Ok(result) => result,
             Err(error) => {
                 let errors = self.errors.fetch_add(1, Ordering::Relaxed) + 1;
@@ -122,6 +115,20 @@ impl Counted {
                 }
                 None
             }
+        }
+    }
+
+    /// The same, with an error told and not counted.
+    ///
+    /// # Errors
+    /// What the program says, or that its result does not fit.
+    pub fn evaluate(&self, input: &[u8], kind: FieldType) -> Result<Option<Vec<u8>>, String> {
+        let result = self.program.run(input)?.filter(|json| json != b"null");
+        match result {
+            Some(json) if !kind.holds(&json) => {
+                Err("the result is of another type than the field".to_owned())
+            }
+            result => Ok(result),
         }
     }
 

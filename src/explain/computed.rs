@@ -1,0 +1,42 @@
+//! The computed members of a document, each with what its program made of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::plan::FieldType;
+use crate::projection::Projection;
+
+/// A computed member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComputedReport {
+    /// The member's name.
+    pub member: String,
+    /// The value; null when the program made none.
+    pub value: Value,
+    /// Why the program failed; null when it did not.
+    pub error: Option<String>,
+}
+
+/// Evaluates the programs of a projection over a document, in their order: each sees the document with those before it.
+pub(super) fn evaluate(projection: Projection, document: &Value) -> Vec<ComputedReport> {
+    let mut seen = document.clone();
+    if let Some(members) = seen.as_object_mut() {
+        let is_computed = |name: &str| projection.compute.iter().any(|program| *program.name == *name);
+        members.retain(|name, _| !name.starts_with('_') && !is_computed(name));
+        let embedded = members.values_mut().filter_map(Value::as_array_mut).flatten();
+        embedded.filter_map(Value::as_object_mut).for_each(|object| drop(object.remove("_search")));
+    }
+    let mut reports = Vec::new();
+    for program in &projection.get().compute {
+        let result = program.evaluate(seen.to_string().as_bytes(), FieldType::Any);
+        let (value, error) = match result {
+            Ok(json) => (json.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default(), None),
+            Err(error) => (Value::Null, Some(error)),
+        };
+        if let (false, Some(members)) = (value.is_null(), seen.as_object_mut()) {
+            members.insert(program.name.to_string(), value.clone());
+        }
+        reports.push(ComputedReport { member: program.name.to_string(), value, error });
+    }
+    reports
+}
