@@ -479,6 +479,20 @@ fn a_page_that_opens_before_the_server_answers_begins_when_it_does() {
 }
 
 #[test]
+fn a_server_that_comes_back_with_another_model_gets_another_page() {
+    let (site, mut browser) = opened("");
+    browser.wait_until(&hits(20));
+    site.change(|world| world.is_gone = true);
+    browser.wait_until("!document.querySelector('#away').hidden");
+    site.change(|world| {
+        world.is_gone = false;
+        world.searched = 1;
+    });
+    browser.wait_until(&format!("document.querySelector('#switch').hidden && {}", hits(20)));
+    assert_eq!(browser.text("document.querySelector('#landing-title').textContent"), "Search organisations");
+}
+
+#[test]
 fn the_driver_notices_scripts_errors_and_dialogs() {
     let (_site, mut browser) = opened("");
     assert_quiet(&mut browser);

@@ -37,7 +37,8 @@ impl Shop {
         }
         for (topic, record) in further {
             let path = events.join(format!("{topic}.jsonl"));
-            writeln!(fs::OpenOptions::new().append(true).open(path).unwrap(), "{record}").unwrap();
+            writeln!(fs::OpenOptions::new().create(true).append(true).open(path).unwrap(), "{record}")
+                .unwrap();
         }
         fs::write(world.path("model.toml"), model).unwrap();
         let running = world.start(&["run"]);
@@ -418,7 +419,42 @@ fn a_model_that_says_of_no_search_shows_its_documents() {
     let mut browser = shop.open("");
     browser.wait_until("document.querySelector('#note').textContent.includes('Nothing is searched')");
     assert_eq!(browser.evaluate("document.querySelector('#form').checkVisibility()"), false);
+    assert!(browser.text("document.querySelector('#note').textContent").contains("#/brands/ID"));
     go(&mut browser, "#/brands/b1", "Nordlicht");
     assert_eq!(shop.world.get("/search").0, 400);
+    assert_quiet(&mut browser);
+}
+
+#[test]
+fn long_names_of_a_model_widen_no_view() {
+    let names =
+        ["maintenanceagreementsofcustomers", "certificatesofconformityinforce", "correspondence_with_them"];
+    let field = "whatTheInspectorWroteOnTheDayOfHisVisitToThePlantAndLaterOnTheWayHome";
+    let mut model = String::new();
+    for name in names {
+        model += &format!(
+            "[entities.{name}]\ntopics = [\"{name}\"]\nformat = \"plain\"\n[entities.{name}.fields]\n{field} = \"string\"\n\
+             {field}Number = \"number\"\n{field}Day = \"date\"\nownerId = {{ references = \"{name}\" }}\n\
+             [projections.{name}]\nof = \"{name}\"\nembed = [{{ as = \"{field}Owner\", reference = \"ownerId\", show = [\"{field}\"] }}, \
+             {{ as = \"{field}Members\", from = \"{name}.ownerId\", show = [\"{field}\", \"{field}Number\"], count = \"{field}Count\" }}]\n\
+             [projections.{name}.search]\ntitle = \"{field}\"\nwords = [\"{field}\"]\n\
+             filters = {{ {field} = \"{field}\", {field}Number = \"{field}Number\", {field}Day = \"{field}Day\" }}\n"
+        );
+    }
+    let values = json!({field: "Seen", format!("{field}Number"): 5, format!("{field}Day"): "2026-01-01", "ownerId": "o"});
+    let record = json!({"key": "o", "value": values});
+    let events = names.map(|name| (name, record.clone()));
+    let shop = Shop::of(&model, &Path::new(FOLDER).join("events"), &events);
+    let mut browser = shop.open("");
+    let details = format!("#/{}/o", names[0]);
+    for (width, mobile) in [(360, true), (768, false), (1_000, false), (1_280, false)] {
+        browser.set_viewport(width, 740, mobile);
+        for (at, shown) in [("#/", "#hits > li"), (&details, "#entity .people")] {
+            browser.evaluate(&format!("location.hash = '{at}'"));
+            browser.wait_until(&format!("document.querySelector(\"{shown}\")?.checkVisibility()"));
+            browser.evaluate("document.querySelector('#filters').open = true");
+            assert_eq!(browser.evaluate(WIDE), json!([]), "{at} at {width}");
+        }
+    }
     assert_quiet(&mut browser);
 }

@@ -26,6 +26,8 @@ pub struct World {
     pub is_gone: bool,
     /// Records that are not in the index, for a while already.
     pub lag: u64,
+    /// So many of the collections are searched.
+    pub searched: usize,
     /// It does not say yet what is searched.
     pub has_no_model: bool,
 }
@@ -85,7 +87,7 @@ impl Site {
 
 impl World {
     fn sample() -> Self {
-        let mut world = Self::default();
+        let mut world = Self { searched: 2, ..Self::default() };
         world.add("o0", "Acme Group", "active", None);
         world.add("o1", "Acme Ltd", "inactive", Some(("o0", "Acme Group")));
         world.add("o2", "Birch Foods", "active", Some(("o0", "Acme Group")));
@@ -140,7 +142,7 @@ impl World {
             }
             "/suggest" => (200, suggestions()),
             "/model" if self.has_no_model => (503, problem(503, "the model is not there yet")),
-            "/model" => (200, built_in_model()),
+            "/model" => (200, built_in_model(self.searched)),
             "/status" => {
                 let partition = json!({"topic": "organisations", "partition": 0, "position": self.position, "end": self.position,
                     "lag": self.lag, "delivered": self.position});
@@ -193,11 +195,13 @@ impl World {
     }
 }
 
-/// As an instance with the built-in model describes it.
-fn built_in_model() -> Value {
+/// As an instance with the built-in model describes it, with so many of its collections.
+fn built_in_model(searched: usize) -> Value {
     let plan = plan::builtin();
     let kept: Vec<String> = plan.projections().map(|projection| projection.name().to_owned()).collect();
-    serde_json::to_value(Description::of(plan, &kept)).unwrap()
+    let mut model = serde_json::to_value(Description::of(plan, &kept)).unwrap();
+    model["collections"].as_array_mut().unwrap().truncate(searched);
+    model
 }
 
 /// A contact of the organisation of this id, as a hit shows it.

@@ -71,7 +71,7 @@ const exampleKinds = (of) => {
   const referred = shape.embeds.find((embed) => of.hit.includes(embed.name) && of.referred.some((referred) => referred.embed === embed.name));
   const owner = (hit) => (referred && isObject(hit[referred.name]) ? textOf(hit[referred.name][titleOf(embeddedShape(referred))]) : "");
   const told = { email: "an e-mail address", phone: "a phone number, however written" };
-  const words = of.words.filter((name) => of.hit.includes(name)).sort((one, other) => Object.hasOwn(told, other) - Object.hasOwn(told, one));
+  const words = of.words.filter((name) => name !== of.title && of.hit.includes(name)).sort((one, other) => Object.hasOwn(told, other) - Object.hasOwn(told, one));
   const ofWord = (name) => [wordOf(told, name) ?? wordOf(WORDS.asked, name)?.[1] ?? withArticle(lower(labelOf(name))),
     (hit) => list(hit[name]).slice(0, 1).find(isShort) ?? false];
   return {

@@ -80,15 +80,17 @@ const showQuery = () => {
   title(query.q);
 };
 
-// Where to search: a switch, or a list where there are many.
+// Where to search: a switch, or a list where there are many or their names are long.
 const SWITCH_MOST = 3;
+const SWITCH_LETTERS = 40;
 const makeSwitch = () => {
   const names = model.collections.map((collection) => collection.name);
   const label = (name) => upper(nounOf(name).many);
+  const isList = names.length > SWITCH_MOST || names.map(label).join("").length > SWITCH_LETTERS;
   const select = () => el("select", { id: "in", name: "in", "aria-label": "Search in", onchange: () => change({ in: $("in").value, q: $("q").value }) },
     names.map((name) => el("option", { value: name }, label(name))));
   const radio = (name) => el("label", {}, el("input", { type: "radio", name: "in", value: name, onchange: () => change({ in: name, q: $("q").value }) }), el("span", {}, label(name)));
-  $("switch").replaceChildren(el("legend", { class: "unseen" }, "Search in"), ...(names.length > SWITCH_MOST ? [select()] : names.map(radio)));
+  $("switch").replaceChildren(el("legend", { class: "unseen" }, "Search in"), ...(isList ? [select()] : names.map(radio)));
   $("switch").hidden = names.length < 2;
   $("form").hidden = names.length === 0;
 };

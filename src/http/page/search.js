@@ -54,7 +54,7 @@ const searchPath = (size, after) => {
 
 // Asks again. `quiet`: as many hits as are shown, and nothing moves, blinks or is read out.
 const search = async ({ quiet = false } = {}) => {
-  if (!query.in) return note(el("h3", {}, "Nothing is searched"), el("p", {}, "The model does not say how a projection is searched."));
+  if (!query.in) return note(...noSearch());
   if (quiet && asking) return;
   asking?.abort();
   const mine = new AbortController();
@@ -91,6 +91,12 @@ const search = async ({ quiet = false } = {}) => {
     }
   }
 };
+
+const noSearch = () => [
+  el("h3", {}, "Nothing is searched"),
+  el("p", {}, "The model does not say how a projection is searched."),
+  model.projections.length > 0 && el("p", {}, "A document is shown at ", el("code", {}, `#/${model.projections[0].name}/ID`), "."),
+].filter(Boolean);
 
 const more = async () => {
   if (asking || !shown.next) return;
