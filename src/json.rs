@@ -1,4 +1,6 @@
-//! Writing JSON straight into one buffer.
+//! Writing JSON straight into one buffer, and what documents hold beside their own members.
+
+use serde_json::{Map, Value};
 
 /// An object being written; members are put in the order of the calls.
 pub struct Object<'a> {
@@ -164,4 +166,11 @@ pub fn push_list<T>(
         write(out, item);
     }
     out.push(b']');
+}
+/// Takes the members out of a document that are the program's own: those at its top that begin with `_`, and the words of
+/// what it embeds.
+pub fn remove_own(document: &mut Map<String, Value>) {
+    document.retain(|name, _| !name.starts_with('_'));
+    let embedded = document.values_mut().filter_map(Value::as_array_mut).flatten();
+    embedded.filter_map(Value::as_object_mut).for_each(|object| drop(object.remove("_search")));
 }

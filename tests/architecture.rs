@@ -91,6 +91,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "error",
             "escape",
             "event",
+            "json",
             "pipeline",
             "plan",
             "position",
@@ -110,6 +111,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "error",
             "event",
             "explain",
+            "json",
             "pipeline",
             "plan",
             "position",
@@ -120,7 +122,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "verify",
         ],
     ),
-    ("verify", &["entity", "error", "event", "pipeline", "plan", "projection", "shutdown", "sink", "state"]),
+    (
+        "verify",
+        &["entity", "error", "event", "json", "pipeline", "plan", "projection", "shutdown", "sink", "state"],
+    ),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::cut;
 use super::state::StateSide;
+use crate::json::remove_own;
 use crate::pipeline::versions::{base_of, is_of_record};
 use crate::sink::held::Held;
 
@@ -24,7 +25,7 @@ pub struct Difference {
     pub state: Option<String>,
     /// What the index holds; null when it is absent.
     pub index: Option<String>,
-    /// Of a list of contacts or children, the ids of those that differ, at most ten.
+    /// Of a list of embedded entities, the ids of those that differ, at most ten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
 }
@@ -164,14 +165,10 @@ fn differences(wanted: &Value, stored: &Value) -> Vec<Difference> {
         .collect()
 }
 
-/// A document without the keys that are Tributary's own, at the top and in embedded contacts.
+/// A document without the program's own members.
 fn shown(document: &Value) -> Map<String, Value> {
     let mut document = document.as_object().cloned().unwrap_or_default();
-    let without_own = |map: &mut Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
-    without_own(&mut document);
-    if let Some(contacts) = document.get_mut("contacts").and_then(Value::as_array_mut) {
-        contacts.iter_mut().filter_map(Value::as_object_mut).for_each(without_own);
-    }
+    remove_own(&mut document);
     document
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::json::remove_own;
 use crate::plan::FieldType;
 use crate::projection::Projection;
 
@@ -22,9 +23,8 @@ pub(super) fn evaluate(projection: Projection, document: &Value) -> Vec<Computed
     let mut seen = document.clone();
     if let Some(members) = seen.as_object_mut() {
         let is_computed = |name: &str| projection.compute.iter().any(|program| *program.name == *name);
-        members.retain(|name, _| !name.starts_with('_') && !is_computed(name));
-        let embedded = members.values_mut().filter_map(Value::as_array_mut).flatten();
-        embedded.filter_map(Value::as_object_mut).for_each(|object| drop(object.remove("_search")));
+        remove_own(members);
+        members.retain(|name, _| !is_computed(name));
     }
     let mut reports = Vec::new();
     for program in &projection.get().compute {

@@ -16,6 +16,7 @@ use super::refreshes::Refreshes;
 use super::requests::IndexRequests;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::ID_BYTES_MAX;
+use crate::json::remove_own;
 use crate::pipeline::durations::Durations;
 use crate::pipeline::status::Status;
 use crate::plan::{Collection, PlanRef, Projection};
@@ -183,9 +184,7 @@ impl Search {
 /// A document without the keys that are Tributary's own.
 fn shown(mut document: Value) -> Value {
     if let Some(members) = document.as_object_mut() {
-        members.retain(|name, _| !name.starts_with('_'));
-        let embedded = members.values_mut().filter_map(Value::as_array_mut).flatten();
-        embedded.filter_map(Value::as_object_mut).for_each(|object| drop(object.remove("_search")));
+        remove_own(members);
     }
     document
 }

@@ -16,7 +16,7 @@ use super::{Entities, Limits, Made};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Shown, holds};
 use crate::error::Result;
-use crate::json::Object;
+use crate::json::{Object, remove_own};
 use crate::plan::{EntityType, FieldType, PlanRef, Projection, ProjectionPlan};
 
 impl Projection {
@@ -214,8 +214,7 @@ fn shown(document: Vec<u8>) -> Vec<u8> {
         return document;
     }
     let Ok(Value::Object(mut members)) = serde_json::from_slice(&document) else { return document };
-    let embedded = members.values_mut().filter_map(Value::as_array_mut).flatten();
-    embedded.filter_map(Value::as_object_mut).for_each(|object| drop(object.remove(SEARCH)));
+    remove_own(&mut members);
     Value::Object(members).to_string().into_bytes()
 }
 

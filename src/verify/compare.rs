@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::json::remove_own;
+
 /// How the member that tells a document's log position begins; nothing but a number follows.
 const LOG: &[u8] = b",\"_log\":{\"position\":";
 
@@ -9,7 +11,7 @@ const LOG: &[u8] = b",\"_log\":{\"position\":";
 const NAMED_MAX: usize = 5;
 
 /// What parts the document that is `expected` from the one that is `stored`, for a person; `None` when they
-/// are the same. Keys that begin with `_`, at the top and in embedded contacts, do not count.
+/// are the same. The program's own members do not count.
 pub fn difference(expected: &[u8], stored: &[u8]) -> Option<String> {
     // Almost always only the position differs, and nothing needs to be parsed to see that.
     if let (Some(expected), Some(stored)) = (without_position(expected), without_position(stored))
@@ -46,11 +48,7 @@ fn without_position(document: &[u8]) -> Option<&[u8]> {
 /// The members of a document that are its own; `None` of what is none.
 pub(super) fn shown(document: &[u8]) -> Option<Map<String, Value>> {
     let mut document: Map<String, Value> = serde_json::from_slice(document).ok()?;
-    let own = |map: &mut Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
-    own(&mut document);
-    if let Some(contacts) = document.get_mut("contacts").and_then(Value::as_array_mut) {
-        contacts.iter_mut().filter_map(Value::as_object_mut).for_each(own);
-    }
+    remove_own(&mut document);
     Some(document)
 }
 
