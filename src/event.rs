@@ -45,7 +45,7 @@ pub struct Field {
     /// The field's name, never `id`.
     pub name: String,
     /// The value as canonical JSON: keys sorted, no spaces, unescaped UTF-8; `null` is a value.
-    /// References (`parentId`, `organisationId`) are JSON strings or null.
+    /// References are JSON strings or null.
     pub json: Box<[u8]>,
 }
 

@@ -1,5 +1,5 @@
-//! Tributary folds the events of several services into a durable local state, makes one
-//! denormalised document per organisation and per contact, and keeps them in a search index.
+//! Tributary folds the events of several services into a durable local state, makes
+//! denormalised documents of them by a model, and keeps those in a search index.
 
 #![cfg_attr(
     test,

@@ -217,3 +217,50 @@ fn unsafe_code_is_forbidden() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     assert!(manifest.contains("unsafe_code = \"forbid\""));
 }
+
+/// Where the built-in model is named: what makes it, what the configuration, the command line and the routes have of it by
+/// contract, the generator of its events, the names of its keyspaces on disk, and the simulation.
+const BUILT_IN: &[&str] = &[
+    "app/demo.rs",
+    "cli/help.rs",
+    "cli/mod.rs",
+    "config/",
+    "generate/",
+    "http/cors.rs",
+    "http/openapi.rs",
+    "http/page/",
+    "http/routes.rs",
+    "http/search.rs",
+    "model/mapping.rs",
+    "plan/builtin.rs",
+    "plan/compile.rs",
+    "plan/mod.rs",
+    "simulation/",
+    "state/fjall/heads.rs",
+];
+
+/// The key `index.max_embedded_contacts` of the configuration and what carries its value.
+const KEY: &str = "max_embedded_contacts";
+
+#[test]
+fn no_other_source_names_the_entities_of_the_built_in_model() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    for path in sources(&source) {
+        let name = path.strip_prefix(&source).unwrap().display().to_string();
+        let is_test = name.ends_with("tests.rs") || name.contains("/tests/") || name == "verify/world.rs";
+        if is_test || BUILT_IN.iter().any(|part| name.starts_with(part)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        // Tests have the built-in model as their example.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in code.lines().enumerate() {
+            let line = line.replace(KEY, "").to_lowercase();
+            if line.contains("organisation") || line.contains("contact") {
+                found.push(format!("{name}:{}: {line}", number + 1));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+}

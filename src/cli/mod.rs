@@ -136,13 +136,13 @@ pub enum Command {
     },
     /// Build new indexes beside the live ones and put them behind the aliases, while searches and indexing go on
     Reindex(Reindex),
-    /// Find organisations by their own words and those of their contacts, or contacts
+    /// Find documents by their own words and those of what they embed
     Search(Search),
     /// Show positions, lag, waiting documents and indexes
     Status,
     /// Tell which records made a document, what still waits, what the index holds and why they differ
     Explain {
-        /// organisations, contacts or hierarchy
+        /// The projection, such as contacts
         projection: String,
         /// The document's id
         #[arg(allow_hyphen_values = true)]
@@ -221,16 +221,16 @@ pub struct Search {
     /// The words as one text: '"marten kolder" -plum' has a phrase and excludes a word
     #[arg(short, long, conflicts_with = "words", allow_hyphen_values = true)]
     pub q: Option<String>,
-    /// organisations or contacts
+    /// The projection that is searched; the first that has a search unless told otherwise
     #[arg(long = "in", value_name = "COLLECTION")]
     pub collection: Option<String>,
-    /// Only what is at or below this organisation
+    /// Only what is at or below the entity with this id
     #[arg(long, value_name = "ID")]
     pub under: Option<String>,
-    /// field:value, repeatable; all must hold
+    /// field:value, or field:[from TO to] of a number or date; repeatable, and all fields must hold
     #[arg(long, value_name = "FIELD:VALUE", allow_hyphen_values = true)]
     pub filter: Vec<String>,
-    /// The order of hits: relevance, name, createdAt, updatedAt or contactCount; - before it for the highest first
+    /// The order of hits: relevance, name, or a date, number or count; - before it for the highest first
     #[arg(long, value_name = "FIELD", allow_hyphen_values = true)]
     pub sort: Option<String>,
     /// The page's size, 1 to 100
@@ -304,7 +304,7 @@ pub enum ReindexFrom {
 /// What `verify` takes.
 #[derive(Debug, Clone, Args)]
 pub struct Verify {
-    /// organisations, contacts, hierarchy; all that are kept when none is named
+    /// The projections; all that are kept when none is named
     #[arg(value_name = "PROJECTION")]
     pub projections: Vec<String>,
     /// Mend what differs, foreign writes included

@@ -85,8 +85,8 @@ pub struct DeadLetter {
     /// The projection of a rejected document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projection: Option<String>,
-    /// Of a rejected document: the record that changed each entity last that the document shows. Of its embedded contacts
-    /// or children those of the first 100 by id.
+    /// Of a rejected document: the record that changed each entity last that the document shows. Of the members of
+    /// an embed those of the first 100 by id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records: Vec<RecordPlace>,
 }

@@ -1,4 +1,4 @@
-//! Paths into documents, such as `address.country` and `contacts.role`: what they lead to.
+//! Paths into documents, such as `address.country` and `prices.amount`: what they lead to.
 
 use super::types::{Embed, Entity, FieldType, Projection, Relation};
 

@@ -16,7 +16,7 @@ pub struct Finding {
     pub file: String,
     /// The line of the key, or of the table that lacks it.
     pub line: Option<usize>,
-    /// The path of the key, such as `projections.organisations.embed[2].from`. Lists count from 0.
+    /// The path of the key, such as `projections.products.embed[2].from`. Lists count from 0.
     pub key: String,
     /// The fault, and the values that are allowed.
     pub message: String,

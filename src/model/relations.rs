@@ -13,7 +13,7 @@ pub struct RelationRows {
     pub conditions: Vec<Condition>,
     /// The fields in a row; `None` for rows of keys alone.
     pub shown: Option<Vec<String>>,
-    /// The paths of the embeds that need them, such as `organisations.contacts`.
+    /// The paths of the embeds that need them, such as `products.prices`.
     pub needed_by: Vec<String>,
     /// True when no document reads them: they only lead from a changed entity to the documents that show it.
     pub is_only_for_changes: bool,

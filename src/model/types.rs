@@ -200,7 +200,7 @@ pub struct Search {
     /// The filters and facets, in the file's order.
     pub filters: Vec<Filter>,
     /// The path of the embed by which `under` finds documents; it is a [`Relation::Above`]. Documents whose own tree it is
-    /// are below, and at the id itself; of a path such as `organisation.ancestorIds` it is the organisation that is there.
+    /// are below, and at the id itself; of a path such as `category.pathIds` it is the category that is there.
     pub under: Option<String>,
     /// The members of a document that a hit shows beside id, title and score.
     pub hit: Vec<String>,

@@ -25,7 +25,7 @@ pub(crate) enum Bug {
     FanOutCutShort,
     /// Of several events of an entity that are folded at once, only the last state counts.
     BetweenForgotten,
-    /// The ancestors that an organisation had before a move are not marked.
+    /// The ancestors that an entity had before a move are not marked.
     OldChainForgotten,
     /// A document is written while another write of it is under way.
     WriteBeside,

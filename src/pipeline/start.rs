@@ -197,7 +197,7 @@ fn accept(state: &State, cut: &[(TopicPartition, i64)], is_allowed: bool) -> Res
         partition = %at,
         first,
         "the log is partial: documents of entities that it holds no record of are left in the index as they are; the others \
-         show only what its records say, also of the contacts, parents and children in them"
+         show only what its records say, also of the entities that they embed"
     );
     state.set_partial()
 }

@@ -45,8 +45,8 @@ impl UnderWay {
 
     /// Whether one more of a lane and projection may set out. A fan-out leaves a place to what an event changed directly, which
     /// leaves one to a fan-out that waits: however much changes, that gets on. No projection of several has every place for
-    /// what changed directly, and the others find some beyond them: the index takes long for organisations, each with all
-    /// of its contacts, and a contact's change need not wait for that.
+    /// what changed directly, and the others find some beyond them: the index takes long for documents with many
+    /// members, and a change of a member's own document need not wait for that.
     pub(super) fn has_place(&self, lane: Lane, projection: Projection, places: Places) -> bool {
         let Places { count, has_background, has_others } = places;
         let all = self.tasks.len();

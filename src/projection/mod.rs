@@ -47,7 +47,7 @@ pub trait Entities {
 /// What shapes documents beside the entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// At most this many contacts are embedded in an organisation.
+    /// At most so many members are shown by an embed whose maximum is that of the configuration.
     pub max_embedded_contacts: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Which words a term matches: the same rules as the engines', for highlights and matched contacts.
+//! Which words a term matches: the same rules as the engines', for highlights and matched members.
 
 use super::query::Term;
 

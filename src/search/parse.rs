@@ -212,7 +212,7 @@ fn timeout(text: &str) -> Result<u64> {
 
 /// `topic/partition:offset`, several by commas: each partition with the offset after the record.
 fn positions(text: &str) -> Result<Positions> {
-    let wrong = || Error::usage("consistent_with: topic/partition:offset was expected, as in contacts/3:77");
+    let wrong = || Error::usage("consistent_with: topic/partition:offset was expected, as in a-topic/3:77");
     let mut positions = Positions::default();
     for token in text.split(',') {
         let (partition, offset) = token.trim().rsplit_once(':').ok_or_else(wrong)?;

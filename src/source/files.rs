@@ -1,7 +1,7 @@
 //! A folder of JSON lines: `<topic>.jsonl` or `<topic>-<partition>.jsonl`, one record a line.
 //!
 //! A record's offset is its line's number from 0; a last line without its newline is not there yet.
-//! Partitions are read one after the other, organisations first, each as far as it goes.
+//! Partitions are read one after the other, in the order of their topics, each as far as it goes.
 
 mod replaced;
 

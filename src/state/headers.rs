@@ -1,5 +1,5 @@
-//! What others show of entities, remembered beyond one snapshot: a contact's document needs the whole chain above it, and
-//! those are few organisations for many contacts.
+//! What others show of entities, remembered beyond one snapshot: a document may need the whole chain above it, and
+//! many documents share one.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};

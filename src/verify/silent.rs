@@ -1,5 +1,5 @@
 //! Fields of a document that show entities without a record in a partial log. The index may know more of them than the
-//! state, because it was written when the log was whole: an organisation's name, its parent, contacts and children. Such a
+//! state, because it was written when the log was whole: an owner's name, what it refers to, and its members. Such a
 //! document is no fault, and a repair would only take away what nobody can give back.
 
 use serde_json::{Map, Value};

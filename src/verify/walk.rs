@@ -39,7 +39,7 @@ impl Every {
     }
 }
 
-/// A walk over everything that a projection has a document of: the living entities, and the organisations that are
+/// A walk over everything that a projection has a document of: the living entities, and those that are
 /// known by references only.
 #[derive(Debug, Clone)]
 pub struct Walk {

@@ -62,7 +62,7 @@ fn by_values(seen: &Seen, samples: &[Sample], names: &[String]) -> Option<String
     (found >= 2 && found * 2 > seen.values.len()).then(|| name.clone())
 }
 
-/// The name of a reference without its ending: `organisation` of `organisationId`, `organisation_id`, `organisationIds`.
+/// The name of a reference without its ending: `brand` of `brandId`, `brand_id`, `brandIds`.
 pub(super) fn base(name: &str) -> Option<String> {
     let endings = ["Ids", "_ids", "Id", "_id", "ID", "IDs", "Uuid", "_uuid", "Ref", "_ref"];
     let base = endings.iter().find_map(|ending| name.strip_suffix(ending))?;

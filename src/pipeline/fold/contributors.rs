@@ -20,7 +20,7 @@ struct Noting<'a> {
     read: RefCell<BTreeSet<(EntityType, String)>>,
 }
 
-/// The entities that the document of `id` shows: of its contacts and children the first `count`.
+/// The entities that the document of `id` shows: of the members of each embed the first `count`.
 pub(super) fn contributors(
     snapshot: &Snapshot,
     projection: Projection,

@@ -9,7 +9,7 @@ use crate::state::Snapshot;
 use crate::state::keys::Space;
 use crate::state::rows::Row;
 
-/// A letter names the records of this many embedded contacts or children; a document may show thousands.
+/// A letter names the records of this many members of an embed; a document may show thousands.
 const EMBEDDED_MAX: usize = 100;
 
 impl Folder {

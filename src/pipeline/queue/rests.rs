@@ -1,5 +1,5 @@
 //! Large documents that were sent a moment ago give way to all others when they change again: each change of one of its
-//! contacts would have the whole of an organisation sent.
+//! members would have the whole of it sent.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};

@@ -238,7 +238,7 @@ fn value_kind(kind: &FieldType) -> ValueKind {
     }
 }
 
-/// `matchedContacts` of `contacts`.
+/// `matchedCopies` of `copies`.
 fn label(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);

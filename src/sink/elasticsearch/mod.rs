@@ -194,7 +194,7 @@ impl ElasticsearchSink {
         if writes.len() <= 1 {
             let reason = format!(
                 "the request of this document alone has {size} bytes, the server takes at most {} \
-                 (http.max_content_length); lower index.max_embedded_contacts or raise the server's limit",
+                 (http.max_content_length); embed fewer entities (max in the model) or raise the server's limit",
                 opened.request_bytes_max
             );
             return vec![Outcome::Rejected(reason); writes.len()];

@@ -62,7 +62,7 @@ impl TopicIds {
 }
 
 /// The topic and its new id in a line of this form:
-/// `[thrd:main]: Topic organisations changed id from AAAAAAAAAAAAAAAAAAAAAA to jfrRtDeSRR2W2vl7YlHGdA`.
+/// `[thrd:main]: Topic products changed id from AAAAAAAAAAAAAAAAAAAAAA to jfrRtDeSRR2W2vl7YlHGdA`.
 fn parse(line: &str) -> Option<(&str, &str)> {
     let (before, after) = line.split_once(" changed id from ")?;
     let (_, topic) = before.rsplit_once("Topic ")?;
