@@ -27,6 +27,7 @@ fn a_page_that_opens_before_the_server_answers_begins_when_it_does() {
     browser.navigate(&format!("{}#/?q=acme", site.address));
     browser.wait_until("document.querySelector('#note').textContent.includes('not there yet')");
     assert!(!site.was_asked("/search"));
+    assert_eq!(browser.evaluate("document.querySelector('#filters').checkVisibility()"), false);
     site.change(|world| world.has_no_model = false);
     browser.wait_until(&hits(2));
     assert_eq!(browser.evaluate("document.querySelector('#note').hidden"), true);
