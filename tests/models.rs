@@ -120,7 +120,8 @@ fn with_kettles_alone() -> String {
 
 /// The shop with one more field of the products: another entity type.
 fn with_sku() -> String {
-    SHOP.replace("name = \"string\"\nbrandId", "name = \"string\"\nsku = \"string\"\nbrandId")
+    let name = "name = { type = \"string\", default = { value = \"?\" } }";
+    SHOP.replace("name = \"string\"\nbrandId", &format!("{name}\nsku = \"string\"\nbrandId"))
 }
 
 fn write_model(world: &World, text: &str) {
@@ -194,6 +195,42 @@ fn changed_entities_are_refused_with_what_to_do() {
     world.succeed(&["run", "--until-end"]);
     assert_eq!(world.documents("products")["p3"]["sku"], "m-1");
     world.succeed(&["verify"]);
+}
+
+#[test]
+fn a_field_that_is_declared_later_is_searchable_after_a_reindex_from_the_state() {
+    let (world, log) = shop();
+    let searched = |fields: &str| {
+        let model =
+            SHOP.replace("name = \"string\"\nbrandId", &format!("name = \"string\"\n{fields}brandId"));
+        model + "[projections.products.search]\nwords = [\"name\"]\n"
+    };
+    write_model(&world, &searched(""));
+    log.append("products", "p3", &json!({"name": "Mug", "sku": "m-77", "weight": 310, "brandId": "b1"}));
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("products")["p3"].get("sku"), None);
+    // The state has a number there, which no replay would take for a string.
+    write_model(&world, &searched("weight = \"string\"\n"));
+    let refused = world.run(&["run", "--until-end"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
+    assert!(
+        log_of(&refused).contains("products.weight") && log_of(&refused).contains("p3"),
+        "{}",
+        log_of(&refused)
+    );
+    let model = searched("sku = \"string\"\nweight = \"integer\"\n")
+        .replace("words = [\"name\"]", "words = [\"name\", \"sku\"]");
+    write_model(&world, &model);
+    let stopped = world.run(&["run", "--until-end"]);
+    assert_eq!(stopped.status.code(), Some(3), "{}", log_of(&stopped));
+    world.succeed(&["reindex", "--from", "state"]);
+    world.succeed(&["run", "--until-end"]);
+    let found: Value = serde_json::from_str(&world.succeed(&["search", "--format", "json", "m-77"])).unwrap();
+    assert_eq!((&found["hits"][0]["id"], &found["hits"][0]["weight"]), (&json!("p3"), &json!(310)));
+    world.succeed(&["verify"]);
+    // A field that is taken away again is another meaning of the state.
+    write_model(&world, &searched(""));
+    assert_eq!(world.run(&["run", "--until-end"]).status.code(), Some(2));
 }
 
 /// The folder of the embedded index and that of rebuilds: what is in them, and what aliases stand for.

@@ -12,11 +12,13 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
+
 pub use self::load::Flags;
 pub use self::raw::KEYS;
-use crate::model::Model;
 use crate::model::mapping::Shape;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
+use crate::model::{self, FieldType, Model};
 use crate::plan::{EntityType, PlanRef};
 
 /// The resolved settings of one process (contract, section 6).
@@ -222,12 +224,34 @@ impl Config {
         let mut parts: Vec<String> = if self.model.is_built_in {
             self.model.entities.iter().map(|of| entity(&of.name, &of.source)).collect()
         } else {
-            let entities = format!("{:?}", self.model.entities);
-            vec![format!("model={:032x}", xxhash_rust::xxh3::xxh3_128(entities.as_bytes()))]
+            vec![format!("model={}", declared(&self.model))]
         };
         parts.extend(self.event_types.iter().map(|(name, rule)| format!("{name}={}", rule.name())));
         parts.join(";")
     }
+}
+
+/// The entity types of a model as JSON: how their records are read, and the type and the default of each field.
+fn declared(model: &Model) -> Value {
+    let default = |default: &model::Default| {
+        format!(", default {:016x}", xxhash_rust::xxh3::xxh3_64(format!("{default:?}").as_bytes()))
+    };
+    let field = |field: &model::Field| {
+        let kind = match &field.kind {
+            FieldType::Reference { to, list } => {
+                format!("a reference to {to}{}", if *list { ", list" } else { "" })
+            }
+            kind => kind.name().to_owned(),
+        };
+        (field.name.clone(), json!(kind + &field.default.as_ref().map(default).unwrap_or_default()))
+    };
+    let entity = |(number, entity): (usize, &model::Entity)| {
+        let reading = format!("{number} {:?} {:?}", entity.source, entity.transform);
+        let reading = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(reading.as_bytes()));
+        let fields: Map<String, Value> = entity.fields.iter().map(field).collect();
+        (entity.name.clone(), json!({"reading": reading, "fields": fields}))
+    };
+    Value::Object(model.entities.iter().enumerate().map(entity).collect())
 }
 
 impl TypeRule {

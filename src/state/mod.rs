@@ -3,6 +3,7 @@
 //! One fold step is one atomic commit of rows, relations, marks and positions; nothing else is
 //! durable. One thread folds; any number read snapshots.
 
+mod added;
 pub mod copy;
 pub mod fjall;
 mod fragments;
@@ -59,7 +60,7 @@ impl State {
     pub fn open(store: Arc<dyn StateStore>, plan: PlanRef, fingerprint: &str) -> Result<Self> {
         let view = store.view();
         match view.get(Space::META, b"format")? {
-            Some(bytes) => check_format(&rows::decode(&bytes)?, fingerprint)?,
+            Some(bytes) => added::check(&*store, plan, &rows::decode(&bytes)?, fingerprint)?,
             None => {
                 let format = Format { format: FORMAT, fingerprint: fingerprint.to_owned() };
                 let mut changes = Changes::default();

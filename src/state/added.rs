@@ -1,0 +1,138 @@
+//! Fields that a model declares beyond those that a state was built with.
+//!
+//! A state keeps the fields of events that are not declared. So a field that is declared later is filled from them, as long
+//! as every value is of the declared type: an event with another one would have been a dead letter.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use serde::Deserialize;
+
+use super::keys::Space;
+use super::rows::{self, Format, Row};
+use super::store::{Changes, StateStore};
+use super::{FORMAT, check_format};
+use crate::entity::Shown;
+use crate::error::{Error, Result};
+use crate::plan::{EntityType, FieldPlan, FieldType, PlanRef};
+
+/// How the fingerprint of a model begins; the entity types follow as JSON.
+const MODEL: &str = "model=";
+
+/// An entity type in a fingerprint.
+#[derive(Debug, Deserialize, PartialEq)]
+struct Declared {
+    /// What says how records are read.
+    reading: String,
+    /// The type of each field.
+    fields: BTreeMap<String, String>,
+}
+
+/// Checks what a state was built with, and takes note of fields that were added since.
+///
+/// # Errors
+/// Exit code 1 for another format, 2 for another configuration, each with what to do.
+pub(super) fn check(store: &dyn StateStore, plan: PlanRef, held: &Format, fingerprint: &str) -> Result<()> {
+    let added = added(&held.fingerprint, fingerprint).filter(|_| held.format == FORMAT);
+    let Some(added) = added else { return check_format(held, fingerprint) };
+    for (entity_type, field) in &added {
+        let entity_type = plan.entity_type(entity_type);
+        let field = entity_type.and_then(|of| Some((of, of.get().field_named(field)?)));
+        let Some((of, field)) = field else { return check_format(held, fingerprint) };
+        check_values(store, of, field)?;
+        tracing::info!(
+            entity = &*of.get().name,
+            field = field.name,
+            "a field was declared since the state was built"
+        );
+    }
+    let format = Format { format: FORMAT, fingerprint: fingerprint.to_owned() };
+    let mut changes = Changes::default();
+    changes.put(Space::META, b"format".to_vec(), rows::encode(&format)?);
+    store.commit(changes)?;
+    store.sync()
+}
+
+/// The fields that the second model has beyond the first, when that is all in which they differ and none is a reference.
+fn added(held: &str, wanted: &str) -> Option<Vec<(String, String)>> {
+    if held == wanted {
+        return None;
+    }
+    let ((held, held_rest), (wanted, wanted_rest)) = (read(held)?, read(wanted)?);
+    if held_rest != wanted_rest || !held.keys().eq(wanted.keys()) {
+        return None;
+    }
+    let mut added = Vec::new();
+    for ((name, held), wanted) in held.iter().zip(wanted.values()) {
+        let keeps = |(field, kind): (&String, &String)| wanted.fields.get(field) == Some(kind);
+        if held.reading != wanted.reading || !held.fields.iter().all(keeps) {
+            return None;
+        }
+        for (field, kind) in wanted.fields.iter().filter(|(field, _)| !held.fields.contains_key(*field)) {
+            if kind.starts_with("a reference") {
+                return None;
+            }
+            added.push((name.clone(), field.clone()));
+        }
+    }
+    Some(added)
+}
+
+/// The entity types of a fingerprint, and what follows them.
+fn read(fingerprint: &str) -> Option<(BTreeMap<String, Declared>, &str)> {
+    let text = fingerprint.strip_prefix(MODEL)?;
+    let mut values = serde_json::Deserializer::from_str(text).into_iter();
+    let declared = values.next()?.ok()?;
+    Some((declared, text.get(values.byte_offset()..)?))
+}
+
+/// Refuses a field of which the state has a value of another type.
+fn check_values(store: &dyn StateStore, of: EntityType, field: &FieldPlan) -> Result<()> {
+    store.view().scan(Space::of_type(of), &[], &[], &mut |key, value| {
+        let registers = Row::decode(value)?.registers;
+        let json = Shown::get(&registers, field.name);
+        if json.is_none_or(|json| is_of(field.kind, json)) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        Err(Error::usage(format!(
+            "the field {}.{} was declared since the state was built, and {} {} has a value of another type than {} in it; \
+             declare another type, or delete the state's folder and start again to replay (then `tributary reindex` makes the \
+             documents)",
+            of.get().name,
+            field.name,
+            of.get().name,
+            String::from_utf8_lossy(key).escape_debug(),
+            field.kind.name()
+        )))
+    })
+}
+
+fn is_of(kind: FieldType, json: &[u8]) -> bool {
+    let is_text = |value: &serde_json::Value| value.is_string() || value.is_null();
+    let is_address = || {
+        let members = serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(json);
+        members.is_ok_and(|members| members.values().all(is_text))
+    };
+    kind.holds(json) && (kind != FieldType::Address || is_address())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_fields_that_are_no_references_may_be_added() {
+        let of =
+            |fields: &str| format!("model={{\"a\":{{\"reading\":\"r\",\"fields\":{{{fields}}}}}}};x=merge");
+        let held = of("\"n\":\"string\"");
+        let more = of("\"m\":\"integer\",\"n\":\"string\"");
+        assert_eq!(added(&held, &more), Some(vec![("a".to_owned(), "m".to_owned())]));
+        assert_eq!(added(&held, &held), None);
+        assert_eq!(added(&more, &held), None, "one is gone");
+        assert_eq!(added(&held, &of("\"n\":\"integer\"")), None);
+        assert_eq!(added(&held, &of("\"n\":\"string\",\"p\":\"a reference to b\"")), None);
+        assert_eq!(added(&held, &more.replace("x=merge", "x=delete")), None);
+        assert_eq!(added(&held, &more.replace("\"r\"", "\"s\"")), None);
+        assert_eq!(added("model=0123abcd", &more), None);
+    }
+}
