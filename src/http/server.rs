@@ -31,6 +31,10 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 const WRITE_TIME: Duration = Duration::from_secs(30);
 /// After a failed accept (no file is free, mostly) the next is tried after this time.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// A head that may be a probe's is looked at again after this time.
+const PIECE_PAUSE: Duration = Duration::from_millis(10);
+/// So often it is looked at again.
+const PIECE_PAUSES_MAX: usize = 50;
 /// The routes of probes.
 const PROBES: [&[u8]; 3] = [b"/healthz", b"/readyz", b"/metrics"];
 
@@ -104,11 +108,26 @@ async fn take_each(listener: TcpListener, router: Router, workers: Handle, stop:
 }
 
 /// Whether the first request of a connection is a probe; `None` when the connection ends before it. A head that comes in
-/// pieces is none.
+/// pieces is waited for a moment, as long as it may be one.
 async fn asks_probe(stream: &TcpStream) -> Option<bool> {
-    let mut head = [0; 32];
-    let length = stream.peek(&mut head).await.ok().filter(|length| *length > 0)?;
-    Some(is_probe(head.get(..length).unwrap_or_default()))
+    let (mut head, mut pauses) = ([0; 32], 0);
+    loop {
+        let length = stream.peek(&mut head).await.ok().filter(|length| *length > 0)?;
+        let head = head.get(..length).unwrap_or_default();
+        if pauses == PIECE_PAUSES_MAX || !may_become_probe(head) {
+            return Some(is_probe(head));
+        }
+        pauses += 1;
+        tokio::time::sleep(PIECE_PAUSE).await;
+    }
+}
+
+/// Whether a head is the beginning of one that asks a probe, and does not say so yet.
+fn may_become_probe(head: &[u8]) -> bool {
+    let heads = [b"GET ".as_slice(), b"HEAD "];
+    let mut probes =
+        heads.iter().flat_map(|method| PROBES.iter().map(move |probe| [*method, *probe].concat()));
+    probes.any(|whole| whole.starts_with(head))
 }
 
 fn is_probe(head: &[u8]) -> bool {
@@ -182,8 +201,22 @@ mod tests {
     fn ask(address: std::net::SocketAddr, path: &str) -> std::net::TcpStream {
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        // In one piece.
+        stream.write_all(head_of(path).as_bytes()).unwrap();
         stream
+    }
+
+    /// As a client that writes the parts of a head one by one.
+    fn ask_in_pieces(address: std::net::SocketAddr, path: &str) -> std::net::TcpStream {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        head_of(path).bytes().for_each(|byte| stream.write_all(&[byte]).unwrap());
+        stream
+    }
+
+    fn head_of(path: &str) -> String {
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     }
 
     fn answer_of(mut stream: std::net::TcpStream) -> String {
@@ -219,6 +252,7 @@ mod tests {
         for probe in ["/healthz", "/readyz", "/metrics?x=1"] {
             assert!(answer_of(ask(address, probe)).ends_with("ok"), "{probe}");
         }
+        assert!(answer_of(ask_in_pieces(address, "/healthz")).ends_with("ok"));
         held.iter().for_each(|_| release.send(()).unwrap());
         assert!(answer_of(waiting).ends_with("page"));
         held.into_iter().for_each(|stream| assert!(answer_of(stream).ends_with("true")));
@@ -239,6 +273,7 @@ mod tests {
             ("GET / HTTP/1.1", false),
         ] {
             assert_eq!(is_probe(head.as_bytes()), expected, "{head}");
+            assert!(!may_become_probe(head.as_bytes()) || head == "GET /metrics", "{head}");
         }
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let router =
