@@ -27,6 +27,8 @@ format = "plain"
 [entities.authors.fields]
 name = "string"
 country = "string"
+prizes = "strings"
+born = "integer"
 
 [entities.genres]
 format = "plain"
@@ -57,7 +59,7 @@ rest = "extra"
 [[projections.books.embed]]
 as = "authors"
 reference = "authorIds"
-show = ["name", "country"]
+show = ["name", "country", "prizes", "born"]
 [[projections.books.embed]]
 as = "genre"
 reference = "genreId"
@@ -110,7 +112,7 @@ colour = "extra.colour"
 [projections.books.search.embed.copies]
 words = ["number", "room"]
 [projections.books.search.embed.authors]
-words = ["name"]
+words = ["name", "prizes", "born"]
 
 [projections.copies]
 of = "copies"
@@ -145,7 +147,8 @@ fn library() -> GrowingLog {
     for (id, name, country) in
         [("a1", "Maren Holt", "NO"), ("a2", "Ilse Brandt", "DE"), ("a3", "Jean-Luc Petit", "FR")]
     {
-        log.append("authors", id, &json!({"name": name, "country": country}));
+        let prizes = if id == "a2" { json!(["Golden Quill", "Bergen"]) } else { json!([]) };
+        log.append("authors", id, &json!({"name": name, "country": country, "prizes": prizes, "born": 1961}));
     }
     let books = [
         (
@@ -172,7 +175,7 @@ fn library() -> GrowingLog {
         ("c3", "K-103", "tower", 3, "2024-03-10", "b1"),
         ("c4", "K-201", "north", 2, "2023-05-01", "b2"),
         ("c5", "K-202", "south", 1, "2023-06-01", "b2"),
-        ("c6", "K-301", "south", 3, "2022-01-01", "b3"),
+        ("3141592", "K-301", "south", 3, "2022-01-01", "b3"),
     ];
     for (id, number, room, floor, bought, book) in copies {
         log.append(
@@ -260,6 +263,13 @@ fn words(engines: &[(World, Running); 2]) {
             (&[("q", "jeanluc")], &[]),
             (&[("q", "\"ilse brandt\"")], &["b1"]),
             (&[("q", "\"holt ilse\"")], &[]),
+            (&[("q", "quill")], &["b1"]),
+            (&[("q", "harbour -quill")], &["b2"]),
+            (&[("q", "\"quill bergen\"")], &[]),
+            (&[("q", "harbour 1961")], &["b2", "b1"]),
+            // The id of a copy, also one that looks like a number of a phone.
+            (&[("q", "c3")], &["b1"]),
+            (&[("q", "3141592")], &["b3"]),
             (&[("q", "harbour north")], &["b1", "b2"]),
             (&[("q", "tower")], &["b1"]),
             (&[("q", "harbour -tower")], &["b2"]),

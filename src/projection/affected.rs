@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::forgotten::{self, Trigger};
 use super::{Projection, owners, row};
-use crate::entity::{References, Registers, value};
+use crate::entity::{Liveness, References, Registers, value};
 use crate::error::Result;
 use crate::plan::{EntityType, FieldSet, Hop, PlanRef, Relation, Route, TypePlan};
 
@@ -283,7 +283,9 @@ fn changed(of: &TypePlan, before: &Registers, after: &Registers) -> FieldSet {
     if changed.is_empty() || of.fields.iter().all(|field| field.absent.is_none()) {
         return changed;
     }
-    let is_same = |field| value(field, before) == value(field, after);
+    // A default is shown of the living alone, and its program may not bear what is not there.
+    let shown = |field, of| if Registers::liveness(of) == Liveness::Alive { value(field, of) } else { None };
+    let is_same = |field| shown(field, before) == shown(field, after);
     for (number, field) in of.fields.iter().enumerate().filter(|(_, field)| field.absent.is_some()) {
         changed = if is_same(field) {
             changed.without(FieldSet::of(number))

@@ -277,7 +277,7 @@ fn push(out: &mut Vec<u8>, begin: usize, mark: char, word: &[u8]) {
 
 /// The texts of a field: its own, those of a list, or those of an object's members. A number is the text that it is
 /// written as.
-fn each_text(json: Option<&[u8]>, mut visit: impl FnMut(&str)) {
+pub fn each_text(json: Option<&[u8]>, mut visit: impl FnMut(&str)) {
     let mut one = |json: &[u8]| {
         let is_number = json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit());
         match std::str::from_utf8(json).ok().filter(|_| is_number) {

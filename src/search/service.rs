@@ -226,10 +226,8 @@ impl Searcher {
     async fn of_id(&self, request: &Request) -> Result<(Vec<String>, Vec<Option<Value>>)> {
         let Some(id) = request.whole.ids.first() else { return Ok((Vec::new(), Vec::new())) };
         let (mut found, mut members) = (vec![id.clone()], Vec::new());
-        let is_more = request.whole.mail.is_some() || !request.whole.numbers.is_empty();
         for (_, searched, _) in request.collection.get().searched_members() {
-            let apart = self.apart(request.collection, searched).filter(|_| !is_more);
-            let member = match apart {
+            let member = match self.apart(request.collection, searched) {
                 Some((apart, owner)) => {
                     let member = self.index.document(apart.name(), id).await?;
                     member.iter().for_each(|member| found.extend(owners_of(member, owner)));

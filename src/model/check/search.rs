@@ -15,6 +15,7 @@ pub(super) fn check(
 ) -> Option<Search> {
     let checked = Checked { entities, projection, broken, definition, notes };
     let title = checked.title();
+    checked.check_phones(&checked.key("phones"), &projection.of, &definition.phones);
     let search = Search {
         words: match (&definition.words, &title) {
             (Some(words), _) => checked.own("words", words),
@@ -87,6 +88,18 @@ impl Checked<'_> {
             self.notes.note(&self.key(name), unknown(&what, field, known.iter().copied()));
         }
         named.to_vec()
+    }
+
+    /// Phone numbers are texts.
+    fn check_phones(&self, key: &str, entity: &str, phones: &[String]) {
+        let is_text =
+            |kind: &FieldType| matches!(kind, FieldType::String | FieldType::Strings | FieldType::Any);
+        for name in phones {
+            if let Some(kind) = self.field(entity, name).filter(|kind| !is_text(kind)) {
+                let what = format!("{name:?} is of the type {}; string or strings was expected", kind.name());
+                self.notes.note(key, what);
+            }
+        }
     }
 
     fn filters(&self) -> Vec<Filter> {
@@ -166,6 +179,12 @@ impl Checked<'_> {
         }
         shown("words", &words);
         shown("phones", &definition.phones);
+        if !definition.phones.is_empty() && !matches!(found.relation, Relation::From(_)) {
+            let what =
+                format!("{name} is no embed with from, and numbers are found in such alone; leave it out");
+            self.notes.note(&format!("{path}.phones"), what);
+        }
+        self.check_phones(&format!("{path}.phones"), &found.entity, &definition.phones);
         let hit = definition.hit.clone().unwrap_or_else(|| found.show.clone());
         let inner = found.embeds.iter().flat_map(Embed::members);
         let known: Vec<&str> = found.show.iter().map(String::as_str).chain(inner).collect();

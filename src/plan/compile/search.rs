@@ -50,25 +50,38 @@ fn paths_of(search: &Option<SearchPlan>) -> Vec<(String, ValueKind)> {
     filters.map(|filter| (filter.path.to_owned(), filter.kind)).collect()
 }
 
-/// The projection of the members themselves that is searched by the same words and shows the owner.
+/// The projection of the members themselves that is searched by the same words and shows the owner: of several the one that
+/// has most of the filters.
 fn apart(model: &Model, projection: &model::Projection, members: &MembersPlan) -> Option<ApartPlan> {
     let embed = projection.embeds.iter().find(|embed| embed.name == members.path)?;
     let Relation::From(from) = &embed.relation else { return None };
     let searched = projection.search.as_ref()?.embeds.iter().find(|found| found.embed == embed.name);
-    let words = searched.map_or(&[][..], |found| &found.words);
+    let (words, phones) = searched.map_or((&[][..], &[][..]), |found| (&found.words[..], &found.phones[..]));
+    let filters = projection.search.iter().flat_map(|search| &search.filters);
+    let paths: Vec<&str> =
+        filters.filter_map(|filter| filter.path.strip_prefix(members.path)?.strip_prefix('.')).collect();
+    let has_words = searched.is_some();
     let owner = |other: &model::Projection| {
         let search = other.search.as_ref()?;
         let fits = other.of == from.entity
             && other.conditions == from.conditions
-            && words.iter().all(|word| search.words.contains(word));
+            && (!has_words || is_same(words, &search.words) && is_same(phones, &search.phones));
         let is_owner = |embed: &&Embed| matches!(&embed.relation, Relation::Reference { field, .. } if *field == from.field);
         let embed = other.embeds.iter().find(is_owner).filter(|_| fits)?;
-        Some(forever(&embed.name))
+        let covered = search.filters.iter().filter(|filter| paths.contains(&filter.path.as_str())).count();
+        Some((covered, forever(&embed.name)))
     };
-    let found =
-        model.projections.iter().enumerate().find_map(|(number, other)| Some((number, owner(other)?)));
-    let (number, owner) = found?;
+    let fitting = model.projections.iter().enumerate();
+    let fitting =
+        fitting.filter_map(|(number, other)| owner(other).map(|(covered, owner)| (covered, number, owner)));
+    let best = fitting.max_by_key(|(covered, number, _)| (*covered, std::cmp::Reverse(*number)));
+    let (_, number, owner) = best?;
     Some(ApartPlan { projection: u8::try_from(number).ok()?, owner })
+}
+
+/// True when two lists have the same names.
+fn is_same(one: &[String], other: &[String]) -> bool {
+    one.iter().all(|name| other.contains(name)) && other.iter().all(|name| one.contains(name))
 }
 
 struct Compiler<'a> {

@@ -12,7 +12,7 @@ pub(super) fn own(model: &Model, projection: &model::Projection) -> Option<Searc
 
 /// The searched fields of an embedded object.
 pub(super) fn embedded(model: &Model, embed: &Embed, search: &EmbedSearch) -> Option<Searched> {
-    let named = embed.show.iter().find(|name| *name == "name");
+    let named = search.words.iter().find(|name| *name == "name");
     let title = named.or(search.words.first()).or(search.phones.first())?;
     Some(searched(model, &embed.entity, title, (&search.words, &search.phones)))
 }

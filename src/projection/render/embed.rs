@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use super::own::Own;
 use super::{Count, Renderer};
-use crate::entity::{Header, Liveness, References, text};
+use crate::entity::{Header, Liveness, References};
 use crate::error::{Error, Result};
 use crate::json::{Object, push_list, push_text};
 use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, Relation, RelationPlanOf};
 use crate::projection::ancestry::Referred;
 use crate::projection::descendants::Descendants;
 use crate::projection::row::open;
-use crate::projection::search::push_marked;
+use crate::projection::search::{each_text, push_marked};
 use crate::searchable::REFERENCE_MARK;
 
 impl Renderer<'_> {
@@ -210,12 +210,10 @@ impl Renderer<'_> {
 /// Appends the words under which a document is found by an entity that it refers to.
 pub(super) fn push_words(out: &mut Vec<u8>, embed: &EmbedPlan, header: &Header) {
     let Some(words) = embed.words else { return };
-    for (slot, _) in
-        embed.show.iter().map(|shown| (shown.slot, shown.name)).filter(|(_, name)| words.has(name))
-    {
-        if let Some(text) = header.field(slot).and_then(text) {
-            push_marked(out, REFERENCE_MARK, &crate::text::words(&text));
-        }
+    for shown in embed.show.iter().filter(|shown| words.has(shown.name)) {
+        each_text(header.field(shown.slot), |text| {
+            push_marked(out, REFERENCE_MARK, &crate::text::words(text));
+        });
     }
 }
 

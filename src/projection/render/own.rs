@@ -59,7 +59,9 @@ impl Own<'_> {
 
     /// Writes how the document is sorted by its title.
     pub(super) fn write_sort(&self, search: &mut Object<'_>, searched: Searched, computed: &Computed) {
-        if let Self::Entity(of, entity) = self {
+        if let Self::Entity(of, entity) = self
+            && self.liveness() == Liveness::Alive
+        {
             let title = title(of, *entity, searched, computed);
             write_sort(search, title.as_deref(), of.field_named(searched.title).is_none());
         }
@@ -73,7 +75,10 @@ impl Own<'_> {
         searched: Searched,
         computed: &Computed,
     ) {
-        if let Self::Entity(of, entity) = self {
+        // An unseen entity shows no default.
+        if let Self::Entity(of, entity) = self
+            && self.liveness() == Liveness::Alive
+        {
             push_entity(out, begin, (of, *entity), searched, computed);
         }
     }

@@ -91,9 +91,9 @@ pub(super) fn key(by: Sort, value: Option<&Value>) -> Key {
     let key = match by.by.kind {
         SortKind::Title => value.and_then(Value::as_str).map(|text| Key::Text(text.to_owned())),
         SortKind::Integer | SortKind::Date => match value.and_then(Value::as_i64) {
-            // The server has these for a number that is not there.
-            None | Some(i64::MAX | i64::MIN) => None,
-            Some(number) => Some(Key::Integer(number)),
+            // The server has this for a number that is not there.
+            Some(number) if number == missing(by.descending) => None,
+            number => number.map(Key::Integer),
         },
         // One that is not there is told as a text.
         SortKind::Number => {
@@ -104,9 +104,13 @@ pub(super) fn key(by: Sort, value: Option<&Value>) -> Key {
     key.unwrap_or(Key::Missing)
 }
 
+/// What the server has for a number that is not there, so that it comes last.
+fn missing(descending: bool) -> i64 {
+    if descending { i64::MIN } else { i64::MAX }
+}
+
 /// The same for the server: where a page begins.
 pub(super) fn after(key: &Key, sort: Option<Sort>) -> Value {
-    let end = |descending: bool| if descending { i64::MIN } else { i64::MAX };
     match (key, sort) {
         (Key::Score(score), _) => json!(score),
         (Key::Integer(number), _) => json!(number),
@@ -116,7 +120,7 @@ pub(super) fn after(key: &Key, sort: Option<Sort>) -> Value {
         (Key::Missing, Some(sort)) => match sort.by.kind {
             SortKind::Title => Value::Null,
             SortKind::Number => json!(if sort.descending { "-Infinity" } else { "Infinity" }),
-            SortKind::Integer | SortKind::Date => json!(end(sort.descending)),
+            SortKind::Integer | SortKind::Date => json!(missing(sort.descending)),
         },
     }
 }

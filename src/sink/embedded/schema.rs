@@ -84,8 +84,13 @@ impl Fields {
 /// A number that changes with the fields of the index of a projection, and with what lies in them.
 pub(super) fn layout(projection: Projection) -> u64 {
     let Some(collection) = Collection::of(projection) else { return 0 };
+    let SearchPlan { own, filters, sorts, under, members, referred, .. } = collection.get();
+    let filters: Vec<_> = filters.iter().map(|filter| (filter.path, filter.kind, filter.members)).collect();
+    let sorts: Vec<_> = sorts.iter().map(|sort| (sort.member, sort.kind)).collect();
+    let members: Vec<_> = members.iter().map(|of| (of.path, of.words, of.truncated)).collect();
+    let under = under.as_ref().map(|under| (&under.at, &under.above));
     let owners = owners(collection);
-    xxh3_64(format!("{:?} {owners:?}", collection.get()).as_bytes())
+    xxh3_64(format!("{own:?} {filters:?} {sorts:?} {under:?} {members:?} {referred:?} {owners:?}").as_bytes())
 }
 
 /// The embeds by which documents of a collection show the owners that do not embed them.
