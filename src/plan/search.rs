@@ -111,6 +111,8 @@ pub struct ReferredPlan {
     pub name: &'static str,
     /// The searched fields.
     pub fields: Vec<&'static str>,
+    /// The fields that hold phone numbers.
+    pub phones: Vec<&'static str>,
 }
 
 /// A projection that is searched.
@@ -186,6 +188,11 @@ impl SearchPlan {
     pub fn searched_members(&self) -> impl Iterator<Item = (usize, &MembersPlan, Searched)> {
         let members = self.members.iter().enumerate();
         members.filter_map(|(number, members)| Some((number, members, members.words?)))
+    }
+
+    /// True when phone numbers of the document, or of entities that it refers to, are searched.
+    pub fn has_numbers(&self) -> bool {
+        !self.own.phones.is_empty() || self.referred.iter().any(|referred| !referred.phones.is_empty())
     }
 
     /// The filters that look into a `from` embed, or for `None` those of the document itself.

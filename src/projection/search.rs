@@ -93,9 +93,7 @@ fn push_fields(
         });
     }
     for field in searched.phones {
-        each_text(shown.get(field), |phone| {
-            each_number(phone, &mut |number| push(out, begin, NUMBER_MARK, number.as_bytes()));
-        });
+        each_text(shown.get(field), |phone| push_numbers(out, begin, phone));
     }
 }
 
@@ -251,6 +249,11 @@ impl Forms {
         forms.dedup();
         forms.into_iter().for_each(visit);
     }
+}
+
+/// Appends the digits of the phone numbers in a text.
+pub fn push_numbers(out: &mut Vec<u8>, begin: usize, phone: &str) {
+    each_number(phone, &mut |number| push(out, begin, NUMBER_MARK, number.as_bytes()));
 }
 
 /// Appends the folded words of one text, each behind a mark. A gap parts them from those of another text.

@@ -15,10 +15,15 @@ const TEXT_BYTES_MAX: usize = 4_096;
 pub fn document(document: &Value, plan: &SearchPlan, terms: &[Term]) -> Map<String, Value> {
     let mut found = member(document, plan.own, terms);
     for referred in &plan.referred {
-        for field in &referred.fields {
+        for field in referred.fields.iter().chain(&referred.phones) {
             let mut values = Vec::new();
             each_at(document, &format!("{}.{field}", referred.name), &mut |value| values.push(value.clone()));
-            mark(&mut found, &format!("{}.{field}", referred.name), (Some(&values.into()), false), terms);
+            mark(
+                &mut found,
+                &format!("{}.{field}", referred.name),
+                (Some(&values.into()), referred.phones.contains(field)),
+                terms,
+            );
         }
     }
     found

@@ -90,12 +90,13 @@ impl Checked<'_> {
         named.to_vec()
     }
 
-    /// Phone numbers are texts.
+    /// Phone numbers are texts or numbers.
     fn check_phones(&self, key: &str, entity: &str, phones: &[String]) {
-        let is_text =
-            |kind: &FieldType| matches!(kind, FieldType::String | FieldType::Strings | FieldType::Any);
+        let is_none = |kind: &FieldType| {
+            matches!(kind, FieldType::Boolean | FieldType::Date | FieldType::Object | FieldType::Address)
+        };
         for name in phones {
-            if let Some(kind) = self.field(entity, name).filter(|kind| !is_text(kind)) {
+            if let Some(kind) = self.field(entity, name).filter(|kind| is_none(kind)) {
                 let what = format!("{name:?} is of the type {}; string or strings was expected", kind.name());
                 self.notes.note(key, what);
             }
@@ -179,11 +180,6 @@ impl Checked<'_> {
         }
         shown("words", &words);
         shown("phones", &definition.phones);
-        if !definition.phones.is_empty() && !matches!(found.relation, Relation::From(_)) {
-            let what =
-                format!("{name} is no embed with from, and numbers are found in such alone; leave it out");
-            self.notes.note(&format!("{path}.phones"), what);
-        }
         self.check_phones(&format!("{path}.phones"), &found.entity, &definition.phones);
         let hit = definition.hit.clone().unwrap_or_else(|| found.show.clone());
         let inner = found.embeds.iter().flat_map(Embed::members);

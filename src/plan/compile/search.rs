@@ -237,7 +237,8 @@ impl Compiler<'_> {
             return None;
         }
         let fields = searched.words.iter().map(|name| forever(name)).collect();
-        Some(ReferredPlan { name: forever(&embed.name), fields })
+        let phones = searched.phones.iter().map(|name| forever(name)).collect();
+        Some(ReferredPlan { name: forever(&embed.name), fields, phones })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, Relation, RelationPl
 use crate::projection::ancestry::Referred;
 use crate::projection::descendants::Descendants;
 use crate::projection::row::open;
-use crate::projection::search::{each_text, push_marked};
+use crate::projection::search::{each_text, push_marked, push_numbers};
 use crate::searchable::REFERENCE_MARK;
 
 impl Renderer<'_> {
@@ -214,6 +214,9 @@ pub(super) fn push_words(out: &mut Vec<u8>, embed: &EmbedPlan, header: &Header) 
         each_text(header.field(shown.slot), |text| {
             push_marked(out, REFERENCE_MARK, &crate::text::words(text));
         });
+    }
+    for shown in embed.show.iter().filter(|shown| words.is_phone(shown.name)) {
+        each_text(header.field(shown.slot), |phone| push_numbers(out, 0, phone));
     }
 }
 

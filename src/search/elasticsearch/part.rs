@@ -17,18 +17,23 @@ pub(super) struct Part {
     searched: Searched,
     /// True of the document itself.
     pub(super) is_own: bool,
+    /// True when phone numbers are among its words.
+    has_numbers: bool,
 }
 
 impl Part {
     /// The document itself.
     pub(super) fn own(plan: &SearchPlan) -> Self {
-        Self { words: "_search.words".to_owned(), before: String::new(), searched: plan.own, is_own: true }
+        let has_numbers = plan.has_numbers();
+        let (words, before) = ("_search.words".to_owned(), String::new());
+        Self { words, before, searched: plan.own, is_own: true, has_numbers }
     }
 
     /// A member that the document embeds.
     pub(super) fn of_members(members: &MembersPlan, searched: Searched) -> Self {
         let before = format!("{}.", members.path);
-        Self { words: format!("{before}_search"), before, searched, is_own: false }
+        let has_numbers = !searched.phones.is_empty();
+        Self { words: format!("{before}_search"), before, searched, is_own: false, has_numbers }
     }
 
     /// Where one of its fields lies.
@@ -70,7 +75,7 @@ impl Part {
 
     /// The ways in which a term matches its phone numbers.
     pub(super) fn numbers(&self, term: &Term) -> Vec<Value> {
-        if self.searched.phones.is_empty() {
+        if !self.has_numbers {
             return Vec::new();
         }
         let number = |digits: &String| marked(NUMBER_MARK, digits);
@@ -88,7 +93,7 @@ impl Part {
         let is_mail = |(field, mail): (&str, &String)| json!({"term": {self.at(field): {"value": mail, "case_insensitive": true}}});
         let mails = self.searched.mails().flat_map(|field| whole.mail.iter().map(move |mail| (field, mail)));
         let number = |digits: &String| equals(&self.words, &marked(NUMBER_MARK, digits));
-        let numbers = whole.numbers.iter().filter(|_| !self.searched.phones.is_empty());
+        let numbers = whole.numbers.iter().filter(|_| self.has_numbers);
         // The documents that embed a member of an id are among the ids.
         let ids = whole.ids.iter().filter(|_| self.is_own).map(|id| equals("id", id));
         mails.map(is_mail).chain(numbers.map(number)).chain(ids).collect()

@@ -7,6 +7,7 @@ use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
 use super::schema::{OWN, SearchFields, VALUE_LETTERS_MAX, mail_key, name_key};
 use crate::searchable::Words;
+use crate::text::reversed_numbers;
 
 /// The tokenizer's name in the schema.
 pub(super) const PLACED: &str = "placed";
@@ -72,6 +73,13 @@ impl<'a> Placed<'a> {
         self.next = self.next_referred;
         self.push_run(self.fields.referred, OWN, text);
         self.next_referred = self.next;
+    }
+
+    /// Puts the phone numbers in a text of an entity that the document refers to.
+    pub(super) fn push_number(&mut self, text: &str) {
+        for phone in reversed_numbers(text) {
+            self.push_whole(self.fields.phone, OWN, &phone);
+        }
     }
 
     /// Puts words that stand side by side, and leaves a position free behind them.

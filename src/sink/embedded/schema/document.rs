@@ -93,6 +93,11 @@ impl SearchFields {
                     each_text(value, &mut |text| placed.push_referred(&words(text)));
                 });
             }
+            for field in &referred.phones {
+                each_at(value, &format!("{}.{field}", referred.name), &mut |value| {
+                    each_text(value, &mut |text| placed.push_number(text));
+                });
+            }
         }
         placed.add_to(document);
     }
