@@ -14,6 +14,8 @@ use crate::plan::Collection;
 
 /// The most truncated documents whose further members are looked at.
 pub const TRUNCATED_MAX: usize = 10_000;
+/// The most documents that are found because they embed a member whose id is the query.
+pub const OWNERS_MAX: usize = 1_000;
 /// The most values of a facet.
 pub const FACET_VALUES_MAX: usize = 1_000;
 
@@ -125,6 +127,14 @@ pub trait SearchIndex: Send + Sync + 'static {
 
     /// The ids of documents that don't embed all members of an embed, by its number, at most [`TRUNCATED_MAX`].
     fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>>;
+
+    /// The ids of documents that embed a member with this id, by the number of the embed, at most [`OWNERS_MAX`].
+    fn owners_of_id<'a>(
+        &'a self,
+        collection: Collection,
+        members: usize,
+        id: &'a str,
+    ) -> Answer<'a, Vec<String>>;
 
     /// Those owners that have such a member.
     fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>>;

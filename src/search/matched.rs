@@ -29,10 +29,17 @@ fn best<'a>(
     terms: &[Term],
     whole: &Whole,
 ) -> Vec<Value> {
-    let scored = members.filter(|found| may_match(found, searched, terms)).filter_map(|found| {
-        let score = member(&Words::of(found, searched), terms, whole)?;
-        Some((score, found))
-    });
+    // The query may be the id of one of them.
+    let is_it = |found: &Value| {
+        let id = found.get("id").and_then(Value::as_str);
+        id.is_some_and(|id| whole.ids.first().is_some_and(|wanted| wanted == id))
+    };
+    let scored =
+        members.filter(|found| is_it(found) || may_match(found, searched, terms)).filter_map(|found| {
+            let score =
+                if is_it(found) { u32::MAX } else { member(&Words::of(found, searched), terms, whole)? };
+            Some((score, found))
+        });
     let mut scored: Vec<(u32, &Value)> = scored.collect();
     // Members are sorted by id, and the sort keeps that order among equals.
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));

@@ -226,12 +226,16 @@ impl Searcher {
     async fn of_id(&self, request: &Request) -> Result<(Vec<String>, Vec<Option<Value>>)> {
         let Some(id) = request.whole.ids.first() else { return Ok((Vec::new(), Vec::new())) };
         let (mut found, mut members) = (vec![id.clone()], Vec::new());
-        for (_, searched, _) in request.collection.get().searched_members() {
+        for (number, searched, _) in request.collection.get().searched_members() {
             let member = match self.apart(request.collection, searched) {
                 Some((apart, owner)) => {
                     let member = self.index.document(apart.name(), id).await?;
                     member.iter().for_each(|member| found.extend(owners_of(member, owner)));
                     member
+                }
+                None if searched.apart.is_none() => {
+                    found.extend(self.index.owners_of_id(request.collection, number, id).await?);
+                    None
                 }
                 None => None,
             };

@@ -135,6 +135,16 @@ show = ["name"]
 under = "ancestors"
 [projections.genres.search.embed.ancestors]
 words = ["name"]
+
+[projections.authors]
+of = "authors"
+[[projections.authors.embed]]
+as = "books"
+from = "books.authorIds"
+show = ["heading", "pages"]
+[projections.authors.search]
+[projections.authors.search.embed.books]
+words = ["heading"]
 "#;
 
 pub fn library() -> GrowingLog {

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use self::part::Part;
 use self::point::Points;
 use super::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
+    TRUNCATED_MAX,
 };
 use super::query::{Field, Whole};
 use super::sort::{Key, Sort};
@@ -144,6 +145,12 @@ fn hit(found: &Value, sort: Option<Sort>) -> Hit {
     }
 }
 
+/// The ids of the hits of an answer.
+fn ids(answer: &Value) -> Vec<String> {
+    let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
+    hits.filter_map(|hit| Some(hit.get("_id")?.as_str()?.to_owned())).collect()
+}
+
 /// The members of these owners, by their own fields.
 fn members_of(among: Among<'_>) -> Value {
     let owner = format!("{}.id", among.owner);
@@ -195,9 +202,24 @@ impl SearchIndex for ElasticsearchIndex {
                 "query": {"bool": {"filter": [{"term": {truncated: true}}]}},
                 "size": TRUNCATED_MAX, "_source": false, "track_total_hits": false, "sort": [{"id": "asc"}],
             });
-            let answer = self.search(collection, body).await?;
-            let hits = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
-            Ok(hits.filter_map(|hit| Some(hit.get("_id")?.as_str()?.to_owned())).collect())
+            Ok(ids(&self.search(collection, body).await?))
+        })
+    }
+
+    fn owners_of_id<'a>(
+        &'a self,
+        collection: Collection,
+        members: usize,
+        id: &'a str,
+    ) -> Answer<'a, Vec<String>> {
+        Box::pin(async move {
+            let Some(members) = collection.get().members.get(members) else { return Ok(Vec::new()) };
+            let is_it = dsl::equals(&format!("{}.id", members.path), id);
+            let body = json!({
+                "query": {"bool": {"filter": [{"nested": {"path": members.path, "query": is_it}}]}},
+                "size": OWNERS_MAX, "_source": false, "track_total_hits": false, "sort": [{"id": "asc"}],
+            });
+            Ok(ids(&self.search(collection, body).await?))
         })
     }
 

@@ -22,7 +22,8 @@ use self::rank::Ranking;
 use self::together::CountedTogether;
 use super::cursor::Cursor;
 use super::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, SearchIndex, TRUNCATED_MAX,
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
+    TRUNCATED_MAX,
 };
 use super::matched;
 use super::query::{Field, Term, Wanted, Whole};
@@ -31,7 +32,7 @@ use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Collection;
 use crate::sink::embedded::EmbeddedFolder;
-use crate::sink::embedded::schema::{Fields, SearchFields, owner_column, text_column};
+use crate::sink::embedded::schema::{Fields, SearchFields, member_key, owner_column, text_column};
 
 /// The indexes of a folder, for searching; another process may write them.
 #[derive(Clone)]
@@ -213,6 +214,15 @@ impl Inner {
         Ok(most_frequent(counts.map_err(failed)?))
     }
 
+    fn owners_of_id(&self, collection: Collection, members: usize, id: &str) -> Result<Vec<String>> {
+        let searcher = self.searcher(collection.name())?;
+        let (_, search) = self.searched(collection)?;
+        let is_it = query::equals(search.whole, &member_key(members, id));
+        let ordered = Ordered { size: OWNERS_MAX, after: None, ranking: None, sort: None };
+        let (_, ranked) = searcher.search(&is_it, &ordered).map_err(failed)?;
+        Ok(ranked.into_iter().map(|hit| hit.id).collect())
+    }
+
     fn owners(&self, among: Among<'_>) -> Result<Vec<String>> {
         let searcher = self.searcher(among.collection.name())?;
         let query = query::members_of(self.searched(among.collection)?.1, among);
@@ -324,6 +334,16 @@ impl SearchIndex for EmbeddedIndex {
 
     fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>> {
         self.ask(move |inner| inner.truncated(collection, members))
+    }
+
+    fn owners_of_id<'a>(
+        &'a self,
+        collection: Collection,
+        members: usize,
+        id: &'a str,
+    ) -> Answer<'a, Vec<String>> {
+        let id = id.to_owned();
+        self.ask(move |inner| inner.owners_of_id(collection, members, &id))
     }
 
     fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>> {

@@ -75,6 +75,11 @@ impl<'a> Placed<'a> {
         self.next_referred = self.next;
     }
 
+    /// Puts a key of an owner that is looked up whole.
+    pub(super) fn push_key(&mut self, owner: u32, key: &str) {
+        self.push_whole(self.fields.whole, owner, key);
+    }
+
     /// Puts the phone numbers in a text of an entity that the document refers to.
     pub(super) fn push_number(&mut self, text: &str) {
         for phone in reversed_numbers(text) {

@@ -12,10 +12,10 @@ use tantivy::schema::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use self::document::{mail_key, name_key};
+pub use self::document::{mail_key, member_key, name_key};
 use super::placed::PLACED;
 pub use super::placed::owner_at;
-use crate::plan::{Collection, FilterPlan, Projection, SearchPlan, SortPlan};
+use crate::plan::{Collection, FilterPlan, MembersPlan, Projection, SearchPlan, SortPlan};
 use crate::searchable::{Class, SortKind, ValueKind};
 
 /// Longer values are kept and not found, as the mappings' `ignore_above` has it.
@@ -87,7 +87,8 @@ pub(super) fn layout(projection: Projection) -> u64 {
     let SearchPlan { own, filters, sorts, under, members, referred, .. } = collection.get();
     let filters: Vec<_> = filters.iter().map(|filter| (filter.path, filter.kind, filter.members)).collect();
     let sorts: Vec<_> = sorts.iter().map(|sort| (sort.member, sort.kind)).collect();
-    let members: Vec<_> = members.iter().map(|of| (of.path, of.words, of.truncated)).collect();
+    let member = |of: &MembersPlan| (of.path, of.words, of.truncated, of.apart.is_some());
+    let members: Vec<_> = members.iter().map(member).collect();
     let under = under.as_ref().map(|under| (&under.at, &under.above));
     let owners = owners(collection);
     xxh3_64(format!("{own:?} {filters:?} {sorts:?} {under:?} {members:?} {referred:?} {owners:?}").as_bytes())

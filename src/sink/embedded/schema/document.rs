@@ -81,10 +81,14 @@ impl SearchFields {
         let own = placed.push(OWN, &Words::of(value, self.plan.own));
         document.add_u64(self.length, own);
         let mut owner = OWN;
-        for (_, members, searched) in self.plan.searched_members() {
+        for (number, members, searched) in self.plan.searched_members() {
             for member in value.get(members.path).and_then(Value::as_array).into_iter().flatten() {
                 owner += 1;
                 placed.push(owner, &Words::of(member, searched));
+                // The ids of others are looked up among their own documents.
+                if let (None, Some(id)) = (members.apart, member.get("id").and_then(Value::as_str)) {
+                    placed.push_key(owner, &member_key(number, id));
+                }
             }
         }
         for referred in &self.plan.referred {
@@ -188,6 +192,11 @@ fn is_short(text: &str) -> bool {
 pub fn name_key<'a>(words: impl Iterator<Item = &'a str>) -> String {
     let words: BTreeSet<&str> = words.collect();
     words.into_iter().fold("n".to_owned(), |key, word| key + " " + word)
+}
+
+/// The id of a member as it is looked up whole; `members` is the number of its embed.
+pub fn member_key(members: usize, id: &str) -> String {
+    format!("i{members} {id}")
 }
 
 /// An e-mail address as it is looked up whole.
