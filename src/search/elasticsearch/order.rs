@@ -65,7 +65,8 @@ fn part_ways(part: &Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Va
     for (number, (term, apart)) in terms.iter().enumerate() {
         if number < SCORED_MAX {
             ways.push(best_way(part, term, apart));
-        } else {
+        } else if own_name != EXACT_OWN_NAME {
+            // Of a document that is searched, the query's filter asks for each term already.
             ways.push(scored(0, part.any_way(term)));
         }
     }
