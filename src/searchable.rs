@@ -90,7 +90,7 @@ fn is_of_number(byte: u8) -> bool {
     byte.is_ascii_digit() || matches!(byte, b' ' | b'+' | b'-' | b'/' | b'(' | b')')
 }
 
-/// What is searched of one document or embedded object.
+/// The searched texts of one document or embedded object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Words {
     /// The words of each text in their own order, parted by spaces. One that stands in another of its class is left out.

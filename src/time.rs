@@ -2,12 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Year, month, day, hour, minute, second and millisecond.
-fn parts(time: SystemTime) -> (i64, u64, u64, u64, u64, u64, u32) {
+/// Year, month, day, hour, minute and second.
+fn parts(time: SystemTime) -> (i64, u64, u64, u64, u64, u64) {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let (year, month, day) = civil(i64::try_from(days).unwrap_or(0));
-    (year, month, day, second / 3_600, second / 60 % 60, second % 60, since.subsec_millis())
+    (year, month, day, second / 3_600, second / 60 % 60, second % 60)
 }
 
 /// Year, month and day of a number of days since the Unix epoch.
@@ -128,8 +128,8 @@ fn number(rest: &mut &str, digits: usize) -> Option<i64> {
 
 /// RFC 3339 with milliseconds: `2026-01-02T03:04:05.678Z`.
 pub fn rfc3339(time: SystemTime) -> String {
-    let (year, month, day, hour, minute, second, millisecond) = parts(time);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// RFC 3339 with milliseconds, of milliseconds since the Unix epoch.
@@ -142,7 +142,7 @@ pub fn timestamp(milliseconds: i64) -> String {
 
 /// `yyyymmddhhmmss`, as an index's name carries it.
 pub fn compact(time: SystemTime) -> String {
-    let (year, month, day, hour, minute, second, _) = parts(time);
+    let (year, month, day, hour, minute, second) = parts(time);
     format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}")
 }
 

@@ -1,8 +1,5 @@
 //! How documents are searched, as it is compiled.
 
-use std::cmp::Ordering;
-use std::ops::Deref;
-
 use super::{PlanRef, Projection};
 use crate::searchable::{Searched, SortKind, ValueKind};
 
@@ -27,8 +24,8 @@ pub struct SearchPlan {
     pub referred: Vec<ReferredPlan>,
 }
 
-/// A filter, and the facet of the same name.
-#[derive(Debug)]
+/// A filter, and the facet of the same name. Those of one projection have the order of their numbers.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FilterPlan {
     /// Its number among the filters.
     pub number: u16,
@@ -49,7 +46,7 @@ pub struct FilterPlan {
 }
 
 /// An order of hits by a field.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct SortPlan {
     /// Its number among the orders.
     pub number: u16,
@@ -160,14 +157,6 @@ impl Collection {
     }
 }
 
-impl Deref for Collection {
-    type Target = SearchPlan;
-
-    fn deref(&self) -> &SearchPlan {
-        self.plan
-    }
-}
-
 impl PartialEq for Collection {
     fn eq(&self, other: &Self) -> bool {
         std::ptr::eq(self.plan, other.plan)
@@ -207,30 +196,3 @@ impl FilterPlan {
         self.path.strip_prefix(members.path).and_then(|rest| rest.strip_prefix('.')).unwrap_or(self.path)
     }
 }
-
-macro_rules! by_number {
-    ($name:ident) => {
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.number == other.number
-            }
-        }
-
-        impl Eq for $name {}
-
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-
-        impl Ord for $name {
-            fn cmp(&self, other: &Self) -> Ordering {
-                self.number.cmp(&other.number)
-            }
-        }
-    };
-}
-
-by_number!(FilterPlan);
-by_number!(SortPlan);

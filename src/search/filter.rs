@@ -10,7 +10,7 @@ const COMPARISONS: [&str; 4] = [">=", "<=", ">", "<"];
 /// The end of a range that is open.
 const OPEN: &str = "*";
 
-/// What a filter asks for.
+/// The value or the range of a filter.
 ///
 /// # Errors
 /// When the value is none of the field's kind.

@@ -30,16 +30,15 @@ fn best<'a>(
     whole: &Whole,
 ) -> Vec<Value> {
     // The query may be the id of one of them.
-    let is_it = |found: &Value| {
-        let id = found.get("id").and_then(Value::as_str);
-        id.is_some_and(|id| whole.ids.first().is_some_and(|wanted| wanted == id))
+    let wanted = whole.ids.first().map(String::as_str);
+    let is_it = |found: &Value| wanted.is_some() && found.get("id").and_then(Value::as_str) == wanted;
+    let score = |found: &Value| {
+        if is_it(found) {
+            return Some(u32::MAX);
+        }
+        may_match(found, searched, terms).then(|| member(&Words::of(found, searched), terms, whole))?
     };
-    let scored =
-        members.filter(|found| is_it(found) || may_match(found, searched, terms)).filter_map(|found| {
-            let score =
-                if is_it(found) { u32::MAX } else { member(&Words::of(found, searched), terms, whole)? };
-            Some((score, found))
-        });
+    let scored = members.filter_map(|found| Some((score(found)?, found)));
     let mut scored: Vec<(u32, &Value)> = scored.collect();
     // Members are sorted by id, and the sort keeps that order among equals.
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));

@@ -252,7 +252,7 @@ mod tests {
         for no_word in ["*:*", "  ", ""] {
             assert_eq!(parsed(&[("q", no_word)]).unwrap().terms, Some(Vec::new()), "{no_word:?}");
         }
-        let request = self::parsed(&[("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
+        let request = parsed(&[("consistent_with", "a/b/3:77, c/0:0"), ("timeout", "250ms")]).unwrap();
         assert_eq!(request.consistent_with.get(&TopicPartition::new("a/b", 3)), Some(78));
         assert_eq!(request.timeout_ms, 250);
     }

@@ -35,6 +35,14 @@ pub enum Wanted {
 }
 
 impl Wanted {
+    /// The text, where it is none of a range.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Wanted::Text(text) => Some(text),
+            Wanted::Integers(..) | Wanted::Numbers(..) => None,
+        }
+    }
+
     /// True when the value counted under this text is wanted.
     pub fn holds(&self, text: &str) -> bool {
         match self {

@@ -62,7 +62,7 @@ pub fn points(class: Class, how: Match) -> u32 {
 
 /// What a phone number is worth.
 pub const NUMBER: u32 = 13 * POINT;
-/// What a member is worth which its document does not embed.
+/// The worth of a member that its document does not embed.
 pub const APART: u32 = 9 * POINT;
 
 /// The ways to take a query of so many words apart into a document's name and that of one relative: for each the first word
@@ -86,7 +86,7 @@ pub fn may_match(document: &Value, searched: Searched, terms: &[Term]) -> bool {
     is_number || terms.iter().any(Term::is_phrase) || has_word(document, searched, is_wanted)
 }
 
-/// What a member is worth by its own fields; `None` when no word matches.
+/// The worth of a member by its own fields; `None` when no word matches.
 pub fn member(words: &Words, terms: &[Term], whole: &Whole) -> Option<u32> {
     let mut sum = None;
     for (number, term) in terms.iter().enumerate() {

@@ -2,6 +2,8 @@
 
 mod shown;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -285,10 +287,18 @@ impl Searcher {
         found: &Found,
     ) -> Result<Map<String, Value>> {
         let mut facets = Map::new();
+        // By the numbers of the embeds: the hits that do not embed all members.
+        let mut owners: BTreeMap<usize, Vec<String>> = BTreeMap::new();
         for (field, counts) in &found.facets {
             let mut counts = counts.clone();
             if let Some(number) = field.members {
-                add(&mut counts, self.counts_apart(request, find, (number, truncated), field).await?);
+                let owners = match owners.entry(number) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => {
+                        place.insert(self.truncated_hits(find, truncated.get(number)).await?)
+                    }
+                };
+                add(&mut counts, self.counts_apart(request, find, (number, owners), field).await?);
             }
             let counts = counts.into_iter().map(|(value, count)| (value, count.into()));
             facets.insert(field.name.to_owned(), Value::Object(counts.collect()));
@@ -296,25 +306,11 @@ impl Searcher {
         Ok(facets)
     }
 
-    /// The counts of a field of members over the hits that do not embed all of them.
-    async fn counts_apart(
-        &self,
-        request: &Request,
-        find: &Find,
-        (number, truncated): (usize, &Truncated),
-        field: Field,
-    ) -> Result<Counts> {
-        let collection = request.collection;
-        let truncated = truncated.get(number).map_or(&[][..], Vec::as_slice);
-        let members = collection.get().members.get(number).filter(|_| !truncated.is_empty());
-        let apart = members.and_then(|members| self.apart(collection, members));
-        let filters = filters_apart(collection, number, find.filters_of(number));
-        let field = filter_apart(collection, number, field);
-        let ((Some((apart, owner)), Some(filters)), Some(field)) = ((apart, filters), field) else {
-            return Ok(Counts::new());
-        };
+    /// The hits among documents that do not embed all members.
+    async fn truncated_hits(&self, find: &Find, truncated: Option<&Vec<String>>) -> Result<Vec<String>> {
+        let Some(truncated) = truncated.filter(|ids| !ids.is_empty()) else { return Ok(Vec::new()) };
         let find = Find {
-            among: Some(truncated.to_vec()),
+            among: Some(truncated.clone()),
             sort: None,
             size: truncated.len(),
             after: None,
@@ -322,13 +318,28 @@ impl Searcher {
             documents: false,
             ..find.clone()
         };
-        let hits = self.index.find(&find).await?.hits;
-        let owners: Vec<String> = hits.into_iter().map(|hit| hit.id).collect();
-        if owners.is_empty() {
+        Ok(self.index.find(&find).await?.hits.into_iter().map(|hit| hit.id).collect())
+    }
+
+    /// The counts of a field of members over the hits that do not embed all of them.
+    async fn counts_apart(
+        &self,
+        request: &Request,
+        find: &Find,
+        (number, owners): (usize, &[String]),
+        field: Field,
+    ) -> Result<Counts> {
+        let collection = request.collection;
+        let members = collection.get().members.get(number).filter(|_| !owners.is_empty());
+        let apart = members.and_then(|members| self.apart(collection, members));
+        let filters = filters_apart(collection, number, find.filters_of(number));
+        let field = filter_apart(collection, number, field);
+        let ((Some((collection, owner)), Some(filters)), Some(field)) = ((apart, filters), field) else {
             return Ok(Counts::new());
-        }
-        let among = Among { collection: apart, owner, owners: &owners, terms: &[], filters: &filters };
-        self.index.owner_counts(among, field).await
+        };
+        self.index
+            .owner_counts(Among { collection, owner, owners, terms: &[], filters: &filters }, field)
+            .await
     }
 
     /// Puts the members that matched into a hit, also those that the document does not embed. `of_id` are the members whose
@@ -342,9 +353,6 @@ impl Searcher {
     ) -> Result<()> {
         let terms = request.terms.as_deref().unwrap_or_default();
         for (place, (number, members, _)) in request.collection.get().searched_members().enumerate() {
-            if hit.matched.len() <= place {
-                hit.matched.push(Vec::new());
-            }
             let Some(matched) = hit.matched.get_mut(place) else { continue };
             let Some((collection, owner)) = self.apart(request.collection, members) else { continue };
             let is_truncated = truncated.get(number).is_some_and(|ids| ids.contains(&hit.id));

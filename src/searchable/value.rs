@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::time::{milliseconds, timestamp};
 
 /// The kind of a value to filter by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ValueKind {
     /// A text, compared whole.
     Text,

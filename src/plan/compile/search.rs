@@ -21,23 +21,12 @@ pub(super) fn fill(model: &Model, plan: &mut Plan) {
     }
     let filters: Vec<Vec<(String, ValueKind)>> = searches.iter().map(paths_of).collect();
     for (projection, search) in model.projections.iter().zip(&mut searches) {
-        for members in search.iter_mut().flat_map(|search| &mut search.members) {
+        let Some(SearchPlan { filters: own, members, .. }) = search else { continue };
+        for members in &mut *members {
             members.apart = apart(model, projection, members);
         }
-        for at in search.iter_mut() {
-            let SearchPlan { filters: own, members, .. } = at;
-            for filter in own {
-                let members = filter.members.and_then(|number| members.get(number));
-                let Some((members, apart)) = members.and_then(|members| Some((members, members.apart?)))
-                else {
-                    continue;
-                };
-                let (path, kind) = (filter.path_in(members), filter.kind);
-                let known = filters.get(usize::from(apart.projection));
-                let number =
-                    known.and_then(|known| known.iter().position(|known| known.0 == path && known.1 == kind));
-                filter.apart = number.and_then(|number| u16::try_from(number).ok());
-            }
+        for filter in own {
+            filter.apart = filter_apart(filter, members, &filters);
         }
     }
     for (projection, search) in plan.projections.iter_mut().zip(searches) {
@@ -48,6 +37,19 @@ pub(super) fn fill(model: &Model, plan: &mut Plan) {
 fn paths_of(search: &Option<SearchPlan>) -> Vec<(String, ValueKind)> {
     let filters = search.iter().flat_map(|search| &search.filters);
     filters.map(|filter| (filter.path.to_owned(), filter.kind)).collect()
+}
+
+/// The same filter of the members' own projection; `filters` are those of all projections.
+fn filter_apart(
+    filter: &FilterPlan,
+    members: &[MembersPlan],
+    filters: &[Vec<(String, ValueKind)>],
+) -> Option<u16> {
+    let members = members.get(filter.members?)?;
+    let known = filters.get(usize::from(members.apart?.projection))?;
+    let wanted = (filter.path_in(members), filter.kind);
+    let number = known.iter().position(|(path, kind)| (path.as_str(), *kind) == wanted)?;
+    u16::try_from(number).ok()
 }
 
 /// The projection of the members themselves that is searched by the same words and shows the owner: of several the one that

@@ -41,11 +41,7 @@ pub(super) fn values(filters: &Filters) -> Vec<Value> {
 }
 
 fn any_of(field: Field, wanted: &[&Wanted]) -> Value {
-    let text = |wanted: &&Wanted| match wanted {
-        Wanted::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    let texts: Vec<String> = wanted.iter().filter_map(text).collect();
+    let texts: Vec<&str> = wanted.iter().filter_map(|wanted| wanted.text()).collect();
     let mut ways: Vec<Value> = wanted.iter().filter_map(|wanted| range(field, wanted)).collect();
     if !texts.is_empty() {
         ways.push(json!({"terms": {&field.field: texts}}));
@@ -104,7 +100,7 @@ pub(super) fn key(by: Sort, value: Option<&Value>) -> Key {
     key.unwrap_or(Key::Missing)
 }
 
-/// What the server has for a number that is not there, so that it comes last.
+/// The number that the server takes for a missing one, so that it comes last.
 fn missing(descending: bool) -> i64 {
     if descending { i64::MIN } else { i64::MAX }
 }

@@ -21,7 +21,7 @@ use super::index::{
     TRUNCATED_MAX,
 };
 use super::query::{Field, Whole};
-use super::sort::{Key, Sort};
+use super::sort::Key;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Collection, SearchPlan};
@@ -110,7 +110,7 @@ impl ElasticsearchIndex {
         }
         let answer = self.search(find.collection, body).await?;
         let found = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
-        let mut hits: Vec<Hit> = found.map(|found| hit(found, find.sort)).collect();
+        let mut hits: Vec<Hit> = found.map(|found| hit(found, find)).collect();
         if find.documents {
             self.add_matched(&mut hits, find).await?;
         }
@@ -133,15 +133,15 @@ fn shown(plan: &SearchPlan) -> Value {
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn hit(found: &Value, sort: Option<Sort>) -> Hit {
+fn hit(found: &Value, find: &Find) -> Hit {
     // Scores are sums of small whole numbers, which a float holds exactly.
     let score = found.get("_score").and_then(Value::as_f64).unwrap_or(0.0) as u32;
     Hit {
         id: found.get("_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
         score,
-        key: sort.map_or(Key::Score(score), |sort| dsl::key(sort, found.pointer("/sort/0"))),
+        key: find.sort.map_or(Key::Score(score), |sort| dsl::key(sort, found.pointer("/sort/0"))),
         document: found.get("_source").cloned().unwrap_or_default(),
-        matched: Vec::new(),
+        matched: find.collection.get().searched_members().map(|_| Vec::new()).collect(),
     }
 }
 

@@ -119,7 +119,7 @@ fn word_ways(field: &str, mark: char, class: Class, term: &Term) -> Vec<Value> {
     term.texts().flat_map(one).chain(typo).collect()
 }
 
-/// What each term is worth in the entities that a document refers to.
+/// The worth of each term in the entities that a document refers to.
 fn referred_ways(plan: &SearchPlan, terms: &Terms) -> Vec<Value> {
     let words = Part::own(plan).words;
     let ways = |term: &Term| word_ways(&words, REFERENCE_MARK, Class::Other, term);

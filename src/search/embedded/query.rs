@@ -69,11 +69,8 @@ fn by_one_member(
 
 /// A field has any of the values.
 fn any_of(search: &SearchFields, field: Field, wanted: &[&Wanted]) -> Boxed {
-    let text = |wanted: &&Wanted| match wanted {
-        Wanted::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    let texts = search.text(field).map(|column| one_of(column, wanted.iter().filter_map(text)));
+    let texts = wanted.iter().filter_map(|wanted| wanted.text());
+    let texts = search.text(field).map(|column| one_of(column, texts));
     let number = search.number(field);
     let ranges = wanted.iter().filter_map(|wanted| range(number?, wanted));
     any(ranges.chain(texts).collect())

@@ -8,7 +8,7 @@ use crate::search::index::Hit;
 use crate::search::query::{Request, Term};
 use crate::searchable::Searched;
 
-/// A hit: what the model says that hits show, and what matched.
+/// A hit with the members that the model names, its highlights and its matched members.
 pub(super) fn hit(hit: Hit, request: &Request) -> Value {
     let plan = request.collection.get();
     let terms = request.terms.as_deref().unwrap_or_default();

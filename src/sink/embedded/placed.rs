@@ -48,7 +48,7 @@ impl<'a> Placed<'a> {
         Self { fields, texts, next: 0, next_referred: 0 }
     }
 
-    /// Puts what is searched of the document or of one of its members; answers how many words its name has.
+    /// Puts the searched texts of the document or of one of its members; answers how many words its name has.
     pub(super) fn push(&mut self, owner: u32, words: &Words) -> u64 {
         self.next = 0;
         for (class, run) in words.runs.iter().chain(&words.forms) {

@@ -113,42 +113,40 @@ fn add_filter(
     filter: &FilterPlan,
     value: &Value,
 ) {
-    let (mut texts, mut numbers) = (BTreeSet::new(), Vec::new());
+    let mut texts = BTreeSet::new();
     each_at(value, filter.path, &mut |value| {
         texts.extend(value_text(filter.kind, value).filter(|text| is_short(text)));
-        numbers.push(value.clone());
+        if let Some(column) = column {
+            add_number(document, column, filter.kind, value);
+        }
     });
     // A value that several members have counts once.
     texts.iter().for_each(|value| document.add_text(text, value));
-    let Some(column) = column else { return };
-    for value in numbers {
-        match filter.kind {
-            ValueKind::Integer => {
-                integer(&value).into_iter().for_each(|value| document.add_i64(column, value))
-            }
-            ValueKind::Date => {
-                let time = value.as_str().and_then(milliseconds);
-                time.into_iter().for_each(|time| document.add_i64(column, time));
-            }
-            _ => number(&value).into_iter().for_each(|value| document.add_f64(column, value)),
+}
+
+fn add_number(document: &mut TantivyDocument, column: Field, kind: ValueKind, value: &Value) {
+    match kind {
+        ValueKind::Integer => integer(value).into_iter().for_each(|value| document.add_i64(column, value)),
+        ValueKind::Date => {
+            let time = value.as_str().and_then(milliseconds);
+            time.into_iter().for_each(|time| document.add_i64(column, time));
         }
+        _ => number(value).into_iter().for_each(|value| document.add_f64(column, value)),
     }
 }
 
 fn add_sort(document: &mut TantivyDocument, column: Field, sort: &SortPlan, value: &Value) {
     let Some(held) = value.get(sort.member) else { return };
-    match sort.kind {
+    let kind = match sort.kind {
         SortKind::Title => {
             let name = held.as_str().filter(|name| is_short(name));
-            name.into_iter().for_each(|name| document.add_text(column, sort_key(name)));
+            return name.into_iter().for_each(|name| document.add_text(column, sort_key(name)));
         }
-        SortKind::Integer => integer(held).into_iter().for_each(|number| document.add_i64(column, number)),
-        SortKind::Number => number(held).into_iter().for_each(|number| document.add_f64(column, number)),
-        SortKind::Date => {
-            let time = held.as_str().and_then(milliseconds);
-            time.into_iter().for_each(|time| document.add_i64(column, time));
-        }
-    }
+        SortKind::Integer => ValueKind::Integer,
+        SortKind::Number => ValueKind::Number,
+        SortKind::Date => ValueKind::Date,
+    };
+    add_number(document, column, kind, held);
 }
 
 /// The values of each member, one for each filter, in all their combinations.
