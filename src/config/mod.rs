@@ -18,7 +18,8 @@ pub use self::load::Flags;
 pub use self::raw::KEYS;
 use crate::model::mapping::Shape;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
-use crate::model::{self, FieldType, Model};
+use crate::model::write::field_value;
+use crate::model::{self, Model};
 use crate::plan::{EntityType, PlanRef};
 
 /// The resolved settings of one process (contract, section 6).
@@ -29,8 +30,6 @@ pub struct Config {
     /// The model in force: that of the file that `model` names, or the built-in one, with `[organisations]`, `[contacts]` and
     /// `index.max_embedded_contacts` in their places.
     pub model: Arc<Model>,
-    /// The plan of the model.
-    pub plan: PlanRef,
     /// Where records come from.
     pub source: SourceConfig,
     /// The Kafka cluster, used by the source `kafka` and by dead letters of kind `kafka`.
@@ -200,9 +199,14 @@ pub struct Derived {
 }
 
 impl Config {
+    /// The plan of the model.
+    pub fn plan(&self) -> PlanRef {
+        self.index.plan
+    }
+
     /// The entity types with the sections that say how their records are read.
     pub fn entities(&self) -> impl Iterator<Item = (EntityType, &EntityConfig)> {
-        self.plan.entity_types().zip(self.model.entities.iter().map(|entity| &entity.source))
+        self.plan().entity_types().zip(self.model.entities.iter().map(|entity| &entity.source))
     }
 
     /// What the state depends on: topics, formats and event types, as stable text.
@@ -231,20 +235,9 @@ impl Config {
     }
 }
 
-/// The entity types of a model as JSON: how their records are read, and the type and the default of each field.
+/// The entity types of a model as JSON: how their records are read, and the declaration of each field.
 fn declared(model: &Model) -> Value {
-    let default = |default: &model::Default| {
-        format!(", default {:016x}", xxhash_rust::xxh3::xxh3_64(format!("{default:?}").as_bytes()))
-    };
-    let field = |field: &model::Field| {
-        let kind = match &field.kind {
-            FieldType::Reference { to, list } => {
-                format!("a reference to {to}{}", if *list { ", list" } else { "" })
-            }
-            kind => kind.name().to_owned(),
-        };
-        (field.name.clone(), json!(kind + &field.default.as_ref().map(default).unwrap_or_default()))
-    };
+    let field = |field: &model::Field| (field.name.clone(), json!(field_value(field)));
     let entity = |(number, entity): (usize, &model::Entity)| {
         let reading = format!("{number} {:?} {:?}", entity.source, entity.transform);
         let reading = format!("{:032x}", xxhash_rust::xxh3::xxh3_128(reading.as_bytes()));

@@ -1,7 +1,8 @@
-//! What is searched and shown, as the model says: the page is made by it.
+//! The description of the model: collections with their filters and orders, projections with their fields and embeds. The page
+//! is made by it.
 
-use axum::Json;
 use axum::extract::State as Shared;
+use axum::response::Response;
 use serde::Serialize;
 
 use super::search::Search;
@@ -179,7 +180,7 @@ impl Describer<'_> {
     fn projection(&self, projection: Projection) -> ProjectionDescription {
         let (plan, entity_type) = (projection.get(), projection.entity_type());
         let field = |name: &'static str| {
-            let kind = entity_type.field_named(name).map_or("any", |field| field.kind.name());
+            let kind = entity_type.field_named(name).map_or("any", |field| field.kind_name);
             FieldDescription { name, kind }
         };
         ProjectionDescription {
@@ -215,6 +216,6 @@ impl Describer<'_> {
 }
 
 /// `GET /model`
-pub(super) async fn model(Shared(search): Shared<Search>) -> Json<Description> {
-    Json((*search.description()).clone())
+pub(super) async fn model(Shared(search): Shared<Search>) -> Response {
+    search.description()
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use axum::Json;
 use axum::extract::State as Shared;
+use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::search::Search;
@@ -76,6 +76,6 @@ fn append(parameter: &mut Value, sentence: &str) {
 }
 
 /// `GET /openapi.json`
-pub(super) async fn openapi(Shared(search): Shared<Search>) -> Json<Value> {
-    Json((*search.openapi()).clone())
+pub(super) async fn openapi(Shared(search): Shared<Search>) -> Response {
+    search.openapi()
 }

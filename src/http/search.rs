@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State as Shared};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
@@ -44,16 +47,18 @@ pub struct Search {
     collections: Arc<[(Collection, Refreshes)]>,
     index_requests: Arc<IndexRequests>,
     plan: PlanRef,
-    description: Arc<Description>,
-    openapi: Arc<Value>,
+    /// The description of the model, as JSON.
+    description: Bytes,
+    /// The description of all routes, as JSON.
+    openapi: Bytes,
 }
 
 impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
         let collections = searcher.collections();
-        let description = Arc::new(Description::of(plan, searcher.kept()));
-        let openapi = Arc::new(openapi::describe(plan, &collections, searcher.kept()));
+        let description = written(&Description::of(plan, searcher.kept()));
+        let openapi = written(&openapi::describe(plan, &collections, searcher.kept()));
         let collections = collections.into_iter().map(|of| (of, Refreshes::default())).collect();
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
         Self {
@@ -68,14 +73,19 @@ impl Search {
         }
     }
 
-    /// What is searched and shown.
-    pub(super) fn description(&self) -> Arc<Description> {
-        Arc::clone(&self.description)
+    /// The description of the model.
+    pub(super) fn description(&self) -> Response {
+        answered(&self.description)
     }
 
     /// The description of all routes.
-    pub(super) fn openapi(&self) -> Arc<Value> {
-        Arc::clone(&self.openapi)
+    pub(super) fn openapi(&self) -> Response {
+        answered(&self.openapi)
+    }
+
+    /// The collections, the first of which is searched when a request names none.
+    fn collections(&self) -> Vec<Collection> {
+        self.collections.iter().map(|(collection, _)| *collection).collect()
     }
 
     /// How long the index took so far.
@@ -181,6 +191,16 @@ impl Search {
     }
 }
 
+/// A value that is answered as it is each time.
+fn written(value: &impl Serialize) -> Bytes {
+    // A value of names and texts can be written.
+    serde_json::to_vec(value).unwrap_or_default().into()
+}
+
+fn answered(json: &Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
+}
+
 /// A document without the keys that are Tributary's own.
 fn shown(mut document: Value) -> Value {
     if let Some(members) = document.as_object_mut() {
@@ -192,8 +212,7 @@ fn shown(mut document: Value) -> Value {
 fn parse(search: &Search, query: Option<&str>) -> Answer<Request> {
     let pairs: Vec<_> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
     let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-    let collections: Vec<Collection> = search.collections.iter().map(|(collection, _)| *collection).collect();
-    Request::parse(&collections, pairs).map_err(Refusal::from)
+    Request::parse(&search.collections(), pairs).map_err(Refusal::from)
 }
 
 /// `GET /search`
@@ -209,7 +228,7 @@ pub(super) async fn suggest(
 ) -> Answer<Json<Value>> {
     let request = parse(&search, query.as_deref())?;
     let mut suggestions: Vec<Value> = Vec::new();
-    let collections: Vec<Collection> = search.collections.iter().map(|(collection, _)| *collection).collect();
+    let collections = search.collections();
     search.check_filled(&request, &collections)?;
     for collection in collections {
         let is_same = request.collection == collection;
@@ -246,7 +265,7 @@ fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
     Some(suggestion)
 }
 
-/// What tells a hit from others of the same name: the city of an address, an entity that it refers to, or the first text
+/// The text that tells a hit from others of the same name: the city of an address, an entity that it refers to, or the first text
 /// that it shows.
 fn detail(hit: &Value, collection: Collection) -> Option<String> {
     let shown = || collection.get().hit.iter().filter_map(|name| hit.get(*name));

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::Kind;
-use super::types::{Condition, Default, Embed, Entity, Field, Model, Projection, Relation, Search};
+use super::types::{Default, Embed, Entity, Field, Model, Projection, Relation, Search};
+use super::write::{conditions_value, embed_value, field_value};
 
 /// The parts by their names: `show`, `embed prices`, `compute lowest`, `field products.name` and so on.
 pub fn parts(model: &Model, projection: &Projection) -> BTreeMap<String, String> {
@@ -19,15 +20,17 @@ pub fn parts(model: &Model, projection: &Projection) -> BTreeMap<String, String>
     put("stubs", stubs.join(", "));
     put("show", show.join(", "));
     put("rest", rest.clone().unwrap_or_default());
-    put("where", condition_text(conditions));
-    embeds.iter().for_each(|embed| put(&format!("embed {}", embed.name), embed_text(embed)));
+    if !conditions.is_empty() {
+        put("where", conditions_value(conditions));
+    }
+    embeds.iter().for_each(|embed| put(&format!("embed {}", embed.name), embed_value(embed)));
     // Each program sees what those before it made.
     for (number, compute) in compute.iter().enumerate() {
         put(&format!("compute {}", compute.name), format!("{}. {}", number + 1, compute.program));
     }
     search.iter().for_each(|search| put_search(&mut put, search));
     for (entity, field) in used(model, projection) {
-        put(&format!("field {}.{}", entity.name, field.name), field_text(field));
+        put(&format!("field {}.{}", entity.name, field.name), field_value(field));
     }
     parts
 }
@@ -49,58 +52,6 @@ fn put_search(put: &mut impl FnMut(&str, String), search: &Search) {
     }
 }
 
-fn condition_text(conditions: &[Condition]) -> String {
-    let one = |condition: &Condition| {
-        let values: Vec<String> = condition.values.iter().map(ToString::to_string).collect();
-        format!("{} = {}", condition.field, values.join(" or "))
-    };
-    conditions.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn embed_text(embed: &Embed) -> String {
-    let named = |name: &str, value: &Option<String>| {
-        value.iter().map(|value| format!(", {name} {value}")).collect::<String>()
-    };
-    let mut text = match &embed.relation {
-        Relation::Reference { field, list } => {
-            format!("reference {field}{}", if *list { ", list" } else { "" })
-        }
-        Relation::Above { field, ids, cycle } => {
-            format!("above {field}{}{}", if *ids { ", ids" } else { "" }, named("cycle", cycle))
-        }
-        Relation::From(from) => {
-            let conditions = condition_text(&from.conditions);
-            let conditions = if conditions.is_empty() { conditions } else { format!(" where {conditions}") };
-            format!(
-                "from {}.{}{conditions}, max {}{}{}{}",
-                from.entity,
-                from.field,
-                from.max,
-                named("count", &from.count),
-                named("truncated", &from.truncated),
-                named("descendants", &from.descendants)
-            )
-        }
-    };
-    text += &format!(", {} with {}", embed.entity, embed.show.join(", "));
-    for inner in &embed.embeds {
-        text += &format!("; {} ({})", inner.name, embed_text(inner));
-    }
-    text
-}
-
-fn field_text(field: &Field) -> String {
-    let default = match &field.default {
-        None => String::new(),
-        Some(Default::Join { fields, with }) => {
-            format!(", default {} with {with:?} between", fields.join(", "))
-        }
-        Some(Default::Value(value)) => format!(", default {value}"),
-        Some(Default::Jq(program)) => format!(", default {program}"),
-    };
-    format!("{}{default}", field.kind.name())
-}
-
 /// The declared fields that documents of the projection are made of.
 fn used<'a>(model: &'a Model, projection: &'a Projection) -> Vec<(&'a Entity, &'a Field)> {
     let mut used: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -108,7 +59,7 @@ fn used<'a>(model: &'a Model, projection: &'a Projection) -> Vec<(&'a Entity, &'
     own.extend(projection.show.iter().map(String::as_str));
     own.extend(projection.conditions.iter().map(|condition| condition.field.as_str()));
     if let Some(entity) = model.entity(&projection.of).filter(|_| projection.rest.is_some()) {
-        // What is not declared is in the rest.
+        // The rest holds the fields that are not declared.
         own.extend(entity.fields.iter().map(|field| field.name.as_str()));
     }
     projection.embeds.iter().for_each(|embed| add_embed(&projection.of, embed, &mut used));

@@ -72,7 +72,8 @@ fn put_source(out: &mut String, source: &EntityConfig) {
     }
 }
 
-fn field_value(field: &Field) -> String {
+/// The declaration of a field.
+pub fn field_value(field: &Field) -> String {
     let kind = match &field.kind {
         FieldType::Reference { to, list: false } => return table([("references", string(to))]),
         FieldType::Reference { to, list: true } => {
@@ -106,7 +107,7 @@ fn put_projection(out: &mut String, projection: &Projection) {
         line(out, "rest", &string(rest));
     }
     put_conditions(out, &projection.conditions);
-    put_embeds(out, &path, &projection.embeds);
+    put_embeds(out, &format!("{path}.embed"), &projection.embeds);
     if !projection.compute.is_empty() {
         header(out, &format!("[{path}.compute]"));
     }
@@ -119,19 +120,28 @@ fn put_projection(out: &mut String, projection: &Projection) {
 }
 
 fn put_conditions(out: &mut String, conditions: &[Condition]) {
-    if conditions.is_empty() {
-        return;
+    if !conditions.is_empty() {
+        line(out, "where", &conditions_value(conditions));
     }
+}
+
+/// The table under `where`.
+pub(super) fn conditions_value(conditions: &[Condition]) -> String {
     let values = |condition: &Condition| match condition.values.as_slice() {
         [value] => json(value),
         values => json(&Value::Array(values.to_vec())),
     };
-    let conditions = conditions.iter().map(|condition| (condition.field.as_str(), values(condition)));
-    line(out, "where", &table(conditions));
+    table(conditions.iter().map(|condition| (condition.field.as_str(), values(condition))))
+}
+
+/// The declaration of an embed, on one line.
+pub(super) fn embed_value(embed: &Embed) -> String {
+    let mut out = String::new();
+    put_embeds(&mut out, "embed", std::slice::from_ref(embed));
+    out.lines().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 fn put_embeds(out: &mut String, path: &str, embeds: &[Embed]) {
-    let path = format!("{path}.embed");
     for embed in embeds {
         header(out, &format!("[[{path}]]"));
         line(out, "as", &string(&embed.name));
@@ -159,7 +169,7 @@ fn put_embeds(out: &mut String, path: &str, embeds: &[Embed]) {
         } else {
             line(out, "show", &strings(&embed.show));
         }
-        put_embeds(out, &path, &embed.embeds);
+        put_embeds(out, &format!("{path}.embed"), &embed.embeds);
     }
 }
 

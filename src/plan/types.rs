@@ -35,6 +35,8 @@ pub struct FieldPlan {
     pub name: &'static str,
     /// Its type.
     pub kind: FieldType,
+    /// The name of the type, as a model has it.
+    pub kind_name: &'static str,
     /// The default where it is absent or null.
     pub absent: Option<Absent>,
 }
@@ -121,7 +123,7 @@ impl Counted {
     /// The same, with an error told and not counted.
     ///
     /// # Errors
-    /// What the program says, or that its result does not fit.
+    /// The error of the program, or that its result does not fit.
     pub fn evaluate(&self, input: &[u8], kind: FieldType) -> Result<Option<Vec<u8>>, String> {
         let result = self.program.run(input)?.filter(|json| json != b"null");
         match result {
@@ -139,23 +141,6 @@ impl Counted {
 }
 
 impl FieldType {
-    /// The name in a model, and a short text for references.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::String => "string",
-            Self::Strings => "strings",
-            Self::Date => "date",
-            Self::Number => "number",
-            Self::Integer => "integer",
-            Self::Boolean => "boolean",
-            Self::Object => "object",
-            Self::Address => "address",
-            Self::Any => "any",
-            Self::Reference => "reference",
-            Self::References => "references",
-        }
-    }
-
     /// True of canonical JSON that a field of this type may hold.
     pub fn holds(self, json: &[u8]) -> bool {
         let is_number = |json: &[u8]| json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit());

@@ -283,7 +283,7 @@ fn changed(of: &TypePlan, before: &Registers, after: &Registers) -> FieldSet {
     if changed.is_empty() || of.fields.iter().all(|field| field.absent.is_none()) {
         return changed;
     }
-    // A default is shown of the living alone, and its program may not bear what is not there.
+    // Only a living entity shows a default, and a program may fail over the fields of another one.
     let shown = |field, of| if Registers::liveness(of) == Liveness::Alive { value(field, of) } else { None };
     let is_same = |field| shown(field, before) == shown(field, after);
     for (number, field) in of.fields.iter().enumerate().filter(|(_, field)| field.absent.is_some()) {

@@ -19,16 +19,19 @@ use crate::plan::{EntityType, FieldPlan, FieldType, PlanRef};
 /// How the fingerprint of a model begins; the entity types follow as JSON.
 const MODEL: &str = "model=";
 
+/// How a model says that a field is a reference.
+const REFERENCE: &str = "{ references";
+
 /// An entity type in a fingerprint.
 #[derive(Debug, Deserialize, PartialEq)]
 struct Declared {
     /// What says how records are read.
     reading: String,
-    /// The type of each field.
+    /// The declaration of each field.
     fields: BTreeMap<String, String>,
 }
 
-/// Checks what a state was built with, and takes note of fields that were added since.
+/// Checks the configuration that a state was built with, and takes note of fields that were added since.
 ///
 /// # Errors
 /// Exit code 1 for another format, 2 for another configuration, each with what to do.
@@ -69,7 +72,7 @@ fn added(held: &str, wanted: &str) -> Option<Vec<(String, String)>> {
             return None;
         }
         for (field, kind) in wanted.fields.iter().filter(|(field, _)| !held.fields.contains_key(*field)) {
-            if kind.starts_with("a reference") {
+            if kind.starts_with(REFERENCE) {
                 return None;
             }
             added.push((name.clone(), field.clone()));
@@ -102,7 +105,7 @@ fn check_values(store: &dyn StateStore, of: EntityType, field: &FieldPlan) -> Re
             field.name,
             of.get().name,
             String::from_utf8_lossy(key).escape_debug(),
-            field.kind.name()
+            field.kind_name
         )))
     })
 }
@@ -130,7 +133,7 @@ mod tests {
         assert_eq!(added(&held, &held), None);
         assert_eq!(added(&more, &held), None, "one is gone");
         assert_eq!(added(&held, &of("\"n\":\"integer\"")), None);
-        assert_eq!(added(&held, &of("\"n\":\"string\",\"p\":\"a reference to b\"")), None);
+        assert_eq!(added(&held, &of("\"n\":\"string\",\"p\":\"{ references = b }\"")), None);
         assert_eq!(added(&held, &more.replace("x=merge", "x=delete")), None);
         assert_eq!(added(&held, &more.replace("\"r\"", "\"s\"")), None);
         assert_eq!(added("model=0123abcd", &more), None);

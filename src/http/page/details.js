@@ -32,7 +32,7 @@ const details = (own, shape) => {
   const title = titleOf(shape);
   const named = isGiven(own[title]) ? [title] : ["name"];
   const isTold = (name) => [...TOLD, ...named, ...(title === "name" ? NAME_PARTS : [])].includes(name) || name.startsWith("_") || isElsewhere(name);
-  // The model's order, then what it does not name.
+  // The model's order, then the other members.
   const known = [...shape.fields.map((field) => field.name), ...shape.embeds.map((embed) => embed.name), ...shape.compute];
   const members = [...new Set([...known, ...Object.keys(own)])].filter((name) => Object.hasOwn(own, name) && !isTold(name) && isGiven(own[name]));
   const rows = members.map((name) => ({ name, isKnown: known.includes(name), ...detailNodes(own, shape, name) }));

@@ -32,7 +32,7 @@ const treeReference = (shape) => {
   return undefined;
 };
 
-// A document, what its siblings add, and what is above the entity that it belongs to.
+// A document, the embeds that its siblings add, and the entities above the one that it belongs to.
 const load = async (shape, id, signal) => {
   const document = (name, id) => ask(`/${encode(name)}/${encode(id)}`, signal);
   const siblings = siblingsOf(shape);
@@ -123,7 +123,7 @@ const crumbs = (above) =>
     above.map(({ thing, shape }, at) => el("li", { "data-key": textOf(thing.id) }, entityLink(thing, shape, {
       "data-focus": "crumb", "data-parent": at === above.length - 1, "aria-keyshortcuts": at === above.length - 1 ? "Alt+ArrowUp" : undefined })))));
 
-// What is above a document: its own tree, else its parent, else the tree of what it belongs to.
+// The entities above a document: its own tree, else its parent, else the tree of an entity that it refers to.
 const pathOf = ({ own, above, aboveShape }, shape) => {
   const of = (embed, value) => fromRoot(value).map((thing) => ({ thing, shape: embeddedShape(embed) }));
   const tree = shape.embeds.find((embed) => embed.by === "above");

@@ -77,7 +77,7 @@ const showValues = (node, values) => {
 // A range of numbers or days ------------------------------------------------------------------------
 
 const OPEN = "*";
-// The ends of what a filter's value says: a range, a comparison, or the value itself.
+// The ends of a filter's value: of a range, of a comparison, or the value itself.
 const readRange = (value) => {
   const range = /^\[(.*) TO (.*)\]$/s.exec(value);
   const end = (text) => (text === OPEN ? "" : text.trim());
@@ -108,7 +108,7 @@ const showRange = (node, group) => {
   if (!group.range) return;
   if (!node.hasChildNodes()) makeRange(node, group);
   const [from, to] = node.querySelectorAll("input");
-  // What is being typed is not overwritten.
+  // An input that a person types in is not overwritten.
   if (document.activeElement !== from) from.value = group.range.from;
   if (document.activeElement !== to) to.value = group.range.to;
 };

@@ -65,7 +65,7 @@ const makeHit = (hit, isFresh) => {
 };
 
 const hitBody = (hit, collection, shape) => {
-  // What is asked for to be marked is told, and no snippet repeats it. Parts of the name are in the heading.
+  // A path whose marks are shown has no snippet. Parts of the name are in the heading.
   const told = new Set([...NAME_PARTS, ...titleTold(hit, collection.title)]);
   const marks = (path) => {
     told.add(path);
@@ -104,7 +104,7 @@ const matchedList = (hit, shape, matched) => {
   return [el("ul", { class: "people", "aria-label": `${upper(many)} that match` }, rows), rest.length > 0 && !isOpen && button];
 };
 
-// One embedded entity as a row: its name, what it is, and how it is reached.
+// One embedded entity as a row: its name, its members, and its addresses.
 const memberRow = (one, embed, members, attributes = {}) => {
   const shape = embeddedShape(embed);
   const title = titleOf(shape);

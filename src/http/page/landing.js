@@ -4,7 +4,7 @@
 const EXAMPLES_MS = 60_000;
 const examples = { found: [], at: -Infinity, isAsking: false };
 
-// The words on the page that name what is searched.
+// The words on the page that name collections and their fields.
 const showNames = () => {
   const nouns = model.collections.map((collection) => nounOf(collection.name).many);
   // Where the second is searched with the first, it is that of the first.
@@ -63,7 +63,7 @@ const learnExamples = async () => {
   showLanding();
 };
 
-// The kinds of examples: a name with that of what it refers to, then the searched fields that hits show.
+// The kinds of examples: a name with that of an entity that it refers to, then the searched fields that hits show.
 const exampleKinds = (of) => {
   const shape = shapeOf(of.name);
   const isShort = (value) => typeof value === "string" && value.length > 2 && value.length <= 40;

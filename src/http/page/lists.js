@@ -58,7 +58,7 @@ const elsewhere = (embed, shape) => {
   return model.collections.some((collection) => isOfSameType(collection.name, embed.projection)) ? "; the search finds the others" : "";
 };
 
-// What a row shows of an embedded entity: the same as a hit does, else everything that is embedded.
+// The members that a row shows of an embedded entity: those that a hit shows, else all that are embedded.
 const membersOf = (embed, within) => {
   const matched = collectionOf(within.name)?.matched.find((matched) => matched.embed === embed.name);
   return matched?.hit ?? [...embed.fields, ...embed.embeds.map((inner) => inner.name)];

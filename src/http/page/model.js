@@ -1,5 +1,5 @@
 
-// What is searched and shown, as the server describes it --------------------------------------------
+// The model, as the server describes it --------------------------------------------------------------
 
 const model = { collections: [], projections: [] };
 const collectionOf = (name) => model.collections.find((collection) => collection.name === name);
@@ -20,7 +20,7 @@ const embedAt = (shape, path) => {
 };
 const isOfSameType = (one, other) => one !== undefined && other !== undefined && shapeOf(one).of === shapeOf(other).of;
 
-// What a member of a document is: a field, an embed, or what belongs to an embed.
+// The kind of a document's member: a field, an embed, or a member beside an embed.
 const memberOf = (shape, name) => {
   const field = shape.fields.find((field) => field.name === name);
   if (field) return { is: "field", kind: field.kind };

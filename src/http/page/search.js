@@ -29,7 +29,7 @@ const readSearch = (text) => {
   query.sort = parameters.get("sort") ?? "";
   fitQuery();
 };
-// Keeps of the query what its collection knows.
+// Keeps the filters and the order that the collection of the query has.
 const fitQuery = () => {
   const collection = collectionOf(query.in);
   query.filters = query.filters.filter((filter) => filterOf(collection, filter));

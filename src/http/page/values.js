@@ -6,7 +6,7 @@ const INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/;
 
 const isGiven = (value) => value !== undefined && value !== null && textOf(value) !== "" && !(Array.isArray(value) && value.length === 0);
 const isScalar = (value) => typeof value !== "object" || value === null;
-// What a value is shown as. Its type counts more than what the model says, because a service may send anything.
+// The look of a value. Its own type counts more than the declared one, because a service may send anything.
 const lookOf = (name, kind, value) => {
   if (typeof value === "string") {
     if (kind === "date" || (kind === undefined && (DAY.test(value) || INSTANT.test(value)))) return "date";
@@ -108,7 +108,7 @@ const memberPart = (thing, shape, name, marks) => {
   return valuePart(name, kind, value, marks);
 };
 
-// The members of a thing as lines: what it is, and how it is reached.
+// The members of a thing as lines: the others, then its addresses.
 const memberLines = (thing, shape, members, { tag = "p", marks = () => undefined } = {}) => {
   const parts = members.map((name) => memberPart(thing, shape, name, marks)).filter(Boolean);
   const nodes = (isReach) => parts.filter((part) => Boolean(part.isReach) === isReach).sort((one, other) => one.rank - other.rank).map((part) => part.node);

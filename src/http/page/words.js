@@ -47,7 +47,7 @@ const singular = (word) => {
   const [ending, one] = ONE.find(([ending]) => ending.test(word)) ?? [/$/, ""];
   return word.replace(ending, one);
 };
-// One and many of what a name stands for.
+// The singular and the plural of a name.
 const nounOf = (name) => {
   const many = lower(labelled(name));
   return { one: singular(many), many };

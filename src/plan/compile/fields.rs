@@ -33,7 +33,12 @@ pub(super) fn field(entity: &str, field: &model::Field) -> FieldPlan {
             }
         })
     });
-    FieldPlan { name: forever(&field.name), kind, absent }
+    let kind_name = match kind {
+        FieldType::Reference => "reference",
+        FieldType::References => "references",
+        _ => field.kind.name(),
+    };
+    FieldPlan { name: forever(&field.name), kind, kind_name, absent }
 }
 
 /// A text as it stands within a JSON string.
