@@ -156,6 +156,6 @@ fn spill_place(config: &Config, status: &Status) -> SpillPlace {
 
 fn decoder(config: &Config) -> Result<Decoder> {
     let registry = config.schema_registry.as_ref().map(Registry::new).transpose()?;
-    let decoder = Decoder::new(config.plan, layouts(config), config.event_types.clone());
+    let decoder = Decoder::new(config.plan(), layouts(config), config.event_types.clone());
     Ok(decoder.with_registry(registry))
 }

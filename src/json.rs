@@ -168,7 +168,7 @@ pub fn push_list<T>(
     out.push(b']');
 }
 /// Takes the members out of a document that are the program's own: those at its top that begin with `_`, and the words of
-/// what it embeds.
+/// embedded objects.
 pub fn remove_own(document: &mut Map<String, Value>) {
     document.retain(|name, _| !name.starts_with('_'));
     let embedded = document.values_mut().filter_map(Value::as_array_mut).flatten();

@@ -21,18 +21,18 @@ use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
 
 const LISTEN: &str = "127.0.0.1:8080";
-/// What is searched for in a generated world.
+/// The query of the demonstration over a generated world.
 const Q: &str = "acme jane";
 /// The variable that names another address.
 pub(super) const LISTEN_VARIABLE: &str = "TRIBUTARY_HTTP__LISTEN";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What is demonstrated.
+/// A demonstration: its configuration, and the records that go on.
 struct Scene {
     config: Config,
     /// The changes that begin when everything is indexed.
     live: Option<Live>,
-    /// What arrives while the page is open.
+    /// The sentence that tells which records arrive while the page is open.
     arrives: String,
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
         Some(model) => of_model::scene(model, folder.path())?,
         None => generated(wanted, folder.path())?,
     };
-    let searcher = Searcher::new(parts::search_index(&config)?, config.plan, &config.index.projections);
+    let searcher = parts::searcher(&config)?;
     let status = Arc::new(Status::default());
     let began = Instant::now();
     let running =

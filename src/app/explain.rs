@@ -70,8 +70,8 @@ fn print(explanation: &Explanation, format: OutputFormat) -> Result<()> {
 
 /// The projection and its place among the configured ones.
 fn find_projection(config: &Config, name: &str) -> Result<(Projection, usize)> {
-    let projection = config.plan.projection(name).ok_or_else(|| {
-        let known: Vec<&str> = config.plan.projections().map(Projection::name).collect();
+    let projection = config.plan().projection(name).ok_or_else(|| {
+        let known: Vec<&str> = config.plan().projections().map(Projection::name).collect();
         Error::usage(format!("there is no projection {name}; there are {}", known.join(", ")))
     })?;
     let number = config.index.projections.iter().position(|configured| configured == name);
@@ -123,8 +123,8 @@ impl Source<'_> {
         let (config, projection, id) = (self.config.clone(), self.projection, self.id.to_owned());
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         blocking(move || {
-            let store = Arc::new(FjallStore::open(&config.state, config.plan)?);
-            let state = State::open(store, config.plan, &config.fingerprint())?;
+            let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
+            let state = State::open(store, config.plan(), &config.fingerprint())?;
             StateSide::of(&state, projection, &id, limits, "stopped")
         })
         .await

@@ -24,7 +24,6 @@ use crate::pipeline::work::blocking;
 use crate::private;
 use crate::projection::Limits;
 use crate::reindex::session::Folder;
-use crate::search::service::Searcher;
 use crate::shutdown::Shutdown;
 use crate::sink::tenure::{Claimant, StateName};
 use crate::state::State;
@@ -88,9 +87,9 @@ pub(super) async fn follow(
     stop: Shutdown,
 ) -> Result<()> {
     let sink = Arc::new(parts::sink(&config)?);
-    let searcher = Searcher::new(parts::search_index(&config)?, config.plan, &config.index.projections);
-    let store = Arc::new(FjallStore::open(&config.state, config.plan)?);
-    let state = Arc::new(State::open(store, config.plan, &config.fingerprint())?);
+    let searcher = parts::searcher(&config)?;
+    let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
+    let state = Arc::new(State::open(store, config.plan(), &config.fingerprint())?);
     let commands = unbounded();
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     announce(&config.state, address)?;
@@ -107,7 +106,7 @@ pub(super) async fn follow(
         },
     };
     let projections: Vec<_> =
-        config.index.projections.iter().filter_map(|name| config.plan.projection(name)).collect();
+        config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect();
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let verifier = Verifier {
         state: Arc::clone(&state),
@@ -119,7 +118,7 @@ pub(super) async fn follow(
     };
     let site = Site {
         admin,
-        search: Search::new(searcher, Arc::clone(&status), config.plan),
+        search: Search::new(searcher, Arc::clone(&status), config.plan()),
         verify: Verify::new(Arc::new(verifier)),
         hosts: Hosts::new(&config.http.hosts, &config.http.listen),
         origins: Origins::new(&config.http.cors_origins),

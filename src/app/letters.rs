@@ -133,7 +133,7 @@ async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all:
 /// starts now could write a letter into a file that is replaced.
 fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded> {
     let _held =
-        if config.state.is_dir() { Some(FjallStore::open(&config.state, config.plan)?) } else { None };
+        if config.state.is_dir() { Some(FjallStore::open(&config.state, config.plan())?) } else { None };
     let place = super::spill_place(config, &Status::default());
     let mut letters =
         dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, Shutdown::default())?;
@@ -143,12 +143,12 @@ fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded>
 /// Opens the state when no instance has it; what changes is delivered by the next run.
 fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     let state = Arc::new(State::open(
-        Arc::new(FjallStore::open(&config.state, config.plan)?),
-        config.plan,
+        Arc::new(FjallStore::open(&config.state, config.plan())?),
+        config.plan(),
         &config.fingerprint(),
     )?);
     let projections =
-        config.index.projections.iter().filter_map(|name| config.plan.projection(name)).collect();
+        config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect();
     let folder = Folder::new(
         Arc::clone(&state),
         projections,

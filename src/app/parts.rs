@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::search::SearchIndex;
 use crate::search::elasticsearch::ElasticsearchIndex;
 use crate::search::embedded::EmbeddedIndex;
+use crate::search::service::Searcher;
 use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::embedded::EmbeddedSink;
@@ -56,6 +57,11 @@ pub(super) fn search_index(config: &Config) -> Result<Arc<dyn SearchIndex>> {
         IndexKind::Elasticsearch | IndexKind::OpenSearch => Arc::new(ElasticsearchIndex::new(&config.index)?),
         IndexKind::Embedded => Arc::new(EmbeddedIndex::new(&config.index)),
     })
+}
+
+/// A searcher over the configured index. Opens nothing yet.
+pub(super) fn searcher(config: &Config) -> Result<Searcher> {
+    Ok(Searcher::new(search_index(config)?, config.plan(), &config.index.projections))
 }
 
 /// Calls the same method of whichever sink it is.

@@ -246,7 +246,7 @@ impl Rebuild<'_> {
             self.folder.keep(&Session { copied: true, ..self.session.clone() })?;
         }
         let (path, fingerprint) = (self.folder.state(), self.config.fingerprint());
-        let plan = self.config.plan;
+        let plan = self.config.plan();
         blocking(move || {
             State::open(Arc::new(FjallStore::open(&path, plan)?), plan, &fingerprint).map(Arc::new)
         })
@@ -329,7 +329,7 @@ fn round(
                 .index
                 .projections
                 .iter()
-                .filter_map(|name| config.plan.projection(name))
+                .filter_map(|name| config.plan().projection(name))
                 .collect(),
             decoder: Arc::new(super::decoder(&config)?),
             kinds: topics(&config),

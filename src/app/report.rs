@@ -58,8 +58,8 @@ async fn stopped(config: &Config) -> Result<Value> {
     // The log may be away: then there is no lag to show, and everything else is.
     let (_, end) = seen.await.ok().and_then(Result::ok).unwrap_or_default();
     let state = State::open(
-        Arc::new(FjallStore::open(&config.state, config.plan)?),
-        config.plan,
+        Arc::new(FjallStore::open(&config.state, config.plan())?),
+        config.plan(),
         &config.fingerprint(),
     )?;
     let positions = state.progress()?.positions();

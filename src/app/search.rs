@@ -2,7 +2,6 @@
 
 pub(super) mod text;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,7 +14,6 @@ use crate::http::client::Instance;
 use crate::output;
 use crate::plan::Collection;
 use crate::position::{Positions, TopicPartition};
-use crate::search::service::Searcher;
 use crate::search::{Request, SearchIndex};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
@@ -24,13 +22,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Searches, and prints what was found.
 pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
-    let index = parts::search_index(&config)?;
-    let searcher = Searcher::new(Arc::clone(&index), config.plan, &config.index.projections);
+    let searcher = parts::searcher(&config)?;
     let request = request(&searcher.collections(), &wanted)?;
-    check_filled(&*index, &config.index.projections, &request).await?;
+    check_filled(searcher.index(), &config.index.projections, &request).await?;
     if !request.consistent_with.is_empty() {
         wait(&config, &request).await?;
-        index.refresh(request.collection).await?;
+        searcher.index().refresh(request.collection).await?;
     }
     let page = searcher.search(&request).await?;
     match format {
@@ -117,8 +114,8 @@ fn at_rest(config: &Config) -> Result<Positions> {
         return Ok(Positions::default());
     }
     let state = State::open(
-        std::sync::Arc::new(FjallStore::open(&config.state, config.plan)?),
-        config.plan,
+        std::sync::Arc::new(FjallStore::open(&config.state, config.plan())?),
+        config.plan(),
         &config.fingerprint(),
     )?;
     Ok(if state.is_delivered()? { state.progress()?.positions() } else { state.frontier()?.positions() })

@@ -48,7 +48,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, asked: cli::Verify
 }
 
 fn kept(config: &Config) -> Vec<Projection> {
-    config.index.projections.iter().filter_map(|name| config.plan.projection(name)).collect()
+    config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect()
 }
 
 /// Compares the index with the state as both lie there.
@@ -60,8 +60,8 @@ async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -
         )));
     }
     let state = Arc::new(State::open(
-        Arc::new(FjallStore::open(&config.state, config.plan)?),
-        config.plan,
+        Arc::new(FjallStore::open(&config.state, config.plan())?),
+        config.plan(),
         &config.fingerprint(),
     )?);
     let sink = Arc::new(parts::sink(config)?);

@@ -207,7 +207,7 @@ pub struct Demo {
     /// End after the indexing and one search
     #[arg(long)]
     pub once: bool,
-    /// What that search asks for [default: acme jane, or a word of a title with --model]
+    /// The query of that search [default: acme jane, or a word of a title with --model]
     #[arg(long, value_name = "WORDS")]
     pub q: Option<String>,
 }

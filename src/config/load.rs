@@ -131,7 +131,6 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
     index.plan = PlanRef::of(&model);
     Ok(Config {
         state,
-        plan: index.plan,
         model,
         source: SourceConfig {
             kind: keys

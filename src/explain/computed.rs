@@ -1,4 +1,4 @@
-//! The computed members of a document, each with what its program made of it.
+//! The computed members of a document, each with the result of its program.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -188,6 +188,25 @@ impl Folder {
 }
 
 #[cfg(test)]
+impl Session {
+    /// A replay of the log that has just begun.
+    pub(super) fn begun(projections: &[&str], indexes: Vec<String>) -> Self {
+        Self {
+            id: "a".into(),
+            projections: projections.iter().map(|name| (*name).to_owned()).collect(),
+            previous: vec![None; indexes.len()],
+            indexes,
+            from: From::Log,
+            copied: false,
+            is_rollback: false,
+            rolled_back_from: Vec::new(),
+            ended_at: None,
+            is_new: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -199,18 +218,7 @@ mod tests {
         let held = Folder::hold(&path).unwrap();
         assert!(Folder::hold(&path).unwrap_err().chain().contains("under way here"));
         assert_eq!(held.session().unwrap(), None);
-        let session = Session {
-            id: "a".into(),
-            projections: vec!["contacts".into()],
-            indexes: vec!["contacts-1".into()],
-            previous: vec![None],
-            from: From::Log,
-            copied: false,
-            is_rollback: false,
-            rolled_back_from: Vec::new(),
-            ended_at: None,
-            is_new: false,
-        };
+        let session = Session::begun(&["contacts"], vec!["contacts-1".into()]);
         held.keep(&session).unwrap();
         fs::create_dir_all(held.state()).unwrap();
         drop(held);

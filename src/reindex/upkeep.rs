@@ -141,7 +141,6 @@ pub async fn prune<S: Generations>(sink: &S, count: usize) -> Result<Vec<String>
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::reindex::session::From;
     use crate::sink::embedded::EmbeddedSink;
     use crate::sink::generations::{Aliases, Move};
 
@@ -151,18 +150,8 @@ mod tests {
         let mut config = Config::load(None, std::iter::empty(), &Vec::new()).unwrap();
         config.index.path = folder.path().to_owned();
         let sink = EmbeddedSink::new(&config.index, &["organisations", "contacts"]).unwrap();
-        let session = Session {
-            id: "a".into(),
-            projections: vec!["organisations".into(), "contacts".into()],
-            indexes: vec![sink.new_name(0), sink.new_name(1)],
-            previous: vec![None, None],
-            from: From::Log,
-            copied: false,
-            is_rollback: false,
-            rolled_back_from: Vec::new(),
-            ended_at: None,
-            is_new: false,
-        };
+        let names = ["organisations", "contacts"];
+        let session = Session::begun(&names, vec![sink.new_name(0), sink.new_name(1)]);
         for (number, index) in session.indexes.iter().enumerate() {
             sink.create(number, index, "log").await.unwrap();
             let record = Rebuild { session: "a".into(), phase: Phase::Swapping, ..Rebuild::of_index(index) };

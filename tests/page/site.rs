@@ -28,7 +28,7 @@ pub struct World {
     pub lag: u64,
     /// So many of the collections are searched.
     pub searched: usize,
-    /// It does not say yet what is searched.
+    /// It does not describe the model yet.
     pub has_no_model: bool,
 }
 

@@ -43,7 +43,7 @@ pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
         ));
         return (Seen::Running(instance), Vec::new());
     }
-    let (folder, fingerprint, plan) = (config.state.clone(), config.fingerprint(), config.plan);
+    let (folder, fingerprint, plan) = (config.state.clone(), config.fingerprint(), config.plan());
     let peeked = blocking(move || {
         let Some(peek) = Peek::open(&folder, plan)? else { return Ok(None) };
         resting(peek, plan, &fingerprint).map(Some)

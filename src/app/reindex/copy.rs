@@ -40,7 +40,7 @@ pub(super) async fn copy(config: &Config, folder: &Folder, held: Option<Arc<Stat
             blocking(move || store.link(&into)).await?
         }
     };
-    let (state, plan) = (folder.state(), config.plan);
+    let (state, plan) = (folder.state(), config.plan());
     if is_linked {
         folder.take_linked(&beside)?;
         return blocking(move || copy::strip(&FjallStore::open(&state, plan)?))
@@ -77,7 +77,7 @@ async fn origin(config: &Config, held: Option<Arc<State>>) -> Result<Origin> {
     if !config.state.is_dir() {
         return Err(absent(config));
     }
-    let (path, plan) = (config.state.clone(), config.plan);
+    let (path, plan) = (config.state.clone(), config.plan());
     Ok(Origin::Resting(Arc::new(blocking(move || FjallStore::open(&path, plan)).await?)))
 }
 

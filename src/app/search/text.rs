@@ -56,7 +56,7 @@ fn line(hit: &Value, title: &str, members: &[&str], colours: bool) -> String {
     parts.join("  ")
 }
 
-/// What is shown of a member: a text, a number behind its name, the city of an address, the name of an entity.
+/// The short form of a member: a text, a number behind its name, the city of an address, the name of an entity.
 fn part(name: &str, value: &Value, marked: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     match value {
         Value::String(text) => marked(name).or_else(|| Some(plain(text))).filter(|text| !text.is_empty()),
