@@ -38,6 +38,7 @@ mod language;
 mod licences;
 mod mapping_change;
 mod model;
+mod model_changes;
 mod model_search;
 mod models;
 mod monitoring;

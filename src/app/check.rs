@@ -2,7 +2,7 @@
 
 mod log;
 mod places;
-mod state;
+pub(super) mod state;
 
 use toml::Table;
 

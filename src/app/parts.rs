@@ -232,6 +232,10 @@ impl Generations for Sink {
         either!(self, sink => sink.hash_of(index))
     }
 
+    async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
+        either!(self, sink => sink.other_shape(projection, index))
+    }
+
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
         either!(self, sink => sink.put_in_place(projection))
     }

@@ -242,8 +242,12 @@ impl<S: Documents + Aliases> Run<S> {
                 Ok(())
             }
             // Documents of this instance's model have another shape: it writes neither the new index nor one that nobody reads.
-            Err(error) if error.kind() == ErrorKind::MappingChanged => Err(error.about(
-                "an index was rebuilt by another model or version; start this instance again with that one",
+            Err(error) if error.kind() == ErrorKind::MappingChanged => Err(Error::new(
+                ErrorKind::MappingChanged,
+                format!(
+                    "{} was rebuilt by another model or version; start this instance again with that one",
+                    hand_over.indexes()
+                ),
             )),
             Err(error) => self.refuse(&error).await,
         }

@@ -60,6 +60,12 @@ impl HandOver {
         Self { moved: moved.collect(), stopped_at, looked: None }
     }
 
+    /// The names of the indexes that the aliases stand for now.
+    pub(super) fn indexes(&self) -> String {
+        let names: Vec<&str> = self.moved.iter().map(|moved| moved.index.as_str()).collect();
+        names.join(", ")
+    }
+
     /// True when this instance had folded something when it stopped.
     pub(super) fn has_state(&self) -> bool {
         self.stopped_at.as_ref().is_some_and(|positions| !positions.is_empty())

@@ -92,6 +92,14 @@ pub struct MembersPlan {
     pub apart: Option<ApartPlan>,
 }
 
+impl MembersPlan {
+    /// True when the embedded members are found by their ids as well. Those that all have searched documents of their own
+    /// are found by these; where every member is embedded, that does not depend on another projection.
+    pub fn is_found_by_id(&self) -> bool {
+        self.truncated.is_none() || self.apart.is_none()
+    }
+}
+
 /// Documents of the members themselves, which show the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ApartPlan {

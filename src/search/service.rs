@@ -235,7 +235,7 @@ impl Searcher {
                     member.iter().for_each(|member| found.extend(owners_of(member, owner)));
                     member
                 }
-                None if searched.apart.is_none() => {
+                None if searched.is_found_by_id() => {
                     found.extend(self.index.owners_of_id(request.collection, number, id).await?);
                     None
                 }

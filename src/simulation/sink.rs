@@ -319,6 +319,10 @@ impl Generations for Sink {
         Ok(None)
     }
 
+    async fn other_shape(&self, _: usize, _: &str) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
     async fn put_in_place(&self, _: usize) -> Result<bool> {
         Ok(false)
     }

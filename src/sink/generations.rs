@@ -330,6 +330,11 @@ pub trait Generations: Aliases {
     /// The hash of the mapping that `index` was built with, as it says; `None` when it says nothing.
     fn hash_of(&self, index: &str) -> impl Future<Output = Result<Option<String>>> + Send;
 
+    /// Where the documents that `index` was built with have another shape than those that are wanted of `projection`: parts
+    /// of the model, or `shape`. Empty when they have the same, and when the index says nothing of itself.
+    fn other_shape(&self, projection: usize, index: &str)
+    -> impl Future<Output = Result<Vec<String>>> + Send;
+
     /// As [`Aliases::put_additions`], for the index behind the alias of `projection`; true when its documents have to be
     /// sent again, which whoever writes it is asked for.
     fn put_in_place(&self, projection: usize) -> impl Future<Output = Result<bool>> + Send;

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::model::mapping::Shape;
 use crate::plan::PlanRef;
 use crate::projection::SHAPE;
-use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences};
+use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences, shapes};
 use crate::sink::generations::Rebuild;
 use crate::time::compact;
 
@@ -366,6 +366,13 @@ impl Mapping {
         Error::new(ErrorKind::MappingChanged, message)
     }
 
+    /// Where the documents that an index was built with have another shape than those that are wanted. `meta` is what the
+    /// index keeps of itself; nothing is known of one that keeps nothing.
+    pub(super) fn other_shape(&self, meta: Option<&Value>) -> Vec<String> {
+        let differences = meta.map_or(Vec::new(), |meta| shapes(meta, &self.shape));
+        differences.into_iter().map(|difference| difference.path).collect()
+    }
+
     /// As [`Self::check`], whatever the mapping: the documents' shape and the log decide whether an
     /// instance can write there.
     pub(super) fn check_shape(
@@ -380,9 +387,15 @@ impl Mapping {
                 "the index {index} behind the alias {alias} was not made by this program; remove the alias, or set index.prefix"
             )));
         };
-        let shape = meta.get("shape").and_then(Value::as_u64).unwrap_or(0);
-        if shape != u64::from(self.shape.number) {
-            return Err(self.changed(index));
+        let other = self.other_shape(Some(meta));
+        if !other.is_empty() {
+            let projection = &self.projection;
+            let message = format!(
+                "{index} was built for documents of another shape than the model wants for {projection} now ({}); run \
+                 `tributary reindex {projection}`, which needs no log with --from state",
+                other.join(", ")
+            );
+            return Err(Error::new(ErrorKind::MappingChanged, message));
         }
         let log = meta.get("log").and_then(Value::as_str).unwrap_or_default();
         if log != log_identity {

@@ -81,6 +81,42 @@ fn added(held: &str, wanted: &str) -> Option<Vec<(String, String)>> {
     Some(added)
 }
 
+/// What differs between the entity types of two models, for people; empty where that is not known.
+pub(super) fn differences(held: &str, wanted: &str) -> Vec<String> {
+    let (Some((held, _)), Some((wanted, _))) = (read(held), read(wanted)) else { return Vec::new() };
+    let mut found = Vec::new();
+    for name in held.keys().chain(wanted.keys().filter(|name| !held.contains_key(*name))) {
+        match (held.get(name), wanted.get(name)) {
+            (Some(held), Some(wanted)) => found.extend(held.differences(name, wanted)),
+            (Some(_), None) => found.push(format!("{name} is gone")),
+            _ => found.push(format!("{name} is new")),
+        }
+    }
+    found
+}
+
+impl Declared {
+    /// What differs between this and another declaration of the entity type of a name.
+    fn differences(&self, name: &str, wanted: &Self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.reading != wanted.reading {
+            found.push(format!("records of {name} are read in another way"));
+        }
+        let new = wanted.fields.keys().filter(|field| !self.fields.contains_key(*field));
+        for field in self.fields.keys().chain(new) {
+            match (self.fields.get(field), wanted.fields.get(field)) {
+                (Some(held), Some(wanted)) if held == wanted => {}
+                (Some(held), Some(wanted)) => {
+                    found.push(format!("{name}.{field} was {held} and is {wanted}"));
+                }
+                (Some(_), None) => found.push(format!("{name}.{field} is gone")),
+                _ => found.push(format!("{name}.{field} is new")),
+            }
+        }
+        found
+    }
+}
+
 /// The entity types of a fingerprint, and what follows them.
 fn read(fingerprint: &str) -> Option<(BTreeMap<String, Declared>, &str)> {
     let text = fingerprint.strip_prefix(MODEL)?;
@@ -137,5 +173,24 @@ mod tests {
         assert_eq!(added(&held, &more.replace("x=merge", "x=delete")), None);
         assert_eq!(added(&held, &more.replace("\"r\"", "\"s\"")), None);
         assert_eq!(added("model=0123abcd", &more), None);
+    }
+
+    #[test]
+    fn a_refusal_names_the_fields_that_differ() {
+        let held = r#"model={"a":{"reading":"r","fields":{"m":"string","n":"string"}},"b":{"reading":"r","fields":{}}}"#;
+        let wanted = r#"model={"a":{"reading":"s","fields":{"n":"integer","o":"date"}},"c":{"reading":"r","fields":{}}}"#;
+        assert_eq!(
+            differences(held, wanted),
+            [
+                "records of a are read in another way",
+                "a.m is gone",
+                "a.n was string and is integer",
+                "a.o is new",
+                "b is gone",
+                "c is new",
+            ]
+        );
+        assert_eq!(differences(held, held), [""; 0]);
+        assert_eq!(differences("model=0123abcd", held), [""; 0]);
     }
 }

@@ -344,10 +344,12 @@ fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
     if held.fingerprint != fingerprint
         && [&*held.fingerprint, fingerprint].iter().any(|of| of.contains("model="))
     {
-        return Err(Error::usage(
-            "the state was built with other entity types of the model, or with other [events.types]; restore them, or delete \
-             the state's folder and start again to replay (then `tributary reindex` makes the documents)",
-        ));
+        let differences = added::differences(&held.fingerprint, fingerprint).join(", ");
+        let differences = if differences.is_empty() { differences } else { format!(" ({differences})") };
+        return Err(Error::usage(format!(
+            "the state was built with other entity types of the model, or with other [events.types]{differences}; restore \
+             them, or delete the state's folder and start again to replay (then `tributary reindex` makes the documents)",
+        )));
     }
     if held.fingerprint != fingerprint {
         let of_old_debezium = held.fingerprint.contains("=debezium:") && fingerprint.contains("=debezium/");

@@ -27,7 +27,7 @@ pub(super) enum Seen {
 
 /// The values that a run takes from the state when it starts.
 #[derive(Default)]
-pub(super) struct Resting {
+pub(in crate::app) struct Resting {
     pub(super) progress: Progress,
     pub(super) topic_ids: BTreeMap<String, String>,
     pub(super) is_partial: bool,
@@ -43,16 +43,24 @@ pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
         ));
         return (Seen::Running(instance), Vec::new());
     }
-    let (folder, fingerprint, plan) = (config.state.clone(), config.fingerprint(), config.plan());
-    let peeked = blocking(move || {
-        let Some(peek) = Peek::open(&folder, plan)? else { return Ok(None) };
-        resting(peek, plan, &fingerprint).map(Some)
-    });
-    match peeked.await {
+    match peek(config).await {
         Ok(Some(resting)) => (Seen::Resting(resting), Vec::new()),
         Ok(None) => (Seen::Nothing, Vec::new()),
         Err(error) => (Seen::Wrong, vec![error.about("state")]),
     }
+}
+
+/// What a run would take from the state in its folder; `None` when there is none.
+///
+/// # Errors
+/// Those that a run would end with, and those of a state that another process has open.
+pub(in crate::app) async fn peek(config: &Config) -> Result<Option<Resting>> {
+    let (folder, fingerprint, plan) = (config.state.clone(), config.fingerprint(), config.plan());
+    blocking(move || {
+        let Some(peek) = Peek::open(&folder, plan)? else { return Ok(None) };
+        resting(peek, plan, &fingerprint).map(Some)
+    })
+    .await
 }
 
 fn resting(peek: Peek, plan: PlanRef, fingerprint: &str) -> Result<Resting> {

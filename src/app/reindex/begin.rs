@@ -64,11 +64,18 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
         own
     };
     let sink = parts::sink(&config)?;
+    if session.is_rollback {
+        for (number, (projection, index)) in session.projections.iter().zip(&session.indexes).enumerate() {
+            check_shape(&sink, (number, projection), index).await?;
+        }
+        tracing::info!(indexes = session.indexes.join(", "), "going on with the rollback that was begun");
+        return Ok(Standing::GoesOn);
+    }
     // A name ends with the hash of its mapping.
     let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
     let mut indexes = session.indexes.iter().enumerate();
     let changed = indexes.find(|(number, index)| hash(index) != hash(&sink.new_name(*number)));
-    let Some((number, _)) = changed.filter(|_| !session.is_rollback) else {
+    let Some((number, _)) = changed else {
         tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
         return Ok(Standing::GoesOn);
     };
@@ -164,6 +171,7 @@ async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> R
         let older = || generations.iter().map(|made| &made.index).rfind(|index| **index < current).cloned();
         match noted.filter(is_there).or_else(older) {
             Some(index) => {
+                check_shape(sink, (number, projection), &index).await?;
                 session.projections.push(projection.clone());
                 session.rolled_back_from.push(left_for(sink, number, &index).await?);
                 session.indexes.push(index);
@@ -183,6 +191,20 @@ async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> R
         return Err(Error::failed("no projection has an index to go back to"));
     }
     Ok(session)
+}
+
+/// Refuses a rollback to an index that was built for documents of another shape, because it would be filled with those of the
+/// configured model.
+async fn check_shape(sink: &Sink, (number, projection): (usize, &str), index: &str) -> Result<()> {
+    let other = sink.other_shape(number, index).await?;
+    if other.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{projection}: {index} was built by another model or version ({}), and a rollback would fill it with documents of the \
+         one in force; restore the model that it was built by, then run the command again",
+        other.join(", ")
+    )))
 }
 
 /// The hash of the mapping's file, which a rollback to `index` leaves aside; none when `index` was built with that file.

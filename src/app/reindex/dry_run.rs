@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::app::check::state::peek;
 use crate::app::parts::Sink;
 use crate::cli::OutputFormat;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::http::client::Instance;
 use crate::output;
 use crate::sink::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
@@ -28,7 +30,23 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>)
             None => tracing::info!(projection, "there is no index yet; `tributary run` makes it"),
         }
     }
-    Ok(())
+    check_state(config).await
+}
+
+/// Ends as a run would where the state refuses the model, because what the reports advise takes the state as well.
+async fn check_state(config: &Config) -> Result<()> {
+    // An instance has compared its own model with the state.
+    if Instance::find(config).await.is_some() {
+        return Ok(());
+    }
+    match peek(config).await {
+        Err(error) if error.kind() == ErrorKind::Usage => Err(error),
+        Err(error) => {
+            tracing::warn!(error = error.chain(), "the state cannot be looked at");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
 }
 
 pub(super) fn report(projection: &str, found: Description, measured: Option<u64>) -> Report {

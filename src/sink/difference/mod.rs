@@ -81,7 +81,7 @@ pub fn differences(live: &Value, wanted: &Value, shape: &Shape) -> Vec<Differenc
 
 /// The parts of the model in which the documents that an index was built with differ from those that are wanted; the whole
 /// where the parts are not known.
-fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
+pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
     let built = meta.get("shape").cloned().unwrap_or_default();
     if built.as_u64() == Some(u64::from(shape.number)) {
         return Vec::new();

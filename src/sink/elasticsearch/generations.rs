@@ -385,6 +385,12 @@ impl Generations for ElasticsearchSink {
         Ok(meta.and_then(|meta| meta.get("mapping_hash")?.as_str().map(str::to_owned)))
     }
 
+    async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
+        let Some(mapping) = self.translated_of(projection).await? else { return Ok(Vec::new()) };
+        let live = Live::find(&self.client, index).await?;
+        Ok(mapping.other_shape(live.as_ref().and_then(Live::meta)))
+    }
+
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
         let behind = aliases::behind(&self.client, self.alias(projection)).await?.into_iter().next();
         let (Some(index), Some(mapping)) = (behind, self.translated_of(projection).await?) else {

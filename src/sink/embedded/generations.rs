@@ -266,6 +266,11 @@ impl Generations for EmbeddedSink {
         Ok(meta.as_ref().and_then(|meta| meta.get("mapping_hash")?.as_str().map(str::to_owned)))
     }
 
+    async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
+        let Some(mapping) = self.mappings.get(projection) else { return Ok(Vec::new()) };
+        Ok(mapping.other_shape(self.folder.meta(index)?.as_ref()))
+    }
+
     async fn put_in_place(&self, projection: usize) -> Result<bool> {
         self.put_one(projection, None)?;
         Ok(false)

@@ -87,7 +87,7 @@ pub(super) fn layout(projection: Projection) -> u64 {
     let SearchPlan { own, filters, sorts, under, members, referred, .. } = collection.get();
     let filters: Vec<_> = filters.iter().map(|filter| (filter.path, filter.kind, filter.members)).collect();
     let sorts: Vec<_> = sorts.iter().map(|sort| (sort.member, sort.kind)).collect();
-    let member = |of: &MembersPlan| (of.path, of.words, of.truncated, of.apart.is_some());
+    let member = |of: &MembersPlan| (of.path, of.words, of.truncated, of.is_found_by_id());
     let members: Vec<_> = members.iter().map(member).collect();
     let under = under.as_ref().map(|under| (&under.at, &under.above));
     let owners = owners(collection);

@@ -85,8 +85,8 @@ impl SearchFields {
             for member in value.get(members.path).and_then(Value::as_array).into_iter().flatten() {
                 owner += 1;
                 placed.push(owner, &Words::of(member, searched));
-                // The ids of others are looked up among their own documents.
-                if let (None, Some(id)) = (members.apart, member.get("id").and_then(Value::as_str)) {
+                let id = member.get("id").and_then(Value::as_str).filter(|_| members.is_found_by_id());
+                if let Some(id) = id {
                     placed.push_key(owner, &member_key(number, id));
                 }
             }
