@@ -225,23 +225,18 @@ impl World {
 
     /// The concrete index behind a projection's alias.
     pub fn index(&self, projection: &str) -> String {
+        if self.is_embedded() {
+            let aliases = std::fs::read_to_string(self.path("index/aliases.json")).unwrap();
+            let aliases: Value = serde_json::from_str(&aliases).unwrap();
+            return aliases[format!("{}{projection}", self.prefix)].as_str().unwrap().to_owned();
+        }
         let found = self.es(Method::Get, &format!("/_alias/{}{projection}", self.prefix), None);
         found.as_object().and_then(|found| found.keys().next().cloned()).unwrap_or_else(|| panic!("{found}"))
     }
 
     /// The concrete index behind each projection's alias.
     pub fn indexes_behind(&self) -> BTreeMap<&'static str, String> {
-        let behind = |projection: &&'static str| {
-            let index = if self.is_embedded() {
-                let aliases = std::fs::read_to_string(self.path("index/aliases.json")).unwrap();
-                let aliases: Value = serde_json::from_str(&aliases).unwrap();
-                aliases[format!("{}{projection}", self.prefix)].as_str().unwrap().to_owned()
-            } else {
-                self.index(projection)
-            };
-            (*projection, index)
-        };
-        PROJECTIONS.iter().map(behind).collect()
+        PROJECTIONS.iter().map(|projection| (*projection, self.index(projection))).collect()
     }
 
     /// Makes everything written so far visible to [`Self::documents`].
@@ -253,6 +248,11 @@ impl World {
 
     /// The names of all indexes with this world's prefix, but for the records of who writes and of rebuilds.
     pub fn indexes(&self) -> Vec<String> {
+        if self.is_embedded() {
+            let entries = std::fs::read_dir(self.path("index")).unwrap().map(|entry| entry.unwrap());
+            let folders = entries.filter(|entry| entry.path().is_dir());
+            return folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
+        }
         let found = self.es(Method::Get, &format!("/{}*/_alias", self.prefix), None);
         let names = found.as_object().unwrap().keys().filter(|name| name.starts_with(&self.prefix));
         names.filter(|name| !name.ends_with("tributary-rebuilds")).cloned().collect()

@@ -76,6 +76,105 @@ fn a_changed_projection_stops_a_run_until_it_is_reindexed_from_the_state() {
 }
 
 #[test]
+fn a_run_that_may_reindex_rebuilds_what_the_model_changed() {
+    is_rebuilt_by_a_run(shop());
+}
+
+#[test]
+fn a_run_that_may_reindex_rebuilds_what_the_model_changed_on_a_server() {
+    let (servers, _turn) = services::whole();
+    is_rebuilt_by_a_run(shop_in(|settings| World::new(&servers, "reshaped", settings)));
+}
+
+fn is_rebuilt_by_a_run((world, log): (World, GrowingLog)) {
+    world.succeed(&["run", "--until-end"]);
+    let before = world.index("products");
+    write_model(&world, &with_kettles_alone());
+    log.append("products", "p3", &json!({"name": "Kettle", "brandId": "b1"}));
+    let told = world.run(&["run", "--until-end", "--reindex-on-mapping-change"]);
+    assert!(told.status.success() && log_of(&told).contains("the model changed"), "{}", log_of(&told));
+    assert_ne!(world.index("products"), before);
+    log.append("products", "p4", &json!({"name": "Kettle"}));
+    let mut running = world.start(&["run", "--reindex-on-mapping-change"]);
+    world.wait_until_delivered();
+    running.signal("TERM");
+    assert_eq!(running.end(), Some(0), "{}", world.log());
+    world.settle();
+    assert_eq!(world.documents("products").into_keys().collect::<Vec<_>>(), ["p1", "p3", "p4"]);
+    world.succeed(&["verify"]);
+    assert_eq!(world.indexes().len(), 2, "the second run had nothing to rebuild: {:?}", world.indexes());
+}
+
+#[test]
+fn a_rebuild_whose_model_changed_meanwhile_begins_anew() {
+    let (servers, _turn) = services::whole();
+    let (world, _log) =
+        shop_in(|settings| World::new(&servers, "other", &format!("{settings}index.mappings = \"m\"\n")));
+    world.succeed(&["run", "--until-end"]);
+    let mut mapping: Value = serde_json::from_str(&world.succeed(&["model", "mapping", "products"])).unwrap();
+    mapping["mappings"]["properties"]["name"] = json!({"type": "integer"});
+    std::fs::create_dir(world.path("m")).unwrap();
+    std::fs::write(world.path("m").join("products.json"), mapping.to_string()).unwrap();
+    let failed = world.run(&["reindex", "--from", "state"]);
+    assert_eq!(failed.status.code(), Some(1), "{}", log_of(&failed));
+    write_model(&world, &with_kettles_alone().replace("Kettle", "Nothing"));
+    let told = world.run(&["reindex", "--from", "state"]);
+    assert!(told.status.success() && log_of(&told).contains("the model changed"), "{}", log_of(&told));
+    world.succeed(&["run", "--until-end"]);
+    world.settle();
+    assert!(world.documents("products").is_empty());
+}
+
+#[test]
+fn the_index_of_a_projection_that_is_gone_is_named_and_pruned() {
+    is_pruned(shop());
+}
+
+#[test]
+fn the_index_of_a_projection_that_is_gone_is_named_and_pruned_on_a_server() {
+    let (servers, _turn) = services::whole();
+    is_pruned(shop_in(|settings| World::new(&servers, "gone", settings)));
+}
+
+fn is_pruned((mut world, _log): (World, GrowingLog)) {
+    let with_brands = format!("{SHOP}\n[projections.brands]\nof = \"brands\"\n");
+    write_model(&world, &with_brands);
+    world.succeed(&["run", "--until-end"]);
+    let index = world.index("brands");
+    // Another deployment has such a projection, and its prefix begins with that of this one.
+    world.environment = vec![
+        ("TRIBUTARY_INDEX__PREFIX", format!("{}other-", world.prefix)),
+        ("TRIBUTARY_KAFKA__GROUP", format!("{}other", world.prefix)),
+        ("TRIBUTARY_STATE", world.path("other").display().to_string()),
+    ];
+    world.succeed(&["run", "--until-end"]);
+    world.environment.clear();
+    let mut left = world.indexes();
+    left.retain(|name| *name != index);
+    assert_eq!(left.len(), 3, "{left:?}");
+    write_model(&world, SHOP);
+    for call in [&["run", "--until-end"][..], &["reindex", "--dry-run"], &["reindex", "products", "--prune"]]
+    {
+        let told = world.run(call);
+        assert!(told.status.success(), "{}", log_of(&told));
+        assert_eq!(log_of(&told).contains(&index), !call.contains(&"--prune"), "{}", log_of(&told));
+        assert!(world.indexes().contains(&index), "{call:?}");
+    }
+    let deleted = world.succeed(&["reindex", "--prune"]);
+    assert!(deleted.contains(&index), "{deleted}");
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(world.indexes()), sorted(left));
+    // The projection comes back as a new one.
+    write_model(&world, &with_brands);
+    world.succeed(&["run", "--until-end"]);
+    world.settle();
+    assert_eq!(world.documents("brands").len(), 1);
+}
+
+#[test]
 fn a_rollback_takes_the_model_that_built_the_index() {
     rolls_back_with_the_former_model(shop());
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::unbounded;
 use tokio::net::TcpListener;
 
-use super::reindex::beside::rebuild_changed;
+use super::reindex::beside::{rebuild_changed, rebuild_reshaped};
 use super::report::progress::Progress;
 use super::{decoder, leadership, parts, source, spill_place, summary, topics};
 use crate::config::{Config, SourceKind};
@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::http::client::reachable;
 use crate::http::{ADMIN_CLOSED, Admin, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index};
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
-use crate::pipeline::start::{Patience, while_log_away};
+use crate::pipeline::start::{Patience, claim, while_log_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::private;
@@ -147,6 +147,13 @@ pub(super) async fn follow(
     let (leadership, dead_letters) = opened?;
     tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
     let claimant = claimant(&config, wanted.take_over, || state.name())?;
+    if wanted.reindex_on_change {
+        let identity = source.identity();
+        let ends = (wanted.patience, wanted.until_end, &stop);
+        if claim(Some(&claimant), &*sink, wanted.patience, &stop).await? {
+            rebuild_reshaped(&config, &state, &status, &identity, ends).await?;
+        }
+    }
     let parts = Parts {
         state,
         source,

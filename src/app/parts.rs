@@ -13,7 +13,7 @@ use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::elasticsearch::ElasticsearchSink;
 use crate::sink::embedded::EmbeddedSink;
 use crate::sink::generations::{
-    Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
+    Aliases, Description, GenerationSummary, Generations, Gone, Move, Rebuild, Revision,
 };
 use crate::sink::held::Held;
 use crate::sink::tenure::Tenure;
@@ -160,6 +160,10 @@ impl Aliases for Sink {
 
     async fn serve(&self) -> Result<()> {
         either!(self, sink => sink.serve())
+    }
+
+    async fn gone(&self) -> Result<Vec<Gone>> {
+        either!(self, sink => sink.gone())
     }
 
     async fn put_additions(&self) -> Result<Vec<usize>> {

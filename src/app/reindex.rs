@@ -18,7 +18,7 @@ use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
 use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
-use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune};
+use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune, prune_gone};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::{Aliases, Generations};
 use crate::sink::tenure::Claimant;
@@ -54,7 +54,11 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     let claimed = while_away(&stop, "the index", patience, async || claimant.claim(&*sink).await);
     claimed.await?.ok_or_else(stopped)?;
     if wanted.prune {
-        let deleted = prune(&*sink, config.index.projections.len()).await?;
+        let mut deleted = prune(&*sink, config.index.projections.len()).await?;
+        // Names mean indexes of these projections alone.
+        if wanted.projections.is_empty() {
+            deleted.extend(prune_gone(&*sink).await?);
+        }
         show::deleted(format, &deleted);
         return Ok(());
     }

@@ -121,7 +121,7 @@ pub enum Command {
         /// Stop when everything that is in the log now is searchable
         #[arg(long)]
         until_end: bool,
-        /// When a mapping changed, rebuild its index while the old one serves, instead of ending with 3
+        /// When a mapping or the model changed, rebuild the index while the old one serves, instead of ending with 3
         #[arg(long)]
         reindex_on_mapping_change: bool,
         /// Replay a log that no longer begins at its beginning, and delete no document that it does not speak of
@@ -287,7 +287,7 @@ pub struct Reindex {
     /// Give up a rebuild that was begun and not ended, and delete its index
     #[arg(long, group = "action")]
     pub abort: bool,
-    /// Delete the indexes that no alias stands for
+    /// Delete the indexes that no alias stands for, and without PROJECTION those of projections that the model no longer has
     #[arg(long, group = "action")]
     pub prune: bool,
 }

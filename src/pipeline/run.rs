@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::additions::Adding;
 use super::deliver::Delivery;
 use super::fold::Folder;
-use super::gate::Gate;
+use super::gate::{Gate, in_time};
 use super::pace::Pace;
 use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
 use super::serve::Service;
 use super::standby::Filling;
-use super::start::{Asked, Patience, claim, while_away};
+use super::start::{Asked, Patience, claim, warn_of_gone, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
 use super::watch::{self as others, Seen};
@@ -116,6 +116,11 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         });
     let opened = opened.await?;
     let Some(indexes) = opened else { return Ok(()) };
+    if parts.claimant.is_some()
+        && let Err(error) = in_time(warn_of_gone(&*parts.sink)).await
+    {
+        tracing::debug!(error = error.chain(), "indexes of former projections cannot be looked up");
+    }
     parts.leadership.join();
     // Who waited for the index may have waited for long.
     let Some((source, end)) = asked.end(source).await? else { return Ok(()) };

@@ -10,7 +10,7 @@ use super::work::blocking;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::Aliases;
+use crate::sink::generations::{Aliases, Gone};
 use crate::sink::tenure::Claimant;
 use crate::source::{EventSource, check_topic_ids, partial_log};
 use crate::state::State;
@@ -101,7 +101,10 @@ async fn ask_while_away<T>(
 
 /// Notes that the group writes; false when told to stop meanwhile. Where another group wrote until now, its instances get
 /// the time to see that it does not any more.
-pub(super) async fn claim<S: Aliases>(
+///
+/// # Errors
+/// Those of the index, and a group that another one keeps from writing.
+pub async fn claim<S: Aliases>(
     claimant: Option<&Claimant>,
     sink: &S,
     patience: Patience,
@@ -119,6 +122,21 @@ pub(super) async fn claim<S: Aliases>(
             }
         }
     }
+}
+
+/// Names the indexes of projections that the model does not have, because no instance writes them any more.
+///
+/// # Errors
+/// Those of the index.
+pub async fn warn_of_gone<S: Aliases>(sink: &S) -> Result<()> {
+    for Gone { projection, index, .. } in sink.gone().await? {
+        tracing::warn!(
+            projection,
+            index,
+            "the model has no such projection, and the index is left as it is; `tributary reindex --prune` deletes it"
+        );
+    }
+    Ok(())
 }
 
 /// A log that is asked where it may block, again while it is away.

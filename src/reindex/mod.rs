@@ -18,4 +18,4 @@ pub use claim::Claim;
 pub use conduct::{Conductor, Options, Outcome, Round};
 pub use sources::Sources;
 pub use target::Target;
-pub use upkeep::{abort, give_up, is_swapping, prune};
+pub use upkeep::{abort, give_up, is_swapping, prune, prune_gone};

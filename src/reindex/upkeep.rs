@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::pipeline::hand_over::LEASE;
-use crate::sink::generations::{Generations, Phase, Rebuild, Revision};
+use crate::sink::generations::{Generations, Gone, Phase, Rebuild, Revision};
 
 /// Gives up the rebuilds of the sink's projections: their records go, and the indexes that they made, unless
 /// an alias stands for one or it was there before (`is_own` says which session was begun here and is known
@@ -117,8 +117,7 @@ fn alive(name: &str, record: &Rebuild) -> Error {
     ))
 }
 
-/// Deletes the indexes of the sink's projections that no alias stands for and no rebuild fills. Answers their
-/// names.
+/// Deletes the indexes of the sink's projections that no alias stands for and no rebuild fills. Answers their names.
 ///
 /// # Errors
 /// Those of the index.
@@ -133,6 +132,29 @@ pub async fn prune<S: Generations>(sink: &S, count: usize) -> Result<Vec<String>
                 deleted.push(made.index);
             }
         }
+    }
+    Ok(deleted)
+}
+
+/// Deletes the indexes of projections that the model does not have, with their aliases. Answers their names. Those of a
+/// projection that is being rebuilt with another model stay.
+///
+/// # Errors
+/// Those of the index.
+pub async fn prune_gone<S: Generations>(sink: &S) -> Result<Vec<String>> {
+    let mut deleted = Vec::new();
+    for Gone { projection, index, is_rebuilt } in sink.gone().await? {
+        if is_rebuilt {
+            tracing::warn!(
+                projection,
+                index,
+                "a rebuild with another model has not ended, so the index is left alone; end it with that model, or give it \
+                 up with `tributary reindex --abort`"
+            );
+            continue;
+        }
+        sink.delete(&index).await?;
+        deleted.push(index);
     }
     Ok(deleted)
 }

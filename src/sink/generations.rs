@@ -226,6 +226,17 @@ impl Description {
     }
 }
 
+/// An index of a projection that the model does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The projection.
+    pub projection: String,
+    /// The concrete index.
+    pub index: String,
+    /// True while a rebuild of the projection, by an instance with another model, has not ended.
+    pub is_rebuilt: bool,
+}
+
 /// What a running instance asks of the aliases that its indexes are behind.
 pub trait Aliases: Send + Sync + 'static {
     /// The concrete index behind each projection's alias.
@@ -255,6 +266,11 @@ pub trait Aliases: Send + Sync + 'static {
     /// Notes of the indexes that are written that every document has been sent again since additions were put in place.
     fn note_additions(&self) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
+    }
+
+    /// The indexes that were made for the same prefix, of projections that the model does not have.
+    fn gone(&self) -> impl Future<Output = Result<Vec<Gone>>> + Send {
+        async { Ok(Vec::new()) }
     }
 
     /// The record of the group that writes; none before the first one did, and where nobody else can write.
@@ -342,7 +358,7 @@ pub trait Generations: Aliases {
     /// Every index made for the alias of `projection`, by name, which is by age.
     fn generations(&self, projection: usize) -> impl Future<Output = Result<Vec<GenerationSummary>>> + Send;
 
-    /// Deletes an index that is behind no alias; one that is gone already is no error.
+    /// Deletes an index with the aliases that stand for it; one that is gone already is no error.
     fn delete(&self, index: &str) -> impl Future<Output = Result<()>> + Send;
 }
 

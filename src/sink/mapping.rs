@@ -1,19 +1,15 @@
 //! The mapping of a projection's index, and the hash that tells one mapping from another.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::config::{Derived, IndexConfig};
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::mapping::Shape;
-use crate::plan::PlanRef;
-use crate::projection::SHAPE;
 use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences, shapes};
 use crate::sink::generations::Rebuild;
+use crate::sink::mappings::Mappings;
 use crate::time::compact;
 
 /// The settings that a load does without.
@@ -48,6 +44,8 @@ impl Fit {
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     pub(super) projection: String,
+    /// What stands before it in the names of its alias and its indexes.
+    prefix: String,
     pub(super) body: Value,
     /// 32 hexadecimal digits over the canonical JSON.
     pub(super) hash: String,
@@ -102,64 +100,6 @@ impl Additions {
     }
 }
 
-/// Where mappings come from: a folder of files, and the mappings that follow from the model.
-#[derive(Debug, Clone)]
-pub(super) struct Mappings {
-    /// The folder of `<projection>.json`.
-    pub(super) folder: PathBuf,
-    /// What follows from the model, by the projections' names.
-    pub(super) derived: BTreeMap<String, Derived>,
-    plan: PlanRef,
-}
-
-impl Mappings {
-    pub(super) fn of(config: &IndexConfig) -> Self {
-        Self { folder: config.mappings.clone(), derived: config.derived.clone(), plan: config.plan }
-    }
-
-    /// Those of the built-in model.
-    #[cfg(test)]
-    pub(super) fn of_built_in(folder: &std::path::Path) -> Self {
-        let model = crate::model::built_in();
-        let text = |projection: &crate::model::Projection| {
-            let mapping = crate::model::mapping::text(model, projection);
-            (projection.name.clone(), Derived { mapping, shape: None })
-        };
-        let derived = model.projections.iter().map(text).collect();
-        Self { folder: folder.to_owned(), derived, plan: crate::plan::builtin() }
-    }
-
-    /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
-    pub(super) fn laid_out(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
-        for (projection, layout) in layouts {
-            let mut shape = self.shape(projection);
-            shape.parts.insert("columns of the embedded index".to_owned(), format!("{layout:016x}"));
-            shape.parts.insert("documents".to_owned(), SHAPE.to_string());
-            if let Some(derived) = self.derived.get_mut(projection) {
-                derived.shape = Some(Shape::of(shape.parts));
-            }
-        }
-        self
-    }
-
-    /// The documents' shape.
-    fn shape(&self, projection: &str) -> Shape {
-        let derived = self.derived.get(projection).and_then(|derived| derived.shape.clone());
-        derived.unwrap_or(Shape { number: SHAPE, parts: BTreeMap::new() })
-    }
-
-    /// The paths of objects with any members that filters of a projection look into.
-    fn filtered(&self, projection: &str) -> Vec<String> {
-        let search = self.plan.projection(projection).and_then(|projection| projection.get().search.as_ref());
-        let filters = search.iter().flat_map(|search| &search.filters);
-        filters.filter_map(|filter| filter.inside.clone()).collect()
-    }
-
-    fn derived(&self, projection: &str) -> &str {
-        self.derived.get(projection).map(|derived| derived.mapping.as_str()).unwrap_or_default()
-    }
-}
-
 /// Puts what an index keeps of itself beside what the file says there.
 fn insert_meta(mappings: &mut Value, meta: Value) {
     let Some(mappings) = mappings.as_object_mut() else { return };
@@ -211,7 +151,8 @@ impl Mapping {
         // Keys are sorted when a value is written, so that order and spaces make no difference.
         let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
         let (shape, filtered) = (from.shape(projection), from.filtered(projection));
-        Self { projection: projection.to_owned(), body, hash, shape, filtered }
+        let (projection, prefix) = (projection.to_owned(), from.prefix.clone());
+        Self { projection, prefix, body, hash, shape, filtered }
     }
 
     /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`, to be
@@ -316,8 +257,11 @@ impl Mapping {
 
     /// What an index keeps of what it was built from.
     pub(super) fn meta(&self, log_identity: &str) -> Value {
+        let Self { projection, prefix, hash, .. } = self;
         let Shape { number, parts } = &self.shape;
-        let mut meta = json!({"mapping_hash": self.hash, "shape": number, "log": log_identity});
+        let mut meta = json!({
+            "mapping_hash": hash, "shape": number, "log": log_identity, "projection": projection, "prefix": prefix,
+        });
         if let (false, Some(meta)) = (parts.is_empty(), meta.as_object_mut()) {
             meta.insert("parts".to_owned(), json!(parts));
         }

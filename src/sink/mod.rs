@@ -9,6 +9,7 @@ pub mod embedded;
 pub mod generations;
 pub mod held;
 mod mapping;
+mod mappings;
 pub mod tenure;
 
 use std::future::Future;

@@ -45,18 +45,18 @@ pub(super) fn origin(wanted: Option<ReindexFrom>) -> From {
     }
 }
 
-/// How a kept session goes on, compared with the mappings' files of now.
+/// How a kept session goes on, compared with the mappings' files and the model of now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It goes on.
     GoesOn,
     /// It goes on, and another one has to follow: a file changed, and the aliases stand for its indexes already.
     IsOutdated,
-    /// It was given up, because a file changed since its beginning; its indexes are gone.
+    /// It was given up, because a file or the model changed since its beginning; its indexes are gone.
     GivenUp,
 }
 
-/// Looks whether a session builds what the mappings' files say, and gives it up when it does not.
+/// Looks whether a session builds what the mappings' files and the model say, and gives it up when it does not.
 pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
     let config = {
         let mut own = config.clone();
@@ -71,11 +71,7 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
         tracing::info!(indexes = session.indexes.join(", "), "going on with the rollback that was begun");
         return Ok(Standing::GoesOn);
     }
-    // A name ends with the hash of its mapping.
-    let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
-    let mut indexes = session.indexes.iter().enumerate();
-    let changed = indexes.find(|(number, index)| hash(index) != hash(&sink.new_name(*number)));
-    let Some((number, _)) = changed else {
+    let Some((number, changed)) = first_changed(&sink, session).await? else {
         tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
         return Ok(Standing::GoesOn);
     };
@@ -85,7 +81,7 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
         tracing::warn!(
             projection,
             indexes,
-            "the mapping's file changed since this rebuild was begun; it is ended first, since it is about to serve"
+            "{changed} changed since this rebuild was begun; it is ended first, since it is about to serve"
         );
         return Ok(Standing::IsOutdated);
     }
@@ -94,9 +90,24 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
     tracing::warn!(
         projection,
         indexes,
-        "the mapping's file changed since this rebuild was begun: its indexes are deleted, and it begins anew"
+        "{changed} changed since this rebuild was begun: its indexes are deleted, and it begins anew"
     );
     Ok(Standing::GivenUp)
+}
+
+/// The first projection whose index is no longer the one that is wanted, with the reason; none when the session goes on.
+async fn first_changed(sink: &Sink, session: &Session) -> Result<Option<(usize, &'static str)>> {
+    // A name ends with the hash of its mapping.
+    let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
+    for (number, index) in session.indexes.iter().enumerate() {
+        if hash(index) != hash(&sink.new_name(number)) {
+            return Ok(Some((number, "the mapping's file")));
+        }
+        if !sink.other_shape(number, index).await?.is_empty() {
+            return Ok(Some((number, "the model")));
+        }
+    }
+    Ok(None)
 }
 
 /// A new session, which the folder keeps from here on.

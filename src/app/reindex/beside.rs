@@ -1,18 +1,19 @@
-//! A rebuild inside the running instance, because a mapping changed.
+//! A rebuild inside the running instance, because a mapping or the model changed.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::begin::{Standing, begin, keep, stand};
-use super::{Log, Options, Rebuild, parts};
+use super::{Log, Options, Rebuild, Sink, parts};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::start::Patience;
+use crate::pipeline::readiness::Cause;
+use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::reindex::session::{Folder, From};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::Aliases;
+use crate::sink::generations::{Aliases, Generations};
 use crate::state::State;
 
 /// How often it is looked whether this instance writes.
@@ -67,6 +68,65 @@ pub(in crate::app) async fn rebuild_changed(
     }
 }
 
+/// Rebuilds the projections whose documents have another shape in the model, before this instance writes. The former index
+/// serves meanwhile, and an instance with the former model goes on with it.
+///
+/// # Errors
+/// Those of a rebuild that is refused; in a run to the end the rebuild's own as well. An endless run tries it again.
+pub(in crate::app) async fn rebuild_reshaped(
+    config: &Config,
+    state: &Arc<State>,
+    status: &Status,
+    log_identity: &str,
+    (patience, until_end, stop): (Patience, bool, &Shutdown),
+) -> Result<()> {
+    loop {
+        let sink = parts::sink(config)?;
+        let seen = while_away(stop, "the index", patience, async || reshaped(&sink, config).await);
+        let Some(reshaped) = seen.await? else { return Ok(()) };
+        if reshaped.is_empty() {
+            return Ok(());
+        }
+        let projections = reshaped.join(", ");
+        tracing::info!(
+            projections,
+            "the model changed: the former indexes serve until new ones are made of the state"
+        );
+        status
+            .raise(Cause::Starting, format!("the model changed, and new indexes are made for {projections}"));
+        match rebuild(config.clone(), state, log_identity, stop).await {
+            _ if stop.is_requested() => return Ok(()),
+            Ok(_) => continue,
+            Err(error)
+                if error.kind() == ErrorKind::Usage
+                    || (until_end && error.kind() != ErrorKind::Unavailable) =>
+            {
+                let what = "the rebuild for the changed model failed, and the former index goes on";
+                return Err(Error::new(error.kind(), what).because(error));
+            }
+            Err(error) => tracing::error!(
+                error = error.chain(),
+                "the rebuild for the changed model failed; it is tried again"
+            ),
+        }
+        if rests(REST, stop).await {
+            return Ok(());
+        }
+    }
+}
+
+/// The projections behind whose aliases are indexes of documents of another shape.
+async fn reshaped(sink: &Sink, config: &Config) -> Result<Vec<String>> {
+    let mut reshaped = Vec::new();
+    for (number, (behind, name)) in sink.behind().await?.iter().zip(&config.index.projections).enumerate() {
+        let Some(index) = behind else { continue };
+        if !sink.other_shape(number, index).await?.is_empty() {
+            reshaped.push(name.clone());
+        }
+    }
+    Ok(reshaped)
+}
+
 async fn rebuild(
     mut config: Config,
     state: &Arc<State>,
@@ -82,7 +142,7 @@ async fn rebuild(
     config.index.projections = named.collect();
     tracing::info!(
         projections = config.index.projections.join(", "),
-        "the mapping changed: rebuilding beside the live index"
+        "the mapping or the model changed: rebuilding beside the live index"
     );
     let folder = Folder::hold(&Folder::path_of(&config.state))?;
     let (mut kept, mut standing) = (folder.session()?, Standing::GoesOn);

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::error::{ErrorKind, Result};
 use crate::http::client::Instance;
 use crate::output;
+use crate::pipeline::start::warn_of_gone;
 use crate::sink::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
 
@@ -30,6 +31,7 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>)
             None => tracing::info!(projection, "there is no index yet; `tributary run` makes it"),
         }
     }
+    warn_of_gone(&**sink).await?;
     check_state(config).await
 }
 

@@ -164,7 +164,7 @@ fn flat_object(flattened: &Map<String, Value>, path: &str, mapping: &Mapping) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::mapping::Mappings;
+    use crate::sink::mappings::Mappings;
 
     fn translated(product: Product, version: (u32, u32), fields: Value) -> Result<Value> {
         let folder = tempfile::tempdir().unwrap();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{
-    IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetParts, IndicesPutSettingsParts,
-    IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
+    IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts,
+    IndicesPutSettingsParts, IndicesRefreshParts, IndicesStatsParts, IndicesUpdateAliasesParts,
 };
 use elasticsearch::{CountParts, GetParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use super::{ElasticsearchSink, Opened, additions, aliases, effective};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
-    Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation,
+    Aliases, Description, GenerationSummary, Generations, Gone, Move, Rebuild, Revision, is_generation,
     moved_elsewhere, note_sending,
 };
 use crate::sink::mapping::Mapping;
@@ -243,6 +243,24 @@ impl Aliases for ElasticsearchSink {
             note_sending(self, number, &index, false).await?;
         }
         Ok(())
+    }
+
+    async fn gone(&self) -> Result<Vec<Gone>> {
+        let every = format!("{}*", self.prefix);
+        let path = IndicesGetMappingParts::Index(&[&every]).url();
+        let path = format!("{path}?filter_path=*.mappings._meta.tributary");
+        let found = self.client.find(&path).await?.unwrap_or_default();
+        let mut gone = Vec::new();
+        for (index, found) in found.as_object().into_iter().flatten() {
+            let meta = found.pointer("/mappings/_meta/tributary").unwrap_or(&Value::Null);
+            let Some(projection) = self.source.gone(meta) else { continue };
+            let path = format!("{}?{ROUTED}", GetParts::IndexId(&self.records(), projection).url());
+            let record = self.client.find(&path).await?;
+            let record: Option<(Rebuild, Revision)> = record.as_ref().map_or(Ok(None), read_record)?;
+            let is_rebuilt = record.is_some_and(|(record, _)| record.is_under_way());
+            gone.push(Gone { projection: projection.to_owned(), index: index.clone(), is_rebuilt });
+        }
+        Ok(gone)
     }
 
     async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {

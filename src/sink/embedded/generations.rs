@@ -6,7 +6,7 @@ use super::{EmbeddedSink, blocking, committed_documents, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
-    Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision, is_generation,
+    Aliases, Description, GenerationSummary, Generations, Gone, Move, Rebuild, Revision, is_generation,
     moved_elsewhere,
 };
 use crate::sink::mapping::Mapping;
@@ -162,6 +162,19 @@ impl Aliases for EmbeddedSink {
             self.put_one(number, record.as_ref())?;
         }
         Ok(Vec::new())
+    }
+
+    async fn gone(&self) -> Result<Vec<Gone>> {
+        let mut gone = Vec::new();
+        for index in self.folder.indexes()? {
+            let meta = self.folder.meta(&index)?.unwrap_or_default();
+            let Some(projection) = self.source.gone(&meta) else { continue };
+            let record = format!("{}{projection}.{projection}", self.prefix);
+            let record: Option<(Rebuild, Revision)> = self.read_record(&record, "a rebuild")?;
+            let is_rebuilt = record.is_some_and(|(record, _)| record.is_under_way());
+            gone.push(Gone { projection: projection.to_owned(), index, is_rebuilt });
+        }
+        Ok(gone)
     }
 
     async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {

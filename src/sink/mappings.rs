@@ -1,0 +1,84 @@
+//! Where the mappings of the projections come from.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::config::{Derived, IndexConfig};
+use crate::model::mapping::Shape;
+use crate::plan::PlanRef;
+use crate::projection::SHAPE;
+
+/// The folder of mapping files, and the mappings that follow from the model.
+#[derive(Debug, Clone)]
+pub(super) struct Mappings {
+    /// The folder of `<projection>.json`.
+    pub(super) folder: PathBuf,
+    /// What follows from the model, by the projections' names.
+    pub(super) derived: BTreeMap<String, Derived>,
+    /// What stands before the name of a projection in the names of its alias and its indexes.
+    pub(super) prefix: String,
+    plan: PlanRef,
+}
+
+impl Mappings {
+    pub(super) fn of(config: &IndexConfig) -> Self {
+        Self {
+            folder: config.mappings.clone(),
+            derived: config.derived.clone(),
+            prefix: config.prefix.clone(),
+            plan: config.plan,
+        }
+    }
+
+    /// Those of the built-in model.
+    #[cfg(test)]
+    pub(super) fn of_built_in(folder: &std::path::Path) -> Self {
+        let model = crate::model::built_in();
+        let text = |projection: &crate::model::Projection| {
+            let mapping = crate::model::mapping::text(model, projection);
+            (projection.name.clone(), Derived { mapping, shape: None })
+        };
+        let derived = model.projections.iter().map(text).collect();
+        Self { folder: folder.to_owned(), derived, prefix: String::new(), plan: crate::plan::builtin() }
+    }
+
+    /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
+    pub(super) fn laid_out(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+        for (projection, layout) in layouts {
+            let mut shape = self.shape(projection);
+            shape.parts.insert("columns of the embedded index".to_owned(), format!("{layout:016x}"));
+            shape.parts.insert("documents".to_owned(), SHAPE.to_string());
+            if let Some(derived) = self.derived.get_mut(projection) {
+                derived.shape = Some(Shape::of(shape.parts));
+            }
+        }
+        self
+    }
+
+    /// The documents' shape.
+    pub(super) fn shape(&self, projection: &str) -> Shape {
+        let derived = self.derived.get(projection).and_then(|derived| derived.shape.clone());
+        derived.unwrap_or(Shape { number: SHAPE, parts: BTreeMap::new() })
+    }
+
+    /// The paths of objects with any members that filters of a projection look into.
+    pub(super) fn filtered(&self, projection: &str) -> Vec<String> {
+        let search = self.plan.projection(projection).and_then(|projection| projection.get().search.as_ref());
+        let filters = search.iter().flat_map(|search| &search.filters);
+        filters.filter_map(|filter| filter.inside.clone()).collect()
+    }
+
+    /// The projection that an index was made for, if it was made for the same prefix and the model does not have it. `meta` is
+    /// what the index keeps of itself; one of an earlier version does not say it.
+    pub(super) fn gone<'a>(&self, meta: &'a Value) -> Option<&'a str> {
+        let said = |name: &str| meta.get(name).and_then(Value::as_str);
+        let projection = said("projection").filter(|_| said("prefix") == Some(&self.prefix))?;
+        self.plan.projection(projection).is_none().then_some(projection)
+    }
+
+    pub(super) fn derived(&self, projection: &str) -> &str {
+        self.derived.get(projection).map(|derived| derived.mapping.as_str()).unwrap_or_default()
+    }
+}
