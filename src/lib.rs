@@ -13,6 +13,10 @@
     )
 )]
 
+// The tests' interpreter of models names this crate as a test of its own would.
+#[cfg(test)]
+extern crate self as tributary;
+
 pub mod app;
 mod base64;
 pub mod cli;

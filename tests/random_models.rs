@@ -65,16 +65,37 @@ impl Instance {
     }
 }
 
-fn record(plan: PlanRef, event: &Event, offset: i64) -> Record {
+fn topic(event: &Event) -> String {
+    format!("t{}", event.entity)
+}
+
+/// The entities that events make in their order.
+fn entities(model: &Model, events: &[Event]) -> plain::World {
+    let mut entities = BTreeMap::<(usize, &str), Option<BTreeMap<String, Value>>>::new();
+    for event in events {
+        let held = entities.entry((event.entity, &event.id)).or_default();
+        let mut fields = held.take().filter(|_| event.verb == Verb::Merge).unwrap_or_default();
+        fields.extend(event.fields.clone());
+        fields.retain(|_, value| !value.is_null());
+        *held = (event.verb != Verb::Delete).then_some(fields);
+    }
+    let mut world = plain::World::default();
+    for ((entity, id), fields) in entities {
+        world.put(&model.entities[entity].name, id, fields);
+    }
+    world
+}
+
+fn record(plan: PlanRef, model: &Model, event: &Event, offset: i64) -> Record {
     let verb = match event.verb {
         Verb::Merge => "updated",
         Verb::Replace => "created",
         Verb::Delete => "deleted",
     };
-    let value = json!({"type": format!("x.{verb}"), "data": event.fields});
+    let value = json!({"type": format!("x.{verb}"), "data": event.written(model)});
     Record {
-        kind: plan.entity_type(&event.entity).unwrap(),
-        partition: TopicPartition::new(event.entity.as_str(), 0),
+        kind: plan.entity_types().nth(event.entity).unwrap(),
+        partition: TopicPartition::new(topic(event), 0),
         offset,
         timestamp_ms: 0,
         key: Some(event.id.clone().into_bytes()),
@@ -110,20 +131,19 @@ fn check(seed: u64) -> Result<(), String> {
         findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n" + &text
     })?;
     let plan = PlanRef::of(&model);
-    let events = drawn.events(&model);
+    let count = 10 + drawn.below(50);
+    let events: Vec<Event> = (0..count).map(|_| drawn.event(&model)).collect();
     let mut offsets: BTreeMap<String, i64> = BTreeMap::new();
     let records: Vec<Record> = events
         .iter()
         .map(|event| {
-            let offset = offsets.entry(event.entity.clone()).or_default();
+            let offset = offsets.entry(topic(event)).or_default();
             *offset += 1;
-            record(plan, event, *offset - 1)
+            record(plan, &model, event, *offset - 1)
         })
         .collect();
     let with_model = |why: String| format!("{why}\n{text}");
-    let mut world = plain::World::default();
-    events.iter().for_each(|event| world.apply(event));
-    let expected = world.documents(&model);
+    let expected = entities(&model, &events).documents(&model);
 
     let mut instance = Instance::new(&model, plan);
     let mut rest = &records[..];

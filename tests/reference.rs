@@ -23,10 +23,11 @@ pub struct Plain {
     pub fields: BTreeMap<String, Value>,
 }
 
-type Entities = BTreeMap<String, Option<BTreeMap<String, Value>>>;
+/// The entities of one type, by id.
+pub type Entities = BTreeMap<String, Option<BTreeMap<String, Value>>>;
 
-/// The state of every entity that had an event: its fields, or `None` when it is deleted.
-fn fold(events: &[Plain], contact: bool) -> Entities {
+/// The state of every entity of one type that had an event: its fields, or `None` when it is deleted.
+pub fn fold(events: &[Plain], contact: bool) -> Entities {
     let ids: BTreeSet<&String> =
         events.iter().filter(|event| event.contact == contact).map(|event| &event.id).collect();
     let mut entities = Entities::new();

@@ -1,18 +1,43 @@
-//! The events of a run: organisations that move, are renamed and deleted, and contacts that change sides.
+//! The events of a run. Of the built-in model: organisations that move, are renamed and deleted, and contacts that change
+//! sides.
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::reference::{Does, Plain};
 use super::world::World;
 
+/// An event of an entity.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    /// The number of its entity type.
+    pub(super) entity: usize,
+    pub(super) id: String,
+    pub(super) version: u64,
+    pub(super) does: Does,
+    pub(super) fields: BTreeMap<String, Value>,
+    /// The fields as the producer writes them.
+    pub(super) data: Value,
+}
+
+impl Event {
+    /// The same for the reference.
+    pub(super) fn plain(&self) -> Plain {
+        let Self { entity, id, version, does, fields, .. } = self.clone();
+        Plain { contact: entity == CONTACTS, id, version, does, fields }
+    }
+}
+
+/// The number of the built-in contacts.
+const CONTACTS: usize = 1;
+
 /// Writes events into the log.
 #[derive(Default)]
 pub(super) struct Events {
-    versions: BTreeMap<String, u64>,
+    versions: BTreeMap<(usize, String), u64>,
     /// Those that come later than what was written after them.
-    held: Vec<Plain>,
+    held: Vec<Event>,
 }
 
 impl Events {
@@ -23,7 +48,8 @@ impl Events {
             let event = self.held.swap_remove(usize::try_from(drawn).unwrap());
             return put(world, event);
         }
-        let event = self.draw(world);
+        let mut event = world.domain.event(world);
+        event.version = self.next_version(event.entity, &event.id);
         // Without a sequence the order is the log's.
         if world.plan.is_sequenced && world.strikes("record reordered", world.plan.rates.reordered) {
             self.held.push(event);
@@ -43,11 +69,11 @@ impl Events {
 
     /// Appends a change of a contact's name.
     pub(super) fn touch(&mut self, world: &World, contact: &str) {
-        let version = self.versions.entry(contact.to_owned()).or_default();
-        *version += 1;
+        let version = self.next_version(CONTACTS, contact);
         let fields = BTreeMap::from([("name".to_owned(), Value::from(format!("touched {version}")))]);
         let id = contact.to_owned();
-        put(world, Plain { contact: true, id, version: *version, does: Does::Merge, fields });
+        let data = json!(fields);
+        put(world, Event { entity: CONTACTS, id, version, does: Does::Merge, fields, data });
     }
 
     /// Appends what is held back still.
@@ -55,23 +81,29 @@ impl Events {
         std::mem::take(&mut self.held).into_iter().for_each(|event| put(world, event));
     }
 
-    fn draw(&mut self, world: &World) -> Plain {
-        let contact = world.draw(0..2) == 0;
-        let id = if contact {
-            format!("c{}", world.draw(0..world.plan.contacts))
-        } else {
-            format!("o{}", world.draw(0..world.plan.organisations))
-        };
-        let does = match world.draw(0..10) {
-            0 => Does::Delete,
-            1..5 => Does::Replace,
-            _ => Does::Merge,
-        };
-        let version = self.versions.entry(id.clone()).or_default();
+    fn next_version(&mut self, entity: usize, id: &str) -> u64 {
+        let version = self.versions.entry((entity, id.to_owned())).or_default();
         *version += 1;
-        let fields = if does == Does::Delete { BTreeMap::new() } else { fields(world, contact) };
-        Plain { contact, id, version: *version, does, fields }
+        *version
     }
+}
+
+/// The next event of the built-in model, without its version.
+pub(super) fn built_in(world: &World) -> Event {
+    let contact = world.draw(0..2) == 0;
+    let id = if contact {
+        format!("c{}", world.draw(0..world.plan.contacts))
+    } else {
+        format!("o{}", world.draw(0..world.plan.organisations))
+    };
+    let does = match world.draw(0..10) {
+        0 => Does::Delete,
+        1..5 => Does::Replace,
+        _ => Does::Merge,
+    };
+    let fields = if does == Does::Delete { BTreeMap::new() } else { fields(world, contact) };
+    let data = json!(fields);
+    Event { entity: usize::from(contact), id, version: 0, does, fields, data }
 }
 
 fn fields(world: &World, contact: bool) -> BTreeMap<String, Value> {
@@ -95,22 +127,22 @@ fn fields(world: &World, contact: bool) -> BTreeMap<String, Value> {
 }
 
 /// Puts an event into the log, in the partition of its entity or, with a sequence, in any.
-fn put(world: &World, event: Plain) {
+fn put(world: &World, event: Event) {
     place(world, event.clone());
     if world.strikes("record doubled", world.plan.rates.doubled) {
         place(world, event);
     }
 }
 
-fn place(world: &World, event: Plain) {
-    let number = usize::from(event.contact);
+fn place(world: &World, event: Event) {
+    let topic = &world.domain.types[event.entity].0;
     let sequenced = world.plan.is_sequenced;
     let partition = if sequenced {
-        let count = world.log.lock().unwrap().count(super::log::TOPICS[number].0);
+        let count = world.log.lock().unwrap().count(topic);
         i32::try_from(world.draw(0..u64::from(count.unsigned_abs()))).unwrap()
     } else {
         let hash = xxhash_rust::xxh3::xxh3_64(event.id.as_bytes());
-        i32::try_from(hash % u64::from(world.plan.partitions[number].unsigned_abs())).unwrap()
+        i32::try_from(hash % u64::from(world.plan.partitions_of(event.entity).unsigned_abs())).unwrap()
     };
     let said = format!("{} {:?} {:?} of version {}", event.id, event.does, event.fields, event.version);
     let (at, offset) = world.log.lock().unwrap().append(partition, event, sequenced, now_ms(world));

@@ -8,8 +8,6 @@ use tokio::time::Instant;
 use super::world::World;
 use crate::error::{Error, Result};
 use crate::pipeline::planted::{self, Bug};
-use crate::plan::PROJECTIONS;
-use crate::projection::Projection;
 use crate::sink::generations::{Move, Rebuild};
 use crate::sink::{Outcome, Write};
 
@@ -55,6 +53,8 @@ impl Index {
 
 #[derive(Default)]
 pub(super) struct Server {
+    /// The names of the projections.
+    names: Vec<&'static str>,
     pub(super) aliases: BTreeMap<usize, String>,
     pub(super) indexes: BTreeMap<String, Index>,
     pub(super) records: BTreeMap<usize, (Rebuild, u64)>,
@@ -68,6 +68,11 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// A server without indexes, for projections of these names.
+    pub(super) fn new(names: Vec<&'static str>) -> Self {
+        Self { names, ..Self::default() }
+    }
+
     pub(super) fn is_away(&self) -> bool {
         self.away_until.is_some_and(|until| Instant::now() < until)
     }
@@ -81,7 +86,7 @@ impl Server {
     }
 
     pub(super) fn name(&self, projection: usize) -> String {
-        format!("{}-{:04}", PROJECTIONS[projection].name(), self.indexes.len())
+        format!("{}-{:04}", self.names[projection], self.indexes.len())
     }
 
     pub(super) fn create(&mut self, projection: usize, index: &str) {
@@ -103,7 +108,7 @@ impl Server {
     }
 
     pub(super) fn behind(&self) -> Vec<Option<String>> {
-        (0..PROJECTIONS.len()).map(|projection| self.aliases.get(&projection).cloned()).collect()
+        (0..self.names.len()).map(|projection| self.aliases.get(&projection).cloned()).collect()
     }
 
     pub(super) fn swap(&mut self, moves: &[Move]) -> Result<()> {
@@ -166,9 +171,8 @@ impl Server {
         true
     }
 
-    /// The documents behind a projection's alias.
-    pub(super) fn published(&self, projection: Projection) -> Option<&Index> {
-        let number = PROJECTIONS.iter().position(|each| *each == projection)?;
-        self.indexes.get(self.aliases.get(&number)?)
+    /// The documents behind the alias of a projection, by its number.
+    pub(super) fn published(&self, projection: usize) -> Option<&Index> {
+        self.indexes.get(self.aliases.get(&projection)?)
     }
 }

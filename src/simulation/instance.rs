@@ -1,6 +1,5 @@
 //! An instance: the real pipeline of a process, over what the world gives it.
 
-use crate::plan::builtin;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,11 +9,11 @@ use tokio::task::JoinHandle;
 
 use super::MAX_EMBEDDED;
 use super::group::Membership;
-use super::log::{Source, TOPICS};
+use super::log::Source;
 use super::sink::Sink;
 use super::store::{Disk, Left, Store};
 use super::world::{Process, World};
-use crate::config::{Format, Refresh};
+use crate::config::Refresh;
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
@@ -22,7 +21,6 @@ use crate::pipeline::run::{Parts, Until, run};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
-use crate::plan::PROJECTIONS;
 use crate::projection::Limits;
 use crate::shutdown::Shutdown;
 use crate::source::leadership::{Alone, Leadership};
@@ -70,13 +68,9 @@ pub(super) fn parts<S>(
         sink,
         dead_letters: Box::new(Letters(Arc::clone(world), Arc::clone(process))),
         leadership: Arc::new(Alone::default()),
-        projections: PROJECTIONS.to_vec(),
-        decoder: Arc::new(Decoder::new(
-            builtin(),
-            vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
-            BTreeMap::new(),
-        )),
-        kinds: TOPICS.map(|(topic, kind)| (topic.to_owned(), kind)).to_vec(),
+        projections: world.domain.projections.clone(),
+        decoder: Arc::new(Decoder::new(world.domain.plan, world.domain.layouts(), BTreeMap::new())),
+        kinds: world.domain.types.clone(),
         limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
         refresh: Refresh::Adaptive,
         mapping_may_differ: false,
@@ -121,7 +115,7 @@ impl Instance {
             process: Arc::clone(&process),
             disk: self.disk.in_life(self.life),
         };
-        let state = match State::open(Arc::new(store), builtin(), "simulated") {
+        let state = match State::open(Arc::new(store), world.domain.plan, "simulated") {
             Err(_) if process.is_dead() => {
                 self.disk = self.disk.after_crash(Left::Some, world);
                 return Ok(());

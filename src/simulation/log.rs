@@ -1,6 +1,5 @@
 //! The simulated log, and a source that reads it as the Kafka source does.
 
-use crate::plan::{CONTACT, ORGANISATION};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +7,10 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::domain::Domain;
+use super::events::Event;
 use super::plan::Plan;
-use super::reference::{Does, Plain};
+use super::reference::Does;
 use super::world::{Process, World};
 use crate::error::{Error, Result};
 use crate::event::Record;
@@ -17,11 +18,8 @@ use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::{EventSource, Fingerprint, Polled};
 
-/// The topics, by what they carry.
-pub(super) const TOPICS: [(&str, EntityType); 2] = [("organisations", ORGANISATION), ("contacts", CONTACT)];
-
 /// A record, and what it says unless it cannot be read.
-type Written = (Option<Plain>, Record);
+type Written = (Option<Event>, Record);
 
 /// One partition: its first offset, and what follows; nothing where a transaction's marker lies.
 #[derive(Debug, Default)]
@@ -45,17 +43,19 @@ impl Part {
 pub(super) struct Log {
     parts: BTreeMap<TopicPartition, Part>,
     /// Events that were cut off and that the instances know of.
-    cut: Vec<Plain>,
+    cut: Vec<Event>,
+    /// The topics, by the numbers of the entity types that they carry.
+    topics: Vec<(String, EntityType)>,
     /// How often its topics were deleted and created again.
     generation: u64,
 }
 
 impl Log {
-    pub(super) fn new(plan: &Plan) -> Self {
-        let mut log = Self::default();
-        for (number, (topic, _)) in TOPICS.iter().enumerate() {
-            for partition in 0..plan.partitions[number] {
-                log.add(&TopicPartition::new(*topic, partition), plan.base);
+    pub(super) fn new(plan: &Plan, domain: &Domain) -> Self {
+        let mut log = Self { topics: domain.types.clone(), ..Self::default() };
+        for (number, (topic, _)) in domain.types.iter().enumerate() {
+            for partition in 0..plan.partitions_of(number) {
+                log.add(&TopicPartition::new(topic.as_str(), partition), plan.base);
             }
         }
         log
@@ -86,11 +86,11 @@ impl Log {
     pub(super) fn append(
         &mut self,
         partition: i32,
-        mut event: Plain,
+        mut event: Event,
         sequenced: bool,
         timestamp_ms: i64,
     ) -> (TopicPartition, i64) {
-        let (topic, kind) = TOPICS[usize::from(event.contact)];
+        let (topic, kind) = self.topics[event.entity].clone();
         let at = TopicPartition::new(topic, partition);
         let part = self.parts.get_mut(&at).unwrap();
         let offset = part.high();
@@ -99,7 +99,7 @@ impl Log {
             Does::Replace => "created",
             Does::Delete => "deleted",
         };
-        let mut value = json!({"type": format!("x.{verb}"), "data": event.fields});
+        let mut value = json!({"type": format!("x.{verb}"), "data": event.data});
         if sequenced {
             value["sequence"] = event.version.to_string().into();
         } else {
@@ -114,7 +114,7 @@ impl Log {
     pub(super) fn append_poison(&mut self, number: usize, timestamp_ms: i64) -> (TopicPartition, i64) {
         let number = number % self.parts.len();
         let (at, part) = self.parts.iter_mut().nth(number).unwrap();
-        let kind = TOPICS.iter().find(|(topic, _)| *topic == &*at.topic).unwrap().1;
+        let kind = self.topics.iter().find(|(topic, _)| *topic == *at.topic).unwrap().1;
         let offset = part.high();
         let record = record(kind, (at, offset), "p", "{".to_owned(), timestamp_ms);
         part.records.push(Some((None, record)));
@@ -156,7 +156,7 @@ impl Log {
     }
 
     /// Every event that documents are made of.
-    pub(super) fn events(&self) -> Vec<Plain> {
+    pub(super) fn events(&self) -> Vec<Event> {
         let held = self.parts.values().flat_map(|part| part.records.iter().flatten());
         self.cut.iter().cloned().chain(held.filter_map(|(plain, _)| plain.clone())).collect()
     }

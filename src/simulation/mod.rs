@@ -1,14 +1,21 @@
 //! The pipeline, simulated: the real code over a simulated log, disk, index and group, in virtual time, with
 //! faults that a seed draws. A seed gives the same run to the byte.
 //!
+//! A run has the built-in model or one that is drawn.
+//!
 //! `TRIBUTARY_SEED=n cargo test --lib simulation::` runs one seed and shows what happened, `TRIBUTARY_SEEDS=from..to`
 //! runs others than the fixed ones, and `TRIBUTARY_SOAK=1` goes on until it is stopped.
 
+mod domain;
+#[path = "../../tests/random_models/drawn.rs"]
+mod drawn;
 mod events;
 mod group;
 mod index;
 mod instance;
 mod log;
+#[path = "../../tests/random_models/plain.rs"]
+mod plain;
 mod plan;
 #[cfg(test)]
 mod planted;
@@ -25,6 +32,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use self::domain::Domain;
 use self::scenario::Scenario;
 use self::world::World;
 use crate::pipeline::work::simulated;
@@ -39,15 +47,26 @@ struct Simulated {
     trace: String,
 }
 
+/// Which model a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    BuiltIn,
+    Drawn,
+}
+
 /// Runs a seed on this thread.
-fn simulate(seed: u64) -> Simulated {
+fn simulate(of: Of, seed: u64) -> Simulated {
     fastrand::seed(seed);
     let folder = tempfile::tempdir().unwrap();
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_time().start_paused(true).build().unwrap();
     let entered = runtime.enter();
     simulated::begin();
-    let world = Arc::new(World::new(seed));
+    let domain = match of {
+        Of::BuiltIn => Domain::built_in(),
+        Of::Drawn => Domain::drawn(seed),
+    };
+    let world = Arc::new(World::new(seed, domain));
     drop(entered);
     let local = tokio::task::LocalSet::new();
     let mut scenario = Scenario::new(&world, folder.path());

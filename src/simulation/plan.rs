@@ -136,6 +136,13 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// How many partitions the topic of an entity type has at the beginning.
+    pub(super) fn partitions_of(&self, number: usize) -> i32 {
+        self.partitions[number % self.partitions.len()]
+    }
+}
+
 impl Rates {
     fn draw(random: &mut fastrand::Rng, nothing_late: bool) -> Self {
         let mut rate = |most: u64| if random.bool() { random.u64(0..most) } else { 0 };

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::simulate;
 use super::tests::named_seeds;
+use super::{Of, simulate};
 use crate::pipeline::planted::{Bug, plant};
 use crate::projection::forgotten::{Trigger, forget};
 
@@ -12,15 +12,15 @@ use crate::projection::forgotten::{Trigger, forget};
 type Plant<'a> = &'a (dyn Fn(bool) + Sync);
 
 /// Whether a seed passes without the bug: one that does not says nothing of it.
-fn passes_without(plant: Plant<'_>, seed: u64) -> bool {
+fn passes_without(plant: Plant<'_>, (of, seed): (Of, u64)) -> bool {
     plant(false);
-    let passes = simulate(seed).outcome.is_ok();
+    let passes = simulate(of, seed).outcome.is_ok();
     plant(true);
     passes
 }
 
 /// Answers the first of the seeds that fails because of the bug, and how.
-fn caught_by(plant: Plant<'_>, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+fn caught_by(plant: Plant<'_>, of: Of, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
     let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(None::<(u64, String)>));
     let work = || {
         plant(true);
@@ -29,8 +29,8 @@ fn caught_by(plant: Plant<'_>, seeds: std::ops::Range<u64>) -> Option<(u64, Stri
             if seed >= seeds.end || failed.lock().unwrap().is_some() {
                 return plant(false);
             }
-            if let Err(why) = simulate(seed).outcome
-                && passes_without(plant, seed)
+            if let Err(why) = simulate(of, seed).outcome
+                && passes_without(plant, (of, seed))
             {
                 let mut failed = failed.lock().unwrap();
                 if failed.as_ref().is_none_or(|(lowest, _)| seed < *lowest) {
@@ -82,8 +82,11 @@ fn every_planted_bug_is_caught() {
         if named.as_ref().is_some_and(|named| !named.split(',').any(|name| name == format!("{bug:?}"))) {
             continue;
         }
-        match caught_by(&|is_on| plant(is_on.then_some(bug)), named_seeds().unwrap_or(from..from + SEEDS_MAX))
-        {
+        match caught_by(
+            &|is_on| plant(is_on.then_some(bug)),
+            Of::BuiltIn,
+            named_seeds().unwrap_or(from..from + SEEDS_MAX),
+        ) {
             Some((seed, why)) => {
                 println!("{bug:?}: seed {seed}: {}", why.chars().take(160).collect::<String>())
             }
@@ -97,12 +100,14 @@ fn every_planted_bug_is_caught() {
 fn every_kind_of_trigger_is_missed_when_it_is_left_out() {
     let triggers = [Trigger::Own, Trigger::Row, Trigger::Up, Trigger::Above, Trigger::Down, Trigger::Below];
     let mut missed = Vec::new();
-    for trigger in triggers {
-        match caught_by(&|is_on| forget(is_on.then_some(trigger)), 0..SEEDS_MAX) {
+    for (of, trigger) in
+        [Of::BuiltIn, Of::Drawn].into_iter().flat_map(|of| triggers.map(|trigger| (of, trigger)))
+    {
+        match caught_by(&|is_on| forget(is_on.then_some(trigger)), of, 0..SEEDS_MAX) {
             Some((seed, why)) => {
-                println!("{trigger:?}: seed {seed}: {}", why.chars().take(160).collect::<String>())
+                println!("{of:?} {trigger:?}: seed {seed}: {}", why.chars().take(160).collect::<String>())
             }
-            None => missed.push(trigger),
+            None => missed.push((of, trigger)),
         }
     }
     assert!(missed.is_empty(), "not seen within {SEEDS_MAX} seeds: {missed:?}");

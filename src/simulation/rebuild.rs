@@ -1,6 +1,5 @@
 //! A rebuild beside the instances: the real phases, begun as `app/reindex.rs` begins them.
 
-use crate::plan::builtin;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::Parts;
 use crate::pipeline::status::Status;
-use crate::plan::PROJECTIONS;
+use crate::plan::PlanRef;
 use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort};
@@ -107,7 +106,7 @@ impl Rebuild {
     async fn give_up(&mut self, world: &Arc<World>) -> Result<(), String> {
         let process = Arc::new(Process::new("abort".to_owned()));
         let sink = Sink::new(world, &process);
-        let names = PROJECTIONS.map(|projection| projection.name().to_owned());
+        let names = names(world);
         for _ in 0..100 {
             match abort(&sink, &names, |_| true, |_| false).await {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {}
@@ -120,6 +119,11 @@ impl Rebuild {
         }
         Err("the rebuild cannot be given up".to_owned())
     }
+}
+
+/// The names of the projections.
+fn names(world: &World) -> Vec<String> {
+    world.domain.projections.iter().map(|projection| projection.name().to_owned()).collect()
 }
 
 /// One call of the command.
@@ -146,8 +150,8 @@ impl Call {
             // Nobody runs that could give a copy: the command is called again.
             let away = || Error::new(ErrorKind::Unavailable, "no instance answers");
             let from = self.from.as_ref().ok_or_else(away)?;
-            store_cleared(&*store)?;
-            copy::between(&*from.view(), builtin(), &*store)?;
+            store_cleared(&*store, self.world.domain.plan)?;
+            copy::between(&*from.view(), self.world.domain.plan, &*store)?;
             session.copied = true;
             self.process.check()?;
             folder.keep(&session)?;
@@ -155,7 +159,7 @@ impl Call {
         for (number, index) in session.indexes.iter().enumerate() {
             sink.create(number, index, "simulated").await?;
         }
-        let state = Arc::new(State::open(store, builtin(), "simulated")?);
+        let state = Arc::new(State::open(store, self.world.domain.plan, "simulated")?);
         let stop = Shutdown::default();
         let conductor = Conductor {
             sink,
@@ -178,10 +182,10 @@ impl Call {
         if let Some(session) = folder.session()? {
             return Ok(session);
         }
-        let indexes = (0..PROJECTIONS.len()).map(|number| sink.new_name(number)).collect();
+        let indexes = (0..self.world.domain.projections.len()).map(|number| sink.new_name(number)).collect();
         let session = Session {
             id: format!("{:016x}", fastrand::u64(..)),
-            projections: PROJECTIONS.map(|projection| projection.name().to_owned()).to_vec(),
+            projections: names(&self.world),
             indexes,
             previous: sink.behind().await?,
             from: if self.from.is_some() { From::State } else { From::Log },
@@ -209,6 +213,6 @@ impl Call {
 }
 
 /// Removes what a copy that was broken off has left.
-fn store_cleared(store: &dyn StateStore) -> Result<()> {
-    crate::state::keys::Space::all(builtin()).into_iter().try_for_each(|(space, _)| store.clear(space))
+fn store_cleared(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
+    crate::state::keys::Space::all(plan).into_iter().try_for_each(|(space, _)| store.clear(space))
 }

@@ -2,7 +2,6 @@
 
 mod checks;
 
-use crate::plan::CONTACTS;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +12,11 @@ use tokio::time::Instant;
 use super::events::Events;
 use super::group;
 use super::instance::Instance;
-use super::log::TOPICS;
 use super::plan::Head;
 use super::rebuild::Rebuild;
 use super::store::Left;
 use super::world::World;
-use crate::plan::PROJECTIONS;
+use crate::plan::{CONTACTS, PROJECTIONS};
 use crate::position::Positions;
 use crate::state::keys::Space;
 use crate::state::rows::{self, Progress};
@@ -68,6 +66,9 @@ impl Scenario {
     pub(super) async fn run(&mut self) -> Result<(), String> {
         let world = Arc::clone(&self.world);
         world.note(format_args!("{:?}", world.plan));
+        if let Some(model) = world.domain.text() {
+            world.note(format_args!("the model:\n{model}"));
+        }
         let broker = tokio::spawn(group::serve(Arc::clone(&world)));
         for _ in 0..world.plan.events[0] {
             self.events.append(&world);
@@ -215,7 +216,8 @@ impl Scenario {
     }
 
     fn add_partition(&mut self) {
-        let (topic, _) = TOPICS[usize::try_from(self.world.draw(0..2)).unwrap()];
+        let types = &self.world.domain.types;
+        let (topic, _) = &types[usize::try_from(self.world.draw(0..types.len() as u64)).unwrap()];
         let mut log = self.world.log.lock().unwrap();
         if log.count(topic) < 3 {
             log.add_partition(topic);
@@ -241,7 +243,8 @@ impl Scenario {
     fn start_rebuild(&mut self) {
         let state = self.instances.iter().find_map(|instance| instance.running.as_ref());
         let state = state.map(|running| Arc::clone(&running.state));
-        let has_indexes = self.world.server.lock().unwrap().aliases.len() == PROJECTIONS.len();
+        let has_indexes =
+            self.world.server.lock().unwrap().aliases.len() == self.world.domain.projections.len();
         if !has_indexes || self.world.plan.from_state && state.is_none() {
             return;
         }
@@ -435,9 +438,10 @@ impl Scenario {
             }
             let report = running.status.report(None);
             if report.state == "writing" {
-                let written = PROJECTIONS.map(|projection| report.indexes.get(projection.name()).cloned());
+                let projections = self.world.domain.projections.iter();
+                let written = projections.map(|projection| report.indexes.get(projection.name()).cloned());
                 let is_delivered = running.state.is_delivered().map_err(|error| error.chain())?;
-                is_settled = is_delivered && written[..] == behind[..];
+                is_settled = is_delivered && written.eq(behind.iter().cloned());
             }
         }
         Ok(is_settled && self.world.group.lock().unwrap().frontier().covers(&end))

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use super::index::Server;
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::PROJECTIONS;
 use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
@@ -23,12 +22,6 @@ pub(super) struct Sink {
 
 fn unavailable(why: &str) -> Error {
     Error::new(ErrorKind::Unavailable, why)
-}
-
-/// Whether an index that rejects documents rejects this one.
-pub(super) fn is_refused(body: &[u8]) -> bool {
-    const REFUSED: &[u8] = br#":"s4""#;
-    body.windows(REFUSED.len()).any(|part| part == REFUSED)
 }
 
 impl Sink {
@@ -99,7 +92,7 @@ impl Sink {
                 continue;
             }
             let body = batch.document(write);
-            if world.plan.rejects && body.is_some_and(is_refused) {
+            if world.plan.rejects && body.is_some_and(|body| world.domain.is_refused(body)) {
                 world.count("document rejected");
                 outcomes.push(Outcome::Rejected("it is not to my liking".to_owned()));
                 continue;
@@ -135,9 +128,8 @@ impl Sink {
 
 impl DocumentSink for Sink {
     async fn open(&self, _: &str) -> Result<Vec<IndexState>> {
-        let open = |server: &mut Server| {
-            Ok((0..PROJECTIONS.len()).map(|number| server.open(number)).collect::<Vec<_>>())
-        };
+        let count = self.world.domain.projections.len();
+        let open = |server: &mut Server| Ok((0..count).map(|number| server.open(number)).collect::<Vec<_>>());
         let opened = self.call("its indexes", open).await?;
         *self.opened.lock().unwrap() = opened.iter().map(|(index, _)| index.clone()).collect();
         let server = self.world.server.lock().unwrap();
@@ -255,12 +247,13 @@ impl Aliases for Sink {
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
+        let count = self.world.domain.projections.len();
         let read = |server: &mut Server| {
             let record = |number: usize| {
                 let (record, revision) = server.records.get(&number)?;
                 Some((record.clone(), Revision::of(*revision)))
             };
-            Ok((0..PROJECTIONS.len()).map(record).collect())
+            Ok((0..count).map(record).collect())
         };
         self.call("the records", read).await
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::world::{Process, World};
 use crate::error::{Error, Result};
+use crate::plan::PlanRef;
 use crate::state::keys::Space;
 use crate::state::memory::MemoryStore;
 use crate::state::store::{Changes, Entries, Reader, StateStore};
@@ -48,12 +49,13 @@ impl Disk {
 
     /// The disk after a crash. Whoever has the old one open writes to nothing that is read again.
     pub(super) fn after_crash(&self, left: Left, world: &World) -> Self {
+        let plan = world.domain.plan;
         let mut kept = self.kept.lock().unwrap();
         let now = match left {
-            Left::All => copy(&self.now),
+            Left::All => copy(&self.now, plan),
             Left::Some => {
                 let count = world.draw(0..kept.since.len() as u64 + 1);
-                let now = copy(&kept.synced);
+                let now = copy(&kept.synced, plan);
                 for changes in kept.since.iter().take(usize::try_from(count).unwrap()) {
                     now.commit(changes.clone()).unwrap();
                 }
@@ -63,7 +65,7 @@ impl Disk {
             Left::Former => {
                 let drawn = world.draw(0..kept.former.len() as u64 + 1);
                 let former = kept.former.get(usize::try_from(drawn).unwrap());
-                copy(former.unwrap_or(&kept.synced))
+                copy(former.unwrap_or(&kept.synced), plan)
             }
             Left::Nothing => MemoryStore::default(),
         };
@@ -71,7 +73,7 @@ impl Disk {
         if left == Left::Nothing {
             former.clear();
         }
-        let kept = Kept { synced: copy(&now), since: Vec::new(), former };
+        let kept = Kept { synced: copy(&now, plan), since: Vec::new(), former };
         Self { now, kept: Arc::new(Mutex::new(kept)), scratch: self.scratch.clone() }
     }
 
@@ -90,9 +92,9 @@ impl Disk {
     }
 }
 
-fn copy(store: &MemoryStore) -> MemoryStore {
+fn copy(store: &MemoryStore, plan: PlanRef) -> MemoryStore {
     let (copy, mut changes) = (MemoryStore::default(), Changes::default());
-    for (space, _) in Space::all(crate::plan::builtin()) {
+    for (space, _) in Space::all(plan) {
         store
             .view()
             .scan(space, &[], &[], &mut |key, value| {
@@ -165,7 +167,7 @@ impl StateStore for Store {
             return Ok(());
         }
         if kept.former.len() < FORMER_MAX && self.world.draw(0..4) == 0 {
-            let former = copy(&kept.synced);
+            let former = copy(&kept.synced, self.world.domain.plan);
             kept.former.push(former);
         }
         for changes in std::mem::take(&mut kept.since) {

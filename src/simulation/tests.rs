@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Simulated, simulate};
+use super::{Of, Simulated, simulate};
 
-/// How many seeds are run every time.
-const SEEDS: u64 = 500;
+/// How many seeds are run every time, with the built-in model and with drawn ones.
+const SEEDS: [u64; 2] = [500, 250];
 
 /// Runs seeds on every processor until one fails or all are run; answers the counts.
-fn run(seeds: std::ops::Range<u64>) -> (u64, BTreeMap<&'static str, u64>) {
+fn run(of: Of, seeds: std::ops::Range<u64>) -> (u64, BTreeMap<&'static str, u64>) {
     let next = AtomicU64::new(seeds.start);
     let (failed, counts) = (Mutex::new(None::<(u64, String)>), Mutex::new(BTreeMap::new()));
     let ran = AtomicU64::new(0);
@@ -20,7 +20,7 @@ fn run(seeds: std::ops::Range<u64>) -> (u64, BTreeMap<&'static str, u64>) {
             if seed >= seeds.end || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                 return;
             }
-            let Simulated { outcome, counts: own, .. } = simulate(seed);
+            let Simulated { outcome, counts: own, .. } = simulate(of, seed);
             let mut counts = counts.lock().unwrap();
             own.into_iter().for_each(|(fault, count)| *counts.entry(fault).or_default() += count);
             drop(counts);
@@ -39,7 +39,8 @@ fn run(seeds: std::ops::Range<u64>) -> (u64, BTreeMap<&'static str, u64>) {
     });
     if let Some((seed, why)) = failed.into_inner().unwrap() {
         panic!(
-            "seed {seed}: {why}\nTRIBUTARY_SEED={seed} cargo test --lib simulation::tests::no_document -- --nocapture"
+            "seed {seed}: {why}\nTRIBUTARY_SEED={seed} cargo test --lib simulation::tests::{} -- --nocapture",
+            of.test()
         );
     }
     (ran.into_inner(), counts.into_inner().unwrap())
@@ -51,16 +52,35 @@ fn show(ran: u64, counts: &BTreeMap<&'static str, u64>) {
     counts.iter().for_each(|(fault, count)| println!("{count:>10}  {fault}"));
 }
 
+impl Of {
+    /// The beginning of the name of its test.
+    fn test(self) -> &'static str {
+        match self {
+            Self::BuiltIn => "no_document_is_lost_whatever_happens",
+            Self::Drawn => "no_document_of_a_drawn_model",
+        }
+    }
+}
+
 #[test]
 fn no_document_is_lost_whatever_happens() {
+    check(Of::BuiltIn);
+}
+
+#[test]
+fn no_document_of_a_drawn_model_is_lost_whatever_happens() {
+    check(Of::Drawn);
+}
+
+fn check(of: Of) {
     if let Some(seed) = number("TRIBUTARY_SEED") {
-        let Simulated { outcome, trace, .. } = simulate(seed);
+        let Simulated { outcome, trace, .. } = simulate(of, seed);
         println!("{trace}");
         outcome.unwrap();
         return;
     }
     let soak = std::env::var("TRIBUTARY_SOAK").is_ok().then(|| fastrand::u64(..1 << 40)..u64::MAX);
-    let (ran, counts) = run(soak.or(named_seeds()).unwrap_or(0..SEEDS));
+    let (ran, counts) = run(of, soak.or(named_seeds()).unwrap_or(0..SEEDS[of as usize]));
     show(ran, &counts);
 }
 
@@ -77,9 +97,10 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn a_seed_gives_the_same_run_to_the_byte() {
-    for seed in 0..12 {
-        let (first, second) = (simulate(seed), simulate(seed));
-        assert_eq!(first.outcome, second.outcome, "seed {seed}");
-        assert_eq!(first.trace, second.trace, "seed {seed}");
+    for (of, seed) in [Of::BuiltIn, Of::Drawn].into_iter().flat_map(|of| (0..12).map(move |seed| (of, seed)))
+    {
+        let (first, second) = (simulate(of, seed), simulate(of, seed));
+        assert_eq!(first.outcome, second.outcome, "{of:?} {seed}");
+        assert_eq!(first.trace, second.trace, "{of:?} {seed}");
     }
 }

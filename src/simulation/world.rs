@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::domain::Domain;
 use super::group::Group;
 use super::index::Server;
 use super::log::Log;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 
 /// One run's world.
 pub(super) struct World {
+    pub(super) domain: Domain,
     pub(super) plan: Plan,
     pub(super) began: Instant,
     chance: Mutex<Chance>,
@@ -38,17 +40,21 @@ struct Chance {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, domain: Domain) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
-        let plan = Plan::draw(&mut random, seed);
-        let log = Log::new(&plan);
+        let mut plan = Plan::draw(&mut random, seed);
+        // What is written by others is mended by the next change that a document shows, and some show nothing.
+        plan.has_foreign &= domain.is_built_in();
+        let log = Log::new(&plan, &domain);
+        let names = domain.projections.iter().map(|projection| projection.name()).collect();
         let chance = Chance { random, is_quiet: false, counts: BTreeMap::new(), trace: String::new() };
         Self {
+            domain,
             plan,
             began: Instant::now(),
             chance: Mutex::new(chance),
             log: Mutex::new(log),
-            server: Mutex::default(),
+            server: Mutex::new(Server::new(names)),
             group: Mutex::default(),
             letters: Mutex::default(),
         }

@@ -16,14 +16,55 @@ pub enum Verb {
 /// An event of an entity.
 #[derive(Debug, Clone)]
 pub struct Event {
-    pub entity: String,
+    /// The number of its entity type.
+    pub entity: usize,
     pub id: String,
     pub verb: Verb,
     pub fields: Map<String, Value>,
 }
 
+/// What a producer calls the name where a model says so.
+const WRITTEN: &str = "written";
+
+/// The program over the data of events where a model has one: a producer counts from 0, and the entities from 1.
+const TRANSFORMED: &str = "if .n != null then .n += 1 else . end";
+
+/// The fields of every entity type beside its references.
+const FIELDS: &str = r#"name = "string"
+n = "integer"
+flag = "boolean"
+tags = "strings"
+label = { type = "string", default = { join = ["name"] } }
+tally = { type = "number", default = { value = 1.5 } }
+seen = "date"
+extra = "any"
+place = "address"
+length = { type = "integer", default = { jq = ".name | length" } }
+"#;
+
+/// The members that a projection computes.
+const COMPUTED: [(&str, &str); 2] = [("next", "(.n // 0) + 1"), ("many", ".tags | length")];
+
 /// A reference: its type, its name, the type that it names, and whether it is a list.
 type Reference = (usize, String, usize, bool);
+
+impl Event {
+    /// The fields as the producer writes them.
+    pub fn written(&self, model: &Model) -> Map<String, Value> {
+        let renamed = &model.entities[self.entity].source.rename;
+        let name = |name: &String| {
+            let written = renamed.iter().find(|(_, declared)| *declared == name);
+            written.map_or(name, |(written, _)| written).clone()
+        };
+        let is_transformed = model.entities[self.entity].transform.is_some();
+        let value =
+            |field: &str, value: &Value| match value.as_i64().filter(|_| is_transformed && field == "n") {
+                Some(number) => json!(number - 1),
+                None => value.clone(),
+            };
+        self.fields.iter().map(|(field, own)| (name(field), value(field, own))).collect()
+    }
+}
 
 /// Draws from a seed.
 pub struct Drawn {
@@ -57,11 +98,14 @@ impl Drawn {
         self.types = 2 + self.below(3);
         let mut text = String::new();
         for of in 0..self.types {
-            let _ = write!(
-                text,
-                "[entities.t{of}.fields]\nname = \"string\"\nn = \"integer\"\nflag = \"boolean\"\ntags = \"strings\"\n\
-                 label = {{ type = \"string\", default = {{ join = [\"name\"] }} }}\n"
-            );
+            let _ = writeln!(text, "[entities.t{of}]");
+            if self.chance(50) {
+                let _ = writeln!(text, "rename = {{ {WRITTEN} = \"name\" }}");
+            }
+            if self.chance(30) {
+                let _ = writeln!(text, "transform = '{TRANSFORMED}'");
+            }
+            let _ = writeln!(text, "[entities.t{of}.fields]\n{FIELDS}");
             for number in 0..1 + self.below(2) {
                 let (to, is_list) = (self.below(self.types), self.chance(25));
                 let name = format!("r{number}");
@@ -97,14 +141,20 @@ impl Drawn {
                 let _ = writeln!(text, "stubs = {stubs:?}");
             }
             text += &embeds;
+            if self.chance(30) {
+                let _ = writeln!(text, "[{path}.compute]");
+                for (name, program) in COMPUTED {
+                    let _ = writeln!(text, "{name} = '{program}'");
+                }
+            }
         }
         text
     }
 
     fn show(&mut self) -> String {
         let mut shown = Vec::new();
-        for name in ["name", "n", "flag", "tags", "label"] {
-            if self.chance(40) {
+        for name in ["name", "n", "flag", "tags", "label", "tally", "seen", "extra", "place", "length"] {
+            if self.chance(30) {
                 shown.push(name);
             }
         }
@@ -142,7 +192,9 @@ impl Drawn {
                 (of, false)
             }
             1 if !others.is_empty() => {
-                let (member, field, _, is_list) = others[self.below(others.len())].clone();
+                // Trees are what changes travel farthest in.
+                let up = others.iter().find(|found| found.1 == "up").filter(|_| self.chance(50));
+                let (member, field, _, is_list) = up.unwrap_or(&others[self.below(others.len())]).clone();
                 let _ = writeln!(head, "from = \"t{member}.{field}\"\nshow = {}", self.show());
                 let has_conditions = self.chance(20);
                 if has_conditions {
@@ -157,7 +209,7 @@ impl Drawn {
                 if self.chance(40) {
                     let _ = writeln!(head, "truncated = \"{}\"", self.name("m"));
                 }
-                if field == "up" && !is_list && !has_conditions && self.chance(60) {
+                if field == "up" && !is_list && !has_conditions && self.chance(80) {
                     let _ = writeln!(head, "descendants = \"{}\"", self.name("d"));
                 }
                 (member, true)
@@ -175,14 +227,10 @@ impl Drawn {
         is_from.then_some(name)
     }
 
-    /// A history of the model's entities.
-    pub fn events(&mut self, model: &Model) -> Vec<Event> {
-        let count = 10 + self.below(50);
-        (0..count).map(|_| self.event(model)).collect()
-    }
-
-    fn event(&mut self, model: &Model) -> Event {
-        let entity = &model.entities[self.below(model.entities.len())];
+    /// An event of one of the model's entities.
+    pub fn event(&mut self, model: &Model) -> Event {
+        let number = self.below(model.entities.len());
+        let entity = &model.entities[number];
         let verb = match self.below(10) {
             0 => Verb::Delete,
             1..5 => Verb::Replace,
@@ -200,7 +248,7 @@ impl Drawn {
         if verb == Verb::Delete {
             fields.clear();
         }
-        Event { entity: entity.name.clone(), id: self.id(), verb, fields }
+        Event { entity: number, id: self.id(), verb, fields }
     }
 
     fn id(&mut self) -> String {
@@ -213,6 +261,12 @@ impl Drawn {
         }
         match kind {
             FieldType::Integer => json!(self.below(3)),
+            FieldType::Number => [json!(0), json!(-2), json!(0.25)][self.below(3)].clone(),
+            FieldType::Date => json!(["2026-01-02T03:04:05Z", "2026-02", "soon"][self.below(3)]),
+            FieldType::Any => {
+                [json!(false), json!({"k": [null]}), json!([]), json!(1)][self.below(4)].clone()
+            }
+            FieldType::Address => [json!({"city": "x", "zip": null}), json!({})][self.below(2)].clone(),
             FieldType::Boolean => json!(self.chance(60)),
             FieldType::Strings => {
                 json!((0..self.below(3)).map(|_| ["a", "c"][self.below(2)]).collect::<Vec<_>>())

@@ -5,12 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use tributary::model::{Condition, Default as FieldDefault, Embed, Model, Projection, Relation};
 
-use super::drawn::{Event, Verb};
-
-#[derive(Debug, Default, Clone)]
+#[derive(Debug)]
 struct Entity {
     is_alive: bool,
-    fields: Map<String, Value>,
+    fields: BTreeMap<String, Value>,
 }
 
 /// All entities that had an event, by type and id.
@@ -18,19 +16,10 @@ struct Entity {
 pub struct World(BTreeMap<(String, String), Entity>);
 
 impl World {
-    pub fn apply(&mut self, event: &Event) {
-        let entity = self.0.entry((event.entity.clone(), event.id.clone())).or_default();
-        entity.is_alive = event.verb != Verb::Delete;
-        if event.verb != Verb::Merge {
-            entity.fields.clear();
-        }
-        for (name, value) in &event.fields {
-            if value.is_null() {
-                entity.fields.remove(name);
-            } else {
-                entity.fields.insert(name.clone(), value.clone());
-            }
-        }
+    /// Takes note of an entity: its fields, or none when it is deleted.
+    pub fn put(&mut self, of: &str, id: &str, fields: Option<BTreeMap<String, Value>>) {
+        let entity = Entity { is_alive: fields.is_some(), fields: fields.unwrap_or_default() };
+        self.0.insert((of.to_owned(), id.to_owned()), entity);
     }
 
     /// The documents of every projection.
@@ -62,6 +51,12 @@ impl World {
             return Some(own.clone());
         }
         match &model.entity(of)?.field(name)?.default {
+            Some(FieldDefault::Value(value)) => Some(value.clone()),
+            // The one program of the drawn models: how many letters the name has.
+            Some(FieldDefault::Jq(_)) => {
+                let name = entity.fields.get("name").and_then(Value::as_str).unwrap_or_default();
+                Some(json!(name.chars().count()))
+            }
             Some(FieldDefault::Join { fields, with }) => {
                 let parts: Vec<&str> = fields
                     .iter()
@@ -116,14 +111,24 @@ impl World {
             let count = self.embed(model, of, id, embed, &mut document);
             is_stub |= count > 0 && projection.stubs.contains(&embed.name);
         }
+        for computed in &projection.compute {
+            let value = match computed.name.as_str() {
+                "next" => json!(document.get("n").and_then(Value::as_i64).unwrap_or(0) + 1),
+                "many" => json!(document.get("tags").and_then(Value::as_array).map_or(0, Vec::len)),
+                other => panic!("no model computes {other}"),
+            };
+            document.insert(computed.name.clone(), value);
+        }
         (entity.is_some() || is_stub).then_some(Value::Object(document))
     }
 
     fn show(&self, model: &Model, of: &str, entity: &Entity, names: &[String], to: &mut Map<String, Value>) {
         for name in names {
-            if let Some(value) = self.value(model, of, entity, name) {
-                to.insert(name.clone(), value);
+            let Some(mut value) = self.value(model, of, entity, name) else { continue };
+            if name == "place" {
+                value.as_object_mut().unwrap().retain(|_, member| !member.is_null());
             }
+            to.insert(name.clone(), value);
         }
     }
 

@@ -5,10 +5,6 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 
 use super::Scenario;
-use crate::plan::PROJECTIONS;
-use crate::simulation::MAX_EMBEDDED;
-use crate::simulation::reference;
-use crate::simulation::sink::is_refused;
 
 impl Scenario {
     /// No instance has seen more foreign writes than there were.
@@ -40,10 +36,10 @@ impl Scenario {
 
     /// The documents behind the aliases against those of the reference.
     pub(super) fn compare(&self) -> Result<(), String> {
-        let wanted = reference::documents(&self.world.log.lock().unwrap().events(), MAX_EMBEDDED);
+        let wanted = self.world.domain.documents(&self.world.log.lock().unwrap().events());
         let server = self.world.server.lock().unwrap();
-        for projection in PROJECTIONS {
-            let index = server.published(projection).ok_or("an alias is gone")?;
+        for (number, projection) in self.world.domain.projections.iter().enumerate() {
+            let index = server.published(number).ok_or("an alias is gone")?;
             let name = projection.name();
             let mut left = wanted[name].clone();
             for (id, body) in index.documents() {
@@ -75,7 +71,7 @@ impl Scenario {
 
     /// Whether the index rejects a document, of which a letter tells then.
     fn is_rejected(&self, projection: &str, id: &str, wanted: &Value) -> Result<bool, String> {
-        if !self.world.plan.rejects || !is_refused(wanted.to_string().as_bytes()) {
+        if !self.world.plan.rejects || !self.world.domain.is_refused(wanted.to_string().as_bytes()) {
             return Ok(false);
         }
         let name = format!("{projection}/{id}");
@@ -86,9 +82,13 @@ impl Scenario {
 
 /// A document without what the program adds for itself.
 fn shown(mut document: Value) -> Value {
-    let own = |map: &mut serde_json::Map<String, Value>| map.retain(|name, _| !name.starts_with('_'));
-    document.as_object_mut().into_iter().for_each(own);
-    let contacts = document.get_mut("contacts").and_then(Value::as_array_mut);
-    contacts.into_iter().flatten().filter_map(Value::as_object_mut).for_each(own);
+    match &mut document {
+        Value::Object(members) => {
+            members.retain(|name, _| !name.starts_with('_'));
+            members.values_mut().for_each(|value| *value = shown(value.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = shown(item.take())),
+        _ => {}
+    }
     document
 }
