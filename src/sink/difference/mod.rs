@@ -86,7 +86,7 @@ pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
     if built.as_u64() == Some(u64::from(shape.number)) {
         return Vec::new();
     }
-    let judged = Judged::rebuild("the documents themselves have another shape now");
+    let judged = Judged::rebuild("the documents or the way in which they are searched are others now");
     let (none, parts) = (Map::new(), meta.get("parts").and_then(Value::as_object));
     let before = parts.unwrap_or(&none);
     let names: BTreeSet<&String> = before.keys().chain(shape.parts.keys()).collect();

@@ -10,6 +10,8 @@ use crate::model::mapping::Shape;
 
 /// Values are cut to so many letters in the text.
 const VALUE_LETTERS_MAX: usize = 80;
+/// So many letters stand before the first difference of values that are cut.
+const BEFORE_DIFFERENCE: usize = 20;
 
 /// What a rebuild costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -154,8 +156,9 @@ impl Report {
                 _ => "in place",
             };
             let note = if note.is_empty() { String::new() } else { format!("; {note}") };
+            let (before, after) = shown(before, after);
             // Writing into a text does not fail.
-            let _ = writeln!(text, "  {path}: {} -> {}  ({what}{note})", shown(before), shown(after));
+            let _ = writeln!(text, "  {path}: {before} -> {after}  ({what}{note})");
         }
         let _ = write!(text, "  {}", self.advice);
         if let Some(estimate) = self.estimate.filter(|_| self.calls_for != Call::Nothing || self.hash_differs)
@@ -208,12 +211,28 @@ fn advice(projection: &str, calls_for: Call, send_again: bool, hash_differs: boo
     }
 }
 
-fn shown(value: &Value) -> String {
-    let text = if value.is_null() { "nothing".to_owned() } else { value.to_string() };
-    match text.char_indices().nth(VALUE_LETTERS_MAX) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
-    }
+/// Two values for people. Long ones are shown around their first difference, so that they do not look alike.
+fn shown(before: &Value, after: &Value) -> (String, String) {
+    let text = |value: &Value| if value.is_null() { "nothing".to_owned() } else { value.to_string() };
+    let (before, after) = (text(before), text(after));
+    let same = before.chars().zip(after.chars()).take_while(|(one, other)| one == other).count();
+    let is_short = |text: &str| text.chars().nth(VALUE_LETTERS_MAX).is_none();
+    let is_early = same + BEFORE_DIFFERENCE <= VALUE_LETTERS_MAX / 2;
+    let from = if is_early || is_short(&before) && is_short(&after) {
+        0
+    } else {
+        same.saturating_sub(BEFORE_DIFFERENCE)
+    };
+    (cut(&before, from), cut(&after, from))
+}
+
+/// The letters of a text from one on, with an ellipsis where some are left out.
+fn cut(text: &str, from: usize) -> String {
+    let mut letters = text.chars().skip(from);
+    let mut shown = String::from(if from > 0 { "…" } else { "" });
+    shown.extend(letters.by_ref().take(VALUE_LETTERS_MAX));
+    shown.push_str(if letters.next().is_some() { "…" } else { "" });
+    shown
 }
 
 fn bytes(bytes: u64) -> String {

@@ -215,6 +215,39 @@ fn a_changed_model_is_told_part_by_part() {
 }
 
 #[test]
+fn long_values_are_shown_from_a_little_before_their_first_difference() {
+    let shown = |before: &str, after: &str| {
+        let text = |text: &str| Shape::of([("search".to_owned(), text.to_owned())].into());
+        let built = text(before);
+        let meta = json!({"shape": built.number, "parts": built.parts});
+        let report = Report::embedded("shop", "i", &meta, &json!({}), "h", &text(after), None).text();
+        let line = report.lines().find(|line| line.contains("model: search")).unwrap().to_owned();
+        assert!(line.contains("documents or the way in which they are searched"), "{line}");
+        let (values, _) = line.split_once("  (").unwrap();
+        let (before, after) = values.split_once("search: ").unwrap().1.split_once(" -> ").unwrap();
+        (before.to_owned(), after.to_owned())
+    };
+    let (same, rest) = ("é".repeat(120), "z".repeat(120));
+    let (before, after) = shown(&format!("{same}name{rest}"), &format!("{same}note{rest}"));
+    for (text, differs) in [(&before, "namez"), (&after, "notez")] {
+        assert!(text.starts_with("…éé") && text.contains(differs) && text.ends_with("z…"), "{text}");
+        assert_eq!(text.chars().count(), 82, "{text}");
+    }
+    // A difference at the end and one of a value that is the beginning of the other.
+    let (before, after) = shown(&format!("{same}a"), &format!("{same}b"));
+    assert!(
+        before.starts_with("…é") && before.ends_with("éa\"") && after.ends_with("éb\""),
+        "{before} {after}"
+    );
+    let (before, after) = shown(&same, &format!("{same}, sku"));
+    assert!(before.ends_with("é\"") && after.ends_with("é, sku\""), "{before} {after}");
+    // A difference near the beginning, and short values.
+    let (before, after) = shown(&format!("name{rest}"), &format!("note{rest}"));
+    assert!(before.starts_with("\"name") && after.starts_with("\"note"), "{before} {after}");
+    assert_eq!(shown("name, sku", "name, code"), ("\"name, sku\"".to_owned(), "\"name, code\"".to_owned()));
+}
+
+#[test]
 fn another_shape_calls_for_a_rebuild_whatever_the_mapping() {
     let mapping = json!({"dynamic": "strict", "properties": {}});
     let found = differences(&live(&mapping, &json!({})), &json!({"mappings": mapping}), &shape(2));
