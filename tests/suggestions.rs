@@ -41,3 +41,64 @@ fn suggestions_of_one_name_say_what_tells_them_apart_and_none_is_there_twice() {
     ]);
     assert_eq!(json!(suggestions), expected, "{answer}");
 }
+
+const SHOP: &str = r#"
+[entities.products]
+format = "plain"
+[entities.products.fields]
+title = "string"
+sku = "string"
+makerId = { references = "makers" }
+[entities.makers]
+format = "plain"
+[entities.makers.fields]
+name = "string"
+country = "string"
+[projections.products]
+of = "products"
+[[projections.products.embed]]
+as = "maker"
+reference = "makerId"
+[projections.products.search]
+title = "title"
+hit = ["title", "sku", "maker"]
+[projections.makers]
+of = "makers"
+[projections.makers.search]
+"#;
+
+#[test]
+fn the_name_of_a_hit_is_not_its_detail() {
+    let log = GrowingLog::new();
+    let products = [
+        ("p1", json!({"title": "Kettle", "sku": "K-1"})),
+        ("p2", json!({"title": "Kettle"})),
+        ("p3", json!({"title": "Kettle", "sku": "K-3", "makerId": "m1"})),
+        ("p4", json!({"title": "Kettle", "sku": "K-4", "makerId": "m2"})),
+    ];
+    products.iter().for_each(|(id, fields)| log.append("products", id, fields));
+    log.append("makers", "m1", &json!({"name": "Nordlicht"}));
+    log.append("makers", "m2", &json!({"name": "Kettle", "country": "DE"}));
+    let path = log.path("products");
+    let source = format!("source.kind = \"files\"\nsource.path = {:?}\n", path.parent().unwrap());
+    let world = World::embedded("suggest-shop", &format!("model = \"model.toml\"\n{source}"));
+    std::fs::write(world.path("model.toml"), SHOP).unwrap();
+    let _running = world.start(&["run"]);
+    world.wait_until_delivered();
+    let answer: Value = serde_json::from_str(&world.get("/suggest?q=kett").1).unwrap();
+    let mut details: Vec<(&str, Option<&str>)> = answer["suggestions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["id"].as_str().unwrap(), one["detail"].as_str()))
+        .collect();
+    details.sort_unstable();
+    let expected = [
+        ("m2", Some("DE")),
+        ("p1", Some("K-1")),
+        ("p2", None),
+        ("p3", Some("Nordlicht")),
+        ("p4", Some("K-4")),
+    ];
+    assert_eq!(details, expected, "{answer}");
+}

@@ -266,24 +266,28 @@ fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
 }
 
 /// The text that tells a hit from others of the same name: the city of an address, an entity that it refers to, or the first text
-/// that it shows.
+/// that it shows. A text that is the name itself does not tell them apart.
 fn detail(hit: &Value, collection: Collection) -> Option<String> {
-    let shown = || collection.get().hit.iter().filter_map(|name| hit.get(*name));
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let city = shown().find_map(|value| text(value, "city"));
-    let named = || shown().filter(|value| value.get("id").is_some()).find_map(name);
-    let first = || shown().find_map(|value| value.as_str().map(str::to_owned));
+    let own = hit.get("name").and_then(Value::as_str);
+    let title = collection.get().own.title;
+    let members = || collection.get().hit.iter().filter(|name| **name != title);
+    let shown = || members().filter_map(|name| hit.get(*name));
+    let other = |text: &str| Some(text.to_owned()).filter(|text| Some(text.as_str()) != own);
+    let city = shown().find_map(|value| value.get("city")?.as_str().and_then(other));
+    let entities = || shown().filter(|value| value.get("id").is_some());
+    let named = || entities().find_map(|entity| name(entity).and_then(other));
+    let first = || shown().find_map(|value| value.as_str().and_then(other));
     city.or_else(named).or_else(first)
 }
 
 /// The name of an embedded entity, or another text of it, or its id.
-fn name(entity: &Value) -> Option<String> {
+fn name(entity: &Value) -> Option<&str> {
     let members = entity.as_object()?;
     let other =
         || members.iter().find(|(name, value)| *name != "id" && value.is_string()).map(|(_, value)| value);
     let found =
         members.get("name").filter(|name| name.is_string()).or_else(other).or_else(|| members.get("id"));
-    found.and_then(Value::as_str).map(str::to_owned)
+    found.and_then(Value::as_str)
 }
 
 type Id = Path<String>;
