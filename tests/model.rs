@@ -229,3 +229,43 @@ fn types_are_those_seen_and_odd_names_do_no_harm() {
         assert_eq!(world.run(&["model", "init", "--from", file]).status.code(), Some(2));
     }
 }
+
+#[test]
+fn a_starting_model_reads_every_file_of_json_in_a_folder() {
+    let world = World::embedded("model-init-files", "");
+    fs::create_dir_all(world.path("samples")).unwrap();
+    for (file, text) in [
+        ("brands.json", r#"[{"id": "b1", "name": "Nordlicht"}]"#),
+        ("notes.ndjson", "{\"id\": \"n1\", \"text\": \"Good\"}\n"),
+        ("products.jsonl", "{\"id\": \"p1\", \"name\": \"Kettle\"}\n"),
+        ("README.md", "No records."),
+    ] {
+        fs::write(world.path("samples").join(file), text).unwrap();
+    }
+    let model = world.succeed(&["model", "init", "--from", "samples"]);
+    let declared = tributary::model::parse("init.toml", &model).unwrap();
+    let names: Vec<&str> = declared.entities.iter().map(|entity| entity.name.as_str()).collect();
+    assert_eq!(names, ["brands", "notes", "products"]);
+    fs::create_dir_all(world.path("none")).unwrap();
+    let refused = world.run(&["model", "init", "--from", "none"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(log_of(&refused).contains("*.jsonl, *.ndjson or *.json"), "{}", log_of(&refused));
+}
+
+#[test]
+fn the_title_of_a_starting_model_is_a_field_that_is_named_so() {
+    let world = World::embedded("model-init-title", "");
+    for (record, title) in [
+        (r#"{"code": "K-1", "displayName": "Kettle"}"#, "displayName"),
+        (r#"{"code": "K-1", "product_title": "Kettle", "labelText": "New"}"#, "product_title"),
+        (r#"{"code": "7", "surname": "Doe"}"#, "surname"),
+        (r#"{"code": "7", "nameDe": "Kessel"}"#, "nameDe"),
+        (r#"{"code": "7", "displayName": "Kettle", "title": "T"}"#, "title"),
+        (r#"{"code": "7", "nameId": "x", "text": "Good"}"#, "code"),
+    ] {
+        fs::write(world.path("things.json"), format!("[{record}]")).unwrap();
+        let model = world.succeed(&["model", "init", "--from", "things.json"]);
+        let line = format!("\ntitle = \"{title}\"\n");
+        assert!(model.contains(&line), "{record}: {title} was expected:\n{model}");
+    }
+}

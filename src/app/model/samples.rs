@@ -1,5 +1,6 @@
 //! `model init`: sample records from files.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::model::init::{self, Sample};
 use crate::output;
 
+/// The endings of the files that are read in a folder: JSON lines, or one JSON list.
+const EXTENSIONS: [&str; 3] = ["jsonl", "ndjson", "json"];
 /// The most records of a file that are read.
 const RECORDS_MAX: usize = 100_000;
 /// The longest file of one JSON list.
@@ -41,7 +44,7 @@ pub(super) fn init(from: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// The files, those of a folder in the order of their names.
+/// The files, those with JSON in a folder in the order of their names.
 fn files(from: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in from {
@@ -53,17 +56,23 @@ fn files(from: &[PathBuf]) -> Result<Vec<PathBuf>> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(unread)? {
             let file = entry.map_err(unread)?.path();
-            found.extend(
-                Some(file).filter(|file| file.extension().is_some_and(|extension| extension == "jsonl")),
-            );
+            found.extend(Some(file).filter(|file| is_sample(file)));
         }
         if found.is_empty() {
-            return Err(Error::usage(format!("--from: the folder {} has no file *.jsonl", path.display())));
+            return Err(Error::usage(format!(
+                "--from: the folder {} has no file *.jsonl, *.ndjson or *.json",
+                path.display()
+            )));
         }
         found.sort();
         files.extend(found);
     }
     Ok(files)
+}
+
+fn is_sample(file: &Path) -> bool {
+    let extension = file.extension().and_then(OsStr::to_str);
+    extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Error {

@@ -13,6 +13,9 @@ use crate::model::write::string;
 /// The most different values of a field that a filter is proposed for.
 const FILTER_VALUES_MAX: usize = 30;
 
+/// The words by which fields with names of things are called.
+const TITLES: [&str; 3] = ["name", "title", "label"];
+
 /// A starting model with comments, which `model check` finds good.
 pub fn text(samples: &[Sample]) -> String {
     let names = names(samples);
@@ -169,10 +172,7 @@ impl<'a> Entity<'a> {
         };
         let strings: Vec<&(String, &Seen, Guess)> =
             self.fields.iter().filter(|(name, _, guess)| is(guess, "string") && name != "stub").collect();
-        let named = ["name", "title", "label"]
-            .into_iter()
-            .find_map(|known| strings.iter().find(|(name, _, _)| name == known));
-        let Some((title, _, _)) = named.or_else(|| strings.first()) else { return };
+        let Some(title) = title(&strings) else { return };
         let words = strings.iter().filter(|(_, _, guess)| matches!(guess, Guess::Type(_)));
         let words = words.map(|(name, _, _)| name).filter(|name| *name != title).take(7);
         let words: Vec<String> = std::iter::once(title).chain(words).map(|name| string(name)).collect();
@@ -192,6 +192,22 @@ impl<'a> Entity<'a> {
             let _ = writeln!(out, "filters = {{ {} }}", filters.join(", "));
         }
     }
+}
+
+/// The field that probably is the name of a hit: one that is called so, else one with such a word at the end or the beginning
+/// of its name, else the first one.
+fn title<'a>(strings: &[&'a (String, &Seen, Guess)]) -> Option<&'a String> {
+    let ways: [fn(&str, &str) -> bool; 3] = [
+        |name, word| name == word,
+        |name, word| name.to_lowercase().ends_with(word),
+        |name, word| name.to_lowercase().starts_with(word),
+    ];
+    // A field that may be a reference holds ids, as `nameId` does.
+    let texts = || strings.iter().filter(|(_, _, guess)| matches!(guess, Guess::Type(_)));
+    let named = ways.into_iter().find_map(|is_named| {
+        TITLES.into_iter().find_map(|word| texts().find(|(name, _, _)| is_named(name, word)))
+    });
+    named.or_else(|| strings.first()).map(|(name, _, _)| name)
 }
 
 /// A name that a field may have: another one for what a producer writes with dots or a `_` before it.
