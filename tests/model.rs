@@ -269,3 +269,104 @@ fn the_title_of_a_starting_model_is_a_field_that_is_named_so() {
         assert!(model.contains(&line), "{record}: {title} was expected:\n{model}");
     }
 }
+
+/// Products with at most two prices in a document, and the search over both.
+const PRICES: &str = r#"
+[entities.products.fields]
+name = "string"
+[entities.prices.fields]
+productId = { references = "products" }
+occasion = "string"
+currency = "string"
+[projections.products]
+of = "products"
+[[projections.products.embed]]
+as = "prices"
+from = "prices.productId"
+max = 2
+count = "priceCount"
+truncated = "pricesTruncated"
+[projections.products.search]
+filters = { currency = "prices.currency" }
+[projections.products.search.embed.prices]
+words = ["occasion"]
+"#;
+/// Documents of the prices themselves.
+const APART: &str = r#"
+[projections.prices]
+of = "prices"
+[[projections.prices.embed]]
+as = "product"
+reference = "productId"
+[projections.prices.search]
+title = "occasion"
+filters = { currency = "currency" }
+"#;
+
+#[test]
+fn check_tells_which_members_beyond_max_are_not_found_and_the_declaration_that_lacks() {
+    let whole = format!("{PRICES}{APART}");
+    let beyond = "embed products.prices: members beyond max = 2 are not found";
+    let unfound = |model: &str| -> Vec<String> {
+        let told = world("model-beyond", model).succeed(&["model", "check"]);
+        told.lines().filter(|line| line.contains("not found")).map(str::to_owned).collect()
+    };
+    assert_eq!(unfound(&whole), [""; 0]);
+    assert_eq!(unfound(&PRICES.replace("max = 2\n", "")), [""; 0]);
+    for (model, told) in [
+        (PRICES.to_owned(), &["projection of prices", "words occasion", "productId", "path currency"][..]),
+        (whole.replace("truncated = \"pricesTruncated\"\n", ""), &["name of truncated"]),
+        (whole.replace("title = \"occasion\"\n", "title = \"currency\"\n"), &["words occasion"]),
+        (
+            whole
+                .replace("reference = \"productId\"", "above = \"productId\"")
+                .replace(
+                    "productId = { references = \"products\" }",
+                    "productId = { references = \"products\" }\nparentId = { references = \"prices\" }",
+                )
+                .replace("above = \"productId\"", "above = \"parentId\""),
+            &["reference = \"productId\""],
+        ),
+    ] {
+        let lines = unfound(&model);
+        let [line] = &lines[..] else { panic!("one line was expected: {lines:#?}\n{model}") };
+        assert!(line.starts_with(beyond), "{line}");
+        assert!(told.iter().all(|told| line.contains(told)), "{told:?}: {line}");
+    }
+    let filter = "filters = { currency = \"currency\" }\n";
+    let lines = unfound(&whole.replace(filter, ""));
+    let expected = "embed products.prices: members beyond max = 2 are not found by the filter currency; declare a filter \
+                    with the path currency in the projection prices";
+    assert_eq!(lines, [expected]);
+}
+
+#[test]
+fn check_tells_that_members_of_members_beyond_max_are_not_found() {
+    let model = r#"
+        [entities.products.fields]
+        name = "string"
+        [entities.prices.fields]
+        productId = { references = "products" }
+        [entities.notes.fields]
+        priceId = { references = "prices" }
+        text = "string"
+        [projections.products]
+        of = "products"
+        [[projections.products.embed]]
+        as = "prices"
+        from = "prices.productId"
+        max = 2
+        [[projections.products.embed.embed]]
+        as = "notes"
+        from = "notes.priceId"
+        max = 3
+        [projections.products.search]
+        filters = { note = "prices.notes.text" }
+    "#;
+    let told = world("model-beyond-inner", model).succeed(&["model", "check"]);
+    for (embed, max) in [("prices", 2), ("prices.notes", 3)] {
+        let line = told.lines().find(|line| line.starts_with(&format!("embed products.{embed}: "))).unwrap();
+        assert!(line.contains(&format!("beyond max = {max} are not found by the filter note")), "{line}");
+        assert!(line.contains("raise max"), "{line}");
+    }
+}

@@ -1,5 +1,6 @@
 //! `model`: what the model in force is, what is wrong with one, and what follows from it.
 
+mod beyond;
 mod samples;
 
 use std::path::Path;
@@ -58,6 +59,7 @@ fn check(file: Option<&Path>) -> Result<()> {
     for rows in model::relations(&model) {
         output::line(cost(&rows));
     }
+    beyond::unfound(&model).iter().for_each(output::line);
     Ok(())
 }
 
