@@ -370,3 +370,23 @@ fn check_tells_that_members_of_members_beyond_max_are_not_found() {
         assert!(line.contains("raise max"), "{line}");
     }
 }
+
+#[test]
+fn check_prints_the_sections_that_the_model_has_and_leads_from_others_to_the_model() {
+    let other = "[entities.artworks.fields]\nname = \"string\"\n[projections.artworks]\nof = \"artworks\"\n";
+    let world = world("model-sections", other);
+    let printed = world.succeed(&["check", "--offline"]);
+    assert!(printed.contains("[index]") && !printed.contains("[organisations]"), "{printed}");
+    assert!(!printed.contains("[contacts]"), "{printed}");
+    world.write_config(&format!("{}\n[artworks]\nformat = \"plain\"\n", world.config));
+    let refused = world.run(&["check", "--offline"]);
+    assert_eq!(refused.status.code(), Some(2));
+    let log = log_of(&refused);
+    assert!(log.contains("artworks: entity types are declared in the model file"), "{log}");
+    assert!(log.contains("[entities.artworks]") && !log.contains("nearest"), "{log}");
+    // A model with an entity type of that name keeps its section.
+    fs::write(world.path("model.toml"), other.replace("artworks", "contacts")).unwrap();
+    world.write_config(&world.config);
+    let printed = world.succeed(&["check", "--offline"]);
+    assert!(printed.contains("[contacts]") && !printed.contains("[organisations]"), "{printed}");
+}

@@ -72,13 +72,15 @@ impl Config {
         flags: &Flags,
     ) -> Result<(Self, Table), Vec<Error>> {
         let path = file.or_else(|| Some(Path::new(FILE)).filter(|path| path.exists()));
-        let (mut table, mut wrong) = (Table::new(), Vec::new());
+        let mut table = path.map_or_else(|| Ok(Table::new()), raw::read).map_err(|error| vec![error])?;
         if let Some(path) = path {
-            table = raw::read(path).map_err(|error| vec![error])?;
-            wrong = raw::unknown_keys(&table, path);
             model::place_beside(&mut table, path);
         }
-        wrong.extend(raw::overlay(&mut table, environment));
+        let written = table.clone();
+        let of_variables = raw::overlay(&mut table, environment);
+        let entities = || model::entity_types(&table);
+        let unknown = path.map(|path| raw::unknown_keys(&written, path, &entities));
+        let wrong = unknown.into_iter().flatten().chain(of_variables).collect();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
         resolve_all(table, wrong)
     }

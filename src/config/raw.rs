@@ -90,11 +90,17 @@ pub(super) fn read(path: &Path) -> Result<Table> {
     toml::from_str(&text).map_err(|error| no_toml(path, &text, &error))
 }
 
-/// The keys of a file that are none of ours, and sections that are no tables.
-pub(super) fn unknown_keys(table: &Table, path: &Path) -> Vec<Error> {
+/// The keys of a file that are none of ours, and sections that are no tables. `entities` names the model's entity types.
+pub(super) fn unknown_keys(table: &Table, path: &Path, entities: &dyn Fn() -> Vec<String>) -> Vec<Error> {
     let mut wrong = Vec::new();
-    check(table, "", &path.display().to_string(), &mut wrong);
+    check(table, "", &Place { file: &path.display().to_string(), entities }, &mut wrong);
     wrong
+}
+
+/// The file of keys, and the names that a section may have by mistake.
+struct Place<'a> {
+    file: &'a str,
+    entities: &'a dyn Fn() -> Vec<String>,
 }
 
 /// Says where a file is no TOML. The parser's own error is not attached: it quotes the line, which may
@@ -106,7 +112,8 @@ fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     Error::usage(format!("the configuration {} is no TOML{place}: {reason}", path.display()))
 }
 
-fn check(table: &Table, section: &str, file: &str, wrong: &mut Vec<Error>) {
+fn check(table: &Table, section: &str, place: &Place<'_>, wrong: &mut Vec<Error>) {
+    let file = place.file;
     for (name, value) in table {
         let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
         if KEYS.contains(&key.as_str()) || KEYS.contains(&format!("{section}.*").as_str()) {
@@ -114,10 +121,16 @@ fn check(table: &Table, section: &str, file: &str, wrong: &mut Vec<Error>) {
         }
         let is_section = KEYS.iter().any(|known| known.starts_with(&format!("{key}.")));
         match value {
-            Value::Table(inner) if is_section => check(inner, &key, file, wrong),
+            Value::Table(inner) if is_section => check(inner, &key, place, wrong),
             _ if is_section => {
                 wrong.push(Error::usage(format!(
                     "{key}: it is a section, and a table was expected in {file}"
+                )));
+            }
+            Value::Table(_) if section.is_empty() && (place.entities)().contains(name) => {
+                wrong.push(Error::usage(format!(
+                    "{name}: entity types are declared in the model file; write the keys of this section under \
+                     [entities.{name}] there"
                 )));
             }
             _ => wrong.push(unknown(&key, file)),

@@ -35,6 +35,13 @@ pub(super) fn declared(keys: &Keys<'_>) -> Result<Model> {
     })
 }
 
+/// The names of the entity types in the model's file, as far as that is good.
+pub(super) fn entity_types(table: &Table) -> Vec<String> {
+    let file = table.get(KEY).and_then(Value::as_str).map(Path::new);
+    let model = file.and_then(|file| model::load(Some(file)).ok());
+    model.into_iter().flat_map(|model| model.entities).map(|entity| entity.name).collect()
+}
+
 /// The model with what the configuration says of the built-in one.
 pub(super) fn in_force(
     mut model: Model,

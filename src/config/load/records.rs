@@ -14,13 +14,15 @@ use crate::model::Model;
 
 /// The source section of an entity type, over that of the model. `model` is the one declared.
 pub(super) fn entity(keys: &Keys<'_>, name: &'static str, model: &Model) -> Result<EntityConfig> {
-    let declared = model.entity(name);
-    if keys.get(name).is_some() && declared.is_none() {
-        return Err(Error::usage(format!(
-            "{name}: the model has no entity type of this name; leave the section out"
-        )));
-    }
-    let base = declared.map_or_else(|| EntityConfig::of(name), |entity| entity.source.clone());
+    let Some(declared) = model.entity(name) else {
+        if keys.get(name).is_some() {
+            return Err(Error::usage(format!(
+                "{name}: the model has no entity type of this name; leave the section out"
+            )));
+        }
+        return Ok(EntityConfig::of(name));
+    };
+    let base = declared.source.clone();
     let topics: Vec<&str> = base.topics.iter().map(String::as_str).collect();
     let topics = keys.filled_list(&format!("{name}.topics"), &topics)?;
     let format = chosen(keys, &format!("{name}.format"), &Format::ALL.map(|f| (f.name(), f)), base.format)?;
