@@ -101,4 +101,9 @@ fn the_name_of_a_hit_is_not_its_detail() {
         ("p4", Some("K-4")),
     ];
     assert_eq!(details, expected, "{answer}");
+    // The total names the collection, because the model has two.
+    let printed = world.succeed(&["search", "kettle"]);
+    assert!(printed.lines().any(|line| line.starts_with("4 found in products in ")), "{printed}");
+    let printed = world.succeed(&["search", "kettle", "--in", "makers"]);
+    assert!(printed.lines().any(|line| line.starts_with("1 found in makers in ")), "{printed}");
 }

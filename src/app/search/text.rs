@@ -33,7 +33,10 @@ pub(in crate::app) fn print(page: &Page, collection: Collection, colours: bool) 
             .map(|(value, count)| format!("{} {count}", plain(value)));
         output::line(format_args!("{field}: {}", counts.collect::<Vec<_>>().join(", ")));
     }
-    output::line(format_args!("{} found in {} ms", page.total, page.took_ms));
+    // A model with one collection leaves no doubt which one was searched.
+    let is_one_of_several = collection.projection().plan().collections().nth(1).is_some();
+    let place = if is_one_of_several { format!(" in {}", collection.name()) } else { String::new() };
+    output::line(format_args!("{} found{place} in {} ms", page.total, page.took_ms));
     if let Some(next) = &page.next {
         output::line(format_args!("more: --after {next}"));
     }
