@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use toml::{Table, Value};
-use tributary::config::{Config, Flags, KEYS};
+use tributary::config::{Config, Flags, keys};
 
 /// A row of the document's tables.
 struct Row {
@@ -40,7 +40,7 @@ fn documented() -> BTreeMap<String, Row> {
 
 /// The keys of the program, without the mark of a table with free names.
 fn known() -> BTreeSet<&'static str> {
-    KEYS.iter().map(|key| key.trim_end_matches(".*")).collect()
+    keys().iter().map(|key| key.trim_end_matches(".*")).collect()
 }
 
 /// The configuration of a file with this text, every key with its value.
@@ -71,7 +71,7 @@ fn the_document_names_every_key_and_no_other() {
     assert!(unknown.is_empty(), "docs/configuration.md describes {unknown:?}, which are no keys");
     for (key, row) in &documented {
         assert!(row.meaning.ends_with('.'), "{key}: its meaning is no sentence");
-        let is_table = KEYS.contains(&format!("{key}.*").as_str());
+        let is_table = keys().contains(&format!("{key}.*"));
         let end = if is_table { "__…" } else { "" };
         let variable = format!("TRIBUTARY_{}{end}", key.to_uppercase().replace('.', "__"));
         assert_eq!(row.variable, variable, "{key}: its environment variable");
@@ -110,7 +110,7 @@ fn settings(example: &str) -> Vec<(String, String)> {
         let Some((name, _)) = setting.split_once(" = ").filter(|_| !setting.starts_with([' ', '#'])) else {
             continue;
         };
-        let is_table = KEYS.contains(&format!("{section}.*").as_str());
+        let is_table = keys().contains(&format!("{section}.*"));
         let key = match (section, is_table) {
             (_, true) => section.to_owned(),
             ("", false) => name.to_owned(),

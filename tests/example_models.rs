@@ -289,5 +289,12 @@ fn products_are_found_by_their_prices_brands_and_categories() {
             "category": {"Camping": 2, "Garden": 2, "Stoves": 2},
         })
     );
+    let tree = |path: &str| serde_json::from_str::<Value>(&world.get(path).1).unwrap();
+    let documents = world.documents("categories");
+    let outdoor = tree("/categories/outdoor/children");
+    assert_eq!(outdoor["subcategories"], documents["outdoor"]["subcategories"]);
+    assert_eq!((&outdoor["categoriesBelow"], outdoor.get("products")), (&json!(3), None));
+    assert_eq!(tree("/categories/camping/ancestors")["path"], documents["camping"]["path"]);
+    assert_eq!(tree("/products/p1/children")["status"], 404);
     running.kill();
 }

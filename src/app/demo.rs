@@ -81,11 +81,8 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
 
 /// A generated world, which goes on changing.
 fn generated(wanted: &Demo, folder: &Path) -> Result<Scene> {
-    output::line(format_args!(
-        "Making {} organisations and {} contacts ...",
-        wanted.organisations, wanted.contacts
-    ));
-    let world = world(wanted, folder);
+    let world = World::of(wanted, folder.join("events"));
+    output::line(format_args!("Making {} ...", world.size()));
     let live = tokio::task::block_in_place(|| Live::start(world))?;
     let config = Config::defaults(&settings(folder, &folder.join("events")))?;
     let arrives = format!("{} changes a second arrive while it is open", wanted.rate);
@@ -136,16 +133,6 @@ async fn listener(wanted: Option<&str>) -> Result<TcpListener> {
             Ok(listener) => Ok(listener),
             Err(_) => bind("127.0.0.1:0").await,
         },
-    }
-}
-
-fn world(wanted: &Demo, folder: &Path) -> World {
-    World {
-        folder: folder.join("events"),
-        organisations: wanted.organisations,
-        contacts: wanted.contacts,
-        seed: wanted.seed,
-        rate: wanted.rate,
     }
 }
 

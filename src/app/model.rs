@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::escape;
 use crate::model::{self, Finding, Model, RelationRows};
 use crate::output;
+use crate::plan::PlanRef;
 
 pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
     let in_force = || Config::load(global.config.as_deref(), environment(), &global.flags());
@@ -33,6 +34,7 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
 fn check(file: Option<&Path>) -> Result<()> {
     let model = model::load(file).map_err(|findings| told(&findings))?;
     let name = file.map_or_else(|| "the built-in model".to_owned(), |file| file.display().to_string());
+    PlanRef::of(&model).check().map_err(Error::usage)?;
     output::line(format_args!("model: {name}"));
     let plural =
         |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });

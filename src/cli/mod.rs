@@ -1,5 +1,6 @@
 //! The command line: what can be said, and nothing of what is done.
 
+mod generate;
 mod help;
 
 use std::path::PathBuf;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub use self::generate::{Demo, Generate};
 use crate::config::Flags;
 use crate::telemetry::LogFormat;
 
@@ -142,7 +144,7 @@ pub enum Command {
     Status,
     /// Tell which records made a document, what still waits, what the index holds and why they differ
     Explain {
-        /// The projection, such as contacts
+        /// The projection
         projection: String,
         /// The document's id
         #[arg(allow_hyphen_values = true)]
@@ -184,32 +186,6 @@ pub enum Command {
         #[arg(long)]
         offline: bool,
     },
-}
-
-/// What `demo` takes.
-#[derive(Debug, Clone, Args)]
-pub struct Demo {
-    /// The file of a model; the records in the folder `events` beside it take the place of synthetic ones
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["organisations", "contacts", "seed", "rate"])]
-    pub model: Option<PathBuf>,
-    /// How many organisations
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
-    pub organisations: u32,
-    /// How many contacts
-    #[arg(long, default_value_t = 20_000)]
-    pub contacts: u32,
-    /// The seed of the world
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
-    /// Live changes a second after the first indexing
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub rate: u32,
-    /// End after the indexing and one search
-    #[arg(long)]
-    pub once: bool,
-    /// The query of that search [default: acme jane, or a word of a title with --model]
-    #[arg(long, value_name = "WORDS")]
-    pub q: Option<String>,
 }
 
 /// What `search` takes: the parameters of `GET /search`.
@@ -365,35 +341,6 @@ pub enum ModelCommand {
         /// The projection
         projection: String,
     },
-}
-
-/// What `generate` takes.
-#[derive(Debug, Clone, Args)]
-pub struct Generate {
-    /// How many organisations
-    #[arg(long, default_value_t = 1_000)]
-    pub organisations: u32,
-    /// How many contacts
-    #[arg(long, default_value_t = 10_000)]
-    pub contacts: u32,
-    /// How many events over both topics, creations among them
-    #[arg(long, default_value_t = 20_000)]
-    pub events: u64,
-    /// The seed
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Partitions of each topic that is made (Kafka: 6; files: one file without a number)
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub partitions: Option<u32>,
-    /// At most so many events a second (default: as fast as it goes)
-    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
-    pub rate: Option<u32>,
-    /// Write files of a files source into this folder
-    #[arg(long, value_name = "FOLDER", conflicts_with = "kafka", required_unless_present = "kafka")]
-    pub out: Option<PathBuf>,
-    /// Produce to the configured topics; they are made when they are missing
-    #[arg(long)]
-    pub kafka: bool,
 }
 
 /// A time with its unit: ms, s, m or h; seconds when it has none.

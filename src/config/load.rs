@@ -126,11 +126,11 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
 fn resolve(keys: &Keys<'_>) -> Result<Config> {
     let state = keys.path("state", "data/state")?;
     let declared = model::declared(keys)?;
-    let organisations = records::entity(keys, "organisations", &declared)?;
-    let contacts = records::entity(keys, "contacts", &declared)?;
+    let entities = records::entities(keys, &declared)?;
     let mut index = index(keys, &declared)?;
-    let model = model::in_force(declared, &organisations, &contacts, index.max_embedded_contacts);
+    let model = model::in_force(declared, entities, index.max_embedded_contacts);
     index.plan = PlanRef::of(&model);
+    index.plan.check().map_err(Error::usage)?;
     Ok(Config {
         state,
         model,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 pub use self::load::Flags;
-pub use self::raw::KEYS;
+pub use self::raw::keys;
 use crate::model::mapping::Shape;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
 use crate::model::write::field_value;
@@ -27,8 +27,8 @@ use crate::plan::{EntityType, PlanRef};
 pub struct Config {
     /// The state's folder.
     pub state: PathBuf,
-    /// The model in force: that of the file that `model` names, or the built-in one, with `[organisations]`, `[contacts]` and
-    /// `index.max_embedded_contacts` in their places.
+    /// The model in force: that of the file that `model` names, or the built-in one, with the sections of its
+    /// entity types and `index.max_embedded_contacts` in their places.
     pub model: Arc<Model>,
     /// Where records come from.
     pub source: SourceConfig,
@@ -130,7 +130,7 @@ pub struct IndexConfig {
     pub projections: Vec<String>,
     /// How changes become searchable.
     pub refresh: Refresh,
-    /// At most this many contacts are embedded in an organisation.
+    /// At most this many members are embedded where the built-in model leaves it to the configuration.
     pub max_embedded_contacts: usize,
 }
 

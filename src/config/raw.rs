@@ -1,15 +1,31 @@
 //! Where settings come from: the file's table with the environment and the flags laid over it.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+use crate::model::builtin::SECTIONS;
 
 /// What begins the names of our environment variables.
 const PREFIX: &str = "TRIBUTARY_";
-/// The keys, each with its section before a dot; those that end in `.*` are tables of free names.
-pub const KEYS: &[&str] = &[
+/// The keys of each section that says how the records of an entity type are read.
+const ENTITY_KEYS: [&str; 10] = [
+    "topics",
+    "format",
+    "encoding",
+    "key_encoding",
+    "version",
+    "truncate",
+    "naming",
+    "rename.*",
+    "from.*",
+    "key",
+];
+
+/// The keys that have a place of their own, as [`keys`] has them.
+const OTHERS: &[&str] = &[
     "state",
     "model",
     "source.kind",
@@ -18,26 +34,6 @@ pub const KEYS: &[&str] = &[
     "kafka.group",
     "kafka.properties.*",
     "kafka.properties_files.*",
-    "organisations.topics",
-    "organisations.format",
-    "organisations.encoding",
-    "organisations.key_encoding",
-    "organisations.version",
-    "organisations.truncate",
-    "organisations.naming",
-    "organisations.rename.*",
-    "organisations.from.*",
-    "organisations.key",
-    "contacts.topics",
-    "contacts.format",
-    "contacts.encoding",
-    "contacts.key_encoding",
-    "contacts.version",
-    "contacts.truncate",
-    "contacts.naming",
-    "contacts.rename.*",
-    "contacts.from.*",
-    "contacts.key",
     "events.types.*",
     "schema_registry.url",
     "schema_registry.username",
@@ -70,17 +66,26 @@ pub const KEYS: &[&str] = &[
     "http.cors_origins",
 ];
 
-/// Keys whose value in an environment variable is a list by commas.
-const LISTS: &[&str] = &[
-    "organisations.topics",
-    "organisations.key",
-    "contacts.topics",
-    "contacts.key",
-    "index.projections",
-    "index.url",
-    "http.hosts",
-    "http.cors_origins",
-];
+/// The keys, each with its section before a dot; those that end in `.*` are tables of free names.
+pub fn keys() -> &'static [String] {
+    static KEYS: OnceLock<Vec<String>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let of = |section: &'static str| ENTITY_KEYS.map(|key| format!("{section}.{key}"));
+        let sections = SECTIONS.into_iter().flat_map(of);
+        OTHERS.iter().map(|key| (*key).to_owned()).chain(sections).collect()
+    })
+}
+
+/// True of a key.
+fn is_key(name: &str) -> bool {
+    keys().iter().any(|key| key == name)
+}
+
+/// Keys whose value in an environment variable is a list by commas; those of [`LISTS_OF_ENTITIES`] are so as well.
+const LISTS: &[&str] = &["index.projections", "index.url", "http.hosts", "http.cors_origins"];
+
+/// The same of the sections of entity types.
+const LISTS_OF_ENTITIES: [&str; 2] = ["topics", "key"];
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Table> {
@@ -116,10 +121,10 @@ fn check(table: &Table, section: &str, place: &Place<'_>, wrong: &mut Vec<Error>
     let file = place.file;
     for (name, value) in table {
         let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };
-        if KEYS.contains(&key.as_str()) || KEYS.contains(&format!("{section}.*").as_str()) {
+        if is_key(&key) || is_key(&format!("{section}.*")) {
             continue;
         }
-        let is_section = KEYS.iter().any(|known| known.starts_with(&format!("{key}.")));
+        let is_section = keys().iter().any(|known| known.starts_with(&format!("{key}.")));
         match value {
             Value::Table(inner) if is_section => check(inner, &key, place, wrong),
             _ if is_section => {
@@ -139,7 +144,7 @@ fn check(table: &Table, section: &str, place: &Place<'_>, wrong: &mut Vec<Error>
 }
 
 fn unknown(key: &str, place: &str) -> Error {
-    let nearest = KEYS
+    let nearest = keys()
         .iter()
         .map(|known| known.trim_end_matches(".*"))
         .max_by(|left, right| strsim::jaro_winkler(key, left).total_cmp(&strsim::jaro_winkler(key, right)));
@@ -155,14 +160,14 @@ pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (Stri
     let mut wrong = Vec::new();
     for (variable, value) in environment {
         let Some(name) = variable.strip_prefix(PREFIX) else { continue };
-        if !variable.contains("__") && !KEYS.contains(&name.to_lowercase().as_str()) {
+        if !variable.contains("__") && !is_key(&name.to_lowercase()) {
             // Kubernetes sets TRIBUTARY_PORT and the like beside a Service of that name.
             continue;
         }
         let words: Vec<String> = name.split("__").map(str::to_lowercase).collect();
         let mut path: Vec<String> = words.iter().take(2).cloned().collect();
         let key = path.join(".");
-        let is_table = KEYS.contains(&format!("{key}.*").as_str());
+        let is_table = is_key(&format!("{key}.*"));
         if words.len() == 2 && is_table {
             wrong.push(Error::usage(format!(
                 "{key}: {variable} stands for a table; name one entry of it, {variable}__NAME"
@@ -172,7 +177,7 @@ pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (Stri
         if words.len() > 2 && is_table {
             // librdkafka's names are parted by dots, which no variable's name can hold.
             path.push(words.get(2..).unwrap_or_default().join("."));
-        } else if words.len() > 2 || !KEYS.contains(&key.as_str()) {
+        } else if words.len() > 2 || !is_key(&key) {
             wrong.push(unknown(&words.join("."), &variable));
             continue;
         }
@@ -183,7 +188,10 @@ pub(super) fn overlay(table: &mut Table, environment: impl Iterator<Item = (Stri
 
 /// The value that a variable's or a flag's text stands for.
 fn from_text(key: &str, text: &str) -> Value {
-    if LISTS.contains(&key) {
+    let of_entity = key
+        .split_once('.')
+        .is_some_and(|(section, key)| SECTIONS.contains(&section) && LISTS_OF_ENTITIES.contains(&key));
+    if of_entity || LISTS.contains(&key) {
         return Value::Array(text.split(',').map(|item| Value::String(item.trim().to_owned())).collect());
     }
     match text.parse::<i64>() {

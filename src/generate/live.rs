@@ -7,6 +7,7 @@ use super::Target;
 use super::events::Events;
 use super::files::Files;
 use super::pace::Pace;
+use crate::cli::Demo;
 use crate::error::{Error, Result};
 
 /// A longer log than any demonstration sees.
@@ -25,6 +26,19 @@ pub struct World {
     pub seed: u64,
     /// Changes a second, once it is there.
     pub rate: u32,
+}
+
+impl World {
+    /// What a demonstration wants, with its files in `folder`.
+    pub fn of(wanted: &Demo, folder: PathBuf) -> Self {
+        let Demo { organisations, contacts, seed, rate, .. } = *wanted;
+        Self { folder, organisations, contacts, seed, rate }
+    }
+
+    /// How large it is, for people.
+    pub fn size(&self) -> String {
+        format!("{} organisations and {} contacts", self.organisations, self.contacts)
+    }
 }
 
 /// A world that is there; it is changed from the first [`Live::go`] until this is dropped.

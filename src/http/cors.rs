@@ -11,8 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 /// The first parts of the routes that scripts of other origins may read. Status, metrics and administration are not
 /// among them.
-const SHARED: [&str; 7] =
-    ["search", "suggest", "organisations", "contacts", "{projection}", "model", "openapi.json"];
+const SHARED: [&str; 5] = ["search", "suggest", "{projection}", "model", "openapi.json"];
 /// The origin that stands for all.
 const ANY: &str = "*";
 /// How long a browser may remember the answer to a preflight request, in seconds.

@@ -20,6 +20,7 @@ mod routes;
 mod search;
 mod server;
 mod stream;
+mod trees;
 mod verify;
 
 pub use self::admin::{ADMIN_CLOSED, Admin};

@@ -4,30 +4,21 @@ use std::collections::BTreeSet;
 
 use axum::extract::State as Shared;
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::search::Search;
-use crate::plan::{Collection, PlanRef};
+use crate::plan::{Collection, PlanRef, Projection};
 use crate::search::sort::RELEVANCE;
 
 /// The description, in which the built-in model's names stand.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
-/// Routes that only the built-in model has.
-const BUILT_IN: [&str; 4] = [
-    "/organisations/{id}",
-    "/organisations/{id}/children",
-    "/organisations/{id}/ancestors",
-    "/contacts/{id}",
-];
+/// The routes of documents.
+const OF_DOCUMENTS: [&str; 3] =
+    ["/{projection}/{id}", "/{projection}/{id}/children", "/{projection}/{id}/ancestors"];
 
 /// The description for a plan of which these projections are kept.
 pub(super) fn describe(plan: PlanRef, collections: &[Collection], kept: &[String]) -> Value {
     let mut described: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
-    if let Some(paths) = described.get_mut("paths").and_then(Value::as_object_mut)
-        && !plan.is_built_in()
-    {
-        BUILT_IN.iter().for_each(|path| drop(paths.remove(*path)));
-    }
     if let Some(info) = described.pointer_mut("/info/description") {
         let names: Vec<&str> = collections.iter().map(|of| of.name()).collect();
         *info = format!("Search over {}, and the state of the indexing.", names.join(", ")).into();
@@ -55,12 +46,30 @@ pub(super) fn describe(plan: PlanRef, collections: &[Collection], kept: &[String
             _ => {}
         }
     }
-    for parameter in parameters(&mut described, "/{projection}/{id}") {
-        if parameter.get("name").and_then(Value::as_str) == Some("projection") {
-            parameter["schema"] = json!({"type": "string", "enum": kept});
-        }
+    if let Some(paths) = described.get_mut("paths").and_then(Value::as_object_mut) {
+        name_documents(paths, plan, kept);
     }
     described
+}
+
+/// Writes the routes of documents once for each projection that has them, in the place of the patterns.
+fn name_documents(paths: &mut Map<String, Value>, plan: PlanRef, kept: &[String]) {
+    let has: [fn(Projection) -> bool; 3] =
+        [|_| true, |of| of.children().is_some(), |of| of.ancestors().is_some()];
+    for (pattern, has) in OF_DOCUMENTS.into_iter().zip(has) {
+        let Some(route) = paths.remove(pattern) else { continue };
+        let named = plan.projections().filter(|of| kept.iter().any(|name| name == of.name()) && has(*of));
+        for name in named.map(Projection::name) {
+            let mut route = route.clone();
+            if let Some(Value::Array(parameters)) = route.pointer_mut("/get/parameters") {
+                parameters.retain(|parameter| parameter.get("name") != Some(&json!("projection")));
+            }
+            if let Some(id) = route.pointer_mut("/get/operationId") {
+                *id = format!("{}_of_{name}", id.as_str().unwrap_or_default()).into();
+            }
+            paths.insert(pattern.replace("{projection}", name), route);
+        }
+    }
 }
 
 /// The parameters of a route's `GET`.

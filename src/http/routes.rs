@@ -22,6 +22,7 @@ use super::readiness;
 use super::requests::{NO_ROUTE, Requests};
 use super::search::{self, Search};
 use super::server;
+use super::trees;
 use super::verify::{self, Verify};
 use crate::shutdown::Shutdown;
 
@@ -78,11 +79,9 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/", get(page::page)),
         ("/search", get(search::search)),
         ("/suggest", get(search::suggest)),
-        ("/organisations/{id}", get(search::organisation)),
-        ("/organisations/{id}/children", get(search::children)),
-        ("/organisations/{id}/ancestors", get(search::ancestors)),
-        ("/contacts/{id}", get(search::contact)),
         ("/{projection}/{id}", get(search::document)),
+        ("/{projection}/{id}/children", get(trees::children)),
+        ("/{projection}/{id}/ancestors", get(trees::ancestors)),
         ("/healthz", get(|| async { "ok\n" })),
         ("/readyz", get(readiness::ready)),
         ("/status", get(admin::status)),

@@ -101,6 +101,12 @@ impl Search {
         Ok(self.bounded(&self.index_requests.search, self.searcher.search(request, reached)).await?)
     }
 
+    /// The projection of a name in a path.
+    pub(super) fn projection(&self, name: &str) -> Answer<Projection> {
+        let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no such route; see /openapi.json");
+        self.plan.projection(name).ok_or_else(none)
+    }
+
     async fn wait(&self, request: &Request) -> Answer<Positions> {
         if request.consistent_with.is_empty() {
             return Ok(self.status.delivered());
@@ -169,10 +175,8 @@ impl Search {
         })
     }
 
-    async fn document(&self, projection: &str, id: &str) -> Answer<Value> {
-        if self.plan.projection(projection).is_none() {
-            return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such route; see /openapi.json"));
-        }
+    pub(super) async fn document(&self, projection: &str, id: &str) -> Answer<Value> {
+        self.projection(projection)?;
         let none = || Refusal::new(StatusCode::NOT_FOUND, format!("{projection} has no document of this id"));
         if id.len() > ID_BYTES_MAX {
             return Err(none());
@@ -290,41 +294,10 @@ fn name(entity: &Value) -> Option<&str> {
     found.and_then(Value::as_str)
 }
 
-type Id = Path<String>;
-
-/// `GET /organisations/{id}`
-pub(super) async fn organisation(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
-    Ok(Json(search.document("organisations", &id).await?))
-}
-
 /// `GET /{projection}/{id}`
 pub(super) async fn document(
     Shared(search): Shared<Search>,
     Path((projection, id)): Path<(String, String)>,
 ) -> Answer<Json<Value>> {
     Ok(Json(search.document(&projection, &id).await?))
-}
-
-/// `GET /contacts/{id}`
-pub(super) async fn contact(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
-    Ok(Json(search.document("contacts", &id).await?))
-}
-
-/// `GET /organisations/{id}/children`
-pub(super) async fn children(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
-    let fields = ["id", "name", "stub", "children", "childCount", "childrenTruncated", "descendantCount"];
-    hierarchy(&search, &id, &fields).await
-}
-
-/// `GET /organisations/{id}/ancestors`
-pub(super) async fn ancestors(Shared(search): Shared<Search>, Path(id): Id) -> Answer<Json<Value>> {
-    hierarchy(&search, &id, &["id", "name", "stub", "parent", "ancestors", "hierarchyCycle"]).await
-}
-
-async fn hierarchy(search: &Search, id: &str, fields: &[&str]) -> Answer<Json<Value>> {
-    let mut document = search.document("hierarchy", id).await?;
-    if let Some(members) = document.as_object_mut() {
-        members.retain(|name, _| fields.contains(&name.as_str()));
-    }
-    Ok(Json(document))
 }

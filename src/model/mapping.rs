@@ -5,28 +5,24 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::builtin;
 use super::parts::parts;
 use super::path::Kind;
 use super::types::{Embed, FieldType, Model, Projection, Relation, Search};
 
-/// The mappings of the built-in model.
-const BUILT_IN: [(&str, &str); 3] = [
-    ("organisations", include_str!("../../mappings/organisations.json")),
-    ("contacts", include_str!("../../mappings/contacts.json")),
-    ("hierarchy", include_str!("../../mappings/hierarchy.json")),
-];
+/// The limits of an index that says nothing of them
+/// (<https://www.elastic.co/docs/reference/elasticsearch/index-settings/mapping-limit>).
+const NESTED_DEFAULT: u64 = 10_000;
+const FIELDS_DEFAULT: u64 = 1_000;
+/// No document of this many objects fits into a request.
+const NESTED_MAX: u64 = 10_000_000;
 
 /// The longest text that is searched as a whole; a longer one stays in the document.
 const KEYWORD_MAX: u32 = 1_024;
 
-/// The text of the mapping of a projection of the built-in model.
-pub fn built_in(projection: &str) -> Option<&'static str> {
-    BUILT_IN.iter().find(|(name, _)| *name == projection).map(|(_, text)| *text)
-}
-
 /// The mapping of a projection as the text of a file in `index.mappings`.
 pub fn text(model: &Model, projection: &Projection) -> String {
-    match built_in(&projection.name).filter(|_| model.is_built_in) {
+    match builtin::mapping(&projection.name).filter(|_| model.is_built_in) {
         Some(text) => text.to_owned(),
         // A value of JSON can be written.
         None => serde_json::to_string_pretty(&derived(model, projection)).unwrap_or_default() + "\n",
@@ -77,12 +73,50 @@ pub fn derived(model: &Model, projection: &Projection) -> Value {
         properties.insert("_search".to_owned(), search_properties(search));
     }
     properties.insert("_log".to_owned(), stored());
-    json!({
-        "settings": {"index": {
-            "number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "1s", "gc_deletes": "1h",
-        }},
-        "mappings": {"dynamic": "strict", "properties": properties},
-    })
+    let mut settings = json!({
+        "number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "1s", "gc_deletes": "1h",
+    });
+    let limits = [
+        ("mapping.nested_objects.limit", nested_most(&properties, projection), NESTED_DEFAULT),
+        ("mapping.total_fields.limit", fields_of(&properties), FIELDS_DEFAULT),
+    ];
+    for (name, needed, _) in limits.into_iter().filter(|(_, needed, default)| needed > default) {
+        // A round number stays when a field is added.
+        if let Some(settings) = settings.as_object_mut() {
+            settings.insert(name.to_owned(), needed.div_ceil(1_000).saturating_mul(1_000).into());
+        }
+    }
+    json!({"settings": {"index": settings}, "mappings": {"dynamic": "strict", "properties": properties}})
+}
+
+/// The most nested objects that a document may hold: its members that are mapped so, and those within each.
+fn nested_most(properties: &Map<String, Value>, projection: &Projection) -> u64 {
+    fn most(properties: &Map<String, Value>, embeds: &[Embed]) -> u64 {
+        let of = |embed: &Embed| {
+            let Some(mapping) = properties.get(&embed.name) else { return 0 };
+            let none = Map::new();
+            let inner = mapping.get("properties").and_then(Value::as_object).unwrap_or(&none);
+            let within = most(inner, &embed.embeds);
+            match &embed.relation {
+                Relation::From(from) if mapping.get("type") == Some(&json!("nested")) => {
+                    u64::from(from.max).saturating_mul(within.saturating_add(1))
+                }
+                Relation::From(from) => u64::from(from.max).saturating_mul(within),
+                _ => within,
+            }
+        };
+        embeds.iter().map(of).fold(0, u64::saturating_add)
+    }
+    most(properties, &projection.embeds).min(NESTED_MAX)
+}
+
+/// How many fields a mapping has, objects and subfields among them.
+fn fields_of(properties: &Map<String, Value>) -> u64 {
+    let of = |mapping: &Value| {
+        let inner = ["properties", "fields"].into_iter().filter_map(|name| mapping.get(name)?.as_object());
+        1 + inner.map(fields_of).sum::<u64>()
+    };
+    properties.values().map(of).sum()
 }
 
 struct Derivation<'a> {

@@ -3,6 +3,7 @@
 //! A model is a TOML file. [`load`] reads and checks it; the result has every default filled in. The model that comes with
 //! the program is `builtin.toml`, in the same language.
 
+pub mod builtin;
 mod check;
 mod definition;
 pub mod init;
@@ -17,8 +18,8 @@ mod types;
 pub mod write;
 
 use std::path::Path;
-use std::sync::OnceLock;
 
+pub use self::builtin::{BUILT_IN, built_in};
 pub use self::parts::parts;
 pub use self::path::{Kind, Target, embed};
 pub use self::read::Finding;
@@ -34,11 +35,6 @@ pub const TYPES_MAX: usize = 64;
 pub const MEMBERS_MAX: u32 = 10_000;
 /// The deepest embed: one directly in a projection has depth 1.
 pub const DEPTH_MAX: usize = 4;
-
-/// The name of the built-in model's file in findings.
-const BUILT_IN_FILE: &str = "builtin.toml";
-/// The text of the built-in model.
-pub const BUILT_IN: &str = include_str!("builtin.toml");
 
 /// Reads and checks the model of a file; without a file it is the built-in model.
 ///
@@ -66,17 +62,6 @@ pub fn parse(file: &str, text: &str) -> Result<Model, Vec<Finding>> {
 
 fn checked(file: &str, text: &str) -> Result<Model, Vec<Finding>> {
     read::with_root(file, text, |root| check::check(&definition::read(root), root.notes()))
-}
-
-/// The model that comes with the program.
-pub fn built_in() -> &'static Model {
-    static MODEL: OnceLock<Model> = OnceLock::new();
-    MODEL.get_or_init(|| {
-        // A test reads the text: it is good.
-        let mut model = checked(BUILT_IN_FILE, BUILT_IN).unwrap_or_default();
-        model.is_built_in = true;
-        model
-    })
 }
 
 #[cfg(test)]

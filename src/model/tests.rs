@@ -319,3 +319,27 @@ fn a_file_that_is_no_toml_or_not_there_is_told() {
             .all(|line| line.contains("a table was expected") || line.contains("at least one"))
     );
 }
+
+#[test]
+fn a_mapping_raises_the_limits_that_documents_of_the_model_need() {
+    let members = "[entities.a.fields]\nname = \"string\"\n[entities.b.fields]\nname = \"string\"\na = { references = \"a\" }\n\
+                   [projections.as]\nof = \"a\"\n[projections.as.search]\n[projections.as.search.embed.one]\nwords = [\"name\"]\n";
+    let embed = |name: &str, max: &str| {
+        format!("[[projections.as.embed]]\nas = \"{name}\"\nfrom = \"b.a\"\nshow = [\"name\"]\n{max}")
+    };
+    let limits = |text: &str| {
+        let model = parse("t.toml", text).unwrap();
+        let mapping = mapping::text(&model, &model.projections[0]);
+        let mapping: serde_json::Value = serde_json::from_str(&mapping).unwrap();
+        let limit = |name: &str| mapping["settings"]["index"][name].as_u64();
+        (limit("mapping.nested_objects.limit"), limit("mapping.total_fields.limit"))
+    };
+    assert_eq!(limits(&format!("{members}{}", embed("one", ""))), (None, None));
+    // The second is not searched, and is no nested field.
+    assert_eq!(limits(&format!("{members}{}{}", embed("one", ""), embed("two", ""))), (None, None));
+    let both = format!("{members}[projections.as.search.embed.two]\nwords = [\"name\"]\n");
+    assert_eq!(limits(&format!("{both}{}{}", embed("one", ""), embed("two", "max = 5\n"))).0, Some(11_000));
+    let fields: String = (0..1_200).map(|number| format!("f{number} = \"string\"\n")).collect();
+    let wide = members.replacen("name = \"string\"\n", &format!("name = \"string\"\n{fields}"), 1);
+    assert!(limits(&format!("{wide}{}", embed("one", ""))).1.is_some_and(|limit| limit > 1_000));
+}

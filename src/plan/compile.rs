@@ -10,6 +10,7 @@ use super::routes::{self, Hop, Way};
 use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
 use super::types::{Counted, FieldPlan, TypePlan};
 use super::{FieldSet, HeaderPlan, Plan};
+use crate::model::builtin;
 use crate::model::program::Program;
 use crate::model::{self, Embed, Model, Relation};
 use crate::searchable::Searched;
@@ -159,7 +160,7 @@ impl Compiler<'_> {
                 let field = self.field_of(to, &from.field);
                 let conditions = self.conditions(to, &from.conditions);
                 let relation = self.relation((to, field, of), conditions, Some(row));
-                let is_configured = self.is_built_in && embed.name == "contacts";
+                let is_configured = self.is_built_in && embed.name == builtin::CONFIGURED.1;
                 let max = if is_configured { Maximum::Configured } else { Maximum::Of(from.max.into()) };
                 let name = |name: &Option<String>| name.as_deref().map(forever);
                 let (count, truncated) = (name(&from.count), name(&from.truncated));
@@ -237,7 +238,8 @@ impl Compiler<'_> {
             row.iter().flat_map(|row| row.references.iter().map(|field| FieldSet::of((*field).into())));
         let own = [FieldSet::LIVENESS, FieldSet::of(field.into())];
         let trigger = of_conditions.chain(of_row).chain(of_references).chain(own).collect();
-        let space = if number < 2 { 3 + number } else { RELATION_SPACES + (number - 2) };
+        // One relation too many is refused before anything is written ([`PlanRef::check`]).
+        let space = if number < 2 { 3 + number } else { RELATION_SPACES.saturating_add(number - 2) };
         let name = self.relation_name((member, field), number, &conditions, row.as_ref());
         self.plan.relations.push(RelationPlan {
             name,
@@ -264,7 +266,7 @@ impl Compiler<'_> {
         row: Option<&RowPlan>,
     ) -> Box<str> {
         if self.is_built_in {
-            return ["3-contacts-of", "4-children-of"].get(usize::from(number)).copied().unwrap_or("").into();
+            return builtin::RELATION_KEYSPACES.get(usize::from(number)).copied().unwrap_or("").into();
         }
         let entity_type = self.plan.types.get(usize::from(member));
         let name = entity_type.map_or("", |of| &*of.name);

@@ -11,6 +11,7 @@ mod relation;
 mod routes;
 mod search;
 mod shape;
+mod tree;
 mod types;
 
 use std::cmp::Ordering;
@@ -19,9 +20,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-pub use self::builtin::{
-    CHILDREN_OF, CONTACT, CONTACTS, CONTACTS_OF, HIERARCHY, ORGANISATION, ORGANISATIONS, PROJECTIONS, builtin,
-};
+pub use self::builtin::*;
 pub use self::compile::compile;
 pub use self::field_set::FieldSet;
 pub use self::header::HeaderPlan;
@@ -31,6 +30,7 @@ pub use self::search::{
     ApartPlan, Collection, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,
 };
 pub use self::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
+pub use self::tree::TreePart;
 pub use self::types::{Absent, Counted, FieldPlan, FieldType, TypePlan};
 
 /// A compiled model.

@@ -147,4 +147,18 @@ mod tests {
             prop_assert_eq!(dirty_parts(&key), Some((projection, id.as_str())));
         }
     }
+    #[test]
+    fn the_keyspaces_of_the_built_in_model_keep_their_names_on_disk() {
+        let names = Space::all(crate::plan::builtin()).into_iter().map(|(_, name)| name);
+        let held = [
+            "0-meta",
+            "1-organisations",
+            "2-contacts",
+            "3-contacts-of",
+            "4-children-of",
+            "5-dirty",
+            "6-tasks",
+        ];
+        assert_eq!(names.collect::<Vec<_>>(), [&held[..], &["7-sweeps"]].concat());
+    }
 }

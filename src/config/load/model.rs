@@ -1,5 +1,6 @@
 //! The model: the key that names it, and the keys of the built-in one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use toml::{Table, Value};
 use super::Keys;
 use crate::config::EntityConfig;
 use crate::error::{Error, Result};
+use crate::model::builtin::CONFIGURED;
 use crate::model::{self, Model, Relation};
 
 /// The key that names the model's file.
@@ -45,21 +47,17 @@ pub(super) fn entity_types(table: &Table) -> Vec<String> {
 /// The model with what the configuration says of the built-in one.
 pub(super) fn in_force(
     mut model: Model,
-    organisations: &EntityConfig,
-    contacts: &EntityConfig,
+    mut entities: BTreeMap<&'static str, EntityConfig>,
     max_embedded_contacts: usize,
 ) -> Arc<Model> {
     for entity in &mut model.entities {
-        match entity.name.as_str() {
-            "organisations" => entity.source.clone_from(organisations),
-            "contacts" => entity.source.clone_from(contacts),
-            _ => {}
+        if let Some(source) = entities.remove(entity.name.as_str()) {
+            entity.source = source;
         }
     }
     if model.is_built_in {
         let max = u32::try_from(max_embedded_contacts).unwrap_or(model::MEMBERS_MAX);
-        let projections =
-            model.projections.iter_mut().filter(|projection| projection.name == "organisations");
+        let projections = model.projections.iter_mut().filter(|projection| projection.name == CONFIGURED.0);
         for embed in projections.flat_map(|projection| &mut projection.embeds) {
             if let Relation::From(from) = &mut embed.relation {
                 from.max = max;

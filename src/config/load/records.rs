@@ -1,4 +1,4 @@
-//! How records are read: `[organisations]`, `[contacts]` and `[schema_registry]`.
+//! How records are read: the sections of entity types, and `[schema_registry]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -11,9 +11,15 @@ use crate::config::{
 };
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::model::builtin::SECTIONS;
+
+/// What the sections of entity types say, over the declared model.
+pub(super) fn entities(keys: &Keys<'_>, model: &Model) -> Result<BTreeMap<&'static str, EntityConfig>> {
+    SECTIONS.into_iter().map(|name| Ok((name, entity(keys, name, model)?))).collect()
+}
 
 /// The source section of an entity type, over that of the model. `model` is the one declared.
-pub(super) fn entity(keys: &Keys<'_>, name: &'static str, model: &Model) -> Result<EntityConfig> {
+fn entity(keys: &Keys<'_>, name: &'static str, model: &Model) -> Result<EntityConfig> {
     let Some(declared) = model.entity(name) else {
         if keys.get(name).is_some() {
             return Err(Error::usage(format!(

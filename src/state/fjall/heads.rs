@@ -6,6 +6,7 @@
 //! behind all of them, the store is only older, and the log is read again from there.
 
 use crate::error::Result;
+use crate::plan::builtin;
 use crate::state::keys::Space;
 use crate::state::store::Reader;
 
@@ -75,13 +76,16 @@ impl Heads {
         let held = view.get(Space::META, KEYSPACES)?;
         let held = held.and_then(|names| String::from_utf8(names).ok());
         let row = view.get(Space::META, HEADS)?;
+        // A state of a version before the keyspaces were noted is one of the built-in model.
+        let of_built_in = Space::all(builtin());
+        let of_built_in: Vec<&str> = of_built_in.iter().map(|(_, name)| name.as_str()).collect();
         let known: Vec<&str> = match &held {
             Some(names) => names.split('\n').collect(),
-            None if row.is_some() => BUILT_IN.to_vec(),
+            None if row.is_some() => of_built_in.clone(),
             None => Vec::new(),
         };
         let none = Heads::none(keyspaces.len());
-        let is_renamed = held.as_deref().map_or(own != BUILT_IN, |_| own != known);
+        let is_renamed = held.as_deref().map_or(own != of_built_in, |_| own != known);
         let Some((found, _)) = row.as_deref().map_or(Some((none.clone(), 0)), Heads::decode) else {
             return Ok(Found { heads: none, behind: Some(0), is_renamed });
         };
@@ -102,15 +106,3 @@ impl Heads {
         Ok(Found { heads, behind, is_renamed })
     }
 }
-
-/// The keyspaces of the built-in model, in the order of their numbers.
-const BUILT_IN: [&str; 8] = [
-    "0-meta",
-    "1-organisations",
-    "2-contacts",
-    "3-contacts-of",
-    "4-children-of",
-    "5-dirty",
-    "6-tasks",
-    "7-sweeps",
-];
