@@ -50,7 +50,7 @@ impl Flavour {
     }
 }
 
-const FLAVOURS: [Flavour; 18] = [
+const FLAVOURS: [Flavour; 21] = [
     flavour("debezium-json", "debezium", APP),
     flavour("debezium-json", "debezium", CRM).with(NAMES),
     flavour("debezium-json", "debezium", ["message", "crm.tenant_contacts"])
@@ -62,15 +62,18 @@ const FLAVOURS: [Flavour; 18] = [
     flavour("debezium-replays", "debezium", APP),
     flavour("debezium-compacted", "debezium", APP),
     flavour("debezium-avro", "debezium", APP).encoded("avro"),
+    flavour("debezium-avro", "debezium", ["crm.organisations", "none"]).encoded("avro").with(NAMES),
     flavour("flattened-rewrite", "plain", APP),
     flavour("flattened-rewrite", "plain", CRM).with(NAMES),
     flavour("flattened-tombstone", "plain", APP),
+    flavour("flattened-tombstone", "plain", ["none", "crm.contacts"]).with(NAMES),
     // The router sends no type without its setting.
     flavour("outbox-default", "outbox", OUTBOX).poison(14),
     // A null, a text and a list are no data of an entity that is created.
     flavour("outbox-string", "outbox", OUTBOX).poison(3),
     flavour("outbox-text", "outbox", OUTBOX).poison(3),
     flavour("registry-avro", "plain", ["avro-organisations", "avro-contacts"]).encoded("avro"),
+    flavour("registry-avro", "cloudevents", ["avro-organisation-events", "none"]).encoded("avro"),
     flavour("registry-json-schema", "plain", ["json-organisations", "json-contacts"]).encoded("json-schema"),
     flavour("registry-protobuf", "plain", ["proto-organisations", "proto-contacts"]).encoded("protobuf"),
 ];

@@ -390,3 +390,28 @@ fn check_prints_the_sections_that_the_model_has_and_leads_from_others_to_the_mod
     let printed = world.succeed(&["check", "--offline"]);
     assert!(printed.contains("[contacts]") && !printed.contains("[organisations]"), "{printed}");
 }
+
+#[test]
+fn a_model_of_more_relations_than_there_are_keyspaces_is_refused() {
+    let fields: String = (0..200).map(|number| format!("f{number} = \"string\"\n")).collect();
+    let mut text = format!(
+        "[entities.t.fields]\nr = {{ references = \"u\" }}\n{fields}[entities.u.fields]\nname = \"string\"\n"
+    );
+    for projection in 0..64 {
+        text += &format!("[projections.p{projection}]\nof = \"u\"\n");
+        for embed in 0..3 {
+            let field = projection * 3 + embed;
+            text += &format!(
+                "[[projections.p{projection}.embed]]\nas = \"e{embed}\"\nfrom = \"t.r\"\nshow = [\"f{field}\"]\n"
+            );
+        }
+    }
+    let world = World::embedded("many", "model = \"many.toml\"\nsource.kind = \"files\"\n");
+    std::fs::write(world.path("many.toml"), text).unwrap();
+    let file = world.path("many.toml").display().to_string();
+    for call in [&["run", "--until-end"][..], &["model", "check", &file]] {
+        let refused = world.run(call);
+        assert_eq!(refused.status.code(), Some(2), "{}", log_of(&refused));
+        assert!(log_of(&refused).contains("192 relations"), "{}", log_of(&refused));
+    }
+}

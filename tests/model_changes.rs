@@ -292,6 +292,25 @@ fn changed_entities_are_refused_with_what_to_do() {
 }
 
 #[test]
+fn changed_entities_are_told_beside_an_instance_and_made_anew_by_a_rebuild_that_keeps_its_state() {
+    let (world, log) = shop();
+    let mut former = world.start(&["run"]);
+    world.wait_until_delivered();
+    write_model(&world, &with_sku());
+    let told = world.run(&["reindex", "--dry-run"]);
+    assert_eq!(told.status.code(), Some(2), "{}", log_of(&told));
+    assert!(log_of(&told).contains("products.sku is new"), "{}", log_of(&told));
+    log.append("products", "p3", &json!({"name": "Mug", "sku": "m-1", "brandId": "b1"}));
+    world.succeed(&["reindex", "--from", "log", "--keep-state"]);
+    assert_eq!(former.end(), Some(3), "{}", world.log());
+    std::fs::remove_dir_all(world.path("state")).unwrap();
+    std::fs::rename(world.path("state.reindex/state"), world.path("state")).unwrap();
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("products")["p3"]["sku"], "m-1");
+    world.succeed(&["verify"]);
+}
+
+#[test]
 fn a_field_that_is_declared_later_is_searchable_after_a_reindex_from_the_state() {
     let (world, log) = shop();
     let searched = |fields: &str| {

@@ -144,6 +144,16 @@ fn a_program_that_fails_leaves_its_member_out_and_is_counted() {
 }
 
 #[test]
+fn a_program_over_events_sees_the_id_by_the_name_that_it_is_read_as() {
+    let (world, log) = shop();
+    let reading = "rename = { uuid = \"id\" }\ntransform = '. + {name: (.name + \" \" + .id)}'\n";
+    write_model(&world, &SHOP.replacen("format = \"plain\"", &format!("format = \"plain\"\n{reading}"), 1));
+    log.append("products", "p3", &json!({"uuid": "p3", "name": "Mug"}));
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("products")["p3"]["name"], "Mug p3");
+}
+
+#[test]
 fn a_model_of_ones_own_survives_kills_and_rebuilds_on_a_server() {
     let (servers, _turn) = services::whole();
     let log = GrowingLog::new();

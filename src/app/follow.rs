@@ -30,6 +30,8 @@ use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::verify::{Live, Verifier};
 
+/// The file of a state's folder that says which entity types and formats a running instance has.
+pub(super) const FINGERPRINT: &str = "fingerprint";
 /// How often it is looked whether this instance is ready.
 const READY_EVERY: Duration = Duration::from_millis(250);
 /// How long a stop waits for requests under way.
@@ -93,6 +95,7 @@ pub(super) async fn follow(
     let commands = unbounded();
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     announce(&config.state, address)?;
+    write_down(&config.state.join(FINGERPRINT), &config.fingerprint())?;
     let admin = Admin {
         status: Arc::clone(&status),
         state: Arc::clone(&state),
@@ -272,11 +275,17 @@ fn is_closed(config: &Config, address: Option<SocketAddr>) -> bool {
 fn announce(state: &Path, address: Option<SocketAddr>) -> Result<()> {
     let path = state.join(crate::http::client::INSTANCE);
     let done = match address {
-        Some(address) => private::write(&path, address.to_string().as_bytes()),
+        Some(address) => return write_down(&path, &address.to_string()),
         None if path.exists() => std::fs::remove_file(&path),
         None => Ok(()),
     };
-    done.map_err(|error| {
-        Error::failed(format!("cannot write {}; check the disk", path.display())).because(error)
-    })
+    done.map_err(|error| unwritten(&path, error))
+}
+
+fn write_down(path: &Path, text: &str) -> Result<()> {
+    private::write(path, text.as_bytes()).map_err(|error| unwritten(path, error))
+}
+
+fn unwritten(path: &Path, error: std::io::Error) -> Error {
+    Error::failed(format!("cannot write {}; check the disk", path.display())).because(error)
 }

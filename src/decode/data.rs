@@ -33,8 +33,9 @@ pub(super) struct Reader<'a> {
     pub(super) place: Place,
     /// True of rows of a table, as Debezium writes them.
     pub(super) is_row: bool,
-    /// True where an empty string is what a field holds that was not set (Protobuf).
-    pub(super) is_empty_unset: bool,
+    /// True of Protobuf: a field that was not set is an empty string, and long integers are strings of digits
+    /// (<https://protobuf.dev/programming-guides/json/>).
+    pub(super) is_protobuf: bool,
     /// The names and numbers that a topic writes in its own way.
     pub(super) other: &'a Names,
     /// Where fields are counted that no declaration knows.
@@ -72,15 +73,21 @@ impl Reader<'_> {
             if let Some(said) = self.other.said(name, &canonical) {
                 canonical = said.into_bytes().into();
             }
-            if self.is_empty_unset && *canonical == *b"\"\"" && fields::is_reference(self.kind, name) {
+            if self.is_protobuf && *canonical == *b"\"\"" && fields::is_reference(self.kind, name) {
                 canonical = (*b"null").into();
+            }
+            if let Some(number) = fields::digits(self.kind, name, &canonical).filter(|_| self.is_protobuf) {
+                canonical = number.into();
             }
             values.push((name, canonical));
         }
         match &self.kind.get().transform {
             None => values.into_iter().try_for_each(|(name, json)| self.take(name, json, &mut read))?,
             Some(program) => {
-                let id = members.iter().find(|(name, _)| name == "id").map(|(_, value)| value.get());
+                let of_name = |(name, _): &&Member<'_>| name == "id";
+                let renamed = |(name, _): &&Member<'_>| self.other.is_read_as(name, "id");
+                let id = members.iter().find(of_name).or_else(|| members.iter().find(renamed));
+                let id = id.map(|(_, value)| value.get());
                 for Field { name, json } in transform::transformed(program, id, &values)? {
                     self.take(&name, json, &mut read)?;
                 }

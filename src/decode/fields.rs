@@ -30,6 +30,15 @@ pub(super) fn is_reference(of: EntityType, name: &str) -> bool {
     matches!(type_of(of, name), FieldType::Reference | FieldType::References)
 }
 
+/// The digits of a whole number that a string holds, for a field that is declared as a number.
+pub(super) fn digits<'a>(of: EntityType, name: &str, canonical: &'a [u8]) -> Option<&'a [u8]> {
+    let is_number = matches!(type_of(of, name), FieldType::Number | FieldType::Integer);
+    let held = canonical.strip_prefix(b"\"")?.strip_suffix(b"\"").filter(|_| is_number)?;
+    let digits = held.strip_prefix(b"-").unwrap_or(held);
+    let is_whole = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    (is_whole && (digits == b"0" || !digits.starts_with(b"0"))).then_some(held)
+}
+
 /// Checks the canonical value of a field; a reference comes back as a JSON string. A column of JSON comes from a
 /// database as a string that holds it, and a list of a row may have holes.
 pub(super) fn checked(
@@ -66,7 +75,7 @@ pub(super) fn checked(
             Some(tags) => return Ok(tags),
             None => "a list of strings",
         },
-        FieldType::Strings | FieldType::Address | FieldType::Object if text.starts_with('"') => {
+        FieldType::Strings | FieldType::Address | FieldType::Object if is_row && text.starts_with('"') => {
             match held(name, text) {
                 Some(json) => return checked(kind, name, json?, is_row),
                 None if of_type == FieldType::Strings => "a list of strings",
@@ -168,4 +177,31 @@ fn address(text: &str, is_built_in: bool) -> Result<(), Option<String>> {
         is_text && !value.get().starts_with('"') && value.get() != "null"
     });
     wrong.map_or(Ok(()), |(name, _)| Err(Some(name.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model;
+    use crate::plan::PlanRef;
+
+    #[test]
+    fn digits_are_a_number_where_one_is_declared() {
+        let text = "[entities.a.fields]\nn = \"integer\"\nx = \"number\"\ns = \"string\"\n[projections.p]\nof = \"a\"\n";
+        let model = model::parse("t.toml", text).unwrap_or_default();
+        let of = PlanRef::of(&model).entity_type("a").unwrap();
+        for (name, json, expected) in [
+            ("n", "\"9007199254740993\"", Some("9007199254740993")),
+            ("x", "\"-5\"", Some("-5")),
+            ("x", "\"0\"", Some("0")),
+            ("s", "\"5\"", None),
+            ("n", "\"05\"", None),
+            ("n", "\"\"", None),
+            ("n", "\"1.5\"", None),
+            ("n", "5", None),
+            ("other", "\"5\"", None),
+        ] {
+            assert_eq!(digits(of, name, json.as_bytes()), expected.map(str::as_bytes), "{name} {json}");
+        }
+    }
 }

@@ -207,7 +207,7 @@ impl Decoder {
             kind: record.kind,
             place,
             is_row,
-            is_empty_unset: layout.encoding == Encoding::Protobuf,
+            is_protobuf: layout.encoding == Encoding::Protobuf,
             other: &layout.names,
             unknown: &self.unknown,
             names: &layout.key,

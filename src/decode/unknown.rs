@@ -14,16 +14,24 @@ const COUNTED_MAX: usize = 100;
 #[derive(Debug)]
 pub(super) struct Unknown {
     plan: PlanRef,
-    counted: Vec<RwLock<HashMap<Box<str>, AtomicU64>>>,
+    counted: Vec<Counts>,
+}
+
+/// The counts of one entity type.
+#[derive(Debug, Default)]
+struct Counts {
+    by_name: RwLock<HashMap<Box<str>, AtomicU64>>,
+    /// Of all names beyond the bound.
+    others: AtomicU64,
 }
 
 impl Unknown {
     /// No field was counted yet.
     pub(super) fn of_plan(plan: PlanRef) -> Self {
-        Self { plan, counted: plan.entity_types().map(|_| RwLock::default()).collect() }
+        Self { plan, counted: plan.entity_types().map(|_| Counts::default()).collect() }
     }
 
-    fn of(&self, kind: EntityType) -> Option<&RwLock<HashMap<Box<str>, AtomicU64>>> {
+    fn of(&self, kind: EntityType) -> Option<&Counts> {
         self.counted.get(usize::from(kind.number()))
     }
 
@@ -31,16 +39,22 @@ impl Unknown {
     pub(super) fn count(&self, kind: EntityType, name: &str) {
         let Some(of_type) = self.of(kind) else { return };
         {
-            let counted = of_type.read().unwrap_or_else(PoisonError::into_inner);
+            let counted = of_type.by_name.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(count) = counted.get(name) {
                 count.fetch_add(1, Ordering::Relaxed);
                 return;
             }
             if counted.len() >= COUNTED_MAX {
+                if of_type.others.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::info!(
+                        "more than {COUNTED_MAX} fields of {} are not declared: further ones are counted together",
+                        kind.name
+                    );
+                }
                 return;
             }
         }
-        let mut counted = of_type.write().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = of_type.by_name.write().unwrap_or_else(PoisonError::into_inner);
         counted.insert(name.into(), AtomicU64::new(1));
         let entity = &kind.name;
         tracing::info!(
@@ -55,7 +69,8 @@ impl Unknown {
         let mut notes = Vec::new();
         for kind in self.plan.entity_types() {
             let Some(counted) = self.of(kind) else { continue };
-            let counted = counted.read().unwrap_or_else(PoisonError::into_inner);
+            let others = counted.others.load(Ordering::Relaxed);
+            let counted = counted.by_name.read().unwrap_or_else(PoisonError::into_inner);
             let mut counts: Vec<(&str, u64)> =
                 counted.iter().map(|(name, count)| (&**name, count.load(Ordering::Relaxed))).collect();
             counts.sort_unstable();
@@ -63,6 +78,11 @@ impl Unknown {
             notes.extend(counts.into_iter().map(|(name, count)| {
                 format!("the field {} of {entity} came {count} times and is not declared", shown(name))
             }));
+            if others > 0 {
+                notes.push(format!(
+                    "fields of {entity} with other names came {others} times and are not declared"
+                ));
+            }
         }
         notes
     }
@@ -81,7 +101,9 @@ mod tests {
             unknown.count(ORGANISATION, &format!("column{number}"));
         }
         let notes = unknown.notes();
-        assert_eq!(notes.len(), COUNTED_MAX + 1);
+        assert_eq!(notes.len(), COUNTED_MAX + 2);
+        let others = "fields of organisations with other names came 900 times and are not declared";
+        assert!(notes.iter().any(|note| note == others), "{notes:?}");
         assert_eq!(
             notes.last().map(String::as_str),
             Some("the field \"surname\" of contacts came 1000 times and is not declared")

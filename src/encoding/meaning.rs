@@ -25,6 +25,8 @@ pub(crate) enum Meaning {
     Iso,
     /// A time of day, in so many units a second.
     Time(i64),
+    /// A moment as RFC 3339 has it, in any zone.
+    Zoned,
     /// A moment, in so many units a second since the Unix epoch.
     Timestamp(i64),
     /// A moment of a calendar without a time zone, in so many units a second.
@@ -55,6 +57,7 @@ impl Meaning {
             }
             "io.debezium.time.MicroTimestamp" => Self::Timestamp(MICROS),
             "io.debezium.time.NanoTimestamp" => Self::Timestamp(NANOS),
+            "io.debezium.time.ZonedTimestamp" => Self::Zoned,
             "io.debezium.data.VariableScaleDecimal" => Self::VariableDecimal,
             "io.debezium.data.Json" => Self::Json,
             "org.apache.kafka.connect.data.Decimal" => Self::Decimal(scale?),
@@ -66,6 +69,10 @@ impl Meaning {
     pub(crate) fn said(self, value: &str) -> Option<String> {
         match self {
             Self::Iso => Some(format!("\"{}\"", text(value)?.strip_suffix('Z')?)),
+            Self::Zoned => {
+                let moment = in_utc(&text(value)?);
+                Some(moment.map_or_else(|| value.to_owned(), |moment| format!("\"{moment}\"")))
+            }
             Self::Json => {
                 let held = text(value)?;
                 serde_json::from_str::<&RawValue>(&held).ok().map(|value| value.get().to_owned())
@@ -127,10 +134,24 @@ fn date(days: i64) -> String {
     format!("{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs())
 }
 
-/// `HH:MM:SS`, with as many digits of the fraction as there are, in threes.
+/// The same moment in UTC with all digits of its fraction; `None` where it is in UTC already, or is no moment.
+fn in_utc(moment_text: &str) -> Option<String> {
+    let (day, time) = moment_text.split_once('T').filter(|_| !moment_text.ends_with('Z'))?;
+    let zone = time.find(['+', '-'])?;
+    let (clock, zone) = time.split_at_checked(zone)?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, ""));
+    let seconds = time::milliseconds(&format!("{day}T{clock}{zone}"))?.div_euclid(1_000);
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{}{point}{fraction}Z", moment(seconds, 1)))
+}
+
+/// `HH:MM:SS`, with as many digits of the fraction as there are, in threes; one sign before what is negative (a duration of
+/// MySQL's `TIME`).
 fn clock(value: i64, unit: i64) -> String {
-    let (seconds, fraction) = (value.div_euclid(unit), value.rem_euclid(unit));
-    let time = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let sign = if value < 0 { "-" } else { "" };
+    let (value, unit_of) = (value.unsigned_abs(), unit.unsigned_abs());
+    let (seconds, fraction) = (value / unit_of, value % unit_of);
+    let time = format!("{sign}{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
     if fraction == 0 {
         return time;
     }

@@ -117,6 +117,15 @@ mod tests {
     fn every_semantic_type_has_one_json() {
         for (name, value, expected) in [
             ("io.debezium.time.Date", "6276", "\"1987-03-09\""),
+            ("io.debezium.time.MicroTime", "-5430000001", "\"-01:30:30.000001\""),
+            (
+                "io.debezium.time.ZonedTimestamp",
+                "\"2024-03-01T00:30:00.1234567+02:00\"",
+                "\"2024-02-29T22:30:00.1234567Z\"",
+            ),
+            ("io.debezium.time.ZonedTimestamp", "\"2024-02-01T10:11:12-03:30\"", "\"2024-02-01T13:41:12Z\""),
+            ("io.debezium.time.ZonedTimestamp", "\"2024-02-01T10:11:12.1Z\"", "\"2024-02-01T10:11:12.1Z\""),
+            ("io.debezium.time.ZonedTimestamp", "\"infinity\"", "\"infinity\""),
             ("io.debezium.time.Date", "-735061", "\"-0043-06-22\""),
             ("org.apache.kafka.connect.data.Date", "0", "\"1970-01-01\""),
             ("io.debezium.time.IsoDate", "\"1987-03-09Z\"", "\"1987-03-09\""),

@@ -40,13 +40,38 @@ pub fn holds(of: &TypePlan, conditions: &[Condition], shown: &impl Shown) -> boo
 }
 
 fn meets(of: &TypePlan, condition: &Condition, shown: &impl Shown) -> bool {
-    let is_wanted = |json: &[u8]| condition.values.iter().any(|value| **value == *json);
+    let is_wanted = |json: &[u8]| condition.values.iter().any(|value| is_equal(value, json));
     let Some(value) = value_at(of, condition.field, shown) else { return false };
     if value.first() != Some(&b'[') {
         return is_wanted(&value);
     }
     let members: Vec<&RawValue> = serde_json::from_slice(&value).unwrap_or_default();
     members.iter().any(|member| is_wanted(member.get().as_bytes()))
+}
+
+/// True of equal values; numbers are equal however they are written.
+fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    one == other || decimal(one).is_some_and(|number| decimal(other) == Some(number))
+}
+
+/// A JSON number as its sign, its digits without zeros around them, and the power of ten of the last digit.
+fn decimal(json: &[u8]) -> Option<(bool, Vec<u8>, i64)> {
+    let text = std::str::from_utf8(json).ok()?;
+    let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
+    if !text.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return None;
+    }
+    let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let significant = digits.trim_end_matches('0');
+    if significant.is_empty() {
+        return Some((false, Vec::new(), 0));
+    }
+    let zeros = i64::try_from(digits.len() - significant.len()).ok()?;
+    let power = power.parse::<i64>().ok()?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+    Some((is_negative, significant.as_bytes().to_vec(), power.checked_add(zeros)?))
 }
 
 /// The texts of some fields as one JSON string. Parts that are absent, empty or no text are skipped.
@@ -108,6 +133,20 @@ mod tests {
     use crate::entity::Registers;
     use crate::event::{Action, Event, Field};
     use crate::plan::CONTACT;
+
+    #[test]
+    fn numbers_are_equal_however_they_are_written() {
+        for (one, other) in
+            [("10", "10.0"), ("10", "1e1"), ("-0.50", "-5E-1"), ("0", "-0.0"), ("1000.0", "1e+3")]
+        {
+            assert!(is_equal(one.as_bytes(), other.as_bytes()), "{one} {other}");
+        }
+        for (one, other) in
+            [("10", "1"), ("1", "-1"), ("9007199254740993", "9007199254740992"), ("\"1\"", "1"), ("[1]", "1")]
+        {
+            assert!(!is_equal(one.as_bytes(), other.as_bytes()), "{one} {other}");
+        }
+    }
 
     #[test]
     fn a_name_is_the_own_one_or_both_of_the_others_as_far_as_they_are_texts() {

@@ -56,6 +56,18 @@ pub(super) fn check(store: &dyn StateStore, plan: PlanRef, held: &Format, finger
     store.sync()
 }
 
+/// Compares the configuration of a state that a running instance has open with another one. Whether the values of a field
+/// that was added are of its type is not looked at.
+///
+/// # Errors
+/// Exit code 2 where the state refuses the other one, with what differs.
+pub fn check_in_use(held: &str, wanted: &str) -> Result<()> {
+    if held == wanted || added(held, wanted).is_some() {
+        return Ok(());
+    }
+    check_format(&Format { format: FORMAT, fingerprint: held.to_owned() }, wanted)
+}
+
 /// The fields that the second model has beyond the first, when that is all in which they differ and none is a reference.
 fn added(held: &str, wanted: &str) -> Option<Vec<(String, String)>> {
     if held == wanted {

@@ -3,7 +3,7 @@
 //! One fold step is one atomic commit of rows, relations, marks and positions; nothing else is
 //! durable. One thread folds; any number read snapshots.
 
-mod added;
+pub mod added;
 pub mod copy;
 pub mod fjall;
 mod fragments;
@@ -348,7 +348,9 @@ fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
         let differences = if differences.is_empty() { differences } else { format!(" ({differences})") };
         return Err(Error::usage(format!(
             "the state was built with other entity types of the model, or with other [events.types]{differences}; restore \
-             them, or delete the state's folder and start again to replay (then `tributary reindex` makes the documents)",
+             them, or run `tributary reindex --from log --keep-state` with the new ones and put the state that it leaves in the \
+             place of this one, or delete the state's folder and start again to replay (then `tributary reindex` makes the \
+             documents)",
         )));
     }
     if held.fingerprint != fingerprint {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::check::state::peek;
+use crate::app::follow::FINGERPRINT;
 use crate::app::parts::Sink;
 use crate::cli::OutputFormat;
 use crate::config::Config;
@@ -12,6 +13,7 @@ use crate::output;
 use crate::pipeline::start::warn_of_gone;
 use crate::sink::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
+use crate::state::added::check_in_use;
 
 /// Documents a second where no rebuild has measured it yet: about what one node takes of large ones.
 const RATE_ASSUMED: f64 = 5_000.0;
@@ -37,9 +39,10 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>)
 
 /// Ends as a run would where the state refuses the model, because what the reports advise takes the state as well.
 async fn check_state(config: &Config) -> Result<()> {
-    // An instance has compared its own model with the state.
     if Instance::find(config).await.is_some() {
-        return Ok(());
+        // Of an instance of an earlier version nothing is known.
+        let held = std::fs::read_to_string(config.state.join(FINGERPRINT));
+        return held.map_or(Ok(()), |held| check_in_use(&held, &config.fingerprint()));
     }
     match peek(config).await {
         Err(error) if error.kind() == ErrorKind::Usage => Err(error),

@@ -18,6 +18,9 @@ use crate::model::mapping::Shape;
 
 pub use self::report::{Estimate, Report, estimate};
 
+/// How the path of a part of the model begins.
+const MODEL: &str = "model: ";
+
 /// What a difference calls for. Ordered: what calls for more comes later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -95,7 +98,7 @@ pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
         let value = |value: Option<&Value>| value.cloned().unwrap_or_default();
         let differs = before != after.as_ref();
         differs
-            .then(|| Difference::new(format!("model: {name}"), value(before), value(after.as_ref()), judged))
+            .then(|| Difference::new(format!("{MODEL}{name}"), value(before), value(after.as_ref()), judged))
     };
     let found: Vec<Difference> = names.into_iter().filter(|_| parts.is_some()).filter_map(part).collect();
     if found.is_empty() {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Call, Difference, calls_for, differences, embedded_differences};
+use super::{Call, Difference, MODEL, calls_for, differences, embedded_differences};
 use crate::model::mapping::Shape;
 
 /// Values are cut to so many letters in the text.
@@ -111,7 +111,8 @@ impl Report {
     ) -> Self {
         let calls_for = calls_for(&differences);
         let send_again = differences.iter().any(|difference| difference.send_again);
-        let advice = advice(projection, calls_for, send_again, hash_differs);
+        let is_of_model = differences.iter().any(|difference| difference.path.starts_with(MODEL));
+        let advice = advice((projection, is_of_model), calls_for, send_again, hash_differs);
         let (projection, index) = (projection.to_owned(), index.to_owned());
         let rolled_back = false;
         Self {
@@ -187,8 +188,15 @@ impl Estimate {
     }
 }
 
-fn advice(projection: &str, calls_for: Call, send_again: bool, hash_differs: bool) -> String {
-    let reindex = format!("`tributary reindex {projection}`");
+fn advice(
+    (projection, is_of_model): (&str, bool),
+    calls_for: Call,
+    send_again: bool,
+    hash_differs: bool,
+) -> String {
+    // The state has all that another shape of documents needs.
+    let from = if is_of_model { " --from state" } else { "" };
+    let reindex = format!("`tributary reindex {projection}{from}`");
     match (calls_for, send_again) {
         (Call::Nothing, _) if !hash_differs => {
             "the index is as the file wants it; there is nothing to do".to_owned()
