@@ -18,7 +18,9 @@ use tributary::state::State;
 use tributary::state::memory::MemoryStore;
 
 use self::drawn::{Drawn, Event, Verb};
+use crate::harness::{GrowingLog, World};
 use crate::property::{Indexes, NoLetters, deliver, pass};
+use crate::services;
 
 /// One instance with documents as an index would hold them: made anew for each mark only, so that a mark that is missing
 /// shows.
@@ -86,12 +88,16 @@ fn entities(model: &Model, events: &[Event]) -> plain::World {
     world
 }
 
-fn record(plan: PlanRef, model: &Model, event: &Event, offset: i64) -> Record {
-    let verb = match event.verb {
+fn verb(event: &Event) -> &'static str {
+    match event.verb {
         Verb::Merge => "updated",
         Verb::Replace => "created",
         Verb::Delete => "deleted",
-    };
+    }
+}
+
+fn record(plan: PlanRef, model: &Model, event: &Event, offset: i64) -> Record {
+    let verb = verb(event);
     let value = json!({"type": format!("x.{verb}"), "data": event.written(model)});
     Record {
         kind: plan.entity_types().nth(event.entity).unwrap(),
@@ -175,6 +181,45 @@ fn check(seed: u64) -> Result<(), String> {
     instance.folder.loaded(load).unwrap();
     instance.backfill();
     difference("loaded", &instance.index, &expected).map_err(with_model)
+}
+
+/// Runs a drawn model over files by the command line, and compares the index.
+fn check_run(seed: u64, world: impl Fn(&str) -> World) {
+    let mut drawn = Drawn::new(seed);
+    let text = drawn.model();
+    let model = model::parse("drawn.toml", &text).unwrap_or_default();
+    let count = 10 + drawn.below(50);
+    let events: Vec<Event> = (0..count).map(|_| drawn.event(&model)).collect();
+    let log = GrowingLog::new();
+    for event in &events {
+        let verb = verb(event);
+        let topic = &model.entities[event.entity].name;
+        let value = json!({"specversion": "1.0", "type": format!("x.{verb}"), "data": event.written(&model)});
+        log.append(topic, &event.id, &value);
+    }
+    let path = log.path("t0");
+    let world = world(&format!(
+        "model = \"drawn.toml\"\nsource.kind = \"files\"\nsource.path = {:?}\n",
+        path.parent().unwrap()
+    ));
+    std::fs::write(world.path("drawn.toml"), &text).unwrap();
+    world.succeed(&["run", "--until-end"]);
+    world.settle();
+    for (projection, expected) in entities(&model, &events).documents(&model) {
+        assert_eq!(world.documents(&projection), expected, "seed {seed}, {projection}\n{text}");
+    }
+    assert_eq!(world.dead_letters(), Vec::<Value>::new(), "seed {seed}\n{text}");
+}
+
+#[test]
+fn drawn_models_end_in_their_documents_in_the_embedded_index() {
+    (1_000..1_008).for_each(|seed| check_run(seed, |settings| World::embedded("drawn", settings)));
+}
+
+#[test]
+fn drawn_models_end_in_their_documents_on_a_server() {
+    let (servers, _turn) = services::whole();
+    (1_000..1_008).for_each(|seed| check_run(seed, |settings| World::new(&servers, "drawn", settings)));
 }
 
 #[test]
