@@ -76,7 +76,9 @@ impl Reader<'_> {
             if self.is_protobuf && *canonical == *b"\"\"" && fields::is_reference(self.kind, name) {
                 canonical = (*b"null").into();
             }
-            if let Some(number) = fields::digits(self.kind, name, &canonical).filter(|_| self.is_protobuf) {
+            if self.is_protobuf
+                && let Some(number) = fields::digits(self.kind, name, &canonical)
+            {
                 canonical = number.into();
             }
             values.push((name, canonical));
@@ -98,10 +100,13 @@ impl Reader<'_> {
 
     /// Takes a field into what was read.
     fn take(&self, name: &str, canonical: Box<[u8]>, read: &mut Data<'_>) -> Result<(), Poison> {
-        if fields::is_unknown(self.kind, name) {
-            self.unknown.count(self.kind, name);
-        }
-        let json = fields::checked(self.kind, name, canonical, self.is_row)?;
+        let json = match self.kind.field_named(name) {
+            Some(field) => fields::checked((self.kind, field.kind), name, canonical, self.is_row)?,
+            None => {
+                self.unknown.count(self.kind, name);
+                canonical
+            }
+        };
         read.fields.push(Field { name: name.to_owned(), json });
         Ok(())
     }

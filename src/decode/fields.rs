@@ -20,11 +20,6 @@ pub(super) fn declared(of: EntityType) -> impl Iterator<Item = &'static str> {
     of.get().fields.iter().map(|field| field.name)
 }
 
-/// True of a field that is not declared.
-pub(super) fn is_unknown(of: EntityType, name: &str) -> bool {
-    of.field_named(name).is_none()
-}
-
 /// True of the fields that name another entity, or a list of others.
 pub(super) fn is_reference(of: EntityType, name: &str) -> bool {
     matches!(type_of(of, name), FieldType::Reference | FieldType::References)
@@ -42,7 +37,7 @@ pub(super) fn digits<'a>(of: EntityType, name: &str, canonical: &'a [u8]) -> Opt
 /// Checks the canonical value of a field; a reference comes back as a JSON string. A column of JSON comes from a
 /// database as a string that holds it, and a list of a row may have holes.
 pub(super) fn checked(
-    kind: EntityType,
+    (kind, of_type): (EntityType, FieldType),
     name: &str,
     canonical: Box<[u8]>,
     is_row: bool,
@@ -51,7 +46,6 @@ pub(super) fn checked(
     if text == "null" {
         return Ok(canonical);
     }
-    let of_type = type_of(kind, name);
     let expected = match of_type {
         FieldType::Any => return Ok(canonical),
         FieldType::String
@@ -77,7 +71,7 @@ pub(super) fn checked(
         },
         FieldType::Strings | FieldType::Address | FieldType::Object if is_row && text.starts_with('"') => {
             match held(name, text) {
-                Some(json) => return checked(kind, name, json?, is_row),
+                Some(json) => return checked((kind, of_type), name, json?, is_row),
                 None if of_type == FieldType::Strings => "a list of strings",
                 None => "an object",
             }

@@ -86,7 +86,8 @@ fn joined<'a>(fields: &[&str], with: &[u8], shown: &'a impl Shown) -> Option<Cow
         });
     };
     // Between their quotes canonical strings are put together as they are.
-    let mut text = b"\"".to_vec();
+    let mut text = Vec::with_capacity(first.len() + second.len() + with.len());
+    text.push(b'"');
     text.extend_from_slice(inner(first));
     for part in std::iter::once(second).chain(parts) {
         text.extend_from_slice(with);

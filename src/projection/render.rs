@@ -227,10 +227,11 @@ fn write_search(
     computed: &Computed,
 ) {
     let Some(searched) = plan.words else { return };
+    let title = own.title(searched, computed);
     object.nested("_search", |search| {
-        own.write_sort(search, searched, computed);
+        own.write_sort(search, title.as_deref(), searched);
         search.words("words", |out, begin| {
-            own.push_words(out, begin, searched, computed);
+            own.push_words(out, begin, title.as_deref(), (searched, computed));
             if !words.is_empty() {
                 if out.len() > begin {
                     out.push(b' ');

@@ -28,11 +28,22 @@ pub fn push_entity(
     computed: &Computed,
 ) {
     let title = title(of, entity, searched, computed);
+    push_titled(out, begin, (of, entity, title.as_deref()), searched, computed);
+}
+
+/// As [`push_entity`], of an entity whose title is known.
+pub fn push_titled(
+    out: &mut Vec<u8>,
+    begin: usize,
+    (of, entity, title): (&TypePlan, &impl Shown, Option<&[u8]>),
+    searched: Searched,
+    computed: &Computed,
+) {
     if searched.is_derived {
         let derived = Derived::of(of, entity, searched, computed);
-        push_fields(out, begin, (&derived, title.as_deref()), searched);
+        push_fields(out, begin, (&derived, title), searched);
     } else {
-        push_fields(out, begin, (entity, title.as_deref()), searched);
+        push_fields(out, begin, (entity, title), searched);
     }
 }
 

@@ -1,9 +1,11 @@
 //! The entity whose document is made, and the entities that embed others, as they are read.
 
+use std::borrow::Cow;
+
 use crate::entity::{Fields, Header, Liveness, References, Shown, value_at};
 use crate::json::Object;
 use crate::plan::{ProjectionPlan, ReferenceAt, Shown as ShownField, TypePlan};
-use crate::projection::search::{Computed, push_entity, title, write_sort};
+use crate::projection::search::{Computed, push_titled, title, write_sort};
 use crate::searchable::Searched;
 
 /// An entity that embeds others.
@@ -57,13 +59,22 @@ impl Own<'_> {
         }
     }
 
+    /// The title that the document shows, as JSON.
+    pub(super) fn title<'b>(&'b self, searched: Searched, computed: &'b Computed) -> Option<Cow<'b, [u8]>> {
+        match self {
+            Self::Entity(of, entity) if self.liveness() == Liveness::Alive => {
+                title(of, *entity, searched, computed)
+            }
+            _ => None,
+        }
+    }
+
     /// Writes how the document is sorted by its title.
-    pub(super) fn write_sort(&self, search: &mut Object<'_>, searched: Searched, computed: &Computed) {
-        if let Self::Entity(of, entity) = self
+    pub(super) fn write_sort(&self, search: &mut Object<'_>, title: Option<&[u8]>, searched: Searched) {
+        if let Self::Entity(of, _) = self
             && self.liveness() == Liveness::Alive
         {
-            let title = title(of, *entity, searched, computed);
-            write_sort(search, title.as_deref(), of.field_named(searched.title).is_none());
+            write_sort(search, title, of.field_named(searched.title).is_none());
         }
     }
 
@@ -72,14 +83,14 @@ impl Own<'_> {
         &self,
         out: &mut Vec<u8>,
         begin: usize,
-        searched: Searched,
-        computed: &Computed,
+        title: Option<&[u8]>,
+        (searched, computed): (Searched, &Computed),
     ) {
         // An unseen entity shows no default.
         if let Self::Entity(of, entity) = self
             && self.liveness() == Liveness::Alive
         {
-            push_entity(out, begin, (of, *entity), searched, computed);
+            push_titled(out, begin, (of, *entity, title), searched, computed);
         }
     }
 }
