@@ -7,6 +7,8 @@ mod architecture;
 mod away;
 mod browser;
 mod captured;
+mod captured_outbox;
+mod captured_truth;
 mod cases;
 mod change_data_capture;
 mod check;
