@@ -129,16 +129,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+    files(folder, &["rs"])
+}
+
+/// The files below a folder whose names end so.
+fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            files.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+            found.extend(files(&path, extensions));
+        } else if path.extension().is_some_and(|end| extensions.iter().any(|extension| end == *extension)) {
+            found.push(path);
         }
     }
-    files
+    found
 }
 
 fn root() -> &'static Path {
@@ -219,9 +224,16 @@ fn unsafe_code_is_forbidden() {
 }
 
 /// Where the built-in model is named: what it consists of, the generator of its events with its part of the command line, the
-/// examples of the help, and the simulation.
-const BUILT_IN: &[&str] =
-    &["cli/generate.rs", "cli/help.rs", "generate/", "model/builtin.rs", "plan/builtin.rs", "simulation/"];
+/// examples of the help, the words of the page for names that a model may have, and the simulation.
+const BUILT_IN: &[&str] = &[
+    "cli/generate.rs",
+    "cli/help.rs",
+    "generate/",
+    "http/page/words.js",
+    "model/builtin.rs",
+    "plan/builtin.rs",
+    "simulation/",
+];
 
 /// The key `index.max_embedded_contacts` of the configuration and what carries its value.
 const KEY: &str = "max_embedded_contacts";
@@ -230,7 +242,7 @@ const KEY: &str = "max_embedded_contacts";
 fn no_other_source_names_the_entities_of_the_built_in_model() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut found = Vec::new();
-    for path in sources(&source) {
+    for path in files(&source, &["rs", "js", "json", "html", "css"]) {
         let name = path.strip_prefix(&source).unwrap().display().to_string();
         let is_test = name.ends_with("tests.rs") || name.contains("/tests/") || name == "verify/world.rs";
         if is_test || BUILT_IN.iter().any(|part| name.starts_with(part)) {

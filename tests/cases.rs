@@ -147,10 +147,10 @@ pub fn create_topics(brokers: &str, topics: &[String], partitions: i32) {
     });
 }
 
-type Place = (String, i64, i64);
+pub type Place = (String, i64, i64);
 
 /// Writes a case's log into topics of three partitions; keys stay together, order is kept.
-fn produce(
+pub fn produce(
     producer: &ThreadedProducer<DefaultProducerContext>,
     case: &Path,
     suffix: &str,

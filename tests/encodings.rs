@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::harness::{World, eventually};
+use crate::harness::{World, eventually, log_of};
 use crate::registry::{Mood, Registry};
 use crate::services;
 
@@ -323,6 +323,27 @@ fn a_registry_that_is_away_is_waited_for_and_nothing_is_lost() {
         assert!(world.log().contains("waiting for the schema registry"), "{}", world.log());
         assert_eq!((reasons(&world), AVRO.differences(&world)), (Vec::new(), Vec::new()), "{mood:?}");
     }
+}
+
+#[test]
+fn a_rebuild_from_the_log_waits_for_a_registry_and_an_explanation_says_that_it_lacks_the_records() {
+    let registry = AVRO.registry();
+    let world = AVRO.world(&format!("schema_registry.url = \"{}\"\n", registry.url));
+    world.succeed(&["run", "--until-end"]);
+    registry.set(Mood::Away);
+    let id = world.documents("organisations").into_keys().next().unwrap();
+    let explained = world.run(&["explain", "organisations", &id, "--format", "json"]);
+    let (shown, log) = (String::from_utf8_lossy(&explained.stdout), log_of(&explained));
+    assert_eq!(explained.status.code(), Some(1), "{log}");
+    assert!(
+        shown.contains(&id) && log.contains("the log was not read: the schema registry"),
+        "{shown}\n{log}"
+    );
+    let mut rebuild = world.start(&["reindex", "--from", "log"]);
+    eventually("the rebuild waits", || world.log().contains("waiting for the schema registry").then_some(()));
+    registry.set(Mood::Well);
+    assert_eq!(rebuild.end(), Some(0), "{}", world.log());
+    assert_eq!((reasons(&world), AVRO.differences(&world)), (Vec::new(), Vec::new()));
 }
 
 pub const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

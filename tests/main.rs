@@ -67,6 +67,7 @@ mod reindex_again;
 mod reindex_edges;
 mod scene;
 mod search;
+mod secured_opensearch;
 mod security;
 mod services;
 mod serving;

@@ -415,3 +415,19 @@ fn a_model_of_more_relations_than_there_are_keyspaces_is_refused() {
         assert!(log_of(&refused).contains("192 relations"), "{}", log_of(&refused));
     }
 }
+
+#[test]
+fn the_relations_that_are_told_are_those_that_the_state_keeps() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["tests/cases-models", "examples"].into_iter().flat_map(|folder| {
+        fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path().join("model.toml"))
+    });
+    let mut count = 0;
+    for file in folders.filter(|file| file.exists()) {
+        let model = tributary::model::load(Some(&file)).unwrap();
+        let (told, kept) = (tributary::model::relations(&model), tributary::plan::PlanRef::of(&model));
+        assert_eq!(told.len(), kept.relations().len(), "{}: {told:?}", file.display());
+        count += 1;
+    }
+    assert!(count > 8, "only {count} models");
+}

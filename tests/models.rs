@@ -1,10 +1,14 @@
 //! Models with logs and the exact documents that they end in, on both engines.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::{Value, json};
 
-use crate::harness::{GrowingLog, World, eventually};
+use crate::cases::{create_topics, produce};
+use crate::harness::{GrowingLog, World, eventually, fresh};
 use crate::model_changes::{SHOP, shop, write_model};
 use crate::services;
 
@@ -76,6 +80,27 @@ fn every_model_ends_in_its_documents() {
 }
 
 #[test]
+fn a_model_of_ones_own_is_read_from_kafka() {
+    let (servers, _turn) = services::whole();
+    let case = cases().into_iter().find(|case| case.ends_with("names-of-ones-own")).unwrap();
+    let suffix = fresh("model");
+    let topics = ["companies", "people"].map(|topic| format!("{topic}.{suffix}"));
+    create_topics(&servers.kafka, &topics, 3);
+    let producer: ThreadedProducer<DefaultProducerContext> =
+        ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
+    produce(&producer, &case, &suffix);
+    producer.flush(Duration::from_secs(30)).unwrap();
+    let mut text = std::fs::read_to_string(case.join("model.toml")).unwrap();
+    for (topic, name) in ["companies", "people"].into_iter().zip(&topics) {
+        text = text.replace(&format!("topics = [{topic:?}]"), &format!("topics = [{name:?}]"));
+    }
+    let world = World::new(&servers, "kafka-model", "model = \"own.toml\"\n");
+    std::fs::write(world.path("own.toml"), text).unwrap();
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(differences(&world, &case), "");
+}
+
+#[test]
 fn documents_of_any_model_are_answered_and_a_search_that_no_projection_declares_says_so() {
     let (world, _log) = shop();
     let running = world.start(&["run"]);
@@ -115,10 +140,13 @@ fn the_shop_of_the_examples_makes_products_with_their_price_chart() {
 #[test]
 fn a_program_that_fails_leaves_its_member_out_and_is_counted() {
     let (world, _log) = shop();
+    let code =
+        "code = { type = \"string\", default = { jq = \".name | .[0] + 1\" } }\nname = \"string\"\nbrandId";
+    let shop = SHOP.replace("name = \"string\"\nbrandId", code);
     write_model(
         &world,
         &format!(
-            "{SHOP}\n[projections.products.compute]\nfaulty = '.name | .[0] + 1'\nlength = '.name | length'\n"
+            "{shop}\n[projections.products.compute]\nfaulty = '.name | .[0] + 1'\nlength = '.name | length'\n"
         ),
     );
     let mut running = world.start(&["run"]);
@@ -126,9 +154,16 @@ fn a_program_that_fails_leaves_its_member_out_and_is_counted() {
     let document = &world.get("/products/p1").1;
     let document: Value = serde_json::from_str(document).unwrap();
     assert_eq!((document.get("faulty"), &document["length"]), (None, &json!(6)));
+    assert_eq!(document.get("code"), None);
     let metrics = world.get("/metrics").1;
     let counted = metrics.lines().find(|line| line.starts_with("tributary_compute_errors_total{")).unwrap();
     assert!(counted.contains("field=\"faulty\"") && !counted.ends_with(" 0"), "{counted}");
+    let counted = metrics.lines().find(|line| line.starts_with("tributary_default_errors_total{")).unwrap();
+    assert!(counted.contains("entity=\"products\",field=\"code\"") && !counted.ends_with(" 0"), "{counted}");
+    // The log names the first document of each.
+    let log = world.log();
+    let mut told = log.lines().filter(|line| line.contains("a program of the model failed"));
+    assert!(told.any(|line| line.contains("faulty") && line.contains("products/p")), "{log}");
     // The instance is asked, and afterwards the folder of the state.
     let explain = || {
         let told = world.succeed(&["explain", "products", "p1", "--format", "json"]);

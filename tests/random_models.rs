@@ -137,6 +137,13 @@ fn check(seed: u64) -> Result<(), String> {
         findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n" + &text
     })?;
     let plan = PlanRef::of(&model);
+    if model::relations(&model).len() != plan.relations().len() {
+        return Err(format!(
+            "{:?} for {:?}\n{text}",
+            model::relations(&model),
+            plan.relations().collect::<Vec<_>>()
+        ));
+    }
     let count = 10 + drawn.below(50);
     let events: Vec<Event> = (0..count).map(|_| drawn.event(&model)).collect();
     let mut offsets: BTreeMap<String, i64> = BTreeMap::new();

@@ -86,6 +86,19 @@ pub fn secured() -> Secured {
     SECURED.get_or_init(up).clone()
 }
 
+/// Brings OpenSearch with its security plugin up. There is no broker beside it.
+pub fn secured_opensearch() -> Secured {
+    let out = script(&["secured-opensearch"]);
+    let find = |name: &str| said(&out, &format!("SECURED_{name}"));
+    Secured {
+        kafka: String::new(),
+        kafka_plain: String::new(),
+        elasticsearch: find("OPENSEARCH"),
+        certificates: find("CERTIFICATES").into(),
+        password: find("PASSWORD"),
+    }
+}
+
 /// Brings a database, Kafka Connect with Debezium and a schema registry up.
 pub fn sources() -> Sources {
     let out = script(&["up", "--with", "connect,registry,postgres"]);

@@ -13,7 +13,7 @@ certificates() {
       -addext basicConstraints=critical,CA:TRUE -keyout "$to/$name.key" -out "$to/$name.pem" 2>/dev/null
   done
   openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout "$to/server.key" -out "$to/server.csr" 2>/dev/null
-  printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n' >"$to/server.ext"
+  printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n' >"$to/server.ext"
   openssl x509 -req -in "$to/server.csr" -CA "$to/ca.pem" -CAkey "$to/ca.key" -CAcreateserial -days 3650 \
     -extfile "$to/server.ext" -out "$to/server.pem" 2>/dev/null
   # Kafka takes key and certificates from one file.
@@ -108,6 +108,59 @@ xpack.security.http.ssl.key: server.key
 xpack.security.http.ssl.certificate: server.pem
 xpack.security.authc.api_key.enabled: true
 CONF
+}
+
+# OpenSearch with its security plugin, which has to be of the same version.
+secured_os_version=2.19.1
+
+fetch_security_plugin() {
+  local libs=$cache/opensearch-security-$secured_os_version
+  [ -f "$libs/.whole" ] && { echo "$libs"; return; }
+  say "fetching OpenSearch's security plugin $secured_os_version"
+  rm -rf "$libs"; mkdir -p "$libs"
+  mvn -q -B dependency:copy -Dartifact="org.opensearch.plugin:opensearch-security:$secured_os_version.0:zip" -DoutputDirectory="$libs" >&2 ||
+    fail "Maven could not fetch OpenSearch's security plugin; see its message above"
+  (cd "$libs" && "$(java21)/bin/jar" xf ./*.zip && rm ./*.zip)
+  touch "$libs/.whole"
+  echo "$libs"
+}
+
+# The same two users as on Elasticsearch: `tributary` has the rights that docs/operations.md names.
+start_secured_opensearch() {
+  local libs plugin java config=$run/secured-opensearch/node/node_1/config hash
+  certificates
+  kept secured.password password >/dev/null
+  pid_of secured-opensearch >/dev/null && return
+  libs=$(os_version=$secured_os_version; fetch_opensearch); plugin=$(fetch_security_plugin); java=$(java21)/bin/java
+  mkdir -p "$config/opensearch-security"
+  cp "$plugin"/config/*.yml "$config/opensearch-security/"
+  cp "$run"/certificates/{ca.pem,server.pem,server.key} "$config/"
+  hash=$("$java" -cp "$plugin/*:$libs/*" org.opensearch.security.tools.Hasher -p "$(cat "$run/secured.password")" 2>/dev/null | tail -n 1)
+  cat >"$config/opensearch-security/internal_users.yml" <<CONF
+_meta: {type: internalusers, config_version: 2}
+admin: {hash: "$hash", backend_roles: [admin]}
+tributary: {hash: "$hash"}
+CONF
+  cat >"$config/opensearch-security/roles.yml" <<CONF
+_meta: {type: roles, config_version: 2}
+tributary:
+  cluster_permissions: [cluster_composite_ops, cluster_monitor]
+  index_permissions: [{index_patterns: ["*"], allowed_actions: [manage, read, write, manage_point_in_time]}]
+CONF
+  cat >"$config/opensearch-security/roles_mapping.yml" <<CONF
+_meta: {type: rolesmapping, config_version: 2}
+all_access: {backend_roles: [admin]}
+tributary: {users: [tributary]}
+CONF
+  setsid nohup "$java" -Xms128m -Xmx512m "-Dtributary=$run/secured-opensearch" -cp "$libs/*:$plugin/*" "$here/lib/OpenSearchNode.java" \
+    "$run/secured-opensearch/node" "$(port_of secured-opensearch)" "$(port_of secured-opensearch-transport)" secured \
+    >>"$run/secured-opensearch/server.log" 2>&1 </dev/null 9>&- &
+  echo $! >"$run/secured-opensearch.pid"
+}
+
+secured-opensearch_answers() {
+  curl -sf -m 5 --cacert "$run/certificates/ca.pem" -u "admin:$(cat "$run/secured.password")" \
+    "https://localhost:$(port_of secured-opensearch)/_cluster/health?wait_for_status=yellow&timeout=3s" >/dev/null
 }
 
 secured-kafka_answers() {

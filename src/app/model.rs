@@ -76,7 +76,7 @@ pub(super) fn told(findings: &[Finding]) -> Error {
 }
 
 fn cost(rows: &RelationRows) -> String {
-    let RelationRows { entity, field, conditions, shown, needed_by, is_only_for_changes } = rows;
+    let RelationRows { entity, field, conditions, shown, needed_by, beside, is_only_for_changes } = rows;
     let part = if conditions.is_empty() {
         String::new()
     } else {
@@ -87,9 +87,11 @@ fn cost(rows: &RelationRows) -> String {
         Some(shown) => format!("one row with {} for each {entity}.{field}", shown.join(", ")),
         None => format!("one key for each {entity}.{field}"),
     };
+    let words: Vec<&str> = beside.words.iter().chain(&beside.phones).map(String::as_str).collect();
+    let words = if words.is_empty() { String::new() } else { format!(", searched by {}", words.join(", ")) };
     let purpose =
         if *is_only_for_changes { "only to find the documents that a change affects: " } else { "read by " };
-    format!("relation {entity}.{field}: {held}{part}; {purpose}{}", needed_by.join(", "))
+    format!("relation {entity}.{field}: {held}{words}{part}; {purpose}{}", needed_by.join(", "))
 }
 
 fn mapping(model: &Model, name: &str) -> Result<()> {

@@ -56,7 +56,9 @@ impl Reader<'_> {
             read.is_deleted = true;
             return Ok(read);
         }
-        let mut values: Vec<(&str, Box<[u8]>)> = Vec::with_capacity(members.len());
+        read.fields.reserve(members.len());
+        let program = self.kind.get().transform.as_ref();
+        let mut values: Vec<(&str, Box<[u8]>)> = Vec::new();
         for (written, value) in &members {
             let has = |name: &str| members.iter().any(|(held, _)| held == name);
             let name: &str = self.other.read(written, has).unwrap_or(written);
@@ -81,18 +83,18 @@ impl Reader<'_> {
             {
                 canonical = number.into();
             }
-            values.push((name, canonical));
+            match program {
+                None => self.take(name, canonical, &mut read)?,
+                Some(_) => values.push((name, canonical)),
+            }
         }
-        match &self.kind.get().transform {
-            None => values.into_iter().try_for_each(|(name, json)| self.take(name, json, &mut read))?,
-            Some(program) => {
-                let of_name = |(name, _): &&Member<'_>| name == "id";
-                let renamed = |(name, _): &&Member<'_>| self.other.is_read_as(name, "id");
-                let id = members.iter().find(of_name).or_else(|| members.iter().find(renamed));
-                let id = id.map(|(_, value)| value.get());
-                for Field { name, json } in transform::transformed(program, id, &values)? {
-                    self.take(&name, json, &mut read)?;
-                }
+        if let Some(program) = program {
+            let of_name = |(name, _): &&Member<'_>| name == "id";
+            let renamed = |(name, _): &&Member<'_>| self.other.is_read_as(name, "id");
+            let id = members.iter().find(of_name).or_else(|| members.iter().find(renamed));
+            let id = id.map(|(_, value)| value.get());
+            for Field { name, json } in transform::transformed(program, id, &values)? {
+                self.take(&name, json, &mut read)?;
             }
         }
         Ok(read)

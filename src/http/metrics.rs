@@ -121,6 +121,16 @@ fn of_state(page: &mut Page, state: &State) {
         "Evaluations of a model's programs for computed members that failed: the member is left out.",
         computed,
     );
+    let defaults = state
+        .plan()
+        .default_errors()
+        .map(|(entity, field, errors)| (labels(&[("entity", entity), ("field", field)]), errors));
+    page.metric(
+        "tributary_default_errors_total",
+        "counter",
+        "Evaluations of a model's programs for defaults that failed: the field is left out.",
+        defaults,
+    );
     page.metric(
         "tributary_state_bytes",
         "gauge",

@@ -23,7 +23,7 @@ pub use self::builtin::{BUILT_IN, built_in};
 pub use self::parts::parts;
 pub use self::path::{Kind, Target, embed};
 pub use self::read::Finding;
-pub use self::relations::{RelationRows, relations};
+pub use self::relations::{Beside, RelationRows, relations};
 pub use self::types::{
     Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Model,
     Projection, Relation, Search,

@@ -1,6 +1,6 @@
 //! The rows that the state keeps beside the entities, for documents and to find the documents that a change affects.
 
-use super::types::{Condition, Embed, Model, Relation};
+use super::types::{Condition, Embed, Model, Projection, Relation};
 
 /// Rows by the id that a reference names: one for each pair of a referring entity and an id in its reference.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,15 +15,48 @@ pub struct RelationRows {
     pub shown: Option<Vec<String>>,
     /// The paths of the embeds that need them, such as `products.prices`.
     pub needed_by: Vec<String>,
+    /// What a row holds beside the shown fields.
+    pub beside: Beside,
     /// True when no document reads them: they only lead from a changed entity to the documents that show it.
     pub is_only_for_changes: bool,
+}
+
+/// What a row holds beside the shown fields; rows that differ in it are held apart.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// The fields whose words are searched.
+    pub words: Vec<String>,
+    /// The fields of which the digits are searched.
+    pub phones: Vec<String>,
+    /// The references that embeds within follow.
+    pub references: Vec<String>,
+    /// True when embeds stand within.
+    pub is_open: bool,
+}
+
+impl Beside {
+    /// Of the rows that an embed of a projection reads; `is_first` says that it is directly in the projection.
+    fn of(projection: &Projection, embed: &Embed, is_first: bool) -> Self {
+        let searched = projection.search.iter().flat_map(|search| &search.embeds);
+        let searched = searched.filter(|_| is_first).find(|searched| searched.embed == embed.name);
+        let (words, phones) = searched.map(|of| (of.words.clone(), of.phones.clone())).unwrap_or_default();
+        let mut references: Vec<String> = Vec::new();
+        for inner in &embed.embeds {
+            if let Relation::Reference { field, .. } | Relation::Above { field, .. } = &inner.relation
+                && !references.contains(field)
+            {
+                references.push(field.clone());
+            }
+        }
+        Self { words, phones, references, is_open: !embed.embeds.is_empty() }
+    }
 }
 
 /// All rows of relations that a model needs, those that documents read first.
 pub fn relations(model: &Model) -> Vec<RelationRows> {
     let mut rows = Vec::new();
     for projection in &model.projections {
-        put_read(&mut rows, &projection.embeds, &projection.name);
+        put_read(&mut rows, (projection, true), &projection.embeds, &projection.name);
     }
     for projection in &model.projections {
         put_led_by(&mut rows, &projection.of, &projection.embeds, &projection.name);
@@ -32,7 +65,12 @@ pub fn relations(model: &Model) -> Vec<RelationRows> {
 }
 
 /// Rows that documents are made of: each `from` reads one.
-fn put_read(rows: &mut Vec<RelationRows>, embeds: &[Embed], path: &str) {
+fn put_read(
+    rows: &mut Vec<RelationRows>,
+    (projection, is_first): (&Projection, bool),
+    embeds: &[Embed],
+    path: &str,
+) {
     for embed in embeds {
         let path = format!("{path}.{}", embed.name);
         if let Relation::From(from) = &embed.relation {
@@ -45,11 +83,12 @@ fn put_read(rows: &mut Vec<RelationRows>, embeds: &[Embed], path: &str) {
                     conditions: from.conditions.clone(),
                     shown,
                     needed_by: vec![path.clone()],
+                    beside: Beside::of(projection, embed, is_first),
                     is_only_for_changes: false,
                 },
             );
         }
-        put_read(rows, &embed.embeds, &path);
+        put_read(rows, (projection, false), &embed.embeds, &path);
     }
 }
 
@@ -69,6 +108,7 @@ fn put_led_by(rows: &mut Vec<RelationRows>, entity: &str, embeds: &[Embed], path
                     conditions: Vec::new(),
                     shown: None,
                     needed_by: vec![path.clone()],
+                    beside: Beside::default(),
                     is_only_for_changes: true,
                 }),
             }
@@ -79,8 +119,8 @@ fn put_led_by(rows: &mut Vec<RelationRows>, entity: &str, embeds: &[Embed], path
 
 fn put(rows: &mut Vec<RelationRows>, new: RelationRows) {
     let is_same = |held: &&mut RelationRows| {
-        (&held.entity, &held.field, &held.conditions, &held.shown)
-            == (&new.entity, &new.field, &new.conditions, &new.shown)
+        (&held.entity, &held.field, &held.conditions, &held.shown, &held.beside)
+            == (&new.entity, &new.field, &new.conditions, &new.shown, &new.beside)
     };
     match rows.iter_mut().find(is_same) {
         Some(held) => held.needed_by.extend(new.needed_by),

@@ -147,6 +147,18 @@ impl PlanRef {
         self.projections().flat_map(programs)
     }
 
+    /// For each default that a program makes, its entity type, its field and how many evaluations failed.
+    pub fn default_errors(self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        let programs = |of: EntityType| {
+            let entity = of.get();
+            entity.fields.iter().filter_map(move |field| match &field.absent {
+                Some(Absent::Program(program)) => Some((&*entity.name, field.name, program.errors())),
+                _ => None,
+            })
+        };
+        self.entity_types().flat_map(programs)
+    }
+
     /// A number that changes with the projections, the relations and the routes.
     pub fn shape(self) -> u64 {
         let names: Vec<&str> = self.projections.iter().map(|projection| &*projection.name).collect();

@@ -293,10 +293,10 @@ fn push(out: &mut Vec<u8>, begin: usize, mark: char, word: &[u8]) {
 /// written as.
 pub fn each_text(json: Option<&[u8]>, mut visit: impl FnMut(&str)) {
     let mut one = |json: &[u8]| {
-        let is_number = json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit());
-        match std::str::from_utf8(json).ok().filter(|_| is_number) {
-            Some(number) => visit(number),
-            None => text(json).into_iter().for_each(|text| visit(&text)),
+        if json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit()) {
+            std::str::from_utf8(json).into_iter().for_each(&mut visit);
+        } else if let Some(text) = text(json) {
+            visit(&text);
         }
     };
     // What the state holds is canonical, and was valid when it was folded.

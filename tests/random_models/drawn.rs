@@ -39,6 +39,7 @@ tally = { type = "number", default = { value = 1.5 } }
 seen = "date"
 extra = "any"
 place = "address"
+box = "object"
 length = { type = "integer", default = { jq = ".name | length" } }
 "#;
 
@@ -120,7 +121,10 @@ impl Drawn {
         }
         for number in 0..1 + self.below(3) {
             let of = self.below(self.types);
-            let _ = writeln!(text, "[projections.p{number}]\nof = \"t{of}\"\nshow = {}", self.show());
+            let _ = writeln!(text, "[projections.p{number}]\nof = \"t{of}\"");
+            if self.chance(80) {
+                let _ = writeln!(text, "show = {}", self.show());
+            }
             if self.chance(40) {
                 text += "rest = \"rest\"\n";
             }
@@ -153,7 +157,8 @@ impl Drawn {
 
     fn show(&mut self) -> String {
         let mut shown = Vec::new();
-        for name in ["name", "n", "flag", "tags", "label", "tally", "seen", "extra", "place", "length"] {
+        for name in ["name", "n", "flag", "tags", "label", "tally", "seen", "extra", "place", "box", "length"]
+        {
             if self.chance(30) {
                 shown.push(name);
             }
@@ -266,6 +271,7 @@ impl Drawn {
             FieldType::Any => {
                 [json!(false), json!({"k": [null]}), json!([]), json!(1)][self.below(4)].clone()
             }
+            FieldType::Object => [json!({"a": {"b": [1, null]}}), json!({})][self.below(2)].clone(),
             FieldType::Address => [json!({"city": "x", "zip": null}), json!({})][self.below(2)].clone(),
             FieldType::Boolean => json!(self.chance(60)),
             FieldType::Strings => {
