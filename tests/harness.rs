@@ -142,7 +142,7 @@ impl World {
     pub fn start(&self, arguments: &[&str]) -> Running {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        Running(child)
+        Running(child, self.path("log"))
     }
 
     pub fn log(&self) -> String {
@@ -394,8 +394,8 @@ pub fn kill(id: u32, signal: &str) {
     let _ = Command::new("kill").arg(format!("-{signal}")).arg(id.to_string()).status();
 }
 
-/// A program in the background; killed when it goes out of scope.
-pub struct Running(pub Child);
+/// A program in the background, with the file of its log; killed when it goes out of scope.
+pub struct Running(pub Child, pub PathBuf);
 
 impl Running {
     pub fn kill(mut self) {
@@ -424,6 +424,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+        // The folder of a test that fails is gone with it.
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(&self.1).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("the end of its log:\n{}", lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
     }
 }
 

@@ -75,7 +75,9 @@ fn start(world: &World, arguments: &[&str]) -> Result<Running> {
     let log =
         File::create(world.path("command.log")).map_err(|error| format!("no log can be kept: {error}"))?;
     let child = world.command(arguments).stdout(Stdio::piped()).stderr(log).spawn();
-    child.map(Running).map_err(|error| format!("tributary {} cannot be run: {error}", arguments.join(" ")))
+    child
+        .map(|child| Running(child, std::path::PathBuf::new()))
+        .map_err(|error| format!("tributary {} cannot be run: {error}", arguments.join(" ")))
 }
 
 fn ended(running: &mut Running, world: &World, arguments: &[&str]) -> Result<()> {

@@ -194,7 +194,7 @@ fn by_shell(before: String) -> Starter {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]).arg(inner.get_program());
         command.args(inner.get_args()).current_dir(world.folder.path());
-        Running(command.stdout(Stdio::null()).stderr(log).spawn().unwrap())
+        Running(command.stdout(Stdio::null()).stderr(log).spawn().unwrap(), world.path("log"))
     })
 }
 
