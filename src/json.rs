@@ -137,6 +137,11 @@ pub fn is_plain(text: &[u8]) -> bool {
     !text.iter().fold(false, |found, byte| found | is_special(*byte))
 }
 
+/// True when a JSON value is a number, which its first byte tells.
+pub fn is_number(json: &[u8]) -> bool {
+    json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit())
+}
+
 /// Appends `text` as a JSON string.
 pub fn push_text(out: &mut Vec<u8>, text: &str) {
     if is_plain(text.as_bytes()) {

@@ -89,10 +89,7 @@ impl Reader<'_> {
             }
         }
         if let Some(program) = program {
-            let of_name = |(name, _): &&Member<'_>| name == "id";
-            let renamed = |(name, _): &&Member<'_>| self.other.is_read_as(name, "id");
-            let id = members.iter().find(of_name).or_else(|| members.iter().find(renamed));
-            let id = id.map(|(_, value)| value.get());
+            let id = self.member(&members, "id").map(|(_, value)| value.get());
             for Field { name, json } in transform::transformed(program, id, &values)? {
                 self.take(&name, json, &mut read)?;
             }
@@ -129,16 +126,19 @@ impl Reader<'_> {
 
     fn id<'d>(&self, members: &[Member<'d>]) -> Result<Option<Cow<'d, str>>, Poison> {
         let part = |wanted: &str| {
-            let held = members.iter().rev().find(|(name, _)| name == wanted);
-            let held =
-                held.or_else(|| members.iter().rev().find(|(name, _)| self.other.is_read_as(name, wanted)));
-            held.map_or(Ok(None), |(name, value)| self.id_text(name, value))
+            self.member(members, wanted).map_or(Ok(None), |(name, value)| self.id_text(name, value))
         };
         if self.names.is_empty() {
             return part("id");
         }
         let parts = self.names.iter().map(|name| part(name)).collect::<Result<Option<Vec<_>>, _>>()?;
         parts.map(|parts| keys::joined(self.place.data, parts)).transpose()
+    }
+
+    /// The last member of this name, else the last that is read by it.
+    fn member<'m, 'd>(&self, members: &'m [Member<'d>], wanted: &str) -> Option<&'m Member<'d>> {
+        let named = members.iter().rfind(|(name, _)| name == wanted);
+        named.or_else(|| members.iter().rfind(|(name, _)| self.other.is_read_as(name, wanted)))
     }
 
     /// The canonical form of what a value stands for by its schema.

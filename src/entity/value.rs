@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::{Liveness, NULL, Shown};
-use crate::json::Object;
+use crate::json::{Object, is_number};
 use crate::plan::{Absent, Condition, FieldPlan, FieldType, TypePlan};
 
 /// The value of a declared field by its number; see [`value`].
@@ -56,11 +56,11 @@ fn is_equal(one: &[u8], other: &[u8]) -> bool {
 
 /// A JSON number as its sign, its digits without zeros around them, and the power of ten of the last digit.
 fn decimal(json: &[u8]) -> Option<(bool, Vec<u8>, i64)> {
-    let text = std::str::from_utf8(json).ok()?;
-    let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
-    if !text.starts_with(|letter: char| letter.is_ascii_digit()) {
+    if !is_number(json) {
         return None;
     }
+    let text = std::str::from_utf8(json).ok()?;
+    let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |text| (true, text));
     let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let digits = format!("{whole}{fraction}");

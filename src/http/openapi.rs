@@ -10,7 +10,7 @@ use super::search::Search;
 use crate::plan::{Collection, PlanRef, Projection};
 use crate::search::sort::RELEVANCE;
 
-/// The description, in which the built-in model's names stand.
+/// The description, whose routes of documents are patterns.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 /// The routes of documents.
 const OF_DOCUMENTS: [&str; 3] =
@@ -32,7 +32,7 @@ pub(super) fn describe(plan: PlanRef, collections: &[Collection], kept: &[String
     let sorts: BTreeSet<&str> = sorts.collect();
     let both = sorts.iter().flat_map(|name| [(*name).to_owned(), format!("-{name}")]);
     let sorts: Vec<String> = std::iter::once(RELEVANCE.to_owned()).chain(both).collect();
-    for parameter in parameters(&mut described, "/search") {
+    for parameter in search_parameters(&mut described) {
         match parameter.get("name").and_then(Value::as_str) {
             Some("in") => {
                 let names: Vec<&str> = collections.iter().map(|of| of.name()).collect();
@@ -72,10 +72,9 @@ fn name_documents(paths: &mut Map<String, Value>, plan: PlanRef, kept: &[String]
     }
 }
 
-/// The parameters of a route's `GET`.
-fn parameters<'a>(described: &'a mut Value, path: &str) -> impl Iterator<Item = &'a mut Value> {
-    let route = described.get_mut("paths").and_then(|paths| paths.get_mut(path));
-    let parameters = route.and_then(|route| route.pointer_mut("/get/parameters")?.as_array_mut());
+/// The parameters of `GET /search`.
+fn search_parameters(described: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let parameters = described.pointer_mut("/paths/~1search/get/parameters").and_then(Value::as_array_mut);
     parameters.into_iter().flatten().filter(|parameter| parameter.is_object())
 }
 

@@ -175,8 +175,8 @@ impl Search {
         })
     }
 
-    pub(super) async fn document(&self, projection: &str, id: &str) -> Answer<Value> {
-        self.projection(projection)?;
+    pub(super) async fn document(&self, projection: Projection, id: &str) -> Answer<Value> {
+        let projection = projection.name();
         let none = || Refusal::new(StatusCode::NOT_FOUND, format!("{projection} has no document of this id"));
         if id.len() > ID_BYTES_MAX {
             return Err(none());
@@ -299,5 +299,5 @@ pub(super) async fn document(
     Shared(search): Shared<Search>,
     Path((projection, id)): Path<(String, String)>,
 ) -> Answer<Json<Value>> {
-    Ok(Json(search.document(&projection, &id).await?))
+    Ok(Json(search.document(search.projection(&projection)?, &id).await?))
 }

@@ -31,7 +31,7 @@ async fn part(
         let detail = format!("no projection of the model shows a tree of {name}; see /openapi.json");
         return Err(Refusal::new(StatusCode::NOT_FOUND, detail));
     };
-    let mut document = search.document(part.projection.name(), &id).await?;
+    let mut document = search.document(part.projection, &id).await?;
     if let Some(members) = document.as_object_mut() {
         members.retain(|name, _| part.members.contains(&name.as_str()));
     }

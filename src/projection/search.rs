@@ -293,7 +293,7 @@ fn push(out: &mut Vec<u8>, begin: usize, mark: char, word: &[u8]) {
 /// written as.
 pub fn each_text(json: Option<&[u8]>, mut visit: impl FnMut(&str)) {
     let mut one = |json: &[u8]| {
-        if json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit()) {
+        if json::is_number(json) {
             std::str::from_utf8(json).into_iter().for_each(&mut visit);
         } else if let Some(text) = text(json) {
             visit(&text);

@@ -71,9 +71,7 @@ impl Own<'_> {
 
     /// Writes how the document is sorted by its title.
     pub(super) fn write_sort(&self, search: &mut Object<'_>, title: Option<&[u8]>, searched: Searched) {
-        if let Self::Entity(of, _) = self
-            && self.liveness() == Liveness::Alive
-        {
+        if let Self::Entity(of, _) = self {
             write_sort(search, title, of.field_named(searched.title).is_none());
         }
     }
