@@ -91,11 +91,12 @@ pub(super) async fn follow(
     let sink = Arc::new(parts::sink(&config)?);
     let searcher = parts::searcher(&config)?;
     let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
-    let state = Arc::new(State::open(store, config.plan(), &config.fingerprint())?);
+    let fingerprint = config.fingerprint();
+    let state = Arc::new(State::open(store, config.plan(), &fingerprint)?);
     let commands = unbounded();
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     announce(&config.state, address)?;
-    write_down(&config.state.join(FINGERPRINT), &config.fingerprint())?;
+    write_down(&config.state.join(FINGERPRINT), &fingerprint)?;
     let admin = Admin {
         status: Arc::clone(&status),
         state: Arc::clone(&state),

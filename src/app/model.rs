@@ -34,7 +34,8 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
 fn check(file: Option<&Path>) -> Result<()> {
     let model = model::load(file).map_err(|findings| told(&findings))?;
     let name = file.map_or_else(|| "the built-in model".to_owned(), |file| file.display().to_string());
-    PlanRef::of(&model).check().map_err(Error::usage)?;
+    let plan = PlanRef::of(&model);
+    plan.check().map_err(Error::usage)?;
     output::line(format_args!("model: {name}"));
     let plural =
         |number: usize, one: &str, more: &str| format!("{number} {}", if number == 1 { one } else { more });
@@ -61,7 +62,7 @@ fn check(file: Option<&Path>) -> Result<()> {
     for rows in model::relations(&model) {
         output::line(cost(&rows));
     }
-    beyond::unfound(&model).iter().for_each(output::line);
+    beyond::unfound(&model, plan).iter().for_each(output::line);
     Ok(())
 }
 

@@ -73,18 +73,18 @@ pub fn derived(model: &Model, projection: &Projection) -> Value {
         properties.insert("_search".to_owned(), search_properties(search));
     }
     properties.insert("_log".to_owned(), stored());
-    let mut settings = json!({
-        "number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "1s", "gc_deletes": "1h",
-    });
+    let mut settings = Map::new();
+    settings.insert("number_of_shards".to_owned(), 1.into());
+    for (name, value) in [("auto_expand_replicas", "0-1"), ("refresh_interval", "1s"), ("gc_deletes", "1h")] {
+        settings.insert(name.to_owned(), value.into());
+    }
     let limits = [
         ("mapping.nested_objects.limit", nested_most(&properties, projection), NESTED_DEFAULT),
         ("mapping.total_fields.limit", fields_of(&properties), FIELDS_DEFAULT),
     ];
     for (name, needed, _) in limits.into_iter().filter(|(_, needed, default)| needed > default) {
         // A round number stays when a field is added.
-        if let Some(settings) = settings.as_object_mut() {
-            settings.insert(name.to_owned(), needed.div_ceil(1_000).saturating_mul(1_000).into());
-        }
+        settings.insert(name.to_owned(), needed.div_ceil(1_000).saturating_mul(1_000).into());
     }
     json!({"settings": {"index": settings}, "mappings": {"dynamic": "strict", "properties": properties}})
 }

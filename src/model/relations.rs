@@ -15,13 +15,13 @@ pub struct RelationRows {
     pub shown: Option<Vec<String>>,
     /// The paths of the embeds that need them, such as `products.prices`.
     pub needed_by: Vec<String>,
-    /// What a row holds beside the shown fields.
+    /// The other content of a row.
     pub beside: Beside,
     /// True when no document reads them: they only lead from a changed entity to the documents that show it.
     pub is_only_for_changes: bool,
 }
 
-/// What a row holds beside the shown fields; rows that differ in it are held apart.
+/// The content of a row beside the shown fields. Relations whose rows differ in it are held apart.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Beside {
     /// The fields whose words are searched.

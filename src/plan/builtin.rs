@@ -35,26 +35,6 @@ impl PlanRef {
     }
 }
 
-/// The most relations of a model, because a keyspace has a number of one byte.
-pub const RELATIONS_MAX: usize = 180;
-
-impl PlanRef {
-    /// Whether the plan can be run.
-    ///
-    /// # Errors
-    /// A sentence when the model needs more relations than there are keyspaces.
-    pub fn check(self) -> Result<(), String> {
-        let count = self.relations().len();
-        if count <= RELATIONS_MAX {
-            return Ok(());
-        }
-        Err(format!(
-            "the model needs {count} relations, at most {RELATIONS_MAX} are possible; have embeds of the same reference show \
-             the same fields, or leave some out"
-        ))
-    }
-}
-
 impl Plan {
     /// True for the built-in model.
     pub fn is_built_in(&self) -> bool {

@@ -5,7 +5,7 @@ mod search;
 mod words;
 
 use self::fields::{canonical, field, forever};
-use super::relation::{Condition, RelationPlan, RowPlan};
+use super::relation::{Condition, RELATION_SPACES, RelationPlan, RowPlan};
 use super::routes::{self, Hop, Way};
 use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
 use super::types::{Counted, FieldPlan, TypePlan};
@@ -385,9 +385,6 @@ impl Compiler<'_> {
 fn computed(compute: &model::Compute) -> Option<Counted> {
     Program::compile(&compute.program).ok().map(|program| Counted::new(&compute.name, program))
 }
-
-/// The keyspaces of relations beyond the first two have numbers from this one on.
-pub(super) const RELATION_SPACES: u8 = 70;
 
 fn push(ways: &mut [Vec<Way>], of: u8, way: Way) {
     if let Some(ways) = ways.get_mut(usize::from(of)) {

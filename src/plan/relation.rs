@@ -1,7 +1,29 @@
 //! Relations: which entities refer to an owner, and what a row of each holds.
 
-use super::{FieldSet, Shown};
+use super::{FieldSet, PlanRef, Shown};
 use crate::searchable::Searched;
+
+/// The keyspaces of relations beyond the first two have numbers from this one on.
+pub(super) const RELATION_SPACES: u8 = 70;
+/// The most relations of a model, because a keyspace has a number of one byte.
+const RELATIONS_MAX: usize = 180;
+
+impl PlanRef {
+    /// Whether the plan can be run.
+    ///
+    /// # Errors
+    /// A sentence when the model needs more relations than there are keyspaces.
+    pub fn check(self) -> Result<(), String> {
+        let count = self.relations().len();
+        if count <= RELATIONS_MAX {
+            return Ok(());
+        }
+        Err(format!(
+            "the model needs {count} relations, at most {RELATIONS_MAX} are possible; have embeds of the same reference show \
+             the same fields, or leave some out"
+        ))
+    }
+}
 
 /// For each owner, the living entities that refer to it by one reference.
 #[derive(Debug)]

@@ -10,10 +10,9 @@ use super::drawn::{Drawn, Verb};
 use super::events::Event;
 use super::reference::{self, Does, Plain};
 use super::{plain, world::World};
-use crate::config::Format;
 use crate::decode::Layout;
 use crate::model::{self, Model};
-use crate::plan::{EntityType, PlanRef, Projection, builtin};
+use crate::plan::{EntityType, PlanRef, Projection};
 
 /// The documents by projection and id.
 pub(super) type Documents = BTreeMap<String, BTreeMap<String, Value>>;
@@ -26,13 +25,15 @@ pub(super) struct Domain {
     pub(super) projections: Vec<Projection>,
     /// An index that rejects documents rejects those that this stands in.
     refused: &'static [u8],
-    drawn: Option<Mutex<(Model, Drawn)>>,
+    model: Model,
+    /// The source of the events of a drawn model.
+    drawn: Option<Mutex<Drawn>>,
 }
 
 impl Domain {
     /// The built-in model.
     pub(super) fn built_in() -> Self {
-        Self::of(builtin(), br#":"s4""#, None)
+        Self::of(model::built_in().clone(), br#":"s4""#, None)
     }
 
     /// A model that is drawn.
@@ -41,21 +42,18 @@ impl Domain {
         let text = drawn.model();
         let model =
             model::parse("drawn.toml", &text).unwrap_or_else(|findings| panic!("{findings:?}: {text}"));
-        Self::of(PlanRef::of(&model), br#":"z""#, Some(Mutex::new((model, drawn))))
+        Self::of(model, br#":"z""#, Some(Mutex::new(drawn)))
     }
 
-    fn of(plan: PlanRef, refused: &'static [u8], drawn: Option<Mutex<(Model, Drawn)>>) -> Self {
+    fn of(model: Model, refused: &'static [u8], drawn: Option<Mutex<Drawn>>) -> Self {
+        let plan = PlanRef::of(&model);
         let types = plan.entity_types().map(|of| (of.name.to_string(), of)).collect();
-        Self { plan, types, projections: plan.projections().collect(), refused, drawn }
+        Self { plan, types, projections: plan.projections().collect(), refused, model, drawn }
     }
 
     /// How the records of the entity types are read.
     pub(super) fn layouts(&self) -> Vec<Layout> {
-        let Some(drawn) = &self.drawn else {
-            return self.types.iter().map(|_| Format::CloudEvents.into()).collect();
-        };
-        let (model, _) = &*drawn.lock().unwrap();
-        let entities = self.types.iter().zip(&model.entities);
+        let entities = self.types.iter().zip(&self.model.entities);
         entities.map(|((_, of), entity)| Layout::of(*of, &entity.source)).collect()
     }
 
@@ -64,23 +62,21 @@ impl Domain {
         self.drawn.is_none()
     }
 
-    /// The model as JSON, where it is a drawn one.
+    /// The model as a file has it, where it is a drawn one.
     pub(super) fn text(&self) -> Option<String> {
-        let drawn = self.drawn.as_ref()?.lock().unwrap();
-        Some(model::write::text(&drawn.0))
+        self.drawn.is_some().then(|| model::write::text(&self.model))
     }
 
     /// The next event, without its version.
     pub(super) fn event(&self, world: &World) -> Event {
         let Some(drawn) = &self.drawn else { return super::events::built_in(world) };
-        let (model, drawn) = &mut *drawn.lock().unwrap();
-        let event = drawn.event(model);
+        let event = drawn.lock().unwrap().event(&self.model);
         let does = match event.verb {
             Verb::Replace => Does::Replace,
             Verb::Merge => Does::Merge,
             Verb::Delete => Does::Delete,
         };
-        let data = Value::Object(event.written(model));
+        let data = Value::Object(event.written(&self.model));
         let fields = event.fields.into_iter().collect();
         Event { entity: event.entity, id: event.id, version: 0, does, fields, data }
     }
@@ -92,20 +88,19 @@ impl Domain {
 
     /// The documents that events call for.
     pub(super) fn documents(&self, events: &[Event]) -> Documents {
-        let Some(drawn) = &self.drawn else {
+        if self.is_built_in() {
             let events: Vec<Plain> = events.iter().map(Event::plain).collect();
             let documents = reference::documents(&events, MAX_EMBEDDED);
             return documents.into_iter().map(|(name, documents)| (name.to_owned(), documents)).collect();
-        };
-        let (model, _) = &*drawn.lock().unwrap();
+        }
         let mut entities = plain::World::default();
-        for (number, of) in model.entities.iter().enumerate() {
+        for (number, of) in self.model.entities.iter().enumerate() {
             let own = events.iter().filter(|event| event.entity == number);
             let own: Vec<Plain> = own.map(|event| Plain { contact: false, ..event.plain() }).collect();
             for (id, fields) in reference::fold(&own, false) {
                 entities.put(&of.name, &id, fields);
             }
         }
-        entities.documents(model)
+        entities.documents(&self.model)
     }
 }

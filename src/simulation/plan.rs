@@ -134,9 +134,7 @@ impl Plan {
             rates: Rates { poison, ..Rates::draw(random, forgets || recreates) },
         }
     }
-}
 
-impl Plan {
     /// How many partitions the topic of an entity type has at the beginning.
     pub(super) fn partitions_of(&self, number: usize) -> i32 {
         self.partitions[number % self.partitions.len()]

@@ -50,7 +50,7 @@ pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
     }
 }
 
-/// What a run would take from the state in its folder; `None` when there is none.
+/// The values that a run would take from the state in its folder; `None` when there is no state.
 ///
 /// # Errors
 /// Those that a run would end with, and those of a state that another process has open.

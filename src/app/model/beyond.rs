@@ -4,9 +4,9 @@ use crate::model::{Embed, From, MEMBERS_MAX, Model, Projection, Relation};
 use crate::plan::{Collection, FilterPlan, MembersPlan, PlanRef};
 
 /// One line for each searched or filtered embed with such members, with the declaration that lacks.
-pub(super) fn unfound(model: &Model) -> Vec<String> {
+pub(super) fn unfound(model: &Model, plan: PlanRef) -> Vec<String> {
     let mut lines = Vec::new();
-    for collection in PlanRef::of(model).collections() {
+    for collection in plan.collections() {
         let Some(projection) = model.projection(collection.name()) else { continue };
         for (path, from) in bounded(&projection.embeds, "") {
             let embed = Bounded { projection, collection, path: &path, from };

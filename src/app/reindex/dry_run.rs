@@ -13,7 +13,7 @@ use crate::output;
 use crate::pipeline::start::warn_of_gone;
 use crate::sink::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
-use crate::state::added::check_in_use;
+use crate::state::check_in_use;
 
 /// Documents a second where no rebuild has measured it yet: about what one node takes of large ones.
 const RATE_ASSUMED: f64 = 5_000.0;

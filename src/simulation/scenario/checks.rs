@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 
 use super::Scenario;
+use crate::json::remove_own;
 
 impl Scenario {
     /// No instance has seen more foreign writes than there were.
@@ -43,7 +44,9 @@ impl Scenario {
             let name = projection.name();
             let mut left = wanted[name].clone();
             for (id, body) in index.documents() {
-                let held = shown(serde_json::from_slice(body).map_err(|error| error.to_string())?);
+                let mut held = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+                remove_own(&mut held);
+                let held = Value::Object(held);
                 match left.remove(id) {
                     Some(wanted) if wanted == held => {}
                     // The log lost the records that it was made of.
@@ -78,17 +81,4 @@ impl Scenario {
         let is_told = self.world.letters.lock().unwrap().contains_key(&name);
         if is_told { Ok(true) } else { Err(format!("{name} was rejected, and no letter tells of it")) }
     }
-}
-
-/// A document without what the program adds for itself.
-fn shown(mut document: Value) -> Value {
-    match &mut document {
-        Value::Object(members) => {
-            members.retain(|name, _| !name.starts_with('_'));
-            members.values_mut().for_each(|value| *value = shown(value.take()));
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| *item = shown(item.take())),
-        _ => {}
-    }
-    document
 }
