@@ -1,10 +1,10 @@
-//! What `generate` and `demo` take: how large the synthetic world of the built-in model is.
+//! The options of `generate` and `demo`: how large the synthetic world of the built-in model is.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-/// What `generate` takes.
+/// The options of `generate`.
 #[derive(Debug, Clone, Args)]
 pub struct Generate {
     /// How many organisations
@@ -33,7 +33,7 @@ pub struct Generate {
     pub kafka: bool,
 }
 
-/// What `demo` takes.
+/// The options of `demo`.
 #[derive(Debug, Clone, Args)]
 pub struct Demo {
     /// The file of a model; the records in the folder `events` beside it take the place of synthetic ones

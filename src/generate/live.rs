@@ -29,7 +29,7 @@ pub struct World {
 }
 
 impl World {
-    /// What a demonstration wants, with its files in `folder`.
+    /// The world that a demonstration asks for, with its files in `folder`.
     pub fn of(wanted: &Demo, folder: PathBuf) -> Self {
         let Demo { organisations, contacts, seed, rate, .. } = *wanted;
         Self { folder, organisations, contacts, seed, rate }

@@ -44,7 +44,7 @@ impl Fit {
 #[derive(Debug, Clone)]
 pub(super) struct Mapping {
     pub(super) projection: String,
-    /// What stands before it in the names of its alias and its indexes.
+    /// The prefix of its alias and its indexes (`index.prefix`).
     prefix: String,
     pub(super) body: Value,
     /// 32 hexadecimal digits over the canonical JSON.

@@ -15,9 +15,9 @@ use crate::projection::SHAPE;
 pub(super) struct Mappings {
     /// The folder of `<projection>.json`.
     pub(super) folder: PathBuf,
-    /// What follows from the model, by the projections' names.
+    /// The mappings that follow from the model, by the projections' names.
     pub(super) derived: BTreeMap<String, Derived>,
-    /// What stands before the name of a projection in the names of its alias and its indexes.
+    /// The prefix of all aliases and indexes (`index.prefix`).
     pub(super) prefix: String,
     plan: PlanRef,
 }

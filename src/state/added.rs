@@ -93,7 +93,7 @@ fn added(held: &str, wanted: &str) -> Option<Vec<(String, String)>> {
     Some(added)
 }
 
-/// What differs between the entity types of two models, for people; empty where that is not known.
+/// The differences between the entity types of two models, for people; empty where they are not known.
 pub(super) fn differences(held: &str, wanted: &str) -> Vec<String> {
     let (Some((held, _)), Some((wanted, _))) = (read(held), read(wanted)) else { return Vec::new() };
     let mut found = Vec::new();
@@ -108,7 +108,7 @@ pub(super) fn differences(held: &str, wanted: &str) -> Vec<String> {
 }
 
 impl Declared {
-    /// What differs between this and another declaration of the entity type of a name.
+    /// The differences between this and another declaration of the entity type `name`.
     fn differences(&self, name: &str, wanted: &Self) -> Vec<String> {
         let mut found = Vec::new();
         if self.reading != wanted.reading {

@@ -3,7 +3,7 @@
 //! One fold step is one atomic commit of rows, relations, marks and positions; nothing else is
 //! durable. One thread folds; any number read snapshots.
 
-pub mod added;
+mod added;
 pub mod copy;
 pub mod fjall;
 mod fragments;
@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use moka::sync::Cache;
 
+pub use added::check_in_use;
 pub use snapshot::Snapshot;
 
 use self::headers::Headers;

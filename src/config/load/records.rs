@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::builtin::SECTIONS;
 
-/// What the sections of entity types say, over the declared model.
+/// The configuration of each entity type: its section over the declared model.
 pub(super) fn entities(keys: &Keys<'_>, model: &Model) -> Result<BTreeMap<&'static str, EntityConfig>> {
     SECTIONS.into_iter().map(|name| Ok((name, entity(keys, name, model)?))).collect()
 }
