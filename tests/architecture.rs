@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// For each part what it may import, itself aside. The order is the direction: core, ports, use cases.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -215,6 +216,15 @@ fn no_file_is_longer_than_500_lines() {
     let files = sources(&root().join("src")).into_iter().chain(sources(&root().join("tests")));
     let long: Vec<_> = files.filter(|path| fs::read_to_string(path).unwrap().lines().count() > 500).collect();
     assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
+fn the_root_has_at_most_18_entries() {
+    let listed = Command::new("git").arg("-C").arg(root()).arg("ls-files").output().unwrap();
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    let files = String::from_utf8(listed.stdout).unwrap();
+    let entries: BTreeSet<&str> = files.lines().filter_map(|file| file.split('/').next()).collect();
+    assert!((10..=18).contains(&entries.len()), "{entries:?}");
 }
 
 #[test]
