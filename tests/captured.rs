@@ -1,7 +1,6 @@
 //! The bytes that real producers wrote (`tests/captured`) come by Kafka into Elasticsearch, all of them.
 
 use std::fs;
-use std::path::Path;
 
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -9,8 +8,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::capture::{captured, from_base64, lines, read, reasons};
 use crate::cases::create_topics;
-use crate::encodings::{ALPHABET, reasons};
 use crate::harness::{LONG, World, eventually, fresh};
 use crate::registry::{Mood, Registry};
 use crate::services::{self, Services};
@@ -78,18 +77,14 @@ const FLAVOURS: [Flavour; 21] = [
     flavour("registry-protobuf", "plain", ["proto-organisations", "proto-contacts"]).encoded("protobuf"),
 ];
 
-fn folder(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured").join(name)
-}
-
 impl Flavour {
     fn registry(&self) -> Registry {
-        let schemas = fs::read_to_string(folder(self.folder).join("schemas.json"));
-        Registry::start(schemas.map_or_else(|_| json!({}), |text| serde_json::from_str(&text).unwrap()))
+        let schemas = captured(self.folder).join("schemas.json");
+        Registry::start(if schemas.exists() { read(&schemas) } else { json!({}) })
     }
 
     fn lines(&self, topic: &str) -> String {
-        fs::read_to_string(folder(self.folder).join(format!("{topic}.jsonl"))).unwrap_or_default()
+        lines(self.folder, topic)
     }
 
     fn settings(&self, topics: &[String; 2], registry: &Registry) -> String {
@@ -126,20 +121,6 @@ impl Flavour {
     }
 }
 
-/// The bytes that a text in base64 stands for.
-fn decoded(text: &str) -> Vec<u8> {
-    let (mut bytes, mut group, mut bits) = (Vec::new(), 0_u32, 0);
-    for letter in text.trim_end_matches('=').chars() {
-        group = group << 6 | u32::try_from(ALPHABET.find(letter).unwrap()).unwrap();
-        bits += 6;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push((group >> bits & 0xff) as u8);
-        }
-    }
-    bytes
-}
-
 /// Writes captured lines to a topic, byte by byte.
 fn produce(servers: &Services, topic: &str, lines: &str) {
     let producer: BaseProducer =
@@ -150,8 +131,8 @@ fn produce(servers: &Services, topic: &str, lines: &str) {
             let held = members.get(name).filter(|held| held.get() != "null");
             held.map(|held| serde_json::from_str::<String>(held.get()).unwrap())
         };
-        let key = text("key_base64").map(|key| decoded(&key)).or(text("key").map(String::into_bytes));
-        let value = text("value_base64").map(|value| decoded(&value)).or_else(|| {
+        let key = text("key_base64").map(|key| from_base64(&key)).or(text("key").map(String::into_bytes));
+        let value = text("value_base64").map(|value| from_base64(&value)).or_else(|| {
             let held = members.get("value").filter(|held| held.get() != "null");
             held.map(|held| held.get().as_bytes().to_vec())
         });

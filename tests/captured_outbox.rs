@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::captured_truth::{APP, Capture, NOTHING, Rows, lines};
-use crate::producers::{captured, read, reasons};
+use crate::capture::{captured, lines, read, reasons};
+use crate::captured_truth::{APP, Capture, NOTHING, Rows};
 
 const OUTBOX: Capture = Capture {
     folder: "outbox-string",

@@ -5,9 +5,9 @@ use std::fs;
 
 use serde_json::{Map, Value, json};
 
-use crate::encodings::ALPHABET;
+use crate::capture::{base64, captured, lines, read, reasons};
+use crate::encodings::{field, id_of};
 use crate::harness::World;
-use crate::producers::{captured, read, reasons};
 use crate::registry::Registry;
 
 /// A folder of captured topics, and how they are read. A topic has the name of its table.
@@ -112,7 +112,7 @@ impl Capture {
             let key = record["key"].as_str().map(|key| serde_json::from_str(key).unwrap());
             let key: Value = bare(key.as_ref().unwrap_or(&record["key"])).clone();
             let value = bare(&record["value"]);
-            (id_of(&key), if self.format == "debezium" { &value["after"] } else { value }.clone())
+            (id_of(&key["id"]), if self.format == "debezium" { &value["after"] } else { value }.clone())
         };
         records.iter().map(row).collect()
     }
@@ -125,7 +125,7 @@ impl Capture {
             let came = self.came(table);
             let mut rows = Rows::new();
             for row in tables[table].as_array().unwrap() {
-                let id = id_of(row);
+                let id = id_of(&row["id"]);
                 let mut row = row.as_object().unwrap().clone();
                 for (column, held) in
                     row.iter_mut().filter(|(column, _)| self.untyped.contains(&column.as_str()))
@@ -177,7 +177,7 @@ impl Capture {
     /// The columns that a document holds otherwise than its row, or that the row does not have.
     fn of_row(&self, document: &Value, row: &Map<String, Value>) -> Vec<String> {
         let differs = |(column, held): &(&String, &Value)| {
-            shape(&column_of(document, field(column))) != shape(&as_text(held))
+            shape(&field(document, name_of(column))) != shape(&as_text(held))
         };
         let mut found: Vec<String> = row.iter().filter(differs).map(|(column, _)| column.clone()).collect();
         let attributes = document["attributes"].as_object().into_iter().flatten();
@@ -185,17 +185,6 @@ impl Capture {
             attributes.filter(|(name, _)| !row.contains_key(*name) && !self.added.contains(&name.as_str()));
         found.extend(unknown.map(|(name, _)| format!("{name} is no column")));
         found
-    }
-}
-
-/// What a document holds of a column.
-fn column_of(document: &Value, column: &str) -> Value {
-    let id_of = |reference: &Value| reference["id"].clone();
-    match column {
-        "parentId" => id_of(&document["parent"]),
-        "organisationId" => id_of(&document["organisation"]),
-        _ if document[column].is_null() => document["attributes"][column].clone(),
-        _ => document[column].clone(),
     }
 }
 
@@ -211,16 +200,8 @@ fn shape(value: &Value) -> Value {
     }
 }
 
-pub fn lines(folder: &str, topic: &str) -> String {
-    fs::read_to_string(captured(folder).join(format!("{topic}.jsonl"))).unwrap()
-}
-
-fn id_of(row: &Value) -> String {
-    row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned)
-}
-
 /// The contract's name of a column in snake_case.
-fn field(column: &str) -> &str {
+fn name_of(column: &str) -> &str {
     match column {
         "parent_id" => "parentId",
         "organisation_id" => "organisationId",
@@ -257,16 +238,9 @@ fn as_text(value: &Value) -> Value {
     let Some(digits) = value.as_str().and_then(|text| text.strip_prefix("\\x")) else {
         return value.clone();
     };
-    let bytes: Vec<u32> = (0..digits.len())
-        .step_by(2)
-        .map(|at| u32::from_str_radix(&digits[at..at + 2], 16).unwrap())
-        .collect();
-    let group = |three: &[u32]| {
-        let bits = (0..3).fold(0, |bits, at| bits << 8 | three.get(at).unwrap_or(&0));
-        let letter = |at: usize| ALPHABET.as_bytes()[(bits >> (18 - 6 * at) & 63) as usize] as char;
-        (0..4).map(|at| if at <= three.len() { letter(at) } else { '=' }).collect::<String>()
-    };
-    json!(bytes.chunks(3).map(group).collect::<String>())
+    let bytes: Vec<u8> =
+        (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap()).collect();
+    json!(base64(&bytes))
 }
 
 pub const NOTHING: [String; 0] = [];
@@ -355,7 +329,8 @@ fn change_events_with_schemas_end_in_the_last_row_that_came() {
         for (id, row) in &mut rows {
             // The row 1 was given the key 11 later.
             let later = if id == "1" { "11" } else { id };
-            let held = tables[table].as_array().unwrap().iter().find(|held| id_of(held) == later).unwrap();
+            let held =
+                tables[table].as_array().unwrap().iter().find(|held| id_of(&held["id"]) == later).unwrap();
             for (column, value) in row {
                 *value = last(&came, id, column).cloned().unwrap_or_default();
                 if TYPED.contains(&column.as_str()) && !value.is_null() {

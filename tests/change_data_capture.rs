@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
+use crate::capture::reasons;
 use crate::cases::create_topics;
-use crate::encodings::{field, id_of, reasons, shape};
+use crate::encodings::{field, id_of, shape};
 use crate::harness::{Running, World, es, eventually, fresh};
 use crate::services::{self, Services, Sources};
 

@@ -173,7 +173,7 @@ fn an_instance_tells_where_its_page_is_once_it_is_ready() {
     let world = world("address");
     let mut child = world.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let running = Running(child, std::path::PathBuf::new());
+    let running = Running::without_log(child);
     let told = lines.map(Result::unwrap).find(|line| line.contains("the search page is http://")).unwrap();
     let address = told.split("http://").nth(1).unwrap().trim_end_matches('/').to_owned();
     let (code, _) = crate::harness::http_get(&address, "/readyz");
@@ -227,7 +227,7 @@ fn completions_and_the_manual_know_every_subcommand() {
     let mut demo = world.command(&["demo", "--organisations", "5", "--contacts", "5"]);
     let mut child = demo.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let _demo = Running(child, std::path::PathBuf::new());
+    let _demo = Running::without_log(child);
     let told = lines.map(Result::unwrap).find(|line| line.contains("The search page:")).unwrap();
     assert!(told.contains(&free), "{told} is not {free}");
     let refused = world.run(&["demo", "--brokers", "localhost:1", "--once"]);

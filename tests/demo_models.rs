@@ -73,7 +73,7 @@ fn a_demonstration_of_a_model_serves_its_page_and_indexes_lines_that_are_added()
     let mut demo = world.command(&["demo", "--model", model.to_str().unwrap()]);
     let mut child = demo.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let _demo = Running(child, std::path::PathBuf::new());
+    let _demo = Running::without_log(child);
     let page =
         lines.filter_map(|line| line.split_once("http://").map(|(_, at)| at.to_owned())).next().unwrap();
     let address = page.trim_end_matches('/');

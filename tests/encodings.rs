@@ -2,21 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::capture::{captured, lines, read, reasons};
 use crate::harness::{World, eventually, log_of};
 use crate::registry::{Mood, Registry};
 use crate::services;
-
-fn captured(flavour: &str, file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured").join(flavour).join(file)
-}
-
-fn read(flavour: &str, file: &str) -> Value {
-    serde_json::from_str(&fs::read_to_string(captured(flavour, file)).unwrap()).unwrap()
-}
 
 /// A captured flavour, read from files.
 struct Flavour {
@@ -61,7 +53,7 @@ const JSON_SCHEMA: Flavour = Flavour {
 
 impl Flavour {
     fn registry(&self) -> Registry {
-        Registry::start(read(self.name, "schemas.json"))
+        Registry::start(read(&captured(self.name).join("schemas.json")))
     }
 
     fn topics(&self) -> [&'static str; 2] {
@@ -80,9 +72,7 @@ impl Flavour {
         let world = World::embedded("encodings", &(settings + extra));
         fs::create_dir_all(world.path("events")).unwrap();
         for topic in self.topics() {
-            let lines =
-                fs::read_to_string(captured(self.name, &format!("{topic}.jsonl"))).unwrap_or_default();
-            fs::write(world.path("events").join(format!("{topic}.jsonl")), lines).unwrap();
+            fs::write(world.path("events").join(format!("{topic}.jsonl")), lines(self.name, topic)).unwrap();
         }
         world
     }
@@ -98,7 +88,9 @@ impl Flavour {
     /// The entities in the end, as another decoder has them.
     fn expected(&self, topic: &str) -> BTreeMap<String, Value> {
         let mut left = BTreeMap::new();
-        for record in read(self.name, "expected.json")[topic].as_array().unwrap_or(&Vec::new()) {
+        for record in
+            read(&captured(self.name).join("expected.json"))[topic].as_array().unwrap_or(&Vec::new())
+        {
             let value = if record.get("json").is_some() { &record["json"] } else { &record["value"] };
             let row = if self.format == "debezium" { &value["after"] } else { value };
             let key = match &record["key"] {
@@ -190,10 +182,6 @@ pub fn shape(value: &Value) -> Value {
     }
 }
 
-pub fn reasons(world: &World) -> Vec<String> {
-    world.dead_letters().iter().map(|letter| letter["reason"].as_str().unwrap().to_owned()).collect()
-}
-
 #[test]
 fn what_serializers_wrote_ends_in_what_another_decoder_reads() {
     for flavour in [DEBEZIUM, AVRO, PROTOBUF, JSON_SCHEMA] {
@@ -271,35 +259,35 @@ fn a_schema_is_asked_for_once_with_what_it_refers_to() {
 fn the_frame_of_a_registry_is_named_where_none_is_configured() {
     let world = Flavour { encoding: "json", ..AVRO }.world("");
     world.succeed(&["run", "--until-end"]);
-    let reasons = reasons(&world);
+    let told = reasons(&world);
     assert!(
-        reasons.len() == 6
-            && reasons.iter().all(|reason| reason.contains("the frame of a schema registry (schema")),
-        "{reasons:?}"
+        told.len() == 6
+            && told.iter().all(|reason| reason.contains("the frame of a schema registry (schema")),
+        "{told:?}"
     );
     let world = Flavour { encoding: "json", ..DEBEZIUM }.world("");
     world.succeed(&["run", "--until-end"]);
-    let reasons = crate::encodings::reasons(&world);
-    assert!(reasons.iter().all(|reason| reason.contains("schema_registry.url")), "{reasons:?}");
+    let told = reasons(&world);
+    assert!(told.iter().all(|reason| reason.contains("schema_registry.url")), "{told:?}");
     assert_eq!(world.documents("organisations"), BTreeMap::new(), "no id is made of a framed key");
 }
 
 #[test]
 fn a_record_of_an_unknown_schema_is_poison_and_can_be_retried() {
-    let mut schemas = read("registry-avro", "schemas.json");
+    let mut schemas = read(&captured("registry-avro/schemas.json"));
     let second = schemas.as_object_mut().unwrap().remove("2").unwrap();
     let registry = Registry::start(schemas);
     let world = AVRO.world(&format!("schema_registry.url = \"{}\"\n", registry.url));
     world.succeed(&["run", "--until-end"]);
-    let reasons = reasons(&world);
+    let told = reasons(&world);
     assert!(
-        reasons.len() == 2 && reasons.iter().all(|reason| reason.contains("schema 2 is not known")),
-        "{reasons:?}"
+        told.len() == 2 && told.iter().all(|reason| reason.contains("schema 2 is not known")),
+        "{told:?}"
     );
     registry.register("2", second);
     world.succeed(&["dead-letters", "retry"]);
     world.succeed(&["run", "--until-end"]);
-    assert_eq!((crate::encodings::reasons(&world), AVRO.differences(&world)), (Vec::new(), Vec::new()));
+    assert_eq!((reasons(&world), AVRO.differences(&world)), (Vec::new(), Vec::new()));
 }
 
 #[test]
@@ -344,19 +332,6 @@ fn a_rebuild_from_the_log_waits_for_a_registry_and_an_explanation_says_that_it_l
     registry.set(Mood::Well);
     assert_eq!(rebuild.end(), Some(0), "{}", world.log());
     assert_eq!((reasons(&world), AVRO.differences(&world)), (Vec::new(), Vec::new()));
-}
-
-pub const ALPHABET: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Bytes in base64.
-pub fn base64(bytes: &[u8]) -> String {
-    let groups = bytes.chunks(3).flat_map(|group| {
-        let bits =
-            group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        let digit = move |at: usize| char::from(ALPHABET.as_bytes()[(bits >> (18 - 6 * at) & 63) as usize]);
-        (0..4).map(move |at| if at <= group.len() { digit(at) } else { '=' })
-    });
-    groups.collect()
 }
 
 #[test]

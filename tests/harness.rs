@@ -355,11 +355,13 @@ impl GrowingLog {
     }
 
     /// The configuration of a source that reads it.
+    pub fn source(&self) -> String {
+        format!("source.kind = \"files\"\nsource.path = {:?}\n", self.0.path())
+    }
+
+    /// The same for the built-in model, whose plain rows the log holds.
     pub fn settings(&self) -> String {
-        format!(
-            "source.kind = \"files\"\nsource.path = {:?}\norganisations.format = \"plain\"\ncontacts.format = \"plain\"\n",
-            self.0.path()
-        )
+        self.source() + "organisations.format = \"plain\"\ncontacts.format = \"plain\"\n"
     }
 
     /// The file of a topic.
@@ -398,6 +400,11 @@ pub fn kill(id: u32, signal: &str) {
 pub struct Running(pub Child, pub PathBuf);
 
 impl Running {
+    /// A program whose log is in no file.
+    pub fn without_log(child: Child) -> Self {
+        Self(child, PathBuf::new())
+    }
+
     pub fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::encodings::{base64, reasons};
+use crate::capture::{base64, reasons};
 use crate::harness::World;
 use crate::registry::Registry;
 

@@ -6,6 +6,7 @@
 mod architecture;
 mod away;
 mod browser;
+mod capture;
 mod captured;
 mod captured_outbox;
 mod captured_truth;

@@ -39,9 +39,7 @@ fn shop_in(world: impl Fn(&str) -> World) -> (World, GrowingLog) {
     log.append("products", "p1", &json!({"name": "Kettle", "brandId": "b1"}));
     log.append("products", "p2", &json!({"name": "Lamp", "brandId": "b1"}));
     log.append("brands", "b1", &json!({"name": "Nordlicht"}));
-    let path = log.path("products");
-    let source = format!("source.kind = \"files\"\nsource.path = {:?}\n", path.parent().unwrap());
-    let world = world(&format!("model = \"shop.toml\"\n{source}"));
+    let world = world(&format!("model = \"shop.toml\"\n{}", log.source()));
     write_model(&world, SHOP);
     (world, log)
 }

@@ -11,11 +11,7 @@ use library::{LIBRARY, library};
 
 /// The library in both engines, each with its running instance.
 fn engines(servers: &services::Services, log: &GrowingLog) -> [(World, Running); 2] {
-    let source = log.path("books");
-    let settings = format!(
-        "model = \"library.toml\"\nsource.kind = \"files\"\nsource.path = {:?}\n",
-        source.parent().unwrap()
-    );
+    let settings = format!("model = \"library.toml\"\n{}", log.source());
     [World::new(servers, "library", &settings), World::embedded("library", &settings)].map(|world| {
         std::fs::write(world.path("library.toml"), LIBRARY).unwrap();
         let running = world.start(&["run"]);

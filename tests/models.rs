@@ -200,9 +200,7 @@ fn a_model_of_ones_own_survives_kills_and_rebuilds_on_a_server() {
             json!({"name": "Thing", "brandId": format!("b{}", number % 7)}),
         );
     });
-    let path = log.path("products");
-    let source = format!("source.kind = \"files\"\nsource.path = {:?}\n", path.parent().unwrap());
-    let world = World::new(&servers, "shop", &format!("model = \"shop.toml\"\n{source}"));
+    let world = World::new(&servers, "shop", &format!("model = \"shop.toml\"\n{}", log.source()));
     write_model(&world, SHOP);
     for life in 0..3 {
         let running = world.start(&["run"]);

@@ -2,19 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::capture::{captured, lines, read, reasons};
 use crate::harness::World;
-
-pub fn captured(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captured").join(name)
-}
-
-pub fn read(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
 
 /// A deployment without servers that reads `events` in this format.
 fn world(format: &str, extra: &str) -> World {
@@ -27,13 +19,12 @@ fn world(format: &str, extra: &str) -> World {
 }
 
 /// The lines of a captured topic. Bytes that a line cannot say are written as the JSON string that holds them.
-fn lines(flavour: &str, topic: &str) -> Vec<String> {
-    let text = fs::read_to_string(captured(flavour).join(format!("{topic}.jsonl"))).unwrap_or_default();
+fn sayable_lines(flavour: &str, topic: &str) -> Vec<String> {
     let said = |line: &str| match line.contains("\"value_base64\":\"bnVsbA==\"") {
         true => line.replacen("\"value\":null", "\"value\":\"null\"", 1),
         false => line.to_owned(),
     };
-    text.lines().map(said).collect()
+    lines(flavour, topic).lines().map(said).collect()
 }
 
 /// Folds two captured topics to their end.
@@ -42,7 +33,7 @@ fn folded(format: &str, flavour: &str, topics: [&str; 2]) -> World {
     let extra = format!("organisations.topics = [{organisations:?}]\ncontacts.topics = [{contacts:?}]\n");
     let world = world(format, &extra);
     for topic in topics {
-        append(&world, topic, &lines(flavour, topic));
+        append(&world, topic, &sayable_lines(flavour, topic));
     }
     world.succeed(&["run", "--until-end"]);
     world
@@ -57,11 +48,6 @@ fn append(world: &World, topic: &str, lines: &[String]) {
 fn names(world: &World) -> Value {
     let documents = world.documents("organisations").into_iter();
     Value::Object(documents.map(|(id, document)| (id, document["name"].clone())).collect())
-}
-
-/// The reasons of the dead letters.
-pub fn reasons(world: &World) -> Vec<String> {
-    world.dead_letters().iter().map(|letter| letter["reason"].as_str().unwrap().to_owned()).collect()
 }
 
 const APP: [&str; 2] = ["app.organisations", "app.contacts"];
@@ -92,7 +78,7 @@ fn a_database_that_was_moved_and_rows_that_were_replayed_end_in_their_last_state
 
 #[test]
 fn a_tombstone_that_compaction_left_alone_deletes() {
-    let lines = lines("debezium-compacted", APP[0]);
+    let lines = sayable_lines("debezium-compacted", APP[0]);
     let world = world("debezium", "organisations.topics = [\"app.organisations\"]\n");
     append(&world, APP[0], &lines[..2]);
     world.succeed(&["run", "--until-end"]);

@@ -130,12 +130,23 @@ fn difference(
     Ok(())
 }
 
-fn check(seed: u64) -> Result<(), String> {
+/// The model that a seed draws, with its text; an error names what the check finds wrong with it.
+fn drawn_model(seed: u64) -> Result<(Drawn, String, Model), String> {
     let mut drawn = Drawn::new(seed);
     let text = drawn.model();
     let model = model::parse("drawn.toml", &text).map_err(|findings| {
         findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n" + &text
     })?;
+    Ok((drawn, text, model))
+}
+
+fn drawn_events(drawn: &mut Drawn, model: &Model) -> Vec<Event> {
+    let count = 10 + drawn.below(50);
+    (0..count).map(|_| drawn.event(model)).collect()
+}
+
+fn check(seed: u64) -> Result<(), String> {
+    let (mut drawn, text, model) = drawn_model(seed)?;
     let plan = PlanRef::of(&model);
     if model::relations(&model).len() != plan.relations().len() {
         return Err(format!(
@@ -144,8 +155,7 @@ fn check(seed: u64) -> Result<(), String> {
             plan.relations().collect::<Vec<_>>()
         ));
     }
-    let count = 10 + drawn.below(50);
-    let events: Vec<Event> = (0..count).map(|_| drawn.event(&model)).collect();
+    let events = drawn_events(&mut drawn, &model);
     let mut offsets: BTreeMap<String, i64> = BTreeMap::new();
     let records: Vec<Record> = events
         .iter()
@@ -192,11 +202,8 @@ fn check(seed: u64) -> Result<(), String> {
 
 /// Runs a drawn model over files by the command line, and compares the index.
 fn check_run(seed: u64, world: impl Fn(&str) -> World) {
-    let mut drawn = Drawn::new(seed);
-    let text = drawn.model();
-    let model = model::parse("drawn.toml", &text).unwrap_or_default();
-    let count = 10 + drawn.below(50);
-    let events: Vec<Event> = (0..count).map(|_| drawn.event(&model)).collect();
+    let (mut drawn, text, model) = drawn_model(seed).unwrap();
+    let events = drawn_events(&mut drawn, &model);
     let log = GrowingLog::new();
     for event in &events {
         let verb = verb(event);
@@ -204,11 +211,7 @@ fn check_run(seed: u64, world: impl Fn(&str) -> World) {
         let value = json!({"specversion": "1.0", "type": format!("x.{verb}"), "data": event.written(&model)});
         log.append(topic, &event.id, &value);
     }
-    let path = log.path("t0");
-    let world = world(&format!(
-        "model = \"drawn.toml\"\nsource.kind = \"files\"\nsource.path = {:?}\n",
-        path.parent().unwrap()
-    ));
+    let world = world(&format!("model = \"drawn.toml\"\n{}", log.source()));
     std::fs::write(world.path("drawn.toml"), &text).unwrap();
     world.succeed(&["run", "--until-end"]);
     world.settle();

@@ -79,9 +79,7 @@ fn the_name_of_a_hit_is_not_its_detail() {
     products.iter().for_each(|(id, fields)| log.append("products", id, fields));
     log.append("makers", "m1", &json!({"name": "Nordlicht"}));
     log.append("makers", "m2", &json!({"name": "Kettle", "country": "DE"}));
-    let path = log.path("products");
-    let source = format!("source.kind = \"files\"\nsource.path = {:?}\n", path.parent().unwrap());
-    let world = World::embedded("suggest-shop", &format!("model = \"model.toml\"\n{source}"));
+    let world = World::embedded("suggest-shop", &format!("model = \"model.toml\"\n{}", log.source()));
     std::fs::write(world.path("model.toml"), SHOP).unwrap();
     let _running = world.start(&["run"]);
     world.wait_until_delivered();

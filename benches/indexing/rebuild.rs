@@ -76,7 +76,7 @@ fn start(world: &World, arguments: &[&str]) -> Result<Running> {
         File::create(world.path("command.log")).map_err(|error| format!("no log can be kept: {error}"))?;
     let child = world.command(arguments).stdout(Stdio::piped()).stderr(log).spawn();
     child
-        .map(|child| Running(child, std::path::PathBuf::new()))
+        .map(Running::without_log)
         .map_err(|error| format!("tributary {} cannot be run: {error}", arguments.join(" ")))
 }
 
