@@ -20,6 +20,7 @@ use crate::source::leadership::{Alone, Leadership};
 
 mod check;
 mod demo;
+mod doctor;
 mod explain;
 mod follow;
 mod letters;
@@ -79,6 +80,7 @@ pub fn run(cli: Cli) -> Result<()> {
             Ok(())
         }
         Command::Man { subcommand, out } => manual::print(subcommand.as_deref(), out.as_deref()),
+        Command::Doctor => block_on(doctor::run(examine(&global), global.format))?,
         Command::Check { offline } => block_on(check::run(examine(&global), offline))?,
     }
 }

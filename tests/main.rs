@@ -21,6 +21,7 @@ mod crash;
 mod dead_letters;
 mod demo_models;
 mod difference;
+mod doctor;
 mod encodings;
 mod end_to_end;
 mod endless;

@@ -163,6 +163,8 @@ fn the_named_operations_on_topics_and_group_are_enough() {
     let (world, rights) = limited_world(&secured);
     rights.give();
     world.succeed(&["check"]);
+    let examined = world.succeed(&["doctor"]);
+    assert!(examined.contains("the user may see the group"), "{examined}");
     world.succeed(&["run", "--until-end"]);
     assert_eq!(world.documents("contacts").keys().collect::<Vec<_>>(), ["c1"]);
     let letters = world.succeed(&["dead-letters", "list", "--format", "json"]);
@@ -191,6 +193,14 @@ fn each_operation_on_the_broker_is_needed_and_the_lack_of_it_is_said() {
         let log = log_of(&output);
         assert_eq!(output.status.code(), Some(1), "without {taken:?}: {log}");
         assert!(log.contains(&says), "without {taken:?}: {log}");
+        if taken.contains(&"Read") {
+            let output = world.run(&["doctor"]);
+            let shown = String::from_utf8(output.stdout).unwrap();
+            assert!(
+                output.status.code() == Some(1) && shown.contains(&says),
+                "doctor without {taken:?}: {shown}"
+            );
+        }
         assert!(!log.contains(&secured.password), "{log}");
         change("--add", taken);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -46,6 +46,14 @@ impl Topics {
             let made = runtime().block_on(admin.create_topics([&new], &AdminOptions::new())).ok()?;
             made.into_iter().next()?.ok()
         });
+    }
+
+    /// Has the records of a topic deleted after so many milliseconds.
+    pub fn keep(&self, topic: &str, milliseconds: &str) {
+        let change = AlterConfig::new(ResourceSpecifier::Topic(topic)).set("retention.ms", milliseconds);
+        let altered = self.admin();
+        let altered = runtime().block_on(altered.alter_configs([&change], &AdminOptions::new())).unwrap();
+        altered.into_iter().for_each(|altered| drop(altered.unwrap()));
     }
 
     pub fn delete(&self, topic: &str) {

@@ -1,11 +1,13 @@
 //! `check`: all that a run would stop at or wait for when it starts, before anything is started. It changes nothing.
 
+pub(super) mod findings;
 mod log;
 mod places;
 pub(super) mod state;
 
 use toml::Table;
 
+use self::findings::Findings;
 use self::state::{Resting, Seen};
 use super::{follow, parts};
 use crate::config::{Config, DeadLetterKind, shown};
@@ -15,57 +17,103 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::output;
 use crate::pipeline::work::blocking;
 use crate::shutdown::Shutdown;
-use crate::sink::DocumentSink;
 use crate::sink::generations::Aliases;
+use crate::sink::{DocumentSink, IndexSummary};
+
+/// The parts of a deployment that are looked at.
+pub(super) const CONFIGURATION: &str = "configuration";
+pub(super) const REGISTRY: &str = "schema registry";
+pub(super) const DISK: &str = "disk";
+pub(super) const STATE: &str = "state";
+pub(super) const HTTP: &str = "http";
+pub(super) const LETTERS: &str = "dead letters";
+pub(super) const LOG: &str = "log";
+pub(super) const BROKERS: &str = "brokers";
+pub(super) const TOPICS: &str = "topics";
+pub(super) const PRIVILEGES: &str = "privileges";
+pub(super) const INDEX: &str = "index";
 
 /// Prints the resolved configuration, asks the servers, and says all that is wrong, one finding a line.
 pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: bool) -> Result<()> {
-    let (config, table) = match examined {
-        Ok(examined) => examined,
-        Err(wrong) => return told(wrong),
-    };
-    output::line(shown::text(&table).trim_end());
-    let (sink, mut wrong, unread) = match parts::examined(&config) {
-        Ok((sink, wrong)) => {
-            let (unread, wrong): (Vec<usize>, Vec<Error>) = wrong.into_iter().unzip();
-            (Some(sink), wrong, unread)
+    let mut findings = Findings::default();
+    match examined {
+        Ok((config, table)) => {
+            output::line(shown::text(&table).trim_end());
+            look(&config, offline, &mut findings).await?;
         }
-        Err(error) => (None, vec![error], Vec::new()),
+        Err(wrong) => wrong.iter().for_each(|error| findings.wrong(CONFIGURATION, error)),
+    }
+    findings.print();
+    findings.outcome()
+}
+
+/// What was seen on the way, for those who look further.
+pub(super) struct Sight {
+    /// The state as it lies, or as an instance has it.
+    pub(super) state: Seen,
+    /// The index, where one can be made of the configuration.
+    pub(super) sink: Option<parts::Sink>,
+}
+
+/// Looks at everything that a run needs, and changes nothing.
+pub(super) async fn look(config: &Config, offline: bool, findings: &mut Findings) -> Result<Sight> {
+    let (sink, unread) = match parts::examined(config) {
+        Ok((sink, wrong)) => {
+            wrong.iter().for_each(|(_, error)| findings.wrong(CONFIGURATION, error));
+            (Some(sink), wrong.into_iter().map(|(number, _)| number).collect())
+        }
+        Err(error) => {
+            findings.wrong(CONFIGURATION, &error);
+            (None, Vec::new())
+        }
     };
     let registry = config.schema_registry.as_ref().map(Registry::new).transpose();
-    let registry = registry.map_err(|error| wrong.push(error)).ok().flatten();
-    output::line(if wrong.is_empty() {
-        "# configuration and mappings: good"
-    } else {
-        "# configuration: good, and what it names is not"
-    });
-    if offline {
-        return told(wrong);
+    let registry = registry.map_err(|error| findings.wrong(REGISTRY, &error)).ok().flatten();
+    let is_good = findings.all().is_empty();
+    match is_good {
+        true => findings.sum_up(
+            CONFIGURATION,
+            "configuration and mappings: good",
+            "every key is understood, and the mappings can be read",
+        ),
+        false => findings.good(CONFIGURATION, "good, and what it names is not"),
     }
-    let misplaced = places::wrong(&config);
+    if offline {
+        return Ok(Sight { state: Seen::Nothing, sink });
+    }
+    let misplaced = places::wrong(config);
     let is_misplaced = |key: &str| misplaced.iter().any(|error| error.to_string().starts_with(key));
     let (index_is_there, state_is_there) = (!is_misplaced("index.path: "), !is_misplaced("state: "));
-    wrong.extend(misplaced);
-    let (state, of_state) =
-        if state_is_there { state::look(&config).await } else { (Seen::Wrong, Vec::new()) };
-    wrong.extend(of_state);
-    wrong.extend(address(&config, &state).await);
-    wrong.extend(letters(&config).await);
+    misplaced.iter().for_each(|error| findings.wrong(DISK, error));
+    let state = if state_is_there { state::look(config, findings).await } else { Seen::Wrong };
+    address(config, &state).await.iter().for_each(|error| findings.wrong(HTTP, error));
+    letters(config).await.iter().for_each(|error| findings.wrong(LETTERS, error));
     if let Some(registry) = registry {
         match blocking(move || registry.examine()).await {
-            Ok(()) => output::line("# schema registry: good"),
-            Err(error) => wrong.push(error),
+            Ok(()) => findings.sum_up(REGISTRY, "schema registry: good", "it answers"),
+            Err(error) => findings.wrong(REGISTRY, &error),
         }
     }
-    let (identity, of_log) = log::look(&config, &state).await?;
+    let (identity, of_log) = log::look(config, &state).await?;
     if let Some(identity) = &identity {
-        output::line(format_args!("# log: {identity}"));
+        findings.good(LOG, identity);
     }
-    wrong.extend(of_log);
-    if let Some(sink) = sink.filter(|_| index_is_there) {
-        wrong.extend(index(&config, &sink, &state, identity.as_deref(), &unread).await);
+    of_log.iter().for_each(|error| findings.wrong(area(error, LOG), error));
+    if let Some(sink) = sink.as_ref().filter(|_| index_is_there) {
+        index(config, sink, &state, (identity.as_deref(), &unread), findings).await;
     }
-    told(wrong)
+    Ok(Sight { state, sink: sink.filter(|_| index_is_there) })
+}
+
+/// The part that a fault belongs to, by the key that it begins with.
+fn area(error: &Error, other: &'static str) -> &'static str {
+    match error.to_string().split(": ").next().unwrap_or_default() {
+        "kafka.brokers" | "kafka.properties" => BROKERS,
+        // What is lacking is not of one index.
+        "index" => PRIVILEGES,
+        key if key.ends_with(".topics") => TOPICS,
+        _ => other,
+    }
 }
 
 /// Finds faults of the index, and of the instance that writes it.
@@ -73,22 +121,23 @@ async fn index(
     config: &Config,
     sink: &parts::Sink,
     state: &Seen,
-    identity: Option<&str>,
-    unread: &[usize],
-) -> Vec<Error> {
+    (identity, unread): (Option<&str>, &[usize]),
+    findings: &mut Findings,
+) {
     let mut wrong = sink.check(identity, unread).await;
     if let Ok(Some(server)) = sink.server().await {
-        output::line(format_args!("# index: {server} answers"));
+        findings.good(INDEX, format_args!("{server} answers"));
     }
-    if wrong.iter().any(|error| error.kind() == ErrorKind::Unavailable) {
-        return wrong;
+    if !wrong.iter().any(|error| error.kind() == ErrorKind::Unavailable) {
+        wrong.extend(owner(config, sink, state).await.err());
     }
-    wrong.extend(owner(config, sink, state).await.err());
-    if wrong.is_empty() {
-        output::line("# index: good");
-        wrong.extend(indexes(sink).await.err());
+    if !wrong.is_empty() {
+        return wrong.iter().for_each(|error| findings.wrong(area(error, INDEX), error));
     }
-    wrong
+    findings.sum_up(INDEX, "index: good", "aliases and mappings are as a run needs them");
+    if let Err(error) = indexes(sink, findings).await {
+        findings.wrong(INDEX, &error);
+    }
 }
 
 /// That no other group, and no other state, writes the indexes.
@@ -125,39 +174,17 @@ async fn letters(config: &Config) -> Option<Error> {
     opened.await.err().map(|error| error.about("dead_letters.topic"))
 }
 
-/// Prints what the aliases stand for.
-async fn indexes(sink: &parts::Sink) -> Result<()> {
+/// What the aliases stand for.
+async fn indexes(sink: &parts::Sink, findings: &mut Findings) -> Result<()> {
     let records = sink.rebuilds().await?;
     for (summary, found) in sink.summaries().await?.into_iter().zip(records) {
-        let index = if summary.index.is_empty() { "not there yet" } else { &summary.index };
-        output::line(format_args!("#   {}: {index}, {} documents", summary.alias, summary.documents));
-        if found.is_some_and(|(record, _)| record.is_rollback_to(index)) {
-            output::line(format_args!(
-                "#   {}: a rollback put back {index}; `tributary run` goes on with it",
-                summary.alias
-            ));
+        let IndexSummary { alias, index, documents } = summary;
+        let shown = if index.is_empty() { "not there yet" } else { &index };
+        findings.good(INDEX, format_args!("{alias}: {shown}, {documents} documents"));
+        if found.is_some_and(|(record, _)| record.is_rollback_to(&index)) {
+            let text = format!("{alias}: a rollback put back {index}; `tributary run` goes on with it");
+            findings.good(INDEX, text);
         }
     }
     Ok(())
-}
-
-/// Prints what is wrong, one finding a line; the gravest decides the exit code.
-fn told(wrong: Vec<Error>) -> Result<()> {
-    let mut lines: Vec<String> = Vec::new();
-    for error in &wrong {
-        let line = error.chain().replace(['\n', '\r'], " ");
-        // A fault of all indexes is found with each of them.
-        if !lines.contains(&line) {
-            lines.push(line);
-        }
-    }
-    lines.iter().for_each(output::line);
-    let is = |kind: ErrorKind| wrong.iter().any(|error| error.kind() == kind);
-    let kinds = [ErrorKind::Usage, ErrorKind::MappingChanged, ErrorKind::Failed, ErrorKind::Unavailable];
-    let Some(kind) = kinds.into_iter().find(|kind| is(*kind)) else { return Ok(()) };
-    let count = match lines.len() {
-        1 => "1 thing is".to_owned(),
-        count => format!("{count} things are"),
-    };
-    Err(Error::new(kind, format!("{count} wrong, as told above")))
 }

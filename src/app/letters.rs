@@ -64,7 +64,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, command: DeadLette
     }
 }
 
-async fn list(config: &Config) -> Result<Vec<DeadLetter>> {
+pub(super) async fn list(config: &Config) -> Result<Vec<DeadLetter>> {
     let config = config.clone();
     let work = move || {
         let place = super::spill_place(&config, &Status::default());

@@ -49,6 +49,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     ("check", &["tributary check --offline", "tributary check --config tributary.toml"]),
+    ("doctor", &["tributary doctor", "tributary doctor --format json"]),
     ("model", &["tributary model check model.toml", "tributary model show"]),
     ("model show", &["tributary model show > model.toml"]),
     ("model check", &["tributary model check", "tributary model check model.toml"]),

@@ -180,6 +180,8 @@ pub enum Command {
         #[arg(long, value_name = "FOLDER", conflicts_with = "subcommand")]
         out: Option<PathBuf>,
     },
+    /// Say of configuration, disk, clock, brokers, topics, rights, registry, index and instance whether they are good, and what to do
+    Doctor,
     /// Check the configuration, the mappings, the log and the index
     Check {
         /// Do not ask the servers

@@ -12,7 +12,7 @@ mod openapi;
 mod origin;
 pub mod page;
 mod problem;
-mod process;
+pub(crate) mod process;
 mod readiness;
 mod refreshes;
 mod requests;

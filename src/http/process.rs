@@ -11,6 +11,11 @@ const TICKS: f64 = 100.0;
 /// The key of the ticks of a second in the auxiliary vector.
 const AT_CLKTCK: usize = 17;
 
+/// How many files the process may have open; `None` without a limit, and where the system does not tell.
+pub fn files_max() -> Option<f64> {
+    limit_of_files(&fs::read_to_string("/proc/self/limits").ok()?)
+}
+
 /// The figures as they are now.
 pub(super) fn figures() -> Vec<Figure> {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -33,7 +38,7 @@ pub(super) fn figures() -> Vec<Figure> {
             "process_max_fds",
             "gauge",
             "The most file descriptors that may be open.",
-            files_max(&read("/proc/self/limits")),
+            limit_of_files(&read("/proc/self/limits")),
         ),
         ("process_start_time_seconds", "gauge", "When the process started, since 1970.", started()),
     ];
@@ -52,7 +57,7 @@ fn kilobytes(status: &str, key: &str) -> Option<f64> {
     Some(line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok()? * 1_024.0)
 }
 
-fn files_max(limits: &str) -> Option<f64> {
+fn limit_of_files(limits: &str) -> Option<f64> {
     limits
         .lines()
         .find_map(|line| line.strip_prefix("Max open files"))?
@@ -88,8 +93,8 @@ mod tests {
         assert_eq!((field(stat, 14), field(stat, 15)), (Some(250.0), Some(50.0)));
         assert_eq!((field(stat, 20), field(stat, 22)), (Some(12.0), Some(900.0)));
         assert_eq!(kilobytes("Name:\tx\nVmRSS:\t   12 kB\n", "VmRSS:"), Some(12_288.0));
-        assert_eq!(files_max("Limit\nMax open files   1024   4096   files\n"), Some(1_024.0));
-        assert_eq!(files_max("Max open files   unlimited unlimited files\n"), None);
+        assert_eq!(limit_of_files("Limit\nMax open files   1024   4096   files\n"), Some(1_024.0));
+        assert_eq!(limit_of_files("Max open files   unlimited unlimited files\n"), None);
         assert_eq!(seconds_at_boot("cpu 1\nbtime 1700000000\n"), Some(1_700_000_000.0));
         let words = [3, 5, AT_CLKTCK, 250, 0, 0].map(usize::to_ne_bytes).concat();
         assert_eq!(ticks_of(&words), Some(250.0));

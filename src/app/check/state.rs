@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::STATE;
+use super::findings::Findings;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::client::Instance;
-use crate::output;
 use crate::pipeline::work::blocking;
 use crate::plan::PlanRef;
 use crate::state::State;
@@ -14,7 +15,7 @@ use crate::state::fjall::Peek;
 use crate::state::rows::Progress;
 
 /// The state as `check` found it.
-pub(super) enum Seen {
+pub(in crate::app) enum Seen {
     /// There is none yet.
     Nothing,
     /// It lies there.
@@ -35,18 +36,20 @@ pub(in crate::app) struct Resting {
 }
 
 /// Looks at the state, without waiting for it and without a change.
-pub(super) async fn look(config: &Config) -> (Seen, Vec<Error>) {
+pub(super) async fn look(config: &Config, findings: &mut Findings) -> Seen {
     if let Some(instance) = Instance::find(config).await {
         let address = instance.address();
-        output::line(format_args!(
-            "# state: open in the running instance at {address}, which looks after it"
-        ));
-        return (Seen::Running(instance), Vec::new());
+        let text = format!("open in the running instance at {address}, which looks after it");
+        findings.good(STATE, text);
+        return Seen::Running(instance);
     }
     match peek(config).await {
-        Ok(Some(resting)) => (Seen::Resting(resting), Vec::new()),
-        Ok(None) => (Seen::Nothing, Vec::new()),
-        Err(error) => (Seen::Wrong, vec![error.about("state")]),
+        Ok(Some(resting)) => Seen::Resting(resting),
+        Ok(None) => Seen::Nothing,
+        Err(error) => {
+            findings.wrong(STATE, &error.about("state"));
+            Seen::Wrong
+        }
     }
 }
 

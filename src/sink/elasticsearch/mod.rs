@@ -4,6 +4,7 @@ mod additions;
 mod aliases;
 mod check;
 pub(crate) mod client;
+pub mod condition;
 pub(crate) mod dialect;
 mod documents;
 mod effective;

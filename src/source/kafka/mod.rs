@@ -7,6 +7,7 @@ mod members;
 mod reader;
 mod retention;
 mod rights;
+mod survey;
 mod told;
 
 use rdkafka::ClientConfig;
@@ -15,7 +16,9 @@ use rdkafka::error::KafkaError;
 
 pub use self::elector::Elector;
 pub use self::reader::KafkaSource;
+pub use self::retention::Retention;
 pub use self::rights::is_denied;
+pub use self::survey::{Survey, survey};
 
 use crate::config::KafkaConfig;
 use crate::error::Error;

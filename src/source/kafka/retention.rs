@@ -13,19 +13,54 @@ use crate::error::{Error, ErrorKind, Result};
 
 const WAIT: Duration = Duration::from_secs(10);
 
+/// What a topic keeps, by its configuration (<https://kafka.apache.org/documentation/#topicconfigs>).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// `cleanup.policy`.
+    pub policy: String,
+    /// `retention.ms`; `None` without a limit.
+    pub ms: Option<u64>,
+    /// `retention.bytes`; `None` without a limit.
+    pub bytes: Option<u64>,
+}
+
+impl Retention {
+    /// True when the topic keeps the last record of every key, and may delete the others.
+    pub fn is_compacted(&self) -> bool {
+        keeps_all(&self.policy)
+    }
+
+    /// True when records are deleted for their age or the topic's size.
+    pub fn is_limited(&self) -> bool {
+        self.policy.contains("delete") && (self.ms.is_some() || self.bytes.is_some())
+    }
+}
+
 /// Those of `topics` whose `cleanup.policy` compacts and does not delete
 /// (<https://kafka.apache.org/documentation/#topicconfigs_cleanup.policy>).
 ///
 /// # Errors
 /// When the broker does not say.
 pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
-    let names = || topics.iter().copied().collect::<Vec<_>>().join(", ");
+    let what = format!(
+        "the brokers do not say whether the topics {}, which do not begin at offset 0, are compacted; that takes the \
+         operation DescribeConfigs on each",
+        topics.iter().copied().collect::<Vec<_>>().join(", ")
+    );
+    let described = describe(config, topics, &what)?.into_iter();
+    Ok(described.filter(|(_, kept)| kept.is_compacted()).map(|(topic, _)| topic).collect())
+}
+
+/// What each of `topics` keeps. `what` says what is not known when the brokers do not answer.
+///
+/// # Errors
+/// When the broker does not say.
+pub(super) fn describe(
+    config: &KafkaConfig,
+    topics: &BTreeSet<&str>,
+    what: &str,
+) -> Result<Vec<(String, Retention)>> {
     let failed = |error: KafkaError| {
-        let what = format!(
-            "the brokers do not say whether the topics {}, which do not begin at offset 0, are compacted; that takes the \
-             operation DescribeConfigs on each",
-            names()
-        );
         // Waiting does not allow a request that is refused.
         let is_denied = matches!(
             &error,
@@ -49,15 +84,17 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
     });
     let described =
         described.map_err(|_| Error::failed("the question for the topics' configuration broke off"))?;
-    let mut compacted = BTreeSet::new();
+    let mut all = Vec::new();
     for (topic, found) in topics.iter().zip(described.map_err(failed)?) {
         let found = found.map_err(|code| failed(KafkaError::AdminOp(code)))?;
-        let policy = found.get("cleanup.policy").and_then(|entry| entry.value.clone());
-        if policy.is_some_and(|policy| keeps_all(&policy)) {
-            compacted.insert((*topic).to_owned());
-        }
+        let value = |name: &str| found.get(name).and_then(|entry| entry.value.clone());
+        let number = |name: &str| value(name)?.parse().ok();
+        let policy = value("cleanup.policy").unwrap_or_default();
+        // Without a limit it is -1.
+        let kept = Retention { policy, ms: number("retention.ms"), bytes: number("retention.bytes") };
+        all.push(((*topic).to_owned(), kept));
     }
-    Ok(compacted)
+    Ok(all)
 }
 
 /// True when a topic of this `cleanup.policy` keeps the last record of every key. With `delete` in the list retention

@@ -1,0 +1,125 @@
+//! `doctor`: all that `check` looks at, and what works now and may fail later. It changes nothing.
+
+mod clock;
+mod disk;
+mod exposure;
+mod index;
+mod instance;
+mod kafka;
+
+use toml::Table;
+
+use super::check::findings::{Findings, Judgement};
+use super::check::state::Seen;
+use super::check::{self, CONFIGURATION};
+use super::letters;
+use crate::cli::OutputFormat;
+use crate::config::{Config, DeadLetterKind, SourceKind};
+use crate::error::{Error, Result};
+use crate::output;
+use crate::pipeline::work::blocking;
+use crate::state::rows::FORMAT;
+
+const CLOCK: &str = "clock";
+const INSTANCE: &str = "instance";
+const VERSIONS: &str = "versions";
+
+/// The areas in the order in which they are told.
+const ORDER: [&str; 14] = [
+    CONFIGURATION,
+    check::HTTP,
+    check::STATE,
+    check::DISK,
+    CLOCK,
+    check::BROKERS,
+    check::LOG,
+    check::TOPICS,
+    check::REGISTRY,
+    check::INDEX,
+    check::PRIVILEGES,
+    check::LETTERS,
+    INSTANCE,
+    VERSIONS,
+];
+
+/// Prints one finding a line. Only what is wrong decides the exit code.
+pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, format: OutputFormat) -> Result<()> {
+    let mut findings = Findings::default();
+    match examined {
+        Ok((config, _)) => look(&config, &mut findings).await?,
+        Err(wrong) => wrong.iter().for_each(|error| findings.wrong(CONFIGURATION, error)),
+    }
+    print(&findings, format)?;
+    findings.outcome()
+}
+
+async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
+    let sight = check::look(config, false, findings).await?;
+    match sight.state {
+        Seen::Nothing => findings.good(check::STATE, "there is none yet, and a run makes it"),
+        Seen::Resting(_) => findings.good(check::STATE, "it can be read, and a run goes on with it"),
+        Seen::Running(_) | Seen::Wrong => {}
+    }
+    exposure::look(config, findings);
+    disk::look(config, findings);
+    clock::look_at_state(config, findings);
+    if config.source.kind == SourceKind::Kafka && !findings.is_any_wrong(&[check::BROKERS]) {
+        let config = config.clone();
+        let surveyed = blocking(move || Ok(kafka::survey(&config))).await?;
+        kafka::tell(surveyed, findings);
+    }
+    if let Some(sink) = &sight.sink {
+        index::look(sink, findings).await;
+    }
+    instance::look(&sight.state, findings).await;
+    dead_letters(config, findings).await;
+    findings.good(VERSIONS, format_args!("tributary {}, state format {FORMAT}", env!("CARGO_PKG_VERSION")));
+    Ok(())
+}
+
+/// How many dead letters wait for somebody. Those of a topic are not read.
+async fn dead_letters(config: &Config, findings: &mut Findings) {
+    if findings.is_any_wrong(&[check::LETTERS, check::DISK]) {
+        return;
+    }
+    let place = config.dead_letters.path.display();
+    match config.dead_letters.kind {
+        DeadLetterKind::Kafka => {
+            findings.good(check::LETTERS, format_args!("go to the topic {}", config.dead_letters.topic));
+        }
+        DeadLetterKind::File if !config.dead_letters.path.exists() => {
+            findings.good(check::LETTERS, format_args!("none; they would go to {place}"));
+        }
+        DeadLetterKind::File => match letters::list(config).await {
+            Ok(listed) if listed.is_empty() => findings.good(check::LETTERS, format_args!("none in {place}")),
+            Ok(listed) => findings.doubtful(
+                check::LETTERS,
+                format_args!(
+                    "{} in {place}; `tributary dead-letters list` gives the reasons, and `dead-letters retry` tries them \
+                     again once the cause is gone",
+                    listed.len()
+                ),
+            ),
+            Err(error) => findings.wrong(check::LETTERS, &error.about("dead_letters.path")),
+        },
+    }
+}
+
+fn print(findings: &Findings, format: OutputFormat) -> Result<()> {
+    let mut all: Vec<_> = findings.all().iter().collect();
+    all.sort_by_key(|found| ORDER.iter().position(|area| *area == found.area));
+    for found in all {
+        match format {
+            OutputFormat::Json => output::json(found)?,
+            OutputFormat::Text => {
+                output::line(format_args!("{:<9} {:<16} {}", found.judgement.word(), found.area, found.text));
+            }
+        }
+    }
+    if format == OutputFormat::Text {
+        let [good, doubtful, wrong] = [Judgement::Good, Judgement::Doubtful, Judgement::Wrong]
+            .map(|judgement| findings.count(judgement));
+        output::line(format_args!("{good} good, {doubtful} doubtful, {wrong} wrong"));
+    }
+    Ok(())
+}

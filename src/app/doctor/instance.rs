@@ -1,0 +1,63 @@
+//! The running instance.
+
+use serde_json::Value;
+
+use super::{INSTANCE, VERSIONS};
+use crate::app::check::findings::Findings;
+use crate::app::check::state::Seen;
+use crate::http::client::Instance;
+
+/// Asks the instance that has the state open.
+pub(super) async fn look(state: &Seen, findings: &mut Findings) {
+    let Seen::Running(instance) = state else {
+        return findings.good(INSTANCE, "none runs with this state");
+    };
+    match instance.status().await {
+        Ok(report) => tell(instance, &report, findings),
+        Err(error) => findings.doubtful(INSTANCE, error.chain()),
+    }
+    let own = env!("CARGO_PKG_VERSION");
+    match instance.version().await {
+        Some(version) if version != own => findings.doubtful(
+            VERSIONS,
+            format_args!(
+                "the instance is {version}, and this program is {own}; use one of the instance's version"
+            ),
+        ),
+        _ => {}
+    }
+}
+
+fn tell(instance: &Instance, report: &Value, findings: &mut Findings) {
+    let reasons: Vec<&str> = report
+        .get("reasons")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|reason| reason.get("detail")?.as_str())
+        .collect();
+    let number = |pointer: &str| report.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let state = report.get("state").and_then(Value::as_str).unwrap_or("in an unknown state");
+    let waiting = number("/documents_waiting");
+    match reasons.is_empty() {
+        true => findings.good(
+            INSTANCE,
+            format_args!("{} is ready, {state}; {waiting} documents wait for the index", instance.address()),
+        ),
+        false => findings.doubtful(
+            INSTANCE,
+            format_args!(
+                "{} is not ready: {}; see docs/operations.md",
+                instance.address(),
+                reasons.join("; ")
+            ),
+        ),
+    }
+    let letters = number("/counters/dead_letters_waiting");
+    if letters > 0 {
+        let text = format!(
+            "{letters} dead letters wait for their topic, which is away; create it or give the right"
+        );
+        findings.doubtful(INSTANCE, text);
+    }
+}
