@@ -51,6 +51,7 @@ mod odd_values;
 mod opensearch;
 mod order;
 mod outage;
+mod packages;
 mod page;
 mod paging;
 mod partial_log;
