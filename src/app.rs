@@ -19,11 +19,11 @@ use crate::source::kafka::{Elector, KafkaSource};
 use crate::source::leadership::{Alone, Leadership};
 
 mod check;
+mod dead_letters;
 mod demo;
 mod doctor;
 mod explain;
 mod follow;
-mod letters;
 mod manual;
 mod model;
 mod parts;
@@ -72,7 +72,7 @@ pub fn run(cli: Cli) -> Result<()> {
         }
         Command::Status => block_on(report::status(config()?, global.format, global.verbose))?,
         Command::Verify(wanted) => block_on(verify::run(config()?, global.format, wanted))?,
-        Command::DeadLetters { command } => block_on(letters::run(config()?, global.format, command))?,
+        Command::DeadLetters { command } => block_on(dead_letters::run(config()?, global.format, command))?,
         Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),
         Command::Model { command } => model::run(&global, command),
         Command::Completions { shell } => {

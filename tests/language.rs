@@ -102,6 +102,20 @@ fn words(text: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
+/// The Rust files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
 fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().display().to_string()
 }
@@ -214,4 +228,56 @@ fn the_glossary_has_one_sentence_for_each_term() {
         term.clone_into(&mut last);
     }
     assert!((20..=TERMS_MAX).contains(&terms.len()), "{} terms", terms.len());
+}
+
+/// Words of former names, each with the glossary's word that stands in its place.
+const RETIRED: &[(&str, &str)] = &[
+    ("asleep", "paused"),
+    ("awake", "active"),
+    ("flying", "in flight"),
+    ("frontier", "low watermark"),
+    ("lane", "priority"),
+    ("obey", "handle"),
+    ("sweep", "backfill"),
+    ("sweeping", "backfill"),
+    ("sweeps", "backfill"),
+    ("swept", "backfill"),
+];
+
+/// Names on disk, which stay as they were.
+const ON_DISK: [&str; 2] = ["b\"frontier\"", "\"7-sweeps\""];
+
+/// The words of a source, in lower case: those of comments and messages, and the parts of identifiers.
+fn source_words(text: &str) -> BTreeSet<String> {
+    let (mut words, mut word) = (BTreeSet::new(), String::new());
+    let mut was_lower = false;
+    for letter in text.chars().chain([' ']) {
+        if !letter.is_ascii_alphabetic() || letter.is_ascii_uppercase() && was_lower {
+            words.insert(std::mem::take(&mut word).to_lowercase());
+        }
+        if letter.is_ascii_alphabetic() {
+            word.push(letter);
+        }
+        was_lower = letter.is_ascii_lowercase();
+    }
+    words
+}
+
+#[test]
+fn sources_have_no_retired_word() {
+    assert!(
+        source_words("fn wakeSweeps_of(LANE_MAX)").is_superset(&["sweeps", "lane"].map(str::to_owned).into())
+    );
+    let mut wrong = Vec::new();
+    for folder in ["src", "tests", "benches"] {
+        for path in sources(&root().join(folder)) {
+            let text = fs::read_to_string(&path).unwrap();
+            let text = ON_DISK.iter().fold(text, |text, name| text.replace(name, ""));
+            let words = source_words(&text);
+            let retired = RETIRED.iter().filter(|(word, _)| words.contains(*word));
+            wrong.extend(retired.map(|(word, term)| format!("{}: {word} is {term}", shown(&path))));
+        }
+    }
+    wrong.retain(|line| !line.starts_with("tests/language.rs"));
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

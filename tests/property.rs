@@ -14,9 +14,9 @@ use tributary::config::Format;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
 use tributary::event::Record;
+use tributary::pipeline::backfill;
+use tributary::pipeline::bulk_load::BulkLoad;
 use tributary::pipeline::fold::{DocumentKey, Folder, Taken};
-use tributary::pipeline::load::Load;
-use tributary::pipeline::sweep;
 use tributary::pipeline::versions::Bases;
 use tributary::position::{Positions, TopicPartition};
 use tributary::projection::Limits;
@@ -37,9 +37,9 @@ const LIMITS: Limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
 pub type Indexes = BTreeMap<&'static str, BTreeMap<String, Value>>;
 
 /// No record of these histories is poison.
-pub struct NoLetters;
+pub struct NoDeadLetters;
 
-impl DeadLetters for NoLetters {
+impl DeadLetters for NoDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> tributary::error::Result<()> {
         panic!("poison: {letters:?}")
     }
@@ -114,7 +114,7 @@ fn indexed(
     store: &Arc<dyn StateStore>,
     batches: &[&[Record]],
     restarts: bool,
-    sweep: Option<Sweep>,
+    backfill: Option<Backfill>,
 ) -> Indexes {
     let decoder = Decoder::new(
         builtin(),
@@ -123,7 +123,7 @@ fn indexed(
     );
     let open = || {
         let state = Arc::new(State::open(Arc::clone(store), builtin(), "test").unwrap());
-        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).unwrap();
+        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
         (state, folder)
     };
     let (mut state, mut folder) = open();
@@ -132,15 +132,15 @@ fn indexed(
     };
     let mut index = empty();
     for (number, batch) in batches.iter().enumerate() {
-        if sweep.is_some_and(|sweep| sweep.from == number) {
+        if backfill.is_some_and(|backfill| backfill.from == number) {
             index = empty();
-            PROJECTIONS.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
+            PROJECTIONS.into_iter().for_each(|projection| drop(folder.begin_backfill(projection).unwrap()));
         }
-        if sweep.is_some_and(|sweep| sweep.wakes == number) {
-            folder.wake_sweeps().unwrap();
+        if backfill.is_some_and(|backfill| backfill.wakes == number) {
+            folder.resume_backfills().unwrap();
         }
-        // While a sweep sleeps nothing is delivered.
-        let delivers = sweep.is_none_or(|sweep| !(sweep.from..sweep.wakes).contains(&number));
+        // While a backfill pauses nothing is delivered.
+        let delivers = backfill.is_none_or(|backfill| !(backfill.from..backfill.wakes).contains(&number));
         let taken: Vec<Taken> = batch
             .iter()
             .map(|record| Taken { record: record.clone(), decoded: decoder.decode(record) })
@@ -163,7 +163,7 @@ fn indexed(
     }
     while folder.fan_out().unwrap().number > 0 {}
     deliver(&state, &mut folder, &mut index);
-    folder.wake_sweeps().unwrap();
+    folder.resume_backfills().unwrap();
     while pass(&state, &mut folder, &mut index) {}
     assert!(state.is_delivered().unwrap());
     assert!(folder.marks().unwrap().is_empty());
@@ -172,22 +172,22 @@ fn indexed(
 
 /// When the index is new, and when it is begun to be filled: numbers of batches.
 #[derive(Debug, Clone, Copy)]
-struct Sweep {
+struct Backfill {
     from: usize,
     wakes: usize,
 }
 
-/// The next part of each sweep that is awake, of one document or two; false when there is none.
+/// The next part of each backfill that is active, of one document or two; false when there is none.
 pub fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
     let (limits, projections) = (LIMITS, &state.plan().projections().collect::<Vec<_>>());
-    let sweeps = folder.sweeping();
-    for sweep in &sweeps {
-        let Some(place) = &sweep.place else { continue };
-        let most = (1 + place.len() % 2, usize::MAX);
+    let backfills = folder.pending_backfills();
+    for backfill in &backfills {
+        let Some(cursor) = &backfill.cursor else { continue };
+        let most = (1 + cursor.len() % 2, usize::MAX);
         let bases = Bases::default();
-        // The index was empty when the sweep was called for: with deletes or without them it is the same.
-        let (takes, is_untouched) = (&|_: &DocumentKey| true, sweep.step % 2 == 0);
-        let making = sweep::Making {
+        // The index was empty when the backfill was called for: with deletes or without them it is the same.
+        let (takes, is_untouched) = (&|_: &DocumentKey| true, backfill.step % 2 == 0);
+        let making = backfill::ChunkContext {
             state,
             projections,
             limits,
@@ -196,8 +196,8 @@ pub fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> boo
             is_untouched,
             buffers: &Arc::default(),
         };
-        let part = sweep::make(&making, sweep.projection, place, most).unwrap();
-        let documents = index.get_mut(sweep.projection.name()).unwrap();
+        let part = backfill::make_chunk(&making, backfill.projection, cursor, most).unwrap();
+        let documents = index.get_mut(backfill.projection.name()).unwrap();
         let batch = &part.made.batch;
         for write in batch.writes() {
             match batch.document(write) {
@@ -208,9 +208,9 @@ pub fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> boo
                 None => drop(documents.remove(&*write.id)),
             }
         }
-        folder.swept(sweep.projection, sweep.step, part.next, part.passed).unwrap();
+        folder.advance_backfill(backfill.projection, backfill.step, part.next, part.passed).unwrap();
     }
-    !sweeps.is_empty()
+    !backfills.is_empty()
 }
 
 pub fn deliver(state: &State, folder: &mut Folder, index: &mut Indexes) {
@@ -230,7 +230,7 @@ pub fn deliver(state: &State, folder: &mut Folder, index: &mut Indexes) {
     folder.acknowledge(&acknowledged).unwrap();
 }
 
-/// Loads the first `count` records, a few at a time, folds the others as they come, and sweeps.
+/// Loads the first `count` records, a few at a time, folds the others as they come, and backfills.
 fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> Indexes {
     let folder = tempfile::tempdir().unwrap();
     let memory = Arc::new(MemoryStore::default());
@@ -239,7 +239,7 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         let store =
             if durable { Arc::new(FjallStore::open(folder.path(), builtin()).unwrap()) } else { memory };
         let state = Arc::new(State::open(store, builtin(), "test").unwrap());
-        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).unwrap();
+        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
         (state, folder)
     };
     let (mut state, mut folder) = open();
@@ -256,12 +256,12 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
         BTreeMap::new(),
     );
-    PROJECTIONS.into_iter().for_each(|projection| drop(folder.sweep(projection).unwrap()));
+    PROJECTIONS.into_iter().for_each(|projection| drop(folder.begin_backfill(projection).unwrap()));
     let take = |records: &[Record]| -> Vec<Taken> {
         let taken = records.iter();
         taken.map(|record| Taken { record: record.clone(), decoded: decoder.decode(record) }).collect()
     };
-    let mut load = Load::new(state.scratch(), builtin(), Positions::default(), held_max);
+    let mut load = BulkLoad::new(state.scratch(), builtin(), Positions::default(), held_max);
     for batch in records[..count].chunks(3) {
         folder.load(&mut load, &take(batch), &[]).unwrap();
     }
@@ -275,7 +275,7 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         folder.fold(&take(batch), &[]).unwrap();
     }
     let mut index = PROJECTIONS.into_iter().map(|each| (each.name(), BTreeMap::new())).collect();
-    folder.wake_sweeps().unwrap();
+    folder.resume_backfills().unwrap();
     while pass(&state, &mut folder, &mut index) {}
     index
 }
@@ -349,7 +349,7 @@ proptest! {
     }
 
     #[test]
-    fn a_new_index_is_swept_while_the_log_goes_on(
+    fn a_new_index_is_backfilled_while_the_log_goes_on(
         events in proptest::collection::vec(event(), 0..40),
         order in proptest::collection::vec(any::<Index>(), 60),
         cuts in proptest::collection::vec(any::<Index>(), 0..12),
@@ -358,8 +358,8 @@ proptest! {
     ) {
         let records = shuffled(&events, &order);
         let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
-        let sweep = Some(Sweep { from, wakes: from + sleeps });
-        let got = indexed(&store, &cut(&records, &cuts), restarts, sweep);
+        let backfill = Some(Backfill { from, wakes: from + sleeps });
+        let got = indexed(&store, &cut(&records, &cuts), restarts, backfill);
         prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
     }
 }
@@ -376,7 +376,7 @@ proptest! {
         let records = shuffled(&events, &order);
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn StateStore> = Arc::new(FjallStore::open(folder.path(), builtin()).unwrap());
-        let got = indexed(&store, &cut(&records, &cuts), true, Some(Sweep { from: 0, wakes: 2 }));
+        let got = indexed(&store, &cut(&records, &cuts), true, Some(Backfill { from: 0, wakes: 2 }));
         prop_assert_eq!(got, reference::documents(&events, MAX_EMBEDDED));
     }
 }
@@ -385,7 +385,7 @@ proptest! {
 fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let state = Arc::new(State::open(store, builtin(), "test").unwrap());
-    let mut folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).unwrap();
+    let mut folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
     let decoder = Decoder::new(
         builtin(),
         vec![Format::CloudEvents.into(), Format::CloudEvents.into()],

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tributary::decode::{Decoder, Layout};
 use tributary::event::Record;
 use tributary::model::{self, Model};
+use tributary::pipeline::bulk_load::BulkLoad;
 use tributary::pipeline::fold::{Folder, Taken};
-use tributary::pipeline::load::Load;
 use tributary::plan::{PlanRef, Projection};
 use tributary::position::{Positions, TopicPartition};
 use tributary::state::State;
@@ -19,7 +19,7 @@ use tributary::state::memory::MemoryStore;
 
 use self::drawn::{Drawn, Event, Verb};
 use crate::harness::{GrowingLog, World};
-use crate::property::{Indexes, NoLetters, deliver, pass};
+use crate::property::{Indexes, NoDeadLetters, deliver, pass};
 use crate::services;
 
 /// One instance with documents as an index would hold them: made anew for each mark only, so that a mark that is missing
@@ -38,7 +38,7 @@ impl Instance {
         let layouts = entities.map(|(of, entity)| Layout::of(of, &entity.source)).collect();
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), plan, "drawn").unwrap());
         let projections: Vec<Projection> = plan.projections().collect();
-        let folder = Folder::new(Arc::clone(&state), projections, Box::new(NoLetters)).unwrap();
+        let folder = Folder::new(Arc::clone(&state), projections, Box::new(NoDeadLetters)).unwrap();
         let decoder = Decoder::new(plan, layouts, BTreeMap::new());
         let mut instance = Self { plan, decoder, state, folder, index: Indexes::new() };
         instance.empty();
@@ -61,8 +61,8 @@ impl Instance {
     /// Fills all indexes anew by backfills.
     fn backfill(&mut self) {
         self.empty();
-        self.plan.projections().for_each(|projection| drop(self.folder.sweep(projection).unwrap()));
-        self.folder.wake_sweeps().unwrap();
+        self.plan.projections().for_each(|projection| drop(self.folder.begin_backfill(projection).unwrap()));
+        self.folder.resume_backfills().unwrap();
         while pass(&self.state, &mut self.folder, &mut self.index) {}
     }
 }
@@ -189,8 +189,8 @@ fn check(seed: u64) -> Result<(), String> {
     difference("backfilled", &instance.index, &expected).map_err(with_model)?;
 
     let mut instance = Instance::new(&model, plan);
-    plan.projections().for_each(|projection| drop(instance.folder.sweep(projection).unwrap()));
-    let mut load = Load::new(instance.state.scratch(), plan, Positions::default(), 500);
+    plan.projections().for_each(|projection| drop(instance.folder.begin_backfill(projection).unwrap()));
+    let mut load = BulkLoad::new(instance.state.scratch(), plan, Positions::default(), 500);
     for batch in records.chunks(3) {
         let taken = instance.take(batch);
         instance.folder.load(&mut load, &taken, &[]).unwrap();

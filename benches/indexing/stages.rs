@@ -14,12 +14,12 @@ use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
 use tributary::entity::Registers;
 use tributary::event::Decoded;
+use tributary::pipeline::backfill;
 use tributary::pipeline::fold::Folder;
 use tributary::pipeline::queue::Queue;
 use tributary::pipeline::reader::Reader;
 use tributary::pipeline::status::Status;
 use tributary::pipeline::stream::{Command, First, Stream};
-use tributary::pipeline::sweep;
 use tributary::pipeline::versions::Bases;
 use tributary::position::Positions;
 use tributary::projection::Limits;
@@ -187,15 +187,15 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
     let state = Arc::new(State::open(store, builtin(), "bench").map_err(told)?);
     let (source, end) = source(config)?;
     let mut folder =
-        Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoLetters)).map_err(told)?;
+        Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).map_err(told)?;
     for projection in PROJECTIONS {
-        folder.sweep(projection).map_err(told)?;
+        folder.begin_backfill(projection).map_err(told)?;
     }
     let queue = Arc::new(Queue::starting_at(0, None, Positions::default(), 0));
     let (status, decoder, stop) =
         (Arc::new(Status::default()), Arc::new(decoder.clone()), Shutdown::default());
     let (_end_requests, end_answers) = unbounded();
-    let ((records_in, records_out), (commands, obeyed)) = (Reader::channel(), unbounded());
+    let ((records_in, records_out), (commands, command_rx)) = (Reader::channel(), unbounded());
     let reader = Reader::new(
         Box::new(source),
         Arc::clone(&decoder),
@@ -214,7 +214,7 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
         cleared: 0,
         first: First::Undecided(end.clone()),
         records: Some(records_out),
-        commands: obeyed,
+        commands: command_rx,
         synced: tokio::time::Instant::now(),
         folded: tokio::time::Instant::now(),
     };
@@ -240,7 +240,7 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let (mut count, mut bytes, bases) = (0, 0, Bases::default());
     let (projections, buffers) = (&PROJECTIONS, &Arc::default());
-    let making = sweep::Making {
+    let making = backfill::ChunkContext {
         state: &state,
         projections,
         limits,
@@ -252,7 +252,7 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     for projection in PROJECTIONS {
         let mut place = Some(String::new());
         while let Some(at) = place {
-            let part = sweep::make(&making, projection, &at, REQUEST).map_err(told)?;
+            let part = backfill::make_chunk(&making, projection, &at, REQUEST).map_err(told)?;
             count += part.made.batch.writes().iter().filter(|write| write.body.is_some()).count() as u64;
             bytes += part.made.batch.bytes().len() as u64;
             place = part.next;
@@ -261,9 +261,9 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     Ok((count, bytes))
 }
 
-struct NoLetters;
+struct NoDeadLetters;
 
-impl DeadLetters for NoLetters {
+impl DeadLetters for NoDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> tributary::error::Result<()> {
         panic!("the log holds poison: {letters:?}")
     }

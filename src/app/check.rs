@@ -164,7 +164,7 @@ async fn address(config: &Config, state: &Seen) -> Option<Error> {
     }
 }
 
-/// That letters can be sent to their topic: whether a producer can be made. Nothing is sent.
+/// That dead letters can be sent to their topic: whether a producer can be made. Nothing is sent.
 async fn letters(config: &Config) -> Option<Error> {
     if config.dead_letters.kind != DeadLetterKind::Kafka {
         return None;

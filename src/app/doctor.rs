@@ -12,7 +12,7 @@ use toml::Table;
 use super::check::findings::{Findings, Judgement};
 use super::check::state::Seen;
 use super::check::{self, CONFIGURATION};
-use super::letters;
+use super::dead_letters;
 use crate::cli::OutputFormat;
 use crate::config::{Config, DeadLetterKind, SourceKind};
 use crate::error::{Error, Result};
@@ -90,7 +90,7 @@ async fn dead_letters(config: &Config, findings: &mut Findings) {
         DeadLetterKind::File if !config.dead_letters.path.exists() => {
             findings.good(check::LETTERS, format_args!("none; they would go to {place}"));
         }
-        DeadLetterKind::File => match letters::list(config).await {
+        DeadLetterKind::File => match dead_letters::list(config).await {
             Ok(listed) if listed.is_empty() => findings.good(check::LETTERS, format_args!("none in {place}")),
             Ok(listed) => findings.doubtful(
                 check::LETTERS,

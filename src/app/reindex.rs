@@ -327,7 +327,7 @@ fn round(
             state: Arc::clone(&state),
             source,
             sink: target,
-            dead_letters: Box::new(DocumentLetters(Box::new(letters))),
+            dead_letters: Box::new(DocumentDeadLetters(Box::new(letters))),
             leadership: Arc::new(Alone::default()),
             projections: config
                 .index
@@ -349,11 +349,11 @@ fn round(
     })
 }
 
-/// Records that are poison have their letters from the running instance, or get them from it; documents that
+/// Records that are poison have their dead letters from the running instance, or get them from it; documents that
 /// the new index rejects have none yet.
-struct DocumentLetters(Box<dyn DeadLetters>);
+struct DocumentDeadLetters(Box<dyn DeadLetters>);
 
-impl DeadLetters for DocumentLetters {
+impl DeadLetters for DocumentDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         let documents: Vec<DeadLetter> =
             letters.iter().filter(|letter| letter.projection.is_some()).cloned().collect();

@@ -63,10 +63,10 @@ async fn stopped(config: &Config) -> Result<Value> {
         &config.fingerprint(),
     )?;
     let positions = state.progress()?.positions();
-    let frontier = state.frontier()?;
-    let delivered = frontier.positions();
+    let low_watermark = state.low_watermark()?;
+    let delivered = low_watermark.positions();
     let waiting = state.count_waiting()?;
-    let oldest = if waiting == 0 { 0 } else { Status::now_ms().saturating_sub(frontier.time_ms) };
+    let oldest = if waiting == 0 { 0 } else { Status::now_ms().saturating_sub(low_watermark.time_ms) };
     let mut indexes = BTreeMap::new();
     for projection in &config.index.projections {
         indexes.insert(projection.clone(), state.built_for(projection)?);
@@ -99,17 +99,17 @@ async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, Stri
     let asked = async { Ok::<_, Error>((sink.rebuilds().await?, sink.behind().await?)) };
     let asked = tokio::time::timeout(INDEX_WAIT, asked).await;
     let (records, behind) = asked.ok().and_then(Result::ok).unwrap_or_default();
-    let (mut under_way, mut rolled_back) = (Vec::new(), BTreeMap::new());
+    let (mut requests, mut rolled_back) = (Vec::new(), BTreeMap::new());
     for ((projection, found), behind) in config.index.projections.iter().zip(records).zip(behind) {
         let Some((record, _)) = found else { continue };
         if let Some(index) = behind.filter(|index| record.is_rollback_to(index)) {
             rolled_back.insert(projection.clone(), index);
         }
         if record.is_under_way() {
-            under_way.push(rebuild_report((projection.clone(), record)));
+            requests.push(rebuild_report((projection.clone(), record)));
         }
     }
-    (under_way, rolled_back)
+    (requests, rolled_back)
 }
 
 /// The product and the version of the server; `None` when it does not answer, and of an embedded index.

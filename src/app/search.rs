@@ -118,5 +118,5 @@ fn at_rest(config: &Config) -> Result<Positions> {
         config.plan(),
         &config.fingerprint(),
     )?;
-    Ok(if state.is_delivered()? { state.progress()?.positions() } else { state.frontier()?.positions() })
+    Ok(if state.is_delivered()? { state.progress()?.positions() } else { state.low_watermark()?.positions() })
 }

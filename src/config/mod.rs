@@ -69,7 +69,7 @@ pub enum SourceKind {
 pub struct KafkaConfig {
     /// `host:port`, several by commas.
     pub brokers: String,
-    /// The consumer group: carries the delivered frontier, and elects the writer.
+    /// The consumer group: carries the low watermark, and elects the writer.
     pub group: String,
     /// Any librdkafka property. May hold secrets: never print the values.
     pub properties: BTreeMap<String, String>,
@@ -163,7 +163,7 @@ pub struct DeadLetterConfig {
     pub path: PathBuf,
     /// The topic of kind `kafka`.
     pub topic: String,
-    /// At most so many bytes of letters wait on the disk for a topic that is away.
+    /// At most so many bytes of dead letters wait on the disk for a topic that is away.
     pub spill_bytes: u64,
 }
 

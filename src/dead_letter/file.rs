@@ -10,11 +10,11 @@ use crate::private;
 
 /// A file of dead letters, appended to by one process.
 #[derive(Debug)]
-pub struct FileLetters {
+pub struct FileDeadLetters {
     path: PathBuf,
 }
 
-impl FileLetters {
+impl FileDeadLetters {
     /// The letters in `path`; the file is made at the first letter.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl FileLetters {
     }
 }
 
-impl DeadLetters for FileLetters {
+impl DeadLetters for FileDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         let file = private::options().append(true).open(&self.path);
         let mut file = file.map_err(|error| self.failed("open", error))?;
@@ -137,7 +137,7 @@ mod tests {
     fn letters_are_listed_once_and_resolved_by_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("sub/letters.jsonl");
-        let mut letters = FileLetters::open(&path).unwrap();
+        let mut letters = FileDeadLetters::open(&path).unwrap();
         assert_eq!(letters.list().unwrap(), []);
         letters.append(&[letter(1, "a"), letter(2, "b")]).unwrap();
         letters.append(&[letter(1, "again")]).unwrap();
@@ -155,7 +155,7 @@ mod tests {
     fn a_torn_line_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("letters.jsonl");
-        let mut letters = FileLetters::open(&path).unwrap();
+        let mut letters = FileDeadLetters::open(&path).unwrap();
         letters.append(&[letter(1, "a")]).unwrap();
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, [&whole[..], b"{\"topic\":\"con"].concat()).unwrap();

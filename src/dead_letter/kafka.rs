@@ -47,7 +47,7 @@ impl ProducerContext for Deliveries {
 }
 
 /// A topic of dead letters.
-pub struct KafkaLetters {
+pub struct KafkaDeadLetters {
     config: KafkaConfig,
     topic: String,
     producer: ThreadedProducer<Deliveries>,
@@ -55,7 +55,7 @@ pub struct KafkaLetters {
     stop: Shutdown,
 }
 
-impl KafkaLetters {
+impl KafkaDeadLetters {
     /// The letters in `topic` of the configured cluster. The topic is made at the first letter when
     /// it is not there and the cluster lets us. Letters are tried until they are kept, or `stop` is
     /// asked for.
@@ -254,7 +254,7 @@ impl std::task::Wake for Unpark {
     }
 }
 
-impl DeadLetters for KafkaLetters {
+impl DeadLetters for KafkaDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         let mut letters = letters.to_vec();
         let mut pause = PAUSE_MIN;

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::file::FileLetters;
-pub use self::kafka::KafkaLetters;
+pub use self::file::FileDeadLetters;
+pub use self::kafka::KafkaDeadLetters;
 pub use self::spill::SpillPlace;
-pub use self::spilled::SpilledLetters;
+pub use self::spilled::SpilledDeadLetters;
 pub use self::tally::{Counted, Kind, TELL_EVERY, Tally};
 
-use self::spilled::BesideLetters;
+use self::spilled::BesideDeadLetters;
 
 use crate::base64;
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
@@ -258,8 +258,8 @@ impl DeadLetters for Nowhere {
 /// When the file's folder can't be made, or the producer's properties are wrong.
 pub fn open(config: &DeadLetterConfig, kafka: &KafkaConfig, stop: Shutdown) -> Result<Box<dyn DeadLetters>> {
     match config.kind {
-        DeadLetterKind::File => Ok(Box::new(FileLetters::open(&config.path)?)),
-        DeadLetterKind::Kafka => Ok(Box::new(KafkaLetters::open(kafka, &config.topic, stop)?)),
+        DeadLetterKind::File => Ok(Box::new(FileDeadLetters::open(&config.path)?)),
+        DeadLetterKind::Kafka => Ok(Box::new(KafkaDeadLetters::open(kafka, &config.topic, stop)?)),
     }
 }
 
@@ -279,7 +279,7 @@ pub fn open_spilled(
     let closing = Shutdown::default();
     let topic = open(config, kafka, stop.clone())?;
     let sender = open(config, kafka, closing.clone())?;
-    Ok(Box::new(SpilledLetters::start(place, topic, sender, stop, closing)?))
+    Ok(Box::new(SpilledDeadLetters::start(place, topic, sender, stop, closing)?))
 }
 
 /// The letters for whoever only looks: those that wait at `place` are among them.
@@ -294,7 +294,7 @@ pub fn open_beside(
     let topic = open(config, kafka, Shutdown::default())?;
     Ok(match config.kind {
         DeadLetterKind::File => topic,
-        DeadLetterKind::Kafka => Box::new(BesideLetters { place, topic }),
+        DeadLetterKind::Kafka => Box::new(BesideDeadLetters { place, topic }),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::shutdown::Shutdown;
 const ARRIVE_WAIT: Duration = Duration::from_secs(2);
 
 /// Letters that are written to the disk and sent to their topic by a thread of their own.
-pub struct SpilledLetters {
+pub struct SpilledDeadLetters {
     spill: Arc<Spill>,
     /// Reads the topic, and takes letters out of it.
     topic: Box<dyn DeadLetters>,
@@ -21,7 +21,7 @@ pub struct SpilledLetters {
     closing: Shutdown,
 }
 
-impl SpilledLetters {
+impl SpilledDeadLetters {
     /// Letters that wait at `place` for a topic: `topic` reads it, and `sender` sends to it until `closing` is asked for.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl SpilledLetters {
     }
 }
 
-impl Drop for SpilledLetters {
+impl Drop for SpilledDeadLetters {
     fn drop(&mut self) {
         self.closing.request();
         if !self.spill.is_empty() {
@@ -117,7 +117,7 @@ impl Drop for SpilledLetters {
     }
 }
 
-impl DeadLetters for SpilledLetters {
+impl DeadLetters for SpilledDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         let mut left = letters;
         while let Some(first) = left.first() {
@@ -150,12 +150,12 @@ impl DeadLetters for SpilledLetters {
 }
 
 /// The letters of a topic and of the file of an instance, for whoever only looks.
-pub(super) struct BesideLetters {
+pub(super) struct BesideDeadLetters {
     pub(super) place: SpillPlace,
     pub(super) topic: Box<dyn DeadLetters>,
 }
 
-impl DeadLetters for BesideLetters {
+impl DeadLetters for BesideDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         self.topic.append(letters)
     }
@@ -268,7 +268,7 @@ mod tests {
         let place =
             SpillPlace { path: path.clone(), bytes_max, waiting: Arc::default(), is_full: Arc::default() };
         let sender = Box::new(topic.clone());
-        let letters = SpilledLetters::start(
+        let letters = SpilledDeadLetters::start(
             place,
             Box::new(topic.clone()),
             sender,
@@ -313,7 +313,7 @@ mod tests {
             let closing = Shutdown::default();
             let sender = Topic { closing: closing.clone(), ..topic.clone() };
             let stop = Shutdown::default();
-            let letters = SpilledLetters::start(
+            let letters = SpilledDeadLetters::start(
                 place.clone(),
                 Box::new(topic.clone()),
                 Box::new(sender),

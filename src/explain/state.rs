@@ -17,7 +17,7 @@ use crate::projection::reach::{may_reach, references};
 use crate::projection::{Entities, Limits, Projection};
 use crate::state::keys::{Space, dirty_key};
 use crate::state::rows::{self, Progress, Row, Task};
-use crate::state::{Snapshot, State, sweeps};
+use crate::state::{Snapshot, State, backfills};
 
 /// The most parts that are explained one by one.
 pub(super) const PARTS_MAX: usize = 100;
@@ -202,11 +202,11 @@ impl Parts<'_> {
     }
 }
 
-/// How many fan-outs and sweeps may come to the document yet.
+/// How many fan-outs and backfills may come to the document yet.
 fn fan_outs(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<u64> {
     let plan = projection.plan();
-    let sweeps = sweeps(snapshot.view())?;
-    let mut count = sweeps.iter().filter(|(number, _)| *number == projection.number()).count() as u64;
+    let backfills = backfills(snapshot.view())?;
+    let mut count = backfills.iter().filter(|(number, _)| *number == projection.number()).count() as u64;
     snapshot.view().scan(Space::TASKS, &[], &[], &mut |_, value| {
         let FanOut { route, rules, root, .. } = rows::decode::<Task>(value)?.fan_out;
         if let Some(route) = plan.route(route) {
@@ -228,7 +228,7 @@ mod tests {
     use crate::event::{Action, Event, Field};
     use crate::plan::{CHILDREN_OF, CONTACTS_OF, FieldSet, Hop};
     use crate::state::memory::MemoryStore;
-    use crate::state::rows::Sweep;
+    use crate::state::rows::Backfill;
     use crate::state::store::{Changes, StateStore};
 
     #[test]
@@ -261,8 +261,8 @@ mod tests {
             changes.put(Space::TASKS, vec![number as u8], rows::encode(&task).unwrap());
         }
         for projection in [CONTACTS, HIERARCHY] {
-            let sweep = Sweep { step: 1, awake: None, place: String::new(), done: 0 };
-            changes.put(Space::SWEEPS, vec![projection.number()], rows::encode(&sweep).unwrap());
+            let backfill = Backfill { step: 1, marks_from: None, cursor: String::new(), done: 0 };
+            changes.put(Space::BACKFILLS, vec![projection.number()], rows::encode(&backfill).unwrap());
         }
         // The contact belongs to o1, which is below o0.
         for (of, id, reference, to) in

@@ -19,7 +19,7 @@ pub(super) enum Adding {
     /// To be looked for from then on.
     Due(Instant),
     /// In place; every document of these projections is sent again.
-    Sweeping(Vec<Projection>),
+    PendingBackfill(Vec<Projection>),
     /// All are sent, but for those that wait since this step or before. To be noted from then on.
     Settling(u64, Instant),
 }
@@ -36,9 +36,9 @@ impl<S: Documents + Aliases> Run<S> {
         }
         match &self.adding {
             Adding::Due(at) if Instant::now() >= *at => self.begin_adding().await,
-            Adding::Sweeping(projections) => {
-                let sweeps = self.queue.sweeps();
-                if !sweeps.iter().any(|sweep| projections.contains(&sweep.projection)) {
+            Adding::PendingBackfill(projections) => {
+                let backfills = self.queue.backfills();
+                if !backfills.iter().any(|backfill| projections.contains(&backfill.projection)) {
                     self.adding = Adding::Settling(self.queue.step(), Instant::now());
                 }
                 Ok(())
@@ -67,9 +67,9 @@ impl<S: Documents + Aliases> Run<S> {
         for (projection, index) in &named {
             self.send_everything(*projection, index, true)?;
         }
-        self.command(Command::WakeSweeps)?;
+        self.command(Command::ResumeBackfills)?;
         self.barrier().await?;
-        self.adding = Adding::Sweeping(named.into_iter().map(|(projection, _)| projection).collect());
+        self.adding = Adding::PendingBackfill(named.into_iter().map(|(projection, _)| projection).collect());
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The delivery: what is marked goes to the index, several requests at once, each write judged by itself.
+//! The delivery: dirty documents go to the index, in several requests at once. Each write has an outcome of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,17 +7,17 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 use tokio::time::Instant;
 
+use super::backfill::{self, BackfillsInFlight, ChunkContext, ChunkStart, Completion};
 use super::fold::DocumentKey;
 use super::materialise::{Materialised, materialise};
 use super::pace::Pace;
 use super::planted::{self, Bug};
-use super::queue::{Lane, Queue, Scan};
+use super::queue::{Priority, Queue, Scan};
 use super::refresh::Unrefreshed;
+use super::requests::{Requests, Slots};
 use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
-use super::sweep::{self, Courses, Making, Next};
-use super::under_way::{Places, UnderWay};
 use super::versions::{Bases, SILENT, base_of, is_of_record, is_of_silent};
 use super::work::blocking;
 use crate::config::Refresh;
@@ -31,63 +31,63 @@ use crate::state::keys::{Space, dirty_parts};
 
 /// How many documents one request holds at most.
 const DOCUMENTS_MAX: usize = sized(2_000, 5);
-/// How many marks one part of a scan reads.
+/// How many dirty documents one part of a scan reads.
 const SCAN_MAX: usize = sized(5_000, 7);
 
 /// The parts of the delivery.
 pub struct Delivery<S> {
-    /// Where documents are made from.
+    /// The state, from which documents are made.
     pub state: Arc<State>,
-    /// Where they go.
+    /// The index.
     pub sink: Arc<S>,
-    /// What waits.
+    /// The documents that wait.
     pub queue: Arc<Queue>,
     /// The projections, in the sink's order.
     pub projections: Vec<Projection>,
-    /// What shapes documents.
+    /// The limits of documents.
     pub limits: Limits,
-    /// To the fold's thread.
+    /// The commands to the fold's thread.
     pub commands: Sender<Command>,
-    /// Where it reports.
+    /// The reports.
     pub status: Arc<Status>,
-    /// How changes become searchable.
+    /// How writes become searchable.
     pub refresh: Refresh,
-    /// The versions of documents that somebody else wrote.
+    /// The bases of versions above foreign writes.
     pub bases: Mutex<Bases>,
-    /// How fast the index takes documents.
+    /// The size and number of requests that the index takes.
     pub pace: Pace,
-    /// True while nothing is under way and nothing may begin.
-    pub resting: Arc<AtomicBool>,
-    /// True while this instance is the writer: asked for before each request, since the looks that allow the delivery may
-    /// themselves wait for a server.
+    /// True while no request is in flight and none may begin.
+    pub is_idle: Arc<AtomicBool>,
+    /// True while this instance is the writer. Each request asks for it, because the control loop may itself wait for a
+    /// server.
     pub writer: tokio::sync::watch::Receiver<bool>,
-    /// The sweeps on their way.
-    pub(super) courses: Mutex<Courses>,
-    /// True while a part of a sweep is being made: where it ends is where the next one begins.
-    pub(super) is_sweeping: AtomicBool,
-    /// The memory of the sweeps' requests.
+    /// The backfills that are being made.
+    pub(super) backfills: Mutex<BackfillsInFlight>,
+    /// True while a chunk is made, because the next chunk begins where it ends.
+    pub(super) is_making_chunk: AtomicBool,
+    /// The memory of the backfills' requests.
     pub(super) buffers: Arc<Buffers>,
 }
 
 impl<S: Documents> Delivery<S> {
-    /// Delivers for as long as `allowed` is true; with false it ends what is under way and waits.
-    /// Ends when the sender of `allowed` is gone.
+    /// Delivers while `allowed` is true. With false the requests in flight end, and none begins. The delivery ends when the
+    /// sender of `allowed` is gone.
     ///
     /// # Errors
     /// Those of the state.
     pub async fn run(self: Arc<Self>, mut allowed: tokio::sync::watch::Receiver<bool>) -> Result<()> {
-        let mut requests = UnderWay::default();
+        let mut requests = Requests::default();
         let mut unrefreshed = Unrefreshed::default();
         loop {
             let changed = self.queue.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            // In this order: whoever forbids it and then finds it resting must be seen here.
-            self.resting.store(false, Ordering::SeqCst);
+            // In this order, because a caller that forbids delivery and then finds it idle must be seen here.
+            self.is_idle.store(false, Ordering::SeqCst);
             let may = *allowed.borrow_and_update() && self.is_writer();
-            self.resting.store(!may && requests.is_empty(), Ordering::SeqCst);
+            self.is_idle.store(!may && requests.is_empty(), Ordering::SeqCst);
             if may {
-                if let Some(part) = self.queue.wants_scan() {
+                if let Some(part) = self.queue.next_scan() {
                     Arc::clone(&self).scan(part).await?;
                 }
                 if !unrefreshed.holds() {
@@ -95,7 +95,7 @@ impl<S: Documents> Delivery<S> {
                 }
                 if self.refresh == Refresh::Adaptive && requests.is_empty() {
                     let this = Arc::clone(&self);
-                    let delivered = || self.queue.frontier();
+                    let delivered = || self.queue.low_watermark();
                     let refresh = || async move { this.sink.refresh().await };
                     unrefreshed.refresh_if_due(&self.status, delivered, refresh);
                 }
@@ -104,7 +104,7 @@ impl<S: Documents> Delivery<S> {
             tokio::select! {
                 biased;
                 gone = allowed.changed() => if gone.is_err() { break },
-                Some(ended) = requests.ended() => {
+                Some(ended) = requests.next_ended() => {
                     ended?;
                     unrefreshed.note(&self.status);
                 }
@@ -113,102 +113,107 @@ impl<S: Documents> Delivery<S> {
                 () = tokio::time::sleep(wait) => {}
             }
         }
-        while let Some(ended) = requests.ended().await {
+        while let Some(ended) = requests.next_ended().await {
             ended?;
         }
         Ok(())
     }
 
-    fn start_requests(self: &Arc<Self>, requests: &mut UnderWay) {
-        for lane in [Lane::Direct, Lane::Background] {
+    fn start_requests(self: &Arc<Self>, requests: &mut Requests) {
+        for priority in [Priority::Direct, Priority::Background] {
             while self.pace.is_open() {
-                let places = Places {
+                let slots = Slots {
                     count: self.pace.requests(),
                     has_background: self.queue.has_background(),
                     has_others: self.projections.len() > 1,
                 };
-                let may = |projection| requests.has_place(lane, projection, places);
-                let documents = self.queue.take(lane, DOCUMENTS_MAX, &may);
+                let may = |projection| requests.has_slot(priority, projection, slots);
+                let documents = self.queue.take(priority, DOCUMENTS_MAX, &may);
                 let Some((projection, _)) = documents.first() else { break };
-                requests.spawn(Some((lane, *projection)), Arc::clone(self).deliver(documents));
+                requests.spawn(Some((priority, *projection)), Arc::clone(self).deliver(documents));
             }
         }
-        // What is marked goes first.
-        if requests.has_place_for_sweep(self.pace.requests())
+        // Dirty documents go before those of a backfill.
+        if requests.has_slot_for_chunk(self.pace.requests())
             && self.pace.is_open()
-            && !self.is_sweeping.load(Ordering::SeqCst)
-            && let Some(part) = self.courses().next(&self.queue.sweeps())
+            && !self.is_making_chunk.load(Ordering::SeqCst)
+            && let Some(start) = self.backfills().next(&self.queue.backfills())
         {
-            self.is_sweeping.store(true, Ordering::SeqCst);
-            requests.spawn(None, Arc::clone(self).sweep(part));
+            self.is_making_chunk.store(true, Ordering::SeqCst);
+            requests.spawn(None, Arc::clone(self).deliver_chunk(start));
         }
     }
 
-    fn courses(&self) -> MutexGuard<'_, Courses> {
-        self.courses.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backfills(&self) -> MutexGuard<'_, BackfillsInFlight> {
+        self.backfills.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bases(&self) -> MutexGuard<'_, Bases> {
         self.bases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Delivers the next part of a sweep. What did not arrive is marked.
-    async fn sweep(self: Arc<Self>, part: Next) -> Result<()> {
-        let swept = self.queue.begin_swept(part.projection, part.step);
-        let (made, number) = {
-            let (this, part) = (Arc::clone(&self), part.clone());
-            let making = blocking(move || {
-                let bases = this.bases().clone();
-                let takes = |document: &DocumentKey| this.queue.take_swept(swept, document);
-                let making = Making {
-                    state: &this.state,
-                    projections: &this.projections,
-                    limits: this.limits,
-                    bases: &bases,
-                    takes: &takes,
-                    is_untouched: this.sink.is_untouched(),
-                    buffers: &this.buffers,
-                };
-                let most = (DOCUMENTS_MAX, this.pace.bytes());
-                let made = sweep::make(&making, part.projection, &part.place, most)?;
-                let number = this.courses().made(&part, made.next, made.passed);
-                Ok((made.made, number))
-            });
-            let made = making.await;
-            self.is_sweeping.store(false, Ordering::SeqCst);
-            self.queue.wake();
-            made?
-        };
-        if planted::is(Bug::SweepPlaceEarly)
-            && let Some(arrived) = self.courses().arrived(&part, number)
-        {
-            let told = Command::Swept(part.projection, part.step, arrived.place, arrived.documents);
-            let _ = self.commands.send(told);
+    /// Delivers the next chunk of a backfill. Documents that the index did not acknowledge are marked.
+    async fn deliver_chunk(self: Arc<Self>, start: ChunkStart) -> Result<()> {
+        let in_queue = self.queue.begin_chunk(start.projection, start.step);
+        let chunk = self.make_chunk(&start, in_queue).await;
+        self.is_making_chunk.store(false, Ordering::SeqCst);
+        self.queue.wake();
+        let (documents, number) = chunk?;
+        if planted::is(Bug::BackfillCursorEarly) {
+            self.complete_chunk(&start, number);
         }
-        let judged = if made.documents.is_empty() { Judged::default() } else { self.send(made).await };
-        self.queue.finish_swept(swept);
-        let is_left = |is_done: bool| !is_done && !planted::is(Bug::SweepPlaceEarly);
-        let left: Vec<_> = judged.finished.into_iter().filter(|(_, is_done)| is_left(*is_done)).collect();
-        let left = left.into_iter().map(|((projection, id), _)| (projection, id.to_string())).collect();
-        // Were the fold's thread gone, its own error is what counts.
-        let (since, rejected) = (part.step, judged.rejected);
-        let _ = self.commands.send(Command::Left { since, rejected, documents: left });
-        let arrived = {
-            let mut courses = self.courses();
-            let arrived = courses.arrived(&part, number);
-            if courses.are_through() {
-                self.buffers.close();
-            }
-            arrived
+        let outcome = if documents.documents.is_empty() {
+            RequestOutcome::default()
+        } else {
+            self.send(documents).await
         };
-        if let Some(arrived) = arrived {
-            let told = Command::Swept(part.projection, part.step, arrived.place, arrived.documents);
-            let _ = self.commands.send(told);
+        self.queue.finish_chunk(in_queue);
+        let undelivered = outcome.finished.into_iter().filter(|(_, is_done)| !is_done);
+        let undelivered = undelivered.filter(|_| !planted::is(Bug::BackfillCursorEarly));
+        let documents = undelivered.map(|((projection, id), _)| (projection, id.to_string())).collect();
+        // If the fold's thread is gone, its own error is the one to report.
+        let (since, rejected) = (start.step, outcome.rejected);
+        let _ = self.commands.send(Command::MarkUndelivered { since, rejected, documents });
+        self.complete_chunk(&start, number);
+        if self.backfills().are_complete() {
+            self.buffers.close();
         }
-        judged.gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        outcome.gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
-    /// Reads a part of the marks into the queue.
+    /// Makes the documents of a chunk, which the queue knows by its number there; answers them with the chunk's own number.
+    async fn make_chunk(self: &Arc<Self>, start: &ChunkStart, in_queue: u64) -> Result<(Materialised, u64)> {
+        let (this, start) = (Arc::clone(self), start.clone());
+        blocking(move || {
+            let bases = this.bases().clone();
+            let takes = |document: &DocumentKey| this.queue.take_for_chunk(in_queue, document);
+            let context = ChunkContext {
+                state: &this.state,
+                projections: &this.projections,
+                limits: this.limits,
+                bases: &bases,
+                takes: &takes,
+                is_untouched: this.sink.is_untouched(),
+                buffers: &this.buffers,
+            };
+            let most = (DOCUMENTS_MAX, this.pace.bytes());
+            let chunk = backfill::make_chunk(&context, start.projection, &start.cursor, most)?;
+            let number = this.backfills().add_chunk(&start, chunk.next, chunk.passed);
+            Ok((chunk.made, number))
+        })
+        .await
+    }
+
+    /// Notes that a chunk is delivered or marked, and has the state's cursor follow.
+    fn complete_chunk(&self, start: &ChunkStart, number: u64) {
+        let completion = self.backfills().complete_chunk(start, number);
+        if let Some(Completion { cursor, documents }) = completion {
+            let command = Command::AdvanceBackfill(start.projection, start.step, cursor, documents);
+            let _ = self.commands.send(command);
+        }
+    }
+
+    /// Reads a part of the dirty documents into the queue.
     async fn scan(self: Arc<Self>, part: Scan) -> Result<()> {
         let work = move || {
             let (snapshot, plan) = (self.state.snapshot()?, self.state.plan());
@@ -224,7 +229,7 @@ impl<S: Documents> Delivery<S> {
             })?;
             let next = (found.len() >= SCAN_MAX).then_some(last);
             found.retain(|(projection, _)| self.projections.contains(projection));
-            self.queue.scanned(&part, found, snapshot.progress().step, next);
+            self.queue.add_scanned(&part, found, snapshot.progress().step, next);
             Ok(())
         };
         blocking(work).await
@@ -253,16 +258,16 @@ impl<S: Documents> Delivery<S> {
         }
         let sizes =
             made.batch.writes().iter().map(|write| write.body.as_ref().map_or(0, ExactSizeIterator::len));
-        self.queue.sent(made.documents.iter().zip(sizes));
+        self.queue.note_sent(made.documents.iter().zip(sizes));
         let bytes = made.batch.bytes().len();
-        let judged = self.send(made).await;
-        if let Some(took) = judged.took {
+        let outcome = self.send(made).await;
+        if let Some(took) = outcome.took {
             self.pace.note_marked(bytes, took);
         }
-        let acknowledged = judged.finished.iter().filter(|(_, is_done)| *is_done);
+        let acknowledged = outcome.finished.iter().filter(|(_, is_done)| *is_done);
         let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
-        let Judged { rejected, finished, gone, .. } = judged;
-        // The fold's thread ends after this one; were it gone, its own error is what counts.
+        let RequestOutcome { rejected, finished, gone, .. } = outcome;
+        // The fold's thread ends after this one. If it is gone, its own error is the one to report.
         let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
         gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
@@ -271,14 +276,14 @@ impl<S: Documents> Delivery<S> {
         *self.writer.borrow() || planted::is(Bug::NoStandBy)
     }
 
-    async fn send(&self, made: Materialised) -> Judged {
+    async fn send(&self, made: Materialised) -> RequestOutcome {
         let Materialised { batch, documents, .. } = made;
         self.status.in_flight.fetch_add(1, Ordering::SeqCst);
-        // Whoever is called off is waited for until nothing is in flight: so this is asked once that is said.
+        // A revoked writer waits until no request is in flight, so the role is read after the request is counted.
         if !self.is_writer() {
             self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
             let finished = documents.into_iter().map(|document| (document, false)).collect();
-            return Judged { finished, ..Judged::default() };
+            return RequestOutcome { finished, ..RequestOutcome::default() };
         }
         let versions: Vec<u64> = batch.writes().iter().map(|write| write.version).collect();
         let number = batch.projection();
@@ -289,14 +294,14 @@ impl<S: Documents> Delivery<S> {
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
         self.status.bulk_requests.note(took);
-        let mut outcomes = self.look_behind(number, &documents, &versions, outcomes).await;
+        let mut outcomes = self.resolve_silent(number, &documents, &versions, outcomes).await;
         let are_earlier = self.find_earlier(number, &documents, &mut outcomes).await;
         self.judge(documents, &versions, (outcomes, are_earlier), took)
     }
 
-    /// A document of which a partial log holds no record gives way to a document, and not to the version that a deleted
-    /// one left behind: such a write goes above that, and is sent again.
-    async fn look_behind(
+    /// A document without a record in a partial log gives way to a stored document, but not to the version of a deleted
+    /// one. Such a write is sent again above that version.
+    async fn resolve_silent(
         &self,
         number: usize,
         documents: &[DocumentKey],
@@ -330,15 +335,15 @@ impl<S: Documents> Delivery<S> {
         outcomes
     }
 
-    /// Decides for each write by itself; beside each outcome stands whether it comes of an earlier log.
+    /// Acts on the outcome of each write. The flag of each outcome says whether an earlier log made the stored document.
     fn judge(
         &self,
         documents: Vec<DocumentKey>,
         versions: &[u64],
         (outcomes, are_earlier): (Vec<Outcome>, Vec<bool>),
         took: Duration,
-    ) -> Judged {
-        let mut judged = Judged::default();
+    ) -> RequestOutcome {
+        let mut result = RequestOutcome::default();
         let mut retry: Option<String> = None;
         let (mut retried, mut delivered, mut kept) = (0, 0, 0);
         let projection = documents.first().map(|document| document.0);
@@ -348,7 +353,7 @@ impl<S: Documents> Delivery<S> {
         for ((document, version), (outcome, is_earlier)) in documents.into_iter().zip(versions).zip(outcomes)
         {
             let done = match outcome {
-                // Only from the next write on its versions rise, so that a late request undoes none.
+                // Its versions rise from the next write on, so that a late request undoes no write.
                 Outcome::Done if *version == SILENT && self.state.is_partial() => {
                     self.bases().claim_silent(document.clone());
                     false
@@ -370,22 +375,22 @@ impl<S: Documents> Delivery<S> {
                     planted::is(Bug::RetryDone)
                 }
                 Outcome::Gone(reason) | Outcome::Refused(reason) => {
-                    judged.gone.get_or_insert(reason);
+                    result.gone.get_or_insert(reason);
                     false
                 }
                 Outcome::Rejected(reason) => {
                     tracing::debug!(projection = document.0.name(), id = %document.1, reason, "document rejected");
-                    judged.rejected.push(DeadLetter::from_document(document.0.name(), &document.1, &reason));
+                    result.rejected.push(DeadLetter::from_document(document.0.name(), &document.1, &reason));
                     true
                 }
             };
             delivered += usize::from(done);
-            judged.finished.push((document, done));
+            result.finished.push((document, done));
         }
         Status::add(&self.status.retried, retried);
-        Status::add(&self.status.rejected, judged.rejected.len());
+        Status::add(&self.status.rejected, result.rejected.len());
         Status::add(&self.status.kept, kept);
-        Status::add(&self.status.delivered, delivered - judged.rejected.len() - kept);
+        Status::add(&self.status.delivered, delivered - result.rejected.len() - kept);
         if delivered > 0 {
             self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
         }
@@ -395,27 +400,26 @@ impl<S: Documents> Delivery<S> {
         match retry {
             Some(reason) => self.pace.slow_down(&reason, retried),
             None => {
-                judged.took = Some(took);
+                result.took = Some(took);
                 self.pace.speed_up(took);
             }
         }
-        let arrived = judged.finished.iter().filter(|(_, is_done)| *is_done);
+        let arrived = result.finished.iter().filter(|(_, is_done)| *is_done);
         self.bases().arrived(arrived.map(|(document, _)| document));
-        judged
+        result
     }
 
-    /// True when a document of which a partial log holds no record gives way to what the index holds: a record made that.
+    /// True when a document without a record in a partial log gives way to the stored one, which a record made.
     fn gives_way(&self, version: u64, stored: u64) -> bool {
         let position = self.state.progress().map_or(0, |progress| progress.version());
         self.state.is_partial() && is_of_silent(version) && is_of_record(stored, position)
     }
 
-    /// A stored version above ours is never taken for done: the document is delivered again from a fresh snapshot. One
-    /// above our present position is either ours, from above a foreign write of earlier or from an earlier log, or is
-    /// foreign: true then.
+    /// A stored version above ours never counts as success: the document is delivered again from a fresh snapshot. A version
+    /// above our present position has a base of ours, or comes from an earlier log, or is foreign. True for a foreign one.
     fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>, is_earlier: bool) -> bool {
         let position = self.state.progress().map(|progress| progress.version()).unwrap_or(version);
-        // Once another instance writes, a version above our position is most likely that one's.
+        // While another instance writes, a version above our position is most likely its own.
         let stored = stored.filter(|stored| *stored > position && self.is_writer());
         let own = stored.and_then(|stored| base_of(stored, position));
         if let (Some(stored), None) = (stored, own) {
@@ -437,15 +441,15 @@ impl<S: Documents> Delivery<S> {
     }
 }
 
-/// What became of the documents of a request.
+/// The outcome of a request.
 #[derive(Default)]
-struct Judged {
-    /// Every document, with whether it is through.
+struct RequestOutcome {
+    /// Every document, with whether it is done.
     finished: Vec<(DocumentKey, bool)>,
-    /// Letters for those that were rejected; they are through.
+    /// Dead letters of rejected documents, which are done.
     rejected: Vec<DeadLetter>,
-    /// Why an index cannot be written any more: its documents wait still.
+    /// Why an index cannot be written any more. Its documents still wait.
     gone: Option<String>,
-    /// How long the index took, when its answer was final for all.
+    /// How long the index took, if no write is tried again.
     took: Option<Duration>,
 }

@@ -17,7 +17,7 @@ use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::projection::affected::{Effects, FanOut, Lookup};
 use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
-use crate::state::rows::{self, Frontier, Origin, Progress, Row, Sweep, Task};
+use crate::state::rows::{self, Backfill, LowWatermark, Origin, Progress, Row, Task};
 use crate::state::store::{Changes, Reader};
 use crate::state::{EntityKey, State, built_key};
 
@@ -55,8 +55,8 @@ pub struct Folder {
     /// The key of the last task that is done: none that waits lies before it.
     pub(super) tasks_done: Vec<u8>,
     pub(super) projections: Vec<Projection>,
-    /// The sweeps that are not done.
-    pub(super) sweeps: BTreeMap<Projection, Sweep>,
+    /// The backfills that are not done.
+    pub(super) backfills: BTreeMap<Projection, Backfill>,
     dead_letters: Box<dyn DeadLetters>,
     /// True while this fold alone decides what is delivered: nobody has delivered, or will, what events made that are
     /// taken in another order.
@@ -64,7 +64,7 @@ pub struct Folder {
     pub(super) superseded: Superseded,
 }
 
-/// What is done with the letters of a step, before its commit.
+/// The work on the dead letters of a step, before its commit.
 type Bury<'a> = dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()> + 'a;
 
 struct Touched {
@@ -84,11 +84,12 @@ impl Folder {
     ) -> Result<Self> {
         let progress = state.progress()?;
         let plan = state.plan();
-        let sweeps = state.sweeps()?.into_iter();
-        let sweeps =
-            sweeps.filter_map(|(number, sweep)| Some((plan.projection_of_number(number)?, sweep))).collect();
+        let backfills = state.backfills()?.into_iter();
+        let backfills = backfills
+            .filter_map(|(number, backfill)| Some((plan.projection_of_number(number)?, backfill)))
+            .collect();
         let (tasks_done, is_settled, superseded) = (Vec::new(), false, Superseded::default());
-        Ok(Self { state, progress, tasks_done, projections, sweeps, dead_letters, is_settled, superseded })
+        Ok(Self { state, progress, tasks_done, projections, backfills, dead_letters, is_settled, superseded })
     }
 
     /// Says whether this fold alone decides what is delivered.
@@ -332,7 +333,7 @@ impl Folder {
             }
             Ok(std::ops::ControlFlow::Continue(()))
         })?;
-        self.trim_sweeps(step, &mut changes)?;
+        self.trim_backfills(step, &mut changes)?;
         self.commit_if_any(changes)
     }
 
@@ -355,12 +356,12 @@ impl Folder {
         self.state.commit(changes)
     }
 
-    /// Writes the delivered frontier down.
-    pub fn set_frontier(&mut self, positions: &Positions, time_ms: u64) -> Result<()> {
+    /// Writes the low watermark down.
+    pub fn set_low_watermark(&mut self, positions: &Positions, time_ms: u64) -> Result<()> {
         let partitions =
             positions.iter().map(|(at, next)| (at.topic.to_string(), at.partition, next)).collect();
         let mut changes = Changes::default();
-        changes.put(Space::META, b"frontier".to_vec(), rows::encode(&Frontier { partitions, time_ms })?);
+        changes.put(Space::META, b"frontier".to_vec(), rows::encode(&LowWatermark { partitions, time_ms })?);
         self.state.commit(changes)
     }
 
@@ -473,7 +474,7 @@ pub(crate) fn partition_hash(partition: &TopicPartition) -> u64 {
 }
 
 mod contributors;
-mod letters;
+mod dead_letters;
 mod positions;
 #[cfg(test)]
 mod tests;

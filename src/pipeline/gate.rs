@@ -20,8 +20,8 @@ use crate::sink::IndexState;
 use crate::sink::documents::Documents;
 use crate::sink::generations::{Aliases, Rebuild};
 
-/// How often the delivered frontier is written down, the log's end asked for, and the aliases looked up.
-const FRONTIER_EVERY: Duration = Duration::from_secs(1);
+/// How often the low watermark is written down, the log's end asked for, and the aliases looked up.
+const LOW_WATERMARK_EVERY: Duration = Duration::from_secs(1);
 /// How long the looks wait for an answer before they go on without.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
@@ -74,7 +74,7 @@ impl<S: Documents + Aliases> Run<S> {
         self.status.gate_passed.store(open, Ordering::Relaxed);
         self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
         if writer && self.status.watchers() > 0 {
-            self.note_frontier(Status::now_ms());
+            self.note_low_watermark(Status::now_ms());
         }
         if let Some(claimant) = &self.claimant {
             claimant.check(self.seen.borrow().tenure.as_ref())?;
@@ -87,7 +87,7 @@ impl<S: Documents + Aliases> Run<S> {
             // What was seen may be older than the index that is written now.
             self.is_moved().await;
         }
-        if self.ticked.is_none_or(|at| at.elapsed() >= FRONTIER_EVERY) {
+        if self.ticked.is_none_or(|at| at.elapsed() >= LOW_WATERMARK_EVERY) {
             self.ticked = Some(Instant::now());
             if matches!(self.gate, Gate::Open) && !self.reconcile.is_empty() {
                 self.reconcile().await?;
@@ -158,7 +158,7 @@ impl<S: Documents + Aliases> Run<S> {
                     self.rebuilt.clear();
                     self.cleared_to = None;
                     self.queue.forget();
-                    self.command(Command::WakeSweeps)?;
+                    self.command(Command::ResumeBackfills)?;
                     self.reconcile().await?;
                 }
             }
@@ -220,7 +220,7 @@ impl<S: Documents + Aliases> Run<S> {
 
     async fn hand_over(&mut self) -> Result<()> {
         let Gate::HandOver(hand_over) = &self.gate else { return Ok(()) };
-        let stops = hand_over.stopped_at.is_none() && self.resting.load(Ordering::SeqCst);
+        let stops = hand_over.stopped_at.is_none() && self.is_idle.load(Ordering::SeqCst);
         // The queue hears of a step after the snapshots that a delivery may have been made from.
         let stopped_at = if stops {
             self.barrier().await?;

@@ -1,6 +1,8 @@
 //! The stream: records are folded into the state, and what they changed is delivered to the index.
 
 mod additions;
+pub mod backfill;
+pub mod bulk_load;
 pub mod deliver;
 pub mod durations;
 mod earlier;
@@ -8,7 +10,6 @@ pub mod fan_out;
 pub mod fold;
 mod gate;
 pub mod hand_over;
-pub mod load;
 pub mod materialise;
 mod pace;
 pub(crate) mod planted;
@@ -18,6 +19,7 @@ pub mod readiness;
 mod reconcile;
 mod refresh;
 mod refreshed;
+mod requests;
 pub mod run;
 mod serve;
 mod sizes;
@@ -26,8 +28,6 @@ pub mod start;
 pub mod status;
 pub mod stream;
 mod superseded;
-pub mod sweep;
-mod under_way;
 pub mod versions;
 mod watch;
 pub mod work;

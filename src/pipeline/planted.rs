@@ -17,10 +17,10 @@ pub(crate) enum Bug {
     BuiltForKept,
     /// The positions are committed before the rows.
     PositionsFirst,
-    /// The frontier is published over what still waits.
-    FrontierEager,
-    /// A sweep's place moves on before its parts have arrived, and whether or not they do.
-    SweepPlaceEarly,
+    /// The low watermark is published over what still waits.
+    LowWatermarkEager,
+    /// A backfill's place moves on before its parts have arrived, and whether or not they do.
+    BackfillCursorEarly,
     /// A fan-out ends with its first part.
     FanOutCutShort,
     /// Of several events of an entity that are folded at once, only the last state counts.
@@ -33,7 +33,7 @@ pub(crate) enum Bug {
     RetryDone,
     /// An acknowledgement clears marks that were made since.
     LaterMarkCleared,
-    /// A standby forgets what the frontier does not cover.
+    /// A standby forgets what the low watermark does not cover.
     TrimmedTooFar,
     /// Marks that did not fit into the queue are not looked for in the state.
     ScanForgotten,
@@ -42,7 +42,7 @@ pub(crate) enum Bug {
     /// A rejection is written down after its mark is cleared.
     RejectionToldLate,
     /// An index that was made and never filled is taken to hold nothing that another instance has written.
-    UnsweptTrusted,
+    UnfilledTrusted,
     /// What somebody else has written over a document is left there.
     ForeignLeft,
     /// Documents of a backfill that the index refused wait since their refusal, and not since the backfill was called for.

@@ -1,7 +1,7 @@
-//! What waits for delivery, as far as it is in memory; the marks in the state are the whole truth.
+//! The dirty documents in memory, which wait for delivery. The marks in the state are the whole truth.
 //!
-//! Two lanes, with requests of their own: documents that an event changed directly overtake those of a fan-out or of a
-//! scan of the state's marks. What does not fit is left to a later scan, so memory is bounded.
+//! Documents changed by an event go before documents of a fan-out or of a scan. Each priority has requests of its own. Marks
+//! that do not fit are left to a later scan, so memory is bounded.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,33 +11,33 @@ use foldhash::fast::RandomState;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use self::line::Line;
-use self::rests::Rests;
-use self::steps::Steps;
-use self::swept::Swept;
-use self::waits::{Flying, Left, Mark, Point};
+use self::chunks::Chunks;
+use self::cooldowns::Cooldowns;
+use self::entries::{CommitPoint, Entry, InFlight, Overflow};
+use self::pending_steps::PendingSteps;
+use self::round_robin::RoundRobin;
+use super::backfill::PendingBackfill;
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
 use super::sizes::sized;
-use super::sweep::Sweeping;
 use crate::position::Positions;
 use crate::projection::Projection;
 
+mod chunks;
+mod cooldowns;
+mod entries;
 mod in_flight;
-mod line;
-mod rests;
-mod steps;
-mod swept;
+mod pending_steps;
+mod round_robin;
 #[cfg(test)]
 mod tests;
-mod waits;
 
-/// How many documents each lane holds at most.
-const LANE_MAX: usize = sized(20_000, 12);
+/// How many documents each priority holds at most.
+const WAITING_MAX: usize = sized(20_000, 12);
 
-/// Which lane a document waits in.
+/// The priority of a document that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
+pub enum Priority {
     /// Changed by an event.
     Direct,
     /// Marked by a fan-out or found by a scan.
@@ -55,55 +55,55 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: HashMap<DocumentKey, Mark, RandomState>,
-    direct: Line,
-    /// Those of the direct lane that give way for a moment.
-    rests: Rests,
-    background: Line,
-    /// Documents on their way, those of sweeps aside that nobody has asked for.
-    in_flight: HashMap<DocumentKey, Flying, RandomState>,
-    swept: Swept,
-    /// Since when documents wait or are on their way, those of sweeps aside that nobody has asked for.
-    steps: Steps,
+    waiting: HashMap<DocumentKey, Entry, RandomState>,
+    direct: RoundRobin,
+    /// Large documents that were written a moment ago.
+    cooldowns: Cooldowns,
+    background: RoundRobin,
+    /// Documents in flight, without the documents of chunks that were not promoted.
+    in_flight: HashMap<DocumentKey, InFlight, RandomState>,
+    chunks: Chunks,
+    /// The steps since which documents wait or are in flight, without the documents of chunks that were not promoted.
+    pending: PendingSteps,
     /// Marks made at this step or later may lie in the state only.
     unscanned: Option<u64>,
-    /// A scan under way: the step that it began at.
+    /// The step at which the present scan began.
     scan_began: Option<u64>,
-    /// Where that one goes on; empty at its beginning.
+    /// The key after which the present scan goes on, empty at its beginning.
     scan_cursor: Vec<u8>,
-    /// Grows when a scan under way is given up.
+    /// Grows when a scan is given up.
     scan_number: u64,
-    /// What did not fit since the scan under way, or the last one, was begun.
-    left: Option<Left>,
+    /// The marks that did not fit since the present or the last scan began.
+    overflow: Option<Overflow>,
     /// The oldest change whose fan-out is not done.
     oldest_task: Option<u64>,
-    /// Projections of which everything waits.
-    sweeps: Vec<Sweeping>,
+    /// The backfills that are not complete.
+    backfills: Vec<PendingBackfill>,
     step: u64,
     positions: Positions,
-    /// What was folded when, sparse, oldest first.
-    history: VecDeque<Point>,
+    /// Steps with their positions and times, sparse, the oldest first.
+    history: VecDeque<CommitPoint>,
 }
 
-/// A part of the marks that is to be read.
+/// A request to read a part of the marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
     number: u64,
-    /// Read what comes after this key.
+    /// The key after which reading begins.
     pub cursor: Vec<u8>,
 }
 
-/// How much waits.
+/// The amount of work that waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// Documents in memory, waiting or on their way.
+    /// Documents in memory, waiting or in flight.
     pub documents: usize,
     /// True when more marks may lie in the state.
     pub more: bool,
     /// True while a fan-out is not done.
     pub fanning_out: bool,
-    /// About how many documents sweeps have still to come to.
-    pub sweeping: u64,
+    /// About how many documents backfills have not reached yet.
+    pub backfill_left: u64,
 }
 
 impl Waiting {
@@ -114,139 +114,140 @@ impl Waiting {
 }
 
 impl Queue {
-    /// A queue that knows nothing yet: all marks are to be looked for in the state. What waits there
-    /// is taken to wait since `time_ms`.
+    /// A queue that has to scan the state for all marks. Documents that are found count as waiting since `time_ms`.
     pub fn starting_at(step: u64, oldest_task: Option<u64>, positions: Positions, time_ms: u64) -> Self {
-        let history = VecDeque::from([Point { step, positions: positions.clone(), time_ms }]);
+        let history = VecDeque::from([CommitPoint { step, positions: positions.clone(), time_ms }]);
         let inner = Inner { unscanned: Some(0), oldest_task, step, positions, history, ..Inner::default() };
         Self { folded: AtomicBool::new(false), inner: Mutex::new(inner), changed: Notify::new() }
     }
 
-    /// Takes in a committed step and what it marked.
-    pub fn stepped(
+    /// Takes in a commit and the documents that it marked.
+    pub fn note_commit(
         &self,
         step: u64,
         positions: &Positions,
         marked: Vec<DocumentKey>,
-        lane: Lane,
+        priority: Priority,
         oldest_task: Option<u64>,
         time_ms: u64,
     ) {
         let mut inner = self.lock();
         inner.step = inner.step.max(step);
-        // What a fan-out marks waits since the change that began it: the frontier must not pass that change before.
-        let since =
-            inner.oldest_task.filter(|_| lane == Lane::Background).map_or(step, |task| task.min(step));
+        // A document of a fan-out waits since the change that began it, because the low watermark must not pass that change.
+        let since = inner
+            .oldest_task
+            .filter(|_| priority == Priority::Background)
+            .map_or(step, |task| task.min(step));
         inner.oldest_task = oldest_task;
         if inner.positions != *positions {
             inner.positions = positions.clone();
-            inner.remember(Point { step, positions: positions.clone(), time_ms });
+            inner.remember(CommitPoint { step, positions: positions.clone(), time_ms });
         }
         for key in marked {
-            inner.add(key, since, lane);
+            inner.add(key, since, priority);
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// Takes in documents that a sweep sent and the index did not acknowledge. They wait since the commit that called
-    /// for the sweep: were they to wait since now, the low watermark would pass changes that the index lacks.
+    /// Takes in documents that a backfill sent and the index did not acknowledge. They wait since the commit that began the
+    /// backfill, because the low watermark would otherwise pass changes that the index lacks.
     pub fn add_undelivered(&self, documents: Vec<DocumentKey>, since: u64) {
         let mut inner = self.lock();
         let since = if planted::is(Bug::UndeliveredWaitSinceNow) { inner.step } else { since };
         for key in documents {
-            inner.add(key, since, Lane::Background);
+            inner.add(key, since, Priority::Background);
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// Takes up to `max` documents of a lane, all of the projection whose turn it is among those that `may` go: those first
-    /// that have waited longest.
-    pub fn take(&self, lane: Lane, max: usize, may: &dyn Fn(Projection) -> bool) -> Vec<DocumentKey> {
+    /// Takes up to `max` documents of a priority, the oldest first. All are of one projection: the next in turn of those that
+    /// `may` go.
+    pub fn take(&self, priority: Priority, max: usize, may: &dyn Fn(Projection) -> bool) -> Vec<DocumentKey> {
         let mut inner = self.lock();
-        inner.wake_rested();
+        inner.requeue_cooled();
         let (mut taken, mut projection) = (Vec::new(), None);
         while taken.len() < max {
-            let Some(key) = inner.lane_mut(lane).pop_front(projection, may) else { break };
-            // One that has moved up has left its place here.
-            if inner.waiting.get(&key).is_none_or(|mark| mark.lane != lane) {
+            let Some(key) = inner.documents_mut(priority).pop_front(projection, may) else { break };
+            // A document that was promoted is still in the list of its former priority.
+            if inner.waiting.get(&key).is_none_or(|entry| entry.priority != priority) {
                 continue;
             }
-            let Some(Mark { step, .. }) = inner.waiting.remove(&key) else { continue };
+            let Some(Entry { step, .. }) = inner.waiting.remove(&key) else { continue };
             if inner.is_in_flight(&key) && !planted::is(Bug::WriteBeside) {
-                // On its way by a sweep: it goes again after that.
+                // A chunk in flight holds it, so it is sent again after that.
                 inner.send_again(&key, step);
-                inner.steps.uncount(key.0, step);
+                inner.pending.remove(key.0, step);
                 continue;
             }
             projection = Some(key.0);
-            inner.in_flight.insert(key.clone(), Flying { step, again: None, lane, is_swept: false });
+            inner.in_flight.insert(key.clone(), InFlight { step, again: None, priority, is_of_chunk: false });
             taken.push(key);
         }
         taken
     }
 
-    /// Ends the way of documents that were taken. Those with `false` go back to wait.
+    /// Finishes documents that were taken. Documents with `false` wait again.
     pub fn finish(&self, documents: impl IntoIterator<Item = (DocumentKey, bool)>) {
         let mut inner = self.lock();
         for (key, delivered) in documents {
-            let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
-            inner.steps.uncount(key.0, step);
+            let Some(InFlight { step, again, priority, .. }) = inner.in_flight.remove(&key) else { continue };
+            inner.pending.remove(key.0, step);
             if !delivered {
-                let lane = if again.is_some() { Lane::Direct } else { lane };
-                inner.enqueue(key, step, lane);
+                let priority = if again.is_some() { Priority::Direct } else { priority };
+                inner.enqueue(key, step, priority);
             } else if let Some(step) = again {
-                inner.enqueue(key, step, Lane::Direct);
+                inner.enqueue(key, step, Priority::Direct);
             }
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// Takes note of documents that were sent, each with its bytes.
-    pub fn sent<'a>(&self, documents: impl Iterator<Item = (&'a DocumentKey, usize)>) {
+    /// Starts the cool-downs of documents that were sent, each with its bytes.
+    pub fn note_sent<'a>(&self, documents: impl Iterator<Item = (&'a DocumentKey, usize)>) {
         let (mut inner, now) = (self.lock(), Instant::now());
-        documents.for_each(|(key, bytes)| inner.rests.sent(key, bytes, now));
+        documents.for_each(|(key, bytes)| inner.cooldowns.start(key, bytes, now));
     }
 
-    /// Puts documents back, for which there was no room, in front of those that came after them: the oldest of what
-    /// waits is what everything waits for.
+    /// Puts documents back that did not fit into a request. They go before later ones, because the oldest document decides the
+    /// low watermark.
     pub fn put_back(&self, documents: Vec<DocumentKey>) {
         if documents.is_empty() {
             return;
         }
         let mut inner = self.lock();
         for key in documents.into_iter().rev() {
-            let Some(Flying { step, again, lane, .. }) = inner.in_flight.remove(&key) else { continue };
-            let lane = if again.is_some() { Lane::Direct } else { lane };
+            let Some(InFlight { step, again, priority, .. }) = inner.in_flight.remove(&key) else { continue };
+            let priority = if again.is_some() { Priority::Direct } else { priority };
             // It is counted as before.
-            inner.waiting.insert(key.clone(), Mark { step, lane });
-            inner.lane_mut(lane).push_front(key);
+            inner.waiting.insert(key.clone(), Entry { step, priority });
+            inner.documents_mut(priority).push_front(key);
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// True when documents of a fan-out, or found by a scan, wait.
+    /// True when documents of a fan-out or of a scan wait.
     pub fn has_background(&self) -> bool {
         !self.lock().background.is_empty()
     }
 
-    /// The next part of the state's marks, when it should be read now: little waits, and more may lie there.
-    pub fn wants_scan(&self) -> Option<Scan> {
+    /// The next part of the state's marks, if few documents wait and more marks may lie there.
+    pub fn next_scan(&self) -> Option<Scan> {
         let mut inner = self.lock();
-        let wanted = inner.unscanned.is_some() && inner.background.len() < LANE_MAX / 4;
+        let wanted = inner.unscanned.is_some() && inner.background.len() < WAITING_MAX / 4;
         if wanted && inner.scan_began.is_none() {
-            // What was left before is in the state, where this scan reads it.
-            inner.left = None;
+            // Earlier marks are in the state, where this scan reads them.
+            inner.overflow = None;
         }
         wanted.then(|| Scan { number: inner.scan_number, cursor: inner.scan_cursor.clone() })
     }
 
-    /// Takes in what a scan found; `began` is the step of what it read, and `next` where it goes on, nowhere
-    /// when it has reached the end of the marks.
-    pub fn scanned(&self, scan: &Scan, found: Vec<DocumentKey>, began: u64, next: Option<Vec<u8>>) {
+    /// Takes in the documents that a scan found. `began` is the step of the snapshot that it read. `next` is the key after
+    /// which it goes on; `None` at the end of the marks.
+    pub fn add_scanned(&self, scan: &Scan, found: Vec<DocumentKey>, began: u64, next: Option<Vec<u8>>) {
         let mut inner = self.lock();
         let oldest = inner.unscanned.unwrap_or(began);
         for key in found {
@@ -258,52 +259,53 @@ impl Queue {
             inner.scan_cursor = next.unwrap_or_default();
             if is_ended {
                 inner.scan_began = None;
-                // Marks that were left to the state since the scan began need another one.
-                let left = inner.left.filter(|left| left.last > began && !planted::is(Bug::ScanForgotten));
-                inner.unscanned = left.map(|left| left.since);
+                // Marks that did not fit since the scan began need another scan.
+                let overflow = inner.overflow;
+                let overflow = overflow.filter(|it| it.last > began && !planted::is(Bug::ScanForgotten));
+                inner.unscanned = overflow.map(|it| it.since);
             }
         }
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    /// Takes note of the sweeps that are not done.
-    pub fn set_sweeps(&self, sweeps: Vec<Sweeping>) {
-        self.lock().sweeps = sweeps;
+    /// Takes in the backfills that are not complete.
+    pub fn set_backfills(&self, backfills: Vec<PendingBackfill>) {
+        self.lock().backfills = backfills;
         self.changed.notify_waiters();
     }
 
-    /// The sweeps that are not done.
-    pub fn sweeps(&self) -> Vec<Sweeping> {
-        self.lock().sweeps.clone()
+    /// The backfills that are not complete.
+    pub fn backfills(&self) -> Vec<PendingBackfill> {
+        self.lock().backfills.clone()
     }
 
-    /// How much waits.
+    /// The amount of work that waits.
     pub fn waiting(&self) -> Waiting {
         let inner = self.lock();
         Waiting {
-            documents: inner.waiting.len() + inner.in_flight.len() + inner.swept.len(),
+            documents: inner.waiting.len() + inner.in_flight.len() + inner.chunks.len(),
             more: inner.unscanned.is_some(),
             fanning_out: inner.oldest_task.is_some(),
-            sweeping: inner.sweeps.iter().map(|sweep| sweep.left).sum(),
+            backfill_left: inner.backfills.iter().map(|backfill| backfill.left).sum(),
         }
     }
 
-    /// The positions below which nothing waits; `None` when they are not known yet.
-    pub fn frontier(&self) -> Option<Positions> {
-        self.frontier_of(None)
+    /// The positions below which no document waits; `None` when they are not known yet.
+    pub fn low_watermark(&self) -> Option<Positions> {
+        self.low_watermark_of(None)
     }
 
-    /// As [`Self::frontier`], of what is to go to one projection's index only, which is at least as far.
-    pub fn frontier_of(&self, projection: Option<Projection>) -> Option<Positions> {
+    /// The low watermark of one projection's index, which is at least that of all.
+    pub fn low_watermark_of(&self, projection: Option<Projection>) -> Option<Positions> {
         let inner = self.lock();
-        let oldest = inner.oldest(projection).filter(|_| !planted::is(Bug::FrontierEager));
+        let oldest = inner.oldest(projection).filter(|_| !planted::is(Bug::LowWatermarkEager));
         let Some(oldest) = oldest else { return Some(inner.positions.clone()) };
         let known = inner.history.iter().rev().find(|point| point.step < oldest);
         known.map(|point| point.positions.clone())
     }
 
-    /// Since when the oldest change waits, in milliseconds since the Unix epoch; `None` when none does.
+    /// The time of the oldest change that waits, in milliseconds since the Unix epoch; `None` when none waits.
     pub fn waiting_since(&self) -> Option<u64> {
         let inner = self.lock();
         let oldest = inner.oldest(None)?;
@@ -311,12 +313,12 @@ impl Queue {
         known.map(|point| point.time_ms)
     }
 
-    /// The step of the oldest change that is not in the index; `None` when everything is.
+    /// The step of the oldest change that is not in the index; `None` when none waits.
     pub fn oldest_waiting(&self) -> Option<u64> {
         self.lock().oldest(None)
     }
 
-    /// How far the fold is.
+    /// The positions of the fold.
     pub fn positions(&self) -> Positions {
         self.lock().positions.clone()
     }
@@ -340,19 +342,19 @@ impl Queue {
         inner.history.iter().rev().find(|point| delivered.covers(&point.positions)).map(|point| point.step)
     }
 
-    /// Forgets what waits in memory: it is to be looked for in the state again.
+    /// Forgets the documents that wait in memory. A scan of the state finds them again.
     pub fn forget(&self) {
         let mut inner = self.lock();
-        let oldest = inner.steps.oldest(None);
+        let oldest = inner.pending.oldest(None);
         inner.waiting.clear();
         inner.direct.clear();
-        inner.rests.clear();
+        inner.cooldowns.clear();
         inner.background.clear();
-        inner.steps.clear();
-        let Inner { in_flight, steps, .. } = &mut *inner;
-        in_flight.iter().for_each(|(key, flying)| steps.count(key.0, flying.step));
+        inner.pending.clear();
+        let Inner { in_flight, pending, .. } = &mut *inner;
+        in_flight.iter().for_each(|(key, document)| pending.add(key.0, document.step));
         inner.unscanned = inner.unscanned.into_iter().chain(oldest).min();
-        // One under way has passed marks of documents that were in memory.
+        // A present scan has passed marks of documents that were in memory.
         inner.scan_began = None;
         inner.scan_cursor.clear();
         inner.scan_number += 1;
@@ -363,12 +365,12 @@ impl Queue {
         self.changed.notified()
     }
 
-    /// Takes note that nothing more is folded.
+    /// Notes that the fold has ended.
     pub fn set_folded(&self) {
         self.folded.store(true, Ordering::SeqCst);
     }
 
-    /// True once nothing more is folded.
+    /// True once the fold has ended.
     pub fn is_folded(&self) -> bool {
         self.folded.load(Ordering::SeqCst)
     }
@@ -383,83 +385,86 @@ impl Queue {
     }
 }
 
-/// How many points of the history are kept; thinned out by half when full.
+/// How many points the history holds. A full history loses every second one.
 const HISTORY_MAX: usize = sized(4_096, 32);
 
 impl Inner {
-    /// Since which step anything waits; without a projection, of any.
+    /// The oldest step that waits, of one projection or of all.
     fn oldest(&self, of: Option<Projection>) -> Option<u64> {
-        let sweeps = self.sweeps.iter().filter(|sweep| of.is_none_or(|of| of == sweep.projection));
-        let sweep = sweeps.map(|sweep| sweep.step).min();
-        let oldest = [self.steps.oldest(of), self.swept.oldest(of), self.unscanned, self.oldest_task, sweep];
+        let backfills =
+            self.backfills.iter().filter(|backfill| of.is_none_or(|of| of == backfill.projection));
+        let backfill = backfills.map(|backfill| backfill.step).min();
+        let oldest =
+            [self.pending.oldest(of), self.chunks.oldest(of), self.unscanned, self.oldest_task, backfill];
         oldest.into_iter().flatten().min()
     }
 
-    /// Takes in a mark that the current step made. A fan-out's waits since an older one.
-    fn add(&mut self, key: DocumentKey, since: u64, lane: Lane) {
+    /// Takes in a mark of the current step, which waits since `since`.
+    fn add(&mut self, key: DocumentKey, since: u64, priority: Priority) {
         if self.is_in_flight(&key) && !planted::is(Bug::WriteBeside) {
             self.send_again(&key, since);
             return;
         }
-        let resting = if lane == Lane::Direct { self.rests.len() } else { 0 };
-        if self.lane_mut(lane).len() + resting >= LANE_MAX && !self.waiting.contains_key(&key) {
+        let cooling = if priority == Priority::Direct { self.cooldowns.len() } else { 0 };
+        if self.documents_mut(priority).len() + cooling >= WAITING_MAX && !self.waiting.contains_key(&key) {
             let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
             self.unscanned = Some(oldest(self.unscanned));
-            self.left = Some(Left { last: self.step, since: oldest(self.left.map(|left| left.since)) });
+            let since = oldest(self.overflow.map(|overflow| overflow.since));
+            self.overflow = Some(Overflow { last: self.step, since });
             return;
         }
-        self.enqueue(key, since, lane);
+        self.enqueue(key, since, priority);
     }
 
     /// Takes in a document whose mark was found in the state.
     fn find(&mut self, key: DocumentKey, oldest: u64) {
-        match self.flying(&key).map(|flying| flying.is_swept) {
+        match self.in_flight_mut(&key).map(|document| document.is_of_chunk) {
             Some(true) => self.send_again(&key, oldest),
-            // Made after it was taken: its acknowledgement speaks of the mark, or it goes again anyway.
+            // It was made after the mark, so its acknowledgement covers the mark, or it is sent again anyway.
             Some(false) => self.wait_since(&key, oldest),
-            None => self.enqueue(key, oldest, Lane::Background),
+            None => self.enqueue(key, oldest, Priority::Background),
         }
     }
 
-    /// Has a document wait in a lane; one that waits already keeps the older of the two steps, and the faster lane.
-    fn enqueue(&mut self, key: DocumentKey, step: u64, lane: Lane) {
+    /// Has a document wait. A document that waits already keeps the older step and the higher priority.
+    fn enqueue(&mut self, key: DocumentKey, step: u64, priority: Priority) {
         let known = self.waiting.get(&key).copied();
-        let mark = known.map_or(Mark { step, lane }, |known| Mark {
+        let entry = known.map_or(Entry { step, priority }, |known| Entry {
             step: known.step.min(step),
-            lane: if lane == Lane::Direct { lane } else { known.lane },
+            priority: if priority == Priority::Direct { priority } else { known.priority },
         });
         if let Some(known) = known {
-            self.steps.uncount(key.0, known.step);
+            self.pending.remove(key.0, known.step);
         }
-        self.steps.count(key.0, mark.step);
-        self.waiting.insert(key.clone(), mark);
-        // One that moves up leaves its place in the other lane, where nothing is found then.
-        if known.is_none_or(|known| known.lane != mark.lane) {
-            let rests = mark.lane == Lane::Direct && self.rests.hold(&key, Instant::now());
-            if !rests {
-                self.lane_mut(mark.lane).push_back(key);
+        self.pending.add(key.0, entry.step);
+        self.waiting.insert(key.clone(), entry);
+        // A promoted document also stays in the list of its former priority, where `take` passes over it.
+        if known.is_none_or(|known| known.priority != entry.priority) {
+            let is_delayed = entry.priority == Priority::Direct && self.cooldowns.delay(&key, Instant::now());
+            if !is_delayed {
+                self.documents_mut(entry.priority).push_back(key);
             }
         }
     }
 
-    /// Has those wait with the others whose rest is over, and all when the index has nothing else to do.
-    fn wake_rested(&mut self) {
-        let in_flight = self.in_flight.len() + self.swept.len();
+    /// Ends cool-downs that are over, and all of them when the index has no other work.
+    fn requeue_cooled(&mut self) {
+        let in_flight = self.in_flight.len() + self.chunks.len();
         let is_idle = self.direct.is_empty() && self.background.is_empty() && in_flight == 0;
         let now = Instant::now();
-        while let Some(key) = self.rests.wake(now, is_idle) {
+        while let Some(key) = self.cooldowns.pop_due(now, is_idle) {
             self.direct.push_back(key);
         }
     }
 
-    fn lane_mut(&mut self, lane: Lane) -> &mut Line {
-        match lane {
-            Lane::Direct => &mut self.direct,
-            Lane::Background => &mut self.background,
+    fn documents_mut(&mut self, priority: Priority) -> &mut RoundRobin {
+        match priority {
+            Priority::Direct => &mut self.direct,
+            Priority::Background => &mut self.background,
         }
     }
 
-    fn remember(&mut self, point: Point) {
+    fn remember(&mut self, point: CommitPoint) {
         if self.history.len() >= HISTORY_MAX {
             let mut keep = false;
             self.history.retain(|_| {

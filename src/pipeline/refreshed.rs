@@ -6,23 +6,23 @@ use tokio::time::Instant;
 
 use crate::position::Positions;
 
-/// Follows the delivered frontier at the distance of a refresh.
+/// Follows the low watermark at the distance of a refresh.
 #[derive(Debug, Clone)]
 pub(super) struct Refreshed {
     /// The index's own interval; `None` when it never refreshes by itself.
     interval: Option<Duration>,
     /// Searches show every record below these.
     shown: Positions,
-    /// A frontier that waits for the interval, and when it was noted.
+    /// A low watermark that waits for the interval, and when it was noted.
     next: Option<(Instant, Positions)>,
-    /// The latest frontier, and when it was noted.
-    frontier: Option<(Instant, Positions)>,
+    /// The latest low watermark, and when it was noted.
+    low_watermark: Option<(Instant, Positions)>,
 }
 
 /// An index without an interval of its own shows a write when it acknowledges it.
 impl Default for Refreshed {
     fn default() -> Self {
-        Self { interval: Some(Duration::ZERO), shown: Positions::default(), next: None, frontier: None }
+        Self { interval: Some(Duration::ZERO), shown: Positions::default(), next: None, low_watermark: None }
     }
 }
 
@@ -31,11 +31,11 @@ impl Refreshed {
         self.interval = interval;
     }
 
-    /// Takes note of the delivered frontier.
-    pub(super) fn deliver(&mut self, frontier: &Positions) {
-        let noted = (Instant::now(), frontier.clone());
+    /// Takes note of the low watermark.
+    pub(super) fn deliver(&mut self, low_watermark: &Positions) {
+        let noted = (Instant::now(), low_watermark.clone());
         self.next.get_or_insert_with(|| noted.clone());
-        self.frontier = Some(noted);
+        self.low_watermark = Some(noted);
     }
 
     /// Takes note that the index was refreshed since it had everything below these positions.
@@ -45,12 +45,12 @@ impl Refreshed {
 
     /// The positions below which searches show every record.
     pub(super) fn shown(&mut self) -> &Positions {
-        // The latest frontier begins to wait when it was noted, and not when the one before it is through.
-        while let Some((at, frontier)) =
+        // The latest low watermark begins to wait when it was noted, and not when the one before it is through.
+        while let Some((at, low_watermark)) =
             self.next.take_if(|(at, _)| self.interval.is_some_and(|interval| at.elapsed() >= interval))
         {
-            self.shown.join(&frontier);
-            self.next = self.frontier.clone().filter(|(later, _)| *later > at);
+            self.shown.join(&low_watermark);
+            self.next = self.low_watermark.clone().filter(|(later, _)| *later > at);
         }
         &self.shown
     }

@@ -128,23 +128,23 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
     // An earlier instance may have written documents that no search shows yet.
     let refreshed = tokio::time::timeout(REFRESH_TIME, parts.sink.refresh()).await;
     if let Ok(Ok(())) = refreshed {
-        parts.status.note_refreshed(&parts.state.frontier()?.positions());
+        parts.status.note_refreshed(&parts.state.low_watermark()?.positions());
     }
     parts.status.set_end(&end);
     parts.status.set_positions(&progress.positions());
 
-    let (commands, obeyed) = parts.commands;
+    let (commands, command_rx) = parts.commands;
     let mut folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
     folder.forget_unfinished_load()?;
     if progress.step == 0 {
         // Nothing was folded: everything that will be is sent, to whichever index.
-        parts.projections.iter().try_for_each(|projection| folder.sweep(*projection).map(|_| ()))?;
+        parts.projections.iter().try_for_each(|projection| folder.begin_backfill(*projection).map(|_| ()))?;
     }
     let queue = Arc::new(Queue::starting_at(
         progress.step,
         folder.oldest_task(),
         progress.positions(),
-        parts.state.frontier()?.time_ms,
+        parts.state.low_watermark()?.time_ms,
     ));
     let reading = Shutdown::default();
     let (records_in, records_out) = Reader::channel();
@@ -158,7 +158,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         records_in,
     );
     let reader = work::start("reader", reader.with_partial(parts.state.is_partial()))?;
-    queue.set_sweeps(folder.sweeping());
+    queue.set_backfills(folder.pending_backfills());
     let stream = Stream {
         folder,
         queue: Arc::clone(&queue),
@@ -169,7 +169,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         cleared: progress.step,
         first: First::Undecided(end.clone()),
         records: Some(records_out),
-        commands: obeyed,
+        commands: command_rx,
         synced: Instant::now(),
         folded: Instant::now(),
     };
@@ -186,10 +186,10 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         refresh: parts.refresh,
         bases: std::sync::Mutex::default(),
         pace: Pace::default(),
-        resting: Arc::default(),
+        is_idle: Arc::default(),
         writer: parts.leadership.writer(),
-        courses: std::sync::Mutex::default(),
-        is_sweeping: AtomicBool::new(false),
+        backfills: std::sync::Mutex::default(),
+        is_making_chunk: AtomicBool::new(false),
         buffers: Arc::default(),
     });
     let seen = others::spawn(Arc::clone(&parts.sink));
@@ -219,7 +219,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         identity,
         claimant: parts.claimant,
         indexes: indexes.iter().map(|state| state.index.clone()).collect(),
-        resting: Arc::clone(&delivery.resting),
+        is_idle: Arc::clone(&delivery.is_idle),
     };
     run.status.set_indexes(run.written());
     let planned = run.plan(&indexes, &progress).await;
@@ -274,7 +274,7 @@ pub(super) struct Run<S> {
     /// The concrete indexes that are written, in the projections' order.
     pub(super) indexes: Vec<String>,
     /// True while the delivery has nothing under way and may begin nothing.
-    pub(super) resting: Arc<AtomicBool>,
+    pub(super) is_idle: Arc<AtomicBool>,
 }
 
 impl<S: Documents + Aliases> Run<S> {
@@ -300,7 +300,7 @@ impl<S: Documents + Aliases> Run<S> {
             let projection_name = projection.name();
             tracing::info!(projection = projection_name, index, "every document is sent to this index");
         }
-        self.command(Command::Everything(projection))
+        self.command(Command::BeginBackfill(projection))
     }
 
     /// Waits until the fold has done what was asked of it: only then does the queue know of it.
@@ -429,25 +429,26 @@ impl<S: Documents + Aliases> Run<S> {
     }
 
     /// Notes in the status how far the index is.
-    pub(super) fn note_frontier(&mut self, now: u64) -> Option<Positions> {
+    pub(super) fn note_low_watermark(&mut self, now: u64) -> Option<Positions> {
         if self.is_filling() || self.service.is_withheld() {
             return None;
         }
-        let frontier = self.queue.frontier()?;
-        let shown = |projection: &Projection| Some((*projection, self.queue.frontier_of(Some(*projection))?));
+        let low_watermark = self.queue.low_watermark()?;
+        let shown =
+            |projection: &Projection| Some((*projection, self.queue.low_watermark_of(Some(*projection))?));
         let shown = self.projections.iter().filter_map(shown).collect();
-        self.status.set_frontier(&frontier, self.queue.waiting_since().unwrap_or(now), shown);
-        Some(frontier)
+        self.status.set_low_watermark(&low_watermark, self.queue.waiting_since().unwrap_or(now), shown);
+        Some(low_watermark)
     }
 
     pub(super) fn publish(&mut self) {
         let now = Status::now_ms();
-        let Some(frontier) = self.note_frontier(now) else { return };
-        let delivered = Delivered { frontier, indexes: self.written(), log: self.status.log() };
+        let Some(low_watermark) = self.note_low_watermark(now) else { return };
+        let delivered = Delivered { low_watermark, indexes: self.written(), log: self.status.log() };
         if self.published.as_ref() != Some(&delivered) {
             let is_published = in_place(|| self.leadership.commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is what counts.
-            let _ = self.command(Command::Frontier(delivered.frontier.clone(), now));
+            let _ = self.command(Command::LowWatermark(delivered.low_watermark.clone(), now));
             // What was not heard is said again, also when nothing moves any more.
             self.published = is_published.then_some(delivered);
         }

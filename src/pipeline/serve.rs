@@ -55,7 +55,7 @@ impl<S: Documents + Aliases> Run<S> {
         }
         let is_due = match self.service {
             Service::Given => false,
-            Service::AfterFilling => self.queue.sweeps().is_empty() && !self.is_filling(),
+            Service::AfterFilling => self.queue.backfills().is_empty() && !self.is_filling(),
             Service::Due(at) | Service::Filled(at) => Instant::now() >= at,
         };
         if !is_due {

@@ -20,7 +20,7 @@ use crate::sink::generations::Aliases;
 /// An index to which everything is sent lacks what was acknowledged elsewhere, until all of it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filling {
-    /// Every index holds everything below the frontier.
+    /// Every index holds everything below the low watermark.
     Nothing,
     /// What is to be sent is being marked.
     Marking,
@@ -49,8 +49,8 @@ impl<S: Documents + Aliases> Run<S> {
     }
 
     /// Begins to write, through the gate of now. An index that the marks are not for, because an earlier
-    /// turn did not fill it or because another instance wrote it, is handed over first. One that a sweep is to fill still
-    /// is looked through: while a sweep sleeps nothing is marked, and another instance may have written meanwhile what
+    /// turn did not fill it or because another instance wrote it, is handed over first. One that a backfill is to fill still
+    /// is looked through: while a backfill pauses nothing is marked, and another instance may have written meanwhile what
     /// has come and gone by now.
     pub(super) async fn begin_to_write(&mut self) -> Result<()> {
         if self.cleared_to.is_none() {
@@ -64,26 +64,26 @@ impl<S: Documents + Aliases> Run<S> {
         }
         // Whoever wrote before may not have come to its end with additions.
         self.adding = Adding::Due(Instant::now());
-        let sweeps = self.queue.sweeps();
-        let is_swept = |projection| sweeps.iter().any(|sweep| sweep.projection == projection);
-        let (mut moved, mut unswept) = (Vec::new(), Vec::new());
+        let backfills = self.queue.backfills();
+        let is_of_chunk = |projection| backfills.iter().any(|backfill| backfill.projection == projection);
+        let (mut moved, mut unfilled) = (Vec::new(), Vec::new());
         for (number, (projection, index)) in self.projections.iter().zip(&self.indexes).enumerate() {
             if self.state.built_for(projection.name())? != *index {
                 moved.push((number, index.clone()));
-            } else if is_swept(*projection) && !planted::is(Bug::UnsweptTrusted) {
-                unswept.push((number, index.clone()));
+            } else if is_of_chunk(*projection) && !planted::is(Bug::UnfilledTrusted) {
+                unfilled.push((number, index.clone()));
             }
         }
         if !moved.is_empty() {
             self.reconcile.clear();
             self.gate = Gate::HandOver(HandOver::of(moved, self.cleared_to.clone()));
         }
-        if !unswept.is_empty() {
+        if !unfilled.is_empty() {
             // Documents found in such an index wait to be deleted: nothing of it counts as delivered before they are.
             self.filling = Filling::Marking;
         }
-        self.reconcile.retain(|known| !unswept.contains(known));
-        self.reconcile.extend(unswept);
+        self.reconcile.retain(|known| !unfilled.contains(known));
+        self.reconcile.extend(unfilled);
         Ok(())
     }
 
@@ -93,20 +93,20 @@ impl<S: Documents + Aliases> Run<S> {
         if !committed.log.is_empty() && committed.log != self.status.log() {
             // Offsets of topics that were deleted since say nothing of those that have their names now. A writer may have
             // committed them after the broker forgot the others.
-            tracing::debug!(frontier = %committed.frontier, "the group's offsets are of another log, or of one not known yet");
+            tracing::debug!(low_watermark = %committed.low_watermark, "the group's offsets are of another log, or of one not known yet");
             return Ok(());
         }
-        if !committed.frontier.is_empty() {
-            self.status.set_frontier(&committed.frontier, Status::now_ms(), BTreeMap::new());
+        if !committed.low_watermark.is_empty() {
+            self.status.set_low_watermark(&committed.low_watermark, Status::now_ms(), BTreeMap::new());
             if let Some(cleared_to) = &mut self.cleared_to {
-                cleared_to.join(&committed.frontier);
+                cleared_to.join(&committed.low_watermark);
             }
             self.command(Command::DeliveredElsewhere(committed))?;
         }
         Ok(())
     }
 
-    /// True while an index lacks, or may lack, what the frontier would speak of.
+    /// True while an index lacks, or may lack, what the low watermark would speak of.
     pub(super) fn is_filling(&mut self) -> bool {
         let is_marked = matches!(self.gate, Gate::Open) && self.reconcile.is_empty();
         self.filling = self.filling.at(is_marked, self.queue.step(), self.queue.oldest_waiting());

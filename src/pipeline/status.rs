@@ -73,14 +73,14 @@ pub struct Status {
     pub dead_letters: std::sync::Arc<Tally>,
     /// How long bulk requests took.
     pub bulk_requests: Durations,
-    /// How many wait for the frontier to move on.
+    /// How many wait for the low watermark to move on.
     watchers: AtomicU64,
     moved: tokio::sync::Notify,
     refreshes: AtomicU64,
     known: Mutex<Known>,
 }
 
-/// Someone waits for the delivered frontier; it is kept up to the moment while this lives.
+/// Someone waits for the low watermark; it is kept up to the moment while this lives.
 pub struct Watching<'a>(&'a AtomicU64);
 
 impl Drop for Watching<'_> {
@@ -97,8 +97,8 @@ struct Known {
     ends: VecDeque<(u64, Positions)>,
     /// When the log ended where searches have come to.
     shown_ms: u64,
-    frontier: Positions,
-    frontier_ms: u64,
+    low_watermark: Positions,
+    low_watermark_ms: u64,
     refreshed: Refreshed,
     /// The generation of the log; empty while it is not known.
     log: String,
@@ -147,7 +147,7 @@ impl Known {
     fn forget_ends(&mut self) {
         let refreshed = self.refreshed.shown();
         while let Some((at, end)) = self.ends.front() {
-            if !refreshed.covers(end) || !self.frontier.covers(end) {
+            if !refreshed.covers(end) || !self.low_watermark.covers(end) {
                 return;
             }
             self.shown_ms = *at;
@@ -223,12 +223,17 @@ impl Status {
         if known.ends.is_empty() { 0 } else { Self::now_ms().saturating_sub(known.shown_ms) }
     }
 
-    /// Takes note of the delivered frontier, and of that of each projection where it is known.
-    pub fn set_frontier(&self, positions: &Positions, time_ms: u64, shown: BTreeMap<Projection, Positions>) {
+    /// Takes note of the low watermark, and of that of each projection where it is known.
+    pub fn set_low_watermark(
+        &self,
+        positions: &Positions,
+        time_ms: u64,
+        shown: BTreeMap<Projection, Positions>,
+    ) {
         let mut known = self.known();
-        known.frontier_ms = time_ms;
-        if known.frontier != *positions || known.shown != shown {
-            known.frontier = positions.clone();
+        known.low_watermark_ms = time_ms;
+        if known.low_watermark != *positions || known.shown != shown {
+            known.low_watermark = positions.clone();
             known.refreshed.deliver(positions);
             known.forget_ends();
             known.shown = shown;
@@ -237,23 +242,23 @@ impl Status {
         }
     }
 
-    /// Waits until another frontier is noted.
+    /// Waits until another low watermark is noted.
     pub fn moved(&self) -> tokio::sync::futures::Notified<'_> {
         self.moved.notified()
     }
 
-    /// The delivered frontier, as last noted.
+    /// The low watermark, as last noted.
     pub fn delivered(&self) -> Positions {
-        self.known().frontier.clone()
+        self.known().low_watermark.clone()
     }
 
     /// The positions below which nothing waits for the index of a projection, as last noted.
     pub fn shown(&self, projection: Projection) -> Positions {
         let known = self.known();
-        known.shown.get(&projection).unwrap_or(&known.frontier).clone()
+        known.shown.get(&projection).unwrap_or(&known.low_watermark).clone()
     }
 
-    /// Asks for the frontier to be noted whenever something was delivered instead of every second.
+    /// Asks for the low watermark to be noted whenever something was delivered instead of every second.
     pub fn watch(&self) -> Watching<'_> {
         self.watchers.fetch_add(1, Ordering::Relaxed);
         Watching(&self.watchers)
@@ -279,7 +284,7 @@ impl Status {
         self.refreshes.load(Ordering::SeqCst)
     }
 
-    /// How many wait for the frontier.
+    /// How many wait for the low watermark.
     pub fn watchers(&self) -> u64 {
         self.watchers.load(Ordering::Relaxed)
     }
@@ -408,14 +413,22 @@ impl Status {
             (true, true) => "writing",
         };
         let documents_waiting =
-            documents_waiting.unwrap_or(known.waiting.documents as u64 + known.waiting.sweeping);
+            documents_waiting.unwrap_or(known.waiting.documents as u64 + known.waiting.backfill_left);
         let idle = known.waiting.is_nothing() && documents_waiting == 0;
-        let oldest =
-            if idle || known.frontier_ms == 0 { 0 } else { Self::now_ms().saturating_sub(known.frontier_ms) };
+        let oldest = if idle || known.low_watermark_ms == 0 {
+            0
+        } else {
+            Self::now_ms().saturating_sub(known.low_watermark_ms)
+        };
         Report {
             state: state.to_owned(),
             readiness: self.readiness(),
-            partitions: partitions(&known.positions, &known.end, &known.frontier, known.refreshed.shown()),
+            partitions: partitions(
+                &known.positions,
+                &known.end,
+                &known.low_watermark,
+                known.refreshed.shown(),
+            ),
             documents_waiting,
             oldest_waiting_ms: oldest,
             index_server: known.index_server,

@@ -8,10 +8,10 @@ use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::bulk_load::BulkLoad;
 use super::fold::{DocumentKey, Folder, Step, Taken};
-use super::load::Load;
 use super::planted::{self, Bug};
-use super::queue::{Lane, Queue};
+use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
 use super::sizes::sized;
 use super::status::Status;
@@ -51,27 +51,27 @@ pub enum Command {
         /// their marks are cleared: a scan would find them again.
         finished: Vec<(DocumentKey, bool)>,
     },
-    /// Write the delivered frontier down.
-    Frontier(Positions, u64),
+    /// Write the low watermark down.
+    LowWatermark(Positions, u64),
     /// What another instance delivered.
     DeliveredElsewhere(Delivered),
     /// Mark documents that were found in an index.
     Mark(Vec<(Projection, String)>),
-    /// Have every document of a projection sent.
-    Everything(Projection),
-    /// Documents of a sweep that did not arrive, with letters for those that were rejected.
-    Left {
-        /// The commit that called for the sweep: nothing since then is delivered before they are.
+    /// Begin a backfill of a projection.
+    BeginBackfill(Projection),
+    /// Documents of a backfill that the index did not acknowledge.
+    MarkUndelivered {
+        /// The step that began the backfill. The low watermark stays below it until they are delivered.
         since: u64,
-        /// The letters.
+        /// Dead letters of rejected documents.
         rejected: Vec<DeadLetter>,
         /// The documents, to be marked.
         documents: Vec<(Projection, String)>,
     },
-    /// Writing begins.
-    WakeSweeps,
-    /// A part of a sweep, of the step that called for it, has arrived: up to this id, so many documents.
-    Swept(Projection, u64, Option<String>, u64),
+    /// Resume the paused backfills, because writing begins.
+    ResumeBackfills,
+    /// Move the backfill that a step began to an id, after so many documents. Without an id it is complete.
+    AdvanceBackfill(Projection, u64, Option<String>, u64),
     /// A projection's marks are complete for this concrete index.
     BuiltFor(Projection, String),
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
@@ -91,7 +91,7 @@ pub struct Retried {
     pub done: usize,
     /// Poison still, each with its reason.
     pub failed: Vec<(String, String)>,
-    /// Names that no letter has.
+    /// Names that no dead letter has.
     pub unknown: Vec<String>,
 }
 
@@ -100,7 +100,7 @@ pub struct Retried {
 pub struct Discarded {
     /// How many were taken out.
     pub discarded: usize,
-    /// Names that no letter has.
+    /// Names that no dead letter has.
     pub unknown: Vec<String>,
 }
 
@@ -126,7 +126,7 @@ pub struct Stream {
     pub queue: Arc<Queue>,
     /// Where it reports.
     pub status: Arc<Status>,
-    /// Decodes letters that are tried again.
+    /// Decodes dead letters that are tried again.
     pub decoder: Arc<Decoder>,
     /// Which kind of entity each topic carries.
     pub kinds: Vec<(String, EntityType)>,
@@ -151,7 +151,7 @@ pub enum First {
     /// It may be, up to this end.
     Undecided(Positions),
     /// Under way.
-    Loading(Box<Load>),
+    Loading(Box<BulkLoad>),
     /// Done, or not called for.
     Done,
 }
@@ -178,7 +178,7 @@ impl Stream {
         match std::mem::replace(&mut self.first, First::Done) {
             First::Loading(load) if load.is_short() => {
                 let step = self.folder.loaded(*load)?;
-                self.publish(step, Lane::Direct)
+                self.publish(step, Priority::Direct)
             }
             First::Loading(_) => {
                 tracing::warn!("the first fold of the log was broken off; it begins anew");
@@ -203,7 +203,7 @@ impl Stream {
             && let First::Loading(load) = std::mem::replace(&mut self.first, First::Done)
         {
             let step = self.folder.loaded(*load)?;
-            self.publish(step, Lane::Direct)?;
+            self.publish(step, Priority::Direct)?;
         }
         Ok(true)
     }
@@ -230,7 +230,7 @@ impl Stream {
         let step = self.folder.fold(&taken, &passed)?;
         Status::add(&self.status.records, taken.len());
         Status::add(&self.status.poisoned, step.poisoned);
-        self.publish(step, Lane::Direct)?;
+        self.publish(step, Priority::Direct)?;
         Ok(Read::Some)
     }
 
@@ -265,12 +265,12 @@ impl Stream {
     fn fan_out(&mut self) -> Result<()> {
         if self.is_fanning_out() {
             let step = self.folder.fan_out()?;
-            self.publish(step, Lane::Background)?;
+            self.publish(step, Priority::Background)?;
         }
         Ok(())
     }
 
-    fn publish(&mut self, step: Step, lane: Lane) -> Result<()> {
+    fn publish(&mut self, step: Step, priority: Priority) -> Result<()> {
         Status::add(&self.status.superseded, step.superseded);
         for at in &step.begun_anew {
             let sentence = superseded::sentence(at);
@@ -280,11 +280,11 @@ impl Stream {
         let oldest = self.folder.oldest_task();
         let positions = self.folder.progress().positions();
         self.status.set_positions(&positions);
-        self.queue.stepped(
+        self.queue.note_commit(
             self.folder.progress().step,
             &positions,
             step.marked,
-            lane,
+            priority,
             oldest,
             Status::now_ms(),
         );
@@ -298,12 +298,12 @@ impl Stream {
             match self.commands.try_recv() {
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(false),
                 Err(TryRecvError::Empty) => return Ok(true),
-                Ok(command) => self.obey(command)?,
+                Ok(command) => self.handle(command)?,
             }
         }
     }
 
-    fn obey(&mut self, command: Command) -> Result<()> {
+    fn handle(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Delivered { acknowledged, rejected, finished } => {
                 if planted::is(Bug::RejectionToldLate) {
@@ -316,30 +316,30 @@ impl Stream {
                 self.status.set_waiting(self.queue.waiting());
                 Ok(())
             }
-            Command::Frontier(positions, time_ms) => self.folder.set_frontier(&positions, time_ms),
+            Command::LowWatermark(positions, time_ms) => self.folder.set_low_watermark(&positions, time_ms),
             Command::DeliveredElsewhere(delivered) => self.trim(&delivered),
             Command::Mark(documents) => {
                 let step = self.folder.mark(documents)?;
-                self.publish(step, Lane::Background)
+                self.publish(step, Priority::Background)
             }
-            Command::Everything(projection) => {
-                let step = self.folder.sweep(projection)?;
-                self.queue.set_sweeps(self.folder.sweeping());
-                self.publish(step, Lane::Background)
+            Command::BeginBackfill(projection) => {
+                let step = self.folder.begin_backfill(projection)?;
+                self.queue.set_backfills(self.folder.pending_backfills());
+                self.publish(step, Priority::Background)
             }
-            Command::Left { since, rejected, documents } => {
+            Command::MarkUndelivered { since, rejected, documents } => {
                 self.folder.reject(rejected)?;
                 if documents.is_empty() { Ok(()) } else { self.mark_undelivered(documents, since) }
             }
-            Command::WakeSweeps => {
-                self.folder.wake_sweeps()?;
-                self.queue.set_sweeps(self.folder.sweeping());
+            Command::ResumeBackfills => {
+                self.folder.resume_backfills()?;
+                self.queue.set_backfills(self.folder.pending_backfills());
                 Ok(())
             }
-            Command::Swept(projection, step, place, count) => {
-                self.folder.swept(projection, step, place, count)?;
+            Command::AdvanceBackfill(projection, step, place, count) => {
+                self.folder.advance_backfill(projection, step, place, count)?;
                 self.cleared = self.folder.progress().step;
-                self.queue.set_sweeps(self.folder.sweeping());
+                self.queue.set_backfills(self.folder.pending_backfills());
                 self.status.set_waiting(self.queue.waiting());
                 Ok(())
             }
@@ -363,11 +363,11 @@ impl Stream {
         }
     }
 
-    /// Marks documents that a sweep sent and the index did not acknowledge. They wait since the sweep was called for,
+    /// Marks documents that a backfill sent and the index did not acknowledge. They wait since the backfill was called for,
     /// because no document of its index counts as delivered before that.
     fn mark_undelivered(&mut self, documents: Vec<(Projection, String)>, since: u64) -> Result<()> {
         let Step { marked, .. } = self.folder.mark(documents)?;
-        self.publish(Step::default(), Lane::Background)?;
+        self.publish(Step::default(), Priority::Background)?;
         self.queue.add_undelivered(marked, since);
         self.status.set_waiting(self.queue.waiting());
         Ok(())
@@ -377,12 +377,12 @@ impl Stream {
     /// left are those that its indexes lack, whichever these were for before.
     fn trim(&mut self, delivered: &Delivered) -> Result<()> {
         if self.folder.progress().partitions.is_empty() {
-            // A first fold brings all at once, and its sweeps speak of all of it.
+            // A first fold brings all at once, and its backfills speak of all of it.
             return Ok(());
         }
-        let Some(step) = self.queue.step_covered_by(&delivered.frontier) else { return Ok(()) };
+        let Some(step) = self.queue.step_covered_by(&delivered.low_watermark) else { return Ok(()) };
         self.folder.trim(step)?;
-        self.queue.set_sweeps(self.folder.sweeping());
+        self.queue.set_backfills(self.folder.pending_backfills());
         if step < self.cleared {
             return Ok(());
         }
@@ -395,7 +395,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Tries letters again: records are folded by their own versions, documents marked.
+    /// Tries dead letters again: records are folded by their own versions, documents marked.
     fn retry(&mut self, names: Option<&[String]>) -> Result<Retried> {
         let mut retried = Retried::default();
         self.decoder.forget_unknown_schemas();
@@ -432,11 +432,11 @@ impl Stream {
             let still = |taken: &&Taken| !poison.iter().any(|(name, _)| *name == record_name(&taken.record));
             resolved.extend(records.iter().filter(still).map(|taken| record_name(&taken.record)));
             retried.failed.extend(poison);
-            self.publish(step, Lane::Direct)?;
+            self.publish(step, Priority::Direct)?;
         }
         if !documents.is_empty() {
             let step = self.folder.mark(documents)?;
-            self.publish(step, Lane::Direct)?;
+            self.publish(step, Priority::Direct)?;
         }
         retried.done = resolved.len();
         self.folder.sync()?;

@@ -107,7 +107,7 @@ impl<S: Documents + Generations> Carrier<'_, S> {
     ///
     /// # Errors
     /// As for [`Self::carry`].
-    pub(super) async fn sweep_out(&self) -> Result<()> {
+    pub(super) async fn delete_superseded(&self) -> Result<()> {
         if !self.is_there().await? {
             return Ok(());
         }

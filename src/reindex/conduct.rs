@@ -199,7 +199,7 @@ impl<S: Documents + Generations> Conductor<S> {
         for carrier in self.carriers(&target, stop) {
             let since = carried.get(&carrier.number).map_or(0, |carried| carried.newest);
             carrier.carry(since).await?;
-            carrier.sweep_out().await?;
+            carrier.delete_superseded().await?;
         }
         Ok(())
     }

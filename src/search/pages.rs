@@ -39,7 +39,7 @@ impl PagedSearcher {
     /// for.
     pub fn new(searcher: Searcher) -> Self {
         let views = Arc::new(Cache::builder().max_capacity(KEPT_MAX).time_to_idle(KEPT_FOR).build());
-        tokio::spawn(sweep(Arc::downgrade(&views)));
+        tokio::spawn(drop_expired(Arc::downgrade(&views)));
         Self { searcher, views }
     }
 
@@ -81,7 +81,7 @@ impl PagedSearcher {
     }
 }
 
-async fn sweep(views: Weak<Cache<u64, View>>) {
+async fn drop_expired(views: Weak<Cache<u64, View>>) {
     loop {
         tokio::time::sleep(KEPT_FOR / 4).await;
         let Some(views) = views.upgrade() else { return };

@@ -91,7 +91,7 @@ impl Group {
     }
 
     /// What the writer has published.
-    pub(super) fn frontier(&self) -> Positions {
+    pub(super) fn low_watermark(&self) -> Positions {
         self.committed.iter().map(|(at, (next, _))| (at.clone(), *next)).collect()
     }
 
@@ -283,9 +283,9 @@ impl Leadership for Membership {
         if self.world.strikes("offset commit lost", self.world.plan.rates.commit_lost) {
             return false;
         }
-        self.world.note(format_args!("{} publishes {}", self.process.name, delivered.frontier));
-        for (at, next) in delivered.frontier.iter() {
-            let said = Delivered { frontier: Positions::default(), ..delivered.clone() };
+        self.world.note(format_args!("{} publishes {}", self.process.name, delivered.low_watermark));
+        for (at, next) in delivered.low_watermark.iter() {
+            let said = Delivered { low_watermark: Positions::default(), ..delivered.clone() };
             group.committed.insert(at.clone(), (next, said));
         }
         true
@@ -305,7 +305,7 @@ impl Leadership for Membership {
         let indexes = indexes.first().filter(|_| indexes.len() == 1).map(|indexes| (*indexes).clone());
         let log = logs.first().map(|log| (*log).clone());
         Ok(Delivered {
-            frontier: group.frontier(),
+            low_watermark: group.low_watermark(),
             indexes: indexes.unwrap_or_default(),
             log: log.unwrap_or_default(),
         })

@@ -26,7 +26,7 @@ use crate::shutdown::Shutdown;
 use crate::source::leadership::{Alone, Leadership};
 use crate::state::State;
 
-/// How many of a thousand letters find their process dead.
+/// How many of a thousand dead letters find their process dead.
 const LETTER_DEATHS: u64 = 60;
 
 /// The dead letters, as a process reaches them.

@@ -444,7 +444,7 @@ impl Scenario {
                 is_settled = is_delivered && written.eq(behind.iter().cloned());
             }
         }
-        Ok(is_settled && self.world.group.lock().unwrap().frontier().covers(&end))
+        Ok(is_settled && self.world.group.lock().unwrap().low_watermark().covers(&end))
     }
 }
 

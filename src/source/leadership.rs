@@ -7,14 +7,14 @@ use tokio::sync::watch;
 use crate::error::Result;
 use crate::position::Positions;
 
-/// What a writer publishes to its group: everything below the frontier is in the indexes.
+/// What a writer publishes to its group: everything below the low watermark is in the indexes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// The next position of each partition.
-    pub frontier: Positions,
+    pub low_watermark: Positions,
     /// The concrete index of each projection, by its name; empty when it was not said.
     pub indexes: BTreeMap<String, String>,
-    /// The generation of the log that the frontier speaks of ([`EventSource::generation`](super::EventSource::generation));
+    /// The generation of the log that the low watermark speaks of ([`EventSource::generation`](super::EventSource::generation));
     /// empty when it is not known.
     pub log: String,
 }

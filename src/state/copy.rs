@@ -111,7 +111,7 @@ pub fn read(input: &mut dyn Read, plan: PlanRef, store: &dyn StateStore) -> Resu
 /// # Errors
 /// Those of the store.
 pub fn strip(store: &dyn StateStore) -> Result<()> {
-    for space in [Space::DIRTY, Space::TASKS, Space::SWEEPS] {
+    for space in [Space::DIRTY, Space::TASKS, Space::BACKFILLS] {
         store.clear(space)?;
     }
     let (view, mut changes) = (store.view(), Changes::default());

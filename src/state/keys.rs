@@ -7,7 +7,7 @@
 //! | a relation | owner, member | what documents show of the member | while the member refers to the owner |
 //! | dirty | projection, document id | the step of the mark | until the index acknowledged it |
 //! | tasks | number | [`Task`](super::rows::Task) | until the fan-out is done |
-//! | sweeps | projection | [`Sweep`](super::rows::Sweep) | until every document of it is sent |
+//! | backfills | projection | [`Backfill`](super::rows::Backfill) | until every document of it is sent |
 //! | every one | 255 255 255 | the number of the last commit that touched it (`heads.rs`) | for ever |
 
 use crate::plan::{EntityType, PlanRef, Relation};
@@ -17,14 +17,14 @@ use crate::plan::{EntityType, PlanRef, Relation};
 pub struct Space(u8);
 
 impl Space {
-    /// Format, progress, frontier, indexes.
+    /// Format, progress, low watermark, indexes.
     pub const META: Self = Self(0);
     /// Documents that wait to be delivered.
     pub const DIRTY: Self = Self(5);
     /// Fan-outs that are not finished.
     pub const TASKS: Self = Self(6);
     /// Projections of which everything is sent.
-    pub const SWEEPS: Self = Self(7);
+    pub const BACKFILLS: Self = Self(7);
 
     /// The rows of an entity type.
     pub fn of_type(entity_type: EntityType) -> Self {
@@ -53,7 +53,7 @@ impl Space {
             (Self::META, "0-meta".to_owned()),
             (Self::DIRTY, "5-dirty".to_owned()),
             (Self::TASKS, "6-tasks".to_owned()),
-            (Self::SWEEPS, "7-sweeps".to_owned()),
+            (Self::BACKFILLS, "7-sweeps".to_owned()),
         ];
         let of_rows = plan.spaces().into_iter().map(|(number, name)| (Self(number), name));
         let mut all: Vec<(Self, String)> = own.into_iter().chain(of_rows).collect();

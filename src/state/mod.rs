@@ -28,7 +28,7 @@ pub use snapshot::Snapshot;
 
 use self::headers::Headers;
 use self::keys::Space;
-use self::rows::{FORMAT, Format, Frontier, Progress, Row, Sweep};
+use self::rows::{Backfill, FORMAT, Format, LowWatermark, Progress, Row};
 use self::store::{Changes, Entries, Reader, StateStore};
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, PlanRef};
@@ -240,7 +240,7 @@ impl State {
     }
 
     /// The positions below which no mark remains, as last written down.
-    pub fn frontier(&self) -> Result<Frontier> {
+    pub fn low_watermark(&self) -> Result<LowWatermark> {
         read_meta(&*self.view(), b"frontier")
     }
 
@@ -249,16 +249,16 @@ impl State {
         read_meta(&*self.view(), built_key(projection).as_slice())
     }
 
-    /// The sweeps that are not done, by the numbers of their projections.
-    pub fn sweeps(&self) -> Result<Vec<(u8, Sweep)>> {
-        sweeps(&*self.view())
+    /// The backfills that are not done, by the numbers of their projections.
+    pub fn backfills(&self) -> Result<Vec<(u8, Backfill)>> {
+        backfills(&*self.view())
     }
 
-    /// About how many documents a sweep has still to come to.
-    pub fn left_of(&self, projection: u8, sweep: &Sweep) -> u64 {
+    /// About how many documents a backfill has still to come to.
+    pub fn left_of(&self, projection: u8, backfill: &Backfill) -> u64 {
         let projection = self.plan.projection_of_number(projection);
         let entities = projection.map(|projection| self.count_about(projection));
-        entities.unwrap_or(0).saturating_sub(sweep.done)
+        entities.unwrap_or(0).saturating_sub(backfill.done)
     }
 
     /// About how many documents a projection has; never fewer than it has of entities.
@@ -266,20 +266,20 @@ impl State {
         self.store.count_about(Space::of_type(projection.entity_type()))
     }
 
-    /// True when every document is delivered: none is marked, and no sweep is under way.
+    /// True when every document is delivered: none is marked, and no backfill is under way.
     pub fn is_delivered(&self) -> Result<bool> {
         let mut is_marked = false;
         self.view().scan(Space::DIRTY, &[], &[], &mut |_, _| {
             is_marked = true;
             Ok(std::ops::ControlFlow::Break(()))
         })?;
-        Ok(!is_marked && self.sweeps()?.is_empty())
+        Ok(!is_marked && self.backfills()?.is_empty())
     }
 
-    /// How many documents wait: those marked, and about so many that sweeps have still to come to.
+    /// How many documents wait: those marked, and about so many that backfills have still to come to.
     pub fn count_waiting(&self) -> Result<u64> {
         let mut count: u64 =
-            self.sweeps()?.iter().map(|(number, sweep)| self.left_of(*number, sweep).max(1)).sum();
+            self.backfills()?.iter().map(|(number, backfill)| self.left_of(*number, backfill).max(1)).sum();
         self.view().scan(Space::DIRTY, &[], &[], &mut |_, _| {
             count += 1;
             Ok(std::ops::ControlFlow::Continue(()))
@@ -319,16 +319,16 @@ pub fn built_key(projection: &str) -> Vec<u8> {
     format!("built/{projection}").into_bytes()
 }
 
-/// The sweeps that a view shows.
-pub fn sweeps(view: &dyn Reader) -> Result<Vec<(u8, Sweep)>> {
-    let mut sweeps = Vec::new();
-    view.scan(Space::SWEEPS, &[], &[], &mut |key, value| {
+/// The backfills that a view shows.
+pub fn backfills(view: &dyn Reader) -> Result<Vec<(u8, Backfill)>> {
+    let mut backfills = Vec::new();
+    view.scan(Space::BACKFILLS, &[], &[], &mut |key, value| {
         if let [number] = key {
-            sweeps.push((*number, rows::decode(value)?));
+            backfills.push((*number, rows::decode(value)?));
         }
         Ok(std::ops::ControlFlow::Continue(()))
     })?;
-    Ok(sweeps)
+    Ok(backfills)
 }
 
 fn read_meta<T: serde::de::DeserializeOwned + Default>(view: &dyn Reader, key: &[u8]) -> Result<T> {

@@ -213,14 +213,14 @@ impl Progress {
 
 /// The positions below which no mark remains, and when that was so.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Frontier {
+pub struct LowWatermark {
     /// Topic, partition and next offset.
     pub partitions: Vec<(String, i32, i64)>,
     /// Milliseconds since the Unix epoch.
     pub time_ms: u64,
 }
 
-impl Frontier {
+impl LowWatermark {
     /// The positions.
     pub fn positions(&self) -> Positions {
         let next = |(topic, number, next): &(String, i32, i64)| {
@@ -243,13 +243,13 @@ pub struct Task {
 
 /// Every document of a projection waits, because its index is new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sweep {
+pub struct Backfill {
     /// The step that called for it.
     pub step: u64,
-    /// The step from which on changes are marked; none while it sleeps.
-    pub awake: Option<u64>,
+    /// The step from which on changes are marked; none while it pauses.
+    pub marks_from: Option<u64>,
     /// The documents up to this id are delivered, or marked; none when it is empty.
-    pub place: String,
+    pub cursor: String,
     /// How many these are.
     pub done: u64,
 }

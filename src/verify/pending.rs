@@ -9,7 +9,7 @@ use crate::projection::Projection;
 use crate::projection::reach::may_reach;
 use crate::state::keys::{Space, dirty_key};
 use crate::state::rows::{self, Task};
-use crate::state::{Snapshot, sweeps};
+use crate::state::{Snapshot, backfills};
 
 /// When more fan-outs wait, all documents do.
 const TASKS_MAX: usize = 10_000;
@@ -25,7 +25,7 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn of(snapshot: &Snapshot) -> Result<Self> {
-        let projections = sweeps(snapshot.view())?.into_iter().map(|(projection, _)| projection).collect();
+        let projections = backfills(snapshot.view())?.into_iter().map(|(projection, _)| projection).collect();
         let mut pending = Self { projections, ..Self::default() };
         if snapshot.progress().task_steps.is_empty() {
             return Ok(pending);
@@ -119,7 +119,7 @@ mod tests {
             ["organisations o1", "organisations o2", "contacts c1", "hierarchy o1", "hierarchy o2"];
         assert_eq!(named(below), under_o1);
         let world = world();
-        world.sweep(CONTACTS);
+        world.backfill(CONTACTS);
         assert_eq!(touched(&world), ["contacts c1", "contacts c3"]);
     }
 

@@ -11,7 +11,7 @@ use crate::projection::affected::FanOut;
 use crate::state::State;
 use crate::state::keys::{Space, dirty_key, member_key};
 use crate::state::memory::MemoryStore;
-use crate::state::rows::{Progress, Row, Sweep, Task, encode};
+use crate::state::rows::{Backfill, Progress, Row, Task, encode};
 use crate::state::store::Changes;
 
 pub(super) struct World {
@@ -63,9 +63,9 @@ impl World {
         self.put(Space::DIRTY, dirty_key(projection.number(), id), 1_u64.to_be_bytes().to_vec());
     }
 
-    pub(super) fn sweep(&self, projection: Projection) {
-        let sweep = Sweep { step: 1, awake: None, place: String::new(), done: 0 };
-        self.put(Space::SWEEPS, vec![projection.number()], encode(&sweep).unwrap());
+    pub(super) fn backfill(&self, projection: Projection) {
+        let backfill = Backfill { step: 1, marks_from: None, cursor: String::new(), done: 0 };
+        self.put(Space::BACKFILLS, vec![projection.number()], encode(&backfill).unwrap());
     }
 
     pub(super) fn task(&self, fan_out: FanOut) {

@@ -197,9 +197,9 @@ proptest! {
         check_told(rows::liveness(&bytes));
         check_told(rows::decode::<rows::Row>(&bytes));
         check_told(rows::decode::<rows::Progress>(&bytes));
-        check_told(rows::decode::<rows::Frontier>(&bytes));
+        check_told(rows::decode::<rows::LowWatermark>(&bytes));
         check_told(rows::decode::<rows::Format>(&bytes));
-        check_told(rows::decode::<rows::Sweep>(&bytes));
+        check_told(rows::decode::<rows::Backfill>(&bytes));
         check_told(rows::decode::<rows::Task>(&bytes));
     }
 

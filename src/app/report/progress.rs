@@ -47,7 +47,7 @@ pub(in crate::app) struct Bars {
     bars: MultiProgress,
     records: ProgressBar,
     documents: ProgressBar,
-    course: Course,
+    course: Progress_,
 }
 
 impl Bars {
@@ -55,7 +55,7 @@ impl Bars {
     pub(in crate::app) fn new() -> Self {
         let bars = MultiProgress::new();
         let (records, documents) = (bar(&bars, "records"), bar(&bars, "documents"));
-        Self { bars, records, documents, course: Course::default() }
+        Self { bars, records, documents, course: Progress_::default() }
     }
 
     /// Shows what is done now.
@@ -107,9 +107,9 @@ impl Seen {
 
 /// The samples of the last seconds, oldest first.
 #[derive(Debug, Default)]
-struct Course(Vec<(Instant, Seen)>);
+struct Progress_(Vec<(Instant, Seen)>);
 
-impl Course {
+impl Progress_ {
     fn take(&mut self, seen: Seen, now: Instant) {
         self.0.push((now, seen));
         // The newest that is old enough is kept, so that a rate has its whole time.
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn the_remaining_time_is_that_of_the_rate_of_late_and_not_of_what_was_there_before() {
         let start = Instant::now();
-        let mut course = Course::default();
+        let mut course = Progress_::default();
         // A state that had 900 of 1 000 records before.
         course.take(seen(900, 0, 0), start);
         assert_eq!(course.records().message(), "900 of 1000, 0 a second, nothing moves");
@@ -205,11 +205,11 @@ mod tests {
     #[test]
     fn a_bar_of_nothing_is_empty_and_one_that_is_done_is_full() {
         let bar = ProgressBar::hidden();
-        let shown = |course: &Course| {
+        let shown = |course: &Progress_| {
             course.documents().show(&bar);
             (bar.position(), bar.length())
         };
-        let mut course = Course::default();
+        let mut course = Progress_::default();
         assert_eq!(shown(&course), (0, Some(1)));
         course.take(seen(1_000, 7, 0), Instant::now());
         assert_eq!(shown(&course), (7, Some(7)));

@@ -62,7 +62,7 @@ struct Simulation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     None,
-    /// It sleeps until its claim has gone.
+    /// It pauses until its claim has gone.
     Sleeps,
     /// Its signs of life do not arrive, and it naps meanwhile.
     IsMute,
@@ -290,7 +290,7 @@ impl Simulation {
             return;
         }
         let (number, life) = request.sender;
-        let is_asleep = self.rebuild.is_asleep(&self.world);
+        let is_sleeping = self.rebuild.is_sleeping(&self.world);
         let process = match self.instances.get_mut(number) {
             Some(instance) => &mut instance.process,
             None => &mut self.rebuild.process,
@@ -298,8 +298,8 @@ impl Simulation {
         if !process.is_alive || process.life != life {
             return;
         }
-        // Who sleeps hears nothing, and takes it for unanswered when it wakes.
-        let answer = answer.filter(|_| number < 2 || !is_asleep);
+        // Who pauses hears nothing, and takes it for unanswered when it wakes.
+        let answer = answer.filter(|_| number < 2 || !is_sleeping);
         let is_done = process.answered(&self.world, request, answer);
         if let Some(instance) = self.instances.get_mut(number) {
             instance.answered(request.document, is_done);

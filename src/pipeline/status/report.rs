@@ -82,18 +82,18 @@ pub fn rebuild_report((projection, record): (String, Rebuild)) -> RebuildReport 
     }
 }
 
-/// Each partition of `positions` and `end`. `frontier` is delivered, and searches show the records below `shown`.
+/// Each partition of `positions` and `end`. `low_watermark` is delivered, and searches show the records below `shown`.
 pub fn partitions(
     positions: &Positions,
     end: &Positions,
-    frontier: &Positions,
+    low_watermark: &Positions,
     shown: &Positions,
 ) -> Vec<PartitionReport> {
     let all: BTreeSet<_> = positions.iter().chain(end.iter()).map(|(at, _)| at.clone()).collect();
     let report = all.into_iter().map(|at| {
         let position = positions.get(&at).unwrap_or(0);
         let end = end.get(&at).unwrap_or(position).max(position);
-        let delivered = frontier.get(&at).unwrap_or(0);
+        let delivered = low_watermark.get(&at).unwrap_or(0);
         PartitionReport {
             topic: at.topic.to_string(),
             partition: at.partition,

@@ -1,4 +1,4 @@
-//! What readiness, lag and frontiers come to.
+//! What readiness, lag and low watermarks come to.
 
 use super::*;
 use crate::plan::{CONTACTS, ORGANISATIONS};
@@ -34,16 +34,16 @@ fn the_lag_is_what_searches_do_not_show() {
     assert_eq!(status.known().ends.len(), 1);
     (6..1_000).for_each(|end| status.set_end(&at(end)));
     assert!(status.known().ends.len() <= ENDS_MAX);
-    status.set_frontier(&at(999), 1, BTreeMap::new());
+    status.set_low_watermark(&at(999), 1, BTreeMap::new());
     assert_eq!((partition(&status).lag, status.behind_ms()), (0, 0));
 }
 
 #[test]
-fn what_is_shown_of_a_projection_is_the_frontier_until_more_is_known() {
+fn what_is_shown_of_a_projection_is_the_low_watermark_until_more_is_known() {
     let at = |next| [(TopicPartition::new("contacts", 0), next)].into_iter().collect::<Positions>();
     let status = Status::default();
-    status.set_frontier(&at(1), 1, [(CONTACTS, at(3))].into());
+    status.set_low_watermark(&at(1), 1, [(CONTACTS, at(3))].into());
     assert_eq!([CONTACTS, ORGANISATIONS].map(|of| status.shown(of)), [at(3), at(1)]);
-    status.set_frontier(&at(2), 2, BTreeMap::new());
+    status.set_low_watermark(&at(2), 2, BTreeMap::new());
     assert_eq!(status.shown(CONTACTS), at(2), "another instance writes now");
 }

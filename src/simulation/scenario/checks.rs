@@ -24,7 +24,8 @@ impl Scenario {
 
     pub(super) fn standing(&self) -> String {
         let end = self.world.log.lock().unwrap().end();
-        let mut told = vec![format!("end {end}, frontier {}", self.world.group.lock().unwrap().frontier())];
+        let mut told =
+            vec![format!("end {end}, low watermark {}", self.world.group.lock().unwrap().low_watermark())];
         for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
             let waiting = running.state.count_waiting().unwrap_or_default();
             let at = running.state.progress().map(|progress| progress.positions().to_string());
@@ -72,7 +73,7 @@ impl Scenario {
         untold.map_or(Ok(()), |at| Err(format!("{at} cannot be read, and no letter tells of it")))
     }
 
-    /// Whether the index rejects a document, of which a letter tells then.
+    /// Whether the index rejects a document, of which a dead letter tells then.
     fn is_rejected(&self, projection: &str, id: &str, wanted: &Value) -> Result<bool, String> {
         if !self.world.plan.rejects || !self.world.domain.is_refused(wanted.to_string().as_bytes()) {
             return Ok(false);

@@ -1,5 +1,5 @@
 //! One writer of a group: a consumer that reads nothing joins the group, and whoever is assigned the
-//! first topic's first partition is the writer. As a member it also commits the delivered frontier.
+//! first topic's first partition is the writer. As a member it also commits the low watermark.
 //!
 //! The group's assignor deals out the partitions of a topic among the members that subscribe to it, by count: a member
 //! that subscribed to the first topic could be given the deciding partition of a healthy writer. So the writer alone
@@ -176,7 +176,7 @@ fn metadata_of(delivered: &Delivered) -> String {
 
 /// What offsets with these metadata say: the indexes when all name the same. Offsets of several generations of the log say
 /// nothing.
-fn delivered(frontier: Positions, metadata: &BTreeSet<String>) -> Delivered {
+fn delivered(low_watermark: Positions, metadata: &BTreeSet<String>) -> Delivered {
     let said: Vec<BTreeMap<String, String>> =
         metadata.iter().map(|word| serde_json::from_str(word).unwrap_or_default()).collect();
     let logs: BTreeSet<String> = said.iter().map(|said| said.get(LOG).cloned().unwrap_or_default()).collect();
@@ -186,7 +186,7 @@ fn delivered(frontier: Positions, metadata: &BTreeSet<String>) -> Delivered {
     let mut indexes =
         if said.len() == 1 { said.into_iter().next().unwrap_or_default() } else { BTreeMap::new() };
     indexes.remove(LOG);
-    Delivered { frontier, indexes, log: logs.into_iter().next().unwrap_or_default() }
+    Delivered { low_watermark, indexes, log: logs.into_iter().next().unwrap_or_default() }
 }
 
 fn subscribe(consumer: &BaseConsumer<Context>, topic: &str) {
@@ -292,7 +292,7 @@ impl Leadership for Elector {
 
     fn commit(&self, delivered: &Delivered) -> bool {
         let mut list = TopicPartitionList::new();
-        for (at, next) in delivered.frontier.iter() {
+        for (at, next) in delivered.low_watermark.iter() {
             if let Err(error) = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next)) {
                 tracing::warn!(%error, partition = %at, "an offset cannot be committed");
             }
@@ -305,7 +305,7 @@ impl Leadership for Elector {
             Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::NoOffset) => true,
             Err(error) => {
                 if self.throttle.is_due() {
-                    tracing::warn!(%error, "the frontier was not committed, it is tried again");
+                    tracing::warn!(%error, "the low watermark was not committed, it is tried again");
                 }
                 false
             }
@@ -330,14 +330,14 @@ impl Leadership for Elector {
             return Ok(Delivered::default());
         };
         let mut words = BTreeSet::new();
-        let mut frontier = Positions::default();
+        let mut low_watermark = Positions::default();
         for element in committed.elements() {
             if let Offset::Offset(next) = element.offset() {
-                frontier.set(TopicPartition::new(element.topic(), element.partition()), next);
+                low_watermark.set(TopicPartition::new(element.topic(), element.partition()), next);
                 words.insert(element.metadata().to_owned());
             }
         }
-        Ok(delivered(frontier, &words))
+        Ok(delivered(low_watermark, &words))
     }
 
     fn join(&self) {
@@ -368,18 +368,22 @@ mod tests {
             log: "7".to_owned(),
             ..Delivered::default()
         };
-        let frontier: Positions = [(TopicPartition::new("contacts", 0), 3)].into_iter().collect();
-        let read = |metadata: &[String]| delivered(frontier.clone(), &metadata.iter().cloned().collect());
+        let low_watermark: Positions = [(TopicPartition::new("contacts", 0), 3)].into_iter().collect();
+        let read =
+            |metadata: &[String]| delivered(low_watermark.clone(), &metadata.iter().cloned().collect());
         let metadata = metadata_of(&said);
         assert_eq!(
             read(std::slice::from_ref(&metadata)),
-            Delivered { frontier: frontier.clone(), ..said.clone() }
+            Delivered { low_watermark: low_watermark.clone(), ..said.clone() }
         );
         let other = metadata_of(&Delivered { log: "8".to_owned(), ..said.clone() });
         assert_eq!(read(&[metadata.clone(), other]), Delivered::default(), "topics of two generations");
         let elsewhere = metadata_of(&Delivered { indexes: BTreeMap::new(), ..said });
         let differing = read(&[metadata, elsewhere]);
         assert_eq!((differing.indexes.len(), differing.log.as_str()), (0, "7"));
-        assert_eq!(read(&[String::new()]), Delivered { frontier: frontier.clone(), ..Delivered::default() });
+        assert_eq!(
+            read(&[String::new()]),
+            Delivered { low_watermark: low_watermark.clone(), ..Delivered::default() }
+        );
     }
 }

@@ -127,7 +127,7 @@ impl Instance {
         }
         for document in (0..DOCUMENTS).filter(|document| marked[*document]) {
             self.waiting[document].get_or_insert(state.step);
-            if self.process.flying[document] {
+            if self.process.in_flight[document] {
                 self.again[document].get_or_insert(state.step);
             }
         }
@@ -221,12 +221,12 @@ impl Instance {
         if self.is_filling() || !is_ours && world.rules.keeps_silent {
             return;
         }
-        let frontier = match self.waiting.iter().flatten().min() {
+        let low_watermark = match self.waiting.iter().flatten().min() {
             None => Some(self.process.state.at),
             Some(oldest) => self.history.iter().rev().find(|(step, _)| step < oldest).map(|(_, at)| *at),
         };
-        if let Some(frontier) = frontier {
-            world.committed = Some((frontier, self.index));
+        if let Some(low_watermark) = low_watermark {
+            world.committed = Some((low_watermark, self.index));
         }
     }
 

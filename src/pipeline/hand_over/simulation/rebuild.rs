@@ -80,7 +80,7 @@ impl Rebuild {
         self.is_over = true;
     }
 
-    pub(super) fn is_asleep(&self, world: &World) -> bool {
+    pub(super) fn is_sleeping(&self, world: &World) -> bool {
         world.now < self.paused_until
     }
 
@@ -125,7 +125,7 @@ impl Rebuild {
 
     /// One step of one of its parts.
     pub(super) fn act(&mut self, world: &mut World) {
-        if self.is_asleep(world) {
+        if self.is_sleeping(world) {
             return;
         }
         // Signs of life take their time, and the writes go on beside them.

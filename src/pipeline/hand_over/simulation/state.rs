@@ -64,7 +64,7 @@ pub(super) struct Process {
     pub(super) state: State,
     synced: State,
     /// Documents on their way.
-    pub(super) flying: [bool; DOCUMENTS],
+    pub(super) in_flight: [bool; DOCUMENTS],
     /// The partition that it reads most of the time.
     favourite: usize,
     /// Foreign versions to be written over.
@@ -81,7 +81,7 @@ impl Process {
         self.life += 1;
         self.favourite = world.random.usize(0..PARTITIONS);
         self.is_alive = true;
-        self.flying = [false; DOCUMENTS];
+        self.in_flight = [false; DOCUMENTS];
         self.over = [0; DOCUMENTS];
     }
 
@@ -100,7 +100,7 @@ impl Process {
     }
 
     pub(super) fn is_resting(&self) -> bool {
-        self.flying == [false; DOCUMENTS]
+        self.in_flight == [false; DOCUMENTS]
     }
 
     /// Folds some records of one partition; answers which documents they marked.
@@ -116,9 +116,9 @@ impl Process {
     pub(super) fn deliver(&mut self, world: &mut World, index: usize) {
         let first = world.random.usize(0..DOCUMENTS);
         let mut documents = (first..first + DOCUMENTS).map(|number| number % DOCUMENTS);
-        let waits = |document: &usize| self.state.marks[*document] > 0 && !self.flying[*document];
+        let waits = |document: &usize| self.state.marks[*document] > 0 && !self.in_flight[*document];
         let Some(document) = documents.find(waits) else { return };
-        self.flying[document] = true;
+        self.in_flight[document] = true;
         let content: Content = world.content(&self.state.at, document);
         world.requests.push(Request {
             index,
@@ -140,7 +140,7 @@ impl Process {
         answer: Option<Result<(), u64>>,
     ) -> bool {
         let document = request.document;
-        self.flying[document] = false;
+        self.in_flight[document] = false;
         let is_done = match answer {
             None => false,
             Some(Ok(())) => true,

@@ -1,4 +1,4 @@
-//! What the actors share: the log, both indexes, the alias, the record, the committed frontier, and the
+//! What the actors share: the log, both indexes, the alias, the record, the committed low watermark, and the
 //! requests that are on their way.
 
 use fastrand::Rng;

@@ -3,7 +3,7 @@
 //! Folding is a merge of registers, so partial folds merge as well. As much of the log as the memory's budget
 //! allows is folded into a map and put aside as a sorted run; at the end the runs are merged, and the store
 //! is filled in the order of its keys. The positions come last: a load that was broken off begins anew.
-//! While it lasts every document is called for by a sweep that sleeps, so that nothing has to be marked.
+//! While it lasts every document is called for by a backfill that pauses, so that nothing has to be marked.
 
 mod ahead;
 mod merge;
@@ -53,7 +53,7 @@ const ENTITY_BYTES: usize = 200;
 const FIELD_BYTES: usize = 96;
 
 /// A load under way.
-pub struct Load {
+pub struct BulkLoad {
     held: HashMap<(EntityType, Box<str>), Held, RandomState>,
     held_bytes: usize,
     held_max: usize,
@@ -68,7 +68,7 @@ pub struct Load {
     began: Instant,
 }
 
-impl Load {
+impl BulkLoad {
     /// A load of an empty state up to `end`, with runs in `folder`; entities of about `held_max` bytes are
     /// held in memory.
     pub fn new(folder: PathBuf, plan: PlanRef, end: Positions, held_max: usize) -> Self {
@@ -168,16 +168,16 @@ impl Folder {
     }
 
     /// A load, when nothing of the log was folded yet, so much waits that it is worth it, and every document
-    /// is called for by a sweep that sleeps.
-    pub fn first_load(&self, end: &Positions) -> Result<Option<Load>> {
-        let is_asleep = self.projections.iter().all(|projection| !self.is_marked(*projection));
-        if !self.progress.partitions.is_empty() || !is_asleep || end.sum() < RECORDS_MIN {
+    /// is called for by a backfill that pauses.
+    pub fn first_load(&self, end: &Positions) -> Result<Option<BulkLoad>> {
+        let is_paused = self.projections.iter().all(|projection| !self.is_marked(*projection));
+        if !self.progress.partitions.is_empty() || !is_paused || end.sum() < RECORDS_MIN {
             return Ok(None);
         }
         if self.state.view().get(Space::META, FAILED)?.is_some() {
             return Ok(None);
         }
-        Ok(Some(Load::new(self.state.scratch(), self.state.plan(), end.clone(), HELD_BYTES)))
+        Ok(Some(BulkLoad::new(self.state.scratch(), self.state.plan(), end.clone(), HELD_BYTES)))
     }
 
     /// Takes records into a load; answers how many went to the dead letters.
@@ -186,7 +186,7 @@ impl Folder {
     /// Those of the dead letters and of the disk.
     pub fn load(
         &mut self,
-        load: &mut Load,
+        load: &mut BulkLoad,
         taken: &[Taken],
         passed: &[(TopicPartition, i64)],
     ) -> Result<usize> {
@@ -201,8 +201,8 @@ impl Folder {
     ///
     /// # Errors
     /// Those of the state, and when an entity's events came by several partitions without a sequence.
-    pub fn loaded(&mut self, load: Load) -> Result<Step> {
-        let Load { held, mut runs, truncated, mut superseded, progress, .. } = load;
+    pub fn loaded(&mut self, load: BulkLoad) -> Result<Step> {
+        let BulkLoad { held, mut runs, truncated, mut superseded, progress, .. } = load;
         Space::of_rows(self.state.plan()).into_iter().try_for_each(|space| self.state.clear(space))?;
         runs.hold(held);
         if let Err(error) = merge::fill(&self.state, runs, &truncated, self.progress.step + 1) {
@@ -218,7 +218,7 @@ impl Folder {
         after.step += 1;
         after.partitions = progress.partitions;
         let mut changes = Changes::default();
-        self.rewake_sweeps(after.step, &mut changes)?;
+        self.mark_backfills_from(after.step, &mut changes)?;
         let step = self.commit_step(changes, after, Vec::new())?;
         let (count, begun_anew) = superseded.take();
         self.superseded = superseded;

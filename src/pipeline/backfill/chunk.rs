@@ -1,4 +1,4 @@
-//! The next documents of a sweep, made from the rows as they are passed.
+//! A chunk of a backfill: its next documents, made in one pass over the rows.
 
 use std::sync::Arc;
 
@@ -13,28 +13,28 @@ use crate::sink::Buffers;
 use crate::state::State;
 use crate::state::pass::Pass;
 
-/// How many ids one part looks at.
+/// How many ids one chunk looks at.
 const IDS_MAX: usize = sized(20_000, 6);
 
-/// A request's worth of a sweep.
-pub struct Part {
-    /// The documents; none is left.
+/// The documents of one request of a backfill.
+pub struct Chunk {
+    /// The documents. None is left for another request.
     pub made: Materialised,
-    /// How many it came to, those included that need no delete.
+    /// How many entities the pass came to, with those that need no delete.
     pub passed: u64,
-    /// Where the next part begins; `None` behind the last.
+    /// Where the next chunk begins; `None` behind the last.
     pub next: Option<String>,
 }
 
-/// What parts are made of.
-pub struct Making<'a> {
+/// The parts that make chunks.
+pub struct ChunkContext<'a> {
     /// The state.
     pub state: &'a State,
     /// The projections, in the sink's order.
     pub projections: &'a [Projection],
-    /// What shapes documents.
+    /// The limits of documents.
     pub limits: Limits,
-    /// The versions of documents that somebody else wrote.
+    /// The versions of foreign writes.
     pub bases: &'a Bases,
     /// Whether a document is taken; one that is not is passed over.
     pub takes: &'a dyn Fn(&DocumentKey) -> bool,
@@ -44,22 +44,22 @@ pub struct Making<'a> {
     pub buffers: &'a Arc<Buffers>,
 }
 
-/// Makes the documents of a projection behind the id `place`, from one snapshot, up to a number and to bytes.
+/// Makes the documents of a projection behind the id `cursor`, from one snapshot, up to a number and to bytes.
 ///
 /// # Errors
 /// Those of the state.
-pub fn make(
-    making: &Making<'_>,
+pub fn make_chunk(
+    context: &ChunkContext<'_>,
     projection: Projection,
-    place: &str,
+    cursor: &str,
     (documents_max, bytes_max): (usize, usize),
-) -> Result<Part> {
-    let Making { state, projections, limits, bases, takes, is_untouched, buffers } = *making;
-    let number = projections.iter().position(|kept| *kept == projection).unwrap_or(projections.len());
+) -> Result<Chunk> {
+    let ChunkContext { state, projections, limits, bases, takes, is_untouched, buffers } = *context;
+    let number = projections.iter().position(|of| *of == projection).unwrap_or(projections.len());
     let snapshot = state.snapshot()?;
     let moment = (snapshot.progress(), state.is_partial());
     let mut maker = Maker::new(moment, number, limits, bases, buffers.take(room(bytes_max)));
-    let mut pass = Pass::new(&snapshot, projection, place)?;
+    let mut pass = Pass::new(&snapshot, projection, cursor)?;
     let (mut seen, mut passed) = (0, 0);
     while pass.advance()? {
         let liveness = pass.document()?;
@@ -73,10 +73,10 @@ pub fn make(
         seen += 1;
         let made = maker.made();
         if seen >= IDS_MAX || made.documents.len() >= documents_max || made.batch.bytes().len() >= bytes_max {
-            return Ok(Part { made: maker.into_made(), passed, next: Some(pass.id()?.to_owned()) });
+            return Ok(Chunk { made: maker.into_made(), passed, next: Some(pass.id()?.to_owned()) });
         }
     }
-    Ok(Part { made: maker.into_made(), passed, next: None })
+    Ok(Chunk { made: maker.into_made(), passed, next: None })
 }
 
 #[cfg(test)]
@@ -91,7 +91,7 @@ mod tests {
     use crate::state::store::{Changes, StateStore};
 
     #[test]
-    fn what_was_deleted_is_deleted_except_where_nobody_can_have_written_it() {
+    fn deletes_are_sent_except_to_an_untouched_index() {
         let (store, mut changes) = (MemoryStore::default(), Changes::default());
         for (id, action) in [("alive", Action::Replace), ("deleted", Action::Delete)] {
             let (mut row, kind, fields) = (Row::default(), CONTACT, Vec::new());
@@ -104,8 +104,9 @@ mod tests {
             let (limits, bases) = (Limits { max_embedded_contacts: 1 }, Bases::default());
             let (state, projections, takes) = (&state, &[CONTACTS], &|_: &DocumentKey| true);
             let buffers = &Arc::default();
-            let making = Making { state, projections, limits, bases: &bases, takes, is_untouched, buffers };
-            let part = make(&making, CONTACTS, "", (9, usize::MAX)).unwrap();
+            let context =
+                ChunkContext { state, projections, limits, bases: &bases, takes, is_untouched, buffers };
+            let part = make_chunk(&context, CONTACTS, "", (9, usize::MAX)).unwrap();
             assert_eq!((part.passed, part.next), (2, None));
             let writes = part.made.batch.writes().iter();
             writes.map(|write| (write.id.to_string(), write.body.is_some())).collect::<Vec<_>>()

@@ -160,7 +160,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         )?,
     )?;
     let progress = state.progress()?;
-    let (commands, obeyed) = unbounded();
+    let (commands, command_rx) = unbounded();
     let stream = Stream {
         queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions(), 0)),
         folder,
@@ -171,7 +171,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         cleared: u64::MAX,
         first: First::Done,
         records: None,
-        commands: obeyed,
+        commands: command_rx,
         synced: Instant::now(),
         folded: Instant::now(),
     };
