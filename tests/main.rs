@@ -12,6 +12,7 @@ mod captured_outbox;
 mod captured_truth;
 mod cases;
 mod change_data_capture;
+mod chart;
 mod check;
 mod check_start;
 mod cli;

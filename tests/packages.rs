@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -125,6 +127,16 @@ fn copied() -> Vec<(String, String)> {
     pairs.collect()
 }
 
+/// The names of the libraries, programs, tests and benchmarks that cargo finds.
+fn targets(folder: &Path) -> Vec<String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let asked = ["metadata", "--format-version", "1", "--offline", "--locked", "--no-deps"];
+    let told: Value =
+        serde_json::from_str(&text(Command::new(cargo).args(asked).current_dir(folder))).unwrap();
+    let targets = told["packages"][0]["targets"].as_array().unwrap();
+    targets.iter().map(|target| format!("{} {}", target["kind"], target["name"])).collect()
+}
+
 #[test]
 fn the_image_is_built_of_files_that_cargo_can_work_with() {
     let folder = tempfile::tempdir().unwrap();
@@ -138,9 +150,8 @@ fn the_image_is_built_of_files_that_cargo_can_work_with() {
     let (made, built) = line.split_once(" && cargo build").unwrap();
     assert!(built.contains("--release --locked"), "{built}");
     run(Command::new("sh").arg("-ec").arg(format!("mkdir {made}")).current_dir(folder.path()));
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let asked = ["metadata", "--format-version", "1", "--offline", "--locked", "--no-deps"];
-    run(Command::new(cargo).args(asked).current_dir(folder.path()));
+    // A target whose file is missing is left out here, and is an error of a build.
+    assert_eq!(targets(folder.path()), targets(root()));
 }
 
 #[test]
