@@ -187,14 +187,14 @@ fn the_image_holds_all_that_the_program_needs_and_less_than_60_mb() {
 
 #[test]
 fn the_sample_stack_mounts_files_that_there_are() {
-    let stack = read("deploy/docker-compose.yml");
+    let stack = read("docker-compose.yml");
     let mounted: Vec<&str> = stack
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- ")?.strip_suffix(":ro")?.split(':').next())
         .collect();
     assert!(mounted.len() >= 5, "{mounted:?}");
     for file in mounted {
-        assert!(root().join("deploy").join(file).is_file(), "{file}");
+        assert!(root().join(file).is_file(), "{file}");
     }
     for engine in ["elasticsearch", "opensearch"] {
         let section = stack.split(&format!("\n  {engine}:\n")).nth(1).unwrap().split("\n\n").next().unwrap();

@@ -11,10 +11,10 @@
 #[path = "shared/client.rs"]
 mod client;
 #[allow(dead_code)]
-#[path = "../tests/harness.rs"]
+#[path = "../harness.rs"]
 mod harness;
 #[allow(dead_code)]
-#[path = "../tests/services.rs"]
+#[path = "../services.rs"]
 mod services;
 
 use std::io::Write;

@@ -14,7 +14,7 @@ mod bodies;
 #[path = "../shared/client.rs"]
 mod client;
 #[allow(dead_code)]
-#[path = "../../tests/harness.rs"]
+#[path = "../../harness.rs"]
 mod harness;
 mod live;
 mod perf;
@@ -23,7 +23,7 @@ mod rebuild;
 mod report;
 mod server;
 #[allow(dead_code)]
-#[path = "../../tests/services.rs"]
+#[path = "../../services.rs"]
 mod services;
 mod stages;
 mod targets;

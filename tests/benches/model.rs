@@ -8,10 +8,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[allow(dead_code)]
-#[path = "../tests/harness.rs"]
+#[path = "../harness.rs"]
 mod harness;
 #[allow(dead_code)]
-#[path = "../tests/services.rs"]
+#[path = "../services.rs"]
 mod services;
 
 use std::io::{BufWriter, Write};

@@ -7,7 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 #[allow(dead_code)]
-#[path = "../tests/registry.rs"]
+#[path = "../registry.rs"]
 mod registry;
 
 use std::path::Path;
