@@ -18,6 +18,7 @@
 extern crate self as tributary;
 
 pub mod app;
+mod backoff;
 mod base64;
 pub mod cli;
 pub mod config;

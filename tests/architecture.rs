@@ -7,6 +7,7 @@ use std::process::Command;
 
 /// For each part what it may import, itself aside. The order is the direction: core, ports, use cases.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("backoff", &[]),
     ("base64", &[]),
     ("error", &["escape"]),
     ("escape", &[]),
@@ -31,7 +32,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("state", &["entity", "error", "plan", "position", "private", "projection", "source"]),
     (
         "dead_letter",
-        &["base64", "config", "error", "event", "plan", "position", "private", "shutdown", "source", "time"],
+        &[
+            "backoff", "base64", "config", "error", "event", "plan", "position", "private", "shutdown",
+            "source", "time",
+        ],
     ),
     (
         "sink",
@@ -52,6 +56,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     (
         "pipeline",
         &[
+            "backoff",
             "config",
             "dead_letter",
             "decode",
@@ -125,7 +130,19 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     (
         "verify",
-        &["entity", "error", "event", "json", "pipeline", "plan", "projection", "shutdown", "sink", "state"],
+        &[
+            "backoff",
+            "entity",
+            "error",
+            "event",
+            "json",
+            "pipeline",
+            "plan",
+            "projection",
+            "shutdown",
+            "sink",
+            "state",
+        ],
     ),
 ];
 

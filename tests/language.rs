@@ -281,3 +281,31 @@ fn sources_have_no_retired_word() {
     wrong.retain(|line| !line.starts_with("tests/language.rs"));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// Folders of `src` whose comments are as plain as the documents. Others follow.
+const PLAIN_FOLDERS: [&str; 6] = ["dead_letter", "explain", "pipeline", "reindex", "state", "verify"];
+
+#[test]
+fn comments_name_their_subject() {
+    let mut wrong = Vec::new();
+    for folder in PLAIN_FOLDERS {
+        let mut comments = String::new();
+        for path in sources(&root().join("src").join(folder)) {
+            let text = fs::read_to_string(&path).unwrap();
+            let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("//"));
+            lines.for_each(|line| comments += &format!("{}\n", line.trim_start_matches(['/', '!'])));
+        }
+        let words = words(&comments);
+        assert!(words.len() > 1_000, "only {} words were found in {folder}", words.len());
+        #[allow(clippy::cast_precision_loss)]
+        let rate = |count: usize| 1_000.0 * count as f64 / words.len() as f64;
+        let what = rate(words.iter().filter(|word| *word == "what").count());
+        let vague = rate(words.iter().filter(|word| VAGUE.contains(&word.as_str())).count());
+        if what > WHAT_RATE_MAX || vague > VAGUE_RATE_MAX {
+            wrong.push(format!(
+                "{folder}: {what:.1} and {vague:.2} of 1 000 words are \"what\" and {VAGUE:?}"
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -12,6 +12,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, T
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::{DeadLetter, DeadLetters, each_once};
+use crate::backoff::BackOff;
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shutdown::Shutdown;
@@ -22,7 +23,7 @@ const WAIT: Duration = Duration::from_secs(10);
 const DELIVERY_MS: &str = "30000";
 /// The largest letter that our producer sends and our topic takes. A broker takes requests of 100 MB.
 const LETTER_BYTES_MAX: &str = "67108864";
-/// What the producer holds at most: one such letter, and what stands beside it.
+/// The most bytes that the producer holds: one such dead letter with its headers.
 const QUEUE_KBYTES: &str = "81920";
 /// Between two attempts; twice as long after each, up to [`PAUSE_MAX`].
 const PAUSE_MIN: Duration = Duration::from_millis(200);
@@ -138,9 +139,9 @@ impl KafkaDeadLetters {
         Ok(())
     }
 
-    /// One attempt, which ends when the broker or `message.timeout.ms` has decided on every letter, so
-    /// that no letter is held twice; `Canceled` when a stop was asked for before. What is left half
-    /// done does no harm: a letter counts once, by its name.
+    /// One attempt, which ends when the broker or `message.timeout.ms` has decided on every dead letter, so that none is held
+    /// twice; `Canceled` when a stop was requested before. A half-done attempt does no harm, because a dead letter counts
+    /// once, by its name.
     fn produce(&mut self, letters: &[(String, Option<Vec<u8>>)]) -> KafkaResult<()> {
         self.ensure_topic()?;
         let mut refused = None;
@@ -213,7 +214,7 @@ fn is_too_large(error: &KafkaError) -> bool {
     )
 }
 
-/// What no waiting mends: the operator has to.
+/// An error that no waiting repairs, so the operator has to.
 fn is_permanent(error: &KafkaError) -> bool {
     is_too_large(error)
         || is_unauthorized(error)
@@ -257,7 +258,7 @@ impl std::task::Wake for Unpark {
 impl DeadLetters for KafkaDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         let mut letters = letters.to_vec();
-        let mut pause = PAUSE_MIN;
+        let mut back_off = BackOff::new(PAUSE_MIN, PAUSE_MAX);
         // The fold waits meanwhile, and with it the log: nothing piles up in memory.
         loop {
             let encode = |letter: &DeadLetter| Some((letter.name(), Some(serde_json::to_vec(letter).ok()?)));
@@ -284,10 +285,10 @@ impl DeadLetters for KafkaDeadLetters {
             tracing::warn!(%error, topic = self.topic, letters = records.len(), "dead letters are tried again");
             // It may have been deleted.
             self.topic_checked = false;
-            if !self.pause(pause) {
+            if !self.pause(back_off.pause()) {
                 return Err(self.stopped());
             }
-            pause = (pause * 2).min(PAUSE_MAX);
+            back_off.double();
         }
     }
 

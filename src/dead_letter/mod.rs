@@ -165,8 +165,8 @@ impl DeadLetter {
         self.value.is_some() || !self.headers.is_empty()
     }
 
-    /// Leaves out value and headers, and says so: tried again, it is a dead letter again and never a
-    /// tombstone. What is left out still lies in the log, at the place that the letter names.
+    /// Leaves out value and headers, and says so. A retry makes it a dead letter again and never a tombstone. The whole record
+    /// still lies in the log, at the offset of the dead letter.
     fn leave_out(&mut self) {
         let note =
             format!("its value and headers ({} bytes) are left out, too large to be kept", self.size());
@@ -176,7 +176,7 @@ impl DeadLetter {
         self.headers.clear();
     }
 
-    /// What the letter is called: `topic/partition:offset`, or `projection/id`.
+    /// The name of the dead letter: `topic/partition:offset`, or `projection/id`.
     pub fn name(&self) -> String {
         if let Some((projection, id)) = self.document() {
             return format!("{projection}/{id}");
@@ -193,7 +193,7 @@ impl DeadLetter {
         }
     }
 
-    /// The record again, byte for byte; `kinds` says what each topic carries.
+    /// The record again, byte for byte; `kinds` has the entity type of each topic.
     ///
     /// # Errors
     /// When the letter is damaged, or its topic is none of ours.
@@ -252,7 +252,7 @@ impl DeadLetters for Nowhere {
     }
 }
 
-/// Opens what the configuration names; letters are waited for until they are kept.
+/// Opens the configured store; a dead letter is waited for until it is kept.
 ///
 /// # Errors
 /// When the file's folder can't be made, or the producer's properties are wrong.
@@ -282,7 +282,7 @@ pub fn open_spilled(
     Ok(Box::new(SpilledDeadLetters::start(place, topic, sender, stop, closing)?))
 }
 
-/// The letters for whoever only looks: those that wait at `place` are among them.
+/// The dead letters for a reader, with those that wait at `place`.
 ///
 /// # Errors
 /// Those of [`open`].

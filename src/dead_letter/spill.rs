@@ -39,7 +39,7 @@ pub(super) struct Spill {
 struct Inner {
     /// The file's length.
     bytes: u64,
-    /// What lies before this place has arrived.
+    /// Everything before this place has arrived.
     sent: u64,
     /// Why no letter can arrive until the operator acts.
     failure: Option<String>,
@@ -67,7 +67,7 @@ impl Spill {
         Ok(spill)
     }
 
-    /// Cuts off what follows the last whole line; answers the length that is left.
+    /// Cuts off the rest after the last whole line; answers the length that is left.
     fn whole(&self) -> std::io::Result<u64> {
         let file = match OpenOptions::new().read(true).write(true).open(&self.place.path) {
             Ok(file) => file,
@@ -107,7 +107,7 @@ impl Spill {
         inner.sent == inner.bytes
     }
 
-    /// True when what was appended up to `mark` has arrived.
+    /// True when everything appended up to `mark` has arrived.
     pub(super) fn has_arrived(&self, mark: u64) -> bool {
         let inner = self.lock();
         inner.bytes == 0 || inner.sent >= mark
@@ -143,7 +143,7 @@ impl Spill {
         }
         let write = |at: u64| -> std::io::Result<()> {
             let mut file = crate::private::options().truncate(false).write(true).open(&self.place.path)?;
-            // What a failed write left behind is written over.
+            // The rest of a failed write is written over.
             file.set_len(at)?;
             file.seek(SeekFrom::Start(at))?;
             file.write_all(&lines)?;
@@ -247,7 +247,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Counts what waits.
+    /// Counts the dead letters that wait.
     fn count(&self) -> std::io::Result<()> {
         let to = self.lock().bytes;
         let waiting = self.read(0, to, usize::MAX)?.letters.len();

@@ -74,8 +74,7 @@ impl SpilledDeadLetters {
         sent
     }
 
-    /// Waits until the file has what is asked of it. The fold waits meanwhile, and with it the log: nothing piles up in
-    /// memory.
+    /// Waits until the file answers. The fold waits meanwhile, and with it the log, so memory stays bounded.
     fn wait_for<T>(&self, ask: impl Fn(&Spill) -> Result<Option<T>>) -> Result<T> {
         let mut is_told = false;
         loop {
@@ -149,7 +148,7 @@ impl DeadLetters for SpilledDeadLetters {
     }
 }
 
-/// The letters of a topic and of the file of an instance, for whoever only looks.
+/// The dead letters of a topic and of the file of an instance, for a reader.
 pub(super) struct BesideDeadLetters {
     pub(super) place: SpillPlace,
     pub(super) topic: Box<dyn DeadLetters>,
@@ -170,7 +169,7 @@ impl DeadLetters for BesideDeadLetters {
     }
 }
 
-/// What a topic holds and what waits for it; a topic that is away hides nothing that waits.
+/// The dead letters of a topic and those that wait for it. A topic that is away hides none that wait.
 fn list(topic: &mut dyn DeadLetters, waiting: Vec<DeadLetter>) -> Result<Vec<DeadLetter>> {
     let held = match topic.list() {
         Err(error) if !waiting.is_empty() => {
@@ -190,7 +189,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// Sends what waits, in its order, until it is told to stop or nothing can ever arrive.
+    /// Sends the waiting dead letters in their order, until it is told to stop or nothing can ever arrive.
     fn run(mut self) {
         while !self.closing.is_requested() {
             match self.send() {

@@ -1,4 +1,4 @@
-//! What is said of dead letters while they come: each reason at its first sight, then a count a minute.
+//! The log lines about dead letters: each reason at its first sight, then a count a minute.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ pub const TELL_EVERY: Duration = Duration::from_secs(60);
 const REASONS_MAX: usize = 64;
 /// A kind of reason is known by so many bytes of its text.
 const KIND_BYTES_MAX: usize = 160;
-/// What stands where the text of a reason depends on the record.
+/// The mark in the place of a part that depends on the record.
 const ANY: &str = "…";
 const OTHER: &str = "another reason";
 
@@ -31,7 +31,7 @@ struct Known {
 pub struct Kind {
     /// The topic of a record, or `documents of` a projection.
     pub of: String,
-    /// The reason, without what depends on the record.
+    /// The reason, without the parts that depend on the record.
     pub reason: String,
 }
 
@@ -58,7 +58,7 @@ impl Tally {
         }
     }
 
-    /// Logs what came since the last time.
+    /// Logs the dead letters since the last time.
     pub fn tell(&self) {
         for (kind, count, all) in self.take_untold() {
             tracing::warn!(of = kind.of, reason = kind.reason, count, all, "more went to the dead letters");
@@ -105,7 +105,7 @@ impl Known {
 }
 
 impl Kind {
-    /// What a letter is counted under.
+    /// The key under which a dead letter is counted.
     fn of(letter: &DeadLetter) -> Self {
         let key = match &letter.key {
             Some(Bytes::Text(key)) => key.as_str(),
@@ -124,7 +124,7 @@ impl Kind {
     }
 }
 
-/// A reason without what depends on the record: what was found, quoted texts, numbers and the key.
+/// A reason without the parts that depend on the record: found and quoted texts, numbers and the key.
 fn general(reason: &str, key: &str) -> String {
     let reason = match (reason.split_once(": "), reason.find(" found, ")) {
         (Some((place, _)), Some(at)) if place.len() < at => {
@@ -167,7 +167,7 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// Counts in `tally` what `letters` keeps.
+    /// Counts in `tally` the dead letters that `letters` keeps.
     pub fn new(letters: Box<dyn DeadLetters>, tally: Arc<Tally>) -> Self {
         Self { letters, tally }
     }

@@ -1,4 +1,4 @@
-//! The index's side: what it holds, where that differs from what the state calls for, and why.
+//! The index's side: its document, the differences from the expected one, and their causes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,16 +21,16 @@ const MEMBERS_MAX: usize = 10;
 pub struct Difference {
     /// The field.
     pub field: String,
-    /// What the state calls for; null when it is absent.
+    /// The expected value; null when it is absent.
     pub state: Option<String>,
-    /// What the index holds; null when it is absent.
+    /// The value in the index; null when it is absent.
     pub index: Option<String>,
     /// Of a list of embedded entities, the ids of those that differ, at most ten.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
 }
 
-/// What the index holds of a document.
+/// The document in the index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct IndexSide {
     /// The concrete index behind the alias; empty when there is none.
@@ -43,7 +43,7 @@ pub struct IndexSide {
     pub version: Option<u64>,
     /// The log position that it says it reflects.
     pub position: Option<u64>,
-    /// True when it is what the state calls for.
+    /// True when it equals the expected document.
     pub equal: bool,
     /// The fields that differ, when both have the document.
     pub differences: Vec<Difference>,
@@ -52,7 +52,7 @@ pub struct IndexSide {
 }
 
 impl IndexSide {
-    /// Compares what the index holds with what the state calls for. `rejected` is the reason of the
+    /// Compares the document in the index with the expected one. `rejected` is the reason of the
     /// document's dead letter, when there is one.
     pub fn of(state: &StateSide, held: &Held, rejected: Option<&str>) -> Self {
         let stored = held.document.as_ref();
@@ -74,7 +74,7 @@ impl IndexSide {
     }
 }
 
-/// Why the index does not hold what the state calls for: everything that applies.
+/// Every cause why the index does not hold the expected document.
 fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String> {
     let mut reasons = Vec::new();
     if held.index.is_empty() {
@@ -137,7 +137,7 @@ fn on_its_way(instance: &str) -> &'static str {
     }
 }
 
-/// What is left when nothing of ours explains it.
+/// The cause that is left when no work of ours explains it.
 fn changed_behind(state: &StateSide, held: &Held) -> String {
     let what = match (&state.document, &held.document) {
         (Some(_), None) => "the document was delivered, and was deleted in the index behind Tributary",

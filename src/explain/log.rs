@@ -23,7 +23,7 @@ const IDLE_MAX: usize = 10;
 const WAITING_MAX: usize = 100;
 const POLL_WAIT: Duration = Duration::from_millis(200);
 const POLL_BYTES_MAX: usize = 1 << 20;
-/// When nothing comes for so long, what is missing up to the end is gone, or the broker is away.
+/// When no record comes for so long, the missing records up to the end are gone, or the broker is away.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Something of an entity's state that one record made.
@@ -56,10 +56,10 @@ pub(super) enum Why {
     NotTaken,
 }
 
-/// What the log says of one entity.
+/// The records of one entity.
 #[derive(Debug, Default)]
 pub(super) struct Traced {
-    /// Which record made what stands.
+    /// The records that made the present values.
     pub(super) holders: BTreeMap<Slot, String>,
     /// How many records there are of the entity, below the state's positions.
     pub(super) records: u64,
@@ -76,11 +76,11 @@ pub struct Waiting {
     pub record: String,
     /// Of which entity: its kind and id.
     pub of: String,
-    /// What it will do.
+    /// Its effect to come.
     pub effect: String,
 }
 
-/// What the log says of a document's entities.
+/// The records of a document's entities.
 #[derive(Debug, Default)]
 pub struct LogSide {
     pub(super) traced: Vec<Traced>,
@@ -90,7 +90,7 @@ pub struct LogSide {
     pub waiting_in_all: u64,
     /// The log's end when it was read.
     pub end: Positions,
-    /// What is to be known of the log itself: where it begins, what is missing.
+    /// Notes on the log itself: its beginning, missing records.
     pub notes: Vec<String>,
 }
 
@@ -293,7 +293,7 @@ impl<'a> Reading<'a> {
 }
 
 impl Traced {
-    /// Finds what the record made of what stands in the state.
+    /// Finds the values of the state that the record made.
     fn take(&mut self, record: &Record, decoded: &Decoded, row: &Row, state: &StateSide) {
         self.records += 1;
         let name = record_name(record);
@@ -334,7 +334,7 @@ impl Traced {
     }
 }
 
-/// What of `alone`, one record's writes, stands in `held`.
+/// The values in `held` that `alone` made, the writes of one record.
 fn slots(alone: &Registers, held: &Registers) -> Vec<Slot> {
     let stands = |(name, _): &(&str, _)| alone.register(name) == held.register(name);
     let mut slots: Vec<Slot> =

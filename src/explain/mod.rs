@@ -1,5 +1,5 @@
-//! Why a document is as it is: the records that made each part of it, what still waits, what the index
-//! holds, and why the two differ if they do.
+//! The explanation of a document: the records that made each part of it, its pending work, the index's copy, and the causes
+//! of differences.
 //!
 //! The state keeps no offsets. So the log is read once from its beginning, and each record of an entity
 //! that takes part is folded alone: its write stands where it equals the register in the state. Who wins

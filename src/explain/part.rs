@@ -12,7 +12,7 @@ pub const ITSELF: &str = "itself";
 /// An entity that takes part, as the state holds it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Part {
-    /// As what: [`ITSELF`], or the path of the embed that shows it.
+    /// Its role: [`ITSELF`], or the path of the embed that shows it.
     pub role: String,
     /// Its id.
     pub id: String,

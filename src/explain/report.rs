@@ -1,4 +1,4 @@
-//! The three sides together: what is printed.
+//! The report: the three sides together.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -17,7 +17,7 @@ use crate::sink::held::Held;
 
 /// A value that is longer is cut and shown as text.
 const VALUE_LETTERS_MAX: usize = 1_000;
-/// What is said in the place of a record that was not found.
+/// The text in the place of a record that was not found.
 pub(super) const NOT_IN_THE_LOG: &str = "no longer in the log";
 
 /// Everything that is known of one document.
@@ -29,7 +29,7 @@ pub struct Explanation {
     pub id: String,
     /// False when neither log nor state nor index speaks of it.
     pub known: bool,
-    /// What the instance does; `stopped` when none runs.
+    /// The role of the instance; `stopped` when none runs.
     pub instance: String,
     /// True when the state calls for the document.
     pub called_for: bool,
@@ -52,13 +52,13 @@ pub struct Explanation {
     pub waiting_in_all: u64,
     /// How far the state is behind the log.
     pub partitions: Vec<PartitionLag>,
-    /// What the index holds; null when it could not be asked.
+    /// The index's side; null when the index could not be asked.
     pub index: Option<IndexSide>,
     /// False when the log could not be read: no record is named then.
     pub log_was_read: bool,
-    /// What is to be known of the log.
+    /// Notes on the log.
     pub notes: Vec<String>,
-    /// What could not be asked, and so is missing above.
+    /// The sources that could not be asked, and so are missing above.
     pub problems: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub struct PartitionLag {
 /// One entity's part.
 #[derive(Debug, Clone, Serialize)]
 pub struct PartReport {
-    /// As what the entity takes part.
+    /// The role of the entity.
     pub role: String,
     /// Its kind.
     pub kind: String,
@@ -124,7 +124,7 @@ pub struct Idle {
     pub because: String,
 }
 
-/// What was asked beside the state.
+/// The answers of the log and the index.
 pub struct Beside<'a> {
     /// The log; the error when it can't be read.
     pub log: Result<LogSide, String>,

@@ -22,10 +22,10 @@ use crate::state::{Snapshot, State, backfills};
 /// The most parts that are explained one by one.
 pub(super) const PARTS_MAX: usize = 100;
 
-/// What the state says of a document.
+/// The state's side of a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StateSide {
-    /// What the instance does: `starting`, `writing`, `catching up`, `standing by`; `stopped` when none runs.
+    /// The role of the instance: `starting`, `writing`, `catching up`, `standing by`; `stopped` when none runs.
     pub instance: String,
     /// How far the fold is.
     pub progress: Progress,

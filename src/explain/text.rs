@@ -11,7 +11,7 @@ const VALUE_LETTERS_MAX: usize = 60;
 /// Of each part so many records without effect are shown.
 const IDLE_MAX: usize = 5;
 
-/// The lines that a terminal shows. What an event wrote can't steer it.
+/// The lines that a terminal shows. The text of an event can't steer it.
 pub fn text(explanation: &Explanation) -> String {
     let mut lines = Vec::new();
     head(explanation, &mut lines);

@@ -1,4 +1,4 @@
-//! Additions to a mapping: put in place by whoever writes, and shown by every document once all were sent again.
+//! Additions to a mapping. The writer puts them in place, and every document shows them once all were sent again.
 
 use tokio::time::Instant;
 
@@ -25,8 +25,8 @@ pub(super) enum Adding {
 }
 
 impl<S: Documents + Aliases> Run<S> {
-    /// Goes one step on, once this instance writes. The index is told that all is done only after every document has
-    /// arrived: whoever writes after this instance begins anew until then.
+    /// Makes the next step, once this instance writes. The index is marked as complete only after every document has arrived,
+    /// so a later writer begins anew until then.
     ///
     /// # Errors
     /// Exit code 3 when an index does not take the additions.

@@ -29,8 +29,8 @@ fn is_ours(stored: &Stored) -> bool {
 }
 
 impl<S: Documents> Delivery<S> {
-    /// For each outcome whether it is a conflict with what an earlier log left: a document of ours, or none, because what
-    /// is left of a deleted one is its version alone. Where the index does not answer the write is to be tried again.
+    /// For each outcome, true for a conflict with the remains of an earlier log: a document of ours, or the version of a
+    /// deleted one. A write is tried again where the index does not answer.
     pub(super) async fn find_earlier(
         &self,
         number: usize,

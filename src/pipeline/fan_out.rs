@@ -1,4 +1,4 @@
-//! Fan-out: what a change calls for below, marked in bounded steps that a crash resumes.
+//! Fan-out: the dependent documents of a change, marked in bounded steps that a crash resumes.
 //!
 //! Tasks are taken in the order in which they came, many small ones in one step.
 
@@ -22,7 +22,7 @@ const STEP_ENTRIES_MAX: usize = sized(2_000, 4);
 /// How many tasks one step takes up.
 const STEP_TASKS_MAX: usize = sized(1_000, 3);
 
-/// What a step of a task found.
+/// The documents that a step of a task found.
 #[derive(Default)]
 struct Found {
     marks: Vec<(Projection, String)>,

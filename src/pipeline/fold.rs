@@ -24,12 +24,12 @@ use crate::state::{EntityKey, State, built_key};
 /// A document: its projection and id.
 pub type DocumentKey = (Projection, Arc<str>);
 
-/// A record with what it was decoded to.
+/// A record with its decoded event.
 #[derive(Debug)]
 pub struct Taken {
     /// The record.
     pub record: Record,
-    /// What became of it.
+    /// The decoded event.
     pub decoded: Decoded,
 }
 
@@ -58,8 +58,8 @@ pub struct Folder {
     /// The backfills that are not done.
     pub(super) backfills: BTreeMap<Projection, Backfill>,
     dead_letters: Box<dyn DeadLetters>,
-    /// True while this fold alone decides what is delivered: nobody has delivered, or will, what events made that are
-    /// taken in another order.
+    /// True while this fold alone decides the content of the index: no other instance has delivered, or will deliver, a fold
+    /// of the same events in another order.
     is_settled: bool,
     pub(super) superseded: Superseded,
 }
@@ -71,7 +71,7 @@ struct Touched {
     before: Arc<Row>,
     after: Row,
     has_events: bool,
-    /// What it was in between, when several events came at once, or may have been elsewhere.
+    /// Its intermediate state, when several events came at once, or its possible state elsewhere.
     between: Vec<Registers>,
 }
 
@@ -92,7 +92,7 @@ impl Folder {
         Ok(Self { state, progress, tasks_done, projections, backfills, dead_letters, is_settled, superseded })
     }
 
-    /// Says whether this fold alone decides what is delivered.
+    /// Sets whether this fold alone decides the content of the index.
     pub fn set_settled(&mut self, is_settled: bool) {
         self.is_settled = is_settled;
     }
@@ -238,7 +238,7 @@ impl Folder {
                 continue;
             }
             // Another instance, or this one before its state fell back, may have taken these events one by one, or in
-            // another order where they lie in several partitions, and have delivered what an entity was in between.
+            // another order where they lie in several partitions, and have delivered an intermediate state.
             let mut passing = Effects::default();
             let states = std::iter::once(before).chain(&entry.between);
             for (earlier, later) in states.zip(entry.between.iter().chain([after])) {
@@ -324,7 +324,7 @@ impl Folder {
         if changes.is_empty() { Ok(()) } else { self.state.commit(changes) }
     }
 
-    /// Forgets what waits since `step` or before: another instance has delivered it.
+    /// Clears the marks up to `step`, because another instance has delivered their documents.
     pub fn trim(&mut self, step: u64) -> Result<()> {
         let mut changes = Changes::default();
         self.state.view().scan(Space::DIRTY, &[], &[], &mut |key, value| {

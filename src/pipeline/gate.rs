@@ -1,4 +1,4 @@
-//! The looks that a run takes after itself: who writes, which index, and from when on.
+//! The control loop of a run: the role of this instance, the index that it writes, and the gate before delivery.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,7 +25,7 @@ const LOW_WATERMARK_EVERY: Duration = Duration::from_secs(1);
 /// How long the looks wait for an answer before they go on without.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// What the index answers; one that takes too long counts as away.
+/// The answer of the index. An index that answers too late counts as away.
 ///
 /// # Errors
 /// Those of the index, and its absence.
@@ -34,8 +34,8 @@ pub(super) async fn in_time<T>(asked: impl Future<Output = Result<T>>) -> Result
     tokio::time::timeout(ANSWER_WAIT, asked).await.unwrap_or_else(late)
 }
 
-/// Nothing is delivered until the fold has passed the end that the log had when writing began: from
-/// then on every snapshot dominates whatever was written before, by whomever.
+/// The gate holds back delivery until the fold has passed the end that the log had when writing began. From then on
+/// every snapshot dominates every earlier write of any writer.
 pub(super) enum Gate {
     /// An alias stands for another index, which is not ours to write yet.
     HandOver(HandOver),
@@ -53,7 +53,7 @@ pub(super) enum Gate {
 }
 
 impl<S: Documents + Aliases> Run<S> {
-    /// One look: who writes, whether the gate is passed, what is to be published.
+    /// One tick: the role, the gate, and the publication of the low watermark.
     pub(super) async fn look(&mut self) -> Result<()> {
         let writer = *self.leadership.writer().borrow() || planted::is(Bug::NoStandBy);
         if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
@@ -62,7 +62,7 @@ impl<S: Documents + Aliases> Run<S> {
             if writer { self.begin_to_write().await? } else { self.stand_by() }
         }
         if !writer {
-            // Whoever becomes the writer asks for the log's end at that moment, and not at its start.
+            // A new writer asks for the log's end at that moment, and not at its start.
             self.gate = Gate::Closed;
         }
         if writer {
@@ -84,7 +84,7 @@ impl<S: Documents + Aliases> Run<S> {
             && writer
             && !matches!(self.gate, Gate::HandOver(_))
         {
-            // What was seen may be older than the index that is written now.
+            // The answer may be older than the index that is written now.
             self.is_moved().await;
         }
         if self.ticked.is_none_or(|at| at.elapsed() >= LOW_WATERMARK_EVERY) {
@@ -118,7 +118,7 @@ impl<S: Documents + Aliases> Run<S> {
 
     /// Goes one step on, where nothing has to be waited for; true when the next one may follow at once.
     async fn pass_gate(&mut self) -> Result<bool> {
-        // Whoever begins to write does not know yet which index.
+        // A new writer does not know its index yet.
         if matches!(self.gate, Gate::Closed) && self.is_moved().await {
             return Ok(false);
         }
@@ -166,7 +166,7 @@ impl<S: Documents + Aliases> Run<S> {
         Ok(false)
     }
 
-    /// Notes what others do; true when an alias seems to stand for another index than the one written.
+    /// Notes the aliases and rebuilds of others; true when an alias seems to stand for another index than the one written.
     fn note_others(&mut self) -> bool {
         let seen = self.seen.borrow_and_update().clone();
         if seen.rebuilds.iter().flatten().any(|record| record.sends_again) && self.adding == Adding::Nothing {
@@ -203,7 +203,7 @@ impl<S: Documents + Aliases> Run<S> {
     async fn is_moved(&mut self) -> bool {
         let behind = match in_time(self.sink.behind()).await {
             Ok(behind) => behind,
-            // A server that is away moves no alias; what else is wrong, the writes say.
+            // A server that is away moves no alias. Writes report every other error.
             Err(error) => {
                 tracing::debug!(error = error.chain(), "the aliases cannot be looked up");
                 return false;
@@ -241,7 +241,7 @@ impl<S: Documents + Aliases> Run<S> {
                 tracing::warn!(error = error.chain(), "waiting for the index");
                 Ok(())
             }
-            // Documents of this instance's model have another shape: it writes neither the new index nor one that nobody reads.
+            // Documents of this instance's model have another shape than the new index, and the former one has no readers.
             Err(error) if error.kind() == ErrorKind::MappingChanged => Err(Error::new(
                 ErrorKind::MappingChanged,
                 format!(
@@ -253,8 +253,8 @@ impl<S: Documents + Aliases> Run<S> {
         }
     }
 
-    /// Goes on with the indexes that were written before: readers were sent elsewhere, to an index that is
-    /// none of ours, and what is folded is lost for none of those who come back.
+    /// Goes on with the indexes that were written before. Another program moved an alias to a foreign index, and the former
+    /// index stays complete, because the alias may come back.
     async fn refuse(&mut self, error: &Error) -> Result<()> {
         let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else {
             return Ok(());
@@ -313,7 +313,7 @@ impl<S: Documents + Aliases> Run<S> {
         self.indexes.get(moved.projection) == Some(&moved.index)
     }
 
-    /// Takes one index: what is marked is what it lacks, or everything is sent to it.
+    /// Takes one index: its dirty documents are enough, or every document is sent to it.
     fn take(&mut self, moved: Moved, has_state: bool) -> Result<()> {
         let Some(projection) = self.projections.get(moved.projection).copied() else { return Ok(()) };
         let is_ours = self.state.built_for(projection.name())? == moved.index

@@ -1,8 +1,8 @@
-//! The writing of an index that was put behind an alias passes from the rebuild to the running instance.
+//! The hand-over of an index from a rebuild to the running instance, after the rebuild put it behind an alias.
 //!
-//! The instance has stopped delivering and says where (P). The rebuild goes on until it has passed P in
-//! every partition, says where it ended (F), and ends. What the instance had acknowledged before, the new
-//! index then holds; what it has marked, it delivers there itself, through the gate.
+//! The instance stops delivery and notes its position (P). The rebuild goes on until it has passed P in every partition,
+//! notes its end (F), and ends. The new index then holds every document that the instance had acknowledged. The instance
+//! itself delivers its dirty documents there, through the gate.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(super) struct HandOver {
     looked: Option<Instant>,
 }
 
-/// What one look at a record says.
+/// The result of one look at a record.
 enum Verdict {
     Wait,
     /// To be written, then waited on.
@@ -84,7 +84,7 @@ impl HandOver {
         let records = match sink.rebuilds().await {
             Ok(records) => records,
             Err(error) => {
-                // Nothing was seen meanwhile, and nobody could give a sign.
+                // No record was read meanwhile, so no answer could be seen.
                 self.moved.iter_mut().for_each(|moved| moved.seen = None);
                 return Err(error);
             }
@@ -117,7 +117,7 @@ impl Moved {
         match judge(record, &self.index, stopped_at, is_dead) {
             Verdict::Wait => {}
             Verdict::Covered(covered) => self.covered = Some(covered),
-            // Somebody wrote it meanwhile: the next look sees what.
+            // Another program changed it meanwhile, and the next look sees the change.
             Verdict::Note(record) => {
                 sink.note_rebuild(self.projection, Some(&*record), Some(&revision)).await?;
             }

@@ -20,7 +20,7 @@ const DOCUMENT_BYTES: usize = 1 << 10;
 /// A request's worth of documents.
 #[derive(Debug, Default)]
 pub struct Materialised {
-    /// What to send, to one index; its writes are in the order of `documents`.
+    /// The documents of one request to one index. Its writes are in the order of `documents`.
     pub batch: Batch,
     /// The documents in it.
     pub documents: Vec<DocumentKey>,
@@ -33,7 +33,7 @@ pub struct Materialised {
 /// Makes documents (or finds that there are none, which is a delete) of one moment.
 pub(super) struct Maker<'a> {
     limits: Limits,
-    /// The versions of documents that somebody else wrote.
+    /// The bases of versions above foreign writes.
     bases: &'a Bases,
     position: u64,
     /// True when the log that the state was made of did not begin at its beginning.
@@ -72,7 +72,7 @@ impl<'a> Maker<'a> {
         Ok(())
     }
 
-    /// What was made so far.
+    /// The documents made so far.
     pub(super) fn made(&self) -> &Materialised {
         &self.made
     }
@@ -100,7 +100,7 @@ pub(super) fn room(bytes_expected: usize) -> usize {
 }
 
 /// Makes the documents, all of one projection, in their order, from one snapshot until `bytes_max` is reached; at least one
-/// is made, however large. `bases` are those of documents that somebody else wrote.
+/// is made, however large. `bases` are those of foreign writes.
 pub fn materialise(
     state: &State,
     projections: &[Projection],
@@ -110,7 +110,7 @@ pub fn materialise(
     bases: &Bases,
 ) -> Result<Materialised> {
     let of = documents.first().map(|(projection, _)| *projection);
-    // Of a projection that is not kept nobody marks a document.
+    // No document of a projection without an index is marked.
     let Some(number) = projections.iter().position(|projection| Some(*projection) == of) else {
         return Ok(Materialised::default());
     };

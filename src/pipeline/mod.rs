@@ -1,4 +1,4 @@
-//! The stream: records are folded into the state, and what they changed is delivered to the index.
+//! The pipeline: records are folded into the state, and changed documents are delivered to the index.
 
 mod additions;
 pub mod backfill;

@@ -12,8 +12,8 @@ const BYTES_MAX: usize = sized(2 << 20, 2 << 10);
 const BYTES_MIN: usize = sized(128 << 10, 256);
 /// The least that a request of marked documents may hold: less would cost the index more than it takes.
 const MARKED_BYTES_MIN: usize = sized(512 << 10, 1 << 10);
-/// How long a request of marked documents should take. The index works on what it is sent in turn, and nothing overtakes
-/// there: a change waits for what was sent before it.
+/// How long a request of marked documents should take. The index works on its requests in turn, and nothing overtakes
+/// there, so a change waits for every earlier request.
 const MARKED_TIME: Duration = Duration::from_millis(250);
 const WAIT_FIRST: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(15);
@@ -28,7 +28,7 @@ pub struct Pace(Mutex<Inner>);
 struct Inner {
     requests: usize,
     bytes: usize,
-    /// Of marked documents, which somebody may wait for.
+    /// Of marked documents, for which a search may wait.
     marked_bytes: usize,
     failures: u32,
     closed_until: Option<Instant>,

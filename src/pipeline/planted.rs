@@ -13,11 +13,11 @@ pub(crate) enum Bug {
     HandOverBlind,
     /// Deletes are sent without a version.
     DeleteUnversioned,
-    /// The marks are taken to be for whatever index the alias stands for now.
+    /// The marks are taken to be for any index that the alias stands for now.
     BuiltForKept,
     /// The positions are committed before the rows.
     PositionsFirst,
-    /// The low watermark is published over what still waits.
+    /// The low watermark is published over documents that still wait.
     LowWatermarkEager,
     /// A backfill's place moves on before its parts have arrived, and whether or not they do.
     BackfillCursorEarly,
@@ -33,23 +33,23 @@ pub(crate) enum Bug {
     RetryDone,
     /// An acknowledgement clears marks that were made since.
     LaterMarkCleared,
-    /// A standby forgets what the low watermark does not cover.
+    /// A standby clears marks that the low watermark does not cover.
     TrimmedTooFar,
     /// Marks that did not fit into the queue are not looked for in the state.
     ScanForgotten,
-    /// What cannot be read is written down after the positions have moved past it.
+    /// A poison record gets its dead letter after the positions have moved past it.
     PoisonToldLate,
     /// A rejection is written down after its mark is cleared.
     RejectionToldLate,
     /// An index that was made and never filled is taken to hold nothing that another instance has written.
     UnfilledTrusted,
-    /// What somebody else has written over a document is left there.
+    /// A foreign write over a document is left there.
     ForeignLeft,
     /// Documents of a backfill that the index refused wait since their refusal, and not since the backfill was called for.
     UndeliveredWaitSinceNow,
     /// Once a foreign version is written over it is forgotten, and our own version above it is taken for foreign.
     BaseForgotten,
-    /// The rows of a load that did not come to its end are kept, whichever log they were made of.
+    /// The rows of an unfinished bulk load are kept, although another log may have made them.
     UnfinishedLoadKept,
 }
 
@@ -76,7 +76,7 @@ mod tested {
         PLANTED.get() == Some(bug)
     }
 
-    /// Plants a bug for what runs on this thread from here on.
+    /// Plants a bug in the code that runs on this thread from here on.
     pub(crate) fn plant(bug: Option<Bug>) {
         PLANTED.set(bug);
     }

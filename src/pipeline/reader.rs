@@ -18,7 +18,7 @@ use crate::shutdown::Shutdown;
 use crate::source::{Away, EventSource, partial_log};
 
 const POLL_BYTES_MAX: usize = 1 << 20;
-/// How long it waits for records, and for room, before it looks at what else is asked of it.
+/// How long it waits for records, and for room, before it looks at its other requests.
 const POLL_WAIT: Duration = Duration::from_millis(50);
 const BATCHES_MAX: usize = 4;
 
@@ -36,7 +36,7 @@ pub type EndRequest = Sender<Result<Positions>>;
 
 /// Reads until `stop`, decoding on the way. At most four batches of about 1 MiB wait for the fold.
 pub struct Reader {
-    /// The first that goes at its end: whoever waits for that need not wait for the source to be closed.
+    /// The first part that is dropped at its end. Its receivers need not wait until the source is closed.
     out: Sender<ReadBatch>,
     source: Box<dyn EventSource>,
     decoder: Arc<Decoder>,
@@ -49,7 +49,7 @@ pub struct Reader {
     waiting: VecDeque<Record>,
     /// The positions that moved behind those.
     passed: Vec<(TopicPartition, i64)>,
-    /// Why nothing more can be read, once what was read before is handed over.
+    /// The error after which no record can be read, reported once the earlier records are handed over.
     refused: Option<Error>,
     /// True while the status holds that the registry does not answer.
     is_registry_away: bool,
@@ -101,7 +101,7 @@ impl Reader {
         bounded(BATCHES_MAX)
     }
 
-    /// Goes on, on this thread, until it is told to stop or nobody listens any more.
+    /// Reads on this thread until it is told to stop or its receiver is gone.
     ///
     /// # Errors
     /// Those of the source.
@@ -117,7 +117,7 @@ impl Reader {
                 self.status.set_end(end);
             }
             self.note_trouble();
-            // Whoever asked may have gone meanwhile.
+            // The receiver may have gone meanwhile.
             let _ = reply.try_send(end);
         }
     }
@@ -162,7 +162,7 @@ impl Reader {
         self.checked(batch)
     }
 
-    /// The batch up to a truncation that cannot be folded. What lies before that is folded before the reader stops.
+    /// The batch up to a truncation that cannot be folded. Earlier records are folded before the reader stops.
     fn checked(&mut self, batch: Option<ReadBatch>) -> Result<Option<ReadBatch>> {
         let Some(mut batch) = batch else { return Ok(None) };
         for (at, taken) in batch.taken.iter().enumerate() {
@@ -201,11 +201,11 @@ impl Reader {
         ))))
     }
 
-    /// Decodes what was read, up to a record whose schema the registry has not said yet.
+    /// Decodes the records that were read, up to a record whose schema the registry has not answered yet.
     fn decode_waiting(&mut self, wait: Duration) -> Option<ReadBatch> {
         let mut batch = ReadBatch::default();
         while let Some(record) = self.waiting.front() {
-            // What is decoded already must not wait for what is not.
+            // Decoded records must not wait for the others.
             let wait = if batch.taken.is_empty() { wait } else { Duration::ZERO };
             match self.decoder.readiness(record, wait) {
                 Readiness::Ready => self.note_registry(None),
@@ -252,7 +252,7 @@ impl Reader {
         }
     }
 
-    /// Hands the batch over that waits for room. What is not handed over is read again later.
+    /// Hands the batch over that waits for room. Records that are not handed over are read again later.
     fn hand_over(&mut self, batch: ReadBatch, waits: bool) -> Turn {
         match self.out.send_timeout(batch, if waits { POLL_WAIT } else { Duration::ZERO }) {
             Ok(()) => Turn::Busy,
@@ -270,7 +270,7 @@ fn take(decoder: &Decoder, record: Record) -> Taken {
     Taken { record, decoded }
 }
 
-/// Reads until told to stop or nobody listens any more.
+/// Reads until told to stop or the receiver is gone.
 impl Turns for Reader {
     fn turn(&mut self, waits: bool) -> Result<Turn> {
         if self.stop.is_requested() {

@@ -9,7 +9,7 @@ use super::status::Status;
 use crate::projection::Projection;
 use crate::time::rfc3339;
 
-/// What can keep an instance from being ready.
+/// The causes that keep an instance from being ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
@@ -65,7 +65,7 @@ impl Cause {
         }
     }
 
-    /// True of what servers do. An operator looks in their logs for what happened at its beginning.
+    /// True for the causes of servers. An operator looks into their logs of the time at which such a cause began.
     pub fn is_of_server(self) -> bool {
         matches!(self, Self::IndexAway | Self::LogAway | Self::TopicAway | Self::WritesRefused)
     }
@@ -79,7 +79,7 @@ impl Cause {
 /// One reason for which an instance is not ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
-    /// What it is.
+    /// The cause.
     pub cause: Cause,
     /// The sentence for people.
     pub detail: String,
@@ -108,7 +108,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// What keeps the instance from being ready, as sentences.
+    /// The reasons against readiness, as sentences.
     pub fn detail(&self) -> String {
         self.reasons.iter().map(Reason::sentence).collect::<Vec<_>>().join("; ")
     }
@@ -132,12 +132,12 @@ impl Reasons {
         self.0.remove(&(cause, of)).is_some()
     }
 
-    /// Takes note that a reason is gone, of whatever projection.
+    /// Notes that a reason is gone, for any projection.
     pub(super) fn clear_all(&mut self, cause: Cause) {
         self.0.retain(|(raised, _), _| *raised != cause);
     }
 
-    /// What counts now.
+    /// The present reasons.
     pub(super) fn readiness(&self, now: u64) -> Readiness {
         let lasting =
             self.0.iter().filter(|((cause, _), (_, since))| now.saturating_sub(*since) >= cause.grace_ms());

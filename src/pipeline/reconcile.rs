@@ -15,9 +15,8 @@ use crate::state::keys::Space;
 use crate::state::{Snapshot, State};
 
 impl<S: Documents + Aliases> Run<S> {
-    /// Looks through the indexes that the state did not fill, one after the other; an index that is away is
-    /// looked through again later. Whoever is called off meanwhile looks no further: what it does not know of is then
-    /// another's.
+    /// Reconciles the indexes that the state did not fill, one after the other. An index that is away is reconciled later. A
+    /// revoked writer stops, because unknown documents are then the next writer's.
     pub(super) async fn reconcile(&mut self) -> Result<()> {
         let mut writer = self.leadership.writer();
         while let Some((number, index)) = self.reconcile.first().cloned() {
@@ -44,7 +43,7 @@ impl<S: Documents + Aliases> Run<S> {
         if self.sink.is_untouched() {
             return self.command(Command::BuiltFor(projection, index.to_owned()));
         }
-        // What a writer that died had not made searchable is listed as well.
+        // Documents of a dead writer are listed as well, although it had not made them searchable.
         self.sink.refresh().await?;
         let mut cursor = None;
         let mut found = 0;

@@ -27,7 +27,7 @@ pub(super) struct Unrefreshed {
 const LINGER: Duration = Duration::from_millis(5);
 /// And this long when a search waits: that has the index refreshed itself, once it sees its change acknowledged.
 const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
-/// What changes during a refresh waits for it, this long at most, and then goes together: a request for each change would
+/// The longest hold of changes during a refresh. They go together after it, because a request for each change would
 /// cost the index more. A busy index takes half a second for a refresh.
 const HOLD: Duration = Duration::from_millis(50);
 
@@ -100,7 +100,7 @@ impl Unrefreshed {
         });
     }
 
-    /// True while what changes waits for the refresh under way.
+    /// True while changes wait for the refresh that runs.
     pub(super) fn holds(&self) -> bool {
         self.began.is_some_and(|began| began.elapsed() < HOLD)
     }

@@ -43,10 +43,10 @@ use crate::state::rows::Progress;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// A start waits this long for its refresh; a later one serves as well.
 const REFRESH_TIME: Duration = Duration::from_secs(2);
-/// How long a clean stop waits for what is under way.
+/// How long a clean stop waits for requests in flight.
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
-/// What a run is made of.
+/// The parts of a run.
 pub struct Parts<S> {
     /// The state.
     pub state: Arc<State>,
@@ -62,9 +62,9 @@ pub struct Parts<S> {
     pub projections: Vec<Projection>,
     /// The decoder.
     pub decoder: Arc<Decoder>,
-    /// What each topic carries.
+    /// The entity type of each topic.
     pub kinds: Vec<(String, EntityType)>,
-    /// What shapes documents.
+    /// The limits of documents.
     pub limits: Limits,
     /// How changes become searchable.
     pub refresh: Refresh,
@@ -96,7 +96,7 @@ pub enum Until {
 /// Runs until then, or until a stop is asked for.
 ///
 /// # Errors
-/// What no retry mends: the log is another one, the state is damaged, the mapping changed.
+/// Errors that no retry repairs: another log, a damaged state, a changed mapping.
 pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
     let progress = parts.state.progress()?;
     // A log that is refused is refused before anything is made.
@@ -137,7 +137,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
     let mut folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
     folder.forget_unfinished_load()?;
     if progress.step == 0 {
-        // Nothing was folded: everything that will be is sent, to whichever index.
+        // Nothing was folded yet, so every document of every index will be sent.
         parts.projections.iter().try_for_each(|projection| folder.begin_backfill(*projection).map(|_| ()))?;
     }
     let queue = Arc::new(Queue::starting_at(
@@ -254,7 +254,7 @@ pub(super) struct Run<S> {
     pub(super) filling: Filling,
     /// Whether the indexes that are written serve readers.
     pub(super) service: Service,
-    /// What the indexes lack of their mappings and take in place.
+    /// The parts of the mappings that the indexes lack and take in place.
     pub(super) adding: Adding,
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
@@ -265,7 +265,7 @@ pub(super) struct Run<S> {
     pub(super) folded_at: Option<u64>,
     /// Indexes that an alias was put on and that cannot be written.
     pub(super) refused: Vec<String>,
-    /// What others do with the aliases.
+    /// The aliases and rebuilds of others.
     pub(super) seen: watch::Receiver<Seen>,
     /// The log's identity.
     pub(super) identity: String,
@@ -282,10 +282,10 @@ impl<S: Documents + Aliases> Run<S> {
     async fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
         for (projection, index) in self.projections.clone().into_iter().zip(indexes) {
             if index.is_filling {
-                // Whoever made it may have died before it was full.
+                // Its maker may have died before it was full.
                 self.filling = Filling::Marking;
             }
-            // An index that was made just now is empty, whatever its name.
+            // An index that was made just now is empty, even under a known name.
             if index.created {
                 self.send_everything(projection, &index.index, progress.step > 0)?;
                 self.command(Command::BuiltFor(projection, index.index.clone()))?;
@@ -303,7 +303,7 @@ impl<S: Documents + Aliases> Run<S> {
         self.command(Command::BeginBackfill(projection))
     }
 
-    /// Waits until the fold has done what was asked of it: only then does the queue know of it.
+    /// Waits until the fold has carried out every earlier command, because only then the queue knows of it.
     pub(super) async fn barrier(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.command(Command::Barrier(reply))?;
@@ -334,7 +334,7 @@ impl<S: Documents + Aliases> Run<S> {
                     }
                 }
                 () = stop.requested() => break Ok(()),
-                // Someone waits to see what was just delivered.
+                // A search waits for the documents that were just delivered.
                 () = self.queue.changed(), if self.status.watchers() > 0 => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
@@ -375,7 +375,7 @@ impl<S: Documents + Aliases> Run<S> {
     }
 
     /// True when everything up to `target` is folded, and everything that was marked when it was is
-    /// delivered; what comes after it may still wait.
+    /// delivered. Later changes may still wait.
     fn is_done(&mut self, target: &Positions) -> bool {
         let is_served = matches!(self.service, Service::Given);
         let is_added = matches!(self.adding, Adding::Nothing);
@@ -393,14 +393,14 @@ impl<S: Documents + Aliases> Run<S> {
         self.folded_at.is_some_and(|step| oldest.is_none_or(|oldest| oldest > step))
     }
 
-    /// Makes what was delivered searchable.
+    /// Makes the delivered documents searchable.
     async fn finish(&self, stop: &Shutdown) -> Result<()> {
         while_away(stop, "the index", Patience::default(), async || self.sink.refresh().await)
             .await
             .map(|_| ())
     }
 
-    /// What failed because the fold is gone says less than the fold's own end.
+    /// An error that follows from the fold's end says less than the fold's own error.
     async fn cause(
         &self,
         error: Error,
@@ -417,7 +417,7 @@ impl<S: Documents + Aliases> Run<S> {
         }
     }
 
-    /// Waits a while for what is on its way at a clean stop, for as long as no other is to write; the rest stays
+    /// Waits a while for requests in flight at a clean stop, unless another instance becomes the writer. The rest stays
     /// marked.
     async fn deliver_the_rest(&self) {
         let until = Instant::now() + STOP_WAIT;
@@ -447,9 +447,9 @@ impl<S: Documents + Aliases> Run<S> {
         let delivered = Delivered { low_watermark, indexes: self.written(), log: self.status.log() };
         if self.published.as_ref() != Some(&delivered) {
             let is_published = in_place(|| self.leadership.commit(&delivered));
-            // The fold's thread is gone only when it failed, and then its own error is what counts.
+            // The fold's thread is gone only when it failed, and then its own error is the one to report.
             let _ = self.command(Command::LowWatermark(delivered.low_watermark.clone(), now));
-            // What was not heard is said again, also when nothing moves any more.
+            // A publication that was not heard is repeated, also when nothing moves any more.
             self.published = is_published.then_some(delivered);
         }
     }

@@ -22,7 +22,7 @@ pub(super) enum Service {
     AfterFilling,
     /// It is full, and was not reached to be told so. To be tried again from then on.
     Filled(Instant),
-    /// They may lack it: whoever made one may have died filling it. To be seen to from then on.
+    /// They may lack them, because their maker may have died while it filled one. They are checked from then on.
     Due(Instant),
 }
 

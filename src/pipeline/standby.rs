@@ -1,4 +1,4 @@
-//! Standing by, and beginning to write: what an instance may rely on that others have done.
+//! The change of roles: the work of others that a standby and a new writer may rely on.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use crate::error::Result;
 use crate::sink::documents::Documents;
 use crate::sink::generations::Aliases;
 
-/// An index to which everything is sent lacks what was acknowledged elsewhere, until all of it is there.
+/// An index with a backfill lacks documents that another index acknowledged, until the backfill is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Filling {
     /// Every index holds everything below the low watermark.
     Nothing,
-    /// What is to be sent is being marked.
+    /// The documents to be sent are being marked.
     Marking,
     /// All is marked, at this step or before.
     Until(u64),
@@ -43,18 +43,18 @@ impl Filling {
 }
 
 impl<S: Documents + Aliases> Run<S> {
-    /// Stops being the writer: what is acknowledged late clears marks of whatever is folded by then.
+    /// Stops being the writer. A late acknowledgement clears the marks of everything folded by then.
     pub(super) fn stand_by(&mut self) {
         self.cleared_to = None;
     }
 
-    /// Begins to write, through the gate of now. An index that the marks are not for, because an earlier
-    /// turn did not fill it or because another instance wrote it, is handed over first. One that a backfill is to fill still
-    /// is looked through: while a backfill pauses nothing is marked, and another instance may have written meanwhile what
-    /// has come and gone by now.
+    /// Begins to write, through the gate of this moment. The marks may not be for an index, because an earlier turn did not
+    /// fill it or another instance wrote it: such an index is handed over first. An index with a paused backfill is
+    /// reconciled as well. No change is marked during the pause, so another instance may have written documents that are
+    /// deleted by now.
     pub(super) async fn begin_to_write(&mut self) -> Result<()> {
         if self.cleared_to.is_none() {
-            // What an earlier turn asked of the fold decides. In the first turn nothing did, and the fold may
+            // The commands of an earlier turn decide. In the first turn there were none, and the fold may
             // wait for a server.
             self.barrier().await?;
         }
@@ -62,7 +62,7 @@ impl<S: Documents + Aliases> Run<S> {
             // Given to the indexes of then, by this instance.
             self.service = Service::of(false);
         }
-        // Whoever wrote before may not have come to its end with additions.
+        // The former writer may not have completed its additions.
         self.adding = Adding::Due(Instant::now());
         let backfills = self.queue.backfills();
         let is_of_chunk = |projection| backfills.iter().any(|backfill| backfill.projection == projection);
@@ -87,7 +87,7 @@ impl<S: Documents + Aliases> Run<S> {
         Ok(())
     }
 
-    /// A standby forgets what the writer has delivered.
+    /// A standby clears the marks of documents that the writer has delivered.
     pub(super) fn follow(&mut self) -> Result<()> {
         let committed = in_place(|| self.leadership.committed())?;
         if !committed.log.is_empty() && committed.log != self.status.log() {
@@ -106,7 +106,7 @@ impl<S: Documents + Aliases> Run<S> {
         Ok(())
     }
 
-    /// True while an index lacks, or may lack, what the low watermark would speak of.
+    /// True while an index lacks, or may lack, documents below the low watermark.
     pub(super) fn is_filling(&mut self) -> bool {
         let is_marked = matches!(self.gate, Gate::Open) && self.reconcile.is_empty();
         self.filling = self.filling.at(is_marked, self.queue.step(), self.queue.oldest_waiting());
@@ -114,7 +114,7 @@ impl<S: Documents + Aliases> Run<S> {
     }
 
     /// True while an index that this instance found behind an alias when it began to write is not its own yet:
-    /// what was acknowledged by another index says nothing of this one.
+    /// acknowledgements of another index say nothing of this one.
     fn is_handed_over_still(&self) -> bool {
         let Gate::HandOver(hand_over) = &self.gate else { return false };
         hand_over.moved.iter().any(|moved| self.is_written(moved))

@@ -1,4 +1,4 @@
-//! What is waited for at a start: servers that are away.
+//! The start: it waits for servers that are away.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::readiness::Cause;
 use super::status::Status;
 use super::work::blocking;
+use crate::backoff::BackOff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
@@ -45,7 +46,7 @@ impl Patience {
 /// its name in the log.
 ///
 /// # Errors
-/// Whatever is no absence, and the absence itself once the patience is at its end.
+/// Every error but the server's absence, and the absence itself once the patience is at its end.
 pub async fn while_away<T>(
     stop: &Shutdown,
     server: &str,
@@ -80,11 +81,11 @@ async fn ask_while_away<T>(
     mut ask: impl AsyncFnMut() -> Result<T>,
     tell: impl Fn(&Error),
 ) -> Result<Option<T>> {
-    let mut wait = PAUSE_MIN;
+    let mut back_off = BackOff::new(PAUSE_MIN, PAUSE_MAX);
     loop {
         let pause = match ask().await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
-                let Some(pause) = patience.pause(wait) else { return Err(error) };
+                let Some(pause) = patience.pause(back_off.pause()) else { return Err(error) };
                 tracing::warn!(error = error.chain(), "waiting for {server}");
                 tell(&error);
                 pause
@@ -93,7 +94,7 @@ async fn ask_while_away<T>(
         };
         tokio::select! {
             biased;
-            () = tokio::time::sleep(pause) => wait = (wait * 2).min(PAUSE_MAX),
+            () = tokio::time::sleep(pause) => back_off.double(),
             () = stop.requested() => return Ok(None),
         }
     }

@@ -1,4 +1,4 @@
-//! What the pipeline tells of itself, for `status`, `/status` and the metrics.
+//! The status of the pipeline, for `status`, `/status` and the metrics.
 
 mod report;
 
@@ -21,7 +21,7 @@ use crate::sink::generations::Rebuild;
 /// An instance with work waiting that makes no progress for so long is not ready.
 const STUCK_MS: u64 = 60_000;
 
-/// So many ends of the log are remembered, to tell how old is what searches show.
+/// How many ends of the log are remembered, from which the age of the searches' data follows.
 const ENDS_MAX: usize = 128;
 
 /// The state of an instance that has not opened the log and the indexes yet.
@@ -113,7 +113,7 @@ struct Known {
     rolled_back: BTreeMap<String, String>,
     /// Notes on the records, in sentences.
     notes: Vec<String>,
-    /// The decoder of the records that are read, which knows what is to be told of them.
+    /// The decoder of the records that are read, which holds notes on them.
     decoder: Option<Arc<Decoder>>,
     /// The projections whose index is not full; `None` until it was looked.
     unfilled: Option<Vec<String>>,
@@ -168,7 +168,7 @@ impl Known {
         self.unfilled = Some(unfilled);
     }
 
-    /// True when there is something to fold, or to deliver: what waits on a standby is the writer's work.
+    /// True when there is something to fold or to deliver. Dirty documents of a standby are the writer's work.
     fn has_work(&self, is_writer: bool) -> bool {
         !self.positions.covers(&self.end) || is_writer && !self.waiting.is_nothing()
     }
@@ -349,7 +349,7 @@ impl Status {
         reasons.readiness(now)
     }
 
-    /// Takes note of what became of a request of a projection's documents: `refused` says why when none was taken.
+    /// Notes the outcome of a request of a projection's documents: `refused` says why when none was taken.
     pub fn note_writes(&self, projection: Projection, refused: Option<&str>) {
         let mut known = self.known();
         match refused {

@@ -26,8 +26,8 @@ use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
 
-/// How long after a fold what comes is gathered for the next one: each is a commit, which costs more than its records, and
-/// each commit brings the time nearer at which the store makes whoever commits wait for the disk.
+/// How long records are gathered after a fold. Each fold is a commit, which costs more than its records, and
+/// each commit brings the time nearer at which the store makes the fold wait for the disk.
 const GATHER: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ const SCHEMA_WAIT: Duration = Duration::from_secs(2);
 /// A backlog is folded in steps of about this many records: an entity touched often is written once.
 const STEP_RECORDS_MAX: usize = sized(6_000, 30);
 
-/// What the delivery and the administrative routes ask of the fold.
+/// A command of the delivery or of an administrative route to the fold.
 pub enum Command {
     /// The index acknowledged documents, each made at a step, or rejected them.
     Delivered {
@@ -53,7 +53,7 @@ pub enum Command {
     },
     /// Write the low watermark down.
     LowWatermark(Positions, u64),
-    /// What another instance delivered.
+    /// Follow the low watermark of another instance.
     DeliveredElsewhere(Delivered),
     /// Mark documents that were found in an index.
     Mark(Vec<(Projection, String)>),
@@ -84,7 +84,7 @@ pub enum Command {
     Stop,
 }
 
-/// What became of dead letters that were tried again.
+/// The outcome of a retry of dead letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Retried {
     /// Folded, or marked to be delivered again.
@@ -95,7 +95,7 @@ pub struct Retried {
     pub unknown: Vec<String>,
 }
 
-/// What became of dead letters that were to be taken out.
+/// The outcome of discarding dead letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Discarded {
     /// How many were taken out.
@@ -122,7 +122,7 @@ pub fn discard(dead_letters: &mut dyn DeadLetters, names: Option<&[String]>) -> 
 pub struct Stream {
     /// The writer of the state.
     pub folder: Folder,
-    /// What waits for delivery.
+    /// The documents that wait for delivery.
     pub queue: Arc<Queue>,
     /// Where it reports.
     pub status: Arc<Status>,
@@ -136,9 +136,9 @@ pub struct Stream {
     pub cleared: u64,
     /// Whether the log is folded for the first time.
     pub first: First,
-    /// What the reader hands over; none once it has ended.
+    /// The batches of the reader; none once it has ended.
     pub records: Option<Receiver<ReadBatch>>,
-    /// What is asked of it.
+    /// The commands to the fold.
     pub commands: Receiver<Command>,
     /// When the state was forced to the disk the last time.
     pub synced: Instant,
@@ -208,7 +208,7 @@ impl Stream {
         Ok(true)
     }
 
-    /// Folds what has come, as one step.
+    /// Folds the records that have come, as one step.
     fn step(&mut self, records: &Receiver<ReadBatch>, gather: Duration) -> Result<Read> {
         let first = match records.try_recv() {
             Ok(batch) => batch,
@@ -241,11 +241,11 @@ impl Stream {
         if let Some(records) = &self.records {
             either.recv(records);
         }
-        // Whichever it is, it is looked for next.
+        // The caller looks for both next.
         let _ = either.ready_timeout(SYNC_EVERY.saturating_sub(self.synced.elapsed()));
     }
 
-    /// Folds what the reader handed over, and what comes within `gather` of the last fold; true when there was something.
+    /// Folds the reader's records, and those that come within `gather` of the last fold; true when there were any.
     fn read(&mut self, gather: Duration) -> Result<bool> {
         let Some(records) = self.records.take() else { return Ok(false) };
         let read = self.step(&records, gather)?;
@@ -292,7 +292,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Does what is asked; false when that is to end.
+    /// Carries out the commands; false when the last one ends the fold.
     fn commands(&mut self) -> Result<bool> {
         loop {
             match self.commands.try_recv() {
@@ -347,7 +347,7 @@ impl Stream {
             Command::Retry(names, reply) => {
                 self.end_load()?;
                 let retried = self.retry(names.as_deref());
-                // Whoever asked may have gone meanwhile.
+                // The caller may have gone meanwhile.
                 let _ = reply.try_send(retried);
                 Ok(())
             }
@@ -373,8 +373,8 @@ impl Stream {
         Ok(())
     }
 
-    /// Forgets what another instance delivered. Once that is all that was ever forgotten here, the marks
-    /// left are those that its indexes lack, whichever these were for before.
+    /// Clears the marks of documents that another instance delivered. If this instance never cleared a mark itself, the
+    /// marks left are exactly those that the writer's indexes lack.
     fn trim(&mut self, delivered: &Delivered) -> Result<()> {
         if self.folder.progress().partitions.is_empty() {
             // A first fold brings all at once, and its backfills speak of all of it.
@@ -459,7 +459,7 @@ impl Stream {
     }
 }
 
-/// What came of reading.
+/// The result of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Read {
     Some,
@@ -470,7 +470,7 @@ enum Read {
 /// Folds until it is told to stop; the state then lies on the disk.
 impl Turns for Stream {
     fn turn(&mut self, waits: bool) -> Result<Turn> {
-        // A turn that may not wait, and one with work left, take what is there.
+        // A turn that may not wait, and a turn with work left, take the records that are there.
         let waits = waits && !self.is_fanning_out();
         if waits {
             self.wait();

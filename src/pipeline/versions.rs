@@ -1,9 +1,8 @@
-//! Versions above foreign ones. A document's version is the log position that it reflects. Where somebody else has
-//! written a higher one, ours lie above it: a *base* plus the position. Bases are multiples of a stride that is larger
-//! than the position, so that a stored version alone tells whether we made it. Nothing has to be remembered for that:
-//! another instance, or this one after a restart, finds the base in the version.
+//! Versions above foreign writes. The version of a document is its log position. After a foreign write with a higher
+//! version it is a *base* plus the position. Bases are multiples of a stride that is larger than the position, so a stored
+//! version alone shows whether we wrote it. Another instance, or this one after a restart, finds the base in the version.
 //!
-//! A state of a partial log knows some entities by references only. What it writes of them gives way to every document that a
+//! A state of a partial log knows some entities by references only. Its writes of them give way to every document that a
 //! record made: it is tried at the version [`SILENT`] first, and then has bases of its own, so that a stored version also
 //! tells which of the two made it.
 
@@ -68,7 +67,7 @@ fn base_above(version: u64, position: u64, is_silent: bool) -> u64 {
     if base <= VERSION_MAX - stride { base } else { version }
 }
 
-/// The bases of documents that somebody else has written.
+/// The bases of versions above foreign writes.
 #[derive(Debug, Clone, Default)]
 pub struct Bases(Arc<HashMap<DocumentKey, Base>>);
 
@@ -88,7 +87,7 @@ impl Bases {
         let base = match self.0.get(document) {
             // A record of its entity has come.
             Some(held) if held.base >= SILENT_BASE && is_of_silent(held.base) => held.base + LONG,
-            // The log has grown beyond what short strides hold.
+            // The log has grown beyond the range of short strides.
             Some(held) if position >= SHORT_BELOW && !held.base.is_multiple_of(LONG) => {
                 base_above(held.base, position, false)
             }
@@ -173,7 +172,7 @@ mod tests {
             prop_assert_eq!(lower.cmp(&higher), first.cmp(&second));
             prop_assert_eq!(bases.version(&document("b"), second), second);
             prop_assert!(!is_of_silent(lower));
-            // Another instance finds the same base, and goes on above what is stored.
+            // Another instance finds the same base, and goes on above the stored version.
             let mut others = Bases::default();
             others.adopt(document("a"), base_of(lower, first).unwrap());
             prop_assert_eq!(others.version(&document("a"), second), higher);

@@ -1,4 +1,4 @@
-//! What others do with the aliases, looked up beside the run: a server that is slow to answer holds up nothing.
+//! The aliases and rebuilds of others, looked up beside the run, so that a slow server delays nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::sink::tenure::Tenure;
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// And how often while a living rebuild is about to move an alias: nobody writes its index until that is seen.
+/// The interval while a living rebuild is about to move an alias. No instance writes its index until the move is seen.
 const LOOK_OFTEN: Duration = Duration::from_millis(100);
 
-/// What the last look saw.
+/// The result of the last look.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// The concrete index behind each projection's alias.
@@ -76,7 +76,7 @@ async fn look<S: Aliases>(sink: &S, sender: &watch::Sender<Seen>) {
             rebuilds: rebuilds.into_iter().map(|found| found.map(|(record, _)| record)).collect(),
             tenure: tenure.map(|(record, _)| record),
         },
-        // A server that is away moves no alias; what else is wrong, the writes say.
+        // A server that is away moves no alias. Writes report every other error.
         (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
             tracing::debug!(error = error.chain(), "the aliases cannot be looked up");
             return;

@@ -1,6 +1,6 @@
-//! The port to the clock and to threads. In a runtime of several threads, work that may block has threads of
-//! its own. In a runtime of one thread everything takes turns on that thread: what happens when is then decided
-//! by the runtime's clock and by the thread's random numbers alone, which is what a simulation needs.
+//! The port to the clock and to threads. In a runtime of several threads, work that may block has threads of its own. In a
+//! runtime of one thread all work takes turns on that thread. Its order then depends only on the runtime's clock and on the
+//! thread's random numbers, because a simulation has to repeat a run exactly.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ pub(super) trait Turns: Send + 'static {
     fn turn(&mut self, waits: bool) -> Result<Turn>;
 }
 
-/// What came of a turn.
+/// The result of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Something was done.
@@ -44,7 +44,7 @@ pub(super) fn start(name: &str, work: impl Turns) -> Result<oneshot::Receiver<Re
     let (ended, end) = oneshot::channel();
     if is_alone() {
         tokio::spawn(async move {
-            // Nobody listens any more only when the run ends anyway.
+            // The receiver is gone only when the run ends anyway.
             let _ = ended.send(take_turns(work).await);
         });
         return Ok(end);
@@ -105,7 +105,7 @@ pub fn let_go<T: Send + 'static>(it: T) {
 /// Leaves work to its end without waiting for it; the runtime does, a moment, before the process ends.
 pub(super) fn leave(end: oneshot::Receiver<Result<()>>) {
     if !is_alone() {
-        // Whoever leaves it has been told its outcome, or has no use for it.
+        // A caller that leaves has its outcome, or has no use for it.
         tokio::task::spawn_blocking(move || drop(end.blocking_recv()));
     }
 }

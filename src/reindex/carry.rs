@@ -1,7 +1,7 @@
-//! What a partial log is silent on, carried from the index that readers have into the one that takes its place.
+//! Documents without records in a partial log, carried from the readers' index into its successor.
 //!
 //! A state of such a log knows no record of some entities that the live index holds documents of. Their documents are
-//! carried as they are. Nobody writes the new index meanwhile: this goes between two rounds.
+//! carried as they are. No instance writes the new index meanwhile, because this goes between two passes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,14 +29,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// So many rejected documents of an index are logged one by one.
 const TOLD_MAX: u64 = 10;
 
-/// What was carried into one index.
+/// The documents carried into one index.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Carried {
     /// Documents that the new index holds as the former one did.
     pub(super) documents: u64,
     /// Those that the new index rejected.
     rejected: u64,
-    /// The highest version of ours in the former index: what changes there later has no lower one.
+    /// The highest version of ours in the former index. Later changes there have no lower one.
     pub(super) newest: u64,
 }
 
@@ -103,7 +103,7 @@ impl<S: Documents + Generations> Carrier<'_, S> {
         Ok(carried)
     }
 
-    /// Deletes what was carried and is no longer in the index that it came from.
+    /// Deletes carried documents that the former index no longer holds.
     ///
     /// # Errors
     /// As for [`Self::carry`].
@@ -258,7 +258,7 @@ pub(super) fn beside(state: &State, projection: Projection, ids: Vec<String>) ->
 }
 
 /// The write again, over a document that was made of references only or was carried before; none where a record made
-/// what the index holds.
+/// the content of the index.
 fn above(write: Waiting, stored: u64) -> Option<Waiting> {
     let version = above_silent(write.version);
     let is_stub = is_of_silent(stored) || stored >= above_silent(0);
@@ -277,7 +277,7 @@ fn batch(number: usize, waiting: &[Waiting]) -> Result<Batch> {
     Ok(batch)
 }
 
-/// Whoever wrote a document may have written it on several lines. A line break in JSON is only ever space.
+/// A document may have been written on several lines. A line break in JSON is only ever space.
 fn on_one_line(mut body: Vec<u8>) -> Vec<u8> {
     body.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b' ');
     body

@@ -11,7 +11,7 @@ use crate::pipeline::hand_over::LEASE;
 use crate::position::Positions;
 use crate::sink::generations::{Generations, Phase, Rebuild, RebuildProgress, Revision, positions};
 
-/// How often a change of a record is tried anew when somebody else changed it meanwhile.
+/// How often a change of a record is tried again after another program changed it meanwhile.
 const TRIES: usize = 20;
 
 /// The claim of one session.
@@ -19,7 +19,7 @@ pub struct Claim<S> {
     sink: Arc<S>,
     id: String,
     count: usize,
-    /// When a sign of life was last written; a record that was only read shows nobody that this session lives.
+    /// The time of the last written heartbeat. Reading the record shows no other process that this session lives.
     confirmed: Mutex<Option<Instant>>,
 }
 
@@ -38,8 +38,7 @@ impl<S: Generations> Claim<S> {
         let records = claim.sink.rebuilds().await?;
         for (number, found) in records.iter().enumerate() {
             if let Some((record, _)) = found.as_ref().filter(|(record, _)| claim.is_of_another(record)) {
-                let name = session.projections.get(number).map(String::as_str).unwrap_or_default();
-                return Err(taken(name, record));
+                return Err(taken(session.projection(number)?, record));
             }
         }
         for (number, found) in records.into_iter().enumerate() {
@@ -48,10 +47,9 @@ impl<S: Generations> Claim<S> {
             }
             let (earlier, revision) = found.unzip();
             let earlier = earlier.map(|earlier| Box::new(Rebuild { earlier: None, ..earlier }));
-            let record = Rebuild { earlier, ..beginning(session, number) };
+            let record = Rebuild { earlier, ..beginning(session, number)? };
             if !claim.sink.note_rebuild(number, Some(&record), revision.as_ref()).await? {
-                let name = session.projections.get(number).map(String::as_str).unwrap_or_default();
-                return Err(taken(name, &record));
+                return Err(taken(session.projection(number)?, &record));
             }
         }
         Ok(claim)
@@ -80,7 +78,7 @@ impl<S: Generations> Claim<S> {
         Ok(own)
     }
 
-    /// Changes the records, each from what it is now.
+    /// Changes the records, each from its present content.
     ///
     /// # Errors
     /// As for [`Self::phase`].
@@ -175,7 +173,7 @@ impl<S: Generations> Claim<S> {
         give_up(&*self.sink, session).await
     }
 
-    /// True while nobody else can have taken the records for a dead session's.
+    /// True while no other process can have taken the records for a dead session's.
     pub fn holds(&self) -> bool {
         let confirmed = *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         confirmed.is_some_and(|at| at.elapsed() < LEASE / 2)
@@ -186,10 +184,10 @@ impl<S: Generations> Claim<S> {
     }
 }
 
-fn beginning(session: &Session, number: usize) -> Rebuild {
-    Rebuild {
+fn beginning(session: &Session, number: usize) -> Result<Rebuild> {
+    Ok(Rebuild {
         session: session.id.clone(),
-        index: session.indexes.get(number).cloned().unwrap_or_default(),
+        index: session.index(number)?.to_owned(),
         previous: session.previous.get(number).cloned().flatten(),
         phase: Phase::Loading,
         beat: 0,
@@ -199,7 +197,7 @@ fn beginning(session: &Session, number: usize) -> Rebuild {
         sends_again: false,
         earlier: None,
         rolled_back_from: session.rolled_back_from.get(number).cloned().flatten(),
-    }
+    })
 }
 
 fn taken(projection: &str, record: &Rebuild) -> Error {

@@ -30,7 +30,7 @@ use crate::state::State;
 /// How long a rebuild waits for a running instance to say where it stopped; after that none runs, or one
 /// that will send every document itself.
 const INSTANCE_WAIT: Duration = Duration::from_secs(15);
-/// How long it waits for the instance's word at most before it feeds what came meanwhile.
+/// How long it waits for the instance's answer before it folds the records that came meanwhile.
 const FEED_EVERY: Duration = Duration::from_secs(1);
 /// How often it looks for that word.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -39,7 +39,7 @@ const BEAT_EVERY: Duration = Duration::from_secs(2);
 /// How often the evidence is gathered anew after a further round.
 const CHECKS: usize = 3;
 
-/// What a rebuild may be told.
+/// The options of a rebuild.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
     /// Swap although documents were rejected.
@@ -48,12 +48,12 @@ pub struct Options {
     pub keep_state: bool,
 }
 
-/// What a rebuild ended with.
+/// The outcome of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Outcome {
     /// The projections with the indexes that their aliases stand for now.
     pub indexes: Vec<(String, String)>,
-    /// What the checks saw of each.
+    /// The evidence for each index.
     pub evidence: Vec<Evidence>,
     /// Documents that the indexes rejected for good.
     pub rejected: u64,
@@ -75,13 +75,13 @@ pub struct Conductor<S> {
     pub session: Session,
     /// The rebuild's own state.
     pub state: Arc<State>,
-    /// What shapes documents.
+    /// The limits of documents.
     pub limits: Limits,
     /// The parts of a round.
     pub round: Round<S>,
     /// The log.
     pub sources: Sources,
-    /// What it was told.
+    /// The options.
     pub options: Options,
     /// Where it reports.
     pub status: Arc<Status>,
@@ -95,8 +95,8 @@ impl<S: Documents + Generations> Conductor<S> {
     /// Goes through the phases that are left, to the end.
     ///
     /// # Errors
-    /// When the evidence is not there, somebody else moved the alias, the claim was lost, or a stop was
-    /// asked for; the same call then goes on, unless the error says otherwise.
+    /// When the evidence fails, another program moved the alias, the lease expired, or a stop was requested. The same call
+    /// then goes on, unless the error says otherwise.
     pub async fn run(
         mut self,
         stop: &Shutdown,
@@ -111,7 +111,7 @@ impl<S: Documents + Generations> Conductor<S> {
         // A lost claim is why the phases stopped.
         let outcome = lost.and(ended)?;
         let Self { folder, options, state, round, .. } = self;
-        // The state's folder goes only once nobody has it open.
+        // The state's folder is deleted only once no part of the process has it open.
         drop((state, round));
         folder.clear(options.keep_state)?;
         Ok(outcome)
@@ -153,8 +153,8 @@ impl<S: Documents + Generations> Conductor<S> {
     async fn build(&self, stop: &Shutdown) -> Result<(Vec<Evidence>, BTreeMap<usize, Carried>)> {
         self.begin(Phase::Loading, stop).await?;
         let began = Instant::now();
-        // Whatever there is to do, it also finds out whether the log is the one that the state was folded from. The
-        // evidence makes everything searchable.
+        // This pass runs in every case, because it also compares the log with the state. The evidence makes every document
+        // searchable.
         let source = self.sources.take().await?;
         self.sources.prepare();
         self.deliver(source, Until::Delivered, stop).await?;
@@ -184,7 +184,7 @@ impl<S: Documents + Generations> Conductor<S> {
         Ok((evidence, carried))
     }
 
-    /// Carries what a partial log is silent on into the new indexes; answers what, by the projections' numbers.
+    /// Carries documents without records into the new indexes; answers them, by the projections' numbers.
     async fn carry(&self, stop: &Shutdown) -> Result<BTreeMap<usize, Carried>> {
         let (target, mut carried) = (self.target(), BTreeMap::new());
         for carrier in self.carriers(&target, stop) {
@@ -193,7 +193,7 @@ impl<S: Documents + Generations> Conductor<S> {
         Ok(carried)
     }
 
-    /// Carries what the running instance changed of that until it stopped.
+    /// Carries the changes that the running instance made to them until it stopped.
     async fn carry_again(&self, carried: &BTreeMap<usize, Carried>, stop: &Shutdown) -> Result<()> {
         let target = self.target();
         for carrier in self.carriers(&target, stop) {
@@ -218,7 +218,7 @@ impl<S: Documents + Generations> Conductor<S> {
         carriers.collect()
     }
 
-    /// Notes how fast the load was, for those who want to know what the next one takes.
+    /// Notes the rate of the load, from which the duration of the next one is estimated.
     async fn note_load(&self, took: Duration, stop: &Shutdown) -> Result<()> {
         let documents = self.status.delivered.load(Ordering::Relaxed);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -263,7 +263,7 @@ impl<S: Documents + Generations> Conductor<S> {
 
     async fn check_rejected(&self, stop: &Shutdown) -> Result<()> {
         let rejected = self.rejected();
-        // Whoever goes on with this rebuild has to know of them.
+        // A process that resumes this rebuild has to know of them.
         let progress = self.progress();
         patient(stop, async || self.claim.beat(&progress).await).await?;
         if rejected > 0 && !self.options.allow_rejected {
@@ -345,7 +345,7 @@ impl<S: Documents + Generations> Conductor<S> {
                 return Ok(false);
             }
         }
-        // In this order: what is folded meanwhile is delivered later.
+        // In this order, so that records folded meanwhile are delivered later.
         Ok(self.state.is_delivered()? && self.state.progress()?.positions().covers(&source.end()?))
     }
 
@@ -416,7 +416,7 @@ pub(super) fn interrupted() -> Error {
     )
 }
 
-/// From counters to what is shown.
+/// The progress that is shown, from the counters.
 #[derive(Default)]
 struct Meter {
     last: Option<(Instant, u64)>,

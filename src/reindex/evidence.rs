@@ -1,6 +1,6 @@
-//! Whether a filled index is what the state says.
+//! The evidence that a filled index equals the state.
 //!
-//! It is gathered while nothing else writes either of them, so that whatever differs is wrong.
+//! It is gathered while nothing else writes either of them, so that every difference is wrong.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ const IDS_MAX: usize = 5;
 /// How many ids are told.
 const TOLD_MAX: usize = 10;
 
-/// What was seen of one index.
+/// The evidence of one index.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Evidence {
     /// The concrete index.
@@ -49,7 +49,7 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// What is wanting; `rejected` documents may be missing.
+    /// The failures. `rejected` documents may be missing.
     pub(super) fn wanting(&self, rejected: u64) -> Option<String> {
         let advice = "the alias is left where it is. Look for another program that writes there, then run the same \
                       command again, or give it up with `tributary reindex --abort`";
@@ -117,7 +117,7 @@ async fn count_beside<S: Documents>(
     }
 }
 
-/// Documents with their ids; of one that a partial log is silent on the content is whatever the index held before.
+/// Documents with their ids. A document without a record in a partial log has the content that the index held before.
 type Made = Vec<(String, Option<Vec<u8>>)>;
 
 /// Some of the documents that a state calls for, and the number of all, by one walk.

@@ -1,4 +1,4 @@
-//! What a rebuild keeps in its own folder.
+//! The session of a rebuild, kept in its own folder.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct Session {
     pub projections: Vec<String>,
     /// The concrete index of each.
     pub indexes: Vec<String>,
-    /// What each projection's alias stood for.
+    /// The index behind each projection's alias at the beginning.
     pub previous: Vec<Option<String>>,
     /// Where the documents come from.
     pub from: From,
@@ -45,9 +45,31 @@ pub struct Session {
     pub rolled_back_from: Vec<Option<String>>,
     /// Where it ended; it writes nothing any more.
     pub ended_at: Option<Vec<(String, i32, i64)>>,
-    /// True in the process that began it with new indexes: nobody has written to them before.
+    /// True in the process that began it with new indexes, to which nothing was written before.
     #[serde(skip)]
     pub is_new: bool,
+}
+
+impl Session {
+    /// The name of the projection with this number among those that are rebuilt.
+    ///
+    /// # Errors
+    /// When the session has no such projection.
+    pub fn projection(&self, number: usize) -> Result<&str> {
+        self.projections.get(number).map(String::as_str).ok_or_else(|| self.lacks(number))
+    }
+
+    /// The concrete index of the projection with this number.
+    ///
+    /// # Errors
+    /// When the session has no such projection.
+    pub fn index(&self, number: usize) -> Result<&str> {
+        self.indexes.get(number).map(String::as_str).ok_or_else(|| self.lacks(number))
+    }
+
+    fn lacks(&self, number: usize) -> Error {
+        Error::failed(format!("the rebuild {} has no projection of number {number}", self.id))
+    }
 }
 
 /// The folder, which one process at a time can hold.
@@ -94,7 +116,7 @@ impl Folder {
         self.path.join(STATE)
     }
 
-    /// An empty folder for a copy by links, with its name: whoever sees it sees the same disk.
+    /// An empty folder for a copy by links, with its name. A process that sees it sees the same disk.
     ///
     /// # Errors
     /// When the disk fails.
@@ -114,7 +136,7 @@ impl Folder {
         (is_plain && is_empty).then_some(path)
     }
 
-    /// Makes what was linked the rebuild's own state.
+    /// Makes the linked copy the rebuild's own state.
     ///
     /// # Errors
     /// When the disk fails.

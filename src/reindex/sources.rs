@@ -1,4 +1,4 @@
-//! The log's sources, one after the other, opened ahead: to connect takes longer than what a round has left to do.
+//! The log's sources, one after the other, opened ahead, because connecting takes longer than the rest of a pass.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::source::EventSource;
 /// Opens a source; waits for a log that is away.
 pub type Open = Arc<dyn Fn() -> Result<Box<dyn EventSource>> + Send + Sync>;
 
-/// At most one source that nobody has taken yet.
+/// At most one source that was not taken yet.
 pub struct Sources {
     open: Open,
     ahead: Mutex<Option<Ahead>>,
@@ -36,7 +36,7 @@ impl Sources {
         let ahead = self.ahead().take();
         match ahead {
             Some(Ahead::Open(source)) => Ok(source),
-            // The log may have been away for a moment: whatever it was is asked for again.
+            // The log may have been away for a moment, so every error is asked about again.
             Some(Ahead::Opening(opening)) => match opening.await {
                 Ok(Ok(source)) => Ok(source),
                 Ok(Err(_)) | Err(_) => self.open().await,
@@ -56,7 +56,7 @@ impl Sources {
         *self.ahead() = Some(Ahead::Open(source));
     }
 
-    /// Closes what is open, without waiting for it.
+    /// Closes the open source, without waiting for it.
     pub(super) fn close(&self) {
         let_go(self.ahead().take());
     }

@@ -8,7 +8,7 @@ use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
-/// Writes go to fixed indexes, whatever the aliases say, and only while the claim holds.
+/// Writes go to fixed indexes, regardless of the aliases, and only while the lease holds.
 pub struct Target<S> {
     /// The sink, whose targets are open.
     pub sink: Arc<S>,
@@ -94,7 +94,7 @@ impl<S: DocumentSink + Generations> Aliases for Target<S> {
     }
 
     async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>> {
-        // A rebuild hands over to others; nobody hands over to it.
+        // A rebuild hands over to others, and is handed nothing.
         Ok(vec![None; self.indexes.len()])
     }
 

@@ -1,4 +1,4 @@
-//! What is left of rebuilds: given up, and deleted.
+//! The remains of rebuilds: given up, and deleted.
 
 use tokio::time::Instant;
 
@@ -59,7 +59,7 @@ pub async fn give_up<S: Generations>(sink: &S, session: &Session) -> Result<()> 
     Ok(())
 }
 
-/// Puts back what was noted before a rebuild began, if the alias still stands for the index that it speaks of: a rollback is
+/// Restores the record of before a rebuild, if the alias still stands for the index of that record: a rollback is
 /// remembered, and documents that are to be sent again still are. Else nothing is noted any more. False when the record is
 /// another one by now.
 async fn restore<S: Generations>(

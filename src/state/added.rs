@@ -25,7 +25,7 @@ const REFERENCE: &str = "{ references";
 /// An entity type in a fingerprint.
 #[derive(Debug, Deserialize, PartialEq)]
 struct Declared {
-    /// What says how records are read.
+    /// The part of the configuration by which records are read.
     reading: String,
     /// The declaration of each field.
     fields: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ struct Declared {
 /// Checks the configuration that a state was built with, and takes note of fields that were added since.
 ///
 /// # Errors
-/// Exit code 1 for another format, 2 for another configuration, each with what to do.
+/// Exit code 1 for another format, 2 for another configuration, each with advice.
 pub(super) fn check(store: &dyn StateStore, plan: PlanRef, held: &Format, fingerprint: &str) -> Result<()> {
     let added = added(&held.fingerprint, fingerprint).filter(|_| held.format == FORMAT);
     let Some(added) = added else { return check_format(held, fingerprint) };
@@ -60,7 +60,7 @@ pub(super) fn check(store: &dyn StateStore, plan: PlanRef, held: &Format, finger
 /// that was added are of its type is not looked at.
 ///
 /// # Errors
-/// Exit code 2 where the state refuses the other one, with what differs.
+/// Exit code 2 where the state refuses the other one, with the difference.
 pub fn check_in_use(held: &str, wanted: &str) -> Result<()> {
     if held == wanted || added(held, wanted).is_some() {
         return Ok(());
@@ -129,7 +129,7 @@ impl Declared {
     }
 }
 
-/// The entity types of a fingerprint, and what follows them.
+/// The entity types of a fingerprint, and its rest.
 fn read(fingerprint: &str) -> Option<(BTreeMap<String, Declared>, &str)> {
     let text = fingerprint.strip_prefix(MODEL)?;
     let mut values = serde_json::Deserializer::from_str(text).into_iter();

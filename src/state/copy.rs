@@ -23,7 +23,7 @@ fn copied(plan: PlanRef) -> Vec<Space> {
     if plan.is_built_in() { Space::of_rows(plan) } else { plan.entity_types().map(Space::of_type).collect() }
 }
 
-/// What a copy keeps of [`Space::META`].
+/// The keys of [`Space::META`] that a copy keeps.
 const KEPT: [&[u8]; 7] = [PLAN_KEY, b"format", PARTIAL_KEY, TOPICS_KEY, b"progress", HEADS, KEYSPACES];
 /// How much is reserved for a key or value that is promised.
 const RESERVED_MAX: usize = 64 << 10;
@@ -35,11 +35,11 @@ const VALUE_BYTES_MAX: usize = 256 << 20;
 /// How many rows of the state's own are taken, which are held together: there are two.
 const META_MAX: usize = 16;
 
-/// Writes everything of `view` that a rebuild needs to `out`: everything but marks, fan-outs and what belongs to the
+/// Writes everything of `view` that a rebuild needs to `out`: everything but marks, fan-outs and the keys of the
 /// instance. Every document of the copy is sent, so that nothing of those is missed.
 ///
 /// # Errors
-/// Those of the state, and of whoever reads the stream.
+/// Those of the state, and of the stream's receiver.
 pub fn write(view: &dyn Reader, plan: PlanRef, out: &mut dyn Write) -> Result<()> {
     let mut count = 0_u64;
     for space in copied(plan) {
@@ -70,7 +70,7 @@ fn frame(out: &mut dyn Write, space: u8, key: &[u8], value: &[u8]) -> Result<()>
     written.map_err(cut_off)
 }
 
-/// Reads a copy into an empty store; what identifies it as a state comes last.
+/// Reads a copy into an empty store. The keys that identify it as a state come last.
 ///
 /// # Errors
 /// When the stream ends too early or is no copy: the store is then to be thrown away.
@@ -106,7 +106,7 @@ pub fn read(input: &mut dyn Read, plan: PlanRef, store: &dyn StateStore) -> Resu
     Ok(frames.count)
 }
 
-/// Makes a whole copy, such as a linked one, what [`read`] makes: marks, fan-outs and what belongs to the instance go.
+/// Makes a whole copy, such as a linked one, equal to one of [`read`], without marks, fan-outs and the keys of the instance.
 ///
 /// # Errors
 /// Those of the store.
@@ -207,7 +207,7 @@ impl Frames<'_> {
     }
 }
 
-/// Copies what a view shows into an empty store, in bounded memory.
+/// Copies the content of a view into an empty store, in bounded memory.
 ///
 /// # Errors
 /// Those of both.
@@ -227,7 +227,7 @@ pub fn between(from: &dyn Reader, plan: PlanRef, to: &dyn StateStore) -> Result<
 fn take(input: &mut dyn Read, length: u32, most: usize) -> Result<Vec<u8>> {
     let length = usize::try_from(length).ok().filter(|length| *length <= most).ok_or_else(no_copy)?;
     let mut bytes = Vec::new();
-    // What is promised is not reserved before it comes, beyond what is usual.
+    // Memory for a promised length is not reserved before its bytes come, beyond the usual.
     bytes.reserve_exact(length.min(RESERVED_MAX));
     let read = input.take(length as u64).read_to_end(&mut bytes).map_err(cut_off)?;
     if read == length { Ok(bytes) } else { Err(no_copy()) }

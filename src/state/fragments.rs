@@ -1,4 +1,4 @@
-//! Fragments that are remembered, each with what it was made of.
+//! Fragments that are remembered, each with the entities that it was made of.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use crate::entity::fragment::Fragment;
 use crate::plan::EntityType;
 
 const CACHE_BYTES: usize = 32 << 20;
-/// What one takes beside its texts.
+/// The bytes of an entry beside its texts.
 const ENTRY_BYTES: usize = 120;
 
 /// One that is remembered, found by the id of its entity.

@@ -1,4 +1,4 @@
-//! What others show of entities, remembered beyond one snapshot: a document may need the whole chain above it, and
+//! The headers of entities, remembered beyond one snapshot: a document may need the whole chain above it, and
 //! many documents share one.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::entity::fragment::Fragment;
 use crate::plan::{EntityType, PlanRef};
 
 const CACHE_BYTES: usize = 32 << 20;
-/// What one takes beside its texts.
+/// The bytes of an entry beside its texts.
 const ENTRY_BYTES: usize = 180;
 /// How many changed entities are remembered one by one.
 const CHANGED_MAX: usize = 100_000;
@@ -28,13 +28,13 @@ type ReadHeader = (Arc<Header>, u64);
 struct Known {
     /// The headers of each entity type.
     headers: Vec<HashMap<Box<str>, ReadHeader, RandomState>>,
-    /// What the headers take.
+    /// The bytes of the headers.
     bytes: usize,
     fragments: Fragments,
     /// Every entity's last change that is not among `changed` was made at this step or before.
     floor: u64,
-    /// For each entity type, the last change of each entity, from the moment on that it is about to be committed. Types that
-    /// nobody refers to are left out.
+    /// For each entity type, the last change of each entity, from the moment on that it is about to be committed. Types
+    /// without a referrer are left out.
     changed: Vec<HashMap<Arc<str>, u64, RandomState>>,
     /// How many these are.
     changed_count: usize,
@@ -96,7 +96,7 @@ impl Headers {
         (known.last_change(of, id) <= step.min(*read_at)).then(|| Arc::clone(header))
     }
 
-    /// Remembers what a snapshot of `step` read.
+    /// Remembers the headers that a snapshot of `step` read.
     pub fn put_header(&self, (of, id): (EntityType, &str), step: u64, header: Arc<Header>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if known.is_read.get(usize::from(of.number())) != Some(&true) {
@@ -122,7 +122,7 @@ impl Headers {
         is_unchanged.then(|| fragment.clone())
     }
 
-    /// Remembers what was made from a snapshot of `step`, and of which entities.
+    /// Remembers a fragment of a snapshot of `step`, and the entities that it was made of.
     pub fn put_fragment(&self, kind: u16, step: u64, fragment: Fragment, of: Vec<(EntityType, Arc<str>)>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
         known.fragments.put(kind, Kept { fragment, of: of.into(), read_at: step });

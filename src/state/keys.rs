@@ -2,9 +2,9 @@
 //!
 //! | keyspace | key | value | lives |
 //! |---|---|---|---|
-//! | meta | a name | what the name says | for ever |
+//! | meta | a name | the value of that name | for ever |
 //! | an entity type | id | [`Row`](super::rows::Row) | for ever (a deleted entity keeps its version) |
-//! | a relation | owner, member | what documents show of the member | while the member refers to the owner |
+//! | a relation | owner, member | the member as documents show it | while the member refers to the owner |
 //! | dirty | projection, document id | the step of the mark | until the index acknowledged it |
 //! | tasks | number | [`Task`](super::rows::Task) | until the fan-out is done |
 //! | backfills | projection | [`Backfill`](super::rows::Backfill) | until every document of it is sent |
@@ -41,7 +41,7 @@ impl Space {
         self.0
     }
 
-    /// The keyspaces of entities and relations: what is copied with a state, and filled by a load.
+    /// The keyspaces of entities and relations, which a copy holds and a load fills.
     pub fn of_rows(plan: PlanRef) -> Vec<Self> {
         let types = plan.entity_types().map(Self::of_type);
         types.chain(plan.relations().map(Self::of_relation)).collect()

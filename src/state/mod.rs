@@ -57,7 +57,7 @@ impl State {
     /// configuration `fingerprint`; an empty one is marked with both.
     ///
     /// # Errors
-    /// Exit code 1 for another format, 2 for another configuration, each with what to do.
+    /// Exit code 1 for another format, 2 for another configuration, each with advice.
     pub fn open(store: Arc<dyn StateStore>, plan: PlanRef, fingerprint: &str) -> Result<Self> {
         let view = store.view();
         match view.get(Space::META, b"format")? {
@@ -157,7 +157,7 @@ impl State {
         self.store.scratch()
     }
 
-    /// Makes the empty folder `into` a store of what was committed so far, by links; false when it can't be.
+    /// Makes the empty folder `into` a store of all commits so far, by links; false when it can't be.
     ///
     /// # Errors
     /// Those of the store.
@@ -170,8 +170,7 @@ impl State {
         self.store.sync()
     }
 
-    /// True when the state was made of a log that no longer began at its beginning. What the state does not know is then
-    /// no reason to delete a document.
+    /// True when the state was folded from a partial log. A missing record is then no reason to delete a document.
     pub fn is_partial(&self) -> bool {
         self.is_partial.load(Ordering::Relaxed)
     }
@@ -192,7 +191,7 @@ impl State {
         Ok(())
     }
 
-    /// What tells this state from every other one. It is drawn when it is asked for first; a copy has another.
+    /// The id of this state, which no other one has. It is drawn at the first request; a copy has another.
     ///
     /// # Errors
     /// Those of the store.

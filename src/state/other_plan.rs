@@ -14,13 +14,13 @@ use crate::error::{Error, Result};
 use crate::plan::{PlanRef, Relation};
 use crate::projection::{owners, row};
 
-/// The key of what a plan makes of a state: the names of its projections and relations. A state of the built-in model has
+/// The key of a state's plan: the names of its projections and relations. A state of the built-in model has
 /// none.
 pub(super) const PLAN_KEY: &[u8] = b"plan";
 /// So many members are related by one commit.
 const MEMBERS_MAX: usize = 2_000;
 
-/// Makes what lies in the store fit the plan.
+/// Makes the content of the store fit the plan.
 ///
 /// # Errors
 /// Those of the store.

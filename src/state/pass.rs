@@ -21,7 +21,7 @@ use crate::projection::{Entities, Made, Projection, Read};
 /// So many members are passed over one by one; more are jumped over.
 const STEPS: usize = 64;
 
-/// A pass. It reads what it stands at from there, and everything else from the snapshot.
+/// A pass. It reads its present entity from there, and everything else from the snapshot.
 pub struct Pass<'a> {
     snapshot: &'a Snapshot,
     projection: Projection,
@@ -31,7 +31,7 @@ pub struct Pass<'a> {
     at: At,
 }
 
-/// What a pass stands at.
+/// The present entity of a pass.
 enum At {
     /// Nothing: it has not begun, or is at its end.
     Nothing,
@@ -41,7 +41,7 @@ enum At {
     Owner(String),
 }
 
-/// A relation, at the members of what the pass stands at or behind them.
+/// A relation, at the members of the pass's present entity or behind them.
 struct Members<'a> {
     view: &'a dyn Reader,
     relation: Relation,
@@ -58,7 +58,7 @@ struct Members<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// A pass over what comes after the id `after`; over everything when that is empty.
+    /// A pass over the entities after the id `after`; over all when that is empty.
     ///
     /// # Errors
     /// Those of the state.
@@ -122,7 +122,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Whether there is a document of what it stands at, or was one: [`Liveness::Unseen`] when there is neither.
+    /// The liveness of the present entity's document: [`Liveness::Unseen`] when there is and was none.
     ///
     /// # Errors
     /// When the row is damaged.
@@ -152,7 +152,7 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Visits the members of what it stands at; false, and nothing was visited, where the snapshot has to be asked.
+    /// Visits the members of the present entity; false, and nothing was visited, where the snapshot has to be asked.
     fn visit(
         &self,
         relation: Relation,

@@ -15,7 +15,7 @@ use crate::source::Fingerprint;
 /// The layout of everything on disk. A state of another layout is refused on opening.
 pub const FORMAT: u32 = 5;
 
-/// What the state was built with.
+/// The format and the configuration of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
     /// See [`FORMAT`].
@@ -78,7 +78,7 @@ impl Row {
         }
     }
 
-    /// Takes in what other events of the entity were folded to.
+    /// Takes in the fold of other events of the entity.
     pub fn merge(&mut self, other: Row) {
         let newest = |row: &Row| row.registers.written().max(row.registers.deleted());
         let own_home = |last: Origin| {
@@ -104,7 +104,7 @@ struct Head {
     written: Option<u64>,
 }
 
-/// A [`Row`] of which only what it shows is read.
+/// A [`Row`] of which only the shown part is read.
 #[derive(Deserialize)]
 struct ShownRow<'a> {
     _home: Option<u64>,
@@ -200,7 +200,7 @@ impl Progress {
         self.positions().sum() + self.beside
     }
 
-    /// What each partition's last record looked like.
+    /// The last record of each partition: its offset, time stamp and hash.
     pub fn fingerprints(&self) -> Vec<(TopicPartition, Fingerprint)> {
         let known = self.partitions.iter().filter_map(|at| {
             let (offset, timestamp_ms, hash) = at.last?;
@@ -235,7 +235,7 @@ impl LowWatermark {
 pub struct Task {
     /// The step of the change.
     pub step: u64,
-    /// What is to be marked.
+    /// The documents to be marked.
     pub fan_out: FanOut,
     /// The last key that was handled; empty at the beginning.
     pub after: Vec<u8>,

@@ -74,7 +74,7 @@ impl Snapshot {
         read
     }
 
-    /// What others show of an entity, which is read by `entities` when it is not remembered.
+    /// The header of an entity, which is read by `entities` when it is not remembered.
     pub(super) fn header_by(&self, entities: &dyn Entities, of: EntityType, id: &str) -> Result<Arc<Header>> {
         if let Some(known) = self.remembered.header(of, id, self.progress.step) {
             return Ok(known);
@@ -88,7 +88,7 @@ impl Snapshot {
     }
 }
 
-/// What is wrong with a relation whose keys are not what was written.
+/// The error about a relation with damaged keys.
 pub(super) fn broken_relation(owner: &str) -> Error {
     Error::failed(format!(
         "a relation of {owner} in the state is damaged; delete the state's folder and start again to replay"

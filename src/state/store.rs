@@ -32,7 +32,7 @@ impl Changes {
     }
 }
 
-/// What [`Reader::scan`] calls for each entry: the key and the value.
+/// The visitor of [`Reader::scan`], with the key and the value of each entry.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 
 /// Entries with their keys.
@@ -87,12 +87,12 @@ pub trait StateStore: Send + Sync {
     /// Removes everything of a space.
     fn clear(&self, space: Space) -> Result<()>;
 
-    /// A folder for files of the moment, which need not be there yet. What is left in it goes when the store
-    /// is opened the next time.
+    /// A folder for temporary files, which need not exist yet. The rest in it is deleted when the store is opened the next
+    /// time.
     fn scratch(&self) -> PathBuf;
 
-    /// Makes the empty folder `into` a store of its own of everything committed so far, which shares with this one what
-    /// never changes. False, and something is left in the folder, when that can't be.
+    /// Makes the empty folder `into` a store of its own with all commits so far, which shares unchanging files with this one.
+    /// False, and files are left in the folder, when that can't be.
     fn link(&self, into: &Path) -> Result<bool>;
 
     /// Waits until every commit so far lies on the disk. A failed sync poisons the store.

@@ -10,7 +10,7 @@ const LOG: &[u8] = b",\"_log\":{\"position\":";
 /// How many fields are named at most.
 const NAMED_MAX: usize = 5;
 
-/// What parts the document that is `expected` from the one that is `stored`, for a person; `None` when they
+/// The difference between the document that is `expected` and the one that is `stored`, for a person; `None` when they
 /// are the same. The program's own members do not count.
 pub fn difference(expected: &[u8], stored: &[u8]) -> Option<String> {
     // Almost always only the position differs, and nothing needs to be parsed to see that.
@@ -45,7 +45,7 @@ fn without_position(document: &[u8]) -> Option<&[u8]> {
     if digits.is_empty() { None } else { before.strip_suffix(LOG) }
 }
 
-/// The members of a document that are its own; `None` of what is none.
+/// The members of a document that are its own; `None` for any other value than a document.
 pub(super) fn shown(document: &[u8]) -> Option<Map<String, Value>> {
     let mut document: Map<String, Value> = serde_json::from_slice(document).ok()?;
     remove_own(&mut document);

@@ -1,4 +1,4 @@
-//! A look at some documents: a snapshot first, then what the index holds.
+//! A look at some documents: a snapshot first, then the index.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,13 +28,13 @@ const AWAY_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Candidate {
     pub(super) id: String,
-    /// What was seen when it was looked at the last time.
+    /// The observation of the last look.
     pub(super) before: Option<Seen>,
     /// It differed, and was marked to be mended.
     pub(super) in_repair: bool,
 }
 
-/// What the snapshots say of the first `candidates`, as many as fit.
+/// The expected documents of the first `candidates`, as many as fit.
 fn expect(
     state: &State,
     projection: Projection,
@@ -62,7 +62,7 @@ fn expect(
     Ok(expected)
 }
 
-/// What a document stands on: its entity's row, which every deletion changes for good, or what refers to it.
+/// The basis of a document: its entity's row, which every deletion changes for good, or the references to it.
 fn standing(snapshot: &Snapshot, projection: Projection, id: &str, body: &[u8]) -> Result<u128> {
     let row = snapshot.view().get(Space::of_type(projection.entity_type()), id.as_bytes())?;
     Ok(match row {
@@ -98,14 +98,16 @@ impl<S: Documents> Verifier<S> {
         Ok(judged)
     }
 
-    /// What the index holds under the first of `ids`; an index that is away is waited for a while.
+    /// The documents of the index under the first of `ids`. An index that is away is waited for a while.
     async fn held(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<Stored>>> {
-        let number = self.number(projection);
+        let number = self.number(projection)?;
         at_least_one(self.while_away(|| self.sink.get(number, ids)).await?)
     }
 
-    pub(super) fn number(&self, projection: Projection) -> usize {
-        self.projections.iter().position(|known| *known == projection).unwrap_or_default()
+    /// The number of a projection's index in the sink's order.
+    pub(super) fn number(&self, projection: Projection) -> Result<usize> {
+        let number = self.projections.iter().position(|known| *known == projection);
+        number.ok_or_else(|| Error::failed(format!("{} is not written by this instance", projection.name())))
     }
 
     /// Asks the index; one that is away is asked again for a while.

@@ -1,8 +1,8 @@
-//! `verify`: what the state calls for beside what the index holds, streamed in bounded memory, and mended
-//! by the ordinary delivery.
+//! `verify`: a comparison of the documents that the state expects with those of the index, streamed in bounded memory.
+//! The ordinary delivery repairs the differences.
 //!
-//! A difference is told of only when it is proven: the index held the same before and after a snapshot
-//! of the state in which nothing was on its way to the document, and which calls for something else.
+//! A difference is reported only when it is proven. The index held the same document before and after a snapshot of the
+//! state, no work was pending for the document in it, and the snapshot expects another one.
 
 pub mod compare;
 mod examine;
@@ -30,13 +30,13 @@ use crate::shutdown::Shutdown;
 use crate::sink::documents::Documents;
 use crate::state::State;
 
-/// What is to be compared.
+/// The scope of a comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wanted {
     /// The projections by name; all that are kept when none is named.
     pub projections: Vec<String>,
-    /// Mend what differs.
+    /// Repair the differences.
     pub repair: bool,
     /// Compare about so many documents of each projection; all of them without.
     pub sample: Option<u64>,
@@ -71,7 +71,7 @@ pub struct Difference {
     pub detail: String,
 }
 
-/// What was compared and found.
+/// The counts of a comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Documents that the state calls for and that were compared, by projection.
@@ -109,7 +109,7 @@ impl Summary {
     }
 }
 
-/// What a comparison tells, as it goes. The last line is a summary or an error.
+/// The reports of a comparison, as it goes. The last line is a summary or an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Line {
@@ -127,19 +127,19 @@ pub enum Line {
 pub struct Live {
     /// To its fold.
     pub commands: Commands<Command>,
-    /// What it tells of itself.
+    /// The status of the instance.
     pub status: Arc<Status>,
 }
 
-/// What compares.
+/// The parts of a comparison.
 pub struct Verifier<S> {
-    /// What documents are made from.
+    /// The state, from which documents are made.
     pub state: Arc<State>,
     /// The index, open.
     pub sink: Arc<S>,
     /// The projections, in the sink's order.
     pub projections: Vec<Projection>,
-    /// What shapes documents.
+    /// The limits of documents.
     pub limits: Limits,
     /// The running instance; nothing moves, and nothing is mended, without one.
     pub live: Option<Live>,
@@ -148,13 +148,13 @@ pub struct Verifier<S> {
 }
 
 impl<S: Documents> Verifier<S> {
-    /// Compares, telling `out` as it goes; ends early when nobody listens any more.
+    /// Compares and reports to `out` as it goes; ends early when the receiver is gone.
     pub async fn run(&self, wanted: &Wanted, out: &Sender<Line>) {
         let last = match session::run(self, wanted, out).await {
             Ok(summary) => Line::Summary(summary),
             Err(error) => Line::Error(error.chain()),
         };
-        // Whoever is gone does not miss it.
+        // A receiver that is gone does not miss it.
         let _ = self.tell(out, last).await;
     }
 
@@ -167,9 +167,9 @@ impl<S: Documents> Verifier<S> {
     }
 }
 
-/// A comparison that can be asked for, whatever the index is.
+/// A comparison over any index.
 pub trait Comparison: Send + Sync {
-    /// Whether what is wanted can be compared.
+    /// True when the scope can be compared.
     ///
     /// # Errors
     /// Exit code 2 when it can't.

@@ -41,7 +41,7 @@ impl Pending {
         Ok(pending)
     }
 
-    /// True when the document is marked, or may yet be by what waits.
+    /// True when the document is marked, or may yet be by pending work.
     pub(super) fn touches(&self, snapshot: &Snapshot, projection: Projection, id: &str) -> Result<bool> {
         let number = projection.number();
         let marked = snapshot.view().get(Space::DIRTY, &dirty_key(number, id))?.is_some();

@@ -1,5 +1,5 @@
-//! One comparison from its beginning to its end: what the state calls for, then what the index holds
-//! beside that, then what was on its way.
+//! One comparison from its beginning to its end: the documents that the state expects, then the unexpected ones of the
+//! index, then those with pending work.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +12,7 @@ use super::examine::{Candidate, blocking};
 use super::verdict::Verdict;
 use super::walk::{DELETED, Every, Walk, uncalled};
 use super::{Difference, Kind, Line, Live, Summary, Verifier, Wanted, broken_off, chosen, stopping};
+use crate::backoff::BackOff;
 use crate::error::{Error, Result};
 use crate::pipeline::stream::Command;
 use crate::projection::Projection;
@@ -19,15 +20,15 @@ use crate::sink::documents::Documents;
 
 /// How many documents are compared at a time.
 const PAGE: usize = 500;
-/// When more wait for what is on its way to them, they are settled before others are looked at.
+/// So many postponed documents are settled before others are looked at.
 const POSTPONED_MAX: usize = 10_000;
 /// How many documents one command marks.
 const MARKS_MAX: usize = 1_000;
 /// How often a sign of life is given.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
-/// What is on its way is waited for until nothing has moved for so long.
+/// Pending work is waited for until nothing has moved for so long.
 const STILL_MAX: Duration = Duration::from_secs(30);
-/// Or until none of it has arrived for so long, whatever else moves.
+/// Or until none of it has arrived for so long, even if other work moves.
 const ARRIVAL_MAX: Duration = Duration::from_secs(300);
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -143,7 +144,7 @@ impl<S: Documents> Session<'_, S> {
     /// Every document of the index that the state calls for no document of.
     async fn held_beside(&mut self, mut every: Every) -> Result<()> {
         let (verifier, projection) = (self.verifier, self.projection);
-        let number = verifier.number(projection);
+        let number = verifier.number(projection)?;
         verifier.while_away(|| verifier.sink.refresh()).await?;
         let mut cursor = None;
         loop {
@@ -176,7 +177,7 @@ impl<S: Documents> Session<'_, S> {
         }
     }
 
-    /// Compares these documents: what differs is looked at twice, what something is on its way to later.
+    /// Compares these documents. A difference is looked at twice, and a document with pending work later.
     async fn check(&mut self, ids: Vec<String>) -> Result<()> {
         self.looked_at += ids.len() as u64;
         let candidates: Vec<_> = ids.into_iter().map(|id| Candidate { id, ..Candidate::default() }).collect();
@@ -196,7 +197,7 @@ impl<S: Documents> Session<'_, S> {
         for (candidate, verdict) in self.verifier.examine(self.projection, candidates).await? {
             match verdict {
                 Verdict::Same => self.summary.mended += u64::from(candidate.in_repair),
-                // Whatever else was wrong with it is written over. A repair is done only when it is seen.
+                // Any other fault of it is written over. A repair is done only when it is seen.
                 Verdict::Arriving if !candidate.in_repair => {}
                 Verdict::OnItsWay | Verdict::Arriving => self.postponed.push(candidate),
                 Verdict::Unproven => unproven.push(candidate),
@@ -234,7 +235,7 @@ impl<S: Documents> Session<'_, S> {
         Ok(())
     }
 
-    /// Has the delivery write (or delete) what differs: it alone passes the gate, and writes over foreign
+    /// Has the delivery write or delete the differing documents, because it alone passes the gate, and writes over foreign
     /// versions.
     async fn mend(&mut self) -> Result<()> {
         let Some(live) = &self.verifier.live else { return Ok(()) };
@@ -257,7 +258,7 @@ impl<S: Documents> Session<'_, S> {
         Ok(())
     }
 
-    /// Waits for what is on its way, and looks at it again; what does not arrive is no difference.
+    /// Waits for pending work and looks again. Work that does not arrive is no difference.
     async fn settle(&mut self) -> Result<()> {
         let Some(live) = &self.verifier.live else {
             // Nothing moves.
@@ -266,9 +267,9 @@ impl<S: Documents> Session<'_, S> {
             return Ok(());
         };
         let (mut arrived, mut moved, mut done) = (Instant::now(), Instant::now(), live.done());
-        let mut pause = PAUSE_MIN;
+        let mut back_off = BackOff::new(PAUSE_MIN, PAUSE_MAX);
         while !self.postponed.is_empty() {
-            self.verifier.pause(pause).await?;
+            self.verifier.pause(back_off.pause()).await?;
             let waiting = std::mem::take(&mut self.postponed);
             let count = waiting.len();
             let unproven = self.look(waiting).await?;
@@ -277,9 +278,9 @@ impl<S: Documents> Session<'_, S> {
             self.go_on().await?;
             if self.postponed.len() < count {
                 arrived = Instant::now();
-                pause = PAUSE_MIN;
+                back_off.reset();
             } else {
-                pause = (pause * 2).min(PAUSE_MAX);
+                back_off.double();
             }
             if live.done() != done {
                 (moved, done) = (Instant::now(), live.done());
@@ -359,7 +360,7 @@ impl Live {
         self.status.writer.load(Ordering::Relaxed) && self.status.gate_passed.load(Ordering::Relaxed)
     }
 
-    /// A number that grows with whatever the instance gets done.
+    /// A number that grows with any work of the instance.
     fn done(&self) -> u64 {
         self.status.delivered.load(Ordering::Relaxed) + self.status.records.load(Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
 //! Fields of a document that show entities without a record in a partial log. The index may know more of them than the
-//! state, because it was written when the log was whole: an owner's name, what it refers to, and its members. Such a
-//! document is no fault, and a repair would only take away what nobody can give back.
+//! state, because it was written when the log was whole: an owner's name, its references, and its members. Such a
+//! document is no fault, and a repair would only take away knowledge that no record gives back.
 
 use serde_json::{Map, Value};
 
@@ -54,7 +54,7 @@ impl<R: Records> Known<'_, R> {
         }
     }
 
-    /// Whether two objects differ only in more knowledge of what is embedded in them. `own` is the type of the object, whose
+    /// True when two objects differ only in more knowledge of embedded entities. `own` is the type of the object, whose
     /// own members are equal where `is_known` says so, and may be more otherwise.
     fn embeds_are_more(
         &self,
@@ -149,7 +149,7 @@ impl<R: Records> Known<'_, R> {
         }
     }
 
-    /// True when `stored` has what `expected` has, in its order, and beside it only entities that the log is silent on.
+    /// True when `stored` has the members of `expected` in their order, and beside them only entities without a record.
     fn are_more(&self, of: EntityType, expected: &Value, stored: &Value) -> Result<bool> {
         let (Some(expected), Some(stored)) = (expected.as_array(), stored.as_array()) else {
             return Ok(false);

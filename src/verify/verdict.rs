@@ -7,16 +7,16 @@ use super::compare::difference;
 use crate::pipeline::versions::is_of_record;
 use crate::sink::documents::Stored;
 
-/// What a look saw.
+/// The observation of a look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// What the index held: the version and the content's hash; `None` when it held nothing.
+    /// The version and the content's hash of the document in the index; `None` when it held none.
     held: Option<(u64, u128)>,
-    /// What the document stood on, when the index held nothing and nothing was on its way.
+    /// The basis of the document, when the index held none and no work was pending.
     standing: Option<u128>,
 }
 
-/// What a snapshot says of a document.
+/// The document as a snapshot expects it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Expected {
     /// Its JSON; `None` when the state calls for none.
@@ -26,18 +26,18 @@ pub(super) struct Expected {
     /// The log position, where the log is partial and holds no record of its entity: a document that one has made is left as
     /// it is.
     pub(super) silent_at: Option<u64>,
-    /// What it stands on; another whenever the state called for no such document meanwhile.
+    /// Its basis, which changes whenever the state expected no such document meanwhile.
     pub(super) standing: u128,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The index holds what the state calls for.
+    /// The index holds the expected document.
     Same,
-    /// It does not, and something is on its way.
+    /// It does not, and work is pending.
     OnItsWay,
-    /// As before, and the index changed since the last look: what changes often is delivered often, and may
-    /// never be met at rest.
+    /// As before, and the index changed since the last look. A document that changes often may never be seen without pending
+    /// work.
     Arriving,
     /// It does not, and may have changed since the snapshot.
     Unproven,
@@ -45,11 +45,10 @@ pub(super) enum Verdict {
     Differs(Kind, String),
 }
 
-/// Decides. `before` is what was seen before the snapshot of `expected` was taken, `held` what the index holds after.
-/// When it held the same version both times, it held it at the snapshot too, where everything that was ever called for had
-/// been acknowledged unless something waited. What is absent has no version, and may have been there in between, deleted
-/// again: that is ruled out where the state called for it from the snapshot before that look, at which nothing waited, to
-/// this one.
+/// Decides. `before` is the observation before the snapshot of `expected` was taken, `held` the document in the index after
+/// it. With the same version both times, the index held it at the snapshot too. There every earlier write was acknowledged
+/// unless work was pending. A missing document has no version to compare. It counts as missing only if the state expected
+/// it in both snapshots, with no work pending: otherwise it may have been written and deleted in between.
 pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<Seen>) -> Verdict {
     if let (Some(position), Some(held)) = (expected.silent_at, held)
         && is_of_record(held.version, position)
@@ -78,7 +77,7 @@ pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<S
     }
 }
 
-/// What is remembered of a look.
+/// The part of a look that is remembered.
 pub(super) fn seen(expected: &Expected, held: Option<&Stored>) -> Seen {
     let is_absent = held.is_none() && !expected.waits;
     Seen {

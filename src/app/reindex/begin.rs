@@ -75,7 +75,7 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
         tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
         return Ok(Standing::GoesOn);
     };
-    let projection = session.projections.get(number).map(String::as_str).unwrap_or_default();
+    let projection = session.projection(number)?;
     let indexes = session.indexes.join(", ");
     if is_swapping(&sink, session).await? {
         tracing::warn!(

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::entity::Liveness;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::pipeline::fold::DocumentKey;
 use crate::pipeline::materialise::{Maker, Materialised, room};
 use crate::pipeline::sizes::sized;
@@ -55,7 +55,10 @@ pub fn make_chunk(
     (documents_max, bytes_max): (usize, usize),
 ) -> Result<Chunk> {
     let ChunkContext { state, projections, limits, bases, takes, is_untouched, buffers } = *context;
-    let number = projections.iter().position(|of| *of == projection).unwrap_or(projections.len());
+    let number = projections.iter().position(|of| *of == projection);
+    let number = number.ok_or_else(|| {
+        Error::failed(format!("{} has a backfill and is not written by this instance", projection.name()))
+    })?;
     let snapshot = state.snapshot()?;
     let moment = (snapshot.progress(), state.is_partial());
     let mut maker = Maker::new(moment, number, limits, bases, buffers.take(room(bytes_max)));

@@ -1,4 +1,4 @@
-//! Items that are made on a thread of their own, ahead of whoever takes them.
+//! Items that are made on a thread of their own, ahead of their receiver.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
@@ -9,7 +9,7 @@ const CHUNK: usize = 1_000;
 const CHUNKS_MAX: usize = 4;
 
 /// Has `make` make items on a thread of `scope`: it hands each to the function that it is given, which answers
-/// false once nobody wants more.
+/// false once the receiver is gone.
 pub(super) fn ahead<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     make: impl FnOnce(&mut dyn FnMut(T) -> bool) + Send + 'scope,
@@ -22,7 +22,7 @@ pub(super) fn ahead<'scope, T: Send + 'scope>(
             let is_full = chunk.len() >= CHUNK;
             !is_full || sender.send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK))).is_ok()
         });
-        // Whoever took them may have gone.
+        // The receiver may have gone.
         let _ = sender.send(chunk);
     });
     receiver.into_iter().flatten()

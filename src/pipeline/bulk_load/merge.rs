@@ -106,7 +106,7 @@ fn merged(runs: Vec<Run>) -> Result<Merged<impl Iterator<Item = Result<Entry>>>>
 }
 
 impl<I: Iterator<Item = Result<Entry>>> Merged<I> {
-    /// The next entity, with what later runs hold of it.
+    /// The next entity, merged over all later runs.
     fn merged(&mut self) -> Result<Option<Entry>> {
         let Some(mut first) = self.0.next().transpose()? else { return Ok(None) };
         let is_same = |next: &Result<Entry>, id: &str| next.as_ref().is_ok_and(|entry| entry.id == id);

@@ -40,7 +40,7 @@ use crate::state::store::Changes;
 const RECORDS_MIN: u64 = sized(5_000, 80) as u64;
 /// About how many bytes of entities are held before they are put aside.
 const HELD_BYTES: usize = sized(64 << 20, 4 << 10);
-/// More runs are not merged at once. What follows then is folded as it comes.
+/// More runs are not merged at once. Later records are folded one batch at a time.
 const RUNS_MAX: usize = 200;
 /// A load that was broken off begins anew, so it is brought to an end after this time.
 const TIME_MAX: Duration = Duration::from_mins(10);
@@ -48,7 +48,7 @@ const TIME_MAX: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_secs(5);
 /// Under this name is noted that a load failed: the log is folded as it comes from then on.
 const FAILED: &[u8] = b"load/failed";
-/// What an entity and a field of it take in memory, beside their bytes.
+/// The memory of an entity and of each of its fields, beside their bytes.
 const ENTITY_BYTES: usize = 200;
 const FIELD_BYTES: usize = 96;
 
@@ -212,7 +212,7 @@ impl Folder {
             self.state.sync()?;
             return Err(error);
         }
-        // What was filled has to lie on the disk before the positions say so.
+        // The rows have to lie on the disk before the positions say so.
         self.state.sync()?;
         let mut after = self.progress.clone();
         after.step += 1;

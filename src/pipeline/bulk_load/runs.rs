@@ -13,7 +13,7 @@ use crate::state::rows::Row;
 
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// What a part of the log made of an entity.
+/// The fold of an entity in a part of the log.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) row: Row,
@@ -150,9 +150,9 @@ fn path(folder: &Path, kind: EntityType, number: usize) -> PathBuf {
 
 impl Drop for Runs {
     fn drop(&mut self) {
-        // Nobody wants it any more, whatever became of it.
+        // The receiver is gone, so the outcome has no reader.
         let _ = self.finish_writing();
-        // What is left is deleted when the state is opened the next time.
+        // The rest is deleted when the state is opened the next time.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -175,7 +175,7 @@ pub(super) fn write_frame(file: &mut impl Write, key: &[u8], value: &[u8]) -> Re
         .map_err(failed)
 }
 
-/// What [`write_frame`] wrote; `None` at the end.
+/// A frame of [`write_frame`]; `None` at the end.
 pub(super) fn read_frame(file: &mut impl Read) -> Result<Option<(Vec<u8>, Vec<u8>)>> {
     let mut head = [0; 8];
     match file.read_exact(&mut head) {
@@ -198,7 +198,7 @@ pub(super) fn failed(error: std::io::Error) -> Error {
     .because(error)
 }
 
-/// What a thread that panicked answers.
+/// The error of a thread that panicked.
 pub(super) fn broken_off(_: Box<dyn std::any::Any + Send>) -> Result<()> {
     Err(Error::failed("a thread of the first fold broke off; start again"))
 }

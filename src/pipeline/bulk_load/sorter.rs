@@ -23,7 +23,7 @@ pub(super) struct Sorter {
 }
 
 impl Sorter {
-    /// Puts aside what does not fit, in files whose names begin with `path`.
+    /// Spills entries that do not fit into files whose names begin with `path`.
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, held: Vec::new(), bytes: 0, runs: 0 }
     }

@@ -32,7 +32,7 @@ pub(in crate::pipeline) fn pass(progress: &mut Progress, passed: &[(TopicPartiti
     }
 }
 
-/// Moves the positions past `taken`, and remembers what each partition's last record looked like.
+/// Moves the positions past `taken`, and remembers the hash of each partition's last record.
 pub(in crate::pipeline) fn advance(progress: &mut Progress, taken: &[Taken]) {
     let mut last: BTreeMap<&TopicPartition, &Record> = BTreeMap::new();
     for taken in taken {

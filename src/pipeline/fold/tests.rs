@@ -1,4 +1,4 @@
-//! What a fold marks of events that come late.
+//! The marks of a fold of late events.
 
 use super::*;
 use crate::dead_letter::Nowhere;

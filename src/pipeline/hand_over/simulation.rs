@@ -1,7 +1,7 @@
 //! The hand-over of an index, simulated: random interleavings of two instances and a rebuild, of deaths,
 //! pauses, lag, late and lost requests, from a seed. The decision of [`super::judge`] is the real one.
-//! None may end with a wrong document, nor break what was published on the way; and rules left out do, so that
-//! the simulation is able to see.
+//! No run may end with a wrong document, or break a published low watermark. A left-out rule must do so, because the
+//! simulation would otherwise see nothing.
 
 use instance::Instance;
 use rebuild::Rebuild;
@@ -23,7 +23,7 @@ struct Rules {
     judges_conflicts: bool,
     /// A rebuild writes only while its claim is confirmed.
     has_lease: bool,
-    /// Whoever becomes the writer asks for the log's end, and about the index, at that moment.
+    /// A new writer asks for the log's end, and about the index, at that moment.
     begins_anew: bool,
     /// The index remembers the version of a deleted document.
     remembers_deletes: bool,
@@ -53,12 +53,12 @@ struct Simulation {
     writer: Option<usize>,
     /// The event at which the rebuild begins.
     begins_at: usize,
-    /// What is to befall the rebuild when it feeds.
+    /// The fault of the rebuild in its dual-write phase.
     trouble: Trouble,
     pace: Pace,
 }
 
-/// What befalls a rebuild that feeds: it is what the lease is for.
+/// A fault of a rebuild in its dual-write phase, which the lease is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Trouble {
     None,
@@ -68,7 +68,7 @@ enum Trouble {
     IsMute,
 }
 
-/// How often what happens, against the others; drawn for each run.
+/// The weights of the events, drawn for each run.
 #[derive(Debug, Clone, Copy)]
 struct Pace {
     events: usize,
@@ -276,7 +276,7 @@ impl Simulation {
 
     fn land(&mut self, number: usize, is_answered: bool) {
         let request = self.world.requests[number];
-        // Nobody waits for it: it may take its time.
+        // No instance waits for it, so it may take its time.
         if !request.waited_for && !self.world.once_in(4) {
             return;
         }
@@ -348,7 +348,7 @@ impl Simulation {
             && covers(&process.state.at, &self.world.end())
     }
 
-    /// What was sent long ago lands at the very end.
+    /// An old request lands at the very end.
     fn land_the_rest(&mut self) {
         while let Some(request) = self.world.requests.pop() {
             let _ = self.world.apply(&request);

@@ -1,4 +1,4 @@
-//! What waits, and what the low watermark says of it.
+//! The documents that wait, and the low watermark that follows from them.
 
 use super::*;
 use crate::plan::{CONTACTS, ORGANISATIONS};

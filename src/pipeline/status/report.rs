@@ -1,4 +1,4 @@
-//! What `status` and `/status` show.
+//! The report of `status` and `/status`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub struct RebuildReport {
     pub phase: Phase,
     /// Documents to send, as far as is known; 0 when it is not.
     pub total: u64,
-    /// What is done.
+    /// The records that are folded and delivered.
     #[serde(flatten)]
     pub progress: RebuildProgress,
 }
@@ -43,7 +43,7 @@ pub struct PartitionReport {
     pub delivered: i64,
 }
 
-/// What `status` and `/status` show.
+/// The report of `status` and `/status`.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct Report {
     /// `starting`, `writing`, `catching up` or `standing by`; `stopped` when no instance runs.
@@ -61,7 +61,7 @@ pub struct Report {
     pub index_server: Option<String>,
     /// The concrete index behind each projection's alias.
     pub indexes: BTreeMap<String, String>,
-    /// The rebuilds under way, by whatever process.
+    /// The rebuilds that run, in any process.
     pub reindex: Vec<RebuildReport>,
     /// The indexes that a rollback put back, by projection: they are kept although the mapping's file says otherwise.
     pub rolled_back: BTreeMap<String, String>,

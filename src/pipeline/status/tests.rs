@@ -1,4 +1,4 @@
-//! What readiness, lag and low watermarks come to.
+//! Readiness, lag and low watermarks.
 
 use super::*;
 use crate::plan::{CONTACTS, ORGANISATIONS};

@@ -1,7 +1,7 @@
 //! Which commit each space was last written by, so that a store of which a part is missing is never taken for whole.
 //!
 //! A commit writes its number into every space that it touches, and the numbers of all spaces beside the rows of
-//! [`Space::META`]. Spaces reach the disk at different times, each with what the journal held up to then. When a
+//! [`Space::META`]. Spaces reach the disk at different times, each with the journal's content up to then. When a
 //! part of the journal is lost that one space had passed and another had not, their numbers disagree; when it is lost
 //! behind all of them, the store is only older, and the log is read again from there.
 
@@ -27,7 +27,7 @@ pub(super) struct Heads {
     of: Vec<u64>,
 }
 
-/// What a store says of its commits.
+/// The commits that a store shows.
 pub(super) struct Found {
     pub(super) heads: Heads,
     /// The first keyspace that disagrees with the heads, by its place.

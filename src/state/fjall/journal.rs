@@ -4,13 +4,12 @@
 //! the number by which it orders a batch is under no checksum. So here everything is read first.
 //!
 //! - A batch that is not whole, with no whole batch behind it, is the end that a killed process had begun to write. It is cut
-//!   off: what is left is what the store once held, and the rest is read again from the log. Whether the rest of the store
-//!   agrees with that is for [`super::heads`] to say.
+//!   off. The store then has an earlier content, and the rest is read again from the log. [`super::heads`] decides whether
+//!   the rest of the store agrees with that.
 //! - Damage with a whole batch behind it is no such end. It is refused, and no file is changed. A power cut that wrote
 //!   blocks of batches that were not synced in another order looks the same, and is refused as well: nothing in the file
 //!   tells the two apart.
-//! - What is whole and not as it is described here was written by another version of the store: it is refused, and no file
-//!   is changed.
+//! - A whole file of another layout was written by another version of the store. It is refused, and no file is changed.
 //!
 //! A batch is `1`, the count of entries (4 bytes) and the batch's number (8); for each entry `2`, the kind, the
 //! compression, the space (8), the lengths of the key (2), of the value (4) and of the value as it is written (4),
@@ -28,18 +27,18 @@ use crate::error::{Error, Result};
 const START: u8 = 1;
 const ITEM: u8 = 2;
 const END: u8 = 3;
-/// The length of what comes before the entries.
+/// The length of the head before the entries.
 const START_BYTES: u64 = 1 + 4 + 8;
 const CLEAR: u8 = 4;
 const TRAILER: &[u8] = b"FJL\x03";
-/// What an entry's value may be: a value, one of two kinds of deletion, the place of a value.
+/// The kinds of an entry's value: a value, two kinds of deletion, the place of a value.
 const KINDS: [u8; 4] = [0, 1, 2, 4];
 /// How a value may be written: as it is, or by LZ4.
 const COMPRESSIONS: [u8; 2] = [0, 1];
 /// Above it the store keeps numbers for itself.
 const NUMBER_MAX: u64 = 1 << 62;
 
-/// Where the journals stop to be what was written.
+/// The end of the intact part of the journals.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cut {
     pub(super) file: PathBuf,
@@ -51,8 +50,7 @@ pub(super) struct Cut {
 /// was broken off.
 ///
 /// # Errors
-/// When a journal is damaged amid what was written, or holds what another version of the store wrote; then no file is
-/// changed.
+/// When a journal is damaged before an intact batch, or has the layout of another version. No file is changed then.
 pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
     let mut journals = journals(folder)?;
     let mut chain = Chain::default();
@@ -130,7 +128,7 @@ struct Damage {
     at: u64,
     /// The file ends, or was never written, before the batch's end.
     is_unfinished: bool,
-    /// It is what was written, and not of this layout.
+    /// It is intact, and not of this layout.
     is_unknown: bool,
 }
 
@@ -138,7 +136,7 @@ struct Damage {
 enum Broken {
     Unfinished,
     Wrong,
-    /// It is no part of this layout, whether or not it is what was written.
+    /// It is not of this layout, intact or not.
     Unknown,
     Io(std::io::Error),
 }
@@ -202,7 +200,7 @@ impl Walk<BufReader<std::fs::File>> {
 /// How much of a journal is looked through for the end of a batch whose entries cannot be read.
 const BATCH_BYTES_MAX: u64 = 256 << 20;
 
-/// Whether the bytes from `at` on are a batch that a checksum confirms, whatever its entries are: its end is looked for
+/// True when the bytes from `at` on are a batch that a checksum confirms, with any entries: its end is looked for
 /// instead of read.
 fn is_whole(path: &Path, at: u64) -> std::io::Result<bool> {
     let mut file = std::fs::File::open(path)?;
@@ -310,7 +308,7 @@ impl<R: Read> Walk<R> {
         if is_whole { Ok(true) } else { Err(Broken::Wrong) }
     }
 
-    /// Passes an entry; answers our numbers when it holds them. What is not known of it clears `is_known`.
+    /// Passes an entry; answers our numbers when it holds them. An unknown part clears `is_known`.
     fn item(&mut self, is_known: &mut bool) -> Result<Option<(Heads, u64)>, Broken> {
         if self.tag(&[ITEM, CLEAR])? == CLEAR {
             self.array::<8>()?;

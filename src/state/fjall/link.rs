@@ -1,8 +1,8 @@
 //! A copy of a store by links: its tables never change once they are written, so that two stores may share them.
 //!
-//! Nothing may be committed meanwhile, and what was committed must lie on the disk. The store may go on writing its
-//! memory to tables and merging tables: journals are copied first, so that what goes from a journal into a table meanwhile is
-//! in one of them, and a space whose tables were replaced is looked at again.
+//! No commit may happen meanwhile, and every commit must lie on the disk. The store may go on writing its memory to tables
+//! and merging tables. Journals are copied first, so entries that move from a journal into a table are in one of them. A
+//! keyspace whose tables were replaced is looked at again.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::error::{Error, Result};
 /// How often a space is tried whose tables are replaced all the time.
 const TRIES: u32 = 20;
 
-/// Makes the empty folder `into` a store of what the one in `from` holds. False when the two folders can't share
+/// Makes the empty folder `into` a store with the content of the one in `from`. False when the two folders can't share
 /// files.
 ///
 /// # Errors
-/// When the disk fails, or the store's files are not what was written.
+/// When the disk fails, or the store's files are damaged.
 pub(super) fn link(from: &Path, into: &Path) -> Result<bool> {
     link_by(from, into, |table, link| std::fs::hard_link(table, link))
 }
@@ -28,7 +28,7 @@ pub(super) fn link_by(from: &Path, into: &Path, by: impl Fn(&Path, &Path) -> io:
     for journal in journals(from)? {
         let name = journal.file_name().unwrap_or_default();
         match std::fs::copy(&journal, into.join(name)) {
-            // What it held is in tables now.
+            // Its content is in tables now.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             copied => drop(copied.map_err(|error| failed(into, error))?),
         }

@@ -8,21 +8,21 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, Result};
 
-/// What the store writes into its file `version`.
+/// The text that the store writes into its file `version`.
 pub(super) const VERSION: &[u8] = b"FJL\x03";
 /// The format of a manifest, as its section `format_version` says.
 const MANIFEST_FORMAT: &[u8] = &[3];
 
-/// What is wrong with a file, if anything.
+/// The fault of a file, if it has one.
 ///
 /// # Errors
-/// When the store was written by a later program, or a file is not what was written.
+/// When the store was written by a later program, or a file is damaged.
 pub(super) fn check(folder: &Path) -> Result<()> {
     let version = folder.join("version");
     match std::fs::read(&version) {
         Ok(bytes) if bytes == VERSION => {}
         Ok(bytes) => return Err(foreign(folder, &version, &bytes)),
-        // Nothing lies in the folder yet, or only what came before the version did.
+        // No file lies in the folder yet, or only those that come before the version.
         Err(error) if error.kind() == ErrorKind::NotFound && !folder.join("keyspaces/0").exists() => {
             return Ok(());
         }
@@ -82,7 +82,7 @@ fn foreign(folder: &Path, version: &Path, bytes: &[u8]) -> Error {
     }
 }
 
-/// A file that is gone or ends too early is damaged; whatever else keeps it from being read is the machine's.
+/// A file that is gone or ends too early is damaged. Any other error of reading is the machine's.
 fn unread(folder: &Path, file: &Path, error: io::Error) -> Error {
     match error.kind() {
         ErrorKind::NotFound | ErrorKind::UnexpectedEof => damaged(folder, file).because(error),
@@ -99,7 +99,7 @@ pub(super) fn unreadable(file: &Path, error: io::Error) -> Error {
     .because(error)
 }
 
-/// The sentence about a file that is not what was written.
+/// The sentence about a damaged file.
 pub(super) fn damaged(folder: &Path, file: &Path) -> Error {
     Error::failed(format!(
         "{} is damaged; the state is a cache of the log: delete the folder {} and start again to replay",
@@ -108,7 +108,7 @@ pub(super) fn damaged(folder: &Path, file: &Path) -> Error {
     ))
 }
 
-/// The sentence about a journal that is damaged before what was written later. Nothing of it was changed.
+/// The sentence about a journal with damage before intact batches. Nothing of it was changed.
 pub(super) fn damaged_amid(folder: &Path, file: &Path, at: u64) -> Error {
     Error::failed(format!(
         "{} is damaged at byte {at}, and what was written later follows; nothing was changed. The state is a cache of the log: \
@@ -152,7 +152,7 @@ fn damaged_of(space: &Path) -> Option<PathBuf> {
 pub(super) struct Manifest {
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
-    /// What names it.
+    /// The file that names it.
     pub(super) current: Vec<u8>,
     /// The numbers of the tables that it names.
     pub(super) tables: Vec<u64>,
@@ -161,8 +161,8 @@ pub(super) struct Manifest {
 /// The manifest that counts in a space which is in use; `None` of a space that was never written whole.
 ///
 /// # Errors
-/// [`ErrorKind::NotFound`] when it was replaced meanwhile, [`ErrorKind::InvalidData`] when it is not what was
-/// written.
+/// [`ErrorKind::NotFound`] when it was replaced meanwhile, [`ErrorKind::InvalidData`] when it is
+/// damaged.
 pub(super) fn read(space: &Path) -> io::Result<Option<Manifest>> {
     let current = match std::fs::read(space.join("current")) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

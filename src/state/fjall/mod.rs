@@ -1,7 +1,7 @@
 //! The durable store: an LSM tree in a folder, by the `fjall` crate.
 //!
 //! This folder alone knows how that crate lays out its files: it reads them before the crate does, which takes some of them
-//! as they are. The layout is private to the crate, so its version is exact, and what the layout does not say is refused.
+//! as they are. The layout is private to the crate, so its version is exact, and unknown layouts are refused.
 
 mod heads;
 mod journal;
@@ -133,15 +133,15 @@ impl FjallStore {
         self.finish(batch, &all)
     }
 
-    /// Does what writes a space's memtable to its tables without a look at the journal: what it holds must not reach
-    /// the disk before the journal has, or a kill between the two leaves a store of which a part is missing.
+    /// Does work that writes a keyspace's memtable to its tables without regard to the journal. The memtable must not reach
+    /// the disk before the journal, or a kill between the two leaves a store with a part missing.
     fn behind_journal<T>(&self, work: impl FnOnce() -> fjall::Result<T>) -> Result<T> {
         let _no_commit = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         self.database.persist(PersistMode::SyncAll).map_err(|error| self.failed(error))?;
         work().map_err(|error| self.failed(error))
     }
 
-    /// Commits what was put into `batch` about the spaces in `touched`, as the commit after the last one.
+    /// Commits the changes in `batch`, of the keyspaces in `touched`, as the commit after the last one.
     fn finish(&self, mut batch: fjall::OwnedWriteBatch, touched: &[Space]) -> Result<()> {
         let mut heads = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
         let mut touched: Vec<Space> = touched.iter().copied().chain([Space::META]).collect();
@@ -230,11 +230,11 @@ fn look_through(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// True when the machine did not let a file be read or written, which says nothing of what the file holds.
+/// True when the machine did not let a file be read or written, which says nothing of the file's content.
 fn is_of_machine(error: &fjall::Error) -> bool {
     match error {
         fjall::Error::Storage(fjall::LsmError::Io(error)) | fjall::Error::Io(error) => {
-            // Among them what comes of a place that does not exist and of files that were to be made anew.
+            // Among them are errors of a missing folder and of files that were to be made anew.
             let of_file = [
                 ErrorKind::NotFound,
                 ErrorKind::UnexpectedEof,
@@ -303,8 +303,8 @@ impl StateStore for FjallStore {
     }
 
     fn clear(&self, space: Space) -> Result<()> {
-        // Not by `Keyspace::clear`: its entry in the journal would, at the next opening, also remove what the
-        // space was filled with since, which is in no journal.
+        // Not by `Keyspace::clear`. Its entry in the journal would, at the next opening, also remove the rows that the
+        // keyspace was filled with since, which are in no journal.
         let keyspace = self.keyspace(space)?;
         loop {
             let mut batch = self.database.batch();

@@ -14,7 +14,7 @@ use crate::plan::PlanRef;
 
 /// A copy that goes when this goes.
 pub struct Peek {
-    /// The copy. What is written there reaches the store itself never.
+    /// The copy. Writes to it never reach the store itself.
     pub store: FjallStore,
     /// Where it lies.
     pub folder: TempDir,

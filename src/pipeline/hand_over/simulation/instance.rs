@@ -99,7 +99,7 @@ impl Instance {
         }
     }
 
-    /// Whoever begins to write does so through the gate, of now.
+    /// A new writer begins to write through the gate of that moment.
     fn notice(&mut self, world: &World, is_writer: bool) {
         let is_other = std::mem::replace(&mut self.was_writer, is_writer) != is_writer;
         if !world.rules.begins_anew {
@@ -160,7 +160,7 @@ impl Instance {
     fn open(&mut self) {
         self.gate = Gate::Open;
         self.cleared_to = None;
-        // What waits is looked for in the state again, and waits since the oldest did.
+        // Waiting documents are looked for in the state again, and wait since the oldest did.
         let oldest = self.waiting.iter().flatten().min().copied();
         self.waiting = self.process.state.marks.map(|mark| (mark > 0).then(|| oldest.unwrap_or(0)));
         if std::mem::take(&mut self.sends_everything) {
@@ -216,7 +216,7 @@ impl Instance {
 
     /// The positions below which nothing waits.
     fn publish(&mut self, world: &mut World) {
-        // What is handed over still is another's to speak of.
+        // The publication of a handed-over index is still another's.
         let is_ours = !matches!(self.gate, Gate::HandOver { index, .. } if index == self.index);
         if self.is_filling() || !is_ours && world.rules.keeps_silent {
             return;
@@ -237,7 +237,7 @@ impl Instance {
         self.filling != Filling::Nothing
     }
 
-    /// A standby forgets what the writer says is in the index.
+    /// A standby clears the marks of documents that the writer says are in the index.
     fn follow(&mut self, world: &World) {
         let Some((committed, index)) = world.committed else { return };
         if let Some(cleared_to) = &mut self.cleared_to {

@@ -1,8 +1,8 @@
-//! What a process has folded and marked, and what of it a death leaves.
+//! The folded and marked state of a process, and the part that a death leaves.
 
 use super::world::{At, Content, DOCUMENTS, PARTITIONS, Request, World, sum};
 
-/// What one atomic commit after the other has made.
+/// The result of the commits so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct State {
     pub(super) at: At,
@@ -55,7 +55,7 @@ impl State {
     }
 }
 
-/// A process: its state, what of it would survive, and its requests.
+/// A process: its state, the part that would survive, and its requests.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Process {
     pub(super) number: usize,
@@ -89,7 +89,7 @@ impl Process {
         self.synced = self.state;
     }
 
-    /// A power loss takes what was not synced; a killed process loses nothing.
+    /// A power loss takes the commits that were not synced. A killed process loses nothing.
     pub(super) fn die(&mut self, is_power_loss: bool) {
         self.is_alive = false;
         if is_power_loss {

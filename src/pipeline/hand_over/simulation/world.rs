@@ -1,4 +1,4 @@
-//! What the actors share: the log, both indexes, the alias, the record, the committed low watermark, and the
+//! The world of the actors: the log, both indexes, the alias, the record, the committed low watermark, and the
 //! requests that are on their way.
 
 use fastrand::Rng;
@@ -29,7 +29,7 @@ pub(super) fn real(at: &At) -> Positions {
     pairs.map(|(next, partition)| (TopicPartition::new("log", partition), i64::from(*next))).collect()
 }
 
-/// Of the record what decides, as numbers.
+/// The deciding fields of the record, as numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) phase: Phase,
@@ -95,7 +95,7 @@ pub(super) struct Request {
     pub(super) waited_for: bool,
 }
 
-/// What an index holds of a document: version 0 is nothing.
+/// An index's copy of a document. Version 0 is nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) version: u64,
@@ -115,7 +115,7 @@ pub(super) struct World {
     /// The index that the alias stands for.
     pub(super) alias: usize,
     pub(super) record: Option<Record>,
-    /// What the writer says is in which index.
+    /// The writer's word on which index holds the documents.
     pub(super) committed: Option<(At, usize)>,
     pub(super) requests: Vec<Request>,
 }
@@ -169,7 +169,7 @@ impl World {
         std::array::from_fn(|partition| self.count(partition, at[partition], document))
     }
 
-    /// What is published of an index, and a document of it that does not reflect that.
+    /// The published low watermark of an index, and a document of it that does not reflect that.
     pub(super) fn broken_promise(&self) -> Option<(At, usize, usize)> {
         let (at, index) = self.committed?;
         let reflects = |document: usize| self.indexes[index][document].reflects;
