@@ -318,9 +318,8 @@ pub fn as_held(mapping: &Value) -> Value {
             ("address", json!({"type": "flat_object"})),
             ("attributes", json!({"type": "object", "enabled": false})),
         ] {
-            if let Some(found) = held.pointer_mut(&format!("/mappings/properties/{field}")) {
-                *found = stands;
-            }
+            let found = held.pointer_mut(&format!("/mappings/properties/{field}"));
+            found.into_iter().for_each(|found| found.clone_from(&stands));
         }
     }
     held
