@@ -16,7 +16,7 @@ use tributary::decode::Decoder;
 use tributary::event::Record;
 use tributary::pipeline::backfill;
 use tributary::pipeline::bulk_load::BulkLoad;
-use tributary::pipeline::fold::{DocumentKey, Folder, Taken};
+use tributary::pipeline::fold::{DecodedRecord, DocumentKey, StateWriter};
 use tributary::pipeline::versions::Bases;
 use tributary::position::{Positions, TopicPartition};
 use tributary::projection::Limits;
@@ -123,10 +123,11 @@ fn indexed(
     );
     let open = || {
         let state = Arc::new(State::open(Arc::clone(store), builtin(), "test").unwrap());
-        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
-        (state, folder)
+        let state_writer =
+            StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
+        (state, state_writer)
     };
-    let (mut state, mut folder) = open();
+    let (mut state, mut state_writer) = open();
     let empty = || -> Indexes {
         PROJECTIONS.into_iter().map(|projection| (projection.name(), BTreeMap::new())).collect()
     };
@@ -134,39 +135,41 @@ fn indexed(
     for (number, batch) in batches.iter().enumerate() {
         if backfill.is_some_and(|backfill| backfill.from == number) {
             index = empty();
-            PROJECTIONS.into_iter().for_each(|projection| drop(folder.begin_backfill(projection).unwrap()));
+            PROJECTIONS
+                .into_iter()
+                .for_each(|projection| drop(state_writer.begin_backfill(projection).unwrap()));
         }
         if backfill.is_some_and(|backfill| backfill.wakes == number) {
-            folder.resume_backfills().unwrap();
+            state_writer.resume_backfills().unwrap();
         }
         // While a backfill pauses nothing is delivered.
         let delivers = backfill.is_none_or(|backfill| !(backfill.from..backfill.wakes).contains(&number));
-        let taken: Vec<Taken> = batch
+        let records: Vec<DecodedRecord> = batch
             .iter()
-            .map(|record| Taken { record: record.clone(), decoded: decoder.decode(record) })
+            .map(|record| DecodedRecord { record: record.clone(), decoded: decoder.decode(record) })
             .collect();
-        folder.fold(&taken, &[]).unwrap();
+        state_writer.fold(&records, &[]).unwrap();
         // A fan-out goes on between the batches, some of it only after the next.
         if number % 3 != 1 {
-            folder.fan_out().unwrap();
+            state_writer.fan_out().unwrap();
         }
         if number % 2 == 0 && delivers {
-            deliver(&state, &mut folder, &mut index);
+            deliver(&state, &mut state_writer, &mut index);
         }
         if delivers {
-            pass(&state, &mut folder, &mut index);
+            pass(&state, &mut state_writer, &mut index);
         }
         if restarts {
-            drop((state, folder));
-            (state, folder) = open();
+            drop((state, state_writer));
+            (state, state_writer) = open();
         }
     }
-    while folder.fan_out().unwrap().number > 0 {}
-    deliver(&state, &mut folder, &mut index);
-    folder.resume_backfills().unwrap();
-    while pass(&state, &mut folder, &mut index) {}
+    while state_writer.fan_out().unwrap().number > 0 {}
+    deliver(&state, &mut state_writer, &mut index);
+    state_writer.resume_backfills().unwrap();
+    while pass(&state, &mut state_writer, &mut index) {}
     assert!(state.is_delivered().unwrap());
-    assert!(folder.marks().unwrap().is_empty());
+    assert!(state_writer.marks().unwrap().is_empty());
     index
 }
 
@@ -178,9 +181,9 @@ struct Backfill {
 }
 
 /// The next part of each backfill that is active, of one document or two; false when there is none.
-pub fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> bool {
+pub fn pass(state: &Arc<State>, state_writer: &mut StateWriter, index: &mut Indexes) -> bool {
     let (limits, projections) = (LIMITS, &state.plan().projections().collect::<Vec<_>>());
-    let backfills = folder.pending_backfills();
+    let backfills = state_writer.pending_backfills();
     for backfill in &backfills {
         let Some(cursor) = &backfill.cursor else { continue };
         let most = (1 + cursor.len() % 2, usize::MAX);
@@ -208,15 +211,15 @@ pub fn pass(state: &Arc<State>, folder: &mut Folder, index: &mut Indexes) -> boo
                 None => drop(documents.remove(&*write.id)),
             }
         }
-        folder.advance_backfill(backfill.projection, backfill.step, part.next, part.passed).unwrap();
+        state_writer.advance_backfill(backfill.projection, backfill.step, part.next, part.passed).unwrap();
     }
     !backfills.is_empty()
 }
 
-pub fn deliver(state: &State, folder: &mut Folder, index: &mut Indexes) {
+pub fn deliver(state: &State, state_writer: &mut StateWriter, index: &mut Indexes) {
     let snapshot = state.snapshot().unwrap();
     let mut acknowledged = Vec::new();
-    for (number, id) in folder.marks().unwrap() {
+    for (number, id) in state_writer.marks().unwrap() {
         let projection = state.plan().projection_of_number(number).unwrap();
         let mut bytes = Vec::new();
         let documents = index.get_mut(projection.name()).unwrap();
@@ -227,7 +230,7 @@ pub fn deliver(state: &State, folder: &mut Folder, index: &mut Indexes) {
         }
         acknowledged.push(((projection, Arc::from(id)), snapshot.progress().step));
     }
-    folder.acknowledge(&acknowledged).unwrap();
+    state_writer.acknowledge(&acknowledged).unwrap();
 }
 
 /// Loads the first `count` records, a few at a time, folds the others as they come, and backfills.
@@ -239,10 +242,11 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         let store =
             if durable { Arc::new(FjallStore::open(folder.path(), builtin()).unwrap()) } else { memory };
         let state = Arc::new(State::open(store, builtin(), "test").unwrap());
-        let folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
-        (state, folder)
+        let state_writer =
+            StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
+        (state, state_writer)
     };
-    let (mut state, mut folder) = open();
+    let (mut state, mut state_writer) = open();
     // What a load finds of one before it, which broke off.
     state
         .fill(
@@ -256,27 +260,29 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
         BTreeMap::new(),
     );
-    PROJECTIONS.into_iter().for_each(|projection| drop(folder.begin_backfill(projection).unwrap()));
-    let take = |records: &[Record]| -> Vec<Taken> {
-        let taken = records.iter();
-        taken.map(|record| Taken { record: record.clone(), decoded: decoder.decode(record) }).collect()
+    PROJECTIONS.into_iter().for_each(|projection| drop(state_writer.begin_backfill(projection).unwrap()));
+    let take = |records: &[Record]| -> Vec<DecodedRecord> {
+        let records = records.iter();
+        records
+            .map(|record| DecodedRecord { record: record.clone(), decoded: decoder.decode(record) })
+            .collect()
     };
     let mut load = BulkLoad::new(state.scratch(), builtin(), Positions::default(), held_max);
     for batch in records[..count].chunks(3) {
-        folder.load(&mut load, &take(batch), &[]).unwrap();
+        state_writer.load(&mut load, &take(batch), &[]).unwrap();
     }
     let positions = load.positions();
-    folder.loaded(load).unwrap();
+    state_writer.loaded(load).unwrap();
     assert_eq!(state.progress().unwrap().positions(), positions);
-    assert!(folder.marks().unwrap().is_empty() && !state.scratch().exists());
-    drop((state, folder));
-    (state, folder) = open();
+    assert!(state_writer.marks().unwrap().is_empty() && !state.scratch().exists());
+    drop((state, state_writer));
+    (state, state_writer) = open();
     for batch in records[count..].chunks(4) {
-        folder.fold(&take(batch), &[]).unwrap();
+        state_writer.fold(&take(batch), &[]).unwrap();
     }
     let mut index = PROJECTIONS.into_iter().map(|each| (each.name(), BTreeMap::new())).collect();
-    folder.resume_backfills().unwrap();
-    while pass(&state, &mut folder, &mut index) {}
+    state_writer.resume_backfills().unwrap();
+    while pass(&state, &mut state_writer, &mut index) {}
     index
 }
 
@@ -385,13 +391,14 @@ proptest! {
 fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let state = Arc::new(State::open(store, builtin(), "test").unwrap());
-    let mut folder = Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
+    let mut state_writer =
+        StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
     let decoder = Decoder::new(
         builtin(),
         vec![Format::CloudEvents.into(), Format::CloudEvents.into()],
         BTreeMap::new(),
     );
-    let take = |record: Record| Taken { decoded: decoder.decode(&record), record };
+    let take = |record: Record| DecodedRecord { decoded: decoder.decode(&record), record };
     let plain = |contact, id: String, version, fields: Value| Plain {
         contact,
         id,
@@ -399,7 +406,7 @@ fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
         does: Does::Merge,
         fields: serde_json::from_value(fields).unwrap(),
     };
-    let contacts: Vec<Taken> = (0..50_000)
+    let contacts: Vec<DecodedRecord> = (0..50_000)
         .map(|n| {
             take(record(
                 &plain(true, format!("c{n:05}"), 1, json!({"organisationId": "a", "name": "n"})),
@@ -408,16 +415,18 @@ fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
             ))
         })
         .collect();
-    folder.fold(&contacts, &[]).unwrap();
+    state_writer.fold(&contacts, &[]).unwrap();
     let step = state.snapshot().unwrap().progress().step;
-    let all: Vec<_> = folder.marks().unwrap().into_iter().collect();
+    let all: Vec<_> = state_writer.marks().unwrap().into_iter().collect();
     let named =
         |(number, id): (u8, String)| ((builtin().projection_of_number(number).unwrap(), Arc::from(id)), step);
-    folder.acknowledge(&all.into_iter().map(named).collect::<Vec<_>>()).unwrap();
-    folder.fold(&[take(record(&plain(false, "a".to_owned(), 1, json!({"name": "A"})), 0, 0))], &[]).unwrap();
+    state_writer.acknowledge(&all.into_iter().map(named).collect::<Vec<_>>()).unwrap();
+    state_writer
+        .fold(&[take(record(&plain(false, "a".to_owned(), 1, json!({"name": "A"})), 0, 0))], &[])
+        .unwrap();
     let mut steps = 0;
     loop {
-        let step = folder.fan_out().unwrap();
+        let step = state_writer.fan_out().unwrap();
         if step.number == 0 {
             break;
         }
@@ -425,5 +434,5 @@ fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
         steps += 1;
     }
     assert!(steps >= 25, "50 000 contacts in {steps} steps");
-    assert_eq!(folder.marks().unwrap().len(), 50_002);
+    assert_eq!(state_writer.marks().unwrap().len(), 50_002);
 }

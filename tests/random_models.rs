@@ -11,7 +11,7 @@ use tributary::decode::{Decoder, Layout};
 use tributary::event::Record;
 use tributary::model::{self, Model};
 use tributary::pipeline::bulk_load::BulkLoad;
-use tributary::pipeline::fold::{Folder, Taken};
+use tributary::pipeline::fold::{DecodedRecord, StateWriter};
 use tributary::plan::{PlanRef, Projection};
 use tributary::position::{Positions, TopicPartition};
 use tributary::state::State;
@@ -28,7 +28,7 @@ struct Instance {
     plan: PlanRef,
     decoder: Decoder,
     state: Arc<State>,
-    folder: Folder,
+    state_writer: StateWriter,
     index: Indexes,
 }
 
@@ -38,9 +38,10 @@ impl Instance {
         let layouts = entities.map(|(of, entity)| Layout::of(of, &entity.source)).collect();
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), plan, "drawn").unwrap());
         let projections: Vec<Projection> = plan.projections().collect();
-        let folder = Folder::new(Arc::clone(&state), projections, Box::new(NoDeadLetters)).unwrap();
+        let state_writer =
+            StateWriter::new(Arc::clone(&state), projections, Box::new(NoDeadLetters)).unwrap();
         let decoder = Decoder::new(plan, layouts, BTreeMap::new());
-        let mut instance = Self { plan, decoder, state, folder, index: Indexes::new() };
+        let mut instance = Self { plan, decoder, state, state_writer, index: Indexes::new() };
         instance.empty();
         instance
     }
@@ -49,21 +50,25 @@ impl Instance {
         self.index = self.plan.projections().map(|of| (of.name(), BTreeMap::new())).collect();
     }
 
-    fn take(&self, records: &[Record]) -> Vec<Taken> {
-        let taken = records.iter();
-        taken.map(|record| Taken { record: record.clone(), decoded: self.decoder.decode(record) }).collect()
+    fn take(&self, records: &[Record]) -> Vec<DecodedRecord> {
+        let records = records.iter();
+        records
+            .map(|record| DecodedRecord { record: record.clone(), decoded: self.decoder.decode(record) })
+            .collect()
     }
 
     fn deliver(&mut self) {
-        deliver(&self.state, &mut self.folder, &mut self.index);
+        deliver(&self.state, &mut self.state_writer, &mut self.index);
     }
 
     /// Fills all indexes anew by backfills.
     fn backfill(&mut self) {
         self.empty();
-        self.plan.projections().for_each(|projection| drop(self.folder.begin_backfill(projection).unwrap()));
-        self.folder.resume_backfills().unwrap();
-        while pass(&self.state, &mut self.folder, &mut self.index) {}
+        self.plan
+            .projections()
+            .for_each(|projection| drop(self.state_writer.begin_backfill(projection).unwrap()));
+        self.state_writer.resume_backfills().unwrap();
+        while pass(&self.state, &mut self.state_writer, &mut self.index) {}
     }
 }
 
@@ -172,30 +177,30 @@ fn check(seed: u64) -> Result<(), String> {
     let mut rest = &records[..];
     while !rest.is_empty() {
         let (batch, after) = rest.split_at(drawn.below(4).min(rest.len() - 1) + 1);
-        let taken = instance.take(batch);
-        instance.folder.fold(&taken, &[]).unwrap();
+        let records = instance.take(batch);
+        instance.state_writer.fold(&records, &[]).unwrap();
         if drawn.below(3) > 0 {
-            instance.folder.fan_out().unwrap();
+            instance.state_writer.fan_out().unwrap();
         }
         if drawn.below(2) == 0 {
             instance.deliver();
         }
         rest = after;
     }
-    while instance.folder.fan_out().unwrap().number > 0 {}
+    while instance.state_writer.fan_out().unwrap().number > 0 {}
     instance.deliver();
     difference("folded", &instance.index, &expected).map_err(with_model)?;
     instance.backfill();
     difference("backfilled", &instance.index, &expected).map_err(with_model)?;
 
     let mut instance = Instance::new(&model, plan);
-    plan.projections().for_each(|projection| drop(instance.folder.begin_backfill(projection).unwrap()));
+    plan.projections().for_each(|projection| drop(instance.state_writer.begin_backfill(projection).unwrap()));
     let mut load = BulkLoad::new(instance.state.scratch(), plan, Positions::default(), 500);
     for batch in records.chunks(3) {
-        let taken = instance.take(batch);
-        instance.folder.load(&mut load, &taken, &[]).unwrap();
+        let records = instance.take(batch);
+        instance.state_writer.load(&mut load, &records, &[]).unwrap();
     }
-    instance.folder.loaded(load).unwrap();
+    instance.state_writer.loaded(load).unwrap();
     instance.backfill();
     difference("loaded", &instance.index, &expected).map_err(with_model)
 }

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::escape::{self, value as plain};
 use crate::http::client::Instance;
 use crate::output;
-use crate::pipeline::fold::Folder;
+use crate::pipeline::fold::StateWriter;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::{self, Command, Discarded, First, Retried, Stream};
@@ -149,7 +149,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     )?);
     let projections =
         config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect();
-    let folder = Folder::new(
+    let state_writer = StateWriter::new(
         Arc::clone(&state),
         projections,
         dead_letter::open_spilled(
@@ -162,8 +162,13 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     let progress = state.progress()?;
     let (commands, command_rx) = unbounded();
     let stream = Stream {
-        queue: Arc::new(Queue::starting_at(progress.step, folder.oldest_task(), progress.positions(), 0)),
-        folder,
+        queue: Arc::new(Queue::starting_at(
+            progress.step,
+            state_writer.oldest_task(),
+            progress.positions(),
+            0,
+        )),
+        state_writer,
         status: Arc::new(Status::default()),
         decoder: Arc::new(super::decoder(config)?),
         kinds: super::topics(config),

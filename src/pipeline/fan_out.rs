@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::fold::{Folder, Step};
+use super::fold::{StateWriter, Step};
 use super::planted::{self, Bug};
 use super::sizes::sized;
 use crate::error::Result;
@@ -33,7 +33,7 @@ struct Found {
     after: Option<Vec<u8>>,
 }
 
-impl Folder {
+impl StateWriter {
     /// Goes on with the fan-outs, the oldest first, for one bounded step; its number is 0 when none waits.
     pub fn fan_out(&mut self) -> Result<Step> {
         let view = self.state.view();

@@ -1,11 +1,11 @@
 //! The fold: a batch of decoded records becomes one atomic commit of the state.
 //!
-//! One thread owns the [`Folder`]; it is the only writer of the state.
+//! One thread owns the [`StateWriter`]; it is the only writer of the state.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-pub(super) use self::positions::{advance, pass};
+pub(super) use self::positions::{advance, skip_offsets};
 use super::planted::{self, Bug};
 use super::superseded::Superseded;
 use crate::dead_letter::{DeadLetter, DeadLetters};
@@ -26,7 +26,7 @@ pub type DocumentKey = (Projection, Arc<str>);
 
 /// A record with its decoded event.
 #[derive(Debug)]
-pub struct Taken {
+pub struct DecodedRecord {
     /// The record.
     pub record: Record,
     /// The decoded event.
@@ -49,7 +49,7 @@ pub struct Step {
 }
 
 /// The one writer of a state.
-pub struct Folder {
+pub struct StateWriter {
     pub(super) state: Arc<State>,
     pub(super) progress: Progress,
     /// The key of the last task that is done: none that waits lies before it.
@@ -75,7 +75,7 @@ struct Touched {
     between: Vec<Registers>,
 }
 
-impl Folder {
+impl StateWriter {
     /// Takes up where the state left off. Only documents of `projections` are marked.
     pub fn new(
         state: Arc<State>,
@@ -107,37 +107,37 @@ impl Folder {
         &self.progress
     }
 
-    /// Folds records of the log; `passed` are positions that moved without a record.
+    /// Folds records of the log; `skipped` are positions that moved without a record.
     /// Poison is written down durably before the positions move past it.
-    pub fn fold(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<Step> {
-        let is_truncation = |taken: &Taken| matches!(taken.decoded, Decoded::Truncation(_));
-        if taken.iter().any(is_truncation) {
-            return self.fold_truncations(taken, passed);
+    pub fn fold(&mut self, records: &[DecodedRecord], skipped: &[(TopicPartition, i64)]) -> Result<Step> {
+        let is_truncation = |input: &DecodedRecord| matches!(input.decoded, Decoded::Truncation(_));
+        if records.iter().any(is_truncation) {
+            return self.fold_truncations(records, skipped);
         }
-        self.fold_part(taken, passed)
+        self.fold_part(records, skipped)
     }
 
     /// Folds records without truncations, or a truncation whose deletes are made.
-    fn fold_part(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<Step> {
+    fn fold_part(&mut self, records: &[DecodedRecord], skipped: &[(TopicPartition, i64)]) -> Result<Step> {
         let mut progress = self.progress.clone();
-        advance(&mut progress, taken);
-        pass(&mut progress, passed);
+        advance(&mut progress, records);
+        skip_offsets(&mut progress, skipped);
         if progress == self.progress {
             return Ok(Step::default());
         }
-        self.commit_fold(taken, progress, &mut |dead_letters, letters| dead_letters.append(&letters))
+        self.commit_fold(records, progress, &mut |dead_letters, letters| dead_letters.append(&letters))
     }
 
     /// Folds records that were in the dead letters: by their own versions, so that they can never
     /// put back older data. Answers those that are poison still, by name and reason; they are not
     /// written down again.
-    pub fn fold_beside(&mut self, taken: &[Taken]) -> Result<(Step, Vec<(String, String)>)> {
+    pub fn fold_retried(&mut self, records: &[DecodedRecord]) -> Result<(Step, Vec<(String, String)>)> {
         let mut progress = self.progress.clone();
         progress.beside += 1;
         // Letters are older than their entities as a rule.
         let superseded = self.superseded.clone();
         let mut poison = Vec::new();
-        let step = self.commit_fold(taken, progress, &mut |_, letters| {
+        let step = self.commit_fold(records, progress, &mut |_, letters| {
             poison.extend(letters.into_iter().map(|letter| (letter.name(), letter.reason)));
             Ok(())
         })?;
@@ -145,11 +145,16 @@ impl Folder {
         Ok((Step { superseded: 0, begun_anew: Vec::new(), ..step }, poison))
     }
 
-    fn commit_fold(&mut self, taken: &[Taken], mut progress: Progress, bury: &mut Bury<'_>) -> Result<Step> {
+    fn commit_fold(
+        &mut self,
+        records: &[DecodedRecord],
+        mut progress: Progress,
+        bury: &mut Bury<'_>,
+    ) -> Result<Step> {
         let mut told = std::mem::take(&mut self.superseded);
         let view = self.state.view();
         let mut poison = Vec::new();
-        let touched = self.apply(&*view, &progress, taken, (&mut poison, &mut told))?;
+        let touched = self.apply(&*view, &progress, records, (&mut poison, &mut told))?;
         let (superseded, begun_anew) = told.take();
         let poisoned = poison.len();
         let is_late = planted::is(Bug::PoisonToldLate);
@@ -185,11 +190,11 @@ impl Folder {
         &self,
         view: &dyn Reader,
         progress: &Progress,
-        taken: &[Taken],
+        records: &[DecodedRecord],
         (poison, superseded): (&mut Vec<DeadLetter>, &mut Superseded),
     ) -> Result<BTreeMap<EntityKey, Touched>> {
         let mut keys: Vec<(EntityType, &str)> =
-            taken.iter().filter_map(|taken| event_of(taken)).map(|e| (e.kind, e.id.as_str())).collect();
+            records.iter().filter_map(|input| event_of(input)).map(|e| (e.kind, e.id.as_str())).collect();
         keys.sort_unstable();
         keys.dedup();
         let mut touched = BTreeMap::new();
@@ -199,10 +204,10 @@ impl Folder {
             let after = (*before).clone();
             touched.insert(key, Touched { before, after, has_events: false, between: Vec::new() });
         }
-        for taken in taken {
-            match &taken.decoded {
+        for input in records {
+            match &input.decoded {
                 Decoded::Ignored | Decoded::Truncation(_) => {}
-                Decoded::Poison(reason) => poison.push(DeadLetter::from_record(&taken.record, reason)),
+                Decoded::Poison(reason) => poison.push(DeadLetter::from_record(&input.record, reason)),
                 Decoded::Event(event) => {
                     let key: EntityKey = (event.kind, event.id.as_str().into());
                     let Some(entry) = touched.get_mut(&key) else { continue };
@@ -210,9 +215,9 @@ impl Folder {
                     entry.has_events = true;
                     let supposed =
                         (!self.is_settled).then(|| entry.after.registers.supposing(event)).flatten();
-                    superseded.note(&taken.record.partition, entry.after.registers.is_above(event.version));
-                    if let Err(reason) = apply_one(&mut entry.after, event, &taken.record, progress) {
-                        poison.push(DeadLetter::from_record(&taken.record, &reason));
+                    superseded.note(&input.record.partition, entry.after.registers.is_above(event.version));
+                    if let Err(reason) = apply_one(&mut entry.after, event, &input.record, progress) {
+                        poison.push(DeadLetter::from_record(&input.record, &reason));
                     }
                     entry.between.extend(earlier.filter(|earlier| *earlier != entry.after.registers));
                     entry.between.extend(supposed);
@@ -237,7 +242,7 @@ impl Folder {
             if entry.between.is_empty() || planted::is(Bug::BetweenForgotten) {
                 continue;
             }
-            // Another instance, or this one before its state fell back, may have taken these events one by one, or in
+            // Another instance, or this one before its state fell back, may have records these events one by one, or in
             // another order where they lie in several partitions, and have delivered an intermediate state.
             let mut passing = Effects::default();
             let states = std::iter::once(before).chain(&entry.between);
@@ -427,8 +432,8 @@ pub(crate) fn apply_one(
     Ok(())
 }
 
-fn event_of(taken: &Taken) -> Option<&Event> {
-    match &taken.decoded {
+fn event_of(input: &DecodedRecord) -> Option<&Event> {
+    match &input.decoded {
         Decoded::Event(event) => Some(event),
         _ => None,
     }

@@ -167,8 +167,8 @@ impl Queue {
     pub fn take(&self, priority: Priority, max: usize, may: &dyn Fn(Projection) -> bool) -> Vec<DocumentKey> {
         let mut inner = self.lock();
         inner.requeue_cooled();
-        let (mut taken, mut projection) = (Vec::new(), None);
-        while taken.len() < max {
+        let (mut documents, mut projection) = (Vec::new(), None);
+        while documents.len() < max {
             let Some(key) = inner.documents_mut(priority).pop_front(projection, may) else { break };
             // A document that was promoted is still in the list of its former priority.
             if inner.waiting.get(&key).is_none_or(|entry| entry.priority != priority) {
@@ -183,9 +183,9 @@ impl Queue {
             }
             projection = Some(key.0);
             inner.in_flight.insert(key.clone(), InFlight { step, again: None, priority, is_of_chunk: false });
-            taken.push(key);
+            documents.push(key);
         }
-        taken
+        documents
     }
 
     /// Finishes documents that were taken. Documents with `false` wait again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 
-use super::fold::Taken;
+use super::fold::DecodedRecord;
 use super::readiness::Cause;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
@@ -26,9 +26,9 @@ const BATCHES_MAX: usize = 4;
 #[derive(Debug, Default)]
 pub struct ReadBatch {
     /// The records, decoded.
-    pub taken: Vec<Taken>,
+    pub records: Vec<DecodedRecord>,
     /// Positions that moved without a record.
-    pub passed: Vec<(TopicPartition, i64)>,
+    pub skipped: Vec<(TopicPartition, i64)>,
 }
 
 /// A request to the reader for the log's end, answered over its channel.
@@ -48,7 +48,7 @@ pub struct Reader {
     /// Read, and not decoded while the schema registry does not say how.
     waiting: VecDeque<Record>,
     /// The positions that moved behind those.
-    passed: Vec<(TopicPartition, i64)>,
+    skipped: Vec<(TopicPartition, i64)>,
     /// The error after which no record can be read, reported once the earlier records are handed over.
     refused: Option<Error>,
     /// True while the status holds that the registry does not answer.
@@ -81,7 +81,7 @@ impl Reader {
             end_requests,
             held: None,
             waiting: VecDeque::new(),
-            passed: Vec::new(),
+            skipped: Vec::new(),
             refused: None,
             is_registry_away: false,
             is_troubled: false,
@@ -152,12 +152,12 @@ impl Reader {
             return Ok(None);
         }
         if self.decoder.is_always_ready() {
-            let taken = polled.records.into_iter().map(|record| take(&self.decoder, record));
-            let batch = ReadBatch { taken: taken.collect(), passed: polled.passed };
+            let records = polled.records.into_iter().map(|record| take(&self.decoder, record));
+            let batch = ReadBatch { records: records.collect(), skipped: polled.passed };
             return self.checked(Some(batch));
         }
         self.waiting = polled.records.into();
-        self.passed = polled.passed;
+        self.skipped = polled.passed;
         let batch = self.decode_waiting(wait);
         self.checked(batch)
     }
@@ -165,15 +165,15 @@ impl Reader {
     /// The batch up to a truncation that cannot be folded. Earlier records are folded before the reader stops.
     fn checked(&mut self, batch: Option<ReadBatch>) -> Result<Option<ReadBatch>> {
         let Some(mut batch) = batch else { return Ok(None) };
-        for (at, taken) in batch.taken.iter().enumerate() {
-            let Decoded::Truncation(truncation) = &taken.decoded else { continue };
-            if let Some(refusal) = self.refusal(&taken.record, truncation)? {
+        for (at, input) in batch.records.iter().enumerate() {
+            let Decoded::Truncation(truncation) = &input.decoded else { continue };
+            if let Some(refusal) = self.refusal(&input.record, truncation)? {
                 if at == 0 {
                     return Err(refusal);
                 }
                 self.refused = Some(refusal);
-                batch.taken.truncate(at);
-                batch.passed.clear();
+                batch.records.truncate(at);
+                batch.skipped.clear();
                 break;
             }
         }
@@ -206,7 +206,7 @@ impl Reader {
         let mut batch = ReadBatch::default();
         while let Some(record) = self.waiting.front() {
             // Decoded records must not wait for the others.
-            let wait = if batch.taken.is_empty() { wait } else { Duration::ZERO };
+            let wait = if batch.records.is_empty() { wait } else { Duration::ZERO };
             match self.decoder.readiness(record, wait) {
                 Readiness::Ready => self.note_registry(None),
                 Readiness::Waiting(why) => {
@@ -214,12 +214,12 @@ impl Reader {
                     break;
                 }
             }
-            batch.taken.extend(self.waiting.pop_front().map(|record| take(&self.decoder, record)));
+            batch.records.extend(self.waiting.pop_front().map(|record| take(&self.decoder, record)));
         }
         if self.waiting.is_empty() {
-            batch.passed = std::mem::take(&mut self.passed);
+            batch.skipped = std::mem::take(&mut self.skipped);
         }
-        (!batch.taken.is_empty() || !batch.passed.is_empty()).then_some(batch)
+        (!batch.records.is_empty() || !batch.skipped.is_empty()).then_some(batch)
     }
 
     /// Has the status tell whether the schema registry answers.
@@ -265,9 +265,9 @@ impl Reader {
     }
 }
 
-fn take(decoder: &Decoder, record: Record) -> Taken {
+fn take(decoder: &Decoder, record: Record) -> DecodedRecord {
     let decoded = decoder.decode(&record);
-    Taken { record, decoded }
+    DecodedRecord { record, decoded }
 }
 
 /// Reads until told to stop or the receiver is gone.

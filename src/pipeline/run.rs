@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::additions::Adding;
 use super::deliver::Delivery;
-use super::fold::Folder;
+use super::fold::StateWriter;
 use super::gate::{Gate, in_time};
 use super::pace::Pace;
 use super::queue::Queue;
@@ -134,15 +134,19 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
     parts.status.set_positions(&progress.positions());
 
     let (commands, command_rx) = parts.commands;
-    let mut folder = Folder::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
-    folder.forget_unfinished_load()?;
+    let mut state_writer =
+        StateWriter::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
+    state_writer.forget_unfinished_load()?;
     if progress.step == 0 {
         // Nothing was folded yet, so every document of every index will be sent.
-        parts.projections.iter().try_for_each(|projection| folder.begin_backfill(*projection).map(|_| ()))?;
+        parts
+            .projections
+            .iter()
+            .try_for_each(|projection| state_writer.begin_backfill(*projection).map(|_| ()))?;
     }
     let queue = Arc::new(Queue::starting_at(
         progress.step,
-        folder.oldest_task(),
+        state_writer.oldest_task(),
         progress.positions(),
         parts.state.low_watermark()?.time_ms,
     ));
@@ -158,9 +162,9 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         records_in,
     );
     let reader = work::start("reader", reader.with_partial(parts.state.is_partial()))?;
-    queue.set_backfills(folder.pending_backfills());
+    queue.set_backfills(state_writer.pending_backfills());
     let stream = Stream {
-        folder,
+        state_writer,
         queue: Arc::clone(&queue),
         status: Arc::clone(&parts.status),
         decoder: parts.decoder,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::bulk_load::BulkLoad;
-use super::fold::{DocumentKey, Folder, Step, Taken};
+use super::fold::{DecodedRecord, DocumentKey, StateWriter, Step};
 use super::planted::{self, Bug};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
@@ -98,7 +98,7 @@ pub struct Retried {
 /// The outcome of discarding dead letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Discarded {
-    /// How many were taken out.
+    /// How many were records out.
     pub discarded: usize,
     /// Names that no dead letter has.
     pub unknown: Vec<String>,
@@ -121,7 +121,7 @@ pub fn discard(dead_letters: &mut dyn DeadLetters, names: Option<&[String]>) -> 
 /// The thread's parts.
 pub struct Stream {
     /// The writer of the state.
-    pub folder: Folder,
+    pub state_writer: StateWriter,
     /// The documents that wait for delivery.
     pub queue: Arc<Queue>,
     /// Where it reports.
@@ -177,7 +177,7 @@ impl Stream {
     fn end_load(&mut self) -> Result<()> {
         match std::mem::replace(&mut self.first, First::Done) {
             First::Loading(load) if load.is_short() => {
-                let step = self.folder.loaded(*load)?;
+                let step = self.state_writer.loaded(*load)?;
                 self.publish(step, Priority::Direct)
             }
             First::Loading(_) => {
@@ -188,47 +188,47 @@ impl Stream {
         }
     }
 
-    /// Takes records into a load while there is one; true when they are taken.
-    fn load(&mut self, taken: &[Taken], passed: &[(TopicPartition, i64)]) -> Result<bool> {
+    /// Takes records into a load while there is one; true when they are records.
+    fn load(&mut self, records: &[DecodedRecord], skipped: &[(TopicPartition, i64)]) -> Result<bool> {
         if let First::Undecided(end) = &self.first {
-            let load = self.folder.first_load(end)?;
+            let load = self.state_writer.first_load(end)?;
             self.first = load.map_or(First::Done, |load| First::Loading(Box::new(load)));
         }
         let First::Loading(load) = &mut self.first else { return Ok(false) };
-        let poisoned = self.folder.load(load, taken, passed)?;
-        Status::add(&self.status.records, taken.len());
+        let poisoned = self.state_writer.load(load, records, skipped)?;
+        Status::add(&self.status.records, records.len());
         Status::add(&self.status.poisoned, poisoned);
         self.status.set_positions(&load.positions());
         if load.is_through()
             && let First::Loading(load) = std::mem::replace(&mut self.first, First::Done)
         {
-            let step = self.folder.loaded(*load)?;
+            let step = self.state_writer.loaded(*load)?;
             self.publish(step, Priority::Direct)?;
         }
         Ok(true)
     }
 
     /// Folds the records that have come, as one step.
-    fn step(&mut self, records: &Receiver<ReadBatch>, gather: Duration) -> Result<Read> {
-        let first = match records.try_recv() {
+    fn step(&mut self, batches: &Receiver<ReadBatch>, gather: Duration) -> Result<Read> {
+        let first = match batches.try_recv() {
             Ok(batch) => batch,
             Err(TryRecvError::Empty) => return Ok(Read::Nothing),
             Err(TryRecvError::Disconnected) => return Ok(Read::Ended),
         };
-        let ReadBatch { mut taken, mut passed } = first;
-        while taken.len() < STEP_RECORDS_MAX {
-            let Ok(more) = records.recv_timeout(gather.saturating_sub(self.folded.elapsed())) else { break };
-            taken.extend(more.taken);
-            passed.extend(more.passed);
+        let ReadBatch { mut records, mut skipped } = first;
+        while records.len() < STEP_RECORDS_MAX {
+            let Ok(more) = batches.recv_timeout(gather.saturating_sub(self.folded.elapsed())) else { break };
+            records.extend(more.records);
+            skipped.extend(more.skipped);
         }
         self.folded = Instant::now();
-        if self.load(&taken, &passed)? {
+        if self.load(&records, &skipped)? {
             return Ok(Read::Some);
         }
         let is_past_gate = self.status.gate_passed.load(Ordering::Relaxed);
-        self.folder.set_settled(is_past_gate && *self.writer.borrow());
-        let step = self.folder.fold(&taken, &passed)?;
-        Status::add(&self.status.records, taken.len());
+        self.state_writer.set_settled(is_past_gate && *self.writer.borrow());
+        let step = self.state_writer.fold(&records, &skipped)?;
+        Status::add(&self.status.records, records.len());
         Status::add(&self.status.poisoned, step.poisoned);
         self.publish(step, Priority::Direct)?;
         Ok(Read::Some)
@@ -264,7 +264,7 @@ impl Stream {
 
     fn fan_out(&mut self) -> Result<()> {
         if self.is_fanning_out() {
-            let step = self.folder.fan_out()?;
+            let step = self.state_writer.fan_out()?;
             self.publish(step, Priority::Background)?;
         }
         Ok(())
@@ -277,11 +277,11 @@ impl Stream {
             tracing::warn!("{sentence}");
             self.status.note(sentence);
         }
-        let oldest = self.folder.oldest_task();
-        let positions = self.folder.progress().positions();
+        let oldest = self.state_writer.oldest_task();
+        let positions = self.state_writer.progress().positions();
         self.status.set_positions(&positions);
         self.queue.note_commit(
-            self.folder.progress().step,
+            self.state_writer.progress().step,
             &positions,
             step.marked,
             priority,
@@ -307,43 +307,45 @@ impl Stream {
         match command {
             Command::Delivered { acknowledged, rejected, finished } => {
                 if planted::is(Bug::RejectionToldLate) {
-                    self.folder.acknowledge(&acknowledged)?;
+                    self.state_writer.acknowledge(&acknowledged)?;
                 }
-                self.folder.reject(rejected)?;
-                self.folder.acknowledge(&acknowledged)?;
-                self.cleared = self.folder.progress().step;
+                self.state_writer.reject(rejected)?;
+                self.state_writer.acknowledge(&acknowledged)?;
+                self.cleared = self.state_writer.progress().step;
                 self.queue.finish(finished);
                 self.status.set_waiting(self.queue.waiting());
                 Ok(())
             }
-            Command::LowWatermark(positions, time_ms) => self.folder.set_low_watermark(&positions, time_ms),
+            Command::LowWatermark(positions, time_ms) => {
+                self.state_writer.set_low_watermark(&positions, time_ms)
+            }
             Command::DeliveredElsewhere(delivered) => self.trim(&delivered),
             Command::Mark(documents) => {
-                let step = self.folder.mark(documents)?;
+                let step = self.state_writer.mark(documents)?;
                 self.publish(step, Priority::Background)
             }
             Command::BeginBackfill(projection) => {
-                let step = self.folder.begin_backfill(projection)?;
-                self.queue.set_backfills(self.folder.pending_backfills());
+                let step = self.state_writer.begin_backfill(projection)?;
+                self.queue.set_backfills(self.state_writer.pending_backfills());
                 self.publish(step, Priority::Background)
             }
             Command::MarkUndelivered { since, rejected, documents } => {
-                self.folder.reject(rejected)?;
+                self.state_writer.reject(rejected)?;
                 if documents.is_empty() { Ok(()) } else { self.mark_undelivered(documents, since) }
             }
             Command::ResumeBackfills => {
-                self.folder.resume_backfills()?;
-                self.queue.set_backfills(self.folder.pending_backfills());
+                self.state_writer.resume_backfills()?;
+                self.queue.set_backfills(self.state_writer.pending_backfills());
                 Ok(())
             }
             Command::AdvanceBackfill(projection, step, place, count) => {
-                self.folder.advance_backfill(projection, step, place, count)?;
-                self.cleared = self.folder.progress().step;
-                self.queue.set_backfills(self.folder.pending_backfills());
+                self.state_writer.advance_backfill(projection, step, place, count)?;
+                self.cleared = self.state_writer.progress().step;
+                self.queue.set_backfills(self.state_writer.pending_backfills());
                 self.status.set_waiting(self.queue.waiting());
                 Ok(())
             }
-            Command::BuiltFor(projection, index) => self.folder.set_built_for(projection, &index),
+            Command::BuiltFor(projection, index) => self.state_writer.set_built_for(projection, &index),
             Command::Retry(names, reply) => {
                 self.end_load()?;
                 let retried = self.retry(names.as_deref());
@@ -352,7 +354,7 @@ impl Stream {
                 Ok(())
             }
             Command::Discard(names, reply) => {
-                let _ = reply.try_send(discard(self.folder.dead_letters(), names.as_deref()));
+                let _ = reply.try_send(discard(self.state_writer.dead_letters(), names.as_deref()));
                 Ok(())
             }
             Command::Barrier(reply) => {
@@ -366,7 +368,7 @@ impl Stream {
     /// Marks documents that a backfill sent and the index did not acknowledge. They wait since the backfill was called for,
     /// because no document of its index counts as delivered before that.
     fn mark_undelivered(&mut self, documents: Vec<(Projection, String)>, since: u64) -> Result<()> {
-        let Step { marked, .. } = self.folder.mark(documents)?;
+        let Step { marked, .. } = self.state_writer.mark(documents)?;
         self.publish(Step::default(), Priority::Background)?;
         self.queue.add_undelivered(marked, since);
         self.status.set_waiting(self.queue.waiting());
@@ -376,20 +378,20 @@ impl Stream {
     /// Clears the marks of documents that another instance delivered. If this instance never cleared a mark itself, the
     /// marks left are exactly those that the writer's indexes lack.
     fn trim(&mut self, delivered: &Delivered) -> Result<()> {
-        if self.folder.progress().partitions.is_empty() {
+        if self.state_writer.progress().partitions.is_empty() {
             // A first fold brings all at once, and its backfills speak of all of it.
             return Ok(());
         }
         let Some(step) = self.queue.step_covered_by(&delivered.low_watermark) else { return Ok(()) };
-        self.folder.trim(step)?;
-        self.queue.set_backfills(self.folder.pending_backfills());
+        self.state_writer.trim(step)?;
+        self.queue.set_backfills(self.state_writer.pending_backfills());
         if step < self.cleared {
             return Ok(());
         }
         self.cleared = step;
         for (name, index) in &delivered.indexes {
-            if let Some(projection) = self.folder.plan().projection(name) {
-                self.folder.set_built_for(projection, index)?;
+            if let Some(projection) = self.state_writer.plan().projection(name) {
+                self.state_writer.set_built_for(projection, index)?;
             }
         }
         Ok(())
@@ -399,7 +401,7 @@ impl Stream {
     fn retry(&mut self, names: Option<&[String]>) -> Result<Retried> {
         let mut retried = Retried::default();
         self.decoder.forget_unknown_schemas();
-        let letters = self.folder.dead_letters().list()?;
+        let letters = self.state_writer.dead_letters().list()?;
         let wanted = |letter: &&DeadLetter| names.is_none_or(|names| names.contains(&letter.name()));
         let mut records = Vec::new();
         let mut documents = Vec::new();
@@ -408,7 +410,7 @@ impl Stream {
             match letter.document() {
                 Some((projection, id)) => {
                     resolved.push(letter.name());
-                    let projection = self.folder.plan().projection(projection);
+                    let projection = self.state_writer.plan().projection(projection);
                     documents.extend(projection.map(|projection| (projection, id.to_owned())));
                 }
                 None => match letter.to_record(&self.kinds) {
@@ -417,34 +419,35 @@ impl Stream {
                 },
             }
         }
-        for taken in &records {
-            if let Decoded::Poison(reason) = &taken.decoded {
-                retried.failed.push((record_name(&taken.record), reason.clone()));
+        for input in &records {
+            if let Decoded::Poison(reason) = &input.decoded {
+                retried.failed.push((record_name(&input.record), reason.clone()));
             }
         }
         if let Some(names) = names {
             let known: Vec<String> = letters.iter().map(DeadLetter::name).collect();
             retried.unknown = names.iter().filter(|name| !known.contains(name)).cloned().collect();
         }
-        records.retain(|taken| !matches!(taken.decoded, Decoded::Poison(_)));
+        records.retain(|input| !matches!(input.decoded, Decoded::Poison(_)));
         if !records.is_empty() {
-            let (step, poison) = self.folder.fold_beside(&records)?;
-            let still = |taken: &&Taken| !poison.iter().any(|(name, _)| *name == record_name(&taken.record));
-            resolved.extend(records.iter().filter(still).map(|taken| record_name(&taken.record)));
+            let (step, poison) = self.state_writer.fold_retried(&records)?;
+            let still =
+                |input: &&DecodedRecord| !poison.iter().any(|(name, _)| *name == record_name(&input.record));
+            resolved.extend(records.iter().filter(still).map(|input| record_name(&input.record)));
             retried.failed.extend(poison);
             self.publish(step, Priority::Direct)?;
         }
         if !documents.is_empty() {
-            let step = self.folder.mark(documents)?;
+            let step = self.state_writer.mark(documents)?;
             self.publish(step, Priority::Direct)?;
         }
         retried.done = resolved.len();
-        self.folder.sync()?;
-        self.folder.dead_letters().resolve(&resolved)?;
+        self.state_writer.sync()?;
+        self.state_writer.dead_letters().resolve(&resolved)?;
         Ok(retried)
     }
 
-    fn decoded(&self, record: Record) -> Taken {
+    fn decoded(&self, record: Record) -> DecodedRecord {
         let decoded = match self.decoder.readiness(&record, SCHEMA_WAIT) {
             Readiness::Ready => match self.decoder.decode(&record) {
                 Decoded::Truncation(_) => Decoded::Poison(TRUNCATION.to_owned()),
@@ -455,7 +458,7 @@ impl Stream {
                 Decoded::Poison("the schema registry has not answered yet; retry the letter".to_owned())
             }
         };
-        Taken { record, decoded }
+        DecodedRecord { record, decoded }
     }
 }
 
@@ -477,14 +480,14 @@ impl Turns for Stream {
         }
         if !self.commands()? {
             self.end_load()?;
-            self.folder.sync()?;
+            self.state_writer.sync()?;
             return Ok(Turn::Ended);
         }
         let fanning_out = self.is_fanning_out();
         let has_read = self.read(if waits { GATHER } else { Duration::ZERO })?;
         self.fan_out()?;
         if self.synced.elapsed() >= SYNC_EVERY {
-            self.folder.sync()?;
+            self.state_writer.sync()?;
             self.synced = Instant::now();
         }
         Ok(if has_read || fanning_out { Turn::Busy } else { Turn::Idle })

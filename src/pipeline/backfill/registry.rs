@@ -2,14 +2,14 @@
 
 use super::PendingBackfill;
 use crate::error::Result;
-use crate::pipeline::fold::{Folder, Step};
+use crate::pipeline::fold::{StateWriter, Step};
 use crate::projection::Projection;
 use crate::projection::affected::FanOut;
 use crate::state::keys::Space;
 use crate::state::rows::{self, Backfill};
 use crate::state::store::Changes;
 
-impl Folder {
+impl StateWriter {
     /// Begins a backfill of a projection, paused at first.
     pub fn begin_backfill(&mut self, projection: Projection) -> Result<Step> {
         let mut progress = self.progress.clone();
@@ -141,25 +141,26 @@ mod tests {
     #[test]
     fn a_standby_completes_a_backfill_once_the_writer_has_delivered_every_unmarked_change() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
-        let mut folder = Folder::new(Arc::clone(&state), vec![CONTACTS], Box::new(Nowhere)).unwrap();
-        let begun = folder.begin_backfill(CONTACTS).unwrap().number;
+        let mut state_writer =
+            StateWriter::new(Arc::clone(&state), vec![CONTACTS], Box::new(Nowhere)).unwrap();
+        let begun = state_writer.begin_backfill(CONTACTS).unwrap().number;
         // Steps that mark nothing, because the backfill is paused.
-        let unmarked = folder.mark(Vec::new()).unwrap().number;
-        assert!(!folder.is_marked(CONTACTS));
-        folder.trim(begun).unwrap();
-        assert!(folder.is_marked(CONTACTS), "what comes after it is marked");
+        let unmarked = state_writer.mark(Vec::new()).unwrap().number;
+        assert!(!state_writer.is_marked(CONTACTS));
+        state_writer.trim(begun).unwrap();
+        assert!(state_writer.is_marked(CONTACTS), "what comes after it is marked");
         assert!(!state.is_delivered().unwrap(), "what came before is neither marked nor delivered");
-        folder.trim(unmarked).unwrap();
-        assert!(state.is_delivered().unwrap() && folder.pending_backfills().is_empty());
+        state_writer.trim(unmarked).unwrap();
+        assert!(state.is_delivered().unwrap() && state_writer.pending_backfills().is_empty());
     }
 
     #[test]
     fn a_chunk_of_a_former_backfill_does_not_advance_the_present_one() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
-        let mut folder = Folder::new(state, vec![CONTACTS], Box::new(Nowhere)).unwrap();
-        let former = folder.begin_backfill(CONTACTS).unwrap().number;
-        folder.begin_backfill(CONTACTS).unwrap();
-        folder.advance_backfill(CONTACTS, former, None, 5).unwrap();
-        assert_eq!(folder.pending_backfills().len(), 1);
+        let mut state_writer = StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere)).unwrap();
+        let former = state_writer.begin_backfill(CONTACTS).unwrap().number;
+        state_writer.begin_backfill(CONTACTS).unwrap();
+        state_writer.advance_backfill(CONTACTS, former, None, 5).unwrap();
+        assert_eq!(state_writer.pending_backfills().len(), 1);
     }
 }

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use self::runs::{Held, Runs};
 use self::truncated::Truncated;
-use super::fold::{Folder, Step, Taken, advance, apply_one, pass};
+use super::fold::{DecodedRecord, StateWriter, Step, advance, apply_one, skip_offsets};
 use super::planted::{self, Bug};
 use super::sizes::sized;
 use super::superseded::Superseded;
@@ -104,23 +104,23 @@ impl BulkLoad {
 
     fn take(
         &mut self,
-        taken: &[Taken],
-        passed: &[(TopicPartition, i64)],
+        records: &[DecodedRecord],
+        skipped: &[(TopicPartition, i64)],
         beside: &Progress,
     ) -> Result<Vec<DeadLetter>> {
         self.progress.beside = beside.beside;
-        advance(&mut self.progress, taken);
-        pass(&mut self.progress, passed);
+        advance(&mut self.progress, records);
+        skip_offsets(&mut self.progress, skipped);
         let mut poison = Vec::new();
-        for taken in taken {
-            let event = match &taken.decoded {
+        for input in records {
+            let event = match &input.decoded {
                 Decoded::Ignored => continue,
                 Decoded::Poison(reason) => {
-                    poison.push(DeadLetter::from_record(&taken.record, reason));
+                    poison.push(DeadLetter::from_record(&input.record, reason));
                     continue;
                 }
                 Decoded::Truncation(truncation) => {
-                    self.truncated.push(Truncated::of(&taken.record, truncation));
+                    self.truncated.push(Truncated::of(&input.record, truncation));
                     continue;
                 }
                 Decoded::Event(event) => event,
@@ -130,9 +130,9 @@ impl BulkLoad {
                 Held::default()
             });
             let is_superseded = held.row.registers.is_above(event.version);
-            self.superseded.note(&taken.record.partition, is_superseded);
-            if let Err(reason) = apply_one(&mut held.row, event, &taken.record, &self.progress) {
-                poison.push(DeadLetter::from_record(&taken.record, &reason));
+            self.superseded.note(&input.record.partition, is_superseded);
+            if let Err(reason) = apply_one(&mut held.row, event, &input.record, &self.progress) {
+                poison.push(DeadLetter::from_record(&input.record, &reason));
                 continue;
             }
             held.has_unsequenced |= !event.sequenced;
@@ -146,7 +146,7 @@ impl BulkLoad {
     }
 }
 
-impl Folder {
+impl StateWriter {
     /// Removes the rows of a load that did not come to its end. No position says which log they were made of, and a topic
     /// may have been recreated since.
     ///
@@ -187,10 +187,10 @@ impl Folder {
     pub fn load(
         &mut self,
         load: &mut BulkLoad,
-        taken: &[Taken],
-        passed: &[(TopicPartition, i64)],
+        records: &[DecodedRecord],
+        skipped: &[(TopicPartition, i64)],
     ) -> Result<usize> {
-        let poison = load.take(taken, passed, &self.progress)?;
+        let poison = load.take(records, skipped, &self.progress)?;
         if !poison.is_empty() {
             self.dead_letters().append(&poison)?;
         }

@@ -1,7 +1,7 @@
 //! The letters of documents: which records made them.
 
 use super::contributors::contributors;
-use super::{Folder, partition_hash};
+use super::{StateWriter, partition_hash};
 use crate::dead_letter::{DeadLetter, RecordPlace};
 use crate::error::Result;
 use crate::position::TopicPartition;
@@ -12,7 +12,7 @@ use crate::state::rows::Row;
 /// A letter names the records of this many members of an embed; a document may show thousands.
 const EMBEDDED_MAX: usize = 100;
 
-impl Folder {
+impl StateWriter {
     /// Writes dead letters of documents that the index rejected.
     pub fn reject(&mut self, mut letters: Vec<DeadLetter>) -> Result<()> {
         if letters.is_empty() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Taken;
+use super::DecodedRecord;
 use crate::event::Record;
 use crate::position::TopicPartition;
 use crate::source::fingerprint_hash;
@@ -23,20 +23,20 @@ fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> 
     }
 }
 
-/// Moves the positions to those that were passed without a record, and never back: records that lie behind such
-/// a position may be among those taken with it.
-pub(in crate::pipeline) fn pass(progress: &mut Progress, passed: &[(TopicPartition, i64)]) {
-    for (partition, next) in passed {
+/// Moves the positions to those that were skipped without a record, and never back: records that lie behind such
+/// a position may be among those records with it.
+pub(in crate::pipeline) fn skip_offsets(progress: &mut Progress, skipped: &[(TopicPartition, i64)]) {
+    for (partition, next) in skipped {
         let at = partition_mut(progress, partition);
         at.next = at.next.max(*next);
     }
 }
 
-/// Moves the positions past `taken`, and remembers the hash of each partition's last record.
-pub(in crate::pipeline) fn advance(progress: &mut Progress, taken: &[Taken]) {
+/// Moves the positions past `records`, and remembers the hash of each partition's last record.
+pub(in crate::pipeline) fn advance(progress: &mut Progress, records: &[DecodedRecord]) {
     let mut last: BTreeMap<&TopicPartition, &Record> = BTreeMap::new();
-    for taken in taken {
-        last.insert(&taken.record.partition, &taken.record);
+    for input in records {
+        last.insert(&input.record.partition, &input.record);
     }
     for (partition, record) in last {
         let at = partition_mut(progress, partition);

@@ -7,7 +7,13 @@ use crate::plan::{CONTACT, ORGANISATION};
 use crate::plan::{CONTACTS, builtin};
 use crate::state::memory::MemoryStore;
 
-fn taken(kind: EntityType, id: &str, version: u64, action: Action, field: Option<(&str, &str)>) -> Taken {
+fn decoded_record(
+    kind: EntityType,
+    id: &str,
+    version: u64,
+    action: Action,
+    field: Option<(&str, &str)>,
+) -> DecodedRecord {
     let fields = field.map(|(name, json)| Field { name: name.to_owned(), json: json.as_bytes().into() });
     let event = Event {
         kind,
@@ -27,29 +33,30 @@ fn taken(kind: EntityType, id: &str, version: u64, action: Action, field: Option
         headers: Vec::new(),
         malformed: None,
     };
-    Taken { record, decoded: Decoded::Event(event) }
+    DecodedRecord { record, decoded: Decoded::Event(event) }
 }
 
 #[test]
 fn an_overtaken_event_marks_what_it_would_have_changed_as_long_as_others_may_have_delivered_that() {
     for is_settled in [false, true] {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
-        let mut folder = Folder::new(state, vec![CONTACTS], Box::new(Nowhere)).unwrap();
+        let mut state_writer = StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere)).unwrap();
         for event in [
-            taken(CONTACT, "c", 1, Action::Merge, Some(("organisationId", "\"below\""))),
-            taken(ORGANISATION, "below", 2, Action::Merge, Some(("parentId", "\"above\""))),
-            taken(ORGANISATION, "above", 9, Action::Delete, None),
+            decoded_record(CONTACT, "c", 1, Action::Merge, Some(("organisationId", "\"below\""))),
+            decoded_record(ORGANISATION, "below", 2, Action::Merge, Some(("parentId", "\"above\""))),
+            decoded_record(ORGANISATION, "above", 9, Action::Delete, None),
         ] {
-            folder.fold(&[event], &[]).unwrap();
+            state_writer.fold(&[event], &[]).unwrap();
         }
-        while folder.fan_out().unwrap().number > 0 {}
-        folder.set_settled(is_settled);
+        while state_writer.fan_out().unwrap().number > 0 {}
+        state_writer.set_settled(is_settled);
         // Elsewhere this came before the delete, and the contact was delivered with an ancestor.
-        let overtaken = taken(ORGANISATION, "above", 8, Action::Replace, Some(("parentId", "\"top\"")));
-        folder.fold(&[overtaken], &[]).unwrap();
+        let overtaken =
+            decoded_record(ORGANISATION, "above", 8, Action::Replace, Some(("parentId", "\"top\"")));
+        state_writer.fold(&[overtaken], &[]).unwrap();
         let mut marked = Vec::new();
         loop {
-            let step = folder.fan_out().unwrap();
+            let step = state_writer.fan_out().unwrap();
             if step.number == 0 {
                 break;
             }

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Folder, Step, Taken, partition_hash};
+use super::{DecodedRecord, StateWriter, Step, partition_hash};
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::event::{Decoded, Event, Record, Truncation};
@@ -14,22 +14,22 @@ use crate::state::rows::{self, Row};
 /// So many entities are deleted by one commit.
 const DELETED_MAX: usize = sized(6_000, 30);
 
-impl Folder {
+impl StateWriter {
     /// Folds records among which are truncations. The position moves past a truncation once its deletes are made, and
     /// deletes that are made twice are made once.
     pub(super) fn fold_truncations(
         &mut self,
-        taken: &[Taken],
-        passed: &[(TopicPartition, i64)],
+        records: &[DecodedRecord],
+        skipped: &[(TopicPartition, i64)],
     ) -> Result<Step> {
         let (mut step, mut begin) = (Step::default(), 0);
-        for (at, found) in taken.iter().enumerate() {
+        for (at, found) in records.iter().enumerate() {
             let Decoded::Truncation(truncation) = &found.decoded else { continue };
-            step.join(self.fold_part(taken.get(begin..at).unwrap_or_default(), &[])?);
+            step.join(self.fold_part(records.get(begin..at).unwrap_or_default(), &[])?);
             step.join(self.truncate(&found.record, truncation)?);
             begin = at;
         }
-        step.join(self.fold_part(taken.get(begin..).unwrap_or_default(), passed)?);
+        step.join(self.fold_part(records.get(begin..).unwrap_or_default(), skipped)?);
         Ok(step)
     }
 
@@ -43,12 +43,12 @@ impl Folder {
             let deletion = |id| {
                 let Truncation { version, sequenced, .. } = *truncation;
                 let event = Event::deletion(record.kind, id, version, sequenced);
-                Taken { record: record.clone(), decoded: Decoded::Event(event) }
+                DecodedRecord { record: record.clone(), decoded: Decoded::Event(event) }
             };
-            let taken: Vec<Taken> = ids.into_iter().map(deletion).collect();
-            if !taken.is_empty() {
+            let records: Vec<DecodedRecord> = ids.into_iter().map(deletion).collect();
+            if !records.is_empty() {
                 let progress = self.progress.clone();
-                step.join(self.commit_fold(&taken, progress, &mut |letters, new| letters.append(&new))?);
+                step.join(self.commit_fold(&records, progress, &mut |letters, new| letters.append(&new))?);
             }
             match last {
                 Some(last) => after = last,

@@ -15,7 +15,7 @@ use tributary::decode::Decoder;
 use tributary::entity::Registers;
 use tributary::event::Decoded;
 use tributary::pipeline::backfill;
-use tributary::pipeline::fold::Folder;
+use tributary::pipeline::fold::StateWriter;
 use tributary::pipeline::queue::Queue;
 use tributary::pipeline::reader::Reader;
 use tributary::pipeline::status::Status;
@@ -102,7 +102,7 @@ pub fn one(asked: &str) -> Result<()> {
     let (count, bytes) = work(&what, &config, &folder)?;
     let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds("self").unwrap_or(0.0) - cpu);
     println!("{}", serde_json::json!([took, cpu, count, bytes, peak_kilobytes("self")]));
-    // What a fold into a map has left is not worth being taken apart.
+    // What a fold into a map has left is not worth being records apart.
     std::process::exit(0)
 }
 
@@ -186,10 +186,10 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
     let store = Arc::new(FjallStore::open(folder, builtin()).map_err(told)?);
     let state = Arc::new(State::open(store, builtin(), "bench").map_err(told)?);
     let (source, end) = source(config)?;
-    let mut folder =
-        Folder::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).map_err(told)?;
+    let mut state_writer =
+        StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).map_err(told)?;
     for projection in PROJECTIONS {
-        folder.begin_backfill(projection).map_err(told)?;
+        state_writer.begin_backfill(projection).map_err(told)?;
     }
     let queue = Arc::new(Queue::starting_at(0, None, Positions::default(), 0));
     let (status, decoder, stop) =
@@ -205,7 +205,7 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
         records_in,
     );
     let stream = Stream {
-        folder,
+        state_writer,
         queue: Arc::clone(&queue),
         status,
         decoder,
