@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::cli::{Cli, Command, Global};
-use crate::config::{Config, SourceKind};
+use crate::config::Config;
 use crate::dead_letter::SpillPlace;
 use crate::decode::{Decoder, Layout};
 use crate::encoding::Registry;
@@ -14,9 +14,7 @@ use crate::pipeline::work::let_go;
 use crate::plan::EntityType;
 use crate::position::Positions;
 use crate::source::EventSource;
-use crate::source::files::FilesSource;
-use crate::source::kafka::{Elector, KafkaSource};
-use crate::source::leadership::{Alone, Leadership};
+use crate::source::leadership::Leadership;
 
 mod check;
 mod dead_letters;
@@ -30,6 +28,7 @@ mod parts;
 mod reindex;
 mod report;
 mod search;
+mod sources;
 mod summary;
 mod verify;
 
@@ -120,10 +119,7 @@ fn layouts(config: &Config) -> Vec<Layout> {
 }
 
 fn source(config: &Config) -> Result<Box<dyn EventSource>> {
-    Ok(match config.source.kind {
-        SourceKind::Files => Box::new(FilesSource::open(&config.source.path, topics(config))?),
-        SourceKind::Kafka => Box::new(KafkaSource::open(&config.kafka, topics(config))?),
-    })
+    (sources::driver(config).open)(config)
 }
 
 /// The log's identity, and where it ends now.
@@ -135,13 +131,7 @@ fn look_at_log(config: &Config) -> Result<(String, Positions)> {
 }
 
 fn leadership(config: &Config, status: &Status) -> Result<Arc<dyn Leadership>> {
-    Ok(match config.source.kind {
-        SourceKind::Files => Arc::new(Alone::default()),
-        SourceKind::Kafka => {
-            let topics = topics(config).into_iter().map(|(topic, _)| topic).collect();
-            Arc::new(Elector::start(&config.kafka, topics, Arc::clone(&status.in_flight))?)
-        }
-    })
+    (sources::driver(config).leadership)(config, status)
 }
 
 /// Where dead letters wait for a topic that is away: beside the state, of which they are a part until they arrive.

@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 
 use super::reindex::beside::{rebuild_changed, rebuild_reshaped};
 use super::report::progress::Progress;
-use super::{decoder, leadership, parts, source, spill_place, summary, topics};
-use crate::config::{Config, SourceKind};
+use super::{decoder, leadership, parts, source, sources, spill_place, summary, topics};
+use crate::config::Config;
 use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
@@ -221,16 +221,15 @@ pub(super) fn claimant(
     takes_over: bool,
     name: impl FnOnce() -> Result<String>,
 ) -> Result<Claimant> {
-    let state = match config.source.kind {
-        SourceKind::Kafka => None,
-        SourceKind::Files => {
-            let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-            let folder = std::fs::canonicalize(&config.state)
-                .or_else(|_| std::path::absolute(&config.state))
-                .unwrap_or_else(|_| config.state.clone());
-            let place = format!("{}:{}", host.trim(), folder.display());
-            Some(StateName { id: name()?, place })
-        }
+    let state = if sources::driver(config).is_coordinated {
+        None
+    } else {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let folder = std::fs::canonicalize(&config.state)
+            .or_else(|_| std::path::absolute(&config.state))
+            .unwrap_or_else(|_| config.state.clone());
+        let place = format!("{}:{}", host.trim(), folder.display());
+        Some(StateName { id: name()?, place })
     };
     Ok(Claimant { group: config.kafka.group.clone(), state, takes_over })
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::super::sources::driver;
 use super::state::{Resting, Seen};
-use crate::config::{Config, SourceKind};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::work::{blocking, let_go};
 use crate::source::{check_topic_ids, partial_log};
@@ -20,13 +21,12 @@ pub(super) async fn look(config: &Config, state: &Seen) -> Result<(Option<String
 
 /// The findings of a log that cannot be read.
 async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
-    if config.source.kind == SourceKind::Files {
-        return Ok(vec![error.about("source.path")]);
-    }
+    let address = driver(config).address;
+    let Some(settings) = driver(config).settings else { return Ok(vec![error.about(address)]) };
     match error.kind() {
-        ErrorKind::Unavailable => return Ok(vec![error.about("kafka.brokers")]),
-        // The clients' properties, which are the same for every topic.
-        ErrorKind::Usage => return Ok(vec![error.about("kafka.properties")]),
+        ErrorKind::Unavailable => return Ok(vec![error.about(address)]),
+        // The client's settings, which are the same for every topic.
+        ErrorKind::Usage => return Ok(vec![error.about(settings)]),
         _ => {}
     }
     let mut wrong = Vec::new();
@@ -39,11 +39,11 @@ async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
     let said = error.chain();
     let is_common = wrong.len() > 1 && wrong.iter().all(|(_, error)| error.chain() == said);
     if is_common {
-        return Ok(vec![error.about("kafka.properties")]);
+        return Ok(vec![error.about(settings)]);
     }
     // Each topic alone can be read: the fault lies in reading them together.
     if wrong.is_empty() {
-        return Ok(vec![error.about("kafka.brokers")]);
+        return Ok(vec![error.about(address)]);
     }
     Ok(wrong.into_iter().map(|(key, error)| error.about(&key)).collect())
 }
@@ -68,7 +68,7 @@ fn topics(config: &Config) -> Vec<(String, String, Config)> {
 fn key_of(config: &Config, topic: &str) -> String {
     let mut entities = config.model.entities.iter();
     let entity = entities.find(|entity| entity.source.topics.iter().any(|named| named == topic));
-    entity.map_or_else(|| "kafka.brokers".to_owned(), |entity| format!("{}.topics", entity.name))
+    entity.map_or_else(|| driver(config).address.to_owned(), |entity| format!("{}.topics", entity.name))
 }
 
 /// The findings of the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
@@ -93,7 +93,9 @@ async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
     });
     let cut = match started.await {
         Ok(cut) => cut,
-        Err(error) if error.kind() == ErrorKind::Unavailable => return vec![error.about("kafka.brokers")],
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            return vec![error.about(driver(config).address)];
+        }
         Err(error) => return vec![error.about("state")],
     };
     let cut = cut.into_iter().filter(|_| !is_partial);
