@@ -48,6 +48,7 @@ impl Generation {
             .num_merge_threads(1)
             .build();
         let writer = index.writer_with_options(options)?;
+        remove_leftovers(&writer);
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self { fields, writer, reader, pending: HashMap::new(), path: path.to_owned(), broken: None })
     }
@@ -93,6 +94,7 @@ impl Generation {
         }
         if let Err(error) = self.writer.commit() {
             self.broken = self.writer.rollback().err().map(|_| error.to_string());
+            remove_leftovers(&self.writer);
             return Err(error);
         }
         self.reader.reload()
@@ -109,6 +111,14 @@ impl Generation {
 
     pub(super) fn count(&self) -> u64 {
         self.reader.searcher().num_docs()
+    }
+}
+
+/// Removes the files of a commit that did not come to its end. The next one gives its files the same names, and fails as
+/// long as these are there.
+fn remove_leftovers(writer: &IndexWriter) {
+    if let Err(error) = writer.garbage_collect_files().wait() {
+        tracing::warn!(%error, "files of an unfinished commit of the index cannot be removed");
     }
 }
 
@@ -188,4 +198,35 @@ fn alive(segment: &SegmentReader, postings: &mut impl Postings) -> Option<u32> {
 /// Whether the index is open in another process.
 pub(super) fn is_locked(error: &TantivyError) -> bool {
     matches!(error, TantivyError::LockFailure(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::builtin;
+
+    #[test]
+    fn a_commit_that_a_killed_process_did_not_finish_keeps_no_later_one_from_being_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let projection = builtin().projections().next().unwrap();
+        let change = |generation: &mut Generation, version: u64| {
+            let document = format!("{{\"id\":\"o1\",\"name\":\"{version}\"}}");
+            generation.write("o1", version, Some(document.as_bytes())).unwrap();
+            generation.write(&format!("o{version}"), version, Some(b"{}")).unwrap();
+            generation.commit()
+        };
+        let mut generation = Generation::open(folder.path(), projection).unwrap();
+        change(&mut generation, 1).unwrap();
+        change(&mut generation, 2).unwrap();
+        drop(generation);
+        let meta = std::fs::read(folder.path().join(META_FILE)).unwrap();
+        let mut generation = Generation::open(folder.path(), projection).unwrap();
+        change(&mut generation, 3).unwrap();
+        drop(generation);
+        // It dies before the new list of segments takes the place of the old one.
+        std::fs::write(folder.path().join(META_FILE), meta).unwrap();
+        let mut generation = Generation::open(folder.path(), projection).unwrap();
+        change(&mut generation, 3).unwrap();
+        assert_eq!(generation.view().find("o1").unwrap().map(|(version, _)| version), Some(3));
+    }
 }
