@@ -23,6 +23,8 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// Headers in their order, names may repeat.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The id that the log gives to the record itself, where it gives one.
+    pub id: Option<Box<str>>,
     /// Why the source could not read a record here at all (a line of a file that is no record);
     /// `value` then holds what was found.
     pub malformed: Option<String>,

@@ -33,13 +33,13 @@ fn a_log_that_is_away_at_the_start_is_told_by_readyz_and_status_since_when() {
     proxy.set(Mode::Cut);
     let mut running = world.start(&["run"]);
     let (first, detail) = eventually("the log is told to be away", || reason(world, "log_away"));
-    assert!(detail.contains("Kafka does not answer") && detail.contains(", since 20"), "{detail}");
+    assert!(detail.contains("the log is away") && detail.contains(", since 20"), "{detail}");
     let status = eventually("it answers", || world.status());
     assert_eq!(status["state"], "starting", "{status}");
     let reasons = status["reasons"].as_array().unwrap();
     assert!(reasons.iter().any(|reason| reason["since_ms"] == first["since_ms"]), "{status}");
     let shown = world.succeed(&["status"]);
-    assert!(shown.contains("not ready: Kafka does not answer") && shown.contains(", since 20"), "{shown}");
+    assert!(shown.contains("not ready: the log is away") && shown.contains(", since 20"), "{shown}");
     assert!(shown.contains("it starts") && !shown.contains("stands by"), "{shown}");
     let later = eventually("it is asked again", || {
         let told = world.log().matches("waiting for the log").count();

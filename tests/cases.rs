@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::harness::{PROJECTIONS, World, fresh, log_lines, runtime};
 use crate::services;
 
-fn cases() -> Vec<PathBuf> {
+pub fn cases() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
     let mut cases: Vec<PathBuf> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -23,12 +23,12 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-fn json(path: &Path) -> Value {
+pub fn json(path: &Path) -> Value {
     std::fs::read_to_string(path).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
 }
 
 /// The lines of configuration that a case asks for.
-fn settings(case: &Path) -> String {
+pub fn settings(case: &Path) -> String {
     let config = json(&case.join("config.json"));
     let format = config["format"].as_str().unwrap_or("cloudevents");
     let mut text = format!("organisations.format = \"{format}\"\ncontacts.format = \"{format}\"\n");
@@ -45,7 +45,7 @@ fn settings(case: &Path) -> String {
 }
 
 /// What differs from the case's expectation; empty when nothing does.
-fn differences(world: &World, case: &Path, places: &dyn Fn(&Value) -> (String, i64, i64)) -> String {
+pub fn differences(world: &World, case: &Path, places: &dyn Fn(&Value) -> (String, i64, i64)) -> String {
     let expected = json(&case.join("expected.json"));
     let mut found = String::new();
     for projection in PROJECTIONS {

@@ -204,8 +204,8 @@ impl Capture {
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        // No other test needs them.
-        for server in ["connect", "registry", "postgres"] {
+        // No other test needs these two.
+        for server in ["connect", "registry"] {
             services::control("stop", server);
         }
     }

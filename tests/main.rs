@@ -42,6 +42,7 @@ mod json_schemas;
 mod language;
 mod licences;
 mod mapping_change;
+mod message_db;
 mod model;
 mod model_changes;
 mod model_search;

@@ -103,6 +103,7 @@ fn record(event: &Plain, offset: i64, partition: i32) -> Record {
         key: Some(event.id.clone().into_bytes()),
         value: Some(value.to_string().into_bytes()),
         headers: Vec::new(),
+        id: None,
         malformed: None,
     }
 }

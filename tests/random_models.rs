@@ -112,6 +112,7 @@ fn record(plan: PlanRef, model: &Model, event: &Event, offset: i64) -> Record {
         key: Some(event.id.clone().into_bytes()),
         value: Some(value.to_string().into_bytes()),
         headers: Vec::new(),
+        id: None,
         malformed: None,
     }
 }

@@ -111,6 +111,18 @@ pub fn sources() -> Sources {
     }
 }
 
+/// Makes a database with message-db in it; its address.
+pub fn message_db(name: &str) -> String {
+    said(&script(&["message-db", name]), "MESSAGE_DB")
+}
+
+/// Makes a database with message-db in it; the certificates of its server. A server in a container has none.
+pub fn secured_message_db(name: &str) -> Option<PathBuf> {
+    let out = script(&["message-db", name]);
+    let line = out.lines().find_map(|line| line.strip_prefix("MESSAGE_DB_CERTIFICATES="));
+    line.map(PathBuf::from)
+}
+
 /// What the database of this name answers to statements, without headers.
 pub fn sql(database: &str, statements: &[&str]) -> String {
     let commands = statements.iter().flat_map(|statement| ["-c", statement]);

@@ -2,6 +2,7 @@
 # `scripts/services`; started by `up --with` only.
 
 registry_version=3.0.9
+message_db_version=1.3.1
 sources=(connect registry postgres)
 
 # The folder of PostgreSQL's programs.
@@ -53,11 +54,14 @@ fetch_registry() {
   echo "$home"
 }
 
+# The user `secured` is let in by TLS and a password only.
 start_postgres() {
   pid_of postgres >/dev/null && return
-  local data=$run/postgres bin as=()
+  local data=$run/postgres bin as=() part
   bin=$(postgres_bin)
   mkdir -p "$data"
+  certificates
+  for part in pem key; do install -m 600 "$run/certificates/server.$part" "$data/server.$part"; done
   if [ "$(id -u)" = 0 ]; then
     # PostgreSQL refuses to run as root, and as a user without a name.
     local user=postgres
@@ -69,7 +73,16 @@ start_postgres() {
   [ -f "$data/data/PG_VERSION" ] ||
     (cd "$data" && "${as[@]}" "$bin/initdb" -D "$data/data" -U postgres -A trust -E UTF8 --locale=C.UTF-8) >"$data/initdb.log" 2>&1 ||
     { tail -n 20 "$data/initdb.log" >&2; fail "the folder of the database could not be made"; }
+  cat >"$data/data/pg_hba.conf" <<CONF
+hostssl all secured 127.0.0.1/32 scram-sha-256
+host all secured all reject
+host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
+CONF
   cat >"$data/data/postgresql.auto.conf" <<CONF
+ssl = on
+ssl_cert_file = '$data/server.pem'
+ssl_key_file = '$data/server.key'
 port = $(port_of postgres)
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -124,6 +137,36 @@ connect_answers() { curl -sf -m 5 "localhost:$(port_of connect)/connectors" >/de
 sql() {
   if with_docker; then compose_quiet exec -T postgres psql -U postgres -X -v ON_ERROR_STOP=1 "$@"
   else "$(postgres_bin)/psql" -h 127.0.0.1 -p "$(port_of postgres)" -U postgres -X -v ON_ERROR_STOP=1 "$@"; fi
+}
+
+# The folder of message-db's statements.
+fetch_message_db() {
+  local home=$cache/message-db-$message_db_version
+  [ -f "$home/.whole" ] && { echo "$home/package/database"; return; }
+  command -v npm >/dev/null || fail "npm is not here; message-db comes from its registry (Debian: npm)"
+  say "fetching message-db $message_db_version"
+  rm -rf "$home"; mkdir -p "$home"
+  (cd "$home" && npm pack --silent "@eventide/message-db@$message_db_version" >&2 && tar xzf ./*.tgz) ||
+    fail "npm could not fetch message-db; see its message above"
+  touch "$home/.whole"
+  echo "$home/package/database"
+}
+
+# Makes a database with message-db in it. Its functions name each other without a schema.
+make_message_db() {
+  local name=$1 from part
+  from=$(fetch_message_db)
+  sql -qc "CREATE DATABASE \"$name\"" >&2
+  {
+    cat "$from"/roles/*.sql "$from"/schema/*.sql "$from"/extensions/*.sql
+    echo "SET search_path TO message_store, public;"
+    cat "$from"/tables/*.sql "$from"/types/*.sql
+    for part in message-store-version hash-64 acquire-lock category is-category id cardinal-id stream-version write-message \
+      get-stream-messages get-category-messages get-last-stream-message; do cat "$from/functions/$part.sql"; done
+    cat "$from"/indexes/*.sql "$from"/views/*.sql "$from"/privileges/*.sql
+  } | sql -q -d "$name" -f - >&2
+  with_docker || echo "MESSAGE_DB_CERTIFICATES=$run/certificates"
+  echo "MESSAGE_DB=postgres://message_store@127.0.0.1:$(port_of postgres)/$name"
 }
 
 # The names after `--with`.

@@ -10,6 +10,7 @@ use crate::source::EventSource;
 use crate::source::files::FilesSource;
 use crate::source::kafka::{Elector, KafkaSource};
 use crate::source::leadership::{Alone, Leadership};
+use crate::source::postgres::{LockElector, PostgresSource};
 
 /// A kind of source: how its log is opened, how its writer is elected, and which keys describe it.
 pub(super) struct Driver {
@@ -44,10 +45,23 @@ static FILES: Driver = Driver {
     settings: None,
 };
 
+static POSTGRES: Driver = Driver {
+    open: |config| Ok(Box::new(PostgresSource::open(&config.postgres, topics(config))?)),
+    leadership: |config, status| {
+        let topics = topics(config).into_iter().map(|(topic, _)| topic).collect();
+        let in_flight = Arc::clone(&status.in_flight);
+        Ok(Arc::new(LockElector::start(&config.postgres, &config.kafka.group, topics, in_flight)?))
+    },
+    is_coordinated: true,
+    address: "postgres.url",
+    settings: Some("postgres.url"),
+};
+
 /// The driver of the configured source.
 pub(super) fn driver(config: &Config) -> &'static Driver {
     match config.source.kind {
         SourceKind::Kafka => &KAFKA,
         SourceKind::Files => &FILES,
+        SourceKind::Postgres => &POSTGRES,
     }
 }

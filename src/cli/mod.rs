@@ -55,7 +55,7 @@ pub struct Global {
     /// The state's folder [default: data/state]
     #[arg(long, global = true, value_name = "FOLDER")]
     state: Option<String>,
-    /// Where records come from: kafka or files [default: kafka]
+    /// Where records come from: kafka, files or postgres [default: kafka]
     #[arg(long, global = true, value_name = "KIND")]
     source: Option<String>,
     /// The folder of a files source [default: events]

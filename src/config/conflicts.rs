@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, DeadLetterKind, Encoding, EntityConfig, IndexKind, SourceKind};
+use super::{Config, DeadLetterKind, Encoding, EntityConfig, Format, IndexKind, SourceKind};
 use crate::error::Error;
 use crate::model::Model;
 
@@ -14,7 +14,10 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
     let mut wrong = Vec::new();
     let of_kafka = config.source.kind == SourceKind::Kafka;
     wrong.extend(check_topics(&config.model));
-    if of_kafka && config.kafka.group.is_empty() {
+    if config.source.kind == SourceKind::Postgres {
+        wrong.extend(check_categories(&config.model));
+    }
+    if config.source.kind != SourceKind::Files && config.kafka.group.is_empty() {
         wrong.push(Error::usage(
             "kafka.group: it is empty; name the group of the instances that share the work",
         ));
@@ -43,6 +46,31 @@ fn check_topics(model: &Model) -> Option<Error> {
                 "{name}.topics: the topic {topic} is both in {name}.topics and in {}.topics",
                 other.name
             )))
+        })
+    })
+}
+
+/// What a message-db can be asked for: categories, whose messages say type and position beside their data.
+fn check_categories(model: &Model) -> Option<Error> {
+    model.entities.iter().find_map(|entity| {
+        let (name, source) = (&entity.name, &entity.source);
+        if let Some(topic) = source.topics.iter().find(|topic| topic.contains('-')) {
+            return Some(Error::usage(format!(
+                "{name}.topics: {topic} is the name of a stream, and source.kind \"postgres\" reads categories; name what \
+                 stands before the first -"
+            )));
+        }
+        if source.format != Format::CloudEvents {
+            return Some(Error::usage(format!(
+                "{name}.format: \"{}\" found; messages of source.kind \"postgres\" have one form, so leave the key out",
+                source.format.name()
+            )));
+        }
+        let is_json = source.encoding == Encoding::Json && source.key_encoding.is_none();
+        (!is_json).then(|| {
+            Error::usage(format!(
+                "{name}.encoding: messages of source.kind \"postgres\" are JSON; leave encoding and key_encoding out"
+            ))
         })
     })
 }
@@ -120,6 +148,7 @@ mod tests {
     #[test]
     fn what_does_not_go_together_is_refused_by_its_key() {
         let letters = "dead_letters.kind = \"kafka\"\n";
+        let postgres = "source.kind = \"postgres\"\n";
         for (text, key) in [
             ("index.kind = \"opensearch\"\nindex.api_key = \"a2V5\"\n".to_owned(), "index.api_key"),
             (
@@ -130,6 +159,16 @@ mod tests {
             (format!("{letters}dead_letters.topic = \"contacts\"\n"), "dead_letters.topic"),
             (format!("{letters}dead_letters.topic = \"bad name!\"\n"), "dead_letters.topic"),
             ("state = \"s\"\nsource.kind = \"files\"\nsource.path = \"s\"\n".to_owned(), "state"),
+            (format!("{postgres}contacts.topics = [\"contact-1\"]\n"), "contacts.topics"),
+            (format!("{postgres}contacts.format = \"plain\"\n"), "contacts.format"),
+            (format!("{postgres}contacts.encoding = \"json-schema\"\n"), "contacts.encoding"),
+            (format!("{postgres}kafka.group = \"\"\n"), "kafka.group"),
+            ("postgres.url = \"localhost\"\n".to_owned(), "postgres.url"),
+            (
+                "postgres.ca_certificate = \"a\"\npostgres.sslmode = \"require\"\n".to_owned(),
+                "postgres.sslmode",
+            ),
+            ("postgres.url = \"postgres://h/d?sslmode=none\"\n".to_owned(), "postgres.sslmode"),
             ("contacts.encoding = \"avro\"\n".to_owned(), "schema_registry.url"),
             ("contacts.key_encoding = \"protobuf\"\n".to_owned(), "schema_registry.url"),
             ("state = \"s\"\nindex.kind = \"embedded\"\nindex.path = \"s/index\"\n".to_owned(), "state"),

@@ -2,6 +2,7 @@
 
 mod http;
 mod model;
+mod postgres;
 mod records;
 
 use std::cell::RefCell;
@@ -135,8 +136,14 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
         state,
         model,
         source: SourceConfig {
-            kind: keys
-                .choice("source.kind", &[("kafka", SourceKind::Kafka), ("files", SourceKind::Files)])?,
+            kind: keys.choice(
+                "source.kind",
+                &[
+                    ("kafka", SourceKind::Kafka),
+                    ("files", SourceKind::Files),
+                    ("postgres", SourceKind::Postgres),
+                ],
+            )?,
             path: keys.path("source.path", "events")?,
         },
         kafka: KafkaConfig {
@@ -144,6 +151,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             group: keys.text("kafka.group", "tributary")?,
             properties: properties(keys)?,
         },
+        postgres: postgres::postgres(keys)?,
         schema_registry: records::schema_registry(keys)?,
         event_types: types(keys)?,
         index,

@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod load;
+mod postgres;
 mod raw;
 pub mod shown;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 pub use self::load::Flags;
+pub use self::postgres::{PostgresConfig, SslMode, Stable};
 pub use self::raw::keys;
 use crate::model::mapping::Shape;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
@@ -34,6 +36,8 @@ pub struct Config {
     pub source: SourceConfig,
     /// The Kafka cluster, used by the source `kafka` and by dead letters of kind `kafka`.
     pub kafka: KafkaConfig,
+    /// The message-db of the source `postgres`.
+    pub postgres: PostgresConfig,
     /// `[schema_registry]`, when one is named.
     pub schema_registry: Option<RegistryConfig>,
     /// `[events.types]`: full event type to what it does.
@@ -49,7 +53,7 @@ pub struct Config {
 /// Which source is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceConfig {
-    /// `kafka` or `files`.
+    /// `kafka`, `files` or `postgres`.
     pub kind: SourceKind,
     /// The folder of a `files` source.
     pub path: PathBuf,
@@ -62,6 +66,8 @@ pub enum SourceKind {
     Kafka,
     /// A folder of JSON lines.
     Files,
+    /// A message-db in PostgreSQL.
+    Postgres,
 }
 
 /// `[kafka]`.

@@ -217,6 +217,7 @@ impl DeadLetter {
             key: bytes(&self.key)?,
             value: bytes(&self.value)?,
             headers: headers.collect::<Result<_>>()?,
+            id: None,
             malformed: self.malformed.clone(),
         })
     }
@@ -333,6 +334,7 @@ mod tests {
             key: Some(vec![0xff, 0x00, 0x41]),
             value: Some(b"{\"a\": 1}".to_vec()),
             headers: vec![("h".to_owned(), None), ("i".to_owned(), Some(vec![0xfe]))],
+            id: None,
             malformed: None,
         };
         let letter = DeadLetter::from_record(&record, "why");

@@ -15,6 +15,7 @@ fn record(key: Option<&str>, value: Option<&str>, headers: &[(&str, &str)]) -> R
         key: key.map(|key| key.as_bytes().to_vec()),
         value: value.map(|value| value.as_bytes().to_vec()),
         headers: headers.iter().map(|(n, v)| ((*n).to_owned(), Some(v.as_bytes().to_vec()))).collect(),
+        id: None,
         malformed: None,
     }
 }

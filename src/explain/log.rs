@@ -109,6 +109,7 @@ impl LogSide {
         source.start(&Positions::default(), &[])?;
         let mut reading = Reading::new(decoder, projection, id, state);
         reading.log.end = source.end()?;
+        reading.has_gaps = source.has_gaps();
         let mut came = Instant::now();
         while !reading.read.covers(&reading.log.end) && came.elapsed() < PATIENCE {
             let polled = source.poll(POLL_WAIT, POLL_BYTES_MAX)?;
@@ -151,6 +152,8 @@ struct Reading<'a> {
     /// The parts by entity. One entity can take part twice (a parent of itself).
     wanted: HashMap<(EntityType, &'a str), Vec<usize>>,
     read: Positions,
+    /// True when a first offset above 0 says nothing of records that are gone.
+    has_gaps: bool,
     log: LogSide,
 }
 
@@ -166,7 +169,17 @@ impl<'a> Reading<'a> {
         let log =
             LogSide { traced: state.parts.iter().map(|_| Traced::default()).collect(), ..LogSide::default() };
         let positions = state.progress.positions();
-        Self { decoder, projection, id, state, positions, wanted, read: Positions::default(), log }
+        Self {
+            decoder,
+            projection,
+            id,
+            state,
+            positions,
+            wanted,
+            read: Positions::default(),
+            has_gaps: false,
+            log,
+        }
     }
 
     fn take(&mut self, record: &Record) {
@@ -217,7 +230,7 @@ impl<'a> Reading<'a> {
     }
 
     fn note_begin(&mut self, at: &TopicPartition, first: i64) {
-        if self.read.get(at).is_none() && first > 0 {
+        if self.read.get(at).is_none() && first > 0 && !self.has_gaps {
             let note = format!("{at} begins at offset {first}: what was before is no longer in the log");
             self.log.notes.push(note);
         }
@@ -394,6 +407,7 @@ mod tests {
             key: Some(b"c1".to_vec()),
             value: None,
             headers: Vec::new(),
+            id: None,
             malformed: None,
         }
     }

@@ -67,7 +67,7 @@ pub async fn while_log_away<T>(
     ask: impl AsyncFnMut() -> Result<T>,
 ) -> Result<Option<T>> {
     let tell = |error: &Error| {
-        status.raise(Cause::LogAway, format!("Kafka does not answer: {}", error.chain()));
+        status.raise(Cause::LogAway, format!("the log is away: {}", error.chain()));
     };
     let answered = ask_while_away(stop, "the log", patience, ask, tell).await;
     status.clear(Cause::LogAway);

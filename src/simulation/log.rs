@@ -177,6 +177,7 @@ fn record(
         key: Some(key.to_owned().into_bytes()),
         value: Some(value.into_bytes()),
         headers: Vec::new(),
+        id: None,
         malformed: None,
     }
 }

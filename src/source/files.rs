@@ -302,6 +302,7 @@ impl Partition {
             key: None,
             value: None,
             headers: Vec::new(),
+            id: None,
             malformed: None,
         };
         let parsed = if line.len() > LINE_BYTES_MAX {

@@ -1,6 +1,6 @@
 //! Who writes the index: one instance of a group, the others stand by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
@@ -57,4 +57,63 @@ impl Leadership for Alone {
         Ok(Delivered::default())
     }
     fn close(&self) {}
+}
+
+/// Under this name the metadata of a position says which generation of the log it is of. No projection has it.
+const LOG: &str = "_log";
+
+/// The metadata of published positions: the concrete index of each projection, and the log's generation.
+pub(super) fn metadata_of(delivered: &Delivered) -> String {
+    let mut said = delivered.indexes.clone();
+    if !delivered.log.is_empty() {
+        said.insert(LOG.to_owned(), delivered.log.clone());
+    }
+    serde_json::to_string(&said).unwrap_or_default()
+}
+
+/// What positions with these metadata say: the indexes when all name the same. Positions of several generations of the log say
+/// nothing.
+pub(super) fn delivered(low_watermark: Positions, metadata: &BTreeSet<String>) -> Delivered {
+    let said: Vec<BTreeMap<String, String>> =
+        metadata.iter().map(|word| serde_json::from_str(word).unwrap_or_default()).collect();
+    let logs: BTreeSet<String> = said.iter().map(|said| said.get(LOG).cloned().unwrap_or_default()).collect();
+    if logs.len() > 1 {
+        return Delivered::default();
+    }
+    let mut indexes =
+        if said.len() == 1 { said.into_iter().next().unwrap_or_default() } else { BTreeMap::new() };
+    indexes.remove(LOG);
+    Delivered { low_watermark, indexes, log: logs.into_iter().next().unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::position::TopicPartition;
+
+    #[test]
+    fn positions_name_the_indexes_and_the_log_that_they_speak_of() {
+        let said = Delivered {
+            indexes: [("contacts".to_owned(), "contacts-1".to_owned())].into(),
+            log: "7".to_owned(),
+            ..Delivered::default()
+        };
+        let low_watermark: Positions = [(TopicPartition::new("contacts", 0), 3)].into_iter().collect();
+        let read =
+            |metadata: &[String]| delivered(low_watermark.clone(), &metadata.iter().cloned().collect());
+        let metadata = metadata_of(&said);
+        assert_eq!(
+            read(std::slice::from_ref(&metadata)),
+            Delivered { low_watermark: low_watermark.clone(), ..said.clone() }
+        );
+        let other = metadata_of(&Delivered { log: "8".to_owned(), ..said.clone() });
+        assert_eq!(read(&[metadata.clone(), other]), Delivered::default(), "topics of two generations");
+        let elsewhere = metadata_of(&Delivered { indexes: BTreeMap::new(), ..said });
+        let differing = read(&[metadata, elsewhere]);
+        assert_eq!((differing.indexes.len(), differing.log.as_str()), (0, "7"));
+        assert_eq!(
+            read(&[String::new()]),
+            Delivered { low_watermark: low_watermark.clone(), ..Delivered::default() }
+        );
+    }
 }

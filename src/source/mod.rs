@@ -7,6 +7,7 @@ pub(crate) mod candidacy;
 pub mod files;
 pub mod kafka;
 pub mod leadership;
+pub mod postgres;
 mod throttle;
 mod trouble;
 
@@ -24,7 +25,7 @@ pub struct Fingerprint {
     pub offset: i64,
     /// Its timestamp in milliseconds since the Unix epoch.
     pub timestamp_ms: i64,
-    /// xxh3 of its key and value (see [`fingerprint_hash`]).
+    /// xxh3 of its key, value and id (see [`fingerprint_hash`]).
     pub hash: u64,
 }
 
@@ -47,6 +48,9 @@ pub fn fingerprint_hash(record: &Record) -> u64 {
         hasher.update(&[u8::from(part.is_some())]);
         hasher.update(part.unwrap_or_default());
         hasher.update(&[0xff]);
+    }
+    if let Some(id) = &record.id {
+        hasher.update(id.as_bytes());
     }
     hasher.digest()
 }
@@ -108,6 +112,11 @@ pub trait EventSource: Send {
     /// another one.
     fn topic_ids(&self) -> BTreeMap<String, String> {
         BTreeMap::new()
+    }
+
+    /// True when offsets have gaps, also before the first record, that stand for no records.
+    fn has_gaps(&self) -> bool {
+        false
     }
 
     /// Why nothing can be read now; `None` while the log answers. What [`Self::end`] and [`Self::poll`] meet counts.

@@ -37,6 +37,7 @@ fn record(kind: EntityType, key: Option<Vec<u8>>, value: Option<Vec<u8>>, header
         key,
         value,
         headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        id: None,
         malformed: None,
     }
 }

@@ -31,6 +31,7 @@ fn decoded_record(
         key: None,
         value: None,
         headers: Vec::new(),
+        id: None,
         malformed: None,
     };
     DecodedRecord { record, decoded: Decoded::Event(event) }

@@ -7,7 +7,7 @@
 //! whether the group has a writer. When it has none, one of them subscribes to the first topic
 //! ([`Candidacy`] says which and when).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::source::candidacy::{Candidacy, Members};
-use crate::source::leadership::{Delivered, Leadership};
+use crate::source::leadership::{Delivered, Leadership, delivered, metadata_of};
 use crate::source::throttle::LogThrottle;
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -160,33 +160,6 @@ impl Elector {
             throttle: LogThrottle::default(),
         })
     }
-}
-
-/// Under this name the metadata of an offset says which generation of the log it is of. No projection has it.
-const LOG: &str = "_log";
-
-/// The metadata of offsets: the concrete index of each projection, and the log's generation.
-fn metadata_of(delivered: &Delivered) -> String {
-    let mut said = delivered.indexes.clone();
-    if !delivered.log.is_empty() {
-        said.insert(LOG.to_owned(), delivered.log.clone());
-    }
-    serde_json::to_string(&said).unwrap_or_default()
-}
-
-/// What offsets with these metadata say: the indexes when all name the same. Offsets of several generations of the log say
-/// nothing.
-fn delivered(low_watermark: Positions, metadata: &BTreeSet<String>) -> Delivered {
-    let said: Vec<BTreeMap<String, String>> =
-        metadata.iter().map(|word| serde_json::from_str(word).unwrap_or_default()).collect();
-    let logs: BTreeSet<String> = said.iter().map(|said| said.get(LOG).cloned().unwrap_or_default()).collect();
-    if logs.len() > 1 {
-        return Delivered::default();
-    }
-    let mut indexes =
-        if said.len() == 1 { said.into_iter().next().unwrap_or_default() } else { BTreeMap::new() };
-    indexes.remove(LOG);
-    Delivered { low_watermark, indexes, log: logs.into_iter().next().unwrap_or_default() }
 }
 
 fn subscribe(consumer: &BaseConsumer<Context>, topic: &str) {
@@ -354,36 +327,5 @@ impl Leadership for Elector {
         if let Some(Err(_)) = thread.map(std::thread::JoinHandle::join) {
             tracing::warn!("the elector's thread broke off");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn offsets_name_the_indexes_and_the_log_that_they_speak_of() {
-        let said = Delivered {
-            indexes: [("contacts".to_owned(), "contacts-1".to_owned())].into(),
-            log: "7".to_owned(),
-            ..Delivered::default()
-        };
-        let low_watermark: Positions = [(TopicPartition::new("contacts", 0), 3)].into_iter().collect();
-        let read =
-            |metadata: &[String]| delivered(low_watermark.clone(), &metadata.iter().cloned().collect());
-        let metadata = metadata_of(&said);
-        assert_eq!(
-            read(std::slice::from_ref(&metadata)),
-            Delivered { low_watermark: low_watermark.clone(), ..said.clone() }
-        );
-        let other = metadata_of(&Delivered { log: "8".to_owned(), ..said.clone() });
-        assert_eq!(read(&[metadata.clone(), other]), Delivered::default(), "topics of two generations");
-        let elsewhere = metadata_of(&Delivered { indexes: BTreeMap::new(), ..said });
-        let differing = read(&[metadata, elsewhere]);
-        assert_eq!((differing.indexes.len(), differing.log.as_str()), (0, "7"));
-        assert_eq!(
-            read(&[String::new()]),
-            Delivered { low_watermark: low_watermark.clone(), ..Delivered::default() }
-        );
     }
 }

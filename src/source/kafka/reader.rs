@@ -176,6 +176,7 @@ impl KafkaSource {
             key: message.key().map(<[u8]>::to_vec),
             value: message.payload().map(<[u8]>::to_vec),
             headers: headers.unwrap_or_default(),
+            id: None,
             malformed: None,
         })
     }

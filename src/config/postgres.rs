@@ -1,0 +1,76 @@
+//! `[postgres]`: a message-db as the log.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::{hidden, without_user};
+
+/// `[postgres]`.
+#[derive(Clone, PartialEq)]
+pub struct PostgresConfig {
+    /// The address of the database, without `sslmode`. May hold a password: never print it.
+    pub url: String,
+    /// The password, where the address has none. Never print it.
+    pub password: Option<String>,
+    /// How the connection is encrypted.
+    pub sslmode: SslMode,
+    /// A PEM file of the certificate authority that signed the server's certificate.
+    pub ca_certificate: Option<PathBuf>,
+    /// The schema of message-db.
+    pub schema: String,
+    /// When a message counts as stable.
+    pub stable: Stable,
+}
+
+/// `postgres.sslmode`, as libpq has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SslMode {
+    /// No encryption.
+    Disable,
+    /// Encryption where the server offers it; the certificate is not checked.
+    Prefer,
+    /// Encryption; the certificate is not checked.
+    Require,
+    /// Encryption; the certificate's authority is checked.
+    VerifyCa,
+    /// Encryption; the certificate's authority and name are checked.
+    VerifyFull,
+}
+
+impl SslMode {
+    /// All of them, in the order of their strength.
+    pub const ALL: [Self; 5] = [Self::Disable, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
+/// `postgres.stable`: what is waited for before a message is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stable {
+    /// Nothing: `write_message` holds a lock on the category until its transaction ends.
+    Lock,
+    /// The end of every transaction that was writing messages when the message was seen.
+    Xmin,
+}
+
+impl fmt::Debug for PostgresConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresConfig")
+            .field("url", &without_user(&self.url))
+            .field("password", &hidden(&self.password))
+            .field("sslmode", &self.sslmode)
+            .field("ca_certificate", &self.ca_certificate)
+            .field("schema", &self.schema)
+            .field("stable", &self.stable)
+            .finish()
+    }
+}

@@ -1,0 +1,239 @@
+//! A connection to the database, and what its errors call for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{SslMode as Encryption, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, NoTls};
+
+use super::tls;
+use crate::config::{PostgresConfig, SslMode};
+use crate::error::{Error, ErrorKind, Result};
+
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// How long one statement waits for its answer.
+pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// A server that vanished is noticed after about so long.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVE_RETRIES: u32 = 2;
+
+/// The classes of SQLSTATE that pass: connection, resources, an operator's intervention, a lock or a conflict.
+const PASSING: [&str; 6] = ["08", "53", "57", "58", "40", "55"];
+
+/// A session of the database.
+pub(super) struct Session {
+    pub(super) client: Client,
+    /// The task that moves bytes; it ends with the connection.
+    pub(super) connection: JoinHandle<()>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Session {
+    /// Connects to the server that can be written to. `name` tells sessions apart in `pg_stat_activity`.
+    ///
+    /// # Errors
+    /// A wrong configuration, a refusal, or a server that does not answer.
+    pub(super) async fn open(config: &PostgresConfig, name: &str) -> Result<Self> {
+        let settings = settings(config, name)?;
+        let session = match config.sslmode {
+            SslMode::Disable => Self::connected(settings.connect(NoTls).await),
+            mode => {
+                let connector = tls::Connector::new(mode, config.ca_certificate.as_deref())?;
+                Self::connected(settings.connect(connector).await)
+            }
+        };
+        let session = session?;
+        let schema = config.schema.replace('"', "\"\"");
+        // The functions of message-db name their tables without a schema.
+        let path = format!(
+            "SET search_path TO \"{schema}\", public; SET tcp_keepalives_idle TO 10; SET tcp_keepalives_interval TO 5; \
+             SET tcp_keepalives_count TO 3; SET default_transaction_isolation TO 'read committed'"
+        );
+        answer(session.client.batch_execute(&path), "the session's settings").await?;
+        Ok(session)
+    }
+
+    fn connected<T>(
+        connected: std::result::Result<
+            (Client, tokio_postgres::Connection<tokio_postgres::Socket, T>),
+            tokio_postgres::Error,
+        >,
+    ) -> Result<Self>
+    where
+        T: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
+    {
+        let (client, connection) = connected.map_err(|error| judge(error, "a connection"))?;
+        let connection = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to PostgreSQL broke off");
+            }
+        });
+        Ok(Self { client, connection })
+    }
+}
+
+fn settings(config: &PostgresConfig, name: &str) -> Result<tokio_postgres::Config> {
+    let parsed = config.url.parse::<tokio_postgres::Config>();
+    let mut settings =
+        parsed.map_err(|_| Error::usage("postgres.url: an address of a database was expected"))?;
+    if let Some(password) = &config.password {
+        settings.password(password);
+    }
+    settings.ssl_mode(match config.sslmode {
+        SslMode::Disable => Encryption::Disable,
+        SslMode::Prefer => Encryption::Prefer,
+        SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => Encryption::Require,
+    });
+    if settings.get_application_name().is_none() {
+        settings.application_name(name);
+    }
+    if settings.get_connect_timeout().is_none() {
+        settings.connect_timeout(CONNECT_WAIT);
+    }
+    settings
+        .keepalives_idle(KEEPALIVE)
+        .keepalives_interval(KEEPALIVE)
+        .keepalives_retries(KEEPALIVE_RETRIES)
+        .tcp_user_timeout(KEEPALIVE * (KEEPALIVE_RETRIES + 1))
+        .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    Ok(settings)
+}
+
+/// What the database answers in time.
+///
+/// # Errors
+/// Its refusal, or its absence.
+pub(super) async fn answer<T>(
+    asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    what: &str,
+) -> Result<T> {
+    match tokio::time::timeout(ANSWER_WAIT, asked).await {
+        Ok(answered) => answered.map_err(|error| judge(error, what)),
+        Err(_) => Err(away(format!("PostgreSQL does not answer in time: {what}"))),
+    }
+}
+
+pub(super) fn away(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Unavailable, message)
+}
+
+/// The error that an answer of the database is: what passes is waited for.
+pub(super) fn judge(error: tokio_postgres::Error, what: &str) -> Error {
+    let Some(code) = error.code() else {
+        return if is_of_settings(&error) {
+            Error::usage(format!("postgres.url: {what} cannot be made")).because(error)
+        } else if is_of_answer(&error) {
+            Error::failed(format!("{what} have another form than those of message-db; check its version"))
+                .because(error)
+        } else if tls::is_missing(&error) {
+            Error::failed("PostgreSQL offers no TLS; turn ssl on there, or set postgres.sslmode")
+                .because(error)
+        } else if tls::is_refused(&error) {
+            Error::failed(
+                "the certificate of PostgreSQL is refused; check postgres.ca_certificate, postgres.sslmode and the host in \
+                 postgres.url",
+            )
+            .because(error)
+        } else {
+            away(format!("PostgreSQL does not answer: {what}")).because(error)
+        };
+    };
+    let class = code.code().get(..2).unwrap_or_default();
+    let advice = match *code {
+        _ if PASSING.contains(&class) => {
+            return away(format!("PostgreSQL cannot answer now: {what}")).because(error);
+        }
+        SqlState::INSUFFICIENT_PRIVILEGE => "grant the role message_store to the user of postgres.url",
+        SqlState::UNDEFINED_FUNCTION | SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => {
+            "there is no message-db in this schema; install it, or name its schema and database in postgres.schema and \
+             postgres.url"
+        }
+        SqlState::INVALID_CATALOG_NAME => "name the database of message-db in postgres.url",
+        _ if class == "28" => "check the user of postgres.url and postgres.password",
+        _ => "check the server and its log",
+    };
+    Error::failed(format!("PostgreSQL refuses {what}; {advice}")).because(error)
+}
+
+/// True when the client itself finds the settings wrong.
+fn is_of_settings(error: &tokio_postgres::Error) -> bool {
+    let said = error.to_string();
+    ["invalid configuration", "invalid connection string", "authentication error"]
+        .iter()
+        .any(|it| said.starts_with(it))
+}
+
+/// True when what the server answered cannot be read.
+fn is_of_answer(error: &tokio_postgres::Error) -> bool {
+    let said = error.to_string();
+    ["error deserializing", "error serializing", "invalid column"].iter().any(|it| said.starts_with(it))
+}
+
+/// What tells this log from others: the cluster of databases, and the database in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoreId {
+    /// The system identifier of the server, which replicas share.
+    pub(super) system: String,
+    /// The number of the database, which one of the same name made later does not have.
+    pub(super) database: u32,
+}
+
+impl StoreId {
+    /// Asks for it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(super) async fn ask(client: &Client) -> Result<Self> {
+        let sql = "SELECT (SELECT system_identifier FROM pg_control_system())::text, oid FROM pg_database \
+                   WHERE datname = current_database()";
+        let row = answer(client.query_one(sql, &[]), "its system identifier").await?;
+        let what = "its system identifier";
+        let system = row.try_get(0).map_err(|error| judge(error, what))?;
+        let database = row.try_get(1).map_err(|error| judge(error, what))?;
+        Ok(Self { system, database })
+    }
+}
+
+impl std::fmt::Display for StoreId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.system, self.database)
+    }
+}
+
+/// A runtime of one thread for a client that is asked by a thread that blocks. It may be dropped anywhere.
+pub(super) struct Blocking(Option<tokio::runtime::Runtime>);
+
+impl Blocking {
+    /// # Errors
+    /// When the runtime cannot be started.
+    pub(super) fn start() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime
+            .map_err(|error| Error::failed("the runtime of a connection cannot be started").because(error))?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Waits for the future, on this thread.
+    ///
+    /// # Errors
+    /// Those of the future.
+    pub(super) fn wait<T>(&self, future: impl Future<Output = Result<T>>) -> Result<T> {
+        let runtime = self.0.as_ref().ok_or_else(|| Error::failed("the runtime of a connection is gone"))?;
+        runtime.block_on(future)
+    }
+}
+
+impl Drop for Blocking {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
