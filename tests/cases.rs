@@ -71,8 +71,12 @@ fn place(letter: &Value) -> (String, i64, i64) {
 }
 
 fn check_all(run: impl Fn(&Path) -> String) {
+    check_each(cases(), run);
+}
+
+fn check_each(cases: impl IntoIterator<Item = PathBuf>, run: impl Fn(&Path) -> String) {
     let mut failed = String::new();
-    for case in cases() {
+    for case in cases {
         let found = run(&case);
         if !found.is_empty() {
             failed += &format!("{}: {found}\n", case.file_name().unwrap().display());
@@ -90,6 +94,33 @@ fn every_case_ends_in_its_documents_from_files() {
         let world = World::new(&servers, "case", &extra);
         world.succeed(&["run", "--until-end"]);
         differences(&world, case, &place)
+    });
+}
+
+/// Each contact is a document of its own there, on one of several shards. Put together again they are the same documents.
+/// Every second case is enough, because children are made as nested contacts are.
+#[test]
+fn every_case_ends_in_its_documents_as_owners_and_children() {
+    if !services::is_opensearch() {
+        return;
+    }
+    let (servers, _turn) = services::whole();
+    check_each(cases().into_iter().step_by(2), |case| {
+        let mut expected = json(&case.join("expected.json"));
+        if settings(case).contains("max_embedded_contacts") {
+            // No child is left out.
+            return String::new();
+        }
+        let events = case.join("events");
+        let extra = format!("{}source.kind = \"files\"\nsource.path = {events:?}\n", settings(case));
+        let world = World::new(&servers, "case", &format!("{extra}{}", crate::join::SETTINGS));
+        crate::join::spread(&world);
+        world.succeed(&["run", "--until-end"]);
+        let got = Value::Object(crate::join::whole(&world).into_iter().collect());
+        match expected["organisations"].take() {
+            expected if expected == got => String::new(),
+            expected => format!("got      {got}\n  expected {expected}\n"),
+        }
     });
 }
 

@@ -38,6 +38,7 @@ mod fuzz;
 mod harness;
 mod index_faults;
 mod instances;
+mod join;
 mod json_schemas;
 mod language;
 mod licences;

@@ -25,7 +25,10 @@ const ATTEMPTS: usize = 5;
 /// Prints the explanation of a document.
 pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, id: &str) -> Result<()> {
     let (projection, number) = find_projection(&config, projection)?;
-    let source = Source { config: &config, projection, id, sink: sink(&config)?, number };
+    let mut source = Source { config: &config, projection, id: id.to_owned(), sink: sink(&config)?, number };
+    if projection.has_children() && id.contains('/') {
+        source.id = source.state().await?.child.unwrap_or(source.id);
+    }
     let letters = source.letters().await;
     let identity = source.identity().await;
     let (state, held) = source.settled(identity.as_deref().ok()).await?;
@@ -37,7 +40,10 @@ pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, 
         Ok(letters) => (letters, None),
         Err(error) => (Vec::new(), Some(format!("the dead letters were not read: {}", error.chain()))),
     };
-    let own = letters.iter().find(|letter| letter.document() == Some((projection.name(), id)));
+    let is_own = |letter: &&DeadLetter| {
+        letter.document_key().is_some_and(|(of, key)| of == projection.name() && key == source.id)
+    };
+    let own = letters.iter().find(is_own);
     let names: HashSet<String> = letters.iter().map(DeadLetter::name).collect();
     let beside = Beside {
         log: log.map_err(|error| error.chain()),
@@ -85,7 +91,8 @@ fn find_projection(config: &Config, name: &str) -> Result<(Projection, usize)> {
 struct Source<'a> {
     config: &'a Config,
     projection: Projection,
-    id: &'a str,
+    /// The document's key.
+    id: String,
     sink: Sink,
     number: usize,
 }
@@ -94,10 +101,10 @@ impl Source<'_> {
     /// State and index as they belong together: the index is read before and after the state, until
     /// nothing was written between.
     async fn settled(&self, identity: Option<&str>) -> Result<(StateSide, Result<Held>)> {
-        let mut before = self.sink.find(self.number, self.id, identity).await;
+        let mut before = self.sink.find(self.number, &self.id, identity).await;
         for attempt in 1.. {
             let state = self.state().await?;
-            let after = self.sink.find(self.number, self.id, identity).await;
+            let after = self.sink.find(self.number, &self.id, identity).await;
             let is_settled = match (&before, &after) {
                 (Ok(before), Ok(after)) => before == after,
                 _ => true,
@@ -112,7 +119,7 @@ impl Source<'_> {
 
     async fn state(&self) -> Result<StateSide> {
         if let Some(instance) = Instance::find(self.config).await {
-            return instance.explain(self.projection.name(), self.id).await;
+            return instance.explain(self.projection.name(), &self.id).await;
         }
         if !self.config.state.is_dir() {
             return Err(Error::failed(format!(
@@ -120,7 +127,7 @@ impl Source<'_> {
                 self.config.state.display()
             )));
         }
-        let (config, projection, id) = (self.config.clone(), self.projection, self.id.to_owned());
+        let (config, projection, id) = (self.config.clone(), self.projection, self.id.clone());
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         blocking(move || {
             let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
@@ -137,7 +144,7 @@ impl Source<'_> {
 
     async fn log(&self, state: &StateSide) -> Result<LogSide> {
         let (config, state) = (self.config.clone(), state.clone());
-        let (projection, id) = (self.projection, self.id.to_owned());
+        let (projection, id) = (self.projection, self.id.clone());
         blocking(move || {
             let mut source = super::source(&config)?;
             LogSide::read(&mut *source, &super::decoder(&config)?, projection, &id, &state)

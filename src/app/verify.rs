@@ -241,21 +241,27 @@ fn told(summary: &Summary, repair: bool) -> String {
     told
 }
 
-/// The three keys of the contract.
+/// The three keys of the contract, and the owner of a child.
 fn json(difference: &Difference) -> String {
-    let Difference { projection, id, kind, .. } = difference;
-    serde_json::json!({"projection": projection, "id": id, "kind": kind}).to_string()
+    let Difference { projection, id, owner, kind, .. } = difference;
+    match owner {
+        Some(owner) => {
+            serde_json::json!({"projection": projection, "id": id, "kind": kind, "owner": owner}).to_string()
+        }
+        None => serde_json::json!({"projection": projection, "id": id, "kind": kind}).to_string(),
+    }
 }
 
 fn text(difference: &Difference) -> String {
-    let Difference { projection, id, kind, detail } = difference;
+    let Difference { projection, id, owner, kind, detail } = difference;
     let kind = match kind {
         Kind::Missing => "missing",
         Kind::Stale => "stale",
         Kind::Extra => "extra",
         Kind::Unknown => "unknown to the log",
     };
-    let line = format!("{projection}  {}  {kind}", plain(id));
+    let of = owner.as_ref().map_or_else(String::new, |owner| format!(" of {}", plain(owner)));
+    let line = format!("{projection}  {}{of}  {kind}", plain(id));
     if detail.is_empty() { line } else { format!("{line}  {}", plain(detail)) }
 }
 
@@ -268,6 +274,7 @@ mod tests {
         let difference = Difference {
             projection: "contacts".to_owned(),
             id: "a\u{1b}b".to_owned(),
+            owner: None,
             kind: Kind::Extra,
             detail: "deleted".to_owned(),
         };

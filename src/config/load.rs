@@ -16,7 +16,7 @@ use super::{
     KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
 };
 use crate::error::{Error, Result};
-use crate::model::{Model, Projection, mapping};
+use crate::model::{Layout, Model, Projection, mapping};
 use crate::plan::{PlanRef, builtin};
 
 /// The file that is read when none is named and it is there.
@@ -128,9 +128,12 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
     let state = keys.path("state", "data/state")?;
     let declared = model::declared(keys)?;
     let entities = records::entities(keys, &declared)?;
+    let layout = keys.choice("index.layout", &Layout::NAMES)?;
     let mut index = index(keys, &declared)?;
-    let model = model::in_force(declared, entities, index.max_embedded_contacts);
+    let model = model::in_force(declared, entities, index.max_embedded_contacts, layout)?;
+    index.derived = derived(&model);
     index.plan = PlanRef::of(&model);
+    check_layout(&index)?;
     index.plan.check().map_err(Error::usage)?;
     Ok(Config {
         state,
@@ -203,10 +206,6 @@ fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
 }
 
 fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
-    let layout = keys.choice("index.layout", &[("nested", true), ("join", false)])?;
-    if !layout {
-        return Err(Error::usage("index.layout: \"join\" comes in a later version; use \"nested\""));
-    }
     let key = "index.max_embedded_contacts";
     let embedded = keys.number(key, EMBEDDED_MAX)?;
     if !(1..=EMBEDDED_MAX).contains(&embedded) {
@@ -236,13 +235,25 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
         path: keys.path("index.path", "data/index")?,
         prefix: keys.prefix("index.prefix")?,
         mappings: keys.path("index.mappings", "mappings")?,
-        derived: derived(model),
+        derived: BTreeMap::new(),
         plan: builtin(),
         projections: projections(keys, model)?,
         refresh: keys
             .choice("index.refresh", &[("adaptive", Refresh::Adaptive), ("interval", Refresh::Interval)])?,
         max_embedded_contacts: usize::try_from(embedded).unwrap_or(usize::MAX),
     })
+}
+
+/// That the index can hold children.
+fn check_layout(index: &IndexConfig) -> Result<()> {
+    let joined = index.plan.projections().find(|projection| projection.has_children());
+    match joined.filter(|_| index.kind == IndexKind::Embedded) {
+        Some(projection) => Err(Error::usage(format!(
+            "layout: \"join\" of {} needs a server, and index.kind is \"embedded\"; use \"nested\"",
+            projection.name()
+        ))),
+        None => Ok(()),
+    }
 }
 
 fn derived(model: &Model) -> BTreeMap<String, Derived> {

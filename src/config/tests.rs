@@ -57,7 +57,7 @@ fn the_environment_goes_over_the_file() {
 fn wrong_values_are_refused_by_name() {
     for (text, named) in [
         ("[source]\nkind = \"kafak\"", "nearest: kafka"),
-        ("[index]\nlayout = \"join\"", "later"),
+        ("[index]\nkind = \"embedded\"\nlayout = \"join\"", "needs a server"),
         ("[index]\nmax_embedded_contacts = 10001", "index.max_embedded_contacts"),
         ("[index]\nprojections = [\"contact\"]", "nearest: contacts"),
         ("[index]\nprojections = [\"contacts\", \"contacts\"]", "once"),

@@ -23,7 +23,7 @@ use crate::base64;
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
 use crate::error::{Error, Result};
 use crate::event::Record;
-use crate::plan::EntityType;
+use crate::plan::{ChildKey, EntityType, key_of};
 use crate::position::TopicPartition;
 use crate::shutdown::Shutdown;
 
@@ -85,6 +85,9 @@ pub struct DeadLetter {
     /// The projection of a rejected document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projection: Option<String>,
+    /// The id of the owner, where the rejected document is a child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// Of a rejected document: the record that changed each entity last that the document shows. Of the members of
     /// an embed those of the first 100 by id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -119,12 +122,15 @@ impl DeadLetter {
             timestamp: Some(record.timestamp_ms),
             malformed: record.malformed.clone(),
             projection: None,
+            owner: None,
             records: Vec::new(),
         }
     }
 
     /// The letter of a document that the index rejected for good.
-    pub fn from_document(projection: &str, id: &str, reason: &str) -> Self {
+    pub fn from_document(projection: &str, key: &str, reason: &str) -> Self {
+        let child = ChildKey::of(key);
+        let id = &child.as_ref().map_or_else(|| key.to_owned(), ChildKey::id);
         Self {
             topic: None,
             partition: None,
@@ -137,6 +143,7 @@ impl DeadLetter {
             timestamp: None,
             malformed: None,
             projection: Some(projection.to_owned()),
+            owner: child.map(|child| child.owner),
             records: Vec::new(),
         }
     }
@@ -191,6 +198,11 @@ impl DeadLetter {
             (Some(projection), Some(Bytes::Text(id))) => Some((projection, id)),
             _ => None,
         }
+    }
+
+    /// The projection and the key of a rejected document; `None` for a record.
+    pub fn document_key(&self) -> Option<(&str, String)> {
+        self.document().map(|(projection, id)| (projection, key_of(id, self.owner.as_deref())))
     }
 
     /// The record again, byte for byte; `kinds` has the entity type of each topic.

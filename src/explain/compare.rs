@@ -199,6 +199,7 @@ mod tests {
     fn state(document: Option<Value>) -> StateSide {
         let partition = PartitionProgress { topic: "t".to_owned(), partition: 0, next: 10, last: None };
         StateSide {
+            child: None,
             computed: Vec::new(),
             instance: "writing".to_owned(),
             progress: Progress { partitions: vec![partition], ..Progress::default() },

@@ -435,6 +435,7 @@ mod tests {
         let partition =
             PartitionProgress { topic: "contacts".to_owned(), partition: 0, next: 99, last: None };
         StateSide {
+            child: None,
             computed: Vec::new(),
             instance: String::new(),
             progress: Progress { partitions: vec![partition], ..Progress::default() },

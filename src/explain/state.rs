@@ -11,10 +11,10 @@ use super::computed::{ComputedReport, evaluate};
 use super::part::{ITSELF, Part};
 use crate::entity::Liveness;
 use crate::error::{Error, Result};
-use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, PlanRef, RelationPlanOf};
+use crate::plan::{Child, EmbedPlan, EntityType, FromPlan, Maximum, PlanRef, RelationPlanOf};
 use crate::projection::affected::FanOut;
 use crate::projection::reach::{may_reach, references};
-use crate::projection::{Entities, Limits, Projection};
+use crate::projection::{Entities, Limits, Projection, key_now};
 use crate::state::keys::{Space, dirty_key};
 use crate::state::rows::{self, Progress, Row, Task};
 use crate::state::{Snapshot, State, backfills};
@@ -25,6 +25,9 @@ pub(super) const PARTS_MAX: usize = 100;
 /// The state's side of a document.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StateSide {
+    /// The key of the document, where it is a child; an owner's id stands for the document's own.
+    #[serde(default)]
+    pub child: Option<String>,
     /// The role of the instance: `starting`, `writing`, `catching up`, `standing by`; `stopped` when none runs.
     pub instance: String,
     /// How far the fold is.
@@ -63,6 +66,8 @@ impl StateSide {
         instance: &str,
     ) -> Result<Self> {
         let snapshot = state.snapshot()?;
+        let child = child_of(&snapshot, projection, id)?;
+        let id = child.as_deref().unwrap_or(id);
         let mut json = Vec::new();
         let position = snapshot.progress().version();
         let exists = projection.materialise(&snapshot, id, limits, position, &mut json)?;
@@ -74,8 +79,9 @@ impl StateSide {
         parts.gather(id)?;
         let itself = parts.found.first().map(|part| part.row.registers.liveness());
         Ok(Self {
+            child: child.clone(),
             instance: instance.to_owned(),
-            computed: document.as_ref().map(|document| evaluate(projection, document)).unwrap_or_default(),
+            computed: computed(&snapshot, projection, (id, limits), document.as_ref())?,
             document,
             is_silent: state.is_partial() && itself == Some(Liveness::Unseen),
             marked: mark.and_then(|mark| Some(u64::from_be_bytes(mark.try_into().ok()?))),
@@ -88,6 +94,33 @@ impl StateSide {
     }
 }
 
+/// The key of a child whose id is `<embed>/<member>`, by the owner that the member refers to now.
+fn child_of(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<Option<String>> {
+    for (embed, relation) in projection.joined() {
+        let member = id.strip_prefix(embed.name).and_then(|rest| rest.strip_prefix('/'));
+        if let Some(member) = member {
+            return key_now(snapshot, &Child { embed, relation, owner: String::new(), member });
+        }
+    }
+    Ok(None)
+}
+
+/// The computed members, which are made of a document with all its members.
+fn computed(
+    snapshot: &Snapshot,
+    projection: Projection,
+    (id, limits): (&str, Limits),
+    document: Option<&Value>,
+) -> Result<Vec<ComputedReport>> {
+    let Some(document) = document.filter(|_| projection.child(id).is_none()) else { return Ok(Vec::new()) };
+    if projection.get().compute.is_empty() || !projection.has_children() {
+        return Ok(evaluate(projection, document));
+    }
+    let mut json = Vec::new();
+    projection.materialise_whole(snapshot, id, limits, 0, &mut json)?;
+    Ok(serde_json::from_slice(&json).map(|whole| evaluate(projection, &whole)).unwrap_or_default())
+}
+
 struct Parts<'a> {
     snapshot: &'a Snapshot,
     projection: Projection,
@@ -98,6 +131,11 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     fn gather(&mut self, id: &str) -> Result<()> {
+        if let Some(child) = self.projection.child(id) {
+            let (of, name) = (child.relation.member(), child.embed.name);
+            self.add(name, of, child.member)?;
+            return self.embeds(&child.embed.embeds, name, (of, child.member));
+        }
         let entity_type = self.projection.entity_type();
         self.add(ITSELF, entity_type, id)?;
         if self.snapshot.liveness(Space::of_type(entity_type), id)? != Liveness::Deleted {

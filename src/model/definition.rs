@@ -29,6 +29,7 @@ pub(super) struct ProjectionDefinition {
     pub(super) embeds: Vec<EmbedDefinition>,
     pub(super) compute: Vec<(String, String)>,
     pub(super) search: Option<SearchDefinition>,
+    pub(super) layout: Option<String>,
 }
 
 /// A member of `where`.

@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::builtin;
+use super::join;
 use super::parts::parts;
 use super::path::Kind;
-use super::types::{Embed, FieldType, Model, Projection, Relation, Search};
+use super::types::{Embed, FieldType, Layout, Model, Projection, Relation, Search};
 
 /// The limits of an index that says nothing of them
 /// (<https://www.elastic.co/docs/reference/elasticsearch/index-settings/mapping-limit>).
@@ -22,11 +23,16 @@ const KEYWORD_MAX: u32 = 1_024;
 
 /// The mapping of a projection as the text of a file in `index.mappings`.
 pub fn text(model: &Model, projection: &Projection) -> String {
-    match builtin::mapping(&projection.name).filter(|_| model.is_built_in) {
-        Some(text) => text.to_owned(),
-        // A value of JSON can be written.
-        None => serde_json::to_string_pretty(&derived(model, projection)).unwrap_or_default() + "\n",
-    }
+    let own = builtin::mapping(&projection.name).filter(|_| model.is_built_in);
+    let mut mapping = match own {
+        Some(text) if projection.layout == Layout::Nested => return text.to_owned(),
+        Some(text) => serde_json::from_str(text).unwrap_or_default(),
+        None => derived(model, projection),
+    };
+    let joined: Vec<&str> = projection.joined().map(|(embed, _)| embed.name.as_str()).collect();
+    join::apply(&mut mapping, &projection.name, &joined);
+    // A value of JSON can be written.
+    serde_json::to_string_pretty(&mapping).unwrap_or_default() + "\n"
 }
 
 /// How documents of a projection look.
@@ -38,9 +44,10 @@ pub struct Shape {
     pub parts: BTreeMap<String, String>,
 }
 
-/// The shape of a projection's documents; `None` for the built-in model, whose shape is the program's.
+/// The shape of a projection's documents; `None` for one of the built-in model, whose shape is the program's, unless its members
+/// are children.
 pub fn shape(model: &Model, projection: &Projection) -> Option<Shape> {
-    if model.is_built_in {
+    if model.is_built_in && projection.layout == Layout::Nested {
         return None;
     }
     Some(Shape::of(parts(model, projection)))

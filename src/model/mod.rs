@@ -7,6 +7,7 @@ pub mod builtin;
 mod check;
 mod definition;
 pub mod init;
+pub mod join;
 pub mod mapping;
 mod parts;
 mod path;
@@ -25,7 +26,7 @@ pub use self::path::{Kind, Target, embed};
 pub use self::read::Finding;
 pub use self::relations::{Beside, RelationRows, relations};
 pub use self::types::{
-    Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Model,
+    Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Layout, Model,
     Projection, Relation, Search,
 };
 

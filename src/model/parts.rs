@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::Kind;
-use super::types::{Default, Embed, Entity, Field, Model, Projection, Relation, Search};
+use super::types::{Default, Embed, Entity, Field, Layout, Model, Projection, Relation, Search};
 use super::write::{conditions_value, embed_value, field_value};
 
 /// The parts by their names: `show`, `embed prices`, `compute lowest`, `field products.name` and so on.
 pub fn parts(model: &Model, projection: &Projection) -> BTreeMap<String, String> {
-    let Projection { name, of, stubs, show, rest, conditions, embeds, compute, search } = projection;
+    let Projection { name, of, stubs, show, rest, conditions, embeds, compute, search, layout } = projection;
     let mut parts = BTreeMap::new();
     let mut put = |part: &str, text: String| {
         if !text.is_empty() {
@@ -19,6 +19,7 @@ pub fn parts(model: &Model, projection: &Projection) -> BTreeMap<String, String>
     put("of", format!("{of} as {name}"));
     put("stubs", stubs.join(", "));
     put("show", show.join(", "));
+    put("layout", if *layout == Layout::Join { "join".to_owned() } else { String::new() });
     put("rest", rest.clone().unwrap_or_default());
     if !conditions.is_empty() {
         put("where", conditions_value(conditions));

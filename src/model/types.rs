@@ -108,6 +108,23 @@ pub struct Projection {
     pub compute: Vec<Compute>,
     /// How it is searched; `None` for a projection that is not.
     pub search: Option<Search>,
+    /// Where the members of its own `from` embeds are held.
+    pub layout: Layout,
+}
+
+/// Where an index holds the members of a projection's own `from` embeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, std::default::Default)]
+pub enum Layout {
+    /// Within the document.
+    #[default]
+    Nested,
+    /// As documents of their own in the same index, children of the document.
+    Join,
+}
+
+impl Layout {
+    /// The layouts by their names in a model and in a configuration.
+    pub const NAMES: [(&'static str, Self); 2] = [("nested", Self::Nested), ("join", Self::Join)];
 }
 
 /// A part of a `where`: the field, its default included, equals one of the values. Of a list of strings or ids one member

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::read::join;
 use super::source::EntityConfig;
 use super::types::{
-    Condition, Default, Embed, Entity, Field, FieldType, Model, Projection, Relation, Search,
+    Condition, Default, Embed, Entity, Field, FieldType, Layout, Model, Projection, Relation, Search,
 };
 
 /// The text of a model: a file that says the same.
@@ -105,6 +105,9 @@ fn put_projection(out: &mut String, projection: &Projection) {
     line(out, "show", &strings(&projection.show));
     if let Some(rest) = &projection.rest {
         line(out, "rest", &string(rest));
+    }
+    if projection.layout == Layout::Join {
+        line(out, "layout", &string("join"));
     }
     put_conditions(out, &projection.conditions);
     put_embeds(out, &format!("{path}.embed"), &projection.embeds);

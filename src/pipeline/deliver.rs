@@ -23,6 +23,7 @@ use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
 use crate::error::{Error, Result};
+use crate::plan::shown_key;
 use crate::projection::{Limits, Projection};
 use crate::sink::documents::Documents;
 use crate::sink::{Buffers, Outcome};
@@ -425,7 +426,7 @@ impl<S: Documents> Delivery<S> {
         if let (Some(stored), None) = (stored, own) {
             let is_silent = self.state.is_partial() && is_of_silent(version);
             self.bases().rise_above(document.clone(), stored, position, is_silent);
-            let (projection, id) = (document.0.name(), &document.1);
+            let (projection, id) = (document.0.name(), shown_key(&document.1));
             if !is_earlier {
                 Status::add(&self.status.foreign, 1);
                 tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");

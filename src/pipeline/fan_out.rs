@@ -98,8 +98,8 @@ impl StateWriter {
             if is_tree && member == root {
                 return Ok(());
             }
-            arrive((plan, route, *rules), member, &is, &mut |arrived| match arrived {
-                Arrived::Document(projection, id) => found.marks.push((projection, id.to_owned())),
+            arrive((plan, route, *rules), (node, member), &is, &mut |arrived| match arrived {
+                Arrived::Document(projection, id) => found.marks.push((projection, id)),
                 Arrived::FanOut(fan_out) => found.fan_outs.push(fan_out),
             })?;
             if is_tree {

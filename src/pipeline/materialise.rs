@@ -7,7 +7,7 @@ use super::planted::{self, Bug};
 use super::versions::Bases;
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
-use crate::projection::{Entities, Limits, Projection};
+use crate::projection::{Entities, Limits, Projection, key_now, own_entity};
 use crate::sink::{Batch, Buffer};
 use crate::state::State;
 use crate::state::rows::Progress;
@@ -68,8 +68,22 @@ impl<'a> Maker<'a> {
         self.made.batch.push(Arc::clone(&document.1), [version, of_delete], |out| {
             document.0.materialise(entities, &document.1, limits, position, out)
         })?;
+        self.make_moved(entities, &document)?;
         self.made.documents.push(document);
         Ok(())
+    }
+
+    /// Beside the delete of a child its document at the owner of now.
+    fn make_moved(&mut self, entities: &dyn Entities, (projection, key): &DocumentKey) -> Result<()> {
+        let is_deleted = self.made.batch.writes().last().is_some_and(|write| write.body.is_none());
+        let Some(child) = projection.child(key).filter(|_| is_deleted) else { return Ok(()) };
+        let now = key_now(entities, &child)?.filter(|now| **now != **key);
+        let (limits, position) = (self.limits, self.position);
+        now.map_or(Ok(()), |now| {
+            self.made
+                .batch
+                .push_moved(&now, |out| projection.materialise(entities, &now, limits, position, out))
+        })
     }
 
     /// The documents made so far.
@@ -89,7 +103,8 @@ fn is_silent(entities: &dyn Entities, (projection, id): &DocumentKey) -> Result<
         liveness = entity.liveness();
         Ok(())
     };
-    entities.entity(projection.entity_type(), id, &mut read)?;
+    let (of, id) = own_entity(*projection, id);
+    entities.entity(of, id, &mut read)?;
     Ok(liveness == Liveness::Unseen)
 }
 

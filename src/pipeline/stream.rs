@@ -407,11 +407,11 @@ impl Stream {
         let mut documents = Vec::new();
         let mut resolved = Vec::new();
         for letter in letters.iter().filter(wanted) {
-            match letter.document() {
+            match letter.document_key() {
                 Some((projection, id)) => {
                     resolved.push(letter.name());
                     let projection = self.state_writer.plan().projection(projection);
-                    documents.extend(projection.map(|projection| (projection, id.to_owned())));
+                    documents.extend(projection.map(|projection| (projection, id)));
                 }
                 None => match letter.to_record(&self.kinds) {
                     Ok(record) => records.push(self.decoded(record)),

@@ -1,7 +1,7 @@
 //! The plan of the built-in model: organisations, contacts and the hierarchy.
 
 use super::{EntityType, Plan, PlanCell, PlanRef, Projection, Relation, compile};
-use crate::model;
+use crate::model::{self, Layout};
 
 static CELL: PlanCell = PlanCell::lazy(|| compile(model::built_in()));
 
@@ -31,13 +31,14 @@ pub const CHILDREN_OF: Relation = Relation { cell: &CELL, number: 1 };
 impl PlanRef {
     /// The plan of a model, which is kept for the rest of the program's life.
     pub fn of(model: &model::Model) -> Self {
-        if model.is_built_in { builtin() } else { Self(PlanCell::keep(compile(model))) }
+        let is_plain = model.projections.iter().all(|projection| projection.layout == Layout::Nested);
+        if model.is_built_in && is_plain { builtin() } else { Self(PlanCell::keep(compile(model))) }
     }
 }
 
 impl Plan {
     /// True for the built-in model.
     pub fn is_built_in(&self) -> bool {
-        std::ptr::eq(self, CELL.get())
+        self.is_built_in
     }
 }

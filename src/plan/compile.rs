@@ -6,19 +6,23 @@ mod words;
 
 use self::fields::{canonical, field, forever};
 use super::relation::{Condition, RELATION_SPACES, RelationPlan, RowPlan};
-use super::routes::{self, Hop, Way};
+use super::routes::{self, Hop, Target, Way};
 use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
 use super::types::{Counted, FieldPlan, TypePlan};
 use super::{FieldSet, HeaderPlan, Plan};
 use crate::model::builtin;
 use crate::model::program::Program;
-use crate::model::{self, Embed, Model, Relation};
+use crate::model::{self, Embed, Layout, Model, Relation};
 use crate::searchable::Searched;
 
 /// Compiles a checked model.
 pub fn compile(model: &Model) -> Plan {
-    let mut compiler =
-        Compiler { model, plan: Plan::default(), is_built_in: model.is_built_in, fragments: 0 };
+    let mut compiler = Compiler {
+        model,
+        plan: Plan { is_built_in: model.is_built_in, ..Plan::default() },
+        is_built_in: model.is_built_in,
+        fragments: 0,
+    };
     for entity in &model.entities {
         let entity_type = compiler.entity_type(entity);
         compiler.plan.types.push(entity_type);
@@ -91,6 +95,9 @@ impl Compiler<'_> {
         let mut embeds = Vec::new();
         for (embed, searched) in projection.embeds.iter().zip(searched) {
             embeds.push(self.embed((of, Context::Own), embed, searched, &mut Vec::new()));
+        }
+        if projection.layout == Layout::Join {
+            embeds.iter_mut().for_each(EmbedPlan::join);
         }
         let mut stubs = Vec::new();
         for name in &projection.stubs {
@@ -179,7 +186,7 @@ impl Compiler<'_> {
             }
             number
         });
-        EmbedPlan { name: forever(&embed.name), to, by, show, embeds, fragment, words }
+        EmbedPlan { name: forever(&embed.name), to, by, show, embeds, fragment, words, is_joined: false }
     }
 
     fn embeds(&mut self, at: (u8, Context), embeds: &[Embed], row: &mut Vec<u16>) -> Vec<EmbedPlan> {
@@ -317,8 +324,12 @@ impl Compiler<'_> {
         let mut ways: Vec<Vec<Way>> = self.plan.types.iter().map(|_| Vec::new()).collect();
         for (number, projection) in projections.iter().enumerate() {
             let number = u8::try_from(number).unwrap_or(u8::MAX);
-            for embed in &projection.embeds {
-                self.ways((number, projection.of), embed, &[], &mut ways);
+            for (at, embed) in (0..).zip(&projection.embeds) {
+                let target = Target { projection: number, child: embed.is_joined.then_some(at) };
+                self.ways((target, projection.of), embed, &[], &mut ways);
+                if embed.is_joined {
+                    self.ways_of_owner(target, projection, embed, &mut ways);
+                }
             }
         }
         self.plan.projections = projections;
@@ -331,7 +342,8 @@ impl Compiler<'_> {
     }
 
     /// Adds the ways back from what an embed shows. `behind` are the hops from the embedding entity back to the document.
-    fn ways(&mut self, (projection, of): (u8, u8), embed: &EmbedPlan, behind: &[Hop], ways: &mut [Vec<Way>]) {
+    fn ways(&mut self, (target, of): (Target, u8), embed: &EmbedPlan, behind: &[Hop], ways: &mut [Vec<Way>]) {
+        let projection = target.projection;
         let hop = match &embed.by {
             RelationPlanOf::Reference { at, .. } => {
                 Hop::Down { relation: self.index((of, at.field), embed.to) }
@@ -358,15 +370,43 @@ impl Compiler<'_> {
                     let hops =
                         std::iter::once(Hop::Above { of, field }).chain(behind.iter().copied()).collect();
                     let trigger = FieldSet::LIVENESS.with(FieldSet::of(field.into()));
-                    push(ways, of, Way { hops, projection, trigger });
+                    push(ways, of, Way { hops, target: Target { projection, child: None }, trigger });
                 }
             }
             RelationPlanOf::Reference { .. } => {}
         }
-        push(ways, embed.to, Way { hops: hops.clone(), projection, trigger });
+        push(ways, embed.to, Way { hops: hops.clone(), target, trigger });
         for inner in &embed.embeds {
-            self.ways((projection, embed.to), inner, &hops, ways);
+            self.ways((target, embed.to), inner, &hops, ways);
         }
+    }
+
+    /// Adds the ways between an owner and its children: an owner that comes or goes takes its children with it, and a member that
+    /// comes or goes changes the owner's counts. Computed members are made of all that the members show.
+    fn ways_of_owner(
+        &mut self,
+        target: Target,
+        projection: &ProjectionPlan,
+        embed: &EmbedPlan,
+        ways: &mut [Vec<Way>],
+    ) {
+        let Some(from) = embed.from() else { return };
+        let own = projection.conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
+        let trigger = own.chain([FieldSet::LIVENESS]).collect();
+        push(ways, projection.of, Way { hops: vec![Hop::Down { relation: from.relation }], target, trigger });
+        let owner = Target { child: None, ..target };
+        if !projection.compute.is_empty() {
+            self.ways((owner, projection.of), embed, &[], ways);
+            return;
+        }
+        let Some(relation) = self.plan.relations.get(usize::from(from.relation)) else { return };
+        let conditions = relation.conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
+        let trigger = conditions.chain([FieldSet::LIVENESS, FieldSet::of(relation.field.into())]).collect();
+        push(
+            ways,
+            embed.to,
+            Way { hops: vec![Hop::Up { of: embed.to, field: relation.field }], target: owner, trigger },
+        );
     }
 
     /// A relation of all members by one reference. It is added, with keys alone, where no embed has one.

@@ -4,6 +4,7 @@
 //! the program does.
 
 mod builtin;
+mod child;
 mod compile;
 mod field_set;
 mod header;
@@ -21,6 +22,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 pub use self::builtin::*;
+pub use self::child::{Child, ChildKey, child_key, key_of, shown_key};
 pub use self::compile::compile;
 pub use self::field_set::FieldSet;
 pub use self::header::HeaderPlan;
@@ -32,6 +34,7 @@ pub use self::search::{
 pub use self::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
 pub use self::tree::TreePart;
 pub use self::types::{Absent, Counted, FieldPlan, FieldType, TypePlan};
+pub use crate::model::join::JOIN;
 
 /// A compiled model.
 #[derive(Debug, Default)]
@@ -42,6 +45,7 @@ pub struct Plan {
     routes: Vec<Route>,
     /// The embeds whose finished objects are kept, by the number of the fragment.
     fragments: Vec<EmbedPlan>,
+    is_built_in: bool,
 }
 
 /// A place for a plan that lives as long as the program.

@@ -53,6 +53,8 @@ pub struct Route {
 pub struct Mark {
     /// The projection.
     pub projection: u8,
+    /// The number of the embed where they are children: the last hop leads from a member to its owner, or the other way.
+    pub child: Option<u8>,
     /// The bit of the rule: the mark is made where this rule was set off.
     pub rule: u128,
 }
@@ -61,8 +63,16 @@ pub struct Mark {
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) hops: Vec<Hop>,
-    pub(super) projection: u8,
+    pub(super) target: Target,
     pub(super) trigger: FieldSet,
+}
+
+/// The documents that a way leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) projection: u8,
+    /// See [`Mark::child`].
+    pub(super) child: Option<u8>,
 }
 
 /// Leaves out the ways to the members of a tree where another way goes to all below, for the same changes and documents.
@@ -71,9 +81,7 @@ pub(super) fn distinct(ways: Vec<Way>) -> Vec<Way> {
         let all_below: Vec<Hop> = way.hops.iter().map(|hop| hop.to_all()).collect();
         all_below != way.hops
             && ways.iter().any(|other| {
-                other.projection == way.projection
-                    && other.hops == all_below
-                    && way.trigger.is_within(other.trigger)
+                other.target == way.target && other.hops == all_below && way.trigger.is_within(other.trigger)
             })
     };
     let covered: Vec<bool> = ways.iter().map(is_covered).collect();
@@ -122,7 +130,8 @@ pub(super) fn join(ways: Vec<Way>, routes: &mut Vec<Route>) -> (Vec<u16>, Vec<Fi
             at = Some(number);
         }
         if let Some(route) = at.and_then(|at| routes.get_mut(usize::from(at))) {
-            route.marks.push(Mark { projection: way.projection, rule: bit });
+            let Target { projection, child } = way.target;
+            route.marks.push(Mark { projection, child, rule: bit });
         }
     }
     (first, triggers)

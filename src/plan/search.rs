@@ -71,6 +71,8 @@ pub struct UnderPlan {
     pub above: String,
     /// The `from` embed on the way, by its path.
     pub members: Option<String>,
+    /// See [`MembersPlan::joined`].
+    pub joined: Option<&'static str>,
 }
 
 /// A `from` embed that words or filters look into.
@@ -90,6 +92,8 @@ pub struct MembersPlan {
     pub truncated: Option<&'static str>,
     /// Where those that are not embedded are found.
     pub apart: Option<ApartPlan>,
+    /// The embed of the projection whose members are children, where these members are they or lie within them.
+    pub joined: Option<&'static str>,
 }
 
 impl MembersPlan {

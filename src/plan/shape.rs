@@ -70,6 +70,8 @@ pub struct EmbedPlan {
     pub fragment: Option<u16>,
     /// The fields that are searched together with the document.
     pub words: Option<Searched>,
+    /// True where each member has a document of its own, a child of the embedding one.
+    pub is_joined: bool,
 }
 
 /// How embedded entities are found.
@@ -122,6 +124,14 @@ pub struct FromPlan {
 }
 
 impl EmbedPlan {
+    /// Makes children of the members, where it has any: each has a document of its own, so that none is left out. The maximum
+    /// bounds the members that programs see.
+    pub(super) fn join(&mut self) {
+        if let RelationPlanOf::From(from) = &mut self.by {
+            (from.truncated, self.is_joined) = (None, true);
+        }
+    }
+
     /// The field by which it begins at the embedding entity; none where it begins with the entity's id.
     pub fn starts_at(&self) -> Option<u16> {
         match &self.by {

@@ -11,7 +11,7 @@ use super::forgotten::{self, Trigger};
 use super::{Projection, owners, row};
 use crate::entity::{Liveness, References, Registers, value};
 use crate::error::Result;
-use crate::plan::{EntityType, FieldSet, Hop, PlanRef, Relation, Route, TypePlan};
+use crate::plan::{EntityType, FieldSet, Hop, Mark, PlanRef, Relation, Route, TypePlan, child_key};
 
 /// A row of a relation: put with a value, removed without.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,14 +139,14 @@ impl Effects {
                 Hop::Up { field, .. } => {
                     let [old, new] = change.references(field);
                     for id in old.ids().iter().chain(new.ids().iter().filter(|id| !old.ids().contains(id))) {
-                        self.arrive((plan, route, change.rules), id, is)?;
+                        self.arrive((plan, route, change.rules), (change.id, id), is)?;
                     }
                 }
                 Hop::Above { field, .. } => {
                     let [old, new] = change.references(field);
                     for (references, look_up) in [(old, was), (new, is)] {
                         for above in chain(change.entity_type, field, references, look_up)? {
-                            self.arrive((plan, route, change.rules), &above, look_up)?;
+                            self.arrive((plan, route, change.rules), (change.id, &above), look_up)?;
                         }
                     }
                 }
@@ -162,13 +162,13 @@ impl Effects {
     fn arrive(
         &mut self,
         (plan, route, rules): (PlanRef, &Route, u128),
-        id: &str,
+        hop: (&str, &str),
         is: &Lookup<'_>,
     ) -> Result<()> {
         let Effects { marks, fan_outs, .. } = self;
-        arrive((plan, route, rules), id, is, &mut |arrived| match arrived {
+        arrive((plan, route, rules), hop, is, &mut |arrived| match arrived {
             Arrived::Document(projection, id) => {
-                marks.insert((projection, id.to_owned()));
+                marks.insert((projection, id));
             }
             Arrived::FanOut(fan_out) => fan_outs.push(fan_out),
         })
@@ -200,46 +200,57 @@ impl FanOut {
 }
 
 /// The end of a hop.
-pub enum Arrived<'a> {
-    /// A document.
-    Document(Projection, &'a str),
+pub enum Arrived {
+    /// A document, by its key.
+    Document(Projection, String),
     /// A hop downwards that is to be made.
     FanOut(FanOut),
 }
 
-/// Tells what a route leads to at the entity `id`: its documents, those that hops upwards reach, and hops downwards.
+/// Tells what a route leads to at the entity `id`, to which its hop leads from `from`: its documents, those that hops upwards
+/// reach, and hops downwards.
 ///
 /// # Errors
 /// Those of the lookups.
 pub fn arrive(
     (plan, route, rules): (PlanRef, &Route, u128),
-    id: &str,
+    (from, id): (&str, &str),
     is: &Lookup<'_>,
-    visit: &mut dyn FnMut(Arrived<'_>),
+    visit: &mut dyn FnMut(Arrived),
 ) -> Result<()> {
     for mark in route.marks.iter().filter(|mark| mark.rule & rules != 0) {
         if let Some(projection) = plan.projection_of_number(mark.projection) {
-            visit(Arrived::Document(projection, id));
+            visit(Arrived::Document(projection, document((projection, mark), route.hop, (from, id))));
         }
     }
     for next in routes(plan, &route.next, rules) {
         match next.hop {
             Hop::Up { of, field } => {
                 let Some(of) = plan.entity_type_of_number(of) else { continue };
-                for id in is(of, id, field)?.ids() {
-                    arrive((plan, next, rules), id, is, visit)?;
+                for above in is(of, id, field)?.ids() {
+                    arrive((plan, next, rules), (id, above), is, visit)?;
                 }
             }
             Hop::Above { of, field } => {
                 let Some(of) = plan.entity_type_of_number(of) else { continue };
-                for id in chain(of, field, is(of, id, field)?, is)? {
-                    arrive((plan, next, rules), &id, is, visit)?;
+                for above in chain(of, field, is(of, id, field)?, is)? {
+                    arrive((plan, next, rules), (id, &above), is, visit)?;
                 }
             }
             Hop::Down { .. } | Hop::Below { .. } => visit(Arrived::FanOut(FanOut::begin(next, rules, id))),
         }
     }
     Ok(())
+}
+
+/// The key of the document that a mark means at the end of a hop.
+fn document((projection, mark): (Projection, &Mark), hop: Hop, (from, id): (&str, &str)) -> String {
+    let embed = mark.child.and_then(|number| projection.get().embeds.get(usize::from(number)));
+    match (embed, hop) {
+        (None, _) => id.to_owned(),
+        (Some(embed), Hop::Up { .. } | Hop::Above { .. }) => child_key(embed.name, id, from),
+        (Some(embed), Hop::Down { .. } | Hop::Below { .. }) => child_key(embed.name, from, id),
+    }
 }
 
 /// The routes of these numbers that lead to something by these rules.

@@ -2,6 +2,7 @@
 
 pub mod affected;
 mod ancestry;
+mod children;
 mod descendants;
 pub(crate) mod forgotten;
 pub mod reach;
@@ -12,12 +13,13 @@ pub mod search;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+pub use self::children::{has_owner, key_now, own_entity};
 pub use self::row::{owners, row};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header};
 use crate::error::Result;
-pub use crate::plan::Projection;
 use crate::plan::{EntityType, Relation};
+pub use crate::plan::{Projection, shown_key};
 
 /// Reads an entity.
 pub type Read<'a> = dyn FnMut(&Fields<'_>) -> Result<()> + 'a;
@@ -42,6 +44,8 @@ pub trait Entities {
         owner: &str,
         visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
     ) -> Result<()>;
+    /// The row of one member of an owner; `None` where it is none.
+    fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>>;
 }
 
 /// What shapes documents beside the entities.

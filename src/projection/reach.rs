@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Entities, Projection};
 use crate::entity::References;
 use crate::error::Result;
-use crate::plan::{EntityType, Hop, PlanRef, Route};
+use crate::plan::{EntityType, Hop, Mark, PlanRef, Route};
 
 /// True when a route by these rules may come to the document of `id` from one of the `roots`. Where the way forward is not
 /// one of references alone, it may come to every document of the projection.
@@ -30,10 +30,14 @@ fn may_reach_by(
     roots: &dyn Fn(&str) -> bool,
     hops: &mut Vec<Hop>,
 ) -> Result<bool> {
-    let is_marked =
-        |mark: &crate::plan::Mark| mark.projection == projection.number() && mark.rule & rules != 0;
-    if route.marks.iter().any(is_marked) && begins_at(entities, plan, id, hops, roots)? {
-        return Ok(true);
+    for mark in &route.marks {
+        if mark.projection == projection.number()
+            && mark.rule & rules != 0
+            && let Some(id) = end(projection, mark, route.hop, id)
+            && begins_at(entities, plan, &id, hops, roots)?
+        {
+            return Ok(true);
+        }
     }
     for next in
         route.next.iter().filter_map(|number| plan.route(*number)).filter(|next| next.rules & rules != 0)
@@ -45,6 +49,19 @@ fn may_reach_by(
         hops.pop();
     }
     Ok(false)
+}
+
+/// The entity at which a route ends that marks the document of a key; `None` where the mark means others.
+fn end(projection: Projection, mark: &Mark, hop: Hop, key: &str) -> Option<String> {
+    let marked = mark.child.and_then(|number| projection.get().embeds.get(usize::from(number)));
+    match (projection.child(key), marked) {
+        (None, None) => Some(key.to_owned()),
+        (Some(child), Some(embed)) if child.embed.name == embed.name => Some(match hop {
+            Hop::Up { .. } | Hop::Above { .. } => child.owner,
+            Hop::Down { .. } | Hop::Below { .. } => child.member.to_owned(),
+        }),
+        _ => None,
+    }
 }
 
 /// Whether the hops that end at `id` can begin at one of the `roots`.

@@ -1,5 +1,6 @@
 //! How a document is made: one interpreter of the shapes that the model says.
 
+mod child;
 mod embed;
 mod own;
 
@@ -17,7 +18,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Shown, holds};
 use crate::error::Result;
 use crate::json::{Object, remove_own};
-use crate::plan::{EntityType, FieldType, PlanRef, Projection, ProjectionPlan};
+use crate::plan::{EntityType, FieldType, JOIN, PlanRef, Projection, ProjectionPlan};
 
 impl Projection {
     /// Appends the document of `id` to `out` and answers true, or false (nothing appended) when
@@ -34,14 +35,40 @@ impl Projection {
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let renderer = Renderer::new(self.plan(), entities, limits);
-        let entity_type = self.entity_type();
-        if self.get().is_by_header {
-            let header = entities.header(entity_type, id)?;
-            return renderer.document(self, id, &Own::Header(&header), position, out);
+        if let Some(child) = self.child(id) {
+            return renderer.child(self, &child, position, out);
+        }
+        renderer.owner(self, id, position, out)
+    }
+
+    /// As [`Self::materialise`], with the members of all its embeds within the document, as they are found in it.
+    ///
+    /// # Errors
+    /// Those of the state.
+    pub fn materialise_whole(
+        self,
+        entities: &dyn Entities,
+        id: &str,
+        limits: Limits,
+        position: u64,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        Renderer { is_whole: true, ..Renderer::new(self.plan(), entities, limits) }
+            .owner(self, id, position, out)
+    }
+}
+
+impl Renderer<'_> {
+    /// Makes the document of an entity.
+    fn owner(&self, projection: Projection, id: &str, position: u64, out: &mut Vec<u8>) -> Result<bool> {
+        let entity_type = projection.entity_type();
+        if projection.get().is_by_header {
+            let header = self.entities.header(entity_type, id)?;
+            return self.document(projection, id, &Own::Header(&header), position, out);
         }
         let mut exists = false;
-        entities.entity(entity_type, id, &mut |entity| {
-            exists = renderer.of_entity(self, id, entity, position, out)?;
+        self.entities.entity(entity_type, id, &mut |entity| {
+            exists = self.of_entity(projection, id, entity, position, out)?;
             Ok(())
         })?;
         Ok(exists)
@@ -53,6 +80,8 @@ struct Renderer<'a> {
     plan: PlanRef,
     entities: &'a dyn Entities,
     limits: Limits,
+    /// True where children are shown within their owner.
+    is_whole: bool,
     /// The chains that were followed.
     chains: RefCell<Vec<(Start, Rc<Ancestry>)>>,
     /// The entities that were read for the fragment that is being made.
@@ -70,7 +99,7 @@ type Count = (u8, u64);
 
 impl<'a> Renderer<'a> {
     fn new(plan: PlanRef, entities: &'a dyn Entities, limits: Limits) -> Self {
-        Self { plan, entities, limits, chains: RefCell::default(), read: RefCell::default() }
+        Self { plan, entities, limits, is_whole: false, chains: RefCell::default(), read: RefCell::default() }
     }
 
     fn of_entity(
@@ -107,15 +136,7 @@ impl<'a> Renderer<'a> {
         }
         let begin = out.len();
         let mut object = Object::open(out);
-        object.text("id", id);
-        if is_unseen {
-            object.yes("stub");
-        }
-        own.write(&mut object, plan);
-        let (mut counts, mut words) = (Vec::new(), Vec::new());
-        for embed in &plan.embeds {
-            counts.extend(self.embed(&mut object, embed, own, id, &mut words)?);
-        }
+        let (counts, words) = self.head(&mut object, projection, own, id)?;
         let is_count = |count: &&Count| count.1 > 0;
         if is_unseen && !counts.iter().filter(is_count).any(|(relation, _)| plan.stubs.contains(relation)) {
             out.truncate(begin);
@@ -124,11 +145,56 @@ impl<'a> Renderer<'a> {
         if counts.iter().any(|count| is_count(&count)) {
             self.make_fragments(projection.entity_type(), id)?;
         }
-        let computed = compute(&mut object, plan, id);
+        let computed = self.computed(&mut object, projection, own, id)?;
         write_search(&mut object, plan, own, &words, &computed);
+        if projection.has_children() && !self.is_whole {
+            object.text(JOIN, projection.name());
+        }
         object.nested("_log", |log| log.number("position", position));
         object.close();
         Ok(true)
+    }
+
+    /// Writes the computed members, and answers them. They are made of the document with all its members.
+    fn computed(
+        &self,
+        object: &mut Object<'_>,
+        projection: Projection,
+        own: &Own<'_>,
+        id: &str,
+    ) -> Result<Vec<(&'static str, Vec<u8>)>> {
+        let plan = projection.get();
+        if self.is_whole || plan.compute.is_empty() || !projection.has_children() {
+            return Ok(compute(object, plan, id));
+        }
+        let mut buffer = Vec::new();
+        let mut whole = Object::open(&mut buffer);
+        let renderer = Renderer { is_whole: true, ..Renderer::new(self.plan, self.entities, self.limits) };
+        renderer.head(&mut whole, projection, own, id)?;
+        let computed = compute(&mut whole, plan, id);
+        computed.iter().for_each(|(name, json)| object.raw(name, json));
+        Ok(computed)
+    }
+
+    /// Writes the id, the own fields and the embeds. Answers the counts of members, and the words of referred entities.
+    fn head(
+        &self,
+        object: &mut Object<'_>,
+        projection: Projection,
+        own: &Own<'_>,
+        id: &str,
+    ) -> Result<(Vec<Count>, Vec<u8>)> {
+        let plan = projection.get();
+        object.text("id", id);
+        if own.liveness() == Liveness::Unseen {
+            object.yes("stub");
+        }
+        own.write(object, plan);
+        let (mut counts, mut words) = (Vec::new(), Vec::new());
+        for embed in &plan.embeds {
+            counts.extend(self.embed(object, embed, own, id, &mut words)?);
+        }
+        Ok((counts, words))
     }
 
     /// Makes the fragments of an entity whose members' documents are made after it: nothing has to be looked up for them then.

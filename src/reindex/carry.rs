@@ -19,7 +19,6 @@ use crate::sink::documents::{Documents, Stored, at_least_one};
 use crate::sink::generations::Generations;
 use crate::sink::{Batch, Buffer, DocumentSink, Outcome};
 use crate::state::State;
-use crate::state::keys::Space;
 use crate::verify::walk::{DELETED, uncalled};
 
 /// How many documents are read and written together at most.
@@ -153,7 +152,7 @@ impl<S: Documents + Generations> Carrier<'_, S> {
             let snapshot = state.snapshot()?;
             let mut silent = Vec::new();
             for (id, version) in found {
-                let is_silent = !snapshot.has_record(Space::of_type(projection.entity_type()), &id)?;
+                let is_silent = !snapshot.is_recorded(projection, &id)?;
                 if is_silent && (!is_of_silent(version) || uncalled(&snapshot, projection, &id)?.is_some()) {
                     silent.push(id);
                 }

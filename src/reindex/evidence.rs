@@ -9,11 +9,10 @@ use futures_util::future::try_join_all;
 use super::carry::beside;
 use crate::error::Result;
 use crate::pipeline::work::blocking;
-use crate::projection::{Limits, Projection};
+use crate::projection::{Limits, Projection, shown_key};
 use crate::sink::documents::{Documents, at_least_one};
 use crate::sink::generations::Generations;
 use crate::state::State;
-use crate::state::keys::Space;
 use crate::verify::compare::difference;
 use crate::verify::walk::{Every, Walk};
 
@@ -155,8 +154,7 @@ impl Sample {
                 let mut body = Vec::new();
                 self.projection.materialise(&snapshot, &id, self.limits, 0, &mut body)?;
                 bytes += body.len();
-                let is_silent = self.state.is_partial()
-                    && !snapshot.has_record(Space::of_type(self.projection.entity_type()), &id)?;
+                let is_silent = self.state.is_partial() && !snapshot.is_recorded(self.projection, &id)?;
                 made.push((id, (!is_silent).then_some(body)));
             }
         }
@@ -179,7 +177,7 @@ async fn compare<S: Documents>(
             match held {
                 None => seen.missing += 1,
                 Some(held) => match body.and_then(|body| difference(&body, &held.body)) {
-                    Some(_) if seen.differing.len() < TOLD_MAX => seen.differing.push(id),
+                    Some(_) if seen.differing.len() < TOLD_MAX => seen.differing.push(shown_key(&id)),
                     _ => {}
                 },
             }

@@ -23,7 +23,8 @@ pub fn of(document: &mut Value, plan: &SearchPlan, terms: &[Term], whole: &Whole
     matched
 }
 
-fn best<'a>(
+/// The best of these members, which are sorted by id.
+pub(super) fn best<'a>(
     members: impl Iterator<Item = &'a Value>,
     searched: Searched,
     terms: &[Term],

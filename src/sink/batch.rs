@@ -10,17 +10,20 @@ use bytes::Bytes;
 use super::buffers::Buffer;
 use crate::error::Result;
 use crate::json::push_text;
+use crate::plan::ChildKey;
 
 /// One write of a document. Its version makes repeats and late arrivals harmless
 /// (`version_type=external_gte`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Write {
-    /// The document's id.
+    /// The document's key: its id, or the key of a child.
     pub id: Arc<str>,
     /// The log position that the document reflects.
     pub version: u64,
     /// Where the document's JSON lies in the batch's bytes; `None` deletes it.
     pub body: Option<Range<usize>>,
+    /// How many items of a request it is: a child that moved is deleted at one owner and written at another.
+    pub(super) items: usize,
     /// Where the write's lines begin in the batch's bytes.
     begin: usize,
 }
@@ -58,13 +61,33 @@ impl Batch {
         if let Ok(true) = made {
             let body = Some(document..self.bytes.len());
             self.bytes.push(b'\n');
-            self.writes.push(Write { id, version, body, begin });
+            self.writes.push(Write { id, version, body, items: 1, begin });
             return Ok(());
         }
         self.bytes.truncate(begin);
         made?;
         push_action(&mut self.bytes, "delete", &id, version_of_delete);
-        self.writes.push(Write { id, version: version_of_delete, body: None, begin });
+        self.writes.push(Write { id, version: version_of_delete, body: None, items: 1, begin });
+        Ok(())
+    }
+
+    /// Adds to the last write, which is a delete of a child, the document of the same member under its key of now, where `make`
+    /// appends one. On one shard the two are one document: the delete alone would take away what was written under the new owner.
+    ///
+    /// # Errors
+    /// Those of `make`; nothing is added then.
+    pub fn push_moved(&mut self, key: &str, make: impl FnOnce(&mut Vec<u8>) -> Result<bool>) -> Result<()> {
+        let Some(write) = self.writes.last_mut().filter(|write| write.body.is_none()) else { return Ok(()) };
+        let begin = self.bytes.len();
+        push_action(&mut self.bytes, "index", key, write.version);
+        let document = self.bytes.len();
+        let made = make(&mut self.bytes);
+        if !matches!(made, Ok(true)) {
+            self.bytes.truncate(begin);
+            return made.map(|_| ());
+        }
+        (write.body, write.items) = (Some(document..self.bytes.len()), 2);
+        self.bytes.push(b'\n');
         Ok(())
     }
 
@@ -122,7 +145,14 @@ fn push_action(out: &mut Vec<u8>, action: &str, id: &str, version: u64) {
     out.extend_from_slice(b"{\"");
     out.extend_from_slice(action.as_bytes());
     out.extend_from_slice(b"\":{\"_id\":");
-    push_text(out, id);
+    match ChildKey::of(id) {
+        Some(child) => {
+            push_text(out, &child.id());
+            out.extend_from_slice(b",\"routing\":");
+            push_text(out, &child.owner);
+        }
+        None => push_text(out, id),
+    }
     out.extend_from_slice(b",\"version\":");
     // Writing a number to a vector can't fail.
     let _ = serde_json::to_writer(&mut *out, &version);
@@ -178,6 +208,28 @@ mod tests {
             Err(Error::failed("damaged"))
         });
         assert!(failed.is_err() && batch == before);
+    }
+
+    #[test]
+    fn a_child_is_routed_by_its_owner_and_one_that_moved_is_two_items() {
+        let key = |owner: &str| crate::plan::child_key("contacts", owner, "c1");
+        let mut batch = Batch::default();
+        let document = |out: &mut Vec<u8>| {
+            out.extend_from_slice(b"{}");
+            Ok(true)
+        };
+        batch.push(key("o1").into(), [7, 7], |_| Ok(false)).unwrap();
+        batch.push_moved(&key("o2"), document).unwrap();
+        batch.push("o3".into(), [7, 7], document).unwrap();
+        let text = String::from_utf8(batch.bytes().to_vec()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let rest = r#""version":7,"version_type":"external_gte"}}"#;
+        assert_eq!(lines[0], format!(r#"{{"delete":{{"_id":"contacts/c1","routing":"o1",{rest}"#));
+        assert_eq!(lines[1], format!(r#"{{"index":{{"_id":"contacts/c1","routing":"o2",{rest}"#));
+        assert_eq!(batch.writes().iter().map(|write| write.items).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(batch.document(&batch.writes()[0]), Some(&b"{}"[..]));
+        let [left, right] = Batch::split(batch.into_parts(), 0);
+        assert!(left.bytes().starts_with(b"{\"delete") && right.bytes().starts_with(b"{\"index"));
     }
 
     #[test]

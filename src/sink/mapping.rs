@@ -147,7 +147,8 @@ impl Mapping {
         Ok(Self::of(from, projection, body))
     }
 
-    fn of(from: &Mappings, projection: &str, body: Value) -> Self {
+    fn of(from: &Mappings, projection: &str, mut body: Value) -> Self {
+        from.join(projection, &mut body);
         // Keys are sorted when a value is written, so that order and spaces make no difference.
         let hash = format!("{:032x}", xxh3_128(body.to_string().as_bytes()));
         let (shape, filtered) = (from.shape(projection), from.filtered(projection));
@@ -296,6 +297,12 @@ impl Mapping {
     /// What to say of a mapping that the index refuses.
     pub(super) fn refused(&self, reason: &str) -> Error {
         let projection = &self.projection;
+        if reason.contains("[join]") {
+            return Error::usage(format!(
+                "the server has no fields of the type join, which layout = \"join\" of {projection} needs; use a server that has \
+                 the module parent-join, or layout = \"nested\": {reason}"
+            ));
+        }
         Error::usage(format!(
             "the index does not take the mapping of {projection}; mend {projection}.json: {reason}"
         ))

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::config::{Derived, IndexConfig};
+use crate::model::join;
 use crate::model::mapping::Shape;
-use crate::plan::PlanRef;
+use crate::plan::{PlanRef, Projection};
 use crate::projection::SHAPE;
 
 /// The folder of mapping files, and the mappings that follow from the model.
@@ -68,6 +69,23 @@ impl Mappings {
         let search = self.plan.projection(projection).and_then(|projection| projection.get().search.as_ref());
         let filters = search.iter().flat_map(|search| &search.filters);
         filters.filter_map(|filter| filter.inside.clone()).collect()
+    }
+
+    /// Turns a mapping into one of documents with children, where the projection has any.
+    pub(super) fn join(&self, projection: &str, mapping: &mut Value) {
+        let joined = self.plan.projection(projection).into_iter().flat_map(Projection::joined);
+        let embeds: Vec<&str> = joined.map(|(embed, _)| embed.name).collect();
+        join::apply(mapping, projection, &embeds);
+    }
+
+    /// True when members of a projection's documents are children.
+    pub(super) fn has_children(&self, projection: &str) -> bool {
+        self.plan.projection(projection).is_some_and(Projection::has_children)
+    }
+
+    /// The embeds of all projections whose members are children.
+    pub(super) fn joined(&self) -> impl Iterator<Item = &'static str> {
+        self.plan.projections().flat_map(Projection::joined).map(|(embed, _)| embed.name)
     }
 
     /// The projection that an index was made for, if it was made for the same prefix and the model does not have it. `meta` is

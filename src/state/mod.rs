@@ -262,7 +262,9 @@ impl State {
 
     /// About how many documents a projection has; never fewer than it has of entities.
     pub fn count_about(&self, projection: Projection) -> u64 {
-        self.store.count_about(Space::of_type(projection.entity_type()))
+        let children = projection.joined().map(|(_, relation)| Space::of_relation(relation));
+        let spaces = std::iter::once(Space::of_type(projection.entity_type())).chain(children);
+        spaces.map(|space| self.store.count_about(space)).sum()
     }
 
     /// True when every document is delivered: none is marked, and no backfill is under way.

@@ -11,10 +11,10 @@ use super::keys::{Space, member_key};
 use super::rows::{self, Row};
 use super::store::{Changes, StateStore};
 use crate::error::{Error, Result};
-use crate::plan::{PlanRef, Relation};
+use crate::plan::{PlanRef, Projection, Relation};
 use crate::projection::{owners, row};
 
-/// The key of a state's plan: the names of its projections and relations. A state of the built-in model has
+/// The key of a state's plan: the names of its projections and relations. A state of the built-in model without children has
 /// none.
 pub(super) const PLAN_KEY: &[u8] = b"plan";
 /// So many members are related by one commit.
@@ -25,14 +25,12 @@ const MEMBERS_MAX: usize = 2_000;
 /// # Errors
 /// Those of the store.
 pub(super) fn take(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
-    if plan.is_built_in() {
-        return Ok(());
-    }
+    let is_plain = plan.is_built_in() && !plan.projections().any(Projection::has_children);
     let shape = plan.shape();
     let view = store.view();
     let held =
         view.get(Space::META, PLAN_KEY)?.map(|held| rows::decode::<(u64, Vec<String>)>(&held)).transpose()?;
-    if held.as_ref().is_some_and(|(held, _)| *held == shape) {
+    if held.as_ref().map_or(is_plain, |(held, _)| *held == shape) {
         return Ok(());
     }
     let is_new = view.get(Space::META, b"progress")?.is_none();
@@ -40,14 +38,20 @@ pub(super) fn take(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
         tracing::debug!("the projections of the model changed since the state was written");
         copy::strip(store)?;
         let known = held.map(|(_, relations)| relations).unwrap_or_default();
-        for relation in plan.relations().filter(|relation| !known.iter().any(|name| **name == *relation.name))
-        {
+        // The built-in model has the same relations with every layout.
+        let is_known =
+            |relation: &Relation| plan.is_built_in() || known.iter().any(|name| **name == *relation.name);
+        for relation in plan.relations().filter(|relation| !is_known(relation)) {
             relate(store, relation)?;
         }
     }
     let names: Vec<String> = plan.relations().map(|relation| relation.name.to_string()).collect();
     let mut changes = Changes::default();
-    changes.put(Space::META, PLAN_KEY.to_vec(), rows::encode(&(shape, names))?);
+    if is_plain {
+        changes.remove(Space::META, PLAN_KEY.to_vec());
+    } else {
+        changes.put(Space::META, PLAN_KEY.to_vec(), rows::encode(&(shape, names))?);
+    }
     store.commit(changes)?;
     store.sync()
 }

@@ -2,21 +2,24 @@
 //! known by references only, all in the order of their ids.
 //!
 //! Entities and the relations that their documents show lie in the same order, so that all are read once from end to
-//! end: a document made where the pass stands costs no search.
+//! end: a document made where the pass stands costs no search. Children come behind all of them, in the order of their relation.
+
+mod children;
 
 use std::cell::RefCell;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
-use super::keys::{Space, behind_members, member_of, owner_of, owner_prefix};
+use self::children::{Children, joined};
+use super::keys::{Space, behind_members, member_key, member_of, owner_of, owner_prefix};
 use super::rows;
 use super::snapshot::{Snapshot, broken_relation};
 use super::store::{Cursor, Reader};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness};
 use crate::error::{Error, Result};
-use crate::plan::{EntityType, Relation};
-use crate::projection::{Entities, Made, Projection, Read};
+use crate::plan::{Child, EntityType, Relation};
+use crate::projection::{Entities, Made, Projection, Read, has_owner};
 
 /// So many members are passed over one by one; more are jumped over.
 const STEPS: usize = 64;
@@ -28,6 +31,10 @@ pub struct Pass<'a> {
     entity_type: EntityType,
     entities: Box<dyn Cursor + 'a>,
     members: Vec<RefCell<Members<'a>>>,
+    /// The embeds whose children are still to come, the next one last.
+    joined: Vec<(&'static str, Relation)>,
+    /// The children of one embed, once it is their turn.
+    children: Option<Children<'a>>,
     at: At,
 }
 
@@ -39,6 +46,8 @@ enum At {
     Entity,
     /// An owner that has no row.
     Owner(String),
+    /// A child, by its key, its owner and the member.
+    Child(String, String, String),
 }
 
 /// A relation, at the members of the pass's present entity or behind them.
@@ -63,6 +72,9 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// Those of the state.
     pub fn new(snapshot: &'a Snapshot, projection: Projection, after: &str) -> Result<Self> {
+        if let Some(child) = projection.child(after) {
+            return Self::behind_child(snapshot, projection, &child);
+        }
         let entity_type = projection.entity_type();
         let behind = |key| if after.is_empty() { Bound::Unbounded } else { Bound::Excluded(key) };
         let entities = snapshot.view().cursor(Space::of_type(entity_type), behind(after.as_bytes()))?;
@@ -73,7 +85,44 @@ impl<'a> Pass<'a> {
                 members.push(RefCell::new(Members::behind(snapshot.view(), of, after)?));
             }
         }
-        Ok(Self { snapshot, projection, entity_type, entities, members, at: At::Nothing })
+        let (joined, children) = (joined(projection), None);
+        Ok(Self { snapshot, projection, entity_type, entities, members, joined, children, at: At::Nothing })
+    }
+
+    /// A pass over the children behind one of them.
+    fn behind_child(snapshot: &'a Snapshot, projection: Projection, child: &Child<'_>) -> Result<Self> {
+        let entity_type = projection.entity_type();
+        let behind_all = Bound::Excluded(&[255][..]);
+        let entities = snapshot.view().cursor(Space::of_type(entity_type), behind_all)?;
+        let mut joined = joined(projection);
+        while joined.pop().is_some_and(|(embed, _)| embed != child.embed.name) {}
+        let key = member_key(&child.owner, child.member);
+        let space = Space::of_relation(child.relation);
+        let cursor = snapshot.view().cursor(space, Bound::Excluded(&key))?;
+        let children = Some(Children::of(child.embed.name, child.relation, cursor));
+        let members = Vec::new();
+        Ok(Self { snapshot, projection, entity_type, entities, members, joined, children, at: At::Nothing })
+    }
+
+    /// Goes on to the next child; false behind the last.
+    fn advance_children(&mut self) -> Result<bool> {
+        loop {
+            if self.children.is_none() {
+                let Some((embed, relation)) = self.joined.pop() else {
+                    self.at = At::Nothing;
+                    return Ok(false);
+                };
+                let cursor = self.snapshot.view().cursor(Space::of_relation(relation), Bound::Unbounded)?;
+                self.children = Some(Children::of(embed, relation, cursor));
+            }
+            if let Some(children) = &mut self.children
+                && let Some((key, owner, member)) = children.next()?
+            {
+                self.at = At::Child(key, owner, member);
+                return Ok(true);
+            }
+            self.children = None;
+        }
     }
 
     /// Goes on to the next id; false at the end.
@@ -81,6 +130,9 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// Those of the state.
     pub fn advance(&mut self) -> Result<bool> {
+        if self.children.is_some() {
+            return self.advance_children();
+        }
         if matches!(self.at, At::Entity) {
             self.entities.advance()?;
         }
@@ -101,9 +153,9 @@ impl<'a> Pass<'a> {
         self.at = match owner {
             Some(owner) => At::Owner(owner),
             None if entity.is_some() => At::Entity,
-            None => At::Nothing,
+            None => return self.advance_children(),
         };
-        Ok(!matches!(self.at, At::Nothing))
+        Ok(true)
     }
 
     /// The id that it stands at; empty where it stands at none.
@@ -118,7 +170,7 @@ impl<'a> Pass<'a> {
         match &self.at {
             At::Nothing => None,
             At::Entity => self.entities.entry().map(|(key, _)| key),
-            At::Owner(owner) => Some(owner.as_bytes()),
+            At::Owner(key) | At::Child(key, ..) => Some(key.as_bytes()),
         }
     }
 
@@ -127,6 +179,12 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// When the row is damaged.
     pub fn document(&self) -> Result<Liveness> {
+        if let At::Child(key, ..) = &self.at {
+            // A member has a row for as long as it refers to the owner.
+            let Some(child) = self.projection.child(key) else { return Ok(Liveness::Unseen) };
+            let has_owner = has_owner(self, self.projection, &child)?;
+            return Ok(if has_owner { Liveness::Alive } else { Liveness::Deleted });
+        }
         let liveness = self.row().map_or(Ok(Liveness::Unseen), |row| rows::document(row, self.projection))?;
         let is_stub = |members: &RefCell<Members<'_>>| {
             let members = members.borrow();
@@ -259,10 +317,12 @@ impl<'a> Members<'a> {
 
 impl Entities for Pass<'_> {
     fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
-        if self.is_at(entity_type, id) {
-            self.read(read)
-        } else {
-            self.snapshot.entity(entity_type, id, read)
+        match (&self.at, &self.children) {
+            (At::Child(_, owner, _), Some(children)) if entity_type == self.entity_type && owner == id => {
+                children.read_owner(self.snapshot, (Space::of_type(entity_type), id), read)
+            }
+            _ if self.is_at(entity_type, id) => self.read(read),
+            _ => self.snapshot.entity(entity_type, id, read),
         }
     }
 
@@ -288,6 +348,18 @@ impl Entities for Pass<'_> {
             return Ok(());
         }
         self.snapshot.members(relation, owner, visit)
+    }
+
+    fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>> {
+        match (&self.at, &self.children) {
+            (At::Child(_, at, child), Some(children)) if at == owner && child == member => {
+                match children.row(relation) {
+                    Some(row) => Ok(Some(row)),
+                    None => self.snapshot.member(relation, owner, member),
+                }
+            }
+            _ => self.snapshot.member(relation, owner, member),
+        }
     }
 }
 

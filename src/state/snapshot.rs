@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::headers::Headers;
-use super::keys::{Space, member_of, owner_prefix};
+use super::keys::{Space, member_key, member_of, owner_prefix};
 use super::rows::{self, Progress, Row};
 use super::store::Reader;
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Registers};
 use crate::error::{Error, Result};
-use crate::plan::{EntityType, Relation};
-use crate::projection::{Entities, Made, Projection, Read};
+use crate::plan::{Child, EntityType, Relation};
+use crate::projection::{Entities, Made, Projection, Read, has_owner, own_entity};
 
 /// A consistent view with the position that it reflects.
 pub struct Snapshot {
@@ -44,8 +44,28 @@ impl Snapshot {
     /// Whether a projection has a document of an entity: one that does not meet the conditions counts as deleted. An owner that
     /// is known by references only counts as unseen.
     pub fn document(&self, projection: Projection, id: &str) -> Result<Liveness> {
+        if let Some(child) = projection.child(id) {
+            return self.child(projection, &child);
+        }
         let row = self.view.get(Space::of_type(projection.entity_type()), id.as_bytes())?;
         row.map_or(Ok(Liveness::Unseen), |row| rows::document(&row, projection))
+    }
+
+    /// As [`Self::document`], of a child. One that has another owner now counts as deleted.
+    fn child(&self, projection: Projection, child: &Child<'_>) -> Result<Liveness> {
+        let member = self.liveness(Space::of_type(child.relation.member()), child.member)?;
+        if member != Liveness::Alive {
+            return Ok(member);
+        }
+        let is_member = self.member(child.relation, &child.owner, child.member)?.is_some();
+        let has_owner = is_member && has_owner(self, projection, child)?;
+        Ok(if has_owner { Liveness::Alive } else { Liveness::Deleted })
+    }
+
+    /// True when a record of the entity whose document this is was folded: of a child it is the member.
+    pub fn is_recorded(&self, projection: Projection, id: &str) -> Result<bool> {
+        let (of, id) = own_entity(projection, id);
+        self.has_record(Space::of_type(of), id)
     }
 
     /// True when a record of the entity was folded; else it is known by references only, or not at all.
@@ -131,5 +151,9 @@ impl Entities for Snapshot {
             Some(member) => Ok(visit(member, value)),
             None => Err(broken_relation(owner)),
         })
+    }
+
+    fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>> {
+        self.view.get(Space::of_relation(relation), &member_key(owner, member))
     }
 }

@@ -13,7 +13,7 @@ use super::{Kind, Verifier};
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::versions::is_of_record;
-use crate::projection::{Limits, Projection};
+use crate::projection::{Limits, Projection, own_entity};
 use crate::sink::documents::{Documents, Stored, at_least_one};
 use crate::state::keys::Space;
 use crate::state::{Snapshot, State, rows};
@@ -51,8 +51,7 @@ fn expect(
         bytes += body.len();
         let waits = pending.touches(&snapshot, projection, id)?;
         let standing = standing(&snapshot, projection, id, &body)?;
-        let is_silent =
-            state.is_partial() && !snapshot.has_record(Space::of_type(projection.entity_type()), id)?;
+        let is_silent = state.is_partial() && !snapshot.is_recorded(projection, id)?;
         let silent_at = is_silent.then(|| snapshot.progress().version());
         expected.push(Expected { body: exists.then_some(body), waits, silent_at, standing });
         if bytes >= BYTES_MAX {
@@ -64,7 +63,8 @@ fn expect(
 
 /// The basis of a document: its entity's row, which every deletion changes for good, or the references to it.
 fn standing(snapshot: &Snapshot, projection: Projection, id: &str, body: &[u8]) -> Result<u128> {
-    let row = snapshot.view().get(Space::of_type(projection.entity_type()), id.as_bytes())?;
+    let (of, id) = own_entity(projection, id);
+    let row = snapshot.view().get(Space::of_type(of), id.as_bytes())?;
     Ok(match row {
         Some(row) if rows::liveness(&row)? == Liveness::Alive => xxh3_128(&row),
         _ => xxh3_128(body),

@@ -65,6 +65,9 @@ pub struct Difference {
     pub projection: String,
     /// The document's id.
     pub id: String,
+    /// The id of the owner, where the document is a child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// How it differs.
     pub kind: Kind,
     /// For a person: the fields of a stale document, whether an extra one was deleted or is foreign.

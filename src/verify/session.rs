@@ -15,6 +15,7 @@ use super::{Difference, Kind, Line, Live, Summary, Verifier, Wanted, broken_off,
 use crate::backoff::BackOff;
 use crate::error::{Error, Result};
 use crate::pipeline::stream::Command;
+use crate::plan::ChildKey;
 use crate::projection::Projection;
 use crate::sink::documents::Documents;
 
@@ -227,7 +228,10 @@ impl<S: Documents> Session<'_, S> {
             detail = self.verifier.why_extra(self.projection, &id).await?;
         }
         self.summary.count(kind);
-        let difference = Difference { projection: projection.to_owned(), id, kind, detail };
+        let child = ChildKey::of(&id);
+        let id = child.as_ref().map_or_else(|| id.clone(), ChildKey::id);
+        let (projection, owner) = (projection.to_owned(), child.map(|child| child.owner));
+        let difference = Difference { projection, id, owner, kind, detail };
         self.verifier.tell(self.out, Line::Difference(difference)).await?;
         if self.repair && kind != Kind::Unknown {
             self.to_mend.push(Candidate { before: None, in_repair: true, ..candidate });

@@ -37,6 +37,9 @@ pub(super) fn explains(
     let (Some(expected), Some(stored)) = (shown(expected), shown(stored)) else { return Ok(false) };
     let known = Known { records, plan: projection.plan() };
     let id = stored.get("id").cloned().unwrap_or(Value::Null);
+    if id.is_null() {
+        return known.is_child_more(projection, &expected, &stored);
+    }
     known.embeds_are_more((&projection.get().embeds, projection.entity_type()), &id, (expected, stored), true)
 }
 
@@ -52,6 +55,23 @@ impl<R: Records> Known<'_, R> {
             Some(id) => Ok(!self.records.has(of, id)?),
             None => Ok(false),
         }
+    }
+
+    /// The same of a child, which holds the member under the name of its embed.
+    fn is_child_more(
+        &self,
+        projection: Projection,
+        expected: &Map<String, Value>,
+        stored: &Map<String, Value>,
+    ) -> Result<bool> {
+        for (embed, _) in projection.joined() {
+            if let (Some(of), Some(expected), Some(stored)) =
+                (self.plan.entity_type_of_number(embed.to), expected.get(embed.name), stored.get(embed.name))
+            {
+                return self.is_richer(embed, of, expected, stored);
+            }
+        }
+        Ok(false)
     }
 
     /// True when two objects differ only in more knowledge of embedded entities. `own` is the type of the object, whose

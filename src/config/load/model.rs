@@ -10,10 +10,12 @@ use super::Keys;
 use crate::config::EntityConfig;
 use crate::error::{Error, Result};
 use crate::model::builtin::CONFIGURED;
-use crate::model::{self, Model, Relation};
+use crate::model::{self, Layout, Model, Relation};
 
 /// The key that names the model's file.
 pub(super) const KEY: &str = "model";
+/// The key of the layout of the built-in model.
+const LAYOUT: &str = "index.layout";
 
 /// A relative path that is not there from the working directory is meant from the configuration's folder.
 pub(super) fn place_beside(table: &mut Table, file: &Path) {
@@ -49,7 +51,8 @@ pub(super) fn in_force(
     mut model: Model,
     mut entities: BTreeMap<&'static str, EntityConfig>,
     max_embedded_contacts: usize,
-) -> Arc<Model> {
+    layout: Layout,
+) -> Result<Arc<Model>> {
     for entity in &mut model.entities {
         if let Some(source) = entities.remove(entity.name.as_str()) {
             entity.source = source;
@@ -64,5 +67,14 @@ pub(super) fn in_force(
             }
         }
     }
-    Arc::new(model)
+    if layout == Layout::Join {
+        let wrong = |what: String| Error::usage(format!("{LAYOUT}: {what}"));
+        if !model.is_built_in {
+            return Err(wrong(
+                "it is of the built-in model, and another one is configured; set layout of a projection in that one".to_owned(),
+            ));
+        }
+        model.lay_out(CONFIGURED.0, layout).map_err(wrong)?;
+    }
+    Ok(Arc::new(model))
 }

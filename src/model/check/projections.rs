@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::embeds::{self, Place};
 use super::names::{self, Members};
-use super::{entities, search};
+use super::{entities, layout, search};
 use crate::model::definition::{
     ConditionDefinition, EmbedDefinition, ProjectionDefinition, RelationDefinition,
 };
@@ -60,7 +60,9 @@ fn projection(entities: &[Entity], definition: &ProjectionDefinition, notes: &No
             .map(|(name, program)| Compute { name: name.clone(), program: program.clone() })
             .collect(),
         search: None,
+        layout: layout::named(notes, definition),
     };
+    layout::check(notes, path, &projection);
     let broken = broken(&definition.embeds, &projection.embeds);
     let search = definition.search.as_ref();
     projection.search =

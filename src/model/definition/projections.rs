@@ -8,7 +8,7 @@ use crate::model::MEMBERS_MAX;
 use crate::model::read::Section;
 
 pub(super) fn read(name: &str, section: &Section<'_>) -> ProjectionDefinition {
-    section.refuse_others(&["of", "stubs", "show", "rest", "where", "embed", "compute", "search"]);
+    section.refuse_others(&["of", "stubs", "show", "rest", "where", "embed", "compute", "search", "layout"]);
     ProjectionDefinition {
         name: name.to_owned(),
         path: section.path().to_owned(),
@@ -20,6 +20,7 @@ pub(super) fn read(name: &str, section: &Section<'_>) -> ProjectionDefinition {
         embeds: section.sections("embed").iter().map(embed).collect(),
         compute: section.table_of_texts("compute"),
         search: section.section("search").as_ref().map(search),
+        layout: section.text("layout"),
     }
 }
 

@@ -86,4 +86,9 @@ impl Entities for Noting<'_> {
             self.visit((relation.member(), id), &mut left, || visit(id, row))
         })
     }
+
+    fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>> {
+        self.note(relation.member(), member);
+        self.snapshot.member(relation, owner, member)
+    }
 }

@@ -5,6 +5,7 @@ use super::{StateWriter, partition_hash};
 use crate::dead_letter::{DeadLetter, RecordPlace};
 use crate::error::Result;
 use crate::position::TopicPartition;
+use crate::projection::own_entity;
 use crate::state::Snapshot;
 use crate::state::keys::Space;
 use crate::state::rows::Row;
@@ -27,11 +28,12 @@ impl StateWriter {
 
     /// Names the record that changed the entity of the letter's document last, and those of all that the document shows.
     fn name_records(&self, snapshot: &Snapshot, letter: &mut DeadLetter) -> Result<()> {
-        let Some((projection, id)) = letter.document() else { return Ok(()) };
+        let Some((projection, key)) = letter.document_key() else { return Ok(()) };
         let Some(projection) = self.state.plan().projection(projection) else { return Ok(()) };
-        let own = self.record_of(snapshot, Space::of_type(projection.entity_type()), id)?;
+        let (of, id) = own_entity(projection, &key);
+        let own = self.record_of(snapshot, Space::of_type(of), id)?;
         let mut records = Vec::new();
-        for (kind, id) in contributors(snapshot, projection, id, EMBEDDED_MAX)? {
+        for (kind, id) in contributors(snapshot, projection, &key, EMBEDDED_MAX)? {
             records.extend(self.record_of(snapshot, Space::of_type(kind), &id)?);
         }
         records.sort();

@@ -190,7 +190,8 @@ impl Compiler<'_> {
                 members = Some(way.to_owned());
             }
         }
-        Some(UnderPlan { entity: embed.entity.clone(), at, above, members })
+        let joined = self.joined(path);
+        Some(UnderPlan { entity: embed.entity.clone(), at, above, members, joined })
     }
 
     /// The `from` embeds and the undeclared fields, unless hits show them.
@@ -222,15 +223,25 @@ impl Compiler<'_> {
         let Relation::From(from) = &embed.relation else { return None };
         let searched = self.search.embeds.iter().find(|found| found.embed == path);
         let name = |name: &Option<String>| name.as_deref().map(forever);
+        let joined = self.joined(path);
         Some(MembersPlan {
             path: forever(path),
             words: searched.and_then(|found| words::embedded(self.model, embed, found)),
             label: label(path),
             hit: searched.map_or(Vec::new(), |found| found.hit.iter().map(|name| forever(name)).collect()),
             count: name(&from.count),
-            truncated: name(&from.truncated),
+            // Every child has a document.
+            truncated: name(&from.truncated).filter(|_| joined != Some(path)),
             apart: None,
+            joined,
         })
+    }
+
+    /// The embed whose members are children and that a path begins with.
+    fn joined(&self, path: &str) -> Option<&'static str> {
+        let first = path.split('.').next();
+        let mut joined = self.projection.joined().map(|(embed, _)| embed.name.as_str());
+        joined.find(|name| Some(*name) == first).map(forever)
     }
 
     fn referred(&self, searched: &EmbedSearch) -> Option<ReferredPlan> {

@@ -150,6 +150,9 @@ impl Renderer<'_> {
         };
         let mut descendants = from.descendants.map(|_| Descendants::default());
         let (mut count, mut failed) = (0, None);
+        if embed.is_joined && !self.is_whole {
+            return self.count(object, (relation, from), descendants, id);
+        }
         let out = object.value(embed.name);
         out.push(b'[');
         self.entities.members(relation, id, &mut |member, row| {
@@ -184,7 +187,32 @@ impl Renderer<'_> {
         Ok((from.relation, count))
     }
 
-    fn member(
+    /// Writes how many members an owner has, which are its children.
+    fn count(
+        &self,
+        object: &mut Object<'_>,
+        (relation, from): (Relation, &FromPlan),
+        mut descendants: Option<Descendants>,
+        id: &str,
+    ) -> Result<Count> {
+        let mut count = 0;
+        self.entities.members(relation, id, &mut |member, _| {
+            if let Some(descendants) = &mut descendants {
+                descendants.meet(member);
+            }
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        if let Some(name) = from.count {
+            object.number(name, count);
+        }
+        if let Some((name, descendants)) = from.descendants.zip(descendants) {
+            object.number(name, descendants.count(self.entities, relation, id)?);
+        }
+        Ok((from.relation, count))
+    }
+
+    pub(super) fn member(
         &self,
         out: &mut Vec<u8>,
         embed: &EmbedPlan,

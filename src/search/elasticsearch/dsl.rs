@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::member;
 use super::order;
 use super::part::Part;
 use crate::plan::Collection;
@@ -125,16 +126,16 @@ fn below(collection: Collection, id: &str) -> Option<Value> {
     let under = collection.get().under.as_ref()?;
     let query = any(vec![equals(&under.at, id), equals(&under.above, id)]);
     Some(match &under.members {
-        Some(path) => json!({"nested": {"path": path, "query": query}}),
+        Some(path) => member::any((path, under.joined), query),
         None => query,
     })
 }
 
 fn by_one_member(find: &Find) -> Vec<Value> {
     let one = |found: &crate::search::index::MemberFilters| {
-        let path = find.collection.get().members.get(found.members)?.path;
-        let mut ways =
-            vec![json!({"nested": {"path": path, "query": {"bool": {"filter": values(&found.filters)}}}})];
+        let members = find.collection.get().members.get(found.members)?;
+        let met = json!({"bool": {"filter": values(&found.filters)}});
+        let mut ways = vec![member::any((members.path, members.joined), met)];
         if !found.met.is_empty() {
             ways.push(json!({"terms": {"id": found.met}}));
         }
@@ -150,7 +151,7 @@ fn anywhere(collection: Collection, term: &Term, owners: &[String]) -> Value {
     let mut ways = part.ways(term);
     for (_, members, searched) in plan.searched_members() {
         let part = Part::of_members(members, searched);
-        ways.push(json!({"nested": {"path": members.path, "query": part.any_way(term)}}));
+        ways.push(member::any((members.path, members.joined), part.any_way(term)));
     }
     if !plan.referred.is_empty() {
         ways.extend(begun(&part.words, REFERENCE_MARK, term));

@@ -15,11 +15,26 @@ pub(super) fn aggregation(dialect: Dialect, find: &Find, field: Field) -> Value 
     let terms = dialect.terms(&field.field, field.inside.as_deref(), FACET_VALUES_MAX);
     let members = field.members.and_then(|number| Some((number, find.collection.get().members.get(number)?)));
     let Some((number, members)) = members else { return json!({"terms": terms}) };
-    let values = json!({"terms": terms, "aggs": {"documents": {"reverse_nested": {}}}});
+    let documents = match members.joined {
+        Some(child) => json!({"parent": {"type": child}}),
+        None => json!({"reverse_nested": {}}),
+    };
+    // From members within a child, the way to the documents leads over the child.
+    let documents = if members.joined.is_some_and(|child| child != members.path) {
+        json!({"reverse_nested": {}, "aggs": {"owners": documents}})
+    } else {
+        documents
+    };
+    let values = json!({"terms": terms, "aggs": {"documents": documents}});
     // One and the same member meets the filters and has the value.
     let filter = json!({"bool": {"filter": dsl::values(find.filters_of(number))}});
     let met = json!({"filter": filter, "aggs": {"values": values}});
-    let embedded = json!({"nested": {"path": members.path}, "aggs": {"met": met}});
+    let nested = json!({"nested": {"path": members.path}, "aggs": {"met": met}});
+    let embedded = match members.joined {
+        Some(child) if child == members.path => json!({"children": {"type": child}, "aggs": {"met": met}}),
+        Some(child) => json!({"children": {"type": child}, "aggs": {"within": nested}}),
+        None => nested,
+    };
     let others: Vec<Value> = members
         .truncated
         .filter(|_| field.apart.is_some())
@@ -35,10 +50,14 @@ pub(super) fn counts(aggregation: Option<&Value>, kind: ValueKind) -> Counts {
         found
             .get("buckets")
             .or_else(|| found.pointer("/members/met/values/buckets"))
+            .or_else(|| found.pointer("/members/within/met/values/buckets"))
             .and_then(Value::as_array)
     });
     let count = |bucket: &Value| {
-        let of_documents = bucket.pointer("/documents/doc_count").or_else(|| bucket.pointer("/owners/value"));
+        let of_documents = bucket
+            .pointer("/documents/owners/doc_count")
+            .or_else(|| bucket.pointer("/documents/doc_count"))
+            .or_else(|| bucket.pointer("/owners/value"));
         let count = of_documents.or_else(|| bucket.get("doc_count")).and_then(Value::as_u64)?;
         Some((key(bucket, kind)?, count))
     };

@@ -25,6 +25,9 @@ impl ElasticsearchIndex {
         if terms.is_empty() || plan.searched_members().next().is_none() {
             return Ok(());
         }
+        if find.collection.projection().has_children() {
+            return self.add_matched_children(hits, &terms, find).await;
+        }
         let mut rest = hits;
         while !rest.is_empty() {
             let (some, others) = rest.split_at_mut(fitting(plan, rest));

@@ -1,7 +1,9 @@
 //! Search on Elasticsearch, by the aliases.
 
+mod children;
 mod dsl;
 mod facets;
+mod member;
 mod members;
 mod order;
 mod part;
@@ -24,7 +26,7 @@ use super::query::{Field, Whole};
 use super::sort::Key;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Collection, SearchPlan};
+use crate::plan::{Collection, PlanRef, Projection, SearchPlan};
 use crate::searchable::ValueKind;
 use crate::sink::elasticsearch::client::Client;
 use crate::sink::elasticsearch::filling;
@@ -39,6 +41,7 @@ pub struct ElasticsearchIndex {
     prefix: String,
     /// The projections that are kept.
     projections: Vec<String>,
+    plan: PlanRef,
     /// The points in time of a view.
     points: Option<Points>,
 }
@@ -50,14 +53,29 @@ impl ElasticsearchIndex {
     /// When an address or the CA certificate can't be read (exit code 2).
     pub fn new(config: &IndexConfig) -> Result<Self> {
         let (prefix, projections) = (config.prefix.clone(), config.projections.clone());
-        Ok(Self { client: Arc::new(Client::new(config)?), prefix, projections, points: None })
+        let client = Arc::new(Client::new(config)?);
+        Ok(Self { client, prefix, projections, plan: config.plan, points: None })
+    }
+
+    fn projection(&self, name: &str) -> Option<Projection> {
+        self.plan.projection(name)
     }
 
     fn alias(&self, projection: &str) -> String {
         format!("{}{projection}", self.prefix)
     }
 
-    async fn search(&self, collection: Collection, body: Value) -> Result<Value> {
+    /// Searches the documents of a collection, and never the children beside them.
+    async fn search(&self, collection: Collection, mut body: Value) -> Result<Value> {
+        if collection.projection().has_children()
+            && let Some(query) = body.get_mut("query")
+        {
+            *query = member::owners(collection, query.take());
+        }
+        self.search_all(collection, body).await
+    }
+
+    async fn search_all(&self, collection: Collection, body: Value) -> Result<Value> {
         let point = match &self.points {
             Some(points) => points.of(collection, &self.alias(collection.name())).await?,
             None => None,
@@ -112,6 +130,7 @@ impl ElasticsearchIndex {
         let found = answer.pointer("/hits/hits").and_then(Value::as_array).into_iter().flatten();
         let mut hits: Vec<Hit> = found.map(|found| hit(found, find)).collect();
         if find.documents {
+            self.add_shown_children(&mut hits, find).await?;
             self.add_matched(&mut hits, find).await?;
         }
         let counts = |field: &Field| {
@@ -215,8 +234,9 @@ impl SearchIndex for ElasticsearchIndex {
         Box::pin(async move {
             let Some(members) = collection.get().members.get(members) else { return Ok(Vec::new()) };
             let is_it = dsl::equals(&format!("{}.id", members.path), id);
+            let is_it = member::any((members.path, members.joined), is_it);
             let body = json!({
-                "query": {"bool": {"filter": [{"nested": {"path": members.path, "query": is_it}}]}},
+                "query": {"bool": {"filter": [is_it]}},
                 "size": OWNERS_MAX, "_source": false, "track_total_hits": false, "sort": [{"id": "asc"}],
             });
             Ok(ids(&self.search(collection, body).await?))
@@ -266,7 +286,12 @@ impl SearchIndex for ElasticsearchIndex {
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
         Box::pin(async move {
             let found = self.client.document(&self.alias(projection), id, false).await?;
-            Ok(found.and_then(|found| found.get("_source").cloned()))
+            let mut document = found.and_then(|found| found.get("_source").cloned());
+            let known = self.projection(projection).filter(|projection| projection.has_children());
+            if let (Some(document), Some(projection)) = (&mut document, known) {
+                self.add_children(projection, id, document).await?;
+            }
+            Ok(document)
         })
     }
 
@@ -275,6 +300,7 @@ impl SearchIndex for ElasticsearchIndex {
             client: Arc::clone(&self.client),
             prefix: self.prefix.clone(),
             projections: self.projections.clone(),
+            plan: self.plan,
             points: Some(Points::new(Arc::clone(&self.client))),
         })
     }

@@ -48,9 +48,15 @@ pub(super) fn short_name(terms: &Terms) -> Vec<Value> {
 
 /// The best of the members that a document embeds.
 fn embedded(find: &Find, terms: &Terms, members: &MembersPlan, searched: Searched) -> Value {
-    let terms: Vec<_> = terms.iter().map(|(term, _)| (term.clone(), Vec::new())).collect();
-    let query = any(part_ways(&Part::of_members(members, searched), &terms, &find.whole, EXACT));
-    json!({"nested": {"path": members.path, "score_mode": "max", "query": query}})
+    let terms: Vec<Term> = terms.iter().map(|(term, _)| term.clone()).collect();
+    let query = of_members(find, &terms, members, searched);
+    super::member::best((members.path, members.joined), query)
+}
+
+/// The members that a term matches, with what each is worth.
+pub(super) fn of_members(find: &Find, terms: &[Term], members: &MembersPlan, searched: Searched) -> Value {
+    let terms: Vec<_> = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
+    any(part_ways(&Part::of_members(members, searched), &terms, &find.whole, EXACT))
 }
 
 /// The documents that a term matches by their own fields, as members.
@@ -143,7 +149,7 @@ fn split(plan: &SearchPlan, terms: &Terms) -> Option<Value> {
         for (_, members, searched) in plan.searched_members() {
             let names = begun(&Part::of_members(members, searched), name, of_other);
             let mut parts = of_own.clone();
-            parts.push(json!({"nested": {"path": members.path, "query": all(names)}}));
+            parts.push(super::member::any((members.path, members.joined), all(names)));
             ways.push(all(parts));
         }
         if !plan.referred.is_empty() {

@@ -16,6 +16,7 @@ use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
 use crate::config::{IndexConfig, IndexKind, without_user};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::ChildKey;
 
 /// `http.max_content_length` unless the server says otherwise.
 pub(super) const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
@@ -129,7 +130,11 @@ impl Client {
     /// `realtime` finds what is not searchable yet. `None` when there is no such document, or no such index.
     pub(crate) async fn document(&self, index: &str, id: &str, realtime: bool) -> Result<Option<Value>> {
         let path = format!("{}?realtime={realtime}", MgetParts::Index(index).url());
-        let asked = json!({ "ids": [id] });
+        let child = ChildKey::of(id);
+        let asked = match &child {
+            Some(child) => json!({"docs": [{"_id": child.id(), "routing": child.owner}]}),
+            None => json!({ "ids": [id] }),
+        };
         let found = self.if_there(Method::POST, &path, Some(&asked), DOCUMENT_BYTES_MAX).await?;
         let found = found.and_then(|mut found| found.pointer_mut("/docs/0").map(Value::take));
         let Some(document) = found else { return Ok(None) };
@@ -144,7 +149,12 @@ impl Client {
                 );
                 Err(Error::new(ErrorKind::Unavailable, message))
             }
-            None => Ok((document.get("found") == Some(&Value::Bool(true))).then_some(document)),
+            None => {
+                let owner = child.map(|child| Value::from(child.owner));
+                let is_other = owner.is_some() && document.get("_routing") != owner.as_ref();
+                let is_found = document.get("found") == Some(&Value::Bool(true)) && !is_other;
+                Ok(is_found.then_some(document))
+            }
         }
     }
 

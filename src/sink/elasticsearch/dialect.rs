@@ -75,13 +75,16 @@ impl Dialect {
         self.product == Product::OpenSearch && error.chain().contains("too many Point In Time")
     }
 
-    /// The order in which all documents of a point in time are listed.
-    pub(super) fn listing_order(self) -> Value {
+    /// The order in which all documents of a point in time are listed, children of these embeds among them.
+    pub(super) fn listing_order(self, joined: impl Iterator<Item = &'static str>) -> Value {
         if self.has_shard_order {
             return json!(["_shard_doc"]);
         }
         // A document of another writer may lack the id, or hold that of another document.
-        json!([{"id": "asc"}, {"_doc": "asc"}])
+        let by = |field: String| json!({field: {"order": "asc", "unmapped_type": "keyword"}});
+        let fields = std::iter::once("id".to_owned()).chain(joined.map(|embed| format!("{embed}.id")));
+        let order: Vec<Value> = fields.map(by).chain([json!({"_doc": "asc"})]).collect();
+        json!(order)
     }
 
     /// The terms whose number is counted for the values of a field, which may lie inside an object with any members.
@@ -213,12 +216,12 @@ mod tests {
 
     #[test]
     fn a_point_in_time_is_listed_in_an_order_that_the_version_knows() {
-        let order = |product, version| Dialect::of(product, version).listing_order();
+        let order = |product, version| Dialect::of(product, version).listing_order(std::iter::empty());
         let by_shard = json!(["_shard_doc"]);
         assert_eq!(order(Product::Elasticsearch, (8, 19)), by_shard);
         assert_eq!(order(Product::OpenSearch, (3, 3)), by_shard);
         for version in [(2, 19), (3, 2), (0, 0)] {
-            assert_eq!(order(Product::OpenSearch, version)[0], json!({"id": "asc"}), "{version:?}");
+            assert_eq!(order(Product::OpenSearch, version)[0]["id"]["order"], "asc", "{version:?}");
         }
     }
 }

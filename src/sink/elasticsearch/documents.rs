@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::ElasticsearchSink;
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{ChildKey, key_of};
 use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored, VersionPage};
 
 /// How many ids one page holds.
@@ -32,6 +33,8 @@ struct Answer<'a> {
 struct Doc<'a> {
     #[serde(default)]
     found: bool,
+    #[serde(default, rename = "_routing")]
+    routing: Option<String>,
     #[serde(default, rename = "_version")]
     version: u64,
     #[serde(default, borrow, rename = "_source")]
@@ -40,17 +43,30 @@ struct Doc<'a> {
     error: Option<&'a RawValue>,
 }
 
-/// The documents of an answer to a question for `count`.
-fn stored(answer: &[u8], count: usize) -> Result<Vec<Option<Stored>>> {
+/// The question for documents: a child is asked for by its id and its routing.
+fn asked(keys: &[String]) -> Value {
+    let one = |key: &String| match ChildKey::of(key) {
+        Some(child) => json!({"_id": child.id(), "routing": child.owner}),
+        None => json!({ "_id": key }),
+    };
+    json!({"docs": keys.iter().map(one).collect::<Vec<_>>()})
+}
+
+/// The documents of an answer to a question for those of `keys`.
+fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<Stored>>> {
     let odd = |what: &str| {
         Error::new(ErrorKind::Unavailable, format!("Elasticsearch answered _mget oddly: {what}"))
     };
     let answer: Answer<'_> =
         serde_json::from_slice(answer).map_err(|error| odd("no documents").because(error))?;
-    if answer.docs.len() != count {
+    if answer.docs.len() != keys.len() {
         return Err(odd("not as many documents as were asked for"));
     }
-    let document = |doc: Doc<'_>| match (doc.error, doc.found) {
+    // On the same shard a child lies under its id, whoever its owner is.
+    let is_other = |doc: &Doc<'_>, key: &String| {
+        ChildKey::of(key).is_some_and(|child| doc.routing.as_ref() != Some(&child.owner))
+    };
+    let document = |(doc, key): (Doc<'_>, &String)| match (doc.error, doc.found && !is_other(&doc, key)) {
         (Some(error), _) if is_final(error.get()) => {
             Err(Error::failed(format!("Elasticsearch cannot give a document back: {}", error.get())))
         }
@@ -62,7 +78,7 @@ fn stored(answer: &[u8], count: usize) -> Result<Vec<Option<Stored>>> {
             Ok(Some(Stored { version: doc.version, body }))
         }
     };
-    answer.docs.into_iter().map(document).collect()
+    answer.docs.into_iter().zip(keys).map(document).collect()
 }
 
 /// Whether no waiting helps against an error: the request is wrong, or not allowed.
@@ -89,10 +105,10 @@ impl Documents for ElasticsearchSink {
         let at_once = self.asked_at_once.load(Ordering::Relaxed).clamp(1, ASKED_MAX);
         let mut count = at_once.min(ids.len());
         loop {
-            let asked = ids.get(..count).unwrap_or_default();
+            let some = ids.get(..count).unwrap_or_default();
             let most = if count > 1 { ANSWER_BYTES_MAX * 4 } else { self.document_bytes_max() };
-            if let Some(answer) = self.client.post_for_bytes(&path, &json!({"ids": asked}), most).await? {
-                let held = stored(&answer, count)?;
+            if let Some(answer) = self.client.post_for_bytes(&path, &asked(some), most).await? {
+                let held = stored(&answer, some)?;
                 self.asked_at_once.store(next_at_once(at_once, &held), Ordering::Relaxed);
                 return Ok(held);
             }
@@ -116,7 +132,7 @@ impl Documents for ElasticsearchSink {
         };
         let mut body = json!({
             "size": PAGE, "_source": false, "version": true, "track_total_hits": false,
-            "sort": dialect.listing_order(),
+            "sort": dialect.listing_order(self.source.joined()),
             "pit": {"id": pit, "keep_alive": KEEP_ALIVE},
         });
         if let (Some(after), Some(body)) = (after, body.as_object_mut()) {
@@ -126,7 +142,8 @@ impl Documents for ElasticsearchSink {
         let pit = found.get("pit_id").and_then(Value::as_str).unwrap_or(&pit).to_owned();
         let hits = found.pointer("/hits/hits").and_then(Value::as_array).cloned().unwrap_or_default();
         let document = |hit: &Value| {
-            let id = hit.get("_id").and_then(Value::as_str)?.to_owned();
+            let routing = hit.get("_routing").and_then(Value::as_str);
+            let id = key_of(hit.get("_id").and_then(Value::as_str)?, routing);
             Some((id, hit.get("_version").and_then(Value::as_u64).unwrap_or_default()))
         };
         let documents = hits.iter().filter_map(document).collect();
@@ -144,6 +161,10 @@ impl Documents for ElasticsearchSink {
 mod tests {
     use super::*;
 
+    fn keys(count: usize) -> Vec<String> {
+        (0..count).map(|number| format!("o{number}")).collect()
+    }
+
     #[test]
     fn an_answer_is_taken_document_by_document() {
         let answer = br#"{"docs":[
@@ -151,7 +172,7 @@ mod tests {
             {"_index":"i","_id":"b","found":false},
             {"_index":"i","_id":"c","_version":1,"found":true}]}"#;
         let held = |version, body: &str| Some(Stored { version, body: body.as_bytes().to_vec() });
-        assert_eq!(stored(answer, 3).unwrap(), [held(7, r#"{"id":"a"}"#), None, held(1, "")]);
+        assert_eq!(stored(answer, &keys(3)).unwrap(), [held(7, r#"{"id":"a"}"#), None, held(1, "")]);
     }
 
     #[test]
@@ -167,7 +188,7 @@ mod tests {
     #[test]
     fn an_error_that_stays_is_not_waited_out() {
         let answer = br#"{"docs":[{"_index":"i","_id":"a","error":{"type":"routing_missing_exception","reason":"routing is required for [i]/[a]"}}]}"#;
-        let error = stored(answer, 1).unwrap_err();
+        let error = stored(answer, &keys(1)).unwrap_err();
         assert!(
             error.kind() == ErrorKind::Failed && error.to_string().contains("routing is required"),
             "{error}"
@@ -179,7 +200,7 @@ mod tests {
         let failed =
             br#"{"docs":[{"_index":"i","_id":"a","error":{"type":"no_shard_available_action_exception"}}]}"#;
         for (answer, count) in [(&failed[..], 1), (b"{}", 0), (br#"{"docs":[]}"#, 1), (b"", 1)] {
-            assert_eq!(stored(answer, count).unwrap_err().kind(), ErrorKind::Unavailable);
+            assert_eq!(stored(answer, &keys(count)).unwrap_err().kind(), ErrorKind::Unavailable);
         }
     }
 }

@@ -26,7 +26,7 @@ use bytes::Bytes;
 use elasticsearch::CountParts;
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub(crate) use self::aliases::filling;
 use self::client::Client;
@@ -38,6 +38,8 @@ use super::mappings::Mappings;
 use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::join::JOIN;
+use crate::plan::ChildKey;
 
 /// The indexes of an Elasticsearch cluster.
 pub struct ElasticsearchSink {
@@ -143,6 +145,9 @@ impl ElasticsearchSink {
             return vec![Outcome::Retry(reason); batch.writes().len()];
         };
         let (body, writes) = batch.into_parts();
+        if writes.iter().any(has_long_id) {
+            return self.too_long(opened, projection, (body, writes)).await;
+        }
         if body.len() > opened.request_bytes_max {
             return self.too_large(opened, projection, (body, writes)).await;
         }
@@ -162,6 +167,16 @@ impl ElasticsearchSink {
         }
         self.refusals.judge(&writes, &mut outcomes);
         outcomes
+    }
+
+    /// Counts the documents of an index that are no children.
+    async fn count_owners(&self, index: &str, projection: &str) -> Result<Value> {
+        let path = CountParts::Index(&[index]).url();
+        if !self.source.has_children(projection) {
+            return self.client.get(&path).await;
+        }
+        let is_owner = json!({"query": {"term": {JOIN: projection}}});
+        self.client.post(&path, Some(&is_owner)).await
     }
 
     /// What to say when the user may not write.
@@ -201,12 +216,49 @@ impl ElasticsearchSink {
             );
             return vec![Outcome::Rejected(reason); writes.len()];
         }
+        self.write_halves(opened, projection, (body, writes)).await
+    }
+
+    async fn write_halves(
+        &self,
+        opened: &Opened,
+        projection: usize,
+        (body, writes): (Bytes, Vec<Write>),
+    ) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(writes.len());
         for half in Batch::split((body, writes), projection) {
             outcomes.extend(Box::pin(self.write_some(opened, half)).await);
         }
         outcomes
     }
+
+    /// Splits a request with an id that no server takes, because the server refuses the whole of it. The lone document is
+    /// rejected for good.
+    async fn too_long(
+        &self,
+        opened: &Opened,
+        projection: usize,
+        (body, writes): (Bytes, Vec<Write>),
+    ) -> Vec<Outcome> {
+        match writes.as_slice() {
+            [write] if write.body.is_none() => vec![Outcome::Done],
+            [_] => vec![Outcome::Rejected(format!(
+                "the id has more than the {ID_BYTES_MAX} bytes that a server takes, because that of a child begins with the name \
+                 of its embed; use layout = \"nested\" or shorter ids"
+            ))],
+            _ => self.write_halves(opened, projection, (body, writes)).await,
+        }
+    }
+}
+
+/// The longest id that a server takes.
+const ID_BYTES_MAX: usize = 512;
+
+/// True of a child whose id is longer, because it has the name of the embed before it.
+fn has_long_id(write: &Write) -> bool {
+    // A key is longer than the id in it.
+    write.id.len() > ID_BYTES_MAX
+        && ChildKey::of(&write.id).is_some_and(|child| child.id().len() > ID_BYTES_MAX)
 }
 
 impl DocumentSink for ElasticsearchSink {
@@ -259,12 +311,12 @@ impl DocumentSink for ElasticsearchSink {
 
     async fn summaries(&self) -> Result<Vec<IndexSummary>> {
         let mut summaries = Vec::new();
-        for alias in &self.aliases {
+        for (alias, mapping) in self.aliases.iter().zip(&self.mappings) {
             let index = aliases::behind(&self.client, alias).await?.into_iter().next().unwrap_or_default();
             let documents = if index.is_empty() {
                 0
             } else {
-                let counted = self.client.get(&CountParts::Index(&[&index]).url()).await?;
+                let counted = self.count_owners(&index, &mapping.projection).await?;
                 counted.get("count").and_then(Value::as_u64).unwrap_or(0)
             };
             summaries.push(IndexSummary { alias: alias.clone(), index, documents });

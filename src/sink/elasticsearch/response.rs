@@ -71,13 +71,29 @@ pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
             return vec![Outcome::Retry(reason); writes.len()];
         }
     };
-    if answer.items.is_empty() && answer.errors || answer.items.len() > writes.len() {
+    let items: usize = writes.iter().map(|write| write.items).sum();
+    if answer.items.is_empty() && answer.errors || answer.items.len() > items {
         return vec![Outcome::Retry("the bulk answer does not fit the request".to_owned()); writes.len()];
     }
-    let mut outcomes: Vec<Outcome> =
-        answer.items.into_iter().map(|Named(item)| item.map_or_else(unclear, of_item)).collect();
-    outcomes.resize_with(writes.len(), unclear);
-    outcomes
+    let outcomes = answer.items.into_iter().map(|Named(item)| item.map_or_else(unclear, of_item));
+    let mut outcomes = outcomes.chain(std::iter::repeat_with(unclear));
+    let of_write = |write: &Write| {
+        let worst = outcomes.by_ref().take(write.items).max_by_key(urgency);
+        worst.unwrap_or_else(unclear)
+    };
+    writes.iter().map(of_write).collect()
+}
+
+/// Which outcome counts where a write is several items: the one that calls for the most.
+fn urgency(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Done => 0,
+        Outcome::Rejected(_) => 1,
+        Outcome::Conflict { .. } => 2,
+        Outcome::Retry(_) => 3,
+        Outcome::Refused(_) => 4,
+        Outcome::Gone(_) => 5,
+    }
 }
 
 fn unclear() -> Outcome {

@@ -1,0 +1,92 @@
+//! Children: the documents of members beside that of their owner.
+
+use super::{Entities, Projection};
+use crate::entity::{Liveness, References, Shown, holds};
+use crate::error::Result;
+use crate::plan::{Child, EntityType, child_key};
+
+/// The entity that a document of this key is of.
+pub fn own_entity(projection: Projection, key: &str) -> (EntityType, &str) {
+    match projection.child(key) {
+        Some(child) => (child.relation.member(), child.member),
+        None => (projection.entity_type(), key),
+    }
+}
+
+/// Whether the owner of a child has a document itself.
+///
+/// # Errors
+/// Those of the state.
+pub fn has_owner(entities: &dyn Entities, projection: Projection, child: &Child<'_>) -> Result<bool> {
+    let (plan, of) = (projection.get(), projection.entity_type());
+    let mut has = false;
+    entities.entity(of, &child.owner, &mut |owner| {
+        has = match owner.liveness() {
+            Liveness::Deleted => false,
+            Liveness::Unseen => projection.makes_stubs(child.relation),
+            Liveness::Alive => holds(of.get(), &plan.conditions, owner),
+        };
+        Ok(())
+    })?;
+    Ok(has)
+}
+
+/// The key of a member's document as it refers to its owner now; `None` where it refers to none.
+///
+/// # Errors
+/// Those of the state.
+pub fn key_now(entities: &dyn Entities, child: &Child<'_>) -> Result<Option<String>> {
+    let mut owner = References::Absent;
+    let of = child.relation.member();
+    entities.entity(of, child.member, &mut |member| {
+        if member.liveness() == Liveness::Alive {
+            owner = References::of(member, of.field_at(child.relation.field).name);
+        }
+        Ok(())
+    })?;
+    Ok(owner.first().map(|owner| child_key(child.embed.name, owner, child.member)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entity::Registers;
+    use crate::event::{Action, Event, Field};
+    use crate::model::{self, Layout};
+    use crate::plan::{PlanRef, shown_key};
+    use crate::projection::affected::Effects;
+
+    fn contact(plan: PlanRef, owner: &str, name: &str) -> Registers {
+        let mut registers = Registers::default();
+        let field = |name: &str, value: &str| Field {
+            name: name.to_owned(),
+            json: format!("{value:?}").into_bytes().into(),
+        };
+        let fields = vec![field("name", name), field("organisationId", owner)];
+        let (kind, id) = (plan.entity_type("contacts").unwrap(), "c1".to_owned());
+        registers.apply(&Event { kind, id, version: 1, sequenced: true, action: Action::Replace, fields });
+        registers
+    }
+
+    /// The documents that a change marks, those of the projection `contacts` aside.
+    fn marked(plan: PlanRef, before: &Registers, after: &Registers) -> Vec<String> {
+        let mut effects = Effects::default();
+        let nothing = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
+        let of = plan.entity_type("contacts").unwrap();
+        effects.of(of, "c1", (before, after), &nothing, &nothing).unwrap();
+        let marks = effects.marks.into_iter().filter(|(projection, _)| projection.name() == "organisations");
+        marks.map(|(_, key)| shown_key(&key)).collect()
+    }
+
+    #[test]
+    fn a_member_marks_its_owner_only_when_it_comes_or_goes() {
+        let mut model = model::built_in().clone();
+        model.lay_out("organisations", Layout::Join).unwrap();
+        let plan = PlanRef::of(&model);
+        let [one, other, moved] =
+            [("o1", "Jane"), ("o1", "Joan"), ("o2", "Joan")].map(|(owner, name)| contact(plan, owner, name));
+        assert_eq!(marked(plan, &one, &other), ["contacts/c1 of o1"]);
+        assert_eq!(marked(plan, &other, &moved), ["o1", "o2", "contacts/c1 of o1", "contacts/c1 of o2"]);
+        assert_eq!(marked(plan, &Registers::default(), &one), ["o1", "contacts/c1 of o1"]);
+    }
+}

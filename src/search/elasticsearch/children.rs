@@ -1,0 +1,156 @@
+//! The children of documents, put where a document with nested members has them.
+
+use serde_json::{Value, json};
+
+use super::{ElasticsearchIndex, member};
+use crate::error::Result;
+use crate::plan::{MembersPlan, Projection};
+use crate::search::index::{Find, Hit, MATCHED_MAX};
+use crate::search::matched;
+use crate::search::query::Term;
+use crate::searchable::Searched;
+
+/// How many children one answer of the server holds.
+const PAGE: usize = 1_000;
+/// So many children are shown within their owner.
+const SHOWN_MAX: usize = 10_000;
+
+impl ElasticsearchIndex {
+    /// Adds all children to a document that is shown whole, as many as are searchable.
+    ///
+    /// # Errors
+    /// Those of a search.
+    pub(super) async fn add_children(
+        &self,
+        projection: Projection,
+        id: &str,
+        document: &mut Value,
+    ) -> Result<()> {
+        for (embed, _) in projection.joined() {
+            let children = self.children(projection, embed.name, id).await?;
+            if let Some(document) = document.as_object_mut() {
+                document.insert(embed.name.to_owned(), children.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The first children of an owner, sorted by id.
+    async fn children(&self, projection: Projection, embed: &str, owner: &str) -> Result<Vec<Value>> {
+        let (mut children, mut after) = (Vec::new(), None::<Value>);
+        loop {
+            let filter = member::children(projection.name(), embed, &[owner]);
+            let mut body = json!({
+                "query": {"bool": {"filter": filter}}, "size": PAGE, "track_total_hits": false,
+                "_source": [embed], "sort": [{format!("{embed}.id"): "asc"}],
+            });
+            if let (Some(after), Some(body)) = (after.take(), body.as_object_mut()) {
+                body.insert("search_after".to_owned(), after);
+            }
+            let mut answer = self.search_in(projection.name(), None, body).await?;
+            let hits = answer.pointer_mut("/hits/hits").and_then(Value::as_array_mut);
+            let hits = hits.map(std::mem::take).unwrap_or_default();
+            if hits.len() == PAGE && children.len() + PAGE < SHOWN_MAX {
+                after = hits.last().and_then(|hit| hit.get("sort").cloned());
+            }
+            children.extend(hits.into_iter().filter_map(|mut hit| shown(&mut hit, embed)));
+            if after.is_none() {
+                return Ok(children);
+            }
+        }
+    }
+
+    /// Adds children to hits that show them.
+    ///
+    /// # Errors
+    /// Those of a search.
+    pub(super) async fn add_shown_children(&self, hits: &mut [Hit], find: &Find) -> Result<()> {
+        let projection = find.collection.projection();
+        for (embed, _) in
+            projection.joined().filter(|(embed, _)| find.collection.get().hit.contains(&embed.name))
+        {
+            for hit in &mut *hits {
+                let children = self.children(projection, embed.name, &hit.id).await?;
+                if let Some(document) = hit.document.as_object_mut() {
+                    document.insert(embed.name.to_owned(), children.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the children that a term matched to each hit, best first.
+    ///
+    /// # Errors
+    /// Those of a search.
+    pub(super) async fn add_matched_children(
+        &self,
+        hits: &mut [Hit],
+        terms: &[Term],
+        find: &Find,
+    ) -> Result<()> {
+        if hits.is_empty() {
+            return Ok(());
+        }
+        for (at, (_, members, searched)) in find.collection.get().searched_members().enumerate() {
+            let matched = self.matched_children(hits, (members, searched), terms, find).await?;
+            for (hit, matched) in hits.iter_mut().zip(matched) {
+                if let Some(place) = hit.matched.get_mut(at) {
+                    *place = matched;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn matched_children(
+        &self,
+        hits: &[Hit],
+        (embed, searched): (&MembersPlan, Searched),
+        terms: &[Term],
+        find: &Find,
+    ) -> Result<Vec<Vec<Value>>> {
+        let ids: Vec<&str> = hits.iter().map(|hit| hit.id.as_str()).collect();
+        let path = embed.path;
+        let mut best = super::order::of_members(find, terms, embed, searched);
+        if let Some(id) = find.whole.ids.first() {
+            let is_it = super::dsl::equals(&format!("{path}.id"), id);
+            best =
+                super::dsl::any(vec![best, json!({"constant_score": {"filter": is_it, "boost": 1_000_000}})]);
+        }
+        let inner = json!({
+            "size": MATCHED_MAX, "_source": {"includes": [path], "excludes": [format!("{path}._search")]}, "sort": [{"_score": "desc"}, {format!("{path}.id"): "asc"}],
+        });
+        let has =
+            json!({"has_child": {"type": path, "score_mode": "none", "query": best, "inner_hits": inner}});
+        let body = json!({
+            "query": {"bool": {"filter": [{"terms": {"id": ids}}], "must": [has]}},
+            "size": ids.len(), "track_total_hits": false, "_source": false,
+        });
+        let mut answer = self.search(find.collection, body).await?;
+        let mut matched: Vec<Vec<Value>> = vec![Vec::new(); hits.len()];
+        let found = answer.pointer_mut("/hits/hits").and_then(Value::as_array_mut);
+        for found in found.into_iter().flatten() {
+            let id = found.get("_id").and_then(Value::as_str).unwrap_or_default();
+            let Some(at) = ids.iter().position(|known| *known == id) else { continue };
+            let inner = found.pointer_mut(&format!("/inner_hits/{path}/hits/hits"));
+            let inner = inner.and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+            let mut members: Vec<Value> =
+                inner.into_iter().filter_map(|mut hit| shown(&mut hit, path)).collect();
+            members.sort_by(|one, other| text(one).cmp(text(other)));
+            if let Some(place) = matched.get_mut(at) {
+                *place = matched::best(members.iter(), searched, terms, &find.whole);
+            }
+        }
+        Ok(matched)
+    }
+}
+
+fn text(member: &Value) -> &str {
+    member.get("id").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The member that a child holds.
+fn shown(hit: &mut Value, embed: &str) -> Option<Value> {
+    Some(hit.get_mut("_source")?.get_mut(embed)?.take())
+}

@@ -1,0 +1,239 @@
+//! `layout = "join"`: contacts as children of their organisations.
+
+use std::collections::BTreeMap;
+
+use elasticsearch::http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{GrowingLog, World, eventually, log_of, shown};
+use crate::services;
+
+/// The configuration of the layout, with mappings beside it.
+pub const SETTINGS: &str = "index.layout = \"join\"\nindex.mappings = \"mappings\"\n";
+
+/// Has organisations lie on several shards.
+pub fn spread(world: &World) {
+    world.write_mappings(|projection, mapping| {
+        if projection == "organisations" {
+            mapping["settings"]["index"]["number_of_shards"] = json!(3);
+        }
+    });
+}
+
+/// All documents of the organisations' index: the organisations by their ids, and the contacts by their routing and id.
+fn held(world: &World) -> (BTreeMap<String, Value>, BTreeMap<(String, String), Value>) {
+    let body = json!({"size": 5_000, "version": true});
+    let answer = world.es(Method::Post, &format!("/{}/_search", world.index("organisations")), Some(&body));
+    let (mut owners, mut children) = (BTreeMap::new(), BTreeMap::new());
+    for hit in answer["hits"]["hits"].as_array().unwrap_or_else(|| panic!("{answer}")) {
+        let (id, source) = (hit["_id"].as_str().unwrap().to_owned(), hit["_source"].clone());
+        match hit["_routing"].as_str() {
+            Some(owner) => {
+                assert_eq!(source["_join"], json!({"name": "contacts", "parent": owner}), "{hit}");
+                assert_eq!(id, format!("contacts/{}", source["contacts"]["id"].as_str().unwrap()));
+                children.insert((owner.to_owned(), id), source["contacts"].clone());
+            }
+            None => {
+                assert_eq!(source["_join"], "organisations", "{hit}");
+                owners.insert(id, source);
+            }
+        }
+    }
+    (owners, children)
+}
+
+/// The organisations with their children in the place of nested contacts.
+pub fn whole(world: &World) -> BTreeMap<String, Value> {
+    try_whole(world).expect("every child has its owner")
+}
+
+/// The same; none while a child lacks its owner.
+fn try_whole(world: &World) -> Option<BTreeMap<String, Value>> {
+    world.refresh();
+    let (mut owners, children) = held(world);
+    for document in owners.values_mut() {
+        document["contacts"] = json!([]);
+    }
+    let mut sorted: Vec<_> = children.into_iter().collect();
+    sorted.sort_by(|((_, one), _), ((_, other), _)| one.cmp(other));
+    for ((owner, id), child) in sorted {
+        let Some(document) = owners.get_mut(&owner) else {
+            println!("{id} has no owner {owner}");
+            return None;
+        };
+        document["contacts"].as_array_mut().unwrap().push(child);
+    }
+    Some(owners.into_iter().map(|(id, document)| (id, shown(&document))).collect())
+}
+
+/// Organisations o0 to o5 with contacts, o9 known by a contact only.
+fn log() -> GrowingLog {
+    let log = GrowingLog::new();
+    for number in 0..6 {
+        log.append("organisations", &format!("o{number}"), &json!({"name": format!("Acme {number}")}));
+    }
+    for (id, owner) in
+        [("c1", "o1"), ("c2", "o1"), ("c3", "o2"), ("c4", "o4"), ("c5", "o5"), ("c6", "o5"), ("c9", "o9")]
+    {
+        log.append("contacts", id, &json!({"name": format!("Jane {id}"), "organisationId": owner}));
+    }
+    log
+}
+
+/// The documents of organisations with nested contacts, from the beginning of the log.
+fn nested(servers: &services::Services, log: &GrowingLog) -> BTreeMap<String, Value> {
+    let world = World::new(servers, "nested", &log.settings());
+    world.succeed(&["run", "--until-end"]);
+    world.documents("organisations")
+}
+
+fn contact(log: &GrowingLog, id: &str, owner: &str) {
+    log.append("contacts", id, &json!({"name": format!("Joan {id}"), "organisationId": owner}));
+}
+
+fn version(world: &World, path: &str) -> u64 {
+    let found = world.es(Method::Get, &format!("/{}/_doc/{path}", world.index("organisations")), None);
+    found["_version"].as_u64().unwrap_or_else(|| panic!("{found}"))
+}
+
+#[test]
+fn children_follow_their_owners_through_moves_deletes_repairs_and_rebuilds() {
+    if !services::is_opensearch() {
+        return;
+    }
+    let (servers, _turn) = services::whole();
+    let log = log();
+    let world = World::new(&servers, "join", &log.settings());
+    let plain = world.config.clone();
+    world.succeed(&["run", "--until-end"]);
+    let before = world.documents("organisations");
+
+    // From one layout to the other.
+    world.write_config(&format!("{plain}{SETTINGS}"));
+    spread(&world);
+    assert_eq!(world.run(&["run", "--until-end"]).status.code(), Some(3));
+    world.succeed(&["reindex", "organisations", "--from", "state"]);
+    assert_eq!(whole(&world), before);
+
+    let mut instance = world.start(&["run"]);
+    world.wait_until_delivered();
+    let (owner, child) = (version(&world, "o5"), version(&world, "contacts%2Fc5?routing=o5"));
+    contact(&log, "c5", "o5");
+    eventually("the contact is written", || {
+        (version(&world, "contacts%2Fc5?routing=o5") > child).then_some(())
+    });
+    world.wait_until_delivered();
+    assert_eq!(version(&world, "o5"), owner, "its contact alone was written");
+
+    for owner in ["o2", "o3", "o0", "o3"] {
+        contact(&log, "c1", owner);
+        contact(&log, "c3", owner);
+    }
+    world.wait_until_delivered();
+    contact(&log, "c1", "o1");
+    log.append("contacts", "c2", &Value::Null);
+    log.append("organisations", "o4", &Value::Null);
+    contact(&log, "c7", "o8");
+    log.append("organisations", "o9", &json!({"name": "Late"}));
+    log.append("organisations", "o8", &json!({"name": "Later"}));
+    let wanted = nested(&servers, &log);
+    eventually("the same documents", || (try_whole(&world).as_ref() == Some(&wanted)).then_some(()));
+    assert!(wanted["o1"]["contacts"].as_array().unwrap().len() == 1 && !wanted.contains_key("o4"));
+    world.succeed(&["verify"]);
+
+    // One that is missing, one that is changed, one that nobody knows, and one that stayed at an owner of before.
+    let index = world.index("organisations");
+    let stray = |member: &str, owner: &str| {
+        let join = json!({"name": "contacts", "parent": owner});
+        let body = json!({"contacts": {"id": member, "name": "Stray"}, "_join": join});
+        let path = format!("/{index}/_doc/contacts%2F{member}?routing={owner}&refresh=true");
+        world.es(Method::Put, &path, Some(&body));
+    };
+    world.es(Method::Delete, &format!("/{index}/_doc/contacts%2Fc6?routing=o5&refresh=true"), None);
+    stray("c7", "o8");
+    stray("x", "o1");
+    for owner in ["o0", "o2", "o3"] {
+        stray("c5", owner);
+    }
+    let output = world.run(&["verify", "--format", "json"]);
+    let text = log_of(&output);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    for told in [
+        r#"{"id":"contacts/c6","kind":"missing","owner":"o5","projection":"organisations"}"#,
+        r#"{"id":"contacts/c7","kind":"stale","owner":"o8","projection":"organisations"}"#,
+        r#"{"id":"contacts/x","kind":"extra","owner":"o1","projection":"organisations"}"#,
+    ] {
+        assert!(text.contains(told), "{told} of {text}");
+    }
+    world.succeed(&["verify", "--repair"]);
+    assert_eq!(whole(&world), wanted);
+
+    let explained: Value = serde_json::from_str(&world.succeed(&[
+        "explain",
+        "organisations",
+        "contacts/c5",
+        "--format",
+        "json",
+    ]))
+    .unwrap();
+    assert_eq!(
+        (&explained["called_for"], &explained["index"]["equal"]),
+        (&json!(true), &json!(true)),
+        "{explained}"
+    );
+    assert_eq!(explained["parts"][0]["fields"][0]["shown_as"], "contacts[c5].name", "{explained}");
+    instance.signal("TERM");
+    assert_eq!(instance.end(), Some(0));
+
+    // Back to nested contacts, and by a rollback to children again.
+    world.write_config(&plain);
+    assert_eq!(world.run(&["run", "--until-end"]).status.code(), Some(3));
+    world.succeed(&["reindex", "organisations"]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(world.documents("organisations"), wanted);
+    world.write_config(&format!("{plain}{SETTINGS}"));
+    world.succeed(&["reindex", "--rollback", "organisations"]);
+    world.succeed(&["run", "--until-end"]);
+    assert_eq!(whole(&world), wanted);
+}
+
+#[test]
+fn a_child_that_the_index_refuses_is_a_dead_letter_with_its_owner() {
+    if !services::is_opensearch() {
+        return;
+    }
+    let (servers, _turn) = services::whole();
+    let log = log();
+    // The name of the embed before it makes the id too long.
+    let long = "x".repeat(508);
+    contact(&log, &long, "o1");
+    let world = World::new(&servers, "join-letter", &format!("{}index.layout = \"join\"\n", log.settings()));
+    world.succeed(&["run", "--until-end"]);
+    let letters = world.dead_letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(
+        (&letters[0]["owner"], &letters[0]["topic"]),
+        (&json!("o1"), &json!("contacts")),
+        "{letters:?}"
+    );
+    assert_eq!(letters[0]["key"], json!(format!("contacts/{long}")));
+    world.succeed(&["dead-letters", "retry"]);
+    contact(&log, "c1", "o2");
+    world.succeed(&["run", "--until-end"]);
+    assert!(world.dead_letters().len() >= letters.len());
+}
+
+#[test]
+fn a_server_without_the_type_join_is_refused_at_the_start() {
+    if services::is_opensearch() {
+        return;
+    }
+    let (servers, _turn) = services::whole();
+    let log = log();
+    let world = World::new(&servers, "no-join", &format!("{}index.layout = \"join\"\n", log.settings()));
+    for command in [&["run", "--until-end"][..], &["check"]] {
+        let output = world.run(command);
+        let text = log_of(&output);
+        assert!(output.status.code() == Some(2) && text.contains("no fields of the type join"), "{text}");
+    }
+}
