@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::unbounded;
@@ -176,7 +175,7 @@ pub(super) async fn follow(
         status: Arc::clone(&status),
         commands,
     };
-    status.rebuilding.store(wanted.reindex_on_change, Ordering::Relaxed);
+    status.signals.set_rebuild(wanted.reindex_on_change);
     let beside = wanted.reindex_on_change.then(|| {
         let state = Arc::clone(&parts.state);
         let identity = parts.source.identity();
@@ -187,7 +186,7 @@ pub(super) async fn follow(
             let ends = (wanted.until_end, stop);
             let rebuilt =
                 runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, ends));
-            status.rebuilding.store(false, Ordering::Relaxed);
+            status.signals.set_rebuild(false);
             rebuilt
         })
     });

@@ -63,7 +63,7 @@ fn counters(page: &mut Page, report: &Report) {
 }
 
 fn gauges(page: &mut Page, status: &Status, report: &Report) {
-    let flag = |flag: &std::sync::atomic::AtomicBool| f64::from(u8::from(flag.load(Ordering::Relaxed)));
+    let flag = |flag: bool| f64::from(u8::from(flag));
     let seconds = |millis: u64| std::time::Duration::from_millis(millis).as_secs_f64();
     let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
     page.metric("tributary_build_info", "gauge", "The version that runs.", [(version, 1)]);
@@ -91,19 +91,23 @@ fn gauges(page: &mut Page, status: &Status, report: &Report) {
         (
             "tributary_writer",
             "1 while this instance writes the index, 0 while it stands by.",
-            flag(&status.writer),
+            flag(status.signals.is_writer()),
         ),
         (
             "tributary_gate_passed",
             "1 once everything is folded that was in the log when writing began; nothing is written before.",
-            flag(&status.gate_passed),
+            flag(status.signals.is_past_gate()),
         ),
         (
             "tributary_ready",
             "1 while this instance is ready, as /readyz says.",
             f64::from(u8::from(report.readiness.ready)),
         ),
-        ("tributary_searches_waiting", "Searches that wait for a position.", status.watchers() as f64),
+        (
+            "tributary_searches_waiting",
+            "Searches that wait for a position.",
+            status.signals.waiting_searches() as f64,
+        ),
     ];
     for (name, help, value) in gauges {
         page.metric(name, "gauge", help, [(String::new(), value)]);

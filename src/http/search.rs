@@ -112,15 +112,15 @@ impl Search {
             return Ok(self.status.delivered());
         }
         let until = Instant::now() + Duration::from_millis(request.timeout_ms);
-        let watching = self.status.watch();
+        let watching = self.status.signals.wait_for_search();
         loop {
-            let moved = self.status.moved();
+            let moved = self.status.signals.moved();
             tokio::pin!(moved);
             // From here on no move is missed.
             moved.as_mut().enable();
             let reached = self.reached(request.collection);
             if reached.covers(&request.consistent_with) {
-                self.status.note_refresh();
+                self.status.signals.note_refresh();
                 drop(watching);
                 self.bounded(&self.index_requests.refresh, self.refresh(request.collection)).await?;
                 return Ok(reached);

@@ -56,7 +56,7 @@ impl<S: Documents + Aliases> Run<S> {
     /// One tick: the role, the gate, and the publication of the low watermark.
     pub(super) async fn look(&mut self) -> Result<()> {
         let writer = *self.leadership.writer().borrow() || planted::is(Bug::NoStandBy);
-        if self.status.writer.swap(writer, Ordering::Relaxed) != writer {
+        if self.status.signals.set_writer(writer) != writer {
             self.status.forget_refusals();
             tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
             if writer { self.begin_to_write().await? } else { self.stand_by() }
@@ -71,9 +71,9 @@ impl<S: Documents + Aliases> Run<S> {
             self.add().await?;
         }
         let open = matches!(self.gate, Gate::Open);
-        self.status.gate_passed.store(open, Ordering::Relaxed);
+        self.status.signals.set_past_gate(open);
         self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
-        if writer && self.status.watchers() > 0 {
+        if writer && self.status.signals.waiting_searches() > 0 {
             self.note_low_watermark(Status::now_ms());
         }
         if let Some(claimant) = &self.claimant {

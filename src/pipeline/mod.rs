@@ -22,6 +22,7 @@ mod refreshed;
 mod requests;
 pub mod run;
 mod serve;
+pub mod signals;
 mod sizes;
 mod standby;
 pub mod start;

@@ -61,7 +61,7 @@ impl Unrefreshed {
     /// Takes note that a request was answered.
     pub(super) fn note(&mut self, status: &Status) {
         self.since.get_or_insert_with(Instant::now);
-        self.asked = status.refreshes();
+        self.asked = status.signals.refreshes();
     }
 
     /// Begins a refresh if one is due, so seldom that at most a fifth of the time is spent on it. To be asked when no
@@ -76,11 +76,11 @@ impl Unrefreshed {
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let now = Instant::now();
-        if status.refreshes() != self.asked {
+        if status.signals.refreshes() != self.asked {
             // A search began one after the last write: that shows all of them.
             self.since = None;
         }
-        let linger = if status.watchers() > 0 { LINGER_FOR_SEARCH } else { LINGER };
+        let linger = if status.signals.waiting_searches() > 0 { LINGER_FOR_SEARCH } else { LINGER };
         let due = self.since.is_some_and(|since| now >= since + linger)
             && self.budget.is_open(now)
             && self.began.is_none();
@@ -179,7 +179,7 @@ mod tests {
     async fn a_search_that_had_the_index_refreshed_spares_a_refresh() {
         let (mut unrefreshed, status) = (Unrefreshed::default(), Arc::new(Status::default()));
         unrefreshed.note(&status);
-        status.note_refresh();
+        status.signals.note_refresh();
         tokio::time::advance(LINGER * 10).await;
         unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
         assert!(!unrefreshed.holds());

@@ -1,7 +1,7 @@
 //! A run: reader, fold and delivery together, from the start to a clean stop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -339,7 +339,7 @@ impl<S: Documents + Aliases> Run<S> {
                 }
                 () = stop.requested() => break Ok(()),
                 // A search waits for the documents that were just delivered.
-                () = self.queue.changed(), if self.status.watchers() > 0 => {}
+                () = self.queue.changed(), if self.status.signals.waiting_searches() > 0 => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             if let Err(error) = self.look().await {
@@ -383,10 +383,8 @@ impl<S: Documents + Aliases> Run<S> {
     fn is_done(&mut self, target: &Positions) -> bool {
         let is_served = matches!(self.service, Service::Given);
         let is_added = matches!(self.adding, Adding::Nothing);
-        let is_busy = !self.reconcile.is_empty()
-            || !is_served
-            || !is_added
-            || self.status.rebuilding.load(Ordering::Relaxed);
+        let is_busy =
+            !self.reconcile.is_empty() || !is_served || !is_added || self.status.signals.has_rebuild();
         if is_busy || !matches!(self.gate, Gate::Open) {
             return false;
         }

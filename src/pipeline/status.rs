@@ -12,6 +12,7 @@ use super::durations::Durations;
 use super::queue::Waiting;
 use super::readiness::{Cause, Readiness, Reasons};
 use super::refreshed::Refreshed;
+use super::signals::Signals;
 use crate::dead_letter::Tally;
 use crate::decode::Decoder;
 use crate::position::Positions;
@@ -61,32 +62,15 @@ pub struct Status {
     pub letters_waiting: std::sync::Arc<AtomicU64>,
     /// True while the fold waits because no more of them have room.
     pub letters_full: std::sync::Arc<AtomicBool>,
-    /// True while this instance writes the index.
-    pub writer: AtomicBool,
-    /// True once every partition passed the end that was read when writing began.
-    pub gate_passed: AtomicBool,
-    /// True while a run to the end has a rebuild to wait for.
-    pub rebuilding: AtomicBool,
     /// Milliseconds since the Unix epoch of the last sign of progress.
     pub progressed_ms: AtomicU64,
     /// Dead letters by their reasons.
     pub dead_letters: std::sync::Arc<Tally>,
     /// How long bulk requests took.
     pub bulk_requests: Durations,
-    /// How many wait for the low watermark to move on.
-    watchers: AtomicU64,
-    moved: tokio::sync::Notify,
-    refreshes: AtomicU64,
+    /// The signals of the run, which a report reads as well.
+    pub signals: Signals,
     known: Mutex<Known>,
-}
-
-/// Someone waits for the low watermark; it is kept up to the moment while this lives.
-pub struct Watching<'a>(&'a AtomicU64);
-
-impl Drop for Watching<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -238,13 +222,8 @@ impl Status {
             known.forget_ends();
             known.shown = shown;
             drop(known);
-            self.moved.notify_waiters();
+            self.signals.note_moved();
         }
-    }
-
-    /// Waits until another low watermark is noted.
-    pub fn moved(&self) -> tokio::sync::futures::Notified<'_> {
-        self.moved.notified()
     }
 
     /// The low watermark, as last noted.
@@ -258,17 +237,6 @@ impl Status {
         known.shown.get(&projection).unwrap_or(&known.low_watermark).clone()
     }
 
-    /// Asks for the low watermark to be noted whenever something was delivered instead of every second.
-    pub fn watch(&self) -> Watching<'_> {
-        self.watchers.fetch_add(1, Ordering::Relaxed);
-        Watching(&self.watchers)
-    }
-
-    /// Takes note that a search is about to have the index refreshed.
-    pub fn note_refresh(&self) {
-        self.refreshes.fetch_add(1, Ordering::SeqCst);
-    }
-
     /// Takes note of the index's own interval of refreshes; `None` when it never refreshes by itself.
     pub fn set_refresh_interval(&self, interval: Option<Duration>) {
         self.known().refreshed.set_interval(interval);
@@ -277,16 +245,6 @@ impl Status {
     /// Takes note that every index was refreshed since it had everything below these positions.
     pub fn note_refreshed(&self, positions: &Positions) {
         self.known().refreshed.refresh(positions);
-    }
-
-    /// How many refreshes searches have asked for.
-    pub fn refreshes(&self) -> u64 {
-        self.refreshes.load(Ordering::SeqCst)
-    }
-
-    /// How many wait for the low watermark.
-    pub fn watchers(&self) -> u64 {
-        self.watchers.load(Ordering::Relaxed)
     }
 
     /// Takes note of how much waits.
@@ -341,7 +299,7 @@ impl Status {
         }
         let readiness = reasons.readiness(now);
         let idle_ms = now.saturating_sub(self.progressed_ms.load(Ordering::Relaxed));
-        if !readiness.ready || idle_ms <= STUCK_MS || !known.has_work(self.writer.load(Ordering::Relaxed)) {
+        if !readiness.ready || idle_ms <= STUCK_MS || !known.has_work(self.signals.is_writer()) {
             return readiness;
         }
         let detail = format!("work waits and nothing moved for {} s", idle_ms / 1_000);
@@ -406,7 +364,7 @@ impl Status {
     /// Everything at once; `documents_waiting` when it was counted in the state.
     pub fn report(&self, documents_waiting: Option<u64>) -> Report {
         let mut known = self.known().clone();
-        let state = match (self.writer.load(Ordering::Relaxed), self.gate_passed.load(Ordering::Relaxed)) {
+        let state = match (self.signals.is_writer(), self.signals.is_past_gate()) {
             _ if known.indexes.is_empty() => STARTING,
             (false, _) => STANDING_BY,
             (true, false) => "catching up",

@@ -1,7 +1,6 @@
 //! The fold's thread: the only writer of the state, between the reader and the delivery.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
@@ -225,7 +224,7 @@ impl Stream {
         if self.load(&records, &skipped)? {
             return Ok(Read::Some);
         }
-        let is_past_gate = self.status.gate_passed.load(Ordering::Relaxed);
+        let is_past_gate = self.status.signals.is_past_gate();
         self.state_writer.set_settled(is_past_gate && *self.writer.borrow());
         let step = self.state_writer.fold(&records, &skipped)?;
         Status::add(&self.status.records, records.len());

@@ -361,7 +361,7 @@ fn not_writing() -> Error {
 impl Live {
     /// From the gate on the state is ahead of everything that the index holds.
     fn is_writing(&self) -> bool {
-        self.status.writer.load(Ordering::Relaxed) && self.status.gate_passed.load(Ordering::Relaxed)
+        self.status.signals.is_writer() && self.status.signals.is_past_gate()
     }
 
     /// A number that grows with any work of the instance.

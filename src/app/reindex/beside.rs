@@ -1,7 +1,6 @@
 //! A rebuild inside the running instance, because a mapping or the model changed.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::begin::{Standing, begin, keep, stand};
@@ -34,7 +33,7 @@ pub(in crate::app) async fn rebuild_changed(
     (until_end, stop): (bool, Shutdown),
 ) -> Result<()> {
     loop {
-        while !status.gate_passed.load(Ordering::Relaxed) {
+        while !status.signals.is_past_gate() {
             if rests(LOOK_EVERY, &stop).await {
                 return Ok(());
             }

@@ -17,7 +17,7 @@ fn only_waiting_work_that_does_not_move_is_stuck() {
     assert!(status.readiness().ready, "a look that began before says nothing");
     status.set_waiting(Waiting { documents: 1, ..Waiting::default() });
     assert!(status.readiness().ready, "a standby has nothing to deliver");
-    status.writer.store(true, Ordering::Relaxed);
+    status.signals.set_writer(true);
     assert_eq!(status.readiness().reasons[0].cause, Cause::Stuck);
     status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
     assert!(status.readiness().ready);

@@ -1,0 +1,90 @@
+//! The signals by which the parts of a run and its searches steer each other. [`Status`](super::status::Status) only
+//! reports.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+/// The signals of one run.
+#[derive(Debug, Default)]
+pub struct Signals {
+    is_writer: AtomicBool,
+    is_past_gate: AtomicBool,
+    has_rebuild: AtomicBool,
+    searches: AtomicU64,
+    refreshes: AtomicU64,
+    moved: Notify,
+}
+
+/// A search that waits for the low watermark. The low watermark is noted at every delivery while this lives.
+pub struct WaitingSearch<'a>(&'a AtomicU64);
+
+impl Drop for WaitingSearch<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Signals {
+    /// True while this instance is the writer.
+    pub fn is_writer(&self) -> bool {
+        self.is_writer.load(Ordering::Relaxed)
+    }
+
+    /// Sets the role; answers the former one.
+    pub fn set_writer(&self, is_writer: bool) -> bool {
+        self.is_writer.swap(is_writer, Ordering::Relaxed)
+    }
+
+    /// True once every partition passed the end that the log had when writing began.
+    pub fn is_past_gate(&self) -> bool {
+        self.is_past_gate.load(Ordering::Relaxed)
+    }
+
+    /// Opens or closes the gate.
+    pub fn set_past_gate(&self, is_past_gate: bool) {
+        self.is_past_gate.store(is_past_gate, Ordering::Relaxed);
+    }
+
+    /// True while a run to the end has a rebuild to wait for.
+    pub fn has_rebuild(&self) -> bool {
+        self.has_rebuild.load(Ordering::Relaxed)
+    }
+
+    /// Says whether a run to the end has to wait for a rebuild.
+    pub fn set_rebuild(&self, has_rebuild: bool) {
+        self.has_rebuild.store(has_rebuild, Ordering::Relaxed);
+    }
+
+    /// Registers a search that waits for the low watermark.
+    pub fn wait_for_search(&self) -> WaitingSearch<'_> {
+        self.searches.fetch_add(1, Ordering::Relaxed);
+        WaitingSearch(&self.searches)
+    }
+
+    /// How many searches wait for the low watermark.
+    pub fn waiting_searches(&self) -> u64 {
+        self.searches.load(Ordering::Relaxed)
+    }
+
+    /// Counts a refresh of the index by a search.
+    pub fn note_refresh(&self) {
+        self.refreshes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many refreshes searches have begun.
+    pub fn refreshes(&self) -> u64 {
+        self.refreshes.load(Ordering::SeqCst)
+    }
+
+    /// Wakes the searches that wait, because the low watermark moved.
+    pub fn note_moved(&self) {
+        self.moved.notify_waiters();
+    }
+
+    /// Waits until the low watermark moves.
+    pub fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+}
