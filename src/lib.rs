@@ -52,4 +52,5 @@ pub mod state;
 pub mod telemetry;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod verify;

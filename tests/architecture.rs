@@ -20,6 +20,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("output", &["error"]),
     ("telemetry", &["escape", "output"]),
     ("json", &[]),
+    ("trace", &["config", "error"]),
     ("model", &["error"]),
     ("plan", &["model", "searchable"]),
     ("event", &["plan", "position"]),
@@ -72,6 +73,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "source",
             "state",
             "time",
+            "trace",
         ],
     ),
     (

@@ -84,4 +84,5 @@ mod state_copy;
 mod state_faults;
 mod suggestions;
 mod tamper;
+mod traces;
 mod verify;

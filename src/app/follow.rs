@@ -27,6 +27,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::tenure::{Claimant, StateName};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
+use crate::trace;
 use crate::verify::{Live, Verifier};
 
 /// The file of a state's folder that says which entity types and formats a running instance has.
@@ -46,7 +47,11 @@ pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let progress = Progress::start(Arc::clone(&status), until_end);
     let welcome = tokio::spawn(tell_when_ready(address, Arc::clone(&status)));
+    let traces = config.traces.as_deref().map(trace::start).transpose()?;
     let outcome = follow(config, wanted, listener, status, stop).await;
+    if let Some(traces) = traces {
+        blocking(move || traces.end()).await?;
+    }
     welcome.abort();
     drop(progress);
     outcome

@@ -173,6 +173,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
             hosts: http::hosts(keys)?,
             cors_origins: http::origins(keys)?,
         },
+        traces: http::collector(keys)?,
     })
 }
 

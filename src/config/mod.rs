@@ -48,6 +48,8 @@ pub struct Config {
     pub dead_letters: DeadLetterConfig,
     /// The HTTP server.
     pub http: HttpConfig,
+    /// `traces.endpoint`: the collector of OpenTelemetry that spans go to.
+    pub traces: Option<String>,
 }
 
 /// Which source is read.

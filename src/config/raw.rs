@@ -71,6 +71,7 @@ const OTHERS: &[&str] = &[
     "http.token_file",
     "http.hosts",
     "http.cors_origins",
+    "traces.endpoint",
 ];
 
 /// The keys, each with its section before a dot; those that end in `.*` are tables of free names.

@@ -18,6 +18,7 @@ use super::requests::{Requests, Slots};
 use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
+use super::traced;
 use super::versions::{Bases, SILENT, base_of, is_of_record, is_of_silent};
 use super::work::blocking;
 use crate::config::Refresh;
@@ -290,6 +291,7 @@ impl<S: Documents> Delivery<S> {
         let number = batch.projection();
         Status::add(&self.status.bytes, batch.bytes().len());
         Status::add(&self.status.requests, 1);
+        let traced = traced::Request::begin(&self.queue, &documents, batch.bytes().len());
         let began = Instant::now();
         let outcomes = self.sink.write(batch).await;
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
@@ -297,7 +299,12 @@ impl<S: Documents> Delivery<S> {
         self.status.bulk_requests.note(took);
         let mut outcomes = self.resolve_silent(number, &documents, &versions, outcomes).await;
         let are_earlier = self.find_earlier(number, &documents, &mut outcomes).await;
-        self.judge(documents, &versions, (outcomes, are_earlier), took)
+        let outcome = self.judge(documents, &versions, (outcomes, are_earlier), took);
+        if let Some(traced) = traced {
+            let undelivered = outcome.finished.iter().filter(|(_, is_done)| !is_done).count();
+            traced.end(undelivered, outcome.rejected.len());
+        }
+        outcome
     }
 
     /// A document without a record in a partial log gives way to a stored document, but not to the version of a deleted

@@ -29,6 +29,7 @@ pub mod start;
 pub mod status;
 pub mod stream;
 mod superseded;
+mod traced;
 pub mod versions;
 mod watch;
 pub mod work;

@@ -188,6 +188,18 @@ impl Queue {
         documents
     }
 
+    /// The steps since which documents in flight waited, the oldest ones, each once.
+    pub fn steps_of(&self, documents: &[DocumentKey], most: usize) -> Vec<u64> {
+        let inner = self.lock();
+        let steps = documents.iter().filter_map(|key| inner.in_flight.get(key).map(|document| document.step));
+        let mut steps: Vec<u64> = steps.collect();
+        drop(inner);
+        steps.sort_unstable();
+        steps.dedup();
+        steps.truncate(most);
+        steps
+    }
+
     /// Finishes documents that were taken. Documents with `false` wait again.
     pub fn finish(&self, documents: impl IntoIterator<Item = (DocumentKey, bool)>) {
         let mut inner = self.lock();

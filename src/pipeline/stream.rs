@@ -14,8 +14,8 @@ use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
 use super::sizes::sized;
 use super::status::Status;
-use super::superseded;
 use super::work::{self, Turn, Turns};
+use super::{superseded, traced};
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::{Decoder, Readiness};
 use crate::error::Result;
@@ -226,7 +226,7 @@ impl Stream {
         }
         let is_past_gate = self.status.signals.is_past_gate();
         self.state_writer.set_settled(is_past_gate && *self.writer.borrow());
-        let step = self.state_writer.fold(&records, &skipped)?;
+        let step = traced::commit(&records, || self.state_writer.fold(&records, &skipped))?;
         Status::add(&self.status.records, records.len());
         Status::add(&self.status.poisoned, step.poisoned);
         self.publish(step, Priority::Direct)?;

@@ -1,4 +1,4 @@
-//! The names and origins of `[http]`.
+//! The names and origins of `[http]`, and the address of `[traces]`.
 
 use super::Keys;
 use crate::config::without_user;
@@ -15,6 +15,22 @@ pub(super) fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
         ))),
         None => Ok(hosts),
     }
+}
+
+/// The collector that spans go to.
+pub(super) fn collector(keys: &Keys<'_>) -> Result<Option<String>> {
+    let key = "traces.endpoint";
+    let Some(text) = keys.maybe(key)? else { return Ok(None) };
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    if rest
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
+    {
+        return Ok(Some(text));
+    }
+    Err(Error::usage(format!(
+        "{key}: {:?} found, an address was expected, such as http://localhost:4318",
+        without_user(&text)
+    )))
 }
 
 /// The origins as browsers send them: in lower case, without the port that the scheme implies.
