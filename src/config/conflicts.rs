@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, DeadLetterKind, Encoding, EntityConfig, Format, IndexKind, SourceKind};
+use super::{Config, DeadLetterKind, Encoding, EntityConfig, Format, IndexConfig, IndexKind, SourceKind};
 use crate::error::Error;
 use crate::model::Model;
 
@@ -31,9 +31,20 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
              index.password",
         ));
     }
+    wrong.extend(check_layout(&config.index));
     wrong.extend(check_encodings(config));
     wrong.extend(check_folders(config));
     wrong
+}
+
+/// An embedded index holds no children.
+fn check_layout(index: &IndexConfig) -> Option<Error> {
+    let joined = index.plan.projections().find(|projection| projection.has_children());
+    let joined = joined.filter(|_| index.kind == IndexKind::Embedded)?;
+    Some(Error::usage(format!(
+        "layout: \"join\" of {} needs a server, and index.kind is \"embedded\"; use \"nested\"",
+        joined.name()
+    )))
 }
 
 /// Each topic carries one entity type.

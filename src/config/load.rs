@@ -133,7 +133,6 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
     let model = model::in_force(declared, entities, index.max_embedded_contacts, layout)?;
     index.derived = derived(&model);
     index.plan = PlanRef::of(&model);
-    check_layout(&index)?;
     index.plan.check().map_err(Error::usage)?;
     Ok(Config {
         state,
@@ -243,18 +242,6 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
             .choice("index.refresh", &[("adaptive", Refresh::Adaptive), ("interval", Refresh::Interval)])?,
         max_embedded_contacts: usize::try_from(embedded).unwrap_or(usize::MAX),
     })
-}
-
-/// That the index can hold children.
-fn check_layout(index: &IndexConfig) -> Result<()> {
-    let joined = index.plan.projections().find(|projection| projection.has_children());
-    match joined.filter(|_| index.kind == IndexKind::Embedded) {
-        Some(projection) => Err(Error::usage(format!(
-            "layout: \"join\" of {} needs a server, and index.kind is \"embedded\"; use \"nested\"",
-            projection.name()
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn derived(model: &Model) -> BTreeMap<String, Derived> {
