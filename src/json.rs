@@ -24,38 +24,38 @@ impl<'a> Object<'a> {
     }
 
     /// A member whose value is a string.
-    pub fn text(&mut self, name: &str, value: &str) {
+    pub fn text<'n>(&mut self, name: impl Into<Name<'n>>, value: &str) {
         self.key(name);
         push_text(self.out, value);
     }
 
     /// A member whose value is JSON already.
-    pub fn raw(&mut self, name: &str, json: &[u8]) {
+    pub fn raw<'n>(&mut self, name: impl Into<Name<'n>>, json: &[u8]) {
         self.key(name);
         self.out.extend_from_slice(json);
     }
 
     /// A member that is left out when there is no value.
-    pub fn raw_if(&mut self, name: &str, json: Option<&[u8]>) {
+    pub fn raw_if<'n>(&mut self, name: impl Into<Name<'n>>, json: Option<&[u8]>) {
         if let Some(json) = json {
             self.raw(name, json);
         }
     }
 
     /// A member whose value is a number.
-    pub fn number(&mut self, name: &str, value: u64) {
+    pub fn number<'n>(&mut self, name: impl Into<Name<'n>>, value: u64) {
         self.key(name);
         // Writing a number to a vector can't fail.
         let _ = serde_json::to_writer(&mut *self.out, &value);
     }
 
     /// A member that is `true`.
-    pub fn yes(&mut self, name: &str) {
+    pub fn yes<'n>(&mut self, name: impl Into<Name<'n>>) {
         self.raw(name, b"true");
     }
 
     /// A member whose value is an object that `write` fills.
-    pub fn nested(&mut self, name: &str, write: impl FnOnce(&mut Object<'_>)) {
+    pub fn nested<'n>(&mut self, name: impl Into<Name<'n>>, write: impl FnOnce(&mut Object<'_>)) {
         self.key(name);
         let mut object = Object::open(self.out);
         write(&mut object);
@@ -88,14 +88,14 @@ impl<'a> Object<'a> {
     }
 
     /// Writes the member's name and hands out the buffer for its value.
-    pub fn value(&mut self, name: &str) -> &mut Vec<u8> {
+    pub fn value<'n>(&mut self, name: impl Into<Name<'n>>) -> &mut Vec<u8> {
         self.key(name);
         self.out
     }
 
     /// A member whose value is the text that `push` puts from a place on, in letters that need no escapes; it is left out
     /// when there is none.
-    pub fn words(&mut self, name: &str, push: impl FnOnce(&mut Vec<u8>, usize)) {
+    pub fn words<'n>(&mut self, name: impl Into<Name<'n>>, push: impl FnOnce(&mut Vec<u8>, usize)) {
         let (begin, was_empty) = (self.out.len(), self.empty);
         self.key(name);
         self.out.push(b'"');
@@ -110,16 +110,17 @@ impl<'a> Object<'a> {
     }
 
     /// Writes a name and the colon behind it.
-    fn key(&mut self, name: &str) {
+    fn key<'n>(&mut self, name: impl Into<Name<'n>>) {
+        let Name { text, is_plain } = name.into();
         self.part();
-        if !is_plain(name.as_bytes()) {
-            push_text(self.out, name);
+        if !is_plain {
+            push_text(self.out, text);
             self.out.push(b':');
             return;
         }
-        self.out.reserve(name.len() + 3);
+        self.out.reserve(text.len() + 3);
         self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(text.as_bytes());
         self.out.extend_from_slice(b"\":");
     }
 
@@ -128,6 +129,27 @@ impl<'a> Object<'a> {
             self.out.push(b',');
         }
         self.empty = false;
+    }
+}
+
+/// The name of a member.
+#[derive(Debug, Clone, Copy)]
+pub struct Name<'a> {
+    text: &'a str,
+    is_plain: bool,
+}
+
+impl<'a> Name<'a> {
+    /// A name that needs no escapes, such as every name of a model. It is not looked through, because each document writes it.
+    pub fn plain(text: &'a str) -> Self {
+        debug_assert!(is_plain(text.as_bytes()), "the name {text:?} needs escapes");
+        Self { text, is_plain: true }
+    }
+}
+
+impl<'a> From<&'a str> for Name<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, is_plain: is_plain(text.as_bytes()) }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn transformed(
     let mut input = Vec::new();
     let mut object = Object::open(&mut input);
     object.raw_if("id", id.map(str::as_bytes));
-    fields.iter().for_each(|(name, json)| object.raw(name, json));
+    fields.iter().for_each(|(name, json)| object.raw(&**name, json));
     object.close();
     let made = program.run(&input).map_err(|error| format!("transform: {error}"))?;
     let made = made.ok_or_else(|| "transform: no result, an object was expected".to_owned())?;

@@ -69,11 +69,18 @@ impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
 fn key_of(name: &[u8]) -> u64 {
     match name.first_chunk::<8>() {
         Some(first) => u64::from_be_bytes(*first),
-        None => {
-            let mut first = [0; 8];
-            first.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
-            u64::from_be_bytes(first)
-        }
+        // Of four bytes and more, the first four and the last four overlap.
+        None => match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+            (Some(first), Some(last)) => {
+                let (first, last) = (u32::from_be_bytes(*first), u32::from_be_bytes(*last));
+                let behind = u64::from(last) << (64 - 8 * name.len());
+                (u64::from(first) << 32) | (behind & u64::from(u32::MAX))
+            }
+            _ => {
+                let bytes = name.iter().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte));
+                (bytes << (8 * (7 - name.len()))) << 8
+            }
+        },
     }
 }
 

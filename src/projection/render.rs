@@ -17,7 +17,7 @@ use super::{Entities, Limits, Made};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Shown, holds};
 use crate::error::Result;
-use crate::json::{Object, remove_own};
+use crate::json::{Name, Object, remove_own};
 use crate::plan::{EntityType, FieldType, JOIN, PlanRef, Projection, ProjectionPlan};
 
 impl Projection {
@@ -118,7 +118,7 @@ impl<'a> Renderer<'a> {
             // Others will need it.
             self.entities.header_of(entity_type, id, entity);
         }
-        self.document(projection, id, &Own::Entity(entity_type.get(), entity), position, out)
+        self.document(projection, id, &Own::of_entity(entity_type.get(), entity, plan.words), position, out)
     }
 
     fn document(
@@ -150,7 +150,7 @@ impl<'a> Renderer<'a> {
         if projection.has_children() && !self.is_whole {
             object.text(JOIN, projection.name());
         }
-        object.nested("_log", |log| log.number("position", position));
+        object.nested(Name::plain("_log"), |log| log.number(Name::plain("position"), position));
         object.close();
         Ok(true)
     }
@@ -172,7 +172,7 @@ impl<'a> Renderer<'a> {
         let renderer = Renderer { is_whole: true, ..Renderer::new(self.plan, self.entities, self.limits) };
         renderer.head(&mut whole, projection, own, id)?;
         let computed = compute(&mut whole, plan, id);
-        computed.iter().for_each(|(name, json)| object.raw(name, json));
+        computed.iter().for_each(|(name, json)| object.raw(*name, json));
         Ok(computed)
     }
 
@@ -185,7 +185,7 @@ impl<'a> Renderer<'a> {
         id: &str,
     ) -> Result<(Vec<Count>, Vec<u8>)> {
         let plan = projection.get();
-        object.text("id", id);
+        object.text(Name::plain("id"), id);
         if own.liveness() == Liveness::Unseen {
             object.yes("stub");
         }
@@ -265,7 +265,7 @@ fn compute(object: &mut Object<'_>, plan: &'static ProjectionPlan, id: &str) -> 
     for program in &plan.compute {
         let document = shown(object.whole());
         if let Some(json) = program.run(&format!("{}/{id}", plan.name), &document, FieldType::Any) {
-            object.raw(&program.name, &json);
+            object.raw(&*program.name, &json);
             computed.push((&*program.name, json));
         }
     }
@@ -294,10 +294,10 @@ fn write_search(
 ) {
     let Some(searched) = plan.words else { return };
     let title = own.title(searched, computed);
-    object.nested("_search", |search| {
-        own.write_sort(search, title.as_deref(), searched);
-        search.words("words", |out, begin| {
-            own.push_words(out, begin, title.as_deref(), (searched, computed));
+    object.nested(Name::plain("_search"), |search| {
+        own.write_sort(search, title, searched);
+        search.words(Name::plain("words"), |out, begin| {
+            own.push_words(out, begin, title, (searched, computed));
             if !words.is_empty() {
                 if out.len() > begin {
                     out.push(b' ');

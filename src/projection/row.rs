@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::entity::{References, Shown, holds, reference, value_at};
-use crate::json::Object;
+use crate::json::{Name, Object};
 use crate::plan::{FieldType, Relation, RowPlan, TypePlan};
 use crate::projection::search::push_entity;
 
@@ -82,12 +82,12 @@ impl Ids {
 
 fn write(row: &RowPlan, of: &TypePlan, id: &str, member: &impl Shown, out: &mut Vec<u8>) {
     let mut object = Object::open(out);
-    object.text("id", id);
+    object.text(Name::plain("id"), id);
     for shown in &row.show {
-        object.raw_if(shown.name, value_at(of, shown.field, member).as_deref());
+        object.raw_if(Name::plain(shown.name), value_at(of, shown.field, member).as_deref());
     }
     if let Some(words) = row.words {
-        object.words("_search", |out, begin| push_entity(out, begin, (of, member), words, &[]));
+        object.words(Name::plain("_search"), |out, begin| push_entity(out, begin, (of, member), words, &[]));
     }
     object.close();
 }

@@ -80,7 +80,8 @@ impl<S: Shown> Shown for Derived<'_, S> {
     }
 }
 
-fn find<'a>(computed: &'a Computed, name: &str) -> Option<&'a [u8]> {
+/// The computed member of a name.
+pub fn find<'a>(computed: &'a Computed, name: &str) -> Option<&'a [u8]> {
     computed.iter().find(|(known, _)| *known == name).map(|(_, json)| json.as_slice())
 }
 

@@ -7,7 +7,7 @@ use super::own::Own;
 use super::{Count, Renderer};
 use crate::entity::{Header, Liveness, References};
 use crate::error::{Error, Result};
-use crate::json::{Object, push_list, push_text};
+use crate::json::{Name, Object, push_list, push_text};
 use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, Relation, RelationPlanOf};
 use crate::projection::ancestry::Referred;
 use crate::projection::descendants::Descendants;
@@ -27,8 +27,8 @@ impl Renderer<'_> {
     ) -> Result<Option<Count>> {
         match &embed.by {
             RelationPlanOf::Reference { at, is_list: false } => {
-                if let Some(referred) = own.references(*at).first() {
-                    self.reference(object, embed, referred, words)?;
+                if let Some(referred) = own.reference(*at) {
+                    self.reference(object, embed, &referred, words)?;
                 }
                 Ok(None)
             }
@@ -42,7 +42,7 @@ impl Renderer<'_> {
                 let tree = (self.type_of(embed)?, *above);
                 let chain = self.ancestry(tree, id, own.references(*at).first())?;
                 chain.ancestors.iter().for_each(|ancestor| push_words(words, embed, &ancestor.header));
-                let out = object.value(embed.name);
+                let out = object.value(Name::plain(embed.name));
                 if *is_ids {
                     push_list(out, &chain.ancestors, |out, ancestor| push_text(out, &ancestor.id));
                 } else {
@@ -65,19 +65,19 @@ impl Renderer<'_> {
         &self,
         object: &mut Object<'_>,
         embed: &EmbedPlan,
-        id: &Arc<str>,
+        id: &str,
         words: &mut Vec<u8>,
     ) -> Result<()> {
         // A fragment that is being made notes all that it is made of, which another fragment does not tell.
         if let Some(kind) = embed.fragment.filter(|_| self.read.borrow().is_none()) {
             let fragment = self.fragment(kind, id)?;
-            object.raw_if(embed.name, fragment.object());
+            object.raw_if(Name::plain(embed.name), fragment.object());
             append(words, fragment.words());
             return Ok(());
         }
-        let header = self.header(self.type_of(embed)?, id)?;
+        let header = self.header(self.type_of(embed)?, &id.into())?;
         if header.liveness != Liveness::Deleted {
-            self.referred(object.value(embed.name), embed, id, &header)?;
+            self.referred(object.value(Name::plain(embed.name)), embed, id, &header)?;
             push_words(words, embed, &header);
         }
         Ok(())
@@ -99,7 +99,7 @@ impl Renderer<'_> {
                 alive.push(Referred { id: Arc::clone(id), header });
             }
         }
-        self.list(object.value(embed.name), embed, &alive)
+        self.list(object.value(Name::plain(embed.name)), embed, &alive)
     }
 
     /// Writes the objects of entities that references name.
@@ -124,9 +124,9 @@ impl Renderer<'_> {
         header: &Header,
     ) -> Result<()> {
         let mut object = Object::open(out);
-        object.text("id", id);
+        object.text(Name::plain("id"), id);
         for shown in &embed.show {
-            object.raw_if(shown.name, header.field(shown.slot));
+            object.raw_if(Name::plain(shown.name), header.field(shown.slot));
         }
         for inner in &embed.embeds {
             self.embed(&mut object, inner, &Own::Header(header), id, &mut Vec::new())?;
@@ -153,7 +153,7 @@ impl Renderer<'_> {
         if embed.is_joined && !self.is_whole {
             return self.count(object, (relation, from), descendants, id);
         }
-        let out = object.value(embed.name);
+        let out = object.value(Name::plain(embed.name));
         out.push(b'[');
         self.entities.members(relation, id, &mut |member, row| {
             if count < max {
@@ -176,13 +176,13 @@ impl Renderer<'_> {
         }
         out.push(b']');
         if let Some(name) = from.count {
-            object.number(name, count);
+            object.number(Name::plain(name), count);
         }
         if let Some(name) = from.truncated.filter(|_| count > max) {
             object.yes(name);
         }
         if let Some((name, descendants)) = from.descendants.zip(descendants) {
-            object.number(name, descendants.count(self.entities, relation, id)?);
+            object.number(Name::plain(name), descendants.count(self.entities, relation, id)?);
         }
         Ok((from.relation, count))
     }
@@ -204,10 +204,10 @@ impl Renderer<'_> {
             ControlFlow::Continue(())
         })?;
         if let Some(name) = from.count {
-            object.number(name, count);
+            object.number(Name::plain(name), count);
         }
         if let Some((name, descendants)) = from.descendants.zip(descendants) {
-            object.number(name, descendants.count(self.entities, relation, id)?);
+            object.number(Name::plain(name), descendants.count(self.entities, relation, id)?);
         }
         Ok((from.relation, count))
     }

@@ -2,35 +2,52 @@
 
 use std::borrow::Cow;
 
-use crate::entity::{Fields, Header, Liveness, References, Shown, value_at};
-use crate::json::Object;
+use crate::entity::{Fields, Header, Liveness, References, Shown, reference, value_at};
+use crate::json::{Name, Object};
 use crate::plan::{ProjectionPlan, ReferenceAt, Shown as ShownField, TypePlan};
-use crate::projection::search::{Computed, push_titled, title, write_sort};
+use crate::projection::search::{Computed, find, push_titled, title, write_sort};
 use crate::searchable::Searched;
 
 /// An entity that embeds others.
 pub(super) enum Own<'a> {
-    /// The document's own entity.
-    Entity(&'a TypePlan, &'a Fields<'a>),
+    /// The document's own entity, with its title as JSON where that is a declared field.
+    Entity(&'a TypePlan, &'a Fields<'a>, Option<Cow<'a, [u8]>>),
     /// One by its header.
     Header(&'a Header),
     /// A member of a relation, by the references in its row.
     Row(&'a [References]),
 }
 
-impl Own<'_> {
+impl<'a> Own<'a> {
+    /// A document's own entity. Its title is put together once, because the document shows it and is sorted and found by it.
+    pub(super) fn of_entity(of: &'a TypePlan, entity: &'a Fields<'a>, searched: Option<Searched>) -> Self {
+        let searched = searched.filter(|_| entity.liveness() == Liveness::Alive);
+        Self::Entity(of, entity, searched.and_then(|searched| title(of, entity, searched, &[])))
+    }
+
     pub(super) fn liveness(&self) -> Liveness {
         match self {
-            Self::Entity(_, entity) => entity.liveness(),
+            Self::Entity(_, entity, _) => entity.liveness(),
             Self::Header(header) => header.liveness,
             Self::Row(_) => Liveness::Alive,
+        }
+    }
+
+    /// The entity that a reference names which is no list.
+    pub(super) fn reference(&self, at: ReferenceAt) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Entity(of, entity, _) => reference(*entity, of.field_at(at.field).name),
+            Self::Header(header) => header.reference(at.slot).first().map(|id| Cow::Borrowed(&**id)),
+            Self::Row(references) => {
+                references.get(usize::from(at.slot))?.first().map(|id| Cow::Borrowed(&**id))
+            }
         }
     }
 
     /// The entities that a reference names.
     pub(super) fn references(&self, at: ReferenceAt) -> References {
         match self {
-            Self::Entity(of, entity) => References::of(*entity, of.field_at(at.field).name),
+            Self::Entity(of, entity, _) => References::of(*entity, of.field_at(at.field).name),
             Self::Header(header) => header.reference(at.slot).clone(),
             Self::Row(references) => references.get(usize::from(at.slot)).cloned().unwrap_or_default(),
         }
@@ -42,9 +59,13 @@ impl Own<'_> {
             return;
         }
         match self {
-            Self::Entity(of, entity) => {
+            Self::Entity(of, entity, title) => {
+                let title = title.as_deref().zip(plan.words.map(|searched| searched.title));
                 for ShownField { name, field, .. } in &plan.show {
-                    object.raw_if(name, value_at(of, *field, *entity).as_deref());
+                    match title {
+                        Some((title, named)) if named == *name => object.raw(Name::plain(name), title),
+                        _ => object.raw_if(Name::plain(name), value_at(of, *field, *entity).as_deref()),
+                    }
                 }
                 if let Some(rest) = plan.rest {
                     write_rest(object, rest, entity, &of.known);
@@ -52,7 +73,7 @@ impl Own<'_> {
             }
             Self::Header(header) => {
                 for ShownField { name, slot, .. } in &plan.show {
-                    object.raw_if(name, header.field(*slot));
+                    object.raw_if(Name::plain(name), header.field(*slot));
                 }
             }
             Self::Row(_) => {}
@@ -60,10 +81,13 @@ impl Own<'_> {
     }
 
     /// The title that the document shows, as JSON.
-    pub(super) fn title<'b>(&'b self, searched: Searched, computed: &'b Computed) -> Option<Cow<'b, [u8]>> {
+    pub(super) fn title<'b>(&'b self, searched: Searched, computed: &'b Computed) -> Option<&'b [u8]> {
         match self {
-            Self::Entity(of, entity) if self.liveness() == Liveness::Alive => {
-                title(of, *entity, searched, computed)
+            Self::Entity(_, _, Some(title)) => Some(title),
+            Self::Entity(of, entity, None)
+                if entity.liveness() == Liveness::Alive && of.field_named(searched.title).is_none() =>
+            {
+                find(computed, searched.title)
             }
             _ => None,
         }
@@ -71,7 +95,7 @@ impl Own<'_> {
 
     /// Writes how the document is sorted by its title.
     pub(super) fn write_sort(&self, search: &mut Object<'_>, title: Option<&[u8]>, searched: Searched) {
-        if let Self::Entity(of, _) = self {
+        if let Self::Entity(of, ..) = self {
             write_sort(search, title, of.field_named(searched.title).is_none());
         }
     }
@@ -85,7 +109,7 @@ impl Own<'_> {
         (searched, computed): (Searched, &Computed),
     ) {
         // An unseen entity shows no default.
-        if let Self::Entity(of, entity) = self
+        if let Self::Entity(of, entity, _) = self
             && self.liveness() == Liveness::Alive
         {
             push_titled(out, begin, (of, *entity, title), searched, computed);
