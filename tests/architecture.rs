@@ -252,13 +252,13 @@ fn unsafe_code_is_forbidden() {
     assert!(manifest.contains("unsafe_code = \"forbid\""));
 }
 
-/// Where the built-in model is named: what it consists of, the generator of its events with its part of the command line, the
-/// examples of the help, the words of the page for names that a model may have, and the simulation.
+/// Where the built-in model is named: what it consists of, its words on the page among them, the generator of its events with
+/// its part of the command line, the examples of the help, and the simulation.
 const BUILT_IN: &[&str] = &[
     "cli/generate.rs",
-    "cli/help.rs",
+    "cli/examples.rs",
     "generate/",
-    "http/page/words.js",
+    "http/page/builtin.js",
     "model/builtin.rs",
     "plan/builtin.rs",
     "simulation/",

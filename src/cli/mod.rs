@@ -1,5 +1,6 @@
 //! The command line: what can be said, and nothing of what is done.
 
+mod examples;
 mod generate;
 mod help;
 

@@ -14,6 +14,7 @@ const STYLE: &str = concat!(include_str!("page.css"), include_str!("parts.css"))
 /// One module: the parts share a scope, and nothing of it is global.
 const SCRIPT: &str = concat!(
     include_str!("base.js"),
+    include_str!("builtin.js"),
     include_str!("words.js"),
     include_str!("model.js"),
     include_str!("values.js"),
@@ -87,8 +88,8 @@ mod tests {
     }
 
     #[test]
-    fn names_of_a_model_are_in_the_table_of_words_alone() {
-        let table = include_str!("words.js");
+    fn names_of_the_built_in_model_are_in_the_table_of_its_words_alone() {
+        let table = include_str!("builtin.js");
         assert!(table.contains("organisations"));
         let page = html("n").replace(table, "").to_lowercase();
         for name in ["organisation", "contact", "hierarchy", "subsidiar"] {

@@ -4,7 +4,7 @@
 const WORDS = {
   // Of fields, embeds, filters and computed members; those with a dot are of one projection.
   labels: {
-    email: "E-mail", sku: "SKU", url: "URL", parent: "Part of", "hierarchy.children": "Subsidiaries",
+    email: "E-mail", sku: "SKU", url: "URL", parent: "Part of", ...BUILT_IN.labels,
   },
   // One of what has no regular plural.
   singulars: { people: "person", children: "child", men: "man", women: "woman", series: "series", news: "news" },
@@ -18,9 +18,9 @@ const WORDS = {
   // Searched fields that the sentence leaves out, because it is long enough.
   unasked: ["type", "status", "website", "firstName", "lastName"],
   // Several words at once, for the first collection of this name.
-  sample: { organisations: "jane acme" },
+  sample: BUILT_IN.sample,
   // Members that the hits of a collection leave out.
-  quiet: { organisations: ["type"] },
+  quiet: BUILT_IN.quiet,
 };
 
 // What texts of these names are.
