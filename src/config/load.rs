@@ -13,7 +13,7 @@ use toml::{Table, Value};
 
 use super::{
     Config, DeadLetterConfig, DeadLetterKind, Derived, HIDDEN, HttpConfig, IndexConfig, IndexKind,
-    KafkaConfig, Refresh, SourceConfig, SourceKind, TypeRule, is_secret, raw, without_user,
+    KafkaConfig, Refresh, SourceConfig, SourceKind, is_secret, raw, without_user,
 };
 use crate::error::{Error, Result};
 use crate::model::{Layout, Model, Projection, mapping};
@@ -155,7 +155,7 @@ fn resolve(keys: &Keys<'_>) -> Result<Config> {
         },
         postgres: postgres::postgres(keys)?,
         schema_registry: records::schema_registry(keys)?,
-        event_types: types(keys)?,
+        event_types: records::types(keys)?,
         index,
         dead_letters: DeadLetterConfig {
             kind: keys.choice(
@@ -180,15 +180,6 @@ fn spill_bytes(keys: &Keys<'_>) -> Result<u64> {
     let (key, found) = ("dead_letters.spill_bytes", keys.number("dead_letters.spill_bytes", SPILL_BYTES)?);
     let wrong = |_| Error::usage(format!("{key}: {found} found, a number of bytes from 0 on was expected"));
     u64::try_from(found).map_err(wrong)
-}
-
-fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
-    let rules = [TypeRule::Replace, TypeRule::Merge, TypeRule::Delete, TypeRule::Ignore]
-        .map(|rule| (rule.name(), rule));
-    let texts = keys.table("events.types")?.into_iter();
-    texts
-        .map(|(name, text)| Ok((name.clone(), choose(&format!("events.types.{name:?}"), &text, &rules)?)))
-        .collect()
 }
 
 fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {

@@ -1,4 +1,4 @@
-//! How records are read: the sections of entity types, and `[schema_registry]`.
+//! How records are read: the sections of entity types, `[events.types]` and `[schema_registry]`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -7,11 +7,22 @@ use toml::Value;
 
 use super::{Keys, choose};
 use crate::config::{
-    Encoding, EntityConfig, Format, FromRule, Naming, RegistryConfig, TruncateRule, VersionRule, without_user,
+    Encoding, EntityConfig, Format, FromRule, Naming, RegistryConfig, TruncateRule, TypeRule, VersionRule,
+    without_user,
 };
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::builtin::SECTIONS;
+
+/// What events of a type do, where it is said in `[events.types]`.
+pub(super) fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
+    let rules = [TypeRule::Replace, TypeRule::Merge, TypeRule::Delete, TypeRule::Ignore]
+        .map(|rule| (rule.name(), rule));
+    let texts = keys.table("events.types")?.into_iter();
+    texts
+        .map(|(name, text)| Ok((name.clone(), choose(&format!("events.types.{name:?}"), &text, &rules)?)))
+        .collect()
+}
 
 /// The configuration of each entity type: its section over the declared model.
 pub(super) fn entities(keys: &Keys<'_>, model: &Model) -> Result<BTreeMap<&'static str, EntityConfig>> {
