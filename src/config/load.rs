@@ -4,6 +4,7 @@ mod http;
 mod model;
 mod postgres;
 mod records;
+mod secrets;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -190,7 +191,7 @@ fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
                 "kafka.properties_files: {name:?} is in kafka.properties as well; set one of the two"
             )));
         }
-        let secret = read_secret(&format!("kafka.properties_files.{name}"), Path::new(&path))?;
+        let secret = secrets::read_secret(&format!("kafka.properties_files.{name}"), Path::new(&path))?;
         properties.insert(name, secret);
     }
     Ok(properties)
@@ -271,12 +272,6 @@ fn choose<T: Copy>(key: &str, text: &str, choices: &[(&str, T)]) -> Result<T> {
             names.join(", ")
         ))
     })
-}
-
-fn read_secret(key: &str, path: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::usage(format!("{key}: {} cannot be read", path.display())).because(error))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Names the type that was found and not the value, which may be a secret.
@@ -374,34 +369,6 @@ impl<'a> Keys<'a> {
 
     fn path(&self, key: &str, default: &str) -> Result<PathBuf> {
         self.text(key, default).map(PathBuf::from)
-    }
-
-    /// A secret, by its key or from the file that `<key>_file` names.
-    fn secret(&self, key: &str) -> Result<Option<String>> {
-        let file_key = format!("{key}_file");
-        let secret = self.find(key)?;
-        if secret.is_some() {
-            self.show(key, Value::String(HIDDEN.to_owned()));
-        }
-        match (secret, self.maybe(&file_key)?) {
-            (Some(_), Some(_)) => {
-                Err(Error::usage(format!("{key}: {file_key} is set as well; set one of the two")))
-            }
-            (secret, None) => Ok(secret),
-            (None, Some(path)) => read_secret(&file_key, Path::new(&path)).map(Some),
-        }
-    }
-
-    /// A secret that is sent in a header of HTTP, where only some letters may stand.
-    fn secret_of_header(&self, key: &str) -> Result<Option<String>> {
-        let secret = self.secret(key)?;
-        let may_stand = |letter: char| letter.is_ascii_graphic() || letter == ' ';
-        match &secret {
-            Some(text) if text.is_empty() || !text.chars().all(may_stand) => Err(Error::usage(format!(
-                "{key}: printable ASCII letters were expected, and at least one; a line's end, an accent or nothing was found"
-            ))),
-            _ => Ok(secret),
-        }
     }
 
     fn number(&self, key: &str, default: i64) -> Result<i64> {
