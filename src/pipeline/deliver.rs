@@ -15,11 +15,12 @@ use super::planted::{self, Bug};
 use super::queue::{Priority, Queue, Scan};
 use super::refresh::Unrefreshed;
 use super::requests::{Requests, Slots};
+use super::sent::Sent;
 use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
 use super::traced;
-use super::versions::{Bases, SILENT, base_of, is_of_record, is_of_silent};
+use super::versions::{Bases, SILENT, base_of};
 use super::work::blocking;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetter;
@@ -55,7 +56,7 @@ pub struct Delivery<S> {
     /// How writes become searchable.
     pub refresh: Refresh,
     /// The bases of versions above foreign writes.
-    pub bases: Mutex<Bases>,
+    pub bases: Arc<Mutex<Bases>>,
     /// The size and number of requests that the index takes.
     pub pace: Pace,
     /// True while no request is in flight and none may begin.
@@ -150,7 +151,7 @@ impl<S: Documents> Delivery<S> {
         self.backfills.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bases(&self) -> MutexGuard<'_, Bases> {
+    pub(super) fn bases(&self) -> MutexGuard<'_, Bases> {
         self.bases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -279,7 +280,7 @@ impl<S: Documents> Delivery<S> {
     }
 
     async fn send(&self, made: Materialised) -> RequestOutcome {
-        let Materialised { batch, documents, .. } = made;
+        let Materialised { batch, documents, are_silent, turn, .. } = made;
         self.status.in_flight.fetch_add(1, Ordering::SeqCst);
         // A revoked writer waits until no request is in flight, so the role is read after the request is counted.
         if !self.is_writer() {
@@ -297,9 +298,10 @@ impl<S: Documents> Delivery<S> {
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
         self.status.bulk_requests.note(took);
-        let mut outcomes = self.resolve_silent(number, &documents, &versions, outcomes).await;
-        let are_earlier = self.find_earlier(number, &documents, &mut outcomes).await;
-        let outcome = self.judge(documents, &versions, (outcomes, are_earlier), took);
+        let mut writes = Sent::of(documents, &versions, (are_silent, turn), outcomes);
+        self.find_kept(number, &mut writes).await;
+        self.find_earlier(number, &mut writes).await;
+        let outcome = self.judge(writes, took);
         if let Some(traced) = traced {
             let undelivered = outcome.finished.iter().filter(|(_, is_done)| !is_done).count();
             traced.end(undelivered, outcome.rejected.len());
@@ -307,93 +309,50 @@ impl<S: Documents> Delivery<S> {
         outcome
     }
 
-    /// A document without a record in a partial log gives way to a stored document, but not to the version of a deleted
-    /// one. Such a write is sent again above that version.
-    async fn resolve_silent(
-        &self,
-        number: usize,
-        documents: &[DocumentKey],
-        versions: &[u64],
-        mut outcomes: Vec<Outcome>,
-    ) -> Vec<Outcome> {
-        let mut behind = Vec::new();
-        for ((document, version), outcome) in documents.iter().zip(versions).zip(&mut outcomes) {
-            if let Outcome::Conflict { stored: Some(stored) } = *outcome
-                && self.gives_way(*version, stored)
-            {
-                behind.push((document, stored, outcome));
-            }
-        }
-        if behind.is_empty() {
-            return outcomes;
-        }
-        let ids: Vec<String> = behind.iter().map(|(document, ..)| document.1.to_string()).collect();
-        let are_there = self.sink.are_there(number, &ids).await.map_err(|error| error.chain());
-        for (at, (document, stored, outcome)) in behind.into_iter().enumerate() {
-            match &are_there {
-                Ok(are_there) if are_there.get(at) == Some(&true) => {}
-                Ok(_) => {
-                    let position = self.state.progress().map_or(stored, |progress| progress.version());
-                    self.bases().rise_above(document.clone(), stored, position, true);
-                    *outcome = Outcome::Conflict { stored: None };
-                }
-                Err(reason) => *outcome = Outcome::Retry(reason.clone()),
-            }
-        }
-        outcomes
-    }
-
-    /// Acts on the outcome of each write. The flag of each outcome says whether an earlier log made the stored document.
-    fn judge(
-        &self,
-        documents: Vec<DocumentKey>,
-        versions: &[u64],
-        (outcomes, are_earlier): (Vec<Outcome>, Vec<bool>),
-        took: Duration,
-    ) -> RequestOutcome {
+    /// Acts on the outcome of each write.
+    fn judge(&self, writes: Vec<Sent>, took: Duration) -> RequestOutcome {
         let mut result = RequestOutcome::default();
         let mut retry: Option<String> = None;
         let (mut retried, mut delivered, mut kept) = (0, 0, 0);
-        let projection = documents.first().map(|document| document.0);
-        let outcomes = outcomes.into_iter().zip(are_earlier);
-        let outcomes =
-            outcomes.chain(std::iter::repeat_with(|| (Outcome::Retry("no answer".to_owned()), false)));
-        for ((document, version), (outcome, is_earlier)) in documents.into_iter().zip(versions).zip(outcomes)
-        {
-            let done = match outcome {
-                // Its versions rise from the next write on, so that a late request undoes no write.
-                Outcome::Done if *version == SILENT && self.state.is_partial() => {
-                    self.bases().claim_silent(document.clone());
-                    false
-                }
-                Outcome::Done => true,
-                Outcome::Conflict { stored: Some(stored) } if self.gives_way(*version, stored) => {
+        let projection = writes.first().map(|write| write.document.0);
+        for write in writes {
+            let document = &write.document;
+            let done = match &write.outcome {
+                Outcome::Done => match (write.version, write.claim) {
+                    // Its versions rise from the next write on, so that a late request undoes no write.
+                    (SILENT, Some(turn)) => {
+                        self.bases().claim(document.clone(), SILENT, 0, turn);
+                        false
+                    }
+                    _ => true,
+                },
+                Outcome::Conflict { .. } if write.is_kept => {
                     let (projection, id) = (document.0.name(), &document.1);
                     tracing::debug!(projection, %id, "the log is silent on it: the index keeps its document");
                     kept += 1;
                     true
                 }
                 Outcome::Conflict { stored } => {
-                    let is_foreign = self.conflict(&document, *version, stored, is_earlier);
+                    let is_foreign = self.conflict(&write, *stored);
                     planted::is(Bug::NoGateAndConflictsDone) || is_foreign && planted::is(Bug::ForeignLeft)
                 }
                 Outcome::Retry(reason) => {
                     retried += 1;
-                    retry.get_or_insert(reason);
+                    retry.get_or_insert_with(|| reason.clone());
                     planted::is(Bug::RetryDone)
                 }
                 Outcome::Gone(reason) | Outcome::Refused(reason) => {
-                    result.gone.get_or_insert(reason);
+                    result.gone.get_or_insert_with(|| reason.clone());
                     false
                 }
                 Outcome::Rejected(reason) => {
                     tracing::debug!(projection = document.0.name(), id = %document.1, reason, "document rejected");
-                    result.rejected.push(DeadLetter::from_document(document.0.name(), &document.1, &reason));
+                    result.rejected.push(DeadLetter::from_document(document.0.name(), &document.1, reason));
                     true
                 }
             };
             delivered += usize::from(done);
-            result.finished.push((document, done));
+            result.finished.push((write.document, done));
         }
         Status::add(&self.status.retried, retried);
         Status::add(&self.status.rejected, result.rejected.len());
@@ -417,24 +376,18 @@ impl<S: Documents> Delivery<S> {
         result
     }
 
-    /// True when a document without a record in a partial log gives way to the stored one, which a record made.
-    fn gives_way(&self, version: u64, stored: u64) -> bool {
-        let position = self.state.progress().map_or(0, |progress| progress.version());
-        self.state.is_partial() && is_of_silent(version) && is_of_record(stored, position)
-    }
-
     /// A stored version above ours never counts as success: the document is delivered again from a fresh snapshot. A version
     /// above our present position has a base of ours, or comes from an earlier log, or is foreign. True for a foreign one.
-    fn conflict(&self, document: &DocumentKey, version: u64, stored: Option<u64>, is_earlier: bool) -> bool {
-        let position = self.state.progress().map(|progress| progress.version()).unwrap_or(version);
+    fn conflict(&self, write: &Sent, stored: Option<u64>) -> bool {
+        let (document, claim) = (&write.document, write.claim);
+        let position = self.state.progress().map(|progress| progress.version()).unwrap_or(write.version);
         // While another instance writes, a version above our position is most likely its own.
         let stored = stored.filter(|stored| *stored > position && self.is_writer());
         let own = stored.and_then(|stored| base_of(stored, position));
         if let (Some(stored), None) = (stored, own) {
-            let is_silent = self.state.is_partial() && is_of_silent(version);
-            self.bases().rise_above(document.clone(), stored, position, is_silent);
+            self.bases().rise_above(document.clone(), stored, position, claim);
             let (projection, id) = (document.0.name(), shown_key(&document.1));
-            if !is_earlier {
+            if !write.is_earlier {
                 Status::add(&self.status.foreign, 1);
                 tracing::warn!(projection, %id, stored, position, "foreign write, writing over it");
                 return true;
@@ -442,7 +395,7 @@ impl<S: Documents> Delivery<S> {
             tracing::debug!(projection, %id, stored, position, "left by an earlier log, writing over it");
         }
         if let Some(base) = own {
-            self.bases().adopt(document.clone(), base);
+            self.bases().adopt(document.clone(), base, claim);
         }
         Status::add(&self.status.conflicts, 1);
         false

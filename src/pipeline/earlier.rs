@@ -4,10 +4,9 @@
 use serde::Deserialize;
 
 use super::deliver::Delivery;
-use super::fold::DocumentKey;
+use super::sent::Sent;
 use super::versions::base_of;
-use crate::sink::Outcome;
-use crate::sink::documents::{Documents, Stored, at_least_one};
+use crate::sink::documents::{Documents, Stored};
 
 /// The part of a document that is read.
 #[derive(Deserialize)]
@@ -29,49 +28,12 @@ fn is_ours(stored: &Stored) -> bool {
 }
 
 impl<S: Documents> Delivery<S> {
-    /// For each outcome, true for a conflict with the remains of an earlier log: a document of ours, or the version of a
-    /// deleted one. A write is tried again where the index does not answer.
-    pub(super) async fn find_earlier(
-        &self,
-        number: usize,
-        documents: &[DocumentKey],
-        outcomes: &mut [Outcome],
-    ) -> Vec<bool> {
-        let mut are_earlier = vec![false; outcomes.len()];
-        if !outcomes.iter().any(|outcome| matches!(outcome, Outcome::Conflict { stored: Some(_) })) {
-            return are_earlier;
-        }
-        let Ok(position) = self.state.progress().map(|progress| progress.version()) else {
-            return are_earlier;
-        };
-        let (mut above, mut ids) = (Vec::new(), Vec::new());
-        for (at, (document, outcome)) in documents.iter().zip(outcomes.iter()).enumerate() {
-            if let Outcome::Conflict { stored: Some(stored) } = outcome
-                && *stored > position
-                && base_of(*stored, position).is_none()
-            {
-                above.push(at);
-                ids.push(document.1.to_string());
-            }
-        }
-        let mut asked = 0;
-        while let Some(left) = ids.get(asked..).filter(|left| !left.is_empty()) {
-            let held = self.sink.get(number, left).await.and_then(at_least_one);
-            let (held, reason) = match held {
-                Ok(held) => (held, None),
-                Err(error) => (vec![None; left.len()], Some(error.chain())),
-            };
-            for (at, stored) in above.iter().skip(asked).zip(&held) {
-                if let Some(is_earlier) = are_earlier.get_mut(*at) {
-                    *is_earlier = stored.as_ref().is_none_or(is_ours);
-                }
-                if let (Some(reason), Some(outcome)) = (&reason, outcomes.get_mut(*at)) {
-                    *outcome = Outcome::Retry(reason.clone());
-                }
-            }
-            asked += held.len();
-        }
-        are_earlier
+    /// Finds the writes in conflict with the remains of an earlier log: a document of ours, or the version of a deleted one. A
+    /// write is tried again where the index does not answer.
+    pub(super) async fn find_earlier(&self, number: usize, writes: &mut [Sent]) {
+        let is_asked = |_: &Sent, position, stored| stored > position && base_of(stored, position).is_none();
+        let seen = |write: &mut Sent, _, held: Option<&Stored>| write.is_earlier = held.is_none_or(is_ours);
+        self.look_up(number, writes, is_asked, seen).await;
     }
 }
 
@@ -91,7 +53,7 @@ mod tests {
         };
         assert!(of(13, 13) && !of(14, 13) && !of(1 << 62, 13) && !of(12, 13));
         let (mut bases, document) = (Bases::default(), (CONTACTS, "a".into()));
-        bases.rise_above(document, 1 << 40, 13, false);
+        bases.rise_above(document, 1 << 40, 13, None);
         let risen = bases.version(&(CONTACTS, "a".into()), 20);
         assert!(of(risen, 20) && !of(risen, 19));
         for body in ["", "{}", r#"{"_log":{"position":-1}}"#, r#"{"_log":13}"#] {

@@ -1,5 +1,6 @@
 //! The control loop of a run: the role of this instance, the index that it writes, and the gate before delivery.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -155,6 +156,7 @@ impl<S: Documents + Aliases> Run<S> {
             Gate::FanningOut(step) => {
                 if self.queue.oldest_task().is_none_or(|oldest| oldest > *step) {
                     self.gate = Gate::Open;
+                    self.bases.lock().unwrap_or_else(PoisonError::into_inner).forget_claims();
                     self.rebuilt.clear();
                     self.cleared_to = None;
                     self.queue.forget();

@@ -7,7 +7,7 @@ use super::planted::{self, Bug};
 use super::versions::Bases;
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
-use crate::projection::{Entities, Limits, Projection, key_now, own_entity};
+use crate::projection::{Entities, Limits, Projection, Reflected, key_now, own_entity};
 use crate::sink::{Batch, Buffer};
 use crate::state::State;
 use crate::state::rows::Progress;
@@ -28,6 +28,10 @@ pub struct Materialised {
     pub left: Vec<DocumentKey>,
     /// The step of the snapshot.
     pub step: u64,
+    /// Of a partial log: for each document whether no record of its entity was folded.
+    pub are_silent: Vec<bool>,
+    /// The turn of the claims that the versions were made with.
+    pub turn: u64,
 }
 
 /// Makes documents (or finds that there are none, which is a delete) of one moment.
@@ -51,25 +55,30 @@ impl<'a> Maker<'a> {
         buffer: Buffer,
     ) -> Self {
         let batch = Batch::new(projection, buffer);
-        let made = Materialised { batch, step: progress.step, ..Materialised::default() };
+        let made = Materialised { batch, step: progress.step, turn: bases.turn(), ..Materialised::default() };
         Self { limits, bases, position: progress.version(), is_partial, made }
     }
 
     /// Adds one, from `entities` of that moment.
     pub(super) fn make(&mut self, entities: &dyn Entities, document: DocumentKey) -> Result<()> {
         // It grows with the position above a foreign version too: a request that arrives late must not undo a later one.
-        let version = if self.is_partial && is_silent(entities, &document)? {
+        let is_silent = self.is_partial && is_silent(entities, &document)?;
+        let version = if is_silent {
             self.bases.version_of_silent(&document, self.position)
         } else {
             self.bases.version(&document, self.position)
         };
         let of_delete = if planted::is(Bug::DeleteUnversioned) { 0 } else { version };
-        let (limits, position) = (self.limits, self.position);
+        let limits = self.limits;
+        let reflected = Reflected { position: self.position, is_partial: self.is_partial };
         self.made.batch.push(Arc::clone(&document.1), [version, of_delete], |out| {
-            document.0.materialise(entities, &document.1, limits, position, out)
+            document.0.materialise(entities, &document.1, limits, reflected, out)
         })?;
         self.make_moved(entities, &document)?;
         self.made.documents.push(document);
+        if self.is_partial {
+            self.made.are_silent.push(is_silent);
+        }
         Ok(())
     }
 

@@ -21,6 +21,7 @@ mod refresh;
 mod refreshed;
 mod requests;
 pub mod run;
+mod sent;
 mod serve;
 pub mod signals;
 mod sizes;

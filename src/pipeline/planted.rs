@@ -51,6 +51,8 @@ pub(crate) enum Bug {
     BaseForgotten,
     /// The rows of an unfinished bulk load are kept, although another log may have made them.
     UnfinishedLoadKept,
+    /// What is made of references only, from a partial log, has versions above those of documents that records make.
+    StubAboveRecords,
 }
 
 /// Whether this bug is planted.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::planted::{self, Bug};
 use super::run::Run;
 use super::stream::Command;
-use super::versions::is_of_silent;
+use super::versions::{is_of_references, is_of_silent};
 use crate::entity::Liveness;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
@@ -83,12 +83,13 @@ impl<S: Documents + Aliases> Run<S> {
     ) -> Result<(Vec<(Projection, String)>, Option<String>)> {
         let page = self.sink.versions(index, cursor).await?;
         let (mut unknown, mut stubs) = (Vec::new(), Vec::new());
+        let has_stubs = !projection.get().stubs.is_empty();
         {
             let snapshot = self.state.snapshot()?;
-            for (id, version) in page.documents {
+            for (id, _) in page.documents {
                 match snapshot.document(projection, &id)? {
                     Liveness::Deleted => unknown.push((projection, id)),
-                    Liveness::Unseen if is_of_silent(version) => stubs.push(id),
+                    Liveness::Unseen if has_stubs => stubs.push(id),
                     Liveness::Unseen | Liveness::Alive => {}
                 }
             }
@@ -97,7 +98,8 @@ impl<S: Documents + Aliases> Run<S> {
             let held = at_least_one(self.sink.get(number, &stubs).await?)?;
             let snapshot = self.state.snapshot()?;
             for (id, stored) in stubs.drain(..held.len().min(stubs.len())).zip(held) {
-                if stored.map_or(Ok(false), |stored| is_refuted(&snapshot, projection, &stored.body))? {
+                let stub = stored.filter(|it| is_of_silent(it.version) || is_of_references(&it.body));
+                if stub.map_or(Ok(false), |stub| is_refuted(&snapshot, projection, &stub.body))? {
                     unknown.push((projection, id));
                 }
             }

@@ -1,7 +1,7 @@
 //! A run: reader, fold and delivery together, from the start to a clean stop.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -20,6 +20,7 @@ use super::standby::Filling;
 use super::start::{Asked, Patience, claim, warn_of_gone, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
+use super::versions::Bases;
 use super::watch::{self as others, Seen};
 use super::work::{self, in_place};
 use crate::config::Refresh;
@@ -188,7 +189,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         commands: commands.clone(),
         status: Arc::clone(&parts.status),
         refresh: parts.refresh,
-        bases: std::sync::Mutex::default(),
+        bases: Arc::default(),
         pace: Pace::default(),
         is_idle: Arc::default(),
         writer: parts.leadership.writer(),
@@ -224,6 +225,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
         claimant: parts.claimant,
         indexes: indexes.iter().map(|state| state.index.clone()).collect(),
         is_idle: Arc::clone(&delivery.is_idle),
+        bases: Arc::clone(&delivery.bases),
     };
     run.status.set_indexes(run.written());
     let planned = run.plan(&indexes, &progress).await;
@@ -279,6 +281,8 @@ pub(super) struct Run<S> {
     pub(super) indexes: Vec<String>,
     /// True while the delivery has nothing under way and may begin nothing.
     pub(super) is_idle: Arc<AtomicBool>,
+    /// The versions that the delivery goes on from.
+    pub(super) bases: Arc<Mutex<Bases>>,
 }
 
 impl<S: Documents + Aliases> Run<S> {

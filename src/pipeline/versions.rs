@@ -3,11 +3,14 @@
 //! version alone shows whether we wrote it. Another instance, or this one after a restart, finds the base in the version.
 //!
 //! A state of a partial log knows some entities by references only. Its writes of them give way to every document that a
-//! record made: it is tried at the version [`SILENT`] first, and then has bases of its own, so that a stored version also
-//! tells which of the two made it.
+//! record made. The first write has the version [`SILENT`]. If the index accepts it, or holds nothing that a record made, the
+//! document is *claimed*: its versions are positions from then on. A late request therefore loses against every record that
+//! was folded after it, whichever instance writes that. Such a document says so in `_log` ([`is_of_references`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use serde::Deserialize;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
@@ -15,8 +18,8 @@ use super::planted::{self, Bug};
 /// The version at which a document of an entity without a record in a partial log is made first. It is below that of every
 /// document that a record of the entity made, and so makes one only where there is none.
 pub const SILENT: u64 = 0;
-/// The first base of such documents, an odd multiple of [`LONG`]. From here on they have the odd multiples, and documents
-/// that records made have the even ones.
+/// From here on the odd multiples of [`LONG`] are bases of such documents that former versions of the program wrote. The even
+/// ones are bases of documents that records made.
 const SILENT_BASE: u64 = LONG * 7_654_321;
 /// The largest version that an index takes.
 const VERSION_MAX: u64 = i64::MAX as u64;
@@ -41,90 +44,142 @@ pub fn base_of(stored: u64, position: u64) -> Option<u64> {
     of(LONG, position).or_else(|| of(SHORT, position.min(SHORT_BELOW - 1)))
 }
 
-/// True of the version of a document that was made of references only, from a partial log.
+/// True of a version that only documents have that were made of references only, from a partial log.
 pub fn is_of_silent(version: u64) -> bool {
     version == SILENT || version >= SILENT_BASE && (version / LONG) % 2 == 1
 }
 
-/// The version of a document that reflects `position`, above every first version of one that was made of references only.
+/// True of a document that tells that it was made of references only, from a partial log.
+pub fn is_of_references(document: &[u8]) -> bool {
+    serde_json::from_slice(document).is_ok_and(|Shown { log }| log.partial)
+}
+
+/// The part of a document that tells it.
+#[derive(Deserialize)]
+struct Shown {
+    #[serde(rename = "_log")]
+    log: Log,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    #[serde(default)]
+    partial: bool,
+}
+
+/// The version of a document that reflects `position`, above every position and the first bases of references.
 pub fn above_silent(position: u64) -> u64 {
     VERSION_MAX.min((SILENT_BASE + LONG).saturating_add(position))
 }
 
-/// True of the version of a document that one of our instances made of a record of its entity.
+/// True of a version at which one of our instances may have made a document of a record of its entity. Documents of references
+/// have such versions too, and tell it.
 pub fn is_of_record(stored: u64, position: u64) -> bool {
     !is_of_silent(stored) && (stored <= position || base_of(stored, position).is_some())
 }
 
-/// The lowest base above a version, for writes that reflect `position`, of the kind of document. Near the largest version
-/// there is no room for one: the version itself serves there, and is not recognised later.
-fn base_above(version: u64, position: u64, is_silent: bool) -> u64 {
-    let first = if is_silent { version.max(SILENT_BASE - 1) } else { version };
-    let stride = if position < SHORT_BELOW && first < SILENT_BASE - 1 { SHORT } else { LONG };
-    let base = (first / stride + 1).saturating_mul(stride);
-    let is_other = base >= SILENT_BASE && is_of_silent(base) != is_silent;
-    let base = if is_other { base.saturating_add(LONG) } else { base };
+/// The lowest base above a version, for writes that reflect `position`. Near the largest version there is no room for one: the
+/// version itself serves there, and is not recognised later.
+fn base_above(version: u64, position: u64) -> u64 {
+    let stride = if position < SHORT_BELOW && version < SILENT_BASE - 1 { SHORT } else { LONG };
+    let base = (version / stride + 1).saturating_mul(stride);
+    let base = if is_of_silent(base) { base.saturating_add(LONG) } else { base };
     if base <= VERSION_MAX - stride { base } else { version }
 }
 
-/// The bases of versions above foreign writes.
+/// The bases of versions above foreign writes, and the claimed documents.
 #[derive(Debug, Clone, Default)]
-pub struct Bases(Arc<HashMap<DocumentKey, Base>>);
+pub struct Bases {
+    held: Arc<HashMap<DocumentKey, Base>>,
+    /// How often claims were forgotten.
+    turn: u64,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Base {
     base: u64,
     /// True once a write at this base has arrived.
     is_used: bool,
+    /// True of a document without a record: none that a record made is there to be written over.
+    is_claimed: bool,
+}
+
+impl Base {
+    /// The base for writes that reflect `position`. The log may have grown beyond what short strides hold: the base then lies above
+    /// everything that was written at the shorter one.
+    fn base_at(&self, position: u64) -> u64 {
+        let is_outgrown = position >= SHORT_BELOW && !self.base.is_multiple_of(LONG);
+        if is_outgrown { base_above(self.base + SHORT_BELOW, position) } else { self.base }
+    }
 }
 
 impl Bases {
     /// The version of a write of `document` that reflects `position`.
     pub fn version(&self, document: &DocumentKey, position: u64) -> u64 {
-        if self.0.is_empty() {
+        if self.held.is_empty() {
             return position;
         }
-        let base = match self.0.get(document) {
+        let base = match self.held.get(document) {
             // A record of its entity has come.
             Some(held) if held.base >= SILENT_BASE && is_of_silent(held.base) => held.base + LONG,
-            // The log has grown beyond the range of short strides.
-            Some(held) if position >= SHORT_BELOW && !held.base.is_multiple_of(LONG) => {
-                base_above(held.base, position, false)
-            }
-            held => held.map_or(0, |held| held.base),
+            held => held.map_or(0, |held| held.base_at(position)),
         };
         VERSION_MAX.min(base.saturating_add(position))
     }
 
     /// The same for a document of an entity without a record in a partial log.
     pub fn version_of_silent(&self, document: &DocumentKey, position: u64) -> u64 {
-        let held = self.0.get(document).filter(|held| is_of_silent(held.base));
-        held.map_or(SILENT, |held| VERSION_MAX.min(held.base.saturating_add(position)))
+        let Some(held) = self.held.get(document).filter(|held| held.is_claimed) else { return SILENT };
+        if planted::is(Bug::StubAboveRecords) && held.base == 0 {
+            return SILENT_BASE + position;
+        }
+        VERSION_MAX.min(held.base_at(position).saturating_add(position)).max(SILENT + 1)
     }
 
-    /// Takes note of such a document that was made just now, or deleted, and is the instance's to write from here on.
-    pub(super) fn claim_silent(&mut self, document: DocumentKey) {
-        self.set(document, SILENT_BASE);
+    /// Takes note of such a document that is the instance's to write from here on, because the index holds nothing that a record
+    /// made: `stored` is the version that it holds. Nothing is noted when claims were forgotten since `turn`.
+    pub(super) fn claim(&mut self, document: DocumentKey, stored: u64, position: u64, turn: u64) {
+        let base = if stored <= position { 0 } else { base_of(stored, position).unwrap_or(0) };
+        self.set(document, base, Some(turn));
     }
 
-    /// Takes note of the base that an instance of ours has written a document at.
-    pub(super) fn adopt(&mut self, document: DocumentKey, base: u64) {
-        self.set(document, base);
+    /// How often claims were forgotten until now.
+    pub(super) fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// Forgets what is claimed: another writer may have made documents of records since, or another index is written.
+    pub(super) fn forget_claims(&mut self) {
+        self.turn += 1;
+        if self.held.values().any(|held| held.is_claimed) {
+            Arc::make_mut(&mut self.held).retain(|_, held| !held.is_claimed);
+        }
+    }
+
+    /// Takes note of the base that an instance of ours has written a document at. With the turn of a claim it is one.
+    pub(super) fn adopt(&mut self, document: DocumentKey, base: u64, claim: Option<u64>) {
+        self.set(document, base, claim);
     }
 
     /// Has the next writes of a document, which reflect `position` or more, go above a foreign version.
-    pub(super) fn rise_above(&mut self, document: DocumentKey, foreign: u64, position: u64, is_silent: bool) {
-        self.set(document, base_above(foreign, position, is_silent));
+    pub(super) fn rise_above(
+        &mut self,
+        document: DocumentKey,
+        foreign: u64,
+        position: u64,
+        claim: Option<u64>,
+    ) {
+        self.set(document, base_above(foreign, position), claim);
     }
 
     /// Takes note of documents that were written.
     pub(super) fn arrived<'a>(&mut self, documents: impl Iterator<Item = &'a DocumentKey>) {
-        if self.0.is_empty() {
+        if self.held.is_empty() {
             return;
         }
         for document in documents {
-            if self.0.get(document).is_some_and(|held| !held.is_used) {
-                let held = Arc::make_mut(&mut self.0);
+            if self.held.get(document).is_some_and(|held| !held.is_used) {
+                let held = Arc::make_mut(&mut self.held);
                 if planted::is(Bug::BaseForgotten) {
                     held.remove(document);
                 } else if let Some(held) = held.get_mut(document) {
@@ -134,12 +189,15 @@ impl Bases {
         }
     }
 
-    fn set(&mut self, document: DocumentKey, base: u64) {
-        let held = Arc::make_mut(&mut self.0);
+    fn set(&mut self, document: DocumentKey, base: u64, claim: Option<u64>) {
+        if claim.is_some_and(|turn| turn != self.turn) {
+            return;
+        }
+        let held = Arc::make_mut(&mut self.held);
         if held.len() >= KNOWN_MAX {
             held.retain(|_, held| !held.is_used);
         }
-        held.insert(document, Base { base, is_used: false });
+        held.insert(document, Base { base, is_used: false, is_claimed: claim.is_some() });
     }
 }
 
@@ -166,7 +224,7 @@ mod tests {
         ) {
             let (first, second) = (seen + one.min(other), seen + one.max(other));
             let mut bases = Bases::default();
-            bases.rise_above(document("a"), foreign, seen, false);
+            bases.rise_above(document("a"), foreign, seen, None);
             let [lower, higher] = [first, second].map(|position| bases.version(&document("a"), position));
             prop_assert!(lower > foreign);
             prop_assert_eq!(lower.cmp(&higher), first.cmp(&second));
@@ -174,7 +232,7 @@ mod tests {
             prop_assert!(!is_of_silent(lower));
             // Another instance finds the same base, and goes on above the stored version.
             let mut others = Bases::default();
-            others.adopt(document("a"), base_of(lower, first).unwrap());
+            others.adopt(document("a"), base_of(lower, first).unwrap(), None);
             prop_assert_eq!(others.version(&document("a"), second), higher);
         }
 
@@ -185,21 +243,44 @@ mod tests {
         ) {
             let mut bases = Bases::default();
             prop_assert_eq!(bases.version_of_silent(&document("a"), seen), SILENT);
-            bases.claim_silent(document("a"));
+            bases.claim(document("a"), SILENT, seen, 0);
             for _ in 0..2 {
                 let stub = bases.version_of_silent(&document("a"), seen);
-                prop_assert!(is_of_silent(stub) && stub > SILENT);
-                // Another instance finds the same base, and a record's document goes above it.
-                let base = base_of(stub, seen).unwrap();
+                prop_assert!(!is_of_silent(stub) && is_of_record(stub, seen.max(1)));
+                // Another instance goes on with it, and a record's document goes above it.
                 let mut others = Bases::default();
-                others.adopt(document("a"), base);
+                others.claim(document("a"), stub, seen.max(1), 0);
                 prop_assert_eq!(others.version_of_silent(&document("a"), seen), stub);
-                let made = others.version(&document("a"), seen + later);
+                let made = others.version(&document("a"), seen + 1 + later);
                 prop_assert!(!is_of_silent(made) && made > stub);
-                prop_assert!(!is_of_silent(base_of(made, seen + later).unwrap()));
-                bases.rise_above(document("a"), foreign, seen, true);
+                bases.rise_above(document("a"), foreign, seen, Some(0));
                 prop_assert!(bases.version_of_silent(&document("a"), seen) > foreign);
             }
+        }
+
+        #[test]
+        fn a_document_of_references_loses_against_every_record_that_was_folded_after_it(
+            (seen, later) in (1..LONG / 4, 1..LONG / 4),
+        ) {
+            let mut bases = Bases::default();
+            bases.claim(document("a"), SILENT, seen, 0);
+            let late = bases.version_of_silent(&document("a"), seen);
+            // Whoever folds the record need not know that the other one wrote.
+            prop_assert!(late < Bases::default().version(&document("a"), seen + later));
+        }
+
+        #[test]
+        fn what_former_versions_wrote_of_references_is_gone_on_with(
+            (seen, later) in (positions(), 0..SHORT_BELOW),
+        ) {
+            let stored = SILENT_BASE + seen;
+            prop_assert!(is_of_silent(stored) && !is_of_record(stored, seen));
+            let mut bases = Bases::default();
+            bases.adopt(document("a"), base_of(stored, seen).unwrap(), Some(0));
+            let stub = bases.version_of_silent(&document("a"), seen + later);
+            prop_assert_eq!(stub, stored + later);
+            let made = bases.version(&document("a"), seen + later);
+            prop_assert!(made > stub && is_of_record(made, seen + later));
         }
 
         #[test]
@@ -208,7 +289,7 @@ mod tests {
             position in positions(),
         ) {
             let mut bases = Bases::default();
-            bases.rise_above(document("a"), foreign, position, false);
+            bases.rise_above(document("a"), foreign, position, None);
             let version = bases.version(&document("a"), position);
             prop_assert!(version >= foreign && version <= VERSION_MAX);
         }
@@ -227,13 +308,40 @@ mod tests {
     }
 
     #[test]
+    fn claims_are_forgotten_with_what_was_asked_before() {
+        let mut bases = Bases::default();
+        let turn = bases.turn();
+        bases.claim(document("a"), 3, 5, turn);
+        bases.rise_above(document("b"), 1 << 40, 5, None);
+        assert_eq!(bases.version_of_silent(&document("a"), 7), 7);
+        bases.forget_claims();
+        assert_eq!(bases.version_of_silent(&document("a"), 7), SILENT);
+        assert!(bases.version(&document("b"), 7) > 1 << 40, "it is no claim");
+        bases.claim(document("a"), 3, 5, turn);
+        assert_eq!(bases.version_of_silent(&document("a"), 7), SILENT, "the answer came too late");
+    }
+
+    #[test]
+    fn a_document_tells_that_it_was_made_of_references() {
+        for (document, is_of) in [
+            (r#"{"id":"a","_log":{"position":3,"partial":true}}"#, true),
+            (r#"{"id":"a","stub":true,"_log":{"position":3}}"#, false),
+            (r#"{"id":"a","_log":{"partial":7}}"#, false),
+            (r#"{"id":"a"}"#, false),
+            ("", false),
+        ] {
+            assert_eq!(is_of_references(document.as_bytes()), is_of, "{document}");
+        }
+    }
+
+    #[test]
     fn no_more_bases_are_kept_than_are_needed() {
         let mut bases = Bases::default();
         for number in 0..KNOWN_MAX {
-            bases.rise_above(document(&number.to_string()), 5, 1, false);
+            bases.rise_above(document(&number.to_string()), 5, 1, None);
         }
         bases.arrived([document("1")].iter());
-        bases.rise_above(document("one more"), 5, 1, false);
+        bases.rise_above(document("one more"), 5, 1, None);
         assert_eq!(bases.version(&document("1"), 3), 3, "it is in use, and can be found again");
         assert!(bases.version(&document("2"), 3) > 5, "its write is still to come");
     }

@@ -55,5 +55,21 @@ pub struct Limits {
     pub max_embedded_contacts: usize,
 }
 
+/// What a document tells of the log that it reflects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reflected {
+    /// The log position.
+    pub position: u64,
+    /// True when the log did not begin at its beginning. A document of references only tells it then.
+    pub is_partial: bool,
+}
+
+impl From<u64> for Reflected {
+    /// A position of a log that began at its beginning.
+    fn from(position: u64) -> Self {
+        Self { position, is_partial: false }
+    }
+}
+
 /// The version of the documents' shape; kept in the index's `_meta` beside the mapping's hash.
 pub const SHAPE: u32 = 4;

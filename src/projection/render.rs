@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::own::Own;
 use super::ancestry::{Ancestry, ancestry};
 use super::search::{Computed, write_filters};
-use super::{Entities, Limits, Made};
+use super::{Entities, Limits, Made, Reflected};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Shown, holds};
 use crate::error::Result;
@@ -22,7 +22,7 @@ use crate::plan::{EntityType, FieldType, JOIN, PlanRef, Projection, ProjectionPl
 
 impl Projection {
     /// Appends the document of `id` to `out` and answers true, or false (nothing appended) when
-    /// there is none. `position` is the log position that `entities` reflects.
+    /// there is none. `reflected` is the log position that `entities` reflects.
     ///
     /// # Errors
     /// Those of the state.
@@ -31,14 +31,15 @@ impl Projection {
         entities: &dyn Entities,
         id: &str,
         limits: Limits,
-        position: u64,
+        reflected: impl Into<Reflected>,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
+        let reflected = reflected.into();
         let renderer = Renderer::new(self.plan(), entities, limits);
         if let Some(child) = self.child(id) {
-            return renderer.child(self, &child, position, out);
+            return renderer.child(self, &child, reflected.position, out);
         }
-        renderer.owner(self, id, position, out)
+        renderer.owner(self, id, reflected, out)
     }
 
     /// As [`Self::materialise`], with the members of all its embeds within the document, as they are found in it.
@@ -53,22 +54,32 @@ impl Projection {
         position: u64,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
-        Renderer { is_whole: true, ..Renderer::new(self.plan(), entities, limits) }
-            .owner(self, id, position, out)
+        Renderer { is_whole: true, ..Renderer::new(self.plan(), entities, limits) }.owner(
+            self,
+            id,
+            position.into(),
+            out,
+        )
     }
 }
 
 impl Renderer<'_> {
     /// Makes the document of an entity.
-    fn owner(&self, projection: Projection, id: &str, position: u64, out: &mut Vec<u8>) -> Result<bool> {
+    fn owner(
+        &self,
+        projection: Projection,
+        id: &str,
+        reflected: Reflected,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
         let entity_type = projection.entity_type();
         if projection.get().is_by_header {
             let header = self.entities.header(entity_type, id)?;
-            return self.document(projection, id, &Own::Header(&header), position, out);
+            return self.document(projection, id, &Own::Header(&header), reflected, out);
         }
         let mut exists = false;
         self.entities.entity(entity_type, id, &mut |entity| {
-            exists = self.of_entity(projection, id, entity, position, out)?;
+            exists = self.of_entity(projection, id, entity, reflected, out)?;
             Ok(())
         })?;
         Ok(exists)
@@ -107,7 +118,7 @@ impl<'a> Renderer<'a> {
         projection: Projection,
         id: &str,
         entity: &Fields<'_>,
-        position: u64,
+        reflected: Reflected,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let (plan, entity_type) = (projection.get(), projection.entity_type());
@@ -118,7 +129,7 @@ impl<'a> Renderer<'a> {
             // Others will need it.
             self.entities.header_of(entity_type, id, entity);
         }
-        self.document(projection, id, &Own::of_entity(entity_type.get(), entity, plan.words), position, out)
+        self.document(projection, id, &Own::of_entity(entity_type.get(), entity, plan.words), reflected, out)
     }
 
     fn document(
@@ -126,7 +137,7 @@ impl<'a> Renderer<'a> {
         projection: Projection,
         id: &str,
         own: &Own<'_>,
-        position: u64,
+        reflected: Reflected,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let plan = projection.get();
@@ -150,7 +161,12 @@ impl<'a> Renderer<'a> {
         if projection.has_children() && !self.is_whole {
             object.text(JOIN, projection.name());
         }
-        object.nested(Name::plain("_log"), |log| log.number(Name::plain("position"), position));
+        object.nested(Name::plain("_log"), |log| {
+            log.number(Name::plain("position"), reflected.position);
+            if is_unseen && reflected.is_partial {
+                log.yes(Name::plain("partial"));
+            }
+        });
         object.close();
         Ok(true)
     }

@@ -11,7 +11,7 @@ use super::target::Target;
 use crate::error::{Error, Result};
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
-use crate::pipeline::versions::{SILENT, above_silent, is_of_silent};
+use crate::pipeline::versions::{SILENT, above_silent, is_of_references, is_of_silent};
 use crate::pipeline::work::blocking;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
@@ -79,7 +79,8 @@ impl<S: Documents + Generations> Carrier<'_, S> {
                 self.patient(async || self.target.sink.versions(self.from, cursor.clone()).await).await?;
             let versions = page.documents.iter().map(|(_, version)| *version);
             carried.newest = versions.filter(|version| *version <= position).fold(carried.newest, u64::max);
-            let found = page.documents.into_iter().filter(|(_, version)| *version >= since).collect();
+            let found = page.documents.into_iter().filter(|(_, version)| *version >= since);
+            let found = found.map(|(id, _)| id).collect();
             for some in self.silent(found).await?.chunks(PAGE) {
                 self.carry_some(some, position, &mut carried).await?;
             }
@@ -120,7 +121,8 @@ impl<S: Documents + Generations> Carrier<'_, S> {
                 let rest = left.split_off(held.len().min(left.len()));
                 let pairs = std::mem::replace(&mut left, rest).into_iter().zip(held);
                 let gone = pairs.filter(|(_, held)| held.is_none());
-                let gone = gone.map(|(id, _)| Waiting { id: id.into(), version: position, body: None });
+                let version = above_silent(position);
+                let gone = gone.map(|(id, _)| Waiting { id: id.into(), version, body: None });
                 self.write(gone.collect(), &mut Carried::default()).await?;
             }
             cursor = page.cursor;
@@ -144,20 +146,28 @@ impl<S: Documents + Generations> Carrier<'_, S> {
         Ok(self.state.progress()?.version())
     }
 
-    /// Those of which the state has no record. Documents that were made of references only, from a partial log, are made
-    /// again of the references that there are.
-    async fn silent(&self, found: Vec<(String, u64)>) -> Result<Vec<String>> {
+    /// Those of which the state has no record.
+    async fn silent(&self, found: Vec<String>) -> Result<Vec<String>> {
         let (state, projection) = (Arc::clone(self.state), self.projection);
         blocking(move || {
             let snapshot = state.snapshot()?;
             let mut silent = Vec::new();
-            for (id, version) in found {
-                let is_silent = !snapshot.is_recorded(projection, &id)?;
-                if is_silent && (!is_of_silent(version) || uncalled(&snapshot, projection, &id)?.is_some()) {
+            for id in found {
+                if !snapshot.is_recorded(projection, &id)? {
                     silent.push(id);
                 }
             }
             Ok(silent)
+        })
+        .await
+    }
+
+    /// True of those that the state calls for.
+    async fn are_called(&self, ids: &[String]) -> Result<Vec<bool>> {
+        let (state, projection, ids) = (Arc::clone(self.state), self.projection, ids.to_vec());
+        blocking(move || {
+            let snapshot = state.snapshot()?;
+            ids.iter().map(|id| Ok(uncalled(&snapshot, projection, id)?.is_none())).collect()
         })
         .await
     }
@@ -176,8 +186,9 @@ impl<S: Documents + Generations> Carrier<'_, S> {
         while !ids.is_empty() {
             let held = self.held(ids).await?;
             let (now, later) = ids.split_at(held.len().min(ids.len()));
+            let are_called = self.are_called(now).await?;
             let mut waiting = Vec::new();
-            for (id, held) in now.iter().zip(held) {
+            for ((id, held), is_called) in now.iter().zip(held).zip(are_called) {
                 // One that was deleted meanwhile is gone.
                 let Some(Stored { version, body }) = held else { continue };
                 if body.is_empty() {
@@ -186,7 +197,13 @@ impl<S: Documents + Generations> Carrier<'_, S> {
                         self.from
                     )));
                 }
-                let version = if is_of_silent(version) { SILENT } else { version.clamp(1, position.max(1)) };
+                let is_stub = is_of_silent(version) || is_of_references(&body);
+                if is_stub && is_called {
+                    // It was made of references only, and is made again of those that there are.
+                    continue;
+                }
+                // Above whatever the rebuild makes of references, also where that arrives late.
+                let version = if is_stub { SILENT } else { above_silent(version.clamp(1, position.max(1))) };
                 waiting.push(Waiting { id: id.as_str().into(), version, body: Some(on_one_line(body)) });
             }
             self.write(waiting, carried).await?;
@@ -205,7 +222,8 @@ impl<S: Documents + Generations> Carrier<'_, S> {
             for write in waiting {
                 match outcomes.next() {
                     Some(Outcome::Done) => carried.documents += 1,
-                    Some(Outcome::Conflict { stored: Some(stored) }) => left.extend(above(write, stored)),
+                    // It was carried at a later version, or is made of references again.
+                    Some(Outcome::Conflict { stored: Some(_) }) => {}
                     Some(Outcome::Rejected(reason)) => {
                         carried.rejected += 1;
                         if carried.rejected <= TOLD_MAX {
@@ -256,15 +274,6 @@ pub(super) fn beside(state: &State, projection: Projection, ids: Vec<String>) ->
     Ok(beside)
 }
 
-/// The write again, over a document that was made of references only or was carried before; none where a record made
-/// the content of the index.
-fn above(write: Waiting, stored: u64) -> Option<Waiting> {
-    let version = above_silent(write.version);
-    let is_stub = is_of_silent(stored) || stored >= above_silent(0);
-    (write.version > SILENT && write.version < above_silent(0) && is_stub && stored <= version)
-        .then_some(Waiting { version, ..write })
-}
-
 fn batch(number: usize, waiting: &[Waiting]) -> Result<Batch> {
     let mut batch = Batch::new(number, Buffer::default());
     for write in waiting {
@@ -285,20 +294,6 @@ fn on_one_line(mut body: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_write_goes_over_what_references_made_and_over_nothing_that_a_record_made() {
-        let write = |version| Waiting { id: "o1".into(), version, body: None };
-        let again = |version, stored| above(write(version), stored).map(|write| write.version);
-        let stub = above_silent(0) - 5;
-        assert!(is_of_silent(stub));
-        assert_eq!(again(7, stub), Some(above_silent(7)));
-        assert_eq!(again(7, above_silent(6)), Some(above_silent(7)));
-        assert_eq!(again(7, above_silent(8)), None);
-        assert_eq!(again(7, 9), None, "a record made it");
-        assert_eq!(again(SILENT, stub), None);
-        assert_eq!(again(above_silent(7), above_silent(8)), None, "it does not end otherwise");
-    }
 
     #[test]
     fn a_document_of_several_lines_is_carried_on_one() {

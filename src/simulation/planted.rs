@@ -44,7 +44,7 @@ fn caught_by(plant: Plant<'_>, of: Of, seeds: std::ops::Range<u64>) -> Option<(u
 }
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
-const BUGS: [(Bug, u64); 24] = [
+const BUGS: [(Bug, u64); 25] = [
     (Bug::MarkClearedEarly, 480),
     (Bug::NoGateAndConflictsDone, 0),
     (Bug::NoStandBy, 0),
@@ -69,6 +69,7 @@ const BUGS: [(Bug, u64); 24] = [
     (Bug::UnfilledTrusted, 6_750),
     (Bug::UndeliveredWaitSinceNow, 1_100),
     (Bug::UnfinishedLoadKept, 6_250),
+    (Bug::StubAboveRecords, 10_600),
 ];
 /// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
 /// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.

@@ -40,21 +40,6 @@ pub trait Documents: DocumentSink {
         ids: &[String],
     ) -> impl Future<Output = Result<Vec<Option<Stored>>>> + Send;
 
-    /// Whether the index holds a document under each of `ids`, in their order.
-    ///
-    /// # Errors
-    /// As for [`Self::get`].
-    fn are_there(&self, projection: usize, ids: &[String]) -> impl Future<Output = Result<Vec<bool>>> + Send {
-        async move {
-            let mut there = Vec::with_capacity(ids.len());
-            while let Some(left) = ids.get(there.len()..).filter(|left| !left.is_empty()) {
-                let held = at_least_one(self.get(projection, left).await?)?;
-                there.extend(held.iter().take(left.len()).map(Option::is_some));
-            }
-            Ok(there)
-        }
-    }
-
     /// As [`Self::get`], of a concrete index that need not be open for writing.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::Kind;
 use super::compare::difference;
-use crate::pipeline::versions::is_of_record;
+use crate::pipeline::versions::{is_of_record, is_of_references};
 use crate::sink::documents::Stored;
 
 /// The observation of a look.
@@ -52,6 +52,7 @@ pub(super) enum Verdict {
 pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<Seen>) -> Verdict {
     if let (Some(position), Some(held)) = (expected.silent_at, held)
         && is_of_record(held.version, position)
+        && !is_of_references(&held.body)
     {
         return Verdict::Same;
     }
@@ -122,9 +123,11 @@ mod tests {
     fn what_a_partial_log_is_silent_on_differs_only_where_no_record_made_it() {
         let silent = Expected { silent_at: Some(5), ..expected(Some(r#"{"id":"a"}"#)) };
         let gone = Expected { body: None, ..silent.clone() };
-        let [made, stub, foreign] = [1, 0, 9].map(|version| held(version, r#"{"id":"x"}"#));
+        let [made, tried, foreign] = [1, 0, 9].map(|version| held(version, r#"{"id":"x"}"#));
+        let stub = held(1, r#"{"id":"x","_log":{"position":1,"partial":true}}"#);
         for expected in [&silent, &gone] {
             assert_eq!(judge(expected, Some(&made), None), Verdict::Same);
+            assert_ne!(judge(expected, Some(&tried), None), Verdict::Same);
             assert_ne!(judge(expected, Some(&stub), None), Verdict::Same);
             assert_ne!(judge(expected, Some(&foreign), None), Verdict::Same);
         }
