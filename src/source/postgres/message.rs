@@ -8,7 +8,7 @@ use crate::event::Record;
 use crate::plan::EntityType;
 use crate::position::TopicPartition;
 
-/// The columns of a message as [`Message::of`] takes them; `m` is the message.
+/// The columns of a message as [`record`] takes them; `m` is the message.
 pub(super) const COLUMNS: &str = "m.id, m.stream_name, m.type, m.position, m.global_position, m.data, m.metadata, \
      (extract(epoch FROM m.time) * 1000)::bigint";
 

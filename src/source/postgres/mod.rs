@@ -3,7 +3,7 @@
 //!
 //! Offsets have gaps, because a transaction that is rolled back takes its number with it. Nothing appears behind the
 //! reader within a category: `write_message` holds a lock on the category until its transaction ends. For writers
-//! without that lock [`stable`] holds messages back.
+//! without that lock `stable` holds messages back.
 
 mod connection;
 mod elector;
