@@ -51,7 +51,7 @@ pub(crate) enum Bug {
     BaseForgotten,
     /// The rows of an unfinished bulk load are kept, although another log may have made them.
     UnfinishedLoadKept,
-    /// What is made of references only, from a partial log, has versions above those of documents that records make.
+    /// A document of references only, from a partial log, has versions above those of documents that records make.
     StubAboveRecords,
 }
 

@@ -1,4 +1,4 @@
-//! The writes of a request that was answered, and what has to be asked of the index before they are judged.
+//! The writes of a request that was answered, and the documents that the index is asked for before they are judged.
 
 use super::deliver::Delivery;
 use super::fold::DocumentKey;
@@ -13,9 +13,9 @@ pub(super) struct Sent {
     /// Of a document of which a partial log holds no record: the turn of the claims that its version was made with.
     pub(super) claim: Option<u64>,
     pub(super) outcome: Outcome,
-    /// True when it gives way to what the index holds.
+    /// True when it gives way to the document in the index.
     pub(super) is_kept: bool,
-    /// True when it is in conflict with what an earlier log left.
+    /// True when it is in conflict with a document of an earlier log.
     pub(super) is_earlier: bool,
 }
 
@@ -63,7 +63,7 @@ impl<S: Documents> Delivery<S> {
         .await;
     }
 
-    /// Asks what the index holds of documents that are in conflict, for those writes that `is_asked` says by the log position and
+    /// Asks the index for the documents that are in conflict, for those writes that `is_asked` says by the log position and
     /// the stored version. Where the index does not answer the write is to be tried again.
     pub(super) async fn look_up(
         &self,

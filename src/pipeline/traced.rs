@@ -1,4 +1,4 @@
-//! What the traces tell of commits and requests. Nothing is gathered while no traces are wanted.
+//! The spans of commits and requests. Nothing is gathered while no traces are wanted.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

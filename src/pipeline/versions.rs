@@ -105,7 +105,7 @@ struct Base {
 }
 
 impl Base {
-    /// The base for writes that reflect `position`. The log may have grown beyond what short strides hold: the base then lies above
+    /// The base for writes that reflect `position`. The log may have grown beyond the reach of short strides: the base then lies above
     /// everything that was written at the shorter one.
     fn base_at(&self, position: u64) -> u64 {
         let is_outgrown = position >= SHORT_BELOW && !self.base.is_multiple_of(LONG);
@@ -265,7 +265,7 @@ mod tests {
             let mut bases = Bases::default();
             bases.claim(document("a"), SILENT, seen, 0);
             let late = bases.version_of_silent(&document("a"), seen);
-            // Whoever folds the record need not know that the other one wrote.
+            // The instance that folds the record need not know that the other one wrote.
             prop_assert!(late < Bases::default().version(&document("a"), seen + later));
         }
 

@@ -202,7 +202,7 @@ impl<S: Documents + Generations> Carrier<'_, S> {
                     // It was made of references only, and is made again of those that there are.
                     continue;
                 }
-                // Above whatever the rebuild makes of references, also where that arrives late.
+                // Above all documents that the rebuild makes of references, also where these arrive late.
                 let version = if is_stub { SILENT } else { above_silent(version.clamp(1, position.max(1))) };
                 waiting.push(Waiting { id: id.as_str().into(), version, body: Some(on_one_line(body)) });
             }

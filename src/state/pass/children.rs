@@ -16,7 +16,7 @@ pub(super) struct Children<'a> {
     embed: &'static str,
     relation: Relation,
     cursor: Box<dyn Cursor + 'a>,
-    /// True once the pass has come to what the cursor is at.
+    /// True once the pass has come to the cursor's entry.
     is_met: bool,
     /// The row of the owner that was asked for last: many children have the same.
     owner: RefCell<Option<(String, Option<Vec<u8>>)>>,
