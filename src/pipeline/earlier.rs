@@ -1,28 +1,14 @@
 //! Documents that an earlier log made, or an earlier life of a topic: their versions lie above every position of now. They
 //! are told from foreign writes by the position that a document carries, which its version is made of.
 
-use serde::Deserialize;
-
 use super::deliver::Delivery;
 use super::sent::Sent;
 use super::versions::base_of;
-use crate::sink::documents::{Documents, Stored};
-
-/// The part of a document that is read.
-#[derive(Deserialize)]
-struct Shown {
-    #[serde(rename = "_log")]
-    log: Log,
-}
-
-#[derive(Deserialize)]
-struct Log {
-    position: u64,
-}
+use crate::sink::documents::{Documents, Stored, log_of};
 
 /// True of a document whose version is made of the position that it carries: one of our instances wrote it.
 fn is_ours(stored: &Stored) -> bool {
-    let Ok(Shown { log: Log { position } }) = serde_json::from_slice(&stored.body) else { return false };
+    let Some(position) = log_of(&stored.body).and_then(|log| log.position) else { return false };
     let Some(base) = stored.version.checked_sub(position) else { return false };
     base == 0 || base_of(stored.version, position) == Some(base)
 }

@@ -10,10 +10,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
-
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
+use crate::sink::documents::log_of;
 
 /// The version at which a document of an entity without a record in a partial log is made first. It is below that of every
 /// document that a record of the entity made, and so makes one only where there is none.
@@ -51,20 +50,7 @@ pub fn is_of_silent(version: u64) -> bool {
 
 /// True of a document that tells that it was made of references only, from a partial log.
 pub fn is_of_references(document: &[u8]) -> bool {
-    serde_json::from_slice(document).is_ok_and(|Shown { log }| log.partial)
-}
-
-/// The part of a document that tells it.
-#[derive(Deserialize)]
-struct Shown {
-    #[serde(rename = "_log")]
-    log: Log,
-}
-
-#[derive(Deserialize)]
-struct Log {
-    #[serde(default)]
-    partial: bool,
+    log_of(document).is_some_and(|log| log.partial)
 }
 
 /// The version of a document that reflects `position`, above every position and the first bases of references.

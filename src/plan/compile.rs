@@ -17,12 +17,8 @@ use crate::searchable::Searched;
 
 /// Compiles a checked model.
 pub fn compile(model: &Model) -> Plan {
-    let mut compiler = Compiler {
-        model,
-        plan: Plan { is_built_in: model.is_built_in, ..Plan::default() },
-        is_built_in: model.is_built_in,
-        fragments: 0,
-    };
+    let mut compiler =
+        Compiler { model, plan: Plan { is_built_in: model.is_built_in, ..Plan::default() }, fragments: 0 };
     for entity in &model.entities {
         let entity_type = compiler.entity_type(entity);
         compiler.plan.types.push(entity_type);
@@ -51,7 +47,6 @@ enum Context {
 struct Compiler<'a> {
     model: &'a Model,
     plan: Plan,
-    is_built_in: bool,
     /// How many kinds of fragments there are so far.
     fragments: u16,
 }
@@ -167,7 +162,7 @@ impl Compiler<'_> {
                 let field = self.field_of(to, &from.field);
                 let conditions = self.conditions(to, &from.conditions);
                 let relation = self.relation((to, field, of), conditions, Some(row));
-                let is_configured = self.is_built_in && embed.name == builtin::CONFIGURED.1;
+                let is_configured = self.model.is_built_in && embed.name == builtin::CONFIGURED.1;
                 let max = if is_configured { Maximum::Configured } else { Maximum::Of(from.max.into()) };
                 let name = |name: &Option<String>| name.as_deref().map(forever);
                 let (count, truncated) = (name(&from.count), name(&from.truncated));
@@ -272,7 +267,7 @@ impl Compiler<'_> {
         conditions: &[Condition],
         row: Option<&RowPlan>,
     ) -> Box<str> {
-        if self.is_built_in {
+        if self.model.is_built_in {
             return builtin::RELATION_KEYSPACES.get(usize::from(number)).copied().unwrap_or("").into();
         }
         let entity_type = self.plan.types.get(usize::from(member));

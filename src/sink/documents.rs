@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use serde::Deserialize;
+
 use super::DocumentSink;
 use crate::error::{Error, Result};
 
@@ -15,6 +17,26 @@ pub struct Stored {
     pub version: u64,
     /// Its JSON; empty when the index does not keep it.
     pub body: Vec<u8>,
+}
+
+/// The member `_log` of a document, which says what the document reflects.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Log {
+    /// The log position.
+    pub position: Option<u64>,
+    /// True of a document that was made of references only, from a partial log.
+    #[serde(default)]
+    pub partial: bool,
+}
+
+/// What a document says of itself; `None` of one that says nothing, or cannot be read.
+pub fn log_of(document: &[u8]) -> Option<Log> {
+    #[derive(Deserialize)]
+    struct Shown {
+        #[serde(rename = "_log")]
+        log: Log,
+    }
+    serde_json::from_slice(document).ok().map(|Shown { log }| log)
 }
 
 /// A page of what an index holds.

@@ -135,7 +135,7 @@ impl Renderer<'_> {
         Ok(())
     }
 
-    /// Writes the first members of an owner, and how many there are.
+    /// Writes the first members of an owner that it shows, and how many there are.
     fn members(
         &self,
         object: &mut Object<'_>,
@@ -150,13 +150,12 @@ impl Renderer<'_> {
         };
         let mut descendants = from.descendants.map(|_| Descendants::default());
         let (mut count, mut failed) = (0, None);
-        if embed.is_joined && !self.is_whole {
-            return self.count(object, (relation, from), descendants, id);
-        }
-        let out = object.value(Name::plain(embed.name));
-        out.push(b'[');
+        // Children have documents of their own, and the owner shows how many there are.
+        let is_shown = self.is_whole || !embed.is_joined;
+        let mut out = is_shown.then(|| object.value(Name::plain(embed.name)));
+        out.iter_mut().for_each(|out| out.push(b'['));
         self.entities.members(relation, id, &mut |member, row| {
-            if count < max {
+            if let Some(out) = out.as_deref_mut().filter(|_| count < max) {
                 if count > 0 {
                     out.push(b',');
                 }
@@ -174,37 +173,12 @@ impl Renderer<'_> {
         if let Some(error) = failed {
             return Err(error);
         }
-        out.push(b']');
+        out.into_iter().for_each(|out| out.push(b']'));
         if let Some(name) = from.count {
             object.number(Name::plain(name), count);
         }
         if let Some(name) = from.truncated.filter(|_| count > max) {
             object.yes(name);
-        }
-        if let Some((name, descendants)) = from.descendants.zip(descendants) {
-            object.number(Name::plain(name), descendants.count(self.entities, relation, id)?);
-        }
-        Ok((from.relation, count))
-    }
-
-    /// Writes how many members an owner has, which are its children.
-    fn count(
-        &self,
-        object: &mut Object<'_>,
-        (relation, from): (Relation, &FromPlan),
-        mut descendants: Option<Descendants>,
-        id: &str,
-    ) -> Result<Count> {
-        let mut count = 0;
-        self.entities.members(relation, id, &mut |member, _| {
-            if let Some(descendants) = &mut descendants {
-                descendants.meet(member);
-            }
-            count += 1;
-            ControlFlow::Continue(())
-        })?;
-        if let Some(name) = from.count {
-            object.number(Name::plain(name), count);
         }
         if let Some((name, descendants)) = from.descendants.zip(descendants) {
             object.number(Name::plain(name), descendants.count(self.entities, relation, id)?);

@@ -37,13 +37,20 @@ impl Connector {
         let verifier: Arc<dyn ServerCertVerifier> = match mode {
             SslMode::VerifyFull | SslMode::VerifyCa => {
                 let roots = Arc::new(roots(authority)?);
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+                let verifier =
+                    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
                 let verifier = verifier.map_err(|error| {
                     Error::usage("postgres.ca_certificate: no authority in it").because(error)
                 })?;
-                if mode == SslMode::VerifyCa { Arc::new(AnyName(verifier)) } else { verifier }
+                if mode == SslMode::VerifyFull {
+                    verifier
+                } else {
+                    Arc::new(Lenient { authority: Some(verifier), provider })
+                }
             }
-            SslMode::Disable | SslMode::Prefer | SslMode::Require => Arc::new(Unchecked(provider)),
+            SslMode::Disable | SslMode::Prefer | SslMode::Require => {
+                Arc::new(Lenient { authority: None, provider })
+            }
         };
         let config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         Ok(Self { config: Arc::new(config) })
@@ -164,50 +171,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
 type Signed = std::result::Result<HandshakeSignatureValid, rustls::Error>;
 type Verified = std::result::Result<ServerCertVerified, rustls::Error>;
 
-/// Takes every certificate, as libpq does below `verify-ca`.
+/// Checks less than the library does: the authority without the name (`verify-ca`), or nothing, as libpq does below that.
 #[derive(Debug)]
-struct Unchecked(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Unchecked {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Verified {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Signed {
-        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Signed {
-        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
+struct Lenient {
+    authority: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
 }
 
-/// Checks the authority, and not the name (`verify-ca`).
-#[derive(Debug)]
-struct AnyName(Arc<WebPkiServerVerifier>);
-
-impl ServerCertVerifier for AnyName {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
@@ -216,12 +187,17 @@ impl ServerCertVerifier for AnyName {
         response: &[u8],
         now: UnixTime,
     ) -> Verified {
-        match self.0.verify_server_cert(certificate, between, name, response, now) {
+        let verified = self
+            .authority
+            .as_ref()
+            .map(|authority| authority.verify_server_cert(certificate, between, name, response, now));
+        match verified {
             // The name is looked at last.
-            Err(rustls::Error::InvalidCertificate(
+            None
+            | Some(Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            verified => verified,
+            ))) => Ok(ServerCertVerified::assertion()),
+            Some(verified) => verified,
         }
     }
 
@@ -231,7 +207,7 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Signed {
-        self.0.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -240,10 +216,10 @@ impl ServerCertVerifier for AnyName {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Signed {
-        self.0.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
