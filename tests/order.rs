@@ -166,3 +166,24 @@ fn whole_names_addresses_and_numbers_come_first_and_the_shorter_name_before_the_
         }
     }
 }
+
+#[test]
+fn a_further_form_of_a_word_is_no_part_of_the_whole_name() {
+    let (servers, _turn) = services::whole();
+    let log = GrowingLog::new();
+    organisation(&log, "o1", named("Alder Works"), &[named("민준 Núñez"), named("Jean-Luc Kolder")]);
+    let engines = engines("forms-order", &servers, &log.settings());
+    let score = |world: &World, q: &str, id: &str| {
+        let (_, answer) = ask(world, &[("q", q), ("in", "contacts")]);
+        assert_eq!(ids(&answer), [id], "{q}: {answer}");
+        answer["hits"][0]["score"].as_u64().unwrap()
+    };
+    // The second query has as many words as the name has, and each of them finds it.
+    for (id, name, forms) in
+        [("c-o1-0", "Núñez 민준", "준 Núñez"), ("c-o1-1", "Kolder Jean Luc", "jeanluc luc kolder")]
+    {
+        let [whole, part] = [name, forms].map(|q| engines.each_ref().map(|(world, _)| score(world, q, id)));
+        assert_eq!((whole[0], part[0]), (whole[1], part[1]), "{name}, {forms}");
+        assert!(part[0] < whole[0] - (1 << 21), "{part:?} {whole:?}");
+    }
+}

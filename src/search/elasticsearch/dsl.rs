@@ -177,6 +177,14 @@ pub(super) fn stands(field: &str, mark: char, term: &Term) -> Value {
     json!({"match_phrase": {field: {"query": words.join(" ")}}})
 }
 
+/// A word that stands somewhere before another one.
+pub(super) fn precedes(field: &str, word: &str, other: &str) -> Value {
+    /// More words than a name has.
+    const SLOP: u32 = 10_000;
+    let clauses = [word, other].map(|word| json!({"span_term": {field: word}}));
+    json!({"span_near": {"clauses": clauses, "slop": SLOP, "in_order": true}})
+}
+
 /// Words that begin with a term's text, or with what it is together with its neighbours. Of an exact term the words.
 pub(super) fn begun(field: &str, mark: char, term: &Term) -> Vec<Value> {
     if term.exact {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{all, any, begun, equals, marked, prefix, scored, stands, typo};
+use super::dsl::{all, any, begun, equals, marked, precedes, prefix, scored, stands, typo};
 use super::part::Part;
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::index::Find;
@@ -76,10 +76,11 @@ fn part_ways(part: &Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Va
             ways.push(scored(0, part.any_way(term)));
         }
     }
-    let is_word = |mark: char, word: &str| equals(&part.words, &marked(mark, word));
     let name = name_words(terms.iter().map(|(term, _)| term));
-    let mut is_name: Vec<Value> = name.iter().map(|word| is_word(Class::Name.mark(), word)).collect();
-    is_name.push(is_word(LENGTH_MARK, &name.len().to_string()));
+    let length = marked(LENGTH_MARK, &name.len().to_string());
+    // The words of a name stand before its length, and their further forms behind it.
+    let is_word = |word: &&str| precedes(&part.words, &marked(Class::Name.mark(), word), &length);
+    let is_name: Vec<Value> = name.iter().map(is_word).collect();
     let mut wholes = vec![scored(own_name, all(is_name))];
     let is_whole = part.whole(whole);
     if !is_whole.is_empty() {
