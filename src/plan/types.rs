@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{FieldSet, HeaderPlan};
-use crate::json::is_number;
 use crate::model::program::Program;
 
 /// An entity type.
@@ -144,6 +143,7 @@ impl Counted {
 impl FieldType {
     /// True of canonical JSON that a field of this type may hold.
     pub fn holds(self, json: &[u8]) -> bool {
+        let is_number = |json: &[u8]| json.first().is_some_and(|byte| *byte == b'-' || byte.is_ascii_digit());
         match self {
             Self::Any => true,
             Self::String | Self::Date | Self::Reference => json.first() == Some(&b'"'),
