@@ -1,4 +1,4 @@
-//! The routes by which an instance is watched and told what to do.
+//! The routes that report on an instance and give it orders.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::pipeline::stream::Command;
 use crate::projection::Limits;
 use crate::state::{State, copy};
 
-/// What is said where the administrative routes are closed.
+/// The answer of the administrative routes where they are closed.
 pub const ADMIN_CLOSED: &str = "the administrative routes are closed, because http.listen is reached from other machines and \
                                 http.token is not set; set http.token or http.token_file";
 
@@ -32,7 +32,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(300);
 /// Where the folder of a name lies, when it is one that a rebuild made on this disk.
 pub type Linking = dyn Fn(&str) -> Option<PathBuf> + Send + Sync;
 
-/// What the routes need.
+/// The parts of the instance that the routes need.
 #[derive(Clone)]
 pub struct Admin {
     /// Counters and positions.
@@ -43,9 +43,9 @@ pub struct Admin {
     pub commands: Sender<Command>,
     /// The token that administrative routes ask for.
     pub token: Option<String>,
-    /// True when nobody may use them: others than this machine reach them, and there is no token.
+    /// True when the administrative routes are closed, because other machines reach them and no token is set.
     pub is_closed: bool,
-    /// What shapes documents.
+    /// The limits that shape documents.
     pub limits: Limits,
     /// Finds the folder for a copy by links.
     pub linking: Arc<Linking>,
@@ -97,7 +97,7 @@ pub(super) async fn discard(
     }
 }
 
-/// Has the fold do something, and answers what came of it.
+/// Sends a command to the fold, and answers with the fold's reply.
 async fn ask_fold<T: Serialize + Send + 'static>(
     admin: &Admin,
     command: impl FnOnce(Sender<crate::error::Result<T>>) -> Command,

@@ -22,7 +22,8 @@ pub const INSTANCE: &str = "instance";
 const COPY_WAIT: Duration = Duration::from_secs(60);
 /// How long an instance may take to begin its answer: it waits for its fold for five minutes.
 const ANSWER_WAIT: Duration = Duration::from_secs(310);
-/// A living instance says at once that it lives; what else may have its address is not waited for.
+/// The wait for `/healthz`. A living instance answers at once, and a foreign program at its address may never
+/// answer.
 const HEALTH_WAIT: Duration = Duration::from_secs(10);
 /// No answer of ours is longer: the longest holds a document, which the index takes at most 100 MB of.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
@@ -35,7 +36,7 @@ pub struct Instance {
     token: Option<String>,
 }
 
-/// The address by which this machine reaches whatever listens at `listened`.
+/// The address by which this machine reaches the listener at `listened`.
 pub fn reachable(listened: &str) -> String {
     listened.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 }
@@ -54,7 +55,7 @@ impl Instance {
         &self.address
     }
 
-    /// What `/status` says.
+    /// The report that `/status` answers.
     ///
     /// # Errors
     /// When the instance does not answer as expected.

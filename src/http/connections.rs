@@ -30,8 +30,8 @@ struct Open {
 }
 
 impl Connections {
-    /// Takes in a connection whose task `spawn` begins; it is open until that drops what it is given. Where more than
-    /// `most` are open, the one that has stood still for longest is closed.
+    /// Takes in a connection whose task `spawn` begins. The connection is open until the task drops its
+    /// [`Leaving`]. Where `most` are open already, the one that has stood still for longest is closed.
     pub(super) fn take(
         self: &Arc<Self>,
         most: usize,
@@ -123,7 +123,7 @@ pub(super) struct Watched {
     patience: Duration,
     /// Runs while an answer waits to be taken.
     stalled: Option<Pin<Box<Sleep>>>,
-    /// What was taken since it began to run.
+    /// The bytes that were taken since the stream last came on.
     taken: usize,
 }
 
@@ -133,7 +133,7 @@ impl Watched {
         Self { stream, progress, patience, stalled: None, taken: 0 }
     }
 
-    /// What becomes of a write that answered `written`.
+    /// Judges a write that answered `written`. It fails when the other side takes too little for too long.
     fn judge(
         &mut self,
         context: &mut Context<'_>,

@@ -36,7 +36,7 @@ pub(super) async fn ask(address: &str, request: Request<String>, wait: Duration)
     let (mut sender, connection) =
         handshake(TokioIo::new(stream)).await.map_err(|error| broken(address, error))?;
     let connection = tokio::spawn(async move {
-        // Whoever reads the answer learns of it.
+        // The reader of the answer learns of a broken connection.
         let _ = connection.await;
     });
     let answered = tokio::time::timeout(wait, sender.send_request(request.map(Body::from))).await;

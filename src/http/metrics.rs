@@ -1,5 +1,6 @@
-//! Metrics in Prometheus' text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>), named by its
-//! conventions (<https://prometheus.io/docs/practices/naming/>): base units, `_total` for what only grows.
+//! Metrics in Prometheus' text format (<https://prometheus.io/docs/instrumenting/exposition_formats/>), named by
+//! its conventions (<https://prometheus.io/docs/practices/naming/>): base units, `_total` for figures that only
+//! grow.
 
 use std::fmt::{Display, Write};
 use std::sync::atomic::Ordering;
@@ -164,7 +165,7 @@ fn lags(page: &mut Page, report: &Report) {
     }
 }
 
-/// How far each rebuild under way is, by whatever process.
+/// The progress of each rebuild under way, in any process.
 fn rebuilds(page: &mut Page, report: &Report) {
     type Read = fn(&RebuildReport) -> u64;
     let gauges: [(&str, &str, Read); 6] = [
@@ -187,7 +188,7 @@ fn rebuilds(page: &mut Page, report: &Report) {
     }
 }
 
-/// What the routes were asked and answered.
+/// The requests of each route, and the status codes of their answers.
 fn of_requests(page: &mut Page, requests: &Requests) {
     let routes = requests.routes();
     let counts = routes.iter().flat_map(|(name, route)| {
@@ -207,7 +208,7 @@ fn of_requests(page: &mut Page, requests: &Requests) {
     page.metric("tributary_http_requests_in_flight", "gauge", help, [(String::new(), requests.in_flight())]);
 }
 
-/// How long the index took for what it was asked.
+/// How long the index took for each kind of request.
 fn of_index(page: &mut Page, index: &IndexRequests) {
     let kinds = [("search", &index.search), ("document", &index.document), ("refresh", &index.refresh)];
     page.histogram(
@@ -228,7 +229,7 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-/// What is answered. Writing to a string can't fail.
+/// The page of metrics. Writing to a string can't fail.
 struct Page(String);
 
 impl Page {

@@ -1,7 +1,7 @@
 //! Which names a request may be for, and which pages may send orders.
 //!
-//! A page of a foreign name can have that name resolve to this instance (DNS rebinding) and read what is answered. The
-//! name is in `Host` then. A number is none: nobody can have it resolve to something else.
+//! A page of a foreign name can have that name resolve to this instance (DNS rebinding) and read the answers. The
+//! name is in `Host` then. A number is safe, because it resolves to no other address.
 
 use std::net::IpAddr;
 use std::sync::Arc;

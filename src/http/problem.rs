@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 /// How many seconds later a request may be tried again that could not be answered now.
 const RETRY_AFTER: &str = "2";
 
-/// A problem document of this status; `detail` says what happened and what to do.
+/// A problem document of this status; `detail` states the problem and its remedy.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     problem_with(status, detail, Map::new())
 }
@@ -37,11 +37,11 @@ pub(super) struct Refusal {
     detail: String,
 }
 
-/// What a route answers.
+/// The answer of a route, or its refusal.
 pub(super) type Answer<T> = Result<T, Refusal>;
 
 impl Refusal {
-    /// A refusal of this status; `detail` says what happened and what to do.
+    /// A refusal of this status; `detail` states the problem and its remedy.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into() }
     }

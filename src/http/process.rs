@@ -1,5 +1,5 @@
-//! What the process uses, read from `/proc` (<https://man7.org/linux/man-pages/man5/proc.5.html>). The names are those that
-//! every Prometheus client library gives. A figure that the system does not tell is left out.
+//! The figures of the process, read from `/proc` (<https://man7.org/linux/man-pages/man5/proc.5.html>). The names
+//! are those that every Prometheus client library gives. A figure that the system does not tell is left out.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Refreshes that searches share: one begun after a search asked for it shows whatever that search waits for.
+//! Refreshes that searches share: each search needs a refresh that began after the search asked for it.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,8 +7,8 @@ use tokio::sync::Mutex;
 
 use crate::error::Result;
 
-/// At most one refresh is under way. Whoever comes meanwhile waits for the next one, together with all others: an index
-/// that many searches had refreshed one after the other would do little else.
+/// At most one refresh is under way. Searches that come meanwhile share the next one, because an index that
+/// refreshes once for each search does little else.
 #[derive(Debug, Default)]
 pub(super) struct Refreshes {
     turn: Mutex<()>,

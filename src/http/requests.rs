@@ -1,4 +1,4 @@
-//! Requests by route: how many there are, what they were answered with, and how long that took.
+//! Requests by route: their number, the status codes of their answers, and their durations.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -85,7 +85,7 @@ impl Drop for Counting {
     }
 }
 
-/// How long the index took to answer, by what it was asked for. Waits for `consistent_with` are not in it.
+/// How long the index took to answer, by kind of request. Waits for `consistent_with` are not in it.
 #[derive(Debug, Default)]
 pub(super) struct IndexRequests {
     /// Searches and suggestions.

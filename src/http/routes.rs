@@ -32,7 +32,7 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// No request takes longer.
 const REQUEST_TIME: Duration = Duration::from_secs(310);
 
-/// What the routes share.
+/// The parts that the routes share.
 #[derive(Clone)]
 pub struct Site {
     /// The instance.
@@ -73,7 +73,7 @@ impl FromRef<Site> for Verify {
     }
 }
 
-/// Each path with what answers there.
+/// Each path with its handlers.
 fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
     vec![
         ("/", get(page::page)),

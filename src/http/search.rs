@@ -32,12 +32,12 @@ use crate::search::service::{Page, Searcher};
 const ANSWER_TIME: Duration = Duration::from_secs(15);
 /// So many searches go to the index at once; further ones wait.
 const AT_ONCE: usize = 64;
-/// What to do when an index is not full.
+/// The advice for a search in an index that is not full.
 const PARTIAL: &str = "try again later, or search what is there with allow_partial=true";
 /// The most suggestions.
 const SUGGESTIONS: usize = 8;
 
-/// What the routes need.
+/// The parts that the routes of searches need.
 #[derive(Clone)]
 pub struct Search {
     searcher: PagedSearcher,
@@ -93,8 +93,8 @@ impl Search {
         &self.index_requests
     }
 
-    /// Waits until the index shows what the request asks for, then searches. `Err` is the answer of a
-    /// wait that was too long.
+    /// Waits until the index shows the positions that the request asks for, then searches. `Err` is the refusal,
+    /// such as that of a wait that was too long.
     async fn page(&self, request: &Request) -> Answer<Page> {
         self.check_filled(request, &[request.collection])?;
         let reached = self.wait(request).await?;

@@ -1,7 +1,7 @@
 //! Connections: how many, how long, and how they end.
 //!
-//! Connections are taken by a thread of their own, and a further one answers probes. What the other requests ask for is
-//! worked on by the threads of the program: as many of those as there may be, an operator's probe finds an answer.
+//! A thread of its own takes the connections, and a further one answers probes. The threads of the program work on
+//! the other requests. A probe finds an answer even when all of those are busy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use tokio::time::Instant;
 use super::connections::{Connections, Progress, Watched};
 use crate::shutdown::Shutdown;
 
-/// So many connections are open at once. A further one is always taken: the one that has stood still for longest is closed
-/// for it, so that whoever asks `/healthz`, `/readyz` or `/metrics` finds room.
+/// So many connections are open at once. A further connection is taken all the same: the one that has stood still
+/// for longest is closed for it. So a request to `/healthz`, `/readyz` or `/metrics` finds room.
 const CONNECTIONS_MAX: usize = 512;
 /// A connection that sends no whole request head in this time is closed, an idle one too.
 const HEAD_TIME: Duration = Duration::from_secs(30);
@@ -44,7 +44,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Shutdown)
     let workers = Handle::current();
     let taking = move || {
         let served = take_all(listener, router, workers, stop);
-        // Nobody waits any more when the program ends.
+        // The receiver is gone when the program ends.
         let _ = ended.send(served);
     };
     let started = std::thread::Builder::new().name("http".to_owned()).spawn(taking);
@@ -57,7 +57,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stop: Shutdown)
     }
 }
 
-/// Takes connections on this thread. `workers` work on what is no probe.
+/// Takes connections on this thread. `workers` work on requests that are no probes.
 fn take_all(listener: TcpListener, router: Router, workers: Handle, stop: Shutdown) -> std::io::Result<()> {
     let probes = Builder::new_multi_thread().worker_threads(1).thread_name("probes").enable_all().build()?;
     let listener = listener.into_std()?;
@@ -136,7 +136,7 @@ fn is_probe(head: &[u8]) -> bool {
     path.is_some_and(|path| PROBES.iter().any(|probe| path.strip_prefix(*probe).is_some_and(ends)))
 }
 
-/// Work that ends when nobody waits for it any more.
+/// A task that is aborted when its handle is dropped.
 struct Following(JoinHandle<()>);
 
 impl Drop for Following {

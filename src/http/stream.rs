@@ -13,8 +13,8 @@ const PIECES: usize = 4;
 /// How large a piece is.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// The body of an answer, and where to write it from a thread that may block. Whatever is written after the
-/// client went away fails; an answer that is dropped before [`Pieces::end`] is cut off.
+/// The body of an answer, and the pieces by which a thread that may block writes it. A write after the client went
+/// away fails. An answer that is dropped before [`Pieces::end`] is cut off.
 pub(super) fn pieces() -> (Body, Pieces) {
     let (sender, receiver) = channel(PIECES);
     (Body::from_stream(Received(receiver)), Pieces { sender, bytes: Vec::new() })
@@ -37,7 +37,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Sends what is left.
+    /// Sends the bytes that are left.
     pub(super) fn end(mut self) -> io::Result<()> {
         self.flush()
     }

@@ -20,7 +20,7 @@ use crate::verify::{Comparison, Line, Wanted};
 /// So many lines wait for a slow reader.
 const LINES_MAX: usize = 64;
 
-/// What the route needs.
+/// The parts that the route needs.
 #[derive(Clone)]
 pub struct Verify {
     comparison: Arc<dyn Comparison>,

@@ -1,7 +1,7 @@
 //! The page at `/`: one document with its style and script inside, and nothing from elsewhere.
 //!
-//! What the services send may be hostile, so that the page builds nodes from text only, and the policy
-//! that is sent along lets no script run but its own.
+//! The content of records may be hostile, so that the page builds nodes from text only. The policy that is sent
+//! along lets no script run but the page's own.
 
 use std::sync::LazyLock;
 
@@ -35,7 +35,7 @@ const NONCE: &str = "{{nonce}}";
 static DOCUMENT: LazyLock<String> =
     LazyLock::new(|| include_str!("index.html").replace("{{style}}", STYLE).replace("{{script}}", SCRIPT));
 
-/// The page's document; `nonce` is what [`policy`] allows its style and script by.
+/// The page's document; `nonce` is the value by which [`policy`] allows its style and script.
 pub fn html(nonce: &str) -> String {
     DOCUMENT.replace(NONCE, nonce)
 }
