@@ -1,6 +1,5 @@
-//! Where a page begins: after a score, or what else hits are ordered by, and an id, in the view of the index that the page before was taken
-//! from. Scores depend on the document and the query alone, so that without the view documents which change
-//! meanwhile move no others.
+//! The place where a page begins: after the sort value and the id of a hit, in the view of the page before. Scores
+//! depend on the document and the query alone. So without the view, documents that change meanwhile move no others.
 
 use std::fmt::Write;
 

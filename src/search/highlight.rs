@@ -1,4 +1,4 @@
-//! What matched, marked in the fields' own text: HTML-escaped, with `<em>` around each match.
+//! The fields' own text with its matches marked: HTML-escaped, with `<em>` around each match.
 
 use serde_json::{Map, Value};
 
@@ -143,7 +143,7 @@ fn is_matched(text: &str, (begin, end): (usize, usize), terms: &[Term]) -> bool 
     is_part || words.any(is_found)
 }
 
-/// Where the words of a text lie. What folds to nothing (an accent of its own) goes on with its word.
+/// Where the words of a text lie. A letter that folds to nothing (an accent of its own) goes on with its word.
 fn word_spans(text: &str) -> Vec<(usize, usize)> {
     let mut spans: Vec<(usize, usize)> = Vec::new();
     let mut inside = false;

@@ -25,15 +25,15 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 /// A search as an engine takes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Find {
-    /// What is searched.
+    /// The collection that is searched.
     pub collection: Collection,
     /// The terms; all must match. Each with documents that match by a member which they don't embed.
     pub terms: Option<Vec<(Term, Vec<String>)>>,
     /// The terms of which none may match, each with documents that match in the same way.
     pub excluded: Vec<(Term, Vec<String>)>,
-    /// What the whole query may be.
+    /// The readings of the whole query.
     pub whole: Whole,
-    /// Only what is at or below this entity.
+    /// Only entities at or below this one.
     pub under: Option<String>,
     /// Values of the document itself, of which each field must have one.
     pub filters: Vec<(Field, Wanted)>,
@@ -94,7 +94,7 @@ pub const MATCHED_MAX: usize = 10;
 /// The number of hits for each value of a field.
 pub type Counts = BTreeMap<String, u64>;
 
-/// What an engine found.
+/// The hits and counts that an engine found.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Found {
     /// How many match in all.
@@ -148,11 +148,11 @@ pub trait SearchIndex: Send + Sync + 'static {
     /// A document of a projection by its id.
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>>;
 
-    /// The index as it is when each part of it is first asked: what changes afterwards is not seen. It holds
-    /// resources of the engine until it is dropped.
+    /// The index as it is when each part of it is first asked: later changes are not seen. It holds resources of
+    /// the engine until it is dropped.
     fn view(&self) -> std::sync::Arc<dyn SearchIndex>;
 
-    /// Makes what was acknowledged until now searchable, for searches of this collection.
+    /// Makes the writes that are acknowledged until now searchable, for searches of this collection.
     fn refresh(&self, collection: Collection) -> Answer<'_, ()>;
 
     /// Those of `projections` whose index is not there or is being filled for the first time: a search in it finds less

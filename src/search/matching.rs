@@ -43,11 +43,11 @@ fn is_near(left: &str, right: &str) -> bool {
     }
 }
 
-/// What of a word differs from another one.
+/// A word from its first difference to another one.
 struct Word<'a> {
     all: &'a str,
     first: char,
-    /// What follows the first letter.
+    /// The letters after the first one.
     rest: &'a str,
 }
 

@@ -1,8 +1,8 @@
-//! Search: one query, two engines, and what is the same for both (contract, section 4).
+//! Search: one query, two engines, and the rules that both share (contract, section 4).
 //!
-//! A [`Request`] is what a person asks. A [`SearchIndex`] answers plain questions about the indexes.
-//! The [`service`] puts them together: members that a large document does not embed, matched members,
-//! highlights, and the cursor of the next page. The model says what is searched (`plan::Collection`).
+//! A [`Request`] is a person's question. A [`SearchIndex`] answers plain questions about the indexes. The
+//! [`service`] puts them together: members that a large document does not embed, matched members, highlights, and
+//! the cursor of the next page. The model declares the searched fields (`plan::Collection`).
 
 pub mod cursor;
 pub mod elasticsearch;

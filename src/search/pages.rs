@@ -12,8 +12,8 @@ use super::service::{Page, Searcher};
 use crate::error::Result;
 use crate::position::Positions;
 
-/// How long a view is kept after its last page. Whoever asks later goes on in the index as it is then,
-/// after the place of the last hit.
+/// How long a view is kept after its last page. A later page comes from the index as it is then, after the place of
+/// the last hit.
 pub const KEPT_FOR: Duration = Duration::from_mins(2);
 /// The most views kept at once; the one that was used least goes first.
 const KEPT_MAX: u64 = 256;
@@ -35,21 +35,20 @@ pub struct PagedSearcher {
 }
 
 impl PagedSearcher {
-    /// Keeps no view yet. To be called within a runtime: what was kept long enough goes without being asked
-    /// for.
+    /// Keeps no view yet. To be called within a runtime, because a task drops the expired views.
     pub fn new(searcher: Searcher) -> Self {
         let views = Arc::new(Cache::builder().max_capacity(KEPT_MAX).time_to_idle(KEPT_FOR).build());
         tokio::spawn(drop_expired(Arc::downgrade(&views)));
         Self { searcher, views }
     }
 
-    /// The searcher for what has no pages.
+    /// The searcher for requests without pages.
     pub fn searcher(&self) -> &Searcher {
         &self.searcher
     }
 
-    /// Answers a request, further pages from the view of the first, when it is still kept by this process
-    /// and shows what the request asks for. `position` is what the index shows now.
+    /// Answers a request. A further page comes from the view of the first one, while this process keeps the view
+    /// and it shows the positions asked for. `position` is that of the index now.
     ///
     /// # Errors
     /// Those of the index.

@@ -1,4 +1,4 @@
-//! From the parameters of a request to a [`Request`]. Every limit on what may be asked is here.
+//! From the parameters of a request to a [`Request`]. Every limit of a request is here.
 
 use super::cursor::Cursor;
 use super::filter;
@@ -41,8 +41,8 @@ impl Request {
     /// Reads the parameters of contract section 4. The first of the collections is searched when none is named.
     ///
     /// # Errors
-    /// For an unknown parameter, one that is given twice, and a value that is none: what is wrong, and
-    /// what may be given.
+    /// For an unknown parameter, one that is given twice, and a value that is none. The error says which values may
+    /// be given.
     pub fn parse<'a>(
         collections: &[Collection],
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -54,7 +54,7 @@ impl Request {
         given.request(collections)
     }
 
-    /// What a cursor of this search depends on.
+    /// The parts of this search that its cursors depend on.
     pub(super) fn identity(&self) -> String {
         let Self { terms, excluded, collection, under, filters, sort, .. } = self;
         let filters: Vec<_> = filters.iter().map(|(field, wanted)| (field.name, wanted)).collect();

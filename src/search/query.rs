@@ -1,4 +1,4 @@
-//! What can be asked.
+//! Requests, and the parts of a query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,7 +88,7 @@ pub fn by_field(filters: &Filters) -> BTreeMap<Field, Vec<&Wanted>> {
     fields
 }
 
-/// What a query may be as a whole, beside a name.
+/// The readings of a whole query, beside that of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Whole {
     /// An e-mail address, with ASCII letters in lower case.
@@ -128,11 +128,11 @@ pub struct Request {
     pub terms: Option<Vec<Term>>,
     /// The words and phrases of which none may match.
     pub excluded: Vec<Term>,
-    /// What the whole query may be.
+    /// The readings of the whole query.
     pub whole: Whole,
-    /// What is searched.
+    /// The collection that is searched.
     pub collection: Collection,
-    /// Only what is at or below this entity of the collection's tree.
+    /// Only entities at or below this one in the collection's tree.
     pub under: Option<String>,
     /// Values that must hold: any of those of a field.
     pub filters: Vec<(Field, Wanted)>,
@@ -172,8 +172,8 @@ impl Request {
         }
     }
 
-    /// The same search with typos forgiven in short words, for when it finds nothing. `None` when it has no such word
-    /// beside a longer one, which keeps what is found near to what was meant.
+    /// The same search with typos forgiven in short words, for when it finds nothing. `None` when it has no such
+    /// word beside a longer one, which keeps the hits near to the query's meaning.
     pub fn forgiving(&self) -> Option<Self> {
         let letters = |term: &Term| term.text.chars().count();
         let mut terms = self.terms.clone()?;
@@ -191,7 +191,7 @@ impl Request {
         Some(Self { terms: Some(terms), ..self.clone() })
     }
 
-    /// What to say when the wait for `consistent_with` was too long.
+    /// The message after a wait for `consistent_with` that was too long.
     pub fn not_reached(&self, reached: &Positions) -> String {
         format!("the index has not come as far in {} ms; it has reached {reached}", self.timeout_ms)
     }

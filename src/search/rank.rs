@@ -1,5 +1,5 @@
-//! The order of hits (`docs/search.md`): what a match is worth, in whole numbers that depend on the document and the query
-//! alone. Engines agree on them, and a cursor stays good while other documents change.
+//! The order of hits (`docs/search.md`): the worth of a match, in whole numbers that depend on the document and the
+//! query alone. Engines agree on them, and a cursor stays good while other documents change.
 //!
 //! A score is a number of five parts, the first of which decides most:
 //!
@@ -40,11 +40,11 @@ pub const NAME: u32 = 1 << 17;
 pub const EXACT: u32 = 2 << 21;
 /// The whole query is the document's own name.
 pub const EXACT_OWN_NAME: u32 = 3 << 21;
-/// What counts of all but the best.
+/// The share that counts of all but the best.
 pub const TIE: f32 = 1.0 / 1_024.0;
 
-/// What a word of the query is worth where it stands in a field of this class. A name says more than an e-mail address,
-/// which says more than a role, which says more than the rest; what was typed says more than what it may have meant.
+/// The worth of a query's word in a field of this class. A name says more than an e-mail address, an address more
+/// than a role, and a role more than the rest. A typed word says more than one that it may have meant.
 pub fn points(class: Class, how: Match) -> u32 {
     match (class, how) {
         (Class::Name, Match::Word) => NAME + 15 * POINT,
@@ -60,7 +60,7 @@ pub fn points(class: Class, how: Match) -> u32 {
     }
 }
 
-/// What a phone number is worth.
+/// The worth of a phone number.
 pub const NUMBER: u32 = 13 * POINT;
 /// The worth of a member that its document does not embed.
 pub const APART: u32 = 9 * POINT;
@@ -114,7 +114,7 @@ fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
     if is_mail || is_number || is_name(words, terms) { EXACT } else { 0 }
 }
 
-/// True when the query's words are the name's, in whatever order.
+/// True when the query's words are the name's, in any order.
 fn is_name(words: &Words, terms: &[Term]) -> bool {
     let wanted = name_words(terms);
     let name = words.name();

@@ -102,7 +102,7 @@ impl Searcher {
         Ok(page)
     }
 
-    /// `identity` is what the cursor of the next page depends on.
+    /// `identity` holds the parts of the search that the cursor of the next page depends on.
     async fn page(&self, request: &Request, identity: &str) -> Result<Page> {
         let truncated = self.truncated(request).await?;
         let (find, of_id) = self.plan(request, &truncated).await?;
@@ -209,7 +209,7 @@ impl Searcher {
         Ok(all)
     }
 
-    /// A facet that is filtered by, counted as if it were not: its counts say what another choice would find.
+    /// A facet that is filtered by, counted as if it were not: its counts say how much another choice would find.
     async fn facet_aside(
         &self,
         request: &Request,

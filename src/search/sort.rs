@@ -1,4 +1,5 @@
-//! Orders of hits other than the best first: by a field of the document, what lacks it last, then by id.
+//! Orders of hits other than the best first: by a field of the document, then by id. Documents that lack the field
+//! come last.
 
 use std::cmp::Ordering;
 

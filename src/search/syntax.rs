@@ -1,4 +1,4 @@
-//! The marks of a query: phrases in quotation marks, and what must not be there.
+//! The marks of a query: phrases in quotation marks, and excluded words.
 
 /// A stretch of a query's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -39,7 +39,7 @@ impl Phone {
         self.whole.extend(other.whole);
     }
 
-    /// Leaves out what a shorter ending finds anyway.
+    /// Leaves out each ending that a shorter one covers.
     fn reduce(&mut self) {
         self.endings.sort();
         self.endings.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
@@ -96,7 +96,7 @@ pub(super) fn parse(q: &str) -> Parsed {
     parsed
 }
 
-/// The words of a query, and what the whole of it may be.
+/// The words of a query, and its readings as a whole.
 #[cfg(test)]
 pub(super) fn terms(q: &str) -> (Vec<Term>, Whole) {
     let parsed = parse(q);
@@ -116,7 +116,7 @@ fn push_phrase(terms: &mut Vec<Term>, text: &str) {
     let tokens = tokens(&drop_trunk_zero(text));
     let phone = if run_length(&tokens) == tokens.len() { phone(&tokens) } else { None };
     let words: Vec<String> = tokens.into_iter().map(|token| token.word).collect();
-    // A run of a script without spaces between words is one word; what is meant is a part of it.
+    // A run of a script without spaces between words is one word, and a query means a part of it.
     let exact = words.len() > 1 || !words.iter().any(|word| word.starts_with(is_unspaced));
     let (text, phone) = (words.join(" "), phone.unwrap_or_default());
     if !text.is_empty() {
@@ -140,14 +140,13 @@ fn mail(q: &str) -> Option<String> {
     (q.contains('@') && !q.contains(char::is_whitespace)).then(|| q.to_ascii_lowercase())
 }
 
-/// The query as an id. Nobody types one with spaces in it, and most have a digit.
+/// The query as an id. No person types one with spaces in it, and most ids have a digit.
 fn id(q: &str) -> Option<String> {
     let q = q.trim();
     (q.contains(char::is_numeric) && !q.contains(char::is_whitespace)).then(|| q.to_owned())
 }
 
-/// For each token what it is together with its neighbours: with the one before or after it, and the whole of single
-/// letters side by side.
+/// For each token its joined forms: with the token before or after it, and with all single letters side by side.
 fn joined(tokens: &[Token]) -> Vec<Vec<String>> {
     let mut joined = vec![Vec::new(); tokens.len()];
     let mut put = |begin: usize, end: usize| {
@@ -200,7 +199,7 @@ fn without_extension(q: &str) -> &str {
     if is_extension { number } else { q }
 }
 
-/// What people write between the digits of a phone number.
+/// Whether people write this letter between the digits of a phone number.
 fn is_phone_mark(letter: char) -> bool {
     letter.is_whitespace() || "+-./()\u{2010}\u{2011}\u{2012}\u{2013}".contains(letter)
 }
@@ -286,8 +285,8 @@ fn phone(groups: &[Token]) -> Option<Phone> {
     Some(phone)
 }
 
-/// What a number may look like at home: without its country code of one to three digits, with or
-/// without a leading zero.
+/// The forms that a number may have at home: without its country code of one to three digits, with or without a
+/// leading zero.
 fn without_country(number: &str) -> Vec<String> {
     let rests = (1..=3).filter_map(|code| number.get(code..));
     rests

@@ -28,7 +28,8 @@ pub(super) fn query(find: &Find) -> Value {
         // Nothing is worth more than nothing, whether there are filters or not.
         return scored(0, json!({"bool": {"filter": filter, "must_not": excluded}}));
     }
-    // One word is found by what makes its order; a phrase is not, because a name with its words in another order counts there.
+    // One word needs no filter, because the query of its order finds it. A phrase needs one, because a name with
+    // its words in another order counts in the order.
     if terms.len() > 1 || terms.iter().any(|(term, _)| term.is_phrase()) {
         filter.extend(terms.iter().map(|(term, owners)| anywhere(find.collection, term, owners)));
     }
@@ -185,7 +186,8 @@ pub(super) fn precedes(field: &str, word: &str, other: &str) -> Value {
     json!({"span_near": {"clauses": clauses, "slop": SLOP, "in_order": true}})
 }
 
-/// Words that begin with a term's text, or with what it is together with its neighbours. Of an exact term the words.
+/// Words that begin with a term's text, or with the text that joins it with its neighbours. Of an exact term, its
+/// own words alone.
 pub(super) fn begun(field: &str, mark: char, term: &Term) -> Vec<Value> {
     if term.exact {
         return vec![stands(field, mark, term)];

@@ -34,7 +34,7 @@ pub(super) fn best(find: &Find, terms: &Terms) -> Value {
     json!({"dis_max": {"queries": ways, "tie_breaker": TIE}})
 }
 
-/// What a short name is worth.
+/// The worth of a short name.
 pub(super) fn short_name(terms: &Terms) -> Vec<Value> {
     let terms = name_words(terms.iter().map(|(term, _)| term)).len();
     let length = |words: usize| marked(LENGTH_MARK, &words.to_string());
@@ -53,7 +53,7 @@ fn embedded(find: &Find, terms: &Terms, members: &MembersPlan, searched: Searche
     super::member::best((members.path, members.joined), query)
 }
 
-/// The members that a term matches, with what each is worth.
+/// The members that a term matches, each with its worth.
 pub(super) fn of_members(find: &Find, terms: &[Term], members: &MembersPlan, searched: Searched) -> Value {
     let terms: Vec<_> = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
     any(part_ways(&Part::of_members(members, searched), &terms, &find.whole, EXACT))
@@ -65,7 +65,7 @@ pub(super) fn member(plan: &SearchPlan, terms: &[Term], whole: &Whole) -> Value 
     any(part_ways(&Part::own(plan), &terms, whole, EXACT))
 }
 
-/// What each term is worth in a part, and what it is worth that the whole query is its name, address or number.
+/// The worth of each term in a part, and that of the whole query as the part's name, address or number.
 fn part_ways(part: &Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Value> {
     let mut ways: Vec<Value> = Vec::new();
     for (number, (term, apart)) in terms.iter().enumerate() {

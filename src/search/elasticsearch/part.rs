@@ -12,7 +12,7 @@ use crate::searchable::{Class, NUMBER_MARK, Searched};
 pub(super) struct Part {
     /// Where its words lie, each behind the mark of its field.
     pub(super) words: String,
-    /// What stands before the names of its fields.
+    /// The path before the names of its fields.
     before: String,
     searched: Searched,
     /// True of the document itself.

@@ -1,4 +1,4 @@
-//! Points in time: what a view of the indexes is on the server
+//! Points in time, which are the views of the indexes on the server
 //! (<https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-open-point-in-time>).
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::plan::Collection;
 use crate::search::pages::KEPT_FOR;
 use crate::sink::elasticsearch::client::Client;
 
-/// The points in time of one view, closed when it is dropped; the server closes what is left by itself.
+/// The points in time of one view, closed when it is dropped. The server closes the others when they run out.
 pub(super) struct Points {
     client: Arc<Client>,
     /// `None` where the server gave none.
@@ -64,7 +64,7 @@ impl Drop for Points {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let client = Arc::clone(&self.client);
         let close = async move {
-            // What has points open knows the server.
+            // A client with open points knows the server's dialect.
             let Ok(dialect) = client.dialect().await else { return };
             for id in ids {
                 let (path, body) = dialect.close_point(&id);

@@ -12,7 +12,7 @@ use crate::search::cursor::Cursor;
 use crate::search::index::Counts;
 use crate::search::sort::{Key, Sort};
 
-/// A hit: what it is ordered by, its score, its id, and where it lies.
+/// A hit: its sort value, its score, its id and its address.
 #[derive(Debug, Clone)]
 pub(super) struct Ranked {
     pub(super) key: Key,
@@ -25,13 +25,13 @@ pub(super) struct Ranked {
 pub(super) struct Ordered<'a> {
     pub(super) size: usize,
     pub(super) after: Option<&'a Cursor>,
-    /// What each hit is worth; without it all are worth nothing.
+    /// The worth of each hit; without it all are worth nothing.
     pub(super) ranking: Option<&'a Ranking>,
     /// `None` for the best first.
     pub(super) sort: Option<Sort>,
 }
 
-/// The place of a hit within a segment, where what orders hits and their ids are numbered: the least comes first.
+/// The place of a hit within a segment: the numbers of its sort value and of its id. The least comes first.
 type Place = (u64, u64);
 
 pub(super) struct SegmentOrdered {
@@ -43,7 +43,7 @@ pub(super) struct SegmentOrdered {
     column: Column,
     ids: Option<StrColumn>,
     size: usize,
-    /// Only what comes after this.
+    /// Hits before this place are left out.
     after: Option<Place>,
     total: u64,
     best: BinaryHeap<(Place, DocId)>,

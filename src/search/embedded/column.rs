@@ -7,7 +7,7 @@ use crate::search::sort::{Key, Sort};
 use crate::searchable::SortKind;
 use crate::sink::embedded::schema::sort_column;
 
-/// The number of what lacks the field.
+/// The number of a document that lacks the field.
 const LAST: u64 = u64::MAX;
 
 /// The sort values of a segment's hits.
@@ -96,7 +96,7 @@ impl Column {
                     }
                 }
             }
-            // Only what lacks the field is left.
+            // Only documents that lack the field are left.
             (_, Key::Missing) => (LAST, true),
             (_, _) => (LAST, false),
         })

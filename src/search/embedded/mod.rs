@@ -44,9 +44,9 @@ struct Inner {
     prefix: String,
     /// By projection: the fields of its index.
     fields: Arc<HashMap<&'static str, Fields>>,
-    /// By alias: what was open last.
+    /// By alias: the index that was open last.
     opened: Arc<Mutex<HashMap<String, Opened>>>,
-    /// By projection: what a view saw first. Its files stay readable when they are merged away.
+    /// By projection: the searcher that a view saw first. Its files stay readable when they are merged away.
     seen: Option<Arc<Mutex<HashMap<String, Searcher>>>>,
 }
 
@@ -54,8 +54,8 @@ struct Inner {
 struct Opened {
     index: String,
     reader: IndexReader,
-    /// A hash of what the index's own `meta.json` said when the reader was loaded. Its time would not
-    /// do: two commits within one tick of the clock have the same.
+    /// A hash of the index's own `meta.json` when the reader was loaded. The file's time would not do, because two
+    /// commits within one tick of the clock have the same.
     meta: u64,
 }
 
@@ -113,7 +113,7 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
 }
 
 impl Inner {
-    /// What is behind the alias of a projection: as it is now, or, of a view, as it was when first asked.
+    /// The searcher behind the alias of a projection: of now, or, in a view, of the view's first request.
     fn searcher(&self, projection: &str) -> Result<Searcher> {
         let Some(seen) = &self.seen else { return self.newest(projection) };
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -372,7 +372,7 @@ impl SearchIndex for EmbeddedIndex {
     }
 
     fn refresh(&self, _: Collection) -> Answer<'_, ()> {
-        // What was acknowledged is committed, and every search looks for commits.
+        // Acknowledged writes are committed, and every search looks for commits.
         Box::pin(async { Ok(()) })
     }
 

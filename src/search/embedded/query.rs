@@ -174,7 +174,7 @@ fn one_of(field: Column, values: impl IntoIterator<Item = impl AsRef<str>>) -> B
     Box::new(TermSetQuery::new(terms))
 }
 
-/// Words that begin with `value`: those from it on, up to what follows the last of them.
+/// Words that begin with `value`: those from it on, up to the first text behind them.
 fn prefix(field: Column, value: &str) -> Boxed {
     let term = |text: &str| IndexTerm::from_field_text(field, text);
     let end = after_prefix(value).map_or(Bound::Unbounded, |end| Bound::Excluded(term(&end)));

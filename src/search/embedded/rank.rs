@@ -1,7 +1,7 @@
 //! The order of hits in the embedded index, as `search::rank` says.
 //!
-//! A word's position in a document says whose word it is: the document's own, or that of one of its members. What
-//! matched is put together by these places, for the documents alone that were found.
+//! A word's position in a document says whose word it is: the document's own, or that of one of its members. These
+//! places put the matches together, only for the documents that were found.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ use crate::search::rank::{
 use crate::searchable::Class;
 use crate::sink::embedded::schema::{Fields, OWN, SearchFields, mail_key, name_key, owner_at};
 
-/// What the hits of a query are worth.
+/// The parts of a query that decide the worth of its hits.
 #[derive(Clone)]
 pub(super) struct Ranking {
     id: Column,
@@ -51,7 +51,7 @@ struct Place {
 /// Where the entities that a document refers to stand among the owners: behind all members.
 const REFERRED: u32 = 1 << 24;
 
-/// What one owner of a hit is worth, and the terms that stand in its name.
+/// The worth of one owner of a hit, and the terms that stand in its name.
 #[derive(Debug, Clone, Copy, Default)]
 struct Owner {
     owner: u32,
@@ -168,7 +168,7 @@ impl Ranking {
     }
 }
 
-/// What each owner of a hit is worth: of a term the best of its places counts.
+/// The worth of each owner of a hit: of a term the best of its places counts.
 fn owners(places: &[Place]) -> Vec<Owner> {
     let mut owners: Vec<Owner> = Vec::new();
     let mut places = places.iter().peekable();
@@ -191,7 +191,7 @@ fn owners(places: &[Place]) -> Vec<Owner> {
     owners
 }
 
-/// What of one term was found until now.
+/// The places of one term that are found until now.
 struct Found<'a> {
     reader: &'a SegmentReader,
     docs: &'a [DocId],
@@ -321,12 +321,12 @@ fn visit_positions(
     Ok(())
 }
 
-/// What a place is worth.
+/// The worth of a place.
 #[derive(Debug, Clone, Copy)]
 struct Worth {
     of: u32,
     named: bool,
-    /// What the first owner counts as.
+    /// The number of the first owner.
     first: u32,
 }
 

@@ -16,7 +16,7 @@ pub(super) fn hit(hit: Hit, request: &Request) -> Value {
     shown.insert("id".to_owned(), hit.id.into());
     copy(&mut shown, ("name", plan.own.title), &hit.document);
     shown.insert("score".to_owned(), hit.score.into());
-    // The title is the hit's name, whatever the document has under that name.
+    // The title is the hit's name, even where the document has a field of that name.
     let is_taken = |name: &&&str| ["id", "name", "score", "highlights"].contains(*name);
     for name in std::iter::once(&"stub").chain(&plan.hit).filter(|name| !is_taken(name)) {
         copy(&mut shown, (name, name), &hit.document);
