@@ -35,7 +35,7 @@ mod verify;
 /// Runs a subcommand.
 ///
 /// # Errors
-/// Whatever went wrong, with its exit code.
+/// The error of the subcommand, with its exit code.
 pub fn run(cli: Cli) -> Result<()> {
     let Cli { global, command } = cli;
     let config = || load(&global);
@@ -106,7 +106,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     Ok(value)
 }
 
-/// Every topic with what it carries.
+/// Every topic with its entity type.
 pub(crate) fn topics(config: &Config) -> Vec<(String, EntityType)> {
     let named =
         config.entities().flat_map(|(of, section)| section.topics.iter().map(move |topic| (topic, of)));

@@ -47,7 +47,7 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
     findings.outcome()
 }
 
-/// What was seen on the way, for those who look further.
+/// The state and the index that the check met, for commands that look further.
 pub(super) struct Sight {
     /// The state as it lies, or as an instance has it.
     pub(super) state: Seen,
@@ -109,7 +109,7 @@ pub(super) async fn look(config: &Config, offline: bool, findings: &mut Findings
 fn area(error: &Error, other: &'static str) -> &'static str {
     match error.to_string().split(": ").next().unwrap_or_default() {
         "kafka.brokers" | "kafka.properties" => BROKERS,
-        // What is lacking is not of one index.
+        // A privilege that is lacking is not of one index.
         "index" => PRIVILEGES,
         key if key.ends_with(".topics") => TOPICS,
         _ => other,
@@ -174,7 +174,7 @@ async fn letters(config: &Config) -> Option<Error> {
     opened.await.err().map(|error| error.about("dead_letters.topic"))
 }
 
-/// What the aliases stand for.
+/// Reports the index behind each alias.
 async fn indexes(sink: &parts::Sink, findings: &mut Findings) -> Result<()> {
     let records = sink.rebuilds().await?;
     for (summary, found) in sink.summaries().await?.into_iter().zip(records) {

@@ -140,7 +140,7 @@ fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded>
     stream::discard(&mut *letters, names)
 }
 
-/// Opens the state when no instance has it; what changes is delivered by the next run.
+/// Opens the state when no instance has it. The next run delivers the changes.
 fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     let state = Arc::new(State::open(
         Arc::new(FjallStore::open(&config.state, config.plan())?),

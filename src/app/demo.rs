@@ -89,7 +89,7 @@ fn generated(wanted: &Demo, folder: &Path) -> Result<Scene> {
     Ok(Scene { config, live: Some(live), arrives })
 }
 
-/// Refuses what would have no effect: the demonstration has a state, a log and an index of its own.
+/// Refuses flags without an effect, because the demonstration has a state, a log and an index of its own.
 pub(super) fn refuse_unused(flags: &Flags) -> Result<()> {
     match flags.iter().find(|(key, _)| *key != "http.listen") {
         None => Ok(()),
@@ -99,7 +99,7 @@ pub(super) fn refuse_unused(flags: &Flags) -> Result<()> {
     }
 }
 
-/// What was done, and what a search finds.
+/// Tells how many documents were indexed, and shows the hits of a search.
 async fn tell(wanted: &Demo, searcher: &Searcher, status: &Status, began: Instant) -> Result<()> {
     let documents = status.report(None).counters.get("delivered").copied().unwrap_or(0);
     output::line(format_args!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64()));
@@ -149,7 +149,7 @@ fn settings(folder: &Path, events: &Path) -> Flags {
     ]
 }
 
-/// Waits until what is in the log is in the index, with bars on a terminal.
+/// Waits until the log's records are in the index, with bars on a terminal.
 async fn indexed(status: &Arc<Status>) {
     let _bars = Progress::start(Arc::clone(status), true);
     while !is_done(&status.report(None)) {

@@ -212,7 +212,7 @@ pub(super) async fn follow(
         outcome = outcome.and(beside.await.unwrap_or_else(broken));
     }
     if let Some(server) = server {
-        // Whoever still waits for a record has waited long enough.
+        // A request that still waits for a record has waited long enough.
         let _ = tokio::time::timeout(SERVER_STOP_WAIT, server).await;
     }
     announce(&config.state, None)?;
@@ -238,7 +238,7 @@ pub(super) fn claimant(
     Ok(Claimant { group: config.kafka.group.clone(), state, takes_over })
 }
 
-/// Logs what went to the dead letters, once a minute.
+/// Logs the new dead letters, once a minute.
 async fn tell_dead_letters(tally: Arc<Tally>) {
     loop {
         tokio::time::sleep(TELL_EVERY).await;

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what the command line says of itself.
+//! `completions` and `man`: the command line's description of itself.
 
 use std::path::Path;
 

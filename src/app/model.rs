@@ -1,4 +1,4 @@
-//! `model`: what the model in force is, what is wrong with one, and what follows from it.
+//! `model`: the model in force, the faults of a model, and the mapping that follows from it.
 
 mod beyond;
 mod samples;

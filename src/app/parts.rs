@@ -36,7 +36,7 @@ pub(super) fn sink(config: &Config) -> Result<Sink> {
     })
 }
 
-/// As [`sink`], with what is wrong with the mappings of projections, by their numbers.
+/// As [`sink`], with the faults of the mappings of projections, by the projections' numbers.
 pub(super) fn examined(config: &Config) -> Result<(Sink, Vec<(usize, Error)>)> {
     let names: Vec<&str> = config.index.projections.iter().map(String::as_str).collect();
     Ok(match config.index.kind {
@@ -64,7 +64,7 @@ pub(super) fn searcher(config: &Config) -> Result<Searcher> {
     Ok(Searcher::new(search_index(config)?, config.plan(), &config.index.projections))
 }
 
-/// Calls the same method of whichever sink it is.
+/// Calls the same method of either kind of sink.
 macro_rules! either {
     ($sink:expr, $inner:ident => $call:expr) => {
         match $sink {
@@ -92,7 +92,7 @@ impl Sink {
         }
     }
 
-    /// What the index of a projection holds of a document.
+    /// How the index of a projection holds a document.
     pub(super) async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
         either!(self, sink => sink.find(projection, id, log_identity))
     }

@@ -1,4 +1,4 @@
-//! `reindex`: from what is asked to a rebuild that goes through its phases.
+//! `reindex`: from a request to a rebuild that goes through its phases.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -140,7 +140,7 @@ fn chosen(config: &Config, wanted: &[String]) -> Result<Vec<String>> {
 
 async fn give_up(config: &Config, format: OutputFormat, sink: &Arc<Sink>, folder: &Folder) -> Result<()> {
     let own = folder.session()?;
-    // This process holds the folder: whoever began the session there is dead.
+    // This process holds the folder, so that the process that began the session there is dead.
     let is_own = |id: &str| own.as_ref().is_some_and(|own| own.id == id);
     let is_rollback = own.as_ref().is_some_and(|own| own.is_rollback);
     let names = &config.index.projections;
@@ -170,7 +170,7 @@ struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
-    /// Claims the projections and makes ready what the rebuild writes and reads; `held` is the state when
+    /// Claims the projections, and makes ready the indexes and the state of the rebuild; `held` is the state when
     /// this process has it open.
     async fn conductor(
         mut self,
@@ -180,7 +180,7 @@ impl Rebuild<'_> {
         stop: &Shutdown,
     ) -> Result<Conductor<Sink>> {
         let claim = Arc::new(self.claim().await?);
-        // Both to their end: what is given up must not be made meanwhile.
+        // Both run to their end, because no part may still be made while the rebuild is given up.
         let (made, state) = tokio::join!(self.indexes(&log.identity), self.state(held));
         if let Err(error) = made {
             let is_refused = error.kind() == ErrorKind::Usage;

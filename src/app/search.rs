@@ -20,7 +20,7 @@ use crate::state::fjall::FjallStore;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// Searches, and prints what was found.
+/// Searches, and prints the hits.
 pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
     let searcher = parts::searcher(&config)?;
     let request = request(&searcher.collections(), &wanted)?;

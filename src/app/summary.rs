@@ -1,9 +1,9 @@
-//! What a run to the end says when it is through.
+//! The summary of a run to the end.
 
 use crate::error::{Error, Result};
 use crate::pipeline::status::Status;
 
-/// Logs what was done, and what went to the dead letters; an error when that is to be one.
+/// Logs the counts of the run and its dead letters; an error for dead letters when `fails` is set.
 pub(super) fn tell(status: &Status, fails: bool) -> Result<()> {
     let counters = status.counters();
     let count = |name: &str| counters.get(name).copied().unwrap_or(0);

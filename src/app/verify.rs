@@ -26,7 +26,7 @@ use crate::verify::{Difference, Kind, Line, Summary, Verifier, Wanted, chosen};
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LINES_MAX: usize = 64;
 
-/// Compares, prints what differs, and says by its error whether anything does.
+/// Compares, prints the differences, and ends with an error when there are some.
 pub(super) async fn run(config: Config, format: OutputFormat, asked: cli::Verify) -> Result<()> {
     chosen(&kept(&config), &asked.projections)?;
     let wanted = Wanted {
@@ -82,7 +82,7 @@ async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -
     compared.await.map_err(|error| Error::failed("the comparison broke off").because(error))
 }
 
-/// Opens the indexes that are there, makes none, and says what the comparison can't know.
+/// Opens the indexes that are there, makes none, and warns of the limits of the comparison.
 async fn open(config: &Config, state: &State, sink: &parts::Sink) -> Result<()> {
     let mut indexes = Vec::new();
     for (projection, index) in config.index.projections.iter().zip(sink.behind().await?) {
@@ -119,7 +119,7 @@ async fn open(config: &Config, state: &State, sink: &parts::Sink) -> Result<()> 
     }
 }
 
-/// What the log has and the state has not is no difference.
+/// Warns of records that the log has beyond the state, because they are no difference.
 fn warn_of_lag(positions: &Positions, end: &Positions) {
     let beyond: i64 = end.iter().map(|(at, end)| (end - positions.get(at).unwrap_or(0)).max(0)).sum();
     if beyond > 0 {
@@ -186,7 +186,7 @@ impl Printer {
         }
     }
 
-    /// Ends a comparison whose results nobody reads any more. A repair goes on: its work is wanted.
+    /// Ends a comparison whose results have no reader any more. A repair goes on, because its work is wanted.
     fn go_on(&self) -> Result<()> {
         if self.repairs || !output::is_closed() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What `check` and `doctor` found.
+//! The findings of `check` and `doctor`.
 
 use std::fmt::Display;
 
@@ -30,7 +30,7 @@ impl Judgement {
     }
 }
 
-/// One finding. A text about a fault says what to do.
+/// One finding. A text about a fault names its remedy.
 #[derive(Debug, Serialize)]
 pub(in crate::app) struct Finding {
     /// How good it is.
@@ -94,7 +94,7 @@ impl Findings {
         self.0.iter().any(|found| found.judgement == Judgement::Wrong && areas.contains(&found.area))
     }
 
-    /// Prints what is good as comments, and then each fault as one line.
+    /// Prints the good findings as comments, and then each fault as one line.
     pub(super) fn print(&self) {
         let of = |judgement| self.0.iter().filter(move |found: &&Finding| found.judgement == judgement);
         of(Judgement::Good).for_each(|found| match found.brief {

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::work::{blocking, let_go};
 use crate::source::{check_topic_ids, partial_log};
 
-/// The log's identity, and what is wrong with it.
+/// The log's identity, and the faults of the log.
 pub(super) async fn look(config: &Config, state: &Seen) -> Result<(Option<String>, Vec<Error>)> {
     let whole = config.clone();
     let opened = blocking(move || Ok(super::super::look_at_log(&whole))).await?;

@@ -56,7 +56,8 @@ pub(super) enum Standing {
     GivenUp,
 }
 
-/// Looks whether a session builds what the mappings' files and the model say, and gives it up when it does not.
+/// Looks whether a session builds the indexes that the mappings' files and the model declare, and gives it up when
+/// it does not.
 pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
     let config = {
         let mut own = config.clone();

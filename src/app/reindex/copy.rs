@@ -1,4 +1,4 @@
-//! The state that a rebuild begins with: the running instance's, or what lies in its folder.
+//! The state that a rebuild begins with: the running instance's, or the one in its folder.
 
 use std::path::Path;
 use std::sync::Arc;

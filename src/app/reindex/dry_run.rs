@@ -1,4 +1,4 @@
-//! `reindex --dry-run`: what a changed mapping calls for.
+//! `reindex --dry-run`: the work that a changed mapping calls for.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::sink::difference::{Report, estimate};
 use crate::sink::generations::{Aliases, Description, Generations};
 use crate::state::check_in_use;
 
-/// Documents a second where no rebuild has measured it yet: about what one node takes of large ones.
+/// Documents a second where no rebuild has measured the rate: about the rate of one node with large documents.
 const RATE_ASSUMED: f64 = 5_000.0;
 
 /// Prints a report of each projection.
@@ -37,7 +37,7 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>)
     check_state(config).await
 }
 
-/// Ends as a run would where the state refuses the model, because what the reports advise takes the state as well.
+/// Ends as a run would where the state refuses the model, because the work that the reports advise needs the state.
 async fn check_state(config: &Config) -> Result<()> {
     if Instance::find(config).await.is_some() {
         // Of an instance of an earlier version nothing is known.

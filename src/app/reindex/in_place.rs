@@ -17,8 +17,9 @@ use crate::sink::generations::{Aliases, Generations};
 /// How often it is looked whether every document was sent again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Puts in place what the mappings add, of those projections of which that is all; answers which. A document shows some of
-/// it only once it is written again: the running instance does that, or one that is started for as long as it takes.
+/// Puts the additions of mappings in place, where a projection's mapping has no other change; answers those
+/// projections. A document shows some additions only once it is written again. The running instance writes it, or
+/// one that is started for as long as it takes.
 pub(super) async fn put(
     config: &Config,
     format: OutputFormat,

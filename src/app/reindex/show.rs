@@ -1,4 +1,4 @@
-//! What `reindex` prints.
+//! The output of `reindex`.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -60,7 +60,7 @@ fn message(progress: &RebuildProgress) -> String {
     )
 }
 
-/// What a rebuild ended with, and where its state lies when it was kept.
+/// The end of a rebuild, and the place of its state when it was kept.
 pub(super) fn outcome(format: OutputFormat, outcome: &Outcome, state: Option<PathBuf>) {
     if format == OutputFormat::Json {
         output::line(json!({"phase": "done", "outcome": outcome, "state": state}));

@@ -58,7 +58,7 @@ impl Bars {
         Self { bars, records, documents, course: Progress_::default() }
     }
 
-    /// Shows what is done now.
+    /// Shows the progress that was seen now.
     pub(in crate::app) fn show(&mut self, seen: Seen) {
         self.course.take(seen, Instant::now());
         self.course.records().show(&self.records);

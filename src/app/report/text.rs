@@ -1,4 +1,4 @@
-//! What `status` shows a person.
+//! The text of `status` for a person.
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -28,11 +28,11 @@ const COUNTERS: &[(&str, &str)] = &[
 /// So many notes on the records are shown.
 const NOTES_MAX: usize = 10;
 
-/// A report with what it is shown beside.
+/// A report, with the indexes and the folder that are shown beside it.
 pub(super) struct Shown<'a> {
-    /// What `/status` answers.
+    /// The answer of `/status`.
     pub(super) report: &'a Value,
-    /// What the index holds; `None` when it does not answer.
+    /// The summaries of the indexes; `None` when the index does not answer.
     pub(super) indexes: Option<&'a [IndexSummary]>,
     /// The state's folder.
     pub(super) state: &'a Path,
