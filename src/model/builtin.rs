@@ -1,5 +1,5 @@
-//! The model that comes with the program, and what else of the program has its names: sections of the configuration,
-//! mappings and keyspaces.
+//! The model that comes with the program, and the other parts of the program that have its names: sections of the
+//! configuration, mappings and keyspaces.
 
 use std::sync::OnceLock;
 

@@ -1,4 +1,4 @@
-//! Names looked up, rules held, defaults filled in: what is left is a model that can be compiled.
+//! Names looked up, rules held, defaults filled in: the result is a model that can be compiled.
 
 mod embeds;
 mod entities;

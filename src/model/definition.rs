@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::read::Section;
 use super::types::Entity;
 
-/// What a model's file says. Whatever could not be read is noted and left out.
+/// The content of a model's file. Parts that could not be read are noted and left out.
 #[derive(Debug, Default)]
 pub(super) struct Definition {
     pub(super) entities: Vec<Entity>,

@@ -37,7 +37,7 @@ impl Model {
     /// Sets the layout of a projection.
     ///
     /// # Errors
-    /// What stands in its way.
+    /// The first obstacle to it.
     pub fn lay_out(&mut self, projection: &str, layout: Layout) -> Result<(), String> {
         let found = self.projections.iter_mut().filter(|found| found.name == projection);
         for found in found {

@@ -65,8 +65,8 @@ impl Shape {
 
 /// The mapping that follows from the model.
 ///
-/// A member that only `any` and computed members may hold is kept in the document and not indexed, because an index takes
-/// values of one type only. What is embedded by `from` is `nested` where search or a filter looks into it.
+/// A member that only `any` and computed members may hold is kept in the document and not indexed. The reason is that
+/// an index takes values of one type only. An embed by `from` is `nested` where search or a filter looks into it.
 pub fn derived(model: &Model, projection: &Projection) -> Value {
     let derivation = Derivation { model, projection };
     let mut properties = derivation.own();
@@ -261,7 +261,8 @@ fn field(kind: &FieldType, is_phone: bool) -> Value {
     }
 }
 
-/// What the program writes for search: the title's order, the words, and the values of computed members that are filters.
+/// The members that the program writes for search: the title's order, the words, and the values of computed members
+/// that are filters.
 fn search_properties(search: &Search) -> Value {
     let mut properties = json!({
         "sort": {"type": "keyword", "index": false, "normalizer": "lowercase", "ignore_above": KEYWORD_MAX},

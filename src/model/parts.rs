@@ -25,7 +25,7 @@ pub fn parts(model: &Model, projection: &Projection) -> BTreeMap<String, String>
         put("where", conditions_value(conditions));
     }
     embeds.iter().for_each(|embed| put(&format!("embed {}", embed.name), embed_value(embed)));
-    // Each program sees what those before it made.
+    // Each program sees the members that those before it made.
     for (number, compute) in compute.iter().enumerate() {
         put(&format!("compute {}", compute.name), format!("{}. {}", number + 1, compute.program));
     }

@@ -1,4 +1,4 @@
-//! Paths into documents, such as `address.country` and `prices.amount`: what they lead to.
+//! Paths into documents, such as `address.country` and `prices.amount`, and the members that they lead to.
 
 use super::types::{Embed, Entity, FieldType, Projection, Relation};
 
@@ -10,7 +10,7 @@ pub struct Target {
     /// How many of them, from the outermost on, lead to the last one that is a `from`; 0 without such. Filters that share
     /// these hold together by one and the same member.
     pub from_depth: usize,
-    /// What is there.
+    /// The kind of the value there.
     pub kind: Kind,
 }
 
@@ -32,12 +32,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// True for what exact values can be compared with.
+    /// True for a kind that exact values can be compared with.
     pub fn is_scalar(&self) -> bool {
         !matches!(self, Self::Field(FieldType::Object | FieldType::Address | FieldType::Any))
     }
 
-    /// True for what has an order, so that `field:[from TO to]` can be asked for.
+    /// True for a kind that has an order, so that `field:[from TO to]` can be asked for.
     pub fn is_ordered(&self) -> bool {
         matches!(
             self,

@@ -1,11 +1,11 @@
 //! jq programs, by the library jaq: compiled and checked once, and run within a budget.
 //!
-//! What bounds an evaluation, whatever record comes:
+//! The bounds of an evaluation, for every record:
 //!
 //! - *It ends*, because recursive definitions and the functions that loop are refused by the syntax tree (`refuse`), and
 //!   because each step is charged to a budget (`meter`): the value type is ours, and the library makes, copies, visits and
 //!   compares values by it alone. `[., .] | [., .] | …`, and `.[] as $a | .[] as $b | …` end by it.
-//! - *Memory*: what is made is charged by its size to the same budget, and no value is larger than 32 MiB when it is written
+//! - *Memory*: each new value is charged by its size to the same budget, and no value is larger than 32 MiB when it is written
 //!   out, shared parts counted each time (`value`). `tojson`, `@text`, `*` of objects, `==` and sorting are bounded by that.
 //! - *The stack*: values are at most 100 deep, and each charge looks how much stack is in use. Programs run on threads of
 //!   their own with a large stack.
@@ -63,7 +63,7 @@ impl Program {
     /// Compiles a program.
     ///
     /// # Errors
-    /// What is wrong with it, or which part of it could depend on more than the input or need not end.
+    /// The fault of the program, or the part of it that could depend on more than the input or need not end.
     pub fn compile(source: &str) -> Result<Self, String> {
         if source.len() > SOURCE_BYTES_MAX {
             return Err(format!(

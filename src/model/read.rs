@@ -48,7 +48,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    /// Notes what is wrong at a key.
+    /// Notes a fault at a key.
     pub(super) fn note(&self, key: &str, message: impl Into<String>) {
         let finding = Finding {
             file: self.file.clone(),
@@ -62,7 +62,7 @@ impl Notes {
         }
     }
 
-    /// The line of a key, or of what holds it.
+    /// The line of a key, or of the nearest key that holds it.
     fn line(&self, key: &str) -> Option<usize> {
         let mut key = key;
         loop {
@@ -176,7 +176,7 @@ impl<'a> Section<'a> {
         join(&self.path, name)
     }
 
-    /// Notes what is wrong with a member.
+    /// Notes a fault of a member.
     pub(super) fn note(&self, name: &str, message: impl Into<String>) {
         self.notes.note(&self.key(name), message);
     }

@@ -11,7 +11,7 @@ pub struct EntityConfig {
     pub format: Format,
     /// How the values are encoded.
     pub encoding: Encoding,
-    /// How the keys are encoded; unless it is said, by what frames them.
+    /// How the keys are encoded. Without it, the frame of a key decides.
     pub key_encoding: Option<Encoding>,
     /// The version of an event in the format `debezium`: it orders the events of one entity.
     pub version: VersionRule,
@@ -84,7 +84,7 @@ pub enum Format {
     Plain,
 }
 
-/// How values are encoded, whatever their envelope is.
+/// How values are encoded, in any envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
     /// JSON, as it is.

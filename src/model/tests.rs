@@ -1,4 +1,4 @@
-//! What a model may say, and what is said of one that says something else.
+//! The rules of a model, and the findings of one that breaks them.
 
 use super::*;
 

@@ -175,7 +175,7 @@ pub enum Relation {
     From(From),
 }
 
-/// `from`: what refers to the embedding entity.
+/// `from`: the entities that refer to the embedding one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct From {
     /// The entity type that refers; the same as [`Embed::entity`].

@@ -215,8 +215,8 @@ fn strings(texts: &[String]) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-/// A program as a person would write it, and any other text as JSON has it, which escapes what TOML wants escaped but for
-/// one sign.
+/// A program as a person would write it, and any other text as JSON has it. JSON escapes all signs that TOML wants
+/// escaped but one.
 pub(super) fn string(text: &str) -> String {
     let is_plain = |letter: char| letter == '\n' || !letter.is_control();
     let is_literal = text.chars().all(is_plain) && text.contains(['"', '\\', '\n']);

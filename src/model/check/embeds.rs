@@ -63,7 +63,7 @@ fn embed(place: &Place<'_>, definition: &EmbedDefinition) -> Option<Embed> {
     Some(Embed { name: definition.name.clone()?, entity: entity.name.clone(), relation, show, embeds })
 }
 
-/// A list of ids shows nothing of what it lists.
+/// A list of ids shows no fields of its entities.
 fn check_ids(notes: &Notes, definition: &EmbedDefinition) {
     if definition.show.is_some() {
         notes.note(

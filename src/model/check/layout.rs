@@ -24,7 +24,7 @@ pub(super) fn check(notes: &Notes, path: &str, projection: &Projection) {
     wrong(projection).into_iter().for_each(|what| notes.note(&key, what));
 }
 
-/// What stands in the way of children, each as a sentence.
+/// The obstacles to children, each as a sentence.
 pub(in crate::model) fn wrong(projection: &Projection) -> Vec<String> {
     if projection.layout == Layout::Nested {
         return Vec::new();

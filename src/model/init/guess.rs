@@ -98,7 +98,7 @@ fn kind(seen: &Seen) -> &'static str {
     }
 }
 
-/// True for `2024-01-31` and what continues it with a time.
+/// True for `2024-01-31`, with or without a time behind it.
 pub(super) fn is_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);

@@ -210,7 +210,7 @@ fn title<'a>(strings: &[&'a (String, &Seen, Guess)]) -> Option<&'a String> {
     named.or_else(|| strings.first()).map(|(name, _, _)| name)
 }
 
-/// A name that a field may have: another one for what a producer writes with dots or a `_` before it.
+/// The name of a field, made of a producer's name: without dots, and without a `_` before it.
 fn field_name(written: &str) -> Option<String> {
     if is_member(written) {
         return Some(written.to_owned());

@@ -1,4 +1,4 @@
-//! Paths into values: what the library asks of a type of values.
+//! Paths into values: the operations that the library asks of a type of values.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -268,7 +268,7 @@ impl jaq_std::ValT for Val {
     }
 
     fn is_int(&self) -> bool {
-        // A number with more digits than 64 bits hold is passed on by what rounds.
+        // Rounding passes on a number in its own digits, where its nearest double is an exact integer.
         matches!(self, Self::Num(number) if number.int().is_some() && !matches!(number, Num::Float(_)))
     }
 

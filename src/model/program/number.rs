@@ -73,7 +73,7 @@ impl Num {
     }
 }
 
-/// A total order: what is no number comes first and equals itself.
+/// A total order: a NaN comes first and equals itself.
 impl Ord for Num {
     fn cmp(&self, other: &Self) -> Ordering {
         if let (Self::Int(left), Self::Int(right)) = (self, other) {
@@ -98,7 +98,7 @@ impl PartialEq for Num {
 
 impl Eq for Num {}
 
-/// As JSON: whole doubles without a fraction, what is no number as null, infinities as the largest double.
+/// As JSON: whole doubles without a fraction, a NaN as null, infinities as the largest double.
 impl fmt::Display for Num {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

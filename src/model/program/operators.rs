@@ -81,7 +81,7 @@ impl Mul for Val {
     }
 }
 
-/// A text so many times, and null for none. What is made is charged for before it is made.
+/// A text so many times, and null for none. The new text is charged for before it is made.
 fn repeated(text: &str, times: f64) -> Val {
     if times.is_nan() || times <= 0.0 {
         return Val::Null;

@@ -12,7 +12,7 @@ const REGULAR: [&str; 8] = ["test", "match", "capture", "scan", "split", "splits
 /// The most repetitions that the counts of a regular expression may make together.
 const REPETITIONS_MAX: u64 = 1_000;
 
-/// Finds what may not stand in a program.
+/// Refuses the terms that may not stand in a program.
 pub(super) fn check(term: &Term<&str>) -> Result<(), String> {
     Walk::default().term(term)
 }

@@ -1,4 +1,4 @@
-//! What programs give, what is refused, and that no program and no record goes beyond the budget.
+//! The results of programs, the programs that are refused, and the budget, which no program and no record exceeds.
 
 use proptest::prelude::*;
 

@@ -48,7 +48,7 @@ fn start() -> Result<Sender<Job>, String> {
     let work = move || {
         for Job { compiled, input, units, answer } in taken {
             let result = guarded(|| evaluate(&compiled, &input, units)).and_then(|answer| answer);
-            // Nobody waits for an answer any more when this fails.
+            // No receiver waits for an answer any more when this fails.
             let _ = answer.send(result);
         }
     };
@@ -73,7 +73,7 @@ fn spawn<T: Send + 'static>(
     builder.spawn(work).map_err(|error| format!("no thread can be started for it: {error}"))
 }
 
-/// Makes an error of what is thrown.
+/// Makes an error of a panic.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|thrown: Box<dyn Any + Send>| {
         match thrown.downcast_ref::<Exhausted>() {

@@ -1,8 +1,8 @@
 //! The values that programs work on: JSON, with the size and depth of each.
 //!
-//! Parts are shared, so that `[., .] | [., .] | …` makes a small value that is long when it is written. The size counts
-//! what would be written: no value is larger than [`SIZE_MAX`], and whatever visits a whole value is bounded by it.
-//! The depth is bounded likewise, so that visiting does not exhaust the stack.
+//! Parts are shared, so that `[., .] | [., .] | …` makes a small value that is long when it is written. The size is
+//! that of the written form: no value is larger than [`SIZE_MAX`], which bounds each visit of a whole value. The
+//! depth is bounded likewise, so that visiting does not exhaust the stack.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -186,7 +186,7 @@ impl Val {
     }
 }
 
-/// The parts of a list or an object, without a copy where nobody else holds them.
+/// The parts of a list or an object, without a copy where they have no other holder.
 pub(super) fn unshared<T: Clone>(held: Rc<Held<T>>) -> Held<T> {
     Rc::try_unwrap(held).unwrap_or_else(|held| {
         charge_bytes(held.size);
@@ -194,7 +194,7 @@ pub(super) fn unshared<T: Clone>(held: Rc<Held<T>>) -> Held<T> {
     })
 }
 
-/// Every step of a program copies its input or a variable, so that a copy is what is counted.
+/// A copy counts as a step, because every step of a program copies its input or a variable.
 impl Clone for Val {
     fn clone(&self) -> Self {
         charge(1);
