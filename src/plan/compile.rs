@@ -33,7 +33,7 @@ pub fn compile(model: &Model) -> Plan {
     compiler.plan
 }
 
-/// Where an embed is found: what the embedding entity is read from.
+/// The place of an embed: the form from which the embedding entity is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Context {
     /// The document's own entity.
@@ -208,7 +208,8 @@ impl Compiler<'_> {
         of.map_or(u16::MAX, |of| slot(&mut of.header.references, field))
     }
 
-    /// Takes note of what others show of a type. A field that is searched in an embed is one that is shown.
+    /// Takes note of the fields of a type that others show. A field that is searched in an embed is one that is
+    /// shown.
     fn note_header(&mut self, of: u8, show: &[Shown]) {
         if let Some(of) = self.plan.types.get_mut(usize::from(of)) {
             of.header.is_read = true;
@@ -259,7 +260,7 @@ impl Compiler<'_> {
         number
     }
 
-    /// The name of a relation's keyspace says what the relation is: rows of another shape have another name.
+    /// The name of a relation's keyspace describes the relation, so that rows of another shape have another name.
     fn relation_name(
         &self,
         (member, field): (u8, u16),
@@ -336,7 +337,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds the ways back from what an embed shows. `behind` are the hops from the embedding entity back to the document.
+    /// Adds the ways back from the entities that an embed shows. `behind` are the hops from the embedding entity
+    /// back to the document.
     fn ways(&mut self, (target, of): (Target, u8), embed: &EmbedPlan, behind: &[Hop], ways: &mut [Vec<Way>]) {
         let projection = target.projection;
         let hop = match &embed.by {
@@ -472,7 +474,8 @@ fn is_by_header(projection: &ProjectionPlan, header: &HeaderPlan) -> bool {
         && references.map(|field| header.reference(field)).all(|slot| slot.is_some())
 }
 
-/// Fills in the slots of what is read from headers. `own` is the document's own type, for its first embeds.
+/// Fills in the slots of fields and references that are read from headers. `own` is the document's own type, for
+/// its first embeds.
 fn resolve(embed: &mut EmbedPlan, own: Option<u8>, headers: &[HeaderPlan]) {
     if let Some(header) = headers.get(usize::from(embed.to)) {
         for shown in &mut embed.show {

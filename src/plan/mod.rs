@@ -308,7 +308,7 @@ impl Projection {
         EntityType { cell: self.cell, number: self.get().of }
     }
 
-    /// The relations of its embeds, each of what refers to the document's entity.
+    /// The relations of its embeds, each of the entities that refer to the document's own.
     pub fn members(self) -> impl Iterator<Item = Relation> {
         let number = |embed: &'static EmbedPlan| embed.from().map(|from| from.relation);
         self.get().embeds.iter().filter_map(number).map(move |number| Relation { cell: self.cell, number })

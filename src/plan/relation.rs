@@ -1,4 +1,4 @@
-//! Relations: which entities refer to an owner, and what a row of each holds.
+//! Relations: which entities refer to an owner, and the content of their rows.
 
 use super::{FieldSet, PlanRef, Shown};
 use crate::searchable::Searched;

@@ -7,7 +7,7 @@ use super::FieldSet;
 /// A hop on the way back from an entity to the documents that show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
-    /// To what a reference of the entity names.
+    /// To the entities that a reference of the entity names.
     Up {
         /// The type of the entity.
         of: u8,
@@ -33,7 +33,7 @@ pub enum Hop {
     },
 }
 
-/// A hop, what it leads to, and the hops after it. Routes that begin alike share their beginning.
+/// A hop, the documents that it leads to, and the hops after it. Routes that begin alike share their beginning.
 #[derive(Debug)]
 pub struct Route {
     /// Its number in the plan.

@@ -95,7 +95,7 @@ pub enum RelationPlanOf {
         /// The member that tells of a circle.
         cycle: Option<&'static str>,
     },
-    /// By what refers to the embedding entity.
+    /// By the entities that refer to the embedding one.
     From(FromPlan),
 }
 
@@ -140,7 +140,7 @@ impl EmbedPlan {
         }
     }
 
-    /// How what refers to the embedding entity is found, where this is such an embed.
+    /// How the entities that refer to the embedding one are found, where this is such an embed.
     pub fn from(&self) -> Option<&FromPlan> {
         match &self.by {
             RelationPlanOf::From(from) => Some(from),

@@ -2,12 +2,12 @@
 
 use super::{EmbedPlan, Projection, RelationPlanOf};
 
-/// The members of a document that tell what is above or below its entity.
+/// The members of a document that tell the entities above or below its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreePart {
     /// The projection of the document.
     pub projection: Projection,
-    /// The members: the document's own, the embed, and what is told beside it.
+    /// The members: the document's own, the embed, and those beside the embed.
     pub members: Vec<&'static str>,
 }
 

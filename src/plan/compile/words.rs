@@ -1,4 +1,4 @@
-//! The searched fields of documents and of what they embed.
+//! The searched fields of documents and of their embeds.
 
 use super::fields::forever;
 use crate::model::{self, Default, Embed, EmbedSearch, Model};
