@@ -39,18 +39,18 @@ pub struct FanOut {
     pub node: String,
 }
 
-/// What a fold step has to write beside the entities' own rows.
+/// The writes of a fold step beside the entities' own rows.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Effects {
     /// Documents that changed, or may have.
     pub marks: BTreeSet<(Projection, String)>,
     /// Changes of relations.
     pub rows: Vec<RelationRow>,
-    /// What is to be marked below.
+    /// The fan-outs to the documents below.
     pub fan_outs: Vec<FanOut>,
 }
 
-/// Looks up what a reference of an entity names.
+/// Looks up the entities that a reference of an entity names.
 pub type Lookup<'a> = dyn Fn(EntityType, &str, u16) -> Result<References> + 'a;
 
 /// The change of one entity.
@@ -64,8 +64,8 @@ struct Change<'a> {
 }
 
 impl Effects {
-    /// Adds what follows from an entity's change. `was` looks up references as they were before this step, `is` as they are
-    /// after it.
+    /// Adds the effects of an entity's change. `was` looks up references as they were before this step, `is` as
+    /// they are after it.
     ///
     /// # Errors
     /// Those of the lookups.
@@ -158,7 +158,7 @@ impl Effects {
         Ok(())
     }
 
-    /// Marks what a route leads to at an entity, and goes on from there.
+    /// Marks the documents that a route leads to at an entity, and goes on from there.
     fn arrive(
         &mut self,
         (plan, route, rules): (PlanRef, &Route, u128),
@@ -207,8 +207,8 @@ pub enum Arrived {
     FanOut(FanOut),
 }
 
-/// Tells what a route leads to at the entity `id`, to which its hop leads from `from`: its documents, those that hops upwards
-/// reach, and hops downwards.
+/// Visits the goals of a route at the entity `id`, to which its hop leads from `from`. They are the route's own
+/// documents, those behind hops upwards, and hops downwards.
 ///
 /// # Errors
 /// Those of the lookups.

@@ -57,7 +57,7 @@ mod tested {
         FORGOTTEN.get() == Some(trigger)
     }
 
-    /// Leaves a trigger out of what runs on this thread from here on.
+    /// Leaves a trigger out on this thread from here on.
     pub(crate) fn forget(trigger: Option<Trigger>) {
         FORGOTTEN.set(trigger);
     }

@@ -24,14 +24,14 @@ pub use crate::plan::{Projection, shown_key};
 /// Reads an entity.
 pub type Read<'a> = dyn FnMut(&Fields<'_>) -> Result<()> + 'a;
 
-/// What documents show of an entity, and all entities that it was made of.
+/// The fragment that documents show of an entity, and all entities that it was made of.
 pub type Made = (Fragment, Vec<(EntityType, Arc<str>)>);
 
-/// What projections read: the entities at one moment.
+/// The entities at one moment, as projections read them.
 pub trait Entities {
     /// Shows an entity to `read`; one without fields when it was never seen.
     fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()>;
-    /// What others show of an entity.
+    /// The header of an entity, which others show.
     fn header(&self, entity_type: EntityType, id: &str) -> Result<Arc<Header>>;
     /// The same of one that is being read.
     fn header_of(&self, entity_type: EntityType, id: &str, entity: &Fields<'_>) -> Arc<Header>;
@@ -48,14 +48,14 @@ pub trait Entities {
     fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>>;
 }
 
-/// What shapes documents beside the entities.
+/// The limits that shape documents, beside the entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// At most so many members are shown by an embed whose maximum is that of the configuration.
     pub max_embedded_contacts: usize,
 }
 
-/// What a document tells of the log that it reflects.
+/// The position of the log that a document reflects, and the mark of a partial log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reflected {
     /// The log position.

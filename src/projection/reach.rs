@@ -1,4 +1,5 @@
-//! Whether a route from a changed entity leads to a document: the way forward, from the document to what it shows.
+//! Whether a route from a changed entity leads to a document. The check goes forward, from the document to the
+//! entities that it shows.
 
 use std::collections::HashSet;
 use std::sync::Arc;

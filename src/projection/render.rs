@@ -105,7 +105,7 @@ type Read = Vec<(EntityType, Arc<str>)>;
 /// The beginning of a chain: the tree, the entity below it and its parent.
 type Start = ((EntityType, u16), Box<str>, Arc<str>);
 
-/// What a document shows of an owner's members: the relation and the true number.
+/// The number of an owner's members that a document shows: the relation and the true number.
 type Count = (u8, u64);
 
 impl<'a> Renderer<'a> {
@@ -288,7 +288,7 @@ fn compute(object: &mut Object<'_>, plan: &'static ProjectionPlan, id: &str) -> 
     computed
 }
 
-/// A document without the words of what is embedded.
+/// A document without the words of its embeds.
 fn shown(document: Vec<u8>) -> Vec<u8> {
     const SEARCH: &str = "_search";
     let is_searched = |part: &[u8]| part == SEARCH.as_bytes();
@@ -300,7 +300,8 @@ fn shown(document: Vec<u8>) -> Vec<u8> {
     Value::Object(members).to_string().into_bytes()
 }
 
-/// Writes `_search`: what finding needs beside the fields themselves. `words` are those of entities that it refers to.
+/// Writes `_search`: the words and values that finding needs beside the fields themselves. `words` are those of
+/// entities that it refers to.
 fn write_search(
     object: &mut Object<'_>,
     plan: &ProjectionPlan,

@@ -1,5 +1,5 @@
-//! What finding needs of a document's fields, beside the fields themselves: one text of words, each folded and behind the
-//! mark of the field that it stands in. Words are letters and digits: the text needs no escapes in JSON.
+//! The words of a document's fields, as finding needs them beside the fields: one text, each word folded and behind
+//! the mark of its field. Words are letters and digits, so that the text needs no escapes in JSON.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -171,8 +171,8 @@ pub fn write_sort(search: &mut Object<'_>, title: Option<&[u8]>, is_computed: bo
     }
 }
 
-/// Appends the words of a name in their own order, and how many different ones it has. Of the name's fields, what stands in
-/// the whole of it is not written again.
+/// Appends the words of a name in their own order, and the number of its different words. A field of the name whose
+/// words stand in the whole name is not written again.
 fn push_name(
     out: &mut Vec<u8>,
     begin: usize,
@@ -300,7 +300,7 @@ pub fn each_text(json: Option<&[u8]>, mut visit: impl FnMut(&str)) {
             visit(&text);
         }
     };
-    // What the state holds is canonical, and was valid when it was folded.
+    // The state's values are canonical, and were valid when they were folded.
     let Some(json) = json else { return };
     let first = json.first();
     if !matches!(first, Some(b'[' | b'{')) {
@@ -344,7 +344,7 @@ fn plain_items(json: &[u8]) -> Option<Vec<&[u8]>> {
     Some(items)
 }
 
-/// The string without escapes that JSON begins with, and what follows it.
+/// The string without escapes that JSON begins with, and the rest behind it.
 fn split_string(json: &[u8]) -> Option<(&[u8], &[u8])> {
     let inner = json.strip_prefix(b"\"")?;
     let end = inner.iter().position(|byte| *byte == b'"')?;

@@ -1,4 +1,4 @@
-//! What a document shows of other entities.
+//! The embeds of documents.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
