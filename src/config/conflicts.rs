@@ -61,7 +61,8 @@ fn check_topics(model: &Model) -> Option<Error> {
     })
 }
 
-/// What a message-db can be asked for: categories, whose messages say type and position beside their data.
+/// Refuses topics and formats that a message-db lacks. It has categories, whose messages say type and position
+/// beside their data.
 fn check_categories(model: &Model) -> Option<Error> {
     model.entities.iter().find_map(|entity| {
         let (name, source) = (&entity.name, &entity.source);

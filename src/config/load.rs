@@ -27,9 +27,9 @@ const SPILL_BYTES: i64 = 64 << 20;
 /// Elasticsearch's limit of nested objects in a document.
 const EMBEDDED_MAX: i64 = 10_000;
 
-/// What no name of an index can hold, beside capitals, spaces and control characters.
+/// Signs that no name of an index can hold, beside capitals, spaces and control characters.
 const FORBIDDEN: [char; 11] = ['\\', '/', '*', '?', '"', '<', '>', '|', ',', '#', ':'];
-/// An index's name has at most 255 bytes, and what follows the prefix takes some.
+/// An index's name has at most 255 bytes, and the part behind the prefix takes some.
 const PREFIX_BYTES_MAX: usize = 200;
 
 /// Keys set by flags of the command line, each with its text.
@@ -39,7 +39,7 @@ impl Config {
     /// The defaults with `flags` over them: neither a file nor the environment is read.
     ///
     /// # Errors
-    /// Exit code 2, naming the key, what was found and what is expected.
+    /// Exit code 2, naming the key, the value found and the values expected.
     pub fn defaults(flags: &Flags) -> Result<Self> {
         let mut table = Table::new();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
@@ -51,7 +51,7 @@ impl Config {
     /// environment and the flags over it, and checks all of it.
     ///
     /// # Errors
-    /// Exit code 2, naming the key, what was found and what is expected.
+    /// Exit code 2, naming the key, the value found and the values expected.
     pub fn load(
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
@@ -64,7 +64,7 @@ impl Config {
         })
     }
 
-    /// As [`Self::load`], beside what every key is resolved to, secrets hidden.
+    /// As [`Self::load`], beside the resolved value of every key, secrets hidden.
     ///
     /// # Errors
     /// All that is wrong, not only the first.
@@ -87,7 +87,7 @@ impl Config {
         resolve_all(table, wrong)
     }
 
-    /// The file that the key `model` names, whatever else is wrong; `None` for the built-in model.
+    /// The file that the key `model` names, even when other keys are wrong; `None` for the built-in model.
     ///
     /// # Errors
     /// Exit code 2, when the configuration cannot be read or the key has a wrong type.
@@ -118,7 +118,7 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
             }
             Err(error) => wrong.push(error),
         }
-        // What was asked for last is what is wrong, unless several keys are so together.
+        // The key that was asked for last is the wrong one, unless several keys are wrong together.
         if !raw::remove(&mut table, &asked) {
             return Err(wrong);
         }
@@ -282,7 +282,7 @@ fn wrong_type(key: &str, found: &Value, expected: &str) -> Error {
 /// Typed access to the table by dotted key.
 struct Keys<'a> {
     table: &'a Table,
-    /// What each key is resolved to, secrets hidden.
+    /// The resolved value of each key, secrets hidden.
     shown: RefCell<Table>,
     /// The key that was asked for last.
     asked: RefCell<String>,
@@ -329,7 +329,7 @@ impl<'a> Keys<'a> {
         Ok(text)
     }
 
-    /// What is put before names of indexes: an index's name can hold no capitals, and not every sign.
+    /// The prefix of the names of indexes, which can hold no capitals and not every sign.
     fn prefix(&self, key: &str) -> Result<String> {
         let prefix = self.text(key, "")?;
         let wrong = |what: &str| {

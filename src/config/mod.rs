@@ -40,7 +40,7 @@ pub struct Config {
     pub postgres: PostgresConfig,
     /// `[schema_registry]`, when one is named.
     pub schema_registry: Option<RegistryConfig>,
-    /// `[events.types]`: full event type to what it does.
+    /// `[events.types]`: the effect of each full event type.
     pub event_types: BTreeMap<String, TypeRule>,
     /// The index.
     pub index: IndexConfig,
@@ -217,7 +217,7 @@ impl Config {
         self.plan().entity_types().zip(self.model.entities.iter().map(|entity| &entity.source))
     }
 
-    /// What the state depends on: topics, formats and event types, as stable text.
+    /// The settings that the state depends on: topics, formats and event types, as stable text.
     pub fn fingerprint(&self) -> String {
         let entity = |name: &str, entity: &EntityConfig| {
             let format = match entity.format {
@@ -274,11 +274,11 @@ fn hidden(secret: &Option<String>) -> &'static str {
     if secret.is_some() { HIDDEN } else { "none" }
 }
 
-/// What the names of secrets hold, mistyped ones too.
+/// Parts of the names of secrets, mistyped ones too.
 const SECRET: [&str; 6] = ["pas", "secret", "key", "token", "jaas", "credential"];
 
-/// The properties of TLS and authentication that hold no secret. Whatever else is named like them may be one that was
-/// mistyped.
+/// The properties of TLS and authentication that hold no secret. Any other property with such a name may be a
+/// mistyped secret.
 const OPEN: [&str; 11] = [
     "sasl.mechanism",
     "sasl.mechanisms",

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use crate::error::{Error, Result};
 use crate::model::builtin::SECTIONS;
 
-/// What begins the names of our environment variables.
+/// The beginning of our environment variables' names.
 const PREFIX: &str = "TRIBUTARY_";
 /// The keys of each section that says how the records of an entity type are read.
 const ENTITY_KEYS: [&str; 10] = [

@@ -43,7 +43,7 @@ fn key(name: &str) -> String {
     if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { quoted(name) }
 }
 
-/// As JSON has it, which escapes what TOML wants escaped but for one sign.
+/// A text as JSON has it, which escapes all signs that TOML wants escaped but one.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
 }

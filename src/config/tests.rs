@@ -82,7 +82,7 @@ fn a_misspelt_key_is_refused_and_a_variable_without_a_section_is_passed_over() {
     for name in ["TRIBUTARY_KAFKA__BROKER", "TRIBUTARY__STATE", "TRIBUTARY_STATE__X"] {
         assert_eq!(load("", &[(name, "x")]).unwrap_err().exit_code(), 2, "{name}");
     }
-    // What Kubernetes sets in each pod beside a Service named `tributary`.
+    // The variables that Kubernetes sets in each pod beside a Service named `tributary`.
     for name in [
         "TRIBUTARY_PORT",
         "TRIBUTARY_SERVICE_HOST",

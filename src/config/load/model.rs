@@ -46,7 +46,7 @@ pub(super) fn entity_types(table: &Table) -> Vec<String> {
     model.into_iter().flat_map(|model| model.entities).map(|entity| entity.name).collect()
 }
 
-/// The model with what the configuration says of the built-in one.
+/// The model with the configuration's own keys for the built-in one.
 pub(super) fn in_force(
     mut model: Model,
     mut entities: BTreeMap<&'static str, EntityConfig>,

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::model::builtin::SECTIONS;
 
-/// What events of a type do, where it is said in `[events.types]`.
+/// The effect of events of a type, where `[events.types]` names it.
 pub(super) fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
     let rules = [TypeRule::Replace, TypeRule::Merge, TypeRule::Delete, TypeRule::Ignore]
         .map(|rule| (rule.name(), rule));
