@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Liveness, NULL, Registers};
 
-/// What documents read of an entity.
+/// The fields of an entity, as documents read them.
 pub trait Shown {
     /// Whether the entity is there.
     fn liveness(&self) -> Liveness;
@@ -30,7 +30,7 @@ impl Shown for Registers {
     }
 }
 
-/// [`Registers`] of which only what they show is read, from the bytes that they were encoded to.
+/// [`Registers`] of which only the shown parts are read, from their encoded bytes.
 #[derive(Debug, Default, Deserialize)]
 pub struct Fields<'a> {
     deleted: Option<u64>,
@@ -65,7 +65,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
     }
 }
 
-/// The first eight bytes: what has a lower key is a lower name.
+/// The first eight bytes of a name: a name with a lower key is a lower name.
 fn key_of(name: &[u8]) -> u64 {
     match name.first_chunk::<8>() {
         Some(first) => u64::from_be_bytes(*first),

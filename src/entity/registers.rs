@@ -17,7 +17,7 @@ pub enum Liveness {
 }
 
 impl Liveness {
-    /// What the highest versions written and deleted come to.
+    /// The liveness by the highest versions written and deleted.
     pub(crate) fn of(written: Option<u64>, deleted: Option<u64>) -> Self {
         match (written, deleted) {
             (None, None) => Liveness::Unseen,
@@ -56,7 +56,7 @@ impl Register {
     }
 }
 
-/// What keeps a write from being seen, whatever it writes.
+/// The rule that keeps a write from being seen, for every value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hider {
     /// A delete of its version or above.
@@ -100,8 +100,8 @@ impl Registers {
         self.prune();
     }
 
-    /// What the entity would be had this event come last; `None` when none of a higher version came before it. Whoever
-    /// takes the events in another order has seen it so.
+    /// The entity as it would be had this event come last; `None` when no event of a higher version came before it.
+    /// A reader of the events in another order has seen it so.
     pub fn supposing(&self, event: &Event) -> Option<Self> {
         if self.written.max(self.deleted) <= Some(event.version) {
             return None;
@@ -172,7 +172,7 @@ impl Registers {
         self.written
     }
 
-    /// What keeps a write of this version from being seen.
+    /// The rule that keeps a write of this version from being seen.
     pub fn hider(&self, version: u64) -> Option<Hider> {
         if Some(version) <= self.deleted {
             Some(Hider::Delete)
