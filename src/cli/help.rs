@@ -1,4 +1,5 @@
-//! What `--help` and the manual say beside the options: examples, exit codes, and which options have no meaning where.
+//! The parts of `--help` and the manual beside the options: examples, exit codes, and the options without meaning
+//! in a subcommand.
 
 use clap::{Arg, Command};
 

@@ -1,4 +1,4 @@
-//! The command line: what can be said, and nothing of what is done.
+//! The form of the command line, and none of its work.
 
 mod examples;
 mod generate;
@@ -17,10 +17,10 @@ use crate::telemetry::LogFormat;
 #[derive(Debug, Parser)]
 #[command(name = "tributary", version, arg_required_else_help = true)]
 pub struct Cli {
-    /// What is said for every subcommand.
+    /// The options of every subcommand.
     #[command(flatten)]
     pub global: Global,
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
@@ -31,7 +31,7 @@ pub fn command() -> clap::Command {
 }
 
 impl Cli {
-    /// What the process was called with; wrong use and `--help` end it.
+    /// Reads the arguments of the process; wrong use and `--help` end it.
     pub fn from_process() -> Self {
         Self::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit())
     }
@@ -155,7 +155,7 @@ pub enum Command {
     Verify(Verify),
     /// List, show, retry and discard what could not be folded or indexed
     DeadLetters {
-        /// What to do with them.
+        /// The subcommand.
         #[command(subcommand)]
         command: DeadLetterCommand,
     },
@@ -191,7 +191,7 @@ pub enum Command {
     },
 }
 
-/// What `search` takes: the parameters of `GET /search`.
+/// The arguments of `search`: the parameters of `GET /search`.
 #[derive(Debug, Clone, Args)]
 pub struct Search {
     /// The words, all of which must match; without any, everything does
@@ -232,7 +232,7 @@ pub struct Search {
     pub allow_partial: bool,
 }
 
-/// What `reindex` takes.
+/// The arguments of `reindex`.
 #[derive(Debug, Clone, Args)]
 pub struct Reindex {
     /// The projections; all of them when none is given
@@ -280,7 +280,7 @@ pub enum ReindexFrom {
     State,
 }
 
-/// What `verify` takes.
+/// The arguments of `verify`.
 #[derive(Debug, Clone, Args)]
 pub struct Verify {
     /// The projections; all that are kept when none is named
@@ -297,7 +297,7 @@ pub struct Verify {
     pub seed: Option<u64>,
 }
 
-/// What can be done with dead letters.
+/// The subcommands of `dead-letters`.
 #[derive(Debug, Subcommand)]
 pub enum DeadLetterCommand {
     /// One line each: name, time and reason
