@@ -1,18 +1,18 @@
 //! The one error type of the crate, and the exit code that each error calls for.
 //!
-//! A message says what happened, to which record, document or file, and what to do about it.
+//! A message names the problem, the record, document or file, and the remedy.
 //! The cause is attached as `source` and never pasted into the text.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// The longest message: what was found somewhere is part of many.
+/// The longest message, because a text of any length is part of many.
 const MESSAGE_BYTES_MAX: usize = 4_000;
 
 /// The longest reason for which a record is kept as poison.
 pub const REASON_BYTES_MAX: usize = 2_000;
 
-/// What an operator's next step depends on; each kind has one exit code.
+/// The kinds of errors by an operator's next step; each kind has one exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The work could not be done (exit code 1).
@@ -27,7 +27,7 @@ pub enum ErrorKind {
     Differences,
 }
 
-/// An error with what happened and what to do, its cause attached.
+/// An error with its problem and its remedy, its cause attached.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -69,7 +69,7 @@ impl Error {
         self
     }
 
-    /// What kind of error this is.
+    /// The kind of this error.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -113,8 +113,8 @@ impl StdError for Error {
     }
 }
 
-/// At most so many bytes of a text for people, with an ellipsis where it was cut: what comes from outside can be of
-/// any length, and comes back in reasons.
+/// At most so many bytes of a text for people, with an ellipsis where it was cut. Text from outside can be of any
+/// length, and comes back in reasons.
 pub fn shortened(mut text: String, bytes_max: usize) -> String {
     if text.len() > bytes_max {
         let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);

@@ -1,11 +1,12 @@
-//! Control characters in what people read: ids and names come from elsewhere, and must not command a terminal nor make
+//! Control characters in text for people. Ids and names come from elsewhere, and must not command a terminal nor make
 //! lines of their own in a log.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
 
-/// True for what is never printed as it is: control characters, and those that turn the direction of the text round.
+/// True for a letter that is never printed as it is: a control character, or one that turns the direction of the
+/// text round.
 fn is_hidden(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -39,7 +40,7 @@ fn is_end_of_line(letter: char) -> bool {
     letter == '\n'
 }
 
-/// A value for people, on one line: `\u{1b}[2J` for what would clear the screen.
+/// A value for people, on one line: `\u{1b}[2J` stands for the sequence that clears the screen.
 pub fn value(text: &str) -> Cow<'_, str> {
     escape(text, |_| false, write_plain)
 }
@@ -60,7 +61,7 @@ fn log_line(text: &str, colours: bool) -> String {
     let mut pieces = line.split('\u{1b}');
     let mut shown = value(pieces.next().unwrap_or_default()).into_owned();
     for piece in pieces {
-        // The subscriber escapes this letter in fields: what is left are its colours.
+        // The subscriber escapes this letter in fields, so that only its own colours are left.
         let colour = piece.strip_prefix('[').and_then(|rest| {
             let code = rest.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
             rest.get(code..)?.starts_with('m').then_some(())

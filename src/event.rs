@@ -26,11 +26,11 @@ pub struct Record {
     /// The id that the log gives to the record itself, where it gives one.
     pub id: Option<Box<str>>,
     /// Why the source could not read a record here at all (a line of a file that is no record);
-    /// `value` then holds what was found.
+    /// `value` then holds the content that was found.
     pub malformed: Option<String>,
 }
 
-/// What an event does to its entity (contract, "What an event does").
+/// The effect of an event on its entity (contract, section 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The data is the whole state.
@@ -51,7 +51,7 @@ pub struct Field {
     pub json: Box<[u8]>,
 }
 
-/// A decoded event: what the fold applies.
+/// A decoded event, which the fold applies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The entity type.
@@ -62,7 +62,7 @@ pub struct Event {
     pub version: u64,
     /// True when the version came with the event (`sequence`, `lsn`), false when it is the offset.
     pub sequenced: bool,
-    /// What the event does.
+    /// The effect of the event.
     pub action: Action,
     /// The fields that it writes; empty on a delete.
     pub fields: Vec<Field>,
@@ -86,7 +86,7 @@ pub struct Truncation {
     pub stops: bool,
 }
 
-/// What became of a record.
+/// The result of decoding a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// An event to fold.

@@ -1,4 +1,4 @@
-//! Writing JSON straight into one buffer, and what documents hold beside their own members.
+//! Writing JSON straight into one buffer, and the members that documents hold beside their own.
 
 use serde_json::{Map, Value};
 
@@ -62,7 +62,7 @@ impl<'a> Object<'a> {
         object.close();
     }
 
-    /// Removes what was written from a place on; see [`Object::place`].
+    /// Removes the text that was written from a place on; see [`Object::place`].
     pub fn truncate(&mut self, (length, is_empty): (usize, bool)) {
         self.out.truncate(length);
         self.empty = is_empty;

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// What became of the standard output.
+/// The condition of the standard output.
 #[derive(Debug, Default)]
 enum Sink {
     /// Lines are taken.
@@ -47,7 +47,7 @@ pub fn json<T: serde::Serialize + ?Sized>(value: &T) -> Result<()> {
     Ok(())
 }
 
-/// True when nobody takes further lines, so that a command that only prints can end.
+/// True when further lines are dropped, so that a command that only prints can end.
 pub fn is_closed() -> bool {
     !matches!(*SINK.lock().unwrap_or_else(PoisonError::into_inner), Sink::Open)
 }
@@ -68,7 +68,7 @@ pub fn end() -> Result<()> {
     }
 }
 
-/// Prints a line on the standard error. Nobody is left to be told when that fails.
+/// Prints a line on the standard error. A failure is dropped, because no other output is left to tell it.
 pub fn complain(text: impl Display) {
     let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
@@ -88,7 +88,7 @@ fn print_bytes(sink: &mut Sink, out: &mut impl Write, bytes: &[u8]) {
     }
 }
 
-/// Where log lines go: the standard error, without a word when nobody reads it any more.
+/// Where log lines go: the standard error, without a word when its reader has gone.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct LogWriter;
 

@@ -18,7 +18,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
     builder.create(path)
 }
 
-/// How a file is opened that is made where it is missing; whoever uses it says how it is written.
+/// The options to open a file, or to make it where it is missing; the caller adds how it is written.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.create(true);

@@ -165,7 +165,7 @@ pub fn has_word(document: &Value, searched: Searched, is_wanted: impl Fn(&str) -
         each_text(value, &mut |text| {
             folded.clear();
             text::Words::behind(&mut folded).push(text);
-            // What is appended are whole letters.
+            // Only whole letters are appended.
             let words = std::str::from_utf8(&folded).unwrap_or_default();
             found = found || words.split(' ').any(|word| !word.is_empty() && is_wanted(word));
             if !found {

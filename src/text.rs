@@ -1,7 +1,7 @@
 //! Text as finding needs it: words without accents or case, and phone numbers as reversed digits.
 //!
-//! Documents and queries are folded by the same functions, so that every index engine compares the
-//! same words whatever analysis it has.
+//! Documents and queries are folded by the same functions, so that every index engine compares the same words, however
+//! it analyses text.
 
 mod forms;
 mod phone;
@@ -14,8 +14,8 @@ use unicode_normalization::char::is_combining_mark;
 pub use self::forms::{each_form, is_unspaced, joined, parts};
 pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, each_number, reversed_digits, reversed_numbers};
 
-/// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word is a
-/// longest run of letters and digits (of any script), so that what is written is UTF-8 and needs no escapes in JSON.
+/// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word
+/// is a longest run of letters and digits (of any script), so that the words are UTF-8 and need no escapes in JSON.
 pub struct Words<'a> {
     out: &'a mut Vec<u8>,
     begin: usize,
@@ -23,7 +23,7 @@ pub struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// No words yet, behind what `out` holds.
+    /// No words yet, behind the bytes that `out` holds.
     pub fn behind(out: &'a mut Vec<u8>) -> Self {
         Self { begin: out.len(), out, mark: None }
     }
@@ -116,7 +116,7 @@ pub fn stands(text: &[u8], phrase: &[u8]) -> bool {
 pub fn words(text: &str) -> String {
     let mut out = Vec::new();
     Words::behind(&mut out).push(text);
-    // What is appended are whole letters.
+    // Only whole letters are appended.
     String::from_utf8(out).unwrap_or_default()
 }
 
@@ -130,7 +130,7 @@ const IDEOGRAPHS: std::ops::RangeInclusive<char> = '\u{4e00}'..='\u{9fff}';
 /// The longest folded form that [`FOLDED`] keeps.
 const FOLDED_BYTES: usize = 6;
 
-/// What a letter becomes, and what is known of it.
+/// The folded form of a letter, and the facts known of it.
 #[derive(Clone, Copy)]
 struct Folded {
     bytes: [u8; FOLDED_BYTES],
@@ -141,7 +141,7 @@ struct Folded {
     is_mark: bool,
     /// It is a letter or a digit itself.
     is_letter: bool,
-    /// It becomes what [`char::to_lowercase`] begins with.
+    /// It becomes the first letter of its [`char::to_lowercase`].
     is_lowered: bool,
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn is_letter(letter: char) -> bool {
     }
 }
 
-/// The letters of `text` in lower case, without accents; what is no letter stays as it is.
+/// The letters of `text` in lower case, without accents; other signs stay as they are.
 pub fn folded(text: &str) -> String {
     let mut folded = Vec::with_capacity(text.len() + 8);
     let push = |folded: &mut Vec<u8>, letter: char| {
@@ -216,11 +216,11 @@ pub fn folded(text: &str) -> String {
             folded_letter(letter).for_each(|letter| push(&mut folded, letter));
         }
     }
-    // What is appended are whole letters.
+    // Only whole letters are appended.
     String::from_utf8(folded).unwrap_or_default()
 }
 
-/// Whether folding makes of every letter what [`char::to_lowercase`] begins with.
+/// Whether folding makes of every letter the first one of its [`char::to_lowercase`].
 pub(crate) fn is_only_lowered(text: &str) -> bool {
     text.chars().all(|letter| match known(letter) {
         Some(known) => known.is_lowered,
@@ -235,7 +235,7 @@ fn lower(letter: char) -> impl Iterator<Item = char> {
     letter.to_lowercase().take(1)
 }
 
-/// One letter at a time: what depends on its neighbours is the order of combining marks only, and those go.
+/// One letter at a time: neighbours decide only the order of combining marks, and those go.
 fn folded_letter(letter: char) -> impl Iterator<Item = char> {
     let lower = std::iter::once(letter).nfkd().flat_map(char::to_lowercase).nfkd();
     lower.filter(|letter| !is_combining_mark(*letter) && !is_ignorable(*letter)).flat_map(plain)

@@ -38,7 +38,8 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// Milliseconds since the Unix epoch of a time as RFC 3339 has it, or of the beginning of one: `2026`, `2026-01`,
-/// `2026-01-02T03:04`. Without a zone it is in UTC. It is what `strict_date_optional_time` reads on an index server.
+/// `2026-01-02T03:04`. Without a zone it is in UTC. An index server reads the same times by
+/// `strict_date_optional_time`.
 pub fn milliseconds(text: &str) -> Option<i64> {
     period(text).map(|(first, _)| first)
 }

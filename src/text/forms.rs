@@ -2,12 +2,12 @@
 
 use super::{folded, is_letter};
 
-/// The longest form; what is typed beyond it is not compared.
+/// The longest form; the letters beyond it are not compared.
 const LETTERS_MAX: usize = 16;
 /// A part is at least so long: one letter of a run says little, and is found at its beginning.
 const PART_LETTERS_MIN: usize = 2;
 
-/// What stands in a text that has further forms.
+/// The signs by which a text has further forms.
 struct Signs {
     /// A mark over which a name is written together.
     connects: bool,
@@ -33,7 +33,8 @@ impl Signs {
     }
 }
 
-/// Visits what [`joined`] does if the text is a name, and what [`parts`] does. False when no part of the text can have a form.
+/// Visits the forms of [`joined`] if the text is a name, and those of [`parts`]. False when no part of the text can
+/// have a form.
 pub fn each_form(text: &str, is_name: bool, visit: &mut dyn FnMut(&str)) -> bool {
     if !is_name && text.is_ascii() {
         return false;
@@ -81,7 +82,7 @@ fn visit_joined(folded: &str, visit: &mut dyn FnMut(&str)) {
     visit_group(&group, visit);
 }
 
-/// Visits what words are together, and in scripts without spaces the other way round.
+/// Visits a group's words written together, and in scripts without spaces also in the opposite order.
 fn visit_group(group: &[&str], visit: &mut dyn FnMut(&str)) {
     if group.len() < 2 {
         return;
@@ -126,8 +127,8 @@ fn is_of_article(letter: char) -> bool {
     matches!(letter, '\u{627}' | '\u{644}')
 }
 
-/// Visits the parts of runs of Chinese, Japanese, Korean, Thai and the like, which have no spaces between words: each
-/// ending of a run, so that what stands inside is the beginning of one. Of an Arabic word, what follows its article.
+/// Visits the parts of runs of Chinese, Japanese, Korean, Thai and the like, which have no spaces between words. Each
+/// ending of a run is a part, so that every word inside begins one. Of an Arabic word, the part behind its article.
 pub fn parts(text: &str, visit: &mut dyn FnMut(&str)) {
     let signs = Signs::of(text);
     if signs.is_unspaced || signs.has_article {

@@ -40,7 +40,7 @@ pub fn reversed_numbers(field: &str) -> Vec<String> {
     numbers
 }
 
-/// Visits what [`reversed_numbers`] answers.
+/// Visits the numbers that [`reversed_numbers`] answers.
 pub fn each_number(field: &str, visit: &mut dyn FnMut(&str)) {
     let is_plain =
         |byte: u8| byte.is_ascii_digit() || matches!(byte, b' ' | b'+' | b'-' | b'.' | b'(' | b')');
