@@ -139,11 +139,11 @@ pub enum Command {
     },
     /// Build new indexes beside the live ones and put them behind the aliases, while searches and indexing go on
     Reindex(Reindex),
-    /// Find documents by their own words and those of what they embed
+    /// Find documents by their own words and those of embedded entities
     Search(Search),
     /// Show positions, lag, waiting documents and indexes
     Status,
-    /// Tell which records made a document, what still waits, what the index holds and why they differ
+    /// Tell which records made a document, which work still waits, how the index holds it and why they differ
     Explain {
         /// The projection
         projection: String,
@@ -153,7 +153,7 @@ pub enum Command {
     },
     /// Compare every document that the state calls for with the index; exit code 4 when some differ
     Verify(Verify),
-    /// List, show, retry and discard what could not be folded or indexed
+    /// List, show, retry and discard records and documents that could not be folded or indexed
     DeadLetters {
         /// The subcommand.
         #[command(subcommand)]
@@ -181,7 +181,7 @@ pub enum Command {
         #[arg(long, value_name = "FOLDER", conflicts_with = "subcommand")]
         out: Option<PathBuf>,
     },
-    /// Say of configuration, disk, clock, brokers, topics, rights, registry, index and instance whether they are good, and what to do
+    /// Judge configuration, disk, clock, brokers, topics, rights, registry, index and instance, and name the remedy of each fault
     Doctor,
     /// Check the configuration, the mappings, the log and the index
     Check {
@@ -203,7 +203,7 @@ pub struct Search {
     /// The projection that is searched; the first that has a search unless told otherwise
     #[arg(long = "in", value_name = "COLLECTION")]
     pub collection: Option<String>,
-    /// Only what is at or below the entity with this id
+    /// Only entities at or below the one with this id
     #[arg(long, value_name = "ID")]
     pub under: Option<String>,
     /// field:value, or field:[from TO to] of a number or date; repeatable, and all fields must hold
@@ -257,7 +257,7 @@ pub struct Reindex {
     /// Build a new index also where the one that is there takes the changed mapping in place
     #[arg(long)]
     pub rebuild: bool,
-    /// Say what a changed mapping calls for and what it costs, and do nothing
+    /// Report the work and the cost that a changed mapping calls for, and do nothing
     #[arg(long, group = "action")]
     pub dry_run: bool,
     /// Move the aliases back to the previous indexes, after bringing them up to date
@@ -286,7 +286,7 @@ pub struct Verify {
     /// The projections; all that are kept when none is named
     #[arg(value_name = "PROJECTION")]
     pub projections: Vec<String>,
-    /// Mend what differs, foreign writes included
+    /// Mend the documents that differ, foreign writes included
     #[arg(long)]
     pub repair: bool,
     /// Compare about so many documents of each projection only
@@ -312,7 +312,7 @@ pub enum DeadLetterCommand {
         /// Their names; all of them when none is given
         names: Vec<String>,
     },
-    /// Take them out for good; what they hold is not folded and not indexed
+    /// Take them out for good; their content is not folded and not indexed
     Discard {
         /// Their names
         #[arg(value_name = "NAME", required_unless_present = "all")]
@@ -328,7 +328,7 @@ pub enum DeadLetterCommand {
 pub enum ModelCommand {
     /// Print the model in force as TOML, with its defaults
     Show,
-    /// Report every error of a model, and what its relations cost
+    /// Report every error of a model, and the cost of its relations
     Check {
         /// The model's file; the configured one when none is given
         file: Option<PathBuf>,
