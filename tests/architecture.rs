@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::files::{root, sources, with_extension};
+
 /// For each part what it may import, itself aside. The order is the direction: core, ports, use cases.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("backoff", &[]),
@@ -148,28 +150,6 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    files(folder, &["rs"])
-}
-
-/// The files below a folder whose names end so.
-fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, extensions));
-        } else if path.extension().is_some_and(|end| extensions.iter().any(|extension| end == *extension)) {
-            found.push(path);
-        }
-    }
-    found
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// The top-level part of the source that a file belongs to.
 fn part_of(inside: &Path) -> String {
     let first = inside.components().next().unwrap();
@@ -269,9 +249,9 @@ const KEY: &str = "max_embedded_contacts";
 
 #[test]
 fn no_other_source_names_the_entities_of_the_built_in_model() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let source = root().join("src");
     let mut found = Vec::new();
-    for path in files(&source, &["rs", "js", "json", "html", "css"]) {
+    for path in with_extension(&source, &["rs", "js", "json", "html", "css"]) {
         let name = path.strip_prefix(&source).unwrap().display().to_string();
         let is_test = name.ends_with("tests.rs") || name.contains("/tests/") || name == "verify/world.rs";
         if is_test || BUILT_IN.iter().any(|part| name.starts_with(part)) {

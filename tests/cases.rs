@@ -10,15 +10,13 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::Value;
 
+use crate::files::{entries, root};
 use crate::harness::{PROJECTIONS, World, fresh, log_lines, runtime};
 use crate::services;
 
 pub fn cases() -> Vec<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases");
-    let mut cases: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases = entries(&root().join("tests/cases"));
     cases.retain(|case| case.join("expected.json").exists());
-    cases.sort();
     assert!(cases.len() >= 60, "only {} cases found", cases.len());
     cases
 }
@@ -44,7 +42,13 @@ pub fn settings(case: &Path) -> String {
     text
 }
 
-/// What differs from the case's expectation; empty when nothing does.
+/// The lines of configuration that a case asks for, with its own files as the source.
+fn from_files(case: &Path) -> String {
+    let events = case.join("events");
+    format!("{}source.kind = \"files\"\nsource.path = {events:?}\n", settings(case))
+}
+
+/// The differences to the case's expectation; empty where there is none.
 pub fn differences(world: &World, case: &Path, places: &dyn Fn(&Value) -> (String, i64, i64)) -> String {
     let expected = json(&case.join("expected.json"));
     let mut found = String::new();
@@ -89,8 +93,7 @@ fn check_each(cases: impl IntoIterator<Item = PathBuf>, run: impl Fn(&Path) -> S
 fn every_case_ends_in_its_documents_from_files() {
     let (servers, _turn) = services::whole();
     check_all(|case| {
-        let events = case.join("events");
-        let extra = format!("{}source.kind = \"files\"\nsource.path = {events:?}\n", settings(case));
+        let extra = from_files(case);
         let world = World::new(&servers, "case", &extra);
         world.succeed(&["run", "--until-end"]);
         differences(&world, case, &place)
@@ -111,8 +114,7 @@ fn every_case_ends_in_its_documents_as_owners_and_children() {
             // No child is left out.
             return String::new();
         }
-        let events = case.join("events");
-        let extra = format!("{}source.kind = \"files\"\nsource.path = {events:?}\n", settings(case));
+        let extra = from_files(case);
         let world = World::new(&servers, "case", &format!("{extra}{}", crate::join::SETTINGS));
         crate::join::spread(&world);
         world.succeed(&["run", "--until-end"]);
@@ -127,8 +129,7 @@ fn every_case_ends_in_its_documents_as_owners_and_children() {
 #[test]
 fn every_case_ends_in_its_documents_in_the_embedded_index() {
     check_all(|case| {
-        let events = case.join("events");
-        let extra = format!("{}source.kind = \"files\"\nsource.path = {events:?}\n", settings(case));
+        let extra = from_files(case);
         let world = World::embedded("case", &extra);
         world.succeed(&["run", "--until-end"]);
         // A second run finds its own index, and changes nothing.

@@ -6,9 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use crate::files::root;
 
 /// The manifests of a set of values.
 fn rendered(name: &str) -> Vec<Value> {

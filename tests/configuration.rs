@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 
 use toml::{Table, Value};
 use tributary::config::{Config, Flags, keys};
+
+use crate::files::read;
 
 /// A row of the document's tables.
 struct Row {
@@ -13,10 +14,6 @@ struct Row {
     kind: String,
     variable: String,
     meaning: String,
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
 /// The rows of all tables whose first column is a key. A key that occurs twice fails the test.

@@ -1,14 +1,14 @@
 //! The demonstration of a model: `demo --model`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use crate::example_models::folder;
+use crate::files::contents;
 use crate::harness::{Running, World, eventually, http_get, log_of};
 use crate::search::ids;
 
@@ -22,20 +22,6 @@ fn copied(example: &str, world: &World) -> PathBuf {
     }
     fs::copy(folder(example).join("model.toml"), world.path("model.toml")).unwrap();
     world.path("model.toml")
-}
-
-/// Every file below a folder with its bytes.
-fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(contents(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
 }
 
 #[test]

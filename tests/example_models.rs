@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::files::root;
 use crate::harness::World;
 use crate::search::{ask, ids};
 
@@ -14,7 +15,7 @@ const EXAMPLES: [&str; 2] = ["helpdesk", "shop"];
 
 /// The folder of an example.
 pub fn folder(example: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example)
+    root().join("examples").join(example)
 }
 
 /// A deployment that reads an example where it is.

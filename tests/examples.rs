@@ -6,11 +6,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::files::read;
 use crate::harness::{World, shown};
-
-fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
-}
 
 /// The text from a heading to the next one of its level.
 fn section<'a>(text: &'a str, heading: &str) -> &'a str {

@@ -2,11 +2,11 @@
 //! of Connect's own converter are put into its form, as its source has it (`JsonSchemaData.rawSchemaFromConnectSchema`).
 
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::capture::{base64, reasons};
+use crate::files;
 use crate::harness::World;
 use crate::registry::Registry;
 
@@ -80,7 +80,7 @@ fn types_that_connect_names_in_json_schemas_are_read_as_those_beside_the_values(
     let (mut wrapped, mut encoded) = (Vec::new(), Vec::new());
     for topic in TOPICS {
         let path = format!("tests/captured/debezium-json-schemas/{topic}.jsonl");
-        let lines = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let lines = files::read(path);
         let framed = lines.lines().map(|line| {
             let line: Value = serde_json::from_str(line).unwrap();
             let key = serde_json::from_str(line["key"].as_str().unwrap()).unwrap();

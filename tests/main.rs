@@ -31,6 +31,7 @@ mod examples;
 mod explain;
 mod exposure;
 mod faults;
+mod files;
 mod filters;
 mod foreign;
 mod forms;

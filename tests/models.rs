@@ -1,6 +1,6 @@
 //! Models with logs and the exact documents that they end in, on both engines.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -8,19 +8,11 @@ use rdkafka::producer::{DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::{Value, json};
 
 use crate::cases::{create_topics, produce};
+use crate::files::root;
 use crate::harness::{GrowingLog, World, eventually, fresh};
+use crate::model::cases;
 use crate::model_changes::{SHOP, shop, write_model};
 use crate::services;
-
-fn cases() -> Vec<PathBuf> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases-models");
-    let mut cases: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    cases.retain(|case| case.join("expected.json").exists());
-    cases.sort();
-    assert!(cases.len() >= 8, "only {} cases found", cases.len());
-    cases
-}
 
 fn settings(case: &Path) -> String {
     let (model, events) = (case.join("model.toml"), case.join("events"));
@@ -123,7 +115,7 @@ fn documents_of_any_model_are_answered_and_a_search_that_no_projection_declares_
 
 #[test]
 fn the_shop_of_the_examples_makes_products_with_their_price_chart() {
-    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/shop");
+    let shop = root().join("examples/shop");
     let (model, events) = (shop.join("model.toml"), shop.join("events"));
     let settings = format!("model = {model:?}\nsource.kind = \"files\"\nsource.path = {events:?}\n");
     let world = World::embedded("shop", &settings);

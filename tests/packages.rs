@@ -6,13 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap()
-}
+use crate::files::{below, entries, read, root};
 
 fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output().unwrap();
@@ -55,9 +49,8 @@ fn a_release_is_made_twice_of_the_same_bytes_and_holds_everything() {
         Some(first.join(name))
     };
     run(Command::new("tar").arg("xzf").arg(named(".tar.gz").unwrap()).arg("-C").arg(folder.path()));
-    let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
-    let unpacked =
-        entries.into_iter().find(|path| path.display().to_string().contains("tributary-")).unwrap();
+    let is_unpacked = |path: &PathBuf| path.display().to_string().contains("tributary-");
+    let unpacked = entries(folder.path()).into_iter().find(is_unpacked).unwrap();
     for file in ["man/tributary-run.1.gz", "completions/tributary.zsh", "tributary.service", "LICENSE"] {
         assert!(unpacked.join(file).is_file(), "{file}");
     }
@@ -159,17 +152,7 @@ fn the_image_holds_all_that_the_program_needs_and_less_than_60_mb() {
     let (program, image) = (folder.path().join("tributary"), folder.path().join("image"));
     run(Command::new("strip").arg("-o").arg(&program).arg(env!("CARGO_BIN_EXE_tributary")));
     run(Command::new(root().join("deploy/rootfs")).arg(&program).arg(&image));
-    let mut bytes = 0;
-    let mut folders = vec![image.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let (path, held) = (entry.as_ref().unwrap().path(), entry.unwrap().metadata().unwrap());
-            match held.is_dir() {
-                true => folders.push(path),
-                false => bytes += held.len(),
-            }
-        }
-    }
+    let bytes: u64 = below(&image).iter().map(|file| fs::symlink_metadata(file).unwrap().len()).sum();
     // The program of a release has about 35 MB; that of the tests is larger.
     let beside = bytes - fs::metadata(&program).unwrap().len();
     assert!(beside < 20_000_000, "{beside} bytes beside the program");

@@ -16,6 +16,7 @@ use tributary::state::keys::Space;
 use tributary::state::rows::{self, FORMAT, Format};
 use tributary::state::store::{Changes, StateStore};
 
+use crate::files::{below, copy};
 use crate::harness::{GrowingLog, World, log_of};
 
 /// Everything that a store shows.
@@ -94,24 +95,11 @@ fn mix(a: u64, b: u64) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(&a.to_le_bytes(), b)
 }
 
+/// The files of a state that hold something.
 fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
+    let mut found = below(folder);
     found.retain(|path| path.metadata().unwrap().len() > 0);
-    found.sort();
     found
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let to = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &to) } else { assert!(std::fs::copy(&path, &to).is_ok()) }
-    }
 }
 
 /// Damages a file in the way of this number; says how.
