@@ -1,5 +1,5 @@
-//! Tributary folds the events of several services into a durable local state, makes
-//! denormalised documents of them by a model, and keeps those in a search index.
+//! Tributary folds the events of several services into a durable local state. By a model it makes
+//! denormalised documents of them, and keeps those in a search index.
 
 #![cfg_attr(
     test,

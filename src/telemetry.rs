@@ -21,8 +21,8 @@ pub enum LogFormat {
 /// The variable that names levels by module.
 const VARIABLE: &str = "TRIBUTARY_LOG";
 
-/// Starts logging. `TRIBUTARY_LOG` names levels by module (`tributary=debug,rdkafka=info`) and goes
-/// before `verbose`, which goes before `quiet` (warnings only); one that can't be understood is told of and passed over.
+/// Starts logging. `TRIBUTARY_LOG` names levels by module (`tributary=debug,rdkafka=info`) and goes before `verbose`,
+/// which goes before `quiet` (warnings only). A value that is no such list is reported and passed over.
 pub fn start(format: LogFormat, verbose: bool, quiet: bool) {
     let (filter, refused) = filter(std::env::var(VARIABLE).ok().as_deref(), verbose, quiet);
     let colours = format == LogFormat::Text && std::io::stderr().is_terminal();

@@ -139,9 +139,9 @@ impl KafkaDeadLetters {
         Ok(())
     }
 
-    /// One attempt, which ends when the broker or `message.timeout.ms` has decided on every dead letter, so that none is held
-    /// twice; `Canceled` when a stop was requested before. A half-done attempt does no harm, because a dead letter counts
-    /// once, by its name.
+    /// One attempt, which ends when the broker or `message.timeout.ms` has decided on every dead letter, so that none
+    /// is held twice. `Canceled` when a stop was requested before. A half-done attempt does no harm, because a dead
+    /// letter counts once, by its name.
     fn produce(&mut self, letters: &[(String, Option<Vec<u8>>)]) -> KafkaResult<()> {
         self.ensure_topic()?;
         let mut refused = None;

@@ -1,5 +1,5 @@
-//! Dead letters: records that can never be folded and documents that the index rejected for good,
-//! kept with everything that is needed to look at them and to try them again.
+//! Dead letters: records that can never be folded, and documents that the index rejected for good. Each is
+//! kept with everything that is needed to look at it and to try it again.
 
 mod file;
 mod kafka;

@@ -1,4 +1,5 @@
-//! Letters on their way to a topic: they lie on the disk until the topic has them, so that the fold does not wait for it.
+//! Dead letters on their way to a topic. They lie on the disk until the topic has them, so that the fold does not wait
+//! for it.
 //!
 //! The letters are lines of a file, in their order. The file is emptied when the topic has all of them. A process that
 //! died sends them again: a letter counts once, by its name.

@@ -1,5 +1,5 @@
-//! The log's side: read once, from its beginning to where it ends now. Of each entity that takes part
-//! it is kept which record made each write that stands in the state, and the last of those that made none.
+//! The log's side: read once, from its beginning to where it ends now. For each entity that takes part, the record of
+//! each write that stands in the state is kept. So is the last record that made none.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -1,9 +1,9 @@
 //! The explanation of a document: the records that made each part of it, its pending work, the index's copy, and the causes
 //! of differences.
 //!
-//! The state keeps no offsets. So the log is read once from its beginning, and each record of an entity
-//! that takes part is folded alone: its write stands where it equals the register in the state. Who wins
-//! is decided by `entity` only, when it folds.
+//! The state keeps no offsets. So the log is read once from its beginning, and each record of an entity that takes
+//! part is folded alone. Its write stands where it equals the register in the state. Who wins is decided by `entity`
+//! only, when it folds.
 
 mod compare;
 mod computed;

@@ -58,8 +58,8 @@ pub struct StateWriter {
     /// The backfills that are not done.
     pub(super) backfills: BTreeMap<Projection, Backfill>,
     dead_letters: Box<dyn DeadLetters>,
-    /// True while this fold alone decides the content of the index: no other instance has delivered, or will deliver, a fold
-    /// of the same events in another order.
+    /// True while this fold alone decides the content of the index. No other instance has delivered, or will deliver, a
+    /// fold of the same events in another order.
     is_settled: bool,
     pub(super) superseded: Superseded,
 }
@@ -242,8 +242,9 @@ impl StateWriter {
             if entry.between.is_empty() || planted::is(Bug::BetweenForgotten) {
                 continue;
             }
-            // Another instance, or this one before its state fell back, may have records these events one by one, or in
-            // another order where they lie in several partitions, and have delivered an intermediate state.
+            // Another instance, or this one before its state fell back, may have folded these events one by one. Events
+            // of several partitions it may have folded in another order. It may then have delivered an intermediate
+            // state.
             let mut passing = Effects::default();
             let states = std::iter::once(before).chain(&entry.between);
             for (earlier, later) in states.zip(entry.between.iter().chain([after])) {
@@ -309,8 +310,8 @@ impl StateWriter {
         marked.collect()
     }
 
-    /// Clears the marks of documents that the index acknowledged, each with the step of the snapshot
-    /// that it was made from: a mark made since stays.
+    /// Clears the marks of documents that the index acknowledged, each with the step of the snapshot that it was made
+    /// from. A later mark stays.
     pub fn acknowledge(&mut self, acknowledged: &[(DocumentKey, u64)]) -> Result<()> {
         let view = self.state.view();
         let mut changes = Changes::default();
@@ -405,8 +406,8 @@ impl StateWriter {
     }
 }
 
-/// Applies an event, or says why it can't be: without a version of its own it counts only in the
-/// partition that its entity was met in first.
+/// Applies an event, or says why it can't be applied. An event without a version of its own counts only in
+/// the first partition of its entity.
 pub(crate) fn apply_one(
     row: &mut Row,
     event: &Event,

@@ -102,8 +102,8 @@ impl Pace {
         }
     }
 
-    /// Some writes have to be tried again: half as much at once, after a wait that doubles each
-    /// time and is spread by chance between half and all of it.
+    /// Some writes have to be tried again. Half as much is then sent at once, after a wait. The wait doubles
+    /// each time and is spread by chance between half and all of it.
     pub fn slow_down(&self, reason: &str, writes: usize) {
         let mut inner = self.lock();
         let now = Instant::now();

@@ -73,8 +73,8 @@ impl<S: Documents + Aliases> Run<S> {
         self.command(Command::BuiltFor(projection, index.to_owned()))
     }
 
-    /// The same of one page for a partial log, which does not speak of every entity: those that it deletes, and those known
-    /// by references only that it refutes.
+    /// The same of one page for a partial log, which does not speak of every entity. The page's documents are those
+    /// that the log deletes, and stubs that it refutes.
     async fn unknown_to_partial(
         &self,
         projection: Projection,

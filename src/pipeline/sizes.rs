@@ -1,5 +1,5 @@
-//! How large parts are made. In this crate's own tests they are small, so that worlds of some dozen entities
-//! are cut into as many parts as a million is otherwise.
+//! How large parts are made. In this crate's own tests they are small. A world of some dozen entities is then cut into
+//! as many parts as a million is otherwise.
 
 /// `real`, or `small` in tests.
 pub(super) const fn sized(real: usize, small: usize) -> usize {

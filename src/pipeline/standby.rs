@@ -48,10 +48,10 @@ impl<S: Documents + Aliases> Run<S> {
         self.cleared_to = None;
     }
 
-    /// Begins to write, through the gate of this moment. The marks may not be for an index, because an earlier turn did not
-    /// fill it or another instance wrote it: such an index is handed over first. An index with a paused backfill is
-    /// reconciled as well. No change is marked during the pause, so another instance may have written documents that are
-    /// deleted by now.
+    /// Begins to write, through the gate of this moment. An index that an earlier turn did not fill, or that another
+    /// instance wrote, is handed over first, because the marks may not be for it. An index with a paused backfill is
+    /// reconciled as well. No change is marked during the pause, so another instance may have written documents that
+    /// are deleted by now.
     pub(super) async fn begin_to_write(&mut self) -> Result<()> {
         if self.cleared_to.is_none() {
             // The commands of an earlier turn decide. In the first turn there were none, and the fold may
@@ -113,8 +113,8 @@ impl<S: Documents + Aliases> Run<S> {
         self.filling != Filling::Nothing || self.is_handed_over_still()
     }
 
-    /// True while an index that this instance found behind an alias when it began to write is not its own yet:
-    /// acknowledgements of another index say nothing of this one.
+    /// True while an index that this instance found behind an alias when it began to write is not its own yet.
+    /// Acknowledgements of another index say nothing of this one.
     fn is_handed_over_still(&self) -> bool {
         let Gate::HandOver(hand_over) = &self.gate else { return false };
         hand_over.moved.iter().any(|moved| self.is_written(moved))

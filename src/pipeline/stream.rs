@@ -25,8 +25,8 @@ use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
 
-/// How long records are gathered after a fold. Each fold is a commit, which costs more than its records, and
-/// each commit brings the time nearer at which the store makes the fold wait for the disk.
+/// How long records are gathered after a fold. Each fold is a commit, which costs more than its records. Many commits
+/// make the store hold the fold until the disk has caught up.
 const GATHER: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);

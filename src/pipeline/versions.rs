@@ -122,8 +122,8 @@ impl Bases {
         VERSION_MAX.min(held.base_at(position).saturating_add(position)).max(SILENT + 1)
     }
 
-    /// Takes note of such a document that is the instance's to write from here on, because the index holds nothing that a record
-    /// made: `stored` is the version that it holds. Nothing is noted when claims were forgotten since `turn`.
+    /// Takes note of such a document that is the instance's to write from here on, because no record made the one in
+    /// the index. `stored` is the version in the index. Nothing is noted when claims were forgotten since `turn`.
     pub(super) fn claim(&mut self, document: DocumentKey, stored: u64, position: u64, turn: u64) {
         let base = if stored <= position { 0 } else { base_of(stored, position).unwrap_or(0) };
         self.set(document, base, Some(turn));

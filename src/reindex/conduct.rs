@@ -27,8 +27,8 @@ use crate::sink::generations::{Generations, Move, Phase, RebuildProgress, writte
 use crate::source::EventSource;
 use crate::state::State;
 
-/// How long a rebuild waits for a running instance to say where it stopped; after that none runs, or one
-/// that will send every document itself.
+/// How long a rebuild waits for a running instance to say where it stopped. After that none runs, or one that will
+/// send every document itself.
 const INSTANCE_WAIT: Duration = Duration::from_secs(15);
 /// How long it waits for the instance's answer before it folds the records that came meanwhile.
 const FEED_EVERY: Duration = Duration::from_secs(1);
@@ -276,8 +276,8 @@ impl<S: Documents + Generations> Conductor<S> {
         Ok(())
     }
 
-    /// Goes on until every record that existed when the alias was moved, and every one that the running
-    /// instance had folded when it stopped, is in the index; answers where it ended.
+    /// Goes on until the index holds every record that existed when the alias was moved, and every one that the
+    /// running instance had folded when it stopped. Answers where it ended.
     async fn feed(&self, stop: &Shutdown) -> Result<Positions> {
         let began = Instant::now();
         loop {

@@ -1,9 +1,9 @@
-//! A rebuild: a new index beside the live one, filled from the log or from a copy of the state, checked,
-//! and put behind the alias while searches and indexing go on.
+//! A rebuild: a new index beside the live one, filled from the log or from a copy of the state. It is checked and put
+//! behind the alias while searches and indexing go on.
 //!
-//! A rebuild is a process of its own with a state of its own; it never touches that of the running
-//! instance. Each phase is written down before it begins, in the index (where everybody sees it) and in
-//! the rebuild's folder, so that a rebuild that was killed goes on with the same index.
+//! A rebuild is a process of its own with a state of its own; it never touches that of the running instance. Each
+//! phase is written down before it begins, in the index (where every instance sees it) and in the rebuild's folder. A
+//! rebuild that was killed therefore goes on with the same index.
 
 mod carry;
 mod claim;

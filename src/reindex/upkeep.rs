@@ -7,9 +7,9 @@ use crate::error::{Error, Result};
 use crate::pipeline::hand_over::LEASE;
 use crate::sink::generations::{Generations, Gone, Phase, Rebuild, Revision};
 
-/// Gives up the rebuilds of the sink's projections: their records go, and the indexes that they made, unless
-/// an alias stands for one or it was there before (`is_own` says which session was begun here and is known
-/// to be dead). Answers the deleted indexes.
+/// Gives up the rebuilds of the sink's projections. Their records go, and so do the indexes that they made, unless an
+/// alias stands for one or it was there before (`is_own` says which session was begun here and is known to be dead).
+/// Answers the deleted indexes.
 ///
 /// # Errors
 /// When a rebuild is alive elsewhere.
@@ -59,9 +59,9 @@ pub async fn give_up<S: Generations>(sink: &S, session: &Session) -> Result<()> 
     Ok(())
 }
 
-/// Restores the record of before a rebuild, if the alias still stands for the index of that record: a rollback is
-/// remembered, and documents that are to be sent again still are. Else nothing is noted any more. False when the record is
-/// another one by now.
+/// Restores the record of before a rebuild, if the alias still stands for the index of that record. A rollback is
+/// remembered, and documents that are to be sent again still are. Else nothing is noted any more. False when the record
+/// is another one by now.
 async fn restore<S: Generations>(
     sink: &S,
     number: usize,

@@ -1,7 +1,7 @@
 //! Fields that a model declares beyond those that a state was built with.
 //!
-//! A state keeps the fields of events that are not declared. So a field that is declared later is filled from them, as long
-//! as every value is of the declared type: an event with another one would have been a dead letter.
+//! A state keeps the fields of events that are not declared. So a field that is declared later is filled from them, as
+//! long as every value is of the declared type. An event with another type would have been a dead letter.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -1,8 +1,8 @@
 //! A consistent copy of a state, as a stream of bytes.
 //!
-//! A frame is a space's number (one byte), the lengths of key and value (four bytes each, big-endian), the
-//! key and the value; a frame of the number 255, whose key is the count of frames (eight bytes) and whose
-//! value is empty, ends the stream: a copy that was cut off is never taken for whole.
+//! A frame is a space's number (one byte), the lengths of key and value (four bytes each, big-endian), the key and the
+//! value. A frame of the number 255 ends the stream, so that a copy that was cut off is never taken for whole. Its key
+//! is the count of frames (eight bytes), and its value is empty.
 
 use std::io::{Read, Write};
 use std::ops::ControlFlow;

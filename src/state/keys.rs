@@ -62,8 +62,8 @@ impl Space {
     }
 }
 
-/// The beginning of the keys of everything that belongs to `owner`: its bytes with 0 written as
-/// 0 255, ended by 0 0, so that no owner's keys begin with another's and order is kept.
+/// The beginning of the keys of everything that belongs to `owner`: its bytes with 0 written as 0 255, ended
+/// by 0 0. No owner's keys then begin with another's, and order is kept.
 pub fn owner_prefix(owner: &str) -> Vec<u8> {
     let mut key = Vec::with_capacity(owner.len() + 2);
     for byte in owner.bytes() {

@@ -1,8 +1,9 @@
-//! One pass over everything that a projection may have a document of: its entities and, in between, the owners that are
-//! known by references only, all in the order of their ids.
+//! One pass over everything that a projection may have a document of, in the order of ids. It visits the projection's
+//! entities and, in between, the owners that are known by references only.
 //!
 //! Entities and the relations that their documents show lie in the same order, so that all are read once from end to
-//! end: a document made where the pass stands costs no search. Children come behind all of them, in the order of their relation.
+//! end. A document made where the pass stands costs no search. Children come behind all of them, in the order of their
+//! relation.
 
 mod children;
 
@@ -387,8 +388,8 @@ mod tests {
         changes.put(Space::of_type(ORGANISATION), id.into(), encode(&row).unwrap());
     }
 
-    /// Alive without contacts, with one, and with many; deleted with many; known by its contacts only, between, behind
-    /// and of a name that the keys of a relation are written otherwise for.
+    /// Alive without contacts, with one, and with many, and deleted with many. Known by its contacts only: between,
+    /// behind, and with an id that keys of a relation escape.
     fn state() -> State {
         let (store, mut changes) = (MemoryStore::default(), Changes::default());
         for id in ["a", "b", "c"] {

@@ -2,7 +2,7 @@
 //! The ordinary delivery repairs the differences.
 //!
 //! A difference is reported only when it is proven. The index held the same document before and after a snapshot of the
-//! state, no work was pending for the document in it, and the snapshot expects another one.
+//! state. The snapshot expects another one, and no work was pending for the document in it.
 
 pub mod compare;
 mod examine;

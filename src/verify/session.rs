@@ -1,5 +1,5 @@
-//! One comparison from its beginning to its end: the documents that the state expects, then the unexpected ones of the
-//! index, then those with pending work.
+//! One comparison from its beginning to its end. First come the documents that the state expects, then the unexpected
+//! ones of the index, then those with pending work.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,6 @@
 //! Fields of a document that show entities without a record in a partial log. The index may know more of them than the
-//! state, because it was written when the log was whole: an owner's name, its references, and its members. Such a
-//! document is no fault, and a repair would only take away knowledge that no record gives back.
+//! state, because it was written when the log was whole. Examples are an owner's name, its references, and its
+//! members. Such a document is no fault, and a repair would only take away knowledge that no record gives back.
 
 use serde_json::{Map, Value};
 
@@ -23,8 +23,7 @@ impl Records for Snapshot {
     }
 }
 
-/// Whether all that parts the document that is `expected` from the one that is `stored` is more knowledge in the index of
-/// entities without a record.
+/// Whether the `stored` document differs from the `expected` one only by more knowledge of entities without a record.
 ///
 /// # Errors
 /// Those of the state.

@@ -23,8 +23,8 @@ pub(super) struct Expected {
     pub(super) body: Option<Vec<u8>>,
     /// Something is on its way to it: a mark, or a fan-out that may mark it.
     pub(super) waits: bool,
-    /// The log position, where the log is partial and holds no record of its entity: a document that one has made is left as
-    /// it is.
+    /// The log position, where the log is partial and holds no record of its entity. A document that a record has made
+    /// is left as it is.
     pub(super) silent_at: Option<u64>,
     /// Its basis, which changes whenever the state expected no such document meanwhile.
     pub(super) standing: u128,
@@ -45,10 +45,11 @@ pub(super) enum Verdict {
     Differs(Kind, String),
 }
 
-/// Decides. `before` is the observation before the snapshot of `expected` was taken, `held` the document in the index after
-/// it. With the same version both times, the index held it at the snapshot too. There every earlier write was acknowledged
-/// unless work was pending. A missing document has no version to compare. It counts as missing only if the state expected
-/// it in both snapshots, with no work pending: otherwise it may have been written and deleted in between.
+/// Decides. `before` is the observation before the snapshot of `expected` was taken, `held` the document in the index
+/// after it. With the same version both times, the index held it at the snapshot too. There every earlier write was
+/// acknowledged unless work was pending. A missing document has no version to compare. It counts as missing only if the
+/// state expected it in both snapshots, with no work pending. Otherwise it may have been written and deleted in
+/// between.
 pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<Seen>) -> Verdict {
     if let (Some(position), Some(held)) = (expected.silent_at, held)
         && is_of_record(held.version, position)

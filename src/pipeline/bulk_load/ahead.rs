@@ -8,7 +8,7 @@ const CHUNK: usize = 1_000;
 /// So many chunks may wait.
 const CHUNKS_MAX: usize = 4;
 
-/// Has `make` make items on a thread of `scope`: it hands each to the function that it is given, which answers
+/// Has `make` make items on a thread of `scope`. It hands each to the function that it is given. That function answers
 /// false once the receiver is gone.
 pub(super) fn ahead<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,

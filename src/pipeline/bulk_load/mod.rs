@@ -1,9 +1,9 @@
 //! The first fold of a log: an external merge instead of a read and a write of the store for each entity.
 //!
-//! Folding is a merge of registers, so partial folds merge as well. As much of the log as the memory's budget
-//! allows is folded into a map and put aside as a sorted run; at the end the runs are merged, and the store
-//! is filled in the order of its keys. The positions come last: a load that was broken off begins anew.
-//! While it lasts every document is called for by a backfill that pauses, so that nothing has to be marked.
+//! Folding is a merge of registers, so partial folds merge as well. As much of the log as the memory's budget allows
+//! is folded into a map and put aside as a sorted run. At the end the runs are merged, and the store is filled in the
+//! order of its keys. The positions come last: a load that was broken off begins anew. While it lasts every document
+//! is called for by a backfill that pauses, so that nothing has to be marked.
 
 mod ahead;
 mod merge;
@@ -167,8 +167,8 @@ impl StateWriter {
         Ok(())
     }
 
-    /// A load, when nothing of the log was folded yet, so much waits that it is worth it, and every document
-    /// is called for by a backfill that pauses.
+    /// A load, when nothing of the log was folded yet and enough records wait. Every document is then called for by a
+    /// backfill that pauses.
     pub fn first_load(&self, end: &Positions) -> Result<Option<BulkLoad>> {
         let is_paused = self.projections.iter().all(|projection| !self.is_marked(*projection));
         if !self.progress.partitions.is_empty() || !is_paused || end.sum() < RECORDS_MIN {

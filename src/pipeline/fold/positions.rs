@@ -23,8 +23,8 @@ fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> 
     }
 }
 
-/// Moves the positions to those that were skipped without a record, and never back: records that lie behind such
-/// a position may be among those records with it.
+/// Moves the positions to those that were skipped without a record, and never back. The records of the same step may
+/// lie behind such a position.
 pub(in crate::pipeline) fn skip_offsets(progress: &mut Progress, skipped: &[(TopicPartition, i64)]) {
     for (partition, next) in skipped {
         let at = partition_mut(progress, partition);

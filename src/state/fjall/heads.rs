@@ -1,8 +1,8 @@
 //! Which commit each space was last written by, so that a store of which a part is missing is never taken for whole.
 //!
 //! A commit writes its number into every space that it touches, and the numbers of all spaces beside the rows of
-//! [`Space::META`]. Spaces reach the disk at different times, each with the journal's content up to then. When a
-//! part of the journal is lost that one space had passed and another had not, their numbers disagree; when it is lost
+//! [`Space::META`]. Spaces reach the disk at different times, each with the journal's content up to then. When a part
+//! of the journal is lost that one space had passed and another had not, their numbers disagree. When it is lost
 //! behind all of them, the store is only older, and the log is read again from there.
 
 use crate::error::Result;

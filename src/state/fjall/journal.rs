@@ -1,19 +1,20 @@
 //! The journals of the store, looked through before it is opened.
 //!
-//! The store replays its journals up to the first thing that it can't read, and goes on behind it in the next file;
-//! the number by which it orders a batch is under no checksum. So here everything is read first.
+//! The store replays its journals up to the first thing that it can't read, and goes on behind it in the next file.
+//! The number by which it orders a batch is under no checksum. So here everything is read first.
 //!
 //! - A batch that is not whole, with no whole batch behind it, is the end that a killed process had begun to write. It is cut
 //!   off. The store then has an earlier content, and the rest is read again from the log. [`super::heads`] decides whether
 //!   the rest of the store agrees with that.
-//! - Damage with a whole batch behind it is no such end. It is refused, and no file is changed. A power cut that wrote
-//!   blocks of batches that were not synced in another order looks the same, and is refused as well: nothing in the file
-//!   tells the two apart.
+//! - Damage with a whole batch behind it is no such end. It is refused, and no file is changed. A power cut may have
+//!   written blocks of batches that were not synced in another order. It looks the same and is refused as well, because
+//!   nothing in the file tells the two apart.
 //! - A whole file of another layout was written by another version of the store. It is refused, and no file is changed.
 //!
-//! A batch is `1`, the count of entries (4 bytes) and the batch's number (8); for each entry `2`, the kind, the
-//! compression, the space (8), the lengths of the key (2), of the value (4) and of the value as it is written (4),
-//! both; then `3`, the xxh3 of the entries (8) and `FJL` `3`. All numbers are little-endian. The rest is zeros.
+//! A batch begins with `1`, the count of entries (4 bytes) and the batch's number (8). An entry is `2`, the kind, the
+//! compression, the space (8), and three lengths. They are those of the key (2), of the value (4) and of the written
+//! value (4). Key and value follow. The batch ends with `3`, the xxh3 of the entries (8) and `FJL` `3`. All numbers
+//! are little-endian. The rest is zeros.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};

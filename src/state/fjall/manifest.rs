@@ -1,5 +1,5 @@
-//! The small files of the store, looked at before it is opened: its format's version, and the manifest of each space,
-//! which names the tables and whose checksum the store writes down but doesn't look at.
+//! The small files of the store, read before it is opened: its format's version, and the manifest of each space. A
+//! manifest names the tables. The store writes its checksum down and does not compare it.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! The durable store: an LSM tree in a folder, by the `fjall` crate.
 //!
-//! This folder alone knows how that crate lays out its files: it reads them before the crate does, which takes some of them
-//! as they are. The layout is private to the crate, so its version is exact, and unknown layouts are refused.
+//! This folder alone knows how that crate lays out its files. It reads them before the crate does, because the crate
+//! takes some of them as they are. The layout is private to the crate, so its version is exact, and unknown layouts are
+//! refused.
 
 mod heads;
 mod journal;
@@ -303,8 +304,8 @@ impl StateStore for FjallStore {
     }
 
     fn clear(&self, space: Space) -> Result<()> {
-        // Not by `Keyspace::clear`. Its entry in the journal would, at the next opening, also remove the rows that the
-        // keyspace was filled with since, which are in no journal.
+        // Not by `Keyspace::clear`. At the next opening its entry in the journal would also remove the rows that the
+        // keyspace was filled with since. Those are in no journal.
         let keyspace = self.keyspace(space)?;
         loop {
             let mut batch = self.database.batch();
