@@ -104,7 +104,7 @@ fn every_case_ends_in_its_documents_from_files() {
 /// Every second case is enough, because children are made as nested contacts are.
 #[test]
 fn every_case_ends_in_its_documents_as_owners_and_children() {
-    if !services::is_opensearch() {
+    if !services::has_join() {
         return;
     }
     let (servers, _turn) = services::whole();

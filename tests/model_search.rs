@@ -70,7 +70,7 @@ fn a_model_of_ones_own_is_searched_filtered_ordered_and_counted_alike_on_both_en
 /// Both layouts on one server. All members are within the documents, because those that are not are worth less there.
 #[test]
 fn children_are_searched_filtered_ordered_and_counted_as_nested_members_are() {
-    if !services::is_opensearch() {
+    if !services::has_join() {
         return;
     }
     let (servers, _turn) = services::whole();

@@ -18,6 +18,11 @@ pub fn is_opensearch() -> bool {
     engine().starts_with("opensearch")
 }
 
+/// True when the search server has fields of the type `join`. The plain Elasticsearch of the tests lacks their module.
+pub fn has_join() -> bool {
+    is_opensearch()
+}
+
 /// The search server that the tests run on: `elasticsearch`, `elasticsearch-8`, `opensearch` or `opensearch-2`.
 pub fn engine() -> String {
     std::env::var("TRIBUTARY_ENGINE").unwrap_or_else(|_| "elasticsearch".to_owned())

@@ -51,6 +51,12 @@ pub fn key_of(id: &str, routing: Option<&str>) -> String {
     }
 }
 
+/// True where a document with this routing is the one of a key. An owner has none. On one shard a child lies under its id,
+/// whoever its owner is.
+pub fn is_held(key: &str, routing: Option<&str>) -> bool {
+    ChildKey::of(key).map(|child| child.owner).as_deref() == routing
+}
+
 /// What a person is shown of a document's key.
 pub fn shown_key(key: &str) -> String {
     match ChildKey::of(key) {
@@ -124,5 +130,10 @@ mod tests {
         assert_eq!(ChildKey::of(&key).map(|child| child.id()).as_deref(), Some("contacts/c/1"));
         assert_eq!((key_of("o1", None), key_of("a/b", None)), ("o1".to_owned(), "a/b".to_owned()));
         assert_eq!(shown_key(&key), "contacts/c/1 of o1");
+        assert_eq!(
+            [None, Some("o1"), Some("o2")].map(|routing| is_held(&key, routing)),
+            [false, true, false]
+        );
+        assert_eq!([None, Some("o1")].map(|routing| is_held("contacts/c/1", routing)), [true, false]);
     }
 }

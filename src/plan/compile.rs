@@ -4,7 +4,7 @@ mod fields;
 mod search;
 mod words;
 
-use self::fields::{canonical, field, forever};
+use self::fields::{canonical, field, fields_in, forever};
 use super::relation::{Condition, RELATION_SPACES, RelationPlan, RowPlan};
 use super::routes::{self, Hop, Target, Way};
 use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
@@ -235,12 +235,11 @@ impl Compiler<'_> {
             return u8::try_from(number).unwrap_or(u8::MAX);
         }
         let number = u8::try_from(self.plan.relations.len()).unwrap_or(u8::MAX);
-        let of_conditions = conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
         let of_row = row.iter().flat_map(|row| fields_of(&self.plan, member, &row.show, row.words.as_ref()));
         let of_references =
             row.iter().flat_map(|row| row.references.iter().map(|field| FieldSet::of((*field).into())));
         let own = [FieldSet::LIVENESS, FieldSet::of(field.into())];
-        let trigger = of_conditions.chain(of_row).chain(of_references).chain(own).collect();
+        let trigger = fields_in(&conditions).chain(of_row).chain(of_references).chain(own).collect();
         // One relation too many is refused before anything is written ([`PlanRef::check`]).
         let space = if number < 2 { 3 + number } else { RELATION_SPACES.saturating_add(number - 2) };
         let name = self.relation_name((member, field), number, &conditions, row.as_ref());
@@ -286,8 +285,7 @@ impl Compiler<'_> {
             let header = headers.get(usize::from(projection.of));
             let own = projection.words.as_ref();
             let words = fields_of(&self.plan, projection.of, &projection.show, own);
-            let conditions =
-                projection.conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
+            let conditions = fields_in(&projection.conditions);
             let references = projection
                 .embeds
                 .iter()
@@ -363,7 +361,9 @@ impl Compiler<'_> {
                 if let Some(relation) = self.plan.relations.get(usize::from(from.relation)) {
                     trigger = trigger.with(relation.trigger);
                 }
-                if let (Some(_), Hop::Up { of, field }) = (from.descendants, hop) {
+                // An owner whose computed members see its children is led to twice, and above it once.
+                let is_new = !embed.is_joined || target.child.is_some();
+                if let (Some(_), Hop::Up { of, field }) = (from.descendants.filter(|_| is_new), hop) {
                     let hops =
                         std::iter::once(Hop::Above { of, field }).chain(behind.iter().copied()).collect();
                     let trigger = FieldSet::LIVENESS.with(FieldSet::of(field.into()));
@@ -379,7 +379,8 @@ impl Compiler<'_> {
     }
 
     /// Adds the ways between an owner and its children: an owner that comes or goes takes its children with it, and a member that
-    /// comes or goes changes the owner's counts. Computed members are made of all that the members show.
+    /// comes or goes changes the owner's count and may make its stub. An owner that shows neither stays as it is. Computed members
+    /// are made of all that the members show.
     fn ways_of_owner(
         &mut self,
         target: Target,
@@ -388,22 +389,21 @@ impl Compiler<'_> {
         ways: &mut [Vec<Way>],
     ) {
         let Some(from) = embed.from() else { return };
-        let own = projection.conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
-        let trigger = own.chain([FieldSet::LIVENESS]).collect();
+        let trigger = fields_in(&projection.conditions).chain([FieldSet::LIVENESS]).collect();
         push(ways, projection.of, Way { hops: vec![Hop::Down { relation: from.relation }], target, trigger });
         let owner = Target { child: None, ..target };
         if !projection.compute.is_empty() {
             self.ways((owner, projection.of), embed, &[], ways);
             return;
         }
+        if from.count.is_none() && !projection.stubs.contains(&from.relation) {
+            return;
+        }
         let Some(relation) = self.plan.relations.get(usize::from(from.relation)) else { return };
-        let conditions = relation.conditions.iter().map(|condition| FieldSet::of(condition.field.into()));
-        let trigger = conditions.chain([FieldSet::LIVENESS, FieldSet::of(relation.field.into())]).collect();
-        push(
-            ways,
-            embed.to,
-            Way { hops: vec![Hop::Up { of: embed.to, field: relation.field }], target: owner, trigger },
-        );
+        let own = [FieldSet::LIVENESS, FieldSet::of(relation.field.into())];
+        let trigger = fields_in(&relation.conditions).chain(own).collect();
+        let hops = vec![Hop::Up { of: embed.to, field: relation.field }];
+        push(ways, embed.to, Way { hops, target: owner, trigger });
     }
 
     /// A relation of all members by one reference. It is added, with keys alone, where no embed has one.

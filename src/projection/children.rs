@@ -89,4 +89,72 @@ mod tests {
         assert_eq!(marked(plan, &other, &moved), ["o1", "o2", "contacts/c1 of o1", "contacts/c1 of o2"]);
         assert_eq!(marked(plan, &Registers::default(), &one), ["o1", "contacts/c1 of o1"]);
     }
+
+    /// Shelves whose books are children.
+    fn shelves(rest: &str) -> PlanRef {
+        let text = format!(
+            "[entities.shelves.fields]\nname = \"string\"\n[entities.books.fields]\nname = \"string\"\n\
+             organisationId = {{ references = \"shelves\" }}\n\
+             [projections.shelves]\nof = \"shelves\"\nlayout = \"join\"\n{rest}\n"
+        );
+        PlanRef::of(&model::parse("t.toml", &text).unwrap())
+    }
+
+    #[test]
+    fn an_owner_without_counts_stubs_and_programs_is_never_marked_by_a_member() {
+        let embed = "[[projections.shelves.embed]]\nas = \"books\"\nfrom = \"books.organisationId\"\n\
+                     show = [\"name\"]\n";
+        let owners = |rest: &str| {
+            let plan = shelves(rest);
+            let of = plan.entity_type("books").unwrap();
+            let book = |owner: &str, name: &str| {
+                let mut registers = Registers::default();
+                let fields = [("name", name), ("organisationId", owner)].map(|(name, value)| Field {
+                    name: name.to_owned(),
+                    json: format!("{value:?}").into_bytes().into(),
+                });
+                let (id, fields) = ("b1".to_owned(), fields.into());
+                let action = Action::Replace;
+                registers.apply(&Event { kind: of, id, version: 1, sequenced: true, action, fields });
+                registers
+            };
+            let nothing = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
+            let marks = |before: &Registers, after: &Registers| {
+                let mut effects = Effects::default();
+                effects.of(of, "b1", (before, after), &nothing, &nothing).unwrap();
+                let keys = effects.marks.iter().map(|(_, key)| key.as_str());
+                keys.filter(|key| crate::plan::ChildKey::of(key).is_none()).map(str::to_owned).collect()
+            };
+            let [one, other, moved] = [("s1", "A"), ("s1", "B"), ("s2", "B")].map(|(s, name)| book(s, name));
+            [marks(&Registers::default(), &one), marks(&one, &other), marks(&other, &moved)]
+        };
+        let none: [Vec<String>; 3] = Default::default();
+        assert_eq!(owners(embed), none);
+        let [came, renamed, went] = [&["s1"][..], &[], &["s1", "s2"]];
+        assert_eq!(owners(&format!("{embed}count = \"bookCount\"\n")), [came, renamed, went]);
+        assert_eq!(owners(&format!("stubs = [\"books\"]\n{embed}")), [came, renamed, went]);
+        let compute = format!("{embed}[projections.shelves.compute]\nfirst = '.books[0].name'\n");
+        assert_eq!(owners(&compute), [came, &["s1"], went]);
+    }
+
+    #[test]
+    fn no_route_makes_a_mark_twice() {
+        let plan = PlanRef::of(
+            &model::parse(
+                "t.toml",
+                "[entities.places.fields]\nname = \"string\"\nin = { references = \"places\" }\n\
+                 [projections.places]\nof = \"places\"\nlayout = \"join\"\n\
+                 [[projections.places.embed]]\nas = \"parts\"\nfrom = \"places.in\"\nshow = [\"name\"]\n\
+                 descendants = \"all\"\n[projections.places.compute]\nfirst = '.parts[0].name'\n",
+            )
+            .unwrap(),
+        );
+        let routes: Vec<_> = (0..).map_while(|number| plan.route(number)).collect();
+        assert!(routes.iter().any(|route| matches!(route.hop, crate::plan::Hop::Above { .. })));
+        for route in routes {
+            for (number, mark) in route.marks.iter().enumerate() {
+                assert!(!route.marks[..number].contains(mark), "{mark:?} of {route:?}");
+            }
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::model;
 use crate::model::program::Program;
 use crate::plan::types::{Absent, Counted, FieldPlan, FieldType};
+use crate::plan::{Condition, FieldSet};
 
 /// The plan of a declared field of an entity type.
 pub(super) fn field(entity: &str, field: &model::Field) -> FieldPlan {
@@ -55,4 +56,9 @@ pub(super) fn canonical(value: &serde_json::Value) -> Box<[u8]> {
 /// A name that lives as long as the plan does.
 pub(super) fn forever(name: &str) -> &'static str {
     Box::leak(name.to_owned().into_boxed_str())
+}
+
+/// The sets of the fields that conditions look at.
+pub(super) fn fields_in(conditions: &[Condition]) -> impl Iterator<Item = FieldSet> + '_ {
+    conditions.iter().map(|condition| FieldSet::of(condition.field.into()))
 }

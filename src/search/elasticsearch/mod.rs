@@ -26,7 +26,7 @@ use super::query::{Field, Whole};
 use super::sort::Key;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Collection, PlanRef, Projection, SearchPlan};
+use crate::plan::{ChildKey, Collection, PlanRef, Projection, SearchPlan};
 use crate::searchable::ValueKind;
 use crate::sink::elasticsearch::client::Client;
 use crate::sink::elasticsearch::filling;
@@ -285,6 +285,10 @@ impl SearchIndex for ElasticsearchIndex {
 
     fn document<'a>(&'a self, projection: &'a str, id: &'a str) -> Answer<'a, Option<Value>> {
         Box::pin(async move {
+            if ChildKey::of(id).is_some() {
+                // A child is shown within its owner.
+                return Ok(None);
+            }
             let found = self.client.document(&self.alias(projection), id, false).await?;
             let mut document = found.and_then(|found| found.get("_source").cloned());
             let known = self.projection(projection).filter(|projection| projection.has_children());

@@ -7,16 +7,17 @@ use elasticsearch::nodes::NodesInfoParts;
 use elasticsearch::{BulkParts, MgetParts};
 use reqwest::Certificate;
 use reqwest::header::HeaderValue;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
+use super::documents::asked;
 use super::server::{Product, Server};
 use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
 use crate::config::{IndexConfig, IndexKind, without_user};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::ChildKey;
+use crate::plan::is_held;
 
 /// `http.max_content_length` unless the server says otherwise.
 pub(super) const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
@@ -130,12 +131,7 @@ impl Client {
     /// `realtime` finds what is not searchable yet. `None` when there is no such document, or no such index.
     pub(crate) async fn document(&self, index: &str, id: &str, realtime: bool) -> Result<Option<Value>> {
         let path = format!("{}?realtime={realtime}", MgetParts::Index(index).url());
-        let child = ChildKey::of(id);
-        let asked = match &child {
-            Some(child) => json!({"docs": [{"_id": child.id(), "routing": child.owner}]}),
-            None => json!({ "ids": [id] }),
-        };
-        let found = self.if_there(Method::POST, &path, Some(&asked), DOCUMENT_BYTES_MAX).await?;
+        let found = self.if_there(Method::POST, &path, Some(&asked(&[id])), DOCUMENT_BYTES_MAX).await?;
         let found = found.and_then(|mut found| found.pointer_mut("/docs/0").map(Value::take));
         let Some(document) = found else { return Ok(None) };
         let error = |path: &str| document.pointer(path).and_then(Value::as_str);
@@ -150,10 +146,9 @@ impl Client {
                 Err(Error::new(ErrorKind::Unavailable, message))
             }
             None => {
-                let owner = child.map(|child| Value::from(child.owner));
-                let is_other = owner.is_some() && document.get("_routing") != owner.as_ref();
-                let is_found = document.get("found") == Some(&Value::Bool(true)) && !is_other;
-                Ok(is_found.then_some(document))
+                let is_it = is_held(id, document.get("_routing").and_then(Value::as_str));
+                let is_found = document.get("found") == Some(&Value::Bool(true));
+                Ok((is_found && is_it).then_some(document))
             }
         }
     }

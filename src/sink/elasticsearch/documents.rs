@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::ElasticsearchSink;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{ChildKey, key_of};
+use crate::plan::{ChildKey, is_held, key_of};
 use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored, VersionPage};
 
 /// How many ids one page holds.
@@ -44,12 +44,12 @@ struct Doc<'a> {
 }
 
 /// The question for documents: a child is asked for by its id and its routing.
-fn asked(keys: &[String]) -> Value {
-    let one = |key: &String| match ChildKey::of(key) {
+pub(super) fn asked(keys: &[impl AsRef<str>]) -> Value {
+    let one = |key: &str| match ChildKey::of(key) {
         Some(child) => json!({"_id": child.id(), "routing": child.owner}),
         None => json!({ "_id": key }),
     };
-    json!({"docs": keys.iter().map(one).collect::<Vec<_>>()})
+    json!({"docs": keys.iter().map(|key| one(key.as_ref())).collect::<Vec<_>>()})
 }
 
 /// The documents of an answer to a question for those of `keys`.
@@ -62,11 +62,8 @@ fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<Stored>>> {
     if answer.docs.len() != keys.len() {
         return Err(odd("not as many documents as were asked for"));
     }
-    // On the same shard a child lies under its id, whoever its owner is.
-    let is_other = |doc: &Doc<'_>, key: &String| {
-        ChildKey::of(key).is_some_and(|child| doc.routing.as_ref() != Some(&child.owner))
-    };
-    let document = |(doc, key): (Doc<'_>, &String)| match (doc.error, doc.found && !is_other(&doc, key)) {
+    let is_found = |doc: &Doc<'_>, key: &str| doc.found && is_held(key, doc.routing.as_deref());
+    let document = |(doc, key): (Doc<'_>, &String)| match (doc.error, is_found(&doc, key)) {
         (Some(error), _) if is_final(error.get()) => {
             Err(Error::failed(format!("Elasticsearch cannot give a document back: {}", error.get())))
         }
@@ -173,6 +170,26 @@ mod tests {
             {"_index":"i","_id":"c","_version":1,"found":true}]}"#;
         let held = |version, body: &str| Some(Stored { version, body: body.as_bytes().to_vec() });
         assert_eq!(stored(answer, &keys(3)).unwrap(), [held(7, r#"{"id":"a"}"#), None, held(1, "")]);
+    }
+
+    #[test]
+    fn an_owner_and_a_child_of_one_id_are_told_apart() {
+        let child = crate::plan::child_key("contacts", "o1", "c1");
+        let answer = |routing: &str| {
+            format!(
+                r#"{{"docs":[{{"_id":"contacts/c1"{routing},"_version":7,"found":true,"_source":{{}}}}]}}"#
+            )
+        };
+        for (routing, key, is_found) in [
+            ("", "contacts/c1", true),
+            (r#","_routing":"o1""#, "contacts/c1", false),
+            (r#","_routing":"o1""#, &child, true),
+            (r#","_routing":"o2""#, &child, false),
+            ("", &child, false),
+        ] {
+            let held = stored(answer(routing).as_bytes(), &[key.to_owned()]).unwrap();
+            assert_eq!(held[0].is_some(), is_found, "{key:?} with {routing:?}");
+        }
     }
 
     #[test]
