@@ -119,7 +119,7 @@ mod tests {
                 registers
             };
             let nothing = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
-            let marks = |before: &Registers, after: &Registers| {
+            let marks = |before: &Registers, after: &Registers| -> Vec<String> {
                 let mut effects = Effects::default();
                 effects.of(of, "b1", (before, after), &nothing, &nothing).unwrap();
                 let keys = effects.marks.iter().map(|(_, key)| key.as_str());
