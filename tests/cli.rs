@@ -202,10 +202,10 @@ fn a_dead_letter_is_retried_by_the_same_fold_and_never_puts_back_older_data() {
     }
     let (code, log) = code_and_log(&world, &["dead-letters", "retry"]);
     assert!(code == Some(1) && log.contains("still poison"), "{log}");
-    // The letters are mended by hand, as one would after a service's bug.
+    // The letters are repaired by hand, as one would after a service's bug.
     let path = world.path("dead-letters.jsonl");
-    let mended = fs::read_to_string(&path).unwrap().replace("\\\"name\\\":5", "\\\"name\\\":\\\"old\\\"");
-    fs::write(&path, mended).unwrap();
+    let repaired = fs::read_to_string(&path).unwrap().replace("\\\"name\\\":5", "\\\"name\\\":\\\"old\\\"");
+    fs::write(&path, repaired).unwrap();
     let retried: Value =
         serde_json::from_str(&world.succeed(&["dead-letters", "retry", "--format", "json"])).unwrap();
     assert_eq!(retried["done"], 2);

@@ -150,7 +150,7 @@ fn a_run_to_the_end_ends_with_the_rebuild_that_failed() {
     world.settle();
     assert_eq!(world.documents("contacts").len(), 5, "the old index is up to date");
 
-    // The file that is mended is taken up by the same command.
+    // The file that is repaired is taken up by the same command.
     change_role(&world, "text");
     world.succeed(&["run", "--until-end", "--reindex-on-mapping-change"]);
     assert_ne!(world.indexes_behind()["contacts"], first["contacts"]);

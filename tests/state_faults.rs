@@ -201,7 +201,7 @@ fn the_program_names_what_is_damaged_and_a_replay_ends_in_the_same_documents() {
     let expected = world.all_documents();
     let (state, kept) = (world.path("state"), world.path("kept"));
     copy(&state, &kept);
-    let (mut refused, mut mended) = (0, 0);
+    let (mut refused, mut repaired) = (0, 0);
     for file in files(&kept) {
         let name = file.strip_prefix(&kept).unwrap();
         let last = name.file_name().unwrap().to_str().unwrap();
@@ -218,7 +218,7 @@ fn the_program_names_what_is_damaged_and_a_replay_ends_in_the_same_documents() {
             let told = log_of(&output);
             assert!(!told.contains("panicked"), "{how}: {told}");
             if output.status.code() == Some(0) {
-                mended += 1;
+                repaired += 1;
             } else {
                 let folder = state.to_str().unwrap();
                 assert_eq!(output.status.code(), Some(1), "{how}: {told}");
@@ -233,8 +233,8 @@ fn the_program_names_what_is_damaged_and_a_replay_ends_in_the_same_documents() {
             assert_eq!(world.all_documents(), expected, "{how}");
         }
     }
-    println!("{refused} were refused, {mended} were mended");
-    assert!(refused > 0 && mended > 0, "{refused} were refused, {mended} were mended");
+    println!("{refused} were refused, {repaired} were repaired");
+    assert!(refused > 0 && repaired > 0, "{refused} were refused, {repaired} were repaired");
 }
 
 /// Makes the state one of the next format.

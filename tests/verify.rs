@@ -1,4 +1,4 @@
-//! `verify`: every difference is found and no other, whatever flows meanwhile, and all are mended.
+//! `verify`: every difference is found and no other, whatever flows meanwhile, and all are repaired.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Output;
@@ -75,19 +75,19 @@ fn elasticsearch_world(name: &str, log: &GrowingLog) -> (World, std::sync::RwLoc
 }
 
 #[test]
-fn on_elasticsearch_what_was_tampered_with_is_found_and_mended() {
+fn on_elasticsearch_what_was_tampered_with_is_found_and_repaired() {
     let log = small_log();
     let (world, _turn) = elasticsearch_world("tampered", &log);
-    finds_and_mends(&world);
+    finds_and_repairs(&world);
 }
 
 #[test]
-fn in_an_embedded_index_what_was_tampered_with_is_found_and_mended() {
+fn in_an_embedded_index_what_was_tampered_with_is_found_and_repaired() {
     let log = small_log();
-    finds_and_mends(&World::embedded("tampered", &log.settings()));
+    finds_and_repairs(&World::embedded("tampered", &log.settings()));
 }
 
-fn finds_and_mends(world: &World) {
+fn finds_and_repairs(world: &World) {
     world.succeed(&["run", "--until-end"]);
     let before = world.all_documents();
     assert_eq!(verify(world, &[]), (Some(0), Found::new()));
@@ -274,7 +274,7 @@ fn while_events_flow_into_an_embedded_index_nothing_is_found() {
 }
 
 #[test]
-fn ten_thousand_documents_tampered_with_are_found_and_mended() {
+fn ten_thousand_documents_tampered_with_are_found_and_repaired() {
     let (servers, _turn) = services::whole();
     let world = World::new(&servers, "many", "source.kind = \"files\"\nsource.path = \"events\"\n");
     let counts = ["--organisations", "1000", "--contacts", "12000", "--events", "14000"];

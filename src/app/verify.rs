@@ -22,7 +22,7 @@ use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::verify::{Difference, Kind, Line, Summary, Verifier, Wanted, chosen};
 
-/// How often it is looked whether the instance that mends answers.
+/// How often it is looked whether the instance that repairs answers.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LINES_MAX: usize = 64;
 
@@ -41,7 +41,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, asked: cli::Verify
     let mut printer = Printer { format, repairs: wanted.repair, last: None };
     match Instance::find(&config).await {
         Some(instance) => instance.verify(&wanted, |line| printer.take(line)).await?,
-        None if wanted.repair => mend_alone(config, &wanted, &mut printer).await?,
+        None if wanted.repair => repair_alone(config, &wanted, &mut printer).await?,
         None => compare_alone(&config, wanted.clone(), &mut printer).await?,
     }
     printer.end(wanted.repair)
@@ -130,8 +130,8 @@ fn warn_of_lag(positions: &Positions, end: &Positions) {
     }
 }
 
-/// Starts an instance for as long as the mending takes: its delivery alone writes to the index.
-async fn mend_alone(config: Config, wanted: &Wanted, printer: &mut Printer) -> Result<()> {
+/// Starts an instance for as long as the repair takes: its delivery alone writes to the index.
+async fn repair_alone(config: Config, wanted: &Wanted, printer: &mut Printer) -> Result<()> {
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     // A port of its own: the configured one may be another instance's.
@@ -139,7 +139,7 @@ async fn mend_alone(config: Config, wanted: &Wanted, printer: &mut Printer) -> R
     let status = Arc::new(Status::default());
     let mut followed =
         pin!(follow::follow(config.clone(), follow::Wanted::default(), listener, status, stop.clone()));
-    let mended = async {
+    let repaired = async {
         loop {
             if let Some(instance) = Instance::find(&config).await {
                 return instance.verify(wanted, |line| printer.take(line)).await;
@@ -147,15 +147,15 @@ async fn mend_alone(config: Config, wanted: &Wanted, printer: &mut Printer) -> R
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    let mended = tokio::select! {
-        mended = mended => mended,
+    let repaired = tokio::select! {
+        repaired = repaired => repaired,
         ended = &mut followed => {
             ended?;
             return Err(Error::failed("stopped before everything was compared; run it again"));
         }
     };
     stop.request();
-    followed.await.and(mended)
+    followed.await.and(repaired)
 }
 
 /// Prints as it goes, and keeps the last line.
@@ -210,9 +210,9 @@ impl Printer {
             OutputFormat::Json => tracing::info!("{told}"),
         }
         let (differ, advice) = if repair {
-            (summary.unmended, "still differ from the state or are not delivered yet; the log says why")
+            (summary.unrepaired, "still differ from the state or are not delivered yet; the log says why")
         } else {
-            (summary.differences(), "differ from the state; `tributary verify --repair` mends them")
+            (summary.differences(), "differ from the state; `tributary verify --repair` repairs them")
         };
         if differ == 0 {
             return Ok(());
@@ -225,18 +225,18 @@ fn told(summary: &Summary, repair: bool) -> String {
     let compared: Vec<String> =
         summary.compared.iter().map(|(projection, count)| format!("{count} {projection}")).collect();
     let compared = if compared.is_empty() { "nothing".to_owned() } else { compared.join(", ") };
-    let Summary { missing, stale, extra, unknown, on_its_way, mended, unmended, .. } = summary;
+    let Summary { missing, stale, extra, unknown, pending, repaired, unrepaired, .. } = summary;
     let mut told = format!("compared {compared}: {missing} missing, {stale} stale, {extra} extra");
     if *unknown > 0 {
         told.push_str(&format!(
             "; {unknown} show what the partial log does not speak of, and are left as they are"
         ));
     }
-    if *on_its_way > 0 {
-        told.push_str(&format!("; {on_its_way} on their way"));
+    if *pending > 0 {
+        told.push_str(&format!("; {pending} pending"));
     }
     if repair {
-        told.push_str(&format!("; {mended} mended, {unmended} not"));
+        told.push_str(&format!("; {repaired} repaired, {unrepaired} not"));
     }
     told
 }
@@ -289,9 +289,9 @@ mod tests {
             let printer = Printer { format: OutputFormat::Json, repairs: repair, last };
             printer.end(repair).map_or_else(|error| error.exit_code(), |()| 0)
         };
-        let stale = Summary { stale: 2, mended: 2, ..Summary::default() };
+        let stale = Summary { stale: 2, repaired: 2, ..Summary::default() };
         assert_eq!((code(stale.clone(), false), code(stale.clone(), true)), (4, 0));
-        assert_eq!(code(Summary { unmended: 1, ..stale }, true), 4);
-        assert_eq!(code(Summary { on_its_way: 9, ..Summary::default() }, false), 0);
+        assert_eq!(code(Summary { unrepaired: 1, ..stale }, true), 4);
+        assert_eq!(code(Summary { pending: 9, ..Summary::default() }, false), 0);
     }
 }

@@ -286,7 +286,7 @@ pub struct Verify {
     /// The projections; all that are kept when none is named
     #[arg(value_name = "PROJECTION")]
     pub projections: Vec<String>,
-    /// Mend the documents that differ, foreign writes included
+    /// Repair the documents that differ, foreign writes included
     #[arg(long)]
     pub repair: bool,
     /// Compare about so many documents of each projection only

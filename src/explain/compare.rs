@@ -101,7 +101,7 @@ fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String
         ));
     }
     reasons.extend(rejected.map(|reason| {
-        format!("the index rejected the document, it is in the dead letters ({reason}); mend it, then `tributary dead-letters retry`")
+        format!("the index rejected the document, it is in the dead letters ({reason}); correct it, then `tributary dead-letters retry`")
     }));
     if let Some(step) = state.marked {
         reasons.push(format!("marked since step {step}: {}", on_its_way(&state.instance)));
@@ -147,7 +147,7 @@ fn changed_behind(state: &StateSide, held: &Held) -> String {
         (None, _) => "the document was written to the index, or put back, behind Tributary",
         (Some(_), Some(_)) => "the document was delivered, and was changed in the index behind Tributary",
     };
-    format!("{what}: nothing waits that would mend it; `tributary verify --repair` does")
+    format!("{what}: nothing waits that would repair it; `tributary verify --repair` does")
 }
 
 /// The top-level fields that differ, ours aside.

@@ -1,4 +1,4 @@
-//! The route that compares the index with the state, and mends it.
+//! The route that compares the index with the state, and repairs it.
 
 use std::convert::Infallible;
 use std::pin::Pin;

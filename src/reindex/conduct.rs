@@ -269,7 +269,7 @@ impl<S: Documents + Generations> Conductor<S> {
         if rejected > 0 && !self.options.allow_rejected {
             return Err(Error::failed(format!(
                 "the new index rejected {rejected} documents (look at `tributary dead-letters list`), and the alias is left \
-                 where it is; mend the mapping and begin again after `tributary reindex --abort`, or go on without them \
+                 where it is; correct the mapping and begin again after `tributary reindex --abort`, or go on without them \
                  with --allow-rejected"
             )));
         }

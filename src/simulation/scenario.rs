@@ -364,7 +364,7 @@ impl Scenario {
     async fn quieten(&mut self) -> Result<(), String> {
         let world = Arc::clone(&self.world);
         self.events.append_held(&world);
-        // The next change of a document that somebody else has written mends it.
+        // The next change of a document that somebody else has written repairs it.
         for contact in &self.foreign {
             self.events.touch(&world, contact);
         }
@@ -414,7 +414,7 @@ impl Scenario {
             if !is_compared {
                 self.compare()?;
                 is_compared = true;
-                // What was mended changes again.
+                // What was repaired changes again.
                 self.foreign.iter().for_each(|contact| self.events.touch(&world, contact));
                 continue;
             }

@@ -43,7 +43,7 @@ impl World {
     pub(super) fn new(seed: u64, domain: Domain) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut plan = Plan::draw(&mut random, seed);
-        // A document of another writer is mended when an entity that it shows changes. A drawn document may show none.
+        // A document of another writer is repaired when an entity that it shows changes. A drawn document may show none.
         plan.has_foreign &= domain.is_built_in();
         let log = Log::new(&plan, &domain);
         let names = domain.projections.iter().map(|projection| projection.name()).collect();

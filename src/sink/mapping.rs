@@ -304,7 +304,7 @@ impl Mapping {
             ));
         }
         Error::usage(format!(
-            "the index does not take the mapping of {projection}; mend {projection}.json: {reason}"
+            "the index does not take the mapping of {projection}; correct {projection}.json: {reason}"
         ))
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Candidate {
     pub(super) id: String,
     /// The observation of the last look.
     pub(super) before: Option<Seen>,
-    /// It differed, and was marked to be mended.
+    /// It differed, and was marked to be repaired.
     pub(super) in_repair: bool,
 }
 

@@ -54,7 +54,7 @@ pub enum Kind {
     Stale,
     /// The index holds it and the state calls for none.
     Extra,
-    /// The index shows more of entities that a partial log holds no record of. It is no fault, and nothing is to be mended.
+    /// The index shows more of entities that a partial log holds no record of. It is no fault, and nothing is to be repaired.
     Unknown,
 }
 
@@ -74,7 +74,7 @@ pub struct Difference {
     pub detail: String,
 }
 
-/// The counts of a comparison.
+/// The counts of a comparison. Earlier builds call the last three `on_its_way`, `mended` and `unmended`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Documents that the state calls for and that were compared, by projection.
@@ -89,11 +89,14 @@ pub struct Summary {
     #[serde(default)]
     pub unknown: u64,
     /// Documents that are marked and not delivered yet: no differences.
-    pub on_its_way: u64,
-    /// Differences that were mended.
-    pub mended: u64,
-    /// Differences that a repair did not mend, or not in time.
-    pub unmended: u64,
+    #[serde(alias = "on_its_way")]
+    pub pending: u64,
+    /// Differences that were repaired.
+    #[serde(alias = "mended")]
+    pub repaired: u64,
+    /// Differences that a repair did not remove, or not in time.
+    #[serde(alias = "unmended")]
+    pub unrepaired: u64,
 }
 
 impl Summary {
@@ -144,7 +147,7 @@ pub struct Verifier<S> {
     pub projections: Vec<Projection>,
     /// The limits of documents.
     pub limits: Limits,
-    /// The running instance; nothing moves, and nothing is mended, without one.
+    /// The running instance; nothing moves, and nothing is repaired, without one.
     pub live: Option<Live>,
     /// Ends it early.
     pub stop: Shutdown,

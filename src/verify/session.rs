@@ -49,7 +49,7 @@ struct Session<'a, S> {
     /// Those that something was on its way to.
     postponed: Vec<Candidate>,
     /// Those that differ and are to be marked.
-    to_mend: Vec<Candidate>,
+    to_repair: Vec<Candidate>,
 }
 
 /// Compares everything that is wanted.
@@ -60,7 +60,7 @@ pub(super) async fn run<S: Documents>(
 ) -> Result<Summary> {
     let projections = chosen(&verifier.projections, &wanted.projections)?;
     if wanted.repair && verifier.live.is_none() {
-        return Err(Error::failed("only a running instance can mend"));
+        return Err(Error::failed("only a running instance can repair"));
     }
     let Some(first) = projections.first().copied() else { return Ok(Summary::default()) };
     let mut session = Session {
@@ -72,7 +72,7 @@ pub(super) async fn run<S: Documents>(
         told: Instant::now(),
         projection: first,
         postponed: Vec::new(),
-        to_mend: Vec::new(),
+        to_repair: Vec::new(),
     };
     session.wait_for_gate().await?;
     for projection in projections {
@@ -185,7 +185,7 @@ impl<S: Documents> Session<'_, S> {
         let unproven = self.look(candidates).await?;
         let changing = self.look(unproven).await?;
         self.postponed.extend(changing);
-        self.mend().await?;
+        self.repair().await?;
         if self.postponed.len() >= POSTPONED_MAX {
             self.settle().await?;
         }
@@ -197,7 +197,7 @@ impl<S: Documents> Session<'_, S> {
         let mut unproven = Vec::new();
         for (candidate, verdict) in self.verifier.examine(self.projection, candidates).await? {
             match verdict {
-                Verdict::Same => self.summary.mended += u64::from(candidate.in_repair),
+                Verdict::Same => self.summary.repaired += u64::from(candidate.in_repair),
                 // Any other fault of it is written over. A repair is done only when it is seen.
                 Verdict::Arriving if !candidate.in_repair => {}
                 Verdict::OnItsWay | Verdict::Arriving => self.postponed.push(candidate),
@@ -211,7 +211,7 @@ impl<S: Documents> Session<'_, S> {
     async fn differs(&mut self, candidate: Candidate, kind: Kind, mut detail: String) -> Result<()> {
         let (projection, id) = (self.projection.name(), candidate.id.clone());
         if candidate.in_repair && kind == Kind::Unknown {
-            self.summary.mended += 1;
+            self.summary.repaired += 1;
             return Ok(());
         }
         if candidate.in_repair {
@@ -221,7 +221,7 @@ impl<S: Documents> Session<'_, S> {
                 ?kind,
                 "still differs after it was delivered; see the dead letters"
             );
-            self.summary.unmended += 1;
+            self.summary.unrepaired += 1;
             return Ok(());
         }
         if kind == Kind::Extra {
@@ -234,20 +234,20 @@ impl<S: Documents> Session<'_, S> {
         let difference = Difference { projection, id, owner, kind, detail };
         self.verifier.tell(self.out, Line::Difference(difference)).await?;
         if self.repair && kind != Kind::Unknown {
-            self.to_mend.push(Candidate { before: None, in_repair: true, ..candidate });
+            self.to_repair.push(Candidate { before: None, in_repair: true, ..candidate });
         }
         Ok(())
     }
 
     /// Has the delivery write or delete the differing documents, because it alone passes the gate, and writes over foreign
     /// versions.
-    async fn mend(&mut self) -> Result<()> {
+    async fn repair(&mut self) -> Result<()> {
         let Some(live) = &self.verifier.live else { return Ok(()) };
-        if self.to_mend.is_empty() {
+        if self.to_repair.is_empty() {
             return Ok(());
         }
         let gone = |_| stopping();
-        for some in self.to_mend.chunks(MARKS_MAX) {
+        for some in self.to_repair.chunks(MARKS_MAX) {
             let marks = some.iter().map(|candidate| (self.projection, candidate.id.clone())).collect();
             live.commands.send(Command::Mark(marks)).map_err(gone)?;
         }
@@ -258,7 +258,7 @@ impl<S: Documents> Session<'_, S> {
         if !matches!(answered, Ok(Ok(()))) {
             return Err(Error::failed("the fold did not mark what differs in time; look at its log"));
         }
-        self.postponed.append(&mut self.to_mend);
+        self.postponed.append(&mut self.to_repair);
         Ok(())
     }
 
@@ -266,7 +266,7 @@ impl<S: Documents> Session<'_, S> {
     async fn settle(&mut self) -> Result<()> {
         let Some(live) = &self.verifier.live else {
             // Nothing moves.
-            self.summary.on_its_way += self.postponed.len() as u64;
+            self.summary.pending += self.postponed.len() as u64;
             self.postponed.clear();
             return Ok(());
         };
@@ -278,7 +278,7 @@ impl<S: Documents> Session<'_, S> {
             let count = waiting.len();
             let unproven = self.look(waiting).await?;
             self.postponed.extend(unproven);
-            self.mend().await?;
+            self.repair().await?;
             self.go_on().await?;
             if self.postponed.len() < count {
                 arrived = Instant::now();
@@ -295,8 +295,8 @@ impl<S: Documents> Session<'_, S> {
             }
         }
         for candidate in self.postponed.drain(..) {
-            self.summary.on_its_way += 1;
-            self.summary.unmended += u64::from(candidate.in_repair);
+            self.summary.pending += 1;
+            self.summary.unrepaired += u64::from(candidate.in_repair);
         }
         Ok(())
     }

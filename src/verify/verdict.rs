@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_its_way_is_no_difference() {
+    fn what_is_pending_is_no_difference() {
         let waiting = Expected { waits: true, ..expected(Some("{}")) };
         assert_eq!(judge(&waiting, None, None), Verdict::OnItsWay);
         assert_eq!(judge(&waiting, None, looked(&expected(Some("{}")), None)), Verdict::OnItsWay);

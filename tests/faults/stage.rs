@@ -173,7 +173,7 @@ impl Stage {
         self.measure_after(|_| {})
     }
 
-    /// As [`Self::measure`]; what `meddles` does to the index after everything has arrived is not mended.
+    /// As [`Self::measure`]; what `meddles` does to the index after everything has arrived is not repaired.
     pub fn measure_after(mut self, meddles: impl FnOnce(&World)) -> Measured {
         let removed = Instant::now();
         self.produce();

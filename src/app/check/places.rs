@@ -29,7 +29,7 @@ fn folder(key: &str, path: &Path) -> Result<()> {
     room(path).map_err(|error| {
         let path = path.display();
         Error::failed(format!(
-            "{key}: the folder {path} cannot be written; name another, or mend what is in its place"
+            "{key}: the folder {path} cannot be written; name another, or correct what is in its place"
         ))
         .because(error)
     })
@@ -47,7 +47,7 @@ fn file(key: &str, path: &Path) -> Result<()> {
     checked.map_err(|error| {
         let path = path.display();
         Error::failed(format!(
-            "{key}: the file {path} cannot be written; name another, or mend what is in its place"
+            "{key}: the file {path} cannot be written; name another, or correct what is in its place"
         ))
         .because(error)
     })

@@ -93,7 +93,7 @@ fn refused(error: Error, mapping: &Mapping, index: &str) -> Error {
     }
     let projection = &mapping.projection;
     let what = format!(
-        "the additions to the mapping of {projection} are not taken by {index}; mend the file, or run `tributary reindex \
+        "the additions to the mapping of {projection} are not taken by {index}; correct the file, or run `tributary reindex \
          {projection} --rebuild`"
     );
     Error::new(ErrorKind::MappingChanged, what).because(error)

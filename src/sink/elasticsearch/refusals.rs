@@ -1,4 +1,4 @@
-//! Writes that the cluster does not let the user make. At first that is the role's fault, and no waiting mends it. Once
+//! Writes that the cluster does not let the user make. At first that is the role's fault, and no waiting repairs it. Once
 //! writes of the kind were taken it may also be the cluster's own, which cannot look roles up while it is short of nodes.
 
 use std::sync::{Mutex, PoisonError};

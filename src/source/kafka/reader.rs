@@ -181,7 +181,7 @@ impl KafkaSource {
         })
     }
 
-    /// Lets pass what librdkafka mends by itself; anything else ends the run.
+    /// Lets pass what librdkafka repairs by itself; anything else ends the run.
     fn judge(&self, error: &KafkaError) -> Result<()> {
         use RDKafkaErrorCode as Code;
         self.check_ids()?;

@@ -52,7 +52,7 @@ pub(super) struct Cut {
 ///
 /// # Errors
 /// When a journal is damaged before an intact batch, or has the layout of another version. No file is changed then.
-pub(super) fn mend(folder: &Path) -> Result<Option<Cut>> {
+pub(super) fn repair(folder: &Path) -> Result<Option<Cut>> {
     let mut journals = journals(folder)?;
     let mut chain = Chain::default();
     for at in 0..journals.len() {

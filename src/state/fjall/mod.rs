@@ -221,7 +221,7 @@ fn look_through(folder: &Path) -> Result<()> {
         }
     }
     manifest::check(folder)?;
-    if let Some(cut) = journal::mend(folder)? {
+    if let Some(cut) = journal::repair(folder)? {
         tracing::warn!(
             file = %cut.file.display(),
             at = cut.at,

@@ -53,11 +53,11 @@ fn the_end_that_a_killed_process_had_begun_to_write_is_cut_off() {
         let folder = tempfile::tempdir().unwrap();
         let ends = two(folder.path());
         break_it(folder.path(), &ends);
-        let (cut, last) = (mend(folder.path()).unwrap(), folder.path().join("1.jnl"));
+        let (cut, last) = (repair(folder.path()).unwrap(), folder.path().join("1.jnl"));
         let at = ends[3] - ends[2];
         assert_eq!(cut, is_told.then(|| Cut { file: last.clone(), at }));
         let length = std::fs::metadata(&last).unwrap().len();
-        assert_eq!(mend(folder.path()).unwrap(), None, "what is left is whole");
+        assert_eq!(repair(folder.path()).unwrap(), None, "what is left is whole");
         FjallStore::open(folder.path(), builtin()).unwrap();
         length - at
     };
@@ -93,7 +93,7 @@ fn damage_amid_what_was_written_is_refused_and_left_as_it_is() {
         break_it(folder.path(), &ends);
         let held = || ["0.jnl", "1.jnl"].map(|name| std::fs::read(folder.path().join(name)).unwrap());
         let before = held();
-        let told = mend(folder.path()).unwrap_err().chain();
+        let told = repair(folder.path()).unwrap_err().chain();
         assert!(told.contains("is damaged at byte") && told.contains("delete the folder"), "{what}: {told}");
         assert!(held() == before, "{what}: nothing is changed");
         let opened = FjallStore::open(folder.path(), builtin()).map(drop);
@@ -131,7 +131,7 @@ fn what_another_version_of_the_store_wrote_is_refused_and_left_as_it_is() {
         let mut bytes = std::fs::read(&path).unwrap();
         change(&mut bytes, second);
         std::fs::write(&path, &bytes).unwrap();
-        let told = mend(folder.path()).unwrap_err().chain();
+        let told = repair(folder.path()).unwrap_err().chain();
         assert!(told.contains("does not know") && told.contains("delete the folder"), "{what}: {told}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}: nothing is cut");
         assert!(folder.path().join("1.jnl").exists(), "{what}: nothing is removed");
