@@ -457,3 +457,27 @@ fn connections_are_encrypted_and_certificates_and_passwords_are_checked() {
         }
     }
 }
+
+#[test]
+fn a_server_that_accepts_a_connection_and_says_nothing_counts_as_away() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // The connections stay open.
+    std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    for mode in ["disable", "prefer"] {
+        let settings = format!(
+            "source.kind = \"postgres\"\npostgres.url = \"postgres://127.0.0.1:{port}/m\"\npostgres.sslmode = {mode:?}\n"
+        );
+        let world = World::embedded("silent", &settings);
+        let mut running = world.start(&["run"]);
+        let detail = eventually("the log is told to be away", || {
+            let status = world.status()?;
+            let reasons = status["reasons"].as_array()?;
+            let found = reasons.iter().find(|reason| reason["cause"] == "log_away")?;
+            found["detail"].as_str().map(str::to_owned)
+        });
+        assert!(detail.contains("does not answer in time: a connection"), "{detail}");
+        running.signal("TERM");
+        assert_eq!(running.end(), Some(0), "{}", world.log());
+    }
+}

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{SslMode as Encryption, TargetSessionAttrs};
 use tokio_postgres::error::SqlState;
@@ -12,8 +13,9 @@ use super::tls;
 use crate::config::{PostgresConfig, SslMode};
 use crate::error::{Error, ErrorKind, Result};
 
+/// How long TCP waits for one address.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
-/// How long one statement waits for its answer.
+/// How long one statement waits for its answer, and how long all of connecting takes.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// A server that vanished is noticed after about so long.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -43,13 +45,12 @@ impl Session {
     pub(super) async fn open(config: &PostgresConfig, name: &str) -> Result<Self> {
         let settings = settings(config, name)?;
         let session = match config.sslmode {
-            SslMode::Disable => Self::connected(settings.connect(NoTls).await),
+            SslMode::Disable => Self::connected(settings.connect(NoTls)).await?,
             mode => {
                 let connector = tls::Connector::new(mode, config.ca_certificate.as_deref())?;
-                Self::connected(settings.connect(connector).await)
+                Self::connected(settings.connect(connector)).await?
             }
         };
-        let session = session?;
         let schema = config.schema.replace('"', "\"\"");
         // The functions of message-db name their tables without a schema.
         let path = format!(
@@ -60,16 +61,18 @@ impl Session {
         Ok(session)
     }
 
-    fn connected<T>(
-        connected: std::result::Result<
-            (Client, tokio_postgres::Connection<tokio_postgres::Socket, T>),
-            tokio_postgres::Error,
+    /// The session, once the server has answered. The time limit of the settings is that of TCP: it says nothing of TLS
+    /// and of the first messages.
+    pub(super) async fn connected<S, T>(
+        connecting: impl Future<
+            Output = std::result::Result<(Client, tokio_postgres::Connection<S, T>), tokio_postgres::Error>,
         >,
     ) -> Result<Self>
     where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         T: tokio_postgres::tls::TlsStream + Unpin + Send + 'static,
     {
-        let (client, connection) = connected.map_err(|error| judge(error, "a connection"))?;
+        let (client, connection) = answer(connecting, "a connection").await?;
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection to PostgreSQL broke off");
@@ -114,7 +117,19 @@ pub(super) async fn answer<T>(
     asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     what: &str,
 ) -> Result<T> {
-    match tokio::time::timeout(ANSWER_WAIT, asked).await {
+    answer_within(ANSWER_WAIT, asked, what).await
+}
+
+/// As [`answer`], with another limit of time.
+///
+/// # Errors
+/// Its refusal, or its absence.
+pub(super) async fn answer_within<T>(
+    wait: Duration,
+    asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    what: &str,
+) -> Result<T> {
+    match tokio::time::timeout(wait, asked).await {
         Ok(answered) => answered.map_err(|error| judge(error, what)),
         Err(_) => Err(away(format!("PostgreSQL does not answer in time: {what}"))),
     }

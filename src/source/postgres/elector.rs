@@ -1,6 +1,9 @@
 //! One writer of a group: the instance whose session holds an advisory lock. The server gives the lock back when the
 //! session ends, so that another instance takes over. The same session writes the low watermark.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::connection::{Blocking, Session, answer, judge};
+use super::connection::{Blocking, Session, answer, answer_within, judge};
 use super::positions;
 use crate::config::PostgresConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -173,8 +176,9 @@ struct Member {
     /// True while the session holds the shared lock of the members.
     is_member: bool,
     connect_at: Instant,
-    /// What the position messages say, and since when.
+    /// What the position messages say; none unless this instance writes.
     written: Option<Delivered>,
+    /// When they were last to be written.
     written_at: Option<Instant>,
     /// What they are to say.
     pending: Option<Delivered>,
@@ -220,7 +224,8 @@ impl Member {
         if self.writer.send_replace(false) {
             tracing::warn!(why, "this instance does not write any more");
             self.candidacy.step_down();
-            self.written = None;
+            // Another writer may be further by the time that this one writes again.
+            (self.written, self.pending) = (None, None);
         }
     }
 
@@ -253,8 +258,8 @@ impl Member {
         self.connect_at = Instant::now() + CONNECT_EVERY;
         match Session::open(&self.config, NAME).await {
             Ok(session) => {
-                if let Err(error) = answer(session.client.batch_execute(IDLE), "the session's settings").await
-                {
+                let set = session.client.batch_execute(IDLE);
+                if let Err(error) = answer_within(LOOK_WAIT, set, "the session's settings").await {
                     tracing::debug!(error = error.chain(), "the server does not end idle sessions");
                 }
                 self.session = Some(session);
@@ -304,6 +309,10 @@ impl Member {
     }
 
     async fn commit(&mut self, delivered: Delivered) -> bool {
+        if self.written.as_ref() == Some(&delivered) {
+            self.pending = None;
+            return true;
+        }
         self.pending = Some(delivered);
         // What is written later is asked for again until then.
         self.is_due() && self.write_positions().await
@@ -313,7 +322,8 @@ impl Member {
     async fn write_positions(&mut self) -> bool {
         let Some(session) = self.session.as_ref().filter(|_| *self.writer.borrow()) else { return false };
         let Some(delivered) = &self.pending else { return true };
-        let written = positions::write(&session.client, &self.group, delivered, self.written.as_ref()).await;
+        let before = self.written.as_ref();
+        let written = positions::write(&session.client, &self.group, delivered, before, LOOK_WAIT).await;
         self.written_at = Some(Instant::now());
         match written {
             Ok(()) => {
@@ -337,7 +347,7 @@ impl Member {
 
     async fn committed(&mut self) -> Result<Delivered> {
         let Some(session) = &self.session else { return Ok(Delivered::default()) };
-        match positions::read(&session.client, &self.group, &self.categories).await {
+        match positions::read(&session.client, &self.group, &self.categories, LOOK_WAIT).await {
             // A server that is away says nothing now, and is asked again.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 self.lose(&error.chain());
@@ -358,8 +368,8 @@ impl Member {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         if let Some(session) = &self.session {
-            let given = answer(session.client.batch_execute("SELECT pg_advisory_unlock_all()"), "its locks");
-            if let Err(error) = given.await {
+            let given = session.client.batch_execute("SELECT pg_advisory_unlock_all()");
+            if let Err(error) = answer_within(LOOK_WAIT, given, "its locks").await {
                 tracing::debug!(error = error.chain(), "the server gives the lock back by itself");
             }
         }

@@ -2,11 +2,12 @@
 //! `CATEGORY:position-GROUP` holds the position of the last message that was handled.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio_postgres::Client;
 
-use super::connection::{answer, judge};
+use super::connection::{answer_within, judge};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::source::leadership::{Delivered, delivered, metadata_of};
@@ -22,7 +23,7 @@ fn stream(category: &str, group: &str) -> String {
     format!("{category}:position-{group}")
 }
 
-/// Writes what is delivered, of the categories where that is another than what was written before.
+/// Writes the positions of the categories where `now` is another than `before`. Each answer is waited for as long as `wait`.
 ///
 /// # Errors
 /// Those of the database.
@@ -31,6 +32,7 @@ pub(super) async fn write(
     group: &str,
     now: &Delivered,
     before: Option<&Delivered>,
+    wait: Duration,
 ) -> Result<()> {
     let metadata = metadata_of(now);
     let is_same = before.is_some_and(|before| metadata_of(before) == metadata);
@@ -44,21 +46,26 @@ pub(super) async fn write(
         let data = data.map_err(|error| Error::failed("a position cannot be written").because(error))?;
         let stream = stream(&at.topic, group);
         let sql = "SELECT write_message(gen_random_uuid()::varchar, $1::varchar, $2::varchar, $3::text::jsonb, $4::text::jsonb)";
-        answer(client.query(sql, &[&stream, &TYPE, &data, &metadata]), what).await?;
+        answer_within(wait, client.query(sql, &[&stream, &TYPE, &data, &metadata]), what).await?;
     }
     Ok(())
 }
 
-/// What was written last.
+/// The positions that were written last. Each answer is waited for as long as `wait`.
 ///
 /// # Errors
 /// Those of the database.
-pub(super) async fn read(client: &Client, group: &str, categories: &[String]) -> Result<Delivered> {
+pub(super) async fn read(
+    client: &Client,
+    group: &str,
+    categories: &[String],
+    wait: Duration,
+) -> Result<Delivered> {
     let what = "the position messages";
     let (mut low_watermark, mut metadata) = (Positions::default(), BTreeSet::new());
     for category in categories {
         let sql = "SELECT data, metadata FROM get_last_stream_message($1::varchar)";
-        let row = answer(client.query_opt(sql, &[&stream(category, group)]), what).await?;
+        let row = answer_within(wait, client.query_opt(sql, &[&stream(category, group)]), what).await?;
         let Some(row) = row else { continue };
         let data: Option<&str> = row.try_get(0).map_err(|error| judge(error, what))?;
         let word: Option<&str> = row.try_get(1).map_err(|error| judge(error, what))?;
