@@ -310,6 +310,18 @@ fn secrets_are_never_shown() {
             assert!(!log.contains(secret), "{arguments:?} with {url} showed it:\n{log}");
         }
     }
+    for url in [
+        format!("postgres://u:{secret}@127.0.0.1:9/d"),
+        format!("postgres://u@127.0.0.1:9/d?password={secret}"),
+        format!("host=127.0.0.1 port=9 user=u password={secret}"),
+    ] {
+        let world =
+            World::embedded("secrets", &format!("source.kind = \"postgres\"\npostgres.url = {url:?}\n"));
+        for arguments in [&["check", "-v"][..], &["doctor"], &["run", "--until-end", "--wait", "0", "-v"]] {
+            let log = log_of(&world.run(arguments));
+            assert!(!log.contains(secret), "{arguments:?} with {url} showed it:\n{log}");
+        }
+    }
 }
 
 #[test]

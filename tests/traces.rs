@@ -119,7 +119,7 @@ fn a_record_is_followed_from_its_producer_to_the_acknowledgement() {
 #[test]
 fn a_collector_that_is_away_is_told_of_and_holds_nothing_up() {
     let log = GrowingLog::new();
-    let settings = format!("{}traces.endpoint = \"http://127.0.0.1:1\"\n", log.settings());
+    let settings = format!("{}traces.endpoint = \"http://u:hunter2@127.0.0.1:1\"\n", log.settings());
     let mut world = World::embedded("no-collector", &settings);
     world.environment = vec![("OTEL_BSP_SCHEDULE_DELAY", "50".to_owned())];
     for number in 0..20 {
@@ -129,8 +129,9 @@ fn a_collector_that_is_away_is_told_of_and_holds_nothing_up() {
     let told = crate::harness::log_of(&output);
     assert_eq!(output.status.code(), Some(0), "{told}");
     assert_eq!(told.matches("the collector does not take the spans").count(), 1, "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
     assert_eq!(world.documents("contacts").len(), 20);
-    world.write_config(&settings.replace("http://127.0.0.1:1", "localhost"));
+    world.write_config(&settings.replace("http://u:hunter2@127.0.0.1:1", "localhost"));
     let output = world.run(&["check", "--offline"]);
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.code() == Some(2) && shown.starts_with("traces.endpoint: "), "{shown}");

@@ -47,7 +47,7 @@ pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let progress = Progress::start(Arc::clone(&status), until_end);
     let welcome = tokio::spawn(tell_when_ready(address, Arc::clone(&status)));
-    let traces = config.traces.as_deref().map(trace::start).transpose()?;
+    let traces = config.traces.as_ref().map(|traces| trace::start(&traces.endpoint)).transpose()?;
     let outcome = follow(config, wanted, listener, status, stop).await;
     if let Some(traces) = traces {
         blocking(move || traces.end()).await?;

@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 use super::{
     Config, DeadLetterConfig, DeadLetterKind, Derived, HIDDEN, HttpConfig, IndexConfig, IndexKind,
-    KafkaConfig, Refresh, SourceConfig, SourceKind, is_secret, raw, without_user,
+    KafkaConfig, Refresh, SourceConfig, SourceKind, is_secret, raw, without_secrets,
 };
 use crate::error::{Error, Result};
 use crate::model::{Layout, Model, Projection, mapping};
@@ -384,7 +384,7 @@ impl<'a> Keys<'a> {
     fn list(&self, key: &str, default: &[&str]) -> Result<Vec<String>> {
         let items = self.items(key, default)?;
         // An address may hold a password.
-        let shown = items.iter().map(|item| Value::String(without_user(item)));
+        let shown = items.iter().map(|item| Value::String(without_secrets(item)));
         self.show(key, Value::Array(shown.collect()));
         Ok(items)
     }
@@ -410,7 +410,10 @@ impl<'a> Keys<'a> {
         let twice =
             items.iter().enumerate().find(|(at, item)| items.iter().take(*at).any(|other| other == *item));
         match twice {
-            Some((_, item)) => Err(Error::usage(format!("{key}: {item:?} is named twice; name it once"))),
+            Some((_, item)) => {
+                let shown = without_secrets(item);
+                Err(Error::usage(format!("{key}: {shown:?} is named twice; name it once")))
+            }
             None => Ok(items),
         }
     }

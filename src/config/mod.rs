@@ -1,5 +1,6 @@
 //! The configuration: one file, each key also by environment, unknown keys refused with the nearest known one.
 
+mod address;
 mod conflicts;
 mod load;
 mod postgres;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+pub use self::address::without_secrets;
 pub use self::load::Flags;
 pub use self::postgres::{PostgresConfig, SslMode, Stable};
 pub use self::raw::keys;
@@ -48,8 +50,8 @@ pub struct Config {
     pub dead_letters: DeadLetterConfig,
     /// The HTTP server.
     pub http: HttpConfig,
-    /// `traces.endpoint`: the collector of OpenTelemetry that spans go to.
-    pub traces: Option<String>,
+    /// `[traces]`, when a collector is named.
+    pub traces: Option<TracesConfig>,
 }
 
 /// Which source is read.
@@ -197,6 +199,13 @@ pub struct HttpConfig {
     pub cors_origins: Vec<String>,
 }
 
+/// `[traces]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TracesConfig {
+    /// The collector of OpenTelemetry that spans go to. Its address may hold secrets: never print it.
+    pub endpoint: String,
+}
+
 /// The mapping and the shape that the model gives to the index of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Derived {
@@ -324,7 +333,7 @@ impl fmt::Debug for IndexConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IndexConfig")
             .field("kind", &self.kind)
-            .field("urls", &self.urls.iter().map(|url| without_user(url)).collect::<Vec<_>>())
+            .field("urls", &self.urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>())
             .field("username", &self.username)
             .field("password", &hidden(&self.password))
             .field("api_key", &hidden(&self.api_key))
@@ -342,7 +351,7 @@ impl fmt::Debug for IndexConfig {
 impl fmt::Debug for RegistryConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RegistryConfig")
-            .field("url", &without_user(&self.url))
+            .field("url", &without_secrets(&self.url))
             .field("username", &self.username)
             .field("password", &hidden(&self.password))
             .field("ca_certificate", &self.ca_certificate)
@@ -361,9 +370,8 @@ impl fmt::Debug for HttpConfig {
     }
 }
 
-/// An address without the user and password that it may hold, whether or not it is a right one.
-pub fn without_user(url: &str) -> String {
-    let Some((before, host)) = url.rsplit_once('@') else { return url.to_owned() };
-    let scheme = before.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
-    format!("{}{HIDDEN}@{host}", scheme.unwrap_or_default())
+impl fmt::Debug for TracesConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TracesConfig").field("endpoint", &without_secrets(&self.endpoint)).finish()
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{hidden, without_user};
+use super::{address, hidden};
 
 /// `[postgres]`.
 #[derive(Clone, PartialEq)]
@@ -65,7 +65,7 @@ pub enum Stable {
 impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresConfig")
-            .field("url", &without_user(&self.url))
+            .field("url", &address::of_database(&self.url))
             .field("password", &hidden(&self.password))
             .field("sslmode", &self.sslmode)
             .field("ca_certificate", &self.ca_certificate)

@@ -141,3 +141,37 @@ fn secrets_are_read_from_files_and_never_shown() {
     assert_eq!(config.kafka.properties["sasl.password"], "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+#[test]
+fn secrets_in_addresses_are_never_shown() {
+    for text in [
+        "[postgres]\nurl = \"postgres://u:hunter2@h/d\"",
+        "[postgres]\nurl = \"postgres://u@h/d?password=hunter2\"",
+        "[postgres]\nurl = \"postgresql://h/d?user=u&pass%77ord=hunter2\"",
+        "[traces]\nendpoint = \"http://u:hunter2@h:4318\"",
+        "[traces]\nendpoint = \"https://h/otlp?api-key=hunter2\"",
+        "[index]\nurl = [\"http://h\", \"http://h:9200/?key=hunter2\"]",
+        "[schema_registry]\nurl = \"http://u:hunter2@h\"",
+        "[schema_registry]\nurl = \"http://h?key=hunter2\"",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.toml");
+        std::fs::write(&path, text).unwrap();
+        let (config, shown) = Config::examine(Some(&path), std::iter::empty(), &Flags::new()).unwrap();
+        let shown = format!("{}\n{config:?}", shown::text(&shown));
+        assert!(!shown.contains("hunter2"), "{text}: {shown}");
+        assert!(shown.contains("(hidden)"), "{text}: {shown}");
+    }
+    for text in [
+        "[postgres]\nurl = \"host=h user=u password=hunter2\"",
+        "[postgres]\nurl = \"mysql://u:hunter2@h\"",
+        "[postgres]\nurl = \"postgres://u:hunter2\"",
+        "[postgres]\nurl = \"postgres://h/d?password=hunter2&what=hunter2\"",
+        "[traces]\nendpoint = \"h?api-key=hunter2\"",
+        "[traces]\nendpoint = \"ftp://h?api-key=hunter2\"",
+        "[index]\nurl = [\"http://u:hunter2@h\", \"http://u:hunter2@h\"]",
+    ] {
+        let error = load(text, &[]).unwrap_err();
+        assert!(error.exit_code() == 2 && !error.chain().contains("hunter2"), "{text}: {}", error.chain());
+    }
+}

@@ -8,7 +8,7 @@ use reqwest::{Certificate, StatusCode, Url};
 use serde::Deserialize;
 
 use super::registered::Registered;
-use crate::config::{RegistryConfig, without_user};
+use crate::config::{RegistryConfig, without_secrets};
 use crate::error::{Error, ErrorKind, Result, shortened};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,7 +76,7 @@ impl Client {
     /// # Errors
     /// When the address is none or a certificate cannot be read.
     pub(super) fn new(config: &RegistryConfig) -> Result<Self> {
-        let address = without_user(&config.url);
+        let address = without_secrets(&config.url);
         let mut url = Url::parse(&config.url)
             .ok()
             .filter(|url| url.has_host() && matches!(url.scheme(), "http" | "https"))

@@ -1,7 +1,9 @@
 //! The names and origins of `[http]`, and the address of `[traces]`.
 
+use toml::Value;
+
 use super::Keys;
-use crate::config::without_user;
+use crate::config::{TracesConfig, without_secrets};
 use crate::error::{Error, Result};
 
 pub(super) fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
@@ -18,18 +20,19 @@ pub(super) fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
 }
 
 /// The collector that spans go to.
-pub(super) fn collector(keys: &Keys<'_>) -> Result<Option<String>> {
+pub(super) fn collector(keys: &Keys<'_>) -> Result<Option<TracesConfig>> {
     let key = "traces.endpoint";
-    let Some(text) = keys.maybe(key)? else { return Ok(None) };
+    let Some(text) = keys.find(key)? else { return Ok(None) };
+    keys.show(key, Value::String(without_secrets(&text)));
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     if rest
         .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && !rest.contains(char::is_whitespace))
     {
-        return Ok(Some(text));
+        return Ok(Some(TracesConfig { endpoint: text }));
     }
     Err(Error::usage(format!(
         "{key}: {:?} found, an address was expected, such as http://localhost:4318",
-        without_user(&text)
+        without_secrets(&text)
     )))
 }
 
@@ -55,7 +58,7 @@ pub(super) fn origins(keys: &Keys<'_>) -> Result<Vec<String>> {
     let wrong = |text: &String| {
         Error::usage(format!(
             "{key}: {:?} found, an origin was expected, such as https://app.example.com, without a path; or *, which is every one",
-            without_user(text)
+            without_secrets(text)
         ))
     };
     keys.list(key, &[])?.iter().map(|text| origin_of(text).ok_or_else(|| wrong(text))).collect()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toml::Value;
 
 use super::Keys;
-use crate::config::{PostgresConfig, SslMode, Stable, without_user};
+use crate::config::{PostgresConfig, SslMode, Stable, address};
 use crate::error::{Error, Result};
 
 const URL: &str = "postgres.url";
@@ -46,7 +46,7 @@ pub(super) fn postgres(keys: &Keys<'_>) -> Result<PostgresConfig> {
 /// The address without `sslmode`, and that.
 fn url(keys: &Keys<'_>) -> Result<(String, Option<String>)> {
     let url = keys.find(URL)?.unwrap_or_else(|| DEFAULT_URL.to_owned());
-    keys.show(URL, Value::String(without_user_of(&url)));
+    keys.show(URL, Value::String(address::of_database(&url)));
     let (address, parameters) = url.split_once('?').unwrap_or((&url, ""));
     let of = |is_ssl: bool| {
         let parameters = parameters.split('&').filter(|it| !it.is_empty());
@@ -61,21 +61,8 @@ fn url(keys: &Keys<'_>) -> Result<(String, Option<String>)> {
     if !is_right {
         return Err(Error::usage(format!(
             "{URL}: {} found, an address such as {DEFAULT_URL} was expected",
-            without_user_of(&url)
+            address::of_database(&url)
         )));
     }
     Ok((url, sslmode))
-}
-
-/// The address as it is shown: a user without a password is no secret, and parameters may hold one.
-fn without_user_of(url: &str) -> String {
-    let (address, parameters) = url.split_once('?').map_or((url, ""), |(address, rest)| (address, rest));
-    let user = address.rsplit_once('@').map_or("", |(before, _)| before);
-    let has_password = user.split_once("://").is_some_and(|(_, user)| user.contains(':'));
-    let shown = if has_password { without_user(address) } else { address.to_owned() };
-    if parameters.is_empty() || parameters.contains("password") {
-        shown
-    } else {
-        format!("{shown}?{parameters}")
-    }
 }

@@ -8,7 +8,7 @@ use toml::Value;
 use super::{Keys, choose};
 use crate::config::{
     Encoding, EntityConfig, Format, FromRule, Naming, RegistryConfig, TruncateRule, TypeRule, VersionRule,
-    without_user,
+    without_secrets,
 };
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -109,7 +109,7 @@ pub(super) fn schema_registry(keys: &Keys<'_>) -> Result<Option<RegistryConfig>>
     let url = keys.find("schema_registry.url")?;
     if let Some(url) = &url {
         // An address may hold a password.
-        keys.show("schema_registry.url", Value::String(without_user(url)));
+        keys.show("schema_registry.url", Value::String(without_secrets(url)));
     }
     let username = keys.maybe("schema_registry.username")?;
     let password = keys.secret("schema_registry.password")?;

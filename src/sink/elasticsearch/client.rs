@@ -15,7 +15,7 @@ use super::documents::asked;
 use super::server::{Product, Server};
 use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
-use crate::config::{IndexConfig, IndexKind, without_user};
+use crate::config::{IndexConfig, IndexKind, without_secrets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::is_held;
 
@@ -52,7 +52,7 @@ impl Client {
         let urls = config.urls.iter().map(|url| {
             let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host());
             parsed.ok_or_else(|| {
-                let shown = without_user(url);
+                let shown = without_secrets(url);
                 Error::usage(format!("index.url: {shown:?} is no address; write http://host:9200"))
             })
         });
