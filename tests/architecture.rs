@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("decode", &["base64", "config", "encoding", "error", "event", "json", "model", "plan", "position"]),
     ("entity", &["event", "json", "plan"]),
     ("projection", &["entity", "error", "json", "plan", "searchable", "text"]),
-    ("source", &["base64", "config", "error", "event", "plan", "position"]),
+    ("source", &["backoff", "base64", "config", "error", "event", "plan", "position"]),
     ("state", &["entity", "error", "plan", "position", "private", "projection", "source"]),
     (
         "dead_letter",

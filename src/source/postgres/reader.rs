@@ -10,6 +10,7 @@ use tokio_postgres::types::ToSql;
 use super::connection::{ANSWER_WAIT, Blocking, Session, StoreId, answer, away, judge};
 use super::message::{COLUMNS, Category, record};
 use super::stable::Horizon;
+use crate::backoff::BackOff;
 use crate::config::{PostgresConfig, Stable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
@@ -41,14 +42,13 @@ pub struct PostgresSource {
     /// The next position of each category, and the last message read.
     next: Vec<i64>,
     last: Vec<Option<Fingerprint>>,
-    is_started: bool,
     /// The category that is asked for first.
     turn: usize,
     /// The mean size of messages, in bytes.
     message_bytes: usize,
-    pause: Duration,
+    looks: BackOff,
     look_at: Instant,
-    connect_pause: Duration,
+    connects: BackOff,
     connect_at: Instant,
     trouble: Trouble,
 }
@@ -142,12 +142,11 @@ impl PostgresSource {
             store,
             runtime,
             open: Some(open),
-            is_started: false,
             turn: 0,
             message_bytes: MESSAGE_BYTES,
-            pause: PAUSE_MIN,
+            looks: BackOff::new(PAUSE_MIN, PAUSE_MAX),
             look_at: now,
-            connect_pause: CONNECT_PAUSE_MIN,
+            connects: BackOff::new(CONNECT_PAUSE_MIN, CONNECT_PAUSE_MAX),
             connect_at: now,
             trouble: Trouble::default(),
         })
@@ -168,10 +167,10 @@ impl PostgresSource {
             Ok(open)
         })?;
         self.open = Some(opened);
-        if self.is_started { self.check_last() } else { Ok(()) }
+        self.check_last()
     }
 
-    /// Compares the last message read of each category with the one that lies there now.
+    /// Compares the last message read of each category, where there is one, with the one that lies there now.
     fn check_last(&self) -> Result<()> {
         let Some(open) = &self.open else { return Ok(()) };
         self.runtime.wait(async {
@@ -207,7 +206,7 @@ impl PostgresSource {
             wanted: (0..count).map(|number| (self.turn + number) % count).collect(),
             categories: &self.categories,
             next: &self.next,
-            each: (bytes_max / self.message_bytes.max(1)).clamp(1, BATCH_MAX),
+            each: each(bytes_max, self.message_bytes, count),
             bytes_max,
         };
         let (read, bytes) = self.runtime.wait(open.read(&batch))?;
@@ -249,13 +248,13 @@ impl PostgresSource {
     fn note_away(&mut self, error: &Error) {
         self.trouble.note(error);
         self.open = None;
-        self.connect_at = Instant::now() + self.connect_pause;
-        self.connect_pause = (self.connect_pause * 2).min(CONNECT_PAUSE_MAX);
+        self.connect_at = Instant::now() + self.connects.pause();
+        self.connects.double();
     }
 
     fn note_answer(&mut self) {
         self.trouble.end();
-        self.connect_pause = CONNECT_PAUSE_MIN;
+        self.connects.reset();
     }
 
     fn ask_end(&mut self) -> Result<Positions> {
@@ -276,6 +275,12 @@ impl PostgresSource {
         }
         Ok(end)
     }
+}
+
+/// The number of messages that are asked for of each category. Those of all categories together take about `bytes_max`,
+/// because the connection reads an answer whole.
+fn each(bytes_max: usize, message_bytes: usize, categories: usize) -> usize {
+    (bytes_max / message_bytes.max(1) / categories.max(1)).clamp(1, BATCH_MAX)
 }
 
 fn another(held: &StoreId, now: &StoreId) -> Error {
@@ -306,9 +311,7 @@ impl EventSource for PostgresSource {
             found.map(|(_, fingerprint)| fingerprint.clone())
         });
         (self.next, self.last) = (next, last.collect());
-        self.check_last()?;
-        self.is_started = true;
-        Ok(())
+        self.check_last()
     }
 
     fn end(&mut self) -> Result<Positions> {
@@ -344,7 +347,7 @@ impl EventSource for PostgresSource {
                 match self.look(bytes_max) {
                     Ok(polled) if !polled.records.is_empty() => {
                         self.note_answer();
-                        self.pause = PAUSE_MIN;
+                        self.looks.reset();
                         self.look_at = Instant::now();
                         return Ok(polled);
                     }
@@ -352,8 +355,8 @@ impl EventSource for PostgresSource {
                     Err(error) if error.kind() == ErrorKind::Unavailable => self.note_away(&error),
                     Err(error) => return Err(error),
                 }
-                self.look_at = Instant::now() + self.pause;
-                self.pause = (self.pause * 2).min(PAUSE_MAX);
+                self.look_at = Instant::now() + self.looks.pause();
+                self.looks.double();
                 continue;
             }
             let now = Instant::now();
@@ -361,6 +364,24 @@ impl EventSource for PostgresSource {
                 return Ok(Polled::default());
             }
             std::thread::sleep(due.min(deadline).saturating_duration_since(now));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_messages_of_all_categories_share_the_bytes_of_one_look() {
+        for (bytes_max, message_bytes, categories, messages) in [
+            (100_000, 1_000, 1, 100),
+            (100_000, 1_000, 4, 25),
+            (100_000, 1_000, 200, 1),
+            (1 << 30, 1, 2, BATCH_MAX),
+            (0, 0, 0, 1),
+        ] {
+            assert_eq!(each(bytes_max, message_bytes, categories), messages, "{categories} categories");
         }
     }
 }
