@@ -98,8 +98,11 @@ fn a_deployment_without_servers_is_examined_and_left_as_it_is() {
     eventually("the instance is examined", || {
         let (code, findings) = doctor(&world);
         let told = of(&findings, "good", "instance");
-        (code == Some(0) && told.iter().any(|text| text.contains("is ready, writing"))).then_some(())
+        let is_told = code == Some(0) && told.iter().any(|text| text.contains("is ready, writing"));
+        assert_eq!(of(&findings, "doubtful", "versions"), [""; 0]);
+        is_told.then_some(())
     });
+    assert_eq!(world.status().unwrap()["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]

@@ -76,6 +76,7 @@ async fn stopped(config: &Config) -> Result<Value> {
     let (reindex, rolled_back) = rebuilds(config).await;
     let index_server = index_server(config).await;
     let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
         state: "stopped".to_owned(),
         readiness: Readiness::default(),
         partitions: partitions(&positions, &end, &delivered, &delivered),

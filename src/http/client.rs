@@ -64,14 +64,6 @@ impl Instance {
         serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
     }
 
-    /// The version of its program; `None` when it does not tell.
-    pub async fn version(&self) -> Option<String> {
-        let shown = self.ask(Method::GET, "/metrics", String::new()).await.ok()?;
-        let shown = String::from_utf8(shown).ok()?;
-        let told = shown.split("tributary_build_info{version=\"").nth(1)?;
-        told.split('"').next().map(str::to_owned)
-    }
-
     /// Has dead letters folded again, all or those named.
     ///
     /// # Errors

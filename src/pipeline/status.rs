@@ -379,6 +379,7 @@ impl Status {
             Self::now_ms().saturating_sub(known.low_watermark_ms)
         };
         Report {
+            version: env!("CARGO_PKG_VERSION"),
             state: state.to_owned(),
             readiness: self.readiness(),
             partitions: partitions(

@@ -13,18 +13,23 @@ pub(super) async fn look(state: &Seen, findings: &mut Findings) {
         return findings.good(INSTANCE, "none runs with this state");
     };
     match instance.status().await {
-        Ok(report) => tell(instance, &report, findings),
+        Ok(report) => {
+            tell(instance, &report, findings);
+            compare_versions(&report, findings);
+        }
         Err(error) => findings.doubtful(INSTANCE, error.chain()),
     }
+}
+
+/// Compares the instance's version with that of this program.
+fn compare_versions(report: &Value, findings: &mut Findings) {
     let own = env!("CARGO_PKG_VERSION");
-    match instance.version().await {
-        Some(version) if version != own => findings.doubtful(
-            VERSIONS,
-            format_args!(
-                "the instance is {version}, and this program is {own}; use one of the instance's version"
-            ),
-        ),
-        _ => {}
+    let version = report.get("version").and_then(Value::as_str).unwrap_or("of an unknown version");
+    if version != own {
+        let text = format!(
+            "the instance is {version}, and this program is {own}; use one of the instance's version"
+        );
+        findings.doubtful(VERSIONS, text);
     }
 }
 
@@ -59,5 +64,27 @@ fn tell(instance: &Instance, report: &Value, findings: &mut Findings) {
             "{letters} dead letters wait for their topic, which is away; create it or give the right"
         );
         findings.doubtful(INSTANCE, text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::app::check::findings::Judgement;
+
+    #[test]
+    fn an_instance_of_another_version_is_told() {
+        for (report, told) in [
+            (json!({"version": env!("CARGO_PKG_VERSION")}), None),
+            (json!({"version": "0.0.1"}), Some("the instance is 0.0.1, ")),
+            (json!({}), Some("of an unknown version")),
+        ] {
+            let mut findings = Findings::default();
+            compare_versions(&report, &mut findings);
+            assert_eq!(findings.count(Judgement::Doubtful), usize::from(told.is_some()), "{report}");
+            assert!(findings.all().iter().all(|found| found.text.contains(told.unwrap_or_default())), "{report}");
+        }
     }
 }

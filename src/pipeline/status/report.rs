@@ -46,6 +46,8 @@ pub struct PartitionReport {
 /// The report of `status` and `/status`.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
 pub struct Report {
+    /// The version of the program that reports.
+    pub version: &'static str,
     /// `starting`, `writing`, `catching up` or `standing by`; `stopped` when no instance runs.
     pub state: String,
     /// Whether it is ready, and why not.
