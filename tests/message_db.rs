@@ -7,6 +7,7 @@ use tokio_postgres::{Client, NoTls};
 
 use crate::cases::{cases, differences, json as read_json, settings};
 use crate::harness::{PROJECTIONS, World, eventually, fresh, kill, log_lines, runtime};
+use crate::instances::state;
 use crate::services;
 
 /// A message-db, and a session in it.
@@ -371,12 +372,6 @@ fn a_standby_takes_over_from_a_writer_that_hangs_or_dies() {
     let store = Store::new("standby");
     let first = World::new(&servers, "pg-standby", &store.settings());
     let second = first.beside();
-    let state = |world: &World| {
-        world
-            .status()
-            .map(|status| status["state"].as_str().unwrap_or_default().to_owned())
-            .unwrap_or_default()
-    };
     store.write("organisation-1", "OrganisationCreated", &organisation("First"));
     let writer = first.start(&["run"]);
     eventually("the first writes", || (state(&first) == "writing").then_some(()));
@@ -406,8 +401,10 @@ fn a_standby_takes_over_from_a_writer_that_hangs_or_dies() {
 fn connections_are_encrypted_and_certificates_and_passwords_are_checked() {
     let (_, _turn) = services::whole();
     let name = fresh("tls");
-    // A server in a container has no certificate.
-    let Some(certificates) = services::secured_message_db(&name) else { return };
+    let Some(certificates) = services::secured_message_db(&name) else {
+        eprintln!("not run: Docker runs PostgreSQL, and a server in a container has no certificate");
+        return;
+    };
     let role = "do $$ begin create role secured login password 'hunter2' in role message_store; \
                 exception when duplicate_object then null; end $$";
     let port = services::sql(&name, &[role, "show port"]).trim().to_owned();
