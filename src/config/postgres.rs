@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use tokio_postgres::config::Host;
+
 use super::{address, hidden};
 
 /// `[postgres]`.
@@ -60,6 +62,32 @@ pub enum Stable {
     Lock,
     /// The end of every transaction that was writing messages when the message was seen.
     Xmin,
+}
+
+impl PostgresConfig {
+    /// True when the user has a password, in the address or beside it.
+    pub fn has_password(&self) -> bool {
+        self.password.is_some() || self.parsed().is_some_and(|parsed| parsed.get_password().is_some())
+    }
+
+    /// The names or addresses of the hosts that are asked over the network.
+    pub fn hosts(&self) -> Vec<String> {
+        let Some(parsed) = self.parsed() else { return Vec::new() };
+        let addresses: Vec<String> = parsed.get_hostaddrs().iter().map(ToString::to_string).collect();
+        if !addresses.is_empty() {
+            return addresses;
+        }
+        let name = |host: &Host| match host {
+            Host::Tcp(name) => Some(name.clone()),
+            // A socket of this machine.
+            _ => None,
+        };
+        parsed.get_hosts().iter().filter_map(name).collect()
+    }
+
+    fn parsed(&self) -> Option<tokio_postgres::Config> {
+        self.url.parse().ok()
+    }
 }
 
 impl fmt::Debug for PostgresConfig {

@@ -1,14 +1,18 @@
 //! Settings that work and that others than the operator could use.
 
+use std::net::IpAddr;
+
+use reqwest::Url;
+
 use crate::app::check::findings::Findings;
 use crate::app::check::{CONFIGURATION, HTTP};
-use crate::config::{Config, IndexKind};
+use crate::config::{Config, IndexKind, PostgresConfig, SourceKind, SslMode};
 use crate::http::ADMIN_CLOSED;
 
-/// Looks at the address that is listened on, and at credentials that go over plain HTTP.
+/// Looks at the address that is listened on, and at credentials that go over the network without TLS.
 pub(super) fn look(config: &Config, findings: &mut Findings) {
     if !findings.is_any_wrong(&[HTTP]) {
-        match is_of_this_machine(&config.http.listen) || config.http.token.is_some() {
+        match is_listened_on_here(&config.http.listen) || config.http.token.is_some() {
             true => findings.good(HTTP, format_args!("{} can be listened on", config.http.listen)),
             false => findings.doubtful(HTTP, format_args!("http.listen: {ADMIN_CLOSED}")),
         }
@@ -16,12 +20,22 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     let index = &config.index;
     let has_secret = index.password.is_some() || index.api_key.is_some();
     let is_server = index.kind != IndexKind::Embedded;
-    if is_server && has_secret && index.urls.iter().any(|url| is_plain(url)) {
+    if is_server && index.urls.iter().any(|url| is_in_clear(url, has_secret)) {
         findings.doubtful(CONFIGURATION, of_plain("index.url"));
     }
     let registry = config.schema_registry.as_ref();
-    if registry.is_some_and(|registry| registry.password.is_some() && is_plain(&registry.url)) {
+    if registry.is_some_and(|registry| is_in_clear(&registry.url, registry.password.is_some())) {
         findings.doubtful(CONFIGURATION, of_plain("schema_registry.url"));
+    }
+    if config.source.kind == SourceKind::Postgres && may_be_in_clear(&config.postgres) {
+        findings.doubtful(
+            CONFIGURATION,
+            format_args!(
+                "postgres.sslmode: with \"{}\" the password may go over the network without TLS; use \"verify-full\", or at \
+                 least \"require\"",
+                config.postgres.sslmode.name()
+            ),
+        );
     }
 }
 
@@ -29,33 +43,91 @@ fn of_plain(key: &str) -> String {
     format!("{key}: the credentials go over the network without TLS; use an address with https://")
 }
 
-/// True of plain HTTP to another machine.
-fn is_plain(url: &str) -> bool {
-    let rest = url.strip_prefix("http://");
-    let host = rest.map(|rest| rest.rsplit('@').next().unwrap_or(rest));
-    host.is_some_and(|host| !is_of_this_machine(host.split('/').next().unwrap_or(host)))
+/// True when requests to the address carry credentials, its own or those beside it, to another machine by plain HTTP.
+fn is_in_clear(address: &str, has_secret: bool) -> bool {
+    let Ok(url) = Url::parse(address) else { return false };
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    let is_here = url.host_str().is_some_and(is_of_this_machine);
+    (has_secret || has_user) && url.scheme() == "http" && !is_here
 }
 
-/// True of an address that only this machine reaches. It may end with a port.
-fn is_of_this_machine(address: &str) -> bool {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+/// True when the password may go to another machine without TLS: `prefer` does without where the server offers none.
+fn may_be_in_clear(postgres: &PostgresConfig) -> bool {
+    let is_encrypted = !matches!(postgres.sslmode, SslMode::Disable | SslMode::Prefer);
+    !is_encrypted && postgres.has_password() && !postgres.hosts().iter().all(|host| is_of_this_machine(host))
+}
+
+/// True of a host and a port that only this machine reaches.
+fn is_listened_on_here(address: &str) -> bool {
+    let url = Url::parse(&format!("http://{address}"));
+    url.is_ok_and(|url| url.host_str().is_some_and(is_of_this_machine))
+}
+
+/// True of a host that is this machine.
+fn is_of_this_machine(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Stable;
 
     #[test]
-    fn plain_http_to_another_machine_is_told_from_the_rest() {
-        for url in ["http://search:9200", "http://u@10.0.0.7:9200/path", "http://search"] {
-            assert!(is_plain(url), "{url}");
+    fn credentials_that_go_to_another_machine_by_plain_http_are_told_from_the_rest() {
+        for (url, has_secret, is_told) in [
+            ("http://search:9200", true, true),
+            ("http://search", true, true),
+            ("HTTP://Search:9200/path", true, true),
+            ("http://u@10.0.0.7:9200/path", true, true),
+            ("http://u:p@search:9200", false, true),
+            ("http://localhost@search:9200", false, true),
+            ("http://search:9200/localhost", true, true),
+            ("http://[2001:db8::1]:9200", true, true),
+            ("http://search:9200", false, false),
+            ("https://u:p@search:9200", true, false),
+            ("http://u:p@localhost:9200", true, false),
+            ("http://127.0.0.1:9200/x@y", true, false),
+            ("http://[::1]:9200", true, false),
+        ] {
+            assert_eq!(is_in_clear(url, has_secret), is_told, "{url} {has_secret}");
         }
-        for url in
-            ["https://search:9200", "http://localhost:9200", "http://127.0.0.1:9200/x", "http://[::1]:9200"]
-        {
-            assert!(!is_plain(url), "{url}");
+    }
+
+    #[test]
+    fn only_this_machine_reaches_its_loopback() {
+        for address in ["localhost:8080", "127.0.0.1:0", "[::1]:8080", "127.8.0.1:80"] {
+            assert!(is_listened_on_here(address), "{address}");
+        }
+        for address in ["0.0.0.0:8080", "[::]:8080", "search.example.com:80", "10.0.0.7:80"] {
+            assert!(!is_listened_on_here(address), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_password_that_postgres_may_be_sent_without_tls_is_told() {
+        for (url, password, sslmode, is_told) in [
+            ("postgres://u@db/d", Some("p"), SslMode::Prefer, true),
+            ("postgres://u@db/d", Some("p"), SslMode::Disable, true),
+            ("postgres://u:p@db/d", None, SslMode::Prefer, true),
+            ("postgres://localhost,db/d?user=u&password=p", None, SslMode::Prefer, true),
+            ("postgres://u:p@localhost/d?hostaddr=10.0.0.7", None, SslMode::Prefer, true),
+            ("postgres://u@db/d", None, SslMode::Prefer, false),
+            ("postgres://u:p@db/d", None, SslMode::Require, false),
+            ("postgres://u:p@db/d", None, SslMode::VerifyFull, false),
+            ("postgres://u:p@localhost,127.0.0.1:5433,[::1]/d", None, SslMode::Disable, false),
+            ("postgres://u:p@%2Frun%2Fpostgresql/d", None, SslMode::Prefer, false),
+        ] {
+            let postgres = PostgresConfig {
+                url: url.to_owned(),
+                password: password.map(str::to_owned),
+                sslmode,
+                ca_certificate: None,
+                schema: "message_store".to_owned(),
+                stable: Stable::Lock,
+            };
+            assert_eq!(may_be_in_clear(&postgres), is_told, "{url} {sslmode:?}");
         }
     }
 }

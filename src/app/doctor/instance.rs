@@ -84,7 +84,10 @@ mod tests {
             let mut findings = Findings::default();
             compare_versions(&report, &mut findings);
             assert_eq!(findings.count(Judgement::Doubtful), usize::from(told.is_some()), "{report}");
-            assert!(findings.all().iter().all(|found| found.text.contains(told.unwrap_or_default())), "{report}");
+            assert!(
+                findings.all().iter().all(|found| found.text.contains(told.unwrap_or_default())),
+                "{report}"
+            );
         }
     }
 }
