@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
-use crate::harness::{GrowingLog, World, eventually};
+use crate::harness::{GrowingLog, World, eventually, fresh};
 use crate::recreated::Topics;
 use crate::services;
 
@@ -166,4 +166,44 @@ fn topics_indexes_and_clocks_of_servers_are_examined() {
     });
     short.world.write_config(&short.world.config.replace(&servers.kafka, "127.0.0.1:1"));
     is_told(&short.world, 1, "wrong", "brokers", "kafka.brokers: ");
+}
+
+#[test]
+fn a_message_db_is_examined() {
+    let (_, _turn) = services::whole();
+    let name = fresh("doctor");
+    let url = services::message_db(&name);
+    let settings = format!(
+        "source.kind = \"postgres\"\npostgres.url = {url:?}\norganisations.topics = [\"organisation\"]\n\
+         contacts.topics = [\"contact\"]\n"
+    );
+    let world = World::embedded("doctor-message-db", &settings);
+    let own =
+        |statement: &str| services::sql(&name, &["set search_path to message_store, public", statement]);
+    own(
+        "select write_message(gen_random_uuid()::varchar, 'organisation-1', 'OrganisationCreated', '{}'::jsonb)",
+    );
+    is_told(&world, 0, "good", "log", "with message-db 1.");
+    is_told(&world, 0, "good", "privileges", "the functions of message-db");
+    is_told(&world, 0, "good", "clock", "that of PostgreSQL agrees");
+    is_told(
+        &world,
+        0,
+        "good",
+        "topics",
+        "organisation: the last message is 1, and the group has no position",
+    );
+    is_told(&world, 0, "doubtful", "topics", "contact: no message is in this category");
+    world.succeed(&["run", "--until-end"]);
+    is_told(
+        &world,
+        0,
+        "good",
+        "topics",
+        "organisation: the last message is 1, and all up to 1 are in the index",
+    );
+    own("revoke execute on function write_message from public, message_store");
+    is_told(&world, 0, "doubtful", "privileges", "cannot call write_message, ");
+    world.write_config(&world.config.replace(&url, "postgres://u:p@127.0.0.1:1/d"));
+    is_told(&world, 1, "wrong", "log", "postgres.url: ");
 }

@@ -6,6 +6,7 @@ mod exposure;
 mod index;
 mod instance;
 mod kafka;
+mod postgres;
 
 use toml::Table;
 
@@ -63,10 +64,17 @@ async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
     exposure::look(config, findings);
     disk::look(config, findings);
     clock::look_at_state(config, findings);
-    if config.source.kind == SourceKind::Kafka && !findings.is_any_wrong(&[check::BROKERS]) {
-        let config = config.clone();
-        let surveyed = blocking(move || Ok(kafka::survey(&config))).await?;
-        kafka::tell(surveyed, findings);
+    let owned = config.clone();
+    match config.source.kind {
+        SourceKind::Kafka if !findings.is_any_wrong(&[check::BROKERS]) => {
+            let surveyed = blocking(move || Ok(kafka::survey(&owned))).await?;
+            kafka::tell(surveyed, findings);
+        }
+        SourceKind::Postgres if !findings.is_any_wrong(&[check::LOG, check::TOPICS]) => {
+            let surveyed = blocking(move || Ok(postgres::survey(&owned))).await?;
+            postgres::tell(surveyed, findings);
+        }
+        SourceKind::Kafka | SourceKind::Postgres | SourceKind::Files => {}
     }
     if let Some(sink) = &sight.sink {
         index::look(sink, findings).await;

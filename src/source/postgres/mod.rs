@@ -11,7 +11,9 @@ mod message;
 mod positions;
 mod reader;
 mod stable;
+mod survey;
 mod tls;
 
 pub use self::elector::LockElector;
 pub use self::reader::PostgresSource;
+pub use self::survey::{CategorySurvey, Survey, survey};

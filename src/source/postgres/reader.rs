@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Statement};
 
 use super::connection::{ANSWER_WAIT, Blocking, Session, StoreId, answer, away, judge};
 use super::message::{COLUMNS, Category, record};
@@ -261,20 +261,26 @@ impl PostgresSource {
         self.connect()?;
         let Some(open) = &self.open else { return Ok(Positions::default()) };
         let names: Vec<&str> = self.categories.iter().map(Category::name).collect();
-        let what = "the end of its categories";
-        // Also messages that are held back count: another instance may have read them.
-        let sql = "SELECT c.category, (SELECT m.global_position FROM messages m WHERE category(m.stream_name) = c.category \
-                   ORDER BY m.global_position DESC LIMIT 1) FROM unnest($1::varchar[]) AS c(category)";
-        let rows =
-            self.runtime.wait(async { answer(open.session.client.query(sql, &[&names]), what).await })?;
-        let mut end = Positions::default();
-        for row in rows {
-            let name: &str = row.try_get(0).map_err(|error| judge(error, what))?;
-            let last: Option<i64> = row.try_get(1).map_err(|error| judge(error, what))?;
-            end.set(TopicPartition::new(name, 0), last.map_or(0, |last| last + 1));
-        }
-        Ok(end)
+        self.runtime.wait(ends(&open.session.client, &names))
     }
+}
+
+/// The position after the last message of each category.
+///
+/// # Errors
+/// Those of the database.
+pub(super) async fn ends(client: &Client, categories: &[&str]) -> Result<Positions> {
+    let what = "the end of its categories";
+    // Also messages that are held back count: another instance may have read them.
+    let sql = "SELECT c.category, (SELECT m.global_position FROM messages m WHERE category(m.stream_name) = c.category \
+               ORDER BY m.global_position DESC LIMIT 1) FROM unnest($1::varchar[]) AS c(category)";
+    let mut ends = Positions::default();
+    for row in answer(client.query(sql, &[&categories]), what).await? {
+        let name: &str = row.try_get(0).map_err(|error| judge(error, what))?;
+        let last: Option<i64> = row.try_get(1).map_err(|error| judge(error, what))?;
+        ends.set(TopicPartition::new(name, 0), last.map_or(0, |last| last + 1));
+    }
+    Ok(ends)
 }
 
 /// The number of messages that are asked for of each category. Those of all categories together take about `bytes_max`,
