@@ -42,6 +42,7 @@ mod instances;
 mod join;
 mod json_schemas;
 mod language;
+mod left_out;
 mod licences;
 mod mapping_change;
 mod message_db;

@@ -87,9 +87,13 @@ impl StateWriter {
         let backfills = state.backfills()?.into_iter();
         let backfills = backfills
             .filter_map(|(number, backfill)| Some((plan.projection_of_number(number)?, backfill)))
+            .filter(|(projection, _)| projections.contains(projection))
             .collect();
         let (tasks_done, is_settled, superseded) = (Vec::new(), false, Superseded::default());
-        Ok(Self { state, progress, tasks_done, projections, backfills, dead_letters, is_settled, superseded })
+        let this =
+            Self { state, progress, tasks_done, projections, backfills, dead_letters, is_settled, superseded };
+        this.forget_left_out()?;
+        Ok(this)
     }
 
     /// Sets whether this fold alone decides the content of the index.
@@ -352,9 +356,9 @@ impl StateWriter {
         self.commit_step(changes, progress, marked)
     }
 
-    /// Writes down which index a projection's marks are for.
+    /// Writes down which index a projection's marks are for. A projection that is left out has none.
     pub fn set_built_for(&mut self, projection: Projection, index: &str) -> Result<()> {
-        if self.state.built_for(projection.name())? == index {
+        if !self.projections.contains(&projection) || self.state.built_for(projection.name())? == index {
             return Ok(());
         }
         let mut changes = Changes::default();

@@ -5,11 +5,24 @@ use crate::error::Result;
 use crate::pipeline::fold::{StateWriter, Step};
 use crate::projection::Projection;
 use crate::projection::affected::FanOut;
+use crate::state::built_key;
 use crate::state::keys::Space;
 use crate::state::rows::{self, Backfill};
 use crate::state::store::Changes;
 
 impl StateWriter {
+    /// Forgets which indexes the marks of the projections that are left out were for: no change marks their documents from here
+    /// on. One that comes back is sent whole.
+    pub(in crate::pipeline) fn forget_left_out(&self) -> Result<()> {
+        let mut changes = Changes::default();
+        for projection in self.plan().projections().filter(|of| !self.projections.contains(of)) {
+            if !self.state.built_for(projection.name())?.is_empty() {
+                changes.remove(Space::META, built_key(projection.name()));
+            }
+        }
+        self.commit_if_any(changes)
+    }
+
     /// Begins a backfill of a projection, paused at first.
     pub fn begin_backfill(&mut self, projection: Projection) -> Result<Step> {
         let mut progress = self.progress.clone();
