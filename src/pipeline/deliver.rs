@@ -15,7 +15,7 @@ use super::planted::{self, Bug};
 use super::queue::{Priority, Queue, Scan};
 use super::refresh::Unrefreshed;
 use super::requests::{Requests, Slots};
-use super::sent::Sent;
+use super::sent::{Sent, position_for};
 use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
@@ -280,7 +280,7 @@ impl<S: Documents> Delivery<S> {
     }
 
     async fn send(&self, made: Materialised) -> RequestOutcome {
-        let Materialised { batch, documents, are_silent, turn, .. } = made;
+        let Materialised { batch, documents, claims, .. } = made;
         self.status.in_flight.fetch_add(1, Ordering::SeqCst);
         // A revoked writer waits until no request is in flight, so the role is read after the request is counted.
         if !self.is_writer() {
@@ -298,10 +298,13 @@ impl<S: Documents> Delivery<S> {
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
         self.status.bulk_requests.note(took);
-        let mut writes = Sent::of(documents, &versions, (are_silent, turn), outcomes);
-        self.find_kept(number, &mut writes).await;
-        self.find_earlier(number, &mut writes).await;
-        let outcome = self.judge(writes, took);
+        let mut writes = Sent::of(documents, &versions, claims, outcomes);
+        let position = position_for(&self.state, &mut writes);
+        if let Some(position) = position {
+            self.find_kept(number, position, &mut writes).await;
+            self.find_earlier(number, position, &mut writes).await;
+        }
+        let outcome = self.judge(writes, position, took);
         if let Some(traced) = traced {
             let undelivered = outcome.finished.iter().filter(|(_, is_done)| !is_done).count();
             traced.end(undelivered, outcome.rejected.len());
@@ -309,8 +312,8 @@ impl<S: Documents> Delivery<S> {
         outcome
     }
 
-    /// Acts on the outcome of each write.
-    fn judge(&self, writes: Vec<Sent>, took: Duration) -> RequestOutcome {
+    /// Acts on the outcome of each write; `position` is that of [`position_for`].
+    fn judge(&self, writes: Vec<Sent>, position: Option<u64>, took: Duration) -> RequestOutcome {
         let mut result = RequestOutcome::default();
         let mut retry: Option<String> = None;
         let (mut retried, mut delivered, mut kept) = (0, 0, 0);
@@ -333,7 +336,7 @@ impl<S: Documents> Delivery<S> {
                     true
                 }
                 Outcome::Conflict { stored } => {
-                    let is_foreign = self.conflict(&write, *stored);
+                    let is_foreign = self.conflict(&write, stored.zip(position));
                     planted::is(Bug::NoGateAndConflictsDone) || is_foreign && planted::is(Bug::ForeignLeft)
                 }
                 Outcome::Retry(reason) => {
@@ -377,14 +380,13 @@ impl<S: Documents> Delivery<S> {
     }
 
     /// A stored version above ours never counts as success: the document is delivered again from a fresh snapshot. A version
-    /// above our present position has a base of ours, or comes from an earlier log, or is foreign. True for a foreign one.
-    fn conflict(&self, write: &Sent, stored: Option<u64>) -> bool {
+    /// above our position has a base of ours, or comes from an earlier log, or is foreign. True for a foreign one.
+    fn conflict(&self, write: &Sent, stored_and_position: Option<(u64, u64)>) -> bool {
         let (document, claim) = (&write.document, write.claim);
-        let position = self.state.progress().map(|progress| progress.version()).unwrap_or(write.version);
         // While another instance writes, a version above our position is most likely its own.
-        let stored = stored.filter(|stored| *stored > position && self.is_writer());
-        let own = stored.and_then(|stored| base_of(stored, position));
-        if let (Some(stored), None) = (stored, own) {
+        let above = stored_and_position.filter(|(stored, position)| stored > position && self.is_writer());
+        let own = above.and_then(|(stored, position)| base_of(stored, position));
+        if let (Some((stored, position)), None) = (above, own) {
             self.bases().rise_above(document.clone(), stored, position, claim);
             let (projection, id) = (document.0.name(), shown_key(&document.1));
             if !write.is_earlier {

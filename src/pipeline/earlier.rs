@@ -16,8 +16,8 @@ fn is_ours(stored: &Stored) -> bool {
 impl<S: Documents> Delivery<S> {
     /// Finds the writes in conflict with the remains of an earlier log: a document of ours, or the version of a deleted one. A
     /// write is tried again where the index does not answer.
-    pub(super) async fn find_earlier(&self, number: usize, writes: &mut [Sent]) {
-        let is_asked = |_: &Sent, position, stored| stored > position && base_of(stored, position).is_none();
+    pub(super) async fn find_earlier(&self, number: usize, position: u64, writes: &mut [Sent]) {
+        let is_asked = |_: &Sent, stored| stored > position && base_of(stored, position).is_none();
         let seen = |write: &mut Sent, _, held: Option<&Stored>| write.is_earlier = held.is_none_or(is_ours);
         self.look_up(number, writes, is_asked, seen).await;
     }

@@ -90,8 +90,16 @@ impl StateWriter {
             .filter(|(projection, _)| projections.contains(projection))
             .collect();
         let (tasks_done, is_settled, superseded) = (Vec::new(), false, Superseded::default());
-        let this =
-            Self { state, progress, tasks_done, projections, backfills, dead_letters, is_settled, superseded };
+        let this = Self {
+            state,
+            progress,
+            tasks_done,
+            projections,
+            backfills,
+            dead_letters,
+            is_settled,
+            superseded,
+        };
         this.forget_left_out()?;
         Ok(this)
     }

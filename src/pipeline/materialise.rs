@@ -28,10 +28,9 @@ pub struct Materialised {
     pub left: Vec<DocumentKey>,
     /// The step of the snapshot.
     pub step: u64,
-    /// Of a partial log: for each document whether no record of its entity was folded.
-    pub are_silent: Vec<bool>,
-    /// The turn of the claims that the versions were made with.
-    pub turn: u64,
+    /// Of a partial log: for each document the turn of the claims that its version was made with, where no record of its entity
+    /// was folded.
+    pub claims: Vec<Option<u64>>,
 }
 
 /// Makes documents (or finds that there are none, which is a delete) of one moment.
@@ -55,7 +54,7 @@ impl<'a> Maker<'a> {
         buffer: Buffer,
     ) -> Self {
         let batch = Batch::new(projection, buffer);
-        let made = Materialised { batch, step: progress.step, turn: bases.turn(), ..Materialised::default() };
+        let made = Materialised { batch, step: progress.step, ..Materialised::default() };
         Self { limits, bases, position: progress.version(), is_partial, made }
     }
 
@@ -77,7 +76,7 @@ impl<'a> Maker<'a> {
         self.make_moved(entities, &document)?;
         self.made.documents.push(document);
         if self.is_partial {
-            self.made.are_silent.push(is_silent);
+            self.made.claims.push(is_silent.then_some(self.bases.turn()));
         }
         Ok(())
     }

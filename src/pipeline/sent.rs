@@ -5,6 +5,7 @@ use super::fold::DocumentKey;
 use super::versions::{is_of_record, is_of_references};
 use crate::sink::Outcome;
 use crate::sink::documents::{Documents, Stored, at_least_one};
+use crate::state::State;
 
 /// A write that was sent.
 pub(super) struct Sent {
@@ -20,21 +21,21 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// The writes with their answers; `are_silent` says of which documents a partial log holds no record.
+    /// The writes with their answers and claims; without a partial log there are no claims.
     pub(super) fn of(
         documents: Vec<DocumentKey>,
         versions: &[u64],
-        (are_silent, turn): (Vec<bool>, u64),
+        claims: Vec<Option<u64>>,
         outcomes: Vec<Outcome>,
     ) -> Vec<Self> {
         let unanswered = std::iter::repeat_with(|| Outcome::Retry("no answer".to_owned()));
         let outcomes = outcomes.into_iter().chain(unanswered);
-        let are_silent = are_silent.into_iter().chain(std::iter::repeat(false));
-        let writes = documents.into_iter().zip(versions).zip(are_silent).zip(outcomes);
-        let write = |(((document, version), is_silent), outcome): (((_, &u64), bool), _)| Self {
+        let claims = claims.into_iter().chain(std::iter::repeat(None));
+        let writes = documents.into_iter().zip(versions).zip(claims).zip(outcomes);
+        let write = |(((document, version), claim), outcome): (((_, &u64), _), _)| Self {
             document,
             version: *version,
-            claim: is_silent.then_some(turn),
+            claim,
             outcome,
             is_kept: false,
             is_earlier: false,
@@ -43,14 +44,28 @@ impl Sent {
     }
 }
 
+/// The log position by which the versions in the index are judged; `None` where no write is in conflict with one. Where the
+/// state does not tell it, those in conflict are to be tried again.
+pub(super) fn position_for(state: &State, writes: &mut [Sent]) -> Option<u64> {
+    let is_in_conflict = |write: &&mut Sent| matches!(write.outcome, Outcome::Conflict { stored: Some(_) });
+    let mut in_conflict = writes.iter_mut().filter(is_in_conflict).peekable();
+    in_conflict.peek()?;
+    match state.progress() {
+        Ok(progress) => Some(progress.version()),
+        Err(error) => {
+            let reason = error.chain();
+            in_conflict.for_each(|write| write.outcome = Outcome::Retry(reason.clone()));
+            None
+        }
+    }
+}
+
 impl<S: Documents> Delivery<S> {
     /// Finds out which writes give way. A document of which a partial log holds no record gives way to one that a record made. It
     /// does not to another one of references, nor to the version that a deleted one left behind: it is claimed, and sent again.
-    pub(super) async fn find_kept(&self, number: usize, writes: &mut [Sent]) {
-        let is_asked = |write: &Sent, position: u64, stored: u64| {
-            write.claim.is_some() && is_of_record(stored, position)
-        };
-        self.look_up(number, writes, is_asked, |write, (position, stored), held| {
+    pub(super) async fn find_kept(&self, number: usize, position: u64, writes: &mut [Sent]) {
+        let is_asked = |write: &Sent, stored: u64| write.claim.is_some() && is_of_record(stored, position);
+        self.look_up(number, writes, is_asked, |write, stored, held| {
             let is_of_record =
                 |held: &Stored| is_of_record(held.version, position) && !is_of_references(&held.body);
             write.is_kept = held.is_some_and(is_of_record);
@@ -63,23 +78,19 @@ impl<S: Documents> Delivery<S> {
         .await;
     }
 
-    /// Asks the index for the documents that are in conflict, for those writes that `is_asked` says by the log position and
-    /// the stored version. Where the index does not answer the write is to be tried again.
+    /// Asks the index for the documents that are in conflict, for those writes that `is_asked` says by the stored version.
+    /// Where the index does not answer the write is to be tried again.
     pub(super) async fn look_up(
         &self,
         number: usize,
         writes: &mut [Sent],
-        is_asked: impl Fn(&Sent, u64, u64) -> bool,
-        seen: impl Fn(&mut Sent, (u64, u64), Option<&Stored>),
+        is_asked: impl Fn(&Sent, u64) -> bool,
+        seen: impl Fn(&mut Sent, u64, Option<&Stored>),
     ) {
-        if !writes.iter().any(|write| matches!(write.outcome, Outcome::Conflict { stored: Some(_) })) {
-            return;
-        }
-        let Ok(position) = self.state.progress().map(|progress| progress.version()) else { return };
         let mut asked: Vec<(&mut Sent, u64)> = Vec::new();
         for write in writes {
             if let Outcome::Conflict { stored: Some(stored) } = write.outcome
-                && is_asked(write, position, stored)
+                && is_asked(write, stored)
             {
                 asked.push((write, stored));
             }
@@ -90,7 +101,7 @@ impl<S: Documents> Delivery<S> {
             match self.sink.get(number, left).await.and_then(at_least_one) {
                 Ok(held) => {
                     for (held, (write, stored)) in held.iter().zip(asked.by_ref()) {
-                        seen(write, (position, stored), held.as_ref());
+                        seen(write, stored, held.as_ref());
                     }
                     left = left.get(held.len()..).unwrap_or_default();
                 }
@@ -101,5 +112,34 @@ impl<S: Documents> Delivery<S> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::plan::{CONTACTS, builtin};
+    use crate::state::keys::Space;
+    use crate::state::memory::MemoryStore;
+    use crate::state::store::Changes;
+
+    #[test]
+    fn a_conflict_is_tried_again_where_the_state_does_not_tell_its_position() {
+        let state = State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap();
+        let position_of = |outcome: Outcome| {
+            let documents = ["a", "b"].map(|id| (CONTACTS, id.into())).to_vec();
+            let mut writes = Sent::of(documents, &[1, 2], Vec::new(), vec![Outcome::Done, outcome]);
+            let position = position_for(&state, &mut writes);
+            assert!(matches!(writes[0].outcome, Outcome::Done));
+            (position, matches!(writes[1].outcome, Outcome::Retry(_)))
+        };
+        assert_eq!(position_of(Outcome::Conflict { stored: Some(7) }), (Some(0), false));
+        let mut damage = Changes::default();
+        damage.put(Space::META, b"progress".to_vec(), vec![255]);
+        state.commit(damage).unwrap();
+        assert_eq!(position_of(Outcome::Conflict { stored: Some(7) }), (None, true));
+        assert_eq!(position_of(Outcome::Conflict { stored: None }), (None, false), "it is not asked for");
     }
 }
