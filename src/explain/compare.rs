@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::cut;
 use super::state::StateSide;
 use crate::json::remove_own;
-use crate::pipeline::versions::{base_of, is_of_record};
+use crate::pipeline::versions::{base_of, is_made_of_record};
 use crate::sink::held::{Held, Stored};
 
 /// The longest value that is shown, in letters.
@@ -112,10 +112,7 @@ fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String
             "{count} fan-outs of changes above it are under way, and may not have come to it yet"
         ));
     }
-    let is_of_record = |stored: &Stored| {
-        is_of_record(stored.version, position)
-            && stored.body.pointer("/_log/partial") != Some(&Value::Bool(true))
-    };
+    let is_of_record = |held: &Stored| is_made_of_record(&held.into(), position);
     if state.is_silent && held.document.as_ref().is_some_and(is_of_record) {
         reasons.push(
             "the log does not begin at its beginning and holds no record of this entity: the index keeps its document"

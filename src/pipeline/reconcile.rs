@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::planted::{self, Bug};
 use super::run::Run;
 use super::stream::Command;
-use super::versions::{is_of_references, is_of_silent};
+use super::versions::is_made_of_references;
 use crate::entity::Liveness;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
@@ -98,7 +98,7 @@ impl<S: Documents + Aliases> Run<S> {
             let held = at_least_one(self.sink.get(number, &stubs).await?)?;
             let snapshot = self.state.snapshot()?;
             for (id, stored) in stubs.drain(..held.len().min(stubs.len())).zip(held) {
-                let stub = stored.filter(|it| is_of_silent(it.version) || is_of_references(&it.body));
+                let stub = stored.filter(is_made_of_references);
                 if stub.map_or(Ok(false), |stub| is_refuted(&snapshot, projection, &stub.body))? {
                     unknown.push((projection, id));
                 }

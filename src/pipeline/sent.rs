@@ -2,7 +2,7 @@
 
 use super::deliver::Delivery;
 use super::fold::DocumentKey;
-use super::versions::{is_of_record, is_of_references};
+use super::versions::{is_made_of_record, is_of_record};
 use crate::sink::Outcome;
 use crate::sink::documents::{Documents, Stored, at_least_one};
 use crate::state::State;
@@ -66,9 +66,7 @@ impl<S: Documents> Delivery<S> {
     pub(super) async fn find_kept(&self, number: usize, position: u64, writes: &mut [Sent]) {
         let is_asked = |write: &Sent, stored: u64| write.claim.is_some() && is_of_record(stored, position);
         self.look_up(number, writes, is_asked, |write, stored, held| {
-            let is_of_record =
-                |held: &Stored| is_of_record(held.version, position) && !is_of_references(&held.body);
-            write.is_kept = held.is_some_and(is_of_record);
+            write.is_kept = held.is_some_and(|held| is_made_of_record(held, position));
             if let (false, Some(turn)) = (write.is_kept, write.claim) {
                 let stored = held.map_or(stored, |held| held.version);
                 self.bases().claim(write.document.clone(), stored, position, turn);

@@ -5,14 +5,14 @@
 //! A state of a partial log knows some entities by references only. Its writes of them give way to every document that a
 //! record made. The first write has the version [`SILENT`]. If the index accepts it, or holds nothing that a record made, the
 //! document is *claimed*: its versions are positions from then on. A late request therefore loses against every record that
-//! was folded after it, whichever instance writes that. Such a document says so in `_log` ([`is_of_references`]).
+//! was folded after it, whichever instance writes that. Such a document says so in `_log` ([`is_made_of_references`]).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
-use crate::sink::documents::log_of;
+use crate::sink::documents::{Stored, log_of};
 
 /// The version at which a document of an entity without a record in a partial log is made first. It is below that of every
 /// document that a record of the entity made, and so makes one only where there is none.
@@ -44,13 +44,18 @@ pub fn base_of(stored: u64, position: u64) -> Option<u64> {
 }
 
 /// True of a version that only documents have that were made of references only, from a partial log.
-pub fn is_of_silent(version: u64) -> bool {
+fn is_of_silent(version: u64) -> bool {
     version == SILENT || version >= SILENT_BASE && (version / LONG) % 2 == 1
 }
 
 /// True of a document that tells that it was made of references only, from a partial log.
-pub fn is_of_references(document: &[u8]) -> bool {
+fn is_of_references(document: &[u8]) -> bool {
     log_of(document).is_some_and(|log| log.partial)
+}
+
+/// True of a document that was made of references only, from a partial log, by its version or by its own word.
+pub fn is_made_of_references(held: &Stored) -> bool {
+    is_of_silent(held.version) || is_of_references(&held.body)
 }
 
 /// The version of a document that reflects `position`, above every position and the first bases of references.
@@ -60,8 +65,13 @@ pub fn above_silent(position: u64) -> u64 {
 
 /// True of a version at which one of our instances may have made a document of a record of its entity. Documents of references
 /// have such versions too, and tell it.
-pub fn is_of_record(stored: u64, position: u64) -> bool {
+pub(super) fn is_of_record(stored: u64, position: u64) -> bool {
     !is_of_silent(stored) && (stored <= position || base_of(stored, position).is_some())
+}
+
+/// True of a document that one of our instances made of a record of its entity, by its version and by its own word.
+pub fn is_made_of_record(held: &Stored, position: u64) -> bool {
+    is_of_record(held.version, position) && !is_of_references(&held.body)
 }
 
 /// The lowest base above a version, for writes that reflect `position`. Near the largest version there is no room for one: the

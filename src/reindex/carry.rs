@@ -11,7 +11,7 @@ use super::target::Target;
 use crate::error::{Error, Result};
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
-use crate::pipeline::versions::{SILENT, above_silent, is_of_references, is_of_silent};
+use crate::pipeline::versions::{SILENT, above_silent, is_made_of_references};
 use crate::pipeline::work::blocking;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
@@ -163,8 +163,11 @@ impl<S: Documents + Generations> Carrier<'_, S> {
     }
 
     /// True of those that the state calls for.
-    async fn are_called(&self, ids: &[String]) -> Result<Vec<bool>> {
-        let (state, projection, ids) = (Arc::clone(self.state), self.projection, ids.to_vec());
+    async fn are_called(&self, ids: Vec<String>) -> Result<Vec<bool>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (state, projection) = (Arc::clone(self.state), self.projection);
         blocking(move || {
             let snapshot = state.snapshot()?;
             ids.iter().map(|id| Ok(uncalled(&snapshot, projection, id)?.is_none())).collect()
@@ -186,9 +189,14 @@ impl<S: Documents + Generations> Carrier<'_, S> {
         while !ids.is_empty() {
             let held = self.held(ids).await?;
             let (now, later) = ids.split_at(held.len().min(ids.len()));
-            let are_called = self.are_called(now).await?;
+            let are_stubs: Vec<bool> =
+                held.iter().map(|held| held.as_ref().is_some_and(is_made_of_references)).collect();
+            let stubs = now.iter().zip(&are_stubs).filter(|(_, is_stub)| **is_stub);
+            let mut are_called =
+                self.are_called(stubs.map(|(id, _)| id.clone()).collect()).await?.into_iter();
             let mut waiting = Vec::new();
-            for ((id, held), is_called) in now.iter().zip(held).zip(are_called) {
+            for ((id, held), is_stub) in now.iter().zip(held).zip(are_stubs) {
+                let is_called = is_stub && are_called.next() == Some(true);
                 // One that was deleted meanwhile is gone.
                 let Some(Stored { version, body }) = held else { continue };
                 if body.is_empty() {
@@ -197,8 +205,7 @@ impl<S: Documents + Generations> Carrier<'_, S> {
                         self.from
                     )));
                 }
-                let is_stub = is_of_silent(version) || is_of_references(&body);
-                if is_stub && is_called {
+                if is_called {
                     // It was made of references only, and is made again of those that there are.
                     continue;
                 }

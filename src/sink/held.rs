@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::documents;
+
 /// What is behind a projection's alias, and what it holds of one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
@@ -22,4 +24,10 @@ pub struct Stored {
     pub version: u64,
     /// The document whole, our own keys among it.
     pub body: Value,
+}
+
+impl From<&Stored> for documents::Stored {
+    fn from(held: &Stored) -> Self {
+        Self { version: held.version, body: held.body.to_string().into_bytes() }
+    }
 }

@@ -12,7 +12,7 @@ use super::walk::uncalled;
 use super::{Kind, Verifier};
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::versions::{is_of_record, is_of_references};
+use crate::pipeline::versions::is_made_of_record;
 use crate::projection::{Limits, Projection, own_entity};
 use crate::sink::documents::{Documents, Stored, at_least_one};
 use crate::state::keys::Space;
@@ -158,7 +158,7 @@ fn judge_all(
 fn is_unknown(state: &State, projection: Projection, expected: &Expected, held: &Stored) -> Result<bool> {
     let snapshot = state.snapshot()?;
     let Some(body) = &expected.body else { return Ok(false) };
-    let is_ours = is_of_record(held.version, snapshot.progress().version()) && !is_of_references(&held.body);
+    let is_ours = is_made_of_record(held, snapshot.progress().version());
     Ok(is_ours && explains(&snapshot, projection, body, &held.body)?)
 }
 

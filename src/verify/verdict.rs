@@ -4,7 +4,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::Kind;
 use super::compare::difference;
-use crate::pipeline::versions::{is_of_record, is_of_references};
+use crate::pipeline::versions::is_made_of_record;
 use crate::sink::documents::Stored;
 
 /// The observation of a look.
@@ -52,8 +52,7 @@ pub(super) enum Verdict {
 /// between.
 pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<Seen>) -> Verdict {
     if let (Some(position), Some(held)) = (expected.silent_at, held)
-        && is_of_record(held.version, position)
-        && !is_of_references(&held.body)
+        && is_made_of_record(held, position)
     {
         return Verdict::Same;
     }
