@@ -23,7 +23,7 @@ use crate::base64;
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};
 use crate::error::{Error, Result};
 use crate::event::Record;
-use crate::plan::{ChildKey, EntityType, key_of};
+use crate::plan::{EntityType, id_and_owner, key_of};
 use crate::position::TopicPartition;
 use crate::shutdown::Shutdown;
 
@@ -129,21 +129,20 @@ impl DeadLetter {
 
     /// The letter of a document that the index rejected for good.
     pub fn from_document(projection: &str, key: &str, reason: &str) -> Self {
-        let child = ChildKey::of(key);
-        let id = &child.as_ref().map_or_else(|| key.to_owned(), ChildKey::id);
+        let (id, owner) = id_and_owner(key);
         Self {
             topic: None,
             partition: None,
             offset: None,
-            key: Some(Bytes::Text(id.to_owned())),
+            reason: format!("{projection}/{id}: {reason}"),
+            key: Some(Bytes::Text(id)),
             value: None,
             headers: BTreeMap::new(),
-            reason: format!("{projection}/{id}: {reason}"),
             time: now(),
             timestamp: None,
             malformed: None,
             projection: Some(projection.to_owned()),
-            owner: child.map(|child| child.owner),
+            owner,
             records: Vec::new(),
         }
     }

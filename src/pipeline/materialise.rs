@@ -83,8 +83,10 @@ impl<'a> Maker<'a> {
 
     /// Beside the delete of a child its document at the owner of now.
     fn make_moved(&mut self, entities: &dyn Entities, (projection, key): &DocumentKey) -> Result<()> {
-        let is_deleted = self.made.batch.writes().last().is_some_and(|write| write.body.is_none());
-        let Some(child) = projection.child(key).filter(|_| is_deleted) else { return Ok(()) };
+        if self.made.batch.writes().last().is_none_or(|write| write.body.is_some()) {
+            return Ok(());
+        }
+        let Some(child) = projection.child(key) else { return Ok(()) };
         let now = key_now(entities, &child)?.filter(|now| **now != **key);
         let (limits, position) = (self.limits, self.position);
         now.map_or(Ok(()), |now| {

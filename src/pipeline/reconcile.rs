@@ -89,7 +89,8 @@ impl<S: Documents + Aliases> Run<S> {
             for (id, _) in page.documents {
                 match snapshot.document(projection, &id)? {
                     Liveness::Deleted => unknown.push((projection, id)),
-                    Liveness::Unseen if has_stubs => stubs.push(id),
+                    // A child is made of a record of its member, and is no stub.
+                    Liveness::Unseen if has_stubs && projection.child(&id).is_none() => stubs.push(id),
                     Liveness::Unseen | Liveness::Alive => {}
                 }
             }

@@ -57,6 +57,14 @@ pub fn is_held(key: &str, routing: Option<&str>) -> bool {
     ChildKey::of(key).map(|child| child.owner).as_deref() == routing
 }
 
+/// The id and the routing by which an index server knows a key, as [`key_of`] takes them.
+pub fn id_and_owner(key: &str) -> (String, Option<String>) {
+    match ChildKey::of(key) {
+        Some(child) => (child.id(), Some(child.owner)),
+        None => (key.to_owned(), None),
+    }
+}
+
 /// What a person is shown of a document's key.
 pub fn shown_key(key: &str) -> String {
     match ChildKey::of(key) {
@@ -127,6 +135,8 @@ mod tests {
     fn a_server_knows_a_child_by_id_and_routing() {
         let key = child_key("contacts", "o1", "c/1");
         assert_eq!(key_of("contacts/c/1", Some("o1")), key);
+        assert_eq!(id_and_owner(&key), ("contacts/c/1".to_owned(), Some("o1".to_owned())));
+        assert_eq!(id_and_owner("a/b"), ("a/b".to_owned(), None));
         assert_eq!(ChildKey::of(&key).map(|child| child.id()).as_deref(), Some("contacts/c/1"));
         assert_eq!((key_of("o1", None), key_of("a/b", None)), ("o1".to_owned(), "a/b".to_owned()));
         assert_eq!(shown_key(&key), "contacts/c/1 of o1");

@@ -22,7 +22,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 pub use self::builtin::*;
-pub use self::child::{Child, ChildKey, child_key, is_held, key_of, shown_key};
+pub use self::child::{Child, ChildKey, child_key, id_and_owner, is_held, key_of, shown_key};
 pub use self::compile::compile;
 pub use self::field_set::FieldSet;
 pub use self::header::HeaderPlan;

@@ -15,7 +15,7 @@ use super::{Difference, Kind, Line, Live, Summary, Verifier, Wanted, broken_off,
 use crate::backoff::BackOff;
 use crate::error::{Error, Result};
 use crate::pipeline::stream::Command;
-use crate::plan::ChildKey;
+use crate::plan::id_and_owner;
 use crate::projection::Projection;
 use crate::sink::documents::Documents;
 
@@ -228,9 +228,7 @@ impl<S: Documents> Session<'_, S> {
             detail = self.verifier.why_extra(self.projection, &id).await?;
         }
         self.summary.count(kind);
-        let child = ChildKey::of(&id);
-        let id = child.as_ref().map_or_else(|| id.clone(), ChildKey::id);
-        let (projection, owner) = (projection.to_owned(), child.map(|child| child.owner));
+        let ((id, owner), projection) = (id_and_owner(&id), projection.to_owned());
         let difference = Difference { projection, id, owner, kind, detail };
         self.verifier.tell(self.out, Line::Difference(difference)).await?;
         if self.repair && kind != Kind::Unknown {
