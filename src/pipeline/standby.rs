@@ -49,9 +49,9 @@ impl<S: Documents + Aliases> Run<S> {
     }
 
     /// Begins to write, through the gate of this moment. An index that an earlier turn did not fill, or that another
-    /// instance wrote, is handed over first, because the marks may not be for it. An index with a paused backfill is
-    /// reconciled as well. No change is marked during the pause, so another instance may have written documents that
-    /// are deleted by now.
+    /// instance wrote, is handed over first, because the marks may not be for it. An index with a backfill is reconciled
+    /// as well. A backfill was paused at first, and no change is marked during a pause. So another instance may have
+    /// written documents that are deleted by now.
     pub(super) async fn begin_to_write(&mut self) -> Result<()> {
         if self.cleared_to.is_none() {
             // The commands of an earlier turn decide. In the first turn there were none, and the fold may
@@ -65,12 +65,12 @@ impl<S: Documents + Aliases> Run<S> {
         // The former writer may not have completed its additions.
         self.adding = Adding::Due(Instant::now());
         let backfills = self.queue.backfills();
-        let is_of_chunk = |projection| backfills.iter().any(|backfill| backfill.projection == projection);
+        let has_backfill = |projection| backfills.iter().any(|backfill| backfill.projection == projection);
         let (mut moved, mut unfilled) = (Vec::new(), Vec::new());
         for (number, (projection, index)) in self.projections.iter().zip(&self.indexes).enumerate() {
             if self.state.built_for(projection.name())? != *index {
                 moved.push((number, index.clone()));
-            } else if is_of_chunk(*projection) && !planted::is(Bug::UnfilledTrusted) {
+            } else if has_backfill(*projection) && !planted::is(Bug::UnfilledTrusted) {
                 unfilled.push((number, index.clone()));
             }
         }

@@ -97,7 +97,7 @@ pub struct Retried {
 /// The outcome of discarding dead letters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Discarded {
-    /// How many were records out.
+    /// How many were taken out.
     pub discarded: usize,
     /// Names that no dead letter has.
     pub unknown: Vec<String>,
@@ -187,7 +187,7 @@ impl Stream {
         }
     }
 
-    /// Takes records into a load while there is one; true when they are records.
+    /// Takes records into a load while there is one; true when it took them.
     fn load(&mut self, records: &[DecodedRecord], skipped: &[(TopicPartition, i64)]) -> Result<bool> {
         if let First::Undecided(end) = &self.first {
             let load = self.state_writer.first_load(end)?;
