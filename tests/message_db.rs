@@ -461,12 +461,14 @@ fn a_server_that_accepts_a_connection_and_says_nothing_counts_as_away() {
     let port = listener.local_addr().unwrap().port();
     // The connections stay open.
     std::thread::spawn(move || listener.incoming().collect::<Vec<_>>());
-    for mode in ["disable", "prefer"] {
+    let worlds = ["disable", "prefer"].map(|mode| {
         let settings = format!(
             "source.kind = \"postgres\"\npostgres.url = \"postgres://127.0.0.1:{port}/m\"\npostgres.sslmode = {mode:?}\n"
         );
-        let world = World::embedded("silent", &settings);
-        let mut running = world.start(&["run"]);
+        World::embedded("silent", &settings)
+    });
+    let running = worlds.each_ref().map(|world| world.start(&["run"]));
+    for world in &worlds {
         let detail = eventually("the log is told to be away", || {
             let status = world.status()?;
             let reasons = status["reasons"].as_array()?;
@@ -474,7 +476,9 @@ fn a_server_that_accepts_a_connection_and_says_nothing_counts_as_away() {
             found["detail"].as_str().map(str::to_owned)
         });
         assert!(detail.contains("does not answer in time: a connection"), "{detail}");
-        running.signal("TERM");
+    }
+    running.iter().for_each(|running| running.signal("TERM"));
+    for (mut running, world) in running.into_iter().zip(&worlds) {
         assert_eq!(running.end(), Some(0), "{}", world.log());
     }
 }
