@@ -234,6 +234,50 @@ fn a_child_is_no_document_under_its_id_alone() {
     assert_eq!(instance.end(), Some(0));
 }
 
+#[test]
+fn an_owner_with_the_id_of_a_child_is_a_dead_letter_in_every_order() {
+    if !services::has_join() {
+        return;
+    }
+    let (servers, _turn) = services::whole();
+    let log = log();
+    // On one shard, where one id is one document.
+    let world = World::new(&servers, "join-taken", &format!("{}index.layout = \"join\"\n", log.settings()));
+    let thief = |id: &str, name: &str| log.append("organisations", id, &json!({"name": name}));
+    let ends = |expected: &[&str]| {
+        world.succeed(&["run", "--until-end"]);
+        let letters = world.dead_letters();
+        let keys: Vec<&str> = letters.iter().map(|letter| letter["key"].as_str().unwrap()).collect();
+        assert_eq!(keys, expected, "{letters:?}");
+        let mut wanted = nested(&servers, &log);
+        wanted.retain(|id, _| !id.starts_with("contacts/"));
+        assert_eq!(whole(&world), wanted);
+    };
+    // At once, then before the child, and then behind it.
+    thief("contacts/c1", "Thief");
+    ends(&["contacts/c1"]);
+    thief("contacts/c8", "Thief");
+    ends(&["contacts/c1", "contacts/c8"]);
+    contact(&log, "c8", "o2");
+    thief("contacts/c2", "Thief");
+    ends(&["contacts/c1", "contacts/c8", "contacts/c2"]);
+    // Its change is refused as well, and its delete takes no child away.
+    thief("contacts/c1", "Other");
+    log.append("organisations", "contacts/c2", &Value::Null);
+    ends(&["contacts/c1", "contacts/c8", "contacts/c2", "contacts/c1"]);
+    world.succeed(&["reindex", "organisations", "--from", "state", "--allow-rejected"]);
+    let letters = world.dead_letters();
+    assert_eq!(letters[0]["projection"], "organisations");
+    assert_eq!(letters[0]["owner"], Value::Null);
+    let reason = letters[0]["reason"].as_str().unwrap();
+    for told in ["\"contacts/c1\"", "give the entity another id", "layout = \"nested\""] {
+        assert!(reason.contains(told), "{told} of {reason}");
+    }
+    let (_, children) = held(&world);
+    assert_eq!(children[&("o2".to_owned(), "contacts/c8".to_owned())]["name"], "Joan c8");
+    assert_eq!(children.len(), 8);
+}
+
 /// Shelves and their books, which are children.
 const SHELVES: &str = r#"
 [entities.shelves]

@@ -101,6 +101,12 @@ impl Projection {
         self.get().embeds.iter().any(|embed| embed.is_joined)
     }
 
+    /// The embed that begins an owner's id as it begins the ids of its members' documents. On one shard the two may be one id.
+    pub fn taken_by(self, id: &str) -> Option<&'static str> {
+        let mut embeds = self.joined().map(|(embed, _)| embed.name);
+        embeds.find(|embed| id.strip_prefix(embed).is_some_and(|rest| rest.starts_with('/')))
+    }
+
     /// The child of a key; `None` where the key is that of an entity's own document.
     pub fn child(self, key: &str) -> Option<Child<'_>> {
         let ChildKey { embed, owner, member } = ChildKey::of(key)?;

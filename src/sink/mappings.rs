@@ -78,9 +78,9 @@ impl Mappings {
         join::apply(mapping, projection, &embeds);
     }
 
-    /// True when members of a projection's documents are children.
-    pub(super) fn has_children(&self, projection: &str) -> bool {
-        self.plan.projection(projection).is_some_and(Projection::has_children)
+    /// A projection, when members of its documents are children.
+    pub(super) fn with_children(&self, projection: &str) -> Option<Projection> {
+        self.plan.projection(projection).filter(|projection| projection.has_children())
     }
 
     /// The embeds of all projections whose members are children.

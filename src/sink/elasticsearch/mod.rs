@@ -39,7 +39,7 @@ use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Writ
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::join::JOIN;
-use crate::plan::ChildKey;
+use crate::plan::{ChildKey, Projection};
 
 /// The indexes of an Elasticsearch cluster.
 pub struct ElasticsearchSink {
@@ -145,8 +145,12 @@ impl ElasticsearchSink {
             return vec![Outcome::Retry(reason); batch.writes().len()];
         };
         let (body, writes) = batch.into_parts();
-        if writes.iter().any(has_long_id) {
-            return self.too_long(opened, projection, (body, writes)).await;
+        let with_children = self.mappings.get(projection).map(|mapping| mapping.projection.as_str());
+        let with_children = with_children.and_then(|projection| self.source.with_children(projection));
+        if let Some(of) = with_children
+            && writes.iter().any(|write| refusal(of, write).is_some())
+        {
+            return self.refuse(opened, (projection, of), (body, writes)).await;
         }
         if body.len() > opened.request_bytes_max {
             return self.too_large(opened, projection, (body, writes)).await;
@@ -172,7 +176,7 @@ impl ElasticsearchSink {
     /// Counts the documents of an index that are no children.
     async fn count_owners(&self, index: &str, projection: &str) -> Result<Value> {
         let path = CountParts::Index(&[index]).url();
-        if !self.source.has_children(projection) {
+        if self.source.with_children(projection).is_none() {
             return self.client.get(&path).await;
         }
         let is_owner = json!({"query": {"term": {JOIN: projection}}});
@@ -232,20 +236,16 @@ impl ElasticsearchSink {
         outcomes
     }
 
-    /// Splits a request with an id that no server takes, because the server refuses the whole of it. The lone document is
-    /// rejected for good.
-    async fn too_long(
+    /// Splits a request with a document that is not sent. The lone document is rejected for good, and its delete is done.
+    async fn refuse(
         &self,
         opened: &Opened,
-        projection: usize,
+        (projection, of): (usize, Projection),
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {
         match writes.as_slice() {
             [write] if write.body.is_none() => vec![Outcome::Done],
-            [_] => vec![Outcome::Rejected(format!(
-                "the id has more than the {ID_BYTES_MAX} bytes that a server takes, because that of a child begins with the name \
-                 of its embed; use layout = \"nested\" or shorter ids"
-            ))],
+            [write] => vec![Outcome::Rejected(refusal(of, write).unwrap_or_default())],
             _ => self.write_halves(opened, projection, (body, writes)).await,
         }
     }
@@ -254,11 +254,25 @@ impl ElasticsearchSink {
 /// The longest id that a server takes.
 const ID_BYTES_MAX: usize = 512;
 
-/// True of a child whose id is longer, because it has the name of the embed before it.
-fn has_long_id(write: &Write) -> bool {
+/// Why a document of a projection with children is not sent. A server refuses the whole request for an id that is too long. An
+/// owner with the id of a child would take the child's place, and its delete would take the child away.
+fn refusal(projection: Projection, write: &Write) -> Option<String> {
+    if let Some(embed) = projection.taken_by(&write.id) {
+        return Some(format!(
+            "the id {:?} may be that of a child, because the ids of {embed} begin with \"{embed}/\" in this index; give the entity \
+             another id, give the embed another name, or use layout = \"nested\"",
+            write.id
+        ));
+    }
     // A key is longer than the id in it.
-    write.id.len() > ID_BYTES_MAX
-        && ChildKey::of(&write.id).is_some_and(|child| child.id().len() > ID_BYTES_MAX)
+    let is_long = write.id.len() > ID_BYTES_MAX
+        && ChildKey::of(&write.id).is_some_and(|child| child.id().len() > ID_BYTES_MAX);
+    is_long.then(|| {
+        format!(
+            "the id has more than the {ID_BYTES_MAX} bytes that a server takes, because that of a child begins with the name of its \
+             embed; use layout = \"nested\" or shorter ids"
+        )
+    })
 }
 
 impl DocumentSink for ElasticsearchSink {
