@@ -54,7 +54,8 @@ impl Projection {
         position: u64,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
-        Renderer { is_whole: true, ..Renderer::new(self.plan(), entities, limits) }.owner(
+        let members = Members::Within;
+        Renderer { members, ..Renderer::new(self.plan(), entities, limits) }.owner(
             self,
             id,
             position.into(),
@@ -91,12 +92,21 @@ struct Renderer<'a> {
     plan: PlanRef,
     entities: &'a dyn Entities,
     limits: Limits,
-    /// True where children are shown within their owner.
-    is_whole: bool,
+    /// The place of the members that are children.
+    members: Members,
     /// The chains that were followed.
     chains: RefCell<Vec<(Start, Rc<Ancestry>)>>,
     /// The entities that were read for the fragment that is being made.
     read: RefCell<Option<Read>>,
+}
+
+/// The place of members that are children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Members {
+    /// They have documents of their own.
+    Beside,
+    /// They are shown within their owner.
+    Within,
 }
 
 /// Entities that were read.
@@ -110,7 +120,8 @@ type Count = (u8, u64);
 
 impl<'a> Renderer<'a> {
     fn new(plan: PlanRef, entities: &'a dyn Entities, limits: Limits) -> Self {
-        Self { plan, entities, limits, is_whole: false, chains: RefCell::default(), read: RefCell::default() }
+        let (members, chains, read) = (Members::Beside, RefCell::default(), RefCell::default());
+        Self { plan, entities, limits, members, chains, read }
     }
 
     fn of_entity(
@@ -147,7 +158,7 @@ impl<'a> Renderer<'a> {
         }
         let begin = out.len();
         let mut object = Object::open(out);
-        let (counts, words) = self.head(&mut object, projection, own, id)?;
+        let (counts, words) = self.head(&mut object, projection, own, (id, self.members))?;
         let is_count = |count: &&Count| count.1 > 0;
         if is_unseen && !counts.iter().filter(is_count).any(|(relation, _)| plan.stubs.contains(relation)) {
             out.truncate(begin);
@@ -158,7 +169,7 @@ impl<'a> Renderer<'a> {
         }
         let computed = self.computed(&mut object, projection, own, id)?;
         write_search(&mut object, plan, own, &words, &computed);
-        if projection.has_children() && !self.is_whole {
+        if projection.has_children() && self.members == Members::Beside {
             object.text(JOIN, projection.name());
         }
         object.nested(Name::plain("_log"), |log| {
@@ -180,13 +191,12 @@ impl<'a> Renderer<'a> {
         id: &str,
     ) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let plan = projection.get();
-        if self.is_whole || plan.compute.is_empty() || !projection.has_children() {
+        if self.members == Members::Within || plan.compute.is_empty() || !projection.has_children() {
             return Ok(compute(object, plan, id));
         }
         let mut buffer = Vec::new();
         let mut whole = Object::open(&mut buffer);
-        let renderer = Renderer { is_whole: true, ..Renderer::new(self.plan, self.entities, self.limits) };
-        renderer.head(&mut whole, projection, own, id)?;
+        self.head(&mut whole, projection, own, (id, Members::Within))?;
         let computed = compute(&mut whole, plan, id);
         computed.iter().for_each(|(name, json)| object.raw(*name, json));
         Ok(computed)
@@ -198,7 +208,7 @@ impl<'a> Renderer<'a> {
         object: &mut Object<'_>,
         projection: Projection,
         own: &Own<'_>,
-        id: &str,
+        (id, place): (&str, Members),
     ) -> Result<(Vec<Count>, Vec<u8>)> {
         let plan = projection.get();
         object.text(Name::plain("id"), id);
@@ -208,7 +218,10 @@ impl<'a> Renderer<'a> {
         own.write(object, plan);
         let (mut counts, mut words) = (Vec::new(), Vec::new());
         for embed in &plan.embeds {
-            counts.extend(self.embed(object, embed, own, id, &mut words)?);
+            match embed.from().filter(|_| embed.is_joined) {
+                Some(from) => counts.push(self.members(object, (embed, from), id, place)?),
+                None => counts.extend(self.embed(object, embed, own, id, &mut words)?),
+            }
         }
         Ok((counts, words))
     }
@@ -230,7 +243,7 @@ impl<'a> Renderer<'a> {
             return Ok((Fragment::new(id, b"", b""), Vec::new()));
         };
         self.read.replace(Some(Vec::new()));
-        let made = self.header(entity_type, &id.into()).and_then(|header| {
+        let made = self.header(entity_type, id).and_then(|header| {
             let (mut json, mut words) = (Vec::new(), Vec::new());
             if header.liveness != Liveness::Deleted {
                 self.referred(&mut json, embed, id, &header)?;
@@ -242,9 +255,9 @@ impl<'a> Renderer<'a> {
         Ok((made?, read))
     }
 
-    fn header(&self, entity_type: EntityType, id: &Arc<str>) -> Result<Arc<Header>> {
+    fn header(&self, entity_type: EntityType, id: &str) -> Result<Arc<Header>> {
         if let Some(read) = &mut *self.read.borrow_mut() {
-            read.push((entity_type, Arc::clone(id)));
+            read.push((entity_type, id.into()));
         }
         self.entities.header(entity_type, id)
     }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::own::Own;
-use super::{Count, Renderer};
+use super::{Count, Members, Renderer};
 use crate::entity::{Header, Liveness, References};
 use crate::error::{Error, Result};
 use crate::json::{Name, Object, push_list, push_text};
@@ -53,7 +53,7 @@ impl Renderer<'_> {
                 }
                 Ok(None)
             }
-            RelationPlanOf::From(from) => self.members(object, embed, from, id).map(Some),
+            RelationPlanOf::From(from) => self.members(object, (embed, from), id, Members::Within).map(Some),
         }
     }
 
@@ -75,7 +75,7 @@ impl Renderer<'_> {
             append(words, fragment.words());
             return Ok(());
         }
-        let header = self.header(self.type_of(embed)?, &id.into())?;
+        let header = self.header(self.type_of(embed)?, id)?;
         if header.liveness != Liveness::Deleted {
             self.referred(object.value(Name::plain(embed.name)), embed, id, &header)?;
             push_words(words, embed, &header);
@@ -136,12 +136,12 @@ impl Renderer<'_> {
     }
 
     /// Writes the first members of an owner that it shows, and how many there are.
-    fn members(
+    pub(super) fn members(
         &self,
         object: &mut Object<'_>,
-        embed: &EmbedPlan,
-        from: &FromPlan,
+        (embed, from): (&EmbedPlan, &FromPlan),
         id: &str,
+        place: Members,
     ) -> Result<Count> {
         let relation = self.plan.relation_of_number(from.relation).ok_or_else(|| broken(embed.name))?;
         let max = match from.max {
@@ -150,9 +150,8 @@ impl Renderer<'_> {
         };
         let mut descendants = from.descendants.map(|_| Descendants::default());
         let (mut count, mut failed) = (0, None);
-        // Children have documents of their own, and the owner shows how many there are.
-        let is_shown = self.is_whole || !embed.is_joined;
-        let mut out = is_shown.then(|| object.value(Name::plain(embed.name)));
+        // Of members beside it an owner shows how many there are.
+        let mut out = (place == Members::Within).then(|| object.value(Name::plain(embed.name)));
         out.iter_mut().for_each(|out| out.push(b'['));
         self.entities.members(relation, id, &mut |member, row| {
             if let Some(out) = out.as_deref_mut().filter(|_| count < max) {
