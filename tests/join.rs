@@ -349,6 +349,50 @@ fn a_member_writes_its_owner_only_where_that_shows_a_count() {
 }
 
 #[test]
+fn every_page_shows_children_of_the_moment_of_the_first() {
+    if !services::has_join() {
+        return;
+    }
+    let (servers, _turn) = services::whole();
+    let log = GrowingLog::new();
+    let numbers = 1..=9;
+    let book = |number: usize, title: &str| {
+        log.append("books", &format!("b{number}"), &json!({"title": title, "shelfId": format!("s{number}")}));
+    };
+    for number in numbers.clone() {
+        log.append("shelves", &format!("s{number}"), &json!({"name": "Shelf"}));
+        book(number, "Old");
+    }
+    let world = World::new(&servers, "join-pages", &format!("model = \"shelves.toml\"\n{}", log.source()));
+    let search = "[projections.shelves.search]\ntitle = \"name\"\nhit = [\"books\"]\n";
+    std::fs::write(world.path("shelves.toml"), format!("{SHELVES}{search}")).unwrap();
+    let mut instance = world.start(&["run"]);
+    world.wait_until_delivered();
+    world.refresh();
+    let page = |more: &str| -> (Vec<Value>, Value) {
+        let (code, body) = world.get(&format!("/search?in=shelves{more}"));
+        assert_eq!(code, 200, "{body}");
+        let page: Value = serde_json::from_str(&body).unwrap();
+        let hits = page["hits"].as_array().unwrap_or_else(|| panic!("{page}"));
+        (hits.iter().map(|hit| hit["books"].clone()).collect(), page["next"].clone())
+    };
+    let books = |numbers: std::ops::RangeInclusive<usize>, title: &str| -> Vec<Value> {
+        numbers.map(|number| json!([{"id": format!("b{number}"), "title": title}])).collect()
+    };
+    let (first, next) = page("&size=2");
+    assert_eq!(first, books(1..=2, "Old"));
+    for number in numbers {
+        book(number, "New");
+    }
+    let consistent = format!("&consistent_with=books/0:{}", log.lines("books") - 1);
+    assert_eq!(page(&format!("&size=9{consistent}")).0, books(1..=9, "New"));
+    let (second, _) = page(&format!("&size=2&after={}", next.as_str().unwrap()));
+    assert_eq!(second, books(3..=4, "Old"));
+    instance.signal("TERM");
+    assert_eq!(instance.end(), Some(0));
+}
+
+#[test]
 fn a_child_that_the_index_refuses_is_a_dead_letter_with_its_owner() {
     if !services::has_join() {
         return;

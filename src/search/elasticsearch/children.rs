@@ -1,5 +1,6 @@
 //! The children of documents, put where a document with nested members has them.
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use super::{ElasticsearchIndex, member};
@@ -14,6 +15,8 @@ use crate::searchable::Searched;
 const PAGE: usize = 1_000;
 /// So many children are shown within their owner.
 const SHOWN_MAX: usize = 10_000;
+/// The children of so many hits are asked for at once.
+const AT_ONCE: usize = 4;
 
 impl ElasticsearchIndex {
     /// Adds all children to a document that is shown whole, as many as are searchable.
@@ -27,19 +30,22 @@ impl ElasticsearchIndex {
         document: &mut Value,
     ) -> Result<()> {
         for (embed, _) in projection.joined() {
-            let children = self.children(projection, embed.name, id).await?;
-            if let Some(document) = document.as_object_mut() {
-                document.insert(embed.name.to_owned(), children.into());
-            }
+            put(document, embed.name, self.children(projection, None, embed.name, id.to_owned()).await?);
         }
         Ok(())
     }
 
-    /// The first children of an owner, sorted by id.
-    async fn children(&self, projection: Projection, embed: &str, owner: &str) -> Result<Vec<Value>> {
+    /// The first children of an owner, sorted by id, as they are at a point in time or now.
+    async fn children(
+        &self,
+        projection: Projection,
+        point: Option<Value>,
+        embed: &str,
+        owner: String,
+    ) -> Result<Vec<Value>> {
         let (mut children, mut after) = (Vec::new(), None::<Value>);
         loop {
-            let filter = member::children(projection.name(), embed, &[owner]);
+            let filter = member::children(projection.name(), embed, &[&owner]);
             let mut body = json!({
                 "query": {"bool": {"filter": filter}}, "size": PAGE, "track_total_hits": false,
                 "_source": [embed], "sort": [{format!("{embed}.id"): "asc"}],
@@ -47,7 +53,7 @@ impl ElasticsearchIndex {
             if let (Some(after), Some(body)) = (after.take(), body.as_object_mut()) {
                 body.insert("search_after".to_owned(), after);
             }
-            let mut answer = self.search_in(projection.name(), None, body).await?;
+            let mut answer = self.search_in(projection.name(), point.clone(), body).await?;
             let hits = answer.pointer_mut("/hits/hits").and_then(Value::as_array_mut);
             let hits = hits.map(std::mem::take).unwrap_or_default();
             if hits.len() == PAGE && children.len() + PAGE < SHOWN_MAX {
@@ -60,20 +66,24 @@ impl ElasticsearchIndex {
         }
     }
 
-    /// Adds children to hits that show them.
+    /// Adds children to hits that show them, as they were when the hits were found.
     ///
     /// # Errors
     /// Those of a search.
     pub(super) async fn add_shown_children(&self, hits: &mut [Hit], find: &Find) -> Result<()> {
-        let projection = find.collection.projection();
-        for (embed, _) in
-            projection.joined().filter(|(embed, _)| find.collection.get().hit.contains(&embed.name))
-        {
-            for hit in &mut *hits {
-                let children = self.children(projection, embed.name, &hit.id).await?;
-                if let Some(document) = hit.document.as_object_mut() {
-                    document.insert(embed.name.to_owned(), children.into());
-                }
+        let (projection, shown) = (find.collection.projection(), &find.collection.get().hit);
+        let embeds: Vec<&str> = projection.joined().map(|(embed, _)| embed.name).collect();
+        let embeds = embeds.into_iter().filter(|embed| shown.contains(embed)).collect::<Vec<_>>();
+        if embeds.is_empty() || hits.is_empty() {
+            return Ok(());
+        }
+        let point = self.point(find.collection).await?;
+        for embed in embeds {
+            let of = |hit: &'_ Hit| self.children(projection, point.clone(), embed, hit.id.clone());
+            let asked: Vec<_> = hits.iter().map(of).collect();
+            let children: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+            for (hit, children) in hits.iter_mut().zip(children) {
+                put(&mut hit.document, embed, children);
             }
         }
         Ok(())
@@ -143,6 +153,13 @@ impl ElasticsearchIndex {
             }
         }
         Ok(matched)
+    }
+}
+
+/// Puts the members of an embed where a document with nested members has them.
+fn put(document: &mut Value, embed: &str, members: Vec<Value>) {
+    if let Some(document) = document.as_object_mut() {
+        document.insert(embed.to_owned(), members.into());
     }
 }
 

@@ -76,11 +76,16 @@ impl ElasticsearchIndex {
     }
 
     async fn search_all(&self, collection: Collection, body: Value) -> Result<Value> {
-        let point = match &self.points {
-            Some(points) => points.of(collection, &self.alias(collection.name())).await?,
-            None => None,
-        };
+        let point = self.point(collection).await?;
         self.search_in(collection.name(), point, body).await
+    }
+
+    /// The point in time at which a view searches a collection; none where the index is searched as it is.
+    async fn point(&self, collection: Collection) -> Result<Option<Value>> {
+        match &self.points {
+            Some(points) => points.of(collection, &self.alias(collection.name())).await,
+            None => Ok(None),
+        }
     }
 
     async fn search_in(&self, projection: &str, point: Option<Value>, mut body: Value) -> Result<Value> {
