@@ -31,6 +31,9 @@ pub fn text(model: &Model, projection: &Projection) -> String {
     };
     let joined: Vec<&str> = projection.joined().map(|(embed, _)| embed.name.as_str()).collect();
     join::apply(&mut mapping, &projection.name, &joined);
+    if own.is_none() {
+        raise_limits(&mut mapping, projection);
+    }
     // A value of JSON can be written.
     serde_json::to_string_pretty(&mapping).unwrap_or_default() + "\n"
 }
@@ -63,11 +66,11 @@ impl Shape {
     }
 }
 
-/// The mapping that follows from the model.
+/// The mapping that follows from the model, with members within their owners.
 ///
 /// A member that only `any` and computed members may hold is kept in the document and not indexed. The reason is that
 /// an index takes values of one type only. An embed by `from` is `nested` where search or a filter looks into it.
-pub fn derived(model: &Model, projection: &Projection) -> Value {
+fn derived(model: &Model, projection: &Projection) -> Value {
     let derivation = Derivation { model, projection };
     let mut properties = derivation.own();
     for (embed, path) in projection.embeds.iter().map(|embed| (embed, embed.name.clone())) {
@@ -85,36 +88,50 @@ pub fn derived(model: &Model, projection: &Projection) -> Value {
     for (name, value) in [("auto_expand_replicas", "0-1"), ("refresh_interval", "1s"), ("gc_deletes", "1h")] {
         settings.insert(name.to_owned(), value.into());
     }
+    json!({"settings": {"index": settings}, "mappings": {"dynamic": "strict", "properties": properties}})
+}
+
+/// Raises the limits of an index that are too low for a mapping as it is sent, or for its documents.
+fn raise_limits(mapping: &mut Value, projection: &Projection) {
+    let properties = mapping.pointer("/mappings/properties").and_then(Value::as_object);
+    let needed = properties.map(|properties| (nested_most(properties, projection), fields_of(properties)));
+    let settings = mapping.pointer_mut("/settings/index").and_then(Value::as_object_mut);
+    let Some(((nested, fields), settings)) = needed.zip(settings) else { return };
     let limits = [
-        ("mapping.nested_objects.limit", nested_most(&properties, projection), NESTED_DEFAULT),
-        ("mapping.total_fields.limit", fields_of(&properties), FIELDS_DEFAULT),
+        ("mapping.nested_objects.limit", nested, NESTED_DEFAULT),
+        ("mapping.total_fields.limit", fields, FIELDS_DEFAULT),
     ];
     for (name, needed, _) in limits.into_iter().filter(|(_, needed, default)| needed > default) {
         // A round number stays when a field is added.
         settings.insert(name.to_owned(), needed.div_ceil(1_000).saturating_mul(1_000).into());
     }
-    json!({"settings": {"index": settings}, "mappings": {"dynamic": "strict", "properties": properties}})
 }
 
-/// The most nested objects that a document may hold: its members that are mapped so, and those within each.
+/// The most nested objects that a document may hold: its members that are mapped so, and those within each. A child is a
+/// document that holds those within it.
 fn nested_most(properties: &Map<String, Value>, projection: &Projection) -> u64 {
-    fn most(properties: &Map<String, Value>, embeds: &[Embed]) -> u64 {
-        let of = |embed: &Embed| {
-            let Some(mapping) = properties.get(&embed.name) else { return 0 };
-            let none = Map::new();
-            let inner = mapping.get("properties").and_then(Value::as_object).unwrap_or(&none);
-            let within = most(inner, &embed.embeds);
-            match &embed.relation {
-                Relation::From(from) if mapping.get("type") == Some(&json!("nested")) => {
-                    u64::from(from.max).saturating_mul(within.saturating_add(1))
-                }
-                Relation::From(from) => u64::from(from.max).saturating_mul(within),
-                _ => within,
-            }
-        };
-        embeds.iter().map(of).fold(0, u64::saturating_add)
+    fn within(properties: &Map<String, Value>, embed: &Embed) -> u64 {
+        let inner = properties.get(&embed.name).and_then(|mapping| mapping.get("properties")?.as_object());
+        inner.map_or(0, |inner| {
+            embed.embeds.iter().map(|embed| most(inner, embed)).fold(0, u64::saturating_add)
+        })
     }
-    most(properties, &projection.embeds).min(NESTED_MAX)
+    fn most(properties: &Map<String, Value>, embed: &Embed) -> u64 {
+        let within = within(properties, embed);
+        let is_nested =
+            || properties.get(&embed.name).and_then(|mapping| mapping.get("type")) == Some(&json!("nested"));
+        match &embed.relation {
+            Relation::From(from) => {
+                u64::from(from.max).saturating_mul(within.saturating_add(is_nested().into()))
+            }
+            _ => within,
+        }
+    }
+    let joined: Vec<&Embed> = projection.joined().map(|(embed, _)| embed).collect();
+    let is_joined = |embed: &&Embed| joined.iter().any(|joined| joined.name == embed.name);
+    let own = projection.embeds.iter().filter(|embed| !is_joined(embed)).map(|embed| most(properties, embed));
+    let children = joined.iter().map(|embed| within(properties, embed));
+    children.fold(own.fold(0, u64::saturating_add), u64::max).min(NESTED_MAX)
 }
 
 /// How many fields a mapping has, objects and subfields among them.

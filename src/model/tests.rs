@@ -339,6 +339,9 @@ fn a_mapping_raises_the_limits_that_documents_of_the_model_need() {
     assert_eq!(limits(&format!("{members}{}{}", embed("one", ""), embed("two", ""))), (None, None));
     let both = format!("{members}[projections.as.search.embed.two]\nwords = [\"name\"]\n");
     assert_eq!(limits(&format!("{both}{}{}", embed("one", ""), embed("two", "max = 5\n"))).0, Some(11_000));
+    // A child is a document by itself, and no nested object.
+    let joined = both.replace("of = \"a\"\n", "of = \"a\"\nlayout = \"join\"\n");
+    assert_eq!(limits(&format!("{joined}{}{}", embed("one", ""), embed("two", "max = 5\n"))), (None, None));
     let fields: String = (0..1_200).map(|number| format!("f{number} = \"string\"\n")).collect();
     let wide = members.replacen("name = \"string\"\n", &format!("name = \"string\"\n{fields}"), 1);
     assert!(limits(&format!("{wide}{}", embed("one", ""))).1.is_some_and(|limit| limit > 1_000));
