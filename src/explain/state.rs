@@ -99,7 +99,7 @@ fn child_of(snapshot: &Snapshot, projection: Projection, id: &str) -> Result<Opt
     for (embed, relation) in projection.joined() {
         let member = id.strip_prefix(embed.name).and_then(|rest| rest.strip_prefix('/'));
         if let Some(member) = member {
-            return key_now(snapshot, &Child { embed, relation, owner: String::new(), member });
+            return key_now(snapshot, &Child { embed, relation, owner: "".into(), member });
         }
     }
     Ok(None)

@@ -3,6 +3,8 @@
 //! A child's key names the embed, the owner and the member, so that one member of two owners has two keys. An index server
 //! knows it by the id `<embed>/<member>` and by the owner, which is its routing.
 
+use std::borrow::Cow;
+
 use super::{EmbedPlan, FromPlan, Projection, Relation};
 
 /// Begins the keys of children. It sorts behind every other letter, so that children come behind all owners, and no text holds
@@ -19,7 +21,7 @@ pub struct ChildKey<'a> {
     /// The name of the embed.
     pub embed: &'a str,
     /// The owner's id, which is the routing.
-    pub owner: String,
+    pub owner: Cow<'a, str>,
     /// The member's id.
     pub member: &'a str,
 }
@@ -29,7 +31,9 @@ impl<'a> ChildKey<'a> {
     pub fn of(key: &'a str) -> Option<Self> {
         let (embed, rest) = key.strip_prefix(MARK)?.split_once('\0')?;
         let (owner, member) = rest.split_once(END)?;
-        Some(Self { embed, owner: owner.replace(ZERO, "\0"), member })
+        let is_plain = !owner.contains(ZERO);
+        let owner = if is_plain { Cow::Borrowed(owner) } else { owner.replace(ZERO, "\0").into() };
+        Some(Self { embed, owner, member })
     }
 
     /// The id by which an index server knows it.
@@ -60,7 +64,7 @@ pub fn is_held(key: &str, routing: Option<&str>) -> bool {
 /// The id and the routing by which an index server knows a key, as [`key_of`] takes them.
 pub fn id_and_owner(key: &str) -> (String, Option<String>) {
     match ChildKey::of(key) {
-        Some(child) => (child.id(), Some(child.owner)),
+        Some(child) => (child.id(), Some(child.owner.into_owned())),
         None => (key.to_owned(), None),
     }
 }
@@ -81,7 +85,7 @@ pub struct Child<'a> {
     /// The relation of the members.
     pub relation: Relation,
     /// The owner's id.
-    pub owner: String,
+    pub owner: Cow<'a, str>,
     /// The member's id.
     pub member: &'a str,
 }
@@ -129,7 +133,7 @@ mod tests {
             let key = child_key("contacts", &one, &first);
             prop_assert_eq!(
                 ChildKey::of(&key),
-                Some(ChildKey { embed: "contacts", owner: one.clone(), member: &first })
+                Some(ChildKey { embed: "contacts", owner: one.as_str().into(), member: &first })
             );
             let ordered = key.cmp(&child_key("contacts", &other, &second));
             prop_assert_eq!(ordered, (&one, &first).cmp(&(&other, &second)));

@@ -18,7 +18,7 @@ pub use self::row::{owners, row};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header};
 use crate::error::Result;
-use crate::plan::{EntityType, Relation};
+use crate::plan::{Child, EntityType, Relation};
 pub use crate::plan::{Projection, shown_key};
 
 /// Reads an entity.
@@ -44,6 +44,8 @@ pub trait Entities {
         owner: &str,
         visit: &mut dyn FnMut(&str, &[u8]) -> ControlFlow<()>,
     ) -> Result<()>;
+    /// Whether the owner of a child has a document itself.
+    fn has_owner(&self, projection: Projection, child: &Child<'_>) -> Result<bool>;
     /// The row of one member of an owner; `None` where it is none.
     fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>>;
 }

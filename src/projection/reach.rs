@@ -58,7 +58,7 @@ fn end(projection: Projection, mark: &Mark, hop: Hop, key: &str) -> Option<Strin
     match (projection.child(key), marked) {
         (None, None) => Some(key.to_owned()),
         (Some(child), Some(embed)) if child.embed.name == embed.name => Some(match hop {
-            Hop::Up { .. } | Hop::Above { .. } => child.owner,
+            Hop::Up { .. } | Hop::Above { .. } => child.owner.into_owned(),
             Hop::Down { .. } | Hop::Below { .. } => child.member.to_owned(),
         }),
         _ => None,

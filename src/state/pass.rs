@@ -20,7 +20,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness};
 use crate::error::{Error, Result};
 use crate::plan::{Child, EntityType, Relation};
-use crate::projection::{Entities, Made, Projection, Read, has_owner};
+use crate::projection::{Entities, Made, Projection, Read};
 
 /// So many members are passed over one by one; more are jumped over.
 const STEPS: usize = 64;
@@ -183,7 +183,7 @@ impl<'a> Pass<'a> {
         if let At::Child(key, ..) = &self.at {
             // A member has a row for as long as it refers to the owner.
             let Some(child) = self.projection.child(key) else { return Ok(Liveness::Unseen) };
-            let has_owner = has_owner(self, self.projection, &child)?;
+            let has_owner = self.has_owner(self.projection, &child)?;
             return Ok(if has_owner { Liveness::Alive } else { Liveness::Deleted });
         }
         let liveness = self.row().map_or(Ok(Liveness::Unseen), |row| rows::document(row, self.projection))?;
@@ -318,13 +318,10 @@ impl<'a> Members<'a> {
 
 impl Entities for Pass<'_> {
     fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
-        match (&self.at, &self.children) {
-            (At::Child(_, owner, _), Some(children)) if entity_type == self.entity_type && owner == id => {
-                children.read_owner(self.snapshot, (Space::of_type(entity_type), id), read)
-            }
-            _ if self.is_at(entity_type, id) => self.read(read),
-            _ => self.snapshot.entity(entity_type, id, read),
+        if self.is_at(entity_type, id) {
+            return self.read(read);
         }
+        self.snapshot.entity(entity_type, id, read)
     }
 
     fn header(&self, entity_type: EntityType, id: &str) -> Result<Arc<Header>> {
@@ -349,6 +346,15 @@ impl Entities for Pass<'_> {
             return Ok(());
         }
         self.snapshot.members(relation, owner, visit)
+    }
+
+    fn has_owner(&self, projection: Projection, child: &Child<'_>) -> Result<bool> {
+        match &self.children {
+            Some(children) if projection == self.projection => {
+                children.has_owner(self.snapshot, projection, child)
+            }
+            _ => self.snapshot.has_owner(projection, child),
+        }
     }
 
     fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>> {

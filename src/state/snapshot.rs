@@ -153,6 +153,10 @@ impl Entities for Snapshot {
         })
     }
 
+    fn has_owner(&self, projection: Projection, child: &Child<'_>) -> Result<bool> {
+        has_owner(self, projection, child)
+    }
+
     fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>> {
         self.view.get(Space::of_relation(relation), &member_key(owner, member))
     }

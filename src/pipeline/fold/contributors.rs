@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header};
 use crate::error::Result;
-use crate::plan::{EntityType, Relation};
-use crate::projection::{Entities, Limits, Made, Projection, Read};
+use crate::plan::{Child, EntityType, Relation};
+use crate::projection::{Entities, Limits, Made, Projection, Read, has_owner};
 use crate::state::Snapshot;
 
 /// Entities of a snapshot, which notes those that are read.
@@ -85,6 +85,10 @@ impl Entities for Noting<'_> {
         self.snapshot.members(relation, owner, &mut |id, row| {
             self.visit((relation.member(), id), &mut left, || visit(id, row))
         })
+    }
+
+    fn has_owner(&self, projection: Projection, child: &Child<'_>) -> Result<bool> {
+        has_owner(self, projection, child)
     }
 
     fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>> {

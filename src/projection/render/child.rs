@@ -4,7 +4,6 @@ use super::Renderer;
 use crate::error::Result;
 use crate::json::Object;
 use crate::plan::{Child, JOIN, Projection};
-use crate::projection::has_owner;
 
 impl Renderer<'_> {
     /// Makes the document of a child: the member as its owner would show it, under the name of the embed.
@@ -18,7 +17,7 @@ impl Renderer<'_> {
         let Some(row) = self.entities.member(child.relation, &child.owner, child.member)? else {
             return Ok(false);
         };
-        if !has_owner(self.entities, projection, child)? {
+        if !self.entities.has_owner(projection, child)? {
             return Ok(false);
         }
         let mut object = Object::open(out);

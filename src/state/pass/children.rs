@@ -2,12 +2,10 @@
 
 use std::cell::RefCell;
 
-use crate::entity::Fields;
 use crate::error::Result;
-use crate::plan::{Relation, child_key};
-use crate::projection::{Projection, Read};
-use crate::state::keys::{Space, member_of, owner_of, owner_prefix};
-use crate::state::rows;
+use crate::plan::{Child, Relation, child_key};
+use crate::projection::{Entities, Projection};
+use crate::state::keys::{member_of, owner_of, owner_prefix};
 use crate::state::snapshot::{Snapshot, broken_relation};
 use crate::state::store::Cursor;
 
@@ -18,8 +16,8 @@ pub(super) struct Children<'a> {
     cursor: Box<dyn Cursor + 'a>,
     /// True once the pass has come to the cursor's entry.
     is_met: bool,
-    /// The row of the owner that was asked for last: many children have the same.
-    owner: RefCell<Option<(String, Option<Vec<u8>>)>>,
+    /// The owner that was asked for last, and whether it has a document: many children have the same.
+    owner: RefCell<Option<(String, bool)>>,
 }
 
 /// The embeds whose members are children, the first one last, in the order of the children's keys.
@@ -53,20 +51,19 @@ impl<'a> Children<'a> {
         entry.map(|(_, row)| row.to_vec())
     }
 
-    /// Shows the owner of the child that the pass is at.
-    pub(super) fn read_owner(
+    /// Whether the owner of a child has a document itself.
+    pub(super) fn has_owner(
         &self,
         snapshot: &Snapshot,
-        (space, id): (Space, &str),
-        read: &mut Read<'_>,
-    ) -> Result<()> {
+        projection: Projection,
+        child: &Child<'_>,
+    ) -> Result<bool> {
         let mut held = self.owner.borrow_mut();
-        if held.as_ref().is_none_or(|(owner, _)| owner != id) {
-            *held = Some((id.to_owned(), snapshot.view().get(space, id.as_bytes())?));
+        if let Some((_, has_document)) = held.as_ref().filter(|(owner, _)| *owner == child.owner) {
+            return Ok(*has_document);
         }
-        match held.as_ref().and_then(|(_, row)| row.as_ref()) {
-            Some(row) => rows::read(row, read),
-            None => read(&Fields::default()),
-        }
+        let has_document = snapshot.has_owner(projection, child)?;
+        *held = Some((child.owner.to_string(), has_document));
+        Ok(has_document)
     }
 }
