@@ -17,7 +17,7 @@ use crate::plan::{EntityType, PlanRef, Projection};
 /// The documents by projection and id.
 pub(super) type Documents = BTreeMap<String, BTreeMap<String, Value>>;
 
-/// A model, and what is drawn of it.
+/// A model, with the source of its events and documents.
 pub(super) struct Domain {
     pub(super) plan: PlanRef,
     /// The entity types by number, each with its topic.

@@ -36,7 +36,7 @@ const CONTACTS: usize = 1;
 #[derive(Default)]
 pub(super) struct Events {
     versions: BTreeMap<(usize, String), u64>,
-    /// Those that come later than what was written after them.
+    /// The events that come later than those written after them.
     held: Vec<Event>,
 }
 
@@ -76,7 +76,7 @@ impl Events {
         put(world, Event { entity: CONTACTS, id, version, does: Does::Merge, fields, data });
     }
 
-    /// Appends what is held back still.
+    /// Appends the events that are held back still.
     pub(super) fn append_held(&mut self, world: &World) {
         std::mem::take(&mut self.held).into_iter().for_each(|event| put(world, event));
     }

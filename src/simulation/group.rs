@@ -62,7 +62,7 @@ pub(super) struct Group {
     changing: Option<Instant>,
     /// Whether the holder was called off for another member that asked.
     is_taken: bool,
-    /// What no group may come to.
+    /// The breach of the group's rules that was seen, because no group may come to it.
     pub(super) wrong: Option<String>,
     committed: BTreeMap<TopicPartition, (i64, Delivered)>,
     /// Processes that do not reach the broker, until then.
@@ -75,7 +75,7 @@ impl Group {
         self.cut_off.insert(process.to_owned(), Instant::now() + time);
     }
 
-    /// Forgets what was published.
+    /// Forgets the published offsets.
     pub(super) fn forget_offsets(&mut self) {
         self.committed.clear();
     }
@@ -90,7 +90,7 @@ impl Group {
         holder.is_some_and(|holder| holder.process.name != process)
     }
 
-    /// What the writer has published.
+    /// The low watermark that the writer has published.
     pub(super) fn low_watermark(&self) -> Positions {
         self.committed.iter().map(|(at, (next, _))| (at.clone(), *next)).collect()
     }

@@ -14,10 +14,10 @@ use crate::sink::{Outcome, Write};
 /// For so long a delete is remembered by an index that does.
 const DELETES_KEPT: Duration = Duration::from_secs(60);
 
-/// So much higher than ours are the versions of somebody else.
+/// So much higher than ours are the versions of a foreign write.
 const FOREIGN: u64 = 1_000_000;
 
-/// A document, or what is left of a deleted one.
+/// A document, or the memory of a deleted one.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
     pub(super) version: u64,
@@ -35,12 +35,12 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// What it holds under an id.
+    /// The document of an id.
     pub(super) fn get(&self, id: &str) -> Option<&Held> {
         self.documents.get(id).filter(|held| held.body.is_some())
     }
 
-    /// Whether it holds a document of this id, or what is left of one.
+    /// Whether it holds a document of this id, or the memory of a deleted one.
     pub(super) fn knows(&self, id: &str) -> bool {
         self.documents.contains_key(id)
     }
@@ -59,7 +59,7 @@ pub(super) struct Server {
     pub(super) indexes: BTreeMap<String, Index>,
     pub(super) records: BTreeMap<usize, (Rebuild, u64)>,
     revision: u64,
-    /// It answers nobody until then.
+    /// It answers no request until then.
     pub(super) away_until: Option<Instant>,
     /// It takes its time until then.
     pub(super) slow_until: Option<Instant>,
@@ -150,7 +150,7 @@ impl Server {
         let now = Instant::now();
         if let Some(held) = index.documents.get(&*write.id) {
             let is_kept = held.body.is_some() || !world.plan.forgets && now < held.at + DELETES_KEPT;
-            // Without a version it is done whatever the index holds.
+            // A write without a version is done over any version that the index holds.
             let has_version = write.version > 0 || !planted::is(Bug::DeleteUnversioned);
             if is_kept && held.version > write.version && has_version {
                 return Outcome::Conflict { stored: Some(held.version) };
@@ -161,7 +161,7 @@ impl Server {
         Outcome::Done
     }
 
-    /// Somebody else writes a document over what is behind a projection's alias; false when nothing is.
+    /// Makes a foreign write to the index behind a projection's alias; false when no index is there.
     pub(super) fn write_foreign(&mut self, projection: usize, id: &str) -> bool {
         let index = self.aliases.get(&projection).and_then(|index| self.indexes.get_mut(index));
         let Some(index) = index else { return false };

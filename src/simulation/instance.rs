@@ -1,4 +1,4 @@
-//! An instance: the real pipeline of a process, over what the world gives it.
+//! An instance: the real pipeline of a process, over the parts of the world.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -165,7 +165,7 @@ impl Instance {
         let ended = (&mut running.task).await.map_err(|error| format!("a run broke off: {error}"))?;
         let name = running.process.name.clone();
         let was_asked = running.stop.is_requested();
-        // Whatever goes on of it reaches nothing.
+        // The tasks of it that still go on reach nothing.
         running.process.kill();
         self.running = None;
         match ended {

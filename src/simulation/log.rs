@@ -18,10 +18,10 @@ use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::{EventSource, Fingerprint, Polled};
 
-/// A record, and what it says unless it cannot be read.
+/// A record, and its event unless it cannot be read.
 type Written = (Option<Event>, Record);
 
-/// One partition: its first offset, and what follows; nothing where a transaction's marker lies.
+/// One partition: its first offset and its records; nothing stands where a transaction's marker lies.
 #[derive(Debug, Default)]
 struct Part {
     low: i64,
@@ -128,7 +128,7 @@ impl Log {
         poison.map(|(_, record)| format!("{}:{}", record.partition, record.offset)).collect()
     }
 
-    /// Appends what is no record.
+    /// Appends a marker, which takes an offset and is no record.
     pub(super) fn append_marker(&mut self, number: usize) {
         let number = number % self.parts.len();
         if let Some(part) = self.parts.values_mut().nth(number) {
@@ -140,7 +140,8 @@ impl Log {
         self.parts.iter().map(|(at, part)| (at.clone(), part.high())).collect()
     }
 
-    /// Cuts off what lies below `positions`; with `is_known` somebody holds it still.
+    /// Cuts off the records below `positions`; with `is_known` an instance still holds their
+    /// events.
     pub(super) fn cut(&mut self, positions: &Positions, is_known: bool) {
         for (at, part) in &mut self.parts {
             let to = positions.get(at).unwrap_or(part.low).clamp(part.low, part.high());

@@ -3,7 +3,7 @@
 //!
 //! A run has the built-in model or one that is drawn.
 //!
-//! `TRIBUTARY_SEED=n cargo test --lib simulation::` runs one seed and shows what happened, `TRIBUTARY_SEEDS=from..to`
+//! `TRIBUTARY_SEED=n cargo test --lib simulation::` runs one seed and shows its trace. `TRIBUTARY_SEEDS=from..to`
 //! runs others than the fixed ones, and `TRIBUTARY_SOAK=1` goes on until it is stopped.
 
 mod domain;
@@ -40,7 +40,7 @@ use crate::pipeline::work::simulated;
 /// How many contacts an organisation's document holds at most.
 const MAX_EMBEDDED: usize = 3;
 
-/// What came of a seed.
+/// The outcome of a seed, with its counts and its trace.
 struct Simulated {
     outcome: Result<(), String>,
     counts: BTreeMap<&'static str, u64>,

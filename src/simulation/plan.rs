@@ -1,8 +1,8 @@
-//! What a seed makes of a run: how large its world is, and which faults strike how often.
+//! The plan that a seed draws for a run: the size of its world, and how often each fault strikes.
 
 use std::time::Duration;
 
-/// What becomes of the log's beginning.
+/// The fate of the log's beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Head {
     Whole,
@@ -70,7 +70,7 @@ pub(super) struct Plan {
     pub(super) deaths: u64,
     /// The index refuses certain documents for good.
     pub(super) rejects: bool,
-    /// Somebody else writes documents, above every version of ours.
+    /// A foreign write strikes some documents, above every version of ours.
     pub(super) has_foreign: bool,
     /// The index refuses every write from the beginning on, for so long, and later now and then.
     pub(super) refuses_first: Option<Duration>,
@@ -96,7 +96,7 @@ impl Plan {
             Head::CutBefore => *random.choice(&[1, 40, 3_000]).unwrap(),
             _ => 0,
         };
-        // Drawn aside: what a seed does otherwise stays as it was.
+        // A random number of its own is drawn from, so that a seed's other draws stay as they were.
         let mut aside = fastrand::Rng::with_seed(!seed);
         let poison = if aside.u32(0..4) == 0 { aside.u64(20..300) } else { 0 };
         let refuses_first = (aside.u32(0..4) == 0).then(|| Duration::from_millis(aside.u64(500..15_000)));
@@ -147,8 +147,8 @@ impl Rates {
         Self {
             lost: rate(200),
             unanswered: rate(200),
-            // What comes after a delete that is forgotten brings a document back, whoever sends it. What was made of the
-            // topics that were deleted has higher versions than what is made of the new ones.
+            // A late write after a forgotten delete brings its document back, from any sender. A document of the
+            // deleted topics has a higher version than one of the new topics.
             late: if nothing_late { 0 } else { rate(200) },
             refused: rate(250),
             item_refused: rate(250),

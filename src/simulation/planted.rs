@@ -8,7 +8,7 @@ use super::{Of, simulate};
 use crate::pipeline::planted::{Bug, plant};
 use crate::projection::forgotten::{Trigger, forget};
 
-/// Plants a bug for what runs on this thread from here on, or takes it away.
+/// Plants a bug for all code that runs on this thread from here on, or takes it away.
 type Plant<'a> = &'a (dyn Fn(bool) + Sync);
 
 /// Whether a seed passes without the bug: one that does not says nothing of it.
@@ -71,8 +71,8 @@ const BUGS: [(Bug, u64); 25] = [
     (Bug::UnfinishedLoadKept, 6_250),
     (Bug::StubAboveRecords, 10_600),
 ];
-/// How many seeds it may take until one is seen. Where what is sent changes, other seeds show a rare bug: `TRIBUTARY_BUG`
-/// names those to look for (by commas), and `TRIBUTARY_SEEDS` where.
+/// How many seeds it may take until one is seen. When the requests of a run change, other seeds show a rare bug.
+/// `TRIBUTARY_BUG` names the bugs to look for (by commas), and `TRIBUTARY_SEEDS` the seeds.
 const SEEDS_MAX: u64 = 600;
 
 #[test]

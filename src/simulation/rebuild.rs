@@ -147,7 +147,7 @@ impl Call {
             disk: self.disk.clone(),
         });
         if session.from == From::State && !session.copied {
-            // Nobody runs that could give a copy: the command is called again.
+            // No instance runs that could give a copy: the command is called again.
             let away = || Error::new(ErrorKind::Unavailable, "no instance answers");
             let from = self.from.as_ref().ok_or_else(away)?;
             store_cleared(&*store, self.world.domain.plan)?;
@@ -212,7 +212,7 @@ impl Call {
     }
 }
 
-/// Removes what a copy that was broken off has left.
+/// Removes the rows that a broken-off copy has left.
 fn store_cleared(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
     crate::state::keys::Space::all(plan).into_iter().try_for_each(|(space, _)| store.clear(space))
 }

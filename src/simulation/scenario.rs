@@ -24,7 +24,7 @@ use crate::state::store::Reader;
 
 /// Once it is quiet everything has to be delivered within this time.
 const QUIET_MAX: Duration = Duration::from_secs(400);
-/// What was sent late has arrived by then.
+/// Every late request has arrived by then.
 const LATE_MAX: Duration = Duration::from_secs(25);
 
 pub(super) struct Scenario {
@@ -37,11 +37,11 @@ pub(super) struct Scenario {
     gone: Vec<usize>,
     has_cut: bool,
     has_recreated: bool,
-    /// The contacts whose documents somebody else has written.
+    /// The contacts whose documents a foreign write has changed.
     foreign: BTreeSet<String>,
     /// The services write no event until then.
     paused_until: Option<Instant>,
-    /// How many documents somebody else has written.
+    /// How many foreign writes there were.
     foreign_writes: u64,
 }
 
@@ -134,7 +134,7 @@ impl Scenario {
         }
     }
 
-    /// Something befalls somebody.
+    /// Draws a fault or a change, and lets it befall an instance, the index, the log or the rebuild.
     async fn fate(&mut self) -> Result<(), String> {
         let world = Arc::clone(&self.world);
         let number = usize::try_from(world.draw(0..self.instances.len() as u64)).unwrap();
@@ -179,7 +179,7 @@ impl Scenario {
         self.world.server.lock().unwrap().refuses_until = Some(Instant::now() + time);
     }
 
-    /// Somebody else writes a contact's document.
+    /// Makes a foreign write to a contact's document.
     fn interfere(&mut self) {
         let contacts = PROJECTIONS.iter().position(|projection| *projection == CONTACTS).unwrap();
         let contact = format!("c{}", self.world.draw(0..self.world.plan.contacts));
@@ -360,11 +360,11 @@ impl Scenario {
         }
     }
 
-    /// Faults end. Whoever is to come back does.
+    /// Ends the faults. An instance or a rebuild that is to stay away is killed for good.
     async fn quieten(&mut self) -> Result<(), String> {
         let world = Arc::clone(&self.world);
         self.events.append_held(&world);
-        // The next change of a document that somebody else has written repairs it.
+        // A document that a foreign write has changed is repaired by the next change of its contact.
         for contact in &self.foreign {
             self.events.touch(&world, contact);
         }
@@ -414,7 +414,7 @@ impl Scenario {
             if !is_compared {
                 self.compare()?;
                 is_compared = true;
-                // What was repaired changes again.
+                // The repaired documents change again.
                 self.foreign.iter().for_each(|contact| self.events.touch(&world, contact));
                 continue;
             }

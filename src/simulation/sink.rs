@@ -1,4 +1,4 @@
-//! A client of the index's server, of one process. What lies between the two loses, delays and refuses.
+//! A client of the index's server, of one process. The network between the two loses, delays and refuses requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -63,8 +63,8 @@ impl Sink {
         answer
     }
 
-    /// What comes after a delete that is forgotten brings a document back: where deletes are, an instance's requests do
-    /// not outlast its turn, nor those of a rebuild its end.
+    /// True when a late request of this process must not arrive, because a write after a forgotten delete brings its
+    /// document back. An instance's request then ends with its turn, and a rebuild's with its process.
     fn outlasts_its_sender(&self) -> bool {
         if !self.world.plan.forgets {
             return false;
@@ -107,7 +107,7 @@ impl Sink {
         outcomes
     }
 
-    /// Has a request applied when nobody waits for it any more.
+    /// Has a request applied after its sender has given it up.
     fn apply_late(&self, opened: Vec<String>, batch: Batch) {
         let (world, process) = (Arc::clone(&self.world), Arc::clone(&self.process));
         let delay = world.millis(100..20_000);
@@ -115,8 +115,9 @@ impl Sink {
             tokio::time::sleep(delay).await;
             let mut batch = batch;
             if process.is_dead() {
-                // A document that the index has never held, made by one that died, and forgotten by the state that is left:
-                // whoever comes after looks through the index once, and has nothing to find yet.
+                // A dead process may have made a document that the index never held and the remaining state has
+                // forgotten. Such a write is dropped, because the next writer looks through the index once, before it
+                // arrives.
                 let server = world.server.lock().unwrap();
                 let index = &opened[batch.projection()];
                 batch.retain(|write| server.indexes.get(index).is_none_or(|index| index.knows(&write.id)));

@@ -1,4 +1,4 @@
-//! A disk: a store in memory, and what of it a crash may leave.
+//! A disk: a store in memory, and the part of it that a crash may leave.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -13,12 +13,12 @@ use crate::state::store::{Changes, Entries, Reader, StateStore};
 /// How many former syncs a disk could be put back to.
 const FORMER_MAX: usize = 4;
 
-/// What survives a process.
+/// The disk of an instance or a rebuild, which survives its process.
 #[derive(Clone)]
 pub(super) struct Disk {
-    /// What was committed.
+    /// The commits, synced or not.
     now: MemoryStore,
-    /// What was synced the last time, and the commits since.
+    /// The last synced state, and the commits since.
     kept: Arc<Mutex<Kept>>,
     scratch: PathBuf,
 }
@@ -30,12 +30,12 @@ struct Kept {
     former: Vec<MemoryStore>,
 }
 
-/// What a crash leaves.
+/// The part of a disk that a crash leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Left {
     /// Everything that was committed: the process alone died.
     All,
-    /// Some of what was committed since the last sync.
+    /// Some of the commits since the last sync.
     Some,
     /// An earlier sync.
     Former,
@@ -47,7 +47,7 @@ impl Disk {
         Self { now: MemoryStore::default(), kept: Arc::default(), scratch }
     }
 
-    /// The disk after a crash. Whoever has the old one open writes to nothing that is read again.
+    /// The disk after a crash. A process that has the old one open writes to a store that is not read again.
     pub(super) fn after_crash(&self, left: Left, world: &World) -> Self {
         let plan = world.domain.plan;
         let mut kept = self.kept.lock().unwrap();
@@ -77,12 +77,12 @@ impl Disk {
         Self { now, kept: Arc::new(Mutex::new(kept)), scratch: self.scratch.clone() }
     }
 
-    /// The same disk for another life of the process: what lingers of the last one does not reach its files.
+    /// The same disk for another life of the process, whose files no remnant of the last life reaches.
     pub(super) fn in_life(&self, life: u32) -> Self {
         Self { scratch: self.scratch.with_extension(life.to_string()), ..self.clone() }
     }
 
-    /// What is committed.
+    /// The view of all commits.
     pub(super) fn view(&self) -> Box<dyn Reader> {
         self.now.view()
     }

@@ -1,4 +1,4 @@
-//! What all parts of a run share: its random numbers, its plan, what was counted and what happened.
+//! The world that all parts of a run share: its random numbers, its plan, its counts and its trace.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -88,7 +88,7 @@ impl World {
         self.note(format_args!("! {fault}"));
     }
 
-    /// Writes down what happens.
+    /// Adds a line to the trace.
     pub(super) fn note(&self, what: fmt::Arguments<'_>) {
         use fmt::Write as _;
         let micros = self.began.elapsed().as_micros();
@@ -104,14 +104,14 @@ impl World {
         self.chance().is_quiet
     }
 
-    /// What was counted, and what happened.
+    /// The counts and the trace.
     pub(super) fn told(&self) -> (BTreeMap<&'static str, u64>, String) {
         let chance = self.chance();
         (chance.counts.clone(), chance.trace.clone())
     }
 }
 
-/// A process: what it asks of the world reaches nothing once it is dead.
+/// A process; its calls reach nothing once it is dead.
 pub(super) struct Process {
     pub(super) name: String,
     is_dead: AtomicBool,

@@ -1,4 +1,4 @@
-//! What is held against the reference once it is quiet.
+//! The comparison of the indexes and the dead letters with the reference, once it is quiet.
 
 use std::sync::atomic::Ordering;
 
@@ -52,10 +52,10 @@ impl Scenario {
                     Some(wanted) if wanted == held => {}
                     // The log lost the records that it was made of.
                     Some(wanted) if self.has_cut && wanted["stub"] == true => {}
-                    // What it was before it became one that is rejected stays.
+                    // A document that the index rejects stays there with its last accepted content.
                     Some(wanted) if self.is_rejected(name, id, &wanted)? => {}
-                    // A state that was begun anew and stood by at first does not look for what the log no
-                    // longer speaks of: `verify --repair` does.
+                    // A state that was begun anew and stood by at first does not look for documents of
+                    // cut-off records: `verify --repair` does.
                     None if self.has_cut => {}
                     wanted => {
                         return Err(format!("{name}/{id} is {held}, and the log makes {wanted:?} of it"));
