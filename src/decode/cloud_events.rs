@@ -113,7 +113,7 @@ fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, st
     text.map(Some).ok_or_else(|| format!("{name}: {} found, a string was expected", shown(value.get())))
 }
 
-/// Every version 1 is read alike; what another one would mean is not known.
+/// Every version 1 is read alike; the rules of another major version are not known.
 fn check_spec_version(name: &str, version: Option<&str>) -> Result<(), Poison> {
     match version {
         Some(version) if !version.starts_with("1.") => {

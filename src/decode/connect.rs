@@ -9,7 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 pub(super) use crate::encoding::Type;
 
-/// So many schemas are kept. A topic has few, unless somebody writes a new one with each record.
+/// So many schemas are kept. A topic has few, unless its producer writes a new one with each record.
 const KEPT_MAX: usize = 1_000;
 
 /// The schemas that came so far.
@@ -17,7 +17,7 @@ const KEPT_MAX: usize = 1_000;
 pub(super) struct Schemas(Arc<RwLock<HashMap<u128, Arc<Type>>>>);
 
 impl Schemas {
-    /// What values of a schema stand for. The same schema comes with every record, and is read once.
+    /// The type that a schema gives its values. The same schema comes with every record, and is read once.
     pub(super) fn read(&self, schema: &RawValue) -> Arc<Type> {
         let hash = xxh3_128(schema.get().as_bytes());
         let held = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();

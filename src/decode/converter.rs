@@ -1,4 +1,5 @@
-//! What Kafka Connect's converters put around a value: a wrapper with its schema, the quotes of a JSON string.
+//! The wrapping that Kafka Connect's converters put around a value: a wrapper with its schema, the quotes of a
+//! JSON string.
 
 use std::borrow::Cow;
 
@@ -6,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::json::{self, Members};
 
-/// What some serializers write before JSON. It says nothing.
+/// The bytes that some serializers write before JSON. They say nothing.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A value out of its wrapping.
@@ -23,7 +24,7 @@ pub(super) struct Wrapped<'a> {
     pub(super) payload: &'a RawValue,
 }
 
-/// Takes a value out of what a converter put around it. Any other value comes back as it is, unread.
+/// Takes a value out of the wrapping that a converter put around it. Any other value comes back as it is, unread.
 pub(super) fn unwrapped(value: &[u8]) -> Body<'_> {
     let value = without_mark(value);
     match value.trim_ascii_start().first() {
@@ -38,7 +39,7 @@ pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
-/// What a JSON string holds, and nothing of a null. Other bytes stay as they are.
+/// The text that a JSON string holds, and `None` for a null. Other bytes stay as they are.
 fn scalar(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let text = std::str::from_utf8(value).map(str::trim).unwrap_or_default();
     let held = if text == "null" { Some(Cow::Borrowed(text)) } else { json::text(text) };

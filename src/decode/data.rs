@@ -15,7 +15,7 @@ use crate::plan::EntityType;
 /// By this member a flattened row says that it is deleted (`delete.tombstone.handling.mode=rewrite`).
 const DELETED: &str = "__deleted";
 
-/// What data says.
+/// The id and the fields that data holds.
 #[derive(Default)]
 pub(super) struct Data<'a> {
     pub(super) id: Option<Cow<'a, str>>,
@@ -42,7 +42,7 @@ pub(super) struct Reader<'a> {
     pub(super) unknown: &'a Unknown,
     /// The fields that make the id; when there are none, `id` is it.
     pub(super) names: &'a [String],
-    /// What the members stand for, where a schema came with them.
+    /// The types of the members, where a schema came with them.
     pub(super) types: Option<&'a Type>,
 }
 
@@ -52,7 +52,7 @@ impl Reader<'_> {
         let members = json::members(self.place.data, data)?.last_of_each();
         let mut read = Data { id: self.id(&members)?, ..Data::default() };
         if self.is_row && members.iter().any(|(name, value)| name == DELETED && is_true(value)) {
-            // What the other columns of a deleted row hold may be made up.
+            // The other columns of a deleted row may hold made-up values.
             read.is_deleted = true;
             return Ok(read);
         }
@@ -97,7 +97,7 @@ impl Reader<'_> {
         Ok(read)
     }
 
-    /// Takes a field into what was read.
+    /// Takes a field into the data that is read so far.
     fn take(&self, name: &str, canonical: Box<[u8]>, read: &mut Data<'_>) -> Result<(), Poison> {
         let json = match self.kind.field_named(name) {
             Some(field) => fields::checked((self.kind, field.kind), name, canonical, self.is_row)?,
@@ -110,8 +110,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// What a delete needs of its data: the id, when there is an object that has one. Anything but an
-    /// object is passed over, but an object that cannot be read might name another entity.
+    /// The id alone, which is all that a delete needs; empty when the data is no object or has no id. An
+    /// object that cannot be read is an error, because it might name another entity.
     pub(super) fn read_id<'d>(&self, data: Option<&'d [u8]>) -> Result<Data<'d>, Poison> {
         let Some(data) = data else { return Ok(Data::default()) };
         let Ok(text) = std::str::from_utf8(data) else {
@@ -141,7 +141,7 @@ impl Reader<'_> {
         named.or_else(|| members.iter().rfind(|(name, _)| self.other.is_read_as(name, wanted)))
     }
 
-    /// The canonical form of what a value stands for by its schema.
+    /// The canonical form of a value's meaning by its schema, and the value itself where it has none.
     fn said(&self, name: &str, canonical: Box<[u8]>) -> Result<Box<[u8]>, Poison> {
         let Some(of) = self.types.and_then(|types| types.member(name)) else { return Ok(canonical) };
         let said = std::str::from_utf8(&canonical).ok().and_then(|value| of.said(value));

@@ -109,7 +109,7 @@ impl Decoder {
     }
 }
 
-/// Why a value or key that is in a registry's frame cannot be read as JSON, and what to set.
+/// The reason why a value or key in a registry's frame cannot be read as JSON, with the settings that put it right.
 pub(super) fn found(part: &str, bytes: &[u8]) -> Option<Poison> {
     let framed = encoding::unframed(bytes)?;
     let setting = if part == "key" { "key_encoding" } else { "encoding" };

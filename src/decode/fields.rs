@@ -1,4 +1,4 @@
-//! The fields that the contract names, and what each must hold.
+//! The fields that the contract names, and the kind of value that each must hold.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! The entity's id in a record's key: plain text, or what a JSON converter made of it.
+//! The entity's id in a record's key: plain text, or the value that a JSON converter wrote.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub(super) fn id<'a>(
     }
 }
 
-/// True of what begins like an object of JSON, and not like a GUID in braces.
+/// True of a text that begins like an object of JSON, and not like a GUID in braces.
 fn is_object(json: &str) -> bool {
     matches!(json.get(1..).and_then(|rest| rest.trim_start().bytes().next()), Some(b'"' | b'}'))
 }

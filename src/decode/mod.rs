@@ -1,7 +1,7 @@
 //! Bytes to events: one decoder for each envelope of the contract, and one way to poison.
 //!
-//! A decoder is total: whatever the bytes are, it answers with an event, a record to pass over, or a
-//! reason that names the field, what was found and what was expected.
+//! A decoder is total. It answers any bytes with an event, a record to pass over, or a reason. A reason
+//! names the field, the value that was found and the value that was expected.
 
 mod cloud_events;
 mod connect;
@@ -85,7 +85,7 @@ impl Layout {
     }
 }
 
-/// What an envelope says, before its data is looked at.
+/// An envelope, before its data is looked at.
 struct Envelope<'a> {
     /// The id that the envelope itself names.
     subject: Option<Cow<'a, str>>,
@@ -126,7 +126,7 @@ impl Decoder {
         }
     }
 
-    /// What becomes of `record`.
+    /// Decodes `record` to an event, a truncation, a record to pass over or a poison record.
     pub fn decode(&self, record: &Record) -> Decoded {
         let layout = self.layout(record.kind);
         let event = match record.malformed.is_none() && layout.is_encoded() {
@@ -145,7 +145,8 @@ impl Decoder {
         self.unknown.notes()
     }
 
-    /// The id that the record's key names: whatever else the record says, it can be of no other entity.
+    /// The id that the record's key names, because a record is of no other entity, whether its value agrees
+    /// or not.
     pub fn id_of_key(&self, record: &Record) -> Option<String> {
         let layout = self.layout(record.kind);
         if !layout.is_encoded() {
@@ -161,7 +162,7 @@ impl Decoder {
         self.layouts.get(usize::from(kind.number())).expect("a layout of each entity type")
     }
 
-    /// The reason with the name of what was found, where that is no JSON but framed by a registry.
+    /// The reason that names the registry's frame where the value is in one; else the same reason.
     fn named(record: &Record, reason: Poison) -> Poison {
         let value = record.value.as_deref().filter(|_| record.malformed.is_none());
         value.and_then(|value| encoded::found("value", value)).unwrap_or(reason)
@@ -185,7 +186,7 @@ impl Decoder {
             },
             (Format::Plain, Some(bytes)) => Some(plain::read(bytes)),
         };
-        // A record to pass over is passed over whatever its key and its data are.
+        // A record to pass over is passed over with any key and any data.
         let schema = body.schema.map(|schema| self.schemas.read(schema));
         match envelope {
             Some(envelope) => self.finish(record, layout, envelope, schema.as_deref()).map(Decoded::Event),
@@ -220,7 +221,7 @@ impl Decoder {
         };
         let action = match envelope.action {
             _ if data.is_deleted => Action::Delete,
-            // A replace would clear what the row still holds and the event does not.
+            // A replace would clear a field that the row still holds and the event does not carry.
             Action::Replace if data.is_partial => Action::Merge,
             action => action,
         };
@@ -238,7 +239,8 @@ impl Decoder {
 
     fn tombstone(&self, record: &Record, layout: &Layout) -> Result<Decoded, Poison> {
         if layout.version == VersionRule::Lsn {
-            // A tombstone has no LSN to be ordered by. The change event before it says what it says.
+            // A tombstone has no LSN to be ordered by. The change event before it has deleted the entity
+            // already.
             return Ok(Decoded::Ignored);
         }
         let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
@@ -258,7 +260,7 @@ fn truncation(record: &Record, layout: &Layout, lsn: Option<u64>) -> Decoded {
     Decoded::Truncation(Truncation { version, sequenced, stops: layout.truncate == Some(TruncateRule::Stop) })
 }
 
-/// What the members of data stand for: the schema is that of the whole value.
+/// The types of the data's members: the schema is that of the whole value.
 fn types_of(schema: Option<&Type>, place: Place) -> Option<&Type> {
     if place.member.is_empty() { schema } else { schema?.member(place.member) }
 }
@@ -326,7 +328,7 @@ fn sequence(name: &str, text: &str) -> Result<u64, Poison> {
     })
 }
 
-/// At most 80 bytes of what was found, for a reason.
+/// At most 80 bytes of a value that was found, for a reason.
 fn shown(text: &str) -> String {
     let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= 80).last().unwrap_or(0);
     let end = if text.len() <= 80 { text.len() } else { end };

@@ -44,7 +44,7 @@ impl Names {
         written == name || !self.read.is_empty() && self.read.get(written).is_some_and(|read| **read == *name)
     }
 
-    /// The JSON of what a number in this field stands for; `None` when nothing is said of it.
+    /// The JSON of the moment or text that a number in this field means; `None` when no rule names the field.
     pub(super) fn said(&self, name: &str, json: &[u8]) -> Option<String> {
         if self.from.is_empty() {
             return None;

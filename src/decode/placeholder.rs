@@ -1,4 +1,5 @@
-//! What Debezium writes for a large value that the database did not send, because the change left it as it was
+//! The placeholder that Debezium writes for a large value which the database did not send, because the change
+//! left it as it was
 //! (<https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-toasted-values>).
 
 /// `unavailable.value.placeholder`, as the connector has it by default, as a string of JSON.

@@ -1,4 +1,4 @@
-//! What an event's type says that it does.
+//! The effect that an event's type names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -34,7 +34,7 @@ const MERGING: &[&str] = &[
 /// So many verbs are told of, so that types made up by the million fill neither memory nor the log.
 const TOLD_MAX: usize = 100;
 
-/// What events of which type do: the table of the configuration, and the verbs.
+/// The effects of the types of events: the table of the configuration, and the verbs.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Types {
     rules: BTreeMap<String, TypeRule>,
@@ -47,7 +47,7 @@ impl Types {
         Self { rules, ..Self::default() }
     }
 
-    /// What an event of this type does; `None` when the configuration says to pass it over.
+    /// The effect of an event of this type; `None` when the configuration says to pass it over.
     pub(super) fn action(&self, full_type: &str) -> Result<Option<Action>, Poison> {
         if let Some(rule) = self.rules.get(full_type) {
             return Ok(match rule {
@@ -106,8 +106,9 @@ fn verb(full_type: &str) -> Option<&str> {
     Some(word)
 }
 
-/// What is before the last word, and the word. Words end at what is no letter or digit and at a capital. A run of
-/// capitals is one word (`ORG_DELETED`), and its last letter begins the next when a small one follows.
+/// The text before the last word, and the word. Words end at a character that is no letter or digit, and at a
+/// capital. A run of capitals is one word (`ORG_DELETED`), and its last letter begins the next when a small one
+/// follows.
 fn split_last_word(text: &str) -> (&str, Option<&str>) {
     let text = text.trim_end_matches(|letter: char| !letter.is_alphanumeric());
     let mut small_after = false;

@@ -131,7 +131,7 @@ fn keys_and_values_are_unwrapped_alike_in_every_format() {
                 );
             }
         }
-        // What only looks like a wrapper is none.
+        // An id in braces only looks like a wrapper.
         let braces = "{7-7}";
         assert_eq!(event(format, &record(Some(braces), Some(value), &[("type", "created")])).id, braces);
     }
@@ -173,7 +173,7 @@ fn a_value_that_the_database_did_not_send_is_not_written() {
                 [(Format::Plain, row.clone()), (Format::Debezium, format!(r#"{{"op":"u","after":{row}}}"#))]
             {
                 let event = event(format, &record(Some("7"), Some(&value), &[]));
-                // All other columns are there, so that a merge says what the row holds.
+                // All other columns are there, so that a merge says all that the row holds.
                 assert_eq!(event.action, Action::Merge, "{value}");
                 assert_eq!(fields(&event), [("name", "\"A\""), ("status", "null")]);
             }
@@ -276,7 +276,8 @@ fn the_marks_of_a_transaction_are_passed_over() {
 
 #[test]
 fn outbox_text_must_be_a_json_string() {
-    // Quotes inside that are not escaped: no JSON, though what lies between the outer ones is.
+    // The quotes inside are not escaped, so that the string is no JSON, though the text between the outer
+    // quotes is.
     let bad = record(Some("o1"), Some(r#""{"name":"A"}""#), &[("type", "ACreated")]);
     assert!(poison(Format::Outbox, &bad).starts_with("data:"));
 }
@@ -320,7 +321,7 @@ fn a_schema_says_what_values_stand_for() {
         assert_eq!((event.id.as_str(), &fields(&event)[..3]), ("7", &expected[..3]), "{value}");
         assert_eq!(event.fields.len(), expected.len());
     }
-    // A whole number that is no day of a calendar stays what it is.
+    // A whole number that is no day of a calendar stays as it is.
     let date = format!(
         r#"{{"schema":{{"type":"struct","fields":[{}]}},"payload":{{"d":1e99}}}}"#,
         member("d", "io.debezium.time.Date")
