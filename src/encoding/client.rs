@@ -147,7 +147,7 @@ impl Client {
         Ok(Registered { kind, text: sent.schema, references })
     }
 
-    /// Asks for what a schema refers to, each once, what a reference refers to before itself.
+    /// Asks for the schemas that a schema refers to, each once, and for those of a reference before itself.
     async fn follow(
         &self,
         client: &reqwest::Client,
@@ -217,7 +217,7 @@ impl Client {
         Err(if is_refused { Trouble::Refused(why) } else { Trouble::Away(why) })
     }
 
-    /// True when a registry answers under this address: what it does not find is not there then.
+    /// True when a registry answers under this address, because a schema that it does not find is then missing.
     async fn is_registry(&self, client: &reqwest::Client) -> Result<bool, Trouble> {
         let (status, body) = self.send(client, &["subjects"]).await?;
         Ok(status.is_success() && body.trim_ascii_start().starts_with(b"["))

@@ -1,5 +1,5 @@
-//! JSON Schema (<https://json-schema.org/specification>): only the names by which it says what values stand for. Kafka
-//! Connect's converter writes the name of a type as `title` and its parameters as `connect.parameters`.
+//! JSON Schema (<https://json-schema.org/specification>): only the names of its types, which give values their
+//! meaning. Kafka Connect's converter writes the name of a type as `title` and its parameters as `connect.parameters`.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ const DEPTHS: [usize; 5] = [48, 24, 16, 12, 8];
 /// So many schemas are read of one, with all that it refers to.
 const SCHEMAS_MAX: usize = 20_000;
 
-/// The type of what a schema describes. `references` are the schemas that it refers to, by their names.
+/// The type of the values that a schema describes. `references` are the schemas that it refers to, by their names.
 pub(super) fn read(text: &str, references: &[(String, String)]) -> Type {
     let texts = std::iter::once(("", text))
         .chain(references.iter().map(|(name, text)| (name.as_str(), text.as_str())));
@@ -138,7 +138,7 @@ fn meaning(schema: &Map<String, Value>) -> Option<Meaning> {
     Meaning::named(schema.get("title")?.as_str()?, scale())
 }
 
-/// The type of a value that is of one of these, or of both. What they do not agree on stays as it is.
+/// The type of a value that is of one of these, or of both. A value whose types do not agree stays as it is.
 fn joined(one: Type, other: Type) -> Type {
     match (one, other) {
         (Type::Itself, of) | (of, Type::Itself) => of,

@@ -65,7 +65,7 @@ impl Meaning {
         })
     }
 
-    /// The JSON of what a value stands for; `None` when the value is not of this type.
+    /// The JSON of a value's meaning; `None` when the value is not of this type.
     pub(crate) fn said(self, value: &str) -> Option<String> {
         match self {
             Self::Iso => Some(format!("\"{}\"", text(value)?.strip_suffix('Z')?)),
@@ -87,7 +87,7 @@ impl Meaning {
         }
     }
 
-    /// The JSON of what an integer stands for; `None` when the type has no integers.
+    /// The JSON of an integer's meaning; `None` when the type has no integers.
     pub(crate) fn said_of_integer(self, value: i64) -> Option<String> {
         Some(match self {
             Self::Date => format!("\"{}\"", date(value)),
@@ -102,7 +102,7 @@ impl Meaning {
         })
     }
 
-    /// The JSON of what bytes stand for; `None` when the type has no bytes, or others.
+    /// The JSON of the meaning of bytes; `None` when the type has no bytes, or others.
     pub(crate) fn said_of_bytes(self, bytes: &[u8]) -> Option<String> {
         match self {
             Self::Decimal(scale) => decimal(bytes, scale),
@@ -145,8 +145,8 @@ fn in_utc(moment_text: &str) -> Option<String> {
     Some(format!("{}{point}{fraction}Z", moment(seconds, 1)))
 }
 
-/// `HH:MM:SS`, with as many digits of the fraction as there are, in threes; one sign before what is negative (a duration of
-/// MySQL's `TIME`).
+/// `HH:MM:SS`, with as many digits of the fraction as there are, in threes; one sign before a negative value (a
+/// duration of MySQL's `TIME`).
 fn clock(value: i64, unit: i64) -> String {
     let sign = if value < 0 { "-" } else { "" };
     let (value, unit_of) = (value.unsigned_abs(), unit.unsigned_abs());

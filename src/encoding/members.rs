@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// The text of a JSON string; `None` for any other value, and for what is no JSON.
+/// The text of a JSON string; `None` for any other value, and for a text that is no JSON.
 pub(crate) fn text(json: &str) -> Option<Cow<'_, str>> {
     if !json.starts_with('"') {
         return None;

@@ -1,5 +1,5 @@
 //! How values are encoded, apart from their envelopes: JSON as it is, or Avro, Protobuf and JSON by the schemas of a
-//! registry. Whatever the encoding is, one JSON value comes out of it, and everything behind reads JSON alone.
+//! registry. Every encoding gives one JSON value, so that everything behind reads JSON alone.
 
 mod avro;
 mod client;

@@ -19,7 +19,7 @@ pub(super) struct Registered {
 pub(crate) enum Schema {
     Avro(avro::Schema),
     Protobuf(protobuf::Schema),
-    /// JSON says by itself what it is, but for the types that its schema names.
+    /// JSON as it is written, and the meanings that its schema gives to values.
     Json(Type),
 }
 
@@ -41,7 +41,7 @@ impl Schema {
         }
     }
 
-    /// The encoding of what is written by this schema.
+    /// The encoding of the values that are written by this schema.
     pub(super) fn encoding(&self) -> Encoding {
         match self {
             Self::Avro(_) => Encoding::Avro,

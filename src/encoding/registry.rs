@@ -110,7 +110,7 @@ impl Registry {
         if self.is_known(id) { Look::Done } else { Look::Waiting(asking.why()) }
     }
 
-    /// True while what is known of an id holds.
+    /// True while the answer about an id holds.
     fn is_known(&self, id: u32) -> bool {
         match self.found.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
             Some(Found::Schema(_) | Found::Poison(_, None)) => true,
@@ -130,7 +130,7 @@ impl Registry {
         }
         let (client, (answered, answers)) = (Arc::clone(&self.client), bounded(1));
         let question = move || {
-            // Nobody listens any more only when the process ends.
+            // The other end is gone only when the process ends.
             let _ = answered.send(client.schema(id));
         };
         let started = std::thread::Builder::new().name("schemas".to_owned()).spawn(question);

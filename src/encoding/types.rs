@@ -18,7 +18,7 @@ pub(crate) enum Type {
     /// An object with members that stand for something else.
     Object(HashMap<Box<str>, Type>),
     List(Box<Type>),
-    /// An object whose members all stand for something else, whatever their names are.
+    /// An object whose members all stand for something else, under any name.
     Map(Box<Type>),
     /// Something else than it says.
     Other(Meaning),
@@ -74,7 +74,7 @@ impl Type {
         }
     }
 
-    /// The JSON of what a value stands for; `None` when it is what it says, or is not of this type.
+    /// The JSON of a value's meaning; `None` when that is the value itself, or when it is not of this type.
     pub(crate) fn said(&self, value: &str) -> Option<String> {
         match self {
             Self::Itself => None,

@@ -58,7 +58,7 @@ pub(super) fn has_types(pool: &DescriptorPool) -> bool {
     [DECIMAL, DATE, TIME].iter().any(|name| pool.get_message_by_name(name).is_some())
 }
 
-/// The JSON of what a message stands for, out of Protobuf's own JSON of it; `None` when that says it already.
+/// The JSON of a message's meaning, out of Protobuf's own JSON of it; `None` when that JSON stays as it is.
 pub(super) fn said(of: &MessageDescriptor, json: &str) -> Option<String> {
     match of.full_name() {
         DECIMAL => decimal(json),

@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Puts what a value stands for in the place of its JSON, which begins at `begin`.
+    /// Puts a value's meaning in the place of its JSON, which begins at `begin`.
     fn replace(&mut self, begin: usize, meaning: Option<Meaning>) {
         let Some(meaning) = meaning else { return };
         let json = self.out.get(begin..).and_then(|json| std::str::from_utf8(json).ok());
@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
         serde_json::to_writer(&mut self.out, value).map_err(|error| error.to_string())
     }
 
-    /// Infinity and what is no number have no form in JSON but their names.
+    /// Infinity and NaN have no form in JSON but their names.
     fn put_infinite(&mut self, value: f64) {
         let name: &[u8] = match value {
             _ if value.is_nan() => b"\"NaN\"",

@@ -1,4 +1,5 @@
-//! Schemas, out of their JSON. What a value stands for is read along: Connect's name of its schema, or the logical type.
+//! Schemas, out of their JSON. The meaning of a type's values is read along: Connect's name of its schema, or the
+//! logical type.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,7 @@ pub(crate) struct Schema {
     pub(super) root: Id,
 }
 
-/// A type, and what its values stand for.
+/// A type, and the meaning of its values.
 #[derive(Debug)]
 pub(super) struct Type {
     pub(super) kind: Kind,
@@ -158,7 +159,7 @@ impl Builder {
         Ok(id)
     }
 
-    /// Takes note of a type's name; answers the namespace of what is defined inside it.
+    /// Takes note of a type's name; answers the namespace of the types that are defined inside it.
     fn define(&mut self, schema: &Value, namespace: &str, id: Id) -> Result<String, String> {
         let name = member(schema, "name")?.as_str().ok_or("a name that is no string found")?;
         let namespace = schema.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
