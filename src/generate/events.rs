@@ -8,7 +8,7 @@ use super::rng::Rng;
 use super::world::{self, Employee};
 use crate::plan::{CONTACT, EntityType, ORGANISATION};
 
-/// What most values take at most, so that writing one seldom moves it.
+/// The bytes that most values take at most, so that writing one seldom moves it.
 const VALUE_BYTES: usize = 640;
 
 /// One in so many records is given twice, and as many change places with the next.

@@ -31,7 +31,7 @@ struct Part {
     file: BufWriter<Hashed>,
 }
 
-/// A file with the hash of what was written to it.
+/// A file with the hash of the bytes that were written to it.
 struct Hashed {
     file: File,
     hash: Xxh3,

@@ -94,7 +94,7 @@ fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Resu
 
 impl Target for Producing {
     fn put(&mut self, record: &Generated) -> Result<()> {
-        // What follows a lost record would only be lost after it, each after its own wait.
+        // A record that follows a lost one would only be lost after it, each after its own wait.
         self.delivered()?;
         let topic = match record.kind == ORGANISATION {
             true => &self.organisations,

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 /// A longer log than any demonstration sees.
 const EVENTS_MAX: u64 = 1 << 40;
 
-/// What is wanted of a world.
+/// The wanted world.
 #[derive(Debug, Clone)]
 pub struct World {
     /// Where its files go.

@@ -14,10 +14,10 @@ use crate::error::{Error, Result};
 /// The note's name; no source reads it.
 const NAME: &str = ".tributary-generated.json";
 
-/// What `generate` wrote into a folder.
+/// The files that `generate` wrote into a folder.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Marker {
-    /// Each file with the hash of what it holds; without one while it is being written.
+    /// Each file with the hash of its content; without one while it is being written.
     files: BTreeMap<String, Option<u64>>,
 }
 

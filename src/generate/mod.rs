@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 trait Target {
     /// Takes one record.
     fn put(&mut self, record: &Generated) -> Result<()>;
-    /// Hands on what is held back, before a pause.
+    /// Hands on the records that are held back, before a pause.
     fn hand_on(&mut self) -> Result<()>;
     /// Waits until all of them are kept.
     fn finish(&mut self) -> Result<()>;

@@ -1,7 +1,7 @@
 //! Who is in the world: the name of each contact, the brand and the place of each organisation.
 //!
-//! They depend on the seed and the number alone, so that every event of an entity, and every contact of an
-//! organisation, can tell them without a memory of what was drawn before.
+//! They depend on the seed and the number alone. So every event of an entity, and every contact of an
+//! organisation, can tell them without a memory of earlier draws.
 
 use std::fmt::{self, Display, Write};
 
@@ -190,7 +190,7 @@ static PLACES: [Place; 10] = [
     },
 ];
 
-/// What a number is for, so that two draws of one number differ.
+/// The purpose of a number, so that two draws of one number differ.
 #[derive(Clone, Copy)]
 enum Purpose {
     Person = 1,
@@ -236,12 +236,12 @@ impl Person {
     }
 }
 
-/// What stays of an organisation while its name changes: its domain, its place, what it does.
+/// The part of an organisation that stays while its name changes: its domain, its place, its industry.
 #[derive(Clone, Copy)]
 pub(super) struct Brand {
     name: Word,
     trade: Word,
-    /// What it does, in a word.
+    /// Its industry, in a word.
     pub(super) industry: &'static str,
     /// Where it is.
     pub(super) place: &'static Place,
@@ -306,7 +306,7 @@ pub(super) struct Email {
     person: Person,
     brand: Brand,
     way: u64,
-    /// What tells those of one name apart, where many work.
+    /// The number that tells contacts of one name apart, where many work.
     number: Option<u32>,
 }
 

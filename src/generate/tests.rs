@@ -68,7 +68,7 @@ fn a_world_is_plausible() {
         }
     }
     assert_eq!(sequences.len(), 11_000);
-    // Every sequence from 1 on was given, each to one event: what is there twice is the same record.
+    // Every sequence from 1 on was given, each to one event: one that is there twice is of the same record.
     assert!(sequences.values().all(|seen| *seen.iter().max().unwrap() == seen.len() as u64));
 
     let largest = *staff.values().max().unwrap();

@@ -1,4 +1,4 @@
-//! What entities look like: names in several scripts, addresses, phones, hierarchies.
+//! The values of entities: names in several scripts, addresses, phones, hierarchies.
 //!
 //! Values are drawn first and written after, since a seed's world must not depend on the order of a
 //! document's keys. They are written as JSON straight into the record, which makes a large world several
@@ -103,7 +103,8 @@ pub(super) fn contact(
     write!(out, r#""role":"{role}"}}"#)
 }
 
-/// Writes what changes when a contact goes to another organisation: its address and its number go with it.
+/// Writes the fields that change when a contact goes to another organisation: its address and its number go
+/// with it.
 pub(super) fn moved(
     out: &mut String,
     rng: &mut Rng,
