@@ -71,8 +71,9 @@ impl Batch {
         Ok(())
     }
 
-    /// Adds to the last write, which is a delete of a child, the document of the same member under its key of now, where `make`
-    /// appends one. On one shard the two are one document: the delete alone would take away what was written under the new owner.
+    /// Adds the document of the same member under its key of now to the last write, a delete of a child, where `make`
+    /// appends one. On one shard the two are one document: the delete alone would take away the document that was
+    /// written under the new owner.
     ///
     /// # Errors
     /// Those of `make`; nothing is added then.

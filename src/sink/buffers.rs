@@ -1,5 +1,5 @@
-//! The memory of requests, used again: what is given back to the system is cleared by it, page by page, when it is asked
-//! for the next time.
+//! The memory of requests, used again, because the system clears memory that was given back page by page when it is
+//! asked for again.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +18,7 @@ struct Kept {
 }
 
 impl Buffers {
-    /// An empty buffer with room for `capacity` bytes at least, which comes back once nobody has it any more.
+    /// An empty buffer with room for `capacity` bytes at least, which comes back once it is dropped.
     pub fn take(self: &Arc<Self>, capacity: usize) -> Buffer {
         let mut kept = self.kept();
         kept.is_open = true;
@@ -46,7 +46,7 @@ impl Buffers {
     }
 }
 
-/// Bytes that grow, of [`Buffers`] or of nobody.
+/// Bytes that grow, of [`Buffers`] or of no owner.
 #[derive(Debug, Default)]
 pub struct Buffer {
     bytes: Vec<u8>,

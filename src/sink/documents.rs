@@ -19,7 +19,7 @@ pub struct Stored {
     pub body: Vec<u8>,
 }
 
-/// The member `_log` of a document, which says what the document reflects.
+/// The member `_log` of a document, by which it tells its log position.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub struct Log {
     /// The log position.
@@ -29,7 +29,7 @@ pub struct Log {
     pub partial: bool,
 }
 
-/// What a document says of itself; `None` of one that says nothing, or cannot be read.
+/// The member `_log` of a document; `None` when it has none, or cannot be read.
 pub fn log_of(document: &[u8]) -> Option<Log> {
     #[derive(Deserialize)]
     struct Shown {
@@ -39,7 +39,7 @@ pub fn log_of(document: &[u8]) -> Option<Log> {
     serde_json::from_slice(document).ok().map(|Shown { log }| log)
 }
 
-/// A page of what an index holds.
+/// A page of the ids and versions in an index.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct VersionPage {
     /// Ids with the versions that the documents were written with.
@@ -50,9 +50,8 @@ pub struct VersionPage {
 
 /// An index whose documents can be read back.
 pub trait Documents: DocumentSink {
-    /// What the concrete index of `projection` holds under the first of `ids` at this moment, with
-    /// everything that was acknowledged, refreshed or not: as many as fit into an answer of bounded size,
-    /// at least one.
+    /// The documents of the first of `ids` in the concrete index of `projection` at this moment, with every
+    /// acknowledged write, refreshed or not. There are as many as fit into an answer of bounded size, and at least one.
     ///
     /// # Errors
     /// `Unavailable` while the index does not answer.

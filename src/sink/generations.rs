@@ -17,7 +17,7 @@ use crate::position::{Positions, TopicPartition};
 pub enum Phase {
     /// The index is filled, without refreshes and replicas.
     Loading,
-    /// What came meanwhile is added, with the settings restored.
+    /// Changes that came meanwhile are added, with the settings restored.
     Settling,
     /// The evidence is gathered.
     Checking,
@@ -30,7 +30,7 @@ pub enum Phase {
     Done,
 }
 
-/// What a rebuild shows of its progress.
+/// The progress that a rebuild shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RebuildProgress {
     /// Records folded.
@@ -41,7 +41,7 @@ pub struct RebuildProgress {
     pub documents: u64,
     /// Documents to send, as far as is known; 0 when it is not.
     pub documents_total: u64,
-    /// What is counted at present (records, then documents), a second.
+    /// The number of records, then of documents, a second.
     pub rate: u64,
     /// Seconds until the alias is moved, as far as is known.
     pub seconds_left: Option<u64>,
@@ -71,7 +71,7 @@ pub struct Rebuild {
     /// Where the rebuild ended writing this one (F).
     #[serde(default)]
     pub ended_at: Option<Vec<(String, i32, i64)>>,
-    /// What it shows.
+    /// Its progress.
     #[serde(default)]
     pub progress: RebuildProgress,
     /// The hash of the mapping's file when a rollback put the index back; none of other rebuilds.
@@ -181,18 +181,18 @@ pub struct GenerationSummary {
     pub aliases: Vec<String>,
     /// Its documents.
     pub documents: u64,
-    /// What it takes on the disk, in bytes.
+    /// The bytes that it takes on the disk.
     pub bytes: u64,
 }
 
-/// What an index was built with, and what is wanted now.
+/// The mapping that an index was built with, and the one that is wanted now.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
     /// The concrete index behind the alias.
     pub index: String,
-    /// True when it takes nothing from the mapping: `live` is then only what it was built from.
+    /// True when it takes nothing from the mapping: `live` is then only its note on its making.
     pub is_embedded: bool,
-    /// What the index says of its mapping and settings.
+    /// The mapping and settings of the index.
     pub live: serde_json::Value,
     /// The mapping's file.
     pub wanted: serde_json::Value,
@@ -202,7 +202,7 @@ pub struct Description {
     pub shape: Shape,
     /// The index's documents.
     pub documents: u64,
-    /// What it takes on the disk, in bytes.
+    /// The bytes that it takes on the disk.
     pub bytes: u64,
 }
 
@@ -237,14 +237,14 @@ pub struct Gone {
     pub is_rebuilt: bool,
 }
 
-/// What a running instance asks of the aliases that its indexes are behind.
+/// The questions of a running instance about the aliases that its indexes are behind.
 pub trait Aliases: Send + Sync + 'static {
     /// The concrete index behind each projection's alias.
     fn behind(&self) -> impl Future<Output = Result<Vec<Option<String>>>> + Send;
 
-    /// As [`DocumentSink::open`](super::DocumentSink::open) with the mappings read anew: an instance that
-    /// goes on with an index that was swapped in. A mapping that differs even so is only warned about: it
-    /// was chosen by whoever made the index, and documents do not depend on it.
+    /// As [`DocumentSink::open`](super::DocumentSink::open) with the mappings read anew: an instance that goes on with
+    /// an index that was swapped in. A mapping that differs even so is only warned about, because documents do not
+    /// depend on it. It was chosen when the index was made.
     fn adopt(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
 
     /// The projections whose index was built with another mapping than the one that is loaded.
@@ -254,8 +254,9 @@ pub trait Aliases: Send + Sync + 'static {
     /// were made to be filled first. Then it takes the mark away by which readers see that an index is not full.
     fn serve(&self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Puts in place what the indexes that are written lack of their mappings, where an index takes it; answers the
-    /// projections whose documents have to be sent again, since a document shows it only once it is written again.
+    /// Puts in place the parts of their mappings that the written indexes lack, where an index takes them. Answers the
+    /// projections whose documents have to be sent again, because a document shows the parts only once it is written
+    /// again.
     ///
     /// # Errors
     /// Exit code 3 when an index refuses it.
@@ -273,7 +274,7 @@ pub trait Aliases: Send + Sync + 'static {
         async { Ok(Vec::new()) }
     }
 
-    /// The record of the group that writes; none before the first one did, and where nobody else can write.
+    /// The record of the group that writes; none before the first one did, and where no other group can write.
     fn tenure(&self) -> impl Future<Output = Result<Option<(Tenure, Revision)>>> + Send {
         async { Ok(None) }
     }
@@ -308,7 +309,7 @@ pub trait Aliases: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// What a rebuild asks of an index beside writing documents.
+/// The questions and orders of a rebuild to an index, beside writing documents.
 pub trait Generations: Aliases {
     /// A name for a new index of `projection`.
     fn new_name(&self, projection: usize) -> String;
@@ -324,7 +325,7 @@ pub trait Generations: Aliases {
     /// Opens these indexes, one for each projection in order, for writing.
     fn target(&self, indexes: Vec<String>) -> impl Future<Output = Result<()>> + Send;
 
-    /// Gives up what [`Self::target`] opened, so that another process can write it.
+    /// Gives up the indexes that [`Self::target`] opened, so that another process can write them.
     fn release(&self) -> impl Future<Output = ()> + Send;
 
     /// Restores the settings for service, waits for the primaries and a while for replicas.
@@ -336,7 +337,7 @@ pub trait Generations: Aliases {
     /// Moves aliases in one step, if each stands for its `from` alone.
     ///
     /// # Errors
-    /// When one was moved by somebody else; then none is moved.
+    /// When another process moved one; then none is moved.
     fn swap(&self, moves: &[Move]) -> impl Future<Output = Result<()>> + Send;
 
     /// The index behind the alias of `projection`, beside the mapping that is wanted; `None` when there is
@@ -351,8 +352,8 @@ pub trait Generations: Aliases {
     fn other_shape(&self, projection: usize, index: &str)
     -> impl Future<Output = Result<Vec<String>>> + Send;
 
-    /// As [`Aliases::put_additions`], for the index behind the alias of `projection`; true when its documents have to be
-    /// sent again, which whoever writes it is asked for.
+    /// As [`Aliases::put_additions`], for the index behind the alias of `projection`; true when its documents have to
+    /// be sent again, which its writer is asked for.
     fn put_in_place(&self, projection: usize) -> impl Future<Output = Result<bool>> + Send;
 
     /// Every index made for the alias of `projection`, by name, which is by age.
@@ -376,7 +377,7 @@ pub(super) async fn forget_rollback<S: Aliases>(
     };
     let Some((record, revision)) = found.filter(|(record, _)| is_over(record)) else { return Ok(()) };
     let record = Rebuild { rolled_back_from: None, ..record };
-    // Whoever changed the record meanwhile began a rebuild, which forgets it as well.
+    // A record changes meanwhile only when a rebuild begins, which forgets the rollback as well.
     sink.note_rebuild(projection, Some(&record), Some(&revision)).await.map(|_| ())
 }
 
@@ -420,7 +421,7 @@ pub(super) fn is_generation(alias: &str, index: &str) -> bool {
         && hash.bytes().all(hexadecimal)
 }
 
-/// What to say of a swap that is refused.
+/// The sentence for a swap that is refused.
 pub(super) fn moved_elsewhere(alias: &str, wanted: &Move, behind: &str) -> Error {
     Error::failed(format!(
         "the alias {alias} no longer stands for {} but for {}: somebody else moved it, and it is left there; {} stays as it is. \

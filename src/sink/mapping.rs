@@ -22,7 +22,7 @@ pub(super) enum Fit {
     Same,
     /// It was built with another one, and a rollback put it back.
     RolledBack,
-    /// It was built with another one, and takes what it lacks in place.
+    /// It was built with another one, and takes the missing parts in place.
     Additions,
 }
 
@@ -55,7 +55,7 @@ pub(super) struct Mapping {
     pub(super) filtered: Vec<String>,
 }
 
-/// What of a mapping an index lacks and takes in place.
+/// The parts of a mapping that an index lacks and takes in place.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Additions {
     /// The settings, by their whole names.
@@ -82,12 +82,13 @@ impl Additions {
         Some(additions)
     }
 
-    /// Leaves out what an index does without while it is filled: it gets that with the rest once it is full.
+    /// Leaves out the settings that an index does without while it is filled: it gets them with the rest once it is
+    /// full.
     pub(super) fn leave_out_loading(&mut self) {
         self.settings.retain(|name, _| !LOADING.contains(&name.as_str()));
     }
 
-    /// Says what was put in place.
+    /// Logs the additions that were put in place.
     pub(super) fn tell(&self, projection: &str, index: &str) {
         let (differences, send_again) = (self.paths.join(", "), self.send_again);
         tracing::info!(
@@ -100,7 +101,7 @@ impl Additions {
     }
 }
 
-/// Puts what an index keeps of itself beside what the file says there.
+/// Puts the index's own note beside the file's entries in `_meta`.
 fn insert_meta(mappings: &mut Value, meta: Value) {
     let Some(mappings) = mappings.as_object_mut() else { return };
     let held = mappings.entry("_meta").or_insert_with(|| json!({}));
@@ -113,8 +114,8 @@ fn insert_meta(mappings: &mut Value, meta: Value) {
 }
 
 impl Mapping {
-    /// The mapping of each projection, and what is wrong with a file that cannot be read: the mapping of the model stands for
-    /// it then, so that all else can be looked at.
+    /// The mapping of each projection, and the fault of each file that cannot be read. The mapping of the model then
+    /// stands for that file, so that all else can be looked at.
     pub(super) fn load_each(from: &Mappings, projections: &[&str]) -> (Vec<Self>, Vec<(usize, Error)>) {
         let (mut mappings, mut wrong) = (Vec::new(), Vec::new());
         for (number, projection) in projections.iter().enumerate() {
@@ -208,7 +209,7 @@ impl Mapping {
         Duration::try_from_secs_f64(number * seconds).ok()
     }
 
-    /// What [`Self::loading_body`] left out, as the mapping has it; null is the server's default.
+    /// The settings that [`Self::loading_body`] left out, as the mapping has them; null is the server's default.
     pub(super) fn service_settings(&self) -> Value {
         let settings = self.body.get("settings");
         let wanted = |name: &str| {
@@ -227,27 +228,27 @@ impl Mapping {
         json!({"index": pairs.collect::<serde_json::Map<_, _>>()})
     }
 
-    /// What `live`, the answer to `GET <index>`, lacks of this mapping and takes in place; `None` when only a new index can
-    /// have it.
+    /// The parts of this mapping that an index lacks and takes in place; `None` when only a new one can have them.
+    /// `live` is the answer to `GET <index>`.
     pub(super) fn additions(&self, live: &Value) -> Option<Additions> {
         Additions::of(&differences(live, &self.body, &self.shape))
     }
 
     /// As [`Self::additions`], of an embedded index, which keeps `meta`.
     pub(super) fn embedded_additions(&self, meta: &Value) -> Option<Additions> {
-        // Without the file that it was built with, nothing is known of what differs.
+        // The differences are not known without the file that the index was built with.
         meta.get("mapping")?;
         Additions::of(&embedded_differences(meta, &self.body, &self.shape))
     }
 
-    /// The mappings as they are put into an index that is there: `meta` is what it keeps of itself from then on.
+    /// The mappings as they are put into an index that is there: `meta` is its own note from then on.
     pub(super) fn amended(&self, meta: Value) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         insert_meta(&mut mappings, meta);
         mappings
     }
 
-    /// What an embedded index keeps of what it was built from: the file too, to compare another one with.
+    /// The own note of an embedded index: the file is in it too, to compare another one with.
     pub(super) fn embedded_meta(&self, log_identity: &str) -> Value {
         let mut meta = self.meta(log_identity);
         if let Some(meta) = meta.as_object_mut() {
@@ -256,7 +257,7 @@ impl Mapping {
         meta
     }
 
-    /// What an index keeps of what it was built from.
+    /// The own note of an index, which tells its making.
     pub(super) fn meta(&self, log_identity: &str) -> Value {
         let Self { projection, prefix, hash, .. } = self;
         let Shape { number, parts } = &self.shape;
@@ -269,7 +270,7 @@ impl Mapping {
         meta
     }
 
-    /// Compares what the index behind an alias was built from with this mapping and that log. `record` is that of the
+    /// Compares the own note of the index behind an alias with this mapping and that log. `record` is that of the
     /// projection's last rebuild: an index that a rollback put back is wanted as it is.
     ///
     /// # Errors
@@ -294,7 +295,7 @@ impl Mapping {
         Err(self.changed(index))
     }
 
-    /// What to say of a mapping that the index refuses.
+    /// The error for a mapping that the index refuses.
     pub(super) fn refused(&self, reason: &str) -> Error {
         let projection = &self.projection;
         if reason.contains("[join]") {
@@ -317,15 +318,15 @@ impl Mapping {
         Error::new(ErrorKind::MappingChanged, message)
     }
 
-    /// Where the documents that an index was built with have another shape than those that are wanted. `meta` is what the
-    /// index keeps of itself; nothing is known of one that keeps nothing.
+    /// Where the documents that an index was built with have another shape than those that are wanted. `meta` is the
+    /// index's own note; nothing is known of an index without one.
     pub(super) fn other_shape(&self, meta: Option<&Value>) -> Vec<String> {
         let differences = meta.map_or(Vec::new(), |meta| shapes(meta, &self.shape));
         differences.into_iter().map(|difference| difference.path).collect()
     }
 
-    /// As [`Self::check`], whatever the mapping: the documents' shape and the log decide whether an
-    /// instance can write there.
+    /// As [`Self::check`], with any mapping allowed: the documents' shape and the log decide whether an instance can
+    /// write there.
     pub(super) fn check_shape(
         &self,
         meta: Option<&Value>,

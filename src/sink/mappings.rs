@@ -88,8 +88,8 @@ impl Mappings {
         self.plan.projections().flat_map(Projection::joined).map(|(embed, _)| embed.name)
     }
 
-    /// The projection that an index was made for, if it was made for the same prefix and the model does not have it. `meta` is
-    /// what the index keeps of itself; one of an earlier version does not say it.
+    /// The projection that an index was made for, if it was made for the same prefix and the model does not have it.
+    /// `meta` is the index's own note; one of an earlier version does not name the projection.
     pub(super) fn gone<'a>(&self, meta: &'a Value) -> Option<&'a str> {
         let said = |name: &str| meta.get(name).and_then(Value::as_str);
         let projection = said("projection").filter(|_| said("prefix") == Some(&self.prefix))?;

@@ -19,7 +19,7 @@ pub use self::batch::{Batch, Write};
 pub use self::buffers::{Buffer, Buffers};
 use crate::error::Result;
 
-/// What became of one write.
+/// The outcome of one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The index holds the document (or no longer holds it) at this version.
@@ -31,28 +31,28 @@ pub enum Outcome {
     },
     /// It may work later: an overloaded or absent server.
     Retry(String),
-    /// The index does not let us write it, and will not by itself: the run ends, and somebody has to give
-    /// the privilege.
+    /// The index does not let us write it, and will not by itself: the run ends, and an operator has to give the
+    /// privilege.
     Refused(String),
     /// It will never work: the document goes to the dead letters.
     Rejected(String),
-    /// The index itself is no longer there, and nothing was made in its place: the run ends, since
-    /// what was acknowledged before is gone too. Opening again makes and fills a new one.
+    /// The index itself is no longer there, and nothing was made in its place: the run ends, because the acknowledged
+    /// documents are gone too. Opening again makes and fills a new one.
     Gone(String),
 }
 
-/// What an index said of itself when it was looked up.
+/// The state of an index when it was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexState {
     /// The concrete index behind the alias.
     pub index: String,
     /// True when it was created just now, and is empty.
     pub created: bool,
-    /// True while it carries the mark of an index that was made to be filled and is not full yet, by whomever.
+    /// True while it carries the mark of an index that was made to be filled and is not full yet, by any process.
     pub is_filling: bool,
 }
 
-/// What `status` shows of an index.
+/// The line of `status` on an index.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct IndexSummary {
     /// The alias.
@@ -65,14 +65,14 @@ pub struct IndexSummary {
 
 /// An index that takes documents.
 pub trait DocumentSink: Send + Sync + 'static {
-    /// Looks up (or creates, with its alias) the index of each projection, and checks that its
-    /// `_meta` has our mapping hash, document shape and log identity.
+    /// Looks up (or creates, with its alias) the index of each projection. Checks that its `_meta` has our mapping
+    /// hash, document shape and log identity.
     ///
     /// # Errors
-    /// Exit code 3 when a mapping hash differs, with what to do; 1 when the log or the shape does.
+    /// Exit code 3 when a mapping hash differs, with the command that puts it right; 1 when the log or the shape does.
     fn open(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
 
-    /// True when nobody had written to the indexes before this process did: what was deleted before that needs no
+    /// True when no process had written to the indexes before this one, so that an entity deleted before then needs no
     /// delete there.
     fn is_untouched(&self) -> bool {
         false

@@ -9,7 +9,7 @@ use super::generations::Aliases;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::rfc3339;
 
-/// How often the record is read again when somebody changed it in between.
+/// How often the record is read again when another process changed it in between.
 const TRIES: usize = 20;
 
 /// The record.
@@ -24,10 +24,10 @@ pub struct Tenure {
     pub state: Option<StateName>,
 }
 
-/// What a state is known by. It is the same one where either is equal: a state may be moved, or made anew in its place.
+/// The two names of a state. It is the same one where either is equal: a state may be moved, or made anew in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateName {
-    /// What it was given when it was made.
+    /// The id that it was given when it was made.
     pub id: String,
     /// Its host and folder.
     pub place: String,
@@ -92,7 +92,7 @@ impl Claimant {
         }
     }
 
-    /// Compares what was seen of the record with this group.
+    /// Compares the record that was seen with this group.
     ///
     /// # Errors
     /// When another group has taken the indexes over.

@@ -15,7 +15,7 @@ pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
     let (mut before, mut after) = (Node::of(live), Node::of(wanted));
     for node in [&mut before, &mut after] {
         if let Some(Value::Object(meta)) = node.parameters.get_mut("_meta") {
-            // What an index says of itself is no part of the file.
+            // The index's own note is no part of the file.
             meta.remove("tributary");
             if meta.is_empty() {
                 node.parameters.remove("_meta");
@@ -29,7 +29,7 @@ pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
     found
 }
 
-/// Compares one field; `dynamic` is what its surroundings do with unknown fields.
+/// Compares one field; `dynamic` is the rule of its surroundings for unknown fields.
 fn of_field(path: &str, before: &Node, after: &Node, dynamic: &str, found: &mut Vec<Difference>) {
     if before.kind() != after.kind() {
         let kind = |node: &Node| Value::String(node.kind().to_owned());

@@ -1,8 +1,8 @@
-//! What a changed mapping calls for: nothing, something that can be put in place, or a rebuild.
+//! The work that a changed mapping calls for: none, an addition that can be put in place, or a rebuild.
 //!
-//! The live index says of itself what it was made with, as Elasticsearch writes it: defaults left out,
-//! settings as text with keys of the server's own among them. Both sides are brought to one form first.
-//! What is not known to be updatable calls for a rebuild, which is never wrong.
+//! The live index describes its settings and fields as Elasticsearch writes them: defaults left out, settings as text,
+//! keys of the server's own among them. Both sides are brought to one form first. A difference that is not known to be
+//! updatable calls for a rebuild, which is never wrong.
 
 mod mappings;
 mod node;
@@ -21,7 +21,7 @@ pub use self::report::{Estimate, Report, estimate};
 /// How the path of a part of the model begins.
 const MODEL: &str = "model: ";
 
-/// What a difference calls for. Ordered: what calls for more comes later.
+/// The work that a difference calls for, in the order of its size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Call {
@@ -33,20 +33,20 @@ pub enum Call {
     Rebuild,
 }
 
-/// One difference between the live index and what is wanted.
+/// One difference between the live index and the wanted one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
     /// Where, as in the mapping's file.
     pub path: String,
-    /// What the live index has; null when it has nothing there.
+    /// The live index's value; null when it has nothing there.
     pub before: Value,
-    /// What is wanted; null when nothing is.
+    /// The wanted value; null when nothing is wanted.
     pub after: Value,
-    /// What it calls for.
+    /// The work that it calls for.
     pub calls_for: Call,
     /// True when, put in place, it shows in those documents only that are written afterwards.
     pub send_again: bool,
-    /// Why it can't be put in place, or what to know of it.
+    /// The reason why it can't be put in place, or a note on it.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub note: &'static str,
 }
@@ -58,7 +58,7 @@ impl Difference {
     }
 }
 
-/// What a difference calls for, whether documents must be sent again when it is put in place, and why.
+/// The work that a difference calls for, whether documents must be sent again when it is put in place, and why.
 #[derive(Debug, Clone, Copy)]
 struct Judged(Call, bool, &'static str);
 
@@ -73,8 +73,8 @@ impl Judged {
     }
 }
 
-/// The differences between a live index (the answer to `GET <index>`) and what the file of a mapping
-/// wants, with the version of the documents' shape.
+/// The differences between a live index (the answer to `GET <index>`) and the file of a mapping, with the version of
+/// the documents' shape.
 pub fn differences(live: &Value, wanted: &Value, shape: &Shape) -> Vec<Difference> {
     let live = inner(live);
     let mut found = shapes(live.pointer("/mappings/_meta/tributary").unwrap_or(&Value::Null), shape);
@@ -107,7 +107,7 @@ pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
     found
 }
 
-/// The differences of mappings and settings alone. `live` is what an answer holds under the name of the index.
+/// The differences of mappings and settings alone. `live` is the part of an answer under the name of the index.
 pub fn content(live: &Value, wanted: &Value) -> Vec<Difference> {
     let part = |side: &Value, name: &str| side.get(name).cloned().unwrap_or_default();
     let mut found = mappings::differences(&part(live, "mappings"), &part(wanted, "mappings"));
@@ -121,7 +121,7 @@ pub fn settings(of: &Value) -> BTreeMap<String, Value> {
 }
 
 /// The differences of an embedded index, judged as those of a server are, so that a mapping's file means the same
-/// wherever the documents lie. `meta` is what the index keeps of what it was built from; one that does not keep the file
+/// wherever the documents lie. `meta` is the index's note on its making. An index that does not keep the file
 /// is compared by the documents' shape alone.
 pub fn embedded_differences(meta: &Value, wanted: &Value, shape: &Shape) -> Vec<Difference> {
     let built = meta.get("mapping");
@@ -132,12 +132,12 @@ pub fn embedded_differences(meta: &Value, wanted: &Value, shape: &Shape) -> Vec<
     differences(&live, built.map_or(&Value::Null, |_| wanted), shape)
 }
 
-/// What all of them together call for.
+/// The work that all of them together call for.
 pub fn calls_for(differences: &[Difference]) -> Call {
     differences.iter().map(|difference| difference.calls_for).max().unwrap_or(Call::Nothing)
 }
 
-/// An answer names its one index; what is inside counts.
+/// The part under the one index's name in an answer, or the whole where no index is named.
 fn inner(live: &Value) -> &Value {
     match live.as_object() {
         Some(indexes) if indexes.len() == 1 && !indexes.contains_key("mappings") => {

@@ -11,7 +11,7 @@ pub(super) struct Node {
     pub(super) parameters: BTreeMap<String, Value>,
     /// The same value in further forms.
     pub(super) fields: BTreeMap<String, Node>,
-    /// What is inside.
+    /// The fields inside.
     pub(super) properties: BTreeMap<String, Node>,
 }
 

@@ -1,4 +1,4 @@
-//! What `--dry-run` tells.
+//! The report of `--dry-run`.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ const VALUE_LETTERS_MAX: usize = 80;
 /// So many letters stand before the first difference of values that are cut.
 const BEFORE_DIFFERENCE: usize = 20;
 
-/// What a rebuild costs.
+/// The cost of a rebuild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Estimate {
     /// How many documents there are.
@@ -26,7 +26,7 @@ pub struct Estimate {
     pub seconds: Option<u64>,
 }
 
-/// What a rebuild of `documents` documents costs, whose index takes `bytes`, at so many a second.
+/// The cost of a rebuild of `documents` documents, whose index takes `bytes`, at so many a second.
 pub fn estimate(documents: u64, bytes: u64, documents_per_second: Option<f64>) -> Estimate {
     let rate = documents_per_second.filter(|rate| rate.is_finite() && *rate > 0.0);
     #[expect(
@@ -39,14 +39,14 @@ pub fn estimate(documents: u64, bytes: u64, documents_per_second: Option<f64>) -
     Estimate { documents, bytes, bytes_during: bytes.saturating_mul(2), seconds }
 }
 
-/// What a projection's changed mapping calls for.
+/// The work that a projection's changed mapping calls for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The projection.
     pub projection: String,
     /// The live index.
     pub index: String,
-    /// What all differences together call for.
+    /// The work that all differences together call for.
     pub calls_for: Call,
     /// True when, put in place, some of it shows only in documents that are written afterwards.
     pub send_again: bool,
@@ -56,9 +56,9 @@ pub struct Report {
     pub hash_differs: bool,
     /// True when a rollback put the index back: `run` goes on with it as it is.
     pub rolled_back: bool,
-    /// What a rebuild costs.
+    /// The cost of a rebuild.
     pub estimate: Option<Estimate>,
-    /// What to do.
+    /// The advice on the next step.
     pub advice: String,
 }
 
@@ -80,7 +80,7 @@ impl Report {
         Self::of(projection, index, differences(live, wanted, shape), hash_differs, estimate)
     }
 
-    /// Of an embedded index: `meta` is what it was built from.
+    /// The report on an embedded index: `meta` is the index's note on its making.
     pub fn embedded(
         projection: &str,
         index: &str,

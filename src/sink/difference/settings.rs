@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::node::plain;
 use super::{Call, Difference, Judged};
 
-/// What the server writes into every index by itself.
+/// The settings that the server writes into every index by itself.
 const OF_THE_SERVER: &[&str] = &[
     "uuid",
     "creation_date",
@@ -67,7 +67,7 @@ const DYNAMIC: &[&str] = &[
     "merge.scheduler.",
 ];
 
-/// What an index has when nothing is said.
+/// The values of settings that an index has without being told.
 const DEFAULTS: &[(&str, &str)] = &[("number_of_shards", "1"), ("number_of_replicas", "1")];
 
 /// The differences between the settings of a live index and those that are wanted.
@@ -98,7 +98,7 @@ pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
     differing.map(difference).collect()
 }
 
-/// A setting that the file does not name may be an operator's or a template's: what can be set at any time is left alone.
+/// A setting that the file does not name may be an operator's or a template's, so that a dynamic one is left alone.
 fn left_out(name: &str) -> Judged {
     if is_among(DYNAMIC, name) {
         Judged(Call::Nothing, false, "the file does not name it, and it stays as it is")

@@ -1,4 +1,4 @@
-//! Pairs of what is live and what is wanted, with what each calls for.
+//! Pairs of a live and a wanted mapping, with the work that each calls for.
 
 use serde_json::{Value, json};
 
@@ -171,7 +171,7 @@ fn settings_come_back_as_text_with_the_servers_own_among_them() {
         only(&judge(wanted("5s", 1, "lowercase"))),
         ("settings.index.refresh_interval", Call::Addition, false)
     );
-    // What the file does not name may be an operator's or a template's.
+    // A setting that the file does not name may be an operator's or a template's.
     let found =
         judge(json!({"auto_expand_replicas": "0-1", "analysis": wanted("1s", 1, "lowercase")["analysis"]}));
     assert_eq!(only(&found), ("settings.index.refresh_interval", Call::Nothing, false));

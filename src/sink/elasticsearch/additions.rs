@@ -1,4 +1,4 @@
-//! What an index lacks of its mapping and takes in place: fields, parameters and settings.
+//! The parts of its mapping that an index lacks and takes in place: fields, parameters and settings.
 
 use elasticsearch::indices::{IndicesPutMappingParts, IndicesPutSettingsParts};
 use serde_json::{Value, json};
@@ -9,11 +9,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::sink::generations::Rebuild;
 use crate::sink::mapping::Mapping;
 
-/// What an index keeps while documents are to be sent again: the hash of the mapping that was put in place. It goes, and
-/// becomes the index's own, once they were; whoever dies before that leaves it to the next writer.
+/// The key under which an index keeps the hash of the mapping that was put in place, while documents are to be sent
+/// again. The hash becomes the index's own once they were. A writer that dies before that leaves it to the next one.
 const ADDING: &str = "adding";
 
-/// Puts in place what `index` lacks of the mapping; true when its documents have to be sent again.
+/// Puts in place the parts of the mapping that `index` lacks; true when its documents have to be sent again.
 ///
 /// # Errors
 /// Exit code 3 when the index refuses it.

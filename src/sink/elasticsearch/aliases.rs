@@ -21,9 +21,9 @@ const OTHER_WAIT: Duration = Duration::from_secs(20);
 /// The pause between two of these looks.
 const OTHER_PAUSE: Duration = Duration::from_millis(100);
 
-/// The one name by which an index is written: an alias of that index alone, which goes when it goes.
-/// An alias may hold capitals and the name of an index may not, so that no request can ever make an
-/// index of this name, whatever the cluster's `action.auto_create_index` says.
+/// The one name by which an index is written: an alias of that index alone, which goes when it goes. An alias may
+/// hold capitals and the name of an index may not. So no request can ever make an index of this name, under any
+/// `action.auto_create_index` of the cluster.
 pub(super) fn writer(index: &str) -> String {
     format!("{index}.WRITE")
 }
@@ -175,7 +175,7 @@ pub(super) async fn put_writer(client: &Client, index: &str) -> Result<()> {
 /// How the index behind an alias fits the mapping and the log.
 ///
 /// # Errors
-/// Those of [`Mapping::check`], unless the index takes what it lacks in place.
+/// Those of [`Mapping::check`], unless the index takes the missing parts in place.
 pub(super) fn check(
     live: &Live,
     alias: &str,
@@ -184,7 +184,7 @@ pub(super) fn check(
     record: Option<&Rebuild>,
 ) -> Result<Fit> {
     match mapping.check(live.meta(), alias, &live.index, log_identity, record) {
-        // Another shape of the documents is among what calls for a rebuild.
+        // Another shape of the documents calls for a rebuild too.
         Err(error) if error.kind() == ErrorKind::MappingChanged => {
             mapping.additions(&live.body).map(|_| Fit::Additions).ok_or(error)
         }

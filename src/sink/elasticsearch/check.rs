@@ -1,4 +1,4 @@
-//! Whether a cluster can hold the indexes: what answers, what the aliases stand for, mappings and privileges.
+//! Whether a cluster can hold the indexes: its server, the aliases, the mappings and the privileges.
 
 use elasticsearch::indices::{
     IndicesCreateParts, IndicesDeleteParts, IndicesSimulateIndexTemplateParts, IndicesSimulateTemplateParts,
@@ -52,7 +52,7 @@ impl ElasticsearchSink {
         wrong
     }
 
-    /// That what answers is a server that is known, of a version that is supported.
+    /// Checks that the server that answers is known, and of a version that is supported.
     async fn check_server(&self) -> Result<()> {
         let server = self.client.server().await?;
         if server.is_known() {
@@ -84,8 +84,8 @@ impl ElasticsearchSink {
         Ok(Some(live))
     }
 
-    /// That documents are held as they are sent: by the index that is there, or else by the one that `run` would make,
-    /// which an index template of the cluster may change. Whoever may not ask for that learns it from `run`.
+    /// Checks that documents are held as they are sent: by the index that is there, or else by the one that `run` would
+    /// make. An index template of the cluster may change that one. A user who may not ask for it learns it from `run`.
     async fn check_held(&self, mapping: &Mapping, live: Option<&Live>) -> Result<()> {
         if let Some(live) = live {
             return effective::check(&self.client, live, mapping, false).await;

@@ -1,4 +1,5 @@
-//! How a cluster is, beyond what a run asks of it: clocks and disks of its nodes, and the health of the indexes.
+//! The condition of a cluster, beyond the questions of a run: clocks and disks of its nodes, and the health of the
+//! indexes.
 
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::nodes::NodesStatsParts;

@@ -17,7 +17,7 @@ const FLAT_VALUES: &str = "def found = []; \
      } \
      return found;";
 
-/// What the security plugin of OpenSearch says to a user whom it does not know. Elasticsearch says so in JSON.
+/// The words of OpenSearch's security plugin to a user whom it does not know. Elasticsearch says so in JSON.
 const UNKNOWN_USER: [&str; 2] = ["Unauthorized", "Authentication finally failed"];
 
 /// The words of OpenSearch for credentials that it does not know, when an answer has them.
@@ -25,7 +25,7 @@ pub(super) fn unknown_user(status: u16, answer: &[u8]) -> Option<&'static str> {
     UNKNOWN_USER.into_iter().find(|said| status == 401 && answer.trim_ascii() == said.as_bytes())
 }
 
-/// What a server of a product and version understands.
+/// The requests that a server of a product and version understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Dialect {
     product: Product,
@@ -143,7 +143,7 @@ impl Dialect {
     }
 }
 
-/// What stands for a field of the type `flattened` on OpenSearch.
+/// The field that stands for one of the type `flattened` on OpenSearch.
 fn flat_object(flattened: &Map<String, Value>, path: &str, mapping: &Mapping) -> Result<Map<String, Value>> {
     let projection = &mapping.projection;
     // Nothing limits the depth of a `flat_object`.

@@ -1,4 +1,5 @@
-//! What a cluster made of an index: a template of the cluster may add settings and mappings to those that were asked for.
+//! The form that a cluster gave an index: a template of the cluster may add settings and mappings to those that were
+//! asked for.
 
 use elasticsearch::indices::IndicesDeleteParts;
 use serde_json::Value;
@@ -41,8 +42,8 @@ pub(super) async fn check_made(client: &Client, index: &str, mapping: &Mapping, 
     }
 }
 
-/// Checks an index against what was asked for. Differences of a new index are told. One that keeps documents from
-/// being held as they are sent is an error; a new index goes then when it cannot be put right.
+/// Checks an index against the mapping that was asked for. Differences of a new index are told. One that keeps
+/// documents from being held as they are sent is an error; a new index goes then when it cannot be put right.
 ///
 /// # Errors
 /// Those of the cluster, and exit code 1 with the name of the setting.
@@ -73,7 +74,8 @@ pub(super) async fn check(client: &Client, live: &Live, mapping: &Mapping, is_ne
     )))
 }
 
-/// As [`check`], for an index that is not made yet: `template` is what the cluster's index template would give it.
+/// As [`check`], for an index that is not made yet: `template` holds the parts that the cluster's index template would
+/// give it.
 ///
 /// # Errors
 /// Exit code 1 with the name of the setting.
@@ -89,7 +91,7 @@ pub(super) fn check_coming(index: &str, template: &Value, mapping: &Mapping) -> 
     )))
 }
 
-/// The first of what keeps documents from being held as they are sent and was not asked for. What the mapping asks for
+/// The first setting or mapping that was not asked for and keeps documents from being held as they are sent. A mapping
 /// stands above a template, so that of an index to come only the rest counts.
 fn breaking(live: &Value, asked: &Value, is_coming: bool) -> Option<Breaking> {
     let (settings, wanted) = (difference::settings(live), difference::settings(asked));
@@ -118,7 +120,7 @@ fn breaking(live: &Value, asked: &Value, is_coming: bool) -> Option<Breaking> {
         .or_else(|| setting("final_pipeline", &is_pipeline).map(Breaking::Setting))
 }
 
-/// What an index has beside or instead of what was asked for.
+/// The settings and mappings that an index has beside or instead of those that were asked for.
 fn differences(live: &Value, asked: &Value) -> Vec<String> {
     let found = difference::content(live, asked).into_iter().filter(|found| !found.before.is_null());
     let named = found.filter_map(|found| {

@@ -9,7 +9,7 @@ use crate::sink::generations::Aliases;
 use crate::sink::held::{Held, Stored};
 
 impl ElasticsearchSink {
-    /// What the index of a projection holds of a document. Makes and changes nothing.
+    /// Finds a document in the index of a projection. Makes and changes nothing.
     ///
     /// # Errors
     /// Those of the cluster.

@@ -210,7 +210,7 @@ impl Aliases for ElasticsearchSink {
                 tracing::info!(index, "refreshes and replicas are those of the mapping from here on");
             }
             if live.is_filling() {
-                // Whoever sees that the mark is gone finds every document.
+                // A reader that sees that the mark is gone finds every document.
                 self.client.post_if_there(&IndicesRefreshParts::Index(&[&index]).url(), None).await?;
                 aliases::end_filling(&self.client, &index).await?;
                 tracing::info!(index, "the index is filled");

@@ -32,7 +32,7 @@ impl Live {
         Self::find(client, index).await?.ok_or_else(gone)
     }
 
-    /// What the index keeps of what it was built from.
+    /// The index's note on its making.
     pub(super) fn meta(&self) -> Option<&Value> {
         self.body.pointer("/mappings/_meta/tributary")
     }

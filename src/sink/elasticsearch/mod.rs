@@ -48,7 +48,7 @@ pub struct ElasticsearchSink {
     source: Mappings,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
-    /// What was found by [`DocumentSink::open`]: the concrete indexes, and the largest request.
+    /// The findings of [`DocumentSink::open`]: the concrete indexes, and the largest request.
     opened: Mutex<Opened>,
     /// How many documents are read back at once.
     asked_at_once: AtomicUsize,
@@ -71,7 +71,7 @@ impl ElasticsearchSink {
         wrong.into_iter().next().map_or(Ok(sink), |(_, error)| Err(error))
     }
 
-    /// As [`Self::new`], with what is wrong with the mappings of projections, by their numbers: built-in mappings stand for
+    /// As [`Self::new`], with the faults of the projections' mappings, by their numbers: built-in mappings stand for
     /// those.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl ElasticsearchSink {
         self.client.post(&path, Some(&is_owner)).await
     }
 
-    /// What to say when the user may not write.
+    /// The sentence for a user that may not write.
     fn refused(&self, reason: &str) -> String {
         format!(
             "Elasticsearch at {} does not let the user write the indexes {}*: {reason}; check the credentials, and that \
@@ -193,7 +193,7 @@ impl ElasticsearchSink {
         )
     }
 
-    /// What to say when an index is not there any more.
+    /// The sentence for an index that is not there any more.
     fn gone(&self, opened: &Opened, projection: usize) -> String {
         let index = opened.indexes.get(projection).map(String::as_str).unwrap_or_default();
         let alias = self.aliases.get(projection).map(String::as_str).unwrap_or_default();

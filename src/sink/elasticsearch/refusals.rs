@@ -11,7 +11,7 @@ use crate::sink::{Outcome, Write};
 /// How long refusals are waited out where writes were taken before.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// What became of writes so far, each kind by itself: a role may hold one privilege and lack the other.
+/// The outcomes of writes so far, each kind by itself, because a role may hold one privilege and lack the other.
 #[derive(Debug, Default)]
 pub(super) struct Refusals(Mutex<Kinds>);
 

@@ -124,8 +124,8 @@ fn is_refusal(status: u16, kind: &str) -> bool {
     matches!(status, 401 | 403) && kind == "security_exception"
 }
 
-/// What goes away by itself or by an operator's hand: overload, a shard on its way, a cluster that
-/// blocks writes.
+/// True of a trouble that goes away by itself or by an operator's hand: overload, a shard on its way, a
+/// cluster that blocks writes.
 fn is_passing(status: u16, kind: &str) -> bool {
     matches!(status, 401 | 403 | 408 | 409 | 429 | 500..=599 | 0)
         || matches!(kind, "cluster_block_exception" | "index_closed_exception")

@@ -80,7 +80,7 @@ impl Server {
         if root.pointer("/version/distribution").is_none() {
             return Some(Self { product: Product::Elasticsearch, version });
         }
-        // For the sake of old clients an OpenSearch may say 7.10.2 there. Its nodes say what they are.
+        // For the sake of old clients an OpenSearch may say 7.10.2 there. Its nodes tell their version.
         let server = Self { product: Product::OpenSearch, version };
         (server.numbers()?.0 < 7).then_some(server)
     }
@@ -149,7 +149,7 @@ impl Server {
         !self.version.is_empty()
     }
 
-    /// What this server understands.
+    /// The dialect that this server understands.
     pub(crate) fn dialect(&self) -> Dialect {
         Dialect::of(self.product, self.numbers().unwrap_or_default())
     }

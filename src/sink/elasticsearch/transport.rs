@@ -1,5 +1,5 @@
-//! Requests over HTTP to the nodes in turn. An answer is read in pieces, and given up where it grows beyond what its
-//! caller waits for: the official client reads each one whole, however long it is.
+//! Requests over HTTP to the nodes in turn. An answer is read in pieces, and given up where it grows beyond the size
+//! that its caller allows. The official client reads each one whole, however long it is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -23,7 +23,7 @@ pub(super) struct Transport {
     credentials: Option<Credentials>,
 }
 
-/// What is asked.
+/// A request to a node.
 pub(super) struct Request<'a> {
     pub(super) method: Method,
     /// With its query.
@@ -48,7 +48,7 @@ impl Transport {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let mut nodes: Vec<Url> = nodes.iter().map(with_slash).collect();
         if credentials.is_some() {
-            // What the configuration says goes before what stands in an address; both would be sent.
+            // The user of the configuration goes before one that stands in an address; both would be sent.
             nodes.iter_mut().for_each(forget_user);
         }
         let builder = Client::builder()
@@ -64,7 +64,7 @@ impl Transport {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let node = self.nodes.get(turn % self.nodes.len().max(1));
         let path = request.path.trim_start_matches('/');
-        // Names are encoded, so that a path joins whatever it is; were it none, the client says so.
+        // Names are encoded, so that every path joins; were one not to, the client says so.
         let url = node.and_then(|node| node.join(path).ok()).map_or_else(String::new, String::from);
         let sending = self.client.request(request.method, url).header(CONTENT_TYPE, request.content);
         let mut sending = signed(sending, self.credentials.as_ref());
@@ -105,7 +105,7 @@ async fn read(mut answer: Response, most: usize) -> reqwest::Result<Option<Vec<u
     Ok(Some(bytes))
 }
 
-/// What is joined to an address stands in the place of all behind its last slash.
+/// The address with a slash behind it, because a joined path takes the place of all behind an address's last slash.
 fn with_slash(node: &Url) -> Url {
     let mut node = node.clone();
     if !node.path().ends_with('/') {

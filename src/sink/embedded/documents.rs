@@ -12,7 +12,7 @@ impl Documents for EmbeddedSink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         let (generations, ids) = (std::sync::Arc::clone(&self.generations), ids.to_vec());
         let read = move || {
-            // Read from a view, so that nobody waits who writes.
+            // A view is read, so that no writer waits.
             let view = lock(&generations).get(projection).map(super::Generation::view);
             let Some(view) = view else {
                 return Err(Error::failed("an index was used before it was opened"));
@@ -40,7 +40,7 @@ impl Documents for EmbeddedSink {
     }
 }
 
-/// What is committed of an index that another process may write.
+/// The committed documents of an index that another process may write.
 pub(super) fn open(folder: &Folder, index: &str) -> Result<View> {
     let path = folder.index(index);
     let mut attempts = 0;

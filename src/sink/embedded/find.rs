@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::sink::held::{Held, Stored};
 
 impl EmbeddedSink {
-    /// What the index of a projection holds of a document. Makes and changes nothing.
+    /// Finds a document in the index of a projection. Makes and changes nothing.
     ///
     /// # Errors
     /// When the folder can't be read.

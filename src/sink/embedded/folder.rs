@@ -153,7 +153,7 @@ impl Folder {
         entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|meta| meta.len()).sum()
     }
 
-    /// What the index was built from; `None` when it is not one of ours.
+    /// The index's note on its making; `None` when it is not one of ours.
     pub(super) fn meta(&self, index: &str) -> Result<Option<Value>> {
         match fs::read(self.index(index).join(META)) {
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
@@ -162,7 +162,7 @@ impl Folder {
         }
     }
 
-    /// Makes the folder of a new index and notes what it is built from.
+    /// Makes the folder of a new index with the note on its making.
     pub(super) fn create(&self, index: &str, meta: &Value) -> Result<()> {
         let made = private::create_folder(&self.index(index));
         let noted = made.and_then(|()| replace(&self.index(index).join(META), meta.to_string().as_bytes()));

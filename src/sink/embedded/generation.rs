@@ -53,7 +53,7 @@ impl Generation {
         Ok(Self { fields, writer, reader, pending: HashMap::new(), path: path.to_owned(), broken: None })
     }
 
-    /// True when somebody deleted the files of the index.
+    /// True when the files of the index were deleted.
     pub(super) fn is_gone(&self) -> bool {
         !self.path.join(META_FILE).exists()
     }
@@ -104,7 +104,7 @@ impl Generation {
         Ok(self.view().find(id)?.map(|(version, _)| version))
     }
 
-    /// What is committed at this moment.
+    /// The committed documents at this moment.
     pub(super) fn view(&self) -> View {
         View { id: self.fields.id, document: self.fields.document, searcher: self.reader.searcher() }
     }
@@ -130,7 +130,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// What is committed in the folder of an index, which another process may write.
+    /// The committed documents in the folder of an index, which another process may write.
     pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
         let index = Index::open_in_dir(path)?;
         let field = |name: &str| index.schema().get_field(name);

@@ -75,8 +75,8 @@ impl EmbeddedSink {
         self.mappings.get(projection).map(|mapping| mapping.projection.as_str()).unwrap_or_default()
     }
 
-    /// Takes note of the mapping's file when the index behind the alias can go on with it. Nothing of it is put in place,
-    /// as the fields of an embedded index are the same whatever the mapping says.
+    /// Takes note of the mapping's file when the index behind the alias can go on with it. Nothing of it is put in
+    /// place, because the fields of an embedded index are the same under every mapping.
     fn put_one(&self, projection: usize, record: Option<&Rebuild>) -> Result<()> {
         let (Some(index), Some(mapping)) =
             (self.folder.behind(self.alias(projection))?, self.mappings.get(projection))
@@ -101,7 +101,7 @@ impl EmbeddedSink {
         self.read_record(&self.record_name(projection), "a rebuild")
     }
 
-    /// A record of the folder by its file's name; `of` says to people what the record is about.
+    /// A record of the folder by its file's name; `of` names the record's subject to people.
     fn read_record<T: DeserializeOwned>(&self, name: &str, of: &str) -> Result<Option<(T, Revision)>> {
         let Some(text) = self.folder.record(name)? else { return Ok(None) };
         let record = serde_json::from_str(&text).map_err(|error| {

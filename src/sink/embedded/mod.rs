@@ -53,7 +53,7 @@ impl EmbeddedSink {
         wrong.into_iter().next().map_or(Ok(sink), |(_, error)| Err(error))
     }
 
-    /// As [`Self::new`], with what is wrong with the mappings of projections, by their numbers: built-in mappings stand for
+    /// As [`Self::new`], with the faults of the projections' mappings, by their numbers: built-in mappings stand for
     /// those.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl EmbeddedSink {
         Ok((IndexState { index, created: false, is_filling }, generation))
     }
 
-    /// As [`Mapping::check`], with what the index takes in place allowed.
+    /// As [`Mapping::check`], with the additions allowed that the index takes in place.
     fn check(
         &self,
         mapping: &Mapping,
@@ -195,13 +195,13 @@ fn commit_for(waiting: &Receiver<Waiter>, generations: &Generations) {
         let committed = held.iter_mut().try_for_each(Generation::commit).map_err(|error| error.to_string());
         drop(held);
         for waiter in waiters {
-            // Whoever no longer waits has given up the write.
+            // A waiter that is gone has given up the write.
             let _ = waiter.send(committed.clone());
         }
     }
 }
 
-/// Said of an index whose files somebody deleted.
+/// The sentence for an index whose files were deleted.
 const GONE: &str = "the folder of an embedded index was deleted while this instance wrote to it; nothing of the state is \
                     lost: start again, and a new index is made and filled from the state";
 
@@ -209,8 +209,8 @@ fn lock(generations: &Generations) -> std::sync::MutexGuard<'_, Vec<Generation>>
     generations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a batch and asks for a commit, in one hold of the lock: no commit that comes between could
-/// lose what it takes for done.
+/// Writes a batch and asks for a commit in one hold of the lock. A commit in between could lose writes that were taken
+/// for done.
 fn write_all(
     generations: &Generations,
     waiters: &Sender<Waiter>,

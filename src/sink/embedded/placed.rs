@@ -123,7 +123,7 @@ impl<'a> Placed<'a> {
     }
 }
 
-/// Takes apart what [`Placed`] wrote.
+/// Takes the texts of [`Placed`] apart.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PlacedTokenizer(Token);
 

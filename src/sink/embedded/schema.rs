@@ -1,4 +1,4 @@
-//! How a document lies in the embedded index: what is searched, and its JSON as it is.
+//! The form of a document in the embedded index: the fields that are searched, and its JSON as it is.
 //!
 //! Embedded objects are folded into fields of their document. Where a word stands in a field says whose it is: the
 //! document's own words have the first positions, those of its first member the next, and so on ([`owner_at`]). Within
@@ -81,7 +81,7 @@ impl Fields {
     }
 }
 
-/// A number that changes with the fields of the index of a projection, and with what lies in them.
+/// A number that changes with the fields of the index of a projection, and with their content.
 pub(super) fn layout(projection: Projection) -> u64 {
     let Some(collection) = Collection::of(projection) else { return 0 };
     let SearchPlan { own, filters, sorts, under, members, referred, .. } = collection.get();

@@ -19,7 +19,7 @@ use crate::time::milliseconds;
 const COMBINATIONS_MAX: usize = 1_024;
 
 impl Fields {
-    /// A document as it is indexed. `json` is what a projection made.
+    /// A document as it is indexed. `json` is the projection's document.
     pub(in super::super) fn document(
         &self,
         id: &str,
