@@ -11,12 +11,12 @@ const RANK_WAIT: Duration = Duration::from_secs(2);
 /// brokers that are down.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
-/// What is known of a group's members.
+/// The writers and members of a group, as far as they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Members {
     /// The brokers do not say.
     Silent,
-    /// A rebalance is under way: nobody knows who will write.
+    /// A rebalance is under way: the writer is not known.
     Changing,
     /// A member writes.
     Led,

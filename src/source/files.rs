@@ -49,10 +49,10 @@ struct Partition {
     next: i64,
     /// Where that line begins, in bytes.
     byte: u64,
-    /// Where the line before it begins, and what its record looked like.
+    /// Where the line before it begins, and the fingerprint of its record.
     line_at: u64,
     last: Option<Fingerprint>,
-    /// What the file looked like when it was looked at.
+    /// The file's identity, size and time when it was looked at.
     looks: Looks,
 }
 
@@ -213,7 +213,7 @@ impl Partition {
         let mut line = Vec::new();
         let read = self.read_line(&mut line).map_err(|error| failed("read", &self.path, error))?;
         let Some(length) = read else {
-            // What was read of an unfinished line is read again when it is whole.
+            // The part of an unfinished line that was read is read again when the line is whole.
             self.reader
                 .seek(SeekFrom::Start(self.byte))
                 .map_err(|error| failed("read", &self.path, error))?;
@@ -368,7 +368,7 @@ fn decoded(name: &str, value: &RawValue) -> Result<Option<Vec<u8>>, String> {
     bytes.map(Some).ok_or_else(|| format!("{name}: base64 in a string was expected"))
 }
 
-/// What a string holds, nothing for null, and any other JSON as it is written.
+/// The text of a string, nothing for null, and any other JSON as it is written.
 fn text_or_json(value: &RawValue) -> Option<Vec<u8>> {
     match value.get() {
         "null" => None,

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use crate::error::Result;
 use crate::position::Positions;
 
-/// What a writer publishes to its group: everything below the low watermark is in the indexes.
+/// The position that a writer publishes to its group: everything below the low watermark is in the indexes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivered {
     /// The next position of each partition.
@@ -25,9 +25,9 @@ pub trait Leadership: Send + Sync {
     fn join(&self) {}
     /// True while this instance is the writer.
     fn writer(&self) -> watch::Receiver<bool>;
-    /// Publishes what is delivered to the group; false when that did not come to pass, or is not known to have.
+    /// Publishes the delivered position to the group; false when that did not come to pass, or is not known to have.
     fn commit(&self, delivered: &Delivered) -> bool;
-    /// What the group's writer published; empty when nothing.
+    /// The position that the group's writer published; empty when it published none.
     fn committed(&self) -> Result<Delivered>;
     /// Notes that this instance has folded the log to its end: only from then on does it take the writing from a group that
     /// others are members of.
@@ -71,8 +71,8 @@ pub(super) fn metadata_of(delivered: &Delivered) -> String {
     serde_json::to_string(&said).unwrap_or_default()
 }
 
-/// What positions with these metadata say: the indexes when all name the same. Positions of several generations of the log say
-/// nothing.
+/// The publication that positions with these metadata make: the indexes when all name the same. Positions of several
+/// generations of the log say nothing.
 pub(super) fn delivered(low_watermark: Positions, metadata: &BTreeSet<String>) -> Delivered {
     let said: Vec<BTreeMap<String, String>> =
         metadata.iter().map(|word| serde_json::from_str(word).unwrap_or_default()).collect();

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::event::Record;
 use crate::position::{Positions, TopicPartition};
 
-/// What is remembered of the last record read of a partition, to see that the log is still the same.
+/// The fingerprint of the last record read of a partition, to see that the log is still the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     /// The offset of the record.
@@ -30,7 +30,7 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// What is remembered of a record.
+    /// The fingerprint of a record.
     pub fn of(record: &Record) -> Self {
         Self { offset: record.offset, timestamp_ms: record.timestamp_ms, hash: fingerprint_hash(record) }
     }
@@ -55,7 +55,7 @@ pub fn fingerprint_hash(record: &Record) -> u64 {
     hasher.digest()
 }
 
-/// A batch of what a source found.
+/// A batch of the records and partitions that a source found.
 #[derive(Debug, Default)]
 pub struct Polled {
     /// Records, in offset order within each partition.
@@ -67,7 +67,7 @@ pub struct Polled {
     pub added: Vec<TopicPartition>,
 }
 
-/// What of a log is away, with a sentence for people.
+/// The part of a log that is away, with a sentence for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Away<'a> {
     /// The log's servers.
@@ -78,7 +78,7 @@ pub enum Away<'a> {
 
 /// A log that can be read from stored positions.
 pub trait EventSource: Send {
-    /// What identifies the log (cluster id and topics); kept in the index's `_meta`.
+    /// The identity of the log (cluster id and topics); kept in the index's `_meta`.
     fn identity(&self) -> String;
 
     /// Starts at `positions` (a partition that is not named starts at its first offset), after
@@ -102,8 +102,8 @@ pub trait EventSource: Send {
     /// The end of every partition now: the next offset after the last stable record. Also of a log that was not started.
     fn end(&mut self) -> Result<Positions>;
 
-    /// What tells the log's present topics from topics of the same names that were deleted; `None` while nothing does.
-    /// It does not change while the log is read.
+    /// The mark by which the log's present topics differ from deleted topics of the same names; `None` while there is
+    /// none. It does not change while the log is read.
     fn generation(&self) -> Option<String> {
         None
     }
@@ -119,7 +119,8 @@ pub trait EventSource: Send {
         false
     }
 
-    /// Why nothing can be read now; `None` while the log answers. What [`Self::end`] and [`Self::poll`] meet counts.
+    /// Why nothing can be read now; `None` while the log answers. An error that [`Self::end`] and [`Self::poll`] meet
+    /// counts.
     fn trouble(&self) -> Option<Away<'_>> {
         None
     }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What lasts is logged once in this time.
+/// A lasting trouble is logged once in this time.
 const EVERY: Duration = Duration::from_secs(60);
 
 /// Lets one log line a minute pass.

@@ -1,4 +1,4 @@
-//! A log that does not answer: what is told of it, and how often.
+//! A log that does not answer: the lines that are logged of it, and how often.
 
 use super::Away;
 use super::throttle::LogThrottle;
@@ -13,7 +13,7 @@ pub(super) struct Trouble {
 }
 
 impl Trouble {
-    /// What is away.
+    /// The part of the log that is away.
     pub(super) fn away(&self) -> Option<Away<'_>> {
         let (kind, text) = self.away.as_ref()?;
         Some(if *kind == ErrorKind::Unavailable { Away::Log(text) } else { Away::Topic(text) })

@@ -9,7 +9,7 @@ use super::{Partition, failed};
 use crate::error::{Error, Result};
 use crate::source::Fingerprint;
 
-/// What a file looked like.
+/// The identity, size and time of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Looks {
     /// Which file it is: the device's number and the file's.

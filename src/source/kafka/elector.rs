@@ -1,11 +1,11 @@
-//! One writer of a group: a consumer that reads nothing joins the group, and whoever is assigned the
-//! first topic's first partition is the writer. As a member it also commits the low watermark.
+//! One writer of a group: a consumer that reads nothing joins the group. The member that is assigned the first topic's
+//! first partition is the writer. As a member it also commits the low watermark.
 //!
-//! The group's assignor deals out the partitions of a topic among the members that subscribe to it, by count: a member
-//! that subscribed to the first topic could be given the deciding partition of a healthy writer. So the writer alone
-//! subscribes to it. The others subscribe to another topic, whose rebalances leave the writer what it has, and look
-//! whether the group has a writer. When it has none, one of them subscribes to the first topic
-//! ([`Candidacy`] says which and when).
+//! The group's assignor deals out the partitions of a topic among the members that subscribe to it, by count. A member
+//! that subscribed to the first topic could be given the deciding partition of a healthy writer. Therefore the writer
+//! alone subscribes to it. The others subscribe to another topic, whose rebalances leave the writer its partitions, and
+//! look whether the group has a writer. When it has none, one of them subscribes to the first topic ([`Candidacy`] says
+//! which and when).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -76,7 +76,7 @@ impl ConsumerContext for Context {
             && self.decides(list)
         {
             self.writer.send_replace(false);
-            // Another may write once this returns: first let what is under way end.
+            // Another may write once this returns, so that the requests under way are let end first.
             let until = Instant::now() + RELEASE_WAIT;
             while self.in_flight.load(Ordering::SeqCst) > 0 && Instant::now() < until {
                 std::thread::park_timeout(Duration::from_millis(5));
@@ -221,7 +221,7 @@ impl Member {
         }
     }
 
-    /// Notes whether the deciding partition came or went. Whoever lost it has subscribed aside already.
+    /// Notes whether the deciding partition came or went. A member that lost it has subscribed aside already.
     fn note_turn(&mut self) {
         let is_writer = *self.consumer.context().writer.borrow();
         match (is_writer, self.place) {
@@ -287,7 +287,7 @@ impl Leadership for Elector {
 
     fn committed(&self) -> Result<Delivered> {
         if self.consumer.context().denied.load(Ordering::Relaxed) {
-            // Whoever may not be a member never becomes the writer.
+            // A user that may not be a member never becomes the writer.
             return Err(rights::on_group(&self.group));
         }
         let mut list = TopicPartitionList::new();

@@ -43,7 +43,7 @@ impl TopicIds {
         self.first.contains_key(topic)
     }
 
-    /// What the ids of these topics come to; `None` until all are known.
+    /// The generation that the ids of these topics make; `None` until all are known.
     pub(super) fn generation<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Option<String> {
         let ids =
             topics.map(|topic| self.first.get(topic).map(String::as_str)).collect::<Option<Vec<_>>>()?;

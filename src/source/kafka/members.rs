@@ -1,4 +1,4 @@
-//! Who is in a group and what each member is assigned, as the brokers describe it.
+//! The members of a group and the assignment of each, as the brokers describe them.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ const STABLE: &str = "Stable";
 /// The states of a group without members.
 const WITHOUT_MEMBERS: [&str; 2] = ["Empty", "Dead"];
 
-/// Asks the brokers for the members of `group`. Whoever is assigned the first partition of `deciding` writes; `own` are
-/// the partitions that the asking member is assigned.
+/// Asks the brokers for the members of `group`. The member that is assigned the first partition of `deciding` writes;
+/// `own` are the partitions that the asking member is assigned.
 pub(super) fn ask<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     (group, deciding): (&str, &str),
@@ -40,7 +40,7 @@ pub(super) fn ask<C: ConsumerContext>(
         [] => Some(Assigned::new()),
         bytes => parse(bytes),
     });
-    // What cannot be read may be the writer's.
+    // An assignment that cannot be read may be the writer's.
     let assigned = assigned.collect::<Option<Vec<_>>>();
     assigned.map_or(Members::Changing, |assigned| judge(&assigned, deciding, own))
 }

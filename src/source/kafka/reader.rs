@@ -39,7 +39,7 @@ const TOLD_WAIT: Duration = Duration::from_millis(100);
 pub struct KafkaSource {
     /// Reads, once it was started.
     consumer: Option<BaseConsumer<Told>>,
-    /// True once the consumer was told what to read.
+    /// True once the consumer was told the partitions to read.
     is_assigned: bool,
     /// Asks the brokers, over connections on which no fetch waits: a broker answers one request of a connection
     /// after the other, so that each question to the consumer's would wait for `fetch.wait.max.ms`. It is of no group, and
@@ -50,7 +50,7 @@ pub struct KafkaSource {
     topics: Vec<(Arc<str>, EntityType)>,
     /// The next offset of each assigned partition.
     next: BTreeMap<TopicPartition, i64>,
-    /// Partitions whose first offset is above 0, until it is told: what lies below is passed.
+    /// Partitions whose first offset is above 0, until it is told: the offsets below it are passed.
     begun: BTreeMap<TopicPartition, i64>,
     /// The same partitions, until it is asked whether they are whole.
     cut: BTreeMap<TopicPartition, i64>,
@@ -113,8 +113,8 @@ impl KafkaSource {
             .ok_or_else(|| Error::failed("the log was read before it was started; this is a bug, report it"))
     }
 
-    /// Tells the consumer what to read, at the first read: a consumer that is closed right after it was told may abort the
-    /// process (an assertion of librdkafka's, `rktp_started`).
+    /// Tells the consumer the partitions to read, at the first read. A consumer that is closed right after it was told
+    /// may abort the process (an assertion of librdkafka's, `rktp_started`).
     fn assign(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.is_assigned, true) {
             return Ok(());
@@ -181,7 +181,7 @@ impl KafkaSource {
         })
     }
 
-    /// Lets pass what librdkafka repairs by itself; anything else ends the run.
+    /// Lets an error pass that librdkafka repairs by itself; any other ends the run.
     fn judge(&self, error: &KafkaError) -> Result<()> {
         use RDKafkaErrorCode as Code;
         self.check_ids()?;
@@ -290,7 +290,7 @@ fn partitions_within(
     let mut found = BTreeSet::new();
     for (topic, _) in topics {
         let metadata = consumer.fetch_metadata(Some(topic), wait).map_err(|error| {
-            // What the brokers said lies in the queue of events, one after the other, until it is asked for.
+            // The brokers' reasons lie in the queue of events, one after the other, until it is asked for.
             let mut left = TOLD_MAX;
             while left > 0 && !consumer.context().is_refused() && consumer.poll(TOLD_WAIT).is_some() {
                 left -= 1;
@@ -356,7 +356,7 @@ impl EventSource for KafkaSource {
                 return Err(gone(&at, position, low, high));
             }
             let held = fingerprints.iter().find(|(known, _)| *known == at);
-            // What the log no longer holds cannot be compared.
+            // A record that the log no longer holds cannot be compared.
             held_now.extend(
                 held.filter(|(_, held)| (low..high).contains(&held.offset)).map(|(at, held)| (at, held)),
             );

@@ -1,4 +1,4 @@
-//! What a topic keeps of its records.
+//! The retention of a topic's records.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What a topic keeps, by its configuration (<https://kafka.apache.org/documentation/#topicconfigs>).
+/// The retention of a topic, by its configuration (<https://kafka.apache.org/documentation/#topicconfigs>).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Retention {
     /// `cleanup.policy`.
@@ -51,7 +51,7 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
     Ok(described.filter(|(_, kept)| kept.is_compacted()).map(|(topic, _)| topic).collect())
 }
 
-/// What each of `topics` keeps. `what` says what is not known when the brokers do not answer.
+/// The retention of each of `topics`. The last argument is the sentence of the error when the brokers do not answer.
 ///
 /// # Errors
 /// When the broker does not say.

@@ -1,4 +1,4 @@
-//! What the brokers' access control lists do not let the user do, and which operation would.
+//! The operations that the brokers' access control lists deny the user.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub fn is_denied(said: Option<RDKafkaRespErr>) -> bool {
     said.is_some_and(|said| RDKafkaErrorCode::from(said) == RDKafkaErrorCode::TopicAuthorizationFailed)
 }
 
-/// Whether the topic is there is not told to whoever may not see it.
+/// Brokers do not say whether a topic is there to a user who may not see it.
 pub(super) fn on_topic(topic: &str) -> Error {
     Error::failed(format!(
         "the brokers do not let the user see the topic {topic}; give the user the operation Read on it, and check its name"

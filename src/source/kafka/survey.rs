@@ -1,5 +1,5 @@
-//! A look at the cluster beyond what reading it needs: how many brokers there are, what the topics keep, and whether the
-//! user may be of the group.
+//! A look at the cluster beyond the needs of reading it: its brokers, the topics' retention, and whether the user
+//! may be of the group.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 const WAIT: Duration = Duration::from_secs(10);
 
-/// What was seen of a cluster.
+/// The facts that were seen of a cluster.
 #[derive(Debug)]
 pub struct Survey {
     /// How many brokers the cluster has.
@@ -25,7 +25,7 @@ pub struct Survey {
     pub library: String,
     /// The topics that are there, each with its number of partitions.
     pub partitions: Vec<(String, usize)>,
-    /// What each of them keeps, or why that is not known.
+    /// The retention of each of them, or why that is not known.
     pub retentions: Result<Vec<(String, Retention)>>,
     /// Why the group cannot be used; `None` when it can.
     pub group: Option<Error>,

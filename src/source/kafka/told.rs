@@ -1,5 +1,5 @@
-//! What brokers tell of a connection that they refuse, and of the topics' ids: an absent broker comes back, a wrong
-//! password does not get right by waiting, and a topic of another id is another topic.
+//! The words of brokers about a connection that they refuse, and about the topics' ids. An absent broker comes
+//! back, but a wrong password does not get right by waiting. A topic of another id is another topic.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,7 +54,7 @@ impl ClientContext for Told {
 impl ConsumerContext for Told {}
 
 impl Told {
-    /// What the ids of these topics come to; `None` until all are known.
+    /// The generation that the ids of these topics make; `None` until all are known.
     pub(super) fn generation<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Option<String> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).generation(topics)
     }

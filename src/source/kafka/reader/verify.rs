@@ -52,7 +52,7 @@ impl KafkaSource {
         last.extend(records.iter().map(|record| (&record.partition, record)));
         for (at, record) in last {
             let seen = Fingerprint::of(record);
-            // The first one is what the next look compares: a later one may be of another topic already.
+            // The next look compares the first one: a later one may be of another topic already.
             self.held.entry(at.clone()).or_insert_with(|| seen.clone());
             self.last.insert(at.clone(), seen);
         }
@@ -92,8 +92,8 @@ impl KafkaSource {
         Ok(())
     }
 
-    /// Compares the records that were read last with those that lie there now: all at once, and by itself
-    /// whatever does not come so.
+    /// Compares the records that were read last with those that lie there now, all at once. One that does not come so
+    /// is compared by itself.
     pub(super) fn check_fingerprints(
         &self,
         consumer: &BaseConsumer<Told>,
