@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::files::{root, sources, with_extension};
 
-/// For each part what it may import, itself aside. The order is the direction: core, ports, use cases.
+/// For each part the others that it may import. The order is the direction: core, ports, use cases.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("backoff", &[]),
     ("base64", &[]),
@@ -232,8 +232,8 @@ fn unsafe_code_is_forbidden() {
     assert!(manifest.contains("unsafe_code = \"forbid\""));
 }
 
-/// Where the built-in model is named: what it consists of, its words on the page among them, the generator of its events with
-/// its part of the command line, the examples of the help, and the simulation.
+/// The files that may name the built-in model: its own, its words on the page, its generator with the command line, the
+/// examples, the simulation.
 const BUILT_IN: &[&str] = &[
     "cli/generate.rs",
     "cli/examples.rs",
@@ -244,7 +244,7 @@ const BUILT_IN: &[&str] = &[
     "simulation/",
 ];
 
-/// The key `index.max_embedded_contacts` of the configuration and what carries its value.
+/// The key `index.max_embedded_contacts` of the configuration, and the name of its value.
 const KEY: &str = "max_embedded_contacts";
 
 #[test]

@@ -1,4 +1,4 @@
-//! Servers that are away when an instance starts: it waits, and says for what.
+//! Servers that are away when an instance starts: it waits, and names the one that it waits for.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::harness::{World, eventually, log_of};
 use crate::recreated::Topics;
 use crate::services::{self, Services};
 
-/// The reason of this cause in what `/readyz` answers, with the whole text.
+/// The reason of this cause in the answer of `/readyz`, with the whole text.
 fn reason(world: &World, cause: &str) -> Option<(Value, String)> {
     let (code, body) = world.get("/readyz");
     let problem: Value = serde_json::from_str(&body).ok().filter(|_| code == 503)?;

@@ -1,4 +1,4 @@
-//! Files of captured records (`tests/captured`), and what a run over them says.
+//! Files of captured records (`tests/captured`), and the dead letters of a run over them.
 
 use std::fs;
 use std::path::{Path, PathBuf};

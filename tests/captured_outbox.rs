@@ -1,4 +1,5 @@
-//! What Debezium's outbox router wrote (`tests/captured`), folded from files, ends in what the rows of the outbox say.
+//! The records of Debezium's outbox router (`tests/captured`), folded from files, end in the content of the outbox's
+//! rows.
 
 use serde_json::{Map, Value, json};
 

@@ -1,4 +1,4 @@
-//! What real producers wrote (`tests/captured`), folded from files, ends in what their databases held in the end.
+//! The records of real producers (`tests/captured`), folded from files, end in the last content of their databases.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ pub struct Capture {
     pub settings: &'static str,
     pub organisations: Option<&'static str>,
     pub contacts: Option<&'static str>,
-    /// The columns that stay as they came, because nothing tells what they stand for.
+    /// The columns that stay as they came, because nothing tells their meaning.
     pub untyped: &'static [&'static str],
     /// The members that the connector added to every row.
     pub added: &'static [&'static str],
@@ -117,7 +117,7 @@ impl Capture {
         records.iter().map(row).collect()
     }
 
-    /// What differs between the documents and the tables that they come from, after these changes of the tables.
+    /// The differences between the documents and the tables that they come from, after these changes of the tables.
     fn differences(&self, world: &World, changed: &[(&str, &str, Value)]) -> Vec<String> {
         let tables = read(&captured("expected-tables.json"));
         let mut found = Vec::new();
@@ -142,7 +142,7 @@ impl Capture {
         found
     }
 
-    /// The reason of these differences: no record says what the table holds.
+    /// The reason of these differences: no record holds the table's value.
     fn assert_never_came(&self, differences: &[String]) {
         for difference in differences {
             let (table, what) = difference.split_once('/').unwrap();
@@ -158,7 +158,7 @@ impl Capture {
         }
     }
 
-    /// What differs between documents and the rows that they come from.
+    /// The differences between documents and the rows that they come from.
     pub fn of_rows(&self, documents: &BTreeMap<String, Value>, rows: &Rows) -> Vec<String> {
         let mut found = Vec::new();
         for (id, row) in rows {
@@ -296,7 +296,7 @@ fn flattened_rows_end_in_what_the_tables_hold() {
 
 #[test]
 fn change_events_in_avro_end_in_what_the_tables_hold() {
-    // What was changed after the tables were written down, as the other decoder has it.
+    // The values that changed after the tables were written down, as the other decoder has them.
     let changed = [
         ("app.organisations/11", "status", json!("active")),
         ("app.organisations/11", "segment", json!("enterprise")),
@@ -364,7 +364,7 @@ fn rows_of_a_composite_key_end_in_what_the_table_holds() {
         settings: "contacts.key = [\"tenant_id\", \"id\"]\ncontacts.naming = \"snake_case\"\n",
         ..naming
     };
-    // The table was truncated in the end. What it held before is what the rows say.
+    // The table was truncated in the end. Without that record the documents are its rows.
     let world = keyed.folded();
     assert_eq!((reasons(&world), keyed.differences(&world, &[])), (Vec::new(), Vec::new()));
     let text = lines(keyed.folder, TABLE);

@@ -18,7 +18,7 @@ struct Flavour {
     name: &'static str,
     converter: fn(&Sources) -> Value,
     settings: &'static str,
-    /// Nothing says what the values of these columns stand for.
+    /// The columns whose values have a meaning that nothing tells.
     untyped: &'static [&'static str],
     is_outbox: bool,
 }
@@ -28,7 +28,7 @@ impl Flavour {
         Self { name, converter, settings: "", untyped: &[], is_outbox: false }
     }
 
-    /// Without schemas nothing but the configuration says what numbers stand for.
+    /// Without schemas the configuration alone tells the meaning of numbers.
     const fn without_schemas(self) -> Self {
         Self { settings: NUMBERS, untyped: &["opensAt"], ..self }
     }
@@ -38,7 +38,7 @@ impl Flavour {
     }
 }
 
-/// What the numbers of columns stand for, where no schema says so.
+/// The meaning of the numbers in columns, where no schema tells it.
 const NUMBERS: &str = "organisations.from = {founded = \"days\", renewedAt = \"micros\"}\ncontacts.from = {birthDate = \"days\"}\n";
 
 const FLAVOURS: [Flavour; 5] = [
@@ -211,7 +211,7 @@ impl Drop for Capture {
     }
 }
 
-/// Where the documents are not what the tables say.
+/// The differences of the documents from the tables.
 fn differences(capture: &Capture, flavour: &Flavour, world: &World) -> Vec<String> {
     let mut found = Vec::new();
     for table in TABLES {

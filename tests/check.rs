@@ -1,4 +1,4 @@
-//! `check` tells everything that is wrong, and is satisfied by what a run can work with alone.
+//! `check` tells every fault, and is satisfied only where a run can work.
 
 use std::fs;
 use std::io::{Read, Write};

@@ -17,7 +17,7 @@ use crate::registry::{Mood, Registry};
 use crate::services;
 use crate::state_faults::write_next_format;
 
-/// Every file and folder below `folder`, with what it holds and when it was written.
+/// Every file and folder below `folder`, with its content and the time of its last write.
 fn contents(folder: &Path) -> BTreeMap<String, (SystemTime, Vec<u8>)> {
     let mut found = BTreeMap::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -303,7 +303,7 @@ fn secrets_are_never_shown() {
         let log = log_of(&world.run(arguments));
         assert!(!log.contains(secret), "{arguments:?} showed it");
     }
-    // In an address that is none, and in one where nobody answers.
+    // In an address that is none, and in one where no server answers.
     for url in [format!("u:{secret}@nowhere"), format!("http://u:{secret}@127.0.0.1:9")] {
         for arguments in [&["check", "--offline"][..], &["check", "-v"]] {
             let log = log_of(&world.run(&[arguments, &["--index-url", &url]].concat()));

@@ -31,7 +31,7 @@ fn world(name: &str) -> World {
     world
 }
 
-/// Runs with a standard output that nobody reads; the exit code and the standard error.
+/// Runs with a standard output without a reader; the exit code and the standard error.
 fn unread(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
     let mut child = world.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
@@ -279,7 +279,7 @@ fn dead_letters_are_discarded_by_name_or_all_with_and_without_an_instance() {
     assert_eq!(world.succeed(&["dead-letters", "list"]), "none\n");
     assert_eq!(world.succeed(&["dead-letters", "list", "--format", "json"]), "");
     drop(running);
-    // What was discarded is not read again.
+    // A discarded record is not read again.
     world.succeed(&["run", "--until-end"]);
     assert_eq!(world.dead_letters().len(), 0);
 }

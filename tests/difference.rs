@@ -1,5 +1,6 @@
-//! What a changed mapping calls for, checked by the real Elasticsearch: what is judged an addition it
-//! takes in place, after which nothing differs; what is judged a rebuild it refuses, or leaves as it was.
+//! The work that a changed mapping calls for, checked by the real Elasticsearch. It takes a change that is judged an
+//! addition in place, after which nothing differs. It refuses a change that is judged a rebuild, or leaves the field as
+//! it was.
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ fn shape() -> Shape {
     Shape { number: SHAPE, parts: std::collections::BTreeMap::new() }
 }
 
-/// A field before and after, and what the change calls for.
+/// A field before and after, and the work that the change calls for.
 fn pairs() -> Vec<(Value, Value, Call)> {
     let plain = |kind: &str| json!({"type": kind});
     let with = |kind: &str, name: &str, value: Value| json!({"type": kind, name: value});
@@ -54,7 +55,8 @@ fn pairs() -> Vec<(Value, Value, Call)> {
             rebuild,
         ),
     ];
-    // Parameters: a type, the parameter with a default and without, a value of it, what setting it and what taking it back call for.
+    // Parameters: a type, the parameter with a default and without, a value of it, the work for setting it, and for
+    // taking it back.
     for (kind, name, default, value, set, back) in [
         ("keyword", "ignore_above", json!(2_147_483_647), json!(5), addition, addition),
         ("keyword", "eager_global_ordinals", json!(false), json!(true), addition, addition),
@@ -145,7 +147,7 @@ fn the_server_takes_what_is_judged_an_addition_and_nothing_differs_then() {
         let left = judged();
         let right = match call {
             Call::Nothing | Call::Addition => taken && left.is_empty(),
-            // What is merely left out is taken, and stays.
+            // A parameter that is merely left out is taken, and stays.
             Call::Rebuild => {
                 (!taken || found.iter().all(|difference| difference.after.is_null())) && !left.is_empty()
             }
@@ -237,7 +239,7 @@ fn an_index_made_just_now_from_its_file_calls_for_nothing() {
     let config = Config::load(Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     let sink = ElasticsearchSink::new(&config.index, &PROJECTIONS).unwrap();
     let states = runtime().block_on(sink.open("log")).unwrap();
-    // It is made to be filled first, without what its mapping says of refreshes and replicas.
+    // It is made to be filled first, without the refreshes and replicas of its mapping.
     runtime().block_on(sink.serve()).unwrap();
     for (projection, state) in PROJECTIONS.into_iter().zip(states) {
         let mut wanted = as_held(&built_in_mapping(projection));

@@ -108,7 +108,7 @@ impl Flavour {
         left
     }
 
-    /// Where the documents are not what the other decoder says.
+    /// The differences of the documents from those of the other decoder.
     fn differences(&self, world: &World) -> Vec<String> {
         let mut found = Vec::new();
         let organisations = self.expected(self.organisations);

@@ -16,11 +16,11 @@ use crate::harness::{World, eventually, log_of, runtime};
 use crate::services::Services;
 
 const MIB: u64 = 1 << 20;
-/// What lies in the system's buffers between the two.
+/// The bytes that lie in the system's buffers between the two.
 const ON_THE_WAY: u64 = 16 * MIB;
-/// What an endless answer has at most: whoever reads all of it is to fail, and not to take the machine with it.
+/// The most bytes of an endless answer: a reader of all of it is to fail, and not to take the machine with it.
 const ENDLESS: u64 = 1 << 30;
-/// What the program takes at most, whatever is sent to it.
+/// The most memory that the program takes, with any answer.
 const MEMORY: u64 = 300 * MIB;
 
 /// The answer to the question for the product and the version.
@@ -31,7 +31,7 @@ enum Answer {
     Short(u16, &'static str),
     /// In pieces, without a word on their number.
     Endless,
-    /// A length is promised that nobody has room for.
+    /// A length is promised that no memory holds.
     Promised,
     /// Headers, and never the line that ends them.
     EndlessHead,
@@ -79,7 +79,7 @@ fn serve(stream: &TcpStream, answer: &dyn Fn(&str, &str) -> Answer, sent: &Atomi
         length = value.and_then(Result::ok).unwrap_or(length);
     }
     std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
-    // Whatever else it does, it says what it is.
+    // Every server tells its product and version.
     let is_asked_for_its_version = path.contains("/_nodes/_local");
     let answer = if is_asked_for_its_version { Answer::Short(200, SERVER) } else { answer(method, path) };
     let (head, piece) = match answer {

@@ -100,7 +100,7 @@ fn tickets_show_their_comments_with_authors_and_the_two_people_that_they_refer_t
         json!({"id": "T-1026", "stub": true, "comments": [stub], "commentCount": 1, "lastCommentAt": "2026-03-04T11:05:00Z"}),
         "its comment has come and its own record has not"
     );
-    // What was deleted is shown nowhere: the ticket T-1024, the comment c60, the person u12 and an assignee.
+    // A deleted entity is shown nowhere: the ticket T-1024, the comment c60, the person u12 and an assignee.
     assert!(!tickets.contains_key("T-1024"));
     assert_eq!(tickets["T-1023"]["commentCount"], 4);
     assert_eq!(tickets["T-1010"].get("requester"), None);

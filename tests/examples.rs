@@ -1,4 +1,4 @@
-//! The examples in the documents are real: records fold into the documents that are shown, and commands print what is shown.
+//! The examples in the documents are real: records fold into the shown documents, and commands print the shown output.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `explain`: the records behind each field, what waits, and why the index differs.
+//! `explain`: the records behind each field, the documents that wait, and why the index differs.
 
 use std::fs;
 use std::io::Write;
@@ -154,7 +154,7 @@ fn check_records(world: &World) {
         ]
     );
 
-    // A deleted one has no document; what deleted it is named.
+    // A deleted one has no document; the record that deleted it is named.
     let deleted = explain(world, "organisations", "o2");
     let itself = part(&deleted, "itself", "o2");
     assert_eq!((&itself["is"], &itself["by"]), (&json!("deleted"), &json!("organisations/0:9")));
@@ -310,7 +310,7 @@ fn a_difference_in_the_index_is_named_with_its_reason() {
     write(&json!({"id": "o2"}), version + 2_000);
     running.kill();
 
-    // No instance runs, and the index can't be written: what waits stays marked.
+    // No instance runs, and the index can't be written: the waiting document stays marked.
     world.es(Method::Put, &format!("/{index}/_settings"), Some(&json!({"index.blocks.write": true})));
     append(&world, "contacts", &event("c2", "created", 1, &json!({"name": "New", "organisationId": "o1"})));
     let mut running = world.start(&["run"]);

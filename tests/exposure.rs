@@ -1,4 +1,5 @@
-//! Whoever reaches the HTTP server can neither hold it nor command it, and what the services send commands no terminal.
+//! A client of the HTTP server can neither hold it nor command it, and the text that services send commands no
+//! terminal.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -27,7 +28,7 @@ fn address(world: &World) -> String {
     eventually("the instance's address", read)
 }
 
-/// What is answered to a request with these lines in its head, and a body.
+/// The answer to a request with these lines in its head, and a body.
 fn send(world: &World, request: &str, lines: &[&str], body: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address(world).trim())?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -61,7 +62,7 @@ fn flood(address: &str, sent: &str) -> Vec<TcpStream> {
     let connect = |_| {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_nonblocking(true).unwrap();
-        // What does not fit is not sent: the server takes no more by then.
+        // The bytes that do not fit are not sent, because the server takes no more by then.
         let _ = stream.write(sent.as_bytes());
         stream
     };
@@ -153,7 +154,7 @@ fn scripts_of_named_origins_alone_read_searches_and_documents() {
         let answer = ask(&world, "OPTIONS /search", &lines);
         assert_eq!((status_of(&answer), header(&answer, allow)), (204, vec![origin]));
         assert_eq!(header(&answer, "access-control-allow-methods"), ["GET, HEAD"]);
-        // What is of this instance alone stays so.
+        // Answers about this instance alone stay closed to other origins.
         for request in [
             "GET /status",
             "GET /metrics",

@@ -1,4 +1,4 @@
-//! A document that somebody else has written is written over once, and counted once.
+//! A foreign write is written over once, and counted once.
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ impl Stage {
         self.log.append("organisations", id, &json!({"name": format!("Acme {}", self.number)}));
     }
 
-    /// What somebody else does to a document; a version of none is the next one.
+    /// Makes a foreign write of a document; one without a version has the next one.
     fn interfere(&self, id: &str, version: Option<u64>) {
         let query =
             version.map(|version| format!("?version={version}&version_type=external")).unwrap_or_default();
@@ -88,7 +88,7 @@ fn our_own_writes_above_a_foreign_version_are_not_foreign() {
     assert_eq!(stage.foreign(), 0, "what an instance before this one has written over");
     assert_eq!((stage.name("o1"), stage.name("o2")), (json!("Acme 9"), json!("Acme 10")));
 
-    // Once more, at the next version, as a plain write of somebody else is.
+    // Once more, at the next version, as a plain foreign write is.
     stage.interfere("o1", None);
     stage.world.succeed(&["verify", "--repair"]);
     let after = stage.foreign();

@@ -67,7 +67,7 @@ impl World {
         second
     }
 
-    /// What `status` says; `None` while it cannot be asked.
+    /// The answer of `status`; `None` while it cannot be asked.
     pub fn status(&self) -> Option<Value> {
         serde_json::from_slice(&self.run(&["status", "--format", "json"]).stdout).ok()
     }
@@ -439,7 +439,7 @@ impl Drop for Running {
     }
 }
 
-/// Waits until `condition` gives something; what was waited for is named when it never does.
+/// Waits until `condition` gives something; a condition that never does is named.
 pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + LONG;
     loop {

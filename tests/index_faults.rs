@@ -1,4 +1,4 @@
-//! Faults of a whole index: what it refuses of every document is no matter of a document.
+//! Faults of a whole index: a refusal of every document makes no dead letter of any.
 
 use std::io::Write;
 
@@ -57,7 +57,7 @@ fn set_pipeline(world: &World, pipeline: &Value) {
     assert_eq!(answer["acknowledged"], true, "{answer}");
 }
 
-/// What a first run says that cannot keep documents as they are.
+/// The log of a first run that cannot keep documents as they are.
 fn refused(world: &World) -> String {
     let output = world.run(&["run", "--until-end"]);
     let told = log_of(&output);

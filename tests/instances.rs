@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::harness::{GrowingLog, Running, World, eventually, fresh, log_of};
 use crate::services;
 
-/// What the running instance says of itself; none while it does not answer.
+/// The status of the running instance; none while it does not answer.
 pub fn status(world: &World) -> Option<Value> {
     serde_json::from_slice(&world.run(&["status", "--format", "json"]).stdout).ok()
 }
 
-/// The word for what it does.
+/// The word for its state.
 pub fn state(world: &World) -> String {
     status(world).map(|status| status["state"].as_str().unwrap_or_default().to_owned()).unwrap_or_default()
 }
@@ -176,7 +176,7 @@ fn a_second_group_is_refused_until_it_takes_the_indexes_over() {
         is_refused(&second, refused, &group);
     }
     lives(&mut running, &first);
-    // What the group itself does goes on.
+    // The commands of the group itself go on.
     first.succeed(&["reindex", "contacts"]);
     first.succeed(&["verify", "--repair"]);
     let mut taken = second.start(&["run", "--take-over"]);

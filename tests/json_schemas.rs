@@ -49,7 +49,7 @@ fn json_schema(schema: &Value, index: Option<usize>) -> Value {
     made
 }
 
-/// What the converter writes of a wrapped value: a frame with its payload. The schema is registered.
+/// The bytes that the converter writes for a wrapped value: a frame with its payload. The schema is registered.
 fn framed(wrapped: &Value, schemas: &mut Vec<Value>) -> Vec<u8> {
     let schema = json_schema(&wrapped["schema"], None);
     let id = schemas.iter().position(|held| *held == schema).unwrap_or_else(|| {

@@ -1,11 +1,11 @@
-//! What is linked into the program may be: every dependency's licence is a permissive one, and each comes from the
-//! registry that `Cargo.lock` pins by a checksum.
+//! Every dependency that is linked into the program has a permissive licence, and comes from the registry that
+//! `Cargo.lock` pins by a checksum.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// What may be linked and passed on with a notice (<https://spdx.org/licenses/>).
+/// The licences of code that may be linked and passed on with a notice (<https://spdx.org/licenses/>).
 const TAKEN: [&str; 10] = [
     "0BSD",
     "Apache-2.0",

@@ -1,4 +1,4 @@
-//! A mapping that changes, and what becomes of the index that was built with another one.
+//! A mapping that changes, and the fate of the index that was built with another one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -122,7 +122,7 @@ fn a_reindex_that_is_begun_after_a_rollback_and_given_up_leaves_the_rollback_as_
     assert!(code == Some(0) && !log.contains("a rollback put back"), "{code:?} {log}");
 }
 
-/// Whoever asks is told that the index was rolled back to.
+/// Every answer about the index tells that it was rolled back to.
 fn is_told(world: &World, indexes: &BTreeMap<&'static str, String>) {
     let status: Value = serde_json::from_str(&world.succeed(&["status", "--format", "json"])).unwrap();
     assert_eq!(status["rolled_back"], json!({"contacts": indexes["contacts"]}), "{status}");
@@ -278,7 +278,7 @@ fn whoever_comes_after_one_that_died_sends_every_document_again() {
     let instance = world.start(&["run"]);
     eventually("the additions", || world.log().contains("additions are put in place").then_some(()));
     instance.kill();
-    // Another instance, whose state knows nothing of what the first one was about to send.
+    // Another instance, whose state knows nothing of the documents that the first one was about to send.
     fs::remove_dir_all(world.path("state")).unwrap();
     fs::rename(world.path("copy"), world.path("state")).unwrap();
     block(false);
@@ -360,7 +360,7 @@ fn a_rollback_goes_by_what_was_added_in_place_and_not_by_the_name_of_the_index()
     world.succeed(&["run", "--until-end"]);
     change_type(&world, "text");
     world.succeed(&["reindex", "contacts"]);
-    // The file that the index has its name from lacks what was added since.
+    // The file that the index has its name from lacks the later addition.
     world.write_mappings(|_, _| ());
     world.succeed(&["reindex", "contacts", "--rollback"]);
     assert_eq!(world.indexes_behind(), first);

@@ -1,4 +1,5 @@
-//! Changes of a model: what goes on, what calls for a rebuild or a replay, and what a rollback takes.
+//! Changes of a model: those that go on, those that call for a rebuild or a replay, and the model that a
+//! rollback takes.
 
 use std::collections::BTreeSet;
 
@@ -344,7 +345,7 @@ fn a_field_that_is_declared_later_is_searchable_after_a_reindex_from_the_state()
     assert_eq!(world.run(&["run", "--until-end"]).status.code(), Some(2));
 }
 
-/// The folder of the embedded index and that of rebuilds: what is in them, and what aliases stand for.
+/// The entries of the embedded index's folder and of that of rebuilds, and the text of the aliases.
 fn entries(world: &World) -> (BTreeSet<String>, String) {
     let names = ["index", "state.reindex"].into_iter().flat_map(|folder| {
         let entries = std::fs::read_dir(world.path(folder)).into_iter().flatten();

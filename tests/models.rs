@@ -19,7 +19,7 @@ fn settings(case: &Path) -> String {
     format!("model = {model:?}\nsource.kind = \"files\"\nsource.path = {events:?}\n")
 }
 
-/// What differs from the case's expectation; empty when nothing does.
+/// The differences from the case's expectation; empty when there is none.
 fn differences(world: &World, case: &Path) -> String {
     let text = std::fs::read_to_string(case.join("expected.json")).unwrap();
     let expected: Value = serde_json::from_str(&text).unwrap();

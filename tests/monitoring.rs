@@ -12,7 +12,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(path)).unwrap()
 }
 
-/// The metrics that a text names, without what a histogram adds.
+/// The metrics that a text names, without the endings of a histogram.
 fn metrics_in(text: &str) -> BTreeSet<String> {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     let is_metric = |word: &&str| word.starts_with("tributary_") || word.starts_with("process_");

@@ -1,5 +1,5 @@
-//! Numbers that no double holds are shown, explained and compared to the last digit, whatever the index.
-//! That they reach the documents as they were written is what `tests/cases/numbers-beyond-a-double` shows.
+//! Numbers that no double holds are shown, explained and compared to the last digit, in either index. The
+//! case `tests/cases/numbers-beyond-a-double` shows that they reach the documents as they were written.
 
 use crate::harness::{World, log_of};
 use crate::services;
@@ -94,7 +94,7 @@ fn compares(world: &World) {
     world.succeed(&["run", "--until-end"]);
     world.succeed(&["verify"]);
     let before = world.documents("organisations")["o1"].clone();
-    // What is written over a foreign version goes above it: the second one has to be higher.
+    // A write over a foreign version goes above it, so that the second one has to be higher.
     let changes =
         [("1e+400", "1e+401", HIGH), ("0.10000000000000000555", "0.10000000000000000556", 10 * HIGH)];
     for (from, to, version) in changes {

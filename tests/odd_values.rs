@@ -1,4 +1,4 @@
-//! Values and keys that an index cannot use stay in the document, whatever field they are in, and are only not searchable.
+//! Values and keys that an index cannot use stay in the document, in any field, and are only not searchable.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -235,7 +235,7 @@ fn difference(held: &Value, wanted: &Value) -> String {
     format!("{at}: {}", difference(&of(held), &of(wanted)))
 }
 
-/// What stands beside something odd is found, filtered and counted as ever.
+/// A value beside an odd one is found, filtered and counted as ever.
 fn searched(world: &World) {
     let ask = |pairs: &[(&str, &str)]| {
         let pairs: Vec<_> =

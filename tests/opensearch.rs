@@ -1,4 +1,4 @@
-//! What is special about OpenSearch, and about the choice between it and Elasticsearch.
+//! The peculiarities of OpenSearch, and the choice between it and Elasticsearch.
 
 use std::io::{Read, Write};
 
@@ -158,7 +158,7 @@ fn a_server_without_room_for_a_view_is_searched_as_it_is() {
     assert_eq!(instance.end(), Some(0));
 }
 
-/// A server that knows nobody answers as OpenSearch's security plugin does: without JSON.
+/// A server that knows no user answers as OpenSearch's security plugin does: without JSON.
 #[test]
 fn credentials_that_are_not_known_end_the_run_with_1() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

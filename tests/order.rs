@@ -6,7 +6,7 @@ use crate::harness::{GrowingLog, World};
 use crate::search::{ask, engines, ids};
 use crate::services;
 
-/// One organisation, and its contacts by what differs from a name alone.
+/// One organisation, and its contacts by the fields that they have beside a name.
 fn organisation(log: &GrowingLog, id: &str, fields: Value, contacts: &[Value]) {
     log.append("organisations", id, &fields);
     for (number, contact) in contacts.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! What brings the program to a machine: the archive, the Debian package, the unit of systemd, the image and the sample stack.
+//! The ways of the program to a machine: the archive, the Debian package, the unit of systemd, the image and the sample
+//! stack.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ fn text(command: &mut Command) -> String {
     String::from_utf8(run(command).stdout).unwrap()
 }
 
-/// False where a tool is not installed; the log then says what was not tested.
+/// False where a tool is not installed; the log then says that its part was not tested.
 fn is_here(tool: &str) -> bool {
     let is_here = Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
     if !is_here {

@@ -71,7 +71,7 @@ fn a_filter_narrows_and_back_undoes_it() {
     browser.wait_until(&hits(1));
     assert!(site.was_asked("filter=status%3Aactive"));
     assert_eq!(browser.evaluate("document.activeElement.type"), "checkbox");
-    // The other statuses stay to be chosen, with what they would give.
+    // The other statuses stay to be chosen, each with the number of hits that it would give.
     let counts = "[...document.querySelectorAll('#facets li')].map((one) => [one.dataset.key, one.querySelector('.number').textContent])";
     assert_eq!(browser.evaluate(counts), json!([["active", "1"], ["inactive", "1"]]));
     // Two statuses are either of them.
@@ -144,7 +144,7 @@ fn searching_within_an_organisation_is_shown_and_can_be_undone() {
     );
     browser.click(".actions .button");
     browser.wait_until("document.querySelector('#narrowed')?.textContent.includes('Acme Group')");
-    // What narrows the search is shown at once; the search comes by another connection.
+    // The narrowed search is named at once; the search comes by another connection.
     eventually("the search below it", || site.was_asked("under=o0").then_some(()));
     browser.click("#narrowed button");
     browser.wait_until("document.querySelector('#narrowed').hidden && location.hash === '#/'");
@@ -156,7 +156,7 @@ fn a_change_arrives_without_typing_and_leaves_focus_and_scroll() {
     let (site, mut browser) = opened("");
     browser.wait_until(&hits(20));
     browser.evaluate("document.querySelectorAll('#hits h3 a')[15].focus(), scrollBy(0, 50)");
-    // Where it is in the window: what changes above may be higher than before.
+    // Its place in the window, because the hits above it may become higher.
     let place = "[Math.round(document.activeElement.getBoundingClientRect().top), document.activeElement.textContent]";
     let before = browser.evaluate(place);
     site.change(|world| {
@@ -314,7 +314,8 @@ fn no_view_is_wider_than_the_window() {
     browser.forget_errors();
 }
 
-/// The document, and what makes it scroll sideways: nothing, where it is no wider than the window.
+/// The widths and the elements that make the document scroll sideways: nothing, where it is no wider than the
+/// window.
 const WIDE: &str = r"(() => {
   const root = document.documentElement;
   if (root.scrollWidth <= root.clientWidth) return [];
@@ -442,7 +443,7 @@ fn texts_are_legible_in_light_and_dark() {
         {
             browser.evaluate(&format!("location.hash = '{at}'"));
             browser.wait_until("document.querySelector('#entity:not([hidden]) :is(section, .note), #search:not([hidden]) #hits > li')");
-            // What is fading has no colour of its own yet.
+            // An element that is fading has no colour of its own yet.
             browser.evaluate("document.getAnimations().forEach((one) => one.finish())");
             assert_eq!(browser.evaluate(FAINT), json!([]), "{at}, dark: {dark}");
         }

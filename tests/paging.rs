@@ -33,7 +33,7 @@ fn hits_that_change_their_score_between_two_pages_are_found_once() {
         let first = ask(world, &query).1;
         let next = first["next"].as_str().unwrap();
         let again = [query.to_vec(), vec![("after", next)]].concat();
-        // Two readers of the same page go on from the same view, and neither sees what changes.
+        // Two readers of the same page go on from the same view, and neither sees the changes.
         for turn in [1, 0, 1] {
             scored(turn);
             let mut all = ids(&first);
@@ -48,7 +48,7 @@ fn hits_that_change_their_score_between_two_pages_are_found_once() {
             }
             assert_eq!(all, order(0), "{}", world.prefix);
         }
-        // Whoever asks for a later record, or another process, goes on in the index as it is then.
+        // A search for a later record, or by another process, goes on in the index as it is then.
         let token = consistent();
         let (code, fresh) = ask(world, &[again.clone(), vec![("consistent_with", &token)]].concat());
         assert_eq!(code, 200, "{fresh}");

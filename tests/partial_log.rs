@@ -102,7 +102,7 @@ fn a_document_that_the_log_is_silent_on_is_not_replaced_by_what_others_say_of_it
         topics.put(&topics.organisations, "o5", &json!({"name": "Child", "parentId": "o4"}));
         run();
         kept("after the last reference");
-        // Of what the log does speak of an earlier delivery may show more than the log does.
+        // An earlier delivery may show more of an entity in the log than the log does.
         topics.world.succeed(&["verify", "--repair"]);
         topics.world.succeed(&["verify"]);
         kept("after a repair");
@@ -142,8 +142,8 @@ fn what_only_the_index_knows_of_an_entity_without_a_record_is_no_fault_and_is_no
     let before = cut(&topics);
     std::fs::remove_dir_all(topics.world.path("state")).unwrap();
     topics.world.succeed(&["run", "--until-end", "--allow-partial-log"]);
-    // Documents as they were written when the log was whole: whether a replay makes them anew depends on what the group
-    // has delivered before.
+    // Documents as they were written when the log was whole: whether a replay makes them anew depends on the group's
+    // earlier deliveries.
     for (projection, id) in [("contacts", "c2"), ("organisations", "o5"), ("hierarchy", "o5")] {
         let path = format!("/{}/_doc/{id}", topics.world.index(projection));
         let held = topics.world.es(Method::Get, &path, None);
@@ -215,7 +215,7 @@ fn cut(topics: &Topics) -> All {
 
 type All = BTreeMap<&'static str, BTreeMap<String, Value>>;
 
-/// What the log is silent on is as it was, and no document is gone.
+/// An entity on which the log is silent is as it was, and no document is gone.
 fn is_carried(topics: &Topics, before: &All, when: &str) {
     topics.world.settle();
     let after = topics.world.all_documents();

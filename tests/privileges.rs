@@ -1,5 +1,5 @@
-//! The rights that `docs/operations.md` names are enough for everything that the program does, and each is needed: without
-//! it the program ends with a sentence that says what is lacking.
+//! The rights that `docs/operations.md` names are enough for everything that the program does, and each is needed.
+//! Without one the program ends with a sentence that names it.
 
 use elasticsearch::http::Method;
 use rdkafka::ClientConfig;
@@ -187,7 +187,7 @@ fn each_operation_on_the_broker_is_needed_and_the_lack_of_it_is_said() {
         (&["--operation", "Write", "--topic", letters], format!("dead letters' topic {letters}")),
     ] {
         change("--remove", taken);
-        // What an earlier round folded is no matter.
+        // The records that an earlier round folded do not matter.
         let _ = std::fs::remove_dir_all(world.path("state"));
         let output = world.run(&["run", "--until-end"]);
         let log = log_of(&output);

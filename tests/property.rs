@@ -248,7 +248,7 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         (state, state_writer)
     };
     let (mut state, mut state_writer) = open();
-    // What a load finds of one before it, which broke off.
+    // The row that a load finds of an earlier one, which broke off.
     state
         .fill(
             Space::of_relation(CONTACTS_OF),

@@ -117,7 +117,7 @@ fn record(plan: PlanRef, model: &Model, event: &Event, offset: i64) -> Record {
     }
 }
 
-/// What differs between the documents of the program and those of the interpreter.
+/// The first difference, as an error, between the documents of the program and those of the interpreter.
 fn difference(
     what: &str,
     got: &Indexes,
@@ -136,7 +136,7 @@ fn difference(
     Ok(())
 }
 
-/// The model that a seed draws, with its text; an error names what the check finds wrong with it.
+/// The model that a seed draws, with its text; an error names the faults that the check finds in it.
 fn drawn_model(seed: u64) -> Result<(Drawn, String, Model), String> {
     let mut drawn = Drawn::new(seed);
     let text = drawn.model();

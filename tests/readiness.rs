@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::harness::{GrowingLog, LONG, PROJECTIONS, Running, World, eventually, fresh, log_of, try_es};
 use crate::services;
 
-/// What is answered to a GET, the head included.
+/// The answer to a GET, the head included.
 fn answer(world: &World, path: &str) -> String {
     let address = std::fs::read_to_string(world.path("state/instance")).unwrap();
     let mut stream = TcpStream::connect(address.trim()).unwrap();
@@ -44,7 +44,8 @@ fn lag(status: &Value) -> i64 {
     status["partitions"].as_array().unwrap().iter().map(|at| at["lag"].as_i64().unwrap()).sum()
 }
 
-/// An instance whose indexes are not full refuses everything that would have to find what is missing.
+/// An instance whose indexes are not full refuses every request that would have to find the missing
+/// documents.
 fn assert_unfilled(world: &World, records: i64) {
     eventually("an index that is filled", || (causes(world) == ["filling"]).then_some(()));
     for path in ["/search?q=marlowe", "/search?in=contacts", "/search", "/suggest?q=mar", "/organisations/o"]

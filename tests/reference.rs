@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-/// What an event of the reference does.
+/// The effect of an event of the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Does {
     Merge,

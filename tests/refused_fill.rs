@@ -1,4 +1,5 @@
-//! A first fill whose every write is refused: nothing counts as delivered, and nothing is lost by what happens meanwhile.
+//! A first fill whose every write is refused: nothing counts as delivered, and a death or a take-over meanwhile loses
+//! nothing.
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -76,7 +77,7 @@ fn a_refused_first_fill_counts_as_nothing_delivered_and_survives_a_kill() {
     let refusal = Refusal::of(&world);
     let running = world.start(&["run"]);
     let refused = wait_until_refused(&world);
-    // The answer takes the whole time: long enough for whatever is published once a second.
+    // The answer takes the whole time, which is long enough for a position that is published once a second.
     let path = format!("/search?q=org&consistent_with={}&timeout=4s&allow_partial=true", end(&refused));
     let (code, body) = world.get(&path);
     assert_eq!(code, 503, "{body}");

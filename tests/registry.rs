@@ -14,7 +14,7 @@ pub const PATH: &str = "/apis/ccompat/v7";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mood {
     Well,
-    /// With this status, whatever is asked.
+    /// With this status, to every question.
     Status(u16),
     /// Connections are closed unheard.
     Away,
@@ -50,7 +50,7 @@ impl Registry {
         let answering = Arc::clone(&shared);
         std::thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                // Whoever asks may go away in the middle.
+                // A client may go away in the middle.
                 let _ = answering.answer(&connection);
             }
         });

@@ -1,4 +1,4 @@
-//! A reindex that was refused or broken off, and what the next one makes of it.
+//! A reindex that was refused or broken off, and the course of the next one.
 
 use std::net::TcpListener;
 
@@ -72,7 +72,7 @@ fn an_index_that_is_away_is_waited_for_as_long_as_is_asked() {
     let log = GrowingLog::new();
     log.append("organisations", "o1", &json!({"name": "Acme"}));
     let world = World::embedded("patience", &log.settings());
-    // Nobody answers at a port that was free a moment ago.
+    // No server answers at a port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let config = world.config.replace("index.kind = \"embedded\"\nindex.path = \"index\"\n", "");
     world.write_config(&config.replace("http://127.0.0.1:1", &format!("http://{free}")));

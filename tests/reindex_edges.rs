@@ -46,7 +46,7 @@ fn a_wrong_state_is_found_and_replaced_by_that_of_a_rebuild_from_the_log() {
     let right = world.all_documents();
     plant(&world, "c3", "o4", "c4");
     assert_eq!(world.run(&["verify"]).status.code(), Some(4));
-    // What the wrong state says is now in the index as well.
+    // The content of the wrong state is now in the index as well.
     world.succeed(&["verify", "--repair"]);
     assert_ne!(world.all_documents(), right);
     let said = world.succeed(&["reindex", "--from", "log", "--keep-state"]);
@@ -170,7 +170,7 @@ fn documents_that_the_new_index_refuses_keep_the_alias_where_it_is_unless_allowe
     assert_eq!(scene.world.indexes_behind(), before);
     assert!(!scene.world.dead_letters().is_empty());
     assert_eq!(phase(&record(&scene.world, "contacts").unwrap()), 2, "it stands at its check");
-    // The same session goes on, and knows what was refused.
+    // The same session goes on, and knows the refused documents.
     let still = scene.world.run(&["reindex", "contacts"]);
     assert_eq!(still.status.code(), Some(1), "{}", log_of(&still));
     scene.world.succeed(&["reindex", "contacts", "--allow-rejected"]);

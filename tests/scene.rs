@@ -80,7 +80,7 @@ pub fn record(world: &World, projection: &str) -> Option<Value> {
     if world.is_embedded() {
         let folder = world.path("index");
         let file = format!("rebuild-{}{projection}.{projection}.json", world.prefix);
-        // Replaced as a whole: what is there can be read.
+        // A record is replaced as a whole, so that one that is there can be read.
         return std::fs::read_to_string(folder.join(file))
             .ok()
             .map(|text| serde_json::from_str(&text).unwrap());

@@ -72,7 +72,7 @@ fn texts(list: &Value) -> Vec<String> {
 
 type Ask<'a> = dyn Fn(&[(String, String)]) -> (u16, Value) + 'a;
 
-/// What differs from a case's expectation.
+/// The differences from a case's expectation.
 fn differences(case: &Value, ask: &Ask<'_>) -> Vec<String> {
     let (expect, mut pairs) = (&case["expect"], pairs(&case["params"]));
     let (code, answer) = ask(&pairs);
@@ -172,7 +172,7 @@ fn every_query_has_its_hits_on_both_engines_over_http_and_from_the_command_line(
     assert!(failed.is_empty(), "{failed}");
 }
 
-/// Answers without what may differ between engines.
+/// Answers without the members that may differ between engines.
 pub fn comparable((code, mut answer): (u16, Value)) -> Value {
     if let Some(members) = answer.as_object_mut() {
         members.retain(|name, _| !["took_ms", "position"].contains(&name.as_str()));
@@ -386,7 +386,7 @@ fn a_consistent_search_shows_the_record_and_pages_stay_whole_while_documents_cha
             let (code, answer) = ask(world, &[("q", &name), ("consistent_with", &token)]);
             assert_eq!((code, ids(&answer)), (200, vec!["o2".to_owned()]), "{answer}");
 
-            // What a fan-out writes is waited for, and what goes to the other index is not looked at.
+            // The documents of a fan-out are waited for, and the other index is not looked at.
             let name = format!("Zephyr{number}x{}", world.prefix);
             log.append("organisations", "o1", &json!({"name": name}));
             let token = format!("organisations/0:{}", log.lines("organisations") - 1);

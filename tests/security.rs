@@ -1,4 +1,4 @@
-//! Servers that ask who is there: TLS and credentials, and what is said when they are wrong.
+//! Servers with TLS and credentials, and the sentences about wrong ones.
 
 use std::fs;
 
@@ -59,7 +59,7 @@ impl Drop for Tidy {
     }
 }
 
-/// Runs it and demands exit code 1; what it said.
+/// Runs it and demands exit code 1; its log.
 fn refused(world: &World) -> String {
     let output = world.run(&["run", "--until-end"]);
     let log = log_of(&output);
@@ -140,7 +140,7 @@ fn plain_http_where_tls_is_spoken_and_the_reverse_end_the_run_with_1() {
 
 #[test]
 fn a_refused_connection_is_waited_for() {
-    // A port that nobody listens on: it was free just now.
+    // A port without a listener: it was free just now.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for scheme in ["http", "https"] {
         let world = world(&format!("{scheme}://{free}"), "refused", "");

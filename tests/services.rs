@@ -32,7 +32,7 @@ pub fn engine() -> String {
 #[derive(Debug, Clone)]
 pub struct Secured {
     pub kafka: String,
-    /// Where whoever comes may do everything.
+    /// Where a client without credentials may do everything.
     pub kafka_plain: String,
     pub elasticsearch: String,
     /// `ca.pem` signed the servers' certificate, `other-ca.pem` did not.
@@ -69,7 +69,7 @@ fn script(arguments: &[&str]) -> String {
     out.into_owned()
 }
 
-/// What the script said under a name.
+/// The script's word under a name.
 fn said(out: &str, name: &str) -> String {
     let line = out.lines().rev().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
     line.unwrap_or_else(|| panic!("scripts/services did not say {name}:\n{out}")).to_owned()
@@ -128,7 +128,7 @@ pub fn secured_message_db(name: &str) -> Option<PathBuf> {
     line.map(PathBuf::from)
 }
 
-/// What the database of this name answers to statements, without headers.
+/// The answer of the database of this name to statements, without headers.
 pub fn sql(database: &str, statements: &[&str]) -> String {
     let commands = statements.iter().flat_map(|statement| ["-c", statement]);
     script(&["psql", "-d", database, "-qAt"].into_iter().chain(commands).collect::<Vec<_>>())

@@ -62,7 +62,7 @@ fn a_new_index_is_filled_first_and_serves_then_whoever_died_filling_it() {
     assert_serves(&world);
     assert_eq!(world.documents("contacts").len(), CONTACTS);
 
-    // Whoever died right after the last document had left it so.
+    // An instance that died right after the last document had left it so.
     let undone = json!({"index": {"refresh_interval": "-1", "number_of_replicas": 0}});
     world.es(Method::Put, &format!("/{}*/_settings", world.prefix), Some(&undone));
     world.succeed(&["run", "--until-end"]);

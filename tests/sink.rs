@@ -230,7 +230,7 @@ fn numbers_of_any_size_stay_in_the_document_up_to_a_thousand_digits() {
             let outcomes = sink.write(batch(&[(id, 1, Some(document(id, number)))])).await;
             assert_eq!(outcomes, [Outcome::Done], "{number}");
         }
-        // Decoding refuses what the server does not take.
+        // Decoding refuses a number that the server does not take.
         let outcomes = sink.write(batch(&[("d", 1, Some(document("d", &nines(1_001))))])).await;
         assert!(matches!(outcomes[0], Outcome::Rejected(_)), "{outcomes:?}");
     });

@@ -40,7 +40,7 @@ fn rows(store: &FjallStore, space: Space) -> BTreeMap<u32, Vec<u8>> {
     rows
 }
 
-/// The last commit that a store holds, after a look that it holds exactly what was there then.
+/// The last commit that a store holds, after a look that it holds exactly the rows of that moment.
 fn check(store: &FjallStore) -> u32 {
     let last = store.view().get(Space::META, b"progress").unwrap().unwrap();
     let last = u32::from_be_bytes(last.try_into().unwrap());
@@ -96,7 +96,7 @@ fn a_linked_store_holds_what_was_committed_and_goes_its_own_way() {
             let copied = linked(&store, &copy);
             seen.push(check(&copied));
             if seen.len() % 3 == 1 {
-                // What is done with the copy is not done with the store.
+                // A change of the copy does not change the store.
                 copied.clear(Space::of_type(CONTACT)).unwrap();
                 drop(copied);
                 std::fs::remove_dir_all(copy).unwrap();

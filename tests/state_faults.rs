@@ -1,5 +1,5 @@
-//! Files of the state that were cut short or changed: named on opening or on reading, or what the store held once;
-//! never something that it never held.
+//! Files of the state that were cut short or changed. The store names one on opening or on reading, or shows an
+//! earlier content, and never one that it did not hold.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -50,7 +50,7 @@ fn shown(store: &dyn StateStore) -> tributary::error::Result<Shown> {
     Ok(shown)
 }
 
-/// A store of which some spaces lie in tables, some in journals and some in both, and what it showed after each
+/// A store of which some spaces lie in tables, some in journals and some in both, and its content after each
 /// commit.
 fn store(folder: &Path) -> Vec<Shown> {
     let mut once = vec![Shown::new()];
@@ -210,7 +210,7 @@ fn the_program_names_what_is_damaged_and_a_replay_ends_in_the_same_documents() {
         }
         for number in if last.ends_with("jnl") { 1..9 } else { 3..5 } {
             let _ = std::fs::remove_dir_all(&state);
-            // Every document is made anew from what is left.
+            // Every document is made anew from the remaining state.
             let _ = std::fs::remove_dir_all(world.path("index"));
             copy(&kept, &state);
             let how = format!("{}: {}", name.display(), damage(&state.join(name), number, seed));

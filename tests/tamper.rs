@@ -1,4 +1,4 @@
-//! What somebody does to an index behind Tributary's back.
+//! Foreign writes and deletes, made in an index behind Tributary's back.
 
 use elasticsearch::http::Method;
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -11,7 +11,7 @@ use tributary::sink::{Batch, DocumentSink, Outcome};
 
 use crate::harness::{World, runtime};
 
-/// What is done to one document.
+/// A foreign act on one document.
 pub enum Act {
     Delete,
     Put(u64, Value),

@@ -1,4 +1,4 @@
-//! `verify`: every difference is found and no other, whatever flows meanwhile, and all are repaired.
+//! `verify`: every difference is found and no other, also while records flow, and all are repaired.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Output;
@@ -28,7 +28,7 @@ fn found(projection: &str, id: &str, kind: &str) -> (String, String, String) {
     (projection.to_owned(), id.to_owned(), kind.to_owned())
 }
 
-/// Runs `verify` with JSON; the exit code and what was found.
+/// Runs `verify` with JSON; the exit code and the differences.
 fn verify(world: &World, arguments: &[&str]) -> (Option<i32>, Found) {
     let output = world.run(&[&["verify", "--format", "json"], arguments].concat());
     (output.status.code(), differences(&output))
@@ -152,7 +152,8 @@ fn finds_and_repairs(world: &World) {
     assert_eq!(world.all_documents(), before);
 }
 
-/// What a fold with a bug would leave: a wrong field of a contact, and a relation of another that is missing.
+/// Makes the damage of a fold with a bug: a wrong field of a contact, and a relation of another that is
+/// missing.
 pub fn plant(world: &World, contact: &str, organisation: &str, other: &str) {
     let store = FjallStore::open(&world.path("state"), builtin()).unwrap();
     let view = store.view();

@@ -28,7 +28,7 @@ impl Connection {
         Self { socket, last: 0, session: None, events: VecDeque::new() }
     }
 
-    /// A tab of its own; what is asked from here on is asked of it.
+    /// A tab of its own; every later question is asked of it.
     pub fn attach_to_new_tab(&mut self) {
         let target = self.call("Target.createTarget", &json!({"url": "about:blank"}));
         let attached = json!({"targetId": target["targetId"], "flatten": true});
@@ -41,7 +41,7 @@ impl Connection {
         self.try_call(method, parameters).unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
-    /// The command's result, or what the browser says is wrong with it.
+    /// The command's result, or the browser's error.
     pub fn try_call(&mut self, method: &str, parameters: &Value) -> Result<Value, String> {
         let id = self.send(method, parameters)?;
         loop {

@@ -65,7 +65,7 @@ pub struct Browser {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// One node of what a screen reader is told.
+/// One node of the tree that a screen reader is told.
 #[derive(Debug, Clone)]
 pub struct Accessible {
     pub role: String,
@@ -104,7 +104,7 @@ impl Browser {
         self.wait_until("document.readyState === 'complete'");
     }
 
-    /// The value of an expression; a promise is waited for. What it throws ends the test.
+    /// The value of an expression; a promise is waited for. An exception ends the test.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         self.try_evaluate(expression).unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
@@ -126,7 +126,7 @@ impl Browser {
         }
     }
 
-    /// Waits until the expression is true; when it does not come to be, tells what the page shows.
+    /// Waits until the expression is true; when it does not come to be, tells the page's content.
     pub fn wait_until(&mut self, condition: &str) {
         self.wait_for(condition, WAIT);
     }
@@ -150,7 +150,7 @@ impl Browser {
         );
     }
 
-    /// Types into what has the focus, letter by letter.
+    /// Types into the element that has the focus, letter by letter.
     pub fn type_text(&mut self, text: &str) {
         for letter in text.chars() {
             let letter = letter.to_string();
@@ -214,7 +214,7 @@ impl Browser {
         self.connection.call("Emulation.setEmulatedMedia", &json!({"features": features}));
     }
 
-    /// What a screen reader is told of the page.
+    /// The nodes that a screen reader is told of the page.
     pub fn accessibility(&mut self) -> Vec<Accessible> {
         let tree = self.connection.call("Accessibility.getFullAXTree", &json!({}));
         let nodes = tree["nodes"].as_array().cloned().unwrap_or_default();
@@ -232,7 +232,7 @@ impl Browser {
         self.console.clone()
     }
 
-    /// What the page's content security policy refused since the start.
+    /// The violations of the page's content security policy since the start.
     pub fn policy_violations(&mut self) -> Vec<String> {
         self.collect();
         self.violations.clone()
@@ -246,7 +246,7 @@ impl Browser {
     }
 
     fn collect(&mut self) {
-        // Events come in order: whatever happened before this answer has come with it.
+        // Events come in order, so that all before this answer have come with it.
         let _ = self.try_evaluate("0");
         for event in self.connection.events() {
             let told = &event["params"];
@@ -311,7 +311,7 @@ fn listening(profile: &Path, child: &mut Child) -> Option<(u16, String)> {
     None
 }
 
-/// The code of a key and what it types.
+/// The code of a key and the text that it types.
 fn key_of(name: &str) -> (u32, &str) {
     match name {
         "Enter" => (13, "\r"),

@@ -1,6 +1,6 @@
-//! Real faults between real servers: whatever is killed, cut, filled or moved, the documents end as the plain
-//! reference has them, and nobody does more than start a program again. `TRIBUTARY_TEST_ROUNDS` asks for more rounds,
-//! `TRIBUTARY_TEST_FAULT` for those of one name; with `--nocapture` the table is shown.
+//! Real faults between real servers. After a kill, a cut, a full disk or a move, the documents end as the plain
+//! reference has them. An operator does no more than start a program again. `TRIBUTARY_TEST_ROUNDS` asks for more
+//! rounds, `TRIBUTARY_TEST_FAULT` for those of one name; with `--nocapture` the table is shown.
 
 pub mod proxy;
 mod stage;
@@ -18,7 +18,7 @@ use crate::tamper::{Act, HIGH, tamper};
 use self::proxy::{Mode, Proxy};
 use self::stage::{Measured, PART, Stage, Starter, mix};
 
-/// What one fault does to a stage whose instance is up to date.
+/// One fault, as it strikes a stage whose instance is up to date.
 type Fault<'a> = &'a mut dyn FnMut(&mut Stage);
 
 struct Table {
@@ -47,7 +47,7 @@ impl Table {
         }
     }
 
-    /// Shows what was measured, and demands that nothing is lost or wrong.
+    /// Shows the measurements, and demands that nothing is lost or wrong.
     fn end(self) {
         println!("{:44} {:>5} {:>6} {:>9} {:>13}", "fault", "lost", "wrong", "restarts", "caught up (s)");
         for (name, at) in &self.rows {
@@ -152,7 +152,7 @@ fn whatever_a_connection_does_the_documents_are_those_of_the_reference() {
     table.end();
 }
 
-/// Disturbs what passes until that was felt a few times.
+/// Disturbs the connections until that was felt a few times.
 fn disturb(stage: &mut Stage, proxy: &Proxy, mode: Mode) {
     let before = proxy.set(mode);
     stage.produce();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What is done to what passes.
+/// The disturbance of the bytes that pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Pass,
@@ -127,7 +127,7 @@ fn connect(shared: &Arc<Shared>, client: TcpStream) -> Option<()> {
     Some(())
 }
 
-/// The next piece: what there is, or a whole frame of a broker's answer with its names replaced.
+/// The next piece: the bytes that there are, or a whole frame of a broker's answer with its names replaced.
 fn read(shared: &Shared, way: Way, from: &mut TcpStream) -> Option<Vec<u8>> {
     let Some((real, ours)) = shared.names.as_ref().filter(|_| way == Way::Back) else {
         let mut piece = vec![0; 64 << 10];

@@ -1,5 +1,5 @@
-//! A stage for faults: a log of its own of which everything is known, an instance that somebody starts again
-//! whenever it ends, and a count of what the index lacks.
+//! A stage for faults: a known log of its own, an instance that is started again when it ends, and counts of
+//! faulty documents.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -21,7 +21,7 @@ const CONTACTS: u64 = 400;
 pub const PART: u64 = 700;
 const EMBEDDED_MAX: usize = 10_000;
 
-/// What was measured of one fault.
+/// The measurements of one fault.
 pub struct Measured {
     pub lost: usize,
     pub wrong: usize,
@@ -29,13 +29,13 @@ pub struct Measured {
     pub caught_up: Duration,
 }
 
-/// What starts the program in a world.
+/// A way to start the program in a world.
 pub type Starter = Box<dyn Fn(&World) -> Running>;
 
 pub struct Stage {
     pub world: World,
     pub running: Option<Running>,
-    /// What starts the instance, when it isn't the program alone.
+    /// The way to start the instance, when it isn't the program alone.
     pub wrapped: Option<Starter>,
     pub restarts: usize,
     topics: [String; 2],
@@ -86,7 +86,7 @@ impl Stage {
         self.events.extend(part);
     }
 
-    /// What the instance says of itself, if it runs and answers.
+    /// The status of the instance, if it runs and answers.
     pub fn status(&self) -> Option<Value> {
         let address = std::fs::read_to_string(self.world.path("state/instance")).ok()?;
         let address = address.trim();
@@ -113,7 +113,7 @@ impl Stage {
         self.start();
     }
 
-    /// Waits, with somebody who starts the instance again.
+    /// Waits, and starts the instance again when it ends.
     pub fn until<T>(&mut self, what: &str, mut condition: impl FnMut(&mut Self) -> Option<T>) -> T {
         eventually(what, || {
             self.tend();
@@ -173,7 +173,7 @@ impl Stage {
         self.measure_after(|_| {})
     }
 
-    /// As [`Self::measure`]; what `meddles` does to the index after everything has arrived is not repaired.
+    /// As [`Self::measure`]; a change of the index by `meddles`, after everything has arrived, is not repaired.
     pub fn measure_after(mut self, meddles: impl FnOnce(&World)) -> Measured {
         let removed = Instant::now();
         self.produce();

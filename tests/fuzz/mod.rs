@@ -1,5 +1,5 @@
-//! Whatever comes in is answered: no panic, and nothing kept that is larger than what came, but for a little.
-//! Inputs are those of `tests/corpus` and changes of them; one that failed once is kept there.
+//! Every input is answered without a panic, and nothing is kept that is larger than the input, but for a
+//! little. Inputs are those of `tests/corpus` and changes of them; one that failed once is kept there.
 
 mod mutate;
 
@@ -92,7 +92,7 @@ fn check_decoded(record: &Record, decoded: Decoded) {
                 record.value.as_ref().is_some_and(|value| value.windows(8).any(|at| at == b"\"schema\""));
             assert!(kept <= length || is_wrapped, "{kept} bytes are kept of {length}");
             for field in &event.fields {
-                // Whoever takes a document apart later must be able to, whatever its numbers and keys are.
+                // A later reader must be able to take a document apart, with any numbers and keys.
                 assert!(serde_json::from_slice::<serde_json::Value>(&field.json).is_ok());
                 assert!(depth(&field.json) < DEPTH_MAX);
             }

@@ -49,7 +49,7 @@ const WORDS: &[&[u8]] = &[
     b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
 ];
 
-/// One change: what is done, where, and with what.
+/// One change: its kind, its two places, and its byte.
 type Change = (u8, Index, Index, u8);
 
 /// How many cases a target has: `TRIBUTARY_TEST_CASES` for a soak.

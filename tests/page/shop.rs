@@ -13,7 +13,7 @@ use crate::harness::{Running, World, eventually};
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/page/shop");
 const SETTINGS: &str = "source.kind = \"files\"\nsource.path = \"events\"\nmodel = \"model.toml\"\n";
 
-/// A running shop, and what ends it.
+/// A running shop; its instance ends with it.
 struct Shop {
     world: World,
     address: String,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tributary::http::{Description, page};
 use tributary::plan;
 
-/// A server of the page; what it answers can be changed while it runs.
+/// A server of the page; its answers can be changed while it runs.
 #[derive(Clone)]
 pub struct Site {
     pub address: String,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 use tributary::model::{FieldType, Model};
 
-/// What an event does.
+/// The effect of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Replace,
@@ -23,7 +23,7 @@ pub struct Event {
     pub fields: Map<String, Value>,
 }
 
-/// What a producer calls the name where a model says so.
+/// The producer's word for the name where a model says so.
 const WRITTEN: &str = "written";
 
 /// The program over the data of events where a model has one: a producer counts from 0, and the entities from 1.
@@ -174,7 +174,8 @@ impl Drawn {
         }
     }
 
-    /// Appends an embed of an entity of the type `of`; answers its name where it is one of what refers to it.
+    /// Appends an embed of an entity of the type `of`; answers its name where it shows entities that refer to
+    /// its owner.
     fn embed(&mut self, text: &mut String, path: &str, of: usize, depth: usize) -> Option<String> {
         let path = format!("{path}.embed");
         let name = self.name("e");
@@ -197,7 +198,7 @@ impl Drawn {
                 (of, false)
             }
             1 if !others.is_empty() => {
-                // Trees are what changes travel farthest in.
+                // Changes travel farthest in trees.
                 let up = others.iter().find(|found| found.1 == "up").filter(|_| self.chance(50));
                 let (member, field, _, is_list) = up.unwrap_or(&others[self.below(others.len())]).clone();
                 let _ = writeln!(head, "from = \"t{member}.{field}\"\nshow = {}", self.show());

@@ -129,7 +129,7 @@ struct Writer {
     file: BufWriter<File>,
     bulk_bytes: usize,
     bodies: Vec<Body>,
-    /// Of what is not cut off yet.
+    /// The bytes of the documents that are not cut off yet.
     length: usize,
     documents: usize,
 }

@@ -1,4 +1,4 @@
-//! What indexing takes, beside the least that it can take: `cargo bench --bench indexing`.
+//! The time of indexing, beside the least that it can take: `cargo bench --bench indexing`.
 //!
 //! By the environment: `BENCH_SIZE` (`L`: 100 000 organisations, 1 000 000 contacts, 2 000 000 events; `S`: a fifth of
 //! it), or each by `BENCH_ORGANISATIONS`, `BENCH_CONTACTS`, `BENCH_EVENTS`; `BENCH_ROUNDS` (3), of the raw side
@@ -40,13 +40,13 @@ use report::Row;
 use server::Server;
 use topics::Topics;
 
-/// What went wrong, and what to do.
+/// A value, or the fault in a sentence with advice.
 type Result<T> = std::result::Result<T, String>;
 
 /// Documents of each projection.
 type Counts = [u64; PROJECTIONS.len()];
 
-/// The program's own, so that what is measured within this process is what users run.
+/// The program's own, so that the measured code is the code that users run.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -139,7 +139,8 @@ fn measure() -> Result<()> {
     let mut rows = Vec::new();
     let (mut folds, mut prepared) = (Vec::new(), None);
     if sizes.wants("rebuilds") {
-        // A server that was started just now compiles its own program for minutes, beside whatever is measured then.
+        // A server that was started just now compiles its own program for minutes, which slows every measurement of
+        // that time.
         eprintln!("the server is warmed up, not measured:");
         this_round(&world, &server, &sizes, &["state", "state"], &mut prepared)?;
     } else {
@@ -194,8 +195,8 @@ fn indexed(world: &World, server: &Server) -> Result<Row> {
     Ok(Row { counts, writes: Some(server.writes(&indexes)?), state_bytes: Some(state), ..row })
 }
 
-/// Each rebuild is followed by a raw run: what the machine does meanwhile falls on both. Each begins once the server has
-/// merged what was written before it.
+/// Each rebuild is followed by a raw run, so that a change of the machine's speed falls on both. Each begins once the
+/// server has merged the earlier writes.
 fn this_round(
     world: &World,
     server: &Server,

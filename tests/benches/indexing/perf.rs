@@ -1,5 +1,5 @@
-//! What the processor did for a run, counted and not timed: on a machine that is shared, seconds of the same work vary by
-//! a half, as its clock and its caches are others' too; instructions do not.
+//! The processor's work for a run, counted and not timed. On a machine that is shared, seconds of the same work vary by
+//! a half, because others use its clock and its caches too. Instructions do not vary.
 //!
 //! Asked for by `BENCH_PERF=1`; by `perf stat` (<https://man7.org/linux/man-pages/man1/perf-stat.1.html>), of processes on this machine.
 
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::Result;
 
-/// What one process executed.
+/// The instructions and cycles of one process.
 #[derive(Clone, Copy)]
 pub struct Executed {
     pub instructions: f64,

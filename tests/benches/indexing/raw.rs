@@ -14,7 +14,7 @@ use crate::rebuild::cpu_seconds;
 use crate::report::Row;
 use crate::server::Server;
 
-/// What the server adds to an index's settings, and does not take at its creation.
+/// The settings that the server adds to an index's own, and does not take at its creation.
 const GIVEN: [&str; 5] = ["uuid", "creation_date", "provided_name", "version", "routing"];
 
 /// Fills fresh indexes, and deletes them.

@@ -81,7 +81,7 @@ fn start(world: &World, arguments: &[&str]) -> Result<Running> {
 }
 
 fn ended(running: &mut Running, world: &World, arguments: &[&str]) -> Result<()> {
-    // Nobody may be left to read: a full pipe would hold the program up.
+    // The output is read to its end, because a full pipe would hold the program up.
     if let Some(mut output) = running.0.stdout.take() {
         let _ = std::io::copy(&mut output, &mut std::io::sink());
     }
@@ -127,7 +127,7 @@ pub fn of_status(id: &str, name: &str) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// What is seen of a process from outside.
+/// The figures of a process, as they are seen from outside.
 #[derive(Default)]
 struct Watched {
     /// The peak of its memory.
@@ -153,7 +153,7 @@ fn watched(id: u32, folder: &Path, until_over: &Receiver<()>) -> Watched {
     seen
 }
 
-/// What it was at, and since when, as its progress tells.
+/// The parts of a rebuild, each with its beginning, as its progress tells.
 struct Parts {
     began: Instant,
     parts: Vec<(String, Instant)>,

@@ -11,13 +11,13 @@ pub struct Row {
     pub what: String,
     pub is_raw: bool,
     pub took: Duration,
-    /// What it was at, and for how long.
+    /// Its parts, and how long each took.
     pub parts: Vec<(String, Duration)>,
     pub counts: Counts,
     pub peak_kilobytes: Option<u64>,
     /// Processor time of the program (of the raw side: its client's) and of the server, in seconds.
     pub cpu: [f64; 2],
-    /// What the two executed in it, when that is counted; the raw side's client is not.
+    /// The work of the two in it, when that is counted; that of the raw side's client is not.
     pub executed: [Option<Executed>; 2],
     /// Writes that the index counted, and the size of the state.
     pub writes: Option<u64>,
@@ -31,7 +31,7 @@ impl Row {
     }
 }
 
-/// Raw runs do the same: what lies between them, as a part of the shortest, is the machine's doing.
+/// Raw runs do the same work: the spread between them, as a part of the shortest, is the machine's doing.
 const SPREAD_MAX: f64 = 0.2;
 
 /// Every run must have made the same documents: else the times say nothing.
@@ -94,7 +94,7 @@ pub fn print(rows: &[Row], machine: &str, connections: usize) {
     }
 }
 
-/// A rebuild and the raw run that followed it: what the machine does in between falls on both, as far as it can.
+/// A rebuild and the raw run that followed it: a change of the machine's speed falls on both, as far as it can.
 pub struct Pair<'a> {
     pub rebuild: &'a Row,
     raw: &'a Row,
@@ -105,8 +105,8 @@ impl Pair<'_> {
         self.rebuild.took.as_secs_f64() / self.raw.took.as_secs_f64()
     }
 
-    /// The ratio if the server had taken for the rebuild what it took for the raw run, the processors as busy: without how
-    /// fast the machine was in which minute. It says nothing of what the server has to do more.
+    /// The ratio that would hold if the server had taken as long for the rebuild as for the raw run, the processors as
+    /// busy. It leaves the machine's speed in each minute out. It says nothing of the server's additional work.
     pub fn at_equal_server_time(&self) -> f64 {
         let ([own, server], [_, server_raw]) = (self.rebuild.cpu, self.raw.cpu);
         self.by_raw() * (own + server_raw) / (own + server)
@@ -134,7 +134,7 @@ pub fn print_pairs(rows: &[Row]) {
     println!();
 }
 
-/// What the processor did, beside what it did for the mean raw run.
+/// The processor's work for each run, beside that for the mean raw run.
 pub fn print_executed(rows: &[Row]) {
     let raw = rows.iter().filter(|row| row.is_raw).filter_map(|row| row.executed[1]);
     let raw: Vec<f64> = raw.map(|server| server.instructions).collect();

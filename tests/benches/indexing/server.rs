@@ -102,7 +102,7 @@ impl Server {
         })
     }
 
-    /// How many documents each index holds, what was just written included.
+    /// How many documents each index holds, those just written included.
     pub fn counts(&self, indexes: &[String; PROJECTIONS.len()]) -> Result<Counts> {
         let mut counts = Counts::default();
         for (count, index) in counts.iter_mut().zip(indexes) {
@@ -132,7 +132,7 @@ impl Server {
         Ok(millis as f64 / 1_000.0)
     }
 
-    /// Counts what the server does from now on, when that is asked for.
+    /// Counts the server's work from now on, when that is asked for.
     pub fn counting(&self) -> Result<Option<Counting>> {
         Counting::start(|| self.process())
     }
@@ -150,7 +150,7 @@ impl Server {
         })
     }
 
-    /// Waits until no index is merged any more: what was written before costs nothing then.
+    /// Waits until no index is merged any more, because earlier writes cost nothing then.
     pub fn wait_for_merges(&self) {
         let path = "/_nodes/stats/indices/merge?filter_path=nodes.*.indices.merges.current";
         eventually("the end of all merges", || {
@@ -160,7 +160,7 @@ impl Server {
         });
     }
 
-    /// What the figures were measured on, in words.
+    /// The machine that the figures were measured on, in words.
     pub fn machine(&self) -> Result<String> {
         let path = "/_nodes/jvm?filter_path=nodes.*.version,nodes.*.jvm.mem.heap_max_in_bytes";
         let answer = self.ask(Method::Get, path, None)?;

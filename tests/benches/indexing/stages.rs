@@ -1,5 +1,5 @@
-//! What comes before the sending, one part after the other, on the log of the rebuilds: each row does what the
-//! one before it does and one thing more. The parts are the library's own, driven as a run drives them.
+//! The stages before the sending, one after the other, on the log of the rebuilds. Each row does the work of
+//! the one before it and one thing more. The parts are the library's own, driven as a run drives them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -93,7 +93,7 @@ pub fn asked() -> Option<String> {
     std::env::var(ASKED).ok()
 }
 
-/// Measures one stage, and says what it saw in one line.
+/// Measures one stage, and prints its figures in one line.
 pub fn one(asked: &str) -> Result<()> {
     let (what, config, folder): (String, std::path::PathBuf, std::path::PathBuf) =
         serde_json::from_str(asked).map_err(|error| format!("{ASKED}: {error}"))?;
@@ -102,7 +102,7 @@ pub fn one(asked: &str) -> Result<()> {
     let (count, bytes) = work(&what, &config, &folder)?;
     let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds("self").unwrap_or(0.0) - cpu);
     println!("{}", serde_json::json!([took, cpu, count, bytes, peak_kilobytes("self")]));
-    // What a fold into a map has left is not worth being records apart.
+    // The map that a fold has left is not freed record by record, because the process ends.
     std::process::exit(0)
 }
 

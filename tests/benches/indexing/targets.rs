@@ -1,4 +1,4 @@
-//! What was to be reached, beside what was.
+//! The targets, beside the figures that were reached.
 
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ pub fn print(stages: &[Stage], rows: &[Row], live: Option<&Measured>) {
     }
 }
 
-/// What the 99th of a hundred takes, medians of all rounds.
+/// The 99th of a hundred times until a change is there, medians of all rounds.
 fn freshness(live: &Measured) -> Vec<Target> {
     let ms = |times: &[Duration]| percentile(times, 0.99);
     let beyond = |[ours, floor]: &[Vec<Duration>; 2]| ms(ours) - ms(floor);

@@ -1,4 +1,4 @@
-//! A connection to an instance that is kept, and what is said of the times of its answers.
+//! A connection to an instance that is kept, and the figures on the times of its answers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

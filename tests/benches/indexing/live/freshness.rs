@@ -59,7 +59,7 @@ pub fn run(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<
 }
 
 impl Freshness {
-    /// What was seen, for those who wait for the end.
+    /// Shows the figures, for a reader that waits for the end.
     pub fn tell(&self) {
         for (to, [ours, floor]) in [("acknowledged", &self.acknowledged), ("searchable", &self.searchable)] {
             let [ours, floor] = [ours, floor].map(|times| percentile(times, 0.99));
@@ -94,8 +94,8 @@ fn polls(place: &Place<'_>, server: &Server) -> Result<Vec<Duration>> {
 /// Ours and the floor's, to the acknowledgement and until it is found.
 type Times = [[Vec<Duration>; 2]; 2];
 
-/// Each change is looked for by a search. Without a load the next one waits for that; with one it does not, and what
-/// is changed while a search waits still is not searched.
+/// Each change is looked for by a search. Without a load the next one waits for that; with one it does not, and a
+/// change during an unfinished search is not searched.
 fn probes(place: &mut Place<'_>, server: &Server, floor: &Floor, waits: bool) -> Result<Times> {
     let first = FIRST.fetch_add(place.population.probes, Ordering::Relaxed);
     let mut random = fastrand::Rng::with_seed(5 + first);
@@ -151,7 +151,7 @@ pub fn ours(
             let (code, answer) = client.ask(&search)?;
             let took = began.elapsed();
             let found = serde_json::from_slice::<Value>(&answer).unwrap_or_default();
-            // What took longer than a search may wait counts as that long.
+            // A change that took longer than a search may wait counts as that long.
             if code == 503 || code == 200 && found["hits"][0]["id"] == *id {
                 return Ok(took);
             }

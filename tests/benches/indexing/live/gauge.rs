@@ -1,4 +1,4 @@
-//! What the instance tells of itself, over connections that are kept.
+//! The figures that the instance tells, over connections that are kept.
 
 use std::collections::HashMap;
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use crate::report::shown;
 /// No backlog that is made here takes longer.
 const LONG: Duration = Duration::from_secs(300);
 
-/// What the instance has counted.
+/// The instance's counters.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counted {
     pub documents: u64,
@@ -34,7 +34,7 @@ impl std::ops::Sub for Counted {
     }
 }
 
-/// What a part took of memory at most, and of the disk at its end.
+/// The memory that a part took at most, and its room on the disk at its end.
 #[derive(Debug, Clone, Copy)]
 pub struct Room {
     pub peak_kilobytes: Option<u64>,
@@ -116,7 +116,8 @@ impl Gauge {
         Err("the instance did not deliver what was produced; look at its log".to_owned())
     }
 
-    /// Has the instance note what it delivers at once, for as long as this lives: a search waits for what never comes.
+    /// Has the instance note its deliveries at once, for as long as this lives: a search waits for a record that
+    /// never comes.
     pub fn watching(&self) -> Result<TcpStream> {
         let mut client = self.client()?;
         let status = client.get("/status")?;

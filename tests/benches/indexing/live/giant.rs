@@ -13,7 +13,7 @@ const CHANGES: u64 = 1_000;
 /// Between two of them, where they are paced.
 const EVERY: Duration = Duration::from_millis(10);
 
-/// What was done, and what it cost.
+/// A change of the giant organisation, and its cost.
 pub struct Giant {
     pub what: String,
     pub events: u64,

@@ -34,7 +34,7 @@ struct Context(Arc<Acknowledged>);
 impl ClientContext for Context {}
 
 impl ProducerContext for Context {
-    /// The record's number, 0 when nobody waits for it.
+    /// The record's number, 0 when no thread waits for it.
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {

@@ -1,4 +1,4 @@
-//! What a running instance does with what comes: the steady state, how fresh the search is, one giant organisation.
+//! A running instance under changes: the steady state, how fresh the search is, one giant organisation.
 
 mod floor;
 mod freshness;
@@ -35,11 +35,11 @@ pub struct Population {
     pub seconds: u64,
     /// Contacts of the giant.
     pub giant: u64,
-    /// Contacts below what is renamed and moved at once.
+    /// Contacts below the organisation that is renamed and moved at once.
     pub storm: u64,
 }
 
-/// What is measured here.
+/// The measurements of the live part.
 pub struct Measured {
     pub steady: Steady,
     pub freshness: Vec<Freshness>,

@@ -1,5 +1,5 @@
-//! What bounds the search for a single change: the same two documents, written, refreshed and searched for by a bare client in
-//! the very indexes, with nothing before them.
+//! The bound of the search for a single change: a bare client writes, refreshes and searches for the same two
+//! documents in the very indexes.
 
 use std::time::{Duration, Instant};
 

@@ -20,7 +20,7 @@ const PORTION: u64 = 500;
 /// So long it runs before it is measured.
 const WARM: Duration = Duration::from_secs(5);
 
-/// What is seen of the instance at one moment.
+/// The state of the instance at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Sample {
     pub at: Duration,
@@ -74,7 +74,7 @@ fn sustain(place: &mut Place<'_>, changes: &mut Changes, time: Duration) -> Resu
             if lag <= LAG_MAX - PORTION as i64 {
                 break;
             }
-            // Each look has what waits counted: seldom enough that it costs nothing that shows.
+            // Each look has the waiting documents counted, so seldom that the cost does not show.
             std::thread::sleep(Duration::from_millis(50));
         }
     }

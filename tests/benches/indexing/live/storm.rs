@@ -1,4 +1,4 @@
-//! A storm: a parent of very many is renamed and moved. What else changes meanwhile must not wait for it.
+//! A storm: a parent of very many is renamed and moved. Other changes meanwhile must not wait for it.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::server::Server;
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// What it took, and what it did to others.
+/// The time of a storm, and its effect on other changes.
 pub struct Storm {
     /// Contacts below.
     pub size: u64,
@@ -35,7 +35,7 @@ pub fn prepare(place: &mut Place<'_>, storms: usize) -> Result<()> {
         place.log.organisation(&above(storm), "created", &json!({"name": format!("Above {storm} Ltd")}))
     })?;
     place.log.organisation("storm", "created", &json!({"name": "Storm Ltd"}))?;
-    // So few in each organisation that its own document is small beside what hangs below.
+    // So few in each organisation that its own document is small beside the whole storm.
     let organisations = size.div_ceil(100).max(1);
     (0..organisations).try_for_each(|number| {
         let data = json!({"name": format!("Below {number}"), "parentId": "storm"});
