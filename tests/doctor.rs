@@ -81,7 +81,7 @@ fn a_deployment_without_servers_is_examined_and_left_as_it_is() {
     assert!(last.contains(" good, ") && last.ends_with(" 0 wrong"), "{shown}");
     assert_eq!(files(&world), before, "nothing is changed");
 
-    // What works now and may surprise later.
+    // A state that works now and may surprise later.
     log.append("contacts", "c2", &json!({"name": 7}));
     world.succeed(&["run", "--until-end"]);
     is_told(&world, 0, "doubtful", "dead letters", "dead-letters list");

@@ -1,4 +1,4 @@
-//! Requests to the cluster: addresses, credentials, time limits, and errors that say what to do.
+//! Requests to the cluster: addresses, credentials, time limits, and errors with advice.
 
 use bytes::Bytes;
 use elasticsearch::auth::Credentials;
@@ -26,7 +26,7 @@ pub(super) const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// No document is longer than the request that it came by, and a little is told beside it.
 const DOCUMENT_BYTES_MAX: usize = REQUEST_BYTES_DEFAULT + BESIDE_BYTES;
-/// What an answer holds beside the documents.
+/// The bytes of an answer beside the documents.
 const BESIDE_BYTES: usize = 1 << 20;
 /// An answer to `_bulk` has some hundred bytes for each document that was refused, and may repeat parts of it.
 const BULK_ANSWER_BYTES_MIN: usize = 4 << 20;
@@ -127,8 +127,9 @@ impl Client {
         self.if_there(Method::GET, path, None, ANSWER_BYTES_MAX).await
     }
 
-    /// A document with its version, by its id, which is sent in the body: in a path `.` and `..` would be taken for steps.
-    /// `realtime` finds what is not searchable yet. `None` when there is no such document, or no such index.
+    /// A document with its version, by its id, which is sent in the body: in a path `.` and `..` would be taken for
+    /// steps. `realtime` finds a document that is not searchable yet. `None` when there is no such document, or no such
+    /// index.
     pub(crate) async fn document(&self, index: &str, id: &str, realtime: bool) -> Result<Option<Value>> {
         let path = format!("{}?realtime={realtime}", MgetParts::Index(index).url());
         let found = self.if_there(Method::POST, &path, Some(&asked(&[id])), DOCUMENT_BYTES_MAX).await?;
@@ -196,7 +197,7 @@ impl Client {
         self.checked(path, status, body)
     }
 
-    /// The status and the answer, whatever the status is.
+    /// The status and the answer, with any status.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
         self.send(method, path, body, ANSWER_BYTES_MAX).await
     }
@@ -280,7 +281,7 @@ impl Client {
         Ok((status, bytes.ok_or_else(|| self.endless(&path, answer_bytes_max))?))
     }
 
-    /// What to say of an answer that was given up.
+    /// The error for an answer that was given up.
     pub(super) fn endless(&self, path: &str, answer_bytes_max: usize) -> Error {
         Error::failed(format!(
             "Elasticsearch at {} answered {path} with more than the {answer_bytes_max} bytes that an answer to it may \

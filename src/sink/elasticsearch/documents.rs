@@ -1,6 +1,6 @@
 //! Documents by their ids: `_mget`
-//! (<https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-multi-get.html>), which sees
-//! what is not refreshed yet.
+//! (<https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-multi-get.html>), which sees writes
+//! that are not refreshed yet.
 
 use std::sync::atomic::Ordering;
 

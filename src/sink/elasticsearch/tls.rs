@@ -1,5 +1,5 @@
-//! What a failed connection says of TLS: a server that is away comes back, a certificate that does
-//! not fit does not get better by waiting.
+//! The TLS faults of failed connections: a server that is away comes back, but waiting does not repair a
+//! certificate that does not fit.
 
 use std::error::Error as StdError;
 use std::io;

@@ -84,7 +84,7 @@ fn of(message: Message, category: &Category) -> Record {
         offset: message.global_position,
         timestamp_ms: message.time_ms,
         key: entity.map(String::into_bytes),
-        // A message without data is no tombstone: its type says what it does.
+        // A message without data is no tombstone, because its type says its effect.
         value: Some(message.data.map_or_else(|| b"null".to_vec(), String::into_bytes)),
         headers,
         id: Some(message.id.into()),

@@ -106,7 +106,7 @@ impl Open {
     }
 }
 
-/// What one look asks for.
+/// The questions of one look.
 struct Batch<'a> {
     /// The numbers of the categories, in the order in which they are answered.
     wanted: Vec<usize>,
@@ -218,7 +218,7 @@ impl PostgresSource {
         self.take(read)
     }
 
-    /// Moves the positions behind what was read.
+    /// Moves the positions behind the records that were read.
     fn take(&mut self, read: Vec<(usize, Record)>) -> Result<Polled> {
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
         let mut records = Vec::with_capacity(read.len());
