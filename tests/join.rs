@@ -142,7 +142,7 @@ fn children_follow_their_owners_through_moves_deletes_repairs_and_rebuilds() {
     assert_eq!(wanted.get("o4"), None);
     world.succeed(&["verify"]);
 
-    // One that is missing, one that is changed, one that nobody knows, and one that stayed at an owner of before.
+    // One that is missing, one that is changed, one without an entity, and one that stayed at an owner of before.
     let index = world.index("organisations");
     let stray = |member: &str, owner: &str| {
         let join = json!({"name": "contacts", "parent": owner});

@@ -306,7 +306,7 @@ fn another_log_is_refused_whatever_its_messages_say() {
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{log}");
     assert!(log.contains("recreated") || log.contains("not the one that the state read"), "{log}");
-    // What was lost is told as well.
+    // The lost messages are told as well.
     store.own("truncate messages restart identity");
     world.write_config(&world.config);
     assert_eq!(world.run(&["run", "--until-end"]).status.code(), Some(1));
@@ -377,7 +377,7 @@ fn a_standby_takes_over_from_a_writer_that_hangs_or_dies() {
     eventually("the first writes", || (state(&first) == "writing").then_some(()));
     let standby = second.start(&["run"]);
     eventually("the second stands by", || (state(&second) == "standing by").then_some(()));
-    // It knows from the position messages what is delivered.
+    // It knows the delivered positions from the position messages.
     eventually("the second knows the low watermark", || {
         let partitions = second.status()?["partitions"].clone();
         let at = partitions.as_array()?.iter().find(|at| at["topic"] == "organisation")?.clone();

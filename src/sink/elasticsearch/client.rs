@@ -88,7 +88,7 @@ impl Client {
             .await
     }
 
-    /// What the server understands.
+    /// The dialect that the server understands.
     ///
     /// # Errors
     /// Those of [`Self::server`].

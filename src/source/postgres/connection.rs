@@ -1,4 +1,4 @@
-//! A connection to the database, and what its errors call for.
+//! A connection to the database, and the handling of its errors.
 
 use std::future::Future;
 use std::time::Duration;
@@ -109,7 +109,7 @@ fn settings(config: &PostgresConfig, name: &str) -> Result<tokio_postgres::Confi
     Ok(settings)
 }
 
-/// What the database answers in time.
+/// The answer that the database gives in time.
 ///
 /// # Errors
 /// Its refusal, or its absence.
@@ -139,7 +139,7 @@ pub(super) fn away(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Unavailable, message)
 }
 
-/// The error that an answer of the database is: what passes is waited for.
+/// The error that an answer of the database is: a passing one is waited for.
 pub(super) fn judge(error: tokio_postgres::Error, what: &str) -> Error {
     let Some(code) = error.code() else {
         return if is_of_settings(&error) {
@@ -185,13 +185,13 @@ fn is_of_settings(error: &tokio_postgres::Error) -> bool {
         .any(|it| said.starts_with(it))
 }
 
-/// True when what the server answered cannot be read.
+/// True when the server's answer cannot be read.
 fn is_of_answer(error: &tokio_postgres::Error) -> bool {
     let said = error.to_string();
     ["error deserializing", "error serializing", "invalid column"].iter().any(|it| said.starts_with(it))
 }
 
-/// What tells this log from others: the cluster of databases, and the database in it.
+/// The identity of this log: the cluster of databases, and the database in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StoreId {
     /// The system identifier of the server, which replicas share.

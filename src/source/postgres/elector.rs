@@ -176,11 +176,11 @@ struct Member {
     /// True while the session holds the shared lock of the members.
     is_member: bool,
     connect_at: Instant,
-    /// What the position messages say; none unless this instance writes.
+    /// The content of the position messages; none unless this instance writes.
     written: Option<Delivered>,
     /// When they were last to be written.
     written_at: Option<Instant>,
-    /// What they are to say.
+    /// The content that they are to have.
     pending: Option<Delivered>,
     throttle: LogThrottle,
 }
@@ -314,11 +314,11 @@ impl Member {
             return true;
         }
         self.pending = Some(delivered);
-        // What is written later is asked for again until then.
+        // A position that is written later is asked for again until then.
         self.is_due() && self.write_positions().await
     }
 
-    /// Writes what is pending; true when it is written.
+    /// Writes the pending positions; true when they are written.
     async fn write_positions(&mut self) -> bool {
         let Some(session) = self.session.as_ref().filter(|_| *self.writer.borrow()) else { return false };
         let Some(delivered) = &self.pending else { return true };
