@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::files::{entries, root, sources, with_extension};
+
 /// The longest mean of words in a sentence, in each document.
 const MEAN_MAX: f64 = 18.0;
 /// Clauses such as "what is written" in a thousand words of all documents.
@@ -15,25 +17,11 @@ const VAGUE: [&str; 6] = ["whoever", "nobody", "somebody", "whatever", "whicheve
 /// The most terms of the glossary.
 const TERMS_MAX: usize = 60;
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// Every document: those of the root and all below `docs`.
 fn documents() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].iter().map(|name| root().join(name)).collect();
-    let mut folders = vec![root().join("docs")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "md") {
-                found.push(path);
-            }
-        }
-    }
+    found.extend(with_extension(&root().join("docs"), &["md"]));
     found
 }
 
@@ -100,20 +88,6 @@ fn words(text: &str) -> Vec<String> {
     let lines = text_lines(text).join("\n").to_lowercase();
     let words = lines.split(|letter: char| !letter.is_alphabetic() && letter != '\'');
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-/// The Rust files below a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found
 }
 
 fn shown(path: &Path) -> String {
@@ -288,29 +262,30 @@ fn sources_have_no_retired_word() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Folders of `src` whose comments are as plain as the documents. Others follow.
-const PLAIN_FOLDERS: [&str; 6] = ["dead_letter", "explain", "pipeline", "reindex", "state", "verify"];
+/// The comments of sources, without their marks.
+fn comments(files: impl IntoIterator<Item = PathBuf>) -> String {
+    let text = |path: PathBuf| fs::read_to_string(path).unwrap();
+    let plain = |line: &str| {
+        line.trim_start().strip_prefix("//").map(|line| format!("{}\n", line.trim_start_matches(['/', '!'])))
+    };
+    files.into_iter().map(text).flat_map(|text| text.lines().filter_map(plain).collect::<Vec<_>>()).collect()
+}
 
 #[test]
 fn comments_name_their_subject() {
+    let folders = entries(&root().join("src")).into_iter().filter(|path| path.is_dir());
+    let parts = folders.chain([root().join("src"), root().join("tests")]);
     let mut wrong = Vec::new();
-    for folder in PLAIN_FOLDERS {
-        let mut comments = String::new();
-        for path in sources(&root().join("src").join(folder)) {
-            let text = fs::read_to_string(&path).unwrap();
-            let lines = text.lines().filter_map(|line| line.trim_start().strip_prefix("//"));
-            lines.for_each(|line| comments += &format!("{}\n", line.trim_start_matches(['/', '!'])));
-        }
-        let words = words(&comments);
-        assert!(words.len() > 1_000, "only {} words were found in {folder}", words.len());
+    for part in parts {
+        let words = words(&comments(sources(&part)));
+        assert!(!words.is_empty(), "no words were found in {}", shown(&part));
         #[allow(clippy::cast_precision_loss)]
         let rate = |count: usize| 1_000.0 * count as f64 / words.len() as f64;
         let what = rate(words.iter().filter(|word| *word == "what").count());
         let vague = rate(words.iter().filter(|word| VAGUE.contains(&word.as_str())).count());
         if what > WHAT_RATE_MAX || vague > VAGUE_RATE_MAX {
-            wrong.push(format!(
-                "{folder}: {what:.1} and {vague:.2} of 1 000 words are \"what\" and {VAGUE:?}"
-            ));
+            let part = shown(&part);
+            wrong.push(format!("{part}: {what:.1} and {vague:.2} of 1 000 words are \"what\" and {VAGUE:?}"));
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
