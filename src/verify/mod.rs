@@ -74,7 +74,7 @@ pub struct Difference {
     pub detail: String,
 }
 
-/// The counts of a comparison. Earlier builds call the last three `on_its_way`, `mended` and `unmended`.
+/// The counts of a comparison. Earlier builds have other names for the last three.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Documents that the state calls for and that were compared, by projection.
