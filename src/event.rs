@@ -25,8 +25,8 @@ pub struct Record {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// The id that the log gives to the record itself, where it gives one.
     pub id: Option<Box<str>>,
-    /// Why the source could not read a record here at all (a line of a file that is no record);
-    /// `value` then holds the content that was found.
+    /// Why the source could not read a record here at all (a line of a file that is no record). `value` then
+    /// holds the content that was found.
     pub malformed: Option<String>,
 }
 

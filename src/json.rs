@@ -93,8 +93,8 @@ impl<'a> Object<'a> {
         self.out
     }
 
-    /// A member whose value is the text that `push` puts from a place on, in letters that need no escapes; it is left out
-    /// when there is none.
+    /// A member whose value is the text that `push` puts from a place on, in letters that need no escapes. It is left
+    /// out when there is none.
     pub fn words<'n>(&mut self, name: impl Into<Name<'n>>, push: impl FnOnce(&mut Vec<u8>, usize)) {
         let (begin, was_empty) = (self.out.len(), self.empty);
         self.key(name);
@@ -194,8 +194,8 @@ pub fn push_list<T>(
     }
     out.push(b']');
 }
-/// Takes the members out of a document that are the program's own: those at its top that begin with `_`, and the words of
-/// embedded objects.
+/// Takes the program's own members out of a document: those at its top that begin with `_`, and the words of embedded
+/// objects.
 pub fn remove_own(document: &mut Map<String, Value>) {
     document.retain(|name, _| !name.starts_with('_'));
     let embedded = document.values_mut().filter_map(Value::as_array_mut).flatten();

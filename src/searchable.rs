@@ -80,7 +80,7 @@ pub const REFERENCE_MARK: char = '^';
 /// The word that parts two fields of one class, so that no phrase goes over their ends.
 pub const GAP: char = '|';
 
-/// True when an index server's standard analysis makes the same words of a phone number: the mappings have it at
+/// True when an index server's standard analysis makes the same words of a phone number. The mappings have it at
 /// `phone.words`, and the words need not be written a second time.
 pub fn is_plain_number(text: &str) -> bool {
     text.len() <= 64 && text.bytes().all(is_of_number)

@@ -83,7 +83,7 @@ pub(super) struct Wanted {
     pub(super) fail_on_dead_letters: bool,
 }
 
-/// Follows the log of `config`, reporting to `status`, until `stop` is asked for or, if so `wanted`,
+/// Follows the log of `config`, reporting to `status`, until `stop` is requested. If so `wanted`, it ends once
 /// everything that was in the log at the start is in the index.
 pub(super) async fn follow(
     config: Config,

@@ -349,8 +349,8 @@ fn round(
     })
 }
 
-/// Records that are poison have their dead letters from the running instance, or get them from it; documents that
-/// the new index rejects have none yet.
+/// Records that are poison have their dead letters from the running instance, or get them from it. Documents that the
+/// new index rejects have none yet.
 struct DocumentDeadLetters(Box<dyn DeadLetters>);
 
 impl DeadLetters for DocumentDeadLetters {

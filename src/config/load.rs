@@ -47,8 +47,8 @@ impl Config {
         super::conflicts::check(&config).into_iter().next().map_or(Ok(config), Err)
     }
 
-    /// Reads `tributary.toml` of the working directory when it is there, or the file named, lays the
-    /// environment and the flags over it, and checks all of it.
+    /// Reads `tributary.toml` of the working directory when it is there, or the file named. Lays the environment and
+    /// the flags over it, and checks all of it.
     ///
     /// # Errors
     /// Exit code 2, naming the key, the value found and the values expected.

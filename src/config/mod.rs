@@ -31,8 +31,8 @@ use crate::plan::{EntityType, PlanRef};
 pub struct Config {
     /// The state's folder.
     pub state: PathBuf,
-    /// The model in force: that of the file that `model` names, or the built-in one, with the sections of its
-    /// entity types and `index.max_embedded_contacts` in their places.
+    /// The model in force: that of the file that `model` names, or the built-in one. The sections of its entity types
+    /// and `index.max_embedded_contacts` are in their places.
     pub model: Arc<Model>,
     /// Where records come from.
     pub source: SourceConfig,

@@ -20,8 +20,8 @@ const ROOT: &str = "the-schema.proto";
 pub(crate) struct Schema {
     pool: DescriptorPool,
     root: String,
-    /// True when the schema came as text: a serializer that registers text does not count the entries of maps, which are
-    /// messages as well, when it says which message it wrote.
+    /// True when the schema came as text. A serializer that registers text does not count the entries of maps when it
+    /// says which message it wrote, although they are messages.
     is_text: bool,
     /// True when messages may hold dates, times of day or decimals.
     has_types: bool,

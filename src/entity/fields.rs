@@ -110,8 +110,8 @@ impl Shown for Fields<'_> {
 }
 
 impl Fields<'_> {
-    /// The fields that have a value and are not among `known`, which are in the order of names, as their
-    /// own are: names and canonical JSON.
+    /// The fields that have a value and are not among `known`, as names and canonical JSON. `known` is in the order of
+    /// names, and so are they.
     pub fn beside(&self, known: &[&str]) -> impl Iterator<Item = (&str, &[u8])> {
         let mut known = known.iter().map(|name| (key_of(name.as_bytes()), name.as_bytes())).peekable();
         self.fields.iter().filter_map(move |field| {

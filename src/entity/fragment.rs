@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-/// An entity as the documents show it that refer to it. Which of a hundred thousand comes next is chance: all of it lies in
-/// one piece, because each piece more would be one more wait for memory.
+/// An entity as the documents show it that refer to it. Which of a hundred thousand comes next is chance. All of it
+/// lies in one piece, because each piece more would be one more wait for memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fragment(Arc<[u8]>);
 
@@ -11,8 +11,8 @@ pub struct Fragment(Arc<[u8]>);
 const HEADER: usize = 16;
 
 impl Fragment {
-    /// Of the entity `id`: the object that stands in the document, empty when there is none, and the words that are searched
-    /// there, each behind its mark.
+    /// Of the entity `id`: the object that stands in the document, empty when there is none. With it come the words
+    /// that are searched there, each behind its mark.
     pub fn new(id: &str, object: &[u8], words: &[u8]) -> Self {
         let object_begin = HEADER + id.len();
         let words_begin = object_begin + object.len();

@@ -1,8 +1,8 @@
 //! The fold: an entity's state as last-writer-wins registers.
 //!
-//! Registers form a join semilattice: [`Registers::apply`] and [`Registers::merge`] take the higher
-//! write of each field, so any order, repetition or grouping of an entity's events ends in the same
-//! state (contract, "Order").
+//! Registers form a join semilattice: [`Registers::apply`] and [`Registers::merge`] take the higher write of
+//! each field. Any order, repetition or grouping of an entity's events therefore ends in the same state
+//! (contract, "Order").
 
 use std::borrow::Cow;
 

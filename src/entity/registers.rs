@@ -67,8 +67,8 @@ pub enum Hider {
 
 /// The folded state of one entity.
 ///
-/// Fields that can never be seen again (written below the last replace, or at or below the last
-/// delete) are dropped: those two only grow, so nothing is lost.
+/// Fields that can never be seen again are dropped: those written below the last replace, or at or below the
+/// last delete. Nothing is lost, because those two only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registers {
     deleted: Option<u64>,

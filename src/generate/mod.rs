@@ -34,9 +34,8 @@ trait Target {
 
 /// Writes the events of a seed into files or Kafka.
 ///
-/// # Errors
-/// When there are fewer events than entities, no organisation, or a folder that is neither empty nor its own
-/// (exit code 2), or when the target can't be written.
+/// # Errors When there are fewer events than entities, no organisation, or a folder that is neither empty nor its own
+/// (exit code 2). Also when the target can't be written.
 pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
     let entities = u64::from(wanted.organisations) + u64::from(wanted.contacts);
     if wanted.events < entities {

@@ -1,8 +1,8 @@
 //! The values of entities: names in several scripts, addresses, phones, hierarchies.
 //!
-//! Values are drawn first and written after, since a seed's world must not depend on the order of a
-//! document's keys. They are written as JSON straight into the record, which makes a large world several
-//! times as fast as by way of a tree of values; none of the words below needs an escape.
+//! Values are drawn first and written after, since a seed's world must not depend on the order of a document's keys.
+//! They are written as JSON straight into the record. This makes a large world several times as fast as by way of a
+//! tree of values. No word below needs an escape.
 
 use std::fmt::{self, Display, Write};
 

@@ -138,8 +138,8 @@ struct LinkRequest {
     into: String,
 }
 
-/// A copy of the state by links, for a rebuild that sees the same disk: into a folder of the name that it made beside
-/// the state's.
+/// A copy of the state by links, for a rebuild that sees the same disk. Its folder has the name that the rebuild made,
+/// and lies beside the state's.
 pub(super) async fn link(
     Shared(admin): Shared<Admin>,
     headers: HeaderMap,
@@ -174,8 +174,8 @@ pub(super) fn request<T: DeserializeOwned>(
     })
 }
 
-/// Why an order is refused: without the token, or from a page of another origin, which can send plain text
-/// without asking first, and no JSON.
+/// Why an order is refused: it has no token, or it comes from a page of another origin. Such a page can send plain
+/// text without asking first, and no JSON.
 pub(super) fn unacceptable(admin: &Admin, headers: &HeaderMap) -> Option<Response> {
     if admin.is_closed {
         return Some(problem(StatusCode::FORBIDDEN, ADMIN_CLOSED));

@@ -269,8 +269,8 @@ fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
     Some(suggestion)
 }
 
-/// The text that tells a hit from others of the same name: the city of an address, an entity that it refers to, or the first text
-/// that it shows. A text that is the name itself does not tell them apart.
+/// The text that tells a hit from others of the same name. It is the city of an address, an entity that it refers to,
+/// or the first text that it shows. A text that is the name itself does not tell them apart.
 fn detail(hit: &Value, collection: Collection) -> Option<String> {
     let own = hit.get("name").and_then(Value::as_str);
     let title = collection.get().own.title;

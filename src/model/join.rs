@@ -7,8 +7,8 @@ use super::types::{Layout, Model, Projection};
 /// The field that says which documents are children, and of whom.
 pub const JOIN: &str = "_join";
 
-/// Turns a mapping for documents that hold their members into one for documents whose members are children: each has its
-/// fields under the name of its embed.
+/// Turns a mapping for documents that hold their members into one for documents whose members are children. A child has
+/// its fields under the name of its embed.
 pub fn apply(mapping: &mut Value, owner: &str, embeds: &[&str]) {
     let Some(properties) = mapping.pointer_mut("/mappings/properties").and_then(Value::as_object_mut) else {
         return;

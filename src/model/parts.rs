@@ -1,5 +1,5 @@
-//! The parts of a model that shape the documents of one projection, each as a short text: where two models differ in one of
-//! them, documents have to be made anew.
+//! The parts of a model that shape the documents of one projection, each as a short text. Where two models differ in
+//! one of them, documents have to be made anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,11 +2,12 @@
 //!
 //! The bounds of an evaluation, for every record:
 //!
-//! - *It ends*, because recursive definitions and the functions that loop are refused by the syntax tree (`refuse`), and
-//!   because each step is charged to a budget (`meter`): the value type is ours, and the library makes, copies, visits and
-//!   compares values by it alone. `[., .] | [., .] | …`, and `.[] as $a | .[] as $b | …` end by it.
-//! - *Memory*: each new value is charged by its size to the same budget, and no value is larger than 32 MiB when it is written
-//!   out, shared parts counted each time (`value`). `tojson`, `@text`, `*` of objects, `==` and sorting are bounded by that.
+//! - *It ends*, because recursive definitions and the functions that loop are refused by the syntax tree (`refuse`),
+//!   and because each step is charged to a budget (`meter`). The value type is ours, and the library makes, copies,
+//!   visits and compares values by it alone. `[., .] | [., .] | …`, and `.[] as $a | .[] as $b | …` end by it.
+//! - *Memory*: each new value is charged by its size to the same budget. No value is larger than 32 MiB when it is
+//!   written out, shared parts counted each time (`value`). `tojson`, `@text`, `*` of objects, `==` and sorting are
+//!   bounded by that.
 //! - *The stack*: values are at most 100 deep, and each charge looks how much stack is in use. Programs run on threads of
 //!   their own with a large stack.
 //! - *A panic* of the library is an error of that evaluation.
@@ -87,9 +88,8 @@ impl Program {
     ///
     /// A number that is only passed on keeps its digits. Arithmetic is exact for integers of 64 bits, and in doubles beyond.
     ///
-    /// # Errors
-    /// jq's message; or that there is more than one result, that the result is larger than [`RESULT_BYTES_MAX`], or that
-    /// the evaluation went beyond its budget.
+    /// # Errors jq's message. There is also one for more than one result, for a result above [`RESULT_BYTES_MAX`], and
+    /// for an evaluation beyond its budget.
     pub fn run(&self, input: &[u8]) -> Result<Option<Vec<u8>>, String> {
         self.run_within(input, meter::UNITS)
     }

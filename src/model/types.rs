@@ -216,8 +216,8 @@ pub struct Search {
     pub phones: Vec<String>,
     /// The filters and facets, in the file's order.
     pub filters: Vec<Filter>,
-    /// The path of the embed by which `under` finds documents; it is a [`Relation::Above`]. Documents whose own tree it is
-    /// are below, and at the id itself; of a path such as `category.pathIds` it is the category that is there.
+    /// The path of the embed by which `under` finds documents; it is a [`Relation::Above`]. Documents whose own tree it
+    /// is are below, and at the id itself. Of a path such as `category.pathIds` the category is there.
     pub under: Option<String>,
     /// The members of a document that a hit shows beside id, title and score.
     pub hit: Vec<String>,

@@ -22,8 +22,8 @@ pub fn owners(relation: Relation, member: &impl Shown) -> Vec<String> {
 
 /// The row of a member in a relation.
 ///
-/// It is the member's object. Where embeds stand within, the object is open at its end: four bytes with its length, the
-/// object without its closing brace, and the ids of its references follow.
+/// It is the member's object. Where embeds stand within, the object is open at its end. The row then has four bytes
+/// with its length, the object without its closing brace, and the ids of its references.
 pub fn row(relation: Relation, id: &str, member: &impl Shown) -> Vec<u8> {
     let (plan, of) = (relation.get(), relation.member().get());
     let Some(row) = &plan.row else { return Vec::new() };

@@ -18,8 +18,8 @@ use crate::text::{Words, each_number, stands};
 /// Computed members of a document, by name, as JSON.
 pub type Computed = [(&'static str, Vec<u8>)];
 
-/// Appends the words of the searched fields of an entity of the type `of` to a text that begins at `begin`, the number of
-/// the title's words, and the digits of the phone numbers.
+/// Appends the words of the searched fields of an entity of the type `of` to a text that begins at `begin`. The number
+/// of the title's words and the digits of the phone numbers follow.
 pub fn push_entity(
     out: &mut Vec<u8>,
     begin: usize,

@@ -1,5 +1,5 @@
-//! Searches whose pages are taken from one view of the index each: a document whose own score changes
-//! between two pages is neither found twice nor missed.
+//! Searches whose pages are taken from one view of the index each. A document whose own score changes between two
+//! pages is neither found twice nor missed.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;

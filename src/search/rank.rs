@@ -11,8 +11,8 @@
 //! | how short the name is | [`SHORT`] | the document |
 //! | where the words stand in the others | 1 | the document beside its best relative, or the other way round |
 //!
-//! The relatives of a document are the members that it embeds and the entities that it refers to, where the model says that
-//! they are searched with it.
+//! The relatives of a document are the members that it embeds and the entities that it refers to. The model says which
+//! of them are searched with it.
 //!
 //! The largest score is below 2^24: up to there every whole number is one that an engine's float holds.
 
@@ -65,8 +65,8 @@ pub const NUMBER: u32 = 13 * POINT;
 /// The worth of a member that its document does not embed.
 pub const APART: u32 = 9 * POINT;
 
-/// The ways to take a query of so many words apart into a document's name and that of one relative: for each the first word
-/// of the second part, and whether the document's name comes first.
+/// The ways to take a query of so many words apart into a document's name and that of one relative. A way is the first
+/// word of the second part, and whether the document's name comes first.
 pub fn splits(terms: usize) -> impl Iterator<Item = (usize, bool)> {
     let end = if terms > SPLIT_MAX { 0 } else { terms };
     (1..end).flat_map(|at| [(at, true), (at, false)])

@@ -223,8 +223,8 @@ impl Searcher {
         self.facets(&aside, &find, truncated, &found).await
     }
 
-    /// The documents that are found because the query is an id: its own, and those that embed a member of this id, beside
-    /// that member of each embed.
+    /// The documents that are found because the query is an id: its own, and those that embed a member of this id.
+    /// Beside each stands that member of each embed.
     async fn of_id(&self, request: &Request) -> Result<(Vec<String>, Vec<Option<Value>>)> {
         let Some(id) = request.whole.ids.first() else { return Ok((Vec::new(), Vec::new())) };
         let (mut found, mut members) = (vec![id.clone()], Vec::new());

@@ -11,8 +11,8 @@ pub(super) enum Piece<'a> {
     Excluded(&'a str),
 }
 
-/// Takes a query apart at its marks. A mark that is none (an open quotation mark, a hyphen inside a word or beside a space)
-/// stays a part of the words around it.
+/// Takes a query apart at its marks. A mark that is none stays a part of the words around it. Examples are an open
+/// quotation mark, and a hyphen inside a word or beside a space.
 pub(super) fn pieces(q: &str) -> Vec<Piece<'_>> {
     let (mut pieces, mut loose, mut at, mut before) = (Vec::new(), 0, 0, ' ');
     while let Some(letter) = q.get(at..).and_then(|rest| rest.chars().next()) {

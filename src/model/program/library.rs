@@ -1,5 +1,5 @@
-//! The functions that programs may call: those of the library, without any that has an effect, depends on more than its
-//! input, or need not end.
+//! The functions that programs may call. A function of the library that has an effect, depends on more than its input,
+//! or need not end is left out.
 
 use std::rc::Rc;
 

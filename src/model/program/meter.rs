@@ -4,8 +4,8 @@
 
 use std::cell::Cell;
 
-/// The units of one evaluation. A unit is a step, or the making of 16 bytes, so that an evaluation allocates less than
-/// about 256 MiB in all and ends within a second or two.
+/// The units of one evaluation. A unit is a step, or the making of 16 bytes. An evaluation therefore allocates less
+/// than about 256 MiB in all, and ends within a second or two.
 pub(super) const UNITS: u64 = 8 << 20;
 /// The stack that an evaluation may use.
 const STACK_BYTES_MAX: usize = 96 << 20;

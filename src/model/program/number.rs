@@ -1,5 +1,5 @@
-//! Numbers. One that comes from a record and is only passed on keeps all its digits; arithmetic has 64 bits for integers,
-//! and doubles for everything else.
+//! Numbers. One that comes from a record and is only passed on keeps all its digits. Arithmetic has 64 bits for
+//! integers, and doubles for everything else.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -52,8 +52,8 @@ fn filter_apart(
     u16::try_from(number).ok()
 }
 
-/// The projection of the members themselves that is searched by the same words and shows the owner: of several the one that
-/// has most of the filters.
+/// The projection of the members themselves that is searched by the same words and shows the owner. Of several it is
+/// the one that has most of the filters.
 fn apart(model: &Model, projection: &model::Projection, members: &MembersPlan) -> Option<ApartPlan> {
     let embed = projection.embeds.iter().find(|embed| embed.name == members.path)?;
     let Relation::From(from) = &embed.relation else { return None };
