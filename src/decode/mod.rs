@@ -1,7 +1,7 @@
 //! Bytes to events: one decoder for each envelope of the contract, and one way to poison.
 //!
-//! A decoder is total. For all bytes it answers with an event, a record to pass over, or a reason. The reason names
-//! the field, the value that was found and the value that was expected.
+//! A decoder is total. It answers any bytes with an event, a record to pass over, or a reason. A reason
+//! names the field, the value that was found and the value that was expected.
 
 mod cloud_events;
 mod connect;
