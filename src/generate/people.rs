@@ -1,7 +1,7 @@
 //! Who is in the world: the name of each contact, the brand and the place of each organisation.
 //!
-//! They depend on the seed and the number alone. Every event of an entity, and every contact of an organisation, can
-//! therefore tell them without a memory of earlier draws.
+//! They depend on the seed and the number alone. So every event of an entity, and every contact of an
+//! organisation, can tell them without a memory of earlier draws.
 
 use std::fmt::{self, Display, Write};
 
