@@ -157,8 +157,8 @@ pub fn field(document: &Value, name: &str) -> Value {
     }
 }
 
-/// A value as both sides can have it: no empty lists and nulls, numbers as text, JSON out of its string, times without the
-/// zeros at their end.
+/// A value as both sides can have it. It has no empty lists and nulls, numbers as text, JSON out of its string, and
+/// times without zeros at their end.
 pub fn shape(value: &Value) -> Value {
     match value {
         Value::Number(number) => json!(number.to_string().trim_end_matches(".0")),

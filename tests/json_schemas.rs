@@ -1,5 +1,6 @@
-//! Change events as Confluent's JSON Schema converter writes them. It is in no public registry of packages, so captured events
-//! of Connect's own converter are put into its form, as its source has it (`JsonSchemaData.rawSchemaFromConnectSchema`).
+//! Change events as Confluent's JSON Schema converter writes them. It is in no public registry of packages. Captured
+//! events of Connect's own converter are therefore put into its form, as its source has it
+//! (`JsonSchemaData.rawSchemaFromConnectSchema`).
 
 use std::fs;
 

@@ -8,6 +8,8 @@ use crate::files::{entries, root, sources, with_extension};
 
 /// The longest mean of words in a sentence, in each document.
 const MEAN_MAX: f64 = 18.0;
+/// The longest sentence of a comment, in words.
+const COMMENT_WORDS_MAX: usize = 25;
 /// Clauses such as "what is written" in a thousand words of all documents.
 const WHAT_RATE_MAX: f64 = 2.0;
 /// Subjects such as "whoever" in a thousand words of all documents.
@@ -66,21 +68,30 @@ fn paragraphs(text: &str) -> Vec<String> {
     paragraphs
 }
 
-/// The numbers of words of each sentence. A sentence ends at a mark of its end before a space.
-fn sentence_lengths(text: &str) -> Vec<usize> {
-    let mut lengths = Vec::new();
+/// The sentences of a text. A sentence ends at a mark of its end before a space.
+fn sentences(text: &str) -> Vec<String> {
+    let mut sentences = Vec::new();
     for paragraph in paragraphs(text) {
-        let mut length = 0;
+        let mut sentence = String::new();
         for word in paragraph.split_whitespace() {
-            length += usize::from(word.chars().any(char::is_alphanumeric));
-            if word.trim_end_matches(['*', ')', '"', '”', '`', '_']).ends_with(['.', '!', '?']) && length > 0
-            {
-                lengths.push(std::mem::take(&mut length));
+            sentence = format!("{sentence} {word}");
+            if word.trim_end_matches(['*', ')', '"', '”', '`', '_']).ends_with(['.', '!', '?']) {
+                sentences.push(std::mem::take(&mut sentence));
             }
         }
-        lengths.extend((length > 0).then_some(length));
+        sentences.push(sentence);
     }
-    lengths
+    sentences.retain(|sentence| length(sentence) > 0);
+    sentences
+}
+
+/// The number of words of a sentence.
+fn length(sentence: &str) -> usize {
+    sentence.split(' ').filter(|word| word.chars().any(char::is_alphanumeric)).count()
+}
+
+fn sentence_lengths(text: &str) -> Vec<usize> {
+    sentences(text).iter().map(|sentence| length(sentence)).collect()
 }
 
 /// The words of a document without its code blocks, in lower case.
@@ -262,13 +273,30 @@ fn sources_have_no_retired_word() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The comments of sources, without their marks.
-fn comments(files: impl IntoIterator<Item = PathBuf>) -> String {
-    let text = |path: PathBuf| fs::read_to_string(path).unwrap();
+/// The comments of a source, without their marks. Code between them is a blank line.
+fn comments(source: &str) -> String {
     let plain = |line: &str| {
-        line.trim_start().strip_prefix("//").map(|line| format!("{}\n", line.trim_start_matches(['/', '!'])))
+        let comment = line.trim_start().strip_prefix("//").unwrap_or_default().trim_start_matches(['/', '!']);
+        comment.strip_prefix(' ').unwrap_or(comment).to_owned() + "\n"
     };
-    files.into_iter().map(text).flat_map(|text| text.lines().filter_map(plain).collect::<Vec<_>>()).collect()
+    source.lines().map(plain).collect()
+}
+
+/// The comments of all sources below a folder.
+fn comments_below(folder: &Path) -> String {
+    sources(folder).iter().map(|path| comments(&fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn sentences_of_comments_are_short() {
+    assert_eq!(sentence_lengths(&comments("//! One two.\n//! Three\nfn code() {}\n    /// four five.\n")), [2, 1, 2]);
+    let mut long = Vec::new();
+    for path in ["src", "tests"].into_iter().flat_map(|folder| sources(&root().join(folder))) {
+        let all = sentences(&comments(&fs::read_to_string(&path).unwrap()));
+        let too_long = all.iter().filter(|sentence| length(sentence) > COMMENT_WORDS_MAX);
+        long.extend(too_long.map(|sentence| format!("{}:{sentence}", shown(&path))));
+    }
+    assert!(long.is_empty(), "more than {COMMENT_WORDS_MAX} words: {long:#?}");
 }
 
 #[test]
@@ -277,7 +305,7 @@ fn comments_name_their_subject() {
     let parts = folders.chain([root().join("src"), root().join("tests")]);
     let mut wrong = Vec::new();
     for part in parts {
-        let words = words(&comments(sources(&part)));
+        let words = words(&comments_below(&part));
         assert!(!words.is_empty(), "no words were found in {}", shown(&part));
         #[allow(clippy::cast_precision_loss)]
         let rate = |count: usize| 1_000.0 * count as f64 / words.len() as f64;

@@ -135,8 +135,8 @@ fn change(how: &str, rest: &[&str]) {
     acl(&[&[how], force, &["--allow-principal", "User:limited"], rest].concat());
 }
 
-/// A broker's world whose program comes as a user that has no rights by itself; the topics are there, with a record that
-/// can be read and one that cannot.
+/// A broker's world whose program comes as a user that has no rights by itself. The topics are there, with a record
+/// that can be read and one that cannot.
 fn limited_world(secured: &Secured) -> (World, Rights) {
     let limited = properties(secured, "ca.pem", "SCRAM-SHA-512", "limited", &secured.password);
     let world = kafka_world(secured, &limited);

@@ -1,5 +1,5 @@
-//! The fold against the plain reference: random histories of both entities, permuted, doubled, cut
-//! into batches at random places, with restarts between, end in the same documents.
+//! The fold against the plain reference. Random histories of both entities are permuted, doubled and cut into
+//! batches at random places, with restarts between. They end in the same documents.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -36,7 +36,8 @@ impl<'a> Scene<'a> {
         running
     }
 
-    /// Events at a steady rate, until they are stopped: one that a slow machine keeps up with, in a debug build and two scenes at once.
+    /// Events at a steady rate, until they are stopped. A slow machine keeps up with it, in a debug build and with two
+    /// scenes at once.
     pub fn events(&self) -> Running {
         let flow = ["generate", "--kafka", "--seed", "2", "--events", "1000000", "--rate", "50"];
         self.world.start(&[&flow, &COUNTS[..]].concat())

@@ -2,9 +2,9 @@
 //!
 //! The bounds of an evaluation, for every record:
 //!
-//! - *It ends*, because recursive definitions and the functions that loop are refused by the syntax tree (`refuse`),
-//!   and because each step is charged to a budget (`meter`). The value type is ours, and the library makes, copies,
-//!   visits and compares values by it alone. `[., .] | [., .] | …`, and `.[] as $a | .[] as $b | …` end by it.
+//! - *It ends*, because recursive definitions and the functions that loop are refused by the syntax tree (`refuse`).
+//!   Each step is also charged to a budget (`meter`). The value type is ours, and the library makes, copies, visits
+//!   and compares values by it alone. `[., .] | [., .] | …`, and `.[] as $a | .[] as $b | …` end by it.
 //! - *Memory*: each new value is charged by its size to the same budget. No value is larger than 32 MiB when it is
 //!   written out, shared parts counted each time (`value`). `tojson`, `@text`, `*` of objects, `==` and sorting are
 //!   bounded by that.

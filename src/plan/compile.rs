@@ -378,9 +378,9 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds the ways between an owner and its children: an owner that comes or goes takes its children with it, and a member that
-    /// comes or goes changes the owner's count and may make its stub. An owner that shows neither stays as it is. Computed members
-    /// are made of all that the members show.
+    /// Adds the ways between an owner and its children. An owner that comes or goes takes its children with it. A
+    /// member that comes or goes changes the owner's count and may make its stub. An owner that shows neither stays as
+    /// it is. Computed members are made of all that the members show.
     fn ways_of_owner(
         &mut self,
         target: Target,

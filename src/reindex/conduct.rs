@@ -276,8 +276,8 @@ impl<S: Documents + Generations> Conductor<S> {
         Ok(())
     }
 
-    /// Goes on until the index holds every record that existed when the alias was moved, and every one that the
-    /// running instance had folded when it stopped. Answers where it ended.
+    /// Goes on until the index holds every record that existed when the alias was moved. It also holds every one that
+    /// the running instance had folded when it stopped. Answers where it ended.
     async fn feed(&self, stop: &Shutdown) -> Result<Positions> {
         let began = Instant::now();
         loop {

@@ -8,7 +8,7 @@ use crate::pipeline::hand_over::LEASE;
 use crate::sink::generations::{Generations, Gone, Phase, Rebuild, Revision};
 
 /// Gives up the rebuilds of the sink's projections. Their records go, and so do the indexes that they made, unless an
-/// alias stands for one or it was there before (`is_own` says which session was begun here and is known to be dead).
+/// alias stands for one or it was there before. `is_own` says which session was begun here and is known to be dead.
 /// Answers the deleted indexes.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! The group that elects the writer, as Kafka's does by `source/kafka/elector.rs`: one member holds the deciding
-//! partition. Members that ask for it by the rules of the program are given it by an assignor that knows no better than to
-//! take it from another one. A member that is called off stops, lets its requests end, and only then another may write. One
-//! that is silent for the session's time is expired by the broker, and takes itself for expired at about
-//! the same moment, since its own client counts the same time from the last heartbeat that was answered.
+//! partition. Members ask for it by the rules of the program. The assignor gives it to the member that asks, also when
+//! that takes it from another one. A member that is called off stops, lets its requests end, and only then another may
+//! write. The broker expires a member that is silent for the session's time. The member takes itself for expired at
+//! about the same moment. Its own client counts the same time from the last heartbeat that was answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

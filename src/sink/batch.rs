@@ -1,4 +1,4 @@
-//! Writes that go out as one request, in the form in which Elasticsearch takes them: the body of a `_bulk` request to
+//! Writes that go out as one request, in the form that Elasticsearch takes. This is the body of a `_bulk` request to
 //! one index (<https://www.elastic.co/guide/en/elasticsearch/reference/current/docs-bulk.html>), so that a document is
 //! written once, where it is sent from.
 
@@ -43,8 +43,8 @@ impl Batch {
         Self { projection, bytes, writes: Vec::new() }
     }
 
-    /// Adds a write at `version`: of the document that `make` appends as JSON without a newline, or of a delete, at
-    /// `version_of_delete`, where it answers that there is none.
+    /// Adds a write at `version`, of the document that `make` appends as JSON without a newline. Where `make` answers
+    /// that there is none, it is a delete at `version_of_delete`.
     ///
     /// # Errors
     /// Those of `make`; nothing is added then.

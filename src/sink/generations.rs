@@ -1,4 +1,4 @@
-//! The indexes beside the live one: made, filled, checked and put behind the alias by a rebuild; and the
+//! The indexes beside the live one, which a rebuild makes, fills, checks and puts behind the alias. With them goes the
 //! record by which a rebuild and the running instance hand the writing over.
 
 use std::future::Future;
@@ -80,8 +80,8 @@ pub struct Rebuild {
     /// True while documents are to be sent again to the index behind the alias, for additions that were put in place.
     #[serde(default)]
     pub sends_again: bool,
-    /// The record of the index behind the alias that this one stands for until the alias is moved: it is put back when this
-    /// rebuild is given up.
+    /// The record of the index behind the alias that this one stands for until the alias is moved. It is put back when
+    /// this rebuild is given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<Box<Rebuild>>,
 }
@@ -363,7 +363,7 @@ pub trait Generations: Aliases {
     fn delete(&self, index: &str) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Forgets a rollback whose index was opened with another mapping's file than the one that was rolled back: the file
+/// Forgets a rollback whose index was opened with another mapping's file than the one that was rolled back. The file
 /// changed since then, so that a later change counts again.
 pub(super) async fn forget_rollback<S: Aliases>(
     sink: &S,

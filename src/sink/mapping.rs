@@ -157,8 +157,9 @@ impl Mapping {
         Self { projection, prefix, body, hash, shape, filtered }
     }
 
-    /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`, to be
-    /// filled first: no refreshes, no replicas. Where readers are not to see it yet, `alias` is the writer's as well.
+    /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`. The
+    /// index is to be filled first, so it has no refreshes and no replicas. Where readers are not to see it yet,
+    /// `alias` is the writer's as well.
     pub(super) fn loading_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         insert_meta(&mut mappings, self.meta(log_identity));
@@ -273,8 +274,7 @@ impl Mapping {
     /// Compares the own note of the index behind an alias with this mapping and that log. `record` is that of the
     /// projection's last rebuild: an index that a rollback put back is wanted as it is.
     ///
-    /// # Errors
-    /// Exit code 3 when the mapping or the documents' shape differs, 1 when the log does, or when the
+    /// # Errors Exit code 3 when the mapping or the documents' shape differs. 1 when the log differs, or when the
     /// index was not made by this program.
     pub(super) fn check(
         &self,

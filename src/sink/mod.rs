@@ -78,9 +78,9 @@ pub trait DocumentSink: Send + Sync + 'static {
         false
     }
 
-    /// Sends `batch` as one request to the concrete indexes; one outcome for each write, in order.
-    /// A request that failed as a whole gives `Retry` (or, when the server calls a lone document
-    /// too large, `Rejected`) for its writes; a too large request of several is split.
+    /// Sends `batch` as one request to the concrete indexes; one outcome for each write, in order. A request
+    /// that failed as a whole gives `Retry` for its writes. When the server calls a lone document too large,
+    /// it gives `Rejected`. A too large request of several is split.
     fn write(&self, batch: Batch) -> impl Future<Output = Vec<Outcome>> + Send;
 
     /// How often every index refreshes itself at least; `None` when one never does. Zero: writes are searchable when they

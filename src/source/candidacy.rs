@@ -1,5 +1,5 @@
-//! When a member of a group asks for the writing: never from a member that writes, and not before it has caught up with
-//! the log, unless the group had no other member when it came.
+//! When a member of a group asks for the writing. It never takes it from a member that writes. It waits until it has
+//! caught up with the log, unless the group had no other member when it came.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 /// A member that comes after another one by its rank waits so much longer: the other one asks first.
 const RANK_WAIT: Duration = Duration::from_secs(2);
-/// After so long without a word about the group a member that has caught up asks without: failover must not depend on
-/// brokers that are down.
+/// After so long without an answer about the group, a member that has caught up asks without one. The reason is that
+/// failover must not depend on brokers that are down.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// The writers and members of a group, as far as they are known.

@@ -225,8 +225,8 @@ impl Partition {
         Ok(Some(line))
     }
 
-    /// Reads up to and without the newline, keeps at most [`LINE_BYTES_MAX`] and a bit; answers the
-    /// bytes that the line takes, or `None` without its newline.
+    /// Reads up to and without the newline, and keeps at most [`LINE_BYTES_MAX`] and a bit. Answers the bytes
+    /// that the line takes, or `None` without its newline.
     fn read_line(&mut self, line: &mut Vec<u8>) -> std::io::Result<Option<u64>> {
         let mut length = 0;
         loop {

@@ -29,8 +29,8 @@ pub trait Leadership: Send + Sync {
     fn commit(&self, delivered: &Delivered) -> bool;
     /// The position that the group's writer published; empty when it published none.
     fn committed(&self) -> Result<Delivered>;
-    /// Notes that this instance has folded the log to its end: only from then on does it take the writing from a group that
-    /// others are members of.
+    /// Notes that this instance has folded the log to its end. Only from then on does it take the writing in a group
+    /// that has other members.
     fn note_caught_up(&self) {}
     /// Leaves the group, so that another takes over at once.
     fn close(&self);

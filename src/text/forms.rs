@@ -56,9 +56,9 @@ pub fn each_form(text: &str, is_name: bool, visit: &mut dyn FnMut(&str)) -> bool
 }
 
 /// Visits the words of a name written together where people write them so. These are words around a hyphen, an
-/// apostrophe, a full stop or an ampersand (`jeanluc`, `obrien`, `att`), and single letters side by side (`jrr` for `J.
-/// R. R.`). Names in scripts without spaces are also written together over a space, with either part first (`山田太郎` for
-/// `太郎 山田`).
+/// apostrophe, a full stop or an ampersand (`jeanluc`, `obrien`, `att`). Single letters side by side are written
+/// together too (`jrr` for `J. R. R.`). Names in scripts without spaces are also written together over a space, with
+/// either part first (`山田太郎` for `太郎 山田`).
 pub fn joined(name: &str, visit: &mut dyn FnMut(&str)) {
     let signs = Signs::of(name);
     // Most names have none of it.

@@ -1,9 +1,9 @@
 //! Freshness with message-db as the log: `cargo bench --bench message_db`.
 //!
-//! One change of a contact follows the other, while nothing else happens. Each is looked for by a client that searches the
-//! index itself again and again, and then by the search that is consistent with the message. Sizes by the environment:
-//! `BENCH_CONTACTS` (20 000, ten in each organisation) and `BENCH_PROBES` (300 of each kind). PostgreSQL and the search
-//! server are brought up by `scripts/services`. All figures are of one run.
+//! One change of a contact follows the other, while nothing else happens. One client looks for it by searches of the
+//! index itself, again and again. Another one uses the search that is consistent with the message. Sizes by the
+//! environment: `BENCH_CONTACTS` (20 000, ten in each organisation) and `BENCH_PROBES` (300 of each kind). PostgreSQL
+//! and the search server are brought up by `scripts/services`. All figures are of one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]

@@ -194,8 +194,8 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// The field that probably is the name of a hit: one that is called so, or one with such a word at the end or the
-/// beginning of its name. Otherwise it is the first field.
+/// The field that probably is the name of a hit. It is called so, or has such a word at the end or the beginning of
+/// its name. Otherwise it is the first field.
 fn title<'a>(strings: &[&'a (String, &Seen, Guess)]) -> Option<&'a String> {
     let ways: [fn(&str, &str) -> bool; 3] = [
         |name, word| name == word,

@@ -82,8 +82,8 @@ pub fn differences(live: &Value, wanted: &Value, shape: &Shape) -> Vec<Differenc
     found
 }
 
-/// The parts of the model in which the documents that an index was built with differ from those that are wanted; the whole
-/// where the parts are not known.
+/// The parts of the model in which the documents that an index was built with differ from those that are wanted. It is
+/// the whole model where the parts are not known.
 pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
     let built = meta.get("shape").cloned().unwrap_or_default();
     if built.as_u64() == Some(u64::from(shape.number)) {

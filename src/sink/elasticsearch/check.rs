@@ -99,8 +99,8 @@ impl ElasticsearchSink {
         }
     }
 
-    /// That an index can be made with a mapping, by a template that is only simulated; of a user who may not do that, by an
-    /// index that is deleted again.
+    /// That an index can be made with a mapping, by a template that is only simulated. Where the user may not do that,
+    /// an index is made and deleted again.
     async fn check_mapping(&self, mapping: &Mapping) -> Result<()> {
         let template = json!({
             "settings": mapping.body.get("settings").cloned().unwrap_or_else(|| json!({})),

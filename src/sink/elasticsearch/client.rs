@@ -21,8 +21,8 @@ use crate::plan::is_held;
 
 /// `http.max_content_length` unless the server says otherwise.
 pub(super) const REQUEST_BYTES_DEFAULT: usize = 100 << 20;
-/// No answer to the questions here is nearly as long: the longest, a page of ids, has some megabytes, and a page of hits
-/// carries no members.
+/// No answer to the questions here is nearly as long. The longest, a page of ids, has some megabytes, and a page of
+/// hits carries no members.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// No document is longer than the request that it came by, and a little is told beside it.
 const DOCUMENT_BYTES_MAX: usize = REQUEST_BYTES_DEFAULT + BESIDE_BYTES;

@@ -90,8 +90,8 @@ impl Dialect {
     /// The terms whose number is counted for the values of a field, which may lie inside an object with any members.
     pub(crate) fn terms(self, field: &str, inside: Option<&str>, size: usize) -> Value {
         match (self.product, inside) {
-            // There a value below a `flat_object` is counted with all other values of the object
-            // (seen with 2.19.1 and 3.8.0), so that the field alone is not enough.
+            // There a value below a `flat_object` is counted with all other values of the object (seen with
+            // 2.19.1 and 3.8.0). The field alone is therefore not enough.
             (Product::OpenSearch, Some(root)) => {
                 let params = json!({"field": field, "path": format!("{field}="), "root": format!("{root}.")});
                 json!({"script": {"lang": "painless", "source": FLAT_VALUES, "params": params}, "size": size})

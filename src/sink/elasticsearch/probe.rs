@@ -1,5 +1,5 @@
 //! Whether an index refuses one document or all of them. Where no document of a request was taken, an empty document is
-//! tried, which every mapping allows: an index that refuses that one too has a fault of its own, which is waited out.
+//! tried, which every mapping allows. An index that refuses that one too has a fault of its own, which is waited out.
 
 use super::{ElasticsearchSink, aliases, response};
 use crate::sink::{Batch, Outcome, Write};

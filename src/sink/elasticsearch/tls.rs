@@ -18,9 +18,9 @@ fn has(error: &(dyn StdError + 'static), kind: io::ErrorKind) -> bool {
     io.kind() == kind || io.get_ref().is_some_and(|wrapped| has(wrapped, kind))
 }
 
-/// True when a server answered and the two could not agree on TLS: an unknown authority, another
-/// host's certificate, one that ran out, or no TLS at all on the other side. The TLS library tells
-/// all of these, and only these, as data that is invalid.
+/// True when a server answered and the two could not agree on TLS. Causes are an unknown authority, another
+/// host's certificate, one that ran out, or no TLS at all on the other side. The TLS library tells all of
+/// these, and only these, as data that is invalid.
 pub(super) fn is_refused(error: &reqwest::Error) -> bool {
     error.is_connect() && has(error, io::ErrorKind::InvalidData)
 }

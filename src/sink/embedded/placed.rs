@@ -1,5 +1,5 @@
 //! Words of a document with the positions that say whose they are. They are written into one text for each field, and a
-//! tokenizer of the index takes it apart: a list of tokens would be written as JSON and read again on the way there.
+//! tokenizer of the index takes it apart. A list of tokens would be written as JSON and read again on the way there.
 
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;

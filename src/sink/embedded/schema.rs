@@ -1,6 +1,6 @@
 //! The form of a document in the embedded index: the fields that are searched, and its JSON as it is.
 //!
-//! Embedded objects are folded into fields of their document. Where a word stands in a field says whose it is: the
+//! Embedded objects are folded into fields of their document. The position of a word in a field tells its owner. The
 //! document's own words have the first positions, those of its first member the next, and so on ([`owner_at`]). Within
 //! those, words that stand side by side in a text have positions side by side.
 

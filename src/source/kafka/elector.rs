@@ -33,8 +33,8 @@ const RELEASE_WAIT: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// How long such a look waits for the brokers.
 const LOOK_WAIT: Duration = Duration::from_secs(3);
-/// A member that asked takes another one for the writer after so long: until then the assignment that the brokers describe
-/// may be its own, on its way to it.
+/// A member that asked takes another one for the writer after so long. Until then the assignment that the brokers
+/// describe may be its own, on its way to it.
 const ASKING_MAX: Duration = Duration::from_secs(3);
 
 /// This instance's membership of the group.

@@ -1,10 +1,10 @@
 //! The ids of topics (KIP-516, <https://cwiki.apache.org/confluence/display/KAFKA/KIP-516%3A+Topic+Identifiers>).
 //!
-//! librdkafka reads records by the topic's id, and takes the new id over when a topic was deleted and created again. The
-//! change is told in its debug log only (`rd_kafka_topic_metadata_update`). The line lies in the consumer's queue before
-//! any record of the new topic, because the id is taken over after the line and requests are made with the id. A client
-//! that tells no id, because the brokers know none or the line reads otherwise, has its fingerprints compared instead
-//! (`verify.rs`).
+//! librdkafka reads records by the topic's id, and takes the new id over when a topic was deleted and created again.
+//! The change is told in its debug log only (`rd_kafka_topic_metadata_update`). The line lies in the consumer's queue
+//! before any record of the new topic. The reason is that the id is taken over after the line, and requests are made
+//! with the id. A client that tells no id, because the brokers know none or the line reads otherwise, has its
+//! fingerprints compared instead (`verify.rs`).
 
 use std::collections::BTreeMap;
 

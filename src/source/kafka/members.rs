@@ -69,8 +69,8 @@ fn judge(members: &[Assigned], deciding: &str, own: Option<&TopicPartitionList>)
     Members::Leaderless { count: members.len(), rank }
 }
 
-/// An assignment as members of type `consumer` write it: version (2 bytes), then for each topic its name (length in 2
-/// bytes) and its partitions (count and numbers in 4 bytes each). All numbers are big-endian.
+/// An assignment as members of type `consumer` write it. It begins with the version (2 bytes). For each topic follow
+/// its name (length in 2 bytes) and its partitions (count and numbers in 4 bytes each). All numbers are big-endian.
 fn parse(bytes: &[u8]) -> Option<Assigned> {
     let mut input = bytes.get(2..)?;
     let mut assigned = Vec::new();

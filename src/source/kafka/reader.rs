@@ -41,9 +41,9 @@ pub struct KafkaSource {
     consumer: Option<BaseConsumer<Told>>,
     /// True once the consumer was told the partitions to read.
     is_assigned: bool,
-    /// Asks the brokers, over connections on which no fetch waits: a broker answers one request of a connection
-    /// after the other, so that each question to the consumer's would wait for `fetch.wait.max.ms`. It is of no group, and
-    /// therefore closed at once.
+    /// Asks the brokers, over connections on which no fetch waits. A broker answers one request of a connection after
+    /// the other. A question on the consumer's connections would therefore wait for `fetch.wait.max.ms`. It is of no
+    /// group, and therefore closed at once.
     asker: BaseConsumer<Told>,
     cluster: String,
     config: KafkaConfig,

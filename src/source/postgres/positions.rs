@@ -1,4 +1,4 @@
-//! The low watermark as position messages in the convention of Eventide: the last message of the stream
+//! The low watermark as position messages in the convention of Eventide. The last message of the stream
 //! `CATEGORY:position-GROUP` holds the position of the last message that was handled.
 
 use std::collections::BTreeSet;

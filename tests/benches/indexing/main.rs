@@ -1,11 +1,16 @@
 //! The time of indexing, beside the least that it can take: `cargo bench --bench indexing`.
 //!
-//! By the environment: `BENCH_SIZE` (`L`: 100 000 organisations, 1 000 000 contacts, 2 000 000 events; `S`: a fifth of
-//! it), or each by `BENCH_ORGANISATIONS`, `BENCH_CONTACTS`, `BENCH_EVENTS`; `BENCH_ROUNDS` (3), of the raw side
-//! `BENCH_BULK_BYTES` (2 MiB of documents, as ours) and `BENCH_CONNECTIONS` (3), of the live part `BENCH_PROBES` (200),
-//! `BENCH_SECONDS` (120), `BENCH_GIANT` (50 000) and `BENCH_STORM` (100 000). `BENCH_PARTS` (`stages,rebuilds,live`) leaves parts out, and
-//! `BENCH_SOURCES` (`state,log`) sources of the rebuilds; `BENCH_PERF=1` counts instructions as well. The real
-//! servers are brought up by `scripts/services`. All figures are of one run.
+//! Variables of the environment, with their defaults:
+//!
+//! - `BENCH_SIZE` (`L`: 100 000 organisations, 1 000 000 contacts, 2 000 000 events). `S` is a fifth of it.
+//! - `BENCH_ORGANISATIONS`, `BENCH_CONTACTS` and `BENCH_EVENTS` set each of them.
+//! - `BENCH_ROUNDS` (3).
+//! - The raw side has `BENCH_BULK_BYTES` (2 MiB of documents, as ours) and `BENCH_CONNECTIONS` (3).
+//! - The live part has `BENCH_PROBES` (200), `BENCH_SECONDS` (120), `BENCH_GIANT` (50 000) and `BENCH_STORM` (100 000).
+//! - `BENCH_PARTS` (`stages,rebuilds,live`) leaves parts out, and `BENCH_SOURCES` (`state,log`) sources of the rebuilds.
+//! - `BENCH_PERF=1` counts instructions as well.
+//!
+//! The real servers are brought up by `scripts/services`. All figures are of one run.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 #![allow(clippy::print_stdout, clippy::print_stderr)]

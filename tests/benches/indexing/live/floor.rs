@@ -46,8 +46,8 @@ impl Floor {
         Ok(Self { consumer, server: server.another()?, index })
     }
 
-    /// Takes the record of a probe that is just being produced, indexes it, and makes it searchable:
-    /// the time of the acknowledgement, and of the search's answer.
+    /// Takes the record of a probe that is just being produced, indexes it, and makes it searchable. Answers the time
+    /// of the acknowledgement and that of the search's answer.
     pub fn probe(&self, word: &str) -> Result<(Instant, Instant)> {
         let value = self.record_with(word)?;
         let action = json!({"index": {"_index": self.index, "_id": word}});

@@ -129,8 +129,8 @@ fn found(search: Search) -> Result<Duration> {
     search.join().map_err(|_| "a search broke off".to_owned())?
 }
 
-/// One change of a contact: until the index has its document, which a look by its id shows without a refresh; and, if
-/// `is_searched`, the search for it, under way.
+/// One change of a contact, until the index has its document, which a look by its id shows without a refresh. If
+/// `is_searched`, the search for it is under way too.
 pub fn ours(
     place: &Place<'_>,
     server: &Server,

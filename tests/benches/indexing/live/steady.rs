@@ -124,9 +124,9 @@ impl Drop for Beside {
     }
 }
 
-/// Changes of contacts (four of five) and of organisations; two of a thousand are renames of organisations, whose name
-/// every contact and every organisation below shows. Both are chosen by Zipf's law over their numbers, which says that the n-th has
-/// an n-th of the first one's changes; the numbers are scattered, so that those changed often are not neighbours.
+/// Changes of contacts (four of five) and of organisations. Two of a thousand are renames of organisations, whose name
+/// every contact and every organisation below shows. Both are chosen by Zipf's law over their numbers: the n-th has an
+/// n-th of the first one's changes. The numbers are scattered, so that those changed often are not neighbours.
 pub struct Changes {
     random: fastrand::Rng,
     population: Population,
