@@ -289,7 +289,10 @@ fn comments_below(folder: &Path) -> String {
 
 #[test]
 fn sentences_of_comments_are_short() {
-    assert_eq!(sentence_lengths(&comments("//! One two.\n//! Three\nfn code() {}\n    /// four five.\n")), [2, 1, 2]);
+    assert_eq!(
+        sentence_lengths(&comments("//! One two.\n//! Three\nfn code() {}\n    /// four five.\n")),
+        [2, 1, 2]
+    );
     let mut long = Vec::new();
     for path in ["src", "tests"].into_iter().flat_map(|folder| sources(&root().join(folder))) {
         let all = sentences(&comments(&fs::read_to_string(&path).unwrap()));
