@@ -250,8 +250,8 @@ pub struct Reindex {
     /// Replay a log that no longer begins at its beginning
     #[arg(long)]
     pub allow_partial_log: bool,
-    /// How long to wait at the start for servers that are away, such as 0, 90s or 10m (default: for ever; 0 with
-    /// --dry-run, --abort and --prune)
+    /// How long to wait at the start for servers that are away, such as 0, 90s or 10m [default: for ever; 0 with
+    /// --dry-run, --abort, --prune]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait: Option<Duration>,
     /// Build a new index also where the one that is there takes the changed mapping in place

@@ -59,8 +59,8 @@ pub(super) fn of_database(url: &str) -> String {
     format!("{scheme}://{user}{place}{parameters}")
 }
 
-/// The user, the hosts with the path, and the parameters of all behind an address's scheme; `None` where an `@` stands
-/// behind the beginning of a path or of parameters, so that the parts are not certain.
+/// The user, the hosts with the path, and the parameters of all behind an address's scheme. `None` where an `@` stands
+/// behind the beginning of a path or of parameters, because the parts are then not certain.
 fn parts(rest: &str) -> Option<(Option<&str>, &str, &str)> {
     let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
     if user.is_some_and(|user| user.contains(['/', '?', '#'])) {

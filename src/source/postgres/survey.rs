@@ -1,5 +1,5 @@
-//! A look at the database beyond the needs of reading it: versions, the functions of message-db, the clock, and how far
-//! the group is in each category.
+//! A survey of the database: versions, the functions of message-db, the clock, and how far the group is in each
+//! category. Reading the log does not need it.
 
 use tokio_postgres::Client;
 use tokio_postgres::types::FromSqlOwned;
