@@ -1,4 +1,4 @@
-//! `doctor`: all that `check` looks at, and what works now and may fail later. It changes nothing.
+//! `doctor`: all that `check` looks at, and parts that work now and may fail later. It changes nothing.
 
 mod clock;
 mod disk;
@@ -43,7 +43,7 @@ const ORDER: [&str; 14] = [
     VERSIONS,
 ];
 
-/// Prints one finding a line. Only what is wrong decides the exit code.
+/// Prints one finding a line. Wrong findings alone decide the exit code.
 pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, format: OutputFormat) -> Result<()> {
     let mut findings = Findings::default();
     match examined {
@@ -85,7 +85,7 @@ async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// How many dead letters wait for somebody. Those of a topic are not read.
+/// How many dead letters wait for an operator. Those of a topic are not read.
 async fn dead_letters(config: &Config, findings: &mut Findings) {
     if findings.is_any_wrong(&[check::LETTERS, check::DISK]) {
         return;

@@ -250,7 +250,7 @@ pub struct Reindex {
     /// Replay a log that no longer begins at its beginning
     #[arg(long)]
     pub allow_partial_log: bool,
-    /// How long to wait at the start for servers that are away, such as 0, 90s or 10m [default: for ever; 0 with
+    /// How long to wait at the start for servers that are away, such as 90s or 10m [default: for ever; 0 with
     /// --dry-run, --abort, --prune]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait: Option<Duration>,

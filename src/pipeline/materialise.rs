@@ -28,8 +28,8 @@ pub struct Materialised {
     pub left: Vec<DocumentKey>,
     /// The step of the snapshot.
     pub step: u64,
-    /// Of a partial log: for each document the turn of the claims that its version was made with, where no record of its entity
-    /// was folded.
+    /// Of a partial log: the turn of the claims that each version was made with, where no record of the document's
+    /// entity was folded.
     pub claims: Vec<Option<u64>>,
 }
 

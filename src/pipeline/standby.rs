@@ -49,8 +49,8 @@ impl<S: Documents + Aliases> Run<S> {
     }
 
     /// Begins to write, through the gate of this moment. An index that an earlier turn did not fill, or that another
-    /// instance wrote, is handed over first, because the marks may not be for it. An index with a backfill is reconciled
-    /// as well. A backfill was paused at first, and no change is marked during a pause. So another instance may have
+    /// instance wrote, is handed over first. The marks may not be for it. An index with a backfill is reconciled as
+    /// well. A backfill was paused at first, and no change is marked during a pause. So another instance may have
     /// written documents that are deleted by now.
     pub(super) async fn begin_to_write(&mut self) -> Result<()> {
         if self.cleared_to.is_none() {

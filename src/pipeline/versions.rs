@@ -144,7 +144,8 @@ impl Bases {
         self.turn
     }
 
-    /// Forgets what is claimed: another writer may have made documents of records since, or another index is written.
+    /// Forgets the claims, because another writer may have made documents of records since, or another index is
+    /// written.
     pub(super) fn forget_claims(&mut self) {
         self.turn += 1;
         if self.held.values().any(|held| held.is_claimed) {

@@ -10,12 +10,12 @@ use super::{EmbedPlan, FromPlan, Projection, Relation};
 /// Begins the keys of children. It sorts behind every other letter, so that children come behind all owners, and no text holds
 /// it, because it is a noncharacter.
 const MARK: char = '\u{10FFFF}';
-/// What stands in a key for a 0 of the owner's id.
+/// The bytes that stand in a key for a 0 of the owner's id.
 const ZERO: &str = "\0\u{10FFFF}";
 /// Ends the owner's id.
 const END: &str = "\0\0";
 
-/// What a key says.
+/// The parts of a child's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildKey<'a> {
     /// The name of the embed.
@@ -27,7 +27,7 @@ pub struct ChildKey<'a> {
 }
 
 impl<'a> ChildKey<'a> {
-    /// What a key says; `None` of a document of its own.
+    /// The parts of a key. `None` of a document of its own.
     pub fn of(key: &'a str) -> Option<Self> {
         let (embed, rest) = key.strip_prefix(MARK)?.split_once('\0')?;
         let (owner, member) = rest.split_once(END)?;
@@ -47,7 +47,8 @@ pub fn child_key(embed: &str, owner: &str, member: &str) -> String {
     format!("{MARK}{embed}\0{}{END}{member}", owner.replace('\0', ZERO))
 }
 
-/// The key of what an index server knows by an id and a routing: of a document of its own the id alone.
+/// The key of a document that an index server knows by an id and a routing. For a document of its own it is the id
+/// alone.
 pub fn key_of(id: &str, routing: Option<&str>) -> String {
     match (id.split_once('/'), routing) {
         (Some((embed, member)), Some(owner)) => child_key(embed, owner, member),
@@ -55,8 +56,8 @@ pub fn key_of(id: &str, routing: Option<&str>) -> String {
     }
 }
 
-/// True where a document with this routing is the one of a key. An owner has none. On one shard a child lies under its id,
-/// whoever its owner is.
+/// True where a document with this routing is the one of a key. An owner has none. On one shard a child lies under its
+/// id, and its routing alone tells the owner.
 pub fn is_held(key: &str, routing: Option<&str>) -> bool {
     ChildKey::of(key).map(|child| child.owner).as_deref() == routing
 }
@@ -69,7 +70,7 @@ pub fn id_and_owner(key: &str) -> (String, Option<String>) {
     }
 }
 
-/// What a person is shown of a document's key.
+/// A document's key as a person reads it.
 pub fn shown_key(key: &str) -> String {
     match ChildKey::of(key) {
         Some(child) => format!("{} of {}", child.id(), child.owner),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::documents;
 
-/// What is behind a projection's alias, and what it holds of one document.
+/// The index behind a projection's alias, and its copy of one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     /// The alias.

@@ -24,7 +24,7 @@ pub(super) fn survey(config: &Config) -> Surveyed {
     Ok((look(&config.kafka, &names)?, of_parts))
 }
 
-/// Judges what the brokers said.
+/// Judges the brokers' answers.
 pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
     let (survey, of_parts) = match surveyed {
         Ok(surveyed) => surveyed,
@@ -52,7 +52,7 @@ pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
     }
 }
 
-/// Why a topic may lose what a replay needs.
+/// Why a topic may lose records that a replay needs.
 fn doubt(held: &Retention, may_be_parts: bool) -> Option<String> {
     let remedy = if may_be_parts {
         "set retention.ms=-1 and retention.bytes=-1"

@@ -20,7 +20,7 @@ pub(super) fn survey(config: &Config) -> Surveyed {
     Ok((survey, (before, Status::now_ms())))
 }
 
-/// Judges what the database said.
+/// Judges the database's answers.
 pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
     let (survey, asked) = match surveyed {
         Ok(surveyed) => surveyed,
