@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Poison, connect, json};
 use crate::event::ID_BYTES_MAX;
-use crate::plan::{EntityType, FieldType};
+use crate::plan::{ChildKey, EntityType, FieldType};
 
 /// The members of an address that the contract names.
 const ADDRESS: &[&str] = &["street", "city", "region", "postcode", "country"];
@@ -128,14 +128,23 @@ pub(super) fn id_text(json: &str) -> Option<Cow<'_, str>> {
     integer.then_some(Cow::Borrowed(if json == "-0" { "0" } else { json }))
 }
 
-/// The canonical form of a reference: a JSON string.
-fn reference(name: &str, id: &str) -> Result<Box<[u8]>, Poison> {
+/// Refuses a text that cannot be an entity's id. The key of a child names another document, so no entity may have it.
+pub(super) fn check_id(name: &str, id: &str, expected: &str) -> Result<(), Poison> {
     if id.is_empty() {
-        return Err(format!("{name}: empty, an id or null was expected"));
+        return Err(format!("{name}: empty, {expected} was expected"));
     }
     if id.len() > ID_BYTES_MAX {
         return Err(format!("{name}: an id of {} bytes, at most {ID_BYTES_MAX} are taken", id.len()));
     }
+    match ChildKey::of(id) {
+        Some(_) => Err(format!("{name}: the key of a child found, {expected} was expected")),
+        None => Ok(()),
+    }
+}
+
+/// The canonical form of a reference: a JSON string.
+fn reference(name: &str, id: &str) -> Result<Box<[u8]>, Poison> {
+    check_id(name, id, "an id or null")?;
     serde_json::to_vec(id).map(Into::into).map_err(|error| format!("{name}: {error}"))
 }
 

@@ -29,7 +29,7 @@ pub use self::encoded::Readiness;
 use crate::config::{Encoding, EntityConfig, Format, TruncateRule, TypeRule, VersionRule};
 use crate::encoding::Registry;
 use crate::error::{REASON_BYTES_MAX, shortened};
-use crate::event::{Action, Decoded, Event, ID_BYTES_MAX, Record, Truncation};
+use crate::event::{Action, Decoded, Event, Record, Truncation};
 use crate::plan::{EntityType, PlanRef};
 
 /// The highest version: 2^63−1.
@@ -296,12 +296,7 @@ fn agree<const N: usize>(named: [(&str, Option<Cow<'_, str>>); N]) -> Result<Str
     let mut agreed: Option<(&str, Cow<'_, str>)> = None;
     for (name, id) in named {
         let Some(id) = id else { continue };
-        if id.is_empty() {
-            return Err(format!("{name}: empty, an id was expected"));
-        }
-        if id.len() > ID_BYTES_MAX {
-            return Err(format!("{name}: an id of {} bytes, at most {ID_BYTES_MAX} are taken", id.len()));
-        }
+        fields::check_id(name, &id, "an id")?;
         match &agreed {
             Some((first, held)) if *held != id => {
                 let (id, held) = (shown(&id), shown(held));

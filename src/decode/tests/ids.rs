@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::builtin;
+use crate::plan::{builtin, child_key};
 
 #[test]
 fn any_two_names_of_an_entity_must_agree() {
@@ -27,6 +27,16 @@ fn any_two_names_of_an_entity_must_agree() {
             }
         }
     }
+}
+
+#[test]
+fn an_id_that_is_the_key_of_a_child_is_poison() {
+    let key = child_key("contacts", "o1", "c1");
+    assert!(poison(Format::Plain, &record(Some(&key), Some("{}"), &[])).contains("the key of a child found"));
+    let parent = format!(r#"{{"parentId":{}}}"#, serde_json::Value::from(key.as_str()));
+    assert!(poison(Format::Plain, &record(Some("o2"), Some(&parent), &[])).starts_with("parentId:"));
+    let begun = key.trim_end_matches("c1").replace('\0', "");
+    assert_eq!(event(Format::Plain, &record(Some(&begun), Some("{}"), &[])).id, begun);
 }
 
 #[test]
