@@ -46,6 +46,15 @@ impl Stage {
         self.world.write_config(&self.world.config);
     }
 
+    /// The contact's name changes while its projection is left out, and the projection comes back.
+    fn call_without_contacts(&self, name: &str) {
+        self.leave_contacts_out();
+        self.call(name);
+        self.run();
+        self.keep_all_again();
+        self.run();
+    }
+
     /// An instance that died left a backfill of the contacts behind, which has passed the contact.
     fn begin_backfill(&self) {
         let config = Config::load(Some(&self.world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
@@ -61,11 +70,7 @@ impl Stage {
 #[test]
 fn a_projection_that_comes_back_shows_the_changes_of_the_time_without_it() {
     let stage = Stage::new("left-out");
-    stage.leave_contacts_out();
-    stage.call("Joan");
-    stage.run();
-    stage.keep_all_again();
-    stage.run();
+    stage.call_without_contacts("Joan");
     assert_eq!(stage.name(), "Joan");
     stage.world.succeed(&["verify"]);
 }
@@ -74,11 +79,7 @@ fn a_projection_that_comes_back_shows_the_changes_of_the_time_without_it() {
 fn the_backfill_of_a_projection_that_is_left_out_fails_no_start() {
     let stage = Stage::new("left-out-in-a-backfill");
     stage.begin_backfill();
-    stage.leave_contacts_out();
-    stage.call("Joan");
-    stage.run();
-    stage.keep_all_again();
-    stage.run();
+    stage.call_without_contacts("Joan");
     assert_eq!(stage.name(), "Joan");
     stage.world.succeed(&["verify"]);
 }

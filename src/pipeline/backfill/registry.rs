@@ -11,14 +11,23 @@ use crate::state::rows::{self, Backfill};
 use crate::state::store::Changes;
 
 impl StateWriter {
-    /// Forgets which indexes the marks of the projections that are left out were for: no change marks their documents from here
-    /// on. One that comes back is sent whole.
+    /// Forgets the marks and backfills of the projections that are left out, and their indexes, because no change marks
+    /// their documents from here on. One that comes back is sent whole.
     pub(in crate::pipeline) fn forget_left_out(&self) -> Result<()> {
         let mut changes = Changes::default();
+        let pending = self.state.backfills()?;
         for projection in self.plan().projections().filter(|of| !self.projections.contains(of)) {
+            let number = projection.number();
             if !self.state.built_for(projection.name())?.is_empty() {
                 changes.remove(Space::META, built_key(projection.name()));
             }
+            if pending.iter().any(|(of, _)| *of == number) {
+                put(&mut changes, projection, None)?;
+            }
+            self.state.view().scan(Space::DIRTY, &[number], &[], &mut |key, _| {
+                changes.remove(Space::DIRTY, key.to_vec());
+                Ok(std::ops::ControlFlow::Continue(()))
+            })?;
         }
         self.commit_if_any(changes)
     }
@@ -143,7 +152,7 @@ fn put(changes: &mut Changes, projection: Projection, backfill: Option<&Backfill
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{CONTACTS, builtin};
+    use crate::plan::{CONTACTS, ORGANISATIONS, builtin};
     use std::sync::Arc;
 
     use super::*;
@@ -165,6 +174,20 @@ mod tests {
         assert!(!state.is_delivered().unwrap(), "what came before is neither marked nor delivered");
         state_writer.trim(unmarked).unwrap();
         assert!(state.is_delivered().unwrap() && state_writer.pending_backfills().is_empty());
+    }
+
+    #[test]
+    fn a_projection_that_is_left_out_has_no_documents_that_wait() {
+        let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
+        let new = |projections| StateWriter::new(Arc::clone(&state), projections, Box::new(Nowhere)).unwrap();
+        let mut both = new(vec![CONTACTS, ORGANISATIONS]);
+        both.mark(vec![(CONTACTS, "c1".to_owned()), (ORGANISATIONS, "o1".to_owned())]).unwrap();
+        both.begin_backfill(CONTACTS).unwrap();
+        drop(both);
+        assert_eq!(state.count_waiting().unwrap(), 3);
+        let left = new(vec![ORGANISATIONS]).marks().unwrap();
+        assert_eq!(left.into_iter().collect::<Vec<_>>(), [(ORGANISATIONS.number(), "o1".to_owned())]);
+        assert_eq!(state.count_waiting().unwrap(), 1);
     }
 
     #[test]
