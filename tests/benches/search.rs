@@ -13,6 +13,8 @@ mod client;
 #[allow(dead_code)]
 #[path = "../harness.rs"]
 mod harness;
+#[path = "shared/queries.rs"]
+mod queries;
 #[allow(dead_code)]
 #[path = "../services.rs"]
 mod services;
@@ -27,17 +29,11 @@ use elasticsearch::http::Method;
 use serde_json::{Value, json};
 
 use client::{Client, percentile};
-use harness::{World, query_of};
+use harness::World;
+use queries::{queries, timed};
 
 fn size(name: &str, default: u32) -> u32 {
     std::env::var(format!("BENCH_{name}")).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
-
-/// The answer and how long it took.
-fn timed(client: &mut Client, path: &str) -> (Value, Duration) {
-    let began = Instant::now();
-    let answer = client.get(path).unwrap();
-    (answer, began.elapsed())
 }
 
 /// Appends changes of contacts at a rate until told to stop; the number of lines so far.
@@ -67,48 +63,6 @@ fn report(engine: &str, kind: &str, mut times: Vec<Duration>, found: u64) {
         times.last().unwrap().as_secs_f64() * 1_000.0,
         found / times.len() as u64
     );
-}
-
-/// Queries of each kind, drawn from documents that are there.
-fn queries(client: &mut Client, organisations: u32, probes: u32) -> Vec<(&'static str, Vec<String>)> {
-    let mut random = fastrand::Rng::with_seed(2);
-    let mut kinds: Vec<(&'static str, Vec<String>)> =
-        ["one word", "three words", "typo", "phone", "under", "word and facets"]
-            .map(|kind| (kind, Vec::new()))
-            .into();
-    let sample = client.get("/search?in=contacts&q=jane+20&size=100").unwrap();
-    let phones: Vec<&str> =
-        sample["hits"].as_array().unwrap().iter().filter_map(|hit| hit["phone"].as_str()).collect();
-    while kinds.iter().any(|(_, list)| list.len() < probes as usize) {
-        let word = |random: &mut fastrand::Rng| {
-            ["acme", "laurel", "quarry", "harbour", "granite", "meridian", "falcon", "willow"]
-                [random.usize(..8)]
-            .to_owned()
-        };
-        let first =
-            ["jane", "maria", "jurgen", "aoife", "fatima", "lukasz", "omar", "ingrid"][random.usize(..8)];
-        let last = ["muller", "nowak", "haddad", "jensen", "rossi", "silva", "kowalska", "petrova"]
-            [random.usize(..8)];
-        let one = word(&mut random);
-        let mut typo = one.clone();
-        typo.remove(random.usize(1..typo.len()));
-        // Low numbers have most below them.
-        let organisation = format!("org-{:06}", random.u32(..organisations / 100));
-        let phone = phones[random.usize(..phones.len())].to_owned();
-        let pairs: [Vec<(&str, String)>; 6] = [
-            vec![("q", one.clone())],
-            vec![("q", format!("{one} {first} {last}"))],
-            vec![("q", typo)],
-            vec![("q", phone)],
-            vec![("q", first.to_owned()), ("under", organisation)],
-            vec![("q", one), ("facets", "country,status,role".to_owned())],
-        ];
-        for ((_, list), pairs) in kinds.iter_mut().zip(pairs) {
-            let pairs: Vec<(String, String)> = pairs.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
-            list.push(format!("/search?{}", query_of(&pairs)));
-        }
-    }
-    kinds
 }
 
 /// The plain query beside which three words are timed. Each word stands in the organisation or in one of its contacts.

@@ -8,6 +8,8 @@
 //! - The raw side has `BENCH_BULK_BYTES` (2 MiB of documents, as ours) and `BENCH_CONNECTIONS` (3).
 //! - The live part has `BENCH_PROBES` (200), `BENCH_SECONDS` (120), `BENCH_GIANT` (50 000) and `BENCH_STORM` (100 000).
 //! - `BENCH_PARTS` (`stages,rebuilds,live`) leaves parts out, and `BENCH_SOURCES` (`state,log`) sources of the rebuilds.
+//! - The part `layouts` measures `layout = "join"` beside `nested`. It comes only where `BENCH_PARTS` names it, and needs
+//!   `TRIBUTARY_ENGINE=opensearch`.
 //! - `BENCH_PERF=1` counts instructions as well.
 //!
 //! The real servers are brought up by `scripts/services`. All figures are of one run.
@@ -21,8 +23,11 @@ mod client;
 #[allow(dead_code)]
 #[path = "../../harness.rs"]
 mod harness;
+mod layouts;
 mod live;
 mod perf;
+#[path = "../shared/queries.rs"]
+mod queries;
 mod raw;
 mod rebuild;
 mod report;
@@ -180,6 +185,9 @@ fn measure() -> Result<()> {
     // The group can be deleted once its member has left.
     instance.signal("TERM");
     instance.end();
+    if sizes.wants("layouts") {
+        layouts::print(&layouts::run(&servers, &topics, &server, &sizes)?);
+    }
     Ok(())
 }
 

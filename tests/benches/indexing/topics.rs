@@ -36,9 +36,10 @@ impl Topics {
         let name = self.floor_name();
         let topic = NewTopic::new(&name, 1, TopicReplication::Fixed(1));
         let made = runtime().block_on(admin.create_topics([&topic], &AdminOptions::new()));
-        made.map_err(|error| error.to_string())?
-            .into_iter()
-            .try_for_each(|made| made.map(|_| ()).map_err(|(name, code)| format!("{name}: {code}")))?;
+        made.map_err(|error| error.to_string())?.into_iter().try_for_each(|made| match made {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Ok(()),
+            Err((name, code)) => Err(format!("{name}: {code}")),
+        })?;
         Ok(name)
     }
 

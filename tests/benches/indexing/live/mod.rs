@@ -58,18 +58,14 @@ pub fn run(
     instance: &Running,
     population: Population,
 ) -> Result<Measured> {
-    let mut place = Place {
-        world,
-        log: log::Log::new(world, topics)?,
-        gauge: gauge::Gauge::new(world, instance.0.id())?,
-        population,
-    };
+    let mut place = Place::new(world, topics, instance, population)?;
     let (mut freshness, mut same) = (Vec::new(), Vec::new());
     for _ in 0..population.rounds {
         freshness.push(fresh(&mut place, server, None)?);
         same.push(told("the same documents by a bare client", || same::run(&place, server))?);
     }
-    let steady = told("steady state", || steady::run(&mut place, server))?;
+    let steady =
+        told("steady state", || steady::run(&mut place, server, steady::Changes::new(population, 7)))?;
     eprintln!("{:.0} events/s", steady.rate);
     for _ in 0..population.rounds {
         freshness.push(fresh(&mut place, server, Some(steady.rate / 2.0))?);
@@ -82,6 +78,18 @@ pub fn run(
     });
     let storms = storms.collect::<Result<_>>()?;
     Ok(Measured { steady, freshness, same, giant, storms })
+}
+
+/// The steady state of changes of contacts alone.
+pub fn changes_of_contacts(
+    world: &World,
+    server: &Server,
+    topics: &Topics,
+    instance: &Running,
+    population: Population,
+) -> Result<Steady> {
+    let mut place = Place::new(world, topics, instance, population)?;
+    steady::run(&mut place, server, steady::Changes::of_contacts(population, 7))
 }
 
 fn fresh(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<Freshness> {
@@ -200,6 +208,13 @@ struct Place<'a> {
     log: log::Log,
     gauge: gauge::Gauge,
     population: Population,
+}
+
+impl<'a> Place<'a> {
+    fn new(world: &'a World, topics: &Topics, instance: &Running, population: Population) -> Result<Self> {
+        let gauge = gauge::Gauge::new(world, instance.0.id())?;
+        Ok(Self { world, log: log::Log::new(world, topics)?, gauge, population })
+    }
 }
 
 /// A word that nothing else holds, and that is no typo of another probe's.

@@ -42,8 +42,7 @@ pub struct Steady {
 }
 
 /// As fast as it goes with the lag bounded.
-pub fn run(place: &mut Place<'_>, server: &Server) -> Result<Steady> {
-    let mut changes = Changes::new(place.population, 7);
+pub fn run(place: &mut Place<'_>, server: &Server, mut changes: Changes) -> Result<Steady> {
     sustain(place, &mut changes, WARM)?;
     place.gauge.forget_peak();
     let (before, cpu) = (place.gauge.counted()?, [place.gauge.cpu_seconds(), server.cpu_seconds()?]);
@@ -130,16 +129,23 @@ impl Drop for Beside {
 pub struct Changes {
     random: fastrand::Rng,
     population: Population,
+    /// The kind of a change is drawn from here on; 0 to 199 are those of organisations.
+    first_kind: u16,
 }
 
 impl Changes {
     pub fn new(population: Population, seed: u64) -> Self {
-        Self { random: fastrand::Rng::with_seed(seed), population }
+        Self { random: fastrand::Rng::with_seed(seed), population, first_kind: 0 }
+    }
+
+    /// Changes of contacts alone.
+    pub fn of_contacts(population: Population, seed: u64) -> Self {
+        Self { first_kind: 200, ..Self::new(population, seed) }
     }
 
     pub fn one(&mut self, log: &Log) -> Result<()> {
         let number = self.random.u32(..);
-        match self.random.u16(..1_000) {
+        match self.random.u16(self.first_kind..1_000) {
             0..2 => {
                 let id = format!("org-{:06}", self.scattered(self.population.organisations));
                 log.organisation(&id, "renamed", &json!({"name": format!("Name {number}")}))
