@@ -20,6 +20,7 @@ mod services;
 
 use std::time::{Duration, Instant};
 
+use elasticsearch::http::Method;
 use serde_json::json;
 use tokio_postgres::NoTls;
 
@@ -97,7 +98,6 @@ fn main() {
     let _running = world.start(&["run"]);
     world.wait_until_delivered();
     let instance = std::fs::read_to_string(world.path("state/instance")).unwrap();
-    let mut index = Client::connect(servers.elasticsearch.trim_start_matches("http://")).unwrap();
     let mut instance = Client::connect(instance.trim()).unwrap();
     let mut random = fastrand::Rng::with_seed(7);
     let (mut polled, mut consistent) = (Vec::new(), Vec::new());
@@ -106,7 +106,7 @@ fn main() {
         let path = format!("/{}contacts/_search?size=0&q=role:{role}", world.prefix);
         let began = Instant::now();
         store.change(random.u32(..contacts), &role);
-        while index.get(&path).unwrap()["hits"]["total"]["value"] == 0 {
+        while world.es(Method::Get, &path, None)["hits"]["total"]["value"] == 0 {
             assert!(began.elapsed() < WAIT, "a change was not found within {WAIT:?}");
         }
         polled.push(began.elapsed());
