@@ -54,6 +54,7 @@ fn side(
     world.wait_until_delivered();
     let steady =
         told("steady state", || live::changes_of_contacts(&world, server, topics, &instance, sizes.live))?;
+    eprintln!("{:.0} changes/s, {:.0} bytes for each", steady.rate, bytes_each(&steady));
     server.wait_for_merges();
     let latencies = told("queries", || latencies(&world, sizes))?;
     let rebuild = told("rebuild", || crate::rebuilt(&world, server, "state"))?;
@@ -84,10 +85,8 @@ fn latencies(world: &World, sizes: &Sizes) -> Result<Vec<Latency>> {
     Ok(measured.collect())
 }
 
-impl Side {
-    fn bytes_each(&self) -> f64 {
-        self.steady.counted.bytes as f64 / self.steady.counted.records as f64
-    }
+fn bytes_each(steady: &Steady) -> f64 {
+    steady.counted.bytes as f64 / steady.counted.records as f64
 }
 
 /// The tables, and the ratios of `join` to `nested`.
@@ -103,7 +102,7 @@ pub fn print(sides: &[Side]) {
             side.layout,
             side.first_load.took.as_secs_f64(),
             counted.documents as f64 / counted.records as f64,
-            side.bytes_each(),
+            bytes_each(&side.steady),
             cpu[0],
             cpu[1],
             side.rebuild.took.as_secs_f64(),
@@ -125,7 +124,7 @@ pub fn print(sides: &[Side]) {
         println!(
             "\njoin by nested: changes/s {:.2} (target 3), bytes for each change {:.2} (target 0.2)\n",
             join.steady.rate / nested.steady.rate,
-            join.bytes_each() / nested.bytes_each(),
+            bytes_each(&join.steady) / bytes_each(&nested.steady),
         );
     }
 }
