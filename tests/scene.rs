@@ -2,8 +2,9 @@
 
 use elasticsearch::http::Method;
 use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::harness::{Running, World, eventually, fresh, log_of, try_es};
+use crate::harness::{Running, World, eventually, fresh, log_of, runtime, try_es};
 use crate::services::Services;
 
 pub const EMBEDDED: &str = "index.kind = \"embedded\"\nindex.path = \"index\"\n";
@@ -14,14 +15,19 @@ pub struct Scene<'a> {
     pub log: String,
     pub world: World,
     pub index: &'static str,
+    _place: SemaphorePermit<'static>,
 }
+
+/// A slow machine keeps up with the events of two scenes, and not with those of more.
+static PLACES: Semaphore = Semaphore::const_new(2);
 
 impl<'a> Scene<'a> {
     pub fn new(servers: &'a Services, index: &'static str) -> Self {
+        let place = runtime().block_on(PLACES.acquire()).unwrap();
         let topics = ["organisations", "contacts"].map(|topic| format!("{topic}.{}", fresh("reindex")));
         let log = format!("organisations.topics = [{:?}]\ncontacts.topics = [{:?}]\n", topics[0], topics[1]);
         let world = World::new(servers, "reindex", &format!("{log}index.mappings = \"mappings\"\n{index}"));
-        let scene = Self { servers, log, world, index };
+        let scene = Self { servers, log, world, index, _place: place };
         scene.world.succeed(
             &[&["generate", "--kafka", "--seed", "1", "--events", "9000", "--partitions", "3"], &COUNTS[..]]
                 .concat(),
@@ -36,8 +42,7 @@ impl<'a> Scene<'a> {
         running
     }
 
-    /// Events at a steady rate, until they are stopped. A slow machine keeps up with it, in a debug build and with two
-    /// scenes at once.
+    /// Events at a steady rate, until they are stopped.
     pub fn events(&self) -> Running {
         let flow = ["generate", "--kafka", "--seed", "2", "--events", "1000000", "--rate", "50"];
         self.world.start(&[&flow, &COUNTS[..]].concat())

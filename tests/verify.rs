@@ -349,7 +349,7 @@ fn it_says_what_it_cannot_know_and_makes_nothing() {
 }
 
 #[test]
-fn what_waits_for_the_next_run_is_on_its_way() {
+fn documents_that_wait_for_the_next_run_are_pending() {
     let log = small_log();
     let (world, _turn) = elasticsearch_world("waits", &log);
     world.succeed(&["run", "--until-end"]);
@@ -363,7 +363,7 @@ fn what_waits_for_the_next_run_is_on_its_way() {
     tamper(&world, "contacts", &[("c5".to_owned(), Act::Delete)]);
     let output = world.run(&["verify"]);
     let said = log_of(&output);
-    assert!(output.status.code() == Some(0) && said.contains("1 on their way"), "{said}");
+    assert!(output.status.code() == Some(0) && said.contains("1 pending"), "{said}");
     world.succeed(&["run", "--until-end"]);
     assert!(world.documents("contacts").contains_key("c5"));
 }
