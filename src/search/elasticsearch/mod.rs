@@ -29,9 +29,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{ChildKey, Collection, PlanRef, Projection, SearchPlan};
 use crate::searchable::ValueKind;
 use crate::sink::elasticsearch::client::Client;
+use crate::sink::elasticsearch::dialect::Dialect;
 use crate::sink::elasticsearch::filling;
 
 const WHOLE: &str = "allow_partial_search_results=false";
+const TOO_LONG: &str = "the query has more words and numbers than the server takes at once; search for fewer, or raise \
+                        indices.query.bool.max_clause_count of the server";
 /// How long the server may search before it answers with an error.
 const SEARCH_TIMEOUT: &str = "10s";
 
@@ -95,11 +98,15 @@ impl ElasticsearchIndex {
             body.extend(point.iter().map(|point| ("pit".to_owned(), point.clone())));
         }
         let answer = if point.is_some() {
-            Some(self.client.post(&format!("{}?{WHOLE}", SearchParts::None.url()), Some(&body)).await?)
+            self.client.post(&format!("{}?{WHOLE}", SearchParts::None.url()), Some(&body)).await.map(Some)
         } else {
             let path = format!("{}?{WHOLE}", SearchParts::Index(&[&alias]).url());
-            self.client.post_if_there(&path, Some(&body)).await?
+            self.client.post_if_there(&path, Some(&body)).await
         };
+        let answer = answer.map_err(|error| match Dialect::is_out_of_clauses(&error) {
+            true => Error::usage(TOO_LONG).because(error),
+            false => error,
+        })?;
         let answer = answer.ok_or_else(|| {
             Error::new(
                 ErrorKind::Unavailable,

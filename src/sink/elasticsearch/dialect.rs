@@ -75,6 +75,12 @@ impl Dialect {
         self.product == Product::OpenSearch && error.chain().contains("too many Point In Time")
     }
 
+    /// Whether an answer says that a query has more clauses than the server allows. OpenSearch allows 1 024, and
+    /// Elasticsearch as many as its memory holds.
+    pub(crate) fn is_out_of_clauses(error: &Error) -> bool {
+        error.chain().contains("maxClauseCount")
+    }
+
     /// The order in which all documents of a point in time are listed, children of these embeds among them.
     pub(super) fn listing_order(self, joined: impl Iterator<Item = &'static str>) -> Value {
         if self.has_shard_order {
