@@ -50,7 +50,9 @@ fn a_release_is_made_twice_of_the_same_bytes_and_holds_everything() {
         Some(first.join(name))
     };
     run(Command::new("tar").arg("xzf").arg(named(".tar.gz").unwrap()).arg("-C").arg(folder.path()));
-    let is_unpacked = |path: &PathBuf| path.display().to_string().contains("tributary-");
+    let is_unpacked = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("tributary-"))
+    };
     let unpacked = entries(folder.path()).into_iter().find(is_unpacked).unwrap();
     for file in ["man/tributary-run.1.gz", "completions/tributary.zsh", "tributary.service", "LICENSE"] {
         assert!(unpacked.join(file).is_file(), "{file}");
