@@ -101,7 +101,12 @@ impl<S: Documents> Delivery<S> {
                     let delivered = || self.queue.low_watermark();
                     let refresh = || async move { this.sink.refresh().await };
                     unrefreshed.refresh_if_due(&self.status, delivered, refresh);
+                    if unrefreshed.shows_all() {
+                        self.status.note_refreshed(&delivered().unwrap_or_default());
+                    }
                 }
+            } else {
+                unrefreshed.forget();
             }
             let wait = unrefreshed.wait().min(self.pace.wait());
             tokio::select! {

@@ -18,15 +18,31 @@ pub(super) struct Unrefreshed {
     budget: Budget,
     /// How many refreshes searches had asked for when the last of them was acknowledged.
     asked: u64,
-    /// The refresh under way, one at most.
-    running: JoinSet<()>,
+    /// When the first write was left to the refresh of a search, which refreshes the indexes that it looks in and no other.
+    spared: Option<Instant>,
+    /// The refresh under way, one at most. It answers whether it was done.
+    running: JoinSet<bool>,
     began: Option<Instant>,
+    shown: Shown,
+}
+
+/// Whether searches show every write that is acknowledged.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Shown {
+    /// It is not known, or some are not shown.
+    #[default]
+    Some,
+    /// They will be once the refresh under way is done.
+    Soon,
+    All,
 }
 
 /// A change waits this long for others before a refresh of our own.
 const LINGER: Duration = Duration::from_millis(5);
 /// And this long when a search waits: that has the index refreshed itself, once it sees its change acknowledged.
 const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
+/// A write that was left to the refresh of a search waits this long for a refresh of every index.
+const SPARED_MAX: Duration = Duration::from_secs(1);
 /// The longest hold of changes during a refresh. They go together after it, because a request for each change would
 /// cost the index more. A busy index takes half a second for a refresh.
 const HOLD: Duration = Duration::from_millis(50);
@@ -62,6 +78,18 @@ impl Unrefreshed {
     pub(super) fn note(&mut self, status: &Status) {
         self.since.get_or_insert_with(Instant::now);
         self.asked = status.signals.refreshes();
+        self.shown = Shown::Some;
+    }
+
+    /// True when searches show every write that is acknowledged. The fold may learn of an acknowledgement after the refresh, so
+    /// that the low watermark moves later.
+    pub(super) fn shows_all(&self) -> bool {
+        self.shown == Shown::All
+    }
+
+    /// Takes note that another instance may write.
+    pub(super) fn forget(&mut self) {
+        self.shown = Shown::Some;
     }
 
     /// Begins a refresh if one is due, so seldom that at most a fifth of the time is spent on it. To be asked when no
@@ -77,24 +105,30 @@ impl Unrefreshed {
     {
         let now = Instant::now();
         if status.signals.refreshes() != self.asked {
-            // A search began one after the last write: that shows all of them.
-            self.since = None;
+            // A search began one after the last write.
+            if self.since.take().is_some() {
+                self.spared.get_or_insert(now);
+            }
         }
         let linger = if status.signals.waiting_searches() > 0 { LINGER_FOR_SEARCH } else { LINGER };
-        let due = self.since.is_some_and(|since| now >= since + linger)
-            && self.budget.is_open(now)
-            && self.began.is_none();
-        if !due {
+        let waits =
+            |since: Option<Instant>, for_so_long| since.is_some_and(|since| now >= since + for_so_long);
+        let is_called_for = waits(self.since, linger) || waits(self.spared, SPARED_MAX);
+        if !is_called_for || !self.budget.is_open(now) || self.began.is_some() {
             return;
         }
-        self.since = None;
-        self.began = Some(now);
+        (self.since, self.spared) = (None, None);
+        (self.began, self.shown) = (Some(now), Shown::Soon);
         let (delivered, refresh, status) = (delivered(), refresh(), Arc::clone(status));
         self.running.spawn(async move {
             match refresh.await {
-                Ok(()) => status.note_refreshed(&delivered.unwrap_or_default()),
+                Ok(()) => {
+                    status.note_refreshed(&delivered.unwrap_or_default());
+                    true
+                }
                 Err(error) => {
                     tracing::warn!(error = error.chain(), "refresh failed, the index's own interval serves");
+                    false
                 }
             }
         });
@@ -107,8 +141,9 @@ impl Unrefreshed {
 
     /// Waits until the refresh under way is done; for ever when there is none.
     pub(super) async fn refreshed(&mut self) {
-        if self.running.join_next().await.is_none() {
-            return std::future::pending().await;
+        let Some(ended) = self.running.join_next().await else { return std::future::pending().await };
+        if self.shown == Shown::Soon {
+            self.shown = if ended.unwrap_or(false) { Shown::All } else { Shown::Some };
         }
         let now = Instant::now();
         if let Some(began) = self.began.take() {
@@ -183,5 +218,31 @@ mod tests {
         tokio::time::advance(LINGER * 10).await;
         unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
         assert!(!unrefreshed.holds());
+        tokio::time::advance(SPARED_MAX).await;
+        unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
+        assert!(unrefreshed.holds(), "the search looked in one index only");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everything_is_shown_once_a_refresh_has_followed_every_write() {
+        let (mut unrefreshed, status) = (Unrefreshed::default(), Arc::new(Status::default()));
+        assert!(!unrefreshed.shows_all());
+        for (is_done, writes_meanwhile, shows_all) in
+            [(true, false, true), (true, true, false), (false, false, false)]
+        {
+            unrefreshed.note(&status);
+            assert!(!unrefreshed.shows_all());
+            tokio::time::advance(HOLD).await;
+            let answer = if is_done { Ok(()) } else { Err(crate::error::Error::failed("away")) };
+            unrefreshed.refresh_if_due(&status, || None, || async { answer });
+            if writes_meanwhile {
+                unrefreshed.note(&status);
+            }
+            assert!(!unrefreshed.shows_all());
+            unrefreshed.refreshed().await;
+            assert_eq!(unrefreshed.shows_all(), shows_all);
+        }
+        unrefreshed.forget();
+        assert!(!unrefreshed.shows_all());
     }
 }
