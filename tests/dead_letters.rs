@@ -7,6 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 
+use crate::doctor;
 use crate::harness::{World, fresh, runtime};
 use crate::services::{self, Services};
 
@@ -34,11 +35,18 @@ fn letter(world: &World) -> Value {
 }
 
 #[test]
-fn a_large_letter_is_kept_whole() {
+fn a_large_letter_is_kept_whole_and_counted() {
     let (servers, _turn) = services::whole();
-    let world = world(&servers, &fresh("letters"), 5 << 20);
+    let topic = fresh("letters");
+    let world = world(&servers, &topic, 5 << 20);
     world.succeed(&["run", "--until-end"]);
     assert!(letter(&world)["value"].as_str().unwrap().len() > 5 << 20);
+    let (_, findings) = doctor::examine(&world);
+    let told = doctor::of(&findings, "doubtful", "dead letters");
+    assert!(told.iter().any(|text| text.contains(&format!("1 in the topic {topic}"))), "{findings:#?}");
+    world.succeed(&["dead-letters", "discard", "--all"]);
+    let (_, findings) = doctor::examine(&world);
+    assert_eq!(doctor::of(&findings, "good", "dead letters"), [format!("none in the topic {topic}")]);
 }
 
 #[test]

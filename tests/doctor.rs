@@ -10,7 +10,7 @@ use crate::recreated::Topics;
 use crate::services;
 
 /// The exit code, and the findings: judgement, area and text.
-fn doctor(world: &World) -> (Option<i32>, Vec<[String; 3]>) {
+pub fn examine(world: &World) -> (Option<i32>, Vec<[String; 3]>) {
     let output = world.run(&["doctor", "--format", "json"]);
     let lines = String::from_utf8(output.stdout).unwrap();
     let finding = |line: &str| {
@@ -21,14 +21,14 @@ fn doctor(world: &World) -> (Option<i32>, Vec<[String; 3]>) {
 }
 
 /// The texts of a judgement and an area. The disk of the machine that tests is nobody's fault.
-fn of(findings: &[[String; 3]], judgement: &str, area: &str) -> Vec<String> {
+pub fn of(findings: &[[String; 3]], judgement: &str, area: &str) -> Vec<String> {
     let found = findings.iter().filter(|[judged, of, _]| judged == judgement && of == area);
     found.map(|[_, _, text]| text.clone()).collect()
 }
 
 /// That something of an area is so judged, and its text says so.
 fn is_told(world: &World, code: i32, judgement: &str, area: &str, said: &str) {
-    let (found, findings) = doctor(world);
+    let (found, findings) = examine(world);
     assert_eq!(found, Some(code), "{findings:?}");
     let told = of(&findings, judgement, area);
     assert!(told.iter().any(|text| text.contains(said)), "{judgement} {area}: {said}: {findings:#?}");
@@ -58,7 +58,7 @@ fn a_deployment_without_servers_is_examined_and_left_as_it_is() {
     log.append("contacts", "c1", &json!({"name": "Jane"}));
     world.succeed(&["run", "--until-end"]);
     let before = files(&world);
-    let (code, findings) = doctor(&world);
+    let (code, findings) = examine(&world);
     assert_eq!(code, Some(0), "{findings:?}");
     for (area, said) in [
         ("configuration", "every key is understood"),
@@ -96,7 +96,7 @@ fn a_deployment_without_servers_is_examined_and_left_as_it_is() {
     let _running = world.start(&["run"]);
     world.wait_until_delivered();
     eventually("the instance is examined", || {
-        let (code, findings) = doctor(&world);
+        let (code, findings) = examine(&world);
         let told = of(&findings, "good", "instance");
         let is_told = code == Some(0) && told.iter().any(|text| text.contains("is ready, writing"));
         assert_eq!(of(&findings, "doubtful", "versions"), [""; 0]);
@@ -127,7 +127,7 @@ fn topics_indexes_and_clocks_of_servers_are_examined() {
     let world = &topics.world;
     topics.produce(0..3);
     world.succeed(&["run", "--until-end"]);
-    let (code, findings) = doctor(world);
+    let (code, findings) = examine(world);
     assert_eq!(code, Some(0), "{findings:#?}");
     for (area, said) in [
         ("brokers", "1 broker answers, by librdkafka "),
@@ -160,7 +160,7 @@ fn topics_indexes_and_clocks_of_servers_are_examined() {
     is_told(&short.world, 0, "doubtful", "topics", "are deleted after 7 days");
     short.delete(&short.contacts);
     eventually("the topic is gone", || {
-        let (code, findings) = doctor(&short.world);
+        let (code, findings) = examine(&short.world);
         let told = of(&findings, "wrong", "topics");
         (code == Some(1) && told.iter().any(|text| text.contains(&short.contacts))).then_some(())
     });

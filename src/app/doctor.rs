@@ -15,7 +15,7 @@ use super::check::state::Seen;
 use super::check::{self, CONFIGURATION};
 use super::dead_letters;
 use crate::cli::OutputFormat;
-use crate::config::{Config, DeadLetterKind, SourceKind};
+use crate::config::{Config, DeadLetterConfig, DeadLetterKind, SourceKind};
 use crate::error::{Error, Result};
 use crate::output;
 use crate::pipeline::work::blocking;
@@ -85,31 +85,32 @@ async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
     Ok(())
 }
 
-/// How many dead letters wait for an operator. Those of a topic are not read.
+/// How many dead letters wait for an operator.
 async fn dead_letters(config: &Config, findings: &mut Findings) {
     if findings.is_any_wrong(&[check::LETTERS, check::DISK]) {
         return;
     }
-    let place = config.dead_letters.path.display();
-    match config.dead_letters.kind {
-        DeadLetterKind::Kafka => {
-            findings.good(check::LETTERS, format_args!("go to the topic {}", config.dead_letters.topic));
+    let DeadLetterConfig { kind, path, topic, .. } = &config.dead_letters;
+    let (key, place) = match kind {
+        DeadLetterKind::Kafka if findings.is_any_wrong(&[check::BROKERS]) => return,
+        DeadLetterKind::Kafka => ("dead_letters.topic", format!("the topic {topic}")),
+        DeadLetterKind::File if !path.exists() => {
+            findings.good(check::LETTERS, format_args!("none; they would go to {}", path.display()));
+            return;
         }
-        DeadLetterKind::File if !config.dead_letters.path.exists() => {
-            findings.good(check::LETTERS, format_args!("none; they would go to {place}"));
-        }
-        DeadLetterKind::File => match dead_letters::list(config).await {
-            Ok(listed) if listed.is_empty() => findings.good(check::LETTERS, format_args!("none in {place}")),
-            Ok(listed) => findings.doubtful(
-                check::LETTERS,
-                format_args!(
-                    "{} in {place}; `tributary dead-letters list` gives the reasons, and `dead-letters retry` tries them \
-                     again once the cause is gone",
-                    listed.len()
-                ),
+        DeadLetterKind::File => ("dead_letters.path", path.display().to_string()),
+    };
+    match dead_letters::list(config).await {
+        Ok(listed) if listed.is_empty() => findings.good(check::LETTERS, format_args!("none in {place}")),
+        Ok(listed) => findings.doubtful(
+            check::LETTERS,
+            format_args!(
+                "{} in {place}; `tributary dead-letters list` gives the reasons, and `dead-letters retry` tries them again \
+                 once the cause is gone",
+                listed.len()
             ),
-            Err(error) => findings.wrong(check::LETTERS, &error.about("dead_letters.path")),
-        },
+        ),
+        Err(error) => findings.wrong(check::LETTERS, &error.about(key)),
     }
 }
 

@@ -103,6 +103,16 @@ impl KafkaDeadLetters {
             .because(error)
     }
 
+    /// A part of the dead letters must not pass for all of them.
+    fn silent(&self, partition: i32, next: i64, high: i64) -> Error {
+        let topic = &self.topic;
+        Error::failed(format!(
+            "the dead letters' topic {topic} was read to offset {next} of {high} of partition {partition}, and nothing came for \
+             {} s; check the broker and try again",
+            WAIT.as_secs()
+        ))
+    }
+
     /// The offsets that a partition holds. One of a topic that was made just now has no leader for a moment.
     fn watermarks(&self, consumer: &BaseConsumer, partition: i32) -> KafkaResult<(i64, i64)> {
         let until = Instant::now() + WAIT;
@@ -297,7 +307,8 @@ impl DeadLetters for KafkaDeadLetters {
         client
             .set("group.id", &self.config.group)
             .set("enable.auto.commit", "false")
-            .set("enable.partition.eof", "false");
+            // The markers of transactions have offsets and are no messages.
+            .set("enable.partition.eof", "true");
         let consumer: BaseConsumer = client.create().map_err(|error| no_client("consumer", &error))?;
         let metadata =
             consumer.fetch_metadata(Some(&self.topic), WAIT).map_err(|error| self.failed("read", error))?;
@@ -323,11 +334,14 @@ impl DeadLetters for KafkaDeadLetters {
             let mut next = low;
             let mut heard = Instant::now();
             while next < high && heard.elapsed() < WAIT {
-                let Some(message) = consumer.poll(Duration::from_millis(200)) else {
-                    next = position(&consumer).unwrap_or(next);
-                    continue;
+                let message = match consumer.poll(Duration::from_millis(200)) {
+                    None => continue,
+                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                        next = high;
+                        continue;
+                    }
+                    Some(message) => message.map_err(|error| self.failed("read", error))?,
                 };
-                let message = message.map_err(|error| self.failed("read", error))?;
                 heard = Instant::now();
                 next = message.offset() + 1;
                 let name = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
@@ -346,6 +360,9 @@ impl DeadLetters for KafkaDeadLetters {
                     }
                 }
             }
+            if next < high {
+                return Err(self.silent(partition, next, high));
+            }
         }
         letters.retain(|letter| !resolved.contains(&letter.name()));
         Ok(each_once(letters))
@@ -358,9 +375,4 @@ impl DeadLetters for KafkaDeadLetters {
         }
         self.produce(&tombstones).map_err(|error| self.failed("write to", error))
     }
-}
-
-fn position(consumer: &BaseConsumer) -> Option<i64> {
-    let positions = consumer.position().ok()?;
-    positions.elements().first().and_then(|at| at.offset().to_raw()).filter(|next| *next >= 0)
 }
