@@ -53,6 +53,8 @@ pub(crate) enum Bug {
     UnfinishedLoadKept,
     /// A document of references only, from a partial log, has versions above those of documents that records make.
     StubAboveRecords,
+    /// The document of a child under its new owner is not sent with the delete of the one under its old owner.
+    MovedChildLeft,
 }
 
 /// Whether this bug is planted.

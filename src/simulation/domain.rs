@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::MAX_EMBEDDED;
 use super::drawn::{Drawn, Verb};
 use super::events::Event;
 use super::reference::{self, Does, Plain};
 use super::{plain, world::World};
-use crate::decode::Layout;
-use crate::model::{self, Model};
-use crate::plan::{EntityType, PlanRef, Projection};
+use crate::decode;
+use crate::model::{self, Layout, Model, Relation};
+use crate::plan::{EntityType, PlanRef, Projection, child_key};
 
 /// The documents by projection and id.
 pub(super) type Documents = BTreeMap<String, BTreeMap<String, Value>>;
@@ -32,16 +32,19 @@ pub(super) struct Domain {
 
 impl Domain {
     /// The built-in model.
-    pub(super) fn built_in() -> Self {
-        Self::of(model::built_in().clone(), br#":"s4""#, None)
+    pub(super) fn built_in(layout: Layout) -> Self {
+        let mut model = model::built_in().clone();
+        lay_out(&mut model, layout);
+        Self::of(model, br#":"s4""#, None)
     }
 
     /// A model that is drawn.
-    pub(super) fn drawn(seed: u64) -> Self {
+    pub(super) fn drawn(seed: u64, layout: Layout) -> Self {
         let mut drawn = Drawn::new(seed);
         let text = drawn.model();
-        let model =
+        let mut model =
             model::parse("drawn.toml", &text).unwrap_or_else(|findings| panic!("{findings:?}: {text}"));
+        lay_out(&mut model, layout);
         Self::of(model, br#":"z""#, Some(Mutex::new(drawn)))
     }
 
@@ -52,9 +55,14 @@ impl Domain {
     }
 
     /// How the records of the entity types are read.
-    pub(super) fn layouts(&self) -> Vec<Layout> {
+    pub(super) fn layouts(&self) -> Vec<decode::Layout> {
         let entities = self.types.iter().zip(&self.model.entities);
-        entities.map(|((_, of), entity)| Layout::of(*of, &entity.source)).collect()
+        entities.map(|((_, of), entity)| decode::Layout::of(*of, &entity.source)).collect()
+    }
+
+    /// True when members of a projection are documents of their own.
+    pub(super) fn has_children(&self) -> bool {
+        self.projections.iter().any(|projection| projection.has_children())
     }
 
     /// True for the built-in model.
@@ -88,9 +96,19 @@ impl Domain {
 
     /// The documents that events call for.
     pub(super) fn documents(&self, events: &[Event]) -> Documents {
+        let mut documents = self.whole_documents(events);
+        for projection in self.projections.iter().filter(|projection| projection.has_children()) {
+            documents.entry(projection.name().to_owned()).and_modify(|whole| part(*projection, whole));
+        }
+        documents
+    }
+
+    /// The documents, with their members.
+    fn whole_documents(&self, events: &[Event]) -> Documents {
         if self.is_built_in() {
             let events: Vec<Plain> = events.iter().map(Event::plain).collect();
-            let documents = reference::documents(&events, MAX_EMBEDDED);
+            let max_embedded = if self.has_children() { usize::MAX } else { MAX_EMBEDDED };
+            let documents = reference::documents(&events, max_embedded);
             return documents.into_iter().map(|(name, documents)| (name.to_owned(), documents)).collect();
         }
         let mut entities = plain::World::default();
@@ -101,6 +119,43 @@ impl Domain {
                 entities.put(&of.name, &id, fields);
             }
         }
-        entities.documents(&self.model)
+        entities.documents(&without_max(self.model.clone()))
     }
+}
+
+/// Sets the layout of each projection that can have it.
+fn lay_out(model: &mut Model, layout: Layout) {
+    let names: Vec<String> = model.projections.iter().map(|projection| projection.name.clone()).collect();
+    for name in names {
+        if model.lay_out(&name, layout).is_err() {
+            model.lay_out(&name, Layout::Nested).unwrap();
+        }
+    }
+}
+
+/// The model with all members where they are children.
+fn without_max(mut model: Model) -> Model {
+    for projection in model.projections.iter_mut().filter(|projection| projection.layout == Layout::Join) {
+        for embed in &mut projection.embeds {
+            if let Relation::From(from) = &mut embed.relation {
+                from.max = u32::MAX;
+            }
+        }
+    }
+    model
+}
+
+/// Makes documents of their own of the members that are children.
+fn part(projection: Projection, documents: &mut BTreeMap<String, Value>) {
+    let mut children = BTreeMap::new();
+    for (owner, document) in &mut *documents {
+        for (embed, _) in projection.joined() {
+            let members = document.as_object_mut().unwrap().remove(embed.name);
+            for member in members.as_ref().and_then(Value::as_array).into_iter().flatten() {
+                let key = child_key(embed.name, owner, member["id"].as_str().unwrap());
+                children.insert(key, json!({embed.name: member}));
+            }
+        }
+    }
+    documents.append(&mut children);
 }

@@ -1,5 +1,6 @@
 //! The index's server: documents by versions, aliases, the records of rebuilds.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use tokio::time::Instant;
 use super::world::World;
 use crate::error::{Error, Result};
 use crate::pipeline::planted::{self, Bug};
+use crate::plan::{id_and_owner, is_held, key_of};
+use crate::sink::Outcome;
 use crate::sink::generations::{Move, Rebuild};
-use crate::sink::{Outcome, Write};
 
 /// For so long a delete is remembered by an index that does.
 const DELETES_KEPT: Duration = Duration::from_secs(60);
@@ -22,8 +24,21 @@ const FOREIGN: u64 = 1_000_000;
 pub(super) struct Held {
     pub(super) version: u64,
     pub(super) body: Option<Vec<u8>>,
+    routing: Option<String>,
     at: Instant,
 }
+
+/// An item of a request. Its id and its routing name the document.
+#[derive(Debug)]
+pub(super) struct Item<'a> {
+    pub(super) id: String,
+    pub(super) routing: Option<String>,
+    pub(super) version: u64,
+    pub(super) body: Option<Cow<'a, [u8]>>,
+}
+
+/// The place of a document: its shard and its id. One shard holds one document of an id, whatever its routing.
+type Place = (u64, String);
 
 /// A concrete index.
 #[derive(Debug, Default)]
@@ -31,23 +46,36 @@ pub(super) struct Index {
     pub(super) projection: usize,
     /// True from its making by a run until that has it serve.
     pub(super) is_filling: bool,
-    documents: BTreeMap<String, Held>,
+    shards: u64,
+    documents: BTreeMap<Place, Held>,
 }
 
 impl Index {
-    /// The document of an id.
-    pub(super) fn get(&self, id: &str) -> Option<&Held> {
-        self.documents.get(id).filter(|held| held.body.is_some())
+    fn place(&self, id: &str, routing: Option<&str>) -> Place {
+        let hash = xxhash_rust::xxh3::xxh3_64(routing.unwrap_or(id).as_bytes());
+        (hash % self.shards, id.to_owned())
     }
 
-    /// Whether it holds a document of this id, or the memory of a deleted one.
-    pub(super) fn knows(&self, id: &str) -> bool {
-        self.documents.contains_key(id)
+    fn place_of(&self, key: &str) -> Place {
+        let (id, owner) = id_and_owner(key);
+        self.place(&id, owner.as_deref())
     }
 
-    /// The documents by id.
-    pub(super) fn documents(&self) -> impl Iterator<Item = (&String, &Vec<u8>)> {
-        self.documents.iter().filter_map(|(id, held)| Some((id, held.body.as_ref()?)))
+    /// The document of a key.
+    pub(super) fn get(&self, key: &str) -> Option<&Held> {
+        let held = self.documents.get(&self.place_of(key))?;
+        (held.body.is_some() && is_held(key, held.routing.as_deref())).then_some(held)
+    }
+
+    /// Whether it holds a document in the place of this key, or the memory of a deleted one.
+    pub(super) fn knows(&self, key: &str) -> bool {
+        self.documents.contains_key(&self.place_of(key))
+    }
+
+    /// The documents by key.
+    pub(super) fn documents(&self) -> BTreeMap<String, &Held> {
+        let held = self.documents.iter().filter(|(_, held)| held.body.is_some());
+        held.map(|((_, id), held)| (key_of(id, held.routing.as_deref()), held)).collect()
     }
 }
 
@@ -55,6 +83,8 @@ impl Index {
 pub(super) struct Server {
     /// The names of the projections.
     names: Vec<&'static str>,
+    /// How many shards an index has.
+    shards: u64,
     pub(super) aliases: BTreeMap<usize, String>,
     pub(super) indexes: BTreeMap<String, Index>,
     pub(super) records: BTreeMap<usize, (Rebuild, u64)>,
@@ -69,8 +99,8 @@ pub(super) struct Server {
 
 impl Server {
     /// A server without indexes, for projections of these names.
-    pub(super) fn new(names: Vec<&'static str>) -> Self {
-        Self { names, ..Self::default() }
+    pub(super) fn new(names: Vec<&'static str>, shards: u64) -> Self {
+        Self { names, shards, ..Self::default() }
     }
 
     pub(super) fn is_away(&self) -> bool {
@@ -90,7 +120,9 @@ impl Server {
     }
 
     pub(super) fn create(&mut self, projection: usize, index: &str) {
-        self.indexes.entry(index.to_owned()).or_insert_with(|| Index { projection, ..Index::default() });
+        let shards = self.shards;
+        let new = || Index { projection, shards, ..Index::default() };
+        self.indexes.entry(index.to_owned()).or_insert_with(new);
     }
 
     /// The index behind a projection's alias; true when both were made just now.
@@ -136,28 +168,24 @@ impl Server {
         true
     }
 
-    /// One write, as `version_type=external_gte` has it.
-    pub(super) fn apply(
-        &mut self,
-        world: &World,
-        index: &str,
-        write: &Write,
-        body: Option<&[u8]>,
-    ) -> Outcome {
+    /// One item, as `version_type=external_gte` has it.
+    pub(super) fn apply(&mut self, world: &World, index: &str, item: &Item<'_>) -> Outcome {
         let Some(index) = self.indexes.get_mut(index) else {
             return Outcome::Gone("no such index".to_owned());
         };
         let now = Instant::now();
-        if let Some(held) = index.documents.get(&*write.id) {
+        let place = index.place(&item.id, item.routing.as_deref());
+        if let Some(held) = index.documents.get(&place) {
             let is_kept = held.body.is_some() || !world.plan.forgets && now < held.at + DELETES_KEPT;
             // A write without a version is done over any version that the index holds.
-            let has_version = write.version > 0 || !planted::is(Bug::DeleteUnversioned);
-            if is_kept && held.version > write.version && has_version {
+            let has_version = item.version > 0 || !planted::is(Bug::DeleteUnversioned);
+            if is_kept && held.version > item.version && has_version {
                 return Outcome::Conflict { stored: Some(held.version) };
             }
         }
-        let held = Held { version: write.version, body: body.map(<[u8]>::to_vec), at: now };
-        index.documents.insert(write.id.to_string(), held);
+        let body = item.body.as_deref().map(<[u8]>::to_vec);
+        let held = Held { version: item.version, body, routing: item.routing.clone(), at: now };
+        index.documents.insert(place, held);
         Outcome::Done
     }
 
@@ -165,9 +193,10 @@ impl Server {
     pub(super) fn write_foreign(&mut self, projection: usize, id: &str) -> bool {
         let index = self.aliases.get(&projection).and_then(|index| self.indexes.get_mut(index));
         let Some(index) = index else { return false };
-        let version = index.documents.get(id).map_or(0, |held| held.version) + FOREIGN;
+        let place = index.place(id, None);
+        let version = index.documents.get(&place).map_or(0, |held| held.version) + FOREIGN;
         let body = Some(br#"{"by":"somebody else"}"#.to_vec());
-        index.documents.insert(id.to_owned(), Held { version, body, at: Instant::now() });
+        index.documents.insert(place, Held { version, body, routing: None, at: Instant::now() });
         true
     }
 

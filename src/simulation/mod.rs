@@ -1,7 +1,7 @@
 //! The pipeline, simulated: the real code over a simulated log, disk, index and group, in virtual time, with
 //! faults that a seed draws. A seed gives the same run to the byte.
 //!
-//! A run has the built-in model or one that is drawn.
+//! A run has the built-in model or one that is drawn, in one of the two layouts.
 //!
 //! `TRIBUTARY_SEED=n cargo test --lib simulation::` runs one seed and shows its trace. `TRIBUTARY_SEEDS=from..to`
 //! runs others than the fixed ones, and `TRIBUTARY_SOAK=1` goes on until it is stopped.
@@ -35,6 +35,7 @@ use std::sync::Arc;
 use self::domain::Domain;
 use self::scenario::Scenario;
 use self::world::World;
+use crate::model::Layout;
 use crate::pipeline::work::simulated;
 
 /// How many contacts an organisation's document holds at most.
@@ -52,6 +53,10 @@ struct Simulated {
 enum Of {
     BuiltIn,
     Drawn,
+    /// The built-in one with `layout = "join"`.
+    BuiltInJoin,
+    /// A drawn one with `layout = "join"` wherever it can be.
+    DrawnJoin,
 }
 
 /// Runs a seed on this thread.
@@ -63,8 +68,10 @@ fn simulate(of: Of, seed: u64) -> Simulated {
     let entered = runtime.enter();
     simulated::begin();
     let domain = match of {
-        Of::BuiltIn => Domain::built_in(),
-        Of::Drawn => Domain::drawn(seed),
+        Of::BuiltIn => Domain::built_in(Layout::Nested),
+        Of::Drawn => Domain::drawn(seed, Layout::Nested),
+        Of::BuiltInJoin => Domain::built_in(Layout::Join),
+        Of::DrawnJoin => Domain::drawn(seed, Layout::Join),
     };
     let world = Arc::new(World::new(seed, domain));
     drop(entered);

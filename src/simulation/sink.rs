@@ -1,15 +1,20 @@
 //! A client of the index's server, of one process. The network between the two loses, delays and refuses requests.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use super::index::Server;
+use serde_json::Value;
+
+use super::index::{Item, Server};
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{ChildKey, key_of, shown_key};
 use crate::sink::documents::{Documents, Stored, VersionPage};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
 };
-use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
+use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 
 /// A page of ids.
 const PAGE: usize = 4;
@@ -22,6 +27,28 @@ pub(super) struct Sink {
 
 fn unavailable(why: &str) -> Error {
     Error::new(ErrorKind::Unavailable, why)
+}
+
+/// The items of a write. Those of a child are read from the lines that a server gets.
+fn items<'a>(batch: &'a Batch, write: &Write) -> Vec<Item<'a>> {
+    if ChildKey::of(&write.id).is_none() {
+        let body = batch.document(write).map(Cow::Borrowed);
+        return vec![Item { id: write.id.to_string(), routing: None, version: write.version, body }];
+    }
+    let mut lines = batch.lines(write);
+    let mut items = Vec::new();
+    while let Some(line) = lines.next() {
+        let action: BTreeMap<String, Value> = serde_json::from_slice(line).unwrap();
+        let (name, of) = action.into_iter().next().unwrap();
+        let text = |member: &str| of[member].as_str().map(str::to_owned);
+        items.push(Item {
+            id: text("_id").unwrap(),
+            routing: text("routing"),
+            version: of["version"].as_u64().unwrap(),
+            body: (name == "index").then(|| lines.next().unwrap().into()),
+        });
+    }
+    items
 }
 
 impl Sink {
@@ -84,27 +111,25 @@ impl Sink {
     /// Applies a batch and answers for each item.
     fn apply(world: &World, name: &str, opened: &[String], batch: &Batch) -> Vec<Outcome> {
         let rates = world.plan.rates;
-        let mut outcomes = Vec::new();
         let index = &opened[batch.projection()];
-        for write in batch.writes() {
+        let apply = |item: Item<'_>| {
             if world.strikes("429 or 503 on an item", rates.item_refused) {
-                outcomes.push(Outcome::Retry("429".to_owned()));
-                continue;
+                return Outcome::Retry("429".to_owned());
             }
-            let body = batch.document(write);
-            if world.plan.rejects && body.is_some_and(|body| world.domain.is_refused(body)) {
+            if world.plan.rejects && item.body.as_deref().is_some_and(|body| world.domain.is_refused(body)) {
                 world.count("document rejected");
-                outcomes.push(Outcome::Rejected("it is not to my liking".to_owned()));
-                continue;
+                return Outcome::Rejected("it is not to my liking".to_owned());
             }
-            let outcome = world.server.lock().unwrap().apply(world, index, write, body);
-            let does = if body.is_some() { "writes" } else { "deletes" };
-            world.note(format_args!("{name} {does} {index}/{} at {}: {outcome:?}", write.id, write.version));
+            let outcome = world.server.lock().unwrap().apply(world, index, &item);
+            let does = if item.body.is_some() { "writes" } else { "deletes" };
+            let shown = shown_key(&key_of(&item.id, item.routing.as_deref()));
+            world.note(format_args!("{name} {does} {index}/{shown} at {}: {outcome:?}", item.version));
             let is_unsaid = outcome == Outcome::Done
                 && world.strikes("applied and reported as failed", rates.item_unsaid);
-            outcomes.push(if is_unsaid { Outcome::Retry("503".to_owned()) } else { outcome });
-        }
-        outcomes
+            if is_unsaid { Outcome::Retry("503".to_owned()) } else { outcome }
+        };
+        let of_write = |write: &Write| Outcome::worst(items(batch, write).into_iter().map(apply)).unwrap();
+        batch.writes().iter().map(of_write).collect()
     }
 
     /// Has a request applied after its sender has given it up.
@@ -208,12 +233,10 @@ impl Documents for Sink {
 
     async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage> {
         let list = |server: &mut Server| {
-            let index = &server.indexes[index];
-            let documents =
-                index.documents().filter(|(id, _)| cursor.as_ref().is_none_or(|cursor| *id > cursor));
-            let version = |id: &String| index.get(id).map_or(0, |held| held.version);
+            let documents = server.indexes[index].documents().into_iter();
+            let left = documents.filter(|(key, _)| cursor.as_ref().is_none_or(|cursor| key > cursor));
             let documents: Vec<(String, u64)> =
-                documents.take(PAGE).map(|(id, _)| (id.clone(), version(id))).collect();
+                left.take(PAGE).map(|(key, held)| (key, held.version)).collect();
             let cursor = documents.last().map(|(id, _)| id.clone()).filter(|_| documents.len() == PAGE);
             Ok(VersionPage { documents, cursor })
         };
@@ -298,7 +321,7 @@ impl Generations for Sink {
     }
 
     async fn count(&self, index: &str) -> Result<u64> {
-        self.call("a count", |server| Ok(server.indexes[index].documents().count() as u64)).await
+        self.call("a count", |server| Ok(server.indexes[index].documents().len() as u64)).await
     }
 
     async fn swap(&self, moves: &[Move]) -> Result<()> {
@@ -327,7 +350,7 @@ impl Generations for Sink {
             let summary = |(name, index): (&String, &super::index::Index)| GenerationSummary {
                 index: name.clone(),
                 aliases: server.aliases.values().filter(|behind| *behind == name).cloned().collect(),
-                documents: index.documents().count() as u64,
+                documents: index.documents().len() as u64,
                 bytes: 0,
             };
             Ok(own.map(summary).collect())

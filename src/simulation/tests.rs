@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{Of, Simulated, simulate};
 
-/// How many seeds are run every time, with the built-in model and with drawn ones.
-const SEEDS: [u64; 2] = [500, 250];
+/// How many seeds are run every time, of each model and layout.
+const SEEDS: [u64; 4] = [500, 250, 250, 250];
 
 /// Runs seeds on every processor until one fails or all are run; answers the counts.
 fn run(of: Of, seeds: std::ops::Range<u64>) -> (u64, BTreeMap<&'static str, u64>) {
@@ -58,6 +58,8 @@ impl Of {
         match self {
             Self::BuiltIn => "no_document_is_lost_whatever_happens",
             Self::Drawn => "no_document_of_a_drawn_model",
+            Self::BuiltInJoin => "no_child_is_lost_whatever_happens",
+            Self::DrawnJoin => "no_child_of_a_drawn_model",
         }
     }
 }
@@ -70,6 +72,16 @@ fn no_document_is_lost_whatever_happens() {
 #[test]
 fn no_document_of_a_drawn_model_is_lost_whatever_happens() {
     check(Of::Drawn);
+}
+
+#[test]
+fn no_child_is_lost_whatever_happens() {
+    check(Of::BuiltInJoin);
+}
+
+#[test]
+fn no_child_of_a_drawn_model_is_lost_whatever_happens() {
+    check(Of::DrawnJoin);
 }
 
 fn check(of: Of) {
@@ -97,7 +109,9 @@ fn number(name: &str) -> Option<u64> {
 
 #[test]
 fn a_seed_gives_the_same_run_to_the_byte() {
-    for (of, seed) in [Of::BuiltIn, Of::Drawn].into_iter().flat_map(|of| (0..12).map(move |seed| (of, seed)))
+    for (of, seed) in [Of::BuiltIn, Of::Drawn, Of::BuiltInJoin]
+        .into_iter()
+        .flat_map(|of| (0..12).map(move |seed| (of, seed)))
     {
         let (first, second) = (simulate(of, seed), simulate(of, seed));
         assert_eq!(first.outcome, second.outcome, "{of:?} {seed}");

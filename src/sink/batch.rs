@@ -112,6 +112,13 @@ impl Batch {
         write.body.clone().and_then(|range| self.bytes.get(range))
     }
 
+    /// The lines of a write: actions, each with its document where it has one.
+    #[cfg(test)]
+    pub(crate) fn lines(&self, write: &Write) -> impl Iterator<Item = &[u8]> {
+        let lines = self.bytes.get(write.begin..).unwrap_or_default().split(|byte| *byte == b'\n');
+        lines.take(write.items + usize::from(write.body.is_some()))
+    }
+
     /// Leaves out the writes that `keep` does not hold on to. The request's body is of no use then.
     #[cfg(test)]
     pub(crate) fn retain(&mut self, keep: impl FnMut(&Write) -> bool) {

@@ -41,6 +41,20 @@ pub enum Outcome {
     Gone(String),
 }
 
+impl Outcome {
+    /// Which outcome counts where a write is several items: the one that calls for the most.
+    pub(crate) fn worst(outcomes: impl Iterator<Item = Self>) -> Option<Self> {
+        outcomes.max_by_key(|outcome| match outcome {
+            Self::Done => 0,
+            Self::Rejected(_) => 1,
+            Self::Conflict { .. } => 2,
+            Self::Retry(_) => 3,
+            Self::Refused(_) => 4,
+            Self::Gone(_) => 5,
+        })
+    }
+}
+
 /// The state of an index when it was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexState {

@@ -77,23 +77,9 @@ pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
     }
     let outcomes = answer.items.into_iter().map(|Named(item)| item.map_or_else(unclear, of_item));
     let mut outcomes = outcomes.chain(std::iter::repeat_with(unclear));
-    let of_write = |write: &Write| {
-        let worst = outcomes.by_ref().take(write.items).max_by_key(urgency);
-        worst.unwrap_or_else(unclear)
-    };
+    let of_write =
+        |write: &Write| Outcome::worst(outcomes.by_ref().take(write.items)).unwrap_or_else(unclear);
     writes.iter().map(of_write).collect()
-}
-
-/// Which outcome counts where a write is several items: the one that calls for the most.
-fn urgency(outcome: &Outcome) -> u8 {
-    match outcome {
-        Outcome::Done => 0,
-        Outcome::Rejected(_) => 1,
-        Outcome::Conflict { .. } => 2,
-        Outcome::Retry(_) => 3,
-        Outcome::Refused(_) => 4,
-        Outcome::Gone(_) => 5,
-    }
 }
 
 fn unclear() -> Outcome {
