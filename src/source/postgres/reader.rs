@@ -22,6 +22,10 @@ use crate::source::{Away, EventSource, Fingerprint, Polled};
 /// The pause between two looks at the categories: the first after a message, doubled up to the second while none comes.
 const PAUSE_MIN: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_millis(40);
+/// The pause before a question for the newest message of the store, which costs a tenth of a look. It is doubled up to the
+/// second while the newest messages are of other categories.
+const PEEK_PAUSE_MIN: Duration = Duration::from_millis(4);
+const PEEK_PAUSE_MAX: Duration = Duration::from_millis(40);
 /// The same between two tries to connect.
 const CONNECT_PAUSE_MIN: Duration = Duration::from_millis(100);
 const CONNECT_PAUSE_MAX: Duration = Duration::from_secs(2);
@@ -31,6 +35,9 @@ const BATCH_MAX: usize = 500;
 const MESSAGE_BYTES: usize = 16 << 10;
 
 const NAME: &str = "tributary";
+
+/// The newest message that can be seen. A message that is committed later with a lower number is found by the next look.
+const PEEK: &str = "SELECT coalesce(max(global_position), 0) FROM messages";
 
 /// A message-db.
 pub struct PostgresSource {
@@ -48,6 +55,9 @@ pub struct PostgresSource {
     message_bytes: usize,
     looks: BackOff,
     look_at: Instant,
+    peeks: BackOff,
+    /// The newest message of the store, when it was last asked for.
+    newest: i64,
     connects: BackOff,
     connect_at: Instant,
     trouble: Trouble,
@@ -57,6 +67,7 @@ pub struct PostgresSource {
 struct Open {
     session: Session,
     read: Statement,
+    peek: Statement,
     horizon: Option<Horizon>,
 }
 
@@ -68,8 +79,9 @@ impl Open {
              CROSS JOIN LATERAL get_category_messages(c.category, c.next, $4) AS m WHERE m.global_position <= $5"
         );
         let read = answer(session.client.prepare(&sql), "get_category_messages").await?;
+        let peek = answer(session.client.prepare(PEEK), "the newest message").await?;
         let horizon = (config.stable == Stable::Xmin).then(Horizon::default);
-        Ok(Self { session, read, horizon })
+        Ok(Self { session, read, peek, horizon })
     }
 
     /// The next messages, each with the number of its category, and about how many bytes they take.
@@ -146,6 +158,8 @@ impl PostgresSource {
             message_bytes: MESSAGE_BYTES,
             looks: BackOff::new(PAUSE_MIN, PAUSE_MAX),
             look_at: now,
+            peeks: BackOff::new(PEEK_PAUSE_MIN, PEEK_PAUSE_MAX),
+            newest: 0,
             connects: BackOff::new(CONNECT_PAUSE_MIN, CONNECT_PAUSE_MAX),
             connect_at: now,
             trouble: Trouble::default(),
@@ -218,6 +232,17 @@ impl PostgresSource {
         self.take(read)
     }
 
+    /// Whether the store has a newer message than when it was asked last. An error is left to the next look.
+    fn has_news(&mut self) -> bool {
+        let Some(open) = &self.open else { return false };
+        let asked = open.session.client.query_one(&open.peek, &[]);
+        let row = self.runtime.wait(answer(asked, "the newest message"));
+        let newest = row.ok().and_then(|row| row.try_get(0).ok());
+        let is_newer = newest.is_none_or(|newest: i64| newest > self.newest);
+        self.newest = newest.unwrap_or(self.newest).max(self.newest);
+        is_newer
+    }
+
     /// Moves the positions behind the records that were read.
     fn take(&mut self, read: Vec<(usize, Record)>) -> Result<Polled> {
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
@@ -233,6 +258,7 @@ impl PostgresSource {
                 )));
             }
             *next = record.offset + 1;
+            self.newest = self.newest.max(record.offset);
             last.insert(number, records.len());
             records.push(record);
         }
@@ -347,6 +373,7 @@ impl EventSource for PostgresSource {
 
     fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
         let deadline = Instant::now() + wait;
+        let mut has_news = false;
         loop {
             let due = if self.open.is_some() { self.look_at } else { self.look_at.max(self.connect_at) };
             if Instant::now() >= due {
@@ -354,6 +381,7 @@ impl EventSource for PostgresSource {
                     Ok(polled) if !polled.records.is_empty() => {
                         self.note_answer();
                         self.looks.reset();
+                        self.peeks.reset();
                         self.look_at = Instant::now();
                         return Ok(polled);
                     }
@@ -363,13 +391,22 @@ impl EventSource for PostgresSource {
                 }
                 self.look_at = Instant::now() + self.looks.pause();
                 self.looks.double();
+                if has_news {
+                    self.peeks.double();
+                }
+                has_news = false;
                 continue;
             }
             let now = Instant::now();
             if now >= deadline {
                 return Ok(Polled::default());
             }
-            std::thread::sleep(due.min(deadline).saturating_duration_since(now));
+            let until = due.min(deadline).min(now + self.peeks.pause());
+            std::thread::sleep(until.saturating_duration_since(now));
+            has_news = until < due && self.has_news();
+            if has_news {
+                self.look_at = Instant::now();
+            }
         }
     }
 }
