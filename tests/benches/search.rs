@@ -107,16 +107,7 @@ fn measure(engine: &str, world: &World, folder: &Path, organisations: u32, conta
     let address = std::fs::read_to_string(world.path("state/instance")).unwrap();
     let mut client = Client::connect(address.trim()).unwrap();
     for (kind, paths) in queries(&mut client, organisations, probes) {
-        for path in paths.iter().take(20) {
-            timed(&mut client, path);
-        }
-        let mut found = 0;
-        let times = paths.iter().map(|path| {
-            let (answer, took) = timed(&mut client, path);
-            found += answer["total"].as_u64().unwrap();
-            took
-        });
-        let times: Vec<Duration> = times.collect();
+        let (times, found) = queries::measure(&mut client, &paths);
         report(engine, kind, times, found);
         if kind == "three words" && engine == "Elasticsearch" {
             measure_plain(engine, world, &paths);

@@ -5,15 +5,12 @@ use std::time::Duration;
 use crate::client::{Client, percentile};
 use crate::harness::World;
 use crate::live::{self, Steady};
-use crate::queries::{queries, timed};
+use crate::queries::{measure, queries};
 use crate::report::Row;
 use crate::server::Server;
 use crate::services::{self, Services};
 use crate::topics::Topics;
 use crate::{Result, Sizes, told};
-
-/// Queries of a kind before those that are measured.
-const WARM: usize = 20;
 
 /// The times of one kind of query, in the order of their length, and the hits of all.
 struct Latency {
@@ -69,16 +66,7 @@ fn latencies(world: &World, sizes: &Sizes) -> Result<Vec<Latency>> {
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let kinds = queries(&mut client, small(sizes.live.organisations), small(sizes.live.probes));
     let measured = kinds.into_iter().map(|(kind, paths)| {
-        for path in paths.iter().take(WARM) {
-            timed(&mut client, path);
-        }
-        let mut hits = 0;
-        let times = paths.iter().map(|path| {
-            let (answer, took) = timed(&mut client, path);
-            hits += answer["total"].as_u64().unwrap_or(0);
-            took
-        });
-        let mut times: Vec<Duration> = times.collect();
+        let (mut times, hits) = measure(&mut client, &paths);
         times.sort();
         Latency { kind, times, hits }
     });

@@ -14,6 +14,23 @@ pub fn timed(client: &mut Client, path: &str) -> (Value, Duration) {
     (answer, began.elapsed())
 }
 
+/// Queries of a kind before those that are measured.
+const WARM: usize = 20;
+
+/// The time of each answer, in the order of the paths, and the hits of all.
+pub fn measure(client: &mut Client, paths: &[String]) -> (Vec<Duration>, u64) {
+    for path in paths.iter().take(WARM) {
+        timed(client, path);
+    }
+    let mut hits = 0;
+    let times = paths.iter().map(|path| {
+        let (answer, took) = timed(client, path);
+        hits += answer["total"].as_u64().unwrap_or(0);
+        took
+    });
+    (times.collect(), hits)
+}
+
 /// Queries of each kind, drawn from documents that are there.
 pub fn queries(client: &mut Client, organisations: u32, probes: u32) -> Vec<(&'static str, Vec<String>)> {
     let mut random = fastrand::Rng::with_seed(2);
