@@ -322,9 +322,15 @@ impl<S: Documents + Aliases> Run<S> {
             || planted::is(Bug::BuiltForKept) && has_state;
         if is_ours || (moved.covered == Some(true) && has_state) {
             tracing::info!(projection = projection.name(), index = moved.index, "the index is handed over");
-            return self.command(Command::BuiltFor(projection, moved.index));
+            let backfills = self.queue.backfills();
+            let has_backfill = backfills.iter().any(|backfill| backfill.projection == projection);
+            if !has_backfill || planted::is(Bug::PausedBackfillTrusted) {
+                return self.command(Command::BuiltFor(projection, moved.index));
+            }
+            // No change was marked while the backfill was paused. It sends what is there, and deletes nothing else.
+        } else {
+            self.send_everything(projection, &moved.index, has_state)?;
         }
-        self.send_everything(projection, &moved.index, has_state)?;
         self.filling = Filling::Marking;
         self.reconcile.retain(|(number, _)| *number != moved.projection);
         self.reconcile.push((moved.projection, moved.index));

@@ -55,6 +55,8 @@ pub(crate) enum Bug {
     StubAboveRecords,
     /// The document of a child under its new owner is not sent with the delete of the one under its old owner.
     MovedChildLeft,
+    /// A backfill that was paused is taken to delete the documents that changes during its pause call for no more.
+    PausedBackfillTrusted,
 }
 
 /// Whether this bug is planted.
