@@ -57,6 +57,8 @@ pub(crate) enum Bug {
     MovedChildLeft,
     /// A backfill that was paused is taken to delete the documents that changes during its pause call for no more.
     PausedBackfillTrusted,
+    /// Two documents of one member under different owners are in flight at once.
+    SiblingBeside,
 }
 
 /// Whether this bug is planted.

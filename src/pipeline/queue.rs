@@ -16,6 +16,7 @@ use self::cooldowns::Cooldowns;
 use self::entries::{CommitPoint, Entry, InFlight, Overflow};
 use self::pending_steps::PendingSteps;
 use self::round_robin::RoundRobin;
+use self::siblings::Siblings;
 use super::backfill::PendingBackfill;
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
@@ -29,6 +30,7 @@ mod entries;
 mod in_flight;
 mod pending_steps;
 mod round_robin;
+mod siblings;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +65,7 @@ struct Inner {
     /// Documents in flight, without the documents of chunks that were not promoted.
     in_flight: HashMap<DocumentKey, InFlight, RandomState>,
     chunks: Chunks,
+    siblings: Siblings,
     /// The steps since which documents wait or are in flight, without the documents of chunks that were not promoted.
     pending: PendingSteps,
     /// Marks made at this step or later may lie in the state only.
@@ -167,11 +170,15 @@ impl Queue {
     pub fn take(&self, priority: Priority, max: usize, may: &dyn Fn(Projection) -> bool) -> Vec<DocumentKey> {
         let mut inner = self.lock();
         inner.requeue_cooled();
+        let turn = inner.siblings.begin_turn();
         let (mut documents, mut projection) = (Vec::new(), None);
         while documents.len() < max {
             let Some(key) = inner.documents_mut(priority).pop_front(projection, may) else { break };
             // A document that was promoted is still in the list of its former priority.
             if inner.waiting.get(&key).is_none_or(|entry| entry.priority != priority) {
+                continue;
+            }
+            if !planted::is(Bug::SiblingBeside) && inner.siblings.wait(&key, priority, turn) {
                 continue;
             }
             let Some(Entry { step, .. }) = inner.waiting.remove(&key) else { continue };
@@ -182,6 +189,7 @@ impl Queue {
                 continue;
             }
             projection = Some(key.0);
+            inner.siblings.hold(&key, turn);
             inner.in_flight.insert(key.clone(), InFlight { step, again: None, priority, is_of_chunk: false });
             documents.push(key);
         }
@@ -200,45 +208,10 @@ impl Queue {
         steps
     }
 
-    /// Finishes documents that were taken. Documents with `false` wait again.
-    pub fn finish(&self, documents: impl IntoIterator<Item = (DocumentKey, bool)>) {
-        let mut inner = self.lock();
-        for (key, delivered) in documents {
-            let Some(InFlight { step, again, priority, .. }) = inner.in_flight.remove(&key) else { continue };
-            inner.pending.remove(key.0, step);
-            if !delivered {
-                let priority = if again.is_some() { Priority::Direct } else { priority };
-                inner.enqueue(key, step, priority);
-            } else if let Some(step) = again {
-                inner.enqueue(key, step, Priority::Direct);
-            }
-        }
-        drop(inner);
-        self.changed.notify_waiters();
-    }
-
     /// Starts the cool-downs of documents that were sent, each with its bytes.
     pub fn note_sent<'a>(&self, documents: impl Iterator<Item = (&'a DocumentKey, usize)>) {
         let (mut inner, now) = (self.lock(), Instant::now());
         documents.for_each(|(key, bytes)| inner.cooldowns.start(key, bytes, now));
-    }
-
-    /// Puts documents back that did not fit into a request. They go before later ones, because the oldest document decides the
-    /// low watermark.
-    pub fn put_back(&self, documents: Vec<DocumentKey>) {
-        if documents.is_empty() {
-            return;
-        }
-        let mut inner = self.lock();
-        for key in documents.into_iter().rev() {
-            let Some(InFlight { step, again, priority, .. }) = inner.in_flight.remove(&key) else { continue };
-            let priority = if again.is_some() { Priority::Direct } else { priority };
-            // It is counted as before.
-            inner.waiting.insert(key.clone(), Entry { step, priority });
-            inner.documents_mut(priority).push_front(key);
-        }
-        drop(inner);
-        self.changed.notify_waiters();
     }
 
     /// True when documents of a fan-out or of a scan wait.

@@ -44,7 +44,7 @@ fn caught_by(plant: Plant<'_>, of: Of, seeds: std::ops::Range<u64>) -> Option<(u
 }
 
 /// Each bug, and the seed from which on it is looked for: the rarer ones are not sought from the beginning every time.
-const BUGS: [(Bug, u64); 27] = [
+const BUGS: [(Bug, u64); 28] = [
     (Bug::MarkClearedEarly, 480),
     (Bug::NoGateAndConflictsDone, 0),
     (Bug::NoStandBy, 0),
@@ -71,10 +71,11 @@ const BUGS: [(Bug, u64); 27] = [
     (Bug::UnfinishedLoadKept, 6_250),
     (Bug::StubAboveRecords, 10_600),
     (Bug::MovedChildLeft, 0),
-    (Bug::PausedBackfillTrusted, 2_400),
+    (Bug::PausedBackfillTrusted, 4_300),
+    (Bug::SiblingBeside, 2_900),
 ];
 /// The bugs that are looked for with children.
-const BUGS_OF_CHILDREN: [Bug; 2] = [Bug::MovedChildLeft, Bug::PausedBackfillTrusted];
+const BUGS_OF_CHILDREN: [Bug; 3] = [Bug::MovedChildLeft, Bug::PausedBackfillTrusted, Bug::SiblingBeside];
 /// How many seeds it may take until one is seen. When the requests of a run change, other seeds show a rare bug.
 /// `TRIBUTARY_BUG` names the bugs to look for (by commas), and `TRIBUTARY_SEEDS` the seeds.
 const SEEDS_MAX: u64 = 600;

@@ -2,13 +2,52 @@
 
 use std::sync::Arc;
 
-use super::entries::InFlight;
+use super::entries::{Entry, InFlight};
 use super::{Inner, Priority, Queue};
 use crate::pipeline::fold::DocumentKey;
 use crate::pipeline::planted::{self, Bug};
 use crate::projection::Projection;
 
 impl Queue {
+    /// Finishes documents that were taken. Documents with `false` wait again.
+    pub fn finish(&self, documents: impl IntoIterator<Item = (DocumentKey, bool)>) {
+        let mut inner = self.lock();
+        for (key, delivered) in documents {
+            let Some(document) = inner.in_flight.remove(&key) else { continue };
+            inner.release_siblings(&key, &document);
+            let InFlight { step, again, priority, .. } = document;
+            inner.pending.remove(key.0, step);
+            if !delivered {
+                let priority = if again.is_some() { Priority::Direct } else { priority };
+                inner.enqueue(key, step, priority);
+            } else if let Some(step) = again {
+                inner.enqueue(key, step, Priority::Direct);
+            }
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
+    /// Puts documents back that did not fit into a request. They go before later ones, because the oldest document decides the
+    /// low watermark.
+    pub fn put_back(&self, documents: Vec<DocumentKey>) {
+        if documents.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        for key in documents.into_iter().rev() {
+            let Some(document) = inner.in_flight.remove(&key) else { continue };
+            inner.release_siblings(&key, &document);
+            let InFlight { step, again, priority, .. } = document;
+            let priority = if again.is_some() { Priority::Direct } else { priority };
+            // It is counted as before.
+            inner.waiting.insert(key.clone(), Entry { step, priority });
+            inner.documents_mut(priority).push_front(key);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
+    }
+
     /// Begins a chunk of the backfill of `step`; answers its number.
     pub fn begin_chunk(&self, projection: Projection, step: u64) -> u64 {
         self.lock().chunks.begin(projection, step)
@@ -54,6 +93,15 @@ impl Inner {
             document.again = Some(document.again.map_or(since, |again| again.min(since)));
         }
         self.wait_since(key, since);
+    }
+
+    /// Has the documents of the same member go that wait for one that is in flight no more.
+    pub(super) fn release_siblings(&mut self, key: &DocumentKey, document: &InFlight) {
+        if !document.is_of_chunk {
+            for (key, priority) in self.siblings.release(key) {
+                self.documents_mut(priority).push_front(key);
+            }
+        }
     }
 
     /// Has a document in flight wait since `since`, unless it waits for longer.

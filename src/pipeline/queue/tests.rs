@@ -1,7 +1,7 @@
 //! The documents that wait, and the low watermark that follows from them.
 
 use super::*;
-use crate::plan::{CONTACTS, ORGANISATIONS};
+use crate::plan::{CONTACTS, ORGANISATIONS, child_key};
 use crate::position::TopicPartition;
 
 fn key(id: &str) -> DocumentKey {
@@ -49,6 +49,26 @@ fn the_low_watermark_waits_for_the_oldest_mark() {
     queue.finish([(key("b"), true)]);
     assert_eq!(queue.low_watermark(), Some(at(12)));
     assert_eq!(queue.waiting_since(), None);
+}
+
+#[test]
+fn documents_of_one_member_are_in_one_request_or_wait_for_each_other() {
+    let child = |owner: &str| -> DocumentKey { (ORGANISATIONS, child_key("contacts", owner, "c1").into()) };
+    let queue = scanned_queue();
+    queue.note_commit(2, &at(11), vec![child("o1"), child("o2")], Priority::Direct, None, 200);
+    assert_eq!(take(&queue, 2), [child("o1"), child("o2")]);
+    queue.note_commit(3, &at(12), vec![child("o3"), key("c1")], Priority::Direct, None, 300);
+    assert_eq!(take(&queue, 2), [key("c1")]);
+    queue.finish([(child("o1"), true), (key("c1"), true)]);
+    assert_eq!(take(&queue, 2), []);
+    queue.put_back(vec![child("o2")]);
+    assert_eq!(queue.low_watermark(), Some(at(10)));
+    for owner in ["o2", "o3"] {
+        assert_eq!(take(&queue, 1), [child(owner)]);
+        assert_eq!(take(&queue, 1), []);
+        queue.finish([(child(owner), true)]);
+    }
+    assert_eq!(queue.low_watermark(), Some(at(12)));
 }
 
 #[test]
