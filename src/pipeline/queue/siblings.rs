@@ -37,8 +37,8 @@ impl Siblings {
         self.turns
     }
 
-    /// Has a document wait for the request that holds a document of the same member; false when there is none, or it is that
-    /// of `turn`.
+    /// Has a document wait for the request that holds a document of the same member. False when there is no such request, or
+    /// it is that of `turn`.
     pub(super) fn wait(&mut self, key: &DocumentKey, priority: Priority, turn: u64) -> bool {
         let member = member(key).and_then(|member| self.members.get_mut(&member));
         let Some(member) = member.filter(|member| member.turn != turn) else { return false };
