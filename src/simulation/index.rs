@@ -37,7 +37,7 @@ pub(super) struct Item<'a> {
     pub(super) body: Option<Cow<'a, [u8]>>,
 }
 
-/// The place of a document: its shard and its id. One shard holds one document of an id, whatever its routing.
+/// The place of a document: its shard and its id. One shard holds one document of an id with any routing.
 type Place = (u64, String);
 
 /// A concrete index.
@@ -67,9 +67,10 @@ impl Index {
         (held.body.is_some() && is_held(key, held.routing.as_deref())).then_some(held)
     }
 
-    /// Whether it holds a document in the place of this key, or the memory of a deleted one.
+    /// Whether it holds a document of this key, or the memory of a deleted one.
     pub(super) fn knows(&self, key: &str) -> bool {
-        self.documents.contains_key(&self.place_of(key))
+        let held = self.documents.get(&self.place_of(key));
+        held.is_some_and(|held| is_held(key, held.routing.as_deref()))
     }
 
     /// The documents by key.

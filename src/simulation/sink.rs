@@ -145,7 +145,13 @@ impl Sink {
                 // arrives.
                 let server = world.server.lock().unwrap();
                 let index = &opened[batch.projection()];
-                batch.retain(|write| server.indexes.get(index).is_none_or(|index| index.knows(&write.id)));
+                let index = server.indexes.get(index);
+                let is_known = |item: &Item<'_>| {
+                    index.is_none_or(|index| index.knows(&key_of(&item.id, item.routing.as_deref())))
+                };
+                let all_known = |write: &Write| items(&batch, write).iter().all(is_known);
+                let mut known = batch.writes().iter().map(all_known).collect::<Vec<_>>().into_iter();
+                batch.retain(|_| known.next().unwrap());
             }
             Self::apply(&world, &format!("{} (late)", process.name), &opened, &batch);
         });
