@@ -22,7 +22,7 @@ use crate::source::{Away, EventSource, Fingerprint, Polled};
 /// The pause between two looks at the categories: the first after a message, doubled up to the second while none comes.
 const PAUSE_MIN: Duration = Duration::from_millis(4);
 const PAUSE_MAX: Duration = Duration::from_millis(40);
-/// The pause before a question for the newest message of the store, which costs a tenth of a look. It is doubled up to the
+/// The pause before a question for the newest message of the store, which costs a quarter of a look. It is doubled up to the
 /// second while the newest messages are of other categories.
 const PEEK_PAUSE_MIN: Duration = Duration::from_millis(4);
 const PEEK_PAUSE_MAX: Duration = Duration::from_millis(40);
