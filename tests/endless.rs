@@ -235,8 +235,9 @@ fn a_copy_of_the_state_whose_head_has_no_end_is_given_up() {
     let (fake, world) = instance("/admin/state/copy", Answer::EndlessHead);
     let mut config = Config::load(Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     config.state = world.path("state");
-    let instance = runtime().block_on(Instance::find(&config)).expect("it seems to run");
-    let error = instance.copy(|_| Ok(())).unwrap_err();
-    assert!(error.chain().contains("without an end to its head"), "{}", error.chain());
+    let runtime = runtime();
+    let instance = runtime.block_on(Instance::find(&config)).expect("it seems to run");
+    let error = instance.copy(runtime.handle().clone(), |_| Ok(())).unwrap_err();
+    assert!(error.chain().contains("message head is too large"), "{}", error.chain());
     assert!(fake.sent() < ON_THE_WAY, "{} bytes were taken", fake.sent());
 }

@@ -1,14 +1,14 @@
 //! Asking the instance that has the state open.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufReader, Read};
 use std::time::Duration;
 
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use axum::http::{Method, Request};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tokio::runtime::Handle;
 
-use super::lines::{self, SILENCE_MAX};
+use super::answer::{self, SILENCE_MAX};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::StateSide;
@@ -27,13 +27,14 @@ const ANSWER_WAIT: Duration = Duration::from_secs(310);
 const HEALTH_WAIT: Duration = Duration::from_secs(10);
 /// No answer of ours is longer: the longest holds a document, which the index takes at most 100 MB of.
 const ANSWER_BYTES_MAX: usize = 128 << 20;
-/// No head of an answer is longer.
-const HEAD_BYTES_MAX: u64 = 16 << 10;
+/// The buffer of a copy, because its records are read in small parts.
+const COPY_BUFFER_BYTES: usize = 1 << 20;
 
 /// A running instance.
 pub struct Instance {
     address: String,
     token: Option<String>,
+    client: Client,
 }
 
 /// The address by which this machine reaches the listener at `listened`.
@@ -45,7 +46,8 @@ impl Instance {
     /// The instance that announced itself in the state's folder, if it answers.
     pub async fn find(config: &Config) -> Option<Self> {
         let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;
-        let instance = Self { address: reachable(address.trim()), token: config.http.token.clone() };
+        let (address, token) = (reachable(address.trim()), config.http.token.clone());
+        let instance = Self { address, token, client: answer::client().ok()? };
         instance.ask_within(HEALTH_WAIT, Method::GET, "/healthz", String::new()).await.ok()?;
         Some(instance)
     }
@@ -95,44 +97,22 @@ impl Instance {
         Ok(answer.get("linked") == Some(&Value::Bool(true)))
     }
 
-    /// Reads a consistent copy of its state with `read`, which may block.
+    /// Reads a consistent copy of its state with `read`. It blocks, so it is called outside of the threads of `runtime`.
     ///
     /// # Errors
     /// When the instance refuses, or the copy is cut off.
-    pub fn copy<T>(&self, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
-        let failed = |error: std::io::Error| {
-            Error::failed(format!("the instance at {} does not answer", self.address)).because(error)
-        };
-        let stream = TcpStream::connect(&self.address).map_err(failed)?;
-        stream.set_read_timeout(Some(COPY_WAIT)).map_err(failed)?;
-        let token = self.token.as_ref().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
-        let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-        // By HTTP 1.0 the answer is the bytes up to the end of the connection.
-        let request = format!(
-            "POST /admin/state/copy HTTP/1.0\r\nHost: {}\r\nContent-Type: application/json\r\n{token}\r\n",
-            self.address
-        );
-        (&stream).write_all(request.as_bytes()).map_err(failed)?;
-        let mut answer = BufReader::with_capacity(1 << 20, stream);
-        let mut head = answer.by_ref().take(HEAD_BYTES_MAX);
-        let mut line = String::new();
-        head.read_line(&mut line).map_err(failed)?;
-        let mut status = line.split(' ').nth(1).unwrap_or_default().to_owned();
-        while line.trim() != "" {
-            line.clear();
-            head.read_line(&mut line).map_err(failed)?;
-        }
-        if head.limit() == 0 {
-            status = "without an end to its head".to_owned();
-        }
-        if status != "200" {
+    pub fn copy<T>(&self, runtime: Handle, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+        let request = self.request(Method::POST, "/admin/state/copy", String::new())?;
+        let answer = runtime.block_on(answer::ask(&self.address, request, COPY_WAIT))?;
+        let status = answer.status();
+        if status != 200 {
             return Err(Error::failed(format!(
                 "the instance at {} answered {status} to a request for a copy of its state; check http.token, and \
                  that it is of this version",
                 self.address
             )));
         }
-        read(&mut answer)
+        read(&mut BufReader::with_capacity(COPY_BUFFER_BYTES, answer.stream(runtime, COPY_WAIT)))
     }
 
     /// The state's side of an explanation.
@@ -152,12 +132,12 @@ impl Instance {
     pub async fn verify(&self, wanted: &Wanted, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
         let body = serde_json::to_string(wanted).map_err(|error| self.odd(error))?;
         let request = self.request(Method::POST, "/admin/verify", body)?;
-        let (status, mut lines) = lines::ask(&self.address, request, SILENCE_MAX).await?;
-        if status != 200 {
-            let text = lines.next().await.unwrap_or_default();
-            return Err(self.refused(status, &text));
+        let mut answer = answer::ask(&self.address, request, SILENCE_MAX).await?;
+        if answer.status() != 200 {
+            let text = answer.next_line().await.unwrap_or_default();
+            return Err(self.refused(answer.status(), &text));
         }
-        while let Some(line) = lines.next().await {
+        while let Some(line) = answer.next_line().await {
             let line: Line = serde_json::from_slice(&line).map_err(|error| self.odd(error))?;
             let is_last = matches!(line, Line::Summary(_) | Line::Error(_));
             each(line)?;
@@ -184,14 +164,14 @@ impl Instance {
             .because(error)
     }
 
-    fn request(&self, method: Method, path: &str, body: String) -> Result<Request<String>> {
-        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.address);
-        request = request.header(CONTENT_TYPE, "application/json");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let wrong = |error| Error::usage("http.token: it cannot be sent in a header").because(error);
-        request.body(body).map_err(wrong)
+    fn request(&self, method: Method, path: &str, body: String) -> Result<RequestBuilder> {
+        let request = self.client.request(method, format!("http://{}{path}", self.address));
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let Some(token) = &self.token else { return Ok(request) };
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|error| Error::usage("http.token: it cannot be sent in a header").because(error))?;
+        value.set_sensitive(true);
+        Ok(request.header(AUTHORIZATION, value))
     }
 
     async fn ask(&self, method: Method, path: &str, body: String) -> Result<Vec<u8>> {
@@ -200,7 +180,8 @@ impl Instance {
 
     async fn ask_within(&self, wait: Duration, method: Method, path: &str, body: String) -> Result<Vec<u8>> {
         let request = self.request(method, path, body)?;
-        let (status, answer) = lines::ask(&self.address, request, wait).await?;
+        let answer = answer::ask(&self.address, request, wait).await?;
+        let status = answer.status();
         let bytes = answer.whole(ANSWER_BYTES_MAX).await.ok_or_else(|| {
             Error::failed(format!(
                 "what answers at {} sends more to {path} than an instance would; is another program there?",

@@ -1,11 +1,11 @@
 //! The HTTP server: the page, search, documents, health, status, metrics and the administrative routes.
 
 mod admin;
+mod answer;
 pub mod client;
 mod connections;
 mod cors;
 mod explain;
-mod lines;
 mod metrics;
 mod model;
 mod openapi;

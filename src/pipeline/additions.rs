@@ -37,8 +37,7 @@ impl<S: Documents + Aliases> Run<S> {
         match &self.adding {
             Adding::Due(at) if Instant::now() >= *at => self.begin_adding().await,
             Adding::PendingBackfill(projections) => {
-                let backfills = self.queue.backfills();
-                if !backfills.iter().any(|backfill| projections.contains(&backfill.projection)) {
+                if !projections.iter().any(|projection| self.queue.has_backfill(*projection)) {
                     self.adding = Adding::Settling(self.queue.step(), Instant::now());
                 }
                 Ok(())

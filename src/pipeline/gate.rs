@@ -322,9 +322,7 @@ impl<S: Documents + Aliases> Run<S> {
             || planted::is(Bug::BuiltForKept) && has_state;
         if is_ours || (moved.covered == Some(true) && has_state) {
             tracing::info!(projection = projection.name(), index = moved.index, "the index is handed over");
-            let backfills = self.queue.backfills();
-            let has_backfill = backfills.iter().any(|backfill| backfill.projection == projection);
-            if !has_backfill || planted::is(Bug::PausedBackfillTrusted) {
+            if !self.queue.has_backfill(projection) || planted::is(Bug::PausedBackfillTrusted) {
                 return self.command(Command::BuiltFor(projection, moved.index));
             }
             // No change was marked while the backfill was paused. It sends what is there, and deletes nothing else.

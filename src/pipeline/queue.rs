@@ -265,6 +265,11 @@ impl Queue {
         self.lock().backfills.clone()
     }
 
+    /// True while the backfill of this projection is not complete.
+    pub(super) fn has_backfill(&self, projection: Projection) -> bool {
+        self.lock().backfills.iter().any(|backfill| backfill.projection == projection)
+    }
+
     /// The amount of work that waits.
     pub fn waiting(&self) -> Waiting {
         let inner = self.lock();

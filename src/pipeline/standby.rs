@@ -64,13 +64,11 @@ impl<S: Documents + Aliases> Run<S> {
         }
         // The former writer may not have completed its additions.
         self.adding = Adding::Due(Instant::now());
-        let backfills = self.queue.backfills();
-        let has_backfill = |projection| backfills.iter().any(|backfill| backfill.projection == projection);
         let (mut moved, mut unfilled) = (Vec::new(), Vec::new());
         for (number, (projection, index)) in self.projections.iter().zip(&self.indexes).enumerate() {
             if self.state.built_for(projection.name())? != *index {
                 moved.push((number, index.clone()));
-            } else if has_backfill(*projection) && !planted::is(Bug::UnfilledTrusted) {
+            } else if self.queue.has_backfill(*projection) && !planted::is(Bug::UnfilledTrusted) {
                 unfilled.push((number, index.clone()));
             }
         }

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::http::client::Instance;
@@ -85,7 +87,7 @@ fn write(origin: Origin, plan: PlanRef, into: &Path) -> Result<()> {
     let store = FjallStore::open(into, plan)?;
     match origin {
         Origin::Held(state) => copy::between(&*state.view(), plan, &store),
-        Origin::Running(instance) => instance.copy(|input| copy::read(input, plan, &store)),
+        Origin::Running(instance) => instance.copy(Handle::current(), |input| copy::read(input, plan, &store)),
         Origin::Resting(resting) => copy::between(&*resting.view(), plan, &store),
     }
     .map(|_| ())
