@@ -9,6 +9,7 @@ use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use crossbeam_channel::{Sender, bounded};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +69,12 @@ pub(super) async fn metrics_text(
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-#[derive(Deserialize)]
+/// Dead letters by their names.
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "DeadLettersRequest")]
 #[serde(deny_unknown_fields)]
-struct LettersRequest {
+pub(super) struct LettersRequest {
+    /// Their names; without names every dead letter is meant.
     #[serde(default)]
     names: Option<Vec<String>>,
 }
@@ -132,10 +136,19 @@ pub(super) async fn copy(Shared(admin): Shared<Admin>, headers: HeaderMap) -> Re
     ([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response()
 }
 
-#[derive(Deserialize)]
+/// Where a copy of the state goes.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct LinkRequest {
+pub(super) struct LinkRequest {
+    /// The name of the folder, beside the state's own.
     into: String,
+}
+
+/// Whether the state was copied by links.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Linked {
+    /// False when the folder is not there, or lies on another disk.
+    linked: bool,
 }
 
 /// A copy of the state by links, for a rebuild that sees the same disk. Its folder has the name that the rebuild made,
@@ -154,7 +167,7 @@ pub(super) async fn link(
         None => Ok(false),
     });
     match linked.await {
-        Ok(Ok(linked)) => Json(serde_json::json!({ "linked": linked })).into_response(),
+        Ok(Ok(linked)) => Json(Linked { linked }).into_response(),
         Ok(Err(error)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.chain()),
         Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the state could not be linked"),
     }

@@ -4,16 +4,20 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::admin::{Admin, request};
 use super::problem::problem;
 use crate::explain::StateSide;
 
-#[derive(Deserialize)]
+/// The document to explain.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ExplainRequest {
+pub(super) struct ExplainRequest {
+    /// The name of its projection.
     projection: String,
+    /// Its id.
     id: String,
 }
 

@@ -17,9 +17,11 @@ mod readiness;
 mod refreshes;
 mod requests;
 mod routes;
+mod schemas;
 mod search;
 mod server;
 mod stream;
+mod suggest;
 mod trees;
 mod verify;
 

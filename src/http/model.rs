@@ -3,13 +3,15 @@
 
 use axum::extract::State as Shared;
 use axum::response::Response;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::search::Search;
 use crate::plan::{Collection, EmbedPlan, EntityType, FilterPlan, PlanRef, Projection, RelationPlanOf};
 
 /// The answer of `GET /model`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
+#[schemars(rename = "Model")]
 pub struct Description {
     /// The projections that are kept and searched; the first is searched when a request names none.
     collections: Vec<CollectionDescription>,
@@ -17,7 +19,7 @@ pub struct Description {
     projections: Vec<ProjectionDescription>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct CollectionDescription {
     name: &'static str,
     /// The member of a document that is the name of a hit.
@@ -30,6 +32,7 @@ struct CollectionDescription {
     filters: Vec<FilterDescription>,
     sorts: Vec<SortDescription>,
     /// The projection of the entities that `under` takes the ids of.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     under: Option<&'static str>,
     /// The embeds that are searched with it.
@@ -38,23 +41,24 @@ struct CollectionDescription {
     referred: Vec<ReferredDescription>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct FilterDescription {
     name: &'static str,
     path: &'static str,
     kind: &'static str,
     /// The `from` embed that it looks into.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     embed: Option<&'static str>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct SortDescription {
     name: &'static str,
     kind: &'static str,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct MatchedDescription {
     /// The embed.
     embed: &'static str,
@@ -63,13 +67,13 @@ struct MatchedDescription {
     hit: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct ReferredDescription {
     embed: &'static str,
     words: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct ProjectionDescription {
     name: &'static str,
     /// The entity type whose documents these are.
@@ -77,6 +81,7 @@ struct ProjectionDescription {
     /// The own fields that documents show.
     fields: Vec<FieldDescription>,
     /// The member for the fields that are not declared.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     rest: Option<&'static str>,
     embeds: Vec<EmbedDescription>,
@@ -84,28 +89,33 @@ struct ProjectionDescription {
     compute: Vec<&'static str>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct FieldDescription {
     name: &'static str,
     kind: &'static str,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, JsonSchema, Serialize)]
 struct EmbedDescription {
     name: &'static str,
     /// `reference`, `above` or `from`.
     by: &'static str,
     /// The projection in which documents of the embedded entities are found.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     projection: Option<&'static str>,
     /// The shown fields of the embedded entities.
     fields: Vec<&'static str>,
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<&'static str>,
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     truncated: Option<&'static str>,
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     descendants: Option<&'static str>,
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     cycle: Option<&'static str>,
     embeds: Vec<EmbedDescription>,

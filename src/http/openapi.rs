@@ -6,11 +6,12 @@ use axum::extract::State as Shared;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
+use super::schemas::schemas;
 use super::search::Search;
 use crate::plan::{Collection, PlanRef, Projection};
 use crate::search::sort::RELEVANCE;
 
-/// The description, whose routes of documents are patterns.
+/// The description, whose routes of documents are patterns. Its schemas come from the types of requests and answers.
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 /// The routes of documents.
 const OF_DOCUMENTS: [&str; 3] =
@@ -22,6 +23,9 @@ pub(super) fn describe(plan: PlanRef, collections: &[Collection], kept: &[String
     if let Some(info) = described.pointer_mut("/info/description") {
         let names: Vec<&str> = collections.iter().map(|of| of.name()).collect();
         *info = format!("Search over {}, and the state of the indexing.", names.join(", ")).into();
+    }
+    if let Some(components) = described.get_mut("components").and_then(Value::as_object_mut) {
+        components.insert("schemas".to_owned(), schemas().into());
     }
     let list = |names: &dyn Fn(Collection) -> Vec<&'static str>| {
         let one = |of: &Collection| format!("{}: {}", of.name(), names(*of).join(", "));

@@ -2,12 +2,30 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::error::{Error, ErrorKind};
 
 /// How many seconds later a request may be tried again that could not be answered now.
 const RETRY_AFTER: &str = "2";
+
+/// A problem document. Its media type is `application/problem+json`.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Problem<'a> {
+    /// `about:blank`: the title is that of the status code.
+    r#type: &'static str,
+    /// The status code's phrase.
+    title: &'a str,
+    /// The status code.
+    status: u16,
+    /// The problem and its remedy.
+    detail: &'a str,
+    /// Members of single routes, such as the `reasons` of `/readyz`.
+    #[serde(flatten)]
+    members: Map<String, Value>,
+}
 
 /// A problem document of this status; `detail` states the problem and its remedy.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
@@ -17,13 +35,10 @@ pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
 /// As [`problem`], with members beside those of the RFC.
 pub(super) fn problem_with(status: StatusCode, detail: &str, members: Map<String, Value>) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
-    let mut body =
-        json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
-    if let Some(body) = body.as_object_mut() {
-        body.extend(members);
-    }
-    let mut response =
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();
+    let body = Problem { r#type: "about:blank", title, status: status.as_u16(), detail, members };
+    // Texts and numbers can be written.
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
     }

@@ -22,6 +22,7 @@ use super::readiness;
 use super::requests::{NO_ROUTE, Requests};
 use super::search::{self, Search};
 use super::server;
+use super::suggest;
 use super::trees;
 use super::verify::{self, Verify};
 use crate::shutdown::Shutdown;
@@ -78,7 +79,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
     vec![
         ("/", get(page::page)),
         ("/search", get(search::search)),
-        ("/suggest", get(search::suggest)),
+        ("/suggest", get(suggest::suggest)),
         ("/{projection}/{id}", get(search::document)),
         ("/{projection}/{id}/children", get(trees::children)),
         ("/{projection}/{id}/ancestors", get(trees::ancestors)),

@@ -9,7 +9,7 @@ use axum::extract::{Path, RawQuery, State as Shared};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::model::Description;
@@ -34,8 +34,6 @@ const ANSWER_TIME: Duration = Duration::from_secs(15);
 const AT_ONCE: usize = 64;
 /// The advice for a search in an index that is not full.
 const PARTIAL: &str = "try again later, or search what is there with allow_partial=true";
-/// The most suggestions.
-const SUGGESTIONS: usize = 8;
 
 /// The parts that the routes of searches need.
 #[derive(Clone)]
@@ -84,7 +82,7 @@ impl Search {
     }
 
     /// The collections, the first of which is searched when a request names none.
-    fn collections(&self) -> Vec<Collection> {
+    pub(super) fn collections(&self) -> Vec<Collection> {
         self.collections.iter().map(|(collection, _)| *collection).collect()
     }
 
@@ -150,7 +148,7 @@ impl Search {
     }
 
     /// Refuses a search in an index that is not full, unless it says that a part is enough.
-    fn check_filled(&self, request: &Request, collections: &[Collection]) -> Answer<()> {
+    pub(super) fn check_filled(&self, request: &Request, collections: &[Collection]) -> Answer<()> {
         let projections = collections.iter().flat_map(|collection| collection.searched());
         let projections: Vec<&str> = projections.map(Projection::name).collect();
         if request.allow_partial || self.status.are_filled(&projections) {
@@ -158,6 +156,12 @@ impl Search {
         }
         let detail = format!("{}; {PARTIAL}", self.status.readiness().detail());
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, detail))
+    }
+
+    /// A page of one search, without views and waits for records.
+    pub(super) async fn find(&self, request: &Request) -> Answer<Page> {
+        let found = self.searcher.searcher().search(request);
+        Ok(self.bounded(&self.index_requests.search, found).await?)
     }
 
     /// The answer of the index to `work`, given up after a time. How long it took is noted in `durations`, with the wait
@@ -213,7 +217,7 @@ fn shown(mut document: Value) -> Value {
     document
 }
 
-fn parse(search: &Search, query: Option<&str>) -> Answer<Request> {
+pub(super) fn parse(search: &Search, query: Option<&str>) -> Answer<Request> {
     let pairs: Vec<_> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
     let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
     Request::parse(&search.collections(), pairs).map_err(Refusal::from)
@@ -223,75 +227,6 @@ fn parse(search: &Search, query: Option<&str>) -> Answer<Request> {
 pub(super) async fn search(Shared(search): Shared<Search>, RawQuery(query): RawQuery) -> Answer<Json<Page>> {
     let request = parse(&search, query.as_deref())?;
     Ok(Json(search.page(&request).await?))
-}
-
-/// `GET /suggest?q=`: names that go on as the text does.
-pub(super) async fn suggest(
-    Shared(search): Shared<Search>,
-    RawQuery(query): RawQuery,
-) -> Answer<Json<Value>> {
-    let request = parse(&search, query.as_deref())?;
-    let mut suggestions: Vec<Value> = Vec::new();
-    let collections = search.collections();
-    search.check_filled(&request, &collections)?;
-    for collection in collections {
-        let is_same = request.collection == collection;
-        // Fields are those of the collection that was asked for.
-        let filters = if is_same { request.filters.clone() } else { Vec::new() };
-        let (under, terms) = (request.under.clone(), request.terms.clone());
-        let under = under.filter(|_| collection.get().under.is_some());
-        let (excluded, whole) = (request.excluded.clone(), request.whole.clone());
-        let everything = Request::of(collection);
-        let request = Request { terms, excluded, whole, under, filters, size: SUGGESTIONS, ..everything };
-        if request.terms.as_ref().is_none_or(Vec::is_empty) {
-            break;
-        }
-        let found = search
-            .bounded(&search.index_requests.search, search.searcher.searcher().search(&request))
-            .await?;
-        for one in found.hits.iter().filter_map(|hit| suggestion(hit, collection)) {
-            let looks = |one: &Value| ["text", "in", "detail"].map(|name| one.get(name).cloned());
-            if !suggestions.iter().any(|other| looks(other) == looks(&one)) {
-                suggestions.push(one);
-            }
-        }
-    }
-    suggestions.truncate(SUGGESTIONS);
-    Ok(Json(json!({"suggestions": suggestions})))
-}
-
-fn suggestion(hit: &Value, collection: Collection) -> Option<Value> {
-    hit.get("highlights")?.get(collection.get().own.title)?;
-    let mut suggestion = json!({"text": hit.get("name")?, "id": hit.get("id")?, "in": collection.name()});
-    if let (Some(detail), Some(members)) = (detail(hit, collection), suggestion.as_object_mut()) {
-        members.insert("detail".to_owned(), detail.into());
-    }
-    Some(suggestion)
-}
-
-/// The text that tells a hit from others of the same name. It is the city of an address, an entity that it refers to,
-/// or the first text that it shows. A text that is the name itself does not tell them apart.
-fn detail(hit: &Value, collection: Collection) -> Option<String> {
-    let own = hit.get("name").and_then(Value::as_str);
-    let title = collection.get().own.title;
-    let members = || collection.get().hit.iter().filter(|name| **name != title);
-    let shown = || members().filter_map(|name| hit.get(*name));
-    let other = |text: &str| Some(text.to_owned()).filter(|text| Some(text.as_str()) != own);
-    let city = shown().find_map(|value| value.get("city")?.as_str().and_then(other));
-    let entities = || shown().filter(|value| value.get("id").is_some());
-    let named = || entities().find_map(|entity| name(entity).and_then(other));
-    let first = || shown().find_map(|value| value.as_str().and_then(other));
-    city.or_else(named).or_else(first)
-}
-
-/// The name of an embedded entity, or another text of it, or its id.
-fn name(entity: &Value) -> Option<&str> {
-    let members = entity.as_object()?;
-    let other =
-        || members.iter().find(|(name, value)| *name != "id" && value.is_string()).map(|(_, value)| value);
-    let found =
-        members.get("name").filter(|name| name.is_string()).or_else(other).or_else(|| members.get("id"));
-    found.and_then(Value::as_str)
 }
 
 /// `GET /{projection}/{id}`

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::status::Status;
@@ -10,8 +11,9 @@ use crate::projection::Projection;
 use crate::time::rfc3339;
 
 /// The causes that keep an instance from being ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "NotReadyCause")]
 pub enum Cause {
     /// The log and the indexes are not open yet.
     Starting,
@@ -77,7 +79,8 @@ impl Cause {
 }
 
 /// One reason for which an instance is not ready.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "NotReadyReason")]
 pub struct Reason {
     /// The cause.
     pub cause: Cause,
@@ -99,7 +102,7 @@ impl Reason {
 }
 
 /// Whether an instance is ready: it is when there is no reason against it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Readiness {
     /// True without any reason against it.
     pub ready: bool,

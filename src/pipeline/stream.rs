@@ -84,7 +84,9 @@ pub enum Command {
 }
 
 /// The outcome of a retry of dead letters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Retried {
     /// Folded, or marked to be delivered again.
     pub done: usize,
@@ -95,7 +97,9 @@ pub struct Retried {
 }
 
 /// The outcome of discarding dead letters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Discarded {
     /// How many were taken out.
     pub discarded: usize,

@@ -7,10 +7,11 @@ use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::Instant;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use self::shown::hit;
+use self::shown::{ShownHit, hit};
 use super::cursor::Cursor;
 use super::index::{Among, Counts, Find, Found, Hit, MATCHED_MAX, MemberFilters, SearchIndex};
 use super::query::{Field, Filters, Request, Term, Wanted, Whole};
@@ -18,21 +19,25 @@ use crate::error::Result;
 use crate::plan::{Collection, MembersPlan, PlanRef};
 use crate::searchable::each_at;
 
-/// The answer of a search (contract, section 4).
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// The answer of a search.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Page {
     /// How many match in all.
     pub total: u64,
     /// How long it took, in milliseconds, without the wait for `consistent_with`.
     pub took_ms: u64,
     /// The positions that the index shows, when they are known.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
     /// The hits of this page, best first.
+    #[schemars(with = "Vec<ShownHit>")]
     pub hits: Vec<Value>,
     /// Field to value to number of hits.
+    #[schemars(with = "BTreeMap<String, BTreeMap<String, u64>>")]
     pub facets: Map<String, Value>,
     /// The cursor of the next page; none after the last.
+    #[schemars(with = "String")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }

@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IndexState;
@@ -12,8 +13,9 @@ use crate::model::mapping::Shape;
 use crate::position::{Positions, TopicPartition};
 
 /// How far a rebuild is. Each phase is written down before it begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "RebuildPhase")]
 pub enum Phase {
     /// The index is filled, without refreshes and replicas.
     Loading,
@@ -31,7 +33,7 @@ pub enum Phase {
 }
 
 /// The progress that a rebuild shows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RebuildProgress {
     /// Records folded.
     pub events: u64,

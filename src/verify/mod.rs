@@ -19,6 +19,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender as Commands;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
@@ -31,22 +32,25 @@ use crate::sink::documents::Documents;
 use crate::state::State;
 
 /// The scope of a comparison.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(rename = "VerifyRequest")]
 pub struct Wanted {
     /// The projections by name; all that are kept when none is named.
     pub projections: Vec<String>,
     /// Repair the differences.
     pub repair: bool,
     /// Compare about so many documents of each projection; all of them without.
+    #[schemars(range(min = 1))]
     pub sample: Option<u64>,
     /// Which ones a sample takes.
     pub seed: u64,
 }
 
 /// How a document differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "DifferenceKind")]
 pub enum Kind {
     /// The index does not hold it.
     Missing,
@@ -59,13 +63,14 @@ pub enum Kind {
 }
 
 /// A document that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// The projection's name.
     pub projection: String,
     /// The document's id.
     pub id: String,
     /// The id of the owner, where the document is a child.
+    #[schemars(with = "String")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// How it differs.
@@ -74,21 +79,23 @@ pub struct Difference {
     pub detail: String,
 }
 
-/// The counts of a comparison. Earlier builds have other names for the last three.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The counts of a comparison.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "VerifySummary")]
 pub struct Summary {
     /// Documents that the state calls for and that were compared, by projection.
     pub compared: BTreeMap<String, u64>,
-    /// Differences by kind.
+    /// Documents that the index does not hold.
     pub missing: u64,
-    /// See [`Kind::Stale`].
+    /// Documents that the index holds with another content.
     pub stale: u64,
-    /// See [`Kind::Extra`].
+    /// Documents that the index holds and the state calls for none.
     pub extra: u64,
-    /// See [`Kind::Unknown`]: no differences.
+    /// Documents of which a partial log holds no record of all their parts: no differences.
     #[serde(default)]
     pub unknown: u64,
     /// Documents that are marked and not delivered yet: no differences.
+    // The aliases are the names of earlier builds.
     #[serde(alias = "on_its_way")]
     pub pending: u64,
     /// Differences that were repaired.
@@ -116,8 +123,9 @@ impl Summary {
 }
 
 /// The reports of a comparison, as it goes. The last line is a summary or an error.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "VerifyLine")]
 pub enum Line {
     /// A document differs.
     Difference(Difference),

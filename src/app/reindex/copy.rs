@@ -87,7 +87,9 @@ fn write(origin: Origin, plan: PlanRef, into: &Path) -> Result<()> {
     let store = FjallStore::open(into, plan)?;
     match origin {
         Origin::Held(state) => copy::between(&*state.view(), plan, &store),
-        Origin::Running(instance) => instance.copy(Handle::current(), |input| copy::read(input, plan, &store)),
+        Origin::Running(instance) => {
+            instance.copy(Handle::current(), |input| copy::read(input, plan, &store))
+        }
         Origin::Resting(resting) => copy::between(&*resting.view(), plan, &store),
     }
     .map(|_| ())

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::pipeline::readiness::Readiness;
@@ -9,7 +10,7 @@ use crate::position::Positions;
 use crate::sink::generations::{Phase, Rebuild, RebuildProgress};
 
 /// A rebuild in a report.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, PartialEq, Eq, JsonSchema)]
 pub struct RebuildReport {
     /// The projection.
     pub projection: String,
@@ -25,7 +26,7 @@ pub struct RebuildReport {
 }
 
 /// One partition in a report.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, PartialEq, Eq, JsonSchema)]
 pub struct PartitionReport {
     /// The topic.
     pub topic: String,
@@ -44,7 +45,8 @@ pub struct PartitionReport {
 }
 
 /// The report of `status` and `/status`.
-#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "Status")]
 pub struct Report {
     /// The version of the program that reports.
     pub version: &'static str,

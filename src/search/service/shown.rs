@@ -1,12 +1,49 @@
 //! Hits as they are answered.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value};
 
 use crate::plan::MembersPlan;
 use crate::search::highlight;
-use crate::search::index::Hit;
+use crate::search::index::{Hit, MATCHED_MAX};
 use crate::search::query::{Request, Term};
 use crate::searchable::Searched;
+
+/// The schema of a hit. Its other members are those that the model names, so no type of ours holds it.
+pub(super) struct ShownHit;
+
+impl JsonSchema for ShownHit {
+    fn schema_name() -> Cow<'static, str> {
+        "Hit".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "required": ["id", "score", "highlights"],
+            "properties": {
+                "id": {"type": "string"},
+                "name": {"type": "string"},
+                "score": {"type": "integer"},
+                "highlights": {
+                    "description": "Field to its texts, HTML-escaped, with <em> around each match",
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": {"type": "string"}}
+                }
+            },
+            "patternProperties": {
+                "^matched": {
+                    "description": "The members of an embed that the words match, best first",
+                    "type": "array",
+                    "maxItems": MATCHED_MAX,
+                    "items": {"type": "object"}
+                }
+            }
+        })
+    }
+}
 
 /// A hit with the members that the model names, its highlights and its matched members.
 pub(super) fn hit(hit: Hit, request: &Request) -> Value {
