@@ -20,6 +20,7 @@ mod check;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod engines;
 mod explain;
 mod follow;
 mod manual;

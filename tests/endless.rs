@@ -11,6 +11,7 @@ use tributary::http::client::Instance;
 use tributary::sink::DocumentSink;
 use tributary::sink::documents::Documents;
 use tributary::sink::elasticsearch::ElasticsearchSink;
+use tributary::sink::index::Index;
 
 use crate::harness::{World, eventually, log_of, runtime};
 use crate::services::Services;

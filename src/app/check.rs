@@ -5,6 +5,8 @@ mod log;
 mod places;
 pub(super) mod state;
 
+use std::sync::Arc;
+
 use toml::Table;
 
 use self::findings::Findings;
@@ -17,8 +19,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::output;
 use crate::pipeline::work::blocking;
 use crate::shutdown::Shutdown;
+use crate::sink::IndexSummary;
 use crate::sink::generations::Aliases;
-use crate::sink::{DocumentSink, IndexSummary};
+use crate::sink::index::Index;
 
 /// The parts of a deployment that are looked at.
 pub(super) const CONFIGURATION: &str = "configuration";
@@ -52,7 +55,7 @@ pub(super) struct Sight {
     /// The state as it lies, or as an instance has it.
     pub(super) state: Seen,
     /// The index, where one can be made of the configuration.
-    pub(super) sink: Option<parts::Sink>,
+    pub(super) sink: Option<Arc<dyn Index>>,
 }
 
 /// Looks at everything that a run needs, and changes nothing.
@@ -100,7 +103,7 @@ pub(super) async fn look(config: &Config, offline: bool, findings: &mut Findings
     }
     of_log.iter().for_each(|error| findings.wrong(area(error, LOG), error));
     if let Some(sink) = sink.as_ref().filter(|_| index_is_there) {
-        index(config, sink, &state, (identity.as_deref(), &unread), findings).await;
+        index(config, &**sink, &state, (identity.as_deref(), &unread), findings).await;
     }
     Ok(Sight { state, sink: sink.filter(|_| index_is_there) })
 }
@@ -119,7 +122,7 @@ fn area(error: &Error, other: &'static str) -> &'static str {
 /// Finds faults of the index, and of the instance that writes it.
 async fn index(
     config: &Config,
-    sink: &parts::Sink,
+    sink: &dyn Index,
     state: &Seen,
     (identity, unread): (Option<&str>, &[usize]),
     findings: &mut Findings,
@@ -141,7 +144,7 @@ async fn index(
 }
 
 /// That no other group, and no other state, writes the indexes.
-async fn owner(config: &Config, sink: &parts::Sink, state: &Seen) -> Result<()> {
+async fn owner(config: &Config, sink: &dyn Aliases, state: &Seen) -> Result<()> {
     let name = match state {
         Seen::Resting(Resting { name, .. }) => name.clone(),
         _ => String::new(),
@@ -175,7 +178,7 @@ async fn letters(config: &Config) -> Option<Error> {
 }
 
 /// Reports the index behind each alias.
-async fn indexes(sink: &parts::Sink, findings: &mut Findings) -> Result<()> {
+async fn indexes(sink: &dyn Aliases, findings: &mut Findings) -> Result<()> {
     let records = sink.rebuilds().await?;
     for (summary, found) in sink.summaries().await?.into_iter().zip(records) {
         let IndexSummary { alias, index, documents } = summary;

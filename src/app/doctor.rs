@@ -77,7 +77,7 @@ async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
         SourceKind::Kafka | SourceKind::Postgres | SourceKind::Files => {}
     }
     if let Some(sink) = &sight.sink {
-        index::look(sink, findings).await;
+        index::look(&**sink, findings).await;
     }
     instance::look(&sight.state, findings).await;
     dead_letters(config, findings).await;

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::parts::{Sink, sink};
+use super::parts::sink;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
@@ -16,6 +16,7 @@ use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::held::Held;
+use crate::sink::index::Index;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 
@@ -93,7 +94,7 @@ struct Source<'a> {
     projection: Projection,
     /// The document's key.
     id: String,
-    sink: Sink,
+    sink: Arc<dyn Index>,
     number: usize,
 }
 

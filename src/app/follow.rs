@@ -92,7 +92,7 @@ pub(super) async fn follow(
     status: Arc<Status>,
     stop: Shutdown,
 ) -> Result<()> {
-    let sink = Arc::new(parts::sink(&config)?);
+    let sink = parts::sink(&config)?;
     let searcher = parts::searcher(&config)?;
     let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
     let fingerprint = config.fingerprint();
@@ -118,7 +118,7 @@ pub(super) async fn follow(
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let verifier = Verifier {
         state: Arc::clone(&state),
-        sink: Arc::clone(&sink),
+        sink: sink.clone(),
         projections: projections.clone(),
         limits,
         live: Some(Live { commands: commands.0.clone(), status: Arc::clone(&status) }),

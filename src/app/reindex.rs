@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::parts::{self, Sink};
-use super::topics;
+use super::{parts, topics};
 use crate::cli::{OutputFormat, Reindex};
 use crate::config::Config;
 use crate::dead_letter::{self, Counted, DeadLetter, DeadLetters};
@@ -20,7 +19,7 @@ use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune, prune_gone};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::{Aliases, Generations};
+use crate::sink::generations::Generations;
 use crate::sink::tenure::Claimant;
 use crate::source::leadership::Alone;
 use crate::source::{EventSource, partial_log};
@@ -38,7 +37,7 @@ mod show;
 /// Runs the subcommand.
 pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reindex) -> Result<()> {
     config.index.projections = chosen(&config, &wanted.projections)?;
-    let sink = Arc::new(parts::sink(&config)?);
+    let sink = parts::sink(&config)?;
     let stop = Shutdown::default();
     let is_short = wanted.dry_run || wanted.prune || wanted.abort;
     let patience = Patience::of(if is_short { wanted.wait.or(Some(Duration::ZERO)) } else { wanted.wait });
@@ -48,7 +47,7 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     if wanted.dry_run {
         let asked = while_away(&stop, "the index", patience, async || sink.rebuilds().await);
         asked.await?.ok_or_else(stopped)?;
-        return dry_run::run(&config, format, &sink).await;
+        return dry_run::run(&config, format, &*sink).await;
     }
     let claimant = Claimant { group: config.kafka.group.clone(), state: None, takes_over: false };
     let claimed = while_away(&stop, "the index", patience, async || claimant.claim(&*sink).await);
@@ -64,7 +63,7 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
     }
     if wanted.abort {
         let folder = Folder::hold(&Folder::path_of(&config.state))?;
-        return give_up(&config, format, &sink, &folder).await;
+        return give_up(&config, format, &*sink, &folder).await;
     }
     // Another one follows when a mapping's file changed too late for the first.
     while rebuild(&mut config, format, &wanted, patience, &stop).await? == Standing::IsOutdated {}
@@ -90,8 +89,8 @@ async fn rebuild(
         kept = kept.filter(|_| standing != Standing::GivenUp);
     }
     if !wanted.rollback && !wanted.rebuild && kept.is_none() {
-        let sink = Arc::new(parts::sink(config)?);
-        let done = in_place::put(config, format, &sink, (patience, stop)).await?;
+        let sink = parts::sink(config)?;
+        let done = in_place::put(config, format, &*sink, (patience, stop)).await?;
         config.index.projections.retain(|name| !done.contains(name));
         if config.index.projections.is_empty() {
             return Ok(standing);
@@ -108,15 +107,15 @@ async fn rebuild(
     let session = match kept {
         Some(session) => session,
         None => {
-            let sink = Arc::new(parts::sink(config)?);
+            let sink = parts::sink(config)?;
             let begun = while_away(stop, "the index", patience, async || {
-                begin::session(config, &sink, &folder, (wanted, from)).await
+                begin::session(config, &*sink, &folder, (wanted, from)).await
             });
             begun.await?.ok_or_else(stopped)?
         }
     };
     config.index.projections.clone_from(&session.projections);
-    let sink = Arc::new(parts::sink(config)?);
+    let sink = parts::sink(config)?;
     let options = Options { allow_rejected: wanted.allow_rejected, keep_state: wanted.keep_state };
     let rebuild = Rebuild { config, sink, folder, session, is_kept, options };
     let conductor = rebuild.conductor(log, wanted.allow_partial_log, None, stop).await?;
@@ -138,19 +137,20 @@ fn chosen(config: &Config, wanted: &[String]) -> Result<Vec<String>> {
     Ok(known.iter().filter(|name| wanted.is_empty() || wanted.contains(name)).cloned().collect())
 }
 
-async fn give_up(config: &Config, format: OutputFormat, sink: &Arc<Sink>, folder: &Folder) -> Result<()> {
+async fn give_up(
+    config: &Config,
+    format: OutputFormat,
+    sink: &dyn Generations,
+    folder: &Folder,
+) -> Result<()> {
     let own = folder.session()?;
     // This process holds the folder, so that the process that began the session there is dead.
     let is_own = |id: &str| own.as_ref().is_some_and(|own| own.id == id);
     let is_rollback = own.as_ref().is_some_and(|own| own.is_rollback);
     let names = &config.index.projections;
-    let deleted = abort(
-        &**sink,
-        names,
-        |record| is_own(&record.session),
-        |record| is_rollback && is_own(&record.session),
-    )
-    .await?;
+    let deleted =
+        abort(sink, names, |record| is_own(&record.session), |record| is_rollback && is_own(&record.session))
+            .await?;
     if own.as_ref().is_some_and(|own| own.projections.iter().all(|projection| names.contains(projection))) {
         folder.clear(false)?;
     }
@@ -161,7 +161,7 @@ async fn give_up(config: &Config, format: OutputFormat, sink: &Arc<Sink>, folder
 /// A rebuild that is to begin, or to go on.
 struct Rebuild<'a> {
     config: &'a Config,
-    sink: Arc<Sink>,
+    sink: Arc<dyn Generations>,
     folder: Folder,
     session: Session,
     /// True when another process kept the session.
@@ -178,7 +178,7 @@ impl Rebuild<'_> {
         allow_partial_log: bool,
         held: Option<Arc<State>>,
         stop: &Shutdown,
-    ) -> Result<Conductor<Sink>> {
+    ) -> Result<Conductor> {
         let claim = Arc::new(self.claim().await?);
         // Both run to their end, because no part may still be made while the rebuild is given up.
         let (made, state) = tokio::join!(self.indexes(&log.identity), self.state(held));
@@ -216,7 +216,7 @@ impl Rebuild<'_> {
     }
 
     /// Claims the projections. Of a session that begins here nothing is left when another one rebuilds them.
-    async fn claim(&self) -> Result<Claim<Sink>> {
+    async fn claim(&self) -> Result<Claim> {
         let claimed = Claim::take(Arc::clone(&self.sink), &self.session).await;
         if !self.is_kept && claimed.as_ref().is_err_and(|error| error.kind() == ErrorKind::Failed) {
             self.folder.clear(false)?;
@@ -225,7 +225,7 @@ impl Rebuild<'_> {
     }
 
     /// Ends a rebuild whose index cannot be made, so that nothing of it is left to go on with.
-    async fn give_up(&self, claim: &Claim<Sink>, error: Error) -> Error {
+    async fn give_up(&self, claim: &Claim, error: Error) -> Error {
         let given_up = async { claim.give_up(&self.session).await.and_then(|()| self.folder.clear(false)) };
         match given_up.await {
             Ok(()) => error,
@@ -317,8 +317,8 @@ fn round(
     limits: Limits,
     allow_partial_log: bool,
     stop: Shutdown,
-) -> Round<Sink> {
-    Box::new(move |source: Box<dyn EventSource>, target: Arc<Target<Sink>>, status: Arc<Status>| {
+) -> Round {
+    Box::new(move |source: Box<dyn EventSource>, target: Arc<Target>, status: Arc<Status>| {
         let letters = Counted::new(
             dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?,
             Arc::clone(&status.dead_letters),

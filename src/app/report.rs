@@ -14,9 +14,7 @@ use crate::http::client::Instance;
 use crate::output;
 use crate::pipeline::readiness::Readiness;
 use crate::pipeline::status::{RebuildReport, Report, Status, partitions, rebuild_report};
-
-use crate::sink::generations::Aliases;
-use crate::sink::{DocumentSink, IndexSummary};
+use crate::sink::IndexSummary;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 

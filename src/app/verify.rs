@@ -17,7 +17,7 @@ use crate::pipeline::status::Status;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::{Aliases, Generations};
+use crate::sink::generations::Generations;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::verify::{Difference, Kind, Line, Summary, Verifier, Wanted, chosen};
@@ -64,8 +64,8 @@ async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -
         config.plan(),
         &config.fingerprint(),
     )?);
-    let sink = Arc::new(parts::sink(config)?);
-    open(config, &state, &sink).await?;
+    let sink = parts::sink(config)?;
+    open(config, &state, &*sink).await?;
     let verifier = Verifier {
         state,
         sink,
@@ -83,7 +83,7 @@ async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -
 }
 
 /// Opens the indexes that are there, makes none, and warns of the limits of the comparison.
-async fn open(config: &Config, state: &State, sink: &parts::Sink) -> Result<()> {
+async fn open(config: &Config, state: &State, sink: &dyn Generations) -> Result<()> {
     let mut indexes = Vec::new();
     for (projection, index) in config.index.projections.iter().zip(sink.behind().await?) {
         let alias = format!("{}{projection}", config.index.prefix);

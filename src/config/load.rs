@@ -211,14 +211,7 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
         )));
     }
     Ok(IndexConfig {
-        kind: keys.choice(
-            "index.kind",
-            &[
-                ("elasticsearch", IndexKind::Elasticsearch),
-                ("opensearch", IndexKind::OpenSearch),
-                ("embedded", IndexKind::Embedded),
-            ],
-        )?,
+        kind: keys.choice("index.kind", &IndexKind::ALL)?,
         urls: keys.filled_list("index.url", &["http://localhost:9200"])?,
         username: keys.maybe("index.username")?,
         password: keys.secret("index.password")?,

@@ -155,6 +155,15 @@ pub enum IndexKind {
     Embedded,
 }
 
+impl IndexKind {
+    /// The kinds with their values of `index.kind`, the default first.
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("elasticsearch", Self::Elasticsearch),
+        ("opensearch", Self::OpenSearch),
+        ("embedded", Self::Embedded),
+    ];
+}
+
 /// `index.refresh`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use super::admin::{Admin, unacceptable};
 use super::problem::{Refusal, problem};
-use crate::verify::{Comparison, Line, Wanted};
+use crate::verify::{Line, Verifier, Wanted};
 
 /// So many lines wait for a slow reader.
 const LINES_MAX: usize = 64;
@@ -23,14 +23,14 @@ const LINES_MAX: usize = 64;
 /// The parts that the route needs.
 #[derive(Clone)]
 pub struct Verify {
-    comparison: Arc<dyn Comparison>,
+    verifier: Arc<Verifier>,
     place: Arc<Semaphore>,
 }
 
 impl Verify {
     /// Comparisons, one at a time.
-    pub fn new(comparison: Arc<dyn Comparison>) -> Self {
-        Self { comparison, place: Arc::new(Semaphore::new(1)) }
+    pub fn new(verifier: Arc<Verifier>) -> Self {
+        Self { verifier, place: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -47,16 +47,16 @@ pub(super) async fn verify(
         Ok(wanted) => wanted,
         Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
     };
-    if let Err(error) = verify.comparison.check(&wanted) {
+    if let Err(error) = verify.verifier.check(&wanted) {
         return Refusal::from(error).into_response();
     }
     let Ok(place) = verify.place.try_acquire_owned() else {
         return problem(StatusCode::CONFLICT, "another comparison is under way; try again when it has ended");
     };
     let (out, lines) = channel(LINES_MAX);
-    let compared = verify.comparison.compare(wanted, out);
+    let verifier = verify.verifier;
     tokio::spawn(async move {
-        compared.await;
+        verifier.run(&wanted, &out).await;
         drop(place);
     });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(lines))).into_response()

@@ -8,8 +8,6 @@ use super::serve::AGAIN_AFTER;
 use super::stream::Command;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
-use crate::sink::documents::Documents;
-use crate::sink::generations::Aliases;
 
 /// How far the additions are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +22,7 @@ pub(super) enum Adding {
     Settling(u64, Instant),
 }
 
-impl<S: Documents + Aliases> Run<S> {
+impl Run {
     /// Makes the next step, once this instance writes. The index is marked as complete only after every document has arrived,
     /// so a later writer begins anew until then.
     ///

@@ -38,11 +38,11 @@ const DOCUMENTS_MAX: usize = sized(2_000, 5);
 const SCAN_MAX: usize = sized(5_000, 7);
 
 /// The parts of the delivery.
-pub struct Delivery<S> {
+pub struct Delivery {
     /// The state, from which documents are made.
     pub state: Arc<State>,
     /// The index.
-    pub sink: Arc<S>,
+    pub sink: Arc<dyn Documents>,
     /// The documents that wait.
     pub queue: Arc<Queue>,
     /// The projections, in the sink's order.
@@ -72,7 +72,7 @@ pub struct Delivery<S> {
     pub(super) buffers: Arc<Buffers>,
 }
 
-impl<S: Documents> Delivery<S> {
+impl Delivery {
     /// Delivers while `allowed` is true. With false the requests in flight end, and none begins. The delivery ends when the
     /// sender of `allowed` is gone.
     ///

@@ -4,7 +4,7 @@
 use super::deliver::Delivery;
 use super::sent::Sent;
 use super::versions::base_of;
-use crate::sink::documents::{Documents, Stored, log_of};
+use crate::sink::documents::{Stored, log_of};
 
 /// True of a document whose version is made of the position that it carries: one of our instances wrote it.
 fn is_ours(stored: &Stored) -> bool {
@@ -13,7 +13,7 @@ fn is_ours(stored: &Stored) -> bool {
     base == 0 || base_of(stored.version, position) == Some(base)
 }
 
-impl<S: Documents> Delivery<S> {
+impl Delivery {
     /// Finds the writes in conflict with the remains of an earlier log: a document of ours, or the version of a deleted one. A
     /// write is tried again where the index does not answer.
     pub(super) async fn find_earlier(&self, number: usize, position: u64, writes: &mut [Sent]) {

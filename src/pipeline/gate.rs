@@ -18,8 +18,7 @@ use super::stream::Command;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::Positions;
 use crate::sink::IndexState;
-use crate::sink::documents::Documents;
-use crate::sink::generations::{Aliases, Rebuild};
+use crate::sink::generations::Rebuild;
 
 /// How often the low watermark is written down, the log's end asked for, and the aliases looked up.
 const LOW_WATERMARK_EVERY: Duration = Duration::from_secs(1);
@@ -53,7 +52,7 @@ pub(super) enum Gate {
     Open,
 }
 
-impl<S: Documents + Aliases> Run<S> {
+impl Run {
     /// One tick: the role, the gate, and the publication of the low watermark.
     pub(super) async fn look(&mut self) -> Result<()> {
         let writer = *self.leadership.writer().borrow() || planted::is(Bug::NoStandBy);

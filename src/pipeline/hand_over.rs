@@ -75,7 +75,7 @@ impl HandOver {
     ///
     /// # Errors
     /// Those of the index.
-    pub(super) async fn look<S: Aliases>(&mut self, sink: &S) -> Result<bool> {
+    pub(super) async fn look(&mut self, sink: &dyn Aliases) -> Result<bool> {
         let Some(stopped_at) = &self.stopped_at else { return Ok(false) };
         if self.looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
             return Ok(false);
@@ -98,9 +98,9 @@ impl HandOver {
 }
 
 impl Moved {
-    async fn settle<S: Aliases>(
+    async fn settle(
         &mut self,
-        sink: &S,
+        sink: &dyn Aliases,
         record: Option<(Rebuild, Revision)>,
         stopped_at: &Positions,
     ) -> Result<()> {

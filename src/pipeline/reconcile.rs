@@ -9,12 +9,11 @@ use super::versions::is_made_of_references;
 use crate::entity::Liveness;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
-use crate::sink::documents::{Documents, at_least_one};
-use crate::sink::generations::Aliases;
+use crate::sink::documents::at_least_one;
 use crate::state::keys::Space;
 use crate::state::{Snapshot, State};
 
-impl<S: Documents + Aliases> Run<S> {
+impl Run {
     /// Reconciles the indexes that the state did not fill, one after the other. An index that is away is reconciled later. A
     /// revoked writer stops, because unknown documents are then the next writer's.
     pub(super) async fn reconcile(&mut self) -> Result<()> {

@@ -32,7 +32,6 @@ use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::IndexState;
-use crate::sink::documents::Documents;
 use crate::sink::generations::Aliases;
 use crate::sink::tenure::Claimant;
 use crate::source::EventSource;
@@ -48,13 +47,13 @@ const REFRESH_TIME: Duration = Duration::from_secs(2);
 const STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// The parts of a run.
-pub struct Parts<S> {
+pub struct Parts {
     /// The state.
     pub state: Arc<State>,
     /// The log.
     pub source: Box<dyn EventSource>,
     /// The index.
-    pub sink: Arc<S>,
+    pub sink: Arc<dyn Aliases>,
     /// Where poison goes.
     pub dead_letters: Box<dyn DeadLetters>,
     /// Who writes.
@@ -98,7 +97,7 @@ pub enum Until {
 ///
 /// # Errors
 /// Errors that no retry repairs: another log, a damaged state, a changed mapping.
-pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &Shutdown) -> Result<()> {
+pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
     let progress = parts.state.progress()?;
     // A log that is refused is refused before anything is made.
     let asked = Asked { stop, status: &parts.status, patience: parts.patience };
@@ -182,7 +181,7 @@ pub async fn run<S: Documents + Aliases>(parts: Parts<S>, until: Until, stop: &S
     let (allow, allowed) = watch::channel(false);
     let delivery = Arc::new(Delivery {
         state: Arc::clone(&parts.state),
-        sink: Arc::clone(&parts.sink),
+        sink: parts.sink.clone(),
         queue: Arc::clone(&queue),
         projections: parts.projections.clone(),
         limits: parts.limits,
@@ -242,9 +241,9 @@ struct Workers {
     delivered: tokio::task::JoinHandle<Result<()>>,
 }
 
-pub(super) struct Run<S> {
+pub(super) struct Run {
     pub(super) state: Arc<State>,
-    pub(super) sink: Arc<S>,
+    pub(super) sink: Arc<dyn Aliases>,
     pub(super) projections: Vec<Projection>,
     pub(super) leadership: Arc<dyn Leadership>,
     pub(super) status: Arc<Status>,
@@ -285,7 +284,7 @@ pub(super) struct Run<S> {
     pub(super) bases: Arc<Mutex<Bases>>,
 }
 
-impl<S: Documents + Aliases> Run<S> {
+impl Run {
     /// Has every document sent to the indexes that are new.
     async fn plan(&mut self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
         for (projection, index) in self.projections.clone().into_iter().zip(indexes) {

@@ -4,7 +4,7 @@ use super::deliver::Delivery;
 use super::fold::DocumentKey;
 use super::versions::{is_made_of_record, is_of_record};
 use crate::sink::Outcome;
-use crate::sink::documents::{Documents, Stored, at_least_one};
+use crate::sink::documents::{Stored, at_least_one};
 use crate::state::State;
 
 /// A write that was sent.
@@ -60,7 +60,7 @@ pub(super) fn position_for(state: &State, writes: &mut [Sent]) -> Option<u64> {
     }
 }
 
-impl<S: Documents> Delivery<S> {
+impl Delivery {
     /// Finds out which writes give way. A document of which a partial log holds no record gives way to one that a record made. It
     /// does not to another one of references, nor to the version that a deleted one left behind: it is claimed, and sent again.
     pub(super) async fn find_kept(&self, number: usize, position: u64, writes: &mut [Sent]) {

@@ -7,8 +7,6 @@ use tokio::time::Instant;
 use super::gate::{Gate, in_time};
 use super::run::Run;
 use crate::error::{ErrorKind, Result};
-use crate::sink::documents::Documents;
-use crate::sink::generations::Aliases;
 
 /// After a failure it is tried again so much later.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -44,7 +42,7 @@ impl Service {
     }
 }
 
-impl<S: Documents + Aliases> Run<S> {
+impl Run {
     /// Has the indexes serve once this instance writes them and nothing fills them.
     ///
     /// # Errors

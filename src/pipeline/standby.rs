@@ -14,8 +14,6 @@ use super::status::Status;
 use super::stream::Command;
 use super::work::in_place;
 use crate::error::Result;
-use crate::sink::documents::Documents;
-use crate::sink::generations::Aliases;
 
 /// An index with a backfill lacks documents that another index acknowledged, until the backfill is complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +40,7 @@ impl Filling {
     }
 }
 
-impl<S: Documents + Aliases> Run<S> {
+impl Run {
     /// Stops being the writer. A late acknowledgement clears the marks of everything folded by then.
     pub(super) fn stand_by(&mut self) {
         self.cleared_to = None;

@@ -105,9 +105,9 @@ async fn ask_while_away<T>(
 ///
 /// # Errors
 /// Those of the index, and a group that another one keeps from writing.
-pub async fn claim<S: Aliases>(
+pub async fn claim(
     claimant: Option<&Claimant>,
-    sink: &S,
+    sink: &dyn Aliases,
     patience: Patience,
     stop: &Shutdown,
 ) -> Result<bool> {
@@ -129,7 +129,7 @@ pub async fn claim<S: Aliases>(
 ///
 /// # Errors
 /// Those of the index.
-pub async fn warn_of_gone<S: Aliases>(sink: &S) -> Result<()> {
+pub async fn warn_of_gone(sink: &dyn Aliases) -> Result<()> {
     for Gone { projection, index, .. } in sink.gone().await? {
         tracing::warn!(
             projection,

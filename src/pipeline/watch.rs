@@ -27,7 +27,7 @@ pub(super) struct Seen {
 }
 
 /// Looks until the receiver is gone.
-pub(super) fn spawn<S: Aliases>(sink: Arc<S>) -> watch::Receiver<Seen> {
+pub(super) fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<Seen> {
     let (sender, receiver) = watch::channel(Seen::default());
     tokio::spawn(async move {
         let mut moving = Moving::default();
@@ -69,7 +69,7 @@ impl Moving {
     }
 }
 
-async fn look<S: Aliases>(sink: &S, sender: &watch::Sender<Seen>) {
+async fn look(sink: &dyn Aliases, sender: &watch::Sender<Seen>) {
     let seen = match (sink.behind().await, sink.rebuilds().await, sink.tenure().await) {
         (Ok(behind), Ok(rebuilds), Ok(tenure)) => Seen {
             behind,

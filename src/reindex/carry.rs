@@ -15,8 +15,7 @@ use crate::pipeline::versions::{SILENT, above_silent, is_made_of_references};
 use crate::pipeline::work::blocking;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
-use crate::sink::documents::{Documents, Stored, at_least_one};
-use crate::sink::generations::Generations;
+use crate::sink::documents::{Stored, at_least_one};
 use crate::sink::{Batch, Buffer, DocumentSink, Outcome};
 use crate::state::State;
 use crate::verify::walk::{DELETED, uncalled};
@@ -40,8 +39,8 @@ pub(super) struct Carried {
 }
 
 /// From where to where.
-pub(super) struct Carrier<'a, S> {
-    pub(super) target: &'a Target<S>,
+pub(super) struct Carrier<'a> {
+    pub(super) target: &'a Target,
     pub(super) state: &'a Arc<State>,
     pub(super) status: &'a Status,
     pub(super) stop: &'a Shutdown,
@@ -60,7 +59,7 @@ struct Waiting {
     body: Option<Vec<u8>>,
 }
 
-impl<S: Documents + Generations> Carrier<'_, S> {
+impl Carrier<'_> {
     /// Carries the documents with a version of at least `since`.
     ///
     /// # Errors

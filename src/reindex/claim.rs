@@ -15,20 +15,20 @@ use crate::sink::generations::{Generations, Phase, Rebuild, RebuildProgress, Rev
 const TRIES: usize = 20;
 
 /// The claim of one session.
-pub struct Claim<S> {
-    sink: Arc<S>,
+pub struct Claim {
+    sink: Arc<dyn Generations>,
     id: String,
     count: usize,
     /// The time of the last written heartbeat. Reading the record shows no other process that this session lives.
     confirmed: Mutex<Option<Instant>>,
 }
 
-impl<S: Generations> Claim<S> {
+impl Claim {
     /// Claims every projection of `session`, or finds them claimed by it.
     ///
     /// # Errors
     /// When another session rebuilds one of them.
-    pub async fn take(sink: Arc<S>, session: &Session) -> Result<Self> {
+    pub async fn take(sink: Arc<dyn Generations>, session: &Session) -> Result<Self> {
         let claim = Self {
             sink,
             id: session.id.clone(),

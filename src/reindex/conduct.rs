@@ -22,7 +22,6 @@ use crate::pipeline::work::in_place;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
-use crate::sink::documents::Documents;
 use crate::sink::generations::{Generations, Move, Phase, RebuildProgress, written};
 use crate::source::EventSource;
 use crate::state::State;
@@ -60,15 +59,14 @@ pub struct Outcome {
 }
 
 /// Puts the parts of one round together, from the source to the target.
-pub type Round<S> =
-    Box<dyn Fn(Box<dyn EventSource>, Arc<Target<S>>, Arc<Status>) -> Result<Parts<Target<S>>> + Send + Sync>;
+pub type Round = Box<dyn Fn(Box<dyn EventSource>, Arc<Target>, Arc<Status>) -> Result<Parts> + Send + Sync>;
 
 /// A rebuild, ready to go on from wherever it is.
-pub struct Conductor<S> {
+pub struct Conductor {
     /// The sink of the projections that are rebuilt.
-    pub sink: Arc<S>,
+    pub sink: Arc<dyn Generations>,
     /// The claim on them.
-    pub claim: Arc<Claim<S>>,
+    pub claim: Arc<Claim>,
     /// The folder.
     pub folder: Folder,
     /// The session.
@@ -78,7 +76,7 @@ pub struct Conductor<S> {
     /// The limits of documents.
     pub limits: Limits,
     /// The parts of a round.
-    pub round: Round<S>,
+    pub round: Round,
     /// The log.
     pub sources: Sources,
     /// The options.
@@ -91,7 +89,7 @@ pub struct Conductor<S> {
     pub rejected_before: u64,
 }
 
-impl<S: Documents + Generations> Conductor<S> {
+impl Conductor {
     /// Goes through the phases that are left, to the end.
     ///
     /// # Errors
@@ -205,7 +203,7 @@ impl<S: Documents + Generations> Conductor<S> {
     }
 
     /// From each index that readers had to the one in its place; none where the log is whole.
-    fn carriers<'a>(&'a self, target: &'a Target<S>, stop: &'a Shutdown) -> Vec<Carrier<'a, S>> {
+    fn carriers<'a>(&'a self, target: &'a Target, stop: &'a Shutdown) -> Vec<Carrier<'a>> {
         if !self.state.is_partial() {
             return Vec::new();
         }
@@ -349,12 +347,12 @@ impl<S: Documents + Generations> Conductor<S> {
         Ok(self.state.is_delivered()? && self.state.progress()?.positions().covers(&source.end()?))
     }
 
-    fn parts(&self, source: Box<dyn EventSource>) -> Result<Parts<Target<S>>> {
+    fn parts(&self, source: Box<dyn EventSource>) -> Result<Parts> {
         let target = Arc::new(self.target());
         in_place(|| (self.round)(source, target, Arc::clone(&self.status)))
     }
 
-    fn target(&self) -> Target<S> {
+    fn target(&self) -> Target {
         Target {
             sink: Arc::clone(&self.sink),
             indexes: self.session.indexes.clone(),

@@ -71,8 +71,8 @@ impl Evidence {
 }
 
 /// Counts both sides of each index and compares a sample, all indexes at once.
-pub(super) async fn gather<S: Documents + Generations>(
-    sink: &S,
+pub(super) async fn gather(
+    sink: &dyn Generations,
     state: &Arc<State>,
     projections: &[Projection],
     indexes: &[String],
@@ -98,8 +98,8 @@ pub(super) async fn gather<S: Documents + Generations>(
 }
 
 /// How many documents the index holds that a partial log is silent on, and the state calls for none of.
-async fn count_beside<S: Documents>(
-    sink: &S,
+async fn count_beside(
+    sink: &dyn Documents,
     state: &Arc<State>,
     number: usize,
     projection: Projection,
@@ -162,12 +162,7 @@ impl Sample {
     }
 }
 
-async fn compare<S: Documents>(
-    sink: &S,
-    projection: usize,
-    mut made: Made,
-    seen: &mut Evidence,
-) -> Result<()> {
+async fn compare(sink: &dyn Documents, projection: usize, mut made: Made, seen: &mut Evidence) -> Result<()> {
     while !made.is_empty() {
         let ids: Vec<String> = made.iter().map(|(id, _)| id.clone()).collect();
         let held = at_least_one(sink.get(projection, &ids).await?)?;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use super::claim::Claim;
 use crate::error::Result;
 use crate::sink::documents::{Documents, Stored, VersionPage};
@@ -9,25 +11,26 @@ use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// Writes go to fixed indexes, regardless of the aliases, and only while the lease holds.
-pub struct Target<S> {
+pub struct Target {
     /// The sink, whose targets are open.
-    pub sink: Arc<S>,
+    pub sink: Arc<dyn Generations>,
     /// The concrete indexes, in the projections' order.
     pub indexes: Vec<String>,
     /// The claim on them.
-    pub claim: Arc<Claim<S>>,
+    pub claim: Arc<Claim>,
     /// See [`DocumentSink::is_untouched`].
     pub is_untouched: bool,
 }
 
-impl<S> Target<S> {
+impl Target {
     fn states(&self) -> Vec<IndexState> {
         let state = |index: &String| IndexState { index: index.clone(), created: false, is_filling: false };
         self.indexes.iter().map(state).collect()
     }
 }
 
-impl<S: DocumentSink + Generations> DocumentSink for Target<S> {
+#[async_trait]
+impl DocumentSink for Target {
     async fn open(&self, _: &str) -> Result<Vec<IndexState>> {
         Ok(self.states())
     }
@@ -61,7 +64,8 @@ impl<S: DocumentSink + Generations> DocumentSink for Target<S> {
     }
 }
 
-impl<S: Documents + Generations> Documents for Target<S> {
+#[async_trait]
+impl Documents for Target {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         self.sink.get(projection, ids).await
     }
@@ -75,7 +79,8 @@ impl<S: Documents + Generations> Documents for Target<S> {
     }
 }
 
-impl<S: DocumentSink + Generations> Aliases for Target<S> {
+#[async_trait]
+impl Aliases for Target {
     async fn behind(&self) -> Result<Vec<Option<String>>> {
         Ok(self.indexes.iter().cloned().map(Some).collect())
     }

@@ -13,8 +13,8 @@ use crate::sink::generations::{Generations, Gone, Phase, Rebuild, Revision};
 ///
 /// # Errors
 /// When a rebuild is alive elsewhere.
-pub async fn abort<S: Generations>(
-    sink: &S,
+pub async fn abort(
+    sink: &dyn Generations,
     names: &[String],
     is_dead: impl Fn(&Rebuild) -> bool,
     was_there: impl Fn(&Rebuild) -> bool,
@@ -43,7 +43,7 @@ pub async fn abort<S: Generations>(
 ///
 /// # Errors
 /// Those of the index.
-pub async fn give_up<S: Generations>(sink: &S, session: &Session) -> Result<()> {
+pub async fn give_up(sink: &dyn Generations, session: &Session) -> Result<()> {
     let behind: Vec<String> = sink.behind().await?.into_iter().flatten().collect();
     for (number, found) in sink.rebuilds().await?.into_iter().enumerate() {
         let Some((record, revision)) = found.filter(|(record, _)| record.session == session.id) else {
@@ -62,8 +62,8 @@ pub async fn give_up<S: Generations>(sink: &S, session: &Session) -> Result<()> 
 /// Restores the record of before a rebuild, if the alias still stands for the index of that record. A rollback is
 /// remembered, and documents that are to be sent again still are. Else nothing is noted any more. False when the record
 /// is another one by now.
-async fn restore<S: Generations>(
-    sink: &S,
+async fn restore(
+    sink: &dyn Generations,
     number: usize,
     record: &Rebuild,
     revision: &Revision,
@@ -82,7 +82,7 @@ async fn restore<S: Generations>(
 ///
 /// # Errors
 /// Those of the index.
-pub async fn is_swapping<S: Generations>(sink: &S, session: &Session) -> Result<bool> {
+pub async fn is_swapping(sink: &dyn Generations, session: &Session) -> Result<bool> {
     let records = sink.rebuilds().await?.into_iter().flatten();
     let mut own = records.filter(|(record, _)| record.session == session.id);
     if session.ended_at.is_some() || own.any(|(record, _)| record.phase >= Phase::Swapping) {
@@ -93,7 +93,7 @@ pub async fn is_swapping<S: Generations>(sink: &S, session: &Session) -> Result<
 }
 
 /// Waits for a sign of life; the writing of the record when none came for the whole lease.
-async fn silent<S: Generations>(sink: &S, number: usize, name: &str, record: &Rebuild) -> Result<Revision> {
+async fn silent(sink: &dyn Generations, number: usize, name: &str, record: &Rebuild) -> Result<Revision> {
     tracing::info!(projection = name, seconds = LEASE.as_secs(), "waiting whether that rebuild is alive");
     let until = Instant::now() + LEASE;
     loop {
@@ -121,7 +121,7 @@ fn alive(name: &str, record: &Rebuild) -> Error {
 ///
 /// # Errors
 /// Those of the index.
-pub async fn prune<S: Generations>(sink: &S, count: usize) -> Result<Vec<String>> {
+pub async fn prune(sink: &dyn Generations, count: usize) -> Result<Vec<String>> {
     let rebuilds = sink.rebuilds().await?;
     let mut deleted = Vec::new();
     for (number, rebuild) in (0..count).zip(rebuilds) {
@@ -141,7 +141,7 @@ pub async fn prune<S: Generations>(sink: &S, count: usize) -> Result<Vec<String>
 ///
 /// # Errors
 /// Those of the index.
-pub async fn prune_gone<S: Generations>(sink: &S) -> Result<Vec<String>> {
+pub async fn prune_gone(sink: &dyn Generations) -> Result<Vec<String>> {
     let mut deleted = Vec::new();
     for Gone { projection, index, is_rebuilt } in sink.gone().await? {
         if is_rebuilt {

@@ -23,6 +23,7 @@ use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
 use crate::projection::Limits;
 use crate::shutdown::Shutdown;
+use crate::sink::generations::Aliases;
 use crate::source::leadership::{Alone, Leadership};
 use crate::state::State;
 
@@ -55,13 +56,13 @@ impl DeadLetters for Letters {
 }
 
 /// The parts of a run by `process`, over `state` and `sink`.
-pub(super) fn parts<S>(
+pub(super) fn parts(
     world: &Arc<World>,
     process: &Arc<Process>,
     state: Arc<State>,
-    sink: Arc<S>,
+    sink: Arc<dyn Aliases>,
     status: Arc<Status>,
-) -> Parts<S> {
+) -> Parts {
     Parts {
         state,
         source: Box::new(Source::new(world, process)),

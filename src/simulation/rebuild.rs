@@ -19,7 +19,7 @@ use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::{Aliases, Generations};
+use crate::sink::generations::Generations;
 use crate::source::EventSource;
 use crate::state::store::StateStore;
 use crate::state::{State, copy};
@@ -138,8 +138,8 @@ struct Call {
 impl Call {
     async fn run(self) -> Result<()> {
         let folder = Folder::hold(&self.path)?;
-        let sink = Arc::new(Sink::new(&self.world, &self.process));
-        let mut session = self.session(&folder, &sink).await?;
+        let sink: Arc<dyn Generations> = Arc::new(Sink::new(&self.world, &self.process));
+        let mut session = self.session(&folder, &*sink).await?;
         let claim = Arc::new(Claim::take(Arc::clone(&sink), &session).await?);
         let store: Arc<dyn StateStore> = Arc::new(Store {
             world: Arc::clone(&self.world),
@@ -178,7 +178,7 @@ impl Call {
         conductor.run(&stop, |_, _| {}).await.map(|_| ())
     }
 
-    async fn session(&self, folder: &Folder, sink: &Sink) -> Result<Session> {
+    async fn session(&self, folder: &Folder, sink: &dyn Generations) -> Result<Session> {
         if let Some(session) = folder.session()? {
             return Ok(session);
         }
@@ -199,9 +199,9 @@ impl Call {
         Ok(session)
     }
 
-    fn round(&self, state: &Arc<State>) -> Round<Sink> {
+    fn round(&self, state: &Arc<State>) -> Round {
         let (world, process, state) = (Arc::clone(&self.world), Arc::clone(&self.process), Arc::clone(state));
-        Box::new(move |source: Box<dyn EventSource>, target: Arc<Target<Sink>>, status: Arc<Status>| {
+        Box::new(move |source: Box<dyn EventSource>, target: Arc<Target>, status: Arc<Status>| {
             Ok(Parts { source, ..parts(&world, &process, Arc::clone(&state), target, status) })
         })
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use serde_json::Value;
 
 use super::index::{Item, Server};
@@ -158,6 +159,7 @@ impl Sink {
     }
 }
 
+#[async_trait]
 impl DocumentSink for Sink {
     async fn open(&self, _: &str) -> Result<Vec<IndexState>> {
         let count = self.world.domain.projections.len();
@@ -221,6 +223,7 @@ impl DocumentSink for Sink {
     }
 }
 
+#[async_trait]
 impl Documents for Sink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         self.get_of(&self.opened()[projection], ids).await
@@ -250,6 +253,7 @@ impl Documents for Sink {
     }
 }
 
+#[async_trait]
 impl Aliases for Sink {
     async fn behind(&self) -> Result<Vec<Option<String>>> {
         self.call("the aliases", |server| Ok(server.behind())).await
@@ -299,6 +303,7 @@ impl Aliases for Sink {
     }
 }
 
+#[async_trait]
 impl Generations for Sink {
     fn new_name(&self, projection: usize) -> String {
         self.world.server.lock().unwrap().name(projection)

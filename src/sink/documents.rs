@@ -1,7 +1,6 @@
 //! Reading documents back by their ids, for comparisons.
 
-use std::future::Future;
-
+use async_trait::async_trait;
 use serde::Deserialize;
 
 use super::DocumentSink;
@@ -49,35 +48,27 @@ pub struct VersionPage {
 }
 
 /// An index whose documents can be read back.
+#[async_trait]
 pub trait Documents: DocumentSink {
     /// The documents of the first of `ids` in the concrete index of `projection` at this moment, with every
     /// acknowledged write, refreshed or not. There are as many as fit into an answer of bounded size, and at least one.
     ///
     /// # Errors
     /// `Unavailable` while the index does not answer.
-    fn get(
-        &self,
-        projection: usize,
-        ids: &[String],
-    ) -> impl Future<Output = Result<Vec<Option<Stored>>>> + Send;
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>>;
 
     /// As [`Self::get`], of a concrete index that need not be open for writing.
     ///
     /// # Errors
     /// As for [`Self::get`].
-    fn get_of(&self, index: &str, ids: &[String])
-    -> impl Future<Output = Result<Vec<Option<Stored>>>> + Send;
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>>;
 
     /// The searchable documents of a concrete index, in pages, as [`DocumentSink::ids`] has them. It need not be open for
     /// writing.
     ///
     /// # Errors
     /// `Unavailable` while the index does not answer.
-    fn versions(
-        &self,
-        index: &str,
-        cursor: Option<String>,
-    ) -> impl Future<Output = Result<VersionPage>> + Send;
+    async fn versions(&self, index: &str, cursor: Option<String>) -> Result<VersionPage>;
 }
 
 /// Refuses an answer for no document, because a loop that asks for the rest would never end.

@@ -1,12 +1,12 @@
 //! The indexes beside the live one, which a rebuild makes, fills, checks and puts behind the alias. With them goes the
 //! record by which a rebuild and the running instance hand the writing over.
 
-use std::future::Future;
-
+use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IndexState;
+use super::documents::Documents;
 use super::tenure::Tenure;
 use crate::error::{Error, Result};
 use crate::model::mapping::Shape;
@@ -239,22 +239,23 @@ pub struct Gone {
     pub is_rebuilt: bool,
 }
 
-/// The questions of a running instance about the aliases that its indexes are behind.
-pub trait Aliases: Send + Sync + 'static {
+/// The questions of a running instance about the aliases that its indexes are behind, beside its documents.
+#[async_trait]
+pub trait Aliases: Documents {
     /// The concrete index behind each projection's alias.
-    fn behind(&self) -> impl Future<Output = Result<Vec<Option<String>>>> + Send;
+    async fn behind(&self) -> Result<Vec<Option<String>>>;
 
     /// As [`DocumentSink::open`](super::DocumentSink::open) with the mappings read anew: an instance that goes on with
     /// an index that was swapped in. A mapping that differs even so is only warned about, because documents do not
     /// depend on it. It was chosen when the index was made.
-    fn adopt(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
+    async fn adopt(&self, log_identity: &str) -> Result<Vec<IndexState>>;
 
     /// The projections whose index was built with another mapping than the one that is loaded.
-    fn changed(&self, log_identity: &str) -> impl Future<Output = Result<Vec<usize>>> + Send;
+    async fn changed(&self, log_identity: &str) -> Result<Vec<usize>>;
 
     /// Has the indexes that are written serve readers, with refreshes and replicas as their mappings want them, if they
     /// were made to be filled first. Then it takes the mark away by which readers see that an index is not full.
-    fn serve(&self) -> impl Future<Output = Result<()>> + Send;
+    async fn serve(&self) -> Result<()>;
 
     /// Puts in place the parts of their mappings that the written indexes lack, where an index takes them. Answers the
     /// projections whose documents have to be sent again, because a document shows the parts only once it is written
@@ -262,113 +263,101 @@ pub trait Aliases: Send + Sync + 'static {
     ///
     /// # Errors
     /// Exit code 3 when an index refuses it.
-    fn put_additions(&self) -> impl Future<Output = Result<Vec<usize>>> + Send {
-        async { Ok(Vec::new()) }
+    async fn put_additions(&self) -> Result<Vec<usize>> {
+        Ok(Vec::new())
     }
 
     /// Notes of the indexes that are written that every document has been sent again since additions were put in place.
-    fn note_additions(&self) -> impl Future<Output = Result<()>> + Send {
-        async { Ok(()) }
+    async fn note_additions(&self) -> Result<()> {
+        Ok(())
     }
 
     /// The indexes that were made for the same prefix, of projections that the model does not have.
-    fn gone(&self) -> impl Future<Output = Result<Vec<Gone>>> + Send {
-        async { Ok(Vec::new()) }
+    async fn gone(&self) -> Result<Vec<Gone>> {
+        Ok(Vec::new())
     }
 
     /// The record of the group that writes; none before the first one did, and where no other group can write.
-    fn tenure(&self) -> impl Future<Output = Result<Option<(Tenure, Revision)>>> + Send {
-        async { Ok(None) }
+    async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
+        Ok(None)
     }
 
     /// Writes that record if it is still the one of `was`; false when it is not.
-    fn note_tenure(
-        &self,
-        _record: &Tenure,
-        _was: Option<&Revision>,
-    ) -> impl Future<Output = Result<bool>> + Send {
-        async { Ok(false) }
+    async fn note_tenure(&self, _record: &Tenure, _was: Option<&Revision>) -> Result<bool> {
+        Ok(false)
     }
 
     /// The record of each projection's rebuild, in order.
-    fn rebuilds(&self) -> impl Future<Output = Result<Vec<Option<(Rebuild, Revision)>>>> + Send;
+    async fn rebuilds(&self) -> Result<Vec<Option<(Rebuild, Revision)>>>;
 
     /// The record of one projection's rebuild.
-    fn rebuild_of(
-        &self,
-        projection: usize,
-    ) -> impl Future<Output = Result<Option<(Rebuild, Revision)>>> + Send {
-        async move { Ok(self.rebuilds().await?.into_iter().nth(projection).flatten()) }
+    async fn rebuild_of(&self, projection: usize) -> Result<Option<(Rebuild, Revision)>> {
+        Ok(self.rebuilds().await?.into_iter().nth(projection).flatten())
     }
 
     /// Writes (or, with `None`, removes) the record of a projection if it is still the one of `was`;
     /// false when it is not.
-    fn note_rebuild(
+    async fn note_rebuild(
         &self,
         projection: usize,
         record: Option<&Rebuild>,
         was: Option<&Revision>,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    ) -> Result<bool>;
 }
 
 /// The questions and orders of a rebuild to an index, beside writing documents.
+#[async_trait]
 pub trait Generations: Aliases {
     /// A name for a new index of `projection`.
     fn new_name(&self, projection: usize) -> String;
 
     /// Makes the index, empty and without refreshes and replicas, unless it is there.
-    fn create(
-        &self,
-        projection: usize,
-        index: &str,
-        log_identity: &str,
-    ) -> impl Future<Output = Result<()>> + Send;
+    async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()>;
 
     /// Opens these indexes, one for each projection in order, for writing.
-    fn target(&self, indexes: Vec<String>) -> impl Future<Output = Result<()>> + Send;
+    async fn target(&self, indexes: Vec<String>) -> Result<()>;
 
     /// Gives up the indexes that [`Self::target`] opened, so that another process can write them.
-    fn release(&self) -> impl Future<Output = ()> + Send;
+    async fn release(&self);
 
     /// Restores the settings for service, waits for the primaries and a while for replicas.
-    fn settle(&self, projection: usize, index: &str) -> impl Future<Output = Result<()>> + Send;
+    async fn settle(&self, projection: usize, index: &str) -> Result<()>;
 
     /// How many documents the index holds, after a refresh.
-    fn count(&self, index: &str) -> impl Future<Output = Result<u64>> + Send;
+    async fn count(&self, index: &str) -> Result<u64>;
 
     /// Moves aliases in one step, if each stands for its `from` alone.
     ///
     /// # Errors
     /// When another process moved one; then none is moved.
-    fn swap(&self, moves: &[Move]) -> impl Future<Output = Result<()>> + Send;
+    async fn swap(&self, moves: &[Move]) -> Result<()>;
 
     /// The index behind the alias of `projection`, beside the mapping that is wanted; `None` when there is
     /// none.
-    fn describe(&self, projection: usize) -> impl Future<Output = Result<Option<Description>>> + Send;
+    async fn describe(&self, projection: usize) -> Result<Option<Description>>;
 
     /// The hash of the mapping that `index` was built with, as it says; `None` when it says nothing.
-    fn hash_of(&self, index: &str) -> impl Future<Output = Result<Option<String>>> + Send;
+    async fn hash_of(&self, index: &str) -> Result<Option<String>>;
 
     /// Where the documents that `index` was built with have another shape than those that are wanted of `projection`: parts
     /// of the model, or `shape`. Empty when they have the same, and when the index says nothing of itself.
-    fn other_shape(&self, projection: usize, index: &str)
-    -> impl Future<Output = Result<Vec<String>>> + Send;
+    async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>>;
 
     /// As [`Aliases::put_additions`], for the index behind the alias of `projection`; true when its documents have to
     /// be sent again, which its writer is asked for.
-    fn put_in_place(&self, projection: usize) -> impl Future<Output = Result<bool>> + Send;
+    async fn put_in_place(&self, projection: usize) -> Result<bool>;
 
     /// Every index made for the alias of `projection`, by name, which is by age.
-    fn generations(&self, projection: usize) -> impl Future<Output = Result<Vec<GenerationSummary>>> + Send;
+    async fn generations(&self, projection: usize) -> Result<Vec<GenerationSummary>>;
 
     /// Deletes an index with the aliases that stand for it; one that is gone already is no error.
-    fn delete(&self, index: &str) -> impl Future<Output = Result<()>> + Send;
+    async fn delete(&self, index: &str) -> Result<()>;
 }
 
 /// Forgets a rollback whose index was opened with another mapping's file than the one that was rolled back. The file
 /// changed since then, so that a later change counts again.
-pub(super) async fn forget_rollback<S: Aliases>(
-    sink: &S,
+pub(super) async fn forget_rollback(
+    sink: &dyn Aliases,
     projection: usize,
     index: &str,
     hash: &str,
@@ -384,8 +373,8 @@ pub(super) async fn forget_rollback<S: Aliases>(
 }
 
 /// Notes in a projection's record that documents are to be sent again, or that they were; a rollback is forgotten with it.
-pub(super) async fn note_sending<S: Aliases>(
-    sink: &S,
+pub(super) async fn note_sending(
+    sink: &dyn Aliases,
     projection: usize,
     index: &str,
     is_due: bool,

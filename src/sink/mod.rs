@@ -8,12 +8,14 @@ pub mod elasticsearch;
 pub mod embedded;
 pub mod generations;
 pub mod held;
+pub mod index;
 mod mapping;
 mod mappings;
 pub mod tenure;
 
-use std::future::Future;
 use std::time::Duration;
+
+use async_trait::async_trait;
 
 pub use self::batch::{Batch, Write};
 pub use self::buffers::{Buffer, Buffers};
@@ -78,13 +80,14 @@ pub struct IndexSummary {
 }
 
 /// An index that takes documents.
+#[async_trait]
 pub trait DocumentSink: Send + Sync + 'static {
     /// Looks up (or creates, with its alias) the index of each projection. Checks that its `_meta` has our mapping
     /// hash, document shape and log identity.
     ///
     /// # Errors
     /// Exit code 3 when a mapping hash differs, with the command that puts it right; 1 when the log or the shape does.
-    fn open(&self, log_identity: &str) -> impl Future<Output = Result<Vec<IndexState>>> + Send;
+    async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>>;
 
     /// True when no process had written to the indexes before this one, so that an entity deleted before then needs no
     /// delete there.
@@ -95,7 +98,7 @@ pub trait DocumentSink: Send + Sync + 'static {
     /// Sends `batch` as one request to the concrete indexes; one outcome for each write, in order. A request
     /// that failed as a whole gives `Retry` for its writes. When the server calls a lone document too large,
     /// it gives `Rejected`. A too large request of several is split.
-    fn write(&self, batch: Batch) -> impl Future<Output = Vec<Outcome>> + Send;
+    async fn write(&self, batch: Batch) -> Vec<Outcome>;
 
     /// How often every index refreshes itself at least; `None` when one never does. Zero: writes are searchable when they
     /// are acknowledged.
@@ -104,17 +107,17 @@ pub trait DocumentSink: Send + Sync + 'static {
     }
 
     /// Makes everything written so far searchable.
-    fn refresh(&self) -> impl Future<Output = Result<()>> + Send;
+    async fn refresh(&self) -> Result<()>;
 
     /// Asks whether the index is there.
-    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+    async fn ping(&self) -> Result<()>;
 
     /// The indexes behind the aliases, as they are now.
-    fn summaries(&self) -> impl Future<Output = Result<Vec<IndexSummary>>> + Send;
+    async fn summaries(&self) -> Result<Vec<IndexSummary>>;
 
     /// The ids in the index of `projection`, in pages: pass the `cursor` of the page before;
     /// `None` begins. An answer without a cursor is the last page.
-    fn ids(&self, projection: usize, cursor: Option<String>) -> impl Future<Output = Result<IdPage>> + Send;
+    async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage>;
 }
 
 /// A page of ids.

@@ -49,7 +49,7 @@ impl Claimant {
     ///
     /// # Errors
     /// When another group writes, and the indexes are not to be taken over.
-    pub async fn claim<S: Aliases>(&self, sink: &S) -> Result<bool> {
+    pub async fn claim(&self, sink: &dyn Aliases) -> Result<bool> {
         for _ in 0..TRIES {
             let found = sink.tenure().await?;
             match &found {

@@ -14,7 +14,7 @@ use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::versions::is_made_of_record;
 use crate::projection::{Limits, Projection, own_entity};
-use crate::sink::documents::{Documents, Stored, at_least_one};
+use crate::sink::documents::{Stored, at_least_one};
 use crate::state::keys::Space;
 use crate::state::{Snapshot, State, rows};
 
@@ -71,7 +71,7 @@ fn standing(snapshot: &Snapshot, projection: Projection, id: &str, body: &[u8]) 
     })
 }
 
-impl<S: Documents> Verifier<S> {
+impl Verifier {
     /// Looks at each candidate once.
     pub(super) async fn examine(
         &self,

@@ -15,7 +15,6 @@ pub mod walk;
 mod world;
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use crossbeam_channel::Sender as Commands;
@@ -146,11 +145,11 @@ pub struct Live {
 }
 
 /// The parts of a comparison.
-pub struct Verifier<S> {
+pub struct Verifier {
     /// The state, from which documents are made.
     pub state: Arc<State>,
     /// The index, open.
-    pub sink: Arc<S>,
+    pub sink: Arc<dyn Documents>,
     /// The projections, in the sink's order.
     pub projections: Vec<Projection>,
     /// The limits of documents.
@@ -161,7 +160,15 @@ pub struct Verifier<S> {
     pub stop: Shutdown,
 }
 
-impl<S: Documents> Verifier<S> {
+impl Verifier {
+    /// Looks whether the scope can be compared.
+    ///
+    /// # Errors
+    /// Exit code 2 when it can't.
+    pub fn check(&self, wanted: &Wanted) -> Result<()> {
+        chosen(&self.projections, &wanted.projections).map(|_| ())
+    }
+
     /// Compares and reports to `out` as it goes; ends early when the receiver is gone.
     pub async fn run(&self, wanted: &Wanted, out: &Sender<Line>) {
         let last = match session::run(self, wanted, out).await {
@@ -178,36 +185,6 @@ impl<S: Documents> Verifier<S> {
             // The last words of a stop need a listener that listens.
             () = self.stop.requested(), if out.capacity() == 0 => Err(stopping()),
         }
-    }
-}
-
-/// A comparison over any index.
-pub trait Comparison: Send + Sync {
-    /// True when the scope can be compared.
-    ///
-    /// # Errors
-    /// Exit code 2 when it can't.
-    fn check(&self, wanted: &Wanted) -> Result<()>;
-
-    /// Compares, as [`Verifier::run`].
-    fn compare(
-        self: Arc<Self>,
-        wanted: Wanted,
-        out: Sender<Line>,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
-}
-
-impl<S: Documents> Comparison for Verifier<S> {
-    fn check(&self, wanted: &Wanted) -> Result<()> {
-        chosen(&self.projections, &wanted.projections).map(|_| ())
-    }
-
-    fn compare(
-        self: Arc<Self>,
-        wanted: Wanted,
-        out: Sender<Line>,
-    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        Box::pin(async move { self.run(&wanted, &out).await })
     }
 }
 

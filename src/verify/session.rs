@@ -17,7 +17,6 @@ use crate::error::{Error, Result};
 use crate::pipeline::stream::Command;
 use crate::plan::id_and_owner;
 use crate::projection::Projection;
-use crate::sink::documents::Documents;
 
 /// How many documents are compared at a time.
 const PAGE: usize = 500;
@@ -38,8 +37,8 @@ const GATE_MAX: Duration = Duration::from_secs(60);
 /// The fold answers within its current step.
 const FOLD_MAX: Duration = Duration::from_secs(60);
 
-struct Session<'a, S> {
-    verifier: &'a Verifier<S>,
+struct Session<'a> {
+    verifier: &'a Verifier,
     repair: bool,
     out: &'a Sender<Line>,
     summary: Summary,
@@ -53,11 +52,7 @@ struct Session<'a, S> {
 }
 
 /// Compares everything that is wanted.
-pub(super) async fn run<S: Documents>(
-    verifier: &Verifier<S>,
-    wanted: &Wanted,
-    out: &Sender<Line>,
-) -> Result<Summary> {
+pub(super) async fn run(verifier: &Verifier, wanted: &Wanted, out: &Sender<Line>) -> Result<Summary> {
     let projections = chosen(&verifier.projections, &wanted.projections)?;
     if wanted.repair && verifier.live.is_none() {
         return Err(Error::failed("only a running instance can repair"));
@@ -82,7 +77,7 @@ pub(super) async fn run<S: Documents>(
     Ok(session.summary)
 }
 
-impl<S: Documents> Session<'_, S> {
+impl Session<'_> {
     async fn compare(&mut self, wanted: &Wanted) -> Result<()> {
         let index = self.index()?;
         let every = match wanted.sample {
@@ -339,7 +334,7 @@ impl<S: Documents> Session<'_, S> {
     }
 }
 
-impl<S: Documents> Verifier<S> {
+impl Verifier {
     /// Waits, unless told to stop.
     pub(super) async fn pause(&self, time: Duration) -> Result<()> {
         tokio::select! {

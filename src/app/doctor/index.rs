@@ -3,18 +3,13 @@
 use super::clock;
 use crate::app::check::findings::Findings;
 use crate::app::check::{INDEX, PRIVILEGES};
-use crate::app::parts::Sink;
 use crate::error::Error;
 use crate::pipeline::status::Status;
-use crate::sink::elasticsearch::ElasticsearchSink;
-use crate::sink::elasticsearch::condition::Node;
+use crate::sink::index::{Index, Node};
 
-/// Looks at the cluster, unless it does not answer or is none of ours.
-pub(super) async fn look(sink: &Sink, findings: &mut Findings) {
-    let Sink::Elasticsearch(sink) = sink else { return };
-    if sink.server().await.is_err() {
-        return;
-    }
+/// Looks at the cluster, unless it does not answer or is none of ours. An index without a server has none.
+pub(super) async fn look(sink: &dyn Index, findings: &mut Findings) {
+    let Ok(Some(_)) = sink.server().await else { return };
     if !findings.is_any_wrong(&[PRIVILEGES, INDEX]) {
         findings.good(PRIVILEGES, "the user may do with the indexes what a run does");
     }
@@ -32,7 +27,7 @@ pub(super) async fn look(sink: &Sink, findings: &mut Findings) {
     }
 }
 
-async fn health(sink: &ElasticsearchSink, findings: &mut Findings) {
+async fn health(sink: &dyn Index, findings: &mut Findings) {
     match sink.health().await {
         Ok(None) => {}
         Ok(Some(health)) if health == "green" => findings.good(INDEX, "every shard and every replica is there"),

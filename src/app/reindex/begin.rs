@@ -1,15 +1,14 @@
 //! Which indexes a rebuild is of.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::app::parts::{self, Sink};
+use crate::app::parts;
 use crate::cli::{Reindex, ReindexFrom};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::reindex::session::{Folder, From, Session};
 use crate::reindex::{give_up, is_swapping};
-use crate::sink::generations::{Aliases, Generations};
+use crate::sink::generations::Generations;
 
 /// The session that was begun here and not ended, when it is the one that is wanted.
 pub(super) fn kept(config: &Config, folder: &Folder, wanted: &Reindex) -> Result<Option<Session>> {
@@ -67,18 +66,18 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
     let sink = parts::sink(&config)?;
     if session.is_rollback {
         for (number, (projection, index)) in session.projections.iter().zip(&session.indexes).enumerate() {
-            check_shape(&sink, (number, projection), index).await?;
+            check_shape(&*sink, (number, projection), index).await?;
         }
         tracing::info!(indexes = session.indexes.join(", "), "going on with the rollback that was begun");
         return Ok(Standing::GoesOn);
     }
-    let Some((number, changed)) = first_changed(&sink, session).await? else {
+    let Some((number, changed)) = first_changed(&*sink, session).await? else {
         tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
         return Ok(Standing::GoesOn);
     };
     let projection = session.projection(number)?;
     let indexes = session.indexes.join(", ");
-    if is_swapping(&sink, session).await? {
+    if is_swapping(&*sink, session).await? {
         tracing::warn!(
             projection,
             indexes,
@@ -86,7 +85,7 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
         );
         return Ok(Standing::IsOutdated);
     }
-    give_up(&sink, session).await?;
+    give_up(&*sink, session).await?;
     folder.clear(false)?;
     tracing::warn!(
         projection,
@@ -97,7 +96,7 @@ pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -
 }
 
 /// The first projection whose index is no longer the one that is wanted, with the reason; none when the session goes on.
-async fn first_changed(sink: &Sink, session: &Session) -> Result<Option<(usize, &'static str)>> {
+async fn first_changed(sink: &dyn Generations, session: &Session) -> Result<Option<(usize, &'static str)>> {
     // A name ends with the hash of its mapping.
     let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
     for (number, index) in session.indexes.iter().enumerate() {
@@ -114,7 +113,7 @@ async fn first_changed(sink: &Sink, session: &Session) -> Result<Option<(usize, 
 /// A new session, which the folder keeps from here on.
 pub(super) async fn session(
     config: &Config,
-    sink: &Arc<Sink>,
+    sink: &dyn Generations,
     folder: &Folder,
     (wanted, from): (&Reindex, From),
 ) -> Result<Session> {
@@ -134,7 +133,7 @@ pub(super) fn keep(folder: &Folder, session: &Session) -> Result<()> {
 }
 
 /// A session of new indexes.
-pub(super) async fn begin(config: &Config, sink: &Arc<Sink>, from: From) -> Result<Session> {
+pub(super) async fn begin(config: &Config, sink: &dyn Generations, from: From) -> Result<Session> {
     let indexes = new_names(sink, config.index.projections.len()).await?;
     Ok(Session { indexes, previous: sink.behind().await?, is_new: true, ..blank(config, from) })
 }
@@ -155,7 +154,7 @@ fn blank(config: &Config, from: From) -> Session {
 }
 
 /// Names that no index has: they hold the second.
-async fn new_names(sink: &Arc<Sink>, count: usize) -> Result<Vec<String>> {
+async fn new_names(sink: &dyn Generations, count: usize) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for number in 0..count {
         let taken = sink.generations(number).await?;
@@ -170,7 +169,7 @@ async fn new_names(sink: &Arc<Sink>, count: usize) -> Result<Vec<String>> {
 }
 
 /// A session whose indexes are the ones before those that the aliases stand for.
-async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> Result<Session> {
+async fn rollback(config: &Config, sink: &dyn Generations, from: From, all: bool) -> Result<Session> {
     let behind = sink.behind().await?;
     let records = sink.rebuilds().await?;
     let mut session = Session { projections: Vec::new(), is_rollback: true, ..blank(config, from) };
@@ -207,7 +206,7 @@ async fn rollback(config: &Config, sink: &Arc<Sink>, from: From, all: bool) -> R
 
 /// Refuses a rollback to an index that was built for documents of another shape, because it would be filled with those of the
 /// configured model.
-async fn check_shape(sink: &Sink, (number, projection): (usize, &str), index: &str) -> Result<()> {
+async fn check_shape(sink: &dyn Generations, (number, projection): (usize, &str), index: &str) -> Result<()> {
     let other = sink.other_shape(number, index).await?;
     if other.is_empty() {
         return Ok(());
@@ -220,7 +219,7 @@ async fn check_shape(sink: &Sink, (number, projection): (usize, &str), index: &s
 }
 
 /// The hash of the mapping's file, which a rollback to `index` leaves aside; none when `index` was built with that file.
-async fn left_for(sink: &Arc<Sink>, number: usize, index: &str) -> Result<Option<String>> {
+async fn left_for(sink: &dyn Generations, number: usize, index: &str) -> Result<Option<String>> {
     let Some(left) = sink.describe(number).await? else { return Ok(None) };
     let built_with = sink.hash_of(index).await?;
     Ok(Some(left.hash).filter(|hash| built_with.as_ref() != Some(hash)))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::begin::{Standing, begin, keep, stand};
-use super::{Log, Options, Rebuild, Sink, parts};
+use super::{Log, Options, Rebuild, parts};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::readiness::Cause;
@@ -12,7 +12,7 @@ use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::reindex::session::{Folder, From};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::{Aliases, Generations};
+use crate::sink::generations::Generations;
 use crate::state::State;
 
 /// How often it is looked whether this instance writes.
@@ -81,7 +81,7 @@ pub(in crate::app) async fn rebuild_reshaped(
 ) -> Result<()> {
     loop {
         let sink = parts::sink(config)?;
-        let seen = while_away(stop, "the index", patience, async || reshaped(&sink, config).await);
+        let seen = while_away(stop, "the index", patience, async || reshaped(&*sink, config).await);
         let Some(reshaped) = seen.await? else { return Ok(()) };
         if reshaped.is_empty() {
             return Ok(());
@@ -115,7 +115,7 @@ pub(in crate::app) async fn rebuild_reshaped(
 }
 
 /// The projections behind whose aliases are indexes of documents of another shape.
-async fn reshaped(sink: &Sink, config: &Config) -> Result<Vec<String>> {
+async fn reshaped(sink: &dyn Generations, config: &Config) -> Result<Vec<String>> {
     let mut reshaped = Vec::new();
     for (number, (behind, name)) in sink.behind().await?.iter().zip(&config.index.projections).enumerate() {
         let Some(index) = behind else { continue };
@@ -155,13 +155,13 @@ async fn rebuild(
     let session = match kept {
         Some(session) => session,
         None => {
-            let session = begin(&config, &Arc::new(parts::sink(&config)?), From::State).await?;
+            let session = begin(&config, &*parts::sink(&config)?, From::State).await?;
             keep(&folder, &session)?;
             session
         }
     };
     config.index.projections.clone_from(&session.projections);
-    let sink = Arc::new(parts::sink(&config)?);
+    let sink = parts::sink(&config)?;
     let rebuild = Rebuild { config: &config, sink, folder, session, is_kept, options: Options::default() };
     // A claim that is lost stops the rebuild, and not the instance.
     let own = Shutdown::default();

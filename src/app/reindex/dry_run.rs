@@ -1,10 +1,7 @@
 //! `reindex --dry-run`: the work that a changed mapping calls for.
 
-use std::sync::Arc;
-
 use crate::app::check::state::peek;
 use crate::app::follow::FINGERPRINT;
-use crate::app::parts::Sink;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{ErrorKind, Result};
@@ -12,14 +9,14 @@ use crate::http::client::Instance;
 use crate::output;
 use crate::pipeline::start::warn_of_gone;
 use crate::sink::difference::{Report, estimate};
-use crate::sink::generations::{Aliases, Description, Generations};
+use crate::sink::generations::{Description, Generations};
 use crate::state::check_in_use;
 
 /// Documents a second where no rebuild has measured the rate: about the rate of one node with large documents.
 const RATE_ASSUMED: f64 = 5_000.0;
 
 /// Prints a report of each projection.
-pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>) -> Result<()> {
+pub(super) async fn run(config: &Config, format: OutputFormat, sink: &dyn Generations) -> Result<()> {
     let records = sink.rebuilds().await?;
     for (number, projection) in config.index.projections.iter().enumerate() {
         let record = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
@@ -33,7 +30,7 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &Arc<Sink>)
             None => tracing::info!(projection, "there is no index yet; `tributary run` makes it"),
         }
     }
-    warn_of_gone(&**sink).await?;
+    warn_of_gone(sink).await?;
     check_state(config).await
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Patience, dry_run, show, stopped, while_away};
-use crate::app::{follow, parts::Sink};
+use crate::app::follow;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::http::client::Instance;
 use crate::pipeline::status::Status;
 use crate::shutdown::Shutdown;
 use crate::sink::difference::Call;
-use crate::sink::generations::{Aliases, Generations};
+use crate::sink::generations::Generations;
 
 /// How often it is looked whether every document was sent again.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub(super) async fn put(
     config: &Config,
     format: OutputFormat,
-    sink: &Arc<Sink>,
+    sink: &dyn Generations,
     (patience, stop): (Patience, &Shutdown),
 ) -> Result<Vec<String>> {
     let asked = while_away(stop, "the index", patience, async || sink.rebuilds().await);
@@ -53,7 +53,7 @@ pub(super) async fn put(
 }
 
 /// Waits until every document of these projections was sent again.
-async fn send(config: &Config, sink: &Arc<Sink>, projections: &[usize], stop: &Shutdown) -> Result<()> {
+async fn send(config: &Config, sink: &dyn Generations, projections: &[usize], stop: &Shutdown) -> Result<()> {
     if Instance::find(config).await.is_none() {
         let wanted = follow::Wanted { until_end: true, ..follow::Wanted::default() };
         follow::follow(config.clone(), wanted, None, Arc::<Status>::default(), stop.clone()).await?;
@@ -69,7 +69,7 @@ async fn send(config: &Config, sink: &Arc<Sink>, projections: &[usize], stop: &S
     Ok(())
 }
 
-async fn are_sent(sink: &Arc<Sink>, projections: &[usize]) -> Result<bool> {
+async fn are_sent(sink: &dyn Generations, projections: &[usize]) -> Result<bool> {
     for number in projections {
         if sink.describe(*number).await?.is_some_and(|found| found.built_with() != Some(&found.hash)) {
             return Ok(false);

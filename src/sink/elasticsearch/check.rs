@@ -17,7 +17,7 @@ impl ElasticsearchSink {
     /// All that is wrong with the cluster for a run, each with the key of the configuration. Makes and changes nothing,
     /// unless the user may not have a mapping judged otherwise. The mappings of the projections with the numbers in
     /// `unread` are not looked at.
-    pub async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
+    pub(super) async fn check_all(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
         if let Err(error) = self.check_server().await {
             return vec![error.about("index.url")];
         }

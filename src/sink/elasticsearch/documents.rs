@@ -4,6 +4,7 @@
 
 use std::sync::atomic::Ordering;
 
+use async_trait::async_trait;
 use elasticsearch::{MgetParts, SearchParts};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -92,6 +93,7 @@ fn next_at_once(at_once: usize, held: &[Option<Stored>]) -> usize {
     (ANSWER_BYTES_MAX / largest.max(1)).clamp(1, (at_once * 2).min(ASKED_MAX))
 }
 
+#[async_trait]
 impl Documents for ElasticsearchSink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         self.get_of(&self.index(projection)?, ids).await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{
     IndicesCreateParts, IndicesDeleteParts, IndicesGetAliasParts, IndicesGetMappingParts, IndicesGetParts,
@@ -163,6 +164,7 @@ async fn summary(client: &Client, alias: &str, index: &str, found: &Value) -> Re
     })
 }
 
+#[async_trait]
 impl Aliases for ElasticsearchSink {
     async fn behind(&self) -> Result<Vec<Option<String>>> {
         let mut found = Vec::new();
@@ -305,6 +307,7 @@ impl Aliases for ElasticsearchSink {
     }
 }
 
+#[async_trait]
 impl Generations for ElasticsearchSink {
     fn new_name(&self, projection: usize) -> String {
         self.mappings

@@ -4,12 +4,11 @@ mod additions;
 mod aliases;
 mod check;
 pub(crate) mod client;
-pub mod condition;
 pub(crate) mod dialect;
 mod documents;
 mod effective;
-mod find;
 mod generations;
+mod index;
 mod live;
 mod probe;
 mod refusals;
@@ -22,6 +21,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use elasticsearch::CountParts;
 use elasticsearch::cluster::ClusterHealthParts;
@@ -108,14 +108,6 @@ impl ElasticsearchSink {
     async fn translated_of(&self, projection: usize) -> Result<Option<Mapping>> {
         let Some(mapping) = self.mappings.get(projection) else { return Ok(None) };
         self.client.dialect().await?.translate(mapping).map(Some)
-    }
-
-    /// The product and the version of the server.
-    ///
-    /// # Errors
-    /// Those of the cluster, and exit code 1 when it is not supported.
-    pub async fn server(&self) -> Result<String> {
-        self.client.server().await.map(ToString::to_string)
     }
 
     async fn set_opened(&self, indexes: Vec<String>) {
@@ -275,6 +267,7 @@ fn refusal(projection: Projection, write: &Write) -> Option<String> {
     })
 }
 
+#[async_trait]
 impl DocumentSink for ElasticsearchSink {
     fn refresh_interval(&self) -> Option<Duration> {
         // The longest, and none when one of them is none.

@@ -1,5 +1,7 @@
 //! Documents by their ids.
 
+use async_trait::async_trait;
+
 use super::generation::View;
 use super::{EmbeddedSink, Folder, PAGE, blocking, lock};
 use crate::error::{Error, Result};
@@ -8,6 +10,7 @@ use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored, VersionPage};
 /// A commit may take files away while they are being opened.
 const ATTEMPTS: usize = 5;
 
+#[async_trait]
 impl Documents for EmbeddedSink {
     async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         let (generations, ids) = (std::sync::Arc::clone(&self.generations), ids.to_vec());

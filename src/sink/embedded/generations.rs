@@ -1,5 +1,6 @@
 //! Indexes beside the live one, and the records of rebuilds, in a folder.
 
+use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 
 use super::{EmbeddedSink, blocking, committed_documents, lock};
@@ -24,7 +25,7 @@ impl EmbeddedSink {
             let mapping = Mapping::load(&self.source, &mapping.projection)?;
             let index = self.folder.behind(alias)?.unwrap_or_default();
             let meta = self.folder.meta(&index)?;
-            match self.check(&mapping, meta.as_ref(), (alias, &index), log_identity, None) {
+            match self.check_one(&mapping, meta.as_ref(), (alias, &index), log_identity, None) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => {
                     tracing::warn!(error = error.chain(), "going on with the mapping that it was built with");
                     mapping.check_shape(meta.as_ref(), alias, &index, log_identity)?;
@@ -123,6 +124,7 @@ impl EmbeddedSink {
     }
 }
 
+#[async_trait]
 impl Aliases for EmbeddedSink {
     async fn behind(&self) -> Result<Vec<Option<String>>> {
         self.aliases.iter().map(|alias| self.folder.behind(alias)).collect()
@@ -138,7 +140,7 @@ impl Aliases for EmbeddedSink {
             let Some(index) = self.folder.behind(alias)? else { continue };
             let record = self.rebuild(number)?.map(|(record, _)| record);
             let meta = self.folder.meta(&index)?;
-            match self.check(mapping, meta.as_ref(), (alias, &index), log_identity, record.as_ref()) {
+            match self.check_one(mapping, meta.as_ref(), (alias, &index), log_identity, record.as_ref()) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
                 checked => drop(checked?),
             }
@@ -204,6 +206,7 @@ impl Aliases for EmbeddedSink {
     }
 }
 
+#[async_trait]
 impl Generations for EmbeddedSink {
     fn new_name(&self, projection: usize) -> String {
         let alias = self.alias(projection);

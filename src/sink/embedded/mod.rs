@@ -1,16 +1,17 @@
 //! An index in a folder, without a server (tantivy): the same documents, versions and aliases.
 
 mod documents;
-mod find;
 mod folder;
 mod generation;
 mod generations;
+mod index;
 mod placed;
 pub mod schema;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 pub use self::folder::Folder as EmbeddedFolder;
@@ -115,7 +116,7 @@ impl EmbeddedSink {
         record: Option<&Rebuild>,
     ) -> Result<(IndexState, Generation)> {
         let meta = self.folder.meta(&index)?;
-        let fit = self.check(mapping, meta.as_ref(), (alias, &index), log_identity, record)?;
+        let fit = self.check_one(mapping, meta.as_ref(), (alias, &index), log_identity, record)?;
         fit.tell(&mapping.projection, &index);
         let generation = self.open_generation(&mapping.projection, &index)?;
         let is_filling = self.folder.is_filling(&index);
@@ -123,7 +124,7 @@ impl EmbeddedSink {
     }
 
     /// As [`Mapping::check`], with the additions allowed that the index takes in place.
-    fn check(
+    fn check_one(
         &self,
         mapping: &Mapping,
         meta: Option<&serde_json::Value>,
@@ -141,12 +142,12 @@ impl EmbeddedSink {
 
     /// All that is wrong with the folder for a run, each with the key of the configuration. Makes and changes nothing. The
     /// mappings of the projections with the numbers in `unread` are not looked at.
-    pub fn check_all(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
+    fn check_all(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
         let one = |(number, (alias, mapping)): (usize, (&String, &Mapping))| {
             let Some(index) = self.folder.behind(alias)? else { return Ok(()) };
             let (meta, record) = (self.folder.meta(&index)?, self.rebuild(number)?.map(|(record, _)| record));
             let Some(log) = log_identity.filter(|_| !unread.contains(&number)) else { return Ok(()) };
-            self.check(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).map(|_| ())
+            self.check_one(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).map(|_| ())
         };
         let checked = self.aliases.iter().zip(&self.mappings).enumerate().map(one);
         let key = |error: &Error| match error.kind() {
@@ -241,6 +242,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     done.map_err(|error| Error::failed("work on the embedded index broke off").because(error))
 }
 
+#[async_trait]
 impl DocumentSink for EmbeddedSink {
     async fn open(&self, log_identity: &str) -> Result<Vec<IndexState>> {
         let states = tokio::task::block_in_place(|| self.open_all(log_identity))?;

@@ -1,16 +1,25 @@
-//! One document, read from the committed index; another process may write it.
+//! The questions of the application: the faults of a folder, and one document. The document is read from the committed
+//! index, which another process may write.
+
+use async_trait::async_trait;
 
 use super::documents::open;
 use super::{EmbeddedSink, Folder, blocking};
 use crate::error::{Error, Result};
 use crate::sink::held::{Held, Stored};
+use crate::sink::index::{Index, Node};
 
-impl EmbeddedSink {
-    /// Finds a document in the index of a projection. Makes and changes nothing.
-    ///
-    /// # Errors
-    /// When the folder can't be read.
-    pub async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
+#[async_trait]
+impl Index for EmbeddedSink {
+    async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
+        self.check_all(log_identity, unread)
+    }
+
+    async fn server(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
         let (Some(alias), Some(mapping)) = (self.aliases.get(projection), self.mappings.get(projection))
         else {
             return Err(Error::failed("this sink has no such projection"));
@@ -21,7 +30,9 @@ impl EmbeddedSink {
         let meta = self.folder.meta(&index)?;
         let record = self.rebuild(projection)?.map(|(record, _)| record);
         let refused = log_identity
-            .and_then(|log| self.check(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).err())
+            .and_then(|log| {
+                self.check_one(mapping, meta.as_ref(), (alias, &index), log, record.as_ref()).err()
+            })
             .map(|error| error.chain());
         let (folder, id) = (self.folder.clone(), id.to_owned());
         let (name, document) = blocking(move || {
@@ -30,6 +41,14 @@ impl EmbeddedSink {
         })
         .await?;
         Ok(Held { alias: alias.clone(), index: name, refused, document: document? })
+    }
+
+    async fn health(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>> {
+        Ok(Vec::new())
     }
 }
 

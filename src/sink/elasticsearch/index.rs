@@ -1,0 +1,80 @@
+//! The questions of the application: the faults of a cluster, its condition, and one document. The document is read from
+//! the concrete index as it was written last, searchable already or not.
+
+use async_trait::async_trait;
+use elasticsearch::cluster::ClusterHealthParts;
+use elasticsearch::nodes::NodesStatsParts;
+use serde_json::Value;
+
+use super::live::Live;
+use super::{ElasticsearchSink, aliases};
+use crate::error::{Error, Result};
+use crate::sink::generations::Aliases;
+use crate::sink::held::{Held, Stored};
+use crate::sink::index::{Index, Node};
+
+#[async_trait]
+impl Index for ElasticsearchSink {
+    async fn check(&self, log_identity: Option<&str>, unread: &[usize]) -> Vec<Error> {
+        self.check_all(log_identity, unread).await
+    }
+
+    async fn server(&self) -> Result<Option<String>> {
+        self.client.server().await.map(|server| Some(server.to_string()))
+    }
+
+    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
+        let (Some(alias), Some(mapping)) =
+            (self.aliases.get(projection), self.translated_of(projection).await?)
+        else {
+            return Err(Error::failed("this sink has no such projection"));
+        };
+        let mut held = Held { alias: alias.clone(), index: String::new(), refused: None, document: None };
+        let indexes = aliases::behind(&self.client, alias).await?;
+        let Some(index) = indexes.first() else { return Ok(held) };
+        if indexes.len() > 1 {
+            held.refused =
+                Some(format!("the alias {alias} stands for several indexes: {}", indexes.join(", ")));
+        } else if let Some(log_identity) = log_identity {
+            let record = self.rebuild_of(projection).await?.map(|(record, _)| record);
+            let live = Live::get(&self.client, index).await?;
+            let checked = aliases::check(&live, alias, &mapping, log_identity, record.as_ref());
+            held.refused = checked.err().map(|error| error.chain());
+        }
+        let found = self.client.document(index, id, true).await?;
+        held.document = found.and_then(|found| {
+            let version = found.get("_version").and_then(Value::as_u64)?;
+            Some(Stored { version, body: found.get("_source").cloned().unwrap_or_default() })
+        });
+        held.index.clone_from(index);
+        Ok(held)
+    }
+
+    async fn health(&self) -> Result<Option<String>> {
+        let behind: Vec<String> = self.behind().await?.into_iter().flatten().collect();
+        if behind.is_empty() {
+            return Ok(None);
+        }
+        let names: Vec<&str> = behind.iter().map(String::as_str).collect();
+        let path = format!("{}?timeout=5s", ClusterHealthParts::Index(&names).url());
+        let answer = self.client.get(&path).await?;
+        Ok(answer.get("status").and_then(Value::as_str).map(str::to_owned))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>> {
+        let path = NodesStatsParts::Metric(&["fs"]).url();
+        let path = format!("{path}?filter_path=nodes.*.name,nodes.*.timestamp,nodes.*.fs.total");
+        let answer = self.client.get(&path).await?;
+        let nodes = answer.get("nodes").and_then(Value::as_object).into_iter().flatten();
+        let node = |node: &Value| {
+            let number = |pointer: &str| node.pointer(pointer).and_then(Value::as_u64);
+            Some(Node {
+                name: node.get("name")?.as_str()?.to_owned(),
+                clock_ms: number("/timestamp")?,
+                free: number("/fs/total/available_in_bytes")?,
+                total: number("/fs/total/total_in_bytes")?,
+            })
+        };
+        Ok(nodes.filter_map(|(_, value)| node(value)).collect())
+    }
+}
