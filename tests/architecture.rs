@@ -226,6 +226,14 @@ fn the_root_has_at_most_18_entries() {
     assert!((10..=18).contains(&entries.len()), "{entries:?}");
 }
 
+/// Sizes come in by `pipeline/tuning.rs`, so that the simulation runs the code that ships.
+#[test]
+fn no_value_is_another_one_in_tests() {
+    let differs = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("cfg!(test)");
+    let differing: Vec<_> = sources(&root().join("src")).into_iter().filter(differs).collect();
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
 #[test]
 fn unsafe_code_is_forbidden() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();

@@ -17,6 +17,7 @@ use tributary::event::Record;
 use tributary::pipeline::backfill;
 use tributary::pipeline::bulk_load::BulkLoad;
 use tributary::pipeline::fold::{DecodedRecord, DocumentKey, StateWriter};
+use tributary::pipeline::tuning::Tuning;
 use tributary::pipeline::versions::Bases;
 use tributary::position::{Positions, TopicPartition};
 use tributary::projection::Limits;
@@ -124,8 +125,9 @@ fn indexed(
     );
     let open = || {
         let state = Arc::new(State::open(Arc::clone(store), builtin(), "test").unwrap());
+        let (letters, tuning) = (Box::new(NoDeadLetters), Tuning::default());
         let state_writer =
-            StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
+            StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), letters, tuning).unwrap();
         (state, state_writer)
     };
     let (mut state, mut state_writer) = open();
@@ -199,6 +201,7 @@ pub fn pass(state: &Arc<State>, state_writer: &mut StateWriter, index: &mut Inde
             takes,
             is_untouched,
             buffers: &Arc::default(),
+            ids_max: Tuning::default().chunk_ids_max,
         };
         let part = backfill::make_chunk(&making, backfill.projection, cursor, most).unwrap();
         let documents = index.get_mut(backfill.projection.name()).unwrap();
@@ -243,8 +246,9 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
         let store =
             if durable { Arc::new(FjallStore::open(folder.path(), builtin()).unwrap()) } else { memory };
         let state = Arc::new(State::open(store, builtin(), "test").unwrap());
+        let (letters, tuning) = (Box::new(NoDeadLetters), Tuning::default());
         let state_writer =
-            StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
+            StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), letters, tuning).unwrap();
         (state, state_writer)
     };
     let (mut state, mut state_writer) = open();
@@ -268,7 +272,8 @@ fn loaded(records: &[Record], count: usize, held_max: usize, durable: bool) -> I
             .map(|record| DecodedRecord { record: record.clone(), decoded: decoder.decode(record) })
             .collect()
     };
-    let mut load = BulkLoad::new(state.scratch(), builtin(), Positions::default(), held_max);
+    let tuning = Tuning { load_bytes_max: held_max, ..Tuning::default() };
+    let mut load = BulkLoad::new(state.scratch(), builtin(), Positions::default(), tuning);
     for batch in records[..count].chunks(3) {
         state_writer.load(&mut load, &take(batch), &[]).unwrap();
     }
@@ -392,8 +397,9 @@ proptest! {
 fn one_organisation_with_50_000_contacts_fans_out_in_bounded_steps() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let state = Arc::new(State::open(store, builtin(), "test").unwrap());
+    let (letters, tuning) = (Box::new(NoDeadLetters), Tuning::default());
     let mut state_writer =
-        StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).unwrap();
+        StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), letters, tuning).unwrap();
     let decoder = Decoder::new(
         builtin(),
         vec![Format::CloudEvents.into(), Format::CloudEvents.into()],

@@ -12,6 +12,7 @@ use tributary::event::Record;
 use tributary::model::{self, Model};
 use tributary::pipeline::bulk_load::BulkLoad;
 use tributary::pipeline::fold::{DecodedRecord, StateWriter};
+use tributary::pipeline::tuning::Tuning;
 use tributary::plan::{PlanRef, Projection};
 use tributary::position::{Positions, TopicPartition};
 use tributary::state::State;
@@ -38,8 +39,8 @@ impl Instance {
         let layouts = entities.map(|(of, entity)| Layout::of(of, &entity.source)).collect();
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), plan, "drawn").unwrap());
         let projections: Vec<Projection> = plan.projections().collect();
-        let state_writer =
-            StateWriter::new(Arc::clone(&state), projections, Box::new(NoDeadLetters)).unwrap();
+        let (letters, tuning) = (Box::new(NoDeadLetters), Tuning::default());
+        let state_writer = StateWriter::new(Arc::clone(&state), projections, letters, tuning).unwrap();
         let decoder = Decoder::new(plan, layouts, BTreeMap::new());
         let mut instance = Self { plan, decoder, state, state_writer, index: Indexes::new() };
         instance.empty();
@@ -196,7 +197,8 @@ fn check(seed: u64) -> Result<(), String> {
 
     let mut instance = Instance::new(&model, plan);
     plan.projections().for_each(|projection| drop(instance.state_writer.begin_backfill(projection).unwrap()));
-    let mut load = BulkLoad::new(instance.state.scratch(), plan, Positions::default(), 500);
+    let tuning = Tuning { load_bytes_max: 500, ..Tuning::default() };
+    let mut load = BulkLoad::new(instance.state.scratch(), plan, Positions::default(), tuning);
     for batch in records.chunks(3) {
         let records = instance.take(batch);
         instance.state_writer.load(&mut load, &records, &[]).unwrap();

@@ -16,6 +16,7 @@ use crate::pipeline::fold::StateWriter;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::{self, Command, Discarded, First, Retried, Stream};
+use crate::pipeline::tuning::Tuning;
 use crate::pipeline::work::blocking;
 use crate::shutdown::Shutdown;
 use crate::state::State;
@@ -158,6 +159,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
             super::spill_place(config, &Status::default()),
             Shutdown::default(),
         )?,
+        Tuning::default(),
     )?;
     let progress = state.progress()?;
     let (commands, command_rx) = unbounded();
@@ -167,6 +169,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
             state_writer.oldest_task(),
             progress.positions(),
             0,
+            Tuning::default(),
         )),
         state_writer,
         status: Arc::new(Status::default()),

@@ -19,6 +19,7 @@ use crate::http::{ADMIN_CLOSED, Admin, Hosts, Origins, Requests, Search, Site, V
 use crate::pipeline::run::{Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, claim, while_log_away};
 use crate::pipeline::status::Status;
+use crate::pipeline::tuning::Tuning;
 use crate::pipeline::work::blocking;
 use crate::private;
 use crate::projection::Limits;
@@ -172,6 +173,7 @@ pub(super) async fn follow(
         decoder: Arc::new(decoder(&config)?),
         kinds: topics(&config),
         limits,
+        tuning: Tuning::default(),
         refresh: config.index.refresh,
         mapping_may_differ: wanted.reindex_on_change,
         claimant: Some(claimant),

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::Parts;
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
+use crate::pipeline::tuning::Tuning;
 use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
 use crate::projection::Limits;
@@ -338,6 +339,7 @@ fn round(
             decoder: Arc::new(super::decoder(&config)?),
             kinds: topics(&config),
             limits,
+            tuning: Tuning::default(),
             refresh: crate::config::Refresh::Interval,
             mapping_may_differ: false,
             claimant: None,

@@ -16,10 +16,10 @@ use super::queue::{Priority, Queue, Scan};
 use super::refresh::Unrefreshed;
 use super::requests::{Requests, Slots};
 use super::sent::{Sent, position_for};
-use super::sizes::sized;
 use super::status::Status;
 use super::stream::Command;
 use super::traced;
+use super::tuning::Tuning;
 use super::versions::{Bases, SILENT, base_of};
 use super::work::blocking;
 use crate::config::Refresh;
@@ -31,11 +31,6 @@ use crate::sink::documents::Documents;
 use crate::sink::{Buffers, Outcome};
 use crate::state::State;
 use crate::state::keys::{Space, dirty_parts};
-
-/// How many documents one request holds at most.
-const DOCUMENTS_MAX: usize = sized(2_000, 5);
-/// How many dirty documents one part of a scan reads.
-const SCAN_MAX: usize = sized(5_000, 7);
 
 /// The parts of the delivery.
 pub struct Delivery {
@@ -49,6 +44,8 @@ pub struct Delivery {
     pub projections: Vec<Projection>,
     /// The limits of documents.
     pub limits: Limits,
+    /// How large the parts are.
+    pub tuning: Tuning,
     /// The commands to the fold's thread.
     pub commands: Sender<Command>,
     /// The reports.
@@ -136,7 +133,7 @@ impl Delivery {
                     has_others: self.projections.len() > 1,
                 };
                 let may = |projection| requests.has_slot(priority, projection, slots);
-                let documents = self.queue.take(priority, DOCUMENTS_MAX, &may);
+                let documents = self.queue.take(priority, self.tuning.request_documents_max, &may);
                 let Some((projection, _)) = documents.first() else { break };
                 requests.spawn(Some((priority, *projection)), Arc::clone(self).deliver(documents));
             }
@@ -203,8 +200,9 @@ impl Delivery {
                 takes: &takes,
                 is_untouched: this.sink.is_untouched(),
                 buffers: &this.buffers,
+                ids_max: this.tuning.chunk_ids_max,
             };
-            let most = (DOCUMENTS_MAX, this.pace.bytes());
+            let most = (this.tuning.request_documents_max, this.pace.bytes());
             let chunk = backfill::make_chunk(&context, start.projection, &start.cursor, most)?;
             let number = this.backfills().add_chunk(&start, chunk.next, chunk.passed);
             Ok((chunk.made, number))
@@ -226,16 +224,16 @@ impl Delivery {
         let work = move || {
             let (snapshot, plan) = (self.state.snapshot()?, self.state.plan());
             let mut found: Vec<DocumentKey> = Vec::new();
-            let mut last = Vec::new();
+            let (mut last, most) = (Vec::new(), self.tuning.scan_documents_max);
             snapshot.view().scan(Space::DIRTY, &[], &part.cursor, &mut |key, _| {
                 if let Some((number, id)) = dirty_parts(key) {
                     found.extend(plan.projection_of_number(number).map(|projection| (projection, id.into())));
                 }
                 last = key.to_vec();
-                let full = found.len() >= SCAN_MAX;
+                let full = found.len() >= most;
                 Ok(if full { std::ops::ControlFlow::Break(()) } else { std::ops::ControlFlow::Continue(()) })
             })?;
-            let next = (found.len() >= SCAN_MAX).then_some(last);
+            let next = (found.len() >= most).then_some(last);
             found.retain(|(projection, _)| self.projections.contains(projection));
             self.queue.add_scanned(&part, found, snapshot.progress().step, next);
             Ok(())

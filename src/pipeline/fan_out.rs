@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use super::fold::{StateWriter, Step};
 use super::planted::{self, Bug};
-use super::sizes::sized;
 use crate::error::Result;
 use crate::plan::{EntityType, Hop, Relation};
 use crate::projection::Projection;
@@ -16,11 +15,6 @@ use crate::projection::affected::{Arrived, FanOut, arrive};
 use crate::state::keys::{Space, member_of, owner_prefix};
 use crate::state::rows::{self, Task};
 use crate::state::store::{Changes, Reader};
-
-/// How many entries one step looks at.
-const STEP_ENTRIES_MAX: usize = sized(2_000, 4);
-/// How many tasks one step takes up.
-const STEP_TASKS_MAX: usize = sized(1_000, 3);
 
 /// The documents that a step of a task found.
 #[derive(Default)]
@@ -37,7 +31,7 @@ impl StateWriter {
     /// Goes on with the fan-outs, the oldest first, for one bounded step; its number is 0 when none waits.
     pub fn fan_out(&mut self) -> Result<Step> {
         let view = self.state.view();
-        let waiting = waiting(&*view, &self.tasks_done)?;
+        let waiting = waiting(&*view, &self.tasks_done, self.tuning.step_tasks_max)?;
         if waiting.is_empty() {
             return Ok(Step::default());
         }
@@ -45,7 +39,7 @@ impl StateWriter {
         progress.step += 1;
         let mut changes = Changes::default();
         let mut marks = BTreeSet::new();
-        let mut left = STEP_ENTRIES_MAX;
+        let mut left = self.tuning.step_entries_max;
         let mut done = std::mem::take(&mut self.tasks_done);
         for (key, mut task) in waiting {
             if left == 0 {
@@ -133,12 +127,12 @@ impl StateWriter {
     }
 }
 
-/// The tasks after the key `done`, oldest first, as many as one step may take up.
-fn waiting(view: &dyn Reader, done: &[u8]) -> Result<Vec<(Vec<u8>, Task)>> {
+/// The tasks after the key `done`, oldest first, at most `max`.
+fn waiting(view: &dyn Reader, done: &[u8], max: usize) -> Result<Vec<(Vec<u8>, Task)>> {
     let mut waiting = Vec::new();
     view.scan(Space::TASKS, &[], done, &mut |key, value| {
         waiting.push((key.to_vec(), rows::decode(value)?));
-        let full = waiting.len() >= STEP_TASKS_MAX;
+        let full = waiting.len() >= max;
         Ok(if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(waiting)

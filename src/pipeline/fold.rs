@@ -8,6 +8,7 @@ use std::sync::Arc;
 pub(super) use self::positions::{advance, skip_offsets};
 use super::planted::{self, Bug};
 use super::superseded::Superseded;
+use super::tuning::Tuning;
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::entity::{References, Registers};
 use crate::error::Result;
@@ -62,6 +63,7 @@ pub struct StateWriter {
     /// fold of the same events in another order.
     is_settled: bool,
     pub(super) superseded: Superseded,
+    pub(super) tuning: Tuning,
 }
 
 /// The work on the dead letters of a step, before its commit.
@@ -81,24 +83,24 @@ impl StateWriter {
         state: Arc<State>,
         projections: Vec<Projection>,
         dead_letters: Box<dyn DeadLetters>,
+        tuning: Tuning,
     ) -> Result<Self> {
-        let progress = state.progress()?;
-        let plan = state.plan();
+        let (progress, plan) = (state.progress()?, state.plan());
         let backfills = state.backfills()?.into_iter();
         let backfills = backfills
             .filter_map(|(number, backfill)| Some((plan.projection_of_number(number)?, backfill)))
             .filter(|(projection, _)| projections.contains(projection))
             .collect();
-        let (tasks_done, is_settled, superseded) = (Vec::new(), false, Superseded::default());
         let this = Self {
             state,
             progress,
-            tasks_done,
+            tasks_done: Vec::new(),
             projections,
             backfills,
             dead_letters,
-            is_settled,
-            superseded,
+            is_settled: false,
+            superseded: Superseded::default(),
+            tuning,
         };
         this.forget_left_out()?;
         Ok(this)
@@ -140,9 +142,8 @@ impl StateWriter {
         self.commit_fold(records, progress, &mut |dead_letters, letters| dead_letters.append(&letters))
     }
 
-    /// Folds records that were in the dead letters: by their own versions, so that they can never
-    /// put back older data. Answers those that are poison still, by name and reason; they are not
-    /// written down again.
+    /// Folds records that were in the dead letters: by their own versions, so that they can never put back older data.
+    /// Answers those that are poison still, by name and reason; they are not written down again.
     pub fn fold_retried(&mut self, records: &[DecodedRecord]) -> Result<(Step, Vec<(String, String)>)> {
         let mut progress = self.progress.clone();
         progress.beside += 1;
@@ -225,9 +226,9 @@ impl StateWriter {
                     let Some(entry) = touched.get_mut(&key) else { continue };
                     let earlier = entry.has_events.then(|| entry.after.registers.clone());
                     entry.has_events = true;
-                    let supposed =
-                        (!self.is_settled).then(|| entry.after.registers.supposing(event)).flatten();
-                    superseded.note(&input.record.partition, entry.after.registers.is_above(event.version));
+                    let (at, registers) = (&input.record.partition, &entry.after.registers);
+                    let supposed = (!self.is_settled).then(|| registers.supposing(event)).flatten();
+                    superseded.note(at, registers.is_above(event.version), self.tuning.superseded_run);
                     if let Err(reason) = apply_one(&mut entry.after, event, &input.record, progress) {
                         poison.push(DeadLetter::from_record(&input.record, &reason));
                     }
@@ -254,9 +255,8 @@ impl StateWriter {
             if entry.between.is_empty() || planted::is(Bug::BetweenForgotten) {
                 continue;
             }
-            // Another instance, or this one before its state fell back, may have folded these events one by one. Events
-            // of several partitions it may have folded in another order. It may then have delivered an intermediate
-            // state.
+            // Another instance, or this one before its state fell back, may have folded these events one by one. It may
+            // have folded those of several partitions in another order, and delivered an intermediate state.
             let mut passing = Effects::default();
             let states = std::iter::once(before).chain(&entry.between);
             for (earlier, later) in states.zip(entry.between.iter().chain([after])) {

@@ -5,13 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::sizes::sized;
+use super::tuning::Tuning;
 
 const REQUESTS_MAX: usize = 3;
-const BYTES_MAX: usize = sized(2 << 20, 2 << 10);
-const BYTES_MIN: usize = sized(128 << 10, 256);
-/// The least that a request of marked documents may hold: less would cost the index more than it takes.
-const MARKED_BYTES_MIN: usize = sized(512 << 10, 1 << 10);
 /// How long a request of marked documents should take. The index works on its requests in turn, and nothing overtakes
 /// there, so a change waits for every earlier request.
 const MARKED_TIME: Duration = Duration::from_millis(250);
@@ -33,22 +29,23 @@ struct Inner {
     failures: u32,
     closed_until: Option<Instant>,
     warned: Option<Instant>,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self(Mutex::new(Inner {
-            requests: REQUESTS_MAX,
-            bytes: BYTES_MAX,
-            marked_bytes: MARKED_BYTES_MIN * 2,
-            failures: 0,
-            closed_until: None,
-            warned: None,
-        }))
-    }
+    tuning: Tuning,
 }
 
 impl Pace {
+    /// The pace before the first answer.
+    pub fn new(tuning: Tuning) -> Self {
+        Self(Mutex::new(Inner {
+            requests: REQUESTS_MAX,
+            bytes: tuning.request_bytes_max,
+            marked_bytes: tuning.marked_bytes_min * 2,
+            failures: 0,
+            closed_until: None,
+            warned: None,
+            tuning,
+        }))
+    }
+
     /// How many requests may be under way.
     pub fn requests(&self) -> usize {
         self.lock().requests
@@ -72,9 +69,10 @@ impl Pace {
             return;
         }
         if took > MARKED_TIME {
-            inner.marked_bytes = (inner.marked_bytes / 4 * 3).max(MARKED_BYTES_MIN);
+            inner.marked_bytes = (inner.marked_bytes / 4 * 3).max(inner.tuning.marked_bytes_min);
         } else if took < MARKED_TIME / 2 {
-            inner.marked_bytes = (inner.marked_bytes + inner.marked_bytes / 8).min(BYTES_MAX);
+            let more = inner.marked_bytes + inner.marked_bytes / 8;
+            inner.marked_bytes = more.min(inner.tuning.request_bytes_max);
         }
     }
 
@@ -97,7 +95,7 @@ impl Pace {
         inner.failures = 0;
         inner.closed_until = None;
         if took < QUICK {
-            inner.bytes = (inner.bytes + inner.bytes / 8).min(BYTES_MAX);
+            inner.bytes = (inner.bytes + inner.bytes / 8).min(inner.tuning.request_bytes_max);
             inner.requests = (inner.requests + 1).min(REQUESTS_MAX);
         }
     }
@@ -110,7 +108,7 @@ impl Pace {
         // Requests that were under way together fail together: they count once.
         if inner.closed_until.is_none_or(|until| now >= until) {
             inner.requests = (inner.requests / 2).max(1);
-            inner.bytes = (inner.bytes / 2).max(BYTES_MIN);
+            inner.bytes = (inner.bytes / 2).max(inner.tuning.request_bytes_min);
             let wait = (WAIT_FIRST * 2u32.saturating_pow(inner.failures.min(16))).min(WAIT_MAX);
             inner.failures += 1;
             inner.closed_until = Some(now + wait.mul_f64(0.5 + fastrand::f64() / 2.0));
@@ -132,30 +130,30 @@ mod tests {
 
     #[test]
     fn a_failure_closes_and_halves_and_an_answer_opens_again() {
-        let pace = Pace::default();
+        let (pace, half) = (Pace::new(Tuning::small()), Tuning::small().request_bytes_max / 2);
         pace.slow_down("429", 1);
         assert!(!pace.is_open());
-        assert_eq!(pace.bytes(), BYTES_MAX / 2);
+        assert_eq!(pace.bytes(), half);
         assert_eq!(pace.requests(), 1);
         pace.slow_down("429", 1);
-        assert_eq!(pace.bytes(), BYTES_MAX / 2, "failures of one moment count once");
+        assert_eq!(pace.bytes(), half, "failures of one moment count once");
         pace.speed_up(Duration::from_millis(5));
         assert!(pace.is_open());
-        assert!(pace.bytes() > BYTES_MAX / 2);
+        assert!(pace.bytes() > half);
     }
 
     #[test]
     fn requests_of_marked_documents_are_as_large_as_takes_a_quarter_of_a_second() {
-        let pace = Pace::default();
+        let (pace, tuning) = (Pace::new(Tuning::small()), Tuning::small());
         let first = pace.marked_bytes();
         pace.note_marked(first, MARKED_TIME * 2);
         let less = pace.marked_bytes();
         assert!(less < first);
         pace.note_marked(1, MARKED_TIME * 2);
         assert_eq!(pace.marked_bytes(), less, "a small one says nothing");
-        (0..99).for_each(|_| pace.note_marked(BYTES_MAX, MARKED_TIME * 2));
-        assert_eq!(pace.marked_bytes(), MARKED_BYTES_MIN);
-        (0..99).for_each(|_| pace.note_marked(BYTES_MAX, MARKED_TIME / 4));
-        assert_eq!(pace.marked_bytes(), BYTES_MAX);
+        (0..99).for_each(|_| pace.note_marked(tuning.request_bytes_max, MARKED_TIME * 2));
+        assert_eq!(pace.marked_bytes(), tuning.marked_bytes_min);
+        (0..99).for_each(|_| pace.note_marked(tuning.request_bytes_max, MARKED_TIME / 4));
+        assert_eq!(pace.marked_bytes(), tuning.request_bytes_max);
     }
 }

@@ -20,7 +20,7 @@ use self::siblings::Siblings;
 use super::backfill::PendingBackfill;
 use super::fold::DocumentKey;
 use super::planted::{self, Bug};
-use super::sizes::sized;
+use super::tuning::Tuning;
 use crate::position::Positions;
 use crate::projection::Projection;
 
@@ -33,9 +33,6 @@ mod round_robin;
 mod siblings;
 #[cfg(test)]
 mod tests;
-
-/// How many documents each priority holds at most.
-const WAITING_MAX: usize = sized(20_000, 12);
 
 /// The priority of a document that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +83,7 @@ struct Inner {
     positions: Positions,
     /// Steps with their positions and times, sparse, the oldest first.
     history: VecDeque<CommitPoint>,
+    tuning: Tuning,
 }
 
 /// A request to read a part of the marks.
@@ -118,9 +116,16 @@ impl Waiting {
 
 impl Queue {
     /// A queue that has to scan the state for all marks. Documents that are found count as waiting since `time_ms`.
-    pub fn starting_at(step: u64, oldest_task: Option<u64>, positions: Positions, time_ms: u64) -> Self {
+    pub fn starting_at(
+        step: u64,
+        oldest_task: Option<u64>,
+        positions: Positions,
+        time_ms: u64,
+        tuning: Tuning,
+    ) -> Self {
         let history = VecDeque::from([CommitPoint { step, positions: positions.clone(), time_ms }]);
-        let inner = Inner { unscanned: Some(0), oldest_task, step, positions, history, ..Inner::default() };
+        let inner =
+            Inner { unscanned: Some(0), oldest_task, step, positions, history, tuning, ..Inner::default() };
         Self { folded: AtomicBool::new(false), inner: Mutex::new(inner), changed: Notify::new() }
     }
 
@@ -211,7 +216,8 @@ impl Queue {
     /// Starts the cool-downs of documents that were sent, each with its bytes.
     pub fn note_sent<'a>(&self, documents: impl Iterator<Item = (&'a DocumentKey, usize)>) {
         let (mut inner, now) = (self.lock(), Instant::now());
-        documents.for_each(|(key, bytes)| inner.cooldowns.start(key, bytes, now));
+        let Inner { cooldowns, tuning, .. } = &mut *inner;
+        documents.for_each(|(key, bytes)| cooldowns.start(key, bytes, now, tuning));
     }
 
     /// True when documents of a fan-out or of a scan wait.
@@ -222,7 +228,7 @@ impl Queue {
     /// The next part of the state's marks, if few documents wait and more marks may lie there.
     pub fn next_scan(&self) -> Option<Scan> {
         let mut inner = self.lock();
-        let wanted = inner.unscanned.is_some() && inner.background.len() < WAITING_MAX / 4;
+        let wanted = inner.unscanned.is_some() && inner.background.len() < inner.tuning.waiting_max / 4;
         if wanted && inner.scan_began.is_none() {
             // Earlier marks are in the state, where this scan reads them.
             inner.overflow = None;
@@ -375,9 +381,6 @@ impl Queue {
     }
 }
 
-/// How many points the history holds. A full history loses every second one.
-const HISTORY_MAX: usize = sized(4_096, 32);
-
 impl Inner {
     /// The oldest step that waits, of one projection or of all.
     fn oldest(&self, of: Option<Projection>) -> Option<u64> {
@@ -396,7 +399,8 @@ impl Inner {
             return;
         }
         let cooling = if priority == Priority::Direct { self.cooldowns.len() } else { 0 };
-        if self.documents_mut(priority).len() + cooling >= WAITING_MAX && !self.waiting.contains_key(&key) {
+        let held = self.documents_mut(priority).len() + cooling;
+        if held >= self.tuning.waiting_max && !self.waiting.contains_key(&key) {
             let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
             self.unscanned = Some(oldest(self.unscanned));
             let since = oldest(self.overflow.map(|overflow| overflow.since));
@@ -455,7 +459,7 @@ impl Inner {
     }
 
     fn remember(&mut self, point: CommitPoint) {
-        if self.history.len() >= HISTORY_MAX {
+        if self.history.len() >= self.tuning.history_max {
             let mut keep = false;
             self.history.retain(|_| {
                 keep = !keep;

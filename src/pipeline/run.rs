@@ -20,6 +20,7 @@ use super::standby::Filling;
 use super::start::{Asked, Patience, claim, warn_of_gone, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
+use super::tuning::Tuning;
 use super::versions::Bases;
 use super::watch::{self as others, Seen};
 use super::work::{self, in_place};
@@ -66,6 +67,8 @@ pub struct Parts {
     pub kinds: Vec<(String, EntityType)>,
     /// The limits of documents.
     pub limits: Limits,
+    /// How large the parts are that work is cut into.
+    pub tuning: Tuning,
     /// How changes become searchable.
     pub refresh: Refresh,
     /// Go on with an index that was built with another mapping.
@@ -134,8 +137,9 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
     parts.status.set_positions(&progress.positions());
 
     let (commands, command_rx) = parts.commands;
+    let (tuning, projections) = (parts.tuning, parts.projections.clone());
     let mut state_writer =
-        StateWriter::new(Arc::clone(&parts.state), parts.projections.clone(), parts.dead_letters)?;
+        StateWriter::new(Arc::clone(&parts.state), projections, parts.dead_letters, tuning)?;
     state_writer.forget_unfinished_load()?;
     if progress.step == 0 {
         // Nothing was folded yet, so every document of every index will be sent.
@@ -149,6 +153,7 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
         state_writer.oldest_task(),
         progress.positions(),
         parts.state.low_watermark()?.time_ms,
+        tuning,
     ));
     let reading = Shutdown::default();
     let (records_in, records_out) = Reader::channel();
@@ -185,11 +190,12 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
         queue: Arc::clone(&queue),
         projections: parts.projections.clone(),
         limits: parts.limits,
+        tuning,
         commands: commands.clone(),
         status: Arc::clone(&parts.status),
         refresh: parts.refresh,
         bases: Arc::default(),
-        pace: Pace::default(),
+        pace: Pace::new(tuning),
         is_idle: Arc::default(),
         writer: parts.leadership.writer(),
         backfills: std::sync::Mutex::default(),

@@ -12,7 +12,6 @@ use super::fold::{DecodedRecord, DocumentKey, StateWriter, Step};
 use super::planted::{self, Bug};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
-use super::sizes::sized;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use super::{superseded, traced};
@@ -35,8 +34,6 @@ const TRUNCATION: &str = "a truncation cannot be retried, because it would delet
      state's folder and start again to replay";
 /// How long the retry of a dead letter waits for the schema registry.
 const SCHEMA_WAIT: Duration = Duration::from_secs(2);
-/// A backlog is folded in steps of about this many records: an entity touched often is written once.
-const STEP_RECORDS_MAX: usize = sized(6_000, 30);
 
 /// A command of the delivery or of an administrative route to the fold.
 pub enum Command {
@@ -219,7 +216,7 @@ impl Stream {
             Err(TryRecvError::Disconnected) => return Ok(Read::Ended),
         };
         let ReadBatch { mut records, mut skipped } = first;
-        while records.len() < STEP_RECORDS_MAX {
+        while records.len() < self.state_writer.tuning.step_records_max {
             let Ok(more) = batches.recv_timeout(gather.saturating_sub(self.folded.elapsed())) else { break };
             records.extend(more.records);
             skipped.extend(more.skipped);
@@ -276,7 +273,7 @@ impl Stream {
     fn publish(&mut self, step: Step, priority: Priority) -> Result<()> {
         Status::add(&self.status.superseded, step.superseded);
         for at in &step.begun_anew {
-            let sentence = superseded::sentence(at);
+            let sentence = superseded::sentence(at, self.state_writer.tuning.superseded_run);
             tracing::warn!("{sentence}");
             self.status.note(sentence);
         }

@@ -3,11 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sizes::sized;
 use crate::position::TopicPartition;
-
-/// So many in a row on one partition are told of.
-const RUN: u32 = sized(1_000, 40) as u32;
 
 /// The runs of superseded records, by their partitions.
 #[derive(Debug, Clone, Default)]
@@ -19,20 +15,20 @@ pub(super) struct Superseded {
 }
 
 impl Superseded {
-    /// Takes note of a record that was folded.
-    pub(super) fn note(&mut self, at: &TopicPartition, is_superseded: bool) {
+    /// Takes note of a record that was folded. A run of the length `run_length` is told of.
+    pub(super) fn note(&mut self, at: &TopicPartition, is_superseded: bool, run_length: u32) {
         if !is_superseded {
             // Nearly always there is no run.
-            if self.runs.get(at).is_some_and(|run| *run < RUN) {
+            if self.runs.get(at).is_some_and(|run| *run < run_length) {
                 self.runs.remove(at);
             }
             return;
         }
         self.count += 1;
         let run = self.runs.entry(at.clone()).or_default();
-        if *run < RUN {
+        if *run < run_length {
             *run += 1;
-            if *run == RUN {
+            if *run == run_length {
                 self.new.push(at.clone());
             }
         }
@@ -44,10 +40,10 @@ impl Superseded {
     }
 }
 
-/// The sentence for people.
-pub(super) fn sentence(at: &TopicPartition) -> String {
+/// The sentence for people about a run of the length `run_length`.
+pub(super) fn sentence(at: &TopicPartition, run_length: u32) -> String {
     format!(
-        "{RUN} records in a row on {at} have lower versions than those before them, and are ignored: the producer's versions \
+        "{run_length} records in a row on {at} have lower versions than those before them, and are ignored: the producer's versions \
          seem to have begun anew; delete the state's folder and replay once the topic holds the new versions only, or let \
          the versions grow again"
     )
@@ -56,20 +52,21 @@ pub(super) fn sentence(at: &TopicPartition) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::tuning::Tuning;
 
     #[test]
     fn a_long_run_is_told_of_once_and_a_short_one_never() {
         let (at, other) = (TopicPartition::new("contacts", 0), TopicPartition::new("contacts", 1));
-        let mut superseded = Superseded::default();
+        let (mut superseded, long) = (Superseded::default(), Tuning::small().superseded_run);
         for _ in 0..10 {
-            (1..RUN).for_each(|_| superseded.note(&at, true));
-            superseded.note(&at, false);
-            superseded.note(&other, true);
+            (1..long).for_each(|_| superseded.note(&at, true, long));
+            superseded.note(&at, false, long);
+            superseded.note(&other, true, long);
         }
-        assert_eq!(superseded.take(), ((RUN as usize) * 10, Vec::new()));
-        (0..RUN * 3).for_each(|_| superseded.note(&at, true));
-        superseded.note(&at, false);
-        (0..RUN * 3).for_each(|_| superseded.note(&at, true));
-        assert_eq!(superseded.take(), (RUN as usize * 6, vec![at]));
+        assert_eq!(superseded.take(), ((long as usize) * 10, Vec::new()));
+        (0..long * 3).for_each(|_| superseded.note(&at, true, long));
+        superseded.note(&at, false, long);
+        (0..long * 3).for_each(|_| superseded.note(&at, true, long));
+        assert_eq!(superseded.take(), (long as usize * 6, vec![at]));
     }
 }

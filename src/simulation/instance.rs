@@ -21,6 +21,7 @@ use crate::pipeline::run::{Parts, Until, run};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Command;
+use crate::pipeline::tuning::Tuning;
 use crate::projection::Limits;
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
@@ -73,6 +74,7 @@ pub(super) fn parts(
         decoder: Arc::new(Decoder::new(world.domain.plan, world.domain.layouts(), BTreeMap::new())),
         kinds: world.domain.types.clone(),
         limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
+        tuning: Tuning::small(),
         refresh: Refresh::Adaptive,
         mapping_may_differ: false,
         claimant: None,

@@ -6,15 +6,11 @@ use crate::entity::Liveness;
 use crate::error::{Error, Result};
 use crate::pipeline::fold::DocumentKey;
 use crate::pipeline::materialise::{Maker, Materialised, room};
-use crate::pipeline::sizes::sized;
 use crate::pipeline::versions::Bases;
 use crate::projection::{Limits, Projection};
 use crate::sink::Buffers;
 use crate::state::State;
 use crate::state::pass::Pass;
-
-/// How many ids one chunk looks at.
-const IDS_MAX: usize = sized(20_000, 6);
 
 /// The documents of one request of a backfill.
 pub struct Chunk {
@@ -42,6 +38,8 @@ pub struct ChunkContext<'a> {
     pub is_untouched: bool,
     /// Where the memory of requests comes from.
     pub buffers: &'a Arc<Buffers>,
+    /// How many ids one chunk looks at.
+    pub ids_max: usize,
 }
 
 /// Makes the documents of a projection behind the id `cursor`, from one snapshot, up to a number and to bytes.
@@ -54,7 +52,7 @@ pub fn make_chunk(
     cursor: &str,
     (documents_max, bytes_max): (usize, usize),
 ) -> Result<Chunk> {
-    let ChunkContext { state, projections, limits, bases, takes, is_untouched, buffers } = *context;
+    let ChunkContext { state, projections, limits, bases, takes, is_untouched, buffers, ids_max } = *context;
     let number = projections.iter().position(|of| *of == projection);
     let number = number.ok_or_else(|| {
         Error::failed(format!("{} has a backfill and is not written by this instance", projection.name()))
@@ -75,7 +73,7 @@ pub fn make_chunk(
         }
         seen += 1;
         let made = maker.made();
-        if seen >= IDS_MAX || made.documents.len() >= documents_max || made.batch.bytes().len() >= bytes_max {
+        if seen >= ids_max || made.documents.len() >= documents_max || made.batch.bytes().len() >= bytes_max {
             return Ok(Chunk { made: maker.into_made(), passed, next: Some(pass.id()?.to_owned()) });
         }
     }
@@ -87,6 +85,7 @@ mod tests {
     use super::*;
     use crate::event::{Action, Event};
 
+    use crate::pipeline::tuning::Tuning;
     use crate::plan::{CONTACT, CONTACTS, builtin};
     use crate::state::keys::Space;
     use crate::state::memory::MemoryStore;
@@ -106,9 +105,17 @@ mod tests {
         let made = |is_untouched| {
             let (limits, bases) = (Limits { max_embedded_contacts: 1 }, Bases::default());
             let (state, projections, takes) = (&state, &[CONTACTS], &|_: &DocumentKey| true);
-            let buffers = &Arc::default();
-            let context =
-                ChunkContext { state, projections, limits, bases: &bases, takes, is_untouched, buffers };
+            let (buffers, ids_max) = (&Arc::default(), Tuning::small().chunk_ids_max);
+            let context = ChunkContext {
+                state,
+                projections,
+                limits,
+                bases: &bases,
+                takes,
+                is_untouched,
+                buffers,
+                ids_max,
+            };
             let part = make_chunk(&context, CONTACTS, "", (9, usize::MAX)).unwrap();
             assert_eq!((part.passed, part.next), (2, None));
             let writes = part.made.batch.writes().iter();

@@ -157,6 +157,7 @@ mod tests {
 
     use super::*;
     use crate::dead_letter::Nowhere;
+    use crate::pipeline::tuning::Tuning;
     use crate::state::State;
     use crate::state::memory::MemoryStore;
 
@@ -164,7 +165,7 @@ mod tests {
     fn a_standby_completes_a_backfill_once_the_writer_has_delivered_every_unmarked_change() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
         let mut state_writer =
-            StateWriter::new(Arc::clone(&state), vec![CONTACTS], Box::new(Nowhere)).unwrap();
+            StateWriter::new(Arc::clone(&state), vec![CONTACTS], Box::new(Nowhere), Tuning::small()).unwrap();
         let begun = state_writer.begin_backfill(CONTACTS).unwrap().number;
         // Steps that mark nothing, because the backfill is paused.
         let unmarked = state_writer.mark(Vec::new()).unwrap().number;
@@ -179,7 +180,9 @@ mod tests {
     #[test]
     fn a_projection_that_is_left_out_has_no_documents_that_wait() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
-        let new = |projections| StateWriter::new(Arc::clone(&state), projections, Box::new(Nowhere)).unwrap();
+        let new = |projections| {
+            StateWriter::new(Arc::clone(&state), projections, Box::new(Nowhere), Tuning::small()).unwrap()
+        };
         let mut both = new(vec![CONTACTS, ORGANISATIONS]);
         both.mark(vec![(CONTACTS, "c1".to_owned()), (ORGANISATIONS, "o1".to_owned())]).unwrap();
         both.begin_backfill(CONTACTS).unwrap();
@@ -193,7 +196,8 @@ mod tests {
     #[test]
     fn a_chunk_of_a_former_backfill_does_not_advance_the_present_one() {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
-        let mut state_writer = StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere)).unwrap();
+        let mut state_writer =
+            StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere), Tuning::small()).unwrap();
         let former = state_writer.begin_backfill(CONTACTS).unwrap().number;
         state_writer.begin_backfill(CONTACTS).unwrap();
         state_writer.advance_backfill(CONTACTS, former, None, 5).unwrap();

@@ -24,8 +24,8 @@ use self::runs::{Held, Runs};
 use self::truncated::Truncated;
 use super::fold::{DecodedRecord, StateWriter, Step, advance, apply_one, skip_offsets};
 use super::planted::{self, Bug};
-use super::sizes::sized;
 use super::superseded::Superseded;
+use super::tuning::Tuning;
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::event::Decoded;
@@ -36,10 +36,6 @@ use crate::state::keys::Space;
 use crate::state::rows::Progress;
 use crate::state::store::Changes;
 
-/// A log of fewer records is folded as it comes.
-const RECORDS_MIN: u64 = sized(5_000, 80) as u64;
-/// About how many bytes of entities are held before they are put aside.
-const HELD_BYTES: usize = sized(64 << 20, 4 << 10);
 /// More runs are not merged at once. Later records are folded one batch at a time.
 const RUNS_MAX: usize = 200;
 /// A load that was broken off begins anew, so it is brought to an end after this time.
@@ -56,7 +52,7 @@ const FIELD_BYTES: usize = 96;
 pub struct BulkLoad {
     held: HashMap<(EntityType, Box<str>), Held, RandomState>,
     held_bytes: usize,
-    held_max: usize,
+    tuning: Tuning,
     runs: Runs,
     superseded: Superseded,
     /// The truncations that came.
@@ -69,13 +65,12 @@ pub struct BulkLoad {
 }
 
 impl BulkLoad {
-    /// A load of an empty state up to `end`, with runs in `folder`; entities of about `held_max` bytes are
-    /// held in memory.
-    pub fn new(folder: PathBuf, plan: PlanRef, end: Positions, held_max: usize) -> Self {
+    /// A load of an empty state up to `end`, with runs in `folder`.
+    pub fn new(folder: PathBuf, plan: PlanRef, end: Positions, tuning: Tuning) -> Self {
         Self {
             held: HashMap::default(),
             held_bytes: 0,
-            held_max,
+            tuning,
             runs: Runs::in_folder(folder, plan.entity_types().collect()),
             superseded: Superseded::default(),
             truncated: Vec::new(),
@@ -130,7 +125,7 @@ impl BulkLoad {
                 Held::default()
             });
             let is_superseded = held.row.registers.is_above(event.version);
-            self.superseded.note(&input.record.partition, is_superseded);
+            self.superseded.note(&input.record.partition, is_superseded, self.tuning.superseded_run);
             if let Err(reason) = apply_one(&mut held.row, event, &input.record, &self.progress) {
                 poison.push(DeadLetter::from_record(&input.record, &reason));
                 continue;
@@ -138,7 +133,7 @@ impl BulkLoad {
             held.has_unsequenced |= !event.sequenced;
             self.held_bytes += event.fields.iter().map(|field| field.json.len() + FIELD_BYTES).sum::<usize>();
         }
-        if self.held_bytes >= self.held_max {
+        if self.held_bytes >= self.tuning.load_bytes_max {
             self.runs.put_aside(self.held.drain().collect())?;
             self.held_bytes = 0;
         }
@@ -171,13 +166,13 @@ impl StateWriter {
     /// backfill that pauses.
     pub fn first_load(&self, end: &Positions) -> Result<Option<BulkLoad>> {
         let is_paused = self.projections.iter().all(|projection| !self.is_marked(*projection));
-        if !self.progress.partitions.is_empty() || !is_paused || end.sum() < RECORDS_MIN {
+        if !self.progress.partitions.is_empty() || !is_paused || end.sum() < self.tuning.load_records_min {
             return Ok(None);
         }
         if self.state.view().get(Space::META, FAILED)?.is_some() {
             return Ok(None);
         }
-        Ok(Some(BulkLoad::new(self.state.scratch(), self.state.plan(), end.clone(), HELD_BYTES)))
+        Ok(Some(BulkLoad::new(self.state.scratch(), self.state.plan(), end.clone(), self.tuning)))
     }
 
     /// Takes records into a load; answers how many went to the dead letters.

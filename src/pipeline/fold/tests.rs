@@ -41,7 +41,8 @@ fn decoded_record(
 fn an_overtaken_event_marks_what_it_would_have_changed_as_long_as_others_may_have_delivered_that() {
     for is_settled in [false, true] {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
-        let mut state_writer = StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere)).unwrap();
+        let mut state_writer =
+            StateWriter::new(state, vec![CONTACTS], Box::new(Nowhere), Tuning::small()).unwrap();
         for event in [
             decoded_record(CONTACT, "c", 1, Action::Merge, Some(("organisationId", "\"below\""))),
             decoded_record(ORGANISATION, "below", 2, Action::Merge, Some(("parentId", "\"above\""))),

@@ -6,13 +6,9 @@ use super::{DecodedRecord, StateWriter, Step, partition_hash};
 use crate::entity::Liveness;
 use crate::error::Result;
 use crate::event::{Decoded, Event, Record, Truncation};
-use crate::pipeline::sizes::sized;
 use crate::position::TopicPartition;
 use crate::state::keys::Space;
 use crate::state::rows::{self, Row};
-
-/// So many entities are deleted by one commit.
-const DELETED_MAX: usize = sized(6_000, 30);
 
 impl StateWriter {
     /// Folds records among which are truncations. The position moves past a truncation once its deletes are made, and
@@ -69,7 +65,7 @@ impl StateWriter {
             {
                 ids.push(id.to_owned());
             }
-            if ids.len() < DELETED_MAX {
+            if ids.len() < self.tuning.step_deletes_max {
                 return Ok(ControlFlow::Continue(()));
             }
             last = Some(key.to_vec());

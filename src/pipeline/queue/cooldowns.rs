@@ -9,16 +9,10 @@ use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use super::DocumentKey;
-use crate::pipeline::sizes::sized;
+use crate::pipeline::tuning::Tuning;
 
-/// The rate at which a document that changes all the time is written.
-const BYTES_A_SECOND: usize = sized(256 << 10, 64 << 10);
-/// Smaller documents have no cool-down.
-const BYTES_MIN: usize = sized(4 << 10, 300);
 /// The longest cool-down. The index's own refreshes are not more frequent.
 const COOLDOWN_MAX: Duration = Duration::from_secs(1);
-/// Cool-downs that are over are forgotten when there are so many.
-const KNOWN_MAX: usize = sized(10_000, 20);
 
 /// The documents that were written a moment ago, and those among them that wait again.
 #[derive(Debug, Default)]
@@ -29,16 +23,16 @@ pub(super) struct Cooldowns {
 
 impl Cooldowns {
     /// Starts the cool-down of a document of so many bytes.
-    pub(super) fn start(&mut self, key: &DocumentKey, bytes: usize, now: Instant) {
-        if bytes < BYTES_MIN {
+    pub(super) fn start(&mut self, key: &DocumentKey, bytes: usize, now: Instant, tuning: &Tuning) {
+        if bytes < tuning.cooldown_bytes_min {
             return;
         }
-        if self.until.len() >= KNOWN_MAX {
+        if self.until.len() >= tuning.cooldowns_max {
             self.until.retain(|_, until| *until > now);
         }
-        if self.until.len() < KNOWN_MAX {
-            let cooldown = Duration::from_secs_f64(bytes as f64 / BYTES_A_SECOND as f64).min(COOLDOWN_MAX);
-            self.until.insert(key.clone(), now + cooldown);
+        if self.until.len() < tuning.cooldowns_max {
+            let cooldown = Duration::from_secs_f64(bytes as f64 / tuning.cooldown_rate as f64);
+            self.until.insert(key.clone(), now + cooldown.min(COOLDOWN_MAX));
         }
     }
 

@@ -29,7 +29,7 @@ fn scanned(queue: &Queue, found: Vec<DocumentKey>, began: u64, ended: bool) {
 }
 
 fn scanned_queue() -> Queue {
-    let queue = Queue::starting_at(1, None, at(10), 1);
+    let queue = Queue::starting_at(1, None, at(10), 1, Tuning::small());
     scanned(&queue, Vec::new(), 1, true);
     queue
 }
@@ -85,7 +85,7 @@ fn a_document_marked_while_on_its_way_goes_again() {
 #[test]
 fn what_does_not_fit_is_scanned_for_and_holds_the_low_watermark() {
     let queue = scanned_queue();
-    let many = (0..WAITING_MAX + 1).map(|n| key(&n.to_string())).collect();
+    let many = (0..Tuning::small().waiting_max + 1).map(|n| key(&n.to_string())).collect();
     queue.note_commit(2, &at(11), many, Priority::Background, None, 200);
     let taken = take(&queue, usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
@@ -149,10 +149,10 @@ fn a_direct_change_overtakes_a_fan_out() {
 
 #[test]
 fn a_scan_is_repeated_for_what_was_left_since_it_began() {
-    let queue = Queue::starting_at(1, None, at(10), 1);
+    let queue = Queue::starting_at(1, None, at(10), 1, Tuning::small());
     let part = queue.next_scan().unwrap();
     queue.add_scanned(&part, Vec::new(), 1, Some(vec![1]));
-    let many = (0..WAITING_MAX + 1).map(|n| key(&n.to_string())).collect();
+    let many = (0..Tuning::small().waiting_max + 1).map(|n| key(&n.to_string())).collect();
     queue.note_commit(2, &at(11), many, Priority::Background, None, 200);
     queue.add_scanned(&part, Vec::new(), 2, None);
     assert!(queue.waiting().more);
@@ -160,7 +160,7 @@ fn a_scan_is_repeated_for_what_was_left_since_it_began() {
 
 #[test]
 fn a_scan_that_was_under_way_begins_anew_when_what_waits_is_forgotten() {
-    let queue = Queue::starting_at(1, None, at(10), 1);
+    let queue = Queue::starting_at(1, None, at(10), 1, Tuning::small());
     let part = queue.next_scan().unwrap();
     scanned(&queue, vec![key("a")], 1, false);
     assert_eq!(queue.next_scan().unwrap().cursor, vec![1]);
@@ -172,7 +172,7 @@ fn a_scan_that_was_under_way_begins_anew_when_what_waits_is_forgotten() {
 
 #[test]
 fn a_mark_that_a_scan_finds_of_a_document_that_a_backfill_has_taken_is_not_passed_over() {
-    let queue = Queue::starting_at(1, None, at(10), 1);
+    let queue = Queue::starting_at(1, None, at(10), 1, Tuning::small());
     let part = queue.begin_chunk(CONTACTS, 1);
     assert!(queue.take_for_chunk(part, &key("a")));
     scanned(&queue, vec![key("a")], 2, true);
@@ -236,7 +236,7 @@ fn a_fan_out_marks_documents_since_the_change_that_began_it_also_those_that_wait
 #[test]
 fn a_mark_that_a_scan_finds_is_as_old_as_can_be_also_when_its_document_waits_or_is_on_its_way() {
     for is_on_its_way in [false, true] {
-        let queue = Queue::starting_at(7, None, at(10), 1);
+        let queue = Queue::starting_at(7, None, at(10), 1, Tuning::small());
         queue.note_commit(8, &at(11), vec![key("a")], Priority::Direct, None, 200);
         if is_on_its_way {
             assert_eq!(take(&queue, 1), [key("a")]);
@@ -250,13 +250,13 @@ fn a_mark_that_a_scan_finds_is_as_old_as_can_be_also_when_its_document_waits_or_
 fn what_a_fan_out_leaves_to_the_state_during_a_scan_is_scanned_for_and_waits_since_its_change() {
     let queue = scanned_queue();
     queue.note_commit(2, &at(11), Vec::new(), Priority::Direct, Some(2), 200);
-    let many = || (0..WAITING_MAX + 1).map(|n| key(&n.to_string())).collect::<Vec<_>>();
+    let many = || (0..Tuning::small().waiting_max + 1).map(|n| key(&n.to_string())).collect::<Vec<_>>();
     queue.note_commit(3, &at(12), many(), Priority::Background, Some(2), 300);
     let taken = take(&queue, usize::MAX);
     queue.finish(taken.into_iter().map(|key| (key, true)));
     let part = queue.next_scan().unwrap();
     // The scan has read the state of step 3 when another part of the fan-out finds no room.
-    let more = (0..WAITING_MAX + 1).map(|n| key(&format!("more {n}"))).collect();
+    let more = (0..Tuning::small().waiting_max + 1).map(|n| key(&format!("more {n}"))).collect();
     queue.note_commit(4, &at(12), more, Priority::Background, None, 400);
     queue.add_scanned(&part, Vec::new(), 3, None);
     let taken = take(&queue, usize::MAX);

@@ -16,7 +16,7 @@ use crate::server::Server;
 use crate::services::is_opensearch;
 use crate::{Counts, Result};
 
-/// As the program's requests: `DOCUMENTS_MAX` of the delivery.
+/// As the program's requests: `request_documents_max` of the tuning.
 const DOCUMENTS_MAX: usize = 2_000;
 /// About how large a page of documents is read; organisations of many contacts have megabytes.
 const PAGE_BYTES: usize = 8 << 20;

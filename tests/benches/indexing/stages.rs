@@ -20,6 +20,7 @@ use tributary::pipeline::queue::Queue;
 use tributary::pipeline::reader::Reader;
 use tributary::pipeline::status::Status;
 use tributary::pipeline::stream::{Command, First, Stream};
+use tributary::pipeline::tuning::Tuning;
 use tributary::pipeline::versions::Bases;
 use tributary::position::Positions;
 use tributary::projection::Limits;
@@ -186,12 +187,13 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
     let store = Arc::new(FjallStore::open(folder, builtin()).map_err(told)?);
     let state = Arc::new(State::open(store, builtin(), "bench").map_err(told)?);
     let (source, end) = source(config)?;
+    let (letters, tuning) = (Box::new(NoDeadLetters), Tuning::default());
     let mut state_writer =
-        StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), Box::new(NoDeadLetters)).map_err(told)?;
+        StateWriter::new(Arc::clone(&state), PROJECTIONS.to_vec(), letters, tuning).map_err(told)?;
     for projection in PROJECTIONS {
         state_writer.begin_backfill(projection).map_err(told)?;
     }
-    let queue = Arc::new(Queue::starting_at(0, None, Positions::default(), 0));
+    let queue = Arc::new(Queue::starting_at(0, None, Positions::default(), 0, tuning));
     let (status, decoder, stop) =
         (Arc::new(Status::default()), Arc::new(decoder.clone()), Shutdown::default());
     let (_end_requests, end_answers) = unbounded();
@@ -248,6 +250,7 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
         takes: &|_| true,
         is_untouched: true,
         buffers,
+        ids_max: Tuning::default().chunk_ids_max,
     };
     for projection in PROJECTIONS {
         let mut place = Some(String::new());
