@@ -41,11 +41,11 @@ pub fn run(cli: Cli) -> Result<()> {
     let Cli { global, command } = cli;
     let config = || load(&global);
     match command {
-        Command::Demo(wanted) => {
+        Command::Demo(options) => {
             demo::refuse_unused(&global.flags())?;
             let listen =
                 global.listen().map(str::to_owned).or_else(|| std::env::var(demo::LISTEN_VARIABLE).ok());
-            block_on(demo::run(&wanted, listen.as_deref()))?
+            block_on(demo::run(&options, listen.as_deref()))?
         }
         Command::Run {
             until_end,
@@ -55,7 +55,7 @@ pub fn run(cli: Cli) -> Result<()> {
             wait,
             take_over,
         } => {
-            let wanted = follow::Wanted {
+            let options = follow::Options {
                 until_end,
                 reindex_on_change: reindex_on_mapping_change,
                 fail_on_dead_letters,
@@ -63,17 +63,17 @@ pub fn run(cli: Cli) -> Result<()> {
                 take_over,
                 patience: Patience::of(wait),
             };
-            block_on(follow::run(config()?, wanted))?
+            block_on(follow::run(config()?, options))?
         }
-        Command::Reindex(wanted) => block_on(reindex::run(config()?, global.format, wanted))?,
-        Command::Search(wanted) => block_on(search::run(config()?, global.format, wanted))?,
+        Command::Reindex(options) => block_on(reindex::run(config()?, global.format, options))?,
+        Command::Search(options) => block_on(search::run(config()?, global.format, options))?,
         Command::Explain { projection, id } => {
             block_on(explain::run(config()?, global.format, &projection, &id))?
         }
         Command::Status => block_on(report::status(config()?, global.format, global.verbose))?,
-        Command::Verify(wanted) => block_on(verify::run(config()?, global.format, wanted))?,
+        Command::Verify(options) => block_on(verify::run(config()?, global.format, options))?,
         Command::DeadLetters { command } => block_on(dead_letters::run(config()?, global.format, command))?,
-        Command::Generate(wanted) => crate::generate::run(&wanted, &config()?),
+        Command::Generate(options) => crate::generate::run(&options, &config()?),
         Command::Model { command } => model::run(&global, command),
         Command::Completions { shell } => {
             manual::completions(shell);
@@ -126,9 +126,9 @@ fn source(config: &Config) -> Result<Box<dyn EventSource>> {
 /// The log's identity, and where it ends now.
 fn look_at_log(config: &Config) -> Result<(String, Positions)> {
     let mut source = source(config)?;
-    let seen = (source.identity(), source.end()?);
+    let answer = (source.identity(), source.end()?);
     let_go(source);
-    Ok(seen)
+    Ok(answer)
 }
 
 fn leadership(config: &Config, status: &Status) -> Result<Arc<dyn Leadership>> {

@@ -130,7 +130,7 @@ mod tests {
         assert!(!written(Kind::Plain, line).trim_end().chars().any(char::is_control));
         let json = written(Kind::Json, "{\"id\":\"a\u{9b}\u{7f}\"}\n");
         assert_eq!(json, "{\"id\":\"a\\u009b\\u007f\"}\n");
-        let told: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(told["id"], "a\u{9b}\u{7f}");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["id"], "a\u{9b}\u{7f}");
     }
 }

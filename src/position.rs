@@ -44,7 +44,7 @@ impl Positions {
     /// Moves `partition` forward to `next`; never back.
     pub fn advance(&mut self, partition: &TopicPartition, next: i64) {
         match self.0.get_mut(partition) {
-            Some(held) => *held = (*held).max(next),
+            Some(offset) => *offset = (*offset).max(next),
             None => self.set(partition.clone(), next),
         }
     }

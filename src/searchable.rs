@@ -112,7 +112,7 @@ impl Words {
             each_text(value, &mut |text| {
                 found.push_runs(*class, words(text), searched.is_phone(field) && is_plain_number(text));
                 each_form(*class, text, &mut |form| {
-                    if !found.forms.iter().any(|(of, held)| of == class && held == form) {
+                    if !found.forms.iter().any(|(of, other)| of == class && other == form) {
                         found.forms.push((*class, form.to_owned()));
                     }
                 });
@@ -132,8 +132,8 @@ impl Words {
             self.runs.extend(run.split(' ').map(|word| (class, word.to_owned())));
             return;
         }
-        let is_in = |held: &str| stands(held.as_bytes(), run.as_bytes());
-        if !self.runs.iter().any(|(of, held)| *of == class && is_in(held)) {
+        let is_in = |text: &str| stands(text.as_bytes(), run.as_bytes());
+        if !self.runs.iter().any(|(of, text)| *of == class && is_in(text)) {
             self.runs.push((class, run));
         }
     }

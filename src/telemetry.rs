@@ -65,10 +65,10 @@ mod tests {
     fn levels_that_cannot_be_understood_are_told_of() {
         assert_eq!(filter(Some("tributary=trace"), true, false).0.to_string(), "tributary=trace");
         for levels in [None, Some(""), Some(" ")] {
-            let (taken, refused) = filter(levels, false, false);
-            assert!(taken.to_string().contains("tributary=info") && refused.is_none(), "{levels:?}");
+            let (log_filter, refused) = filter(levels, false, false);
+            assert!(log_filter.to_string().contains("tributary=info") && refused.is_none(), "{levels:?}");
         }
-        let (taken, refused) = filter(Some("tributary=loud"), true, false);
-        assert!(taken.to_string().contains("tributary=debug") && refused.is_some());
+        let (log_filter, refused) = filter(Some("tributary=loud"), true, false);
+        assert!(log_filter.to_string().contains("tributary=debug") && refused.is_some());
     }
 }

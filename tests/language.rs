@@ -273,6 +273,90 @@ fn sources_have_no_retired_word() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Participles that name no value.
+const PARTICIPLES: [&str; 12] = [
+    "asked", "begun", "given", "gone", "held", "kept", "seen", "spared", "spoken", "taken", "told", "wanted",
+];
+
+/// The beginnings and ends of comments and strings.
+const OPAQUE: [(&str, &str); 5] =
+    [("//", "\n"), ("r##\"", "\"##"), ("r#\"", "\"#"), ("r\"", "\""), ("\"", "\"")];
+
+/// A source without its comments and strings.
+fn code(source: &str) -> String {
+    let escapes = ["\\\\", "\\\"", "'\"'"];
+    let source = escapes.iter().fold(source.to_owned(), |text, escape| text.replace(escape, ""));
+    let (mut code, mut rest) = (String::new(), source.as_str());
+    while let Some(letter) = rest.chars().next() {
+        let opaque = OPAQUE.iter().find(|(begin, _)| rest.starts_with(begin));
+        code.push(if opaque.is_some() { ' ' } else { letter });
+        rest = match opaque {
+            Some((begin, end)) => rest[begin.len()..].split_once(end).map_or("", |(_, rest)| rest),
+            None => &rest[letter.len_utf8()..],
+        };
+    }
+    code
+}
+
+/// The participles that a source has as names of values, fields, functions or modules. A name after `.` or `::` is
+/// declared elsewhere.
+fn participles(source: &str) -> BTreeSet<&'static str> {
+    let code = code(source);
+    let is_in_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let is_name = |word: &&&str| {
+        code.match_indices(**word).any(|(at, _)| {
+            let (before, after) = (&code[..at], &code[at + word.len()..]);
+            let before = before.strip_suffix('_').unwrap_or(before);
+            let is_whole = !before.ends_with(is_in_word) && !after.starts_with(is_in_word);
+            let of = before.trim_end();
+            let is_member = of.ends_with("::") || of.ends_with('.') && !of.ends_with("..");
+            is_whole && !is_member && !after.starts_with("::")
+        })
+    };
+    PARTICIPLES.iter().filter(is_name).copied().collect()
+}
+
+#[test]
+fn participles_are_found_where_they_are_names() {
+    for source in [
+        "let held = 1;",
+        "let mut held = 1;",
+        "let (at, held) = pair;",
+        "fn find(held: &str) {}",
+        "fn held() {}",
+        "struct Row {\n    held: u8,\n}",
+        "mod held;",
+        "list.iter().map(|held| 1)",
+        "list.iter().map(|(_, _held)| 1)",
+        "for held in list {}",
+        "match value { Some(held) => 1, None => 2 }",
+        r####"let quotes = ('"', '\'', "\\", "\"", r#"""#); let held = 1; // """####,
+    ] {
+        assert_eq!(participles(source), BTreeSet::from(["held"]), "{source}");
+    }
+    for source in [
+        "let note_held = is_held(held_now); // held",
+        "/// held\nlet text = \"held \\\" held {held}\";",
+        r####"let raw = r#"held " held"#;"####,
+        "use crate::sink::held::Held; row.held(); row\n    .held = 1;",
+    ] {
+        assert_eq!(participles(source), BTreeSet::new(), "{source}");
+    }
+}
+
+#[test]
+fn names_are_nouns() {
+    let mut wrong = Vec::new();
+    for path in sources(&root().join("src")) {
+        let name = shown(&path);
+        let words = participles(&fs::read_to_string(&path).unwrap()).into_iter();
+        wrong.extend(
+            words.map(|word| format!("{name}: {word} does not say what the value is; name it by a noun")),
+        );
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// The comments of a source, without their marks. Code between them is a blank line.
 fn comments(source: &str) -> String {
     let plain = |line: &str| {

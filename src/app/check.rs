@@ -150,8 +150,8 @@ async fn owner(config: &Config, sink: &dyn Aliases, state: &Seen) -> Result<()> 
         _ => String::new(),
     };
     let claimant = follow::claimant(config, false, || Ok(name))?;
-    let held = sink.tenure().await.map_err(|error| error.about("index.prefix"))?;
-    match claimant.examine(held.as_ref().map(|(held, _)| held)) {
+    let tenure = sink.tenure().await.map_err(|error| error.about("index.prefix"))?;
+    match claimant.examine(tenure.as_ref().map(|(tenure, _)| tenure)) {
         // Which state it is, is not known of one that cannot be used.
         Err(("state", _)) if matches!(state, Seen::Wrong) => Ok(()),
         examined => examined.map_err(|(key, error)| error.about(key)),

@@ -133,7 +133,7 @@ async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all:
 /// Takes letters out when no instance has the state. The state is held meanwhile, because an instance that
 /// starts now could write a letter into a file that is replaced.
 fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded> {
-    let _held =
+    let _store =
         if config.state.is_dir() { Some(FjallStore::open(&config.state, config.plan())?) } else { None };
     let place = super::spill_place(config, &Status::default());
     let mut letters =
@@ -184,9 +184,9 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
         folded: Instant::now(),
     };
     let (reply, answer) = bounded(1);
-    let gone = |_| Error::failed("the fold is gone");
-    commands.send(Command::Retry(names, reply)).map_err(gone)?;
-    commands.send(Command::Stop).map_err(gone)?;
+    let failure = |_| Error::failed("the fold is gone");
+    commands.send(Command::Retry(names, reply)).map_err(failure)?;
+    commands.send(Command::Stop).map_err(failure)?;
     stream.run()?;
     answer.recv().map_err(|error| Error::failed("the fold did not answer").because(error))?
 }

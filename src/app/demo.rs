@@ -37,22 +37,22 @@ struct Scene {
 }
 
 /// Indexes a generated world, or the records of a model, searches once, and goes on until told to stop.
-pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
+pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("tributary-demo-").tempdir();
     let folder = folder.map_err(|error| Error::failed("no temporary folder can be made").because(error))?;
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
-    let listener = if wanted.once { None } else { Some(listener(listen).await?) };
+    let listener = if options.once { None } else { Some(listener(listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    let Scene { config, live, arrives } = match &wanted.model {
+    let Scene { config, live, arrives } = match &options.model {
         Some(model) => of_model::scene(model, folder.path())?,
-        None => generated(wanted, folder.path())?,
+        None => generated(options, folder.path())?,
     };
     let searcher = parts::searcher(&config)?;
     let status = Arc::new(Status::default());
     let began = Instant::now();
     let running =
-        follow::follow(config, follow::Wanted::default(), listener, Arc::clone(&status), stop.clone());
+        follow::follow(config, follow::Options::default(), listener, Arc::clone(&status), stop.clone());
     let running = async {
         let ended = running.await;
         stop.request();
@@ -64,8 +64,8 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
             // An instance that ended before it had indexed everything leaves nothing to tell.
             () = stop.requested() => return Ok(()),
         }
-        let told = tell(wanted, &searcher, &status, began).await;
-        match address.filter(|_| told.is_ok()) {
+        let outcome = tell(options, &searcher, &status, began).await;
+        match address.filter(|_| outcome.is_ok()) {
             None => stop.request(),
             Some(address) => {
                 output::line(format_args!("\nThe search page:  http://{address}/"));
@@ -73,19 +73,19 @@ pub(super) async fn run(wanted: &Demo, listen: Option<&str>) -> Result<()> {
                 live.iter().for_each(Live::go);
             }
         }
-        told
+        outcome
     };
-    let (ended, told) = tokio::join!(running, telling);
-    ended.and(told)
+    let (ended, outcome) = tokio::join!(running, telling);
+    ended.and(outcome)
 }
 
 /// A generated world, which goes on changing.
-fn generated(wanted: &Demo, folder: &Path) -> Result<Scene> {
-    let world = World::of(wanted, folder.join("events"));
+fn generated(options: &Demo, folder: &Path) -> Result<Scene> {
+    let world = World::of(options, folder.join("events"));
     output::line(format_args!("Making {} ...", world.size()));
     let live = tokio::task::block_in_place(|| Live::start(world))?;
     let config = Config::defaults(&settings(folder, &folder.join("events")))?;
-    let arrives = format!("{} changes a second arrive while it is open", wanted.rate);
+    let arrives = format!("{} changes a second arrive while it is open", options.rate);
     Ok(Scene { config, live: Some(live), arrives })
 }
 
@@ -100,20 +100,20 @@ pub(super) fn refuse_unused(flags: &Flags) -> Result<()> {
 }
 
 /// Tells how many documents were indexed, and shows the hits of a search.
-async fn tell(wanted: &Demo, searcher: &Searcher, status: &Status, began: Instant) -> Result<()> {
+async fn tell(options: &Demo, searcher: &Searcher, status: &Status, began: Instant) -> Result<()> {
     let documents = status.report(None).counters.get("delivered").copied().unwrap_or(0);
     output::line(format_args!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64()));
-    if wanted.model.is_some() {
-        return of_model::tell(searcher, wanted.q.as_deref()).await;
+    if options.model.is_some() {
+        return of_model::tell(searcher, options.q.as_deref()).await;
     }
-    show(searcher, &[("q", wanted.q.as_deref().unwrap_or(Q))]).await
+    show(searcher, &[("q", options.q.as_deref().unwrap_or(Q))]).await
 }
 
-/// Searches, and shows the first hits. `asked` begins with the query.
-async fn show(searcher: &Searcher, asked: &[(&str, &str)]) -> Result<()> {
-    let q = asked.first().map_or("", |(_, q)| q);
+/// Searches, and shows the first hits. `parameters` begins with the query.
+async fn show(searcher: &Searcher, parameters: &[(&str, &str)]) -> Result<()> {
+    let q = parameters.first().map_or("", |(_, q)| q);
     output::line(format_args!("\nA search for {q:?}:\n"));
-    let pairs = asked.iter().copied().chain([("size", "3")]);
+    let pairs = parameters.iter().copied().chain([("size", "3")]);
     let request = Request::parse(&searcher.collections(), pairs)?;
     let page = searcher.search(&request).await?;
     search::text::print(&page, request.collection, search::text::wants_colours());
@@ -121,13 +121,13 @@ async fn show(searcher: &Searcher, asked: &[(&str, &str)]) -> Result<()> {
 }
 
 /// The address asked for, which must be free; else the usual one, or any when that is taken.
-async fn listener(wanted: Option<&str>) -> Result<TcpListener> {
+async fn listener(address: Option<&str>) -> Result<TcpListener> {
     let bind = async |address: &str| {
         let failed =
             format!("http.listen: {address} cannot be listened on; free it, or name another with --listen");
         TcpListener::bind(address).await.map_err(|error| Error::usage(failed).because(error))
     };
-    match wanted {
+    match address {
         Some(address) => bind(address).await,
         None => match bind(LISTEN).await {
             Ok(listener) => Ok(listener),

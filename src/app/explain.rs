@@ -15,7 +15,7 @@ use crate::output;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
-use crate::sink::held::Held;
+use crate::sink::holding::Holding;
 use crate::sink::index::Index;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
@@ -32,7 +32,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, 
     }
     let letters = source.letters().await;
     let identity = source.identity().await;
-    let (state, held) = source.settled(identity.as_deref().ok()).await?;
+    let (state, index) = source.settled(identity.as_deref().ok()).await?;
     let log = match identity {
         Ok(_) => source.log(&state).await,
         Err(error) => Err(error),
@@ -48,7 +48,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, 
     let names: HashSet<String> = letters.iter().map(DeadLetter::name).collect();
     let beside = Beside {
         log: log.map_err(|error| error.chain()),
-        held: held.map_err(|error| error.chain()),
+        index: index.map_err(|error| error.chain()),
         letters: &names,
         rejected: own.map(|letter| letter.reason.as_str()),
     };
@@ -101,7 +101,7 @@ struct Source<'a> {
 impl Source<'_> {
     /// State and index as they belong together: the index is read before and after the state, until
     /// nothing was written between.
-    async fn settled(&self, identity: Option<&str>) -> Result<(StateSide, Result<Held>)> {
+    async fn settled(&self, identity: Option<&str>) -> Result<(StateSide, Result<Holding>)> {
         let mut before = self.sink.find(self.number, &self.id, identity).await;
         for attempt in 1.. {
             let state = self.state().await?;

@@ -39,8 +39,8 @@ const READY_EVERY: Duration = Duration::from_millis(250);
 const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// `run`: follows the log until told to stop, or to its end.
-pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
-    let until_end = wanted.until_end;
+pub(super) async fn run(config: Config, options: Options) -> Result<()> {
+    let until_end = options.until_end;
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let listener = listen(&config.http.listen, until_end).await?;
@@ -49,7 +49,7 @@ pub(super) async fn run(config: Config, wanted: Wanted) -> Result<()> {
     let progress = Progress::start(Arc::clone(&status), until_end);
     let welcome = tokio::spawn(tell_when_ready(address, Arc::clone(&status)));
     let traces = config.traces.as_ref().map(|traces| trace::start(&traces.endpoint)).transpose()?;
-    let outcome = follow(config, wanted, listener, status, stop).await;
+    let outcome = follow(config, options, listener, status, stop).await;
     if let Some(traces) = traces {
         blocking(move || traces.end()).await?;
     }
@@ -69,7 +69,7 @@ async fn tell_when_ready(address: Option<SocketAddr>, status: Arc<Status>) {
 
 /// How a log is followed.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Wanted {
+pub(super) struct Options {
     /// Only until everything that was in the log at the start is in the index.
     pub(super) until_end: bool,
     /// Rebuild an index whose mapping changed, and go on with the old one meanwhile.
@@ -84,11 +84,11 @@ pub(super) struct Wanted {
     pub(super) fail_on_dead_letters: bool,
 }
 
-/// Follows the log of `config`, reporting to `status`, until `stop` is requested. If so `wanted`, it ends once
+/// Follows the log of `config`, reporting to `status`, until `stop` is requested. If `options` say so, it ends once
 /// everything that was in the log at the start is in the index.
 pub(super) async fn follow(
     config: Config,
-    wanted: Wanted,
+    options: Options,
     listener: Option<TcpListener>,
     status: Arc<Status>,
     stop: Shutdown,
@@ -138,7 +138,7 @@ pub(super) async fn follow(
         tokio::spawn(watch_index(index, projections, Arc::clone(&status), stop.clone()));
     }
     let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
-    let source = while_log_away(&stop, &status, wanted.patience, async || {
+    let source = while_log_away(&stop, &status, options.patience, async || {
         let config = config.clone();
         blocking(move || source(&config)).await
     });
@@ -155,11 +155,11 @@ pub(super) async fn follow(
     };
     let (leadership, dead_letters) = opened?;
     tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
-    let claimant = claimant(&config, wanted.take_over, || state.name())?;
-    if wanted.reindex_on_change {
+    let claimant = claimant(&config, options.take_over, || state.name())?;
+    if options.reindex_on_change {
         let identity = source.identity();
-        let ends = (wanted.patience, wanted.until_end, &stop);
-        if claim(Some(&claimant), &*sink, wanted.patience, &stop).await? {
+        let ends = (options.patience, options.until_end, &stop);
+        if claim(Some(&claimant), &*sink, options.patience, &stop).await? {
             rebuild_reshaped(&config, &state, &status, &identity, ends).await?;
         }
     }
@@ -175,22 +175,22 @@ pub(super) async fn follow(
         limits,
         tuning: Tuning::default(),
         refresh: config.index.refresh,
-        mapping_may_differ: wanted.reindex_on_change,
+        mapping_may_differ: options.reindex_on_change,
         claimant: Some(claimant),
-        allow_partial_log: wanted.allow_partial_log,
-        patience: wanted.patience,
+        allow_partial_log: options.allow_partial_log,
+        patience: options.patience,
         status: Arc::clone(&status),
         commands,
     };
-    status.signals.set_rebuild(wanted.reindex_on_change);
-    let beside = wanted.reindex_on_change.then(|| {
+    status.signals.set_rebuild(options.reindex_on_change);
+    let beside = options.reindex_on_change.then(|| {
         let state = Arc::clone(&parts.state);
         let identity = parts.source.identity();
         let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
         let runtime = tokio::runtime::Handle::current();
         // A pipeline's future stays on one thread; this one has a thread of its own.
         tokio::task::spawn_blocking(move || {
-            let ends = (wanted.until_end, stop);
+            let ends = (options.until_end, stop);
             let rebuilt =
                 runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, ends));
             status.signals.set_rebuild(false);
@@ -198,11 +198,11 @@ pub(super) async fn follow(
         })
     });
     let telling = tokio::spawn(tell_dead_letters(Arc::clone(&status.dead_letters)));
-    let until = if wanted.until_end { Until::Searchable } else { Until::Stopped };
+    let until = if options.until_end { Until::Searchable } else { Until::Stopped };
     let mut outcome = run_pipeline(parts, until, &stop).await;
     telling.abort();
-    if wanted.until_end && outcome.is_ok() && !stop.is_requested() {
-        outcome = summary::tell(&status, wanted.fail_on_dead_letters);
+    if options.until_end && outcome.is_ok() && !stop.is_requested() {
+        outcome = summary::tell(&status, options.fail_on_dead_letters);
     } else {
         status.dead_letters.tell();
     }

@@ -32,7 +32,7 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
 }
 
 fn check(file: Option<&Path>) -> Result<()> {
-    let model = model::load(file).map_err(|findings| told(&findings))?;
+    let model = model::load(file).map_err(|findings| report_findings(&findings))?;
     let name = file.map_or_else(|| "the built-in model".to_owned(), |file| file.display().to_string());
     let plan = PlanRef::of(&model);
     plan.check().map_err(Error::usage)?;
@@ -67,7 +67,7 @@ fn check(file: Option<&Path>) -> Result<()> {
 }
 
 /// All findings but the last as lines: the last is the error that ends the program.
-pub(super) fn told(findings: &[Finding]) -> Error {
+pub(super) fn report_findings(findings: &[Finding]) -> Error {
     let Some((last, others)) = findings.split_last() else { return Error::usage("the model is wrong") };
     let tell = |finding: &Finding| {
         output::complain(format_args!("tributary: {}", escape::value(&finding.to_string())));
@@ -84,7 +84,7 @@ fn cost(rows: &RelationRows) -> String {
         let fields: Vec<&str> = conditions.iter().map(|condition| condition.field.as_str()).collect();
         format!(", those where {} holds only", fields.join(" and "))
     };
-    let held = match shown {
+    let content = match shown {
         Some(shown) => format!("one row with {} for each {entity}.{field}", shown.join(", ")),
         None => format!("one key for each {entity}.{field}"),
     };
@@ -92,7 +92,7 @@ fn cost(rows: &RelationRows) -> String {
     let words = if words.is_empty() { String::new() } else { format!(", searched by {}", words.join(", ")) };
     let purpose =
         if *is_only_for_changes { "only to find the documents that a change affects: " } else { "read by " };
-    format!("relation {entity}.{field}: {held}{words}{part}; {purpose}{}", needed_by.join(", "))
+    format!("relation {entity}.{field}: {content}{words}{part}; {purpose}{}", needed_by.join(", "))
 }
 
 fn mapping(model: &Model, name: &str) -> Result<()> {

@@ -36,38 +36,38 @@ mod in_place;
 mod show;
 
 /// Runs the subcommand.
-pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reindex) -> Result<()> {
-    config.index.projections = chosen(&config, &wanted.projections)?;
+pub(super) async fn run(mut config: Config, format: OutputFormat, command: Reindex) -> Result<()> {
+    config.index.projections = chosen(&config, &command.projections)?;
     let sink = parts::sink(&config)?;
     let stop = Shutdown::default();
-    let is_short = wanted.dry_run || wanted.prune || wanted.abort;
-    let patience = Patience::of(if is_short { wanted.wait.or(Some(Duration::ZERO)) } else { wanted.wait });
+    let is_short = command.dry_run || command.prune || command.abort;
+    let patience = Patience::of(if is_short { command.wait.or(Some(Duration::ZERO)) } else { command.wait });
     if !is_short {
         stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     }
-    if wanted.dry_run {
-        let asked = while_away(&stop, "the index", patience, async || sink.rebuilds().await);
-        asked.await?.ok_or_else(stopped)?;
+    if command.dry_run {
+        let answer = while_away(&stop, "the index", patience, async || sink.rebuilds().await);
+        answer.await?.ok_or_else(stopped)?;
         return dry_run::run(&config, format, &*sink).await;
     }
     let claimant = Claimant { group: config.kafka.group.clone(), state: None, takes_over: false };
     let claimed = while_away(&stop, "the index", patience, async || claimant.claim(&*sink).await);
     claimed.await?.ok_or_else(stopped)?;
-    if wanted.prune {
+    if command.prune {
         let mut deleted = prune(&*sink, config.index.projections.len()).await?;
         // Names mean indexes of these projections alone.
-        if wanted.projections.is_empty() {
+        if command.projections.is_empty() {
             deleted.extend(prune_gone(&*sink).await?);
         }
         show::deleted(format, &deleted);
         return Ok(());
     }
-    if wanted.abort {
+    if command.abort {
         let folder = Folder::hold(&Folder::path_of(&config.state))?;
         return give_up(&config, format, &*sink, &folder).await;
     }
     // Another one follows when a mapping's file changed too late for the first.
-    while rebuild(&mut config, format, &wanted, patience, &stop).await? == Standing::IsOutdated {}
+    while rebuild(&mut config, format, &command, patience, &stop).await? == Standing::IsOutdated {}
     Ok(())
 }
 
@@ -75,21 +75,21 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, wanted: Reinde
 async fn rebuild(
     config: &mut Config,
     format: OutputFormat,
-    wanted: &Reindex,
+    command: &Reindex,
     patience: Patience,
     stop: &Shutdown,
 ) -> Result<Standing> {
     let folder = Folder::hold(&Folder::path_of(&config.state))?;
-    let (mut kept, mut standing) = (begin::kept(config, &folder, wanted)?, Standing::GoesOn);
-    if let Some(session) = &kept {
+    let (mut former, mut standing) = (begin::find_session(config, &folder, command)?, Standing::GoesOn);
+    if let Some(session) = &former {
         // A rebuild that goes on does so for its own projections.
         config.index.projections.clone_from(&session.projections);
-        let seen =
+        let answer =
             while_away(stop, "the index", patience, async || begin::stand(config, &folder, session).await);
-        standing = seen.await?.ok_or_else(stopped)?;
-        kept = kept.filter(|_| standing != Standing::GivenUp);
+        standing = answer.await?.ok_or_else(stopped)?;
+        former = former.filter(|_| standing != Standing::GivenUp);
     }
-    if !wanted.rollback && !wanted.rebuild && kept.is_none() {
+    if !command.rollback && !command.rebuild && former.is_none() {
         let sink = parts::sink(config)?;
         let done = in_place::put(config, format, &*sink, (patience, stop)).await?;
         config.index.projections.retain(|name| !done.contains(name));
@@ -97,45 +97,45 @@ async fn rebuild(
             return Ok(standing);
         }
     }
-    let is_kept = kept.is_some();
-    let from = kept.as_ref().map_or_else(|| begin::origin(wanted.from), |session| session.from);
+    let is_kept = former.is_some();
+    let from = former.as_ref().map_or_else(|| begin::origin(command.from), |session| session.from);
     // The log and the state are checked before the session is kept and the claim is made, because a refusal leaves neither.
     if from == From::State && !is_kept {
         copy::check(config).await?;
     }
-    let check = from == From::Log && !wanted.allow_partial_log;
+    let check = from == From::Log && !command.allow_partial_log;
     let log = Log::wait_for(config, (check, is_kept), patience, stop).await?;
-    let session = match kept {
+    let session = match former {
         Some(session) => session,
         None => {
             let sink = parts::sink(config)?;
-            let begun = while_away(stop, "the index", patience, async || {
-                begin::session(config, &*sink, &folder, (wanted, from)).await
+            let answer = while_away(stop, "the index", patience, async || {
+                begin::session(config, &*sink, &folder, (command, from)).await
             });
-            begun.await?.ok_or_else(stopped)?
+            answer.await?.ok_or_else(stopped)?
         }
     };
     config.index.projections.clone_from(&session.projections);
     let sink = parts::sink(config)?;
-    let options = Options { allow_rejected: wanted.allow_rejected, keep_state: wanted.keep_state };
+    let options = Options { allow_rejected: command.allow_rejected, keep_state: command.keep_state };
     let rebuild = Rebuild { config, sink, folder, session, is_kept, options };
-    let conductor = rebuild.conductor(log, wanted.allow_partial_log, None, stop).await?;
+    let conductor = rebuild.conductor(log, command.allow_partial_log, None, stop).await?;
     let shown = show::Progress::new(format, &config.index.projections);
     let outcome = conductor.run(stop, move |phase, progress| shown.show(phase, progress)).await?;
-    show::outcome(format, &outcome, wanted.keep_state.then(|| Folder::path_of(&config.state).join("state")));
+    show::outcome(format, &outcome, command.keep_state.then(|| Folder::path_of(&config.state).join("state")));
     Ok(standing)
 }
 
 /// The projections that are meant, in the configuration's order.
-fn chosen(config: &Config, wanted: &[String]) -> Result<Vec<String>> {
+fn chosen(config: &Config, names: &[String]) -> Result<Vec<String>> {
     let known = &config.index.projections;
-    if let Some(unknown) = wanted.iter().find(|name| !known.contains(name)) {
+    if let Some(unknown) = names.iter().find(|name| !known.contains(name)) {
         return Err(Error::usage(format!(
             "there is no projection {unknown:?} in index.projections; it has {}",
             known.join(", ")
         )));
     }
-    Ok(known.iter().filter(|name| wanted.is_empty() || wanted.contains(name)).cloned().collect())
+    Ok(known.iter().filter(|name| names.is_empty() || names.contains(name)).cloned().collect())
 }
 
 async fn give_up(
@@ -171,18 +171,18 @@ struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
-    /// Claims the projections, and makes ready the indexes and the state of the rebuild; `held` is the state when
-    /// this process has it open.
+    /// Claims the projections, and makes ready the indexes and the state of the rebuild; `open_state` is the state
+    /// when this process has it open.
     async fn conductor(
         mut self,
         log: Log,
         allow_partial_log: bool,
-        held: Option<Arc<State>>,
+        open_state: Option<Arc<State>>,
         stop: &Shutdown,
     ) -> Result<Conductor> {
         let claim = Arc::new(self.claim().await?);
         // Both run to their end, because no part may still be made while the rebuild is given up.
-        let (made, state) = tokio::join!(self.indexes(&log.identity), self.state(held));
+        let (made, state) = tokio::join!(self.indexes(&log.identity), self.state(open_state));
         if let Err(error) = made {
             let is_refused = error.kind() == ErrorKind::Usage;
             return Err(if is_refused { self.give_up(&claim, error).await } else { error });
@@ -245,9 +245,9 @@ impl Rebuild<'_> {
     }
 
     /// Opens the rebuild's own state, after it was copied where it is to be made from that.
-    async fn state(&self, held: Option<Arc<State>>) -> Result<Arc<State>> {
+    async fn state(&self, open_state: Option<Arc<State>>) -> Result<Arc<State>> {
         if self.session.from == From::State && !self.session.copied {
-            copy::copy(self.config, &self.folder, held).await?;
+            copy::copy(self.config, &self.folder, open_state).await?;
             self.folder.keep(&Session { copied: true, ..self.session.clone() })?;
         }
         let (path, fingerprint) = (self.folder.state(), self.config.fingerprint());

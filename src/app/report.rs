@@ -52,9 +52,9 @@ async fn stopped(config: &Config) -> Result<Value> {
         )));
     }
     let config_for_end = config.clone();
-    let seen = tokio::task::spawn_blocking(move || super::look_at_log(&config_for_end));
+    let answer = tokio::task::spawn_blocking(move || super::look_at_log(&config_for_end));
     // The log may be away: then there is no lag to show, and everything else is.
-    let (_, end) = seen.await.ok().and_then(Result::ok).unwrap_or_default();
+    let (_, end) = answer.await.ok().and_then(Result::ok).unwrap_or_default();
     let state = State::open(
         Arc::new(FjallStore::open(&config.state, config.plan())?),
         config.plan(),
@@ -95,9 +95,9 @@ async fn stopped(config: &Config) -> Result<Value> {
 /// shown without it.
 async fn rebuilds(config: &Config) -> (Vec<RebuildReport>, BTreeMap<String, String>) {
     let Ok(sink) = parts::sink(config) else { return (Vec::new(), BTreeMap::new()) };
-    let asked = async { Ok::<_, Error>((sink.rebuilds().await?, sink.behind().await?)) };
-    let asked = tokio::time::timeout(INDEX_WAIT, asked).await;
-    let (records, behind) = asked.ok().and_then(Result::ok).unwrap_or_default();
+    let answers = async { Ok::<_, Error>((sink.rebuilds().await?, sink.behind().await?)) };
+    let answers = tokio::time::timeout(INDEX_WAIT, answers).await;
+    let (records, behind) = answers.ok().and_then(Result::ok).unwrap_or_default();
     let (mut requests, mut rolled_back) = (Vec::new(), BTreeMap::new());
     for ((projection, found), behind) in config.index.projections.iter().zip(records).zip(behind) {
         let Some((record, _)) = found else { continue };

@@ -21,9 +21,9 @@ use crate::state::fjall::FjallStore;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Searches, and prints the hits.
-pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) -> Result<()> {
+pub(super) async fn run(config: Config, format: OutputFormat, options: Search) -> Result<()> {
     let searcher = parts::searcher(&config)?;
-    let request = request(&searcher.collections(), &wanted)?;
+    let request = request(&searcher.collections(), &options)?;
     check_filled(searcher.index(), &config.index.projections, &request).await?;
     if !request.consistent_with.is_empty() {
         wait(&config, &request).await?;
@@ -37,30 +37,30 @@ pub(super) async fn run(config: Config, format: OutputFormat, wanted: Search) ->
     Ok(())
 }
 
-fn request(collections: &[Collection], wanted: &Search) -> Result<Request> {
-    let q = wanted.q.clone().or_else(|| (!wanted.words.is_empty()).then(|| wanted.words.join(" ")));
+fn request(collections: &[Collection], options: &Search) -> Result<Request> {
+    let q = options.q.clone().or_else(|| (!options.words.is_empty()).then(|| options.words.join(" ")));
     let single = [
         ("q", &q),
-        ("in", &wanted.collection),
-        ("under", &wanted.under),
-        ("sort", &wanted.sort),
-        ("size", &wanted.size),
-        ("after", &wanted.after),
-        ("facets", &wanted.facets),
-        ("consistent_with", &wanted.consistent_with),
-        ("timeout", &wanted.timeout),
-        ("allow_partial", &wanted.allow_partial.then(|| "true".to_owned())),
+        ("in", &options.collection),
+        ("under", &options.under),
+        ("sort", &options.sort),
+        ("size", &options.size),
+        ("after", &options.after),
+        ("facets", &options.facets),
+        ("consistent_with", &options.consistent_with),
+        ("timeout", &options.timeout),
+        ("allow_partial", &options.allow_partial.then(|| "true".to_owned())),
     ];
     let single = single.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    let filters = wanted.filter.iter().map(|filter| ("filter", filter.as_str()));
+    let filters = options.filter.iter().map(|filter| ("filter", filter.as_str()));
     Request::parse(collections, single.chain(filters))
 }
 
 /// Refuses a search in an index that is not full, as the routes do. The index is searched when its aliases may not be
 /// read, because the privilege to search does not contain that one.
-async fn check_filled(index: &dyn SearchIndex, kept: &[String], request: &Request) -> Result<()> {
+async fn check_filled(index: &dyn SearchIndex, projections: &[String], request: &Request) -> Result<()> {
     let searched = request.collection.searched();
-    let searched = kept.iter().filter(|name| searched.iter().any(|of| of.name() == *name));
+    let searched = projections.iter().filter(|name| searched.iter().any(|of| of.name() == *name));
     let unfilled = match index.unfilled(&searched.cloned().collect::<Vec<_>>()).await {
         Ok(unfilled) => unfilled,
         Err(error) if error.kind() == ErrorKind::Failed => {

@@ -27,32 +27,32 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LINES_MAX: usize = 64;
 
 /// Compares, prints the differences, and ends with an error when there are some.
-pub(super) async fn run(config: Config, format: OutputFormat, asked: cli::Verify) -> Result<()> {
-    chosen(&kept(&config), &asked.projections)?;
-    let wanted = Wanted {
-        projections: asked.projections,
-        repair: asked.repair,
-        sample: asked.sample,
-        seed: asked.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
+pub(super) async fn run(config: Config, format: OutputFormat, options: cli::Verify) -> Result<()> {
+    chosen(&configured_projections(&config), &options.projections)?;
+    let scope = Wanted {
+        projections: options.projections,
+        repair: options.repair,
+        sample: options.sample,
+        seed: options.seed.unwrap_or_else(|| fastrand::u64(..1 << 32)),
     };
-    if let Some(sample) = wanted.sample {
-        tracing::info!(sample, seed = wanted.seed, "a sample is compared; the same seed takes the same one");
+    if let Some(sample) = scope.sample {
+        tracing::info!(sample, seed = scope.seed, "a sample is compared; the same seed takes the same one");
     }
-    let mut printer = Printer { format, repairs: wanted.repair, last: None };
+    let mut printer = Printer { format, repairs: scope.repair, last: None };
     match Instance::find(&config).await {
-        Some(instance) => instance.verify(&wanted, |line| printer.take(line)).await?,
-        None if wanted.repair => repair_alone(config, &wanted, &mut printer).await?,
-        None => compare_alone(&config, wanted.clone(), &mut printer).await?,
+        Some(instance) => instance.verify(&scope, |line| printer.take(line)).await?,
+        None if scope.repair => repair_alone(config, &scope, &mut printer).await?,
+        None => compare_alone(&config, scope.clone(), &mut printer).await?,
     }
-    printer.end(wanted.repair)
+    printer.end(scope.repair)
 }
 
-fn kept(config: &Config) -> Vec<Projection> {
+fn configured_projections(config: &Config) -> Vec<Projection> {
     config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect()
 }
 
 /// Compares the index with the state as both lie there.
-async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -> Result<()> {
+async fn compare_alone(config: &Config, scope: Wanted, printer: &mut Printer) -> Result<()> {
     if !config.state.is_dir() {
         return Err(Error::failed(format!(
             "there is no state in {} to compare with; make it with `tributary run`",
@@ -69,13 +69,13 @@ async fn compare_alone(config: &Config, wanted: Wanted, printer: &mut Printer) -
     let verifier = Verifier {
         state,
         sink,
-        projections: kept(config),
+        projections: configured_projections(config),
         limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
         live: None,
         stop: Shutdown::default(),
     };
     let (out, mut lines) = channel(LINES_MAX);
-    let compared = tokio::spawn(async move { verifier.run(&wanted, &out).await });
+    let compared = tokio::spawn(async move { verifier.run(&scope, &out).await });
     while let Some(line) = lines.recv().await {
         printer.take(line)?;
     }
@@ -102,8 +102,8 @@ async fn open(config: &Config, state: &State, sink: &dyn Generations) -> Result<
         indexes.push(index);
     }
     let config = config.clone();
-    let asked = tokio::task::spawn_blocking(move || super::look_at_log(&config));
-    match asked.await.map_err(|error| Error::failed("the source broke off").because(error))? {
+    let answer = tokio::task::spawn_blocking(move || super::look_at_log(&config));
+    match answer.await.map_err(|error| Error::failed("the source broke off").because(error))? {
         Ok((identity, end)) => {
             sink.adopt(&identity).await?;
             warn_of_lag(&state.progress()?.positions(), &end);
@@ -131,18 +131,18 @@ fn warn_of_lag(positions: &Positions, end: &Positions) {
 }
 
 /// Starts an instance for as long as the repair takes: its delivery alone writes to the index.
-async fn repair_alone(config: Config, wanted: &Wanted, printer: &mut Printer) -> Result<()> {
+async fn repair_alone(config: Config, scope: &Wanted, printer: &mut Printer) -> Result<()> {
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     // A port of its own: the configured one may be another instance's.
     let listener = follow::listen("127.0.0.1:0", false).await?;
     let status = Arc::new(Status::default());
     let mut followed =
-        pin!(follow::follow(config.clone(), follow::Wanted::default(), listener, status, stop.clone()));
+        pin!(follow::follow(config.clone(), follow::Options::default(), listener, status, stop.clone()));
     let repaired = async {
         loop {
             if let Some(instance) = Instance::find(&config).await {
-                return instance.verify(wanted, |line| printer.take(line)).await;
+                return instance.verify(scope, |line| printer.take(line)).await;
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -204,10 +204,10 @@ impl Printer {
             Some(Line::Error(error)) => return Err(Error::failed(error)),
             _ => return Err(Error::failed("the comparison ended without a result; look at the log")),
         };
-        let told = told(summary, repair);
+        let sentence = sum_up(summary, repair);
         match self.format {
-            OutputFormat::Text => output::line(&told),
-            OutputFormat::Json => tracing::info!("{told}"),
+            OutputFormat::Text => output::line(&sentence),
+            OutputFormat::Json => tracing::info!("{sentence}"),
         }
         let (differ, advice) = if repair {
             (summary.unrepaired, "still differ from the state or are not delivered yet; the log says why")
@@ -221,24 +221,24 @@ impl Printer {
     }
 }
 
-fn told(summary: &Summary, repair: bool) -> String {
+fn sum_up(summary: &Summary, repair: bool) -> String {
     let compared: Vec<String> =
         summary.compared.iter().map(|(projection, count)| format!("{count} {projection}")).collect();
     let compared = if compared.is_empty() { "nothing".to_owned() } else { compared.join(", ") };
     let Summary { missing, stale, extra, unknown, pending, repaired, unrepaired, .. } = summary;
-    let mut told = format!("compared {compared}: {missing} missing, {stale} stale, {extra} extra");
+    let mut sentence = format!("compared {compared}: {missing} missing, {stale} stale, {extra} extra");
     if *unknown > 0 {
-        told.push_str(&format!(
+        sentence.push_str(&format!(
             "; {unknown} show what the partial log does not speak of, and are left as they are"
         ));
     }
     if *pending > 0 {
-        told.push_str(&format!("; {pending} pending"));
+        sentence.push_str(&format!("; {pending} pending"));
     }
     if repair {
-        told.push_str(&format!("; {repaired} repaired, {unrepaired} not"));
+        sentence.push_str(&format!("; {repaired} repaired, {unrepaired} not"));
     }
-    told
+    sentence
 }
 
 /// The three keys of the contract, and the owner of a child.

@@ -185,8 +185,8 @@ mod tests {
             ("contacts.key_encoding = \"protobuf\"\n".to_owned(), "schema_registry.url"),
             ("state = \"s\"\nindex.kind = \"embedded\"\nindex.path = \"s/index\"\n".to_owned(), "state"),
         ] {
-            let told = loaded(&text).unwrap_err();
-            assert!(told.contains(&format!("{key}: ")), "{text}: {told}");
+            let reason = loaded(&text).unwrap_err();
+            assert!(reason.contains(&format!("{key}: ")), "{text}: {reason}");
         }
         assert!(loaded(&format!("{letters}dead_letters.topic = \"letters\"\n")).is_ok());
     }

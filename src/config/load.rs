@@ -110,7 +110,7 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
     loop {
         let keys = Keys::of(&table);
         let resolved = resolve(&keys);
-        let (shown, asked) = (keys.shown.take(), keys.asked.take());
+        let (shown, last_key) = (keys.shown.take(), keys.last_key.take());
         match resolved {
             Ok(config) => {
                 wrong.extend(super::conflicts::check(&config));
@@ -119,7 +119,7 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
             Err(error) => wrong.push(error),
         }
         // The key that was asked for last is the wrong one, unless several keys are wrong together.
-        if !raw::remove(&mut table, &asked) {
+        if !raw::remove(&mut table, &last_key) {
             return Err(wrong);
         }
     }
@@ -244,12 +244,12 @@ fn projections(keys: &Keys<'_>, model: &Model) -> Result<Vec<String>> {
     for name in &named {
         choose("index.projections", name, &choices)?;
     }
-    let kept: Vec<String> =
+    let projections: Vec<String> =
         known.into_iter().filter(|name| named.iter().any(|named| named == name)).map(str::to_owned).collect();
-    if kept.is_empty() || kept.len() != named.len() {
+    if projections.is_empty() || projections.len() != named.len() {
         return Err(Error::usage("index.projections: each projection once, and at least one, was expected"));
     }
-    Ok(kept)
+    Ok(projections)
 }
 
 fn choose<T: Copy>(key: &str, text: &str, choices: &[(&str, T)]) -> Result<T> {
@@ -278,16 +278,16 @@ struct Keys<'a> {
     /// The resolved value of each key, secrets hidden.
     shown: RefCell<Table>,
     /// The key that was asked for last.
-    asked: RefCell<String>,
+    last_key: RefCell<String>,
 }
 
 impl<'a> Keys<'a> {
     fn of(table: &'a Table) -> Self {
-        Self { table, shown: RefCell::default(), asked: RefCell::default() }
+        Self { table, shown: RefCell::default(), last_key: RefCell::default() }
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
-        key.clone_into(&mut self.asked.borrow_mut());
+        key.clone_into(&mut self.last_key.borrow_mut());
         match key.split_once('.') {
             Some((section, name)) => self.table.get(section)?.as_table()?.get(name),
             None => self.table.get(key),

@@ -104,12 +104,12 @@ impl DeadLetters for FileDeadLetters {
         if names.is_empty() {
             return Ok(());
         }
-        let mut kept = self.list()?;
-        kept.retain(|letter| !names.contains(&letter.name()));
+        let mut remainder = self.list()?;
+        remainder.retain(|letter| !names.contains(&letter.name()));
         let beside = self.path.with_extension("jsonl.new");
         let replace = || -> std::io::Result<()> {
             let mut file = private::create_file(&beside)?;
-            for letter in &kept {
+            for letter in &remainder {
                 serde_json::to_writer(&mut file, letter)?;
                 file.write_all(b"\n")?;
             }

@@ -316,18 +316,18 @@ fn now() -> String {
 
 /// Each name once: the last letter of a name stands, in the place of the first.
 fn each_once(letters: impl IntoIterator<Item = DeadLetter>) -> Vec<DeadLetter> {
-    let mut kept: Vec<DeadLetter> = Vec::new();
+    let mut list: Vec<DeadLetter> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for letter in letters {
-        match places.get(&letter.name()).and_then(|place: &usize| kept.get_mut(*place)) {
-            Some(held) => *held = letter,
+        match places.get(&letter.name()).and_then(|place: &usize| list.get_mut(*place)) {
+            Some(entry) => *entry = letter,
             None => {
-                places.insert(letter.name(), kept.len());
-                kept.push(letter);
+                places.insert(letter.name(), list.len());
+                list.push(letter);
             }
         }
     }
-    kept
+    list
 }
 
 #[cfg(test)]

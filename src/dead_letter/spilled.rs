@@ -118,15 +118,15 @@ impl Drop for SpilledDeadLetters {
 
 impl DeadLetters for SpilledDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        let mut left = letters;
-        while let Some(first) = left.first() {
-            let (piece, rest) = left.split_at(self.spill.fitting(left)?);
+        let mut remainder = letters;
+        while let Some(first) = remainder.first() {
+            let (piece, rest) = remainder.split_at(self.spill.fitting(remainder)?);
             if piece.is_empty() {
                 self.send(first)?;
-                left = left.get(1..).unwrap_or_default();
+                remainder = remainder.get(1..).unwrap_or_default();
             } else {
                 self.write(piece)?;
-                left = rest;
+                remainder = rest;
             }
         }
         Ok(())
@@ -171,14 +171,14 @@ impl DeadLetters for BesideDeadLetters {
 
 /// The dead letters of a topic and those that wait for it. A topic that is away hides none that wait.
 fn list(topic: &mut dyn DeadLetters, waiting: Vec<DeadLetter>) -> Result<Vec<DeadLetter>> {
-    let held = match topic.list() {
+    let letters = match topic.list() {
         Err(error) if !waiting.is_empty() => {
             tracing::warn!(error = error.chain(), "only the dead letters that wait on the disk are listed");
             Vec::new()
         }
-        held => held?,
+        letters => letters?,
     };
-    Ok(each_once(held.into_iter().chain(waiting)))
+    Ok(each_once(letters.into_iter().chain(waiting)))
 }
 
 /// The thread that sends.
@@ -275,12 +275,12 @@ mod tests {
             topic.closing.clone(),
         );
         let largest = Arc::new(AtomicU64::new(0));
-        let (seen, ended) = (Arc::clone(&largest), Arc::new(AtomicBool::new(false)));
+        let (maximum, ended) = (Arc::clone(&largest), Arc::new(AtomicBool::new(false)));
         let end = Arc::clone(&ended);
         let looking = std::thread::spawn(move || {
             while !end.load(Ordering::SeqCst) {
                 let length = std::fs::metadata(&path).map_or(0, |found| found.len());
-                seen.fetch_max(length, Ordering::SeqCst);
+                maximum.fetch_max(length, Ordering::SeqCst);
             }
         });
         let large = DeadLetter::from_document("contacts", "large", &"why ".repeat(200));

@@ -20,15 +20,15 @@ impl Schemas {
     /// The type that a schema gives its values. The same schema comes with every record, and is read once.
     pub(super) fn read(&self, schema: &RawValue) -> Arc<Type> {
         let hash = xxh3_128(schema.get().as_bytes());
-        let held = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
-        held.unwrap_or_else(|| {
+        let entry = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
+        entry.unwrap_or_else(|| {
             let read = serde_json::from_str::<Value>(schema.get());
             let read = Arc::new(read.map_or(Type::Itself, |schema| Type::of(&schema)));
-            let mut kept = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            if kept.len() >= KEPT_MAX {
-                kept.clear();
+            let mut schemas = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            if schemas.len() >= KEPT_MAX {
+                schemas.clear();
             }
-            kept.insert(hash, Arc::clone(&read));
+            schemas.insert(hash, Arc::clone(&read));
             read
         })
     }

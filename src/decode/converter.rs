@@ -42,8 +42,8 @@ pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
 /// The text that a JSON string holds, and `None` for a null. Other bytes stay as they are.
 fn scalar(value: &[u8]) -> Option<Cow<'_, [u8]>> {
     let text = std::str::from_utf8(value).map(str::trim).unwrap_or_default();
-    let held = if text == "null" { Some(Cow::Borrowed(text)) } else { json::text(text) };
-    match held {
+    let content = if text == "null" { Some(Cow::Borrowed(text)) } else { json::text(text) };
+    match content {
         Some(text) if text.trim() == "null" => None,
         Some(Cow::Borrowed(text)) => Some(Cow::Borrowed(text.as_bytes())),
         Some(Cow::Owned(text)) => Some(Cow::Owned(text.into_bytes())),

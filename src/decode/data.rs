@@ -60,7 +60,7 @@ impl Reader<'_> {
         let program = self.kind.get().transform.as_ref();
         let mut values: Vec<(&str, Box<[u8]>)> = Vec::new();
         for (written, value) in &members {
-            let has = |name: &str| members.iter().any(|(held, _)| held == name);
+            let has = |name: &str| members.iter().any(|(key, _)| key == name);
             let name: &str = self.other.read(written, has).unwrap_or(written);
             if name == "id" || self.is_row && name == DELETED {
                 continue;
@@ -125,8 +125,8 @@ impl Reader<'_> {
     }
 
     fn id<'d>(&self, members: &[Member<'d>]) -> Result<Option<Cow<'d, str>>, Poison> {
-        let part = |wanted: &str| {
-            self.member(members, wanted).map_or(Ok(None), |(name, value)| self.id_text(name, value))
+        let part = |target: &str| {
+            self.member(members, target).map_or(Ok(None), |(name, value)| self.id_text(name, value))
         };
         if self.names.is_empty() {
             return part("id");
@@ -136,9 +136,9 @@ impl Reader<'_> {
     }
 
     /// The last member of this name, else the last that is read by it.
-    fn member<'m, 'd>(&self, members: &'m [Member<'d>], wanted: &str) -> Option<&'m Member<'d>> {
-        let named = members.iter().rfind(|(name, _)| name == wanted);
-        named.or_else(|| members.iter().rfind(|(name, _)| self.other.is_read_as(name, wanted)))
+    fn member<'m, 'd>(&self, members: &'m [Member<'d>], target: &str) -> Option<&'m Member<'d>> {
+        let named = members.iter().rfind(|(name, _)| name == target);
+        named.or_else(|| members.iter().rfind(|(name, _)| self.other.is_read_as(name, target)))
     }
 
     /// The canonical form of a value's meaning by its schema, and the value itself where it has none.

@@ -12,7 +12,7 @@ use crate::event::Action;
 
 /// The member of this name, unless it is null.
 fn member<'a>(members: &Members<'a>, name: &str) -> Option<&'a RawValue> {
-    let found = members.0.iter().rev().find(|(held, _)| held == name);
+    let found = members.0.iter().rev().find(|(key, _)| key == name);
     found.map(|(_, value)| *value).filter(|value| value.get() != "null")
 }
 

@@ -28,10 +28,10 @@ pub(super) fn is_reference(of: EntityType, name: &str) -> bool {
 /// The digits of a whole number that a string holds, for a field that is declared as a number.
 pub(super) fn digits<'a>(of: EntityType, name: &str, canonical: &'a [u8]) -> Option<&'a [u8]> {
     let is_number = matches!(type_of(of, name), FieldType::Number | FieldType::Integer);
-    let held = canonical.strip_prefix(b"\"")?.strip_suffix(b"\"").filter(|_| is_number)?;
-    let digits = held.strip_prefix(b"-").unwrap_or(held);
+    let content = canonical.strip_prefix(b"\"")?.strip_suffix(b"\"").filter(|_| is_number)?;
+    let digits = content.strip_prefix(b"-").unwrap_or(content);
     let is_whole = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    (is_whole && (digits == b"0" || !digits.starts_with(b"0"))).then_some(held)
+    (is_whole && (digits == b"0" || !digits.starts_with(b"0"))).then_some(content)
 }
 
 /// Checks the canonical value of a field; a reference comes back as a JSON string. A column of JSON comes from a
@@ -65,7 +65,7 @@ pub(super) fn checked(
             None => "a list of strings",
         },
         FieldType::Strings | FieldType::Address | FieldType::Object if is_row && text.starts_with('"') => {
-            match held(name, text) {
+            match read_text(name, text) {
                 Some(json) => return checked((kind, of_type), name, json?, is_row),
                 None if of_type == FieldType::Strings => "a list of strings",
                 None => "an object",
@@ -93,13 +93,13 @@ pub(super) fn checked(
 }
 
 /// The canonical form of the object or list that a JSON string holds as text.
-fn held(name: &str, text: &str) -> Option<Result<Box<[u8]>, Poison>> {
-    let held = json::text(text)?;
-    let held = held.trim();
-    if !held.starts_with(['{', '[']) {
+fn read_text(name: &str, text: &str) -> Option<Result<Box<[u8]>, Poison>> {
+    let content = json::text(text)?;
+    let content = content.trim();
+    if !content.starts_with(['{', '[']) {
         return None;
     }
-    let raw: &RawValue = serde_json::from_str(held).ok()?;
+    let raw: &RawValue = serde_json::from_str(content).ok()?;
     Some(json::canonical(name, raw))
 }
 

@@ -64,7 +64,7 @@ fn of_members<'a>(
         };
     }
     let parts = names.iter().map(|name| {
-        let found = members.iter().find(|(held, _)| *held == name.as_str());
+        let found = members.iter().find(|(key, _)| *key == name.as_str());
         let part = found.and_then(|(_, value)| fields::id_said(value.get(), of.member(name)));
         part.ok_or_else(|| wrong(json, names))
     });
@@ -88,7 +88,7 @@ pub(super) fn joined<'a>(place: &str, mut parts: Vec<Cow<'a, str>>) -> Result<Co
 
 /// An id as MongoDB's connector writes it, which is JSON inside a string: `"o1"`, `{"$oid":"…"}`.
 fn bare(id: Cow<'_, str>) -> Cow<'_, str> {
-    let held = match id.as_bytes().first() {
+    let content = match id.as_bytes().first() {
         Some(b'"') => json::text(&id).map(Cow::into_owned),
         Some(b'{') if id.starts_with("{\"$") => {
             json::members("key", id.as_bytes()).ok().and_then(|members| match members.0.as_slice() {
@@ -98,7 +98,7 @@ fn bare(id: Cow<'_, str>) -> Cow<'_, str> {
         }
         _ => None,
     };
-    held.map_or(id, Cow::Owned)
+    content.map_or(id, Cow::Owned)
 }
 
 fn wrong(json: &str, names: &[String]) -> Poison {

@@ -298,9 +298,9 @@ fn agree<const N: usize>(named: [(&str, Option<Cow<'_, str>>); N]) -> Result<Str
         let Some(id) = id else { continue };
         fields::check_id(name, &id, "an id")?;
         match &agreed {
-            Some((first, held)) if *held != id => {
-                let (id, held) = (shown(&id), shown(held));
-                return Err(format!("{name}: {id} found, {held} was expected as {first} has it"));
+            Some((first, first_id)) if *first_id != id => {
+                let (id, first_id) = (shown(&id), shown(first_id));
+                return Err(format!("{name}: {id} found, {first_id} was expected as {first} has it"));
             }
             Some(_) => {}
             None => agreed = Some((name, id)),

@@ -190,7 +190,7 @@ fn a_content_type_says_that_the_value_is_the_envelope_whatever_headers_were_copi
 #[test]
 fn formats_of_cloud_events_that_are_not_read_are_told_by_name() {
     let batch = r#" [{"specversion":"1.0"}]"#;
-    for (content_type, told) in [
+    for (content_type, beginning) in [
         ("application/cloudevents-batch+json", "content-type: a batch"),
         ("application/cloudevents+protobuf", "content-type: \"application/cloudevents+protobuf\" found"),
         ("application/cloudevents+json", "value: a batch"),
@@ -198,7 +198,7 @@ fn formats_of_cloud_events_that_are_not_read_are_told_by_name() {
     ] {
         let reason =
             poison(Format::CloudEvents, &record(Some("o1"), Some(batch), &[("content-type", content_type)]));
-        assert!(reason.starts_with(told), "{reason}");
+        assert!(reason.starts_with(beginning), "{reason}");
     }
 }
 

@@ -39,7 +39,7 @@ const TOLD_MAX: usize = 100;
 pub(super) struct Types {
     rules: BTreeMap<String, TypeRule>,
     /// The verbs that were told of as unknown.
-    told: Arc<RwLock<BTreeSet<String>>>,
+    unknown_verbs: Arc<RwLock<BTreeSet<String>>>,
 }
 
 impl Types {
@@ -77,12 +77,12 @@ impl Types {
     fn tell(&self, verb: &str, full_type: &str) {
         let verb = verb.to_lowercase();
         {
-            let told = self.told.read().unwrap_or_else(PoisonError::into_inner);
-            if told.len() >= TOLD_MAX || told.contains(&verb) {
+            let verbs = self.unknown_verbs.read().unwrap_or_else(PoisonError::into_inner);
+            if verbs.len() >= TOLD_MAX || verbs.contains(&verb) {
                 return;
             }
         }
-        if self.told.write().unwrap_or_else(PoisonError::into_inner).insert(verb.clone()) {
+        if self.unknown_verbs.write().unwrap_or_else(PoisonError::into_inner).insert(verb.clone()) {
             tracing::warn!(
                 "the verb {} of the type {} is not known, so the data of its events is merged; \
                  [events.types] can say replace, merge, delete or ignore",
@@ -137,8 +137,8 @@ fn is_version(word: &str) -> bool {
         (rest.len() < text.len()).then_some(rest.len())
     };
     let digits = word.strip_prefix(['v', 'V']).unwrap_or(word);
-    let Some(left) = number(digits) else { return false };
-    let stage = digits.get(digits.len() - left..).unwrap_or_default();
+    let Some(rest_length) = number(digits) else { return false };
+    let stage = digits.get(digits.len() - rest_length..).unwrap_or_default();
     let after = ["alpha", "beta", "rc"].iter().find_map(|name| stage.strip_prefix(name));
     stage.is_empty() || after.is_some_and(|after| after.is_empty() || number(after) == Some(0))
 }
@@ -197,10 +197,10 @@ mod tests {
                 assert_eq!(types.action(full_type), Ok(Some(Action::Merge)));
             }
         }
-        let told = types.told.read().unwrap();
+        let verbs = types.unknown_verbs.read().unwrap();
         assert!(
-            told.contains("terminated") && !told.contains("renamed") && told.len() == TOLD_MAX,
-            "{told:?}"
+            verbs.contains("terminated") && !verbs.contains("renamed") && verbs.len() == TOLD_MAX,
+            "{verbs:?}"
         );
     }
 }

@@ -115,11 +115,11 @@ impl Client {
     /// # Errors
     /// When it does not, or refuses the user; each begins with the key of the configuration.
     pub(super) fn examine(&self) -> Result<()> {
-        let asked = wait_for(async {
+        let answer = wait_for(async {
             let client = self.http()?;
             self.get(&client, &["schemas", "ids", "1"]).await
         });
-        let (key, why) = match asked {
+        let (key, why) = match answer {
             Ok(_) | Err(Trouble::NotFound) => return Ok(()),
             Err(Trouble::Refused(why)) => ("username", why),
             Err(Trouble::Away(why)) => ("url", why),
@@ -154,7 +154,7 @@ impl Client {
         schema: &Sent,
         found: &mut Vec<(String, String)>,
     ) -> Result<(), Trouble> {
-        let mut begun: Vec<(String, i64)> = Vec::new();
+        let mut keys: Vec<(String, i64)> = Vec::new();
         let mut line: Vec<(Reference, Option<Sent>)> = Vec::new();
         let push = |line: &mut Vec<(Reference, Option<Sent>)>, references: &Option<Vec<Reference>>| {
             for reference in references.iter().flatten().rev() {
@@ -170,13 +170,13 @@ impl Client {
                 continue;
             }
             let key = (reference.subject.clone(), reference.version);
-            if begun.contains(&key) {
+            if keys.contains(&key) {
                 continue;
             }
-            if begun.len() >= REFERENCES_MAX {
+            if keys.len() >= REFERENCES_MAX {
                 return Err(Trouble::Away(format!("more than {REFERENCES_MAX} references")));
             }
-            begun.push(key);
+            keys.push(key);
             let version = reference.version.to_string();
             let sent = self.get(client, &["subjects", &reference.subject, "versions", &version]).await?;
             let further = sent.references.as_ref().map(|further| {

@@ -22,9 +22,9 @@ pub(super) fn read(text: &str, references: &[(String, String)]) -> Type {
     let documents: Vec<Document<'_>> = parsed.iter().map(|(name, root)| Document::new(name, root)).collect();
     let Some(first) = documents.first() else { return Type::Itself };
     for depth in DEPTHS {
-        let mut reader = Reader { documents: &documents, left: SCHEMAS_MAX };
+        let mut reader = Reader { documents: &documents, budget: SCHEMAS_MAX };
         let of = reader.read(first, first.root, depth);
-        if reader.left > 0 {
+        if reader.budget > 0 {
             return of;
         }
     }
@@ -75,15 +75,15 @@ impl<'a> Document<'a> {
 
 struct Reader<'a> {
     documents: &'a [Document<'a>],
-    left: usize,
+    budget: usize,
 }
 
 impl<'a> Reader<'a> {
     fn read(&mut self, document: &'a Document<'a>, schema: &'a Value, depth: usize) -> Type {
-        let Some(schema) = schema.as_object().filter(|_| self.left > 0 && depth > 0) else {
+        let Some(schema) = schema.as_object().filter(|_| self.budget > 0 && depth > 0) else {
             return Type::Itself;
         };
-        self.left -= 1;
+        self.budget -= 1;
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let found = self.find(document, reference);
             return found.map_or(Type::Itself, |(document, schema)| self.read(document, schema, depth - 1));
@@ -145,7 +145,7 @@ fn joined(one: Type, other: Type) -> Type {
         (Type::Object(mut members), Type::Object(others)) => {
             for (name, of) in others {
                 let of = match members.remove(&name) {
-                    Some(held) => joined(held, of),
+                    Some(first) => joined(first, of),
                     None => of,
                 };
                 if of != Type::Itself {

@@ -74,8 +74,8 @@ impl Meaning {
                 Some(moment.map_or_else(|| value.to_owned(), |moment| format!("\"{moment}\"")))
             }
             Self::Json => {
-                let held = text(value)?;
-                serde_json::from_str::<&RawValue>(&held).ok().map(|value| value.get().to_owned())
+                let json = text(value)?;
+                serde_json::from_str::<&RawValue>(&json).ok().map(|value| value.get().to_owned())
             }
             Self::VariableDecimal => variable_decimal(value),
             Self::Decimal(_) | Self::Uuid | Self::Duration => {

@@ -32,7 +32,7 @@ impl<'a> Members<'a> {
         // The sort is stable: reversed, the last of equals comes first, which is the one `dedup` keeps.
         members.reverse();
         members.sort_by(|(one, _), (other, _)| one.cmp(other));
-        members.dedup_by(|(later, _), (kept, _)| later == kept);
+        members.dedup_by(|(later, _), (earlier, _)| later == earlier);
         members
     }
 }

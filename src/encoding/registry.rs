@@ -98,15 +98,15 @@ impl Registry {
         if asking.under_way.is_none() && !self.ask(&mut asking, id, wait) {
             return Look::Waiting(asking.why());
         }
-        let Some((asked, answers)) = &asking.under_way else { return Look::Waiting(asking.why()) };
-        let asked = *asked;
+        let Some((question, answers)) = &asking.under_way else { return Look::Waiting(asking.why()) };
+        let question = *question;
         let answer = match answers.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) => return Look::Waiting(asking.why()),
             Err(RecvTimeoutError::Disconnected) => Answer::Away("the question was broken off".to_owned()),
             Ok(answer) => answer,
         };
         asking.under_way = None;
-        self.take(&mut asking, asked, answer);
+        self.take(&mut asking, question, answer);
         if self.is_known(id) { Look::Done } else { Look::Waiting(asking.why()) }
     }
 
@@ -121,11 +121,12 @@ impl Registry {
 
     /// Starts a question, on a thread of its own; false while it is too early for one.
     fn ask(&self, asking: &mut Asking, id: u32, wait: Duration) -> bool {
-        let left = asking.next.map(|next| next.saturating_duration_since(Instant::now())).unwrap_or_default();
-        if !left.is_zero() {
-            std::thread::sleep(left.min(wait));
+        let pause =
+            asking.next.map(|next| next.saturating_duration_since(Instant::now())).unwrap_or_default();
+        if !pause.is_zero() {
+            std::thread::sleep(pause.min(wait));
         }
-        if left > wait {
+        if pause > wait {
             return false;
         }
         let (client, (answered, answers)) = (Arc::clone(&self.client), bounded(1));

@@ -32,9 +32,9 @@ impl References {
             json if json.first() == Some(&b'[') => {
                 let all: Vec<String> = serde_json::from_slice(json).unwrap_or_default();
                 let mut once: Vec<Arc<str>> = Vec::with_capacity(all.len());
-                let mut seen = std::collections::HashSet::with_capacity(all.len());
+                let mut ids = std::collections::HashSet::with_capacity(all.len());
                 for id in all {
-                    if seen.insert(id.clone()) {
+                    if ids.insert(id.clone()) {
                         once.push(id.into());
                     }
                 }

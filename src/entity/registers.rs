@@ -184,8 +184,9 @@ impl Registers {
     fn write(&mut self, name: &str, register: Register) {
         match self.fields.binary_search_by(|(known, _)| (**known).cmp(name)) {
             Ok(at) => {
-                if let Some((_, held)) = self.fields.get_mut(at).filter(|(_, held)| *held < register) {
-                    *held = register;
+                if let Some((_, current)) = self.fields.get_mut(at).filter(|(_, current)| *current < register)
+                {
+                    *current = register;
                 }
             }
             Err(at) => self.fields.insert(at, (name.into(), register)),
@@ -311,9 +312,9 @@ mod tests {
             event(2, Action::Merge, &[("phone", "\"1\"")]),
         ];
         for cut in 0..=events.len() {
-            let mut left = folded(&events[..cut]);
-            left.merge(folded(&events[cut..]));
-            assert_eq!(left, folded(&events), "cut at {cut}");
+            let mut first = folded(&events[..cut]);
+            first.merge(folded(&events[cut..]));
+            assert_eq!(first, folded(&events), "cut at {cut}");
         }
     }
 }

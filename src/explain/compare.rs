@@ -9,7 +9,7 @@ use super::cut;
 use super::state::StateSide;
 use crate::json::remove_own;
 use crate::pipeline::versions::{base_of, is_made_of_record};
-use crate::sink::held::{Held, Stored};
+use crate::sink::holding::{Holding, Stored};
 
 /// The longest value that is shown, in letters.
 const VALUE_LETTERS_MAX: usize = 300;
@@ -54,46 +54,46 @@ pub struct IndexSide {
 impl IndexSide {
     /// Compares the document in the index with the expected one. `rejected` is the reason of the
     /// document's dead letter, when there is one.
-    pub fn of(state: &StateSide, held: &Held, rejected: Option<&str>) -> Self {
-        let stored = held.document.as_ref();
+    pub fn of(state: &StateSide, answer: &Holding, rejected: Option<&str>) -> Self {
+        let stored = answer.document.as_ref();
         let differences = match (&state.document, stored) {
-            (Some(wanted), Some(stored)) => differences(wanted, &stored.body),
+            (Some(document), Some(stored)) => differences(document, &stored.body),
             _ => Vec::new(),
         };
         let equal = state.document.is_some() == stored.is_some() && differences.is_empty();
         Self {
-            index: held.index.clone(),
+            index: answer.index.clone(),
             built_for: state.built_for.clone(),
             found: stored.is_some(),
             version: stored.map(|stored| stored.version),
             position: stored.and_then(|stored| stored.body.pointer("/_log/position")?.as_u64()),
             equal,
             differences,
-            reasons: if equal { Vec::new() } else { reasons(state, held, rejected) },
+            reasons: if equal { Vec::new() } else { reasons(state, answer, rejected) },
         }
     }
 }
 
 /// Every cause why the index does not hold the expected document.
-fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String> {
+fn reasons(state: &StateSide, answer: &Holding, rejected: Option<&str>) -> Vec<String> {
     let mut reasons = Vec::new();
-    if held.index.is_empty() {
+    if answer.index.is_empty() {
         return vec![format!(
             "there is no index behind the alias {}; `tributary run` makes and fills one",
-            held.alias
+            answer.alias
         )];
     }
-    reasons.extend(held.refused.clone());
-    if held.index != state.built_for {
+    reasons.extend(answer.refused.clone());
+    if answer.index != state.built_for {
         let built_for = if state.built_for.is_empty() { "none" } else { &state.built_for };
         reasons.push(format!(
             "the alias {} stands for {}, the state was sent to {built_for}: the next start of `tributary run` sends it everything",
-            held.alias, held.index
+            answer.alias, answer.index
         ));
     }
     let position = state.progress.version();
     let is_foreign = |version: u64| version > position && base_of(version, position).is_none();
-    if let Some(stored) = held.document.as_ref().filter(|stored| is_foreign(stored.version)) {
+    if let Some(stored) = answer.document.as_ref().filter(|stored| is_foreign(stored.version)) {
         reasons.push(format!(
             "a foreign write: the index holds version {}, the state is at {position}, so nobody of ours made it; it is \
              written over by the document's next delivery, or by `tributary verify --repair`",
@@ -112,15 +112,15 @@ fn reasons(state: &StateSide, held: &Held, rejected: Option<&str>) -> Vec<String
             "{count} fan-outs of changes above it are under way, and may not have come to it yet"
         ));
     }
-    let is_of_record = |held: &Stored| is_made_of_record(&held.into(), position);
-    if state.is_silent && held.document.as_ref().is_some_and(is_of_record) {
+    let is_of_record = |document: &Stored| is_made_of_record(&document.into(), position);
+    if state.is_silent && answer.document.as_ref().is_some_and(is_of_record) {
         reasons.push(
             "the log does not begin at its beginning and holds no record of this entity: the index keeps its document"
                 .to_owned(),
         );
     }
     if reasons.is_empty() {
-        reasons.push(changed_behind(state, held));
+        reasons.push(changed_behind(state, answer));
     }
     reasons
 }
@@ -138,8 +138,8 @@ fn on_its_way(instance: &str) -> &'static str {
 }
 
 /// The cause that is left when no work of ours explains it.
-fn changed_behind(state: &StateSide, held: &Held) -> String {
-    let what = match (&state.document, &held.document) {
+fn changed_behind(state: &StateSide, answer: &Holding) -> String {
+    let what = match (&state.document, &answer.document) {
         (Some(_), None) => "the document was delivered, and was deleted in the index behind Tributary",
         (None, _) => "the document was written to the index, or put back, behind Tributary",
         (Some(_), Some(_)) => "the document was delivered, and was changed in the index behind Tributary",
@@ -148,13 +148,13 @@ fn changed_behind(state: &StateSide, held: &Held) -> String {
 }
 
 /// The top-level fields that differ, ours aside.
-fn differences(wanted: &Value, stored: &Value) -> Vec<Difference> {
-    let (wanted, stored) = (shown(wanted), shown(stored));
-    let names: BTreeSet<&String> = wanted.keys().chain(stored.keys()).collect();
-    let differing = names.into_iter().filter(|name| wanted.get(*name) != stored.get(*name));
+fn differences(target: &Value, stored: &Value) -> Vec<Difference> {
+    let (target, stored) = (shown(target), shown(stored));
+    let names: BTreeSet<&String> = target.keys().chain(stored.keys()).collect();
+    let differing = names.into_iter().filter(|name| target.get(*name) != stored.get(*name));
     differing
         .map(|name| {
-            let (left, right) = (wanted.get(name), stored.get(name));
+            let (left, right) = (target.get(name), stored.get(name));
             Difference {
                 field: name.clone(),
                 state: left.map(text_of),
@@ -193,7 +193,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sink::held::Stored;
+    use crate::sink::holding::Stored;
     use crate::state::rows::{PartitionProgress, Progress};
 
     fn state(document: Option<Value>) -> StateSide {
@@ -213,8 +213,8 @@ mod tests {
         }
     }
 
-    fn held(version: u64, body: Option<Value>) -> Held {
-        Held {
+    fn answer(version: u64, body: Option<Value>) -> Holding {
+        Holding {
             alias: "a".to_owned(),
             index: "i".to_owned(),
             refused: None,
@@ -222,24 +222,24 @@ mod tests {
         }
     }
 
-    fn reasons_of(state: &StateSide, held: &Held) -> Vec<String> {
-        IndexSide::of(state, held, None).reasons
+    fn reasons_of(state: &StateSide, answer: &Holding) -> Vec<String> {
+        IndexSide::of(state, answer, None).reasons
     }
 
     #[test]
     fn our_own_keys_make_no_difference() {
-        let wanted = json!({"id": "x", "_log": {"position": 9}, "contacts": [{"id": "c", "_search": 1}]});
+        let target = json!({"id": "x", "_log": {"position": 9}, "contacts": [{"id": "c", "_search": 1}]});
         let stored = json!({"id": "x", "_log": {"position": 3}, "contacts": [{"id": "c", "_search": 2}]});
-        let side = IndexSide::of(&state(Some(wanted)), &held(3, Some(stored)), None);
+        let side = IndexSide::of(&state(Some(target)), &answer(3, Some(stored)), None);
         assert!(side.equal && side.reasons.is_empty(), "{side:?}");
         assert_eq!(side.position, Some(3));
     }
 
     #[test]
     fn differing_fields_are_named_with_the_members_that_differ() {
-        let wanted = json!({"id": "x", "name": "a", "contacts": [{"id": "c1"}, {"id": "c2", "email": "e"}]});
+        let target = json!({"id": "x", "name": "a", "contacts": [{"id": "c1"}, {"id": "c2", "email": "e"}]});
         let stored = json!({"id": "x", "stub": true, "contacts": [{"id": "c1"}, {"id": "c2"}, {"id": "c3"}]});
-        let side = IndexSide::of(&state(Some(wanted)), &held(3, Some(stored)), None);
+        let side = IndexSide::of(&state(Some(target)), &answer(3, Some(stored)), None);
         let fields: Vec<&str> = side.differences.iter().map(|at| at.field.as_str()).collect();
         assert_eq!(fields, ["contacts", "name", "stub"]);
         assert_eq!(side.differences[0].members, ["c2", "c3"]);
@@ -252,13 +252,16 @@ mod tests {
     #[test]
     fn each_reason_is_told_where_it_applies() {
         let document = || Some(json!({"id": "x"}));
-        let told = |reasons: Vec<String>, word: &str| {
+        let assert_reason = |reasons: Vec<String>, word: &str| {
             assert!(reasons.len() == 1 && reasons[0].contains(word), "{word}: {reasons:?}");
         };
-        told(reasons_of(&state(document()), &held(0, None)), "deleted in the index behind");
-        told(reasons_of(&state(None), &held(3, document())), "put back");
-        told(reasons_of(&state(document()), &held(3, Some(json!({})))), "changed in the index behind");
-        told(reasons_of(&state(document()), &held(11, Some(json!({})))), "foreign write");
+        assert_reason(reasons_of(&state(document()), &answer(0, None)), "deleted in the index behind");
+        assert_reason(reasons_of(&state(None), &answer(3, document())), "put back");
+        assert_reason(
+            reasons_of(&state(document()), &answer(3, Some(json!({})))),
+            "changed in the index behind",
+        );
+        assert_reason(reasons_of(&state(document()), &answer(11, Some(json!({})))), "foreign write");
         for (instance, word) in [
             ("writing", "on its way"),
             ("catching up", "passed the end"),
@@ -266,17 +269,23 @@ mod tests {
             ("stopped", "no instance runs"),
         ] {
             let marked = StateSide { marked: Some(7), instance: instance.to_owned(), ..state(document()) };
-            told(reasons_of(&marked, &held(0, None)), word);
+            assert_reason(reasons_of(&marked, &answer(0, None)), word);
         }
-        told(reasons_of(&StateSide { fan_outs: 2, ..state(document()) }, &held(0, None)), "2 fan-outs");
-        told(
-            reasons_of(&StateSide { built_for: "j".to_owned(), ..state(document()) }, &held(0, None)),
+        assert_reason(
+            reasons_of(&StateSide { fan_outs: 2, ..state(document()) }, &answer(0, None)),
+            "2 fan-outs",
+        );
+        assert_reason(
+            reasons_of(&StateSide { built_for: "j".to_owned(), ..state(document()) }, &answer(0, None)),
             "sent to j",
         );
-        let nowhere = Held { index: String::new(), ..held(0, None) };
-        told(reasons_of(&state(document()), &nowhere), "no index behind the alias a");
-        let refused = Held { refused: Some("another mapping".to_owned()), ..held(0, None) };
-        told(reasons_of(&state(document()), &refused), "another mapping");
-        told(IndexSide::of(&state(document()), &held(0, None), Some("too long")).reasons, "too long");
+        let nowhere = Holding { index: String::new(), ..answer(0, None) };
+        assert_reason(reasons_of(&state(document()), &nowhere), "no index behind the alias a");
+        let refused = Holding { refused: Some("another mapping".to_owned()), ..answer(0, None) };
+        assert_reason(reasons_of(&state(document()), &refused), "another mapping");
+        assert_reason(
+            IndexSide::of(&state(document()), &answer(0, None), Some("too long")).reasons,
+            "too long",
+        );
     }
 }

@@ -150,7 +150,7 @@ struct Reading<'a> {
     state: &'a StateSide,
     positions: Positions,
     /// The parts by entity. One entity can take part twice (a parent of itself).
-    wanted: HashMap<(EntityType, &'a str), Vec<usize>>,
+    parts: HashMap<(EntityType, &'a str), Vec<usize>>,
     read: Positions,
     /// True when a first offset above 0 says nothing of records that are gone.
     has_gaps: bool,
@@ -159,11 +159,11 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     fn new(decoder: &'a Decoder, projection: Projection, id: &'a str, state: &'a StateSide) -> Self {
-        let mut wanted: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut parts: HashMap<_, Vec<usize>> = HashMap::new();
         for (number, part) in state.parts.iter().enumerate() {
             let entity_type = part.entity_type(projection);
             if let Some(entity_type) = entity_type {
-                wanted.entry((entity_type, part.id.as_str())).or_default().push(number);
+                parts.entry((entity_type, part.id.as_str())).or_default().push(number);
             }
         }
         let log =
@@ -175,7 +175,7 @@ impl<'a> Reading<'a> {
             id,
             state,
             positions,
-            wanted,
+            parts,
             read: Positions::default(),
             has_gaps: false,
             log,
@@ -194,7 +194,7 @@ impl<'a> Reading<'a> {
         self.compare_fingerprint(record);
         let key = self.decoder.id_of_key(record);
         if let Some(key) = &key
-            && !self.wanted.contains_key(&(record.kind, key.as_str()))
+            && !self.parts.contains_key(&(record.kind, key.as_str()))
         {
             return;
         }
@@ -207,7 +207,7 @@ impl<'a> Reading<'a> {
             (Decoded::Event(event), _) => Some(event.id.as_str()),
             (_, key) => key.as_deref(),
         };
-        let numbers = id.and_then(|id| self.wanted.get(&(record.kind, id))).cloned().unwrap_or_default();
+        let numbers = id.and_then(|id| self.parts.get(&(record.kind, id))).cloned().unwrap_or_default();
         for number in numbers {
             if let (Some(part), Some(traced)) =
                 (self.state.parts.get(number), self.log.traced.get_mut(number))
@@ -252,7 +252,7 @@ impl<'a> Reading<'a> {
             }
         };
         let Some(id) = id else { return };
-        if !refers && !self.wanted.contains_key(&(record.kind, id.as_str())) {
+        if !refers && !self.parts.contains_key(&(record.kind, id.as_str())) {
             return;
         }
         self.log.waiting_in_all += 1;
@@ -274,13 +274,13 @@ impl<'a> Reading<'a> {
     /// The record that the state read last of a partition must be the one that lies there.
     fn compare_fingerprint(&mut self, record: &Record) {
         let at = &record.partition;
-        let held = self
+        let progress = self
             .state
             .progress
             .partitions
             .iter()
-            .find(|held| held.partition == at.partition && *held.topic == *at.topic);
-        if let Some((offset, timestamp_ms, hash)) = held.and_then(|held| held.last)
+            .find(|progress| progress.partition == at.partition && *progress.topic == *at.topic);
+        if let Some((offset, timestamp_ms, hash)) = progress.and_then(|progress| progress.last)
             && offset == record.offset
             && (timestamp_ms != record.timestamp_ms || hash != fingerprint_hash(record))
         {
@@ -347,32 +347,32 @@ impl Traced {
     }
 }
 
-/// The values in `held` that `alone` made, the writes of one record.
-fn slots(alone: &Registers, held: &Registers) -> Vec<Slot> {
-    let stands = |(name, _): &(&str, _)| alone.register(name) == held.register(name);
+/// The values in `whole` that `alone` made, the writes of one record.
+fn slots(alone: &Registers, whole: &Registers) -> Vec<Slot> {
+    let stands = |(name, _): &(&str, _)| alone.register(name) == whole.register(name);
     let mut slots: Vec<Slot> =
         alone.registers().filter(stands).map(|(name, _)| Slot::Field(name.to_owned())).collect();
-    let mut version = |alone: Option<u64>, held: Option<u64>, slot| {
-        if alone.is_some() && alone == held {
+    let mut version = |alone: Option<u64>, whole: Option<u64>, slot| {
+        if alone.is_some() && alone == whole {
             slots.push(slot);
         }
     };
-    version(alone.deleted(), held.deleted(), Slot::Deleted);
+    version(alone.deleted(), whole.deleted(), Slot::Deleted);
     // Versions are kept below a delete too, where they decide nothing.
-    let is_seen = |version: &u64| held.hider(*version).is_none();
-    version(alone.replaced().filter(is_seen), held.replaced(), Slot::Replaced);
-    version(alone.written().filter(is_seen), held.written(), Slot::Written);
+    let is_seen = |version: &u64| whole.hider(*version).is_none();
+    version(alone.replaced().filter(is_seen), whole.replaced(), Slot::Replaced);
+    version(alone.written().filter(is_seen), whole.written(), Slot::Written);
     slots
 }
 
 /// Why nothing of a record stands.
-fn why_none(event: &Event, alone: &Registers, held: &Registers) -> Why {
-    if let Some(hider) = held.hider(event.version) {
+fn why_none(event: &Event, alone: &Registers, whole: &Registers) -> Why {
+    if let Some(hider) = whole.hider(event.version) {
         return Why::Hidden(hider);
     }
-    let is_higher = |(name, register): (&str, _)| held.register(name).is_some_and(|held| held > register);
-    if alone.deleted() > held.deleted()
-        || alone.written() > held.written()
+    let is_higher = |(name, register): (&str, _)| whole.register(name).is_some_and(|other| other > register);
+    if alone.deleted() > whole.deleted()
+        || alone.written() > whole.written()
         || !alone.registers().all(is_higher)
     {
         return Why::NotTaken;
@@ -470,9 +470,9 @@ mod tests {
             prop_assert_eq!(holders.len() as u64 + traced.idle_in_all, events.len() as u64);
             prop_assert!(!traced.idle.iter().any(|(_, why)| *why == Why::NotTaken), "{:?}", traced.idle);
             // Without the records that hold nothing, the state is the same.
-            let kept = (0..).zip(&events).filter(|(offset, _)| holders.contains(&record_name(&record(*offset))));
+            let survivors = (0..).zip(&events).filter(|(offset, _)| holders.contains(&record_name(&record(*offset))));
             let mut alone = Registers::default();
-            kept.for_each(|(_, event)| alone.apply(event));
+            survivors.for_each(|(_, event)| alone.apply(event));
             prop_assert!(alone.fields().eq(row.registers.fields()));
             prop_assert_eq!(alone.liveness(), row.registers.liveness());
         }

@@ -38,8 +38,8 @@ impl Part {
         let number = entity_type.field(field);
         let is = |at: u16| number == Some(usize::from(at));
         let (path, id) = (&self.role, &self.id);
-        let begun = embed.embeds.iter().find(|inner| inner.starts_at().is_some_and(is));
-        if let Some(inner) = begun {
+        let start = embed.embeds.iter().find(|inner| inner.starts_at().is_some_and(is));
+        if let Some(inner) = start {
             return Some(format!("{path}.{}", inner.name));
         }
         let is_shown = embed.show.iter().any(|shown| shown.name == field);
@@ -81,8 +81,8 @@ fn place_itself(projection: Projection, field: &str) -> Option<String> {
     if plan.show.iter().any(|shown| is(shown.field)) {
         return Some(field.to_owned());
     }
-    let begun = plan.embeds.iter().find(|embed| embed.starts_at().is_some_and(is));
-    begun.map(|embed| embed.name.to_owned())
+    let start = plan.embeds.iter().find(|embed| embed.starts_at().is_some_and(is));
+    start.map(|embed| embed.name.to_owned())
 }
 
 #[cfg(test)]

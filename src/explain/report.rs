@@ -13,7 +13,7 @@ use super::part::Part;
 use super::state::StateSide;
 use crate::entity::{Hider, Liveness, Register};
 use crate::projection::Projection;
-use crate::sink::held::Held;
+use crate::sink::holding::Holding;
 
 /// A value that is longer is cut and shown as text.
 const VALUE_LETTERS_MAX: usize = 1_000;
@@ -129,7 +129,7 @@ pub struct Beside<'a> {
     /// The log; the error when it can't be read.
     pub log: Result<LogSide, String>,
     /// The index; the error when it can't be asked.
-    pub held: Result<Held, String>,
+    pub index: Result<Holding, String>,
     /// The names of the dead letters that wait.
     pub letters: &'a HashSet<String>,
     /// The reason of the document's own dead letter.
@@ -145,8 +145,8 @@ impl Explanation {
             problems.push(format!("the log was not read: {problem}"));
             LogSide::default()
         });
-        let index = match &beside.held {
-            Ok(held) => Some(IndexSide::of(state, held, beside.rejected)),
+        let index = match &beside.index {
+            Ok(answer) => Some(IndexSide::of(state, answer, beside.rejected)),
             Err(problem) => {
                 problems.push(format!("the index was not asked: {problem}"));
                 None

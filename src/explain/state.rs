@@ -189,10 +189,10 @@ impl Parts<'_> {
 
     /// The entities above `id`, up to the root or to the first that is deleted: it is why the chain ends there.
     fn above(&self, (of, field): (EntityType, u16), id: &str) -> Result<Vec<Arc<str>>> {
-        let (mut seen, mut above) = (HashSet::from([Arc::<str>::from(id)]), Vec::new());
+        let (mut ids, mut above) = (HashSet::from([Arc::<str>::from(id)]), Vec::new());
         let mut next = references(self.snapshot, of, id, field)?.first().cloned();
         while let Some(id) = next {
-            if !seen.insert(Arc::clone(&id)) {
+            if !ids.insert(Arc::clone(&id)) {
                 break;
             }
             next = references(self.snapshot, of, &id, field)?.first().cloned();

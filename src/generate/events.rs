@@ -58,7 +58,7 @@ impl Population {
             .unwrap_or(0)
     }
 
-    fn left(&self) -> u64 {
+    fn remainder(&self) -> u64 {
         self.known.len() as u64 - u64::from(self.created)
     }
 }
@@ -74,9 +74,9 @@ pub(super) struct Events {
     organisations: Population,
     contacts: Population,
     total: u64,
-    given: u64,
+    output: u64,
     made: u64,
-    held: Option<Rc<Generated>>,
+    reserve: Option<Rc<Generated>>,
     last: Option<Rc<Generated>>,
 }
 
@@ -88,21 +88,21 @@ impl Events {
             organisations: Population::new(organisations),
             contacts: Population::new(contacts),
             total: events,
-            given: 0,
+            output: 0,
             made: 0,
-            held: None,
+            reserve: None,
             last: None,
         }
     }
 
     fn make(&mut self) -> Generated {
         self.made += 1;
-        let to_create = self.organisations.left() + self.contacts.left();
+        let to_create = self.organisations.remainder() + self.contacts.remainder();
         let created = u64::from(self.organisations.created) + u64::from(self.contacts.created);
-        let left = (self.total - self.given).max(1);
-        let creates = to_create > 0 && (created == 0 || to_create >= left || self.rng.below(10) < 8);
+        let remainder = (self.total - self.output).max(1);
+        let creates = to_create > 0 && (created == 0 || to_create >= remainder || self.rng.below(10) < 8);
         if creates {
-            let organisation = self.rng.below(to_create) < self.organisations.left();
+            let organisation = self.rng.below(to_create) < self.organisations.remainder();
             self.create(if organisation { ORGANISATION } else { CONTACT })
         } else {
             let contact =
@@ -248,19 +248,20 @@ impl Iterator for Events {
     type Item = Rc<Generated>;
 
     fn next(&mut self) -> Option<Rc<Generated>> {
-        if self.given >= self.total {
+        if self.output >= self.total {
             return None;
         }
-        self.given += 1;
-        let must_create = self.organisations.left() + self.contacts.left() + u64::from(self.held.is_some());
-        let has_room = must_create + 1 < self.total - self.given;
-        if let Some(held) = self.held.take() {
-            return Some(held);
+        self.output += 1;
+        let must_create =
+            self.organisations.remainder() + self.contacts.remainder() + u64::from(self.reserve.is_some());
+        let has_room = must_create + 1 < self.total - self.output;
+        if let Some(reserve) = self.reserve.take() {
+            return Some(reserve);
         }
         match self.rng.below(ODD * 2) {
             0 if has_room && self.last.is_some() => return self.last.clone(),
             1 if has_room => {
-                self.held = Some(Rc::new(self.make()));
+                self.reserve = Some(Rc::new(self.make()));
             }
             _ => {}
         }

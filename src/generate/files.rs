@@ -62,7 +62,7 @@ impl Files {
         partitions: Option<u32>,
     ) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
-        let wanted = [organisations, contacts].map(|topic| names(topic, partitions));
+        let own_names = [organisations, contacts].map(|topic| names(topic, partitions));
         let mut marker = Marker::of(folder)?;
         for entry in std::fs::read_dir(folder).map_err(|error| failed(folder, error))? {
             let name = entry.map_err(|error| failed(folder, error))?.file_name();
@@ -71,17 +71,17 @@ impl Files {
                 continue;
             }
             marker.check(folder, name)?;
-            if !wanted.iter().flatten().any(|wanted| wanted == name) {
+            if !own_names.iter().flatten().any(|own| own == name) {
                 return Err(Error::usage(format!(
                     "{} is of another run and would be read with this one; remove it, or name another folder",
                     folder.join(name).display()
                 )));
             }
         }
-        let files = wanted.iter().flatten().count().max(1);
+        let files = own_names.iter().flatten().count().max(1);
         let buffer_bytes = (BUFFERS_BYTES / files).min(BUFFER_BYTES_MAX);
         // A run that is broken off leaves files that it may write over.
-        wanted.iter().flatten().for_each(|name| marker.set(name, None));
+        own_names.iter().flatten().for_each(|name| marker.set(name, None));
         marker.write(folder)?;
         let part = |name: String| -> std::io::Result<Part> {
             let hashed = Hashed { file: File::create(folder.join(&name))?, hash: Xxh3::new() };
@@ -91,7 +91,7 @@ impl Files {
             let parts = names.into_iter().map(part);
             parts.collect::<std::io::Result<_>>().map_err(|error| failed(folder, error))
         };
-        let [organisations, contacts] = wanted;
+        let [organisations, contacts] = own_names;
         let (organisations, contacts) = (open(organisations)?, open(contacts)?);
         Ok(Self { folder: folder.to_owned(), marker, organisations, contacts })
     }

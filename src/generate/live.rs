@@ -30,8 +30,8 @@ pub struct World {
 
 impl World {
     /// The world that a demonstration asks for, with its files in `folder`.
-    pub fn of(wanted: &Demo, folder: PathBuf) -> Self {
-        let Demo { organisations, contacts, seed, rate, .. } = *wanted;
+    pub fn of(demo: &Demo, folder: PathBuf) -> Self {
+        let Demo { organisations, contacts, seed, rate, .. } = *demo;
         Self { folder, organisations, contacts, seed, rate }
     }
 
@@ -52,11 +52,11 @@ impl Live {
     /// # Errors
     /// When its files can't be written.
     pub fn start(world: World) -> Result<Self> {
-        let (go, gone) = channel();
+        let (go, start) = channel();
         let (ready, written) = channel();
         std::thread::Builder::new()
             .name("world".to_owned())
-            .spawn(move || run(&world, &ready, &gone))
+            .spawn(move || run(&world, &ready, &start))
             .map_err(|error| Error::failed("the world's thread cannot be started").because(error))?;
         written.recv().map_err(|_| Error::failed("the world's thread broke off"))??;
         Ok(Self { go })
@@ -69,7 +69,7 @@ impl Live {
     }
 }
 
-fn run(world: &World, ready: &Sender<Result<()>>, gone: &Receiver<()>) {
+fn run(world: &World, ready: &Sender<Result<()>>, start: &Receiver<()>) {
     let mut events = Events::new(world.seed, world.organisations, world.contacts, EVENTS_MAX);
     let mut files = match Files::create(&world.folder, "organisations", "contacts", None) {
         Ok(files) => files,
@@ -86,11 +86,11 @@ fn run(world: &World, ready: &Sender<Result<()>>, gone: &Receiver<()>) {
     let written = write(first);
     let is_written = written.is_ok();
     let _ = ready.send(written);
-    if !is_written || gone.recv().is_err() {
+    if !is_written || start.recv().is_err() {
         return;
     }
     let mut pace = Pace::start(world.rate);
-    while matches!(gone.recv_timeout(pace.next().unwrap_or_default()), Err(RecvTimeoutError::Timeout)) {
+    while matches!(start.recv_timeout(pace.next().unwrap_or_default()), Err(RecvTimeoutError::Timeout)) {
         if let Err(error) = write(1) {
             tracing::error!(error = error.chain(), "no further changes");
             return;

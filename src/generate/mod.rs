@@ -36,30 +36,30 @@ trait Target {
 ///
 /// # Errors When there are fewer events than entities, no organisation, or a folder that is neither empty nor its own
 /// (exit code 2). Also when the target can't be written.
-pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
-    let entities = u64::from(wanted.organisations) + u64::from(wanted.contacts);
-    if wanted.events < entities {
+pub fn run(options: &Generate, config: &Config) -> Result<()> {
+    let entities = u64::from(options.organisations) + u64::from(options.contacts);
+    if options.events < entities {
         return Err(Error::usage(format!(
             "--events {} is fewer than the {entities} entities that have to be created; ask for at least as many",
-            wanted.events
+            options.events
         )));
     }
-    if wanted.organisations == 0 {
+    if options.organisations == 0 {
         return Err(Error::usage("--organisations: 0 found, at least 1 was expected"));
     }
     let (organisations, contacts) = (topic(config, "organisations"), topic(config, "contacts"));
-    let mut target: Box<dyn Target> = match &wanted.out {
-        Some(folder) => Box::new(files::Files::create(folder, organisations, contacts, wanted.partitions)?),
+    let mut target: Box<dyn Target> = match &options.out {
+        Some(folder) => Box::new(files::Files::create(folder, organisations, contacts, options.partitions)?),
         None => Box::new(kafka::Producing::start(
             &config.kafka,
             organisations,
             contacts,
-            wanted.partitions.unwrap_or(6),
+            options.partitions.unwrap_or(6),
         )?),
     };
-    let bar = progress(wanted.events);
-    let mut pace = wanted.rate.map(Pace::start);
-    for record in Events::new(wanted.seed, wanted.organisations, wanted.contacts, wanted.events) {
+    let bar = progress(options.events);
+    let mut pace = options.rate.map(Pace::start);
+    for record in Events::new(options.seed, options.organisations, options.contacts, options.events) {
         if let Some(pause) = pace.as_mut().and_then(Pace::next) {
             target.hand_on()?;
             std::thread::sleep(pause);
@@ -69,7 +69,7 @@ pub fn run(wanted: &Generate, config: &Config) -> Result<()> {
     }
     target.finish()?;
     bar.finish_and_clear();
-    tracing::info!(events = wanted.events, seed = wanted.seed, "generated");
+    tracing::info!(events = options.events, seed = options.seed, "generated");
     Ok(())
 }
 

@@ -9,23 +9,23 @@ const PAUSE_MIN: Duration = Duration::from_millis(2);
 pub(super) struct Pace {
     started: Instant,
     rate: u32,
-    given: u64,
+    count: u64,
 }
 
 impl Pace {
     pub(super) fn start(rate: u32) -> Self {
-        Self { started: Instant::now(), rate: rate.max(1), given: 0 }
+        Self { started: Instant::now(), rate: rate.max(1), count: 0 }
     }
 
     /// Counts one event; how long to wait before it.
     pub(super) fn next(&mut self) -> Option<Duration> {
         let due = self.due();
-        self.given += 1;
+        self.count += 1;
         due.checked_sub(self.started.elapsed()).filter(|pause| *pause >= PAUSE_MIN)
     }
 
     fn due(&self) -> Duration {
-        Duration::from_secs_f64(self.given as f64 / f64::from(self.rate))
+        Duration::from_secs_f64(self.count as f64 / f64::from(self.rate))
     }
 }
 

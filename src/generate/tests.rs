@@ -9,13 +9,13 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::*;
 use crate::config::Flags;
 
-fn wanted(out: &Path, organisations: u32, contacts: u32, events: u64, seed: u64) -> Generate {
+fn options(out: &Path, organisations: u32, contacts: u32, events: u64, seed: u64) -> Generate {
     let out = Some(out.to_owned());
     Generate { organisations, contacts, events, seed, partitions: None, rate: None, out, kafka: false }
 }
 
-fn generate(wanted: &Generate) -> Result<()> {
-    run(wanted, &Config::load(Some(Path::new("/dev/null")), std::iter::empty(), &Flags::new())?)
+fn generate(options: &Generate) -> Result<()> {
+    run(options, &Config::load(Some(Path::new("/dev/null")), std::iter::empty(), &Flags::new())?)
 }
 
 fn lines(folder: &Path, name: &str) -> Vec<Value> {
@@ -32,7 +32,7 @@ fn verb(record: &Value) -> &str {
 fn a_seed_gives_the_same_bytes_for_ever() {
     let hashes = |seed| {
         let folder = tempfile::tempdir().unwrap();
-        generate(&wanted(folder.path(), 50, 300, 1_000, seed)).unwrap();
+        generate(&options(folder.path(), 50, 300, 1_000, seed)).unwrap();
         ["organisations.jsonl", "contacts.jsonl"]
             .map(|name| format!("{:016x}", xxh3_64(&std::fs::read(folder.path().join(name)).unwrap())))
     };
@@ -43,7 +43,7 @@ fn a_seed_gives_the_same_bytes_for_ever() {
 #[test]
 fn a_world_is_plausible() {
     let folder = tempfile::tempdir().unwrap();
-    generate(&wanted(folder.path(), 1_000, 10_000, 30_000, 5)).unwrap();
+    generate(&options(folder.path(), 1_000, 10_000, 30_000, 5)).unwrap();
     let (organisations, contacts) =
         (lines(folder.path(), "organisations.jsonl"), lines(folder.path(), "contacts.jsonl"));
     assert_eq!(organisations.len() + contacts.len(), 30_000);
@@ -69,13 +69,13 @@ fn a_world_is_plausible() {
     }
     assert_eq!(sequences.len(), 11_000);
     // Every sequence from 1 on was given, each to one event: one that is there twice is of the same record.
-    assert!(sequences.values().all(|seen| *seen.iter().max().unwrap() == seen.len() as u64));
+    assert!(sequences.values().all(|numbers| *numbers.iter().max().unwrap() == numbers.len() as u64));
 
     let largest = *staff.values().max().unwrap();
     assert!((100..=1_000).contains(&largest), "the largest has {largest} contacts, the mean is 10");
     let all = || organisations.iter().chain(&contacts);
     let share =
-        |wanted: &[&str]| all().filter(|record| wanted.contains(&verb(record))).count() * 1_000 / 30_000;
+        |verbs: &[&str]| all().filter(|record| verbs.contains(&verb(record))).count() * 1_000 / 30_000;
     assert!((5..=60).contains(&share(&["deleted", "tombstone"])));
     assert!(share(&["moved"]) > 20 && share(&["email-changed", "renamed", "updated"]) > 200);
     let distinct: HashSet<String> = all().map(Value::to_string).collect();
@@ -99,7 +99,7 @@ fn folded(records: &[Value]) -> HashMap<&str, serde_json::Map<String, Value>> {
 #[test]
 fn addresses_are_of_the_own_name_at_the_own_organisation_and_phones_of_its_country() {
     let folder = tempfile::tempdir().unwrap();
-    generate(&wanted(folder.path(), 200, 3_000, 12_000, 5)).unwrap();
+    generate(&options(folder.path(), 200, 3_000, 12_000, 5)).unwrap();
     let (organisations, contacts) =
         (lines(folder.path(), "organisations.jsonl"), lines(folder.path(), "contacts.jsonl"));
     let (organisations, contacts) = (folded(&organisations), folded(&contacts));
@@ -140,7 +140,7 @@ fn addresses_are_of_the_own_name_at_the_own_organisation_and_phones_of_its_count
 #[test]
 fn partitions_part_the_entities_and_files_of_another_run_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let parted = Generate { partitions: Some(3), ..wanted(folder.path(), 20, 100, 200, 1) };
+    let parted = Generate { partitions: Some(3), ..options(folder.path(), 20, 100, 200, 1) };
     generate(&parted).unwrap();
     generate(&parted).unwrap();
     let mut home: HashMap<String, usize> = HashMap::new();
@@ -163,9 +163,9 @@ fn partitions_part_the_entities_and_files_of_another_run_are_refused() {
 fn a_file_that_it_did_not_write_is_never_written_over() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let wanted = wanted(folder.path(), 20, 100, 200, 1);
+    let options = options(folder.path(), 20, 100, 200, 1);
     let refused = |named: &str| {
-        let error = generate(&wanted).unwrap_err();
+        let error = generate(&options).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains(named), "{error}");
     };
     // A folder of the user's, with and without a name that the source reads.
@@ -176,7 +176,7 @@ fn a_file_that_it_did_not_write_is_never_written_over() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made");
         std::fs::remove_file(at(name)).unwrap();
     }
-    generate(&wanted).unwrap();
+    generate(&options).unwrap();
     let written = std::fs::read(at("contacts.jsonl")).unwrap();
     // Changed since, of the same length too; put there since.
     let mut changed = written.clone();
@@ -190,7 +190,7 @@ fn a_file_that_it_did_not_write_is_never_written_over() {
     std::fs::write(at("contacts-7.jsonl"), "mine\n").unwrap();
     refused("contacts-7.jsonl was not written by");
     std::fs::remove_file(at("contacts-7.jsonl")).unwrap();
-    generate(&wanted).unwrap();
+    generate(&options).unwrap();
     assert_eq!(std::fs::read(at("contacts.jsonl")).unwrap(), written);
 }
 
@@ -200,7 +200,7 @@ fn a_run_that_was_broken_off_is_begun_again_in_its_folder() {
     let files = super::files::Files::create(folder.path(), "organisations", "contacts", None).unwrap();
     drop(files);
     std::fs::write(folder.path().join("contacts.jsonl"), "{\"key\":\"c").unwrap();
-    generate(&wanted(folder.path(), 20, 100, 200, 1)).unwrap();
+    generate(&options(folder.path(), 20, 100, 200, 1)).unwrap();
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn what_cannot_be_made_is_refused_by_name() {
     for (organisations, contacts, events, named) in
         [(10, 10, 19, "--events"), (0, 0, 5, "--organisations"), (0, 3, 5, "--organisations")]
     {
-        let error = generate(&wanted(folder.path(), organisations, contacts, events, 1)).unwrap_err();
+        let error = generate(&options(folder.path(), organisations, contacts, events, 1)).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains(named), "{error}");
     }
 }
@@ -218,7 +218,7 @@ fn what_cannot_be_made_is_refused_by_name() {
 fn a_rate_is_held() {
     let folder = tempfile::tempdir().unwrap();
     let started = std::time::Instant::now();
-    generate(&Generate { rate: Some(200), ..wanted(folder.path(), 10, 20, 51, 1) }).unwrap();
+    generate(&Generate { rate: Some(200), ..options(folder.path(), 10, 20, 51, 1) }).unwrap();
     assert!(started.elapsed().as_millis() >= 240, "{:?}", started.elapsed());
     assert_eq!(
         lines(folder.path(), "contacts.jsonl").len() + lines(folder.path(), "organisations.jsonl").len(),

@@ -158,11 +158,11 @@ pub(super) async fn link(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let wanted: LinkRequest = match request(&admin, &headers, &body) {
-        Ok(wanted) => wanted,
+    let order: LinkRequest = match request(&admin, &headers, &body) {
+        Ok(order) => order,
         Err(refused) => return *refused,
     };
-    let linked = tokio::task::spawn_blocking(move || match (admin.linking)(&wanted.into) {
+    let linked = tokio::task::spawn_blocking(move || match (admin.linking)(&order.into) {
         Some(folder) => admin.state.link(&folder),
         None => Ok(false),
     });
@@ -209,7 +209,8 @@ pub(super) fn unacceptable(admin: &Admin, headers: &HeaderMap) -> Option<Respons
 /// Compares in a time that does not depend on where the difference is.
 fn is_authorised(token: Option<&str>, headers: &HeaderMap) -> bool {
     let Some(token) = token else { return true };
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let Some(given) = given.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
-    given.len() == token.len() && given.bytes().zip(token.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+    let credentials = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let Some(credentials) = credentials.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
+    credentials.len() == token.len()
+        && credentials.bytes().zip(token.bytes()).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
 }

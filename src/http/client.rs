@@ -129,8 +129,8 @@ impl Instance {
     ///
     /// # Errors
     /// When the instance refuses, does not answer as expected or breaks off.
-    pub async fn verify(&self, wanted: &Wanted, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
-        let body = serde_json::to_string(wanted).map_err(|error| self.odd(error))?;
+    pub async fn verify(&self, question: &Wanted, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
+        let body = serde_json::to_string(question).map_err(|error| self.odd(error))?;
         let request = self.request(Method::POST, "/admin/verify", body)?;
         let mut answer = answer::ask(&self.address, request, SILENCE_MAX).await?;
         if answer.status() != 200 {

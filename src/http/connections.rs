@@ -124,13 +124,13 @@ pub(super) struct Watched {
     /// Runs while an answer waits to be taken.
     stalled: Option<Pin<Box<Sleep>>>,
     /// The bytes that were taken since the stream last came on.
-    taken: usize,
+    step_bytes: usize,
 }
 
 impl Watched {
     /// Watches a stream; `patience` is how long a part of an answer may wait to be taken.
     pub(super) fn new(stream: TcpStream, progress: Arc<Progress>, patience: Duration) -> Self {
-        Self { stream, progress, patience, stalled: None, taken: 0 }
+        Self { stream, progress, patience, stalled: None, step_bytes: 0 }
     }
 
     /// Judges a write that answered `written`. It fails when the other side takes too little for too long.
@@ -141,9 +141,9 @@ impl Watched {
         whole: usize,
     ) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &written {
-            self.taken += bytes;
-            if self.taken >= STEP_BYTES || *bytes == whole {
-                self.taken = 0;
+            self.step_bytes += bytes;
+            if self.step_bytes >= STEP_BYTES || *bytes == whole {
+                self.step_bytes = 0;
                 self.stalled = None;
                 self.progress.note();
             }

@@ -26,16 +26,16 @@ pub(super) async fn explain(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let wanted: ExplainRequest = match request(&admin, &headers, &body) {
-        Ok(wanted) => wanted,
+    let question: ExplainRequest = match request(&admin, &headers, &body) {
+        Ok(question) => question,
         Err(refused) => return *refused,
     };
-    let Some(projection) = admin.state.plan().projection(&wanted.projection) else {
+    let Some(projection) = admin.state.plan().projection(&question.projection) else {
         return problem(StatusCode::BAD_REQUEST, "there is no such projection");
     };
     let read = move || {
         let instance = admin.status.report(None).state;
-        StateSide::of(&admin.state, projection, &wanted.id, admin.limits, &instance)
+        StateSide::of(&admin.state, projection, &question.id, admin.limits, &instance)
     };
     match tokio::task::spawn_blocking(read).await {
         Ok(Ok(side)) => Json(side).into_response(),

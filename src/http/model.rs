@@ -123,8 +123,8 @@ struct EmbedDescription {
 
 impl Description {
     /// The description of a plan of which these projections are kept.
-    pub fn of(plan: PlanRef, kept: &[String]) -> Self {
-        let describer = Describer { plan, kept };
+    pub fn of(plan: PlanRef, names: &[String]) -> Self {
+        let describer = Describer { plan, names };
         let collections = plan.collections().filter(|of| describer.keeps(of.name()));
         let projections = plan.projections().filter(|of| describer.keeps(of.name()));
         Self {
@@ -136,12 +136,12 @@ impl Description {
 
 struct Describer<'a> {
     plan: PlanRef,
-    kept: &'a [String],
+    names: &'a [String],
 }
 
 impl Describer<'_> {
     fn keeps(&self, projection: &str) -> bool {
-        self.kept.iter().any(|name| name == projection)
+        self.names.iter().any(|name| name == projection)
     }
 
     /// The projection in which the document of an entity is best looked at: one that is searched before others.

@@ -18,7 +18,7 @@ const OF_DOCUMENTS: [&str; 3] =
     ["/{projection}/{id}", "/{projection}/{id}/children", "/{projection}/{id}/ancestors"];
 
 /// The description for a plan of which these projections are kept.
-pub(super) fn describe(plan: PlanRef, collections: &[Collection], kept: &[String]) -> Value {
+pub(super) fn describe(plan: PlanRef, collections: &[Collection], projections: &[String]) -> Value {
     let mut described: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
     if let Some(info) = described.pointer_mut("/info/description") {
         let names: Vec<&str> = collections.iter().map(|of| of.name()).collect();
@@ -51,18 +51,19 @@ pub(super) fn describe(plan: PlanRef, collections: &[Collection], kept: &[String
         }
     }
     if let Some(paths) = described.get_mut("paths").and_then(Value::as_object_mut) {
-        name_documents(paths, plan, kept);
+        name_documents(paths, plan, projections);
     }
     described
 }
 
 /// Writes the routes of documents once for each projection that has them, in the place of the patterns.
-fn name_documents(paths: &mut Map<String, Value>, plan: PlanRef, kept: &[String]) {
+fn name_documents(paths: &mut Map<String, Value>, plan: PlanRef, projections: &[String]) {
     let has: [fn(Projection) -> bool; 3] =
         [|_| true, |of| of.children().is_some(), |of| of.ancestors().is_some()];
     for (pattern, has) in OF_DOCUMENTS.into_iter().zip(has) {
         let Some(route) = paths.remove(pattern) else { continue };
-        let named = plan.projections().filter(|of| kept.iter().any(|name| name == of.name()) && has(*of));
+        let named =
+            plan.projections().filter(|of| projections.iter().any(|name| name == of.name()) && has(*of));
         for name in named.map(Projection::name) {
             let mut route = route.clone();
             if let Some(Value::Array(parameters)) = route.pointer_mut("/get/parameters") {

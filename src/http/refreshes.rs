@@ -12,7 +12,7 @@ use crate::error::Result;
 #[derive(Debug, Default)]
 pub(super) struct Refreshes {
     turn: Mutex<()>,
-    begun: AtomicU64,
+    starts: AtomicU64,
     done: AtomicU64,
 }
 
@@ -22,12 +22,12 @@ impl Refreshes {
     /// # Errors
     /// Those of `refresh`, when this caller is the one to begin it.
     pub(super) async fn share(&self, refresh: impl Future<Output = Result<()>>) -> Result<()> {
-        let wanted = self.begun.load(Ordering::SeqCst) + 1;
+        let target = self.starts.load(Ordering::SeqCst) + 1;
         let _turn = self.turn.lock().await;
-        if self.done.load(Ordering::SeqCst) >= wanted {
+        if self.done.load(Ordering::SeqCst) >= target {
             return Ok(());
         }
-        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.starts.fetch_add(1, Ordering::SeqCst) + 1;
         refresh.await?;
         self.done.store(number, Ordering::SeqCst);
         Ok(())

@@ -55,8 +55,8 @@ impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
         let collections = searcher.collections();
-        let description = written(&Description::of(plan, searcher.kept()));
-        let openapi = written(&openapi::describe(plan, &collections, searcher.kept()));
+        let description = written(&Description::of(plan, searcher.projections()));
+        let openapi = written(&openapi::describe(plan, &collections, searcher.projections()));
         let collections = collections.into_iter().map(|of| (of, Refreshes::default())).collect();
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
         Self {
@@ -123,11 +123,11 @@ impl Search {
                 self.bounded(&self.index_requests.refresh, self.refresh(request.collection)).await?;
                 return Ok(reached);
             }
-            let Some(left) = until.checked_duration_since(Instant::now()) else {
+            let Some(remainder) = until.checked_duration_since(Instant::now()) else {
                 return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, request.not_reached(&reached)));
             };
             // The time that is over is looked at once more.
-            let _ = tokio::time::timeout(left, moved).await;
+            let _ = tokio::time::timeout(remainder, moved).await;
         }
     }
 

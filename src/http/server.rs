@@ -237,15 +237,15 @@ mod tests {
         let listener = workers.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), Shutdown::default());
         let server = workers.spawn(serve(listener, router, stop.clone()));
-        let held: Vec<_> = (0..2).map(|_| ask(address, "/hold")).collect();
-        held.iter().for_each(|_| is_busy.recv().unwrap());
+        let connections: Vec<_> = (0..2).map(|_| ask(address, "/hold")).collect();
+        connections.iter().for_each(|_| is_busy.recv().unwrap());
         let waiting = ask(address, "/");
         for probe in ["/healthz", "/readyz", "/metrics?x=1"] {
             assert!(answer_of(ask(address, probe)).ends_with("ok"), "{probe}");
         }
-        held.iter().for_each(|_| release.send(()).unwrap());
+        connections.iter().for_each(|_| release.send(()).unwrap());
         assert!(answer_of(waiting).ends_with("page"));
-        held.into_iter().for_each(|stream| assert!(answer_of(stream).ends_with("true")));
+        connections.into_iter().for_each(|stream| assert!(answer_of(stream).ends_with("true")));
         // One that has sent nothing keeps no stop waiting.
         let _idle = std::net::TcpStream::connect(address).unwrap();
         stop.request();

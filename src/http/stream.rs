@@ -63,7 +63,7 @@ impl Write for Pieces {
         if piece.is_empty() {
             return Ok(());
         }
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");
-        self.sender.blocking_send(Ok(piece)).map_err(gone)
+        let broken_pipe = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the client is gone");
+        self.sender.blocking_send(Ok(piece)).map_err(broken_pipe)
     }
 }

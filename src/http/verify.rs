@@ -43,11 +43,11 @@ pub(super) async fn verify(
     if let Some(refused) = unacceptable(&admin, &headers) {
         return refused;
     }
-    let wanted: Wanted = match serde_json::from_slice(&body) {
-        Ok(wanted) => wanted,
+    let question: Wanted = match serde_json::from_slice(&body) {
+        Ok(question) => question,
         Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
     };
-    if let Err(error) = verify.verifier.check(&wanted) {
+    if let Err(error) = verify.verifier.check(&question) {
         return Refusal::from(error).into_response();
     }
     let Ok(place) = verify.place.try_acquire_owned() else {
@@ -56,7 +56,7 @@ pub(super) async fn verify(
     let (out, lines) = channel(LINES_MAX);
     let verifier = verify.verifier;
     tokio::spawn(async move {
-        verifier.run(&wanted, &out).await;
+        verifier.run(&question, &out).await;
         drop(place);
     });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::new(Lines(lines))).into_response()

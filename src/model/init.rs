@@ -99,8 +99,8 @@ impl Sample {
                 self.fields.push(Seen { name: name.clone(), ..Seen::default() });
                 self.fields.len() - 1
             });
-            if let Some(seen) = self.fields.get_mut(place) {
-                seen.add(value);
+            if let Some(summary) = self.fields.get_mut(place) {
+                summary.add(value);
             }
         }
     }

@@ -273,7 +273,7 @@ impl<'a> Section<'a> {
         let mut texts = Vec::new();
         for (number, item) in items.iter().enumerate() {
             match item.get_ref().as_str() {
-                Some(text) if texts.iter().any(|held| held == text) => {
+                Some(text) if texts.iter().any(|other| other == text) => {
                     self.note(name, format!("{text:?} is named twice; name it once"));
                 }
                 Some(text) => texts.push(text.to_owned()),

@@ -97,11 +97,11 @@ fn put_led_by(rows: &mut Vec<RelationRows>, entity: &str, embeds: &[Embed], path
     for embed in embeds {
         let path = format!("{path}.{}", embed.name);
         if let Relation::Reference { field, .. } | Relation::Above { field, .. } = &embed.relation {
-            let leads = |held: &&mut RelationRows| {
-                held.entity == entity && held.field == *field && held.conditions.is_empty()
+            let leads = |relation: &&mut RelationRows| {
+                relation.entity == entity && relation.field == *field && relation.conditions.is_empty()
             };
             match rows.iter_mut().find(leads) {
-                Some(held) => held.needed_by.push(path.clone()),
+                Some(relation) => relation.needed_by.push(path.clone()),
                 None => rows.push(RelationRows {
                     entity: entity.to_owned(),
                     field: field.clone(),
@@ -118,12 +118,12 @@ fn put_led_by(rows: &mut Vec<RelationRows>, entity: &str, embeds: &[Embed], path
 }
 
 fn put(rows: &mut Vec<RelationRows>, new: RelationRows) {
-    let is_same = |held: &&mut RelationRows| {
-        (&held.entity, &held.field, &held.conditions, &held.shown, &held.beside)
+    let is_same = |relation: &&mut RelationRows| {
+        (&relation.entity, &relation.field, &relation.conditions, &relation.shown, &relation.beside)
             == (&new.entity, &new.field, &new.conditions, &new.shown, &new.beside)
     };
     match rows.iter_mut().find(is_same) {
-        Some(held) => held.needed_by.extend(new.needed_by),
+        Some(relation) => relation.needed_by.extend(new.needed_by),
         None => rows.push(new),
     }
 }

@@ -261,11 +261,11 @@ fn a_broken_rule_is_told_with_its_key_and_what_is_allowed() {
         ("[projections.teams]", "[projections.Teams]", "projections.Teams", "small"),
         ("[projections.people]\nof", "[projections.search]\nof", "projections.search", "HTTP server"),
     ];
-    for (part, instead, key, told) in cases {
+    for (part, instead, key, reason) in cases {
         let text = GOOD.replacen(part, instead, 1);
         assert_ne!(text, GOOD, "{part}");
         let found = findings(&text);
-        let is_told = |line: &&String| line.contains(&format!(": {key}: ")) && line.contains(told);
+        let is_told = |line: &&String| line.contains(&format!(": {key}: ")) && line.contains(reason);
         assert!(found.iter().any(|line| is_told(&line)), "{instead}: {found:#?}");
         assert!(found.iter().all(|line| line.starts_with("m.toml:")), "{found:#?}");
     }

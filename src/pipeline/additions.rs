@@ -79,8 +79,8 @@ impl Run {
     }
 
     /// Waits for an answer, and not for long; `None` when the index is away.
-    async fn ask_for_additions<T>(&self, asked: impl Future<Output = Result<T>>) -> Result<Option<T>> {
-        match in_time(asked).await {
+    async fn ask_for_additions<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+        match in_time(answer).await {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 tracing::warn!(error = error.chain(), "waiting to put the mapping's additions in place");
                 Ok(None)

@@ -108,7 +108,7 @@ impl Delivery {
             let wait = unrefreshed.wait().min(self.pace.wait());
             tokio::select! {
                 biased;
-                gone = allowed.changed() => if gone.is_err() { break },
+                change = allowed.changed() => if change.is_err() { break },
                 Some(ended) = requests.next_ended() => {
                     ended?;
                     unrefreshed.note(&self.status);
@@ -183,7 +183,7 @@ impl Delivery {
         if self.backfills().are_complete() {
             self.buffers.close();
         }
-        outcome.gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        outcome.failure.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
     /// Makes the documents of a chunk, which the queue knows by its number there; answers them with the chunk's own number.
@@ -272,10 +272,10 @@ impl Delivery {
         }
         let acknowledged = outcome.finished.iter().filter(|(_, is_done)| *is_done);
         let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
-        let RequestOutcome { rejected, finished, gone, .. } = outcome;
+        let RequestOutcome { rejected, finished, failure, .. } = outcome;
         // The fold's thread ends after this one. If it is gone, its own error is the one to report.
         let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
-        gone.map_or(Ok(()), |reason| Err(Error::failed(reason)))
+        failure.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
     fn is_writer(&self) -> bool {
@@ -319,7 +319,7 @@ impl Delivery {
     fn judge(&self, writes: Vec<Sent>, position: Option<u64>, took: Duration) -> RequestOutcome {
         let mut result = RequestOutcome::default();
         let mut retry: Option<String> = None;
-        let (mut retried, mut delivered, mut kept) = (0, 0, 0);
+        let (mut retried, mut delivered, mut preserved) = (0, 0, 0);
         let projection = writes.first().map(|write| write.document.0);
         for write in writes {
             let document = &write.document;
@@ -335,7 +335,7 @@ impl Delivery {
                 Outcome::Conflict { .. } if write.is_kept => {
                     let (projection, id) = (document.0.name(), &document.1);
                     tracing::debug!(projection, %id, "the log is silent on it: the index keeps its document");
-                    kept += 1;
+                    preserved += 1;
                     true
                 }
                 Outcome::Conflict { stored } => {
@@ -348,7 +348,7 @@ impl Delivery {
                     planted::is(Bug::RetryDone)
                 }
                 Outcome::Gone(reason) | Outcome::Refused(reason) => {
-                    result.gone.get_or_insert_with(|| reason.clone());
+                    result.failure.get_or_insert_with(|| reason.clone());
                     false
                 }
                 Outcome::Rejected(reason) => {
@@ -362,8 +362,8 @@ impl Delivery {
         }
         Status::add(&self.status.retried, retried);
         Status::add(&self.status.rejected, result.rejected.len());
-        Status::add(&self.status.kept, kept);
-        Status::add(&self.status.delivered, delivered - result.rejected.len() - kept);
+        Status::add(&self.status.preserved, preserved);
+        Status::add(&self.status.delivered, delivered - result.rejected.len() - preserved);
         if delivered > 0 {
             self.status.progressed_ms.store(Status::now_ms(), Ordering::Relaxed);
         }
@@ -415,7 +415,7 @@ struct RequestOutcome {
     /// Dead letters of rejected documents, which are done.
     rejected: Vec<DeadLetter>,
     /// Why an index cannot be written any more. Its documents still wait.
-    gone: Option<String>,
+    failure: Option<String>,
     /// How long the index took, if no write is tried again.
     took: Option<Duration>,
 }

@@ -18,8 +18,9 @@ impl Delivery {
     /// write is tried again where the index does not answer.
     pub(super) async fn find_earlier(&self, number: usize, position: u64, writes: &mut [Sent]) {
         let is_asked = |_: &Sent, stored| stored > position && base_of(stored, position).is_none();
-        let seen = |write: &mut Sent, _, held: Option<&Stored>| write.is_earlier = held.is_none_or(is_ours);
-        self.look_up(number, writes, is_asked, seen).await;
+        let mark =
+            |write: &mut Sent, _, document: Option<&Stored>| write.is_earlier = document.is_none_or(is_ours);
+        self.look_up(number, writes, is_asked, mark).await;
     }
 }
 

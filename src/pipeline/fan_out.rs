@@ -22,7 +22,7 @@ struct Found {
     marks: Vec<(Projection, String)>,
     fan_outs: Vec<FanOut>,
     /// How many entries were looked at.
-    seen: usize,
+    entry_count: usize,
     /// Where to go on; `None` when the task is done.
     after: Option<Vec<u8>>,
 }
@@ -46,7 +46,7 @@ impl StateWriter {
                 break;
             }
             let found = self.work(&*view, &task, left)?;
-            left -= found.seen.min(left);
+            left -= found.entry_count.min(left);
             marks.extend(found.marks);
             match found.after.filter(|_| !planted::is(Bug::FanOutCutShort)) {
                 Some(after) => {
@@ -112,14 +112,14 @@ impl StateWriter {
     /// True while `root` is still above `node`. When it no longer is, the entity that moved or went has a fan-out of its own.
     /// This also ends the walk when a circle was closed meanwhile.
     fn is_below(&self, view: &dyn Reader, tree: Relation, node: &str, root: &str) -> Result<bool> {
-        let mut seen = std::collections::HashSet::new();
+        let mut ancestors = std::collections::HashSet::new();
         let mut next: Option<Arc<str>> = Some(node.into());
         while let Some(id) = next {
             if *id == *root {
                 return Ok(true);
             }
             next = self.references(view, tree.member(), &id, tree.field)?.first().cloned();
-            if !seen.insert(id) {
+            if !ancestors.insert(id) {
                 return Ok(false);
             }
         }
@@ -149,8 +149,8 @@ fn members(
         if let Some(member) = member_of(key, prefix) {
             each(found, member)?;
         }
-        found.seen += 1;
-        if found.seen < max {
+        found.entry_count += 1;
+        if found.entry_count < max {
             return Ok(ControlFlow::Continue(()));
         }
         found.after = Some(key.to_vec());

@@ -164,11 +164,11 @@ impl StateWriter {
         mut progress: Progress,
         bury: &mut Bury<'_>,
     ) -> Result<Step> {
-        let mut told = std::mem::take(&mut self.superseded);
+        let mut tally = std::mem::take(&mut self.superseded);
         let view = self.state.view();
         let mut poison = Vec::new();
-        let touched = self.apply(&*view, &progress, records, (&mut poison, &mut told))?;
-        let (superseded, begun_anew) = told.take();
+        let touched = self.apply(&*view, &progress, records, (&mut poison, &mut tally))?;
+        let (superseded, begun_anew) = tally.take();
         let poisoned = poison.len();
         let is_late = planted::is(Bug::PoisonToldLate);
         if poisoned > 0 && !is_late {
@@ -194,7 +194,7 @@ impl StateWriter {
             bury(&mut *self.dead_letters, poison)?;
         }
         self.progress = progress;
-        self.superseded = told;
+        self.superseded = tally;
         Ok(Step { number: self.progress.step, marked, poisoned, superseded, begun_anew })
     }
 
@@ -314,8 +314,8 @@ impl StateWriter {
         step: u64,
         marks: impl IntoIterator<Item = (Projection, String)>,
     ) -> Vec<DocumentKey> {
-        let wanted = marks.into_iter().filter(|(projection, _)| self.projections.contains(projection));
-        let marked = wanted.map(|(projection, id)| {
+        let marks = marks.into_iter().filter(|(projection, _)| self.projections.contains(projection));
+        let marked = marks.map(|(projection, id)| {
             changes.put(Space::DIRTY, dirty_key(projection.number(), &id), step.to_be_bytes().to_vec());
             (projection, Arc::from(id))
         });

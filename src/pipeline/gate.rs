@@ -29,9 +29,9 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// Those of the index, and its absence.
-pub(super) async fn in_time<T>(asked: impl Future<Output = Result<T>>) -> Result<T> {
+pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| Err(Error::new(ErrorKind::Unavailable, "the index does not answer in time"));
-    tokio::time::timeout(ANSWER_WAIT, asked).await.unwrap_or_else(late)
+    tokio::time::timeout(ANSWER_WAIT, answer).await.unwrap_or_else(late)
 }
 
 /// The gate holds back delivery until the fold has passed the end that the log had when writing began. From then on
@@ -77,9 +77,9 @@ impl Run {
             self.note_low_watermark(Status::now_ms());
         }
         if let Some(claimant) = &self.claimant {
-            claimant.check(self.seen.borrow().tenure.as_ref())?;
+            claimant.check(self.others.borrow().tenure.as_ref())?;
         }
-        if self.seen.has_changed().unwrap_or(false)
+        if self.others.has_changed().unwrap_or(false)
             && self.note_others()
             && writer
             && !matches!(self.gate, Gate::HandOver(_))
@@ -107,12 +107,14 @@ impl Run {
 
     /// Has the reader note the log's end in the status, unless it has not answered the last time.
     fn ask_for_end(&mut self) {
-        let answered =
-            self.asked.as_ref().is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
+        let answered = self
+            .end_answer
+            .as_ref()
+            .is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
         if answered {
             let (reply, answer) = bounded(1);
             // Without a reader there is no end to ask for.
-            self.asked = self.end_requests.send(reply).is_ok().then_some(answer);
+            self.end_answer = self.end_requests.send(reply).is_ok().then_some(answer);
         }
     }
 
@@ -169,23 +171,24 @@ impl Run {
 
     /// Notes the aliases and rebuilds of others; true when an alias seems to stand for another index than the one written.
     fn note_others(&mut self) -> bool {
-        let seen = self.seen.borrow_and_update().clone();
-        if seen.rebuilds.iter().flatten().any(|record| record.sends_again) && self.adding == Adding::Nothing {
+        let others = self.others.borrow_and_update().clone();
+        if others.rebuilds.iter().flatten().any(|record| record.sends_again) && self.adding == Adding::Nothing
+        {
             self.adding = Adding::Due(Instant::now());
         }
-        let records = seen.rebuilds.iter().zip(&seen.behind).zip(&self.projections);
+        let records = others.rebuilds.iter().zip(&others.behind).zip(&self.projections);
         let rolled_back = records.filter_map(|((record, behind), projection)| {
             let index =
                 behind.as_ref().filter(|index| record.as_ref().is_some_and(|it| it.is_rollback_to(index)))?;
             Some((projection.name().to_owned(), index.clone()))
         });
         self.status.set_rolled_back(rolled_back.collect());
-        self.status.set_rebuilds(self.projections.iter().zip(seen.rebuilds).filter_map(
+        self.status.set_rebuilds(self.projections.iter().zip(others.rebuilds).filter_map(
             |(projection, record)| {
                 Some((projection.name().to_owned(), record.filter(Rebuild::is_under_way)?))
             },
         ));
-        !self.moved(&seen.behind).is_empty()
+        !self.moved(&others.behind).is_empty()
     }
 
     /// Which projections' aliases stand for another index than the one written, those aside that cannot be

@@ -28,7 +28,7 @@ pub(super) struct Moved {
     /// How far the log was delivered by the rebuild that filled the index.
     pub(super) ended_at: Option<Positions>,
     /// The last sign of the rebuild's life, and when it was seen.
-    seen: Option<(u64, Instant)>,
+    last_sign: Option<(u64, Instant)>,
 }
 
 /// Waits until every index that was moved is this instance's to write.
@@ -55,7 +55,7 @@ impl HandOver {
                 index,
                 "the alias stands for another index; nothing is delivered until it is handed over"
             );
-            Moved { projection, index, covered: None, ended_at: None, seen: None }
+            Moved { projection, index, covered: None, ended_at: None, last_sign: None }
         });
         Self { moved: moved.collect(), stopped_at, looked: None }
     }
@@ -85,7 +85,7 @@ impl HandOver {
             Ok(records) => records,
             Err(error) => {
                 // No record was read meanwhile, so no answer could be seen.
-                self.moved.iter_mut().for_each(|moved| moved.seen = None);
+                self.moved.iter_mut().for_each(|moved| moved.last_sign = None);
                 return Err(error);
             }
         };
@@ -127,10 +127,10 @@ impl Moved {
 
     /// True when the rebuild has shown the same sign of life for the whole lease.
     fn is_dead(&mut self, beat: u64) -> bool {
-        match self.seen {
-            Some((seen, at)) if seen == beat => at.elapsed() >= LEASE,
+        match self.last_sign {
+            Some((last, at)) if last == beat => at.elapsed() >= LEASE,
             _ => {
-                self.seen = Some((beat, Instant::now()));
+                self.last_sign = Some((beat, Instant::now()));
                 false
             }
         }

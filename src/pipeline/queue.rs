@@ -228,12 +228,12 @@ impl Queue {
     /// The next part of the state's marks, if few documents wait and more marks may lie there.
     pub fn next_scan(&self) -> Option<Scan> {
         let mut inner = self.lock();
-        let wanted = inner.unscanned.is_some() && inner.background.len() < inner.tuning.waiting_max / 4;
-        if wanted && inner.scan_began.is_none() {
+        let is_due = inner.unscanned.is_some() && inner.background.len() < inner.tuning.waiting_max / 4;
+        if is_due && inner.scan_began.is_none() {
             // Earlier marks are in the state, where this scan reads them.
             inner.overflow = None;
         }
-        wanted.then(|| Scan { number: inner.scan_number, cursor: inner.scan_cursor.clone() })
+        is_due.then(|| Scan { number: inner.scan_number, cursor: inner.scan_cursor.clone() })
     }
 
     /// Takes in the documents that a scan found. `began` is the step of the snapshot that it read. `next` is the key after
@@ -399,8 +399,8 @@ impl Inner {
             return;
         }
         let cooling = if priority == Priority::Direct { self.cooldowns.len() } else { 0 };
-        let held = self.documents_mut(priority).len() + cooling;
-        if held >= self.tuning.waiting_max && !self.waiting.contains_key(&key) {
+        let count = self.documents_mut(priority).len() + cooling;
+        if count >= self.tuning.waiting_max && !self.waiting.contains_key(&key) {
             let oldest = |known: Option<u64>| known.map_or(since, |known| known.min(since));
             self.unscanned = Some(oldest(self.unscanned));
             let since = oldest(self.overflow.map(|overflow| overflow.since));

@@ -44,7 +44,7 @@ pub struct Reader {
     stop: Shutdown,
     end_requests: Receiver<EndRequest>,
     /// Read, while there is no room for it.
-    held: Option<ReadBatch>,
+    backlog: Option<ReadBatch>,
     /// Read, and not decoded while the schema registry does not say how.
     waiting: VecDeque<Record>,
     /// The positions that moved behind those.
@@ -79,7 +79,7 @@ impl Reader {
             status,
             stop,
             end_requests,
-            held: None,
+            backlog: None,
             waiting: VecDeque::new(),
             skipped: Vec::new(),
             refused: None,
@@ -258,7 +258,7 @@ impl Reader {
             Ok(()) => Turn::Busy,
             Err(SendTimeoutError::Disconnected(_)) => Turn::Ended,
             Err(SendTimeoutError::Timeout(back)) => {
-                self.held = Some(back);
+                self.backlog = Some(back);
                 Turn::Idle
             }
         }
@@ -276,7 +276,7 @@ impl Turns for Reader {
         if self.stop.is_requested() {
             return Ok(Turn::Ended);
         }
-        if let Some(batch) = self.held.take() {
+        if let Some(batch) = self.backlog.take() {
             return Ok(self.hand_over(batch, waits));
         }
         self.answer();

@@ -95,9 +95,9 @@ impl Run {
             }
         }
         while !stubs.is_empty() {
-            let held = at_least_one(self.sink.get(number, &stubs).await?)?;
+            let documents = at_least_one(self.sink.get(number, &stubs).await?)?;
             let snapshot = self.state.snapshot()?;
-            for (id, stored) in stubs.drain(..held.len().min(stubs.len())).zip(held) {
+            for (id, stored) in stubs.drain(..documents.len().min(stubs.len())).zip(documents) {
                 let stub = stored.filter(is_made_of_references);
                 if stub.map_or(Ok(false), |stub| is_refuted(&snapshot, projection, &stub.body))? {
                     unknown.push((projection, id));

@@ -17,9 +17,9 @@ pub(super) struct Unrefreshed {
     since: Option<Instant>,
     budget: Budget,
     /// How many refreshes searches had asked for when the last of them was acknowledged.
-    asked: u64,
+    search_refreshes: u64,
     /// When the first write was left to the refresh of a search, which refreshes the indexes that it looks in and no other.
-    spared: Option<Instant>,
+    deferral: Option<Instant>,
     /// The refresh under way, one at most. It answers whether it was done.
     running: JoinSet<bool>,
     began: Option<Instant>,
@@ -77,7 +77,7 @@ impl Unrefreshed {
     /// Takes note that a request was answered.
     pub(super) fn note(&mut self, status: &Status) {
         self.since.get_or_insert_with(Instant::now);
-        self.asked = status.signals.refreshes();
+        self.search_refreshes = status.signals.refreshes();
         self.shown = Shown::Some;
     }
 
@@ -104,20 +104,20 @@ impl Unrefreshed {
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let now = Instant::now();
-        if status.signals.refreshes() != self.asked {
+        if status.signals.refreshes() != self.search_refreshes {
             // A search began one after the last write.
             if self.since.take().is_some() {
-                self.spared.get_or_insert(now);
+                self.deferral.get_or_insert(now);
             }
         }
         let linger = if status.signals.waiting_searches() > 0 { LINGER_FOR_SEARCH } else { LINGER };
         let waits =
             |since: Option<Instant>, for_so_long| since.is_some_and(|since| now >= since + for_so_long);
-        let is_called_for = waits(self.since, linger) || waits(self.spared, SPARED_MAX);
+        let is_called_for = waits(self.since, linger) || waits(self.deferral, SPARED_MAX);
         if !is_called_for || !self.budget.is_open(now) || self.began.is_some() {
             return;
         }
-        (self.since, self.spared) = (None, None);
+        (self.since, self.deferral) = (None, None);
         (self.began, self.shown) = (Some(now), Shown::Soon);
         let (delivered, refresh, status) = (delivered(), refresh(), Arc::clone(status));
         self.running.spawn(async move {

@@ -17,7 +17,7 @@ use super::queue::Queue;
 use super::reader::{EndRequest, Reader};
 use super::serve::Service;
 use super::standby::Filling;
-use super::start::{Asked, Patience, claim, warn_of_gone, while_away};
+use super::start::{LogStart, Patience, claim, warn_of_gone, while_away};
 use super::status::Status;
 use super::stream::{Command, First, Stream};
 use super::tuning::Tuning;
@@ -103,8 +103,8 @@ pub enum Until {
 pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
     let progress = parts.state.progress()?;
     // A log that is refused is refused before anything is made.
-    let asked = Asked { stop, status: &parts.status, patience: parts.patience };
-    let source = asked.start(parts.source, &parts.state, &progress, parts.allow_partial_log).await?;
+    let log_start = LogStart { stop, status: &parts.status, patience: parts.patience };
+    let source = log_start.start(parts.source, &parts.state, &progress, parts.allow_partial_log).await?;
     let Some(source) = source else { return Ok(()) };
     if !claim(parts.claimant.as_ref(), &*parts.sink, parts.patience, stop).await? {
         return Ok(());
@@ -126,7 +126,7 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
     }
     parts.leadership.join();
     // Who waited for the index may have waited for long.
-    let Some((source, end)) = asked.end(source).await? else { return Ok(()) };
+    let Some((source, end)) = log_start.end(source).await? else { return Ok(()) };
     parts.status.set_refresh_interval(parts.sink.refresh_interval());
     // An earlier instance may have written documents that no search shows yet.
     let refreshed = tokio::time::timeout(REFRESH_TIME, parts.sink.refresh()).await;
@@ -202,7 +202,7 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
         is_making_chunk: AtomicBool::new(false),
         buffers: Arc::default(),
     });
-    let seen = others::spawn(Arc::clone(&parts.sink));
+    let others = others::spawn(Arc::clone(&parts.sink));
     let mut run = Run {
         state: parts.state,
         sink: parts.sink,
@@ -221,11 +221,11 @@ pub async fn run(parts: Parts, until: Until, stop: &Shutdown) -> Result<()> {
         adding: Adding::Due(Instant::now()),
         reconcile: Vec::new(),
         published: None,
-        asked: None,
+        end_answer: None,
         ticked: None,
         folded_at: None,
         refused: Vec::new(),
-        seen,
+        others,
         identity,
         claimant: parts.claimant,
         indexes: indexes.iter().map(|state| state.index.clone()).collect(),
@@ -270,14 +270,14 @@ pub(super) struct Run {
     /// Projections whose index holds documents that the state may not know of, with that index.
     pub(super) reconcile: Vec<(usize, String)>,
     pub(super) published: Option<Delivered>,
-    pub(super) asked: Option<Receiver<Result<Positions>>>,
+    pub(super) end_answer: Option<Receiver<Result<Positions>>>,
     pub(super) ticked: Option<Instant>,
     /// The step at which a run to the end had folded everything that was there at its start.
     pub(super) folded_at: Option<u64>,
     /// Indexes that an alias was put on and that cannot be written.
     pub(super) refused: Vec<String>,
     /// The aliases and rebuilds of others.
-    pub(super) seen: watch::Receiver<Seen>,
+    pub(super) others: watch::Receiver<Seen>,
     /// The log's identity.
     pub(super) identity: String,
     /// The group that writes.
@@ -369,9 +369,9 @@ impl Run {
         if ended.is_ok() {
             self.publish();
         }
-        let (gone, _) = watch::channel(false);
+        let (replacement, _) = watch::channel(false);
         // Dropping the sender ends the delivery once its requests are answered.
-        drop(std::mem::replace(&mut self.allow, gone));
+        drop(std::mem::replace(&mut self.allow, replacement));
         let mut outcome = ended;
         if !workers.delivered.is_finished() {
             let delivered = (&mut workers.delivered).await.unwrap_or_else(|error| Err(broken(error)));

@@ -65,10 +65,10 @@ impl Delivery {
     /// does not to another one of references, nor to the version that a deleted one left behind: it is claimed, and sent again.
     pub(super) async fn find_kept(&self, number: usize, position: u64, writes: &mut [Sent]) {
         let is_asked = |write: &Sent, stored: u64| write.claim.is_some() && is_of_record(stored, position);
-        self.look_up(number, writes, is_asked, |write, stored, held| {
-            write.is_kept = held.is_some_and(|held| is_made_of_record(held, position));
+        self.look_up(number, writes, is_asked, |write, stored, document| {
+            write.is_kept = document.is_some_and(|document| is_made_of_record(document, position));
             if let (false, Some(turn)) = (write.is_kept, write.claim) {
-                let stored = held.map_or(stored, |held| held.version);
+                let stored = document.map_or(stored, |document| document.version);
                 self.bases().claim(write.document.clone(), stored, position, turn);
                 write.outcome = Outcome::Conflict { stored: None };
             }
@@ -83,29 +83,29 @@ impl Delivery {
         number: usize,
         writes: &mut [Sent],
         is_asked: impl Fn(&Sent, u64) -> bool,
-        seen: impl Fn(&mut Sent, u64, Option<&Stored>),
+        apply: impl Fn(&mut Sent, u64, Option<&Stored>),
     ) {
-        let mut asked: Vec<(&mut Sent, u64)> = Vec::new();
+        let mut questions: Vec<(&mut Sent, u64)> = Vec::new();
         for write in writes {
             if let Outcome::Conflict { stored: Some(stored) } = write.outcome
                 && is_asked(write, stored)
             {
-                asked.push((write, stored));
+                questions.push((write, stored));
             }
         }
-        let ids: Vec<String> = asked.iter().map(|(write, _)| write.document.1.to_string()).collect();
-        let (mut left, mut asked) = (ids.as_slice(), asked.into_iter());
+        let ids: Vec<String> = questions.iter().map(|(write, _)| write.document.1.to_string()).collect();
+        let (mut left, mut questions) = (ids.as_slice(), questions.into_iter());
         while !left.is_empty() {
             match self.sink.get(number, left).await.and_then(at_least_one) {
-                Ok(held) => {
-                    for (held, (write, stored)) in held.iter().zip(asked.by_ref()) {
-                        seen(write, stored, held.as_ref());
+                Ok(documents) => {
+                    for (document, (write, stored)) in documents.iter().zip(questions.by_ref()) {
+                        apply(write, stored, document.as_ref());
                     }
-                    left = left.get(held.len()..).unwrap_or_default();
+                    left = left.get(documents.len()..).unwrap_or_default();
                 }
                 Err(error) => {
                     let reason = error.chain();
-                    asked.by_ref().for_each(|(write, _)| write.outcome = Outcome::Retry(reason.clone()));
+                    questions.by_ref().for_each(|(write, _)| write.outcome = Outcome::Retry(reason.clone()));
                     return;
                 }
             }

@@ -11,7 +11,7 @@ use crate::backoff::BackOff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
-use crate::sink::generations::{Aliases, Gone};
+use crate::sink::generations::{Aliases, Orphan};
 use crate::sink::tenure::Claimant;
 use crate::source::{EventSource, check_topic_ids, partial_log};
 use crate::state::State;
@@ -130,7 +130,7 @@ pub async fn claim(
 /// # Errors
 /// Those of the index.
 pub async fn warn_of_gone(sink: &dyn Aliases) -> Result<()> {
-    for Gone { projection, index, .. } in sink.gone().await? {
+    for Orphan { projection, index, .. } in sink.find_orphans().await? {
         tracing::warn!(
             projection,
             index,
@@ -140,14 +140,14 @@ pub async fn warn_of_gone(sink: &dyn Aliases) -> Result<()> {
     Ok(())
 }
 
-/// A log that is asked where it may block, again while it is away.
-pub(super) struct Asked<'a> {
+/// The start of a log, which is asked again while it is away.
+pub(super) struct LogStart<'a> {
     pub(super) stop: &'a Shutdown,
     pub(super) status: &'a Status,
     pub(super) patience: Patience,
 }
 
-impl Asked<'_> {
+impl LogStart<'_> {
     /// Starts a log where the state has stopped reading it; `None` when told to stop meanwhile.
     ///
     /// # Errors
@@ -188,21 +188,21 @@ impl Asked<'_> {
         source: Box<dyn EventSource>,
         ask: impl Fn(&mut dyn EventSource) -> Result<T> + Clone + Send + 'static,
     ) -> Result<Option<(Box<dyn EventSource>, T)>> {
-        let mut held = Some(source);
+        let mut slot = Some(source);
         let answered = while_log_away(self.stop, self.status, self.patience, async || {
-            let (ask, source) = (ask.clone(), held.take());
+            let (ask, source) = (ask.clone(), slot.take());
             let mut source =
                 source.ok_or_else(|| Error::failed("the log is gone; this is a bug, report it"))?;
-            let asked = blocking(move || {
+            let call = blocking(move || {
                 let answer = ask(&mut *source);
                 Ok((source, answer))
             });
-            let (source, answer) = asked.await?;
-            held = Some(source);
+            let (source, answer) = call.await?;
+            slot = Some(source);
             answer
         });
         let answered = answered.await?;
-        Ok(held.zip(answered))
+        Ok(slot.zip(answered))
     }
 }
 
@@ -232,10 +232,10 @@ mod tests {
     #[tokio::test]
     async fn an_absent_server_is_asked_again_until_it_answers_or_a_stop() {
         let (stop, patience) = (Shutdown::default(), Patience::default());
-        let mut asked = 0;
+        let mut count = 0;
         let answered = while_away(&stop, "it", patience, async || {
-            asked += 1;
-            if asked < 4 { Err(away()) } else { Ok(asked) }
+            count += 1;
+            if count < 4 { Err(away()) } else { Ok(count) }
         });
         assert_eq!(answered.await.unwrap(), Some(4));
         let broken = while_away(&stop, "it", patience, async || Err::<(), _>(Error::failed("broken")));
@@ -250,13 +250,13 @@ mod tests {
         let stop = Shutdown::default();
         for (wait, questions) in [(0, 1), (1, 4)] {
             let patience = Patience::of(Some(Duration::from_secs(wait)));
-            let mut asked = 0;
+            let mut count = 0;
             let ended = while_away(&stop, "it", patience, async || {
-                asked += 1;
+                count += 1;
                 Err::<(), _>(away())
             });
             assert_eq!(ended.await.unwrap_err().kind(), ErrorKind::Unavailable);
-            assert_eq!(asked, questions, "after 0, 0.2, 0.6 and 1 s");
+            assert_eq!(count, questions, "after 0, 0.2, 0.6 and 1 s");
         }
     }
 }

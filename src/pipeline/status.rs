@@ -51,7 +51,7 @@ pub struct Status {
     /// Foreign writes that were written over.
     pub foreign: AtomicU64,
     /// Writes that left a document as it is, because a partial log is silent on its entity.
-    pub kept: AtomicU64,
+    pub preserved: AtomicU64,
     /// Documents that the index rejected for good.
     pub rejected: AtomicU64,
     /// Bulk requests sent.
@@ -415,7 +415,7 @@ impl Status {
             ("retried", read(&self.retried)),
             ("conflicts", read(&self.conflicts)),
             ("foreign", read(&self.foreign)),
-            ("kept", read(&self.kept)),
+            ("kept", read(&self.preserved)),
             ("rejected", read(&self.rejected)),
             ("requests", read(&self.requests)),
             ("dead_letters_waiting", read(&self.letters_waiting)),

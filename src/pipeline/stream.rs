@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -81,9 +83,7 @@ pub enum Command {
 }
 
 /// The outcome of a retry of dead letters.
-#[derive(
-    Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retried {
     /// Folded, or marked to be delivered again.
     pub done: usize,
@@ -94,9 +94,7 @@ pub struct Retried {
 }
 
 /// The outcome of discarding dead letters.
-#[derive(
-    Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Discarded {
     /// How many were taken out.
     pub discarded: usize,
@@ -111,8 +109,8 @@ pub struct Discarded {
 pub fn discard(dead_letters: &mut dyn DeadLetters, names: Option<&[String]>) -> Result<Discarded> {
     let known: Vec<String> = dead_letters.list()?.iter().map(DeadLetter::name).collect();
     let unknown = names.unwrap_or_default().iter().filter(|name| !known.contains(name)).cloned().collect();
-    let wanted = |name: &String| names.is_none_or(|names| names.contains(name));
-    let chosen: Vec<String> = known.into_iter().filter(wanted).collect();
+    let is_named = |name: &String| names.is_none_or(|names| names.contains(name));
+    let chosen: Vec<String> = known.into_iter().filter(is_named).collect();
     dead_letters.resolve(&chosen)?;
     chosen.iter().for_each(|name| tracing::info!(name, "dead letter discarded"));
     Ok(Discarded { discarded: chosen.len(), unknown })
@@ -402,11 +400,11 @@ impl Stream {
         let mut retried = Retried::default();
         self.decoder.forget_unknown_schemas();
         let letters = self.state_writer.dead_letters().list()?;
-        let wanted = |letter: &&DeadLetter| names.is_none_or(|names| names.contains(&letter.name()));
+        let is_named = |letter: &&DeadLetter| names.is_none_or(|names| names.contains(&letter.name()));
         let mut records = Vec::new();
         let mut documents = Vec::new();
         let mut resolved = Vec::new();
-        for letter in letters.iter().filter(wanted) {
+        for letter in letters.iter().filter(is_named) {
             match letter.document_key() {
                 Some((projection, id)) => {
                     resolved.push(letter.name());

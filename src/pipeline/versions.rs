@@ -54,8 +54,8 @@ fn is_of_references(document: &[u8]) -> bool {
 }
 
 /// True of a document that was made of references only, from a partial log, by its version or by its own word.
-pub fn is_made_of_references(held: &Stored) -> bool {
-    is_of_silent(held.version) || is_of_references(&held.body)
+pub fn is_made_of_references(document: &Stored) -> bool {
+    is_of_silent(document.version) || is_of_references(&document.body)
 }
 
 /// The version of a document that reflects `position`, above every position and the first bases of references.
@@ -70,8 +70,8 @@ pub(super) fn is_of_record(stored: u64, position: u64) -> bool {
 }
 
 /// True of a document that one of our instances made of a record of its entity, by its version and by its own word.
-pub fn is_made_of_record(held: &Stored, position: u64) -> bool {
-    is_of_record(held.version, position) && !is_of_references(&held.body)
+pub fn is_made_of_record(document: &Stored, position: u64) -> bool {
+    is_of_record(document.version, position) && !is_of_references(&document.body)
 }
 
 /// The lowest base above a version, for writes that reflect `position`. Near the largest version there is no room for one: the
@@ -86,7 +86,7 @@ fn base_above(version: u64, position: u64) -> u64 {
 /// The bases of versions above foreign writes, and the claimed documents.
 #[derive(Debug, Clone, Default)]
 pub struct Bases {
-    held: Arc<HashMap<DocumentKey, Base>>,
+    by_document: Arc<HashMap<DocumentKey, Base>>,
     /// How often claims were forgotten.
     turn: u64,
 }
@@ -112,24 +112,26 @@ impl Base {
 impl Bases {
     /// The version of a write of `document` that reflects `position`.
     pub fn version(&self, document: &DocumentKey, position: u64) -> u64 {
-        if self.held.is_empty() {
+        if self.by_document.is_empty() {
             return position;
         }
-        let base = match self.held.get(document) {
+        let base = match self.by_document.get(document) {
             // A record of its entity has come.
-            Some(held) if held.base >= SILENT_BASE && is_of_silent(held.base) => held.base + LONG,
-            held => held.map_or(0, |held| held.base_at(position)),
+            Some(entry) if entry.base >= SILENT_BASE && is_of_silent(entry.base) => entry.base + LONG,
+            entry => entry.map_or(0, |entry| entry.base_at(position)),
         };
         VERSION_MAX.min(base.saturating_add(position))
     }
 
     /// The same for a document of an entity without a record in a partial log.
     pub fn version_of_silent(&self, document: &DocumentKey, position: u64) -> u64 {
-        let Some(held) = self.held.get(document).filter(|held| held.is_claimed) else { return SILENT };
-        if planted::is(Bug::StubAboveRecords) && held.base == 0 {
+        let Some(entry) = self.by_document.get(document).filter(|entry| entry.is_claimed) else {
+            return SILENT;
+        };
+        if planted::is(Bug::StubAboveRecords) && entry.base == 0 {
             return SILENT_BASE + position;
         }
-        VERSION_MAX.min(held.base_at(position).saturating_add(position)).max(SILENT + 1)
+        VERSION_MAX.min(entry.base_at(position).saturating_add(position)).max(SILENT + 1)
     }
 
     /// Takes note of such a document that is the instance's to write from here on, because no record made the one in
@@ -148,8 +150,8 @@ impl Bases {
     /// written.
     pub(super) fn forget_claims(&mut self) {
         self.turn += 1;
-        if self.held.values().any(|held| held.is_claimed) {
-            Arc::make_mut(&mut self.held).retain(|_, held| !held.is_claimed);
+        if self.by_document.values().any(|entry| entry.is_claimed) {
+            Arc::make_mut(&mut self.by_document).retain(|_, entry| !entry.is_claimed);
         }
     }
 
@@ -171,16 +173,16 @@ impl Bases {
 
     /// Takes note of documents that were written.
     pub(super) fn arrived<'a>(&mut self, documents: impl Iterator<Item = &'a DocumentKey>) {
-        if self.held.is_empty() {
+        if self.by_document.is_empty() {
             return;
         }
         for document in documents {
-            if self.held.get(document).is_some_and(|held| !held.is_used) {
-                let held = Arc::make_mut(&mut self.held);
+            if self.by_document.get(document).is_some_and(|entry| !entry.is_used) {
+                let bases = Arc::make_mut(&mut self.by_document);
                 if planted::is(Bug::BaseForgotten) {
-                    held.remove(document);
-                } else if let Some(held) = held.get_mut(document) {
-                    held.is_used = true;
+                    bases.remove(document);
+                } else if let Some(entry) = bases.get_mut(document) {
+                    entry.is_used = true;
                 }
             }
         }
@@ -190,11 +192,11 @@ impl Bases {
         if claim.is_some_and(|turn| turn != self.turn) {
             return;
         }
-        let held = Arc::make_mut(&mut self.held);
-        if held.len() >= KNOWN_MAX {
-            held.retain(|_, held| !held.is_used);
+        let bases = Arc::make_mut(&mut self.by_document);
+        if bases.len() >= KNOWN_MAX {
+            bases.retain(|_, entry| !entry.is_used);
         }
-        held.insert(document, Base { base, is_used: false, is_claimed: claim.is_some() });
+        bases.insert(document, Base { base, is_used: false, is_claimed: claim.is_some() });
     }
 }
 
@@ -217,11 +219,11 @@ mod tests {
         #[test]
         fn a_version_above_a_foreign_one_is_ours_and_keeps_the_order_of_positions(
             foreign in prop_oneof![0..VERSION_MAX - 3 * LONG, 0..100_000u64],
-            (seen, one, other) in (positions(), positions(), positions()),
+            (position, one, other) in (positions(), positions(), positions()),
         ) {
-            let (first, second) = (seen + one.min(other), seen + one.max(other));
+            let (first, second) = (position + one.min(other), position + one.max(other));
             let mut bases = Bases::default();
-            bases.rise_above(document("a"), foreign, seen, None);
+            bases.rise_above(document("a"), foreign, position, None);
             let [lower, higher] = [first, second].map(|position| bases.version(&document("a"), position));
             prop_assert!(lower > foreign);
             prop_assert_eq!(lower.cmp(&higher), first.cmp(&second));
@@ -236,48 +238,48 @@ mod tests {
         #[test]
         fn what_was_made_of_references_is_told_from_what_records_made(
             foreign in prop_oneof![0..VERSION_MAX - 9 * LONG, 0..100_000u64],
-            (seen, later) in (positions(), 0..SHORT_BELOW),
+            (position, later) in (positions(), 0..SHORT_BELOW),
         ) {
             let mut bases = Bases::default();
-            prop_assert_eq!(bases.version_of_silent(&document("a"), seen), SILENT);
-            bases.claim(document("a"), SILENT, seen, 0);
+            prop_assert_eq!(bases.version_of_silent(&document("a"), position), SILENT);
+            bases.claim(document("a"), SILENT, position, 0);
             for _ in 0..2 {
-                let stub = bases.version_of_silent(&document("a"), seen);
-                prop_assert!(!is_of_silent(stub) && is_of_record(stub, seen.max(1)));
+                let stub = bases.version_of_silent(&document("a"), position);
+                prop_assert!(!is_of_silent(stub) && is_of_record(stub, position.max(1)));
                 // Another instance goes on with it, and a record's document goes above it.
                 let mut others = Bases::default();
-                others.claim(document("a"), stub, seen.max(1), 0);
-                prop_assert_eq!(others.version_of_silent(&document("a"), seen), stub);
-                let made = others.version(&document("a"), seen + 1 + later);
+                others.claim(document("a"), stub, position.max(1), 0);
+                prop_assert_eq!(others.version_of_silent(&document("a"), position), stub);
+                let made = others.version(&document("a"), position + 1 + later);
                 prop_assert!(!is_of_silent(made) && made > stub);
-                bases.rise_above(document("a"), foreign, seen, Some(0));
-                prop_assert!(bases.version_of_silent(&document("a"), seen) > foreign);
+                bases.rise_above(document("a"), foreign, position, Some(0));
+                prop_assert!(bases.version_of_silent(&document("a"), position) > foreign);
             }
         }
 
         #[test]
         fn a_document_of_references_loses_against_every_record_that_was_folded_after_it(
-            (seen, later) in (1..LONG / 4, 1..LONG / 4),
+            (position, later) in (1..LONG / 4, 1..LONG / 4),
         ) {
             let mut bases = Bases::default();
-            bases.claim(document("a"), SILENT, seen, 0);
-            let late = bases.version_of_silent(&document("a"), seen);
+            bases.claim(document("a"), SILENT, position, 0);
+            let late = bases.version_of_silent(&document("a"), position);
             // The instance that folds the record need not know that the other one wrote.
-            prop_assert!(late < Bases::default().version(&document("a"), seen + later));
+            prop_assert!(late < Bases::default().version(&document("a"), position + later));
         }
 
         #[test]
         fn what_former_versions_wrote_of_references_is_gone_on_with(
-            (seen, later) in (positions(), 0..SHORT_BELOW),
+            (position, later) in (positions(), 0..SHORT_BELOW),
         ) {
-            let stored = SILENT_BASE + seen;
-            prop_assert!(is_of_silent(stored) && !is_of_record(stored, seen));
+            let stored = SILENT_BASE + position;
+            prop_assert!(is_of_silent(stored) && !is_of_record(stored, position));
             let mut bases = Bases::default();
-            bases.adopt(document("a"), base_of(stored, seen).unwrap(), Some(0));
-            let stub = bases.version_of_silent(&document("a"), seen + later);
+            bases.adopt(document("a"), base_of(stored, position).unwrap(), Some(0));
+            let stub = bases.version_of_silent(&document("a"), position + later);
             prop_assert_eq!(stub, stored + later);
-            let made = bases.version(&document("a"), seen + later);
-            prop_assert!(made > stub && is_of_record(made, seen + later));
+            let made = bases.version(&document("a"), position + later);
+            prop_assert!(made > stub && is_of_record(made, position + later));
         }
 
         #[test]

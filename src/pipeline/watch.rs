@@ -70,7 +70,7 @@ impl Moving {
 }
 
 async fn look(sink: &dyn Aliases, sender: &watch::Sender<Seen>) {
-    let seen = match (sink.behind().await, sink.rebuilds().await, sink.tenure().await) {
+    let others = match (sink.behind().await, sink.rebuilds().await, sink.tenure().await) {
         (Ok(behind), Ok(rebuilds), Ok(tenure)) => Seen {
             behind,
             rebuilds: rebuilds.into_iter().map(|found| found.map(|(record, _)| record)).collect(),
@@ -82,5 +82,5 @@ async fn look(sink: &dyn Aliases, sender: &watch::Sender<Seen>) {
             return;
         }
     };
-    sender.send_replace(seen);
+    sender.send_replace(others);
 }

@@ -429,10 +429,10 @@ fn push(ways: &mut [Vec<Way>], of: u8, way: Way) {
     }
 }
 
-fn slot(held: &mut Vec<u16>, field: u16) -> u16 {
-    let at = held.iter().position(|known| *known == field).unwrap_or_else(|| {
-        held.push(field);
-        held.len() - 1
+fn slot(slots: &mut Vec<u16>, field: u16) -> u16 {
+    let at = slots.iter().position(|known| *known == field).unwrap_or_else(|| {
+        slots.push(field);
+        slots.len() - 1
     });
     u16::try_from(at).unwrap_or(u16::MAX)
 }

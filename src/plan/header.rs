@@ -24,5 +24,5 @@ impl HeaderPlan {
 }
 
 fn position(of: &[u16], field: u16) -> Option<u16> {
-    of.iter().position(|held| *held == field).and_then(|at| u16::try_from(at).ok())
+    of.iter().position(|number| *number == field).and_then(|at| u16::try_from(at).ok())
 }

@@ -103,7 +103,7 @@ impl Effects {
         let mut fan_outs = passing.fan_outs;
         fan_outs.dedup();
         for fan_out in fan_outs {
-            if !self.fan_outs.iter().rev().take(4).any(|held| *held == fan_out) {
+            if !self.fan_outs.iter().rev().take(4).any(|other| *other == fan_out) {
                 self.fan_outs.push(fan_out);
             }
         }
@@ -261,10 +261,10 @@ fn routes(plan: PlanRef, numbers: &[u16], rules: u128) -> impl Iterator<Item = &
 
 /// The entities from the one that `first` names up to the root of the tree, each once.
 fn chain(of: EntityType, field: u16, first: References, look_up: &Lookup<'_>) -> Result<Vec<Arc<str>>> {
-    let (mut chain, mut seen) = (Vec::new(), HashSet::new());
+    let (mut chain, mut ids) = (Vec::new(), HashSet::new());
     let mut next = first.first().cloned();
     while let Some(id) = next {
-        if !seen.insert(Arc::clone(&id)) {
+        if !ids.insert(Arc::clone(&id)) {
             break;
         }
         next = look_up(of, &id, field)?.first().cloned();
@@ -286,7 +286,7 @@ fn changed(of: &TypePlan, before: &Registers, after: &Registers) -> FieldSet {
             (Some((name, _)), None) | (None, Some((name, _))) => *name,
             (Some((left, _)), Some((right, _))) => *left.min(right),
         };
-        let (old, new) = (old.next_if(|(held, _)| *held == name), new.next_if(|(held, _)| *held == name));
+        let (old, new) = (old.next_if(|(field, _)| *field == name), new.next_if(|(field, _)| *field == name));
         if old != new {
             changed = changed.with(of.field(name).map_or(FieldSet::REST, FieldSet::of));
         }

@@ -38,7 +38,7 @@ pub(super) fn ancestry(
     first: Option<Arc<str>>,
 ) -> Result<Ancestry> {
     let mut ancestry = Ancestry::default();
-    let mut seen: HashSet<Arc<str>> = HashSet::new();
+    let mut ancestor_ids: HashSet<Arc<str>> = HashSet::new();
     let mut next = first;
     while let Some(parent) = next {
         let header = entities.header(entity_type, &parent)?;
@@ -49,12 +49,12 @@ pub(super) fn ancestry(
         next = header.reference(slot).first().cloned();
         let ancestors = &mut ancestry.ancestors;
         if ancestors.len() == SHORT {
-            seen.extend(ancestors.iter().map(|ancestor| Arc::clone(&ancestor.id)));
+            ancestor_ids.extend(ancestors.iter().map(|ancestor| Arc::clone(&ancestor.id)));
         }
         let is_repeated = if ancestors.len() < SHORT {
             ancestors.iter().any(|ancestor| ancestor.id == parent)
         } else {
-            !seen.insert(Arc::clone(&parent))
+            !ancestor_ids.insert(Arc::clone(&parent))
         };
         if is_repeated || *parent == *id {
             ancestry.cycle = true;

@@ -10,15 +10,15 @@ use crate::plan::Relation;
 /// The entities below one, as they are met.
 #[derive(Default)]
 pub(super) struct Descendants {
-    seen: HashSet<String>,
+    ids: HashSet<String>,
     /// Those whose members are not met yet.
     waiting: Vec<String>,
 }
 
 impl Descendants {
     pub(super) fn meet(&mut self, child: &str) {
-        if !self.seen.contains(child) {
-            self.seen.insert(child.to_owned());
+        if !self.ids.contains(child) {
+            self.ids.insert(child.to_owned());
             self.waiting.push(child.to_owned());
         }
     }
@@ -31,6 +31,6 @@ impl Descendants {
                 ControlFlow::Continue(())
             })?;
         }
-        Ok(self.seen.len() as u64 - u64::from(self.seen.contains(id)))
+        Ok(self.ids.len() as u64 - u64::from(self.ids.contains(id)))
     }
 }

@@ -71,8 +71,8 @@ impl<S: Shown> Shown for Derived<'_, S> {
     }
 
     fn get(&self, name: &str) -> Option<&[u8]> {
-        let held = self.values.iter().find(|(known, _)| *known == name).map(|(_, json)| &**json);
-        held.or_else(|| self.entity.get(name))
+        let value = self.values.iter().find(|(known, _)| *known == name).map(|(_, json)| &**json);
+        value.or_else(|| self.entity.get(name))
     }
 
     fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
@@ -205,9 +205,9 @@ fn push_name(
 fn push_run(out: &mut Vec<u8>, begin: usize, first: usize, text: &str) {
     let end = out.len();
     if push_text(out, begin, Class::Name, (text, end > first)) && end > first {
-        let (held, new) = out.split_at(end);
+        let (front, new) = out.split_at(end);
         let new = new.strip_prefix(b" |").unwrap_or(new);
-        let is_held = stands(held.get(first..).unwrap_or_default(), new.strip_prefix(b" ").unwrap_or(new));
+        let is_held = stands(front.get(first..).unwrap_or_default(), new.strip_prefix(b" ").unwrap_or(new));
         out.truncate(if is_held { end } else { out.len() });
     }
 }

@@ -116,13 +116,13 @@ impl Carrier<'_> {
             let page = self.patient(async || self.target.ids(self.number, cursor.clone()).await).await?;
             let mut left = self.beside(page.ids).await?;
             while !left.is_empty() {
-                let held = self.held(&left).await?;
-                let rest = left.split_off(held.len().min(left.len()));
-                let pairs = std::mem::replace(&mut left, rest).into_iter().zip(held);
-                let gone = pairs.filter(|(_, held)| held.is_none());
+                let documents = self.fetch(&left).await?;
+                let rest = left.split_off(documents.len().min(left.len()));
+                let pairs = std::mem::replace(&mut left, rest).into_iter().zip(documents);
+                let missing = pairs.filter(|(_, document)| document.is_none());
                 let version = above_silent(position);
-                let gone = gone.map(|(id, _)| Waiting { id: id.into(), version, body: None });
-                self.write(gone.collect(), &mut Carried::default()).await?;
+                let deletions = missing.map(|(id, _)| Waiting { id: id.into(), version, body: None });
+                self.write(deletions.collect(), &mut Carried::default()).await?;
             }
             cursor = page.cursor;
             if cursor.is_none() {
@@ -180,24 +180,26 @@ impl Carrier<'_> {
         blocking(move || beside(&state, projection, ids)).await
     }
 
-    async fn held(&self, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn fetch(&self, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         at_least_one(self.patient(async || self.target.sink.get_of(self.from, ids).await).await?)
     }
 
     async fn carry_some(&self, mut ids: &[String], position: u64, carried: &mut Carried) -> Result<()> {
         while !ids.is_empty() {
-            let held = self.held(ids).await?;
-            let (now, later) = ids.split_at(held.len().min(ids.len()));
-            let are_stubs: Vec<bool> =
-                held.iter().map(|held| held.as_ref().is_some_and(is_made_of_references)).collect();
+            let documents = self.fetch(ids).await?;
+            let (now, later) = ids.split_at(documents.len().min(ids.len()));
+            let are_stubs: Vec<bool> = documents
+                .iter()
+                .map(|document| document.as_ref().is_some_and(is_made_of_references))
+                .collect();
             let stubs = now.iter().zip(&are_stubs).filter(|(_, is_stub)| **is_stub);
             let mut are_called =
                 self.are_called(stubs.map(|(id, _)| id.clone()).collect()).await?.into_iter();
             let mut waiting = Vec::new();
-            for ((id, held), is_stub) in now.iter().zip(held).zip(are_stubs) {
+            for ((id, document), is_stub) in now.iter().zip(documents).zip(are_stubs) {
                 let is_called = is_stub && are_called.next() == Some(true);
                 // One that was deleted meanwhile is gone.
-                let Some(Stored { version, body }) = held else { continue };
+                let Some(Stored { version, body }) = document else { continue };
                 if body.is_empty() {
                     return Err(Error::failed(format!(
                         "{} does not give the document {id} back, so that it cannot be carried; use --from state",
@@ -263,8 +265,8 @@ impl Carrier<'_> {
     }
 
     async fn patient<T>(&self, ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-        let asked = while_away(self.stop, "the index", Patience::default(), ask).await?;
-        asked.ok_or_else(super::conduct::interrupted)
+        let answer = while_away(self.stop, "the index", Patience::default(), ask).await?;
+        answer.ok_or_else(super::conduct::interrupted)
     }
 }
 

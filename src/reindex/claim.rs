@@ -38,7 +38,7 @@ impl Claim {
         let records = claim.sink.rebuilds().await?;
         for (number, found) in records.iter().enumerate() {
             if let Some((record, _)) = found.as_ref().filter(|(record, _)| claim.is_of_another(record)) {
-                return Err(taken(session.projection(number)?, record));
+                return Err(conflict(session.projection(number)?, record));
             }
         }
         for (number, found) in records.into_iter().enumerate() {
@@ -49,7 +49,7 @@ impl Claim {
             let earlier = earlier.map(|earlier| Box::new(Rebuild { earlier: None, ..earlier }));
             let record = Rebuild { earlier, ..beginning(session, number)? };
             if !claim.sink.note_rebuild(number, Some(&record), revision.as_ref()).await? {
-                return Err(taken(session.projection(number)?, &record));
+                return Err(conflict(session.projection(number)?, &record));
             }
         }
         Ok(claim)
@@ -200,7 +200,7 @@ fn beginning(session: &Session, number: usize) -> Result<Rebuild> {
     })
 }
 
-fn taken(projection: &str, record: &Rebuild) -> Error {
+fn conflict(projection: &str, record: &Rebuild) -> Error {
     Error::failed(format!(
         "another reindex of {projection} is under way, into {} ({}); wait for its end, go on with it where it was \
          begun, or give it up with `tributary reindex --abort {projection}`",

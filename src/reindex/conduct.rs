@@ -165,8 +165,8 @@ impl Conductor {
         )
         .await?;
         let mut evidence = self.check(stop).await?;
-        for (number, seen) in evidence.iter_mut().enumerate() {
-            seen.carried = carried.get(&number).map_or(0, |carried| carried.documents);
+        for (number, of_index) in evidence.iter_mut().enumerate() {
+            of_index.carried = carried.get(&number).map_or(0, |carried| carried.documents);
         }
         self.begin(Phase::Swapping, stop).await?;
         let parts = self.session.previous.iter().zip(&self.session.indexes).enumerate();
@@ -176,8 +176,8 @@ impl Conductor {
         // A request that was lost may have been heard.
         patient(stop, async || if self.is_swapped().await? { Ok(()) } else { self.sink.swap(&moves).await })
             .await?;
-        for wanted in &moves {
-            tracing::info!(from = wanted.from, to = wanted.to, "the alias is moved");
+        for change in &moves {
+            tracing::info!(from = change.from, to = change.to, "the alias is moved");
         }
         Ok((evidence, carried))
     }

@@ -34,7 +34,8 @@ pub struct Evidence {
     /// The documents that the state calls for.
     pub called_for: u64,
     /// Those that the index holds.
-    pub held: u64,
+    #[serde(rename = "held")]
+    pub stored: u64,
     /// Documents of entities that a partial log holds no record of, as they were in the index before.
     pub carried: u64,
     /// Those of them that the state calls for no document of.
@@ -52,12 +53,12 @@ impl Evidence {
     pub(super) fn wanting(&self, rejected: u64) -> Option<String> {
         let advice = "the alias is left where it is. Look for another program that writes there, then run the same \
                       command again, or give it up with `tributary reindex --abort`";
-        let wanted = self.called_for + self.beside;
-        let lacking = wanted.saturating_sub(self.held);
-        if self.held > wanted || lacking > rejected || self.missing > rejected {
+        let expected = self.called_for + self.beside;
+        let lacking = expected.saturating_sub(self.stored);
+        if self.stored > expected || lacking > rejected || self.missing > rejected {
             return Some(format!(
                 "{} holds {} documents where the state calls for {}; {advice}",
-                self.index, self.held, wanted
+                self.index, self.stored, expected
             ));
         }
         let first = self.differing.first()?;
@@ -82,17 +83,17 @@ pub(super) async fn gather(
     try_join_all(pairs.map(|(number, (projection, index))| async move {
         let sample = Sample::of(Arc::clone(state), projection, limits);
         // The index makes everything searchable meanwhile.
-        let (held, (mut sample, mut made)) = tokio::try_join!(sink.count(index), sample.next())?;
-        let mut seen = Evidence { index: index.clone(), held, ..Evidence::default() };
+        let (stored, (mut sample, mut made)) = tokio::try_join!(sink.count(index), sample.next())?;
+        let mut evidence = Evidence { index: index.clone(), stored, ..Evidence::default() };
         while !made.is_empty() {
-            compare(sink, number, made, &mut seen).await?;
+            compare(sink, number, made, &mut evidence).await?;
             (sample, made) = sample.next().await?;
         }
-        seen.called_for = sample.walk.met();
+        evidence.called_for = sample.walk.met();
         if sample.state.is_partial() {
-            seen.beside = count_beside(sink, &sample.state, number, projection).await?;
+            evidence.beside = count_beside(sink, &sample.state, number, projection).await?;
         }
-        Ok(seen)
+        Ok(evidence)
     }))
     .await
 }
@@ -162,17 +163,22 @@ impl Sample {
     }
 }
 
-async fn compare(sink: &dyn Documents, projection: usize, mut made: Made, seen: &mut Evidence) -> Result<()> {
+async fn compare(
+    sink: &dyn Documents,
+    projection: usize,
+    mut made: Made,
+    evidence: &mut Evidence,
+) -> Result<()> {
     while !made.is_empty() {
         let ids: Vec<String> = made.iter().map(|(id, _)| id.clone()).collect();
-        let held = at_least_one(sink.get(projection, &ids).await?)?;
-        let rest = made.split_off(held.len().min(made.len()));
-        for ((id, body), held) in std::mem::replace(&mut made, rest).into_iter().zip(held) {
-            seen.compared += 1;
-            match held {
-                None => seen.missing += 1,
-                Some(held) => match body.and_then(|body| difference(&body, &held.body)) {
-                    Some(_) if seen.differing.len() < TOLD_MAX => seen.differing.push(shown_key(&id)),
+        let documents = at_least_one(sink.get(projection, &ids).await?)?;
+        let rest = made.split_off(documents.len().min(made.len()));
+        for ((id, body), document) in std::mem::replace(&mut made, rest).into_iter().zip(documents) {
+            evidence.compared += 1;
+            match document {
+                None => evidence.missing += 1,
+                Some(document) => match body.and_then(|body| difference(&body, &document.body)) {
+                    Some(_) if evidence.differing.len() < TOLD_MAX => evidence.differing.push(shown_key(&id)),
                     _ => {}
                 },
             }
@@ -187,14 +193,14 @@ mod tests {
 
     #[test]
     fn what_is_wanting_is_told_and_rejected_documents_may_be_missing() {
-        let whole = Evidence { called_for: 10, held: 10, compared: 5, ..Evidence::default() };
+        let whole = Evidence { called_for: 10, stored: 10, compared: 5, ..Evidence::default() };
         assert_eq!(whole.wanting(0), None);
-        let fewer = Evidence { held: 9, missing: 1, ..whole.clone() };
+        let fewer = Evidence { stored: 9, missing: 1, ..whole.clone() };
         assert!(fewer.wanting(0).unwrap().contains("holds 9 documents where the state calls for 10"));
         assert_eq!(fewer.wanting(1), None);
-        assert_eq!(Evidence { held: 12, beside: 2, ..whole.clone() }.wanting(0), None);
+        assert_eq!(Evidence { stored: 12, beside: 2, ..whole.clone() }.wanting(0), None);
         assert!(Evidence { beside: 2, ..whole.clone() }.wanting(0).is_some(), "what was carried is gone");
-        assert!(Evidence { held: 11, ..whole.clone() }.wanting(3).is_some(), "more than are called for");
+        assert!(Evidence { stored: 11, ..whole.clone() }.wanting(3).is_some(), "more than are called for");
         let other = Evidence { differing: vec!["o1".to_owned()], ..whole };
         assert!(other.wanting(5).unwrap().contains("first o1"));
     }

@@ -164,11 +164,11 @@ impl Folder {
     pub fn keep(&self, session: &Session) -> Result<()> {
         let text = serde_json::to_vec(session).map_err(|error| self.broken(error))?;
         let beside = self.path.join("session.new");
-        let kept = private::write(&beside, &text)
+        let outcome = private::write(&beside, &text)
             .and_then(|()| File::open(&beside)?.sync_all())
             .and_then(|()| fs::rename(&beside, self.path.join(FILE)))
             .and_then(|()| File::open(&self.path)?.sync_all());
-        kept.map_err(|error| self.broken(error))
+        outcome.map_err(|error| self.broken(error))
     }
 
     /// Forgets the session; the state stays only when it is to be kept.
@@ -212,7 +212,7 @@ impl Folder {
 #[cfg(test)]
 impl Session {
     /// A replay of the log that has just begun.
-    pub(super) fn begun(projections: &[&str], indexes: Vec<String>) -> Self {
+    pub(super) fn begin(projections: &[&str], indexes: Vec<String>) -> Self {
         Self {
             id: "a".into(),
             projections: projections.iter().map(|name| (*name).to_owned()).collect(),
@@ -237,18 +237,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = Folder::path_of(&folder.path().join("state"));
         assert_eq!(path.file_name().unwrap(), "state.reindex");
-        let held = Folder::hold(&path).unwrap();
+        let holder = Folder::hold(&path).unwrap();
         assert!(Folder::hold(&path).unwrap_err().chain().contains("under way here"));
-        assert_eq!(held.session().unwrap(), None);
-        let session = Session::begun(&["contacts"], vec!["contacts-1".into()]);
-        held.keep(&session).unwrap();
-        fs::create_dir_all(held.state()).unwrap();
-        drop(held);
-        let held = Folder::hold(&path).unwrap();
-        assert_eq!(held.session().unwrap(), Some(session));
-        held.clear(true).unwrap();
-        assert!(held.session().unwrap().is_none() && held.state().exists());
-        held.clear(false).unwrap();
-        assert!(!held.state().exists());
+        assert_eq!(holder.session().unwrap(), None);
+        let session = Session::begin(&["contacts"], vec!["contacts-1".into()]);
+        holder.keep(&session).unwrap();
+        fs::create_dir_all(holder.state()).unwrap();
+        drop(holder);
+        let holder = Folder::hold(&path).unwrap();
+        assert_eq!(holder.session().unwrap(), Some(session));
+        holder.clear(true).unwrap();
+        assert!(holder.session().unwrap().is_none() && holder.state().exists());
+        holder.clear(false).unwrap();
+        assert!(!holder.state().exists());
     }
 }

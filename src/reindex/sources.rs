@@ -23,9 +23,9 @@ enum Ahead {
 }
 
 impl Sources {
-    /// Of a log, of which `kept` is open and not started, if there is one.
-    pub fn new(open: Open, kept: Option<Box<dyn EventSource>>) -> Self {
-        Self { open, ahead: Mutex::new(kept.map(Ahead::Open)) }
+    /// Of a log, of which `source` is open and not started, if there is one.
+    pub fn new(open: Open, source: Option<Box<dyn EventSource>>) -> Self {
+        Self { open, ahead: Mutex::new(source.map(Ahead::Open)) }
     }
 
     /// A source that was not started.
@@ -103,14 +103,14 @@ mod tests {
     }
 
     /// Sources by their numbers, from 1 on; opening the one of the number `away` fails.
-    fn sources(away: usize, kept: Option<Box<dyn EventSource>>) -> (Sources, Arc<AtomicUsize>) {
+    fn sources(away: usize, source: Option<Box<dyn EventSource>>) -> (Sources, Arc<AtomicUsize>) {
         let opened = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&opened);
         let open: Open = Arc::new(move || match count.fetch_add(1, Ordering::SeqCst) + 1 {
             number if number == away => Err(Error::failed("away")),
             number => Ok(Box::new(Numbered(number))),
         });
-        (Sources::new(open, kept), opened)
+        (Sources::new(open, source), opened)
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::session::Session;
 use crate::error::{Error, Result};
 use crate::pipeline::hand_over::LEASE;
-use crate::sink::generations::{Generations, Gone, Phase, Rebuild, Revision};
+use crate::sink::generations::{Generations, Orphan, Phase, Rebuild, Revision};
 
 /// Gives up the rebuilds of the sink's projections. Their records go, and so do the indexes that they made, unless an
 /// alias stands for one or it was there before. `is_own` says which session was begun here and is known to be dead.
@@ -99,7 +99,7 @@ async fn silent(sink: &dyn Generations, number: usize, name: &str, record: &Rebu
     loop {
         let found = sink.rebuild_of(number).await?;
         match found {
-            Some((seen, revision)) if seen.beat == record.beat && seen.session == record.session => {
+            Some((current, revision)) if current.beat == record.beat && current.session == record.session => {
                 if Instant::now() >= until {
                     return Ok(revision);
                 }
@@ -143,7 +143,7 @@ pub async fn prune(sink: &dyn Generations, count: usize) -> Result<Vec<String>> 
 /// Those of the index.
 pub async fn prune_gone(sink: &dyn Generations) -> Result<Vec<String>> {
     let mut deleted = Vec::new();
-    for Gone { projection, index, is_rebuilt } in sink.gone().await? {
+    for Orphan { projection, index, is_rebuilt } in sink.find_orphans().await? {
         if is_rebuilt {
             tracing::warn!(
                 projection,
@@ -173,7 +173,7 @@ mod tests {
         config.index.path = folder.path().to_owned();
         let sink = EmbeddedSink::new(&config.index, &["organisations", "contacts"]).unwrap();
         let names = ["organisations", "contacts"];
-        let session = Session::begun(&names, vec![sink.new_name(0), sink.new_name(1)]);
+        let session = Session::begin(&names, vec![sink.new_name(0), sink.new_name(1)]);
         for (number, index) in session.indexes.iter().enumerate() {
             sink.create(number, index, "log").await.unwrap();
             let record = Rebuild { session: "a".into(), phase: Phase::Swapping, ..Rebuild::of_index(index) };

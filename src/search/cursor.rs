@@ -114,10 +114,10 @@ mod tests {
             assert!(Cursor::parse(&sorted.text("a"), "a", other).is_err());
         }
         assert_eq!(Cursor::parse(&cursor.text("a"), "a", None).unwrap(), cursor);
-        let kept = Cursor { view: Some(77), ..cursor.clone() };
-        assert_eq!(Cursor::parse(&kept.text("a"), "a", None).unwrap(), kept);
+        let of_view = Cursor { view: Some(77), ..cursor.clone() };
+        assert_eq!(Cursor::parse(&of_view.text("a"), "a", None).unwrap(), of_view);
         assert!(Cursor::parse(&cursor.text("a"), "b", None).is_err());
-        let wrong_view = kept.text("a") + "-1";
+        let wrong_view = of_view.text("a") + "-1";
         for wrong in ["", "not-a-cursor", "1-2-3", "1-2-zz", "é", "1-0000000000000000-+1", &wrong_view] {
             assert_eq!(Cursor::parse(wrong, "a", None).unwrap_err().exit_code(), 2, "{wrong}");
         }

@@ -14,7 +14,7 @@ const OPEN: &str = "*";
 ///
 /// # Errors
 /// When the value is none of the field's kind.
-pub(super) fn wanted(field: Field, value: &str) -> Result<Wanted> {
+pub(super) fn parse(field: Field, value: &str) -> Result<Wanted> {
     let wrong = || {
         let expected = match field.kind {
             ValueKind::Boolean => "true or false",

@@ -121,7 +121,7 @@ fn mark_phrase(text: &str, spans: &[(usize, usize)], phrase: &Term, is_marked: &
     let length = phrase.words().count();
     for (at, run) in spans.windows(length).enumerate() {
         let word = |(begin, end): &(usize, usize)| folded(text.get(*begin..*end).unwrap_or_default());
-        if run.iter().zip(phrase.words()).all(|(span, wanted)| word(span) == *wanted) {
+        if run.iter().zip(phrase.words()).all(|(span, target)| word(span) == *target) {
             is_marked.iter_mut().skip(at).take(length).for_each(|mark| *mark = true);
         }
     }

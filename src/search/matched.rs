@@ -31,8 +31,8 @@ pub(super) fn best<'a>(
     whole: &Whole,
 ) -> Vec<Value> {
     // The query may be the id of one of them.
-    let wanted = whole.ids.first().map(String::as_str);
-    let is_it = |found: &Value| wanted.is_some() && found.get("id").and_then(Value::as_str) == wanted;
+    let id = whole.ids.first().map(String::as_str);
+    let is_it = |found: &Value| id.is_some() && found.get("id").and_then(Value::as_str) == id;
     let score = |found: &Value| {
         if is_it(found) {
             return Some(u32::MAX);

@@ -72,8 +72,8 @@ mod tests {
     use super::*;
     use crate::search::token::terms;
 
-    fn matches(q: &str, held: &str) -> Option<Match> {
-        word(terms(q).0.first().unwrap(), held)
+    fn matches(q: &str, candidate: &str) -> Option<Match> {
+        word(terms(q).0.first().unwrap(), candidate)
     }
 
     proptest::proptest! {

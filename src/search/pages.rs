@@ -54,8 +54,8 @@ impl PagedSearcher {
     /// Those of the index.
     pub async fn search(&self, request: &Request, position: Positions) -> Result<Page> {
         let number = request.after.as_ref().and_then(|after| after.view);
-        let kept = number.and_then(|number| Some((number, self.views.get(&number)?)));
-        if let Some((number, view)) = kept.filter(|(_, view)| view.position.covers(&request.consistent_with))
+        let entry = number.and_then(|number| Some((number, self.views.get(&number)?)));
+        if let Some((number, view)) = entry.filter(|(_, view)| view.position.covers(&request.consistent_with))
         {
             match self.page(request, number, &view).await {
                 Err(error) => {

@@ -47,17 +47,17 @@ impl Request {
         collections: &[Collection],
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self> {
-        let mut given = Given::default();
+        let mut parameters = Given::default();
         for (name, value) in pairs {
-            given.take(name, value)?;
+            parameters.take(name, value)?;
         }
-        given.request(collections)
+        parameters.request(collections)
     }
 
     /// The parts of this search that its cursors depend on.
     pub(super) fn identity(&self) -> String {
         let Self { terms, excluded, collection, under, filters, sort, .. } = self;
-        let filters: Vec<_> = filters.iter().map(|(field, wanted)| (field.name, wanted)).collect();
+        let filters: Vec<_> = filters.iter().map(|(field, value)| (field.name, value)).collect();
         let sort = sort.map(|sort| (sort.by.name, sort.descending));
         format!("{terms:?} {excluded:?} {} {under:?} {filters:?} {sort:?}", collection.name())
     }
@@ -175,18 +175,18 @@ fn words(q: &str) -> Result<Parsed> {
     Ok(parsed)
 }
 
-fn filters(given: &[&str], collection: Collection) -> Result<Vec<(Field, Wanted)>> {
-    if given.len() > FILTERS_MAX {
+fn filters(texts: &[&str], collection: Collection) -> Result<Vec<(Field, Wanted)>> {
+    if texts.len() > FILTERS_MAX {
         return Err(Error::usage(format!("filter: at most {FILTERS_MAX}")));
     }
     let mut filters = Vec::new();
     // A form that is sent with an empty field asks for nothing by it.
-    for filter in given.iter().filter(|filter| !filter.is_empty()) {
+    for filter in texts.iter().filter(|filter| !filter.is_empty()) {
         let Some((field, value)) = filter.split_once(':') else {
             return Err(Error::usage("filter: field:value was expected, as in status:active"));
         };
         let field = field_of_name(field, collection)?;
-        let filter = (field, filter::wanted(field, value)?);
+        let filter = (field, filter::parse(field, value)?);
         if !filters.contains(&filter) {
             filters.push(filter);
         }
@@ -245,7 +245,7 @@ mod tests {
         let request = parsed(&pairs).unwrap();
         assert_eq!(request.terms, None);
         let filters: Vec<_> =
-            request.filters.iter().map(|(field, wanted)| (field.name, wanted.clone())).collect();
+            request.filters.iter().map(|(field, value)| (field.name, value.clone())).collect();
         assert_eq!(filters, [("role", Wanted::Text("a:b".to_owned()))]);
         assert_eq!(parsed(&[("filter", ""), ("filter", "")]).unwrap().filters, []);
         assert_eq!(request.facets.iter().map(|field| field.name).collect::<Vec<_>>(), ["tag", "role"]);

@@ -46,7 +46,7 @@ impl Wanted {
     /// True when the value counted under this text is wanted.
     pub fn holds(&self, text: &str) -> bool {
         match self {
-            Wanted::Text(wanted) => wanted == text,
+            Wanted::Text(value) => value == text,
             Wanted::Integers(from, to) => {
                 let number = text.parse().ok().or_else(|| milliseconds(text));
                 number.is_some_and(|number| is_between(number, *from, *to))

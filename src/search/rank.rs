@@ -104,8 +104,8 @@ fn term_points(words: &Words, term: &Term) -> Option<u32> {
         let runs = words.runs.iter().filter(|(_, run)| stands(run.as_bytes(), term.text.as_bytes()));
         return runs.map(|(class, _)| points(*class, Match::Word)).chain(number).max();
     }
-    let held = words.found().filter_map(|(class, word)| Some(points(class, matching::word(term, word)?)));
-    held.chain(number).max()
+    let of_words = words.found().filter_map(|(class, word)| Some(points(class, matching::word(term, word)?)));
+    of_words.chain(number).max()
 }
 
 fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
@@ -116,7 +116,7 @@ fn exact(words: &Words, terms: &[Term], whole: &Whole) -> u32 {
 
 /// True when the query's words are the name's, in any order.
 fn is_name(words: &Words, terms: &[Term]) -> bool {
-    let wanted = name_words(terms);
+    let query = name_words(terms);
     let name = words.name();
-    name.len() == wanted.len() && name.iter().all(|word| wanted.contains(word))
+    name.len() == query.len() && name.iter().all(|word| query.contains(word))
 }

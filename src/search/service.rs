@@ -48,7 +48,7 @@ pub struct Searcher {
     index: Arc<dyn SearchIndex>,
     plan: PlanRef,
     /// The projections that are kept: members without an index of their own are found only where they are embedded.
-    kept: Arc<[String]>,
+    projections: Arc<[String]>,
     /// The number of the view that the index is, when it is kept for further pages.
     view: Option<u64>,
 }
@@ -59,7 +59,7 @@ type Truncated = [Vec<String>];
 impl Searcher {
     /// A searcher over `index`, which keeps these projections of the plan.
     pub fn new(index: Arc<dyn SearchIndex>, plan: PlanRef, projections: &[String]) -> Self {
-        Self { index, plan, kept: projections.into(), view: None }
+        Self { index, plan, projections: projections.into(), view: None }
     }
 
     /// The kept projections that are searched, in the model's order: the first is searched when a request names none.
@@ -68,12 +68,12 @@ impl Searcher {
     }
 
     /// The kept projections.
-    pub fn kept(&self) -> &[String] {
-        &self.kept
+    pub fn projections(&self) -> &[String] {
+        &self.projections
     }
 
     fn keeps(&self, collection: Collection) -> bool {
-        self.kept.iter().any(|name| name == collection.name())
+        self.projections.iter().any(|name| name == collection.name())
     }
 
     /// The same over a view of the index, whose number its cursors carry.
@@ -393,7 +393,7 @@ fn filter_apart(collection: Collection, members: usize, field: Field) -> Option<
 /// The same filters for the members' own projection; `None` when it lacks one.
 fn filters_apart(collection: Collection, members: usize, filters: &Filters) -> Option<Vec<(Field, Wanted)>> {
     let one =
-        |(field, wanted): &(Field, Wanted)| Some((filter_apart(collection, members, field)?, wanted.clone()));
+        |(field, value): &(Field, Wanted)| Some((filter_apart(collection, members, field)?, value.clone()));
     filters.iter().map(one).collect()
 }
 

@@ -91,8 +91,8 @@ mod tests {
             let text = |piece: Piece<'_>| match piece {
                 Words(text) | Phrase(text) | Excluded(text) => text.to_owned(),
             };
-            let kept: String = pieces(&q).into_iter().map(text).collect();
-            proptest::prop_assert_eq!(kept.chars().filter(marks).collect::<String>(), q.chars().filter(marks).collect::<String>());
+            let content: String = pieces(&q).into_iter().map(text).collect();
+            proptest::prop_assert_eq!(content.chars().filter(marks).collect::<String>(), q.chars().filter(marks).collect::<String>());
         }
     }
 }

@@ -37,22 +37,22 @@ const CONTACTS: usize = 1;
 pub(super) struct Events {
     versions: BTreeMap<(usize, String), u64>,
     /// The events that come later than those written after them.
-    held: Vec<Event>,
+    latecomers: Vec<Event>,
 }
 
 impl Events {
     /// Appends one event, or holds it back, or appends one that was held back.
     pub(super) fn append(&mut self, world: &World) {
-        if !self.held.is_empty() && world.draw(0..4) == 0 {
-            let drawn = world.draw(0..self.held.len() as u64);
-            let event = self.held.swap_remove(usize::try_from(drawn).unwrap());
+        if !self.latecomers.is_empty() && world.draw(0..4) == 0 {
+            let drawn = world.draw(0..self.latecomers.len() as u64);
+            let event = self.latecomers.swap_remove(usize::try_from(drawn).unwrap());
             return put(world, event);
         }
         let mut event = world.domain.event(world);
         event.version = self.next_version(event.entity, &event.id);
         // Without a sequence the order is the log's.
         if world.plan.is_sequenced && world.strikes("record reordered", world.plan.rates.reordered) {
-            self.held.push(event);
+            self.latecomers.push(event);
         } else {
             put(world, event);
         }
@@ -78,7 +78,7 @@ impl Events {
 
     /// Appends the events that are held back still.
     pub(super) fn append_held(&mut self, world: &World) {
-        std::mem::take(&mut self.held).into_iter().for_each(|event| put(world, event));
+        std::mem::take(&mut self.latecomers).into_iter().for_each(|event| put(world, event));
     }
 
     fn next_version(&mut self, entity: usize, id: &str) -> u64 {

@@ -172,7 +172,7 @@ impl Group {
         let numbers: Vec<u64> = self.members.keys().copied().collect();
         for (rank, number) in numbers.iter().enumerate() {
             let is_changing = self.changing.is_some_and(|until| now < until);
-            let seen = if cut_off.contains(number)
+            let view = if cut_off.contains(number)
                 || world.strikes("group not described", world.plan.rates.commit_lost)
             {
                 Members::Silent
@@ -190,8 +190,8 @@ impl Group {
             }
             let has_caught_up = member.caught_up.load(Ordering::SeqCst);
             match member.asking {
-                Some(since) if seen == Members::Led && now >= since + ASKING_MAX => member.asking = None,
-                None if member.candidacy.asks(seen, has_caught_up) => {
+                Some(since) if view == Members::Led && now >= since + ASKING_MAX => member.asking = None,
+                None if member.candidacy.asks(view, has_caught_up) => {
                     world.note(format_args!("{} asks for the writing", member.process.name));
                     member.asking = Some(now);
                 }

@@ -63,20 +63,20 @@ impl Index {
 
     /// The document of a key.
     pub(super) fn get(&self, key: &str) -> Option<&Held> {
-        let held = self.documents.get(&self.place_of(key))?;
-        (held.body.is_some() && is_held(key, held.routing.as_deref())).then_some(held)
+        let document = self.documents.get(&self.place_of(key))?;
+        (document.body.is_some() && is_held(key, document.routing.as_deref())).then_some(document)
     }
 
     /// Whether it holds a document of this key, or the memory of a deleted one.
     pub(super) fn knows(&self, key: &str) -> bool {
-        let held = self.documents.get(&self.place_of(key));
-        held.is_some_and(|held| is_held(key, held.routing.as_deref()))
+        let document = self.documents.get(&self.place_of(key));
+        document.is_some_and(|document| is_held(key, document.routing.as_deref()))
     }
 
     /// The documents by key.
     pub(super) fn documents(&self) -> BTreeMap<String, &Held> {
-        let held = self.documents.iter().filter(|(_, held)| held.body.is_some());
-        held.map(|((_, id), held)| (key_of(id, held.routing.as_deref()), held)).collect()
+        let documents = self.documents.iter().filter(|(_, document)| document.body.is_some());
+        documents.map(|((_, id), document)| (key_of(id, document.routing.as_deref()), document)).collect()
     }
 }
 
@@ -145,13 +145,13 @@ impl Server {
     }
 
     pub(super) fn swap(&mut self, moves: &[Move]) -> Result<()> {
-        for wanted in moves {
-            if self.aliases.get(&wanted.projection) != wanted.from.as_ref() {
+        for change in moves {
+            if self.aliases.get(&change.projection) != change.from.as_ref() {
                 return Err(Error::failed("the alias was moved by somebody else"));
             }
         }
-        for wanted in moves {
-            self.aliases.insert(wanted.projection, wanted.to.clone());
+        for change in moves {
+            self.aliases.insert(change.projection, change.to.clone());
         }
         Ok(())
     }
@@ -176,17 +176,17 @@ impl Server {
         };
         let now = Instant::now();
         let place = index.place(&item.id, item.routing.as_deref());
-        if let Some(held) = index.documents.get(&place) {
-            let is_kept = held.body.is_some() || !world.plan.forgets && now < held.at + DELETES_KEPT;
+        if let Some(document) = index.documents.get(&place) {
+            let is_kept = document.body.is_some() || !world.plan.forgets && now < document.at + DELETES_KEPT;
             // A write without a version is done over any version that the index holds.
             let has_version = item.version > 0 || !planted::is(Bug::DeleteUnversioned);
-            if is_kept && held.version > item.version && has_version {
-                return Outcome::Conflict { stored: Some(held.version) };
+            if is_kept && document.version > item.version && has_version {
+                return Outcome::Conflict { stored: Some(document.version) };
             }
         }
         let body = item.body.as_deref().map(<[u8]>::to_vec);
-        let held = Held { version: item.version, body, routing: item.routing.clone(), at: now };
-        index.documents.insert(place, held);
+        let document = Held { version: item.version, body, routing: item.routing.clone(), at: now };
+        index.documents.insert(place, document);
         Outcome::Done
     }
 
@@ -195,7 +195,7 @@ impl Server {
         let index = self.aliases.get(&projection).and_then(|index| self.indexes.get_mut(index));
         let Some(index) = index else { return false };
         let place = index.place(id, None);
-        let version = index.documents.get(&place).map_or(0, |held| held.version) + FOREIGN;
+        let version = index.documents.get(&place).map_or(0, |document| document.version) + FOREIGN;
         let body = Some(br#"{"by":"somebody else"}"#.to_vec());
         index.documents.insert(place, Held { version, body, routing: None, at: Instant::now() });
         true

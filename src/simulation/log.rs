@@ -145,12 +145,12 @@ impl Log {
     pub(super) fn cut(&mut self, positions: &Positions, is_known: bool) {
         for (at, part) in &mut self.parts {
             let to = positions.get(at).unwrap_or(part.low).clamp(part.low, part.high());
-            let gone = part.records.drain(..usize::try_from(to - part.low).unwrap());
-            let gone = gone.flatten().filter_map(|(plain, _)| plain);
+            let records = part.records.drain(..usize::try_from(to - part.low).unwrap());
+            let events = records.flatten().filter_map(|(plain, _)| plain);
             if is_known {
-                self.cut.extend(gone);
+                self.cut.extend(events);
             } else {
-                drop(gone);
+                drop(events);
             }
             part.low = to;
         }
@@ -158,8 +158,8 @@ impl Log {
 
     /// Every event that documents are made of.
     pub(super) fn events(&self) -> Vec<Event> {
-        let held = self.parts.values().flat_map(|part| part.records.iter().flatten());
-        self.cut.iter().cloned().chain(held.filter_map(|(plain, _)| plain.clone())).collect()
+        let records = self.parts.values().flat_map(|part| part.records.iter().flatten());
+        self.cut.iter().cloned().chain(records.filter_map(|(plain, _)| plain.clone())).collect()
     }
 }
 
@@ -188,7 +188,7 @@ pub(super) struct Source {
     world: Arc<World>,
     process: Arc<Process>,
     next: BTreeMap<TopicPartition, i64>,
-    begun: BTreeMap<TopicPartition, i64>,
+    beginnings: BTreeMap<TopicPartition, i64>,
     looked: Instant,
     look_every: Duration,
     /// The generation of the log that it began to read.
@@ -201,7 +201,7 @@ impl Source {
             world: Arc::clone(world),
             process: Arc::clone(process),
             next: BTreeMap::new(),
-            begun: BTreeMap::new(),
+            beginnings: BTreeMap::new(),
             looked: Instant::now(),
             look_every: world.millis(200..5_000),
             generation: 0,
@@ -218,7 +218,7 @@ impl Source {
         for at in &added {
             let low = log.parts[at].low;
             self.next.insert(at.clone(), low);
-            self.begun.extend((low > 0).then(|| (at.clone(), low)));
+            self.beginnings.extend((low > 0).then(|| (at.clone(), low)));
         }
         added
     }
@@ -228,7 +228,7 @@ impl Source {
         let log = self.world.log.lock().unwrap();
         let (part, next) = (&log.parts[at], self.next.get_mut(at).unwrap());
         if *next < part.low {
-            return Err(gone(at, *next, part.low, part.high()));
+            return Err(missing_records(at, *next, part.low, part.high()));
         }
         let mut offset = *next;
         let mut left = most;
@@ -248,7 +248,7 @@ impl Source {
     }
 }
 
-fn gone(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
+fn missing_records(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
     Error::failed(format!(
         "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing"
     ))
@@ -269,19 +269,20 @@ impl EventSource for Source {
         for (at, part) in &log.parts {
             let position = positions.get(at).unwrap_or(part.low);
             if position < part.low || position > part.high() {
-                return Err(gone(at, position, part.low, part.high()));
+                return Err(missing_records(at, position, part.low, part.high()));
             }
-            let held = fingerprints.iter().find(|(known, _)| known == at).map(|(_, held)| held);
-            let is_same = |held: &Fingerprint| {
-                let record = part.at(held.offset).map(|(_, record)| record);
-                record.map_or(log.generation == 0, |record| held.is_of(record))
+            let fingerprint =
+                fingerprints.iter().find(|(known, _)| known == at).map(|(_, fingerprint)| fingerprint);
+            let is_same = |fingerprint: &Fingerprint| {
+                let record = part.at(fingerprint.offset).map(|(_, record)| record);
+                record.map_or(log.generation == 0, |record| fingerprint.is_of(record))
             };
-            if !held.is_none_or(is_same) {
+            if !fingerprint.is_none_or(is_same) {
                 assert!(log.generation > 0, "{at}: another record than the one that was read");
                 return Err(recreated(at));
             }
             if positions.get(at).is_none() && part.low > 0 {
-                self.begun.insert(at.clone(), part.low);
+                self.beginnings.insert(at.clone(), part.low);
             }
             self.next.insert(at.clone(), position);
         }
@@ -291,7 +292,7 @@ impl EventSource for Source {
 
     fn cut_off(&mut self) -> Result<Vec<(TopicPartition, i64)>> {
         self.process.check()?;
-        Ok(self.begun.iter().map(|(at, low)| (at.clone(), *low)).collect())
+        Ok(self.beginnings.iter().map(|(at, low)| (at.clone(), *low)).collect())
     }
 
     fn end(&mut self) -> Result<Positions> {
@@ -317,7 +318,7 @@ impl EventSource for Source {
         }
         let mut polled = Polled { added: self.look_for_partitions(), ..Polled::default() };
         let mut known: Vec<_> = self.next.keys().cloned().collect();
-        let mut begun = std::mem::take(&mut self.begun);
+        let mut beginnings = std::mem::take(&mut self.beginnings);
         for _ in 0..self.world.draw(0..4) {
             if known.is_empty() {
                 break;
@@ -327,11 +328,11 @@ impl EventSource for Source {
             let most = self.world.draw(1..20);
             self.read(&at, most, &mut polled)?;
         }
-        begun.retain(|at, _| {
+        beginnings.retain(|at, _| {
             let has_moved = |record: &Record| record.partition == *at;
             !polled.records.iter().any(has_moved) && !polled.passed.iter().any(|(passed, _)| passed == at)
         });
-        polled.passed.extend(begun);
+        polled.passed.extend(beginnings);
         Ok(polled)
     }
 }

@@ -82,6 +82,6 @@ fn simulate(of: Of, seed: u64) -> Simulated {
         let text = panic.downcast_ref::<String>().cloned();
         Err(format!("panicked: {}", text.unwrap_or_default()))
     });
-    let (counts, trace) = world.told();
+    let (counts, trace) = world.report();
     Simulated { outcome, counts, trace }
 }

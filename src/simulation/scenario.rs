@@ -34,7 +34,7 @@ pub(super) struct Scenario {
     rebuild: Rebuild,
     deaths: u64,
     /// Instances that stay away for good.
-    gone: Vec<usize>,
+    absentees: Vec<usize>,
     has_cut: bool,
     has_recreated: bool,
     /// The contacts whose documents a foreign write has changed.
@@ -54,7 +54,7 @@ impl Scenario {
             instances,
             rebuild: Rebuild::new(folder),
             deaths: world.plan.deaths,
-            gone: Vec::new(),
+            absentees: Vec::new(),
             has_cut: false,
             has_recreated: false,
             foreign: BTreeSet::new(),
@@ -261,10 +261,10 @@ impl Scenario {
                 let mut least = self.world.log.lock().unwrap().end();
                 let disks = self.instances.iter().map(|instance| &instance.disk);
                 for disk in disks.chain(self.rebuild.has_begun.then_some(&self.rebuild.disk)) {
-                    let held = positions(&*disk.synced());
+                    let position = positions(&*disk.synced());
                     least = least
                         .iter()
-                        .map(|(at, next)| (at.clone(), held.get(at).unwrap_or(0).min(next)))
+                        .map(|(at, next)| (at.clone(), position.get(at).unwrap_or(0).min(next)))
                         .collect();
                 }
                 self.world.log.lock().unwrap().cut(&least, true);
@@ -275,11 +275,11 @@ impl Scenario {
                     running.process.kill();
                 }
                 self.bury_one(number, Left::All).await?;
-                let held = positions(&*self.instances[number].disk.view());
+                let position = positions(&*self.instances[number].disk.view());
                 for _ in 0..20 {
                     self.events.append(&self.world);
                 }
-                self.cut_ahead(&held);
+                self.cut_ahead(&position);
                 self.instances[number].start(&self.world)?;
             }
             _ => {}
@@ -287,13 +287,13 @@ impl Scenario {
         Ok(())
     }
 
-    fn cut_ahead(&mut self, held: &Positions) {
+    fn cut_ahead(&mut self, position: &Positions) {
         let mut log = self.world.log.lock().unwrap();
         let to: Positions = log
             .end()
             .iter()
             .map(|(at, end)| {
-                let next = held.get(at).unwrap_or(0);
+                let next = position.get(at).unwrap_or(0);
                 (at.clone(), if next < end { next + 1 } else { next })
             })
             .collect();
@@ -375,7 +375,7 @@ impl Scenario {
             }
             world.count("instance never returns");
             self.bury_one(number, Left::All).await?;
-            self.gone.push(number);
+            self.absentees.push(number);
         }
         if world.plan.rebuild_stays_dead && !self.rebuild.is_over && self.rebuild.has_begun {
             if let Some(process) = self.rebuild.process() {
@@ -400,7 +400,7 @@ impl Scenario {
             tokio::time::sleep(Duration::from_millis(250)).await;
             self.bury().await?;
             for number in 0..self.instances.len() {
-                if self.instances[number].running.is_none() && !self.gone.contains(&number) {
+                if self.instances[number].running.is_none() && !self.absentees.contains(&number) {
                     self.instances[number].start(&world)?;
                 }
             }
@@ -449,6 +449,6 @@ impl Scenario {
 }
 
 fn positions(view: &dyn Reader) -> Positions {
-    let held = view.get(Space::META, b"progress").ok().flatten();
-    held.map(|bytes| rows::decode::<Progress>(&bytes).unwrap().positions()).unwrap_or_default()
+    let progress = view.get(Space::META, b"progress").ok().flatten();
+    progress.map(|bytes| rows::decode::<Progress>(&bytes).unwrap().positions()).unwrap_or_default()
 }

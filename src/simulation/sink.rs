@@ -232,8 +232,8 @@ impl Documents for Sink {
     async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         let get = |server: &mut Server| {
             let stored = |id: &String| {
-                let held = server.indexes[index].get(id)?;
-                Some(Stored { version: held.version, body: held.body.clone()? })
+                let document = server.indexes[index].get(id)?;
+                Some(Stored { version: document.version, body: document.body.clone()? })
             };
             Ok(ids.iter().map(stored).collect())
         };
@@ -245,7 +245,7 @@ impl Documents for Sink {
             let documents = server.indexes[index].documents().into_iter();
             let left = documents.filter(|(key, _)| cursor.as_ref().is_none_or(|cursor| key > cursor));
             let documents: Vec<(String, u64)> =
-                left.take(PAGE).map(|(key, held)| (key, held.version)).collect();
+                left.take(PAGE).map(|(key, document)| (key, document.version)).collect();
             let cursor = documents.last().map(|(id, _)| id.clone()).filter(|_| documents.len() == PAGE);
             Ok(VersionPage { documents, cursor })
         };

@@ -19,7 +19,7 @@ pub(super) struct Disk {
     /// The commits, synced or not.
     now: MemoryStore,
     /// The last synced state, and the commits since.
-    kept: Arc<Mutex<Kept>>,
+    history: Arc<Mutex<Kept>>,
     scratch: PathBuf,
 }
 
@@ -44,37 +44,37 @@ pub(super) enum Left {
 
 impl Disk {
     pub(super) fn new(scratch: PathBuf) -> Self {
-        Self { now: MemoryStore::default(), kept: Arc::default(), scratch }
+        Self { now: MemoryStore::default(), history: Arc::default(), scratch }
     }
 
     /// The disk after a crash. A process that has the old one open writes to a store that is not read again.
     pub(super) fn after_crash(&self, left: Left, world: &World) -> Self {
         let plan = world.domain.plan;
-        let mut kept = self.kept.lock().unwrap();
+        let mut history = self.history.lock().unwrap();
         let now = match left {
             Left::All => copy(&self.now, plan),
             Left::Some => {
-                let count = world.draw(0..kept.since.len() as u64 + 1);
-                let now = copy(&kept.synced, plan);
-                for changes in kept.since.iter().take(usize::try_from(count).unwrap()) {
+                let count = world.draw(0..history.since.len() as u64 + 1);
+                let now = copy(&history.synced, plan);
+                for changes in history.since.iter().take(usize::try_from(count).unwrap()) {
                     now.commit(changes.clone()).unwrap();
                 }
-                world.note(format_args!("{count} of {} commits are left", kept.since.len()));
+                world.note(format_args!("{count} of {} commits are left", history.since.len()));
                 now
             }
             Left::Former => {
-                let drawn = world.draw(0..kept.former.len() as u64 + 1);
-                let former = kept.former.get(usize::try_from(drawn).unwrap());
-                copy(former.unwrap_or(&kept.synced), plan)
+                let drawn = world.draw(0..history.former.len() as u64 + 1);
+                let former = history.former.get(usize::try_from(drawn).unwrap());
+                copy(former.unwrap_or(&history.synced), plan)
             }
             Left::Nothing => MemoryStore::default(),
         };
-        let mut former = std::mem::take(&mut kept.former);
+        let mut former = std::mem::take(&mut history.former);
         if left == Left::Nothing {
             former.clear();
         }
-        let kept = Kept { synced: copy(&now, plan), since: Vec::new(), former };
-        Self { now, kept: Arc::new(Mutex::new(kept)), scratch: self.scratch.clone() }
+        let history = Kept { synced: copy(&now, plan), since: Vec::new(), former };
+        Self { now, history: Arc::new(Mutex::new(history)), scratch: self.scratch.clone() }
     }
 
     /// The same disk for another life of the process, whose files no remnant of the last life reaches.
@@ -88,7 +88,7 @@ impl Disk {
     }
 
     pub(super) fn synced(&self) -> Box<dyn Reader> {
-        self.kept.lock().unwrap().synced.view()
+        self.history.lock().unwrap().synced.view()
     }
 }
 
@@ -121,7 +121,7 @@ impl StateStore for Store {
 
     fn commit(&self, changes: Changes) -> Result<()> {
         self.process.check()?;
-        self.disk.kept.lock().unwrap().since.push(changes.clone());
+        self.disk.history.lock().unwrap().since.push(changes.clone());
         self.disk.now.commit(changes)?;
         // It may die right after it, too.
         self.process.check()
@@ -134,7 +134,7 @@ impl StateStore for Store {
             changes.put(space, key, value);
         }
         let count = changes.len() as u64;
-        self.disk.kept.lock().unwrap().since.push(changes.clone());
+        self.disk.history.lock().unwrap().since.push(changes.clone());
         self.disk.now.commit(changes)?;
         Ok(count)
     }
@@ -162,16 +162,16 @@ impl StateStore for Store {
             self.process.kill();
             return Err(Error::failed("the sync failed"));
         }
-        let mut kept = self.disk.kept.lock().unwrap();
-        if kept.since.is_empty() {
+        let mut history = self.disk.history.lock().unwrap();
+        if history.since.is_empty() {
             return Ok(());
         }
-        if kept.former.len() < FORMER_MAX && self.world.draw(0..4) == 0 {
-            let former = copy(&kept.synced, self.world.domain.plan);
-            kept.former.push(former);
+        if history.former.len() < FORMER_MAX && self.world.draw(0..4) == 0 {
+            let former = copy(&history.synced, self.world.domain.plan);
+            history.former.push(former);
         }
-        for changes in std::mem::take(&mut kept.since) {
-            kept.synced.commit(changes)?;
+        for changes in std::mem::take(&mut history.since) {
+            history.synced.commit(changes)?;
         }
         Ok(())
     }

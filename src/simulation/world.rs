@@ -107,7 +107,7 @@ impl World {
     }
 
     /// The counts and the trace.
-    pub(super) fn told(&self) -> (BTreeMap<&'static str, u64>, String) {
+    pub(super) fn report(&self) -> (BTreeMap<&'static str, u64>, String) {
         let chance = self.chance();
         (chance.counts.clone(), chance.trace.clone())
     }

@@ -9,10 +9,10 @@ const KEPT_MAX: usize = 6;
 
 /// Buffers that were given back, while there is use for them.
 #[derive(Debug, Default)]
-pub struct Buffers(Mutex<Kept>);
+pub struct Buffers(Mutex<Pool>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct Pool {
     is_open: bool,
     free: Vec<Vec<u8>>,
 }
@@ -20,28 +20,28 @@ struct Kept {
 impl Buffers {
     /// An empty buffer with room for `capacity` bytes at least, which comes back once it is dropped.
     pub fn take(self: &Arc<Self>, capacity: usize) -> Buffer {
-        let mut kept = self.kept();
-        kept.is_open = true;
-        let mut bytes = kept.free.pop().unwrap_or_default();
-        drop(kept);
+        let mut pool = self.lock();
+        pool.is_open = true;
+        let mut bytes = pool.free.pop().unwrap_or_default();
+        drop(pool);
         bytes.reserve(capacity);
         Buffer { bytes, home: Some(Arc::clone(self)) }
     }
 
     /// Keeps none any more, until one is taken again.
     pub fn close(&self) {
-        *self.kept() = Kept::default();
+        *self.lock() = Pool::default();
     }
 
     fn give_back(&self, mut bytes: Vec<u8>) {
         bytes.clear();
-        let mut kept = self.kept();
-        if kept.is_open && kept.free.len() < KEPT_MAX {
-            kept.free.push(bytes);
+        let mut pool = self.lock();
+        if pool.is_open && pool.free.len() < KEPT_MAX {
+            pool.free.push(bytes);
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Pool> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -121,10 +121,10 @@ mod tests {
     #[test]
     fn few_are_kept_and_none_once_they_are_closed() {
         let buffers = Arc::new(Buffers::default());
-        let count = || buffers.kept().free.len();
-        let taken: Vec<Buffer> = (0..KEPT_MAX + 2).map(|_| buffers.take(10)).collect();
+        let count = || buffers.lock().free.len();
+        let many: Vec<Buffer> = (0..KEPT_MAX + 2).map(|_| buffers.take(10)).collect();
         let late = buffers.take(10);
-        drop(taken);
+        drop(many);
         assert_eq!(count(), KEPT_MAX);
         buffers.close();
         drop(late);

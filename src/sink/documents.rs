@@ -75,9 +75,9 @@ pub trait Documents: DocumentSink {
 ///
 /// # Errors
 /// When there is none.
-pub fn at_least_one<T>(held: Vec<T>) -> Result<Vec<T>> {
-    if held.is_empty() {
+pub fn at_least_one<T>(documents: Vec<T>) -> Result<Vec<T>> {
+    if documents.is_empty() {
         return Err(Error::failed("the index answered for no document; this is a bug"));
     }
-    Ok(held)
+    Ok(documents)
 }

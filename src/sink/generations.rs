@@ -197,7 +197,7 @@ pub struct Description {
     /// The mapping and settings of the index.
     pub live: serde_json::Value,
     /// The mapping's file.
-    pub wanted: serde_json::Value,
+    pub file: serde_json::Value,
     /// The file's hash.
     pub hash: String,
     /// The documents' shape that is wanted.
@@ -230,7 +230,7 @@ impl Description {
 
 /// An index of a projection that the model does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gone {
+pub struct Orphan {
     /// The projection.
     pub projection: String,
     /// The concrete index.
@@ -273,7 +273,7 @@ pub trait Aliases: Documents {
     }
 
     /// The indexes that were made for the same prefix, of projections that the model does not have.
-    async fn gone(&self) -> Result<Vec<Gone>> {
+    async fn find_orphans(&self) -> Result<Vec<Orphan>> {
         Ok(Vec::new())
     }
 
@@ -413,13 +413,13 @@ pub(super) fn is_generation(alias: &str, index: &str) -> bool {
 }
 
 /// The sentence for a swap that is refused.
-pub(super) fn moved_elsewhere(alias: &str, wanted: &Move, behind: &str) -> Error {
+pub(super) fn moved_elsewhere(alias: &str, alias_move: &Move, behind: &str) -> Error {
     Error::failed(format!(
         "the alias {alias} no longer stands for {} but for {}: somebody else moved it, and it is left there; {} stays as it is. \
          Move the alias back and run the command again, or give up with `tributary reindex --abort`",
-        wanted.from.as_deref().unwrap_or("nothing"),
+        alias_move.from.as_deref().unwrap_or("nothing"),
         if behind.is_empty() { "nothing" } else { behind },
-        wanted.to
+        alias_move.to
     ))
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::generations::Generations;
-use super::held::Held;
+use super::holding::Holding;
 use crate::error::{Error, Result};
 
 /// A node of the server that holds the index.
@@ -36,7 +36,7 @@ pub trait Index: Generations {
     ///
     /// # Errors
     /// Those of the index.
-    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held>;
+    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding>;
 
     /// The health of the indexes behind the aliases, as the server has it: green, yellow or red. `None` when there are no
     /// indexes yet, and of an index without a server.

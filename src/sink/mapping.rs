@@ -104,12 +104,12 @@ impl Additions {
 /// Puts the index's own note beside the file's entries in `_meta`.
 fn insert_meta(mappings: &mut Value, meta: Value) {
     let Some(mappings) = mappings.as_object_mut() else { return };
-    let held = mappings.entry("_meta").or_insert_with(|| json!({}));
-    if !held.is_object() {
-        *held = json!({});
+    let entries = mappings.entry("_meta").or_insert_with(|| json!({}));
+    if !entries.is_object() {
+        *entries = json!({});
     }
-    if let Some(held) = held.as_object_mut() {
-        held.insert("tributary".to_owned(), meta);
+    if let Some(entries) = entries.as_object_mut() {
+        entries.insert("tributary".to_owned(), meta);
     }
 }
 
@@ -213,14 +213,14 @@ impl Mapping {
     /// The settings that [`Self::loading_body`] left out, as the mapping has them; null is the server's default.
     pub(super) fn service_settings(&self) -> Value {
         let settings = self.body.get("settings");
-        let wanted = |name: &str| {
+        let setting = |name: &str| {
             let settings = settings?;
             let inside = settings.get("index").and_then(|index| index.get(name));
             settings.get(name).or_else(|| settings.get(format!("index.{name}"))).or(inside).cloned()
         };
-        let expands = wanted("auto_expand_replicas")
+        let expands = setting("auto_expand_replicas")
             .is_some_and(|range| range != json!("false") && range != json!(false));
-        let pairs = LOADING.iter().filter_map(|name| match wanted(name) {
+        let pairs = LOADING.iter().filter_map(|name| match setting(name) {
             // The server counts replicas by itself then; a number would only be in its way.
             _ if expands && *name == "number_of_replicas" => None,
             None if *name == "auto_expand_replicas" => None,

@@ -90,7 +90,7 @@ impl Mappings {
 
     /// The projection that an index was made for, if it was made for the same prefix and the model does not have it.
     /// `meta` is the index's own note; one of an earlier version does not name the projection.
-    pub(super) fn gone<'a>(&self, meta: &'a Value) -> Option<&'a str> {
+    pub(super) fn find_orphaned_projection<'a>(&self, meta: &'a Value) -> Option<&'a str> {
         let said = |name: &str| meta.get(name).and_then(Value::as_str);
         let projection = said("projection").filter(|_| said("prefix") == Some(&self.prefix))?;
         self.plan.projection(projection).is_none().then_some(projection)

@@ -7,7 +7,7 @@ pub mod documents;
 pub mod elasticsearch;
 pub mod embedded;
 pub mod generations;
-pub mod held;
+pub mod holding;
 pub mod index;
 mod mapping;
 mod mappings;

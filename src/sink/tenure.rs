@@ -53,22 +53,24 @@ impl Claimant {
         for _ in 0..TRIES {
             let found = sink.tenure().await?;
             match &found {
-                Some((held, _)) if self.is(held) && (self.state.is_none() || held.state == self.state) => {
+                Some((record, _))
+                    if self.is(record) && (self.state.is_none() || record.state == self.state) =>
+                {
                     return Ok(false);
                 }
-                Some((held, _)) if self.is(held) => {}
-                Some((held, _)) if !self.takes_over => return Err(self.refusal(held)),
-                Some((held, _)) => {
+                Some((record, _)) if self.is(record) => {}
+                Some((record, _)) if !self.takes_over => return Err(self.refusal(record)),
+                Some((record, _)) => {
                     tracing::warn!(
-                        from = held.group,
-                        since = held.since,
+                        from = record.group,
+                        since = record.since,
                         to = self.group,
                         "the indexes are taken over"
                     );
                 }
                 None => {}
             }
-            let was_own = found.as_ref().is_some_and(|(held, _)| self.is(held));
+            let was_own = found.as_ref().is_some_and(|(record, _)| self.is(record));
             let since = rfc3339(SystemTime::now());
             let record = Tenure { group: self.group.clone(), since, state: self.state.clone() };
             if sink.note_tenure(&record, found.as_ref().map(|(_, revision)| revision)).await? {
@@ -82,11 +84,11 @@ impl Claimant {
     ///
     /// # Errors
     /// When another group writes, or another state of this group.
-    pub fn examine(&self, held: Option<&Tenure>) -> Result<(), (&'static str, Error)> {
-        match held {
-            Some(held) if !self.is(held) => {
-                let key = if held.group == self.group { "state" } else { "kafka.group" };
-                Err((key, self.refusal(held)))
+    pub fn examine(&self, record: Option<&Tenure>) -> Result<(), (&'static str, Error)> {
+        match record {
+            Some(record) if !self.is(record) => {
+                let key = if record.group == self.group { "state" } else { "kafka.group" };
+                Err((key, self.refusal(record)))
             }
             _ => Ok(()),
         }
@@ -96,39 +98,39 @@ impl Claimant {
     ///
     /// # Errors
     /// When another group has taken the indexes over.
-    pub fn check(&self, seen: Option<&Tenure>) -> Result<()> {
-        match seen {
-            Some(held) if !self.is(held) => Err(Error::failed(format!(
+    pub fn check(&self, record: Option<&Tenure>) -> Result<()> {
+        match record {
+            Some(record) if !self.is(record) => Err(Error::failed(format!(
                 "{} has taken the indexes over from {} at {}; this instance has stopped, and writes again \
                  with `tributary run --take-over`",
-                named(&held.group, held.state.as_ref()),
+                named(&record.group, record.state.as_ref()),
                 named(&self.group, self.state.as_ref()),
-                held.since
+                record.since
             ))),
             _ => Ok(()),
         }
     }
 
     /// True when the record is this claimant's own.
-    fn is(&self, held: &Tenure) -> bool {
-        let is_state = |own: &StateName, held: &StateName| own.id == held.id || own.place == held.place;
-        let states = self.state.as_ref().zip(held.state.as_ref());
-        held.group == self.group && states.is_none_or(|(own, held)| is_state(own, held))
+    fn is(&self, record: &Tenure) -> bool {
+        let is_state = |own: &StateName, other: &StateName| own.id == other.id || own.place == other.place;
+        let states = self.state.as_ref().zip(record.state.as_ref());
+        record.group == self.group && states.is_none_or(|(own, other)| is_state(own, other))
     }
 
-    fn refusal(&self, held: &Tenure) -> Error {
-        if held.group == self.group {
+    fn refusal(&self, record: &Tenure) -> Error {
+        if record.group == self.group {
             return Error::failed(format!(
                 "{} writes the indexes of this prefix since {}, and this is another state; stop that instance and use its state, \
                  set index.prefix to another prefix, or have this state take the indexes over with `tributary run --take-over`",
-                named(&held.group, held.state.as_ref()),
-                held.since
+                named(&record.group, record.state.as_ref()),
+                record.since
             ));
         }
         Error::failed(format!(
             "the group {} writes the indexes of this prefix since {}, and this is the group {}; set kafka.group to that group \
              or index.prefix to another prefix, or have this group take the indexes over with `tributary run --take-over`",
-            held.group, held.since, self.group
+            record.group, record.since, self.group
         ))
     }
 }

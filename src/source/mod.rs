@@ -134,14 +134,14 @@ pub trait EventSource: Send {
 ///
 /// # Errors
 /// When a topic was deleted and created again.
-pub fn check_topic_ids(held: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {
-    let changed = held.iter().find_map(|(topic, id)| {
+pub fn check_topic_ids(before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {
+    let changed = before.iter().find_map(|(topic, id)| {
         let now = now.get(topic).filter(|now| *now != id)?;
         Some((topic, id, now))
     });
-    let Some((topic, held, now)) = changed else { return Ok(()) };
+    let Some((topic, before, now)) = changed else { return Ok(()) };
     Err(Error::failed(format!(
-        "{topic}: the topic was recreated (its id was {held} when the state read it, and is {now}), so that the log is not \
+        "{topic}: the topic was recreated (its id was {before} when the state read it, and is {now}), so that the log is not \
          the one of the state: delete the state's folder and start again to replay"
     )))
 }

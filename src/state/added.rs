@@ -35,13 +35,13 @@ struct Declared {
 ///
 /// # Errors
 /// Exit code 1 for another format, 2 for another configuration, each with advice.
-pub(super) fn check(store: &dyn StateStore, plan: PlanRef, held: &Format, fingerprint: &str) -> Result<()> {
-    let added = added(&held.fingerprint, fingerprint).filter(|_| held.format == FORMAT);
-    let Some(added) = added else { return check_format(held, fingerprint) };
+pub(super) fn check(store: &dyn StateStore, plan: PlanRef, before: &Format, fingerprint: &str) -> Result<()> {
+    let added = added(&before.fingerprint, fingerprint).filter(|_| before.format == FORMAT);
+    let Some(added) = added else { return check_format(before, fingerprint) };
     for (entity_type, field) in &added {
         let entity_type = plan.entity_type(entity_type);
         let field = entity_type.and_then(|of| Some((of, of.get().field_named(field)?)));
-        let Some((of, field)) = field else { return check_format(held, fingerprint) };
+        let Some((of, field)) = field else { return check_format(before, fingerprint) };
         check_values(store, of, field)?;
         tracing::info!(
             entity = &*of.get().name,
@@ -61,29 +61,29 @@ pub(super) fn check(store: &dyn StateStore, plan: PlanRef, held: &Format, finger
 ///
 /// # Errors
 /// Exit code 2 where the state refuses the other one, with the difference.
-pub fn check_in_use(held: &str, wanted: &str) -> Result<()> {
-    if held == wanted || added(held, wanted).is_some() {
+pub fn check_in_use(before: &str, after: &str) -> Result<()> {
+    if before == after || added(before, after).is_some() {
         return Ok(());
     }
-    check_format(&Format { format: FORMAT, fingerprint: held.to_owned() }, wanted)
+    check_format(&Format { format: FORMAT, fingerprint: before.to_owned() }, after)
 }
 
 /// The fields that the second model has beyond the first, when that is all in which they differ and none is a reference.
-fn added(held: &str, wanted: &str) -> Option<Vec<(String, String)>> {
-    if held == wanted {
+fn added(before: &str, after: &str) -> Option<Vec<(String, String)>> {
+    if before == after {
         return None;
     }
-    let ((held, held_rest), (wanted, wanted_rest)) = (read(held)?, read(wanted)?);
-    if held_rest != wanted_rest || !held.keys().eq(wanted.keys()) {
+    let ((before, before_rest), (after, after_rest)) = (read(before)?, read(after)?);
+    if before_rest != after_rest || !before.keys().eq(after.keys()) {
         return None;
     }
     let mut added = Vec::new();
-    for ((name, held), wanted) in held.iter().zip(wanted.values()) {
-        let keeps = |(field, kind): (&String, &String)| wanted.fields.get(field) == Some(kind);
-        if held.reading != wanted.reading || !held.fields.iter().all(keeps) {
+    for ((name, before), after) in before.iter().zip(after.values()) {
+        let keeps = |(field, kind): (&String, &String)| after.fields.get(field) == Some(kind);
+        if before.reading != after.reading || !before.fields.iter().all(keeps) {
             return None;
         }
-        for (field, kind) in wanted.fields.iter().filter(|(field, _)| !held.fields.contains_key(*field)) {
+        for (field, kind) in after.fields.iter().filter(|(field, _)| !before.fields.contains_key(*field)) {
             if kind.starts_with(REFERENCE) {
                 return None;
             }
@@ -94,12 +94,12 @@ fn added(held: &str, wanted: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// The differences between the entity types of two models, for people; empty where they are not known.
-pub(super) fn differences(held: &str, wanted: &str) -> Vec<String> {
-    let (Some((held, _)), Some((wanted, _))) = (read(held), read(wanted)) else { return Vec::new() };
+pub(super) fn differences(before: &str, after: &str) -> Vec<String> {
+    let (Some((before, _)), Some((after, _))) = (read(before), read(after)) else { return Vec::new() };
     let mut found = Vec::new();
-    for name in held.keys().chain(wanted.keys().filter(|name| !held.contains_key(*name))) {
-        match (held.get(name), wanted.get(name)) {
-            (Some(held), Some(wanted)) => found.extend(held.differences(name, wanted)),
+    for name in before.keys().chain(after.keys().filter(|name| !before.contains_key(*name))) {
+        match (before.get(name), after.get(name)) {
+            (Some(before), Some(after)) => found.extend(before.differences(name, after)),
             (Some(_), None) => found.push(format!("{name} is gone")),
             _ => found.push(format!("{name} is new")),
         }
@@ -109,17 +109,17 @@ pub(super) fn differences(held: &str, wanted: &str) -> Vec<String> {
 
 impl Declared {
     /// The differences between this and another declaration of the entity type `name`.
-    fn differences(&self, name: &str, wanted: &Self) -> Vec<String> {
+    fn differences(&self, name: &str, after: &Self) -> Vec<String> {
         let mut found = Vec::new();
-        if self.reading != wanted.reading {
+        if self.reading != after.reading {
             found.push(format!("records of {name} are read in another way"));
         }
-        let new = wanted.fields.keys().filter(|field| !self.fields.contains_key(*field));
+        let new = after.fields.keys().filter(|field| !self.fields.contains_key(*field));
         for field in self.fields.keys().chain(new) {
-            match (self.fields.get(field), wanted.fields.get(field)) {
-                (Some(held), Some(wanted)) if held == wanted => {}
-                (Some(held), Some(wanted)) => {
-                    found.push(format!("{name}.{field} was {held} and is {wanted}"));
+            match (self.fields.get(field), after.fields.get(field)) {
+                (Some(before), Some(after)) if before == after => {}
+                (Some(before), Some(after)) => {
+                    found.push(format!("{name}.{field} was {before} and is {after}"));
                 }
                 (Some(_), None) => found.push(format!("{name}.{field} is gone")),
                 _ => found.push(format!("{name}.{field} is new")),
@@ -175,24 +175,24 @@ mod tests {
     fn only_fields_that_are_no_references_may_be_added() {
         let of =
             |fields: &str| format!("model={{\"a\":{{\"reading\":\"r\",\"fields\":{{{fields}}}}}}};x=merge");
-        let held = of("\"n\":\"string\"");
+        let before = of("\"n\":\"string\"");
         let more = of("\"m\":\"integer\",\"n\":\"string\"");
-        assert_eq!(added(&held, &more), Some(vec![("a".to_owned(), "m".to_owned())]));
-        assert_eq!(added(&held, &held), None);
-        assert_eq!(added(&more, &held), None, "one is gone");
-        assert_eq!(added(&held, &of("\"n\":\"integer\"")), None);
-        assert_eq!(added(&held, &of("\"n\":\"string\",\"p\":\"{ references = b }\"")), None);
-        assert_eq!(added(&held, &more.replace("x=merge", "x=delete")), None);
-        assert_eq!(added(&held, &more.replace("\"r\"", "\"s\"")), None);
+        assert_eq!(added(&before, &more), Some(vec![("a".to_owned(), "m".to_owned())]));
+        assert_eq!(added(&before, &before), None);
+        assert_eq!(added(&more, &before), None, "one is gone");
+        assert_eq!(added(&before, &of("\"n\":\"integer\"")), None);
+        assert_eq!(added(&before, &of("\"n\":\"string\",\"p\":\"{ references = b }\"")), None);
+        assert_eq!(added(&before, &more.replace("x=merge", "x=delete")), None);
+        assert_eq!(added(&before, &more.replace("\"r\"", "\"s\"")), None);
         assert_eq!(added("model=0123abcd", &more), None);
     }
 
     #[test]
     fn a_refusal_names_the_fields_that_differ() {
-        let held = r#"model={"a":{"reading":"r","fields":{"m":"string","n":"string"}},"b":{"reading":"r","fields":{}}}"#;
-        let wanted = r#"model={"a":{"reading":"s","fields":{"n":"integer","o":"date"}},"c":{"reading":"r","fields":{}}}"#;
+        let before = r#"model={"a":{"reading":"r","fields":{"m":"string","n":"string"}},"b":{"reading":"r","fields":{}}}"#;
+        let after = r#"model={"a":{"reading":"s","fields":{"n":"integer","o":"date"}},"c":{"reading":"r","fields":{}}}"#;
         assert_eq!(
-            differences(held, wanted),
+            differences(before, after),
             [
                 "records of a are read in another way",
                 "a.m is gone",
@@ -202,7 +202,7 @@ mod tests {
                 "c is new",
             ]
         );
-        assert_eq!(differences(held, held), [""; 0]);
-        assert_eq!(differences("model=0123abcd", held), [""; 0]);
+        assert_eq!(differences(before, before), [""; 0]);
+        assert_eq!(differences("model=0123abcd", before), [""; 0]);
     }
 }

@@ -81,7 +81,7 @@ pub fn read(input: &mut dyn Read, plan: PlanRef, store: &dyn StateStore) -> Resu
         next: None,
         count: 0,
         is_ended: false,
-        begun: Vec::new(),
+        history: Vec::new(),
         last: Vec::new(),
     };
     let mut meta = Changes::default();
@@ -148,7 +148,7 @@ struct Frames<'a> {
     count: u64,
     is_ended: bool,
     /// The spaces that were begun, the last of them up to this key.
-    begun: Vec<Space>,
+    history: Vec<Space>,
     last: Vec<u8>,
 }
 
@@ -192,14 +192,14 @@ impl Frames<'_> {
 
     /// Each space comes once, in the order of its keys.
     fn check_order(&mut self, space: Space, key: &[u8]) -> Result<()> {
-        if self.begun.last() == Some(&space) {
+        if self.history.last() == Some(&space) {
             if *key <= *self.last {
                 return Err(no_copy());
             }
-        } else if self.begun.contains(&space) {
+        } else if self.history.contains(&space) {
             return Err(no_copy());
         } else {
-            self.begun.push(space);
+            self.history.push(space);
         }
         self.last.clear();
         self.last.extend_from_slice(key);

@@ -48,33 +48,34 @@ impl Eq for Kept {}
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
     /// By the kind of fragment.
-    kept: Vec<HashSet<Kept, RandomState>>,
+    sets: Vec<HashSet<Kept, RandomState>>,
     bytes: usize,
 }
 
 impl Fragments {
     /// Room for so many kinds.
     pub(super) fn of(kinds: usize) -> Self {
-        Self { kept: (0..kinds).map(|_| HashSet::default()).collect(), bytes: 0 }
+        Self { sets: (0..kinds).map(|_| HashSet::default()).collect(), bytes: 0 }
     }
 
     pub(super) fn get(&self, kind: u16, id: &str) -> Option<&Kept> {
-        self.kept.get(usize::from(kind))?.get(id.as_bytes())
+        self.sets.get(usize::from(kind))?.get(id.as_bytes())
     }
 
     /// Remembers one, in the place of another of the same entity.
-    pub(super) fn put(&mut self, kind: u16, kept: Kept) {
-        let bytes = kept.fragment.bytes() + kept.of.len() * size_of::<(EntityType, Arc<str>)>() + ENTRY_BYTES;
+    pub(super) fn put(&mut self, kind: u16, entry: Kept) {
+        let bytes =
+            entry.fragment.bytes() + entry.of.len() * size_of::<(EntityType, Arc<str>)>() + ENTRY_BYTES;
         if bytes > CACHE_BYTES {
             return;
         }
         self.bytes += bytes;
         if self.bytes > CACHE_BYTES {
-            self.kept.iter_mut().for_each(HashSet::clear);
+            self.sets.iter_mut().for_each(HashSet::clear);
             self.bytes = bytes;
         }
-        if let Some(of_kind) = self.kept.get_mut(usize::from(kind)) {
-            of_kind.replace(kept);
+        if let Some(of_kind) = self.sets.get_mut(usize::from(kind)) {
+            of_kind.replace(entry);
         }
     }
 }
@@ -83,7 +84,7 @@ impl Fragments {
 mod tests {
     use super::*;
 
-    fn kept(id: &str, length: usize, read_at: u64) -> Kept {
+    fn entry(id: &str, length: usize, read_at: u64) -> Kept {
         let fragment = Fragment::new(id, &vec![b' '; length], b"\"\"");
         Kept { fragment, of: Box::default(), read_at }
     }
@@ -92,20 +93,20 @@ mod tests {
     fn a_fragment_is_found_by_kind_and_id_and_the_last_one_counts() {
         let mut fragments = Fragments::of(2);
         for (id, read_at) in [("a", 1), ("b", 2), ("a", 3)] {
-            fragments.put(0, kept(id, 2, read_at));
+            fragments.put(0, entry(id, 2, read_at));
         }
-        fragments.put(1, kept("a", 2, 9));
-        let read_at = |id| fragments.get(0, id).map(|kept| kept.read_at);
+        fragments.put(1, entry("a", 2, 9));
+        let read_at = |id| fragments.get(0, id).map(|entry| entry.read_at);
         assert_eq!(["a", "b", "c"].map(read_at), [Some(3), Some(2), None]);
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut fragments = Fragments::of(1);
-        fragments.put(0, kept("a", CACHE_BYTES, 1));
+        fragments.put(0, entry("a", CACHE_BYTES, 1));
         assert!(fragments.get(0, "a").is_none(), "it alone is too large");
         for id in ["a", "b", "c"] {
-            fragments.put(0, kept(id, CACHE_BYTES / 2 - 1_000, 1));
+            fragments.put(0, entry(id, CACHE_BYTES / 2 - 1_000, 1));
         }
         assert_eq!(["a", "b", "c"].map(|id| fragments.get(0, id).is_some()), [false, false, true]);
     }

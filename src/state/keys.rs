@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn the_keyspaces_of_the_built_in_model_keep_their_names_on_disk() {
         let names = Space::all(crate::plan::builtin()).into_iter().map(|(_, name)| name);
-        let held = [
+        let names_on_disk = [
             "0-meta",
             "1-organisations",
             "2-contacts",
@@ -161,6 +161,6 @@ mod tests {
             "6-tasks",
             "7-sweeps",
         ];
-        assert_eq!(names.collect::<Vec<_>>(), held);
+        assert_eq!(names.collect::<Vec<_>>(), names_on_disk);
     }
 }

@@ -196,9 +196,9 @@ impl State {
     /// # Errors
     /// Those of the store.
     pub fn name(&self) -> Result<String> {
-        let held: String = read_meta(&*self.view(), NAME_KEY)?;
-        if !held.is_empty() {
-            return Ok(held);
+        let name: String = read_meta(&*self.view(), NAME_KEY)?;
+        if !name.is_empty() {
+            return Ok(name);
         }
         let name = format!("{:016x}", fastrand::u64(..));
         let mut changes = Changes::default();
@@ -221,10 +221,10 @@ impl State {
     /// # Errors
     /// Those of the store.
     pub fn note_topic_ids(&self, ids: &BTreeMap<String, String>) -> Result<()> {
-        let held = self.topic_ids()?;
+        let current = self.topic_ids()?;
         let mut all = ids.clone();
-        all.extend(held.clone());
-        if all == held {
+        all.extend(current.clone());
+        if all == current {
             return Ok(());
         }
         let mut changes = Changes::default();
@@ -336,17 +336,17 @@ fn read_meta<T: serde::de::DeserializeOwned + Default>(view: &dyn Reader, key: &
     view.get(Space::META, key)?.map_or_else(|| Ok(T::default()), |bytes| rows::decode(&bytes))
 }
 
-fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
-    if held.format != FORMAT {
+fn check_format(format: &Format, fingerprint: &str) -> Result<()> {
+    if format.format != FORMAT {
         return Err(Error::failed(format!(
             "the state has format {}, this program reads format {FORMAT}; delete the state's folder and start again to replay",
-            held.format
+            format.format
         )));
     }
-    if held.fingerprint != fingerprint
-        && [&*held.fingerprint, fingerprint].iter().any(|of| of.contains("model="))
+    if format.fingerprint != fingerprint
+        && [&*format.fingerprint, fingerprint].iter().any(|of| of.contains("model="))
     {
-        let differences = added::differences(&held.fingerprint, fingerprint).join(", ");
+        let differences = added::differences(&format.fingerprint, fingerprint).join(", ");
         let differences = if differences.is_empty() { differences } else { format!(" ({differences})") };
         return Err(Error::usage(format!(
             "the state was built with other entity types of the model, or with other [events.types]{differences}; restore \
@@ -355,8 +355,8 @@ fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
              documents)",
         )));
     }
-    if held.fingerprint != fingerprint {
-        let of_old_debezium = held.fingerprint.contains("=debezium:") && fingerprint.contains("=debezium/");
+    if format.fingerprint != fingerprint {
+        let of_old_debezium = format.fingerprint.contains("=debezium:") && fingerprint.contains("=debezium/");
         let cause = if of_old_debezium {
             ". Records of the format debezium were ordered by their LSN in it and are ordered by their offset now, and the two \
              cannot be mixed"
@@ -367,7 +367,7 @@ fn check_format(held: &Format, fingerprint: &str) -> Result<()> {
         return Err(Error::usage(format!(
             "the state was built with other topics, formats or [events.types] ({}) than the configuration has now ({fingerprint}){cause}; \
              {restore}delete the state's folder and start again to replay",
-            held.fingerprint
+            format.fingerprint
         )));
     }
     Ok(())

@@ -28,16 +28,18 @@ pub(super) fn take(store: &dyn StateStore, plan: PlanRef) -> Result<()> {
     let is_plain = plan.is_built_in() && !plan.projections().any(Projection::has_children);
     let shape = plan.shape();
     let view = store.view();
-    let held =
-        view.get(Space::META, PLAN_KEY)?.map(|held| rows::decode::<(u64, Vec<String>)>(&held)).transpose()?;
-    if held.as_ref().map_or(is_plain, |(held, _)| *held == shape) {
+    let entry = view
+        .get(Space::META, PLAN_KEY)?
+        .map(|bytes| rows::decode::<(u64, Vec<String>)>(&bytes))
+        .transpose()?;
+    if entry.as_ref().map_or(is_plain, |(former_shape, _)| *former_shape == shape) {
         return Ok(());
     }
     let is_new = view.get(Space::META, b"progress")?.is_none();
     if !is_new {
         tracing::debug!("the projections of the model changed since the state was written");
         copy::strip(store)?;
-        let known = held.map(|(_, relations)| relations).unwrap_or_default();
+        let known = entry.map(|(_, relations)| relations).unwrap_or_default();
         // The built-in model has the same relations with every layout.
         let is_known =
             |relation: &Relation| plan.is_built_in() || known.iter().any(|name| **name == *relation.name);

@@ -81,7 +81,7 @@ impl<'a> Pass<'a> {
         let entities = snapshot.view().cursor(Space::of_type(entity_type), behind(after.as_bytes()))?;
         let mut members: Vec<RefCell<Members<'_>>> = Vec::new();
         for relation in projection.members() {
-            if !members.iter().any(|held| held.borrow().relation == relation) {
+            if !members.iter().any(|member| member.borrow().relation == relation) {
                 let of = (relation, projection.makes_stubs(relation));
                 members.push(RefCell::new(Members::behind(snapshot.view(), of, after)?));
             }

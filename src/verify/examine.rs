@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::pending::Pending;
 use super::silent::explains;
-use super::verdict::{Expected, Seen, Verdict, judge, seen};
+use super::verdict::{Expected, Observation, Verdict, judge, observe};
 use super::walk::uncalled;
 use super::{Kind, Verifier};
 use crate::entity::Liveness;
@@ -29,7 +29,7 @@ const AWAY_PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Candidate {
     pub(super) id: String,
     /// The observation of the last look.
-    pub(super) before: Option<Seen>,
+    pub(super) before: Option<Observation>,
     /// It differed, and was marked to be repaired.
     pub(super) in_repair: bool,
 }
@@ -87,11 +87,11 @@ impl Verifier {
             let mut left = expected.into_iter().zip(now.iter().cloned()).collect::<Vec<_>>();
             while !left.is_empty() {
                 let ids: Vec<String> = left.iter().map(|(_, candidate)| candidate.id.clone()).collect();
-                let held = self.held(projection, &ids).await?;
-                let rest = left.split_off(held.len().min(left.len()));
+                let documents = self.get_documents(projection, &ids).await?;
+                let rest = left.split_off(documents.len().min(left.len()));
                 let some = std::mem::replace(&mut left, rest);
                 let state = Arc::clone(&self.state);
-                judged.extend(blocking(move || judge_all(&state, projection, some, &held)).await?);
+                judged.extend(blocking(move || judge_all(&state, projection, some, &documents)).await?);
             }
             waiting = later.into();
         }
@@ -99,7 +99,7 @@ impl Verifier {
     }
 
     /// The documents of the index under the first of `ids`. An index that is away is waited for a while.
-    async fn held(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get_documents(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         let number = self.number(projection)?;
         at_least_one(self.while_away(|| self.sink.get(number, ids)).await?)
     }
@@ -139,27 +139,27 @@ fn judge_all(
     state: &State,
     projection: Projection,
     some: Vec<(Expected, Candidate)>,
-    held: &[Option<Stored>],
+    documents: &[Option<Stored>],
 ) -> Result<Vec<(Candidate, Verdict)>> {
-    let one = |((expected, candidate), held): ((Expected, Candidate), &Option<Stored>)| {
-        let mut verdict = judge(&expected, held.as_ref(), candidate.before);
-        if let (Verdict::Differs(kind @ Kind::Stale, _), Some(held)) = (&mut verdict, held)
+    let one = |((expected, candidate), document): ((Expected, Candidate), &Option<Stored>)| {
+        let mut verdict = judge(&expected, document.as_ref(), candidate.before);
+        if let (Verdict::Differs(kind @ Kind::Stale, _), Some(document)) = (&mut verdict, document)
             && state.is_partial()
-            && is_unknown(state, projection, &expected, held)?
+            && is_unknown(state, projection, &expected, document)?
         {
             *kind = Kind::Unknown;
         }
-        Ok((Candidate { before: Some(seen(&expected, held.as_ref())), ..candidate }, verdict))
+        Ok((Candidate { before: Some(observe(&expected, document.as_ref())), ..candidate }, verdict))
     };
-    some.into_iter().zip(held).map(one).collect()
+    some.into_iter().zip(documents).map(one).collect()
 }
 
 /// Whether one of our instances made the document, when it knew more of entities that the log holds no record of.
-fn is_unknown(state: &State, projection: Projection, expected: &Expected, held: &Stored) -> Result<bool> {
+fn is_unknown(state: &State, projection: Projection, expected: &Expected, document: &Stored) -> Result<bool> {
     let snapshot = state.snapshot()?;
     let Some(body) = &expected.body else { return Ok(false) };
-    let is_ours = is_made_of_record(held, snapshot.progress().version());
-    Ok(is_ours && explains(&snapshot, projection, body, &held.body)?)
+    let is_ours = is_made_of_record(document, snapshot.progress().version());
+    Ok(is_ours && explains(&snapshot, projection, body, &document.body)?)
 }
 
 /// Runs `work` where it may block.

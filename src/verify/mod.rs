@@ -165,13 +165,13 @@ impl Verifier {
     ///
     /// # Errors
     /// Exit code 2 when it can't.
-    pub fn check(&self, wanted: &Wanted) -> Result<()> {
-        chosen(&self.projections, &wanted.projections).map(|_| ())
+    pub fn check(&self, scope: &Wanted) -> Result<()> {
+        chosen(&self.projections, &scope.projections).map(|_| ())
     }
 
     /// Compares and reports to `out` as it goes; ends early when the receiver is gone.
-    pub async fn run(&self, wanted: &Wanted, out: &Sender<Line>) {
-        let last = match session::run(self, wanted, out).await {
+    pub async fn run(&self, scope: &Wanted, out: &Sender<Line>) {
+        let last = match session::run(self, scope, out).await {
             Ok(summary) => Line::Summary(summary),
             Err(error) => Line::Error(error.chain()),
         };
@@ -192,15 +192,15 @@ impl Verifier {
 ///
 /// # Errors
 /// Exit code 2 for a name that is none.
-pub fn chosen(kept: &[Projection], names: &[String]) -> Result<Vec<Projection>> {
+pub fn chosen(configured: &[Projection], names: &[String]) -> Result<Vec<Projection>> {
     let find = |name: &String| {
-        kept.iter().copied().find(|projection| projection.name() == name).ok_or_else(|| {
-            let kept: Vec<&str> = kept.iter().map(|projection| projection.name()).collect();
-            Error::usage(format!("there is no projection {name}; there are {}", kept.join(", ")))
+        configured.iter().copied().find(|projection| projection.name() == name).ok_or_else(|| {
+            let known: Vec<&str> = configured.iter().map(|projection| projection.name()).collect();
+            Error::usage(format!("there is no projection {name}; there are {}", known.join(", ")))
         })
     };
     if names.is_empty() {
-        return Ok(kept.to_vec());
+        return Ok(configured.to_vec());
     }
     let mut chosen = names.iter().map(find).collect::<Result<Vec<_>>>()?;
     chosen.sort_unstable();
@@ -223,10 +223,11 @@ mod tests {
 
     #[test]
     fn projections_are_chosen_by_name_and_once() {
-        let kept = [ORGANISATIONS, CONTACTS];
-        let named =
-            |names: &[&str]| chosen(&kept, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
-        assert_eq!(named(&[]).unwrap(), kept);
+        let configured = [ORGANISATIONS, CONTACTS];
+        let named = |names: &[&str]| {
+            chosen(&configured, &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+        };
+        assert_eq!(named(&[]).unwrap(), configured);
         assert_eq!(named(&["contacts", "contacts"]).unwrap(), [CONTACTS]);
         let error = named(&["hierarchy"]).unwrap_err();
         assert_eq!(error.exit_code(), 2);

@@ -129,8 +129,8 @@ mod tests {
         world.deleted_organisation("o1");
         world.task(FanOut::of_builtin(Hop::Below { relation: CHILDREN_OF.number() }, "o1"));
         let touched = touched(&world);
-        for wanted in ["hierarchy o2", "contacts c1"] {
-            assert!(touched.iter().any(|found| found == wanted), "{touched:?}");
+        for expected in ["hierarchy o2", "contacts c1"] {
+            assert!(touched.iter().any(|found| found == expected), "{touched:?}");
         }
     }
 }

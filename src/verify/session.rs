@@ -43,7 +43,7 @@ struct Session<'a> {
     out: &'a Sender<Line>,
     summary: Summary,
     looked_at: u64,
-    told: Instant,
+    last_sign: Instant,
     projection: Projection,
     /// Those that something was on its way to.
     postponed: Vec<Candidate>,
@@ -52,19 +52,19 @@ struct Session<'a> {
 }
 
 /// Compares everything that is wanted.
-pub(super) async fn run(verifier: &Verifier, wanted: &Wanted, out: &Sender<Line>) -> Result<Summary> {
-    let projections = chosen(&verifier.projections, &wanted.projections)?;
-    if wanted.repair && verifier.live.is_none() {
+pub(super) async fn run(verifier: &Verifier, scope: &Wanted, out: &Sender<Line>) -> Result<Summary> {
+    let projections = chosen(&verifier.projections, &scope.projections)?;
+    if scope.repair && verifier.live.is_none() {
         return Err(Error::failed("only a running instance can repair"));
     }
     let Some(first) = projections.first().copied() else { return Ok(Summary::default()) };
     let mut session = Session {
         verifier,
-        repair: wanted.repair,
+        repair: scope.repair,
         out,
         summary: Summary::default(),
         looked_at: 0,
-        told: Instant::now(),
+        last_sign: Instant::now(),
         projection: first,
         postponed: Vec::new(),
         to_repair: Vec::new(),
@@ -72,16 +72,16 @@ pub(super) async fn run(verifier: &Verifier, wanted: &Wanted, out: &Sender<Line>
     session.wait_for_gate().await?;
     for projection in projections {
         session.projection = projection;
-        session.compare(wanted).await?;
+        session.compare(scope).await?;
     }
     Ok(session.summary)
 }
 
 impl Session<'_> {
-    async fn compare(&mut self, wanted: &Wanted) -> Result<()> {
+    async fn compare(&mut self, scope: &Wanted) -> Result<()> {
         let index = self.index()?;
-        let every = match wanted.sample {
-            Some(sample) => Every::of(self.count().await?, sample, wanted.seed),
+        let every = match scope.sample {
+            Some(sample) => Every::of(self.count().await?, sample, scope.seed),
             None => Every::ONE,
         };
         self.called_for(every).await?;
@@ -239,14 +239,14 @@ impl Session<'_> {
         if self.to_repair.is_empty() {
             return Ok(());
         }
-        let gone = |_| stopping();
+        let failure = |_| stopping();
         for some in self.to_repair.chunks(MARKS_MAX) {
             let marks = some.iter().map(|candidate| (self.projection, candidate.id.clone())).collect();
-            live.commands.send(Command::Mark(marks)).map_err(gone)?;
+            live.commands.send(Command::Mark(marks)).map_err(failure)?;
         }
         // Only once the marks are made does a look know that something is on its way.
         let (reply, answer) = oneshot::channel();
-        live.commands.send(Command::Barrier(reply)).map_err(gone)?;
+        live.commands.send(Command::Barrier(reply)).map_err(failure)?;
         let answered = tokio::time::timeout(FOLD_MAX, answer).await;
         if !matches!(answered, Ok(Ok(()))) {
             return Err(Error::failed("the fold did not mark what differs in time; look at its log"));
@@ -326,8 +326,8 @@ impl Session<'_> {
         if self.out.is_closed() {
             return Err(broken_off());
         }
-        if self.told.elapsed() >= SIGN_EVERY {
-            self.told = Instant::now();
+        if self.last_sign.elapsed() >= SIGN_EVERY {
+            self.last_sign = Instant::now();
             self.verifier.tell(self.out, Line::Progress(self.looked_at)).await?;
         }
         Ok(())

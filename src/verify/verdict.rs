@@ -9,9 +9,9 @@ use crate::sink::documents::Stored;
 
 /// The observation of a look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct Observation {
     /// The version and the content's hash of the document in the index; `None` when it held none.
-    held: Option<(u64, u128)>,
+    document: Option<(u64, u128)>,
     /// The basis of the document, when the index held none and no work was pending.
     standing: Option<u128>,
 }
@@ -45,30 +45,30 @@ pub(super) enum Verdict {
     Differs(Kind, String),
 }
 
-/// Decides. `before` is the observation before the snapshot of `expected` was taken, `held` the document in the index
+/// Decides. `before` is the observation before the snapshot of `expected` was taken, `document` the copy in the index
 /// after it. With the same version both times, the index held it at the snapshot too. There every earlier write was
 /// acknowledged unless work was pending. A missing document has no version to compare. It counts as missing only if the
 /// state expected it in both snapshots, with no work pending. Otherwise it may have been written and deleted in
 /// between.
-pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<Seen>) -> Verdict {
-    if let (Some(position), Some(held)) = (expected.silent_at, held)
-        && is_made_of_record(held, position)
+pub(super) fn judge(expected: &Expected, document: Option<&Stored>, before: Option<Observation>) -> Verdict {
+    if let (Some(position), Some(document)) = (expected.silent_at, document)
+        && is_made_of_record(document, position)
     {
         return Verdict::Same;
     }
-    let (kind, detail) = match (&expected.body, held) {
+    let (kind, detail) = match (&expected.body, document) {
         (None, None) => return Verdict::Same,
         (Some(_), None) => (Kind::Missing, String::new()),
         (None, Some(_)) => (Kind::Extra, String::new()),
-        (Some(body), Some(held)) => match difference(body, &held.body) {
+        (Some(body), Some(document)) => match difference(body, &document.body) {
             None => return Verdict::Same,
             Some(detail) => (Kind::Stale, detail),
         },
     };
-    let now = seen(expected, held);
+    let now = observe(expected, document);
     if expected.waits {
         match before {
-            Some(before) if before.held != now.held => Verdict::Arriving,
+            Some(before) if before.document != now.document => Verdict::Arriving,
             _ => Verdict::OnItsWay,
         }
     } else if before == Some(now) {
@@ -79,10 +79,10 @@ pub(super) fn judge(expected: &Expected, held: Option<&Stored>, before: Option<S
 }
 
 /// The part of a look that is remembered.
-pub(super) fn seen(expected: &Expected, held: Option<&Stored>) -> Seen {
-    let is_absent = held.is_none() && !expected.waits;
-    Seen {
-        held: held.map(|held| (held.version, xxh3_128(&held.body))),
+pub(super) fn observe(expected: &Expected, document: Option<&Stored>) -> Observation {
+    let is_absent = document.is_none() && !expected.waits;
+    Observation {
+        document: document.map(|document| (document.version, xxh3_128(&document.body))),
         standing: is_absent.then_some(expected.standing),
     }
 }
@@ -101,17 +101,17 @@ mod tests {
     }
 
     /// A look before this one, at which it stood on the same.
-    fn looked(expected: &Expected, held: Option<&Stored>) -> Option<Seen> {
-        Some(seen(expected, held))
+    fn looked(expected: &Expected, document: Option<&Stored>) -> Option<Observation> {
+        Some(observe(expected, document))
     }
 
-    fn held(version: u64, body: &str) -> Stored {
+    fn stored(version: u64, body: &str) -> Stored {
         Stored { version, body: body.as_bytes().to_vec() }
     }
 
     #[test]
     fn what_is_equal_is_the_same_whatever_waits() {
-        let (one, document) = (held(9, r#"{"id":"a"}"#), Some(r#"{"id":"a","_log":{"position":3}}"#));
+        let (one, document) = (stored(9, r#"{"id":"a"}"#), Some(r#"{"id":"a","_log":{"position":3}}"#));
         for waits in [false, true] {
             let expected = Expected { waits, ..expected(document) };
             assert_eq!(judge(&expected, Some(&one), None), Verdict::Same);
@@ -122,10 +122,10 @@ mod tests {
     #[test]
     fn what_a_partial_log_is_silent_on_differs_only_where_no_record_made_it() {
         let silent = Expected { silent_at: Some(5), ..expected(Some(r#"{"id":"a"}"#)) };
-        let gone = Expected { body: None, ..silent.clone() };
-        let [made, tried, foreign] = [1, 0, 9].map(|version| held(version, r#"{"id":"x"}"#));
-        let stub = held(1, r#"{"id":"x","_log":{"position":1,"partial":true}}"#);
-        for expected in [&silent, &gone] {
+        let absent = Expected { body: None, ..silent.clone() };
+        let [made, tried, foreign] = [1, 0, 9].map(|version| stored(version, r#"{"id":"x"}"#));
+        let stub = stored(1, r#"{"id":"x","_log":{"position":1,"partial":true}}"#);
+        for expected in [&silent, &absent] {
             assert_eq!(judge(expected, Some(&made), None), Verdict::Same);
             assert_ne!(judge(expected, Some(&tried), None), Verdict::Same);
             assert_ne!(judge(expected, Some(&stub), None), Verdict::Same);
@@ -136,16 +136,16 @@ mod tests {
 
     #[test]
     fn a_difference_is_proven_by_two_looks_that_see_the_same() {
-        let (one, two) = (held(9, r#"{"id":"x"}"#), held(9, r#"{"id":"y"}"#));
-        let (later, wanted) = (held(10, r#"{"id":"x"}"#), expected(Some(r#"{"id":"a"}"#)));
-        assert_eq!(judge(&wanted, Some(&one), None), Verdict::Unproven);
+        let (one, two) = (stored(9, r#"{"id":"x"}"#), stored(9, r#"{"id":"y"}"#));
+        let (later, target) = (stored(10, r#"{"id":"x"}"#), expected(Some(r#"{"id":"a"}"#)));
+        assert_eq!(judge(&target, Some(&one), None), Verdict::Unproven);
         for before in [&two, &later] {
-            assert_eq!(judge(&wanted, Some(&one), looked(&wanted, Some(before))), Verdict::Unproven);
+            assert_eq!(judge(&target, Some(&one), looked(&target, Some(before))), Verdict::Unproven);
         }
-        assert_eq!(judge(&wanted, Some(&one), looked(&wanted, None)), Verdict::Unproven);
-        let proven = judge(&wanted, Some(&one), looked(&wanted, Some(&one)));
+        assert_eq!(judge(&target, Some(&one), looked(&target, None)), Verdict::Unproven);
+        let proven = judge(&target, Some(&one), looked(&target, Some(&one)));
         assert_eq!(proven, Verdict::Differs(Kind::Stale, "id".to_owned()));
-        let missing = judge(&wanted, None, looked(&wanted, None));
+        let missing = judge(&target, None, looked(&target, None));
         assert_eq!(missing, Verdict::Differs(Kind::Missing, String::new()));
         let none = expected(None);
         let extra = judge(&none, Some(&one), looked(&none, Some(&one)));
@@ -154,11 +154,11 @@ mod tests {
 
     #[test]
     fn what_may_have_come_and_gone_between_two_looks_is_not_proven_missing() {
-        let wanted = expected(Some("{}"));
-        let former = Expected { standing: 2, ..wanted.clone() };
-        assert_eq!(judge(&wanted, None, looked(&former, None)), Verdict::Unproven, "another of that id");
-        let waiting = Expected { waits: true, ..wanted.clone() };
-        assert_eq!(judge(&wanted, None, looked(&waiting, None)), Verdict::Unproven, "it was on its way");
+        let target = expected(Some("{}"));
+        let former = Expected { standing: 2, ..target.clone() };
+        assert_eq!(judge(&target, None, looked(&former, None)), Verdict::Unproven, "another of that id");
+        let waiting = Expected { waits: true, ..target.clone() };
+        assert_eq!(judge(&target, None, looked(&waiting, None)), Verdict::Unproven, "it was on its way");
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
         let waiting = Expected { waits: true, ..expected(Some("{}")) };
         assert_eq!(judge(&waiting, None, None), Verdict::OnItsWay);
         assert_eq!(judge(&waiting, None, looked(&expected(Some("{}")), None)), Verdict::OnItsWay);
-        let arrived = held(2, "{\"id\":1}");
+        let arrived = stored(2, "{\"id\":1}");
         assert_eq!(judge(&waiting, Some(&arrived), looked(&waiting, None)), Verdict::Arriving);
         assert_eq!(judge(&waiting, Some(&arrived), looked(&waiting, Some(&arrived))), Verdict::OnItsWay);
     }

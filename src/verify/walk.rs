@@ -22,9 +22,9 @@ impl Every {
     /// Every single one.
     pub const ONE: Every = Every { step: 1, skip: 0 };
 
-    /// About `wanted` of `total`; `seed` says which.
-    pub fn of(total: u64, wanted: u64, seed: u64) -> Self {
-        let step = total.div_ceil(wanted.max(1)).max(1);
+    /// About `count` of `total`; `seed` says which.
+    pub fn of(total: u64, count: u64, seed: u64) -> Self {
+        let step = total.div_ceil(count.max(1)).max(1);
         Self { step, skip: seed % step }
     }
 
@@ -126,12 +126,12 @@ mod tests {
 
     #[test]
     fn a_sample_takes_every_so_many_from_where_the_seed_says() {
-        let taken = |mut every: Every| (0..10).filter(|_| every.take()).collect::<Vec<_>>();
-        assert_eq!(taken(Every::ONE).len(), 10);
-        assert_eq!(taken(Every::of(10, 4, 0)), [0, 3, 6, 9]);
-        assert_eq!(taken(Every::of(10, 4, 5)), [2, 5, 8]);
-        for (total, wanted) in [(10, 0), (0, 5), (3, 100)] {
-            assert!(!taken(Every::of(total, wanted, 0)).is_empty(), "{total} {wanted}");
+        let numbers = |mut every: Every| (0..10).filter(|_| every.take()).collect::<Vec<_>>();
+        assert_eq!(numbers(Every::ONE).len(), 10);
+        assert_eq!(numbers(Every::of(10, 4, 0)), [0, 3, 6, 9]);
+        assert_eq!(numbers(Every::of(10, 4, 5)), [2, 5, 8]);
+        for (total, count) in [(10, 0), (0, 5), (3, 100)] {
+            assert!(!numbers(Every::of(total, count, 0)).is_empty(), "{total} {count}");
         }
     }
 

@@ -99,9 +99,9 @@ async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
         Err(error) => return vec![error.about("state")],
     };
     let cut = cut.into_iter().filter(|_| !is_partial);
-    let told = cut.map(|(at, first)| {
+    let errors = cut.map(|(at, first)| {
         let error = partial_log(&at, first, "restore the topic, or keep the state; ");
         error.about(&key_of(config, &at.topic))
     });
-    told.collect()
+    errors.collect()
 }

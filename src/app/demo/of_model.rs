@@ -19,7 +19,7 @@ const WORD_LETTERS_MAX: usize = 50;
 
 /// The model of this file with its records, which are read where they are.
 pub(super) fn scene(file: &Path, folder: &Path) -> Result<Scene> {
-    model::load(Some(file)).map_err(|findings| command::told(&findings))?;
+    model::load(Some(file)).map_err(|findings| command::report_findings(&findings))?;
     let events = file.with_file_name(EVENTS);
     let shown = events.display();
     if !events.is_dir() {

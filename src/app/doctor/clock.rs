@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn a_clock_is_compared_with_the_moments_before_and_after_it_was_told() {
-        for (told, judgement) in [
+        for (clock_ms, judgement) in [
             (10_000, Judgement::Good),
             (5_000, Judgement::Good),
             (17_000, Judgement::Good),
@@ -62,8 +62,8 @@ mod tests {
             (17_001, Judgement::Doubtful),
         ] {
             let mut findings = Findings::default();
-            beside("node", told, (10_000, 12_000), &mut findings);
-            assert_eq!(findings.count(judgement), 1, "{told}: {findings:?}");
+            beside("node", clock_ms, (10_000, 12_000), &mut findings);
+            assert_eq!(findings.count(judgement), 1, "{clock_ms}: {findings:?}");
         }
     }
 }

@@ -44,19 +44,19 @@ fn room(key: &str, path: &Path, findings: &mut Findings) {
     let Ok(disk) = rustix::fs::statvfs(&there) else { return };
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let used = if there == path || path.is_dir() { size(path).unwrap_or(0) } else { 0 };
-    let told = format!("{key}: {} holds {} MiB, and {} MiB are free", path.display(), used >> 20, free >> 20);
+    let text = format!("{key}: {} holds {} MiB, and {} MiB are free", path.display(), used >> 20, free >> 20);
     match judge(free, used) {
-        Room::Enough => findings.good(DISK, told),
+        Room::Enough => findings.good(DISK, text),
         Room::Little => findings.doubtful(
             DISK,
             format!(
-                "{told}; make room, because a first fold and a copy take as much again, and at least 1 GiB"
+                "{text}; make room, because a first fold and a copy take as much again, and at least 1 GiB"
             ),
         ),
         Room::None => {
             findings.wrong(
                 DISK,
-                &Error::failed(format!("{told}; make room, because a run stops at a full disk")),
+                &Error::failed(format!("{text}; make room, because a run stops at a full disk")),
             );
         }
     }
@@ -82,8 +82,8 @@ fn size(folder: &Path) -> IoResult<u64> {
     let mut bytes = 0;
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let held = entry.metadata()?;
-        bytes += if held.is_dir() { size(&entry.path())? } else { held.len() };
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { size(&entry.path())? } else { metadata.len() };
     }
     Ok(bytes)
 }

@@ -17,9 +17,9 @@ pub(super) async fn look(sink: &dyn Index, findings: &mut Findings) {
     let before = Status::now_ms();
     match sink.nodes().await {
         Ok(nodes) => {
-            let asked = (before, Status::now_ms());
+            let moments = (before, Status::now_ms());
             for node in nodes {
-                clock::beside(&format!("the index node {}", node.name), node.clock_ms, asked, findings);
+                clock::beside(&format!("the index node {}", node.name), node.clock_ms, moments, findings);
                 disk(&node, findings);
             }
         }
@@ -51,16 +51,16 @@ fn not_told(what: &str, error: &Error) -> String {
 /// A cluster makes indexes read-only on a disk with less than 5 % free, and puts no shard on one with less than 15 %.
 fn disk(node: &Node, findings: &mut Findings) {
     let percent = node.free.saturating_mul(100) / node.total.max(1);
-    let told = format!("the node {} has {percent} % of its disk free", node.name);
+    let head = format!("the node {} has {percent} % of its disk free", node.name);
     match percent {
         0..5 => {
-            let text = format!("{told}, and indexes become read-only below 5 %; make room there");
+            let text = format!("{head}, and indexes become read-only below 5 %; make room there");
             findings.doubtful(INDEX, text);
         }
         5..15 => {
-            let text = format!("{told}, and a rebuild may find no place below 15 %; make room there");
+            let text = format!("{head}, and a rebuild may find no place below 15 %; make room there");
             findings.doubtful(INDEX, text);
         }
-        _ => findings.good(INDEX, told),
+        _ => findings.good(INDEX, head),
     }
 }

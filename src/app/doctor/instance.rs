@@ -76,16 +76,16 @@ mod tests {
 
     #[test]
     fn an_instance_of_another_version_is_told() {
-        for (report, told) in [
+        for (report, text) in [
             (json!({"version": env!("CARGO_PKG_VERSION")}), None),
             (json!({"version": "0.0.1"}), Some("the instance is 0.0.1, ")),
             (json!({}), Some("of an unknown version")),
         ] {
             let mut findings = Findings::default();
             compare_versions(&report, &mut findings);
-            assert_eq!(findings.count(Judgement::Doubtful), usize::from(told.is_some()), "{report}");
+            assert_eq!(findings.count(Judgement::Doubtful), usize::from(text.is_some()), "{report}");
             assert!(
-                findings.all().iter().all(|found| found.text.contains(told.unwrap_or_default())),
+                findings.all().iter().all(|found| found.text.contains(text.unwrap_or_default())),
                 "{report}"
             );
         }

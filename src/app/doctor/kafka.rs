@@ -36,15 +36,15 @@ pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
         Some(error) => findings.wrong(PRIVILEGES, &error.about("kafka.group")),
         None => findings.good(PRIVILEGES, "the user may see the group"),
     }
-    let kept = survey.retentions.unwrap_or_else(|error: Error| {
+    let retentions = survey.retentions.unwrap_or_else(|error: Error| {
         findings.doubtful(PRIVILEGES, error.chain());
         Vec::new()
     });
     for (topic, partitions) in &survey.partitions {
-        let held = kept.iter().find(|(named, _)| named == topic).map(|(_, held)| held);
+        let retention = retentions.iter().find(|(named, _)| named == topic).map(|(_, retention)| retention);
         let may_be_parts = of_parts.iter().any(|(named, may_be)| named == topic && *may_be);
         let head = format!("{topic}: {partitions} partitions");
-        match held.map(|held| doubt(held, may_be_parts)) {
+        match retention.map(|retention| doubt(retention, may_be_parts)) {
             Some(Some(doubt)) => findings.doubtful(TOPICS, format_args!("{head}, {doubt}")),
             Some(None) => findings.good(TOPICS, format_args!("{head}, and every state is kept")),
             None => findings.good(TOPICS, head),
@@ -53,14 +53,14 @@ pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
 }
 
 /// Why a topic may lose records that a replay needs.
-fn doubt(held: &Retention, may_be_parts: bool) -> Option<String> {
+fn doubt(retention: &Retention, may_be_parts: bool) -> Option<String> {
     let remedy = if may_be_parts {
         "set retention.ms=-1 and retention.bytes=-1"
     } else {
         "set cleanup.policy=compact"
     };
-    if held.is_limited() {
-        let after = match (held.ms, held.bytes) {
+    if retention.is_limited() {
+        let after = match (retention.ms, retention.bytes) {
             (Some(ms), _) if ms >= DAY_MS => format!("after {} days", ms / DAY_MS),
             (Some(ms), _) => format!("after {} min", ms / 60_000),
             (None, bytes) => format!("beyond {} bytes in a partition", bytes.unwrap_or(0)),
@@ -69,7 +69,7 @@ fn doubt(held: &Retention, may_be_parts: bool) -> Option<String> {
             "and records are deleted {after}: a lost state could not be made again from it; {remedy}"
         ));
     }
-    (held.policy.contains("compact") && may_be_parts).then(|| {
+    (retention.policy.contains("compact") && may_be_parts).then(|| {
         "and it is compacted: all but an entity's last event are deleted; set cleanup.policy=delete and retention.ms=-1, \
          unless each event holds the whole state"
             .to_owned()
@@ -82,19 +82,19 @@ mod tests {
 
     #[test]
     fn a_topic_is_doubted_when_a_replay_would_lack_records() {
-        let kept = |policy: &str, ms, bytes| Retention { policy: policy.to_owned(), ms, bytes };
-        for (held, may_be_parts, said) in [
-            (kept("delete", None, None), true, None),
-            (kept("compact", Some(DAY_MS), None), false, None),
-            (kept("compact", Some(DAY_MS), None), true, Some("is compacted")),
-            (kept("delete", Some(7 * DAY_MS), None), true, Some("after 7 days")),
-            (kept("delete", Some(600_000), None), false, Some("after 10 min")),
-            (kept("delete", None, Some(5)), false, Some("beyond 5 bytes")),
-            (kept("compact,delete", Some(DAY_MS), None), false, Some("set cleanup.policy=compact")),
+        let of_policy = |policy: &str, ms, bytes| Retention { policy: policy.to_owned(), ms, bytes };
+        for (retention, may_be_parts, said) in [
+            (of_policy("delete", None, None), true, None),
+            (of_policy("compact", Some(DAY_MS), None), false, None),
+            (of_policy("compact", Some(DAY_MS), None), true, Some("is compacted")),
+            (of_policy("delete", Some(7 * DAY_MS), None), true, Some("after 7 days")),
+            (of_policy("delete", Some(600_000), None), false, Some("after 10 min")),
+            (of_policy("delete", None, Some(5)), false, Some("beyond 5 bytes")),
+            (of_policy("compact,delete", Some(DAY_MS), None), false, Some("set cleanup.policy=compact")),
         ] {
-            let doubt = doubt(&held, may_be_parts);
-            assert_eq!(doubt.is_some(), said.is_some(), "{held:?}: {doubt:?}");
-            assert!(doubt.unwrap_or_default().contains(said.unwrap_or_default()), "{held:?}");
+            let doubt = doubt(&retention, may_be_parts);
+            assert_eq!(doubt.is_some(), said.is_some(), "{retention:?}: {doubt:?}");
+            assert!(doubt.unwrap_or_default().contains(said.unwrap_or_default()), "{retention:?}");
         }
     }
 }

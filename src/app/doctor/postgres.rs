@@ -22,7 +22,7 @@ pub(super) fn survey(config: &Config) -> Surveyed {
 
 /// Judges the database's answers.
 pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
-    let (survey, asked) = match surveyed {
+    let (survey, moments) = match surveyed {
         Ok(surveyed) => surveyed,
         Err(error) => return findings.wrong(LOG, &error.about("postgres.url")),
     };
@@ -40,7 +40,7 @@ pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
         ),
     }
     survey.categories.iter().for_each(|category| tell_category(category, findings));
-    clock::beside("PostgreSQL", u64::try_from(survey.clock_ms).unwrap_or(0), asked, findings);
+    clock::beside("PostgreSQL", u64::try_from(survey.clock_ms).unwrap_or(0), moments, findings);
 }
 
 fn tell_category(category: &CategorySurvey, findings: &mut Findings) {

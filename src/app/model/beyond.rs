@@ -11,8 +11,8 @@ pub(super) fn unfound(model: &Model, plan: PlanRef) -> Vec<String> {
         for (path, from) in bounded(&projection.embeds, "") {
             let embed = Bounded { projection, collection, path: &path, from };
             let (path, max) = (&path, from.max);
-            lines.extend(embed.unfound().map(|told| {
-                format!("embed {}.{path}: members beyond max = {max} are not found{told}", projection.name)
+            lines.extend(embed.unfound().map(|detail| {
+                format!("embed {}.{path}: members beyond max = {max} are not found{detail}", projection.name)
             }));
         }
     }

@@ -11,19 +11,19 @@ use crate::reindex::{give_up, is_swapping};
 use crate::sink::generations::Generations;
 
 /// The session that was begun here and not ended, when it is the one that is wanted.
-pub(super) fn kept(config: &Config, folder: &Folder, wanted: &Reindex) -> Result<Option<Session>> {
+pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) -> Result<Option<Session>> {
     let Some(session) = folder.session()? else { return Ok(None) };
     let name = if session.is_rollback { "rollback" } else { "reindex" };
     let projections = session.projections.join(", ");
-    if !wanted.projections.is_empty() && session.projections != config.index.projections
-        || session.is_rollback != wanted.rollback
+    if !command.projections.is_empty() && session.projections != config.index.projections
+        || session.is_rollback != command.rollback
     {
         return Err(Error::failed(format!(
             "a {name} of {projections} was begun here and not ended; go on with it by the same command, or give it up with \
              `tributary reindex --abort`"
         )));
     }
-    if wanted.from.is_some_and(|from| origin(Some(from)) != session.from) {
+    if command.from.is_some_and(|from| origin(Some(from)) != session.from) {
         let (from, other) = match session.from {
             From::Log => ("log", "state"),
             From::State => ("state", "log"),
@@ -37,8 +37,8 @@ pub(super) fn kept(config: &Config, folder: &Folder, wanted: &Reindex) -> Result
 }
 
 /// Where a rebuild that begins gets its documents.
-pub(super) fn origin(wanted: Option<ReindexFrom>) -> From {
-    match wanted {
+pub(super) fn origin(from: Option<ReindexFrom>) -> From {
+    match from {
         None | Some(ReindexFrom::Log) => From::Log,
         Some(ReindexFrom::State) => From::State,
     }
@@ -115,10 +115,10 @@ pub(super) async fn session(
     config: &Config,
     sink: &dyn Generations,
     folder: &Folder,
-    (wanted, from): (&Reindex, From),
+    (command, from): (&Reindex, From),
 ) -> Result<Session> {
-    let session = if wanted.rollback {
-        rollback(config, sink, from, wanted.projections.is_empty()).await?
+    let session = if command.rollback {
+        rollback(config, sink, from, command.projections.is_empty()).await?
     } else {
         begin(config, sink, from).await?
     };
@@ -157,9 +157,9 @@ fn blank(config: &Config, from: From) -> Session {
 async fn new_names(sink: &dyn Generations, count: usize) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for number in 0..count {
-        let taken = sink.generations(number).await?;
+        let generations = sink.generations(number).await?;
         let mut name = sink.new_name(number);
-        while taken.iter().any(|made| made.index == name) {
+        while generations.iter().any(|made| made.index == name) {
             tokio::time::sleep(Duration::from_millis(100)).await;
             name = sink.new_name(number);
         }

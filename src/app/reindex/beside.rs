@@ -81,8 +81,8 @@ pub(in crate::app) async fn rebuild_reshaped(
 ) -> Result<()> {
     loop {
         let sink = parts::sink(config)?;
-        let seen = while_away(stop, "the index", patience, async || reshaped(&*sink, config).await);
-        let Some(reshaped) = seen.await? else { return Ok(()) };
+        let answer = while_away(stop, "the index", patience, async || reshaped(&*sink, config).await);
+        let Some(reshaped) = answer.await? else { return Ok(()) };
         if reshaped.is_empty() {
             return Ok(());
         }
@@ -144,15 +144,15 @@ async fn rebuild(
         "the mapping or the model changed: rebuilding beside the live index"
     );
     let folder = Folder::hold(&Folder::path_of(&config.state))?;
-    let (mut kept, mut standing) = (folder.session()?, Standing::GoesOn);
-    if let Some(session) = &kept {
+    let (mut former, mut standing) = (folder.session()?, Standing::GoesOn);
+    if let Some(session) = &former {
         standing = stand(&config, &folder, session).await?;
-        kept = kept.filter(|_| standing != Standing::GivenUp);
+        former = former.filter(|_| standing != Standing::GivenUp);
     }
-    let is_kept = kept.is_some();
-    let check = kept.as_ref().is_some_and(|session| session.from == From::Log);
+    let is_kept = former.is_some();
+    let check = former.as_ref().is_some_and(|session| session.from == From::Log);
     let log = Log::wait_for(&config, (check, is_kept), Patience::default(), stop).await?;
-    let session = match kept {
+    let session = match former {
         Some(session) => session,
         None => {
             let session = begin(&config, &*parts::sink(&config)?, From::State).await?;

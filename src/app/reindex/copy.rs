@@ -26,9 +26,9 @@ enum Origin {
 }
 
 /// Fills the rebuild's folder with a copy: by links where the folders share a file system, else entry by entry.
-pub(super) async fn copy(config: &Config, folder: &Folder, held: Option<Arc<State>>) -> Result<()> {
+pub(super) async fn copy(config: &Config, folder: &Folder, open_state: Option<Arc<State>>) -> Result<()> {
     folder.clear_state()?;
-    let origin = origin(config, held).await?;
+    let origin = origin(config, open_state).await?;
     let (name, beside) = folder.linking()?;
     let into = beside.clone();
     let is_linked = match &origin {
@@ -47,13 +47,13 @@ pub(super) async fn copy(config: &Config, folder: &Folder, held: Option<Arc<Stat
         folder.take_linked(&beside)?;
         return blocking(move || copy::strip(&FjallStore::open(&state, plan)?))
             .await
-            .inspect(|()| told("links"));
+            .inspect(|()| report_copy("links"));
     }
     folder.clear_state()?;
-    blocking(move || write(origin, plan, &state)).await.inspect(|()| told("entries"))
+    blocking(move || write(origin, plan, &state)).await.inspect(|()| report_copy("entries"))
 }
 
-fn told(by: &'static str) {
+fn report_copy(by: &'static str) {
     tracing::info!(by, "the state is copied");
 }
 
@@ -69,8 +69,8 @@ fn absent(config: &Config) -> Error {
     ))
 }
 
-async fn origin(config: &Config, held: Option<Arc<State>>) -> Result<Origin> {
-    if let Some(state) = held {
+async fn origin(config: &Config, open_state: Option<Arc<State>>) -> Result<Origin> {
+    if let Some(state) = open_state {
         return Ok(Origin::Held(state));
     }
     if let Some(instance) = Instance::find(config).await {

@@ -38,8 +38,8 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &dyn Genera
 async fn check_state(config: &Config) -> Result<()> {
     if Instance::find(config).await.is_some() {
         // Of an instance of an earlier version nothing is known.
-        let held = std::fs::read_to_string(config.state.join(FINGERPRINT));
-        return held.map_or(Ok(()), |held| check_in_use(&held, &config.fingerprint()));
+        let fingerprint = std::fs::read_to_string(config.state.join(FINGERPRINT));
+        return fingerprint.map_or(Ok(()), |fingerprint| check_in_use(&fingerprint, &config.fingerprint()));
     }
     match peek(config).await {
         Err(error) if error.kind() == ErrorKind::Usage => Err(error),
@@ -54,11 +54,11 @@ async fn check_state(config: &Config) -> Result<()> {
 pub(super) fn report(projection: &str, found: Description, measured: Option<u64>) -> Report {
     let measured = measured.and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
     let cost = Some(estimate(found.documents, found.bytes, Some(measured.map_or(RATE_ASSUMED, f64::from))));
-    let Description { index, live, wanted, hash, shape, .. } = &found;
+    let Description { index, live, file, hash, shape, .. } = &found;
     if found.is_embedded {
-        Report::embedded(projection, index, live, wanted, hash, shape, cost)
+        Report::embedded(projection, index, live, file, hash, shape, cost)
     } else {
-        Report::new(projection, index, live, wanted, hash, shape, cost)
+        Report::new(projection, index, live, file, hash, shape, cost)
     }
 }
 

@@ -26,8 +26,8 @@ pub(super) async fn put(
     sink: &dyn Generations,
     (patience, stop): (Patience, &Shutdown),
 ) -> Result<Vec<String>> {
-    let asked = while_away(stop, "the index", patience, async || sink.rebuilds().await);
-    let records = asked.await?.ok_or_else(stopped)?;
+    let answer = while_away(stop, "the index", patience, async || sink.rebuilds().await);
+    let records = answer.await?.ok_or_else(stopped)?;
     let (mut done, mut sending) = (Vec::new(), Vec::new());
     for (number, projection) in config.index.projections.iter().enumerate() {
         let record = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
@@ -55,8 +55,8 @@ pub(super) async fn put(
 /// Waits until every document of these projections was sent again.
 async fn send(config: &Config, sink: &dyn Generations, projections: &[usize], stop: &Shutdown) -> Result<()> {
     if Instance::find(config).await.is_none() {
-        let wanted = follow::Wanted { until_end: true, ..follow::Wanted::default() };
-        follow::follow(config.clone(), wanted, None, Arc::<Status>::default(), stop.clone()).await?;
+        let options = follow::Options { until_end: true, ..follow::Options::default() };
+        follow::follow(config.clone(), options, None, Arc::<Status>::default(), stop.clone()).await?;
     }
     while !are_sent(sink, projections).await? {
         if stop.is_requested() || Instance::find(config).await.is_none() {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use crate::app::report::progress::{Bars, Seen};
+use crate::app::report::progress::{Bars, Sample};
 use crate::cli::OutputFormat;
 use crate::output;
 use crate::reindex::Outcome;
@@ -31,7 +31,7 @@ impl Progress {
             output::line(json!({"phase": phase, "projections": self.projections, "progress": progress}));
         }
         if let Some(bars) = &self.bars {
-            bars.lock().unwrap_or_else(PoisonError::into_inner).show(seen(progress));
+            bars.lock().unwrap_or_else(PoisonError::into_inner).show(sample(progress));
         }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = *last != Some(phase);
@@ -42,9 +42,9 @@ impl Progress {
     }
 }
 
-fn seen(progress: &RebuildProgress) -> Seen {
+fn sample(progress: &RebuildProgress) -> Sample {
     let RebuildProgress { events, events_total, documents, documents_total, .. } = *progress;
-    Seen {
+    Sample {
         records: events,
         records_all: events_total,
         documents,
@@ -69,18 +69,18 @@ pub(super) fn outcome(format: OutputFormat, outcome: &Outcome, state: Option<Pat
     for (projection, index) in &outcome.indexes {
         output::line(format_args!("{projection}: the alias stands for {index}"));
     }
-    for seen in &outcome.evidence {
+    for evidence in &outcome.evidence {
         output::line(format_args!(
             "{}: {} documents of {}, {} compared",
-            seen.index,
-            seen.held,
-            seen.called_for + seen.beside,
-            seen.compared
+            evidence.index,
+            evidence.stored,
+            evidence.called_for + evidence.beside,
+            evidence.compared
         ));
-        if seen.carried > 0 {
+        if evidence.carried > 0 {
             output::line(format_args!(
                 "{}: {} documents that the log is silent on were carried over",
-                seen.index, seen.carried
+                evidence.index, evidence.carried
             ));
         }
     }
@@ -129,8 +129,11 @@ mod tests {
     #[test]
     fn a_total_of_zero_documents_is_one_that_is_not_known() {
         let mut progress = RebuildProgress { events: 3, events_total: 9, ..RebuildProgress::default() };
-        assert_eq!(seen(&progress), Seen { records: 3, records_all: 9, documents: 0, documents_all: None });
+        assert_eq!(
+            sample(&progress),
+            Sample { records: 3, records_all: 9, documents: 0, documents_all: None }
+        );
         (progress.documents, progress.documents_total) = (4, 5);
-        assert_eq!(seen(&progress).documents_all, Some(5));
+        assert_eq!(sample(&progress).documents_all, Some(5));
     }
 }

@@ -25,7 +25,7 @@ impl Progress {
         let task = tokio::spawn(async move {
             let mut bars = Bars::new();
             loop {
-                bars.show(Seen::of(&status.report(None)));
+                bars.show(Sample::of(&status.report(None)));
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });
@@ -59,8 +59,8 @@ impl Bars {
     }
 
     /// Shows the progress that was seen now.
-    pub(in crate::app) fn show(&mut self, seen: Seen) {
-        self.course.take(seen, Instant::now());
+    pub(in crate::app) fn show(&mut self, sample: Sample) {
+        self.course.take(sample, Instant::now());
         self.course.records().show(&self.records);
         self.course.documents().show(&self.documents);
     }
@@ -81,7 +81,7 @@ fn bar(bars: &MultiProgress, name: &'static str) -> ProgressBar {
 
 /// How much of the work is done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) struct Seen {
+pub(in crate::app) struct Sample {
     /// Records that are folded.
     pub(in crate::app) records: u64,
     /// Records in all.
@@ -92,7 +92,7 @@ pub(in crate::app) struct Seen {
     pub(in crate::app) documents_all: Option<u64>,
 }
 
-impl Seen {
+impl Sample {
     fn of(report: &Report) -> Self {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         let records = report.partitions.iter().map(|at| count(at.position)).sum();
@@ -107,23 +107,23 @@ impl Seen {
 
 /// The samples of the last seconds, oldest first.
 #[derive(Debug, Default)]
-struct Progress_(Vec<(Instant, Seen)>);
+struct Progress_(Vec<(Instant, Sample)>);
 
 impl Progress_ {
-    fn take(&mut self, seen: Seen, now: Instant) {
-        self.0.push((now, seen));
+    fn take(&mut self, sample: Sample, now: Instant) {
+        self.0.push((now, sample));
         // The newest that is old enough is kept, so that a rate has its whole time.
         while self.0.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= RATE_OVER) {
             self.0.remove(0);
         }
     }
 
-    fn last(&self) -> Seen {
-        self.0.last().map(|(_, seen)| *seen).unwrap_or_default()
+    fn last(&self) -> Sample {
+        self.0.last().map(|(_, sample)| *sample).unwrap_or_default()
     }
 
     /// How much of something came a second, of late.
-    fn rate(&self, of: impl Fn(&Seen) -> u64) -> f64 {
+    fn rate(&self, of: impl Fn(&Sample) -> u64) -> f64 {
         let (Some((began, first)), Some((ended, last))) = (self.0.first(), self.0.last()) else { return 0.0 };
         let seconds = ended.duration_since(*began).as_secs_f64();
         let came = of(last).saturating_sub(of(first)) as f64;
@@ -131,17 +131,17 @@ impl Progress_ {
     }
 
     fn records(&self) -> Bar {
-        let Seen { records, records_all, .. } = self.last();
+        let Sample { records, records_all, .. } = self.last();
         Bar {
             done: records,
             all: (records_all > 0).then_some(records_all),
-            rate: self.rate(|seen| seen.records),
+            rate: self.rate(|sample| sample.records),
         }
     }
 
     fn documents(&self) -> Bar {
-        let Seen { documents, documents_all, .. } = self.last();
-        Bar { done: documents, all: documents_all, rate: self.rate(|seen| seen.documents) }
+        let Sample { documents, documents_all, .. } = self.last();
+        Bar { done: documents, all: documents_all, rate: self.rate(|sample| sample.documents) }
     }
 }
 
@@ -180,9 +180,9 @@ impl Bar {
 mod tests {
     use super::*;
 
-    fn seen(records: u64, documents: u64, documents_wait: u64) -> Seen {
+    fn sample(records: u64, documents: u64, documents_wait: u64) -> Sample {
         let documents_all = (records == 1_000).then_some(documents + documents_wait);
-        Seen { records, records_all: 1_000, documents, documents_all }
+        Sample { records, records_all: 1_000, documents, documents_all }
     }
 
     #[test]
@@ -190,13 +190,13 @@ mod tests {
         let start = Instant::now();
         let mut course = Progress_::default();
         // A state that had 900 of 1 000 records before.
-        course.take(seen(900, 0, 0), start);
+        course.take(sample(900, 0, 0), start);
         assert_eq!(course.records().message(), "900 of 1000, 0 a second, nothing moves");
-        course.take(seen(910, 0, 0), start + Duration::from_secs(1));
+        course.take(sample(910, 0, 0), start + Duration::from_secs(1));
         assert_eq!(course.records().message(), "910 of 1000, 10 a second, 9.0 s to go");
         assert_eq!(course.documents().message(), "0 so far, the total is not known yet");
         for second in 2..60 {
-            course.take(seen(1_000, second * 2, 120 - second * 2), start + Duration::from_secs(second));
+            course.take(sample(1_000, second * 2, 120 - second * 2), start + Duration::from_secs(second));
         }
         assert_eq!(course.records().message(), "1000 of 1000, 0 a second");
         assert_eq!(course.documents().message(), "118 of 120, 2 a second, 1.0 s to go");
@@ -211,7 +211,7 @@ mod tests {
         };
         let mut course = Progress_::default();
         assert_eq!(shown(&course), (0, Some(1)));
-        course.take(seen(1_000, 7, 0), Instant::now());
+        course.take(sample(1_000, 7, 0), Instant::now());
         assert_eq!(shown(&course), (7, Some(7)));
     }
 }

@@ -51,8 +51,12 @@ fn entity(keys: &Keys<'_>, name: &'static str, model: &Model) -> Result<EntityCo
             "{version_key}: \"lsn\" found, which only {name}.format = \"debezium\" has; leave it out"
         )));
     }
-    let held: Vec<&str> = base.key.iter().map(String::as_str).collect();
-    let fields = if keys.list(&key, &held)?.is_empty() { Vec::new() } else { keys.filled_list(&key, &held)? };
+    let default_key: Vec<&str> = base.key.iter().map(String::as_str).collect();
+    let fields = if keys.list(&key, &default_key)?.is_empty() {
+        Vec::new()
+    } else {
+        keys.filled_list(&key, &default_key)?
+    };
     let encodings = Encoding::ALL.map(|encoding| (encoding.name(), encoding));
     let encoding = chosen(keys, &format!("{name}.encoding"), &encodings, base.encoding)?;
     let key_encoding = keys.maybe_choice(&format!("{name}.key_encoding"), &encodings)?.or(base.key_encoding);

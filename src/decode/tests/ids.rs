@@ -35,8 +35,8 @@ fn an_id_that_is_the_key_of_a_child_is_poison() {
     assert!(poison(Format::Plain, &record(Some(&key), Some("{}"), &[])).contains("the key of a child found"));
     let parent = format!(r#"{{"parentId":{}}}"#, serde_json::Value::from(key.as_str()));
     assert!(poison(Format::Plain, &record(Some("o2"), Some(&parent), &[])).starts_with("parentId:"));
-    let begun = key.trim_end_matches("c1").replace('\0', "");
-    assert_eq!(event(Format::Plain, &record(Some(&begun), Some("{}"), &[])).id, begun);
+    let prefix = key.trim_end_matches("c1").replace('\0', "");
+    assert_eq!(event(Format::Plain, &record(Some(&prefix), Some("{}"), &[])).id, prefix);
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn a_composite_key_is_joined_where_its_fields_are_named() {
         assert_eq!(event.id, "a:7");
         assert_eq!(fields(&event), [("tenant_id", "\"a\""), ("name", "\"A\"")]);
     }
-    for (key, told) in [
+    for (key, part) in [
         (r#"{"tenant_id":"a:b","id":7}"#, "\"a:b\""),
         (r#"{"id":7}"#, "tenant_id, id"),
         ("a", "tenant_id, id"),
@@ -245,7 +245,7 @@ fn a_composite_key_is_joined_where_its_fields_are_named() {
         let Decoded::Poison(reason) = decoder.decode(&record(Some(key), Some(value), &[])) else {
             panic!("{key}")
         };
-        assert!(reason.contains(told), "{reason}");
+        assert!(reason.contains(part), "{reason}");
     }
     // Without the setting, the reason names it.
     let reason = poison(Format::Plain, &record(Some(r#"{"tenant_id":"a","id":7}"#), Some("{}"), &[]));
@@ -257,13 +257,16 @@ fn columns_of_json_come_as_text_and_lists_with_holes() {
     let value = r#"{"address":"{\"city\": \"Leeds\", \"a\": [1]}","tags":["a",null,"b"]}"#;
     let event = event(Format::Plain, &record(Some("7"), Some(value), &[]));
     assert_eq!(fields(&event), [("address", r#"{"a":[1],"city":"Leeds"}"#), ("tags", r#"["a","b"]"#)]);
-    for (value, told) in [
+    for (value, beginning) in [
         (r#"{"address":"no"}"#, "address: "),
         (r#"{"tags":"no"}"#, "tags: "),
         (r#"{"tags":[1,null]}"#, "tags: "),
         (r#"{"address":"{\"city\":5}"}"#, "address.city: "),
     ] {
-        assert!(poison(Format::Plain, &record(Some("7"), Some(value), &[])).starts_with(told), "{value}");
+        assert!(
+            poison(Format::Plain, &record(Some("7"), Some(value), &[])).starts_with(beginning),
+            "{value}"
+        );
     }
 }
 

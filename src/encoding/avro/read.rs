@@ -211,12 +211,12 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], String> {
-        let (taken, rest) = self
+        let (head, rest) = self
             .rest
             .split_at_checked(length)
             .ok_or_else(|| format!("{length} bytes expected, {} are left", self.rest.len()))?;
         self.rest = rest;
-        Ok(taken)
+        Ok(head)
     }
 }
 

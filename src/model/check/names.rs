@@ -94,27 +94,27 @@ fn wrong_member(name: &str) -> Option<&'static str> {
 /// The names of the members of one object.
 pub(super) struct Members<'a> {
     notes: &'a Notes,
-    taken: BTreeMap<String, String>,
+    names: BTreeMap<String, String>,
 }
 
 impl<'a> Members<'a> {
     /// An object that has its own fields only.
     pub(super) fn of<'n>(notes: &'a Notes, fields: impl IntoIterator<Item = &'n String>) -> Self {
-        let taken = fields.into_iter().map(|field| (field.clone(), "a shown field".to_owned()));
-        Self { notes, taken: taken.collect() }
+        let names = fields.into_iter().map(|field| (field.clone(), "a shown field".to_owned()));
+        Self { notes, names: names.collect() }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.taken.contains_key(name)
+        self.names.contains_key(name)
     }
 
     /// Takes a name for a member; one that is taken already is noted.
     pub(super) fn take(&mut self, key: &str, name: &str, what: &str) {
         check_member(self.notes, key, name);
-        if let Some(by) = self.taken.get(name) {
+        if let Some(by) = self.names.get(name) {
             self.notes.note(key, format!("{name:?} is {by} already; give one of them another name"));
         } else {
-            self.taken.insert(name.to_owned(), what.to_owned());
+            self.names.insert(name.to_owned(), what.to_owned());
         }
     }
 }

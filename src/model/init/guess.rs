@@ -21,15 +21,16 @@ pub(super) enum Guess {
 }
 
 /// Guesses a field of `sample`; `names` are those of the entity types, in the order of `samples`.
-pub(super) fn field(seen: &Seen, sample: &Sample, samples: &[Sample], names: &[String]) -> Guess {
-    let kind = kind(seen);
-    let list =
-        seen.count > 0 && seen.id_lists == seen.count && seen.string_lists + seen.integers == seen.count;
-    let is_single = seen.strings + seen.integers == seen.count && seen.count > 0;
+pub(super) fn field(summary: &Seen, sample: &Sample, samples: &[Sample], names: &[String]) -> Guess {
+    let kind = kind(summary);
+    let list = summary.count > 0
+        && summary.id_lists == summary.count
+        && summary.string_lists + summary.integers == summary.count;
+    let is_single = summary.strings + summary.integers == summary.count && summary.count > 0;
     if !list && !is_single {
         return Guess::Type(kind);
     }
-    let named = base(&seen.name);
+    let named = base(&summary.name);
     let by_name = named.as_ref().and_then(|base| {
         let meant = |name: &&String| is_plural(name, base);
         names.iter().find(meant).cloned().or_else(|| {
@@ -41,7 +42,7 @@ pub(super) fn field(seen: &Seen, sample: &Sample, samples: &[Sample], names: &[S
     if let Some(to) = by_name {
         return Guess::Reference { to, list, because: "by its name".to_owned() };
     }
-    if let Some(to) = by_values(seen, samples, names).filter(|_| named.is_some() || kind != "integer") {
+    if let Some(to) = by_values(summary, samples, names).filter(|_| named.is_some() || kind != "integer") {
         return Guess::Reference { to, list, because: "because its values are ids of that type".to_owned() };
     }
     match named {
@@ -51,15 +52,15 @@ pub(super) fn field(seen: &Seen, sample: &Sample, samples: &[Sample], names: &[S
 }
 
 /// The entity type whose ids most of the values are.
-fn by_values(seen: &Seen, samples: &[Sample], names: &[String]) -> Option<String> {
-    let known = |sample: &Sample| seen.values.iter().filter(|value| sample.ids.contains(*value)).count();
+fn by_values(summary: &Seen, samples: &[Sample], names: &[String]) -> Option<String> {
+    let known = |sample: &Sample| summary.values.iter().filter(|value| sample.ids.contains(*value)).count();
     let (found, name) = samples
         .iter()
         .zip(names)
         .map(|(sample, name)| (known(sample), name))
         .max_by_key(|(found, _)| *found)?;
     // One value that is an id as well may be chance.
-    (found >= 2 && found * 2 > seen.values.len()).then(|| name.clone())
+    (found >= 2 && found * 2 > summary.values.len()).then(|| name.clone())
 }
 
 /// The name of a reference without its ending: `brand` of `brandId`, `brand_id`, `brandIds`.
@@ -77,21 +78,21 @@ fn is_plural(name: &str, word: &str) -> bool {
         || (word == "person" && name == "people")
 }
 
-fn kind(seen: &Seen) -> &'static str {
-    let all = |count: usize| count == seen.count && count > 0;
-    if all(seen.dates) {
+fn kind(summary: &Seen) -> &'static str {
+    let all = |count: usize| count == summary.count && count > 0;
+    if all(summary.dates) {
         "date"
-    } else if all(seen.strings) {
+    } else if all(summary.strings) {
         "string"
-    } else if all(seen.integers) {
+    } else if all(summary.integers) {
         "integer"
-    } else if all(seen.numbers) {
+    } else if all(summary.numbers) {
         "number"
-    } else if all(seen.booleans) {
+    } else if all(summary.booleans) {
         "boolean"
-    } else if all(seen.string_lists) {
+    } else if all(summary.string_lists) {
         "strings"
-    } else if all(seen.objects) {
+    } else if all(summary.objects) {
         "object"
     } else {
         "any"

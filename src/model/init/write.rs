@@ -40,7 +40,7 @@ fn names(samples: &[Sample]) -> Vec<String> {
         let text: String =
             text.trim_start_matches(|letter: char| !letter.is_ascii_alphabetic()).chars().take(80).collect();
         let mut name = if text.is_empty() { "records".to_owned() } else { text };
-        while names.iter().any(|held| held.eq_ignore_ascii_case(&name)) {
+        while names.iter().any(|other| other.eq_ignore_ascii_case(&name)) {
             name.push_str("-2");
         }
         names.push(name);
@@ -56,10 +56,10 @@ struct Entity<'a> {
 
 impl<'a> Entity<'a> {
     fn of(sample: &'a Sample, name: &'a str, samples: &[Sample], names: &[String]) -> Self {
-        let mut taken = BTreeSet::new();
-        let fields = sample.fields.iter().filter_map(|seen| {
-            let name = field_name(&seen.name).filter(|name| taken.insert(name.clone()))?;
-            Some((name, seen, guess::field(seen, sample, samples, names)))
+        let mut own_names = BTreeSet::new();
+        let fields = sample.fields.iter().filter_map(|summary| {
+            let name = field_name(&summary.name).filter(|name| own_names.insert(name.clone()))?;
+            Some((name, summary, guess::field(summary, sample, samples, names)))
         });
         Self { sample, name, fields: fields.collect() }
     }
@@ -75,26 +75,27 @@ impl<'a> Entity<'a> {
             let _ =
                 writeln!(out, "# Each record is the whole state of an entity: no envelope was recognised.");
         }
-        let renamed = self.fields.iter().filter(|(name, seen, _)| *name != seen.name);
-        let renamed: Vec<String> =
-            renamed.map(|(name, seen, _)| format!("{} = {}", join("", &seen.name), string(name))).collect();
+        let renamed = self.fields.iter().filter(|(name, summary, _)| *name != summary.name);
+        let renamed: Vec<String> = renamed
+            .map(|(name, summary, _)| format!("{} = {}", join("", &summary.name), string(name)))
+            .collect();
         if !renamed.is_empty() {
             let _ = writeln!(out, "rename = {{ {} }}", renamed.join(", "));
         }
         let _ = writeln!(out, "\n[{}.fields]", join("entities", self.name));
-        for (name, seen, guess) in &self.fields {
-            let example = seen.example.as_ref().map(guess::example).unwrap_or_default();
-            let seen = format!("in {} of {records}, such as {example}", seen.count);
+        for (name, summary, guess) in &self.fields {
+            let example = summary.example.as_ref().map(guess::example).unwrap_or_default();
+            let occurrence = format!("in {} of {records}, such as {example}", summary.count);
             let (value, comment) = match guess {
-                Guess::Type(kind) => (string(kind), seen),
+                Guess::Type(kind) => (string(kind), occurrence),
                 Guess::Reference { to, list, because } => {
                     let list = if *list { ", list = true" } else { "" };
-                    (format!("{{ references = {}{list} }}", string(to)), format!("{because}; {seen}"))
+                    (format!("{{ references = {}{list} }}", string(to)), format!("{because}; {occurrence}"))
                 }
                 Guess::Unresolved(kind, base) => (
                     string(kind),
                     format!(
-                        "perhaps a reference: declare the entity type of a {base} and write {{ references = … }}; {seen}"
+                        "perhaps a reference: declare the entity type of a {base} and write {{ references = … }}; {occurrence}"
                     ),
                 ),
             };
@@ -108,8 +109,8 @@ impl<'a> Entity<'a> {
             name.push_str("-documents");
         }
         let path = join("projections", &name);
-        let mut taken: BTreeSet<String> = self.fields.iter().map(|(name, _, _)| name.clone()).collect();
-        taken.insert("stub".to_owned());
+        let mut names: BTreeSet<String> = self.fields.iter().map(|(name, _, _)| name.clone()).collect();
+        names.insert("stub".to_owned());
         let _ = writeln!(out, "\n[{path}]");
         let _ = writeln!(out, "of = {}", string(self.name));
         let stub = self.fields.iter().any(|(name, _, _)| name == "stub");
@@ -123,16 +124,16 @@ impl<'a> Entity<'a> {
         let _ = writeln!(
             out,
             "rest = {}  # the fields that are not declared",
-            string(&free(&mut taken, "attributes"))
+            string(&free(&mut names, "attributes"))
         );
         for (field, _, guess) in &self.fields {
             let Guess::Reference { to, list, .. } = guess else { continue };
             let base = guess::base(field).unwrap_or_else(|| format!("{field}Entity"));
             let _ = writeln!(out, "\n[[{path}.embed]]");
-            let _ = writeln!(out, "as = {}", string(&free(&mut taken, &base)));
+            let _ = writeln!(out, "as = {}", string(&free(&mut names, &base)));
             let _ = writeln!(out, "reference = {}", string(field));
             if to == self.name && !list {
-                let above = free(&mut taken, "ancestors");
+                let above = free(&mut names, "ancestors");
                 let _ =
                     writeln!(out, "\n[[{path}.embed]]\nas = {}\nabove = {}", string(&above), string(field));
             }
@@ -176,10 +177,10 @@ impl<'a> Entity<'a> {
         let words = strings.iter().filter(|(_, _, guess)| matches!(guess, Guess::Type(_)));
         let words = words.map(|(name, _, _)| name).filter(|name| *name != title).take(7);
         let words: Vec<String> = std::iter::once(title).chain(words).map(|name| string(name)).collect();
-        let filters = self.fields.iter().filter(|(name, seen, guess)| {
+        let filters = self.fields.iter().filter(|(name, summary, guess)| {
             let repeats = is(guess, "string")
-                && seen.values.len() <= FILTER_VALUES_MAX
-                && seen.values.len() * 2 <= seen.count;
+                && summary.values.len() <= FILTER_VALUES_MAX
+                && summary.values.len() * 2 <= summary.count;
             name != "stub"
                 && is_plain(name)
                 && name != title
@@ -220,9 +221,9 @@ fn field_name(written: &str) -> Option<String> {
 }
 
 /// A name that is not taken yet.
-fn free(taken: &mut BTreeSet<String>, wanted: &str) -> String {
-    let mut name = wanted.to_owned();
-    while !taken.insert(name.clone()) {
+fn free(names: &mut BTreeSet<String>, base: &str) -> String {
+    let mut name = base.to_owned();
+    while !names.insert(name.clone()) {
         name.push('2');
     }
     name

@@ -24,13 +24,13 @@ impl Val {
         charge(1);
         Ok(match (self, index) {
             (Self::Null, _) => None,
-            (Self::Arr(held), Self::Num(number)) => {
-                number.int().and_then(|at| held.parts.get(place(at, held.parts.len())?)).cloned()
+            (Self::Arr(list), Self::Num(number)) => {
+                number.int().and_then(|at| list.parts.get(place(at, list.parts.len())?)).cloned()
             }
-            (Self::Obj(held), Self::Str(key)) => held.parts.get(key).cloned(),
+            (Self::Obj(object), Self::Str(key)) => object.parts.get(key).cloned(),
             (Self::Arr(_), Self::Arr(_)) => Some(self.indices(index)?),
-            (Self::Arr(_) | Self::Str(_), Self::Obj(held)) => {
-                let end = |name: &str| end_of(&held.parts, name);
+            (Self::Arr(_) | Self::Str(_), Self::Obj(object)) => {
+                let end = |name: &str| end_of(&object.parts, name);
                 return self.clone().range(end("start")..end("end")).map(Some);
             }
             _ => return Err(Error::index(self.clone(), index.clone())),
@@ -116,11 +116,11 @@ impl ValT for Val {
 
     fn key_values(self) -> BoxIter<'static, ValR<(Self, Self), Self>> {
         match self {
-            Self::Arr(held) => Box::new(
-                unshared(held).parts.into_iter().enumerate().map(|(at, item)| Ok((Self::from(at), item))),
+            Self::Arr(list) => Box::new(
+                unshared(list).parts.into_iter().enumerate().map(|(at, item)| Ok((Self::from(at), item))),
             ),
-            Self::Obj(held) => {
-                Box::new(unshared(held).parts.into_iter().map(|(key, value)| Ok((Self::Str(key), value))))
+            Self::Obj(object) => {
+                Box::new(unshared(object).parts.into_iter().map(|(key, value)| Ok((Self::Str(key), value))))
             }
             other => box_once(Err(Error::typ(other, "iterable (array or object)"))),
         }
@@ -132,8 +132,8 @@ impl ValT for Val {
             Ok(value)
         };
         match self {
-            Self::Arr(held) => Box::new(unshared(held).parts.into_iter().map(charged)),
-            Self::Obj(held) => Box::new(unshared(held).parts.into_values().map(charged)),
+            Self::Arr(list) => Box::new(unshared(list).parts.into_iter().map(charged)),
+            Self::Obj(object) => Box::new(unshared(object).parts.into_values().map(charged)),
             other => box_once(Err(Error::typ(other, "iterable (array or object)"))),
         }
     }
@@ -149,9 +149,9 @@ impl ValT for Val {
                 let (from, to) = bytes_of(&text, &range)?;
                 Ok(Self::string(text.get(from..to).unwrap_or_default().to_owned()))
             }
-            Self::Arr(held) => {
-                let (from, to) = ends(&range, held.parts.len())?;
-                Ok(Self::list(held.parts.get(from..to).unwrap_or_default().iter().cloned()))
+            Self::Arr(list) => {
+                let (from, to) = ends(&range, list.parts.len())?;
+                Ok(Self::list(list.parts.get(from..to).unwrap_or_default().iter().cloned()))
             }
             other => Err(Error::typ(other, "array or string")),
         }
@@ -164,9 +164,9 @@ impl ValT for Val {
     ) -> ValX<'a, Self> {
         charge(2);
         match self {
-            Self::Arr(held) => unshared(held).parts.into_iter().flat_map(f).collect(),
-            Self::Obj(held) => {
-                let members = unshared(held).parts.into_iter();
+            Self::Arr(list) => unshared(list).parts.into_iter().flat_map(f).collect(),
+            Self::Obj(object) => {
+                let members = unshared(object).parts.into_iter();
                 let members =
                     members.filter_map(|(key, value)| Some(f(value).next()?.map(|value| (key, value))));
                 Ok(Self::object(members.collect::<Result<Vec<_>, Exn<'a, Self>>>()?))
@@ -183,26 +183,26 @@ impl ValT for Val {
     ) -> ValX<'a, Self> {
         charge(2);
         match (self, index) {
-            (this @ (Self::Arr(_) | Self::Str(_)), Self::Obj(held)) => {
-                let end = |name: &str| end_of(&held.parts, name);
+            (this @ (Self::Arr(_) | Self::Str(_)), Self::Obj(object)) => {
+                let end = |name: &str| end_of(&object.parts, name);
                 this.map_range(end("start")..end("end"), opt, f)
             }
             (Self::Null, Self::Str(_)) => Self::object([]).map_index(index, opt, f),
-            (Self::Obj(held), Self::Str(key)) => {
-                let mut held = unshared(held);
-                if let Some(value) = f(held.take(key)).next().transpose()? {
-                    held.insert(Rc::clone(key), value);
+            (Self::Obj(object), Self::Str(key)) => {
+                let mut object = unshared(object);
+                if let Some(value) = f(object.take(key)).next().transpose()? {
+                    object.insert(Rc::clone(key), value);
                 }
-                Ok(Self::Obj(Rc::new(held)))
+                Ok(Self::Obj(Rc::new(object)))
             }
-            (Self::Arr(held), Self::Num(number)) => {
-                let found = number.int().and_then(|at| place(at, held.parts.len()));
+            (Self::Arr(list), Self::Num(number)) => {
+                let found = number.int().and_then(|at| place(at, list.parts.len()));
                 let Some(at) = found else {
-                    return opt.fail(Self::Arr(held), |_| {
+                    return opt.fail(Self::Arr(list), |_| {
                         Exn::from(Error::str(format!("index {number} is out of bounds")))
                     });
                 };
-                let mut items = unshared(held).parts;
+                let mut items = unshared(list).parts;
                 let item = items.get_mut(at).map(std::mem::take).unwrap_or_default();
                 let new = f(item).next().transpose()?;
                 items.splice(at..=at, new);
@@ -220,9 +220,9 @@ impl ValT for Val {
     ) -> ValX<'a, Self> {
         charge(2);
         match self {
-            Self::Arr(held) => {
-                let (from, to) = ends(&range, held.parts.len())?;
-                let mut items = unshared(held).parts;
+            Self::Arr(list) => {
+                let (from, to) = ends(&range, list.parts.len())?;
+                let mut items = unshared(list).parts;
                 let slice = Self::list(items.get(from..to).unwrap_or_default().iter().cloned());
                 let new = match f(slice).next().transpose()? {
                     None => Vec::new(),
@@ -262,7 +262,7 @@ impl ValT for Val {
 impl jaq_std::ValT for Val {
     fn into_seq<S: FromIterator<Self>>(self) -> Result<S, Self> {
         match self {
-            Self::Arr(held) => Ok(unshared(held).parts.into_iter().collect()),
+            Self::Arr(list) => Ok(unshared(list).parts.into_iter().collect()),
             other => Err(other),
         }
     }

@@ -85,9 +85,9 @@ fn own() -> Box<[Filter<RunPtr<Data>>]> {
         ("indices", v(1), |cv| unary(cv, |value, part| value.indices(&part))),
         ("bsearch", v(1), |cv| {
             unary(cv, |list, value| {
-                let Val::Arr(held) = &list else { return Err(Error::typ(list, "array")) };
+                let Val::Arr(items) = &list else { return Err(Error::typ(list, "array")) };
                 let place = |at: usize| isize::try_from(at).unwrap_or(isize::MAX);
-                let found = held.parts.binary_search(&value);
+                let found = items.parts.binary_search(&value);
                 Ok(found.map_or_else(|at| Val::from(-1 - place(at)), |at| Val::from(place(at))))
             })
         }),
@@ -131,8 +131,8 @@ fn length(value: &Val) -> ValR<Val> {
             charge_bytes(text.len());
             Val::from(text.chars().count())
         }
-        Val::Arr(held) => Val::from(held.parts.len()),
-        Val::Obj(held) => Val::from(held.parts.len()),
+        Val::Arr(list) => Val::from(list.parts.len()),
+        Val::Obj(object) => Val::from(object.parts.len()),
         Val::Bool(_) => return Err(Error::str(format!("{value} has no length"))),
     })
 }

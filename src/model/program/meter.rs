@@ -34,10 +34,10 @@ fn here() -> usize {
 
 /// Charges for some units, and gives up an evaluation that has none left or is too deep.
 pub(super) fn charge(units: u64) {
-    let Some(left) = LEFT.get().checked_sub(units) else {
+    let Some(remainder) = LEFT.get().checked_sub(units) else {
         give_up("it takes too many steps or too much memory")
     };
-    LEFT.set(left);
+    LEFT.set(remainder);
     if BASE.get().abs_diff(here()) > STACK_BYTES_MAX {
         give_up("it nests too deep");
     }

@@ -28,17 +28,17 @@ impl Add for Val {
                 Self::checked(text)
             }
             (Self::Arr(left), Self::Arr(right)) => {
-                let mut held = unshared(left);
+                let mut list = unshared(left);
                 match Rc::try_unwrap(right) {
-                    Ok(right) => right.parts.into_iter().for_each(|item| held.push(item)),
-                    Err(right) => right.parts.iter().for_each(|item| held.push(item.clone())),
+                    Ok(right) => right.parts.into_iter().for_each(|item| list.push(item)),
+                    Err(right) => right.parts.iter().for_each(|item| list.push(item.clone())),
                 }
-                Self::Arr(Rc::new(held))
+                Self::Arr(Rc::new(list))
             }
             (Self::Obj(left), Self::Obj(right)) => {
-                let mut held = unshared(left);
-                unshared(right).parts.into_iter().for_each(|(key, value)| held.insert(key, value));
-                Self::Obj(Rc::new(held))
+                let mut object = unshared(left);
+                unshared(right).parts.into_iter().for_each(|(key, value)| object.insert(key, value));
+                Self::Obj(Rc::new(object))
             }
             (left, right) => return Err(Error::math(left, Math::Add, right)),
         })
@@ -88,14 +88,14 @@ fn repeated(text: &str, times: f64) -> Val {
     }
     let most = f64::from(u32::MAX);
     let mut bytes = text.len();
-    let mut left = times.min(most) - 1.0;
+    let mut remainder = times.min(most) - 1.0;
     let mut count: usize = 1;
-    while left > 0.0 {
+    while remainder > 0.0 {
         // The budget ends this long before memory does.
         charge(1);
         bytes = bytes.saturating_add(text.len());
         count += 1;
-        left -= 1.0;
+        remainder -= 1.0;
     }
     charge_bytes(bytes);
     Val::checked(text.repeat(count))
@@ -103,15 +103,15 @@ fn repeated(text: &str, times: f64) -> Val {
 
 /// Objects in both are merged as well. The depth of values bounds that of the recursion.
 fn merged(left: Held<Members>, right: Held<Members>) -> Held<Members> {
-    let mut held = left;
+    let mut result = left;
     for (key, value) in right.parts {
-        let value = match (held.parts.get(&key).cloned(), value) {
+        let value = match (result.parts.get(&key).cloned(), value) {
             (Some(Val::Obj(old)), Val::Obj(new)) => Val::Obj(Rc::new(merged(unshared(old), unshared(new)))),
             (_, value) => value,
         };
-        held.insert(key, value);
+        result.insert(key, value);
     }
-    held
+    result
 }
 
 impl Div for Val {

@@ -144,7 +144,7 @@ fn programs_that_see_more_than_their_input_or_need_not_end_are_refused_by_name()
             assert!(refusal.contains(name), "{program}: {refusal}");
         }
     }
-    for (program, told) in [
+    for (program, reason) in [
         ("$ENV", "$ENV"),
         ("$ENV.HOME", "$ENV"),
         ("def f: f; f", "f is recursive"),
@@ -169,7 +169,7 @@ fn programs_that_see_more_than_their_input_or_need_not_end_are_refused_by_name()
         ("combinations(3)", "combinations"),
     ] {
         let refusal = Program::compile(program).err().unwrap_or_else(|| panic!("{program}"));
-        assert!(refusal.contains(told), "{program}: {refusal}");
+        assert!(refusal.contains(reason), "{program}: {refusal}");
     }
     assert!(Program::compile(&".".repeat(SOURCE_BYTES_MAX + 1)).is_err());
     // At run time the factor may be anything.

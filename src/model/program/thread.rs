@@ -44,9 +44,9 @@ pub(super) fn run(compiled: Arc<Compiled>, input: Vec<u8>, units: u64) -> Answer
 }
 
 fn start() -> Result<Sender<Job>, String> {
-    let (jobs, taken): (Sender<Job>, Receiver<Job>) = channel();
+    let (jobs, queue): (Sender<Job>, Receiver<Job>) = channel();
     let work = move || {
-        for Job { compiled, input, units, answer } in taken {
+        for Job { compiled, input, units, answer } in queue {
             let result = guarded(|| evaluate(&compiled, &input, units)).and_then(|answer| answer);
             // No receiver waits for an answer any more when this fails.
             let _ = answer.send(result);
@@ -59,11 +59,11 @@ fn start() -> Result<Sender<Job>, String> {
 pub(super) fn on_large_stack<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    let begun = move || {
+    let task = move || {
         begin(UNITS);
         guarded(work)
     };
-    spawn(begun)?.join().unwrap_or_else(|_| Err("it could not be read".to_owned()))
+    spawn(task)?.join().unwrap_or_else(|_| Err("it could not be read".to_owned()))
 }
 
 fn spawn<T: Send + 'static>(

@@ -121,15 +121,15 @@ impl Val {
     }
 
     pub(super) fn list(items: impl IntoIterator<Item = Val>) -> Self {
-        let mut held = Held::default();
-        items.into_iter().for_each(|item| held.push(item));
-        Self::Arr(Rc::new(held))
+        let mut list = Held::default();
+        items.into_iter().for_each(|item| list.push(item));
+        Self::Arr(Rc::new(list))
     }
 
     pub(super) fn object(members: impl IntoIterator<Item = (Rc<String>, Val)>) -> Self {
-        let mut held = Held::default();
-        members.into_iter().for_each(|(key, value)| held.insert(key, value));
-        Self::Obj(Rc::new(held))
+        let mut object = Held::default();
+        members.into_iter().for_each(|(key, value)| object.insert(key, value));
+        Self::Obj(Rc::new(object))
     }
 
     pub(super) fn size(&self) -> usize {
@@ -138,15 +138,15 @@ impl Val {
             Self::Num(Num::Text(text, _)) => text.len(),
             Self::Num(_) => 8,
             Self::Str(text) => text.len() + 2,
-            Self::Arr(held) => held.size + 2,
-            Self::Obj(held) => held.size + 2,
+            Self::Arr(list) => list.size + 2,
+            Self::Obj(object) => object.size + 2,
         }
     }
 
     fn depth(&self) -> usize {
         match self {
-            Self::Arr(held) => held.depth,
-            Self::Obj(held) => held.depth,
+            Self::Arr(list) => list.depth,
+            Self::Obj(object) => object.depth,
             _ => 0,
         }
     }
@@ -187,10 +187,10 @@ impl Val {
 }
 
 /// The parts of a list or an object, without a copy where they have no other holder.
-pub(super) fn unshared<T: Clone>(held: Rc<Held<T>>) -> Held<T> {
-    Rc::try_unwrap(held).unwrap_or_else(|held| {
-        charge_bytes(held.size);
-        (*held).clone()
+pub(super) fn unshared<T: Clone>(parts: Rc<Held<T>>) -> Held<T> {
+    Rc::try_unwrap(parts).unwrap_or_else(|parts| {
+        charge_bytes(parts.size);
+        (*parts).clone()
     })
 }
 
@@ -203,8 +203,8 @@ impl Clone for Val {
             Self::Bool(value) => Self::Bool(*value),
             Self::Num(number) => Self::Num(number.clone()),
             Self::Str(text) => Self::Str(Rc::clone(text)),
-            Self::Arr(held) => Self::Arr(Rc::clone(held)),
-            Self::Obj(held) => Self::Obj(Rc::clone(held)),
+            Self::Arr(list) => Self::Arr(Rc::clone(list)),
+            Self::Obj(object) => Self::Obj(Rc::clone(object)),
         }
     }
 }
@@ -240,17 +240,17 @@ impl fmt::Display for Val {
             Self::Bool(value) => value.fmt(f),
             Self::Num(number) => number.fmt(f),
             Self::Str(text) => write_string(f, text),
-            Self::Arr(held) => {
+            Self::Arr(list) => {
                 f.write_str("[")?;
-                for (number, item) in held.parts.iter().enumerate() {
+                for (number, item) in list.parts.iter().enumerate() {
                     separate(f, number)?;
                     item.fmt(f)?;
                 }
                 f.write_str("]")
             }
-            Self::Obj(held) => {
+            Self::Obj(object) => {
                 f.write_str("{")?;
-                for (number, (key, value)) in held.parts.iter().enumerate() {
+                for (number, (key, value)) in object.parts.iter().enumerate() {
                     separate(f, number)?;
                     write_string(f, key)?;
                     f.write_str(":")?;

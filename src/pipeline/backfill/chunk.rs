@@ -61,7 +61,7 @@ pub fn make_chunk(
     let moment = (snapshot.progress(), state.is_partial());
     let mut maker = Maker::new(moment, number, limits, bases, buffers.take(room(bytes_max)));
     let mut pass = Pass::new(&snapshot, projection, cursor)?;
-    let (mut seen, mut passed) = (0, 0);
+    let (mut count, mut passed) = (0, 0);
     while pass.advance()? {
         let liveness = pass.document()?;
         passed += u64::from(liveness != Liveness::Unseen);
@@ -71,9 +71,10 @@ pub fn make_chunk(
                 maker.make(&pass, document)?;
             }
         }
-        seen += 1;
+        count += 1;
         let made = maker.made();
-        if seen >= ids_max || made.documents.len() >= documents_max || made.batch.bytes().len() >= bytes_max {
+        if count >= ids_max || made.documents.len() >= documents_max || made.batch.bytes().len() >= bytes_max
+        {
             return Ok(Chunk { made: maker.into_made(), passed, next: Some(pass.id()?.to_owned()) });
         }
     }

@@ -134,15 +134,15 @@ mod tests {
 
     #[test]
     fn only_chunks_without_a_gap_are_reported() {
-        let (mut backfills, wanted) = (BackfillsInFlight::default(), [backfill(3, Some(""))]);
-        let first = backfills.next(&wanted).unwrap();
+        let (mut backfills, pending) = (BackfillsInFlight::default(), [backfill(3, Some(""))]);
+        let first = backfills.next(&pending).unwrap();
         let one = backfills.add_chunk(&first, Some("b".to_owned()), 10);
-        let second = backfills.next(&wanted).unwrap();
+        let second = backfills.next(&pending).unwrap();
         assert_eq!(second.cursor, "b");
         let two = backfills.add_chunk(&second, Some("c".to_owned()), 20);
-        let third = backfills.next(&wanted).unwrap();
+        let third = backfills.next(&pending).unwrap();
         let three = backfills.add_chunk(&third, None, 5);
-        assert_eq!(backfills.next(&wanted), None);
+        assert_eq!(backfills.next(&pending), None);
         assert!(!backfills.are_complete());
         assert_eq!(backfills.complete_chunk(&second, two), None);
         assert_eq!(

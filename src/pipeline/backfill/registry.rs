@@ -166,11 +166,11 @@ mod tests {
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap());
         let mut state_writer =
             StateWriter::new(Arc::clone(&state), vec![CONTACTS], Box::new(Nowhere), Tuning::small()).unwrap();
-        let begun = state_writer.begin_backfill(CONTACTS).unwrap().number;
+        let start = state_writer.begin_backfill(CONTACTS).unwrap().number;
         // Steps that mark nothing, because the backfill is paused.
         let unmarked = state_writer.mark(Vec::new()).unwrap().number;
         assert!(!state_writer.is_marked(CONTACTS));
-        state_writer.trim(begun).unwrap();
+        state_writer.trim(start).unwrap();
         assert!(state_writer.is_marked(CONTACTS), "what comes after it is marked");
         assert!(!state.is_delivered().unwrap(), "what came before is neither marked nor delivered");
         state_writer.trim(unmarked).unwrap();

@@ -37,7 +37,7 @@ pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[Truncated], step:
 /// An entity after the truncations of its table.
 fn truncate(mut entry: Entry, entity_type: EntityType, truncated: &[Truncated]) -> Entry {
     for truncation in truncated {
-        if truncation.apply(entity_type, &mut entry.held.row) {
+        if truncation.apply(entity_type, &mut entry.fold.row) {
             entry.bytes = None;
         }
     }
@@ -83,18 +83,18 @@ fn fill_relation((state, step): (&State, u64), relation: Relation, sorter: Sorte
 
 /// The row of an entity, by its key; its rows in relations go to their sorters.
 fn row_of(entry: Entry, related: &mut [(Relation, Sorter)]) -> Result<(Vec<u8>, Vec<u8>)> {
-    let Entry { id, held, bytes } = entry;
+    let Entry { id, fold, bytes } = entry;
     for (relation, sorter) in related {
-        let owners = owners(*relation, &held.row.registers);
+        let owners = owners(*relation, &fold.row.registers);
         if owners.is_empty() {
             continue;
         }
-        let shown = row(*relation, &id, &held.row.registers);
+        let shown = row(*relation, &id, &fold.row.registers);
         for owner in owners {
             sorter.push(member_key(&owner, &id), shown.clone())?;
         }
     }
-    let bytes = bytes.map_or_else(|| held.row.encode(), Ok)?;
+    let bytes = bytes.map_or_else(|| fold.row.encode(), Ok)?;
     Ok((id.into_bytes(), bytes))
 }
 
@@ -111,10 +111,10 @@ impl<I: Iterator<Item = Result<Entry>>> Merged<I> {
         let Some(mut first) = self.0.next().transpose()? else { return Ok(None) };
         let is_same = |next: &Result<Entry>, id: &str| next.as_ref().is_ok_and(|entry| entry.id == id);
         while let Some(later) = self.0.next_if(|next| is_same(next, &first.id)).transpose()? {
-            if later.held.has_unsequenced && later.held.row.home != first.held.row.home {
+            if later.fold.has_unsequenced && later.fold.row.home != first.fold.row.home {
                 return Err(several_partitions(&first.id));
             }
-            first.held.row.merge(later.held.row);
+            first.fold.row.merge(later.fold.row);
             first.bytes = None;
         }
         Ok(Some(first))
@@ -147,7 +147,7 @@ mod tests {
             .into_iter()
             .map(|(id, home, has_unsequenced)| {
                 let row = Row { home: Some(home), ..Row::default() };
-                Ok(Entry { id: id.to_owned(), held: Held { row, has_unsequenced }, bytes: Some(vec![1]) })
+                Ok(Entry { id: id.to_owned(), fold: Held { row, has_unsequenced }, bytes: Some(vec![1]) })
             })
             .collect();
         Box::new(entries.into_iter())
@@ -158,11 +158,11 @@ mod tests {
         let runs =
             vec![run(vec![("a", 1, true), ("c", 1, true)]), run(vec![("a", 2, false), ("b", 2, true)])];
         let merged: Vec<Entry> = merged(runs).unwrap().map(Result::unwrap).collect();
-        let seen: Vec<_> = merged
+        let entities: Vec<_> = merged
             .iter()
-            .map(|entry| (entry.id.as_str(), entry.held.row.home, entry.bytes.is_some()))
+            .map(|entry| (entry.id.as_str(), entry.fold.row.home, entry.bytes.is_some()))
             .collect();
-        assert_eq!(seen, [("a", Some(1), false), ("b", Some(2), true), ("c", Some(1), true)]);
+        assert_eq!(entities, [("a", Some(1), false), ("b", Some(2), true), ("c", Some(1), true)]);
     }
 
     #[test]

@@ -50,7 +50,7 @@ const FIELD_BYTES: usize = 96;
 
 /// A load under way.
 pub struct BulkLoad {
-    held: HashMap<(EntityType, Box<str>), Held, RandomState>,
+    folds: HashMap<(EntityType, Box<str>), Held, RandomState>,
     held_bytes: usize,
     tuning: Tuning,
     runs: Runs,
@@ -68,7 +68,7 @@ impl BulkLoad {
     /// A load of an empty state up to `end`, with runs in `folder`.
     pub fn new(folder: PathBuf, plan: PlanRef, end: Positions, tuning: Tuning) -> Self {
         Self {
-            held: HashMap::default(),
+            folds: HashMap::default(),
             held_bytes: 0,
             tuning,
             runs: Runs::in_folder(folder, plan.entity_types().collect()),
@@ -120,21 +120,21 @@ impl BulkLoad {
                 }
                 Decoded::Event(event) => event,
             };
-            let held = self.held.entry((event.kind, event.id.as_str().into())).or_insert_with(|| {
+            let fold = self.folds.entry((event.kind, event.id.as_str().into())).or_insert_with(|| {
                 self.held_bytes += event.id.len() + ENTITY_BYTES;
                 Held::default()
             });
-            let is_superseded = held.row.registers.is_above(event.version);
+            let is_superseded = fold.row.registers.is_above(event.version);
             self.superseded.note(&input.record.partition, is_superseded, self.tuning.superseded_run);
-            if let Err(reason) = apply_one(&mut held.row, event, &input.record, &self.progress) {
+            if let Err(reason) = apply_one(&mut fold.row, event, &input.record, &self.progress) {
                 poison.push(DeadLetter::from_record(&input.record, &reason));
                 continue;
             }
-            held.has_unsequenced |= !event.sequenced;
+            fold.has_unsequenced |= !event.sequenced;
             self.held_bytes += event.fields.iter().map(|field| field.json.len() + FIELD_BYTES).sum::<usize>();
         }
         if self.held_bytes >= self.tuning.load_bytes_max {
-            self.runs.put_aside(self.held.drain().collect())?;
+            self.runs.put_aside(self.folds.drain().collect())?;
             self.held_bytes = 0;
         }
         Ok(poison)
@@ -197,9 +197,9 @@ impl StateWriter {
     /// # Errors
     /// Those of the state, and when an entity's events came by several partitions without a sequence.
     pub fn loaded(&mut self, load: BulkLoad) -> Result<Step> {
-        let BulkLoad { held, mut runs, truncated, mut superseded, progress, .. } = load;
+        let BulkLoad { folds, mut runs, truncated, mut superseded, progress, .. } = load;
         Space::of_rows(self.state.plan()).into_iter().try_for_each(|space| self.state.clear(space))?;
-        runs.hold(held);
+        runs.hold(folds);
         if let Err(error) = merge::fill(&self.state, runs, &truncated, self.progress.step + 1) {
             let mut changes = Changes::default();
             changes.put(Space::META, FAILED.to_vec(), Vec::new());

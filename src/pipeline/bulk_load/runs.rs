@@ -25,7 +25,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: String,
-    pub(super) held: Held,
+    pub(super) fold: Held,
     /// The row's bytes, when they are known.
     pub(super) bytes: Option<Vec<u8>>,
 }
@@ -62,7 +62,7 @@ pub(super) struct Runs {
     /// The thread that writes the last one.
     writing: Option<JoinHandle<Result<()>>>,
     /// The last one, which was not put aside.
-    held: Vec<(EntityType, Entry)>,
+    last_run: Vec<(EntityType, Entry)>,
 }
 
 /// An entity of the map that a run is made from.
@@ -70,7 +70,7 @@ pub(super) type Folded = ((EntityType, Box<str>), Held);
 
 impl Runs {
     pub(super) fn in_folder(folder: PathBuf, types: Vec<EntityType>) -> Self {
-        Self { folder, types, count: 0, writing: None, held: Vec::new() }
+        Self { folder, types, count: 0, writing: None, last_run: Vec::new() }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -102,9 +102,9 @@ impl Runs {
     pub(super) fn hold(&mut self, entities: impl IntoIterator<Item = ((EntityType, Box<str>), Held)>) {
         let entries = entities
             .into_iter()
-            .map(|((kind, id), held)| (kind, Entry { id: id.into_string(), held, bytes: None }));
-        self.held = entries.collect();
-        self.held.sort_unstable_by(|(_, left), (_, right)| left.id.cmp(&right.id));
+            .map(|((kind, id), fold)| (kind, Entry { id: id.into_string(), fold, bytes: None }));
+        self.last_run = entries.collect();
+        self.last_run.sort_unstable_by(|(_, left), (_, right)| left.id.cmp(&right.id));
     }
 
     /// The runs of a kind, oldest first.
@@ -116,14 +116,14 @@ impl Runs {
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
             runs.push(Box::new(std::iter::from_fn(move || entry(&mut file).transpose())));
         }
-        let held: Vec<Entry> = {
+        let last_run: Vec<Entry> = {
             let (of_kind, others) =
-                std::mem::take(&mut self.held).into_iter().partition(|(held, _)| *held == kind);
-            self.held = others;
+                std::mem::take(&mut self.last_run).into_iter().partition(|(of, _)| *of == kind);
+            self.last_run = others;
             let of_kind: Vec<(EntityType, Entry)> = of_kind;
             of_kind.into_iter().map(|(_, entry)| entry).collect()
         };
-        runs.push(Box::new(held.into_iter().map(Ok)));
+        runs.push(Box::new(last_run.into_iter().map(Ok)));
         Ok(runs)
     }
 }
@@ -131,12 +131,12 @@ impl Runs {
 fn write(folder: &Path, number: usize, (types, mut entities): (&[EntityType], Vec<Folded>)) -> Result<()> {
     entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     crate::private::create_folder(folder).map_err(failed)?;
-    for wanted in types.iter().copied() {
-        let file = File::create(path(folder, wanted, number)).map_err(failed)?;
+    for entity_type in types.iter().copied() {
+        let file = File::create(path(folder, entity_type, number)).map_err(failed)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        for ((_, id), held) in entities.iter().filter(|((kind, _), _)| *kind == wanted) {
-            let row = held.row.encode()?;
-            let flag = [u8::from(held.has_unsequenced)];
+        for ((_, id), fold) in entities.iter().filter(|((kind, _), _)| *kind == entity_type) {
+            let row = fold.row.encode()?;
+            let flag = [u8::from(fold.has_unsequenced)];
             write_frame(&mut file, &[&flag, id.as_bytes()].concat(), &row)?;
         }
         file.flush().map_err(failed)?;
@@ -161,8 +161,8 @@ fn entry(file: &mut impl Read) -> Result<Option<Entry>> {
     let Some((key, bytes)) = read_frame(file)? else { return Ok(None) };
     let (flag, id) = key.split_first().ok_or_else(damaged)?;
     let id = std::str::from_utf8(id).map_err(|_| damaged())?.to_owned();
-    let held = Held { row: Row::decode(&bytes)?, has_unsequenced: *flag == 1 };
-    Ok(Some(Entry { id, held, bytes: Some(bytes) }))
+    let fold = Held { row: Row::decode(&bytes)?, has_unsequenced: *flag == 1 };
+    Ok(Some(Entry { id, fold, bytes: Some(bytes) }))
 }
 
 /// Writes the lengths of key and value, and both.

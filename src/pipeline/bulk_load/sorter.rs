@@ -17,7 +17,7 @@ type Pair = (Vec<u8>, Vec<u8>);
 /// Takes pairs in any order and gives them in the order of their keys. No key comes twice.
 pub(super) struct Sorter {
     path: PathBuf,
-    held: Vec<Pair>,
+    pairs: Vec<Pair>,
     bytes: usize,
     runs: usize,
 }
@@ -25,23 +25,23 @@ pub(super) struct Sorter {
 impl Sorter {
     /// Spills entries that do not fit into files whose names begin with `path`.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, held: Vec::new(), bytes: 0, runs: 0 }
+        Self { path, pairs: Vec::new(), bytes: 0, runs: 0 }
     }
 
     pub(super) fn push(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
         self.bytes += key.len() + value.len() + ENTRY_BYTES;
-        self.held.push((key, value));
+        self.pairs.push((key, value));
         if self.bytes >= HELD_BYTES { self.put_aside() } else { Ok(()) }
     }
 
     fn put_aside(&mut self) -> Result<()> {
-        self.held.sort_unstable();
+        self.pairs.sort_unstable();
         if let Some(folder) = self.path.parent() {
             crate::private::create_folder(folder).map_err(failed)?;
         }
         let file = File::create(self.run(self.runs)).map_err(failed)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);
-        for (key, value) in self.held.drain(..) {
+        for (key, value) in self.pairs.drain(..) {
             write_frame(&mut file, &key, &value)?;
         }
         file.flush().map_err(failed)?;
@@ -57,14 +57,14 @@ impl Sorter {
 
     /// Everything, by key.
     pub(super) fn sorted(mut self) -> Result<impl Iterator<Item = Result<Pair>>> {
-        self.held.sort_unstable();
+        self.pairs.sort_unstable();
         let mut sources: Vec<Source<Pair>> = Vec::new();
         for number in 0..self.runs {
             let file = File::open(self.run(number)).map_err(failed)?;
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
             sources.push(Box::new(std::iter::from_fn(move || read_frame(&mut file).transpose())));
         }
-        sources.push(Box::new(self.held.into_iter().map(Ok)));
+        sources.push(Box::new(self.pairs.into_iter().map(Ok)));
         in_order(sources)
     }
 }

@@ -359,10 +359,10 @@ impl Simulation {
         let end = self.world.end();
         for document in 0..DOCUMENTS {
             let stored = self.world.indexes[self.world.alias][document];
-            let wanted = self.world.content(&end, document);
-            if stored.content != wanted {
+            let expected = self.world.content(&end, document);
+            if stored.content != expected {
                 return Err(format!(
-                    "document {document} of index {} is {stored:?}, and the log (up to {end:?}) makes {wanted:?} of it",
+                    "document {document} of index {} is {stored:?}, and the log (up to {end:?}) makes {expected:?} of it",
                     self.world.alias
                 ));
             }

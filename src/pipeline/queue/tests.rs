@@ -14,9 +14,9 @@ fn at(next: i64) -> Positions {
 
 /// Of both priorities, as the delivery does.
 fn take(queue: &Queue, max: usize) -> Vec<DocumentKey> {
-    let mut taken = direct(queue, max);
-    taken.extend(queue.take(Priority::Background, max - taken.len(), &|_| true));
-    taken
+    let mut keys = direct(queue, max);
+    keys.extend(queue.take(Priority::Background, max - keys.len(), &|_| true));
+    keys
 }
 
 fn direct(queue: &Queue, max: usize) -> Vec<DocumentKey> {
@@ -87,8 +87,8 @@ fn what_does_not_fit_is_scanned_for_and_holds_the_low_watermark() {
     let queue = scanned_queue();
     let many = (0..Tuning::small().waiting_max + 1).map(|n| key(&n.to_string())).collect();
     queue.note_commit(2, &at(11), many, Priority::Background, None, 200);
-    let taken = take(&queue, usize::MAX);
-    queue.finish(taken.into_iter().map(|key| (key, true)));
+    let keys = take(&queue, usize::MAX);
+    queue.finish(keys.into_iter().map(|key| (key, true)));
     assert_eq!(queue.low_watermark(), Some(at(10)));
     assert!(queue.next_scan().is_some());
     scanned(&queue, vec![key("last")], 2, true);
@@ -252,15 +252,15 @@ fn what_a_fan_out_leaves_to_the_state_during_a_scan_is_scanned_for_and_waits_sin
     queue.note_commit(2, &at(11), Vec::new(), Priority::Direct, Some(2), 200);
     let many = || (0..Tuning::small().waiting_max + 1).map(|n| key(&n.to_string())).collect::<Vec<_>>();
     queue.note_commit(3, &at(12), many(), Priority::Background, Some(2), 300);
-    let taken = take(&queue, usize::MAX);
-    queue.finish(taken.into_iter().map(|key| (key, true)));
+    let keys = take(&queue, usize::MAX);
+    queue.finish(keys.into_iter().map(|key| (key, true)));
     let part = queue.next_scan().unwrap();
     // The scan has read the state of step 3 when another part of the fan-out finds no room.
     let more = (0..Tuning::small().waiting_max + 1).map(|n| key(&format!("more {n}"))).collect();
     queue.note_commit(4, &at(12), more, Priority::Background, None, 400);
     queue.add_scanned(&part, Vec::new(), 3, None);
-    let taken = take(&queue, usize::MAX);
-    queue.finish(taken.into_iter().map(|key| (key, true)));
+    let keys = take(&queue, usize::MAX);
+    queue.finish(keys.into_iter().map(|key| (key, true)));
     assert!(queue.waiting().more, "the last of them lies in the state");
     assert_eq!(queue.low_watermark(), Some(at(10)), "and waits since step 2");
     scanned(&queue, Vec::new(), 4, true);
@@ -282,9 +282,9 @@ fn a_document_that_changes_again_and_again_while_it_waits_takes_one_place() {
 fn what_had_no_room_goes_before_what_came_later_and_keeps_its_age() {
     let queue = scanned_queue();
     queue.note_commit(2, &at(11), vec![key("a"), key("b"), key("c")], Priority::Direct, None, 200);
-    let taken = take(&queue, 3);
+    let keys = take(&queue, 3);
     queue.note_commit(3, &at(12), vec![key("d"), key("c")], Priority::Direct, None, 300);
-    queue.put_back(taken[1..].to_vec());
+    queue.put_back(keys[1..].to_vec());
     queue.finish([(key("a"), true)]);
     assert_eq!(queue.low_watermark(), Some(at(10)), "the marks of step 2 wait still");
     assert_eq!(take(&queue, 9), [key("b"), key("c"), key("d")]);

@@ -47,8 +47,8 @@ fn filter_apart(
 ) -> Option<u16> {
     let members = members.get(filter.members?)?;
     let known = filters.get(usize::from(members.apart?.projection))?;
-    let wanted = (filter.path_in(members), filter.kind);
-    let number = known.iter().position(|(path, kind)| (path.as_str(), *kind) == wanted)?;
+    let target = (filter.path_in(members), filter.kind);
+    let number = known.iter().position(|(path, kind)| (path.as_str(), *kind) == target)?;
     u16::try_from(number).ok()
 }
 

@@ -32,7 +32,7 @@ fn searched(model: &Model, entity: &str, title: &str, (words, phones): (&[String
             "role" | "department" => Class::Role,
             _ => Class::Other,
         };
-        if !fields.iter().any(|(held, _)| *held == name) {
+        if !fields.iter().any(|(field, _)| *field == name) {
             fields.push((forever(name), class));
         }
     }

@@ -80,8 +80,8 @@ impl ElasticsearchIndex {
         let point = self.point(find.collection).await?;
         for embed in embeds {
             let of = |hit: &'_ Hit| self.children(projection, point.clone(), embed, hit.id.clone());
-            let asked: Vec<_> = hits.iter().map(of).collect();
-            let children: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
+            let questions: Vec<_> = hits.iter().map(of).collect();
+            let children: Vec<_> = stream::iter(questions).buffered(AT_ONCE).try_collect().await?;
             for (hit, children) in hits.iter_mut().zip(children) {
                 put(&mut hit.document, embed, children);
             }

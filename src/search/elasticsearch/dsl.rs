@@ -39,12 +39,12 @@ pub(super) fn query(find: &Find) -> Value {
 
 /// Each field has any of the values asked for.
 pub(super) fn values(filters: &Filters) -> Vec<Value> {
-    by_field(filters).into_iter().map(|(field, wanted)| any_of(field, &wanted)).collect()
+    by_field(filters).into_iter().map(|(field, values)| any_of(field, &values)).collect()
 }
 
-fn any_of(field: Field, wanted: &[&Wanted]) -> Value {
-    let texts: Vec<&str> = wanted.iter().filter_map(|wanted| wanted.text()).collect();
-    let mut ways: Vec<Value> = wanted.iter().filter_map(|wanted| range(field, wanted)).collect();
+fn any_of(field: Field, values: &[&Wanted]) -> Value {
+    let texts: Vec<&str> = values.iter().filter_map(|value| value.text()).collect();
+    let mut ways: Vec<Value> = values.iter().filter_map(|value| range(field, value)).collect();
     if !texts.is_empty() {
         ways.push(json!({"terms": {&field.field: texts}}));
     }
@@ -54,9 +54,9 @@ fn any_of(field: Field, wanted: &[&Wanted]) -> Value {
     }
 }
 
-fn range(field: Field, wanted: &Wanted) -> Option<Value> {
+fn range(field: Field, value: &Wanted) -> Option<Value> {
     let between = |from: Option<Value>, to: Option<Value>| json!({"gte": from, "lte": to});
-    let mut range = match wanted {
+    let mut range = match value {
         Wanted::Text(_) => return None,
         Wanted::Integers(from, to) => between(from.map(Value::from), to.map(Value::from)),
         Wanted::Numbers(from, to) => between(from.map(Value::from), to.map(Value::from)),
@@ -155,7 +155,7 @@ fn anywhere(collection: Collection, term: &Term, owners: &[String]) -> Value {
         ways.push(member::any((members.path, members.joined), part.any_way(term)));
     }
     if !plan.referred.is_empty() {
-        ways.extend(begun(&part.words, REFERENCE_MARK, term));
+        ways.extend(prefixes(&part.words, REFERENCE_MARK, term));
         ways.extend(typo(&part.words, &marked(REFERENCE_MARK, &term.text), term));
     }
     if !owners.is_empty() {
@@ -188,7 +188,7 @@ pub(super) fn precedes(field: &str, word: &str, other: &str) -> Value {
 
 /// Words that begin with a term's text, or with the text that joins it with its neighbours. Of an exact term, its
 /// own words alone.
-pub(super) fn begun(field: &str, mark: char, term: &Term) -> Vec<Value> {
+pub(super) fn prefixes(field: &str, mark: char, term: &Term) -> Vec<Value> {
     if term.exact {
         return vec![stands(field, mark, term)];
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{all, any, begun, equals, marked, precedes, prefix, scored, stands, typo};
+use super::dsl::{all, any, equals, marked, precedes, prefix, prefixes, scored, stands, typo};
 use super::part::Part;
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::index::Find;
@@ -137,24 +137,24 @@ fn referred_ways(plan: &SearchPlan, terms: &Terms) -> Vec<Value> {
 /// All words stand in the document's name and in that of one relative, the query's first words in one and the others in the
 /// other.
 fn split(plan: &SearchPlan, terms: &Terms) -> Option<Value> {
-    let begun = |part: &Part, mark: char, terms: &Terms| -> Vec<Value> {
-        let begun = |term: &Term| begun(&part.words, mark, term);
-        terms.iter().map(|(term, _)| any(begun(term))).collect()
+    let each_prefix = |part: &Part, mark: char, terms: &Terms| -> Vec<Value> {
+        let of_term = |term: &Term| prefixes(&part.words, mark, term);
+        terms.iter().map(|(term, _)| any(of_term(term))).collect()
     };
     let (own, name) = (Part::own(plan), Class::Name.mark());
     let mut ways = Vec::new();
     for (at, own_first) in splits(terms.len()) {
         let (first, second) = terms.split_at(at);
         let (of_own, of_other) = if own_first { (first, second) } else { (second, first) };
-        let of_own = begun(&own, name, of_own);
+        let of_own = each_prefix(&own, name, of_own);
         for (_, members, searched) in plan.searched_members() {
-            let names = begun(&Part::of_members(members, searched), name, of_other);
+            let names = each_prefix(&Part::of_members(members, searched), name, of_other);
             let mut parts = of_own.clone();
             parts.push(super::member::any((members.path, members.joined), all(names)));
             ways.push(all(parts));
         }
         if !plan.referred.is_empty() {
-            ways.push(all([of_own, begun(&own, REFERENCE_MARK, of_other)].concat()));
+            ways.push(all([of_own, each_prefix(&own, REFERENCE_MARK, of_other)].concat()));
         }
     }
     let worth = u32::try_from(terms.len()).unwrap_or(0) * NAME;

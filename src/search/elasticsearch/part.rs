@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::dsl::{any, begun, equals, marked, prefix, typo};
+use super::dsl::{any, equals, marked, prefix, prefixes, typo};
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::query::{Term, Whole};
 use crate::searchable::{Class, NUMBER_MARK, Searched};
@@ -51,7 +51,7 @@ impl Part {
     pub(super) fn ways(&self, term: &Term) -> Vec<Value> {
         let of_class = |class: Class| {
             let typo = typo(&self.words, &marked(class.mark(), &term.text), term);
-            begun(&self.words, class.mark(), term).into_iter().chain(typo)
+            prefixes(&self.words, class.mark(), term).into_iter().chain(typo)
         };
         let mut ways: Vec<Value> = self.classes().flat_map(of_class).collect();
         let group = |field: String| {

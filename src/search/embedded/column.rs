@@ -82,9 +82,9 @@ impl Column {
             }
             (Self::Text(Some(names), descending), Key::Text(name)) => {
                 let above = first_ordinal_above(names, name)?;
-                let mut held = String::new();
+                let mut text = String::new();
                 let is_held = match above.checked_sub(1) {
-                    Some(ordinal) => names.ord_to_str(ordinal, &mut held)? && held == *name,
+                    Some(ordinal) => names.ord_to_str(ordinal, &mut text)? && text == *name,
                     None => false,
                 };
                 match (is_held, descending) {
@@ -127,12 +127,12 @@ fn directed(number: u64, descending: bool) -> u64 {
 /// The number of the first text above `text`.
 pub(super) fn first_ordinal_above(texts: &StrColumn, text: &str) -> std::io::Result<u64> {
     let (mut low, mut high) = (0, texts.num_terms() as u64);
-    let mut held = Vec::new();
+    let mut term = Vec::new();
     while low < high {
         let middle = low + (high - low) / 2;
-        held.clear();
-        texts.dictionary().ord_to_term(middle, &mut held)?;
-        if held.as_slice() <= text.as_bytes() { low = middle + 1 } else { high = middle }
+        term.clear();
+        texts.dictionary().ord_to_term(middle, &mut term)?;
+        if term.as_slice() <= text.as_bytes() { low = middle + 1 } else { high = middle }
     }
     Ok(low)
 }

@@ -47,7 +47,7 @@ struct Inner {
     /// By alias: the index that was open last.
     opened: Arc<Mutex<HashMap<String, Opened>>>,
     /// By projection: the searcher that a view saw first. Its files stay readable when they are merged away.
-    seen: Option<Arc<Mutex<HashMap<String, Searcher>>>>,
+    searchers: Option<Arc<Mutex<HashMap<String, Searcher>>>>,
 }
 
 #[derive(Clone)]
@@ -67,7 +67,7 @@ impl EmbeddedIndex {
             prefix: config.prefix.clone(),
             fields: Arc::new(config.plan.projections().map(|of| (of.name(), Fields::of(of))).collect()),
             opened: Arc::default(),
-            seen: None,
+            searchers: None,
         }))
     }
 
@@ -115,13 +115,13 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
 impl Inner {
     /// The searcher behind the alias of a projection: of now, or, in a view, of the view's first request.
     fn searcher(&self, projection: &str) -> Result<Searcher> {
-        let Some(seen) = &self.seen else { return self.newest(projection) };
-        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(searcher) = seen.get(projection) {
+        let Some(searchers) = &self.searchers else { return self.newest(projection) };
+        let mut searchers = searchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(searcher) = searchers.get(projection) {
             return Ok(searcher.clone());
         }
         let searcher = self.newest(projection)?;
-        seen.insert(projection.to_owned(), searcher.clone());
+        searchers.insert(projection.to_owned(), searcher.clone());
         Ok(searcher)
     }
 
@@ -135,8 +135,8 @@ impl Inner {
         })?;
         let path = self.folder.index(&index);
         let meta = xxh3_64(&std::fs::read(path.join("meta.json")).map_err(failed)?);
-        let mut held = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(opened) = held.get_mut(&alias).filter(|opened| opened.index == index) {
+        let mut readers = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = readers.get_mut(&alias).filter(|opened| opened.index == index) {
             if opened.meta != meta {
                 opened.reader.reload().map_err(failed)?;
                 opened.meta = meta;
@@ -147,7 +147,7 @@ impl Inner {
         let reader: IndexReader =
             opened.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
         let searcher = reader.searcher();
-        held.insert(alias, Opened { index, reader, meta });
+        readers.insert(alias, Opened { index, reader, meta });
         Ok(searcher)
     }
 
@@ -367,8 +367,8 @@ impl SearchIndex for EmbeddedIndex {
     }
 
     fn view(&self) -> Arc<dyn SearchIndex> {
-        let seen = Some(Arc::default());
-        Arc::new(EmbeddedIndex(Arc::new(Inner { seen, ..(*self.0).clone() })))
+        let searchers = Some(Arc::default());
+        Arc::new(EmbeddedIndex(Arc::new(Inner { searchers, ..(*self.0).clone() })))
     }
 
     fn refresh(&self, _: Collection) -> Answer<'_, ()> {

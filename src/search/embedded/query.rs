@@ -28,8 +28,8 @@ pub(super) fn query(
     if let Some(under) = &find.under {
         must(unscored(equals(search.below, under)));
     }
-    for (field, wanted) in by_field(&find.filters) {
-        must(unscored(any_of(search, field, &wanted)));
+    for (field, values) in by_field(&find.filters) {
+        must(unscored(any_of(search, field, &values)));
     }
     for filters in &find.member_filters {
         must(unscored(by_one_member(searcher, (fields, search), filters)?));
@@ -53,10 +53,10 @@ fn by_one_member(
     (fields, search): (&Fields, &SearchFields),
     filters: &MemberFilters,
 ) -> tantivy::Result<Boxed> {
-    let wanted = by_field(&filters.filters);
+    let groups = by_field(&filters.filters);
     let mut ways = vec![one_of(fields.id, &filters.met)];
-    match wanted.iter().next() {
-        Some((field, values)) if wanted.len() == 1 => ways.push(any_of(search, field, values)),
+    match groups.iter().next() {
+        Some((field, values)) if groups.len() == 1 => ways.push(any_of(search, field, values)),
         _ => {
             let together = Together::of(search.plan, filters.members, &filters.filters);
             if let Some((column, _)) = search.members.get(filters.members) {
@@ -68,17 +68,17 @@ fn by_one_member(
 }
 
 /// A field has any of the values.
-fn any_of(search: &SearchFields, field: Field, wanted: &[&Wanted]) -> Boxed {
-    let texts = wanted.iter().filter_map(|wanted| wanted.text());
+fn any_of(search: &SearchFields, field: Field, values: &[&Wanted]) -> Boxed {
+    let texts = values.iter().filter_map(|value| value.text());
     let texts = search.text(field).map(|column| one_of(column, texts));
     let number = search.number(field);
-    let ranges = wanted.iter().filter_map(|wanted| range(number?, wanted));
+    let ranges = values.iter().filter_map(|value| range(number?, value));
     any(ranges.chain(texts).collect())
 }
 
-fn range(column: Column, wanted: &Wanted) -> Option<Boxed> {
+fn range(column: Column, value: &Wanted) -> Option<Boxed> {
     let bound = |term: Option<IndexTerm>| term.map_or(Bound::Unbounded, Bound::Included);
-    let (from, to) = match wanted {
+    let (from, to) = match value {
         Wanted::Text(_) => return None,
         Wanted::Integers(from, to) => {
             let term = |number: &i64| IndexTerm::from_field_i64(column, *number);
@@ -91,14 +91,14 @@ fn range(column: Column, wanted: &Wanted) -> Option<Boxed> {
     };
     if from.is_none() && to.is_none() {
         // Everything that has the field.
-        return Some(Box::new(RangeQuery::new(Bound::Included(lowest(column, wanted)?), Bound::Unbounded)));
+        return Some(Box::new(RangeQuery::new(Bound::Included(lowest(column, value)?), Bound::Unbounded)));
     }
     Some(Box::new(RangeQuery::new(bound(from), bound(to))))
 }
 
 /// The lowest value of a column of numbers.
-fn lowest(column: Column, wanted: &Wanted) -> Option<IndexTerm> {
-    match wanted {
+fn lowest(column: Column, value: &Wanted) -> Option<IndexTerm> {
+    match value {
         Wanted::Text(_) => None,
         Wanted::Integers(..) => Some(IndexTerm::from_field_i64(column, i64::MIN)),
         Wanted::Numbers(..) => Some(IndexTerm::from_field_f64(column, f64::MIN)),
@@ -158,7 +158,7 @@ pub(super) fn members_of(search: &SearchFields, among: Among<'_>) -> Boxed {
 }
 
 fn values(search: &SearchFields, filters: &Filters) -> Vec<Boxed> {
-    by_field(filters).into_iter().map(|(field, wanted)| any_of(search, field, &wanted)).collect()
+    by_field(filters).into_iter().map(|(field, values)| any_of(search, field, &values)).collect()
 }
 
 pub(super) fn any(ways: Vec<Boxed>) -> Boxed {

@@ -233,10 +233,10 @@ impl Found<'_> {
             Some(end) => range.lt(end),
             None => range,
         };
-        let mut begun = range.into_stream()?;
-        while begun.advance() {
-            let is_whole = begun.key().len() == text.len();
-            self.put(&index, begun.value(), &|_| worth(is_whole))?;
+        let mut stream = range.into_stream()?;
+        while stream.advance() {
+            let is_whole = stream.key().len() == text.len();
+            self.put(&index, stream.value(), &|_| worth(is_whole))?;
         }
         Ok(())
     }
@@ -300,13 +300,13 @@ fn visit_positions(
     let mut postings = index.read_postings_from_terminfo(info, IndexRecordOption::WithFreqsAndPositions)?;
     let (mut hit, mut doc, mut positions) = (0, postings.doc(), Vec::new());
     while doc != TERMINATED {
-        let Some(wanted) = docs.get(hit) else { break };
-        match wanted.cmp(&doc) {
+        let Some(target) = docs.get(hit) else { break };
+        match target.cmp(&doc) {
             Ordering::Less => {
                 let later = docs.get(hit..).unwrap_or_default();
-                hit += later.partition_point(|wanted| *wanted < doc);
+                hit += later.partition_point(|other| *other < doc);
             }
-            Ordering::Greater => doc = postings.seek(*wanted),
+            Ordering::Greater => doc = postings.seek(*target),
             Ordering::Equal => {
                 // A field that tells no owners has no positions.
                 postings.positions(&mut positions);

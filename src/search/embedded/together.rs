@@ -16,24 +16,24 @@ use crate::sink::embedded::schema::{ABSENT, PART, members_column};
 /// Values that one and the same member must have, by their places among its values.
 #[derive(Debug, Clone)]
 pub(super) struct Together {
-    wanted: Vec<(usize, Vec<Wanted>)>,
+    conditions: Vec<(usize, Vec<Wanted>)>,
 }
 
 impl Together {
     /// `filters` are of the members with this number.
     pub(super) fn of(plan: &SearchPlan, members: usize, filters: &Filters) -> Self {
-        let wanted = by_field(filters).into_iter().filter_map(|(field, wanted)| {
-            Some((place(plan, members, field)?, wanted.into_iter().cloned().collect()))
+        let conditions = by_field(filters).into_iter().filter_map(|(field, values)| {
+            Some((place(plan, members, field)?, values.into_iter().cloned().collect()))
         });
-        Self { wanted: wanted.collect() }
+        Self { conditions: conditions.collect() }
     }
 
     fn holds(&self, values: &str) -> bool {
         let value = |place: usize| values.split(PART).nth(place).filter(|value| *value != ABSENT);
-        let meets = |(place, wanted): &(usize, Vec<Wanted>)| {
-            value(*place).is_some_and(|value| wanted.iter().any(|wanted| wanted.holds(value)))
+        let meets = |(place, choices): &(usize, Vec<Wanted>)| {
+            value(*place).is_some_and(|value| choices.iter().any(|choice| choice.holds(value)))
         };
-        self.wanted.iter().all(meets)
+        self.conditions.iter().all(meets)
     }
 
     /// The values of members that meet them, as they lie in a field.

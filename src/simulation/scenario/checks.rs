@@ -12,10 +12,10 @@ impl Scenario {
     /// No instance has seen more foreign writes than there were.
     pub(super) fn check_foreign(&self) -> Result<(), String> {
         for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
-            let (seen, name) = (running.status.foreign.load(Ordering::Relaxed), &running.process.name);
-            if seen > self.foreign_writes {
+            let (count, name) = (running.status.foreign.load(Ordering::Relaxed), &running.process.name);
+            if count > self.foreign_writes {
                 return Err(format!(
-                    "{name} counts {seen} foreign writes, there were {}",
+                    "{name} counts {count} foreign writes, there were {}",
                     self.foreign_writes
                 ));
             }
@@ -25,54 +25,54 @@ impl Scenario {
 
     pub(super) fn standing(&self) -> String {
         let end = self.world.log.lock().unwrap().end();
-        let mut told =
+        let mut parts =
             vec![format!("end {end}, low watermark {}", self.world.group.lock().unwrap().low_watermark())];
         for running in self.instances.iter().filter_map(|instance| instance.running.as_ref()) {
             let waiting = running.state.count_waiting().unwrap_or_default();
             let at = running.state.progress().map(|progress| progress.positions().to_string());
             let state = running.status.report(None).state;
-            told.push(format!("{} is {state} at {at:?} with {waiting} waiting", running.process.name));
+            parts.push(format!("{} is {state} at {at:?} with {waiting} waiting", running.process.name));
         }
-        told.push(format!("rebuild over {}", self.rebuild.is_over || !self.rebuild.has_begun));
-        told.join("; ")
+        parts.push(format!("rebuild over {}", self.rebuild.is_over || !self.rebuild.has_begun));
+        parts.join("; ")
     }
 
     /// The documents behind the aliases against those of the reference.
     pub(super) fn compare(&self) -> Result<(), String> {
-        let wanted = self.world.domain.documents(&self.world.log.lock().unwrap().events());
+        let expected = self.world.domain.documents(&self.world.log.lock().unwrap().events());
         let server = self.world.server.lock().unwrap();
         for (number, projection) in self.world.domain.projections.iter().enumerate() {
             let index = server.published(number).ok_or("an alias is gone")?;
             let name = projection.name();
-            let mut left = wanted[name].clone();
+            let mut left = expected[name].clone();
             for (id, found) in &index.documents() {
                 let body = found.body.as_deref().unwrap_or_default();
-                let mut held = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-                remove_own(&mut held);
-                let member = held.values_mut().find_map(Value::as_object_mut);
+                let mut fields = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+                remove_own(&mut fields);
+                let member = fields.values_mut().find_map(Value::as_object_mut);
                 if let Some(member) = member.filter(|_| ChildKey::of(id).is_some()) {
                     member.remove("_search");
                 }
-                let held = Value::Object(held);
+                let stored = Value::Object(fields);
                 match left.remove(id) {
-                    Some(wanted) if wanted == held => {}
+                    Some(expected) if expected == stored => {}
                     // The log lost the records that it was made of.
-                    Some(wanted) if self.has_cut && wanted["stub"] == true => {}
+                    Some(expected) if self.has_cut && expected["stub"] == true => {}
                     // A document that the index rejects stays there with its last accepted content.
-                    Some(wanted) if self.is_rejected(name, id, &wanted)? => {}
+                    Some(expected) if self.is_rejected(name, id, &expected)? => {}
                     // A state that was begun anew and stood by at first does not look for documents of
                     // cut-off records: `verify --repair` does.
                     None if self.has_cut => {}
-                    wanted => {
+                    expected => {
                         let id = shown_key(id);
-                        return Err(format!("{name}/{id} is {held}, and the log makes {wanted:?} of it"));
+                        return Err(format!("{name}/{id} is {stored}, and the log makes {expected:?} of it"));
                     }
                 }
             }
-            for (id, wanted) in left {
-                if !self.is_rejected(name, &id, &wanted)? {
+            for (id, expected) in left {
+                if !self.is_rejected(name, &id, &expected)? {
                     let id = shown_key(&id);
-                    return Err(format!("{name}/{id} is missing, and the log makes {wanted} of it"));
+                    return Err(format!("{name}/{id} is missing, and the log makes {expected} of it"));
                 }
             }
         }
@@ -82,8 +82,8 @@ impl Scenario {
     }
 
     /// Whether the index rejects a document, of which a dead letter tells then.
-    fn is_rejected(&self, projection: &str, key: &str, wanted: &Value) -> Result<bool, String> {
-        if !self.world.plan.rejects || !self.world.domain.is_refused(wanted.to_string().as_bytes()) {
+    fn is_rejected(&self, projection: &str, key: &str, expected: &Value) -> Result<bool, String> {
+        if !self.world.plan.rejects || !self.world.domain.is_refused(expected.to_string().as_bytes()) {
             return Ok(false);
         }
         let (id, _) = id_and_owner(key);

@@ -11,8 +11,8 @@ const STAYS: &str = "a field that is there can't be taken away";
 const FIXED: &str = "this can't be changed of a field that is there";
 
 /// The differences between the mapping of a live index and the one that is wanted.
-pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
-    let (mut before, mut after) = (Node::of(live), Node::of(wanted));
+pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
+    let (mut before, mut after) = (Node::of(live), Node::of(file));
     for node in [&mut before, &mut after] {
         if let Some(Value::Object(meta)) = node.parameters.get_mut("_meta") {
             // The index's own note is no part of the file.

@@ -75,10 +75,10 @@ impl Judged {
 
 /// The differences between a live index (the answer to `GET <index>`) and the file of a mapping, with the version of
 /// the documents' shape.
-pub fn differences(live: &Value, wanted: &Value, shape: &Shape) -> Vec<Difference> {
+pub fn differences(live: &Value, file: &Value, shape: &Shape) -> Vec<Difference> {
     let live = inner(live);
     let mut found = shapes(live.pointer("/mappings/_meta/tributary").unwrap_or(&Value::Null), shape);
-    found.extend(content(live, wanted));
+    found.extend(content(live, file));
     found
 }
 
@@ -108,10 +108,10 @@ pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
 }
 
 /// The differences of mappings and settings alone. `live` is the part of an answer under the name of the index.
-pub fn content(live: &Value, wanted: &Value) -> Vec<Difference> {
+pub fn content(live: &Value, file: &Value) -> Vec<Difference> {
     let part = |side: &Value, name: &str| side.get(name).cloned().unwrap_or_default();
-    let mut found = mappings::differences(&part(live, "mappings"), &part(wanted, "mappings"));
-    found.extend(settings::differences(&part(live, "settings"), &part(wanted, "settings")));
+    let mut found = mappings::differences(&part(live, "mappings"), &part(file, "mappings"));
+    found.extend(settings::differences(&part(live, "settings"), &part(file, "settings")));
     found
 }
 
@@ -123,13 +123,13 @@ pub fn settings(of: &Value) -> BTreeMap<String, Value> {
 /// The differences of an embedded index, judged as those of a server are, so that a mapping's file means the same
 /// wherever the documents lie. `meta` is the index's note on its making. An index that does not keep the file
 /// is compared by the documents' shape alone.
-pub fn embedded_differences(meta: &Value, wanted: &Value, shape: &Shape) -> Vec<Difference> {
+pub fn embedded_differences(meta: &Value, file: &Value, shape: &Shape) -> Vec<Difference> {
     let built = meta.get("mapping");
     let mut live = built.cloned().unwrap_or_else(|| serde_json::json!({"mappings": {}}));
     if let Some(mappings) = live.get_mut("mappings").and_then(Value::as_object_mut) {
         mappings.insert("_meta".to_owned(), serde_json::json!({"tributary": meta}));
     }
-    differences(&live, built.map_or(&Value::Null, |_| wanted), shape)
+    differences(&live, built.map_or(&Value::Null, |_| file), shape)
 }
 
 /// The work that all of them together call for.

@@ -71,7 +71,7 @@ impl Node {
                 at = at.properties.entry(name.to_owned()).or_insert_with(|| Self::of(&Value::Null));
             }
             match at.properties.get_mut(last) {
-                Some(held) => held.merge(Self::of(field)),
+                Some(node) => node.merge(Self::of(field)),
                 None => {
                     at.properties.insert(last.to_owned(), Self::of(field));
                 }
@@ -84,7 +84,7 @@ impl Node {
         self.fields.extend(other.fields);
         for (name, field) in other.properties {
             match self.properties.get_mut(&name) {
-                Some(held) => held.merge(field),
+                Some(node) => node.merge(field),
                 None => {
                     self.properties.insert(name, field);
                 }

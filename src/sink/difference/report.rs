@@ -63,13 +63,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// Of an index of Elasticsearch: `live` is the answer to `GET <index>`, `wanted` the mapping's
+    /// Of an index of Elasticsearch: `live` is the answer to `GET <index>`, `file` the mapping's
     /// file, `hash` the file's.
     pub fn new(
         projection: &str,
         index: &str,
         live: &Value,
-        wanted: &Value,
+        file: &Value,
         hash: &str,
         shape: &Shape,
         estimate: Option<Estimate>,
@@ -77,7 +77,7 @@ impl Report {
         let built =
             super::inner(live).pointer("/mappings/_meta/tributary/mapping_hash").and_then(Value::as_str);
         let hash_differs = built != Some(hash);
-        Self::of(projection, index, differences(live, wanted, shape), hash_differs, estimate)
+        Self::of(projection, index, differences(live, file, shape), hash_differs, estimate)
     }
 
     /// The report on an embedded index: `meta` is the index's note on its making.
@@ -85,13 +85,13 @@ impl Report {
         projection: &str,
         index: &str,
         meta: &Value,
-        wanted: &Value,
+        file: &Value,
         hash: &str,
         shape: &Shape,
         estimate: Option<Estimate>,
     ) -> Self {
         let hash_differs = meta.get("mapping_hash").and_then(Value::as_str) != Some(hash);
-        let found = embedded_differences(meta, wanted, shape);
+        let found = embedded_differences(meta, file, shape);
         let mut report = Self::of(projection, index, found, hash_differs, estimate);
         if hash_differs && report.calls_for == Call::Nothing && meta.get("mapping").is_none() {
             report.advice = format!(

@@ -71,8 +71,8 @@ const DYNAMIC: &[&str] = &[
 const DEFAULTS: &[(&str, &str)] = &[("number_of_shards", "1"), ("number_of_replicas", "1")];
 
 /// The differences between the settings of a live index and those that are wanted.
-pub(super) fn differences(live: &Value, wanted: &Value) -> Vec<Difference> {
-    let (mut before, mut after) = (flat(live), flat(wanted));
+pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
+    let (mut before, mut after) = (flat(live), flat(file));
     before.retain(|name, _| !is_among(OF_THE_SERVER, name));
     if !after.contains_key("replication.type") {
         // OpenSearch writes that of its cluster into every index.

@@ -149,7 +149,7 @@ fn what_an_index_has_for_life_calls_for_a_rebuild() {
 
 #[test]
 fn settings_come_back_as_text_with_the_servers_own_among_them() {
-    let held = json!({
+    let index_settings = json!({
         "number_of_shards": "1", "number_of_replicas": "0", "auto_expand_replicas": "0-1", "refresh_interval": "1s",
         "uuid": "u", "creation_date": "1", "provided_name": "i", "version": {"created": "9"},
         "routing": {"allocation": {"include": {"_tier_preference": "data_content"}}},
@@ -157,30 +157,35 @@ fn settings_come_back_as_text_with_the_servers_own_among_them() {
     });
     let mapping = json!({"dynamic": "strict", "properties": {}});
     let judge = |settings: Value| {
-        differences(&live(&mapping, &held), &json!({"settings": settings, "mappings": mapping}), &shape(1))
+        differences(
+            &live(&mapping, &index_settings),
+            &json!({"settings": settings, "mappings": mapping}),
+            &shape(1),
+        )
     };
-    let wanted = |refresh: &str, shards: u32, filter: &str| {
+    let file_settings = |refresh: &str, shards: u32, filter: &str| {
         json!({
             "index": {"auto_expand_replicas": "0-1", "number_of_shards": shards},
             "index.refresh_interval": refresh,
             "analysis": {"analyzer": {"x": {"type": "custom", "tokenizer": "standard", "filter": filter}}},
         })
     };
-    assert_eq!(judge(wanted("1s", 1, "lowercase")), []);
+    assert_eq!(judge(file_settings("1s", 1, "lowercase")), []);
     assert_eq!(
-        only(&judge(wanted("5s", 1, "lowercase"))),
+        only(&judge(file_settings("5s", 1, "lowercase"))),
         ("settings.index.refresh_interval", Call::Addition, false)
     );
     // A setting that the file does not name may be an operator's or a template's.
-    let found =
-        judge(json!({"auto_expand_replicas": "0-1", "analysis": wanted("1s", 1, "lowercase")["analysis"]}));
+    let found = judge(
+        json!({"auto_expand_replicas": "0-1", "analysis": file_settings("1s", 1, "lowercase")["analysis"]}),
+    );
     assert_eq!(only(&found), ("settings.index.refresh_interval", Call::Nothing, false));
     assert_eq!(
-        only(&judge(wanted("1s", 2, "lowercase"))),
+        only(&judge(file_settings("1s", 2, "lowercase"))),
         ("settings.index.number_of_shards", Call::Rebuild, false)
     );
     let analysis = "settings.index.analysis.analyzer.x.filter";
-    assert_eq!(only(&judge(wanted("1s", 1, "uppercase"))), (analysis, Call::Rebuild, false));
+    assert_eq!(only(&judge(file_settings("1s", 1, "uppercase"))), (analysis, Call::Rebuild, false));
 }
 
 fn shape(number: u32) -> Shape {
@@ -193,24 +198,24 @@ fn a_changed_model_is_told_part_by_part() {
         Shape::of(parts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect())
     };
     let built = parts(&[("show", "name"), ("embed prices", "from prices.productId"), ("rest", "extra")]);
-    let wanted = parts(&[
+    let target = parts(&[
         ("show", "name, sku"),
         ("embed prices", "from prices.productId"),
         ("compute low", "1. .low"),
     ]);
     let meta = json!({"shape": built.number, "parts": built.parts});
-    let found = embedded_differences(&meta, &json!({}), &wanted);
-    let told: Vec<_> =
+    let found = embedded_differences(&meta, &json!({}), &target);
+    let changes: Vec<_> =
         found.iter().map(|one| (one.path.as_str(), one.before.clone(), one.after.clone())).collect();
     let expected = [
         ("model: compute low", json!(null), json!("1. .low")),
         ("model: rest", json!("extra"), json!(null)),
         ("model: show", json!("name"), json!("name, sku")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(changes, expected);
     assert_eq!(calls_for(&found), Call::Rebuild);
     // An index that was built without taking note of the parts.
-    let found = embedded_differences(&json!({"shape": built.number}), &json!({}), &wanted);
+    let found = embedded_differences(&json!({"shape": built.number}), &json!({}), &target);
     assert_eq!(only(&found).0, "shape");
 }
 
@@ -255,26 +260,19 @@ fn another_shape_calls_for_a_rebuild_whatever_the_mapping() {
     let foreign = json!({"i": {"mappings": mapping, "settings": {}}});
     assert_eq!(calls_for(&differences(&foreign, &json!({"mappings": mapping}), &shape(1))), Call::Rebuild);
     assert_eq!(embedded_differences(&json!({"shape": 1, "mapping_hash": "x"}), &mapping, &shape(1)), []);
-    let kept = json!({"shape": 1, "mapping": {"mappings": {"properties": {}}}});
+    let meta = json!({"shape": 1, "mapping": {"mappings": {"properties": {}}}});
     let more = json!({"mappings": {"properties": {"a": {"type": "keyword"}}}});
-    assert_eq!(calls_for(&embedded_differences(&kept, &more, &shape(1))), Call::Addition);
+    assert_eq!(calls_for(&embedded_differences(&meta, &more, &shape(1))), Call::Addition);
     assert_eq!(calls_for(&embedded_differences(&json!({"shape": 1}), &mapping, &shape(2))), Call::Rebuild);
 }
 
 #[test]
 fn the_report_says_what_to_do() {
     let mapping = |ignore: u32| json!({"dynamic": "strict", "properties": {"a": {"type": "keyword", "ignore_above": ignore}}});
-    let wanted = json!({"mappings": mapping(2)});
+    let file = json!({"mappings": mapping(2)});
     let costs = estimate(1_000, 3 << 20, Some(10.0));
-    let report = Report::new(
-        "contacts",
-        "i",
-        &live(&mapping(1), &json!({})),
-        &wanted,
-        "other",
-        &shape(1),
-        Some(costs),
-    );
+    let report =
+        Report::new("contacts", "i", &live(&mapping(1), &json!({})), &file, "other", &shape(1), Some(costs));
     assert_eq!((report.calls_for, report.send_again, report.hash_differs), (Call::Addition, true, true));
     let text = report.text();
     for said in [
@@ -289,13 +287,13 @@ fn the_report_says_what_to_do() {
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!((&json["calls_for"], &json["estimate"]["seconds"]), (&json!("addition"), &json!(100)));
     let same =
-        Report::new("contacts", "i", &live(&mapping(2), &json!({})), &wanted, "h", &shape(1), Some(costs));
+        Report::new("contacts", "i", &live(&mapping(2), &json!({})), &file, "h", &shape(1), Some(costs));
     assert!(same.text().ends_with("nothing to do"), "{}", same.text());
     let embedded = Report::embedded(
         "contacts",
         "i",
         &json!({"shape": 1, "mapping_hash": "h"}),
-        &wanted,
+        &file,
         "other",
         &shape(1),
         None,

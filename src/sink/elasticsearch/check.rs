@@ -39,8 +39,8 @@ impl ElasticsearchSink {
                 }
                 Err(error) => wrong.push(error.about("index.prefix")),
                 Ok(live) if is_read => {
-                    let held = self.check_held(mapping, live.as_ref()).await;
-                    wrong.extend(held.err().map(|error| error.about("index.mappings")));
+                    let outcome = self.check_held(mapping, live.as_ref()).await;
+                    wrong.extend(outcome.err().map(|error| error.about("index.mappings")));
                 }
                 Ok(_) => {}
             }
@@ -130,12 +130,12 @@ impl ElasticsearchSink {
 
     /// That the user has the privileges, where the cluster knows of users.
     async fn check_privileges(&self) -> Result<()> {
-        let wanted = json!({
+        let question = json!({
             "cluster": ["monitor"],
             "index": [{"names": [format!("{}*", self.prefix)], "privileges": ["manage", "read", "write"]}],
         });
         let path = SecurityHasPrivilegesParts::None.url();
-        let (status, answer) = self.client.ask(Method::POST, &path, Some(&wanted)).await?;
+        let (status, answer) = self.client.ask(Method::POST, &path, Some(&question)).await?;
         if status != 200 || answer.get("has_all_requested") != Some(&Value::Bool(false)) {
             return Ok(());
         }

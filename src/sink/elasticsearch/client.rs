@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
-use super::documents::asked;
+use super::documents::question;
 use super::server::{Product, Server};
 use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
@@ -40,7 +40,7 @@ pub(crate) struct Client {
     urls: Vec<Url>,
     addresses: String,
     /// The product that the configuration insists on.
-    wanted: Option<Product>,
+    product: Option<Product>,
     has_api_key: bool,
     /// Asked for once.
     server: OnceCell<Server>,
@@ -64,9 +64,9 @@ impl Client {
         let addresses = urls.iter().map(shown).collect::<Vec<_>>().join(", ");
         let transport = Transport::new(&urls, credentials(config)?, authorities(config)?)
             .map_err(|error| Error::usage("index: no client can be made").because(error))?;
-        let wanted = (config.kind == IndexKind::OpenSearch).then_some(Product::OpenSearch);
+        let product = (config.kind == IndexKind::OpenSearch).then_some(Product::OpenSearch);
         let has_api_key = config.api_key.is_some();
-        Ok(Self { transport, urls, addresses, wanted, has_api_key, server: OnceCell::new() })
+        Ok(Self { transport, urls, addresses, product, has_api_key, server: OnceCell::new() })
     }
 
     /// The server that answers. It is asked once; the answer holds for as long as this client does.
@@ -76,7 +76,7 @@ impl Client {
     pub(crate) async fn server(&self) -> Result<&Server> {
         self.server
             .get_or_try_init(async || {
-                let server = Server::ask(self, self.wanted).await?;
+                let server = Server::ask(self, self.product).await?;
                 if !server.is_known() {
                     tracing::warn!(
                         %server,
@@ -132,7 +132,7 @@ impl Client {
     /// index.
     pub(crate) async fn document(&self, index: &str, id: &str, realtime: bool) -> Result<Option<Value>> {
         let path = format!("{}?realtime={realtime}", MgetParts::Index(index).url());
-        let found = self.if_there(Method::POST, &path, Some(&asked(&[id])), DOCUMENT_BYTES_MAX).await?;
+        let found = self.if_there(Method::POST, &path, Some(&question(&[id])), DOCUMENT_BYTES_MAX).await?;
         let found = found.and_then(|mut found| found.pointer_mut("/docs/0").map(Value::take));
         let Some(document) = found else { return Ok(None) };
         let error = |path: &str| document.pointer(path).and_then(Value::as_str);
@@ -272,11 +272,16 @@ impl Client {
     /// Sends the body of a `_bulk` request to `index`; answers the status and the answer's bytes.
     pub(crate) async fn bulk(&self, index: &str, body: Bytes) -> Result<(u16, Vec<u8>)> {
         let path = BulkParts::Index(index).url();
-        let asked = format!("{path}?{BULK_QUERY}");
+        let path_and_query = format!("{path}?{BULK_QUERY}");
         let answer_bytes_max = BULK_ANSWER_BYTES_MIN.saturating_add(body.len().saturating_mul(2));
         let content = "application/x-ndjson";
-        let request =
-            Request { method: Method::POST, path: &asked, content, body: Some(body), answer_bytes_max };
+        let request = Request {
+            method: Method::POST,
+            path: &path_and_query,
+            content,
+            body: Some(body),
+            answer_bytes_max,
+        };
         let (status, bytes) = self.transport.send(request).await.map_err(|error| self.unreachable(error))?;
         Ok((status, bytes.ok_or_else(|| self.endless(&path, answer_bytes_max))?))
     }

@@ -192,10 +192,10 @@ mod tests {
             "address": flattened, "attributes": flattened, "id": {"type": "keyword"},
             "inner": {"properties": {"plain": {"type": "flattened"}, "address": flattened}},
         });
-        let (flat, kept) = (json!({"type": "flat_object"}), json!({"type": "object", "enabled": false}));
+        let (flat, object) = (json!({"type": "flat_object"}), json!({"type": "object", "enabled": false}));
         let expected = json!({
-            "address": flat, "attributes": kept, "id": {"type": "keyword"},
-            "inner": {"properties": {"plain": flat, "address": kept}},
+            "address": flat, "attributes": object, "id": {"type": "keyword"},
+            "inner": {"properties": {"plain": flat, "address": object}},
         });
         assert_eq!(translated(Product::OpenSearch, (2, 19), fields.clone()).unwrap(), expected);
         assert_eq!(translated(Product::Elasticsearch, (9, 2), fields.clone()).unwrap(), fields);

@@ -45,7 +45,7 @@ struct Doc<'a> {
 }
 
 /// The question for documents: a child is asked for by its id and its routing.
-pub(super) fn asked(keys: &[impl AsRef<str>]) -> Value {
+pub(super) fn question(keys: &[impl AsRef<str>]) -> Value {
     let one = |key: &str| match ChildKey::of(key) {
         Some(child) => json!({"_id": child.id(), "routing": child.owner}),
         None => json!({ "_id": key }),
@@ -88,8 +88,8 @@ fn is_final(error: &str) -> bool {
 
 /// The server does not say beforehand how large an answer is: large documents are asked for fewer at a time,
 /// from the next question on.
-fn next_at_once(at_once: usize, held: &[Option<Stored>]) -> usize {
-    let largest = held.iter().flatten().map(|stored| stored.body.len()).max().unwrap_or(0);
+fn next_at_once(at_once: usize, documents: &[Option<Stored>]) -> usize {
+    let largest = documents.iter().flatten().map(|stored| stored.body.len()).max().unwrap_or(0);
     (ANSWER_BYTES_MAX / largest.max(1)).clamp(1, (at_once * 2).min(ASKED_MAX))
 }
 
@@ -106,10 +106,10 @@ impl Documents for ElasticsearchSink {
         loop {
             let some = ids.get(..count).unwrap_or_default();
             let most = if count > 1 { ANSWER_BYTES_MAX * 4 } else { self.document_bytes_max() };
-            if let Some(answer) = self.client.post_for_bytes(&path, &asked(some), most).await? {
-                let held = stored(&answer, some)?;
-                self.asked_at_once.store(next_at_once(at_once, &held), Ordering::Relaxed);
-                return Ok(held);
+            if let Some(answer) = self.client.post_for_bytes(&path, &question(some), most).await? {
+                let documents = stored(&answer, some)?;
+                self.asked_at_once.store(next_at_once(at_once, &documents), Ordering::Relaxed);
+                return Ok(documents);
             }
             if count <= 1 {
                 return Err(self.client.endless(&path, most));
@@ -170,8 +170,8 @@ mod tests {
             {"_index":"i","_id":"a","_version":7,"found":true,"_source":{"id":"a"}},
             {"_index":"i","_id":"b","found":false},
             {"_index":"i","_id":"c","_version":1,"found":true}]}"#;
-        let held = |version, body: &str| Some(Stored { version, body: body.as_bytes().to_vec() });
-        assert_eq!(stored(answer, &keys(3)).unwrap(), [held(7, r#"{"id":"a"}"#), None, held(1, "")]);
+        let document = |version, body: &str| Some(Stored { version, body: body.as_bytes().to_vec() });
+        assert_eq!(stored(answer, &keys(3)).unwrap(), [document(7, r#"{"id":"a"}"#), None, document(1, "")]);
     }
 
     #[test]
@@ -189,8 +189,8 @@ mod tests {
             (r#","_routing":"o2""#, &child, false),
             ("", &child, false),
         ] {
-            let held = stored(answer(routing).as_bytes(), &[key.to_owned()]).unwrap();
-            assert_eq!(held[0].is_some(), is_found, "{key:?} with {routing:?}");
+            let documents = stored(answer(routing).as_bytes(), &[key.to_owned()]).unwrap();
+            assert_eq!(documents[0].is_some(), is_found, "{key:?} with {routing:?}");
         }
     }
 

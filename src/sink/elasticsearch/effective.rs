@@ -93,19 +93,19 @@ pub(super) fn check_coming(index: &str, template: &Value, mapping: &Mapping) -> 
 
 /// The first setting or mapping that was not asked for and keeps documents from being held as they are sent. A mapping
 /// stands above a template, so that of an index to come only the rest counts.
-fn breaking(live: &Value, asked: &Value, is_coming: bool) -> Option<Breaking> {
-    let (settings, wanted) = (difference::settings(live), difference::settings(asked));
+fn breaking(live: &Value, body: &Value, is_coming: bool) -> Option<Breaking> {
+    let (settings, body_settings) = (difference::settings(live), difference::settings(body));
     let mapping = |path: &str, is_breaking: &dyn Fn(&Value) -> bool| {
         let pointer = format!("/mappings/{path}");
         let value = live.pointer(&pointer).filter(|value| is_breaking(value))?;
-        let asked = asked.pointer(&pointer);
-        (asked != Some(value) && !(is_coming && asked.is_some()))
+        let in_body = body.pointer(&pointer);
+        (in_body != Some(value) && !(is_coming && in_body.is_some()))
             .then(|| Breaking::Mapping(named(&path.replace('/', "."), value)))
     };
     let setting = |name: &str, is_breaking: &dyn Fn(&str) -> bool| {
         let value = settings.get(name).filter(|value| is_breaking(&text(value)))?;
-        let wanted = wanted.get(name);
-        let is_asked = wanted == Some(value) || is_coming && wanted.is_some();
+        let in_body = body_settings.get(name);
+        let is_asked = in_body == Some(value) || is_coming && in_body.is_some();
         (!is_asked).then(|| named(&format!("index.{name}"), value))
     };
     let is_list = |value: &Value| value.as_array().is_some_and(|list| !list.is_empty());
@@ -121,8 +121,8 @@ fn breaking(live: &Value, asked: &Value, is_coming: bool) -> Option<Breaking> {
 }
 
 /// The settings and mappings that an index has beside or instead of those that were asked for.
-fn differences(live: &Value, asked: &Value) -> Vec<String> {
-    let found = difference::content(live, asked).into_iter().filter(|found| !found.before.is_null());
+fn differences(live: &Value, body: &Value) -> Vec<String> {
+    let found = difference::content(live, body).into_iter().filter(|found| !found.before.is_null());
     let named = found.filter_map(|found| {
         let path = found.path.strip_prefix("mappings.").or_else(|| found.path.strip_prefix("settings."))?;
         (!is_usual(path)).then(|| named(path, &found.before))
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn asked() -> Value {
+    fn body() -> Value {
         json!({
             "settings": {"index": {"refresh_interval": "1s"}, "index.priority": 3, "number_of_shards": 1},
             "mappings": {"dynamic": false, "properties": {"id": {"type": "keyword", "ignore_above": 1024}}},
@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn an_index_as_it_was_asked_for_has_no_differences() {
-        assert_eq!(differences(&live(), &asked()), Vec::<String>::new());
-        assert_eq!(breaking(&live(), &asked(), false), None);
+        assert_eq!(differences(&live(), &body()), Vec::<String>::new());
+        assert_eq!(breaking(&live(), &body(), false), None);
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
             ("/mappings/properties", "more", json!({"type": "long"}), r#"properties.more = {"type":"long"}"#),
             ("/mappings/properties/id", "store", json!(true), "properties.id.store = true"),
         ] {
-            assert_eq!(differences(&with(pointer, name, value), &asked()), [said]);
+            assert_eq!(differences(&with(pointer, name, value), &body()), [said]);
         }
     }
 
@@ -199,17 +199,20 @@ mod tests {
             ("mappings", "_source", json!({"enabled": false}), "_source.enabled = false"),
             ("mappings", "_routing", json!({"required": true}), "_routing.required = true"),
         ] {
-            let (live, mut wanted) = (with(&format!("/{part}"), name, value.clone()), asked());
-            assert_eq!(breaking(&live, &wanted, false), Some(Breaking::Mapping(said.to_owned())));
-            wanted[part][name] = value;
-            assert_eq!(breaking(&live, &wanted, false), None);
+            let (live, mut mapping) = (with(&format!("/{part}"), name, value.clone()), body());
+            assert_eq!(breaking(&live, &mapping, false), Some(Breaking::Mapping(said.to_owned())));
+            mapping[part][name] = value;
+            assert_eq!(breaking(&live, &mapping, false), None);
         }
         for name in ["default_pipeline", "final_pipeline"] {
-            let (live, mut wanted) = (with("/settings/index", name, json!("p")), asked());
-            assert_eq!(breaking(&live, &wanted, false), Some(Breaking::Setting(format!("index.{name} = p"))));
-            wanted["settings"][name] = json!("p");
-            assert_eq!(breaking(&live, &wanted, false), None);
-            assert_eq!(breaking(&with("/settings/index", name, json!("_none")), &asked(), false), None);
+            let (live, mut mapping) = (with("/settings/index", name, json!("p")), body());
+            assert_eq!(
+                breaking(&live, &mapping, false),
+                Some(Breaking::Setting(format!("index.{name} = p")))
+            );
+            mapping["settings"][name] = json!("p");
+            assert_eq!(breaking(&live, &mapping, false), None);
+            assert_eq!(breaking(&with("/settings/index", name, json!("_none")), &body(), false), None);
         }
     }
 }

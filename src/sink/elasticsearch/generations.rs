@@ -17,7 +17,7 @@ use super::{ElasticsearchSink, Opened, additions, aliases, effective};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
-    Aliases, Description, GenerationSummary, Generations, Gone, Move, Rebuild, Revision, is_generation,
+    Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
     moved_elsewhere, note_sending,
 };
 use crate::sink::mapping::Mapping;
@@ -103,16 +103,16 @@ impl ElasticsearchSink {
 
     async fn check_moves(&self, moves: &[Move]) -> Result<Vec<Value>> {
         let mut actions = Vec::new();
-        for wanted in moves {
-            let alias = self.alias(wanted.projection);
+        for alias_move in moves {
+            let alias = self.alias(alias_move.projection);
             let behind = aliases::behind(&self.client, alias).await?;
-            if behind != wanted.from.iter().cloned().collect::<Vec<_>>() {
-                return Err(moved_elsewhere(alias, wanted, &behind.join(", ")));
+            if behind != alias_move.from.iter().cloned().collect::<Vec<_>>() {
+                return Err(moved_elsewhere(alias, alias_move, &behind.join(", ")));
             }
-            if let Some(from) = &wanted.from {
+            if let Some(from) = &alias_move.from {
                 actions.push(json!({"remove": {"index": from, "alias": alias, "must_exist": true}}));
             }
-            actions.push(json!({"add": {"index": wanted.to, "alias": alias}}));
+            actions.push(json!({"add": {"index": alias_move.to, "alias": alias}}));
         }
         Ok(actions)
     }
@@ -247,22 +247,22 @@ impl Aliases for ElasticsearchSink {
         Ok(())
     }
 
-    async fn gone(&self) -> Result<Vec<Gone>> {
+    async fn find_orphans(&self) -> Result<Vec<Orphan>> {
         let every = format!("{}*", self.prefix);
         let path = IndicesGetMappingParts::Index(&[&every]).url();
         let path = format!("{path}?filter_path=*.mappings._meta.tributary");
         let found = self.client.find(&path).await?.unwrap_or_default();
-        let mut gone = Vec::new();
+        let mut orphans = Vec::new();
         for (index, found) in found.as_object().into_iter().flatten() {
             let meta = found.pointer("/mappings/_meta/tributary").unwrap_or(&Value::Null);
-            let Some(projection) = self.source.gone(meta) else { continue };
+            let Some(projection) = self.source.find_orphaned_projection(meta) else { continue };
             let path = format!("{}?{ROUTED}", GetParts::IndexId(&self.records(), projection).url());
             let record = self.client.find(&path).await?;
             let record: Option<(Rebuild, Revision)> = record.as_ref().map_or(Ok(None), read_record)?;
             let is_rebuilt = record.is_some_and(|(record, _)| record.is_under_way());
-            gone.push(Gone { projection: projection.to_owned(), index: index.clone(), is_rebuilt });
+            orphans.push(Orphan { projection: projection.to_owned(), index: index.clone(), is_rebuilt });
         }
-        Ok(gone)
+        Ok(orphans)
     }
 
     async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
@@ -385,14 +385,14 @@ impl Generations for ElasticsearchSink {
         };
         let live = self.client.get(&IndicesGetParts::Index(&[&index]).url()).await?;
         let live = live.get(&index).cloned().unwrap_or_default();
-        let seen = summary(&self.client, alias, &index, &live).await?;
-        let (wanted, hash) = (mapping.body, mapping.hash);
-        let (documents, bytes) = (seen.documents, seen.bytes);
+        let summary = summary(&self.client, alias, &index, &live).await?;
+        let (file, hash) = (mapping.body, mapping.hash);
+        let (documents, bytes) = (summary.documents, summary.bytes);
         Ok(Some(Description {
             index,
             is_embedded: false,
             live,
-            wanted,
+            file,
             hash,
             shape: mapping.shape.clone(),
             documents,

@@ -10,7 +10,7 @@ use super::live::Live;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
 use crate::sink::generations::Aliases;
-use crate::sink::held::{Held, Stored};
+use crate::sink::holding::{Holding, Stored};
 use crate::sink::index::{Index, Node};
 
 #[async_trait]
@@ -23,31 +23,32 @@ impl Index for ElasticsearchSink {
         self.client.server().await.map(|server| Some(server.to_string()))
     }
 
-    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
+    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
         let (Some(alias), Some(mapping)) =
             (self.aliases.get(projection), self.translated_of(projection).await?)
         else {
             return Err(Error::failed("this sink has no such projection"));
         };
-        let mut held = Held { alias: alias.clone(), index: String::new(), refused: None, document: None };
+        let mut holding =
+            Holding { alias: alias.clone(), index: String::new(), refused: None, document: None };
         let indexes = aliases::behind(&self.client, alias).await?;
-        let Some(index) = indexes.first() else { return Ok(held) };
+        let Some(index) = indexes.first() else { return Ok(holding) };
         if indexes.len() > 1 {
-            held.refused =
+            holding.refused =
                 Some(format!("the alias {alias} stands for several indexes: {}", indexes.join(", ")));
         } else if let Some(log_identity) = log_identity {
             let record = self.rebuild_of(projection).await?.map(|(record, _)| record);
             let live = Live::get(&self.client, index).await?;
             let checked = aliases::check(&live, alias, &mapping, log_identity, record.as_ref());
-            held.refused = checked.err().map(|error| error.chain());
+            holding.refused = checked.err().map(|error| error.chain());
         }
         let found = self.client.document(index, id, true).await?;
-        held.document = found.and_then(|found| {
+        holding.document = found.and_then(|found| {
             let version = found.get("_version").and_then(Value::as_u64)?;
             Some(Stored { version, body: found.get("_source").cloned().unwrap_or_default() })
         });
-        held.index.clone_from(index);
-        Ok(held)
+        holding.index.clone_from(index);
+        Ok(holding)
     }
 
     async fn health(&self) -> Result<Option<String>> {

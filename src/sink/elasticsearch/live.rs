@@ -28,8 +28,8 @@ impl Live {
     /// # Errors
     /// When it is gone.
     pub(super) async fn get(client: &Client, index: &str) -> Result<Self> {
-        let gone = || Error::failed(format!("the index {index} is gone; start again"));
-        Self::find(client, index).await?.ok_or_else(gone)
+        let absence = || Error::failed(format!("the index {index} is gone; start again"));
+        Self::find(client, index).await?.ok_or_else(absence)
     }
 
     /// The index's note on its making.

@@ -94,7 +94,7 @@ impl ElasticsearchSink {
     /// The mappings as they lie in their folder now, in the words of the server.
     async fn load_mappings(&self) -> Result<Vec<Mapping>> {
         let dialect = self.client.dialect().await?;
-        let load = |held: &Mapping| dialect.translate(&Mapping::load(&self.source, &held.projection)?);
+        let load = |mapping: &Mapping| dialect.translate(&Mapping::load(&self.source, &mapping.projection)?);
         self.mappings.iter().map(load).collect()
     }
 
@@ -156,7 +156,7 @@ impl ElasticsearchSink {
         self.judge_rejections(index, &writes, &mut outcomes).await;
         for outcome in &mut outcomes {
             match outcome {
-                Outcome::Gone(reason) => *reason = self.gone(opened, projection),
+                Outcome::Gone(reason) => *reason = self.explain_absence(opened, projection),
                 Outcome::Refused(reason) => *reason = self.refused(reason),
                 _ => {}
             }
@@ -186,7 +186,7 @@ impl ElasticsearchSink {
     }
 
     /// The sentence for an index that is not there any more.
-    fn gone(&self, opened: &Opened, projection: usize) -> String {
+    fn explain_absence(&self, opened: &Opened, projection: usize) -> String {
         let index = opened.indexes.get(projection).map(String::as_str).unwrap_or_default();
         let alias = self.aliases.get(projection).map(String::as_str).unwrap_or_default();
         format!(
@@ -306,7 +306,7 @@ impl DocumentSink for ElasticsearchSink {
         }
         for (number, index) in indexes.iter().enumerate() {
             if self.client.find(&IndicesGetAliasParts::Index(&[index]).url()).await?.is_none() {
-                return Err(Error::failed(self.gone(&opened, number)));
+                return Err(Error::failed(self.explain_absence(&opened, number)));
             }
         }
         Err(Error::new(ErrorKind::Unavailable, "an index was missing at its refresh and is there again"))

@@ -23,8 +23,8 @@ struct Kinds {
 
 #[derive(Debug, Default)]
 struct Kind {
-    taken: bool,
-    /// Since when none was taken.
+    has_answered: bool,
+    /// Since when the index refused each of them.
     refused: Option<Instant>,
 }
 
@@ -37,12 +37,12 @@ impl Refusals {
             match outcome {
                 Outcome::Refused(reason) => {
                     let since = *kind.refused.get_or_insert_with(Instant::now);
-                    if kind.taken && since.elapsed() < WAIT {
+                    if kind.has_answered && since.elapsed() < WAIT {
                         *outcome = Outcome::Retry(std::mem::take(reason));
                     }
                 }
                 Outcome::Done | Outcome::Conflict { .. } | Outcome::Rejected(_) => {
-                    *kind = Kind { taken: true, refused: None };
+                    *kind = Kind { has_answered: true, refused: None };
                 }
                 Outcome::Retry(_) | Outcome::Gone(_) => {}
             }

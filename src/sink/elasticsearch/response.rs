@@ -226,7 +226,7 @@ mod tests {
     }
 
     /// The bytes of text that an outcome keeps.
-    fn kept(outcome: &Outcome) -> usize {
+    fn count_bytes(outcome: &Outcome) -> usize {
         match outcome {
             Outcome::Retry(text) | Outcome::Rejected(text) | Outcome::Gone(text) | Outcome::Refused(text) => {
                 text.len()
@@ -245,7 +245,7 @@ mod tests {
         ) {
             let outcomes = outcomes(&answer, &writes(count));
             prop_assert_eq!(outcomes.len(), count);
-            let longest = outcomes.iter().chain([&of_request(500, &answer)]).map(kept).max();
+            let longest = outcomes.iter().chain([&of_request(500, &answer)]).map(count_bytes).max();
             prop_assert!(longest <= Some(REASON_BYTES_MAX + 4), "{:?} bytes are kept", longest);
         }
     }

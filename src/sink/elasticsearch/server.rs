@@ -55,7 +55,7 @@ impl Server {
     ///
     /// # Errors
     /// Those of the cluster, and exit code 1 when the product or its version is not supported.
-    pub(super) async fn ask(client: &Client, wanted: Option<Product>) -> Result<Self> {
+    pub(super) async fn ask(client: &Client, product: Option<Product>) -> Result<Self> {
         let (status, root) = client.ask(Method::GET, "/", None).await?;
         if status == 401 {
             client.checked("/", status, root)?;
@@ -68,9 +68,9 @@ impl Server {
         }
         let server = match Self::of_root(&root) {
             Some(server) => server,
-            None => Self::of_node(client, distribution.is_some(), wanted).await?,
+            None => Self::of_node(client, distribution.is_some(), product).await?,
         };
-        server.check(client, wanted)?;
+        server.check(client, product)?;
         Ok(server)
     }
 
@@ -86,12 +86,12 @@ impl Server {
     }
 
     /// The server by the description of the node that answers.
-    async fn of_node(client: &Client, is_opensearch: bool, wanted: Option<Product>) -> Result<Self> {
+    async fn of_node(client: &Client, is_opensearch: bool, product: Option<Product>) -> Result<Self> {
         let path = NodesInfoParts::NodeIdMetric(&["_local"], &["http"]).url();
         let path = format!("{path}?filter_path=nodes.*.version,nodes.*.build_flavor");
         let (status, nodes) = client.ask(Method::GET, &path, None).await?;
         if status == 403 {
-            let product = wanted.unwrap_or(Product::Elasticsearch);
+            let product = product.unwrap_or(Product::Elasticsearch);
             return Ok(Self { product, version: String::new() });
         }
         let nodes = client.checked(&path, status, nodes)?;
@@ -109,11 +109,11 @@ impl Server {
     }
 
     /// That this server is the wanted one, of a supported version.
-    fn check(&self, client: &Client, wanted: Option<Product>) -> Result<()> {
+    fn check(&self, client: &Client, product: Option<Product>) -> Result<()> {
         let addresses = client.addresses();
-        if let Some(wanted) = wanted.filter(|wanted| *wanted != self.product) {
+        if let Some(product) = product.filter(|product| *product != self.product) {
             return Err(Error::failed(format!(
-                "{self} answers at {addresses}, and index.kind asks for {wanted}; set index.kind = \"elasticsearch\", which \
+                "{self} answers at {addresses}, and index.kind asks for {product}; set index.kind = \"elasticsearch\", which \
                  speaks to both, or check index.url"
             )));
         }

@@ -63,7 +63,7 @@ pub(super) fn open(folder: &Folder, index: &str) -> Result<View> {
 
 /// The first of `ids`, as many as fit.
 fn documents(view: &View, ids: &[String]) -> Result<Vec<Option<Stored>>> {
-    let (mut held, mut bytes) = (Vec::with_capacity(ids.len()), 0);
+    let (mut documents, mut bytes) = (Vec::with_capacity(ids.len()), 0);
     for id in ids {
         let found = view.document(id).map_err(|error| {
             Error::failed(format!("the embedded index: the document {id} cannot be read; check the disk"))
@@ -71,10 +71,10 @@ fn documents(view: &View, ids: &[String]) -> Result<Vec<Option<Stored>>> {
         })?;
         let stored = found.map(|(version, body)| Stored { version, body });
         bytes += stored.as_ref().map_or(0, |stored| stored.body.len());
-        held.push(stored);
+        documents.push(stored);
         if bytes >= ANSWER_BYTES_MAX {
             break;
         }
     }
-    Ok(held)
+    Ok(documents)
 }

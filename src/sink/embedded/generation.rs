@@ -144,14 +144,14 @@ impl View {
             let versions = segment.fast_fields().u64("version")?;
             let inverted = segment.inverted_index(self.id)?;
             let mut terms = inverted.terms().range().gt(after.as_bytes()).into_stream()?;
-            let mut taken = 0;
-            while taken < limit && terms.advance() {
+            let mut count = 0;
+            while count < limit && terms.advance() {
                 let mut postings =
                     inverted.read_postings_from_terminfo(terms.value(), IndexRecordOption::Basic)?;
                 if let Some(doc) = alive(segment, &mut postings)
                     && let Ok(id) = std::str::from_utf8(terms.key())
                 {
-                    taken += 1;
+                    count += 1;
                     found.insert(id.to_owned(), versions.first(doc).unwrap_or_default());
                 }
             }

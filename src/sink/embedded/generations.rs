@@ -7,7 +7,7 @@ use super::{EmbeddedSink, blocking, committed_documents, lock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
-    Aliases, Description, GenerationSummary, Generations, Gone, Move, Rebuild, Revision, is_generation,
+    Aliases, Description, GenerationSummary, Generations, Move, Orphan, Rebuild, Revision, is_generation,
     moved_elsewhere,
 };
 use crate::sink::mapping::Mapping;
@@ -34,11 +34,11 @@ impl EmbeddedSink {
             }
             indexes.push(index);
         }
-        let mut held = lock(&self.generations);
-        held.clear();
+        let mut generations = lock(&self.generations);
+        generations.clear();
         let mut states = Vec::new();
         for (mapping, index) in self.mappings.iter().zip(indexes) {
-            held.push(self.open_generation(&mapping.projection, &index)?);
+            generations.push(self.open_generation(&mapping.projection, &index)?);
             let is_filling = self.folder.is_filling(&index);
             states.push(IndexState { index, created: false, is_filling });
         }
@@ -47,17 +47,17 @@ impl EmbeddedSink {
 
     fn move_all(&self, moves: &[Move]) -> Result<()> {
         self.folder.change_aliases(|aliases| {
-            for wanted in moves {
-                let alias = self.alias(wanted.projection);
+            for alias_move in moves {
+                let alias = self.alias(alias_move.projection);
                 let behind = aliases.get(alias);
-                if behind != wanted.from.as_ref() {
+                if behind != alias_move.from.as_ref() {
                     return Err(moved_elsewhere(
                         alias,
-                        wanted,
+                        alias_move,
                         behind.map(String::as_str).unwrap_or_default(),
                     ));
                 }
-                aliases.insert(alias.to_owned(), wanted.to.clone());
+                aliases.insert(alias.to_owned(), alias_move.to.clone());
             }
             Ok(())
         })
@@ -166,17 +166,17 @@ impl Aliases for EmbeddedSink {
         Ok(Vec::new())
     }
 
-    async fn gone(&self) -> Result<Vec<Gone>> {
-        let mut gone = Vec::new();
+    async fn find_orphans(&self) -> Result<Vec<Orphan>> {
+        let mut orphans = Vec::new();
         for index in self.folder.indexes()? {
             let meta = self.folder.meta(&index)?.unwrap_or_default();
-            let Some(projection) = self.source.gone(&meta) else { continue };
+            let Some(projection) = self.source.find_orphaned_projection(&meta) else { continue };
             let record = format!("{}{projection}.{projection}", self.prefix);
             let record: Option<(Rebuild, Revision)> = self.read_record(&record, "a rebuild")?;
             let is_rebuilt = record.is_some_and(|(record, _)| record.is_under_way());
-            gone.push(Gone { projection: projection.to_owned(), index, is_rebuilt });
+            orphans.push(Orphan { projection: projection.to_owned(), index, is_rebuilt });
         }
-        Ok(gone)
+        Ok(orphans)
     }
 
     async fn tenure(&self) -> Result<Option<(Tenure, Revision)>> {
@@ -231,10 +231,10 @@ impl Generations for EmbeddedSink {
             }
         }
         tokio::task::block_in_place(|| {
-            let mut held = lock(&self.generations);
-            held.clear();
+            let mut generations = lock(&self.generations);
+            generations.clear();
             for (number, index) in indexes.iter().enumerate() {
-                held.push(self.open_generation(self.projection(number), index)?);
+                generations.push(self.open_generation(self.projection(number), index)?);
             }
             Ok(())
         })
@@ -262,14 +262,14 @@ impl Generations for EmbeddedSink {
         let behind = self.folder.behind(self.alias(projection))?;
         let (Some(index), Some(mapping)) = (behind, self.mappings.get(projection)) else { return Ok(None) };
         let live = self.folder.meta(&index)?.unwrap_or_default();
-        let seen = self.summary(index.clone())?;
-        let (wanted, hash) = (mapping.body.clone(), mapping.hash.clone());
-        let (documents, bytes) = (seen.documents, seen.bytes);
+        let summary = self.summary(index.clone())?;
+        let (file, hash) = (mapping.body.clone(), mapping.hash.clone());
+        let (documents, bytes) = (summary.documents, summary.bytes);
         Ok(Some(Description {
             index,
             is_embedded: true,
             live,
-            wanted,
+            file,
             hash,
             shape: mapping.shape.clone(),
             documents,

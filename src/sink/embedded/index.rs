@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::documents::open;
 use super::{EmbeddedSink, Folder, blocking};
 use crate::error::{Error, Result};
-use crate::sink::held::{Held, Stored};
+use crate::sink::holding::{Holding, Stored};
 use crate::sink::index::{Index, Node};
 
 #[async_trait]
@@ -19,13 +19,13 @@ impl Index for EmbeddedSink {
         Ok(None)
     }
 
-    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Held> {
+    async fn find(&self, projection: usize, id: &str, log_identity: Option<&str>) -> Result<Holding> {
         let (Some(alias), Some(mapping)) = (self.aliases.get(projection), self.mappings.get(projection))
         else {
             return Err(Error::failed("this sink has no such projection"));
         };
         let Some(index) = self.folder.behind(alias)? else {
-            return Ok(Held { alias: alias.clone(), index: String::new(), refused: None, document: None });
+            return Ok(Holding { alias: alias.clone(), index: String::new(), refused: None, document: None });
         };
         let meta = self.folder.meta(&index)?;
         let record = self.rebuild(projection)?.map(|(record, _)| record);
@@ -40,7 +40,7 @@ impl Index for EmbeddedSink {
             (index, document)
         })
         .await?;
-        Ok(Held { alias: alias.clone(), index: name, refused, document: document? })
+        Ok(Holding { alias: alias.clone(), index: name, refused, document: document? })
     }
 
     async fn health(&self) -> Result<Option<String>> {

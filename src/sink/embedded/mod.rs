@@ -175,14 +175,14 @@ impl EmbeddedSink {
     }
 
     fn open_all(&self, log_identity: &str) -> Result<Vec<IndexState>> {
-        let mut held = lock(&self.generations);
-        held.clear();
+        let mut generations = lock(&self.generations);
+        generations.clear();
         let mut states = Vec::new();
         for (number, (alias, mapping)) in self.aliases.iter().zip(&self.mappings).enumerate() {
             let record = self.rebuild(number)?.map(|(record, _)| record);
             let (state, generation) = self.open_one(alias, mapping, log_identity, record.as_ref())?;
             states.push(state);
-            held.push(generation);
+            generations.push(generation);
         }
         Ok(states)
     }
@@ -191,10 +191,11 @@ impl EmbeddedSink {
 /// Commits for those who wait, all who came meanwhile together.
 fn commit_for(waiting: &Receiver<Waiter>, generations: &Generations) {
     while let Ok(first) = waiting.recv() {
-        let mut held = lock(generations);
+        let mut generations = lock(generations);
         let waiters: Vec<Waiter> = std::iter::once(first).chain(waiting.try_iter()).collect();
-        let committed = held.iter_mut().try_for_each(Generation::commit).map_err(|error| error.to_string());
-        drop(held);
+        let committed =
+            generations.iter_mut().try_for_each(Generation::commit).map_err(|error| error.to_string());
+        drop(generations);
         for waiter in waiters {
             // A waiter that is gone has given up the write.
             let _ = waiter.send(committed.clone());
@@ -217,8 +218,8 @@ fn write_all(
     waiters: &Sender<Waiter>,
     batch: &Batch,
 ) -> (Vec<Outcome>, oneshot::Receiver<std::result::Result<(), String>>) {
-    let mut held = lock(generations);
-    let mut generation = held.get_mut(batch.projection());
+    let mut generations = lock(generations);
+    let mut generation = generations.get_mut(batch.projection());
     let is_gone = generation.as_ref().is_some_and(|generation| generation.is_gone());
     let outcomes = batch.writes().iter().map(|write| {
         let Some(generation) = &mut generation else {
@@ -278,10 +279,10 @@ impl DocumentSink for EmbeddedSink {
     }
 
     async fn summaries(&self) -> Result<Vec<IndexSummary>> {
-        let held = lock(&self.generations);
+        let generations = lock(&self.generations);
         let summary = |(number, alias): (usize, &String)| {
             let index = self.folder.behind(alias)?.unwrap_or_default();
-            let documents = match held.get(number) {
+            let documents = match generations.get(number) {
                 Some(generation) => generation.count(),
                 None if index.is_empty() => 0,
                 None => committed_documents(&self.folder, &index)?,
@@ -294,8 +295,9 @@ impl DocumentSink for EmbeddedSink {
     async fn ids(&self, projection: usize, cursor: Option<String>) -> Result<IdPage> {
         let generations = Arc::clone(&self.generations);
         let page = blocking(move || {
-            let held = lock(&generations);
-            held.get(projection)
+            let generations = lock(&generations);
+            generations
+                .get(projection)
                 .map(|index| index.view().versions(&cursor.unwrap_or_default(), PAGE))
                 .unwrap_or(Ok(Vec::new()))
         });

@@ -207,7 +207,7 @@ impl Member {
         self.consumer.unsubscribe();
         // Leaving at once lets another take over without waiting for the session to end.
         let until = Instant::now() + Duration::from_secs(2);
-        while self.consumer.assignment().is_ok_and(|held| held.count() > 0) && Instant::now() < until {
+        while self.consumer.assignment().is_ok_and(|list| list.count() > 0) && Instant::now() < until {
             self.consumer.poll(Duration::from_millis(20));
         }
     }

@@ -85,8 +85,11 @@ mod tests {
         assert_eq!(note("b", NONE, "other"), None);
         assert_eq!(note("a", "first", NONE), None);
         assert_eq!(note("a", NONE, "first"), None);
-        let told = note("a", "first", "second").unwrap();
-        assert!(told.starts_with("a: ") && told.contains("first") && told.contains("second"), "{told}");
+        let reason = note("a", "first", "second").unwrap();
+        assert!(
+            reason.starts_with("a: ") && reason.contains("first") && reason.contains("second"),
+            "{reason}"
+        );
         ids.note("[thrd:main]: Topic c [0] Leader 1 Epoch 0");
         assert!(ids.is_known("b") && !ids.is_known("c"));
         let generation = |topics: &[&str]| ids.generation(topics.iter().copied());

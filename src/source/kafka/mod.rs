@@ -4,11 +4,11 @@
 mod elector;
 mod ids;
 mod members;
+mod notices;
 mod reader;
 mod retention;
 mod rights;
 mod survey;
-mod told;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;

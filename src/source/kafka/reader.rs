@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::told::Told;
+use super::notices::Notices;
 use super::{client_config, ids, no_client, retention, rights};
 use crate::config::KafkaConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,26 +32,26 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const QUEUE_KBYTES: usize = 16 << 10;
 const RECORDS_MAX: usize = 10_000;
 /// How many events are looked at for the reason why no broker answers, and how long each is waited for.
-const TOLD_MAX: usize = 50;
-const TOLD_WAIT: Duration = Duration::from_millis(100);
+const NOTICES_MAX: usize = 50;
+const NOTICES_WAIT: Duration = Duration::from_millis(100);
 
 /// A Kafka cluster's topics.
 pub struct KafkaSource {
     /// Reads, once it was started.
-    consumer: Option<BaseConsumer<Told>>,
+    consumer: Option<BaseConsumer<Notices>>,
     /// True once the consumer was told the partitions to read.
     is_assigned: bool,
     /// Asks the brokers, over connections on which no fetch waits. A broker answers one request of a connection after
     /// the other. A question on the consumer's connections would therefore wait for `fetch.wait.max.ms`. It is of no
     /// group, and therefore closed at once.
-    asker: BaseConsumer<Told>,
+    asker: BaseConsumer<Notices>,
     cluster: String,
     config: KafkaConfig,
     topics: Vec<(Arc<str>, EntityType)>,
     /// The next offset of each assigned partition.
     next: BTreeMap<TopicPartition, i64>,
     /// Partitions whose first offset is above 0, until it is told: the offsets below it are passed.
-    begun: BTreeMap<TopicPartition, i64>,
+    beginnings: BTreeMap<TopicPartition, i64>,
     /// The same partitions, until it is asked whether they are whole.
     cut: BTreeMap<TopicPartition, i64>,
     looked: Instant,
@@ -60,9 +60,9 @@ pub struct KafkaSource {
     trouble: Trouble,
     /// The last record read of each partition whose topic's id is not known, and the one compared last.
     last: BTreeMap<TopicPartition, Fingerprint>,
-    held: BTreeMap<TopicPartition, Fingerprint>,
+    baseline: BTreeMap<TopicPartition, Fingerprint>,
     /// Reads the records to compare, once there is one to compare: only a member of a group may be assigned partitions.
-    comparer: Option<BaseConsumer<Told>>,
+    comparer: Option<BaseConsumer<Notices>>,
 }
 
 impl KafkaSource {
@@ -85,13 +85,13 @@ impl KafkaSource {
             config,
             topics,
             next: BTreeMap::new(),
-            begun: BTreeMap::new(),
+            beginnings: BTreeMap::new(),
             cut: BTreeMap::new(),
             looked: Instant::now(),
             throttle: LogThrottle::default(),
             trouble: Trouble::default(),
             last: BTreeMap::new(),
-            held: BTreeMap::new(),
+            baseline: BTreeMap::new(),
             comparer: None,
         })
     }
@@ -107,7 +107,7 @@ impl KafkaSource {
     }
 
     /// The consumer that was started.
-    fn consumer(&self) -> Result<&BaseConsumer<Told>> {
+    fn consumer(&self) -> Result<&BaseConsumer<Notices>> {
         self.consumer
             .as_ref()
             .ok_or_else(|| Error::failed("the log was read before it was started; this is a bug, report it"))
@@ -150,7 +150,7 @@ impl KafkaSource {
         for (at, low) in &added {
             self.next.insert(at.clone(), *low);
             if *low > 0 {
-                self.begun.insert(at.clone(), *low);
+                self.beginnings.insert(at.clone(), *low);
                 self.cut.insert(at.clone(), *low);
             }
             let mut list = TopicPartitionList::new();
@@ -207,7 +207,7 @@ impl KafkaSource {
             if let Ok((low, high)) = self.asker.fetch_watermarks(&at.topic, at.partition, WAIT)
                 && (*next < low || *next > high)
             {
-                return gone(at, *next, low, high);
+                return no_such_offset(at, *next, low, high);
             }
         }
         Error::failed(
@@ -253,12 +253,12 @@ fn reading(config: &KafkaConfig, partitions: usize) -> ClientConfig {
     client
 }
 
-fn create(settings: &ClientConfig) -> Result<BaseConsumer<Told>> {
-    settings.create_with_context(Told::default()).map_err(|error| no_client("consumer", &error))
+fn create(settings: &ClientConfig) -> Result<BaseConsumer<Notices>> {
+    settings.create_with_context(Notices::default()).map_err(|error| no_client("consumer", &error))
 }
 
 /// Asks for the topics for the first time; brokers that all refuse the connection are not waited for.
-fn meet(asker: &BaseConsumer<Told>, topics: &[(Arc<str>, EntityType)]) -> Result<()> {
+fn meet(asker: &BaseConsumer<Notices>, topics: &[(Arc<str>, EntityType)]) -> Result<()> {
     let until = Instant::now() + WAIT;
     loop {
         match partitions_within(asker, topics, MEET_WAIT) {
@@ -276,14 +276,14 @@ fn unassigned(error: KafkaError) -> Error {
 }
 
 fn partitions(
-    consumer: &BaseConsumer<Told>,
+    consumer: &BaseConsumer<Notices>,
     topics: &[(Arc<str>, EntityType)],
 ) -> Result<BTreeSet<TopicPartition>> {
     partitions_within(consumer, topics, WAIT)
 }
 
 fn partitions_within(
-    consumer: &BaseConsumer<Told>,
+    consumer: &BaseConsumer<Notices>,
     topics: &[(Arc<str>, EntityType)],
     wait: Duration,
 ) -> Result<BTreeSet<TopicPartition>> {
@@ -291,9 +291,9 @@ fn partitions_within(
     for (topic, _) in topics {
         let metadata = consumer.fetch_metadata(Some(topic), wait).map_err(|error| {
             // The brokers' reasons lie in the queue of events, one after the other, until it is asked for.
-            let mut left = TOLD_MAX;
-            while left > 0 && !consumer.context().is_refused() && consumer.poll(TOLD_WAIT).is_some() {
-                left -= 1;
+            let mut remainder = NOTICES_MAX;
+            while remainder > 0 && !consumer.context().is_refused() && consumer.poll(NOTICES_WAIT).is_some() {
+                remainder -= 1;
             }
             consumer.context().unreachable(error)
         })?;
@@ -325,7 +325,7 @@ fn failed(at: &TopicPartition, error: KafkaError) -> Error {
     Error::failed(format!("{at}: the partition cannot be read")).because(error)
 }
 
-fn gone(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
+fn no_such_offset(at: &TopicPartition, next: i64, low: i64, high: i64) -> Error {
     Error::failed(format!(
         "{at}: the state is at offset {next}, the log holds {low} to {high}; records are missing, or it is another log: \
          delete the state's folder and start again to replay what there is"
@@ -339,13 +339,13 @@ impl EventSource for KafkaSource {
     }
 
     fn start(&mut self, positions: &Positions, fingerprints: &[(TopicPartition, Fingerprint)]) -> Result<()> {
-        let (mut next, mut begun, mut held_now) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut next, mut beginnings, mut held_now) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         let found = partitions(&self.asker, &self.topics)?;
         self.consumer = Some(create(&reading(&self.config, found.len()))?);
         self.learn_ids()?;
-        if let Some((at, held)) = positions.iter().find(|(at, _)| !found.contains(at)) {
+        if let Some((at, offset)) = positions.iter().find(|(at, _)| !found.contains(at)) {
             return Err(Error::failed(format!(
-                "{at}: the state is at offset {held}, the log has no such partition; it is another log: \
+                "{at}: the state is at offset {offset}, the log has no such partition; it is another log: \
                  delete the state's folder and start again to replay"
             )));
         }
@@ -353,23 +353,25 @@ impl EventSource for KafkaSource {
             let (low, high) = self.watermarks(&at)?;
             let position = positions.get(&at).unwrap_or(low);
             if position < low || position > high {
-                return Err(gone(&at, position, low, high));
+                return Err(no_such_offset(&at, position, low, high));
             }
-            let held = fingerprints.iter().find(|(known, _)| *known == at);
+            let fingerprint = fingerprints.iter().find(|(known, _)| *known == at);
             // A record that the log no longer holds cannot be compared.
             held_now.extend(
-                held.filter(|(_, held)| (low..high).contains(&held.offset)).map(|(at, held)| (at, held)),
+                fingerprint
+                    .filter(|(_, print)| (low..high).contains(&print.offset))
+                    .map(|(at, print)| (at, print)),
             );
             if positions.get(&at).is_none() && low > 0 {
-                begun.insert(at.clone(), low);
+                beginnings.insert(at.clone(), low);
             }
             next.insert(at, position);
         }
         self.check_fingerprints(self.consumer()?, held_now)?;
-        self.held = fingerprints.iter().cloned().collect();
+        self.baseline = fingerprints.iter().cloned().collect();
         self.next = next;
-        self.cut.clone_from(&begun);
-        self.begun = begun;
+        self.cut.clone_from(&beginnings);
+        self.beginnings = beginnings;
         self.is_assigned = false;
         Ok(())
     }
@@ -433,7 +435,7 @@ impl EventSource for KafkaSource {
         self.check_ids()?;
         self.remember(&polled.records);
         // A partition that is emptied and gets no record has reached its end as well.
-        let mut passed = std::mem::take(&mut self.begun);
+        let mut passed = std::mem::take(&mut self.beginnings);
         passed.retain(|at, _| !polled.records.iter().any(|record| record.partition == *at));
         passed.extend(ends);
         polled.passed = passed.into_iter().collect();

@@ -48,7 +48,7 @@ pub(super) fn compacted(config: &KafkaConfig, topics: &BTreeSet<&str>) -> Result
         topics.iter().copied().collect::<Vec<_>>().join(", ")
     );
     let described = describe(config, topics, &what)?.into_iter();
-    Ok(described.filter(|(_, kept)| kept.is_compacted()).map(|(topic, _)| topic).collect())
+    Ok(described.filter(|(_, retention)| retention.is_compacted()).map(|(topic, _)| topic).collect())
 }
 
 /// The retention of each of `topics`. The last argument is the sentence of the error when the brokers do not answer.
@@ -73,14 +73,14 @@ pub(super) fn describe(
     };
     let admin = client_config(config).create().map_err(|error| no_client("client", &error))?;
     let admin: AdminClient<DefaultClientContext> = admin;
-    let wanted: Vec<ResourceSpecifier<'_>> =
+    let resources: Vec<ResourceSpecifier<'_>> =
         topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed("the runtime cannot be started").because(error))?;
     let options = AdminOptions::new().request_timeout(Some(WAIT));
     let described = std::thread::scope(|scope| {
         // The caller may be inside another runtime.
-        scope.spawn(|| runtime.block_on(admin.describe_configs(&wanted, &options))).join()
+        scope.spawn(|| runtime.block_on(admin.describe_configs(&resources, &options))).join()
     });
     let described =
         described.map_err(|_| Error::failed("the question for the topics' configuration broke off"))?;
@@ -91,8 +91,8 @@ pub(super) fn describe(
         let number = |name: &str| value(name)?.parse().ok();
         let policy = value("cleanup.policy").unwrap_or_default();
         // Without a limit it is -1.
-        let kept = Retention { policy, ms: number("retention.ms"), bytes: number("retention.bytes") };
-        all.push(((*topic).to_owned(), kept));
+        let retention = Retention { policy, ms: number("retention.ms"), bytes: number("retention.bytes") };
+        all.push(((*topic).to_owned(), retention));
     }
     Ok(all)
 }

@@ -8,8 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::notices::Notices;
 use super::retention::{self, Retention};
-use super::told::Told;
 use super::{client_config, no_client, rights};
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
@@ -38,13 +38,13 @@ pub struct Survey {
 pub fn survey(config: &KafkaConfig, topics: &[String]) -> Result<Survey> {
     let mut settings = client_config(config);
     settings.set("group.id", &config.group).set("allow.auto.create.topics", "false");
-    let asker: BaseConsumer<Told> =
-        settings.create_with_context(Told::default()).map_err(|error| no_client("consumer", &error))?;
+    let asker: BaseConsumer<Notices> =
+        settings.create_with_context(Notices::default()).map_err(|error| no_client("consumer", &error))?;
     let cluster = asker.fetch_metadata(None, WAIT).map_err(|error| asker.context().unreachable(error))?;
     let partitions: Vec<(String, usize)> = cluster
         .topics()
         .iter()
-        .filter(|topic| topic.error().is_none() && topics.iter().any(|wanted| wanted == topic.name()))
+        .filter(|topic| topic.error().is_none() && topics.iter().any(|name| name == topic.name()))
         .map(|topic| (topic.name().to_owned(), topic.partitions().len()))
         .collect();
     let there: BTreeSet<&str> = partitions.iter().map(|(topic, _)| topic.as_str()).collect();
@@ -64,7 +64,7 @@ pub fn survey(config: &KafkaConfig, topics: &[String]) -> Result<Survey> {
 }
 
 /// Asks for the offsets of the group, which takes a right on it.
-fn group(asker: &BaseConsumer<Told>, partitions: &[(String, usize)]) -> Result<(), RDKafkaErrorCode> {
+fn group(asker: &BaseConsumer<Notices>, partitions: &[(String, usize)]) -> Result<(), RDKafkaErrorCode> {
     let Some((topic, _)) = partitions.first() else { return Ok(()) };
     let mut list = TopicPartitionList::new();
     let code =

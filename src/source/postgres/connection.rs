@@ -114,10 +114,10 @@ fn settings(config: &PostgresConfig, name: &str) -> Result<tokio_postgres::Confi
 /// # Errors
 /// Its refusal, or its absence.
 pub(super) async fn answer<T>(
-    asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    question: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     what: &str,
 ) -> Result<T> {
-    answer_within(ANSWER_WAIT, asked, what).await
+    answer_within(ANSWER_WAIT, question, what).await
 }
 
 /// As [`answer`], with another limit of time.
@@ -126,10 +126,10 @@ pub(super) async fn answer<T>(
 /// Its refusal, or its absence.
 pub(super) async fn answer_within<T>(
     wait: Duration,
-    asked: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
+    question: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>,
     what: &str,
 ) -> Result<T> {
-    match tokio::time::timeout(wait, asked).await {
+    match tokio::time::timeout(wait, question).await {
         Ok(answered) => answered.map_err(|error| judge(error, what)),
         Err(_) => Err(away(format!("PostgreSQL does not answer in time: {what}"))),
     }

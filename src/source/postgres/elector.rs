@@ -368,8 +368,8 @@ impl Member {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         if let Some(session) = &self.session {
-            let given = session.client.batch_execute("SELECT pg_advisory_unlock_all()");
-            if let Err(error) = answer_within(LOOK_WAIT, given, "its locks").await {
+            let release = session.client.batch_execute("SELECT pg_advisory_unlock_all()");
+            if let Err(error) = answer_within(LOOK_WAIT, release, "its locks").await {
                 tracing::debug!(error = error.chain(), "the server gives the lock back by itself");
             }
         }

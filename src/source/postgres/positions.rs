@@ -38,8 +38,8 @@ pub(super) async fn write(
     let is_same = before.is_some_and(|before| metadata_of(before) == metadata);
     let what = "the position messages";
     for (at, next) in now.low_watermark.iter() {
-        let held = before.filter(|_| is_same).and_then(|before| before.low_watermark.get(at));
-        if next <= 0 || held == Some(next) {
+        let position = before.filter(|_| is_same).and_then(|before| before.low_watermark.get(at));
+        if next <= 0 || position == Some(next) {
             continue;
         }
         let data = serde_json::to_string(&Data { position: next - 1 });

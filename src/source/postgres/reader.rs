@@ -91,11 +91,11 @@ impl Open {
             Some(horizon) => horizon.look(client).await?,
             None => i64::MAX,
         };
-        let wanted = &batch.wanted;
-        let numbers: Vec<i32> = wanted.iter().filter_map(|number| i32::try_from(*number).ok()).collect();
+        let order = &batch.order;
+        let numbers: Vec<i32> = order.iter().filter_map(|number| i32::try_from(*number).ok()).collect();
         let names: Vec<&str> =
-            wanted.iter().filter_map(|at| Some(batch.categories.get(*at)?.name())).collect();
-        let next: Vec<i64> = wanted.iter().filter_map(|at| batch.next.get(*at).copied()).collect();
+            order.iter().filter_map(|at| Some(batch.categories.get(*at)?.name())).collect();
+        let next: Vec<i64> = order.iter().filter_map(|at| batch.next.get(*at).copied()).collect();
         let each = i64::try_from(batch.each).unwrap_or(i64::MAX);
         let what = "messages";
         let parameters: [&(dyn ToSql + Sync); 5] = [&numbers, &names, &next, &each, &stable];
@@ -121,7 +121,7 @@ impl Open {
 /// The questions of one look.
 struct Batch<'a> {
     /// The numbers of the categories, in the order in which they are answered.
-    wanted: Vec<usize>,
+    order: Vec<usize>,
     categories: &'a [Category],
     /// The next position of each category.
     next: &'a [i64],
@@ -193,8 +193,8 @@ impl PostgresSource {
                 let sql = format!("SELECT {COLUMNS} FROM get_category_messages($1, $2, 1) AS m");
                 let name = category.name();
                 let parameters: [&(dyn ToSql + Sync); 2] = [&name, &last.offset];
-                let asked = open.session.client.query_opt(&sql, &parameters);
-                let row = answer(asked, "the last message read").await?;
+                let question = open.session.client.query_opt(&sql, &parameters);
+                let row = answer(question, "the last message read").await?;
                 let found = row.map(|row| record(&row, 0, category)).transpose();
                 let found = found.map_err(|error| judge(error, "the last message read"))?;
                 let is_same =
@@ -217,7 +217,7 @@ impl PostgresSource {
         let Some(open) = &mut self.open else { return Ok(Polled::default()) };
         let count = self.categories.len().max(1);
         let batch = Batch {
-            wanted: (0..count).map(|number| (self.turn + number) % count).collect(),
+            order: (0..count).map(|number| (self.turn + number) % count).collect(),
             categories: &self.categories,
             next: &self.next,
             each: each(bytes_max, self.message_bytes, count),
@@ -235,8 +235,8 @@ impl PostgresSource {
     /// Whether the store has a newer message than when it was asked last. An error is left to the next look.
     fn has_news(&mut self) -> bool {
         let Some(open) = &self.open else { return false };
-        let asked = open.session.client.query_one(&open.peek, &[]);
-        let row = self.runtime.wait(answer(asked, "the newest message"));
+        let question = open.session.client.query_one(&open.peek, &[]);
+        let row = self.runtime.wait(answer(question, "the newest message"));
         let newest = row.ok().and_then(|row| row.try_get(0).ok());
         let is_newer = newest.is_none_or(|newest: i64| newest > self.newest);
         self.newest = newest.unwrap_or(self.newest).max(self.newest);
@@ -263,8 +263,8 @@ impl PostgresSource {
             records.push(record);
         }
         for (number, at) in last {
-            if let (Some(held), Some(record)) = (self.last.get_mut(number), records.get(at)) {
-                *held = Some(Fingerprint::of(record));
+            if let (Some(fingerprint), Some(record)) = (self.last.get_mut(number), records.get(at)) {
+                *fingerprint = Some(Fingerprint::of(record));
             }
         }
         Ok(Polled { records, ..Polled::default() })
@@ -315,9 +315,9 @@ fn each(bytes_max: usize, message_bytes: usize, categories: usize) -> usize {
     (bytes_max / message_bytes.max(1) / categories.max(1)).clamp(1, BATCH_MAX)
 }
 
-fn another(held: &StoreId, now: &StoreId) -> Error {
+fn another(before: &StoreId, now: &StoreId) -> Error {
     Error::failed(format!(
-        "the database is another one (its system identifier and number were {held} and are {now}), so that the log is not \
+        "the database is another one (its system identifier and number were {before} and are {now}), so that the log is not \
          the one of the state: put the log back, or delete the state's folder and start again to replay"
     ))
 }

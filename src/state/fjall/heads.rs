@@ -73,19 +73,19 @@ impl Heads {
     /// not know yet agrees.
     pub(super) fn read(view: &dyn Reader, keyspaces: &[(Space, String)]) -> Result<Found> {
         let own: Vec<&str> = keyspaces.iter().map(|(_, name)| name.as_str()).collect();
-        let held = view.get(Space::META, KEYSPACES)?;
-        let held = held.and_then(|names| String::from_utf8(names).ok());
+        let names = view.get(Space::META, KEYSPACES)?;
+        let names = names.and_then(|names| String::from_utf8(names).ok());
         let row = view.get(Space::META, HEADS)?;
         // A state of a version before the keyspaces were noted is one of the built-in model.
         let of_built_in = Space::all(builtin());
         let of_built_in: Vec<&str> = of_built_in.iter().map(|(_, name)| name.as_str()).collect();
-        let known: Vec<&str> = match &held {
+        let known: Vec<&str> = match &names {
             Some(names) => names.split('\n').collect(),
             None if row.is_some() => of_built_in.clone(),
             None => Vec::new(),
         };
         let none = Heads::none(keyspaces.len());
-        let is_renamed = held.as_deref().map_or(own != of_built_in, |_| own != known);
+        let is_renamed = names.as_deref().map_or(own != of_built_in, |_| own != known);
         let Some((found, _)) = row.as_deref().map_or(Some((none.clone(), 0)), Heads::decode) else {
             return Ok(Found { heads: none, behind: Some(0), is_renamed });
         };

@@ -263,9 +263,9 @@ fn whole_batch(bytes: &[u8]) -> Option<usize> {
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
-    Some(*taken)
+    Some(*head)
 }
 
 /// Moves a file over bytes that were never written, which are zeros. The store reserves more room than it writes.
@@ -328,9 +328,9 @@ impl<R: Read> Walk<R> {
         Ok(key_and_value.strip_prefix(HEADS).and_then(Heads::decode))
     }
 
-    fn tag(&mut self, wanted: &[u8]) -> Result<u8, Broken> {
+    fn tag(&mut self, tags: &[u8]) -> Result<u8, Broken> {
         match self.array::<1>()? {
-            [tag] if wanted.contains(&tag) => Ok(tag),
+            [tag] if tags.contains(&tag) => Ok(tag),
             [0] => Err(Broken::Unfinished),
             [_] => Err(Broken::Unknown),
         }
@@ -346,16 +346,16 @@ impl<R: Read> Walk<R> {
 
     /// Passes `length` bytes in bounded memory.
     fn pass(&mut self, length: u64, mut keep: Option<&mut Vec<u8>>) -> Result<(), Broken> {
-        let (mut left, mut part) = (length, [0; 4096]);
-        while left > 0 {
-            let wanted = usize::try_from(left).map_or(part.len(), |left| left.min(part.len()));
-            let Some(part) = part.get_mut(..wanted) else { break };
+        let (mut remainder, mut part) = (length, [0; 4096]);
+        while remainder > 0 {
+            let count = usize::try_from(remainder).map_or(part.len(), |remainder| remainder.min(part.len()));
+            let Some(part) = part.get_mut(..count) else { break };
             self.input.read_exact(part)?;
             self.hash.update(part);
-            if let Some(kept) = &mut keep {
-                kept.extend_from_slice(part);
+            if let Some(copy) = &mut keep {
+                copy.extend_from_slice(part);
             }
-            left -= wanted as u64;
+            remainder -= count as u64;
         }
         self.passed += length;
         Ok(())

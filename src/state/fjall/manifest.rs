@@ -44,12 +44,12 @@ pub(super) fn check(folder: &Path) -> Result<()> {
 /// A space that was never written whole has no `current`: the caller sees whether it is missed.
 fn check_space(folder: &Path, space: &Path) -> Result<()> {
     let current = space.join("current");
-    let held = match std::fs::read(&current) {
+    let content = match std::fs::read(&current) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(unread(folder, &current, error)),
     };
-    let (number, checksum) = parse_current(&held).ok_or_else(|| damaged(folder, &current))?;
+    let (number, checksum) = parse_current(&content).ok_or_else(|| damaged(folder, &current))?;
     let manifest = space.join(format!("v{number}"));
     let bytes = std::fs::read(&manifest).map_err(|error| unread(folder, &manifest, error))?;
     if xxh3_128(&bytes) != checksum {
@@ -217,9 +217,9 @@ fn table_checksums(mut bytes: &[u8]) -> Option<Vec<(u64, u128)>> {
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, rest) = bytes.split_first_chunk::<N>()?;
+    let (head, rest) = bytes.split_first_chunk::<N>()?;
     *bytes = rest;
-    Some(*taken)
+    Some(*head)
 }
 
 fn hash_of(path: &Path) -> io::Result<u128> {

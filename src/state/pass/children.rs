@@ -58,12 +58,12 @@ impl<'a> Children<'a> {
         projection: Projection,
         child: &Child<'_>,
     ) -> Result<bool> {
-        let mut held = self.owner.borrow_mut();
-        if let Some((_, has_document)) = held.as_ref().filter(|(owner, _)| *owner == child.owner) {
+        let mut cache = self.owner.borrow_mut();
+        if let Some((_, has_document)) = cache.as_ref().filter(|(owner, _)| *owner == child.owner) {
             return Ok(*has_document);
         }
         let has_document = snapshot.has_owner(projection, child)?;
-        *held = Some((child.owner.to_string(), has_document));
+        *cache = Some((child.owner.to_string(), has_document));
         Ok(has_document)
     }
 }

@@ -7,7 +7,7 @@ use super::world::{At, DOCUMENTS, Record, World, covers, real};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Gate {
-    HandOver { index: usize, stopped_at: Option<At>, seen: Option<(u64, u64)> },
+    HandOver { index: usize, stopped_at: Option<At>, last_sign: Option<(u64, u64)> },
     Closed,
     Until(At),
     Open,
@@ -72,7 +72,7 @@ impl Instance {
     fn begin_to_write(&mut self) {
         if self.process.state.built_for != Some(self.index) {
             self.sends_everything = false;
-            self.gate = Gate::HandOver { index: self.index, stopped_at: self.cleared_to, seen: None };
+            self.gate = Gate::HandOver { index: self.index, stopped_at: self.cleared_to, last_sign: None };
         }
     }
 
@@ -135,7 +135,7 @@ impl Instance {
 
     fn look(&mut self, world: &World) {
         if !matches!(self.gate, Gate::HandOver { .. }) && world.alias != self.index {
-            self.gate = Gate::HandOver { index: world.alias, stopped_at: self.cleared_to, seen: None };
+            self.gate = Gate::HandOver { index: world.alias, stopped_at: self.cleared_to, last_sign: None };
         }
     }
 
@@ -169,7 +169,7 @@ impl Instance {
     }
 
     fn hand_over(&mut self, world: &mut World) {
-        let Gate::HandOver { index, stopped_at, seen } = &mut self.gate else { return };
+        let Gate::HandOver { index, stopped_at, last_sign } = &mut self.gate else { return };
         let index = *index;
         if stopped_at.is_none() && !self.process.is_resting() {
             return;
@@ -179,10 +179,10 @@ impl Instance {
             return self.take_over(world, index, true, stopped_at);
         }
         let Some(record) = world.record else { return self.take_over(world, index, false, stopped_at) };
-        let is_dead = match *seen {
+        let is_dead = match *last_sign {
             Some((beat, since)) if beat == record.beat => world.now - since >= LEASE.as_secs(),
             _ => {
-                *seen = Some((record.beat, world.now));
+                *last_sign = Some((record.beat, world.now));
                 false
             }
         };
@@ -195,7 +195,7 @@ impl Instance {
 
     fn take_over(&mut self, world: &World, index: usize, covered: bool, stopped_at: At) {
         if index != world.alias {
-            self.gate = Gate::HandOver { index: world.alias, stopped_at: Some(stopped_at), seen: None };
+            self.gate = Gate::HandOver { index: world.alias, stopped_at: Some(stopped_at), last_sign: None };
             return;
         }
         let has_state = stopped_at != At::default();

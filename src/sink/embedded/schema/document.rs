@@ -136,17 +136,17 @@ fn add_number(document: &mut TantivyDocument, column: Field, kind: ValueKind, va
 }
 
 fn add_sort(document: &mut TantivyDocument, column: Field, sort: &SortPlan, value: &Value) {
-    let Some(held) = value.get(sort.member) else { return };
+    let Some(value) = value.get(sort.member) else { return };
     let kind = match sort.kind {
         SortKind::Title => {
-            let name = held.as_str().filter(|name| is_short(name));
+            let name = value.as_str().filter(|name| is_short(name));
             return name.into_iter().for_each(|name| document.add_text(column, sort_key(name)));
         }
         SortKind::Integer => ValueKind::Integer,
         SortKind::Number => ValueKind::Number,
         SortKind::Date => ValueKind::Date,
     };
-    add_number(document, column, kind, held);
+    add_number(document, column, kind, value);
 }
 
 /// The values of each member, one for each filter, in all their combinations.

@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::super::told::Told;
+use super::super::notices::Notices;
 use super::{KafkaSource, WAIT, create, failed, settings, unassigned};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Record;
@@ -24,8 +24,8 @@ const IDS_PAUSE: Duration = Duration::from_millis(10);
 impl KafkaSource {
     /// Refuses to go on in a topic that was deleted and created again.
     pub(super) fn check_ids(&self) -> Result<()> {
-        let told = self.consumer.as_ref().and_then(|consumer| consumer.context().recreated());
-        told.map_or(Ok(()), |said| Err(Error::failed(said)))
+        let reason = self.consumer.as_ref().and_then(|consumer| consumer.context().recreated());
+        reason.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
     /// Waits a moment until the brokers have told the topics' ids: the client tells of them once it knows the topics.
@@ -51,10 +51,10 @@ impl KafkaSource {
         }
         last.extend(records.iter().map(|record| (&record.partition, record)));
         for (at, record) in last {
-            let seen = Fingerprint::of(record);
+            let print = Fingerprint::of(record);
             // The next look compares the first one: a later one may be of another topic already.
-            self.held.entry(at.clone()).or_insert_with(|| seen.clone());
-            self.last.insert(at.clone(), seen);
+            self.baseline.entry(at.clone()).or_insert_with(|| print.clone());
+            self.last.insert(at.clone(), print);
         }
     }
 
@@ -63,24 +63,24 @@ impl KafkaSource {
     pub(super) fn verify(&mut self) -> Result<()> {
         let Some(consumer) = &self.consumer else { return Ok(()) };
         let unknown = |at: &TopicPartition| !consumer.context().knows_id(&at.topic);
-        let mut held = Vec::new();
-        for (at, print) in self.held.iter().filter(|(at, _)| unknown(at)) {
+        let mut prints = Vec::new();
+        for (at, print) in self.baseline.iter().filter(|(at, _)| unknown(at)) {
             // A broker that does not say is asked at the next look.
             let Ok((low, high)) = self.watermarks(at) else { return Ok(()) };
             if print.offset >= high {
                 return Err(another_log(at, print.offset));
             }
-            held.extend((print.offset >= low).then_some((at, print)));
+            prints.extend((print.offset >= low).then_some((at, print)));
         }
-        if held.is_empty() {
-            self.held.append(&mut self.last);
+        if prints.is_empty() {
+            self.baseline.append(&mut self.last);
             return Ok(());
         }
         let comparer = match self.comparer.take() {
             Some(comparer) => comparer,
-            None => create(settings(&self.config, held.len()).set("group.id", &self.config.group))?,
+            None => create(settings(&self.config, prints.len()).set("group.id", &self.config.group))?,
         };
-        let checked = self.check_fingerprints(&comparer, held);
+        let checked = self.check_fingerprints(&comparer, prints);
         let unassigned = comparer.unassign();
         self.comparer = Some(comparer);
         match checked {
@@ -88,7 +88,7 @@ impl KafkaSource {
             checked => checked?,
         }
         unassigned.map_err(super::unassigned)?;
-        self.held.append(&mut self.last);
+        self.baseline.append(&mut self.last);
         Ok(())
     }
 
@@ -96,27 +96,27 @@ impl KafkaSource {
     /// is compared by itself.
     pub(super) fn check_fingerprints(
         &self,
-        consumer: &BaseConsumer<Told>,
-        held: Vec<(&TopicPartition, &Fingerprint)>,
+        consumer: &BaseConsumer<Notices>,
+        prints: Vec<(&TopicPartition, &Fingerprint)>,
     ) -> Result<()> {
-        let mut left: BTreeMap<_, _> = held.into_iter().collect();
+        let mut remainder: BTreeMap<_, _> = prints.into_iter().collect();
         let mut list = TopicPartitionList::new();
-        for (at, held) in &left {
-            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
+        for (at, print) in &remainder {
+            list.add_partition_offset(&at.topic, at.partition, Offset::Offset(print.offset))
                 .map_err(|error| failed(at, error))?;
         }
-        if !left.is_empty() {
+        if !remainder.is_empty() {
             consumer.assign(&list).map_err(unassigned)?;
         }
         let until = Instant::now() + TOGETHER_WAIT;
-        while !left.is_empty() && Instant::now() < until {
+        while !remainder.is_empty() && Instant::now() < until {
             match consumer.poll(Duration::from_millis(100)) {
                 Some(Ok(message)) => {
                     let Some(record) = self.record(&message) else { continue };
-                    if let Some(held) = left.remove(&record.partition)
-                        && !is_record(held, &record)
+                    if let Some(print) = remainder.remove(&record.partition)
+                        && !is_record(print, &record)
                     {
-                        return Err(another_log(&record.partition, held.offset));
+                        return Err(another_log(&record.partition, print.offset));
                     }
                 }
                 // The end of some partition of this number; which one, it does not say.
@@ -124,26 +124,28 @@ impl KafkaSource {
                 Some(Err(error)) => self.judge(&error)?,
             }
         }
-        left.into_iter().try_for_each(|(at, held)| self.check_fingerprint(consumer, at, held))
+        remainder.into_iter().try_for_each(|(at, print)| self.check_fingerprint(consumer, at, print))
     }
 
     fn check_fingerprint(
         &self,
-        consumer: &BaseConsumer<Told>,
+        consumer: &BaseConsumer<Notices>,
         at: &TopicPartition,
-        held: &Fingerprint,
+        print: &Fingerprint,
     ) -> Result<()> {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&at.topic, at.partition, Offset::Offset(held.offset))
+        list.add_partition_offset(&at.topic, at.partition, Offset::Offset(print.offset))
             .and_then(|()| consumer.assign(&list))
             .map_err(|error| failed(at, error))?;
         let until = Instant::now() + WAIT;
         while Instant::now() < until {
             match consumer.poll(Duration::from_millis(100)) {
-                Some(Ok(message)) if self.record(&message).is_some_and(|record| is_record(held, &record)) => {
+                Some(Ok(message))
+                    if self.record(&message).is_some_and(|record| is_record(print, &record)) =>
+                {
                     return Ok(());
                 }
-                Some(Ok(_)) => return Err(another_log(at, held.offset)),
+                Some(Ok(_)) => return Err(another_log(at, print.offset)),
                 // Compaction took the record away, and nothing came after it.
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
                 Some(Err(error)) => self.judge(&error)?,
@@ -152,14 +154,14 @@ impl KafkaSource {
         }
         Err(Error::new(
             ErrorKind::Unavailable,
-            format!("{at}: the record at offset {} did not come", held.offset),
+            format!("{at}: the record at offset {} did not come", print.offset),
         ))
     }
 }
 
 /// Whether a record is the one of the fingerprint, or one that came after it where compaction took it away.
-fn is_record(held: &Fingerprint, record: &Record) -> bool {
-    record.offset > held.offset || record.offset == held.offset && held.is_of(record)
+fn is_record(print: &Fingerprint, record: &Record) -> bool {
+    record.offset > print.offset || record.offset == print.offset && print.is_of(record)
 }
 
 fn another_log(at: &TopicPartition, offset: i64) -> Error {

@@ -91,13 +91,16 @@ fn damage_amid_what_was_written_is_refused_and_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let ends = two(folder.path());
         break_it(folder.path(), &ends);
-        let held = || ["0.jnl", "1.jnl"].map(|name| std::fs::read(folder.path().join(name)).unwrap());
-        let before = held();
-        let told = repair(folder.path()).unwrap_err().chain();
-        assert!(told.contains("is damaged at byte") && told.contains("delete the folder"), "{what}: {told}");
-        assert!(held() == before, "{what}: nothing is changed");
+        let files = || ["0.jnl", "1.jnl"].map(|name| std::fs::read(folder.path().join(name)).unwrap());
+        let before = files();
+        let reason = repair(folder.path()).unwrap_err().chain();
+        assert!(
+            reason.contains("is damaged at byte") && reason.contains("delete the folder"),
+            "{what}: {reason}"
+        );
+        assert!(files() == before, "{what}: nothing is changed");
         let opened = FjallStore::open(folder.path(), builtin()).map(drop);
-        assert_eq!(opened.unwrap_err().chain(), told, "{what}");
+        assert_eq!(opened.unwrap_err().chain(), reason, "{what}");
     };
     for at in [13 + 12, 13 + 20] {
         refused("a length or a checksum", &|folder, ends| flip(&folder.join("0.jnl"), ends[0] + at));
@@ -131,8 +134,8 @@ fn what_another_version_of_the_store_wrote_is_refused_and_left_as_it_is() {
         let mut bytes = std::fs::read(&path).unwrap();
         change(&mut bytes, second);
         std::fs::write(&path, &bytes).unwrap();
-        let told = repair(folder.path()).unwrap_err().chain();
-        assert!(told.contains("does not know") && told.contains("delete the folder"), "{what}: {told}");
+        let reason = repair(folder.path()).unwrap_err().chain();
+        assert!(reason.contains("does not know") && reason.contains("delete the folder"), "{what}: {reason}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}: nothing is cut");
         assert!(folder.path().join("1.jnl").exists(), "{what}: nothing is removed");
     };

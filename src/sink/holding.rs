@@ -6,7 +6,7 @@ use super::documents;
 
 /// The index behind a projection's alias, and its copy of one document.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Held {
+pub struct Holding {
     /// The alias.
     pub alias: String,
     /// The concrete index; empty when there is none.
@@ -27,7 +27,7 @@ pub struct Stored {
 }
 
 impl From<&Stored> for documents::Stored {
-    fn from(held: &Stored) -> Self {
-        Self { version: held.version, body: held.body.to_string().into_bytes() }
+    fn from(stored: &Stored) -> Self {
+        Self { version: stored.version, body: stored.body.to_string().into_bytes() }
     }
 }

@@ -15,13 +15,13 @@ use crate::error::{Error, ErrorKind};
 
 /// Keeps the last refusal of a client, and the ids of its topics.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct Notices {
     refusal: Mutex<Option<String>>,
     ids: Mutex<TopicIds>,
     are_all_down: AtomicBool,
 }
 
-impl ClientContext for Told {
+impl ClientContext for Notices {
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.are_all_down.store(true, Ordering::Relaxed);
@@ -51,9 +51,9 @@ impl ClientContext for Told {
     }
 }
 
-impl ConsumerContext for Told {}
+impl ConsumerContext for Notices {}
 
-impl Told {
+impl Notices {
     /// The generation that the ids of these topics make; `None` until all are known.
     pub(super) fn generation<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Option<String> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).generation(topics)
