@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::harness::{PROJECTIONS, eventually};
 use crate::perf::Counting;
-use crate::{Counts, Result};
+use crate::{Counts, Result, services};
 
 pub struct Server {
     url: String,
@@ -165,9 +165,10 @@ impl Server {
         let path = "/_nodes/jvm?filter_path=nodes.*.version,nodes.*.jvm.mem.heap_max_in_bytes";
         let answer = self.ask(Method::Get, path, None)?;
         let nodes = answer["nodes"].as_object().into_iter().flatten().map(|(_, node)| node);
+        let product = if services::is_opensearch() { "OpenSearch" } else { "Elasticsearch" };
         let of = |node: &Value| {
             let heap = node.pointer("/jvm/mem/heap_max_in_bytes").and_then(Value::as_u64).unwrap_or(0);
-            format!("Elasticsearch {} ({} MB heap)", node["version"].as_str().unwrap_or("?"), heap >> 20)
+            format!("{product} {} ({} MB heap)", node["version"].as_str().unwrap_or("?"), heap >> 20)
         };
         let nodes = nodes.map(of).collect::<Vec<_>>().join(", ");
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
