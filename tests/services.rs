@@ -190,3 +190,24 @@ pub fn control(what: &str, server: &str) {
     let is_opensearch = server == "elasticsearch" && is_opensearch();
     script(&[what, if is_opensearch { "opensearch" } else { server }]);
 }
+
+#[test]
+fn a_value_that_several_make_at_the_same_time_is_the_same_for_all() {
+    let text = std::fs::read_to_string(SCRIPT).unwrap();
+    let (_, rest) = text.split_once("\nkept() {").expect("the script keeps values by a function");
+    let (body, _) = rest.split_once("\n}\n").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // Each makes another value. The first one waits until all have begun, and the others until its value is there.
+    let program = format!(
+        "set -euo pipefail; run=$1\nkept() {{{body}\n}}\n\
+         is_time() {{ if [ $n = 1 ]; then [ -e \"$run/begun.2\" ] && [ -e \"$run/begun.3\" ]; else [ -s \"$run/value\" ]; fi; }}\n\
+         make() {{ touch \"$run/begun.$n\"; until is_time; do sleep 0.01; done; echo $n; }}\n\
+         for n in 1 2 3; do kept value make >\"$run/answer.$n\" & done; wait"
+    );
+    let status = Command::new("bash").args(["-c", &program, "bash"]).arg(folder.path()).status().unwrap();
+    assert!(status.success());
+    for number in 1..=3 {
+        let answer = std::fs::read_to_string(folder.path().join(format!("answer.{number}"))).unwrap();
+        assert_eq!(answer, "1\n", "answer {number}");
+    }
+}
