@@ -1,4 +1,4 @@
-//! The one place that names adapters: from the configuration to a running program.
+//! From the configuration to a running program. Sources are named in `app/sources.rs`, and engines in `engine/mod.rs`.
 
 use std::sync::Arc;
 
@@ -20,7 +20,6 @@ mod check;
 mod dead_letters;
 mod demo;
 mod doctor;
-mod engines;
 mod explain;
 mod follow;
 mod manual;

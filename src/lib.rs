@@ -25,6 +25,7 @@ pub mod config;
 pub mod dead_letter;
 pub mod decode;
 pub mod encoding;
+pub mod engine;
 pub mod entity;
 pub mod error;
 pub mod escape;

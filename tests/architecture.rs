@@ -40,22 +40,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "source", "time",
         ],
     ),
-    (
-        "sink",
-        &[
-            "config",
-            "error",
-            "json",
-            "model",
-            "plan",
-            "position",
-            "private",
-            "projection",
-            "searchable",
-            "text",
-            "time",
-        ],
-    ),
+    ("sink", &["config", "error", "json", "model", "plan", "position", "projection", "time"]),
     (
         "pipeline",
         &[
@@ -111,7 +96,11 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "state",
         ],
     ),
-    ("search", &["config", "error", "plan", "position", "searchable", "sink", "text", "time"]),
+    ("search", &["error", "plan", "position", "searchable", "text", "time"]),
+    (
+        "engine",
+        &["config", "error", "model", "plan", "private", "search", "searchable", "sink", "text", "time"],
+    ),
     ("generate", &["cli", "config", "error", "event", "plan", "source"]),
     ("cli", &["config", "telemetry"]),
     (

@@ -5,11 +5,11 @@
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tributary::config::Config;
+use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::model::mapping::Shape;
 use tributary::projection::SHAPE;
 use tributary::sink::DocumentSink;
 use tributary::sink::difference::{Call, calls_for, differences};
-use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::generations::Aliases;
 
 use crate::harness::{PROJECTIONS, World, as_held, built_in_mapping, runtime};

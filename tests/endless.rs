@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
 use tributary::config::Config;
+use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::http::client::Instance;
 use tributary::sink::DocumentSink;
 use tributary::sink::documents::Documents;
-use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::index::Index;
 
 use crate::harness::{World, eventually, log_of, runtime};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tributary::config::{IndexConfig, IndexKind, Refresh};
-use tributary::sink::elasticsearch::ElasticsearchSink;
+use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::sink::{Batch, DocumentSink, Outcome};
 
 use crate::harness::{AutoCreate, World, runtime};

@@ -5,7 +5,7 @@ use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::Transport;
 use serde_json::{Value, json};
 use tributary::config::Config;
-use tributary::sink::embedded::EmbeddedSink;
+use tributary::engine::embedded::EmbeddedSink;
 use tributary::sink::generations::{Aliases, Generations};
 use tributary::sink::{Batch, DocumentSink, Outcome};
 

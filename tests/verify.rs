@@ -9,9 +9,9 @@ use tributary::plan::{CONTACT, builtin};
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
+use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::event::{Action, Event, Field};
 use tributary::sink::documents::Documents;
-use tributary::sink::elasticsearch::ElasticsearchSink;
 use tributary::sink::{Batch, Buffer, DocumentSink, Outcome};
 use tributary::state::fjall::FjallStore;
 use tributary::state::keys::Space;

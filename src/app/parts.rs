@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::engines::{Examined, driver};
 use crate::config::Config;
+use crate::engine::{self, Examined};
 use crate::error::Result;
 use crate::search::SearchIndex;
 use crate::search::service::Searcher;
@@ -11,17 +11,17 @@ use crate::sink::index::Index;
 
 /// The configured index, for writing. Opens nothing yet.
 pub(super) fn sink(config: &Config) -> Result<Arc<dyn Index>> {
-    (driver(config)?.sink)(&config.index, &names(config))
+    (engine::find(config)?.sink)(&config.index, &names(config))
 }
 
 /// As [`sink`], with the faults of the mappings of projections, by the projections' numbers.
 pub(super) fn examined(config: &Config) -> Result<Examined> {
-    (driver(config)?.examine)(&config.index, &names(config))
+    (engine::find(config)?.examine)(&config.index, &names(config))
 }
 
 /// The configured index, for searching. Opens nothing yet.
 pub(super) fn search_index(config: &Config) -> Result<Arc<dyn SearchIndex>> {
-    (driver(config)?.search_index)(&config.index)
+    (engine::find(config)?.search_index)(&config.index)
 }
 
 /// A searcher over the configured index. Opens nothing yet.

@@ -163,7 +163,7 @@ pub async fn prune_gone(sink: &dyn Generations) -> Result<Vec<String>> {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::sink::embedded::EmbeddedSink;
+    use crate::engine::embedded::EmbeddedSink;
     use crate::sink::generations::{Aliases, Move};
 
     #[tokio::test]

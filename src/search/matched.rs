@@ -24,7 +24,7 @@ pub fn of(document: &mut Value, plan: &SearchPlan, terms: &[Term], whole: &Whole
 }
 
 /// The best of these members, which are sorted by id.
-pub(super) fn best<'a>(
+pub(crate) fn best<'a>(
     members: impl Iterator<Item = &'a Value>,
     searched: Searched,
     terms: &[Term],

@@ -1,16 +1,14 @@
-//! Search: one query, two engines, and the rules that both share (contract, section 4).
+//! Search: one query, the port to an engine, and the rules that all engines share (contract, section 4).
 //!
 //! A [`Request`] is a person's question. A [`SearchIndex`] answers plain questions about the indexes. The
 //! [`service`] puts them together: members that a large document does not embed, matched members, highlights, and
 //! the cursor of the next page. The model declares the searched fields (`plan::Collection`).
 
 pub mod cursor;
-pub mod elasticsearch;
-pub mod embedded;
 mod filter;
 pub mod highlight;
 pub mod index;
-mod matched;
+pub(crate) mod matched;
 pub mod matching;
 pub mod pages;
 pub mod parse;

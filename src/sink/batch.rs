@@ -23,7 +23,7 @@ pub struct Write {
     /// Where the document's JSON lies in the batch's bytes; `None` deletes it.
     pub body: Option<Range<usize>>,
     /// How many items of a request it is: a child that moved is deleted at one owner and written at another.
-    pub(super) items: usize,
+    pub(crate) items: usize,
     /// Where the write's lines begin in the batch's bytes.
     begin: usize,
 }
@@ -126,12 +126,12 @@ impl Batch {
     }
 
     /// The body and its writes.
-    pub(super) fn into_parts(self) -> (Bytes, Vec<Write>) {
+    pub(crate) fn into_parts(self) -> (Bytes, Vec<Write>) {
         (Bytes::from_owner(self.bytes), self.writes)
     }
 
     /// The same writes as two batches.
-    pub(super) fn split((bytes, mut left): (Bytes, Vec<Write>), projection: usize) -> [Batch; 2] {
+    pub(crate) fn split((bytes, mut left): (Bytes, Vec<Write>), projection: usize) -> [Batch; 2] {
         let mut right = left.split_off(left.len() / 2);
         let middle = right.first().map_or(bytes.len(), |write| write.begin);
         for write in &mut right {

@@ -7,7 +7,7 @@ use super::DocumentSink;
 use crate::error::{Error, Result};
 
 /// Answers are kept to about this size.
-pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
+pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// A document as the index holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]

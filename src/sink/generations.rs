@@ -160,7 +160,7 @@ pub fn positions(written: &[(String, i32, i64)]) -> Positions {
 
 /// Which writing of a record was read: a record changes only from the one that was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Revision(pub(super) String);
+pub struct Revision(pub(crate) String);
 
 #[cfg(test)]
 impl Revision {
@@ -356,7 +356,7 @@ pub trait Generations: Aliases {
 
 /// Forgets a rollback whose index was opened with another mapping's file than the one that was rolled back. The file
 /// changed since then, so that a later change counts again.
-pub(super) async fn forget_rollback(
+pub(crate) async fn forget_rollback(
     sink: &dyn Aliases,
     projection: usize,
     index: &str,
@@ -373,7 +373,7 @@ pub(super) async fn forget_rollback(
 }
 
 /// Notes in a projection's record that documents are to be sent again, or that they were; a rollback is forgotten with it.
-pub(super) async fn note_sending(
+pub(crate) async fn note_sending(
     sink: &dyn Aliases,
     projection: usize,
     index: &str,
@@ -397,7 +397,7 @@ pub(super) async fn note_sending(
 }
 
 /// Whether `index` is named as an index of `alias` is.
-pub(super) fn is_generation(alias: &str, index: &str) -> bool {
+pub(crate) fn is_generation(alias: &str, index: &str) -> bool {
     let Some((time, hash)) = index
         .strip_prefix(alias)
         .and_then(|rest| rest.strip_prefix('-'))
@@ -413,7 +413,7 @@ pub(super) fn is_generation(alias: &str, index: &str) -> bool {
 }
 
 /// The sentence for a swap that is refused.
-pub(super) fn moved_elsewhere(alias: &str, alias_move: &Move, behind: &str) -> Error {
+pub(crate) fn moved_elsewhere(alias: &str, alias_move: &Move, behind: &str) -> Error {
     Error::failed(format!(
         "the alias {alias} no longer stands for {} but for {}: somebody else moved it, and it is left there; {} stays as it is. \
          Move the alias back and run the command again, or give up with `tributary reindex --abort`",

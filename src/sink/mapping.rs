@@ -17,7 +17,7 @@ const LOADING: [&str; 3] = ["refresh_interval", "number_of_replicas", "auto_expa
 
 /// How an index fits the mapping that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fit {
+pub(crate) enum Fit {
     /// It was built with it.
     Same,
     /// It was built with another one, and a rollback put it back.
@@ -28,7 +28,7 @@ pub(super) enum Fit {
 
 impl Fit {
     /// Says why an index with another mapping is written.
-    pub(super) fn tell(self, projection: &str, index: &str) {
+    pub(crate) fn tell(self, projection: &str, index: &str) {
         if self == Self::RolledBack {
             tracing::info!(
                 projection,
@@ -42,28 +42,28 @@ impl Fit {
 
 /// Settings and mappings of an index.
 #[derive(Debug, Clone)]
-pub(super) struct Mapping {
-    pub(super) projection: String,
+pub(crate) struct Mapping {
+    pub(crate) projection: String,
     /// The prefix of its alias and its indexes (`index.prefix`).
     prefix: String,
-    pub(super) body: Value,
+    pub(crate) body: Value,
     /// 32 hexadecimal digits over the canonical JSON.
-    pub(super) hash: String,
+    pub(crate) hash: String,
     /// The documents' shape.
-    pub(super) shape: Shape,
+    pub(crate) shape: Shape,
     /// The paths of objects with any members that filters look into.
-    pub(super) filtered: Vec<String>,
+    pub(crate) filtered: Vec<String>,
 }
 
 /// The parts of a mapping that an index lacks and takes in place.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Additions {
+pub(crate) struct Additions {
     /// The settings, by their whole names.
-    pub(super) settings: Map<String, Value>,
+    pub(crate) settings: Map<String, Value>,
     /// True when a document shows some of it only once it is written again.
-    pub(super) send_again: bool,
+    pub(crate) send_again: bool,
     /// Where they are, as in the mapping's file.
-    pub(super) paths: Vec<String>,
+    paths: Vec<String>,
 }
 
 impl Additions {
@@ -84,12 +84,12 @@ impl Additions {
 
     /// Leaves out the settings that an index does without while it is filled: it gets them with the rest once it is
     /// full.
-    pub(super) fn leave_out_loading(&mut self) {
+    pub(crate) fn leave_out_loading(&mut self) {
         self.settings.retain(|name, _| !LOADING.contains(&name.as_str()));
     }
 
     /// Logs the additions that were put in place.
-    pub(super) fn tell(&self, projection: &str, index: &str) {
+    pub(crate) fn tell(&self, projection: &str, index: &str) {
         let (differences, send_again) = (self.paths.join(", "), self.send_again);
         tracing::info!(
             projection,
@@ -116,7 +116,7 @@ fn insert_meta(mappings: &mut Value, meta: Value) {
 impl Mapping {
     /// The mapping of each projection, and the fault of each file that cannot be read. The mapping of the model then
     /// stands for that file, so that all else can be looked at.
-    pub(super) fn load_each(from: &Mappings, projections: &[&str]) -> (Vec<Self>, Vec<(usize, Error)>) {
+    pub(crate) fn load_each(from: &Mappings, projections: &[&str]) -> (Vec<Self>, Vec<(usize, Error)>) {
         let (mut mappings, mut wrong) = (Vec::new(), Vec::new());
         for (number, projection) in projections.iter().enumerate() {
             let mapping = Self::load(from, projection).unwrap_or_else(|error| {
@@ -129,7 +129,7 @@ impl Mapping {
     }
 
     /// `<projection>.json` of `folder`, or the one that follows from the model when the file is not there.
-    pub(super) fn load(from: &Mappings, projection: &str) -> Result<Self> {
+    pub(crate) fn load(from: &Mappings, projection: &str) -> Result<Self> {
         let path = from.folder.join(format!("{projection}.json"));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -160,7 +160,7 @@ impl Mapping {
     /// The body that creates an index with this mapping, its aliases for readers and for the writer, and `_meta`. The
     /// index is to be filled first, so it has no refreshes and no replicas. Where readers are not to see it yet,
     /// `alias` is the writer's as well.
-    pub(super) fn loading_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
+    pub(crate) fn loading_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         insert_meta(&mut mappings, self.meta(log_identity));
         let mut settings = self.body.get("settings").cloned().unwrap_or_else(|| json!({}));
@@ -178,7 +178,7 @@ impl Mapping {
 
     /// As [`Self::loading_body`], for the first index behind `alias`: the cluster then refuses a second one that another
     /// instance makes at the same time.
-    pub(super) fn first_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
+    pub(crate) fn first_body(&self, alias: &str, writer: &str, log_identity: &str) -> Value {
         let mut body = self.loading_body(alias, writer, log_identity);
         if let Some(alias) = body.pointer_mut("/aliases").and_then(|aliases| aliases.get_mut(alias)) {
             *alias = json!({"is_write_index": true});
@@ -188,7 +188,7 @@ impl Mapping {
 
     /// How often the index refreshes itself; `None` for never. A server that is told nothing does so each second
     /// (<https://www.elastic.co/docs/reference/elasticsearch/index-settings/index-modules>).
-    pub(super) fn refresh_interval(&self) -> Option<Duration> {
+    pub(crate) fn refresh_interval(&self) -> Option<Duration> {
         let settings = self.service_settings();
         let text = match settings.pointer("/index/refresh_interval") {
             None | Some(Value::Null) => "1s",
@@ -211,7 +211,7 @@ impl Mapping {
     }
 
     /// The settings that [`Self::loading_body`] left out, as the mapping has them; null is the server's default.
-    pub(super) fn service_settings(&self) -> Value {
+    pub(crate) fn service_settings(&self) -> Value {
         let settings = self.body.get("settings");
         let setting = |name: &str| {
             let settings = settings?;
@@ -231,26 +231,26 @@ impl Mapping {
 
     /// The parts of this mapping that an index lacks and takes in place; `None` when only a new one can have them.
     /// `live` is the answer to `GET <index>`.
-    pub(super) fn additions(&self, live: &Value) -> Option<Additions> {
+    pub(crate) fn additions(&self, live: &Value) -> Option<Additions> {
         Additions::of(&differences(live, &self.body, &self.shape))
     }
 
     /// As [`Self::additions`], of an embedded index, which keeps `meta`.
-    pub(super) fn embedded_additions(&self, meta: &Value) -> Option<Additions> {
+    pub(crate) fn embedded_additions(&self, meta: &Value) -> Option<Additions> {
         // The differences are not known without the file that the index was built with.
         meta.get("mapping")?;
         Additions::of(&embedded_differences(meta, &self.body, &self.shape))
     }
 
     /// The mappings as they are put into an index that is there: `meta` is its own note from then on.
-    pub(super) fn amended(&self, meta: Value) -> Value {
+    pub(crate) fn amended(&self, meta: Value) -> Value {
         let mut mappings = self.body.get("mappings").cloned().unwrap_or_default();
         insert_meta(&mut mappings, meta);
         mappings
     }
 
     /// The own note of an embedded index: the file is in it too, to compare another one with.
-    pub(super) fn embedded_meta(&self, log_identity: &str) -> Value {
+    pub(crate) fn embedded_meta(&self, log_identity: &str) -> Value {
         let mut meta = self.meta(log_identity);
         if let Some(meta) = meta.as_object_mut() {
             meta.insert("mapping".to_owned(), self.body.clone());
@@ -259,7 +259,7 @@ impl Mapping {
     }
 
     /// The own note of an index, which tells its making.
-    pub(super) fn meta(&self, log_identity: &str) -> Value {
+    fn meta(&self, log_identity: &str) -> Value {
         let Self { projection, prefix, hash, .. } = self;
         let Shape { number, parts } = &self.shape;
         let mut meta = json!({
@@ -276,7 +276,7 @@ impl Mapping {
     ///
     /// # Errors Exit code 3 when the mapping or the documents' shape differs. 1 when the log differs, or when the
     /// index was not made by this program.
-    pub(super) fn check(
+    pub(crate) fn check(
         &self,
         meta: Option<&Value>,
         alias: &str,
@@ -296,7 +296,7 @@ impl Mapping {
     }
 
     /// The error for a mapping that the index refuses.
-    pub(super) fn refused(&self, reason: &str) -> Error {
+    pub(crate) fn refused(&self, reason: &str) -> Error {
         let projection = &self.projection;
         if reason.contains("[join]") {
             return Error::usage(format!(
@@ -320,14 +320,14 @@ impl Mapping {
 
     /// Where the documents that an index was built with have another shape than those that are wanted. `meta` is the
     /// index's own note; nothing is known of an index without one.
-    pub(super) fn other_shape(&self, meta: Option<&Value>) -> Vec<String> {
+    pub(crate) fn other_shape(&self, meta: Option<&Value>) -> Vec<String> {
         let differences = meta.map_or(Vec::new(), |meta| shapes(meta, &self.shape));
         differences.into_iter().map(|difference| difference.path).collect()
     }
 
     /// As [`Self::check`], with any mapping allowed: the documents' shape and the log decide whether an instance can
     /// write there.
-    pub(super) fn check_shape(
+    pub(crate) fn check_shape(
         &self,
         meta: Option<&Value>,
         alias: &str,
@@ -360,7 +360,7 @@ impl Mapping {
     }
 
     /// A new name for an index behind `alias`: `<alias>-<yyyymmddhhmmss>-<first 8 hex of the hash>`.
-    pub(super) fn index_name(&self, alias: &str) -> String {
+    pub(crate) fn index_name(&self, alias: &str) -> String {
         format!("{alias}-{}-{}", compact(SystemTime::now()), self.hash.get(..8).unwrap_or_default())
     }
 }

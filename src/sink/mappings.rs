@@ -13,7 +13,7 @@ use crate::projection::SHAPE;
 
 /// The folder of mapping files, and the mappings that follow from the model.
 #[derive(Debug, Clone)]
-pub(super) struct Mappings {
+pub(crate) struct Mappings {
     /// The folder of `<projection>.json`.
     pub(super) folder: PathBuf,
     /// The mappings that follow from the model, by the projections' names.
@@ -24,7 +24,7 @@ pub(super) struct Mappings {
 }
 
 impl Mappings {
-    pub(super) fn of(config: &IndexConfig) -> Self {
+    pub(crate) fn of(config: &IndexConfig) -> Self {
         Self {
             folder: config.mappings.clone(),
             derived: config.derived.clone(),
@@ -35,7 +35,7 @@ impl Mappings {
 
     /// Those of the built-in model.
     #[cfg(test)]
-    pub(super) fn of_built_in(folder: &std::path::Path) -> Self {
+    pub(crate) fn of_built_in(folder: &std::path::Path) -> Self {
         let model = crate::model::built_in();
         let text = |projection: &crate::model::Projection| {
             let mapping = crate::model::mapping::text(model, projection);
@@ -46,7 +46,7 @@ impl Mappings {
     }
 
     /// The same of an embedded index, in which documents lie by these layouts: another layout counts as another shape.
-    pub(super) fn laid_out(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
+    pub(crate) fn laid_out(mut self, layouts: impl IntoIterator<Item = (&'static str, u64)>) -> Self {
         for (projection, layout) in layouts {
             let mut shape = self.shape(projection);
             shape.parts.insert("columns of the embedded index".to_owned(), format!("{layout:016x}"));
@@ -79,18 +79,18 @@ impl Mappings {
     }
 
     /// A projection, when members of its documents are children.
-    pub(super) fn with_children(&self, projection: &str) -> Option<Projection> {
+    pub(crate) fn with_children(&self, projection: &str) -> Option<Projection> {
         self.plan.projection(projection).filter(|projection| projection.has_children())
     }
 
     /// The embeds of all projections whose members are children.
-    pub(super) fn joined(&self) -> impl Iterator<Item = &'static str> {
+    pub(crate) fn joined(&self) -> impl Iterator<Item = &'static str> {
         self.plan.projections().flat_map(Projection::joined).map(|(embed, _)| embed.name)
     }
 
     /// The projection that an index was made for, if it was made for the same prefix and the model does not have it.
     /// `meta` is the index's own note; one of an earlier version does not name the projection.
-    pub(super) fn find_orphaned_projection<'a>(&self, meta: &'a Value) -> Option<&'a str> {
+    pub(crate) fn find_orphaned_projection<'a>(&self, meta: &'a Value) -> Option<&'a str> {
         let said = |name: &str| meta.get(name).and_then(Value::as_str);
         let projection = said("projection").filter(|_| said("prefix") == Some(&self.prefix))?;
         self.plan.projection(projection).is_none().then_some(projection)

@@ -4,13 +4,11 @@ mod batch;
 mod buffers;
 pub mod difference;
 pub mod documents;
-pub mod elasticsearch;
-pub mod embedded;
 pub mod generations;
 pub mod holding;
 pub mod index;
-mod mapping;
-mod mappings;
+pub(crate) mod mapping;
+pub(crate) mod mappings;
 pub mod tenure;
 
 use std::time::Duration;

@@ -20,19 +20,19 @@ use xxhash_rust::xxh3::xxh3_64;
 use self::collect::{Counted, Ordered, Ranked};
 use self::rank::Ranking;
 use self::together::CountedTogether;
-use super::cursor::Cursor;
-use super::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
-    TRUNCATED_MAX,
-};
-use super::matched;
-use super::query::{Field, Term, Wanted, Whole};
-use super::sort::Key;
+use super::index::EmbeddedFolder;
+use super::index::schema::{Fields, SearchFields, member_key, owner_column, text_column};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Collection;
-use crate::sink::embedded::EmbeddedFolder;
-use crate::sink::embedded::schema::{Fields, SearchFields, member_key, owner_column, text_column};
+use crate::search::cursor::Cursor;
+use crate::search::index::{
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
+    TRUNCATED_MAX,
+};
+use crate::search::matched;
+use crate::search::query::{Field, Term, Wanted, Whole};
+use crate::search::sort::Key;
 
 /// The indexes of a folder, for searching; another process may write them.
 #[derive(Clone)]

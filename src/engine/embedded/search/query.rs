@@ -11,9 +11,9 @@ use tantivy::{Searcher, Term as IndexTerm};
 
 use super::excluded::Excluded;
 use super::together::Together;
+use crate::engine::embedded::index::schema::{Fields, SearchFields};
 use crate::search::index::{Among, Find, MemberFilters};
 use crate::search::query::{Field, Filters, Term, Wanted, by_field};
-use crate::sink::embedded::schema::{Fields, SearchFields};
 
 type Boxed = Box<dyn Query>;
 

@@ -18,19 +18,19 @@ use serde_json::{Value, json};
 
 use self::part::Part;
 use self::point::Points;
-use super::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
-    TRUNCATED_MAX,
-};
-use super::query::{Field, Whole};
-use super::sort::Key;
+use super::index::client::Client;
+use super::index::dialect::Dialect;
+use super::index::filling;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{ChildKey, Collection, PlanRef, Projection, SearchPlan};
+use crate::search::index::{
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
+    TRUNCATED_MAX,
+};
+use crate::search::query::{Field, Whole};
+use crate::search::sort::Key;
 use crate::searchable::ValueKind;
-use crate::sink::elasticsearch::client::Client;
-use crate::sink::elasticsearch::dialect::Dialect;
-use crate::sink::elasticsearch::filling;
 
 const WHOLE: &str = "allow_partial_search_results=false";
 const TOO_LONG: &str = "the query has more words and numbers than the server takes at once; search for fewer, or raise \

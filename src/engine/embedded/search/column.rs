@@ -3,9 +3,9 @@
 use tantivy::columnar::{Column as Numbers, MonotonicallyMappableToU64, StrColumn};
 use tantivy::{DocId, SegmentReader};
 
+use crate::engine::embedded::index::schema::sort_column;
 use crate::search::sort::{Key, Sort};
 use crate::searchable::SortKind;
-use crate::sink::embedded::schema::sort_column;
 
 /// The number of a document that lacks the field.
 const LAST: u64 = u64::MAX;

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use crate::engine::elasticsearch::index::client::Client;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Collection;
 use crate::search::pages::KEPT_FOR;
-use crate::sink::elasticsearch::client::Client;
 
 /// The points in time of one view, closed when it is dropped. The server closes the others when they run out.
 pub(super) struct Points {

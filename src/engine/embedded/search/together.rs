@@ -8,10 +8,10 @@ use tantivy::schema::Field as Column;
 use tantivy::{DocId, Score, Searcher, SegmentOrdinal, SegmentReader};
 
 use super::collect::sum;
+use crate::engine::embedded::index::schema::{ABSENT, PART, members_column};
 use crate::plan::SearchPlan;
 use crate::search::index::Counts;
 use crate::search::query::{Field, Filters, Wanted, by_field};
-use crate::sink::embedded::schema::{ABSENT, PART, members_column};
 
 /// Values that one and the same member must have, by their places among its values.
 #[derive(Debug, Clone)]

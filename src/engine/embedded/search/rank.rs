@@ -13,6 +13,7 @@ use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocId, DocSet, SegmentReader, TERMINATED, Term as IndexTerm};
 
 use super::query::{after_prefix, typo};
+use crate::engine::embedded::index::schema::{Fields, OWN, SearchFields, mail_key, name_key, owner_at};
 use crate::search::index::Find;
 use crate::search::matching::Match;
 use crate::search::query::{Term, Whole, name_words};
@@ -20,7 +21,6 @@ use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, POINT, SCORED_MAX, SHORT, SHORT_MAX, points, splits,
 };
 use crate::searchable::Class;
-use crate::sink::embedded::schema::{Fields, OWN, SearchFields, mail_key, name_key, owner_at};
 
 /// The parts of a query that decide the worth of its hits.
 #[derive(Clone)]

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::dsl;
+use crate::engine::elasticsearch::index::dialect::Dialect;
 use crate::search::index::{Counts, FACET_VALUES_MAX, Find};
 use crate::search::query::Field;
 use crate::searchable::{ValueKind, number_text};
-use crate::sink::elasticsearch::dialect::Dialect;
 use crate::time::timestamp;
 
 /// Counts of a field's values. Fields of members count the documents, and only those that embed all their members where the

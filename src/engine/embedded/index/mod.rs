@@ -4,9 +4,9 @@ mod documents;
 mod folder;
 mod generation;
 mod generations;
-mod index;
+mod inspection;
 mod placed;
-pub mod schema;
+pub(super) mod schema;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,16 +14,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-pub use self::folder::Folder as EmbeddedFolder;
+pub(super) use self::folder::Folder as EmbeddedFolder;
 use self::folder::{Folder, Made};
 use self::generation::Generation;
-use super::generations::{Rebuild, forget_rollback};
-use super::mapping::{Fit, Mapping};
-use super::mappings::Mappings;
-use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::PlanRef;
+use crate::sink::generations::{Rebuild, forget_rollback};
+use crate::sink::mapping::{Fit, Mapping};
+use crate::sink::mappings::Mappings;
+use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
 /// How many ids one page holds.
 const PAGE: usize = 5_000;

@@ -144,7 +144,7 @@ fn shortened(reason: String) -> String {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/fuzz/mutate.rs"]
+#[path = "../../../../tests/fuzz/mutate.rs"]
 mod mutate;
 
 #[cfg(test)]

@@ -3,17 +3,17 @@
 mod additions;
 mod aliases;
 mod check;
-pub(crate) mod client;
-pub(crate) mod dialect;
+pub(super) mod client;
+pub(super) mod dialect;
 mod documents;
 mod effective;
 mod generations;
-mod index;
+mod inspection;
 mod live;
 mod probe;
 mod refusals;
 mod response;
-pub(crate) mod server;
+mod server;
 mod tls;
 mod transport;
 
@@ -28,18 +28,18 @@ use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use serde_json::{Value, json};
 
-pub(crate) use self::aliases::filling;
+pub(super) use self::aliases::filling;
 use self::client::Client;
 use self::refusals::Refusals;
-use super::documents::{Documents, VersionPage};
-use super::generations::{Aliases, forget_rollback};
-use super::mapping::Mapping;
-use super::mappings::Mappings;
-use super::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::join::JOIN;
 use crate::plan::{ChildKey, Projection};
+use crate::sink::documents::{Documents, VersionPage};
+use crate::sink::generations::{Aliases, forget_rollback};
+use crate::sink::mapping::Mapping;
+use crate::sink::mappings::Mappings;
+use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome, Write};
 
 /// The indexes of an Elasticsearch cluster.
 pub struct ElasticsearchSink {
