@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::dead_letter::SpillPlace;
 use crate::decode::{Decoder, Layout};
 use crate::encoding::Registry;
+use crate::engine;
 use crate::error::{Error, Result};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
@@ -85,11 +86,11 @@ pub fn run(cli: Cli) -> Result<()> {
 }
 
 fn load(global: &Global) -> Result<Config> {
-    Config::load(global.config.as_deref(), environment(), &global.flags())
+    Config::load(&engine::kinds(), global.config.as_deref(), environment(), &global.flags())
 }
 
 fn examine(global: &Global) -> Result<(Config, toml::Table), Vec<Error>> {
-    Config::examine(global.config.as_deref(), environment(), &global.flags())
+    Config::examine(&engine::kinds(), global.config.as_deref(), environment(), &global.flags())
 }
 
 /// The variables; one that is no text is none of ours.

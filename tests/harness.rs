@@ -14,7 +14,7 @@ use elasticsearch::http::transport::Transport;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tributary::config::Config;
-use tributary::engine::embedded::EmbeddedIndex;
+use tributary::engine::{embedded::EmbeddedIndex, kinds};
 
 use crate::services::{self, Services};
 
@@ -180,7 +180,7 @@ impl World {
     }
 
     fn embedded_documents(&self, projection: &str) -> BTreeMap<String, Value> {
-        let mut config = Config::load(Some(&self.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+        let mut config = Config::load(&kinds(), Some(&self.config_path()), [].into_iter(), &vec![]).unwrap();
         config.index.path = self.folder.path().join(&config.index.path);
         let index = EmbeddedIndex::new(&config.index);
         let (mut documents, mut after) = (BTreeMap::new(), String::new());

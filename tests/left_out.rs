@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use tributary::config::Config;
+use tributary::engine;
 use tributary::plan::CONTACTS;
 use tributary::state::fjall::FjallStore;
 use tributary::state::keys::Space;
@@ -57,7 +58,9 @@ impl Stage {
 
     /// An instance that died left a backfill of the contacts behind, which has passed the contact.
     fn begin_backfill(&self) {
-        let config = Config::load(Some(&self.world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+        let config =
+            Config::load(&engine::kinds(), Some(&self.world.config_path()), std::iter::empty(), &Vec::new())
+                .unwrap();
         let store = FjallStore::open(&self.world.path("state"), config.plan()).unwrap();
         let backfill = Backfill { step: 1, marks_from: Some(1), cursor: "c5".to_owned(), done: 1 };
         let mut changes = Changes::default();

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
-use tributary::config::{IndexConfig, IndexKind, Refresh};
+use tributary::config::{Config, IndexConfig, Refresh};
+use tributary::engine;
 use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::sink::{Batch, DocumentSink, Outcome};
 
@@ -12,10 +13,11 @@ use crate::harness::{AutoCreate, World, runtime};
 use crate::services;
 
 fn config(world: &World, url: &str) -> IndexConfig {
+    let IndexConfig { kind, derived, .. } = Config::defaults(&engine::kinds(), &Vec::new()).unwrap().index;
     IndexConfig {
-        derived: tributary::config::Config::defaults(&Vec::new()).unwrap().index.derived,
+        derived,
         plan: tributary::plan::builtin(),
-        kind: IndexKind::Elasticsearch,
+        kind,
         urls: vec![url.to_owned()],
         username: None,
         password: None,

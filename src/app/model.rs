@@ -8,6 +8,7 @@ use std::path::Path;
 use super::environment;
 use crate::cli::{Global, ModelCommand};
 use crate::config::Config;
+use crate::engine;
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::model::{self, Finding, Model, RelationRows};
@@ -15,7 +16,8 @@ use crate::output;
 use crate::plan::PlanRef;
 
 pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
-    let in_force = || Config::load(global.config.as_deref(), environment(), &global.flags());
+    let in_force =
+        || Config::load(&engine::kinds(), global.config.as_deref(), environment(), &global.flags());
     match command {
         ModelCommand::Show => {
             output::line(model::write::text(&in_force()?.model).trim_end());

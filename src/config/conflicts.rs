@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, DeadLetterKind, Encoding, EntityConfig, Format, IndexConfig, IndexKind, SourceKind};
+use super::{Config, DeadLetterKind, Encoding, EntityConfig, Format, IndexConfig, SourceKind};
 use crate::error::Error;
 use crate::model::Model;
 
@@ -25,25 +25,33 @@ pub(super) fn check(config: &Config) -> Vec<Error> {
     if config.dead_letters.kind == DeadLetterKind::Kafka {
         wrong.extend(check_letters(config, of_kafka));
     }
-    if config.index.kind == IndexKind::OpenSearch && config.index.api_key.is_some() {
-        wrong.push(Error::usage(
-            "index.api_key: only Elasticsearch has API keys, and index.kind is \"opensearch\"; set index.username and \
-             index.password",
-        ));
-    }
+    wrong.extend(check_api_key(&config.index));
     wrong.extend(check_layout(&config.index));
     wrong.extend(check_encodings(config));
     wrong.extend(check_folders(config));
     wrong
 }
 
-/// An embedded index holds no children.
+/// An API key is of no use to a server that takes none.
+fn check_api_key(index: &IndexConfig) -> Option<Error> {
+    let is_unknown = index.kind.is_server && !index.kind.has_api_keys;
+    index.api_key.as_ref().filter(|_| is_unknown).map(|_| {
+        Error::usage(format!(
+            "index.api_key: only Elasticsearch has API keys, and index.kind is {:?}; set index.username and \
+             index.password",
+            index.kind.name
+        ))
+    })
+}
+
+/// An index without a server holds no children.
 fn check_layout(index: &IndexConfig) -> Option<Error> {
     let joined = index.plan.projections().find(|projection| projection.has_children());
-    let joined = joined.filter(|_| index.kind == IndexKind::Embedded)?;
+    let joined = joined.filter(|_| !index.kind.is_server)?;
     Some(Error::usage(format!(
-        "layout: \"join\" of {} needs a server, and index.kind is \"embedded\"; use \"nested\"",
-        joined.name()
+        "layout: \"join\" of {} needs a server, and index.kind is {:?}; use \"nested\"",
+        joined.name(),
+        index.kind.name
     )))
 }
 
@@ -134,7 +142,7 @@ fn check_folders(config: &Config) -> Vec<Error> {
             "state: the events of source.path lie in this folder; name a folder of its own",
         ));
     }
-    if config.index.kind == IndexKind::Embedded && is_in(&config.index.path) {
+    if !config.index.kind.is_server && is_in(&config.index.path) {
         wrong.push(Error::usage(
             "state: the index of index.path lies in this folder; name a folder of its own",
         ));
@@ -144,13 +152,13 @@ fn check_folders(config: &Config) -> Vec<Error> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::Config;
+    use crate::config::{Config, IndexKind};
 
     fn loaded(text: &str) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tributary.toml");
         std::fs::write(&path, text).unwrap();
-        let loaded = Config::load(Some(&path), std::iter::empty(), &Vec::new());
+        let loaded = Config::load(&IndexKind::EXAMPLES, Some(&path), std::iter::empty(), &Vec::new());
         loaded.map_err(|error| {
             assert_eq!(error.exit_code(), 2, "{error}");
             error.to_string()

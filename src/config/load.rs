@@ -36,28 +36,30 @@ const PREFIX_BYTES_MAX: usize = 200;
 pub type Flags = Vec<(&'static str, String)>;
 
 impl Config {
-    /// The defaults with `flags` over them: neither a file nor the environment is read.
+    /// The defaults with `flags` over them: neither a file nor the environment is read. `kinds` are the kinds of index
+    /// that `index.kind` can name, the default first.
     ///
     /// # Errors
     /// Exit code 2, naming the key, the value found and the values expected.
-    pub fn defaults(flags: &Flags) -> Result<Self> {
+    pub fn defaults(kinds: &[&'static IndexKind], flags: &Flags) -> Result<Self> {
         let mut table = Table::new();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
-        let config = resolve(&Keys::of(&table))?;
+        let config = resolve(&Keys::of(&table), kinds)?;
         super::conflicts::check(&config).into_iter().next().map_or(Ok(config), Err)
     }
 
     /// Reads `tributary.toml` of the working directory when it is there, or the file named. Lays the environment and
-    /// the flags over it, and checks all of it.
+    /// the flags over it, and checks all of it. `kinds` are as in [`Self::defaults`].
     ///
     /// # Errors
     /// Exit code 2, naming the key, the value found and the values expected.
     pub fn load(
+        kinds: &[&'static IndexKind],
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
         flags: &Flags,
     ) -> Result<Self> {
-        let examined = Self::examine(file, environment, flags);
+        let examined = Self::examine(kinds, file, environment, flags);
         examined.map(|(config, _)| config).map_err(|wrong| {
             let first = wrong.into_iter().next();
             first.unwrap_or_else(|| Error::usage("the configuration is wrong"))
@@ -69,6 +71,7 @@ impl Config {
     /// # Errors
     /// All that is wrong, not only the first.
     pub fn examine(
+        kinds: &[&'static IndexKind],
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
         flags: &Flags,
@@ -84,7 +87,7 @@ impl Config {
         let unknown = path.map(|path| raw::unknown_keys(&written, path, &entities));
         let wrong = unknown.into_iter().flatten().chain(of_variables).collect();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
-        resolve_all(table, wrong)
+        resolve_all(table, kinds, wrong)
     }
 
     /// The file that the key `model` names, even when other keys are wrong; `None` for the built-in model.
@@ -106,10 +109,14 @@ impl Config {
 }
 
 /// Resolves a table as far as it goes: a key with a wrong value is noted and left out, until nothing more is wrong.
-fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table), Vec<Error>> {
+fn resolve_all(
+    mut table: Table,
+    kinds: &[&'static IndexKind],
+    mut wrong: Vec<Error>,
+) -> Result<(Config, Table), Vec<Error>> {
     loop {
         let keys = Keys::of(&table);
-        let resolved = resolve(&keys);
+        let resolved = resolve(&keys, kinds);
         let (shown, last_key) = (keys.shown.take(), keys.last_key.take());
         match resolved {
             Ok(config) => {
@@ -125,12 +132,12 @@ fn resolve_all(mut table: Table, mut wrong: Vec<Error>) -> Result<(Config, Table
     }
 }
 
-fn resolve(keys: &Keys<'_>) -> Result<Config> {
+fn resolve(keys: &Keys<'_>, kinds: &[&'static IndexKind]) -> Result<Config> {
     let state = keys.path("state", "data/state")?;
     let declared = model::declared(keys)?;
     let entities = records::entities(keys, &declared)?;
     let layout = keys.choice("index.layout", &Layout::NAMES)?;
-    let mut index = index(keys, &declared)?;
+    let mut index = index(keys, &declared, kinds)?;
     let model = model::in_force(declared, entities, index.max_embedded_contacts, layout)?;
     index.derived = derived(&model);
     index.plan = PlanRef::of(&model);
@@ -197,7 +204,7 @@ fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
     Ok(properties)
 }
 
-fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
+fn index(keys: &Keys<'_>, model: &Model, kinds: &[&'static IndexKind]) -> Result<IndexConfig> {
     let key = "index.max_embedded_contacts";
     let embedded = keys.number(key, EMBEDDED_MAX)?;
     if !(1..=EMBEDDED_MAX).contains(&embedded) {
@@ -210,8 +217,9 @@ fn index(keys: &Keys<'_>, model: &Model) -> Result<IndexConfig> {
             "{key}: it is of the built-in model, and another one is configured; set max of an embed in that one"
         )));
     }
+    let kinds: Vec<(&str, &'static IndexKind)> = kinds.iter().map(|kind| (kind.name, *kind)).collect();
     Ok(IndexConfig {
-        kind: keys.choice("index.kind", &IndexKind::ALL)?,
+        kind: keys.choice("index.kind", &kinds)?,
         urls: keys.filled_list("index.url", &["http://localhost:9200"])?,
         username: keys.maybe("index.username")?,
         password: keys.secret("index.password")?,

@@ -114,8 +114,8 @@ pub enum TypeRule {
 /// `[index]`.
 #[derive(Clone, PartialEq)]
 pub struct IndexConfig {
-    /// `elasticsearch`, `opensearch` or `embedded`.
-    pub kind: IndexKind,
+    /// One of the kinds that the engines offer.
+    pub kind: &'static IndexKind,
     /// The servers' addresses.
     pub urls: Vec<String>,
     /// Basic authentication. Never print the password.
@@ -144,23 +144,24 @@ pub struct IndexConfig {
     pub max_embedded_contacts: usize,
 }
 
-/// The kinds of index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IndexKind {
-    /// A cluster of Elasticsearch or OpenSearch.
-    Elasticsearch,
-    /// A cluster of OpenSearch and of nothing else.
-    OpenSearch,
-    /// A folder; no server needed.
-    Embedded,
+/// A kind of index, as its engine describes it. The configuration knows no engine.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IndexKind {
+    /// The value of `index.kind`.
+    pub name: &'static str,
+    /// True of an index behind `index.url`, false of one in the folder `index.path`. Only a server holds children.
+    pub is_server: bool,
+    /// True when a server takes `index.api_key`.
+    pub has_api_keys: bool,
 }
 
+#[cfg(test)]
 impl IndexKind {
-    /// The kinds with their values of `index.kind`, the default first.
-    pub const ALL: [(&'static str, Self); 3] = [
-        ("elasticsearch", Self::Elasticsearch),
-        ("opensearch", Self::OpenSearch),
-        ("embedded", Self::Embedded),
+    /// Kinds for the tests of parts that import no engine.
+    pub(crate) const EXAMPLES: [&'static Self; 3] = [
+        &Self { name: "elasticsearch", is_server: true, has_api_keys: true },
+        &Self { name: "opensearch", is_server: true, has_api_keys: false },
+        &Self { name: "embedded", is_server: false, has_api_keys: false },
     ];
 }
 
@@ -341,7 +342,7 @@ impl fmt::Debug for KafkaConfig {
 impl fmt::Debug for IndexConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IndexConfig")
-            .field("kind", &self.kind)
+            .field("kind", &self.kind.name)
             .field("urls", &self.urls.iter().map(|url| without_secrets(url)).collect::<Vec<_>>())
             .field("username", &self.username)
             .field("password", &hidden(&self.password))

@@ -10,7 +10,7 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
     let path = folder.path().join("t.toml");
     std::fs::write(&path, text).unwrap();
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Config::load(Some(&path), environment, &Flags::new())
+    Config::load(&IndexKind::EXAMPLES, Some(&path), environment, &Flags::new())
 }
 
 #[test]
@@ -57,6 +57,10 @@ fn the_environment_goes_over_the_file() {
 fn wrong_values_are_refused_by_name() {
     for (text, named) in [
         ("[source]\nkind = \"kafak\"", "nearest: kafka"),
+        (
+            "[index]\nkind = \"opensaerch\"",
+            "one of elasticsearch, opensearch, embedded was expected (nearest: opensearch)",
+        ),
         ("[index]\nkind = \"embedded\"\nlayout = \"join\"", "needs a server"),
         ("[index]\nmax_embedded_contacts = 10001", "index.max_embedded_contacts"),
         ("[index]\nprojections = [\"contact\"]", "nearest: contacts"),
@@ -157,7 +161,8 @@ fn secrets_in_addresses_are_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.toml");
         std::fs::write(&path, text).unwrap();
-        let (config, shown) = Config::examine(Some(&path), std::iter::empty(), &Flags::new()).unwrap();
+        let examined = Config::examine(&IndexKind::EXAMPLES, Some(&path), std::iter::empty(), &Flags::new());
+        let (config, shown) = examined.unwrap();
         let shown = format!("{}\n{config:?}", shown::text(&shown));
         assert!(!shown.contains("hunter2"), "{text}: {shown}");
         assert!(shown.contains("(hidden)"), "{text}: {shown}");

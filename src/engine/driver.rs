@@ -1,8 +1,8 @@
-//! An engine as the application sees it: how its index is written, and how it is searched.
+//! An engine as the application sees it: the kind of its index, how that is written, and how it is searched.
 
 use std::sync::Arc;
 
-use crate::config::IndexConfig;
+use crate::config::{IndexConfig, IndexKind};
 use crate::error::{Error, Result};
 use crate::search::SearchIndex;
 use crate::sink::index::Index;
@@ -13,8 +13,10 @@ pub(crate) type Examined = (Arc<dyn Index>, Vec<(usize, Error)>);
 /// Makes a writing side for the projections of these names.
 type Make<T> = fn(&IndexConfig, &[&str]) -> Result<T>;
 
-/// The engine of an index.
+/// The engine of one kind of index.
 pub(crate) struct Driver {
+    /// The kind of index that it holds.
+    pub(crate) kind: IndexKind,
     /// Makes the writing side.
     pub(crate) sink: Make<Arc<dyn Index>>,
     /// As `sink`, with the faults of the mappings.

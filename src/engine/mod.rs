@@ -12,22 +12,21 @@ pub(crate) use self::driver::Examined;
 use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
 
-/// The engine of each kind of index.
-static ENGINES: [(IndexKind, &Driver); 3] = [
-    (IndexKind::Elasticsearch, &elasticsearch::CLUSTER),
-    (IndexKind::OpenSearch, &elasticsearch::CLUSTER),
-    (IndexKind::Embedded, &embedded::EMBEDDED),
-];
+/// The engine of each kind of index, the default first.
+static ENGINES: &[&Driver] =
+    &[&elasticsearch::ELASTICSEARCH, &elasticsearch::OPENSEARCH, &embedded::EMBEDDED];
+
+/// The kinds of index that a configuration can name, the default first.
+pub fn kinds() -> Vec<&'static IndexKind> {
+    ENGINES.iter().map(|driver| &driver.kind).collect()
+}
 
 /// Finds the engine of the configured index.
 pub(crate) fn find(config: &Config) -> Result<&'static Driver> {
-    of_kind(config.index.kind)
-}
-
-fn of_kind(kind: IndexKind) -> Result<&'static Driver> {
-    let found = ENGINES.iter().find(|(known, _)| *known == kind);
-    found.map(|(_, driver)| *driver).ok_or_else(|| {
-        Error::failed(format!("no engine is known for the index {kind:?}; this is a bug, report it"))
+    let kind = config.index.kind;
+    let found = ENGINES.iter().find(|driver| driver.kind == *kind);
+    found.copied().ok_or_else(|| {
+        Error::failed(format!("no engine is known for the index {:?}; this is a bug, report it", kind.name))
     })
 }
 
@@ -36,10 +35,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_index_has_an_engine() {
-        for (name, kind) in IndexKind::ALL {
-            assert!(of_kind(kind).is_ok(), "{name}");
+    fn every_kind_of_index_is_configured_by_its_name_and_has_its_engine() {
+        let kinds = kinds();
+        assert_eq!(kinds.len(), ENGINES.len());
+        for kind in &kinds {
+            let config = Config::defaults(&kinds, &vec![("index.kind", kind.name.to_owned())]).unwrap();
+            assert_eq!(find(&config).unwrap().kind, **kind);
         }
-        assert_eq!(ENGINES.len(), IndexKind::ALL.len());
+        let unset = Config::defaults(&kinds, &Vec::new()).unwrap();
+        assert_eq!(unset.index.kind.name, "elasticsearch");
     }
 }

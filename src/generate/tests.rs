@@ -7,7 +7,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
-use crate::config::Flags;
+use crate::config::{Flags, IndexKind};
 
 fn options(out: &Path, organisations: u32, contacts: u32, events: u64, seed: u64) -> Generate {
     let out = Some(out.to_owned());
@@ -15,7 +15,8 @@ fn options(out: &Path, organisations: u32, contacts: u32, events: u64, seed: u64
 }
 
 fn generate(options: &Generate) -> Result<()> {
-    run(options, &Config::load(Some(Path::new("/dev/null")), std::iter::empty(), &Flags::new())?)
+    let nothing = Some(Path::new("/dev/null"));
+    run(options, &Config::load(&IndexKind::EXAMPLES, nothing, std::iter::empty(), &Flags::new())?)
 }
 
 fn lines(folder: &Path, name: &str) -> Vec<Value> {

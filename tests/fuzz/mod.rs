@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use tributary::config::{Config, Format};
 use tributary::decode::Decoder;
+use tributary::engine;
 use tributary::event::{Decoded, ID_BYTES_MAX, Record};
 use tributary::position::{Positions, TopicPartition};
 use tributary::search::cursor::Cursor;
@@ -171,8 +172,8 @@ proptest! {
         let value = String::from_utf8_lossy(&value).into_owned();
         let environment = [(format!("TRIBUTARY_{name}"), value)];
         let path = folder.path().join("tributary.toml");
-        check_told(Config::load(Some(&path), environment.into_iter(), &Vec::new()));
-        check_told(Config::load(Some(&path), std::iter::empty(), &Vec::new()));
+        check_told(Config::load(&engine::kinds(), Some(&path), environment.into_iter(), &Vec::new()));
+        check_told(Config::load(&engine::kinds(), Some(&path), std::iter::empty(), &Vec::new()));
     }
 
     #[test]

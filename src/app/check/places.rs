@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Result as IoResult};
 use std::path::Path;
 
 use super::super::spill_place;
-use crate::config::{Config, DeadLetterKind, IndexKind};
+use crate::config::{Config, DeadLetterKind};
 use crate::error::{Error, Result};
 use crate::pipeline::status::Status;
 
@@ -18,7 +18,7 @@ pub(super) fn wrong(config: &Config) -> Vec<Error> {
             checked.push(file("state", &spill_place(config, &Status::default()).path));
         }
     }
-    if config.index.kind == IndexKind::Embedded {
+    if !config.index.kind.is_server {
         checked.push(folder("index.path", &config.index.path));
     }
     checked.into_iter().filter_map(Result::err).collect()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::app::check::DISK;
 use crate::app::check::findings::Findings;
-use crate::config::{Config, IndexKind};
+use crate::config::Config;
 use crate::error::Error;
 use crate::http::process;
 
@@ -19,7 +19,7 @@ const FILES: f64 = 4_096.0;
 /// Looks at the disks that a run writes, and at the limit of open files.
 pub(super) fn look(config: &Config, findings: &mut Findings) {
     room("state", &config.state, findings);
-    if config.index.kind == IndexKind::Embedded {
+    if !config.index.kind.is_server {
         room("index.path", &config.index.path, findings);
     }
     match process::files_max() {

@@ -6,7 +6,7 @@ use reqwest::Url;
 
 use crate::app::check::findings::Findings;
 use crate::app::check::{CONFIGURATION, HTTP};
-use crate::config::{Config, IndexKind, PostgresConfig, SourceKind, SslMode};
+use crate::config::{Config, PostgresConfig, SourceKind, SslMode};
 use crate::http::ADMIN_CLOSED;
 
 /// Looks at the address that is listened on, and at credentials that go over the network without TLS.
@@ -19,8 +19,7 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     }
     let index = &config.index;
     let has_secret = index.password.is_some() || index.api_key.is_some();
-    let is_server = index.kind != IndexKind::Embedded;
-    if is_server && index.urls.iter().any(|url| is_in_clear(url, has_secret)) {
+    if index.kind.is_server && index.urls.iter().any(|url| is_in_clear(url, has_secret)) {
         findings.doubtful(CONFIGURATION, of_plain("index.url"));
     }
     let registry = config.schema_registry.as_ref();

@@ -1,6 +1,7 @@
 //! The engine of a cluster, of Elasticsearch or OpenSearch.
 
 mod index;
+mod kinds;
 mod search;
 
 use std::sync::Arc;
@@ -8,13 +9,22 @@ use std::sync::Arc;
 pub use self::index::ElasticsearchSink;
 use self::search::ElasticsearchIndex;
 use super::driver::Driver;
+use crate::config::IndexKind;
 
-/// A cluster. The server says which product answers.
-pub(super) static CLUSTER: Driver = Driver {
-    sink: |config, projections| Ok(Arc::new(ElasticsearchSink::new(config, projections)?)),
-    examine: |config, projections| {
-        let (sink, wrong) = ElasticsearchSink::examine(config, projections)?;
-        Ok((Arc::new(sink), wrong))
-    },
-    search_index: |config| Ok(Arc::new(ElasticsearchIndex::new(config)?)),
-};
+/// A cluster of Elasticsearch or OpenSearch.
+pub(super) static ELASTICSEARCH: Driver = of_kind(kinds::ELASTICSEARCH);
+/// A cluster of OpenSearch and of nothing else.
+pub(super) static OPENSEARCH: Driver = of_kind(kinds::OPENSEARCH);
+
+/// One driver serves both products, because the server says which one answers.
+const fn of_kind(kind: IndexKind) -> Driver {
+    Driver {
+        kind,
+        sink: |config, projections| Ok(Arc::new(ElasticsearchSink::new(config, projections)?)),
+        examine: |config, projections| {
+            let (sink, wrong) = ElasticsearchSink::examine(config, projections)?;
+            Ok((Arc::new(sink), wrong))
+        },
+        search_index: |config| Ok(Arc::new(ElasticsearchIndex::new(config)?)),
+    }
+}

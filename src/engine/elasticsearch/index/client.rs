@@ -15,7 +15,8 @@ use super::documents::question;
 use super::server::{Product, Server};
 use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
-use crate::config::{IndexConfig, IndexKind, without_secrets};
+use crate::config::{IndexConfig, without_secrets};
+use crate::engine::elasticsearch::kinds::OPENSEARCH;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::is_held;
 
@@ -64,7 +65,7 @@ impl Client {
         let addresses = urls.iter().map(shown).collect::<Vec<_>>().join(", ");
         let transport = Transport::new(&urls, credentials(config)?, authorities(config)?)
             .map_err(|error| Error::usage("index: no client can be made").because(error))?;
-        let product = (config.kind == IndexKind::OpenSearch).then_some(Product::OpenSearch);
+        let product = (*config.kind == OPENSEARCH).then_some(Product::OpenSearch);
         let has_api_key = config.api_key.is_some();
         Ok(Self { transport, urls, addresses, product, has_api_key, server: OnceCell::new() })
     }
