@@ -20,6 +20,7 @@ extern crate self as tributary;
 pub mod app;
 mod backoff;
 mod base64;
+mod body;
 pub mod cli;
 pub mod config;
 pub mod dead_letter;

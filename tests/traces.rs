@@ -12,7 +12,11 @@ use serde_json::json;
 
 use crate::harness::{GrowingLog, World, eventually};
 
-/// Takes spans by HTTP, and keeps them.
+/// The user of the collector, and how a request says so (<https://www.rfc-editor.org/rfc/rfc7617>).
+const USER: &str = "u:hunter%202";
+const SIGNED: &str = "authorization: Basic dTpodW50ZXIgMg==";
+
+/// Takes spans by HTTP from its user, and keeps them.
 struct Collector {
     endpoint: String,
     requests: Arc<Mutex<Vec<ExportTraceServiceRequest>>>,
@@ -21,7 +25,7 @@ struct Collector {
 impl Collector {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let endpoint = format!("http://{USER}@{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
         let kept = Arc::clone(&requests);
         std::thread::spawn(move || {
@@ -45,7 +49,7 @@ impl Collector {
 fn take(stream: TcpStream, kept: &Mutex<Vec<ExportTraceServiceRequest>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
-        let (mut line, mut length) = (String::new(), 0);
+        let (mut line, mut length, mut signed) = (String::new(), 0, false);
         if reader.read_line(&mut line).unwrap_or(0) == 0 {
             return;
         }
@@ -53,14 +57,18 @@ fn take(stream: TcpStream, kept: &Mutex<Vec<ExportTraceServiceRequest>>) {
         while line.trim() != "" {
             line.clear();
             reader.read_line(&mut line).unwrap();
+            signed |= line.trim() == SIGNED;
             if let Some(told) = line.to_lowercase().strip_prefix("content-length: ") {
                 length = told.trim().parse().unwrap();
             }
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        kept.lock().unwrap().push(ExportTraceServiceRequest::decode(&*body).unwrap());
-        write!(&stream, "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        let status = if signed { "200 OK" } else { "401 Unauthorized" };
+        if signed {
+            kept.lock().unwrap().push(ExportTraceServiceRequest::decode(&*body).unwrap());
+        }
+        write!(&stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n").unwrap();
     }
 }
 

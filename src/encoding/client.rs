@@ -8,6 +8,7 @@ use reqwest::{Certificate, StatusCode, Url};
 use serde::Deserialize;
 
 use super::registered::Registered;
+use crate::body;
 use crate::config::{RegistryConfig, without_secrets};
 use crate::error::{Error, ErrorKind, Result, shortened};
 
@@ -234,15 +235,11 @@ impl Client {
             request = request.basic_auth(user, password.as_ref());
         }
         let away = |error: reqwest::Error| Trouble::Away(chain(&error.without_url()));
-        let mut answer = request.send().await.map_err(away)?;
-        let (status, mut body) = (answer.status(), Vec::new());
-        while let Some(piece) = answer.chunk().await.map_err(away)? {
-            if body.len() + piece.len() > ANSWER_BYTES_MAX {
-                return Err(Trouble::Away(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes")));
-            }
-            body.extend_from_slice(&piece);
-        }
-        Ok((status, body))
+        let answer = request.send().await.map_err(away)?;
+        let status = answer.status();
+        let bytes = body::read(answer, ANSWER_BYTES_MAX).await.map_err(away)?;
+        let long = || Trouble::Away(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes"));
+        Ok((status, bytes.ok_or_else(long)?))
     }
 }
 

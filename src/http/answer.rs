@@ -9,6 +9,7 @@ use reqwest::{Client, RequestBuilder, Response};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
+use crate::body;
 use crate::error::{Error, Result};
 
 /// An answer that is silent for longer has broken off.
@@ -18,6 +19,7 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// An answer whose head was read. Dropping it ends the connection.
 pub(super) struct Answer {
+    address: String,
     response: Response,
     read: Vec<u8>,
 }
@@ -31,7 +33,7 @@ pub(super) fn client() -> reqwest::Result<Client> {
 pub(super) async fn ask(address: &str, request: RequestBuilder, wait: Duration) -> Result<Answer> {
     let sent = timeout(wait, request.send()).await.map_err(|silent| broken(address, silent))?;
     let response = sent.map_err(|error| broken(address, error.without_url()))?;
-    Ok(Answer { response, read: Vec::new() })
+    Ok(Answer { address: address.to_owned(), response, read: Vec::new() })
 }
 
 fn broken(address: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
@@ -61,14 +63,13 @@ impl Answer {
     }
 
     /// All of it as one; `None` when it is longer than `most`, and is then not read further.
-    pub(super) async fn whole(mut self, most: usize) -> Option<Vec<u8>> {
-        while let Some(bytes) = self.more().await {
-            if self.read.len() + bytes.len() > most {
-                return None;
-            }
-            self.read.extend_from_slice(&bytes);
-        }
-        Some(self.read)
+    ///
+    /// # Errors
+    /// When it breaks off, or takes longer than [`SILENCE_MAX`].
+    pub(super) async fn whole(self, most: usize) -> Result<Option<Vec<u8>>> {
+        let read = timeout(SILENCE_MAX, body::read(self.response, most)).await;
+        let read = read.map_err(|late| broken(&self.address, late))?;
+        read.map_err(|error| broken(&self.address, error.without_url()))
     }
 
     async fn more(&mut self) -> Option<Bytes> {

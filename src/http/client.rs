@@ -182,7 +182,7 @@ impl Instance {
         let request = self.request(method, path, body)?;
         let answer = answer::ask(&self.address, request, wait).await?;
         let status = answer.status();
-        let bytes = answer.whole(ANSWER_BYTES_MAX).await.ok_or_else(|| {
+        let bytes = answer.whole(ANSWER_BYTES_MAX).await?.ok_or_else(|| {
             Error::failed(format!(
                 "what answers at {} sends more to {path} than an instance would; is another program there?",
                 self.address

@@ -1,5 +1,5 @@
-//! Requests over HTTP to the nodes in turn. An answer is read in pieces, and given up where it grows beyond the size
-//! that its caller allows. The official client reads each one whole, however long it is.
+//! Requests over HTTP to the nodes in turn. An answer is given up where it grows beyond the size that its caller allows.
+//! The official client reads each one whole, however long it is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,9 +8,11 @@ use bytes::Bytes;
 use elasticsearch::auth::Credentials;
 use elasticsearch::http::Url;
 use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Certificate, Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, RequestBuilder};
 
 pub(super) use reqwest::Method;
+
+use crate::body;
 
 /// A request that takes longer is given up and tried again.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -73,7 +75,7 @@ impl Transport {
         }
         let answer = sending.send().await?;
         let status = answer.status().as_u16();
-        Ok((status, read(answer, request.answer_bytes_max).await?))
+        Ok((status, body::read(answer, request.answer_bytes_max).await?))
     }
 }
 
@@ -87,22 +89,6 @@ fn signed(request: RequestBuilder, credentials: Option<&Credentials>) -> Request
         }
         _ => request,
     }
-}
-
-/// The bytes of an answer; none when they are more than `most`, which are then not waited for.
-async fn read(mut answer: Response, most: usize) -> reqwest::Result<Option<Vec<u8>>> {
-    let promised = answer.content_length().map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-    if promised.is_some_and(|length| length > most) {
-        return Ok(None);
-    }
-    let mut bytes = Vec::with_capacity(promised.unwrap_or(0));
-    while let Some(piece) = answer.chunk().await? {
-        if bytes.len() + piece.len() > most {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(Some(bytes))
 }
 
 /// The address with a slash behind it, because a joined path takes the place of all behind an address's last slash.
