@@ -16,7 +16,7 @@ use tributary::decode::Decoder;
 use tributary::event::Record;
 use tributary::pipeline::backfill;
 use tributary::pipeline::bulk_load::BulkLoad;
-use tributary::pipeline::fold::{DecodedRecord, DocumentKey, StateWriter};
+use tributary::pipeline::fold::{DecodedRecord, StateWriter};
 use tributary::pipeline::tuning::Tuning;
 use tributary::pipeline::versions::Bases;
 use tributary::position::{Positions, TopicPartition};
@@ -192,17 +192,10 @@ pub fn pass(state: &Arc<State>, state_writer: &mut StateWriter, index: &mut Inde
         let most = (1 + cursor.len() % 2, usize::MAX);
         let bases = Bases::default();
         // The index was empty when the backfill was called for: with deletes or without them it is the same.
-        let (takes, is_untouched) = (&|_: &DocumentKey| true, backfill.step % 2 == 0);
-        let making = backfill::ChunkContext {
-            state,
-            projections,
-            limits,
-            bases: &bases,
-            takes,
-            is_untouched,
-            buffers: &Arc::default(),
-            ids_max: Tuning::default().chunk_ids_max,
-        };
+        let (is_untouched, buffers) = (backfill.step % 2 == 0, Arc::default());
+        let ids_max = Tuning::default().chunk_ids_max;
+        let making = backfill::ChunkContext::new(state, projections, limits, &bases, &buffers, ids_max)
+            .with_untouched(is_untouched);
         let part = backfill::make_chunk(&making, backfill.projection, cursor, most).unwrap();
         let documents = index.get_mut(backfill.projection.name()).unwrap();
         let batch = &part.made.batch;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crossbeam_channel::{bounded, unbounded};
-use tokio::time::Instant;
 
 use crate::cli::{DeadLetterCommand, OutputFormat};
 use crate::config::Config;
@@ -12,10 +11,12 @@ use crate::error::{Error, Result};
 use crate::escape::{self, value as plain};
 use crate::http::client::Instance;
 use crate::output;
+use crate::pipeline::command::Command;
 use crate::pipeline::fold::StateWriter;
 use crate::pipeline::queue::Queue;
+use crate::pipeline::retry::{self, Discarded, Retried};
 use crate::pipeline::status::Status;
-use crate::pipeline::stream::{self, Command, Discarded, First, Retried, Stream};
+use crate::pipeline::stream::Stream;
 use crate::pipeline::tuning::Tuning;
 use crate::pipeline::work::blocking;
 use crate::shutdown::Shutdown;
@@ -138,7 +139,7 @@ fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded>
     let place = super::spill_place(config, &Status::default());
     let mut letters =
         dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, Shutdown::default())?;
-    stream::discard(&mut *letters, names)
+    retry::discard(&mut *letters, names)
 }
 
 /// Opens the state when no instance has it. The next run delivers the changes.
@@ -163,26 +164,21 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
     )?;
     let progress = state.progress()?;
     let (commands, command_rx) = unbounded();
-    let stream = Stream {
-        queue: Arc::new(Queue::starting_at(
-            progress.step,
-            state_writer.oldest_task(),
-            progress.positions(),
-            0,
-            Tuning::default(),
-        )),
+    let queue = Arc::new(Queue::starting_at(
+        progress.step,
+        state_writer.oldest_task(),
+        progress.positions(),
+        0,
+        Tuning::default(),
+    ));
+    let stream = Stream::new(
         state_writer,
-        status: Arc::new(Status::default()),
-        decoder: Arc::new(super::decoder(config)?),
-        kinds: super::topics(config),
-        writer: tokio::sync::watch::channel(false).1,
-        cleared: u64::MAX,
-        first: First::Done,
-        records: None,
-        commands: command_rx,
-        synced: Instant::now(),
-        folded: Instant::now(),
-    };
+        queue,
+        Arc::new(Status::default()),
+        Arc::new(super::decoder(config)?),
+        super::topics(config),
+        command_rx,
+    );
     let (reply, answer) = bounded(1);
     let failure = |_| Error::failed("the fold is gone");
     commands.send(Command::Retry(names, reply)).map_err(failure)?;

@@ -16,10 +16,9 @@ use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
 use crate::http::{ADMIN_CLOSED, Admin, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index};
-use crate::pipeline::run::{Parts, Until, run as run_pipeline};
+use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, claim, while_log_away};
 use crate::pipeline::status::Status;
-use crate::pipeline::tuning::Tuning;
 use crate::pipeline::work::blocking;
 use crate::private;
 use crate::projection::Limits;
@@ -117,14 +116,9 @@ pub(super) async fn follow(
     let projections: Vec<_> =
         config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect();
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
-    let verifier = Verifier {
-        state: Arc::clone(&state),
-        sink: sink.clone(),
-        projections: projections.clone(),
-        limits,
-        live: Some(Live { commands: commands.0.clone(), status: Arc::clone(&status) }),
-        stop: stop.clone(),
-    };
+    let live = Live::new(commands.0.clone(), Arc::clone(&status));
+    let verifier = Verifier::new(Arc::clone(&state), sink.clone(), projections.clone(), limits, stop.clone())
+        .with_instance(live);
     let site = Site {
         admin,
         search: Search::new(searcher, Arc::clone(&status), config.plan()),
@@ -156,36 +150,24 @@ pub(super) async fn follow(
     let (leadership, dead_letters) = opened?;
     tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
     let claimant = claimant(&config, options.take_over, || state.name())?;
+    let identity = source.identity();
     if options.reindex_on_change {
-        let identity = source.identity();
         let ends = (options.patience, options.until_end, &stop);
         if claim(Some(&claimant), &*sink, options.patience, &stop).await? {
             rebuild_reshaped(&config, &state, &status, &identity, ends).await?;
         }
     }
-    let parts = Parts {
-        state,
-        source,
-        sink,
-        dead_letters,
-        leadership,
-        projections,
-        decoder: Arc::new(decoder(&config)?),
-        kinds: topics(&config),
-        limits,
-        tuning: Tuning::default(),
-        refresh: config.index.refresh,
-        mapping_may_differ: options.reindex_on_change,
-        claimant: Some(claimant),
-        allow_partial_log: options.allow_partial_log,
-        patience: options.patience,
-        status: Arc::clone(&status),
-        commands,
-    };
+    let log = LogParts::new(source, Arc::new(decoder(&config)?), topics(&config))
+        .with_partial(options.allow_partial_log);
+    let index = IndexParts::new(sink, projections, limits, config.index.refresh)
+        .with_claimant(claimant)
+        .with_other_mapping(options.reindex_on_change);
+    let parts = Parts::new(Arc::clone(&state), log, index, dead_letters, Arc::clone(&status))
+        .with_leadership(leadership)
+        .with_commands(commands)
+        .with_patience(options.patience);
     status.signals.set_rebuild(options.reindex_on_change);
     let beside = options.reindex_on_change.then(|| {
-        let state = Arc::clone(&parts.state);
-        let identity = parts.source.identity();
         let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
         let runtime = tokio::runtime::Handle::current();
         // A pipeline's future stays on one thread; this one has a thread of its own.

@@ -7,22 +7,20 @@ use futures_util::future::join_all;
 
 use super::{parts, topics};
 use crate::cli::{OutputFormat, Reindex};
-use crate::config::Config;
+use crate::config::{Config, Refresh};
 use crate::dead_letter::{self, Counted, DeadLetter, DeadLetters};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::run::Parts;
+use crate::pipeline::run::{IndexParts, LogParts, Parts};
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
-use crate::pipeline::tuning::Tuning;
 use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
 use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
-use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort, prune, prune_gone};
+use crate::reindex::{Claim, Conductor, Options, Round, Rounds, Sources, Target, abort, prune, prune_gone};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
 use crate::sink::tenure::Claimant;
-use crate::source::leadership::Alone;
 use crate::source::{EventSource, partial_log};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
@@ -200,20 +198,9 @@ impl Rebuild<'_> {
         let round = round(config.clone(), Arc::clone(&state), limits, allow_partial_log, stop.clone());
         let opened = config.clone();
         let sources = Sources::new(Arc::new(move || super::source(&opened)), log.source);
-        Ok(Conductor {
-            sink,
-            claim,
-            folder,
-            session,
-            state,
-            limits,
-            round,
-            sources,
-            options,
-            status: Arc::default(),
-            load_rate: Arc::default(),
-            rejected_before,
-        })
+        let rounds = Rounds::new(round, sources);
+        let conductor = Conductor::new(sink, claim, folder, session, state, limits, rounds);
+        Ok(conductor.with_options(options).with_rejected(rejected_before))
     }
 
     /// Claims the projections. Of a session that begins here nothing is left when another one rebuilds them.
@@ -324,30 +311,13 @@ fn round(
             dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?,
             Arc::clone(&status.dead_letters),
         );
-        Ok(Parts {
-            state: Arc::clone(&state),
-            source,
-            sink: target,
-            dead_letters: Box::new(DocumentDeadLetters(Box::new(letters))),
-            leadership: Arc::new(Alone::default()),
-            projections: config
-                .index
-                .projections
-                .iter()
-                .filter_map(|name| config.plan().projection(name))
-                .collect(),
-            decoder: Arc::new(super::decoder(&config)?),
-            kinds: topics(&config),
-            limits,
-            tuning: Tuning::default(),
-            refresh: crate::config::Refresh::Interval,
-            mapping_may_differ: false,
-            claimant: None,
-            patience: Patience::default(),
-            allow_partial_log,
-            status,
-            commands: crossbeam_channel::unbounded(),
-        })
+        let projections = config.index.projections.iter();
+        let projections = projections.filter_map(|name| config.plan().projection(name)).collect();
+        let log = LogParts::new(source, Arc::new(super::decoder(&config)?), topics(&config))
+            .with_partial(allow_partial_log);
+        let index = IndexParts::new(target, projections, limits, Refresh::Interval);
+        let letters = Box::new(DocumentDeadLetters(Box::new(letters)));
+        Ok(Parts::new(Arc::clone(&state), log, index, letters, status))
     })
 }
 

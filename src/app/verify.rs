@@ -66,14 +66,8 @@ async fn compare_alone(config: &Config, scope: Wanted, printer: &mut Printer) ->
     )?);
     let sink = parts::sink(config)?;
     open(config, &state, &*sink).await?;
-    let verifier = Verifier {
-        state,
-        sink,
-        projections: configured_projections(config),
-        limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
-        live: None,
-        stop: Shutdown::default(),
-    };
+    let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+    let verifier = Verifier::new(state, sink, configured_projections(config), limits, Shutdown::default());
     let (out, mut lines) = channel(LINES_MAX);
     let compared = tokio::spawn(async move { verifier.run(&scope, &out).await });
     while let Some(line) = lines.recv().await {

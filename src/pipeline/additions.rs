@@ -2,10 +2,11 @@
 
 use tokio::time::Instant;
 
-use super::gate::{Gate, in_time};
-use super::run::Run;
-use super::serve::AGAIN_AFTER;
-use super::stream::Command;
+use super::command::Command;
+use super::context::Context;
+use super::deadline::{AGAIN_AFTER, in_time};
+use super::indexes::Indexes;
+use super::queue::Queue;
 use crate::error::{ErrorKind, Result};
 use crate::projection::Projection;
 
@@ -22,70 +23,111 @@ pub(super) enum Adding {
     Settling(u64, Instant),
 }
 
-impl Run {
+/// The next step of the additions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    /// None yet.
+    Wait,
+    /// Put them in place.
+    Put,
+    /// Wait for the documents that are sent.
+    Settle,
+    /// Note that every document has arrived that waited since this step or before.
+    Note(u64),
+}
+
+impl Adding {
+    fn next(&self, now: Instant, queue: &Queue) -> Action {
+        let has_backfill = |projection: &Projection| queue.has_backfill(*projection);
+        let is_delivered = |step| queue.oldest_waiting().is_none_or(|oldest| oldest > step);
+        match self {
+            Self::Due(at) if now >= *at => Action::Put,
+            Self::PendingBackfill(projections) if !projections.iter().any(has_backfill) => Action::Settle,
+            Self::Settling(step, at) if now >= *at && is_delivered(*step) => Action::Note(*step),
+            _ => Action::Wait,
+        }
+    }
+
+    /// Has the additions looked for again, unless some are under way.
+    pub(super) fn repeat(&mut self) {
+        if *self == Self::Nothing {
+            *self = Self::Due(Instant::now());
+        }
+    }
+
     /// Makes the next step, once this instance writes. The index is marked as complete only after every document has arrived,
     /// so a later writer begins anew until then.
     ///
     /// # Errors
     /// Exit code 3 when an index does not take the additions.
-    pub(super) async fn add(&mut self) -> Result<()> {
-        if !matches!(self.gate, Gate::Open) {
-            return Ok(());
+    pub(super) async fn advance(&mut self, context: &Context, indexes: &Indexes) -> Result<()> {
+        match self.next(Instant::now(), context.queue()) {
+            Action::Wait => {}
+            Action::Put => *self = put(context, indexes).await?,
+            Action::Settle => *self = Self::Settling(context.queue().step(), Instant::now()),
+            Action::Note(step) => *self = note(context, step).await?,
         }
-        match &self.adding {
-            Adding::Due(at) if Instant::now() >= *at => self.begin_adding().await,
-            Adding::PendingBackfill(projections) => {
-                if !projections.iter().any(|projection| self.queue.has_backfill(*projection)) {
-                    self.adding = Adding::Settling(self.queue.step(), Instant::now());
-                }
-                Ok(())
-            }
-            Adding::Settling(step, at)
-                if Instant::now() >= *at
-                    && self.queue.oldest_waiting().is_none_or(|oldest| oldest > *step) =>
-            {
-                self.end_adding(*step).await
-            }
-            _ => Ok(()),
-        }
-    }
-
-    async fn begin_adding(&mut self) -> Result<()> {
-        let Some(numbers) = self.ask_for_additions(self.sink.put_additions()).await? else {
-            self.adding = Adding::Due(Instant::now() + AGAIN_AFTER);
-            return Ok(());
-        };
-        let named = |number: usize| Some((*self.projections.get(number)?, self.indexes.get(number)?.clone()));
-        let named: Vec<(Projection, String)> = numbers.into_iter().filter_map(named).collect();
-        if named.is_empty() {
-            self.adding = Adding::Nothing;
-            return Ok(());
-        }
-        for (projection, index) in &named {
-            self.send_everything(*projection, index, true)?;
-        }
-        self.command(Command::ResumeBackfills)?;
-        self.barrier().await?;
-        self.adding = Adding::PendingBackfill(named.into_iter().map(|(projection, _)| projection).collect());
         Ok(())
     }
+}
 
-    async fn end_adding(&mut self, step: u64) -> Result<()> {
-        self.adding = match self.ask_for_additions(self.sink.note_additions()).await? {
-            Some(()) => Adding::Nothing,
-            None => Adding::Settling(step, Instant::now() + AGAIN_AFTER),
-        };
-        Ok(())
+/// Puts the additions in place, and has every document sent again where there are some.
+async fn put(context: &Context, indexes: &Indexes) -> Result<Adding> {
+    let Some(numbers) = ask(context.sink().put_additions()).await? else {
+        return Ok(Adding::Due(Instant::now() + AGAIN_AFTER));
+    };
+    let named = |number: usize| Some((*context.projections().get(number)?, indexes.get(number)?.clone()));
+    let named: Vec<(Projection, String)> = numbers.into_iter().filter_map(named).collect();
+    if named.is_empty() {
+        return Ok(Adding::Nothing);
     }
+    for (projection, index) in &named {
+        context.send_everything(*projection, index, true)?;
+    }
+    context.command(Command::ResumeBackfills)?;
+    context.barrier().await?;
+    Ok(Adding::PendingBackfill(named.into_iter().map(|(projection, _)| projection).collect()))
+}
 
-    /// Waits for an answer, and not for long; `None` when the index is away.
-    async fn ask_for_additions<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<Option<T>> {
-        match in_time(answer).await {
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tracing::warn!(error = error.chain(), "waiting to put the mapping's additions in place");
-                Ok(None)
-            }
-            answered => answered.map(Some),
+async fn note(context: &Context, step: u64) -> Result<Adding> {
+    Ok(match ask(context.sink().note_additions()).await? {
+        Some(()) => Adding::Nothing,
+        None => Adding::Settling(step, Instant::now() + AGAIN_AFTER),
+    })
+}
+
+/// Waits for an answer, and not for long; `None` when the index is away.
+async fn ask<T>(answer: impl Future<Output = Result<T>>) -> Result<Option<T>> {
+    match in_time(answer).await {
+        Err(error) if error.kind() == ErrorKind::Unavailable => {
+            tracing::warn!(error = error.chain(), "waiting to put the mapping's additions in place");
+            Ok(None)
         }
+        answered => answered.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::backfill::PendingBackfill;
+    use crate::pipeline::tuning::Tuning;
+    use crate::plan::CONTACTS;
+    use crate::position::Positions;
+
+    #[test]
+    fn additions_are_noted_once_their_backfill_is_complete() {
+        let queue = Queue::starting_at(4, None, Positions::default(), 0, Tuning::small());
+        let now = Instant::now();
+        assert_eq!(Adding::Nothing.next(now, &queue), Action::Wait);
+        assert_eq!(Adding::Due(now).next(now, &queue), Action::Put);
+        assert_eq!(Adding::Due(now + AGAIN_AFTER).next(now, &queue), Action::Wait);
+        let pending = Adding::PendingBackfill(vec![CONTACTS]);
+        assert_eq!(pending.next(now, &queue), Action::Settle);
+        // The queue was not filled from the state yet, so documents wait since the first step.
+        assert_eq!(Adding::Settling(4, now).next(now, &queue), Action::Wait);
+        let backfill = PendingBackfill { projection: CONTACTS, step: 4, cursor: None, left: 1 };
+        queue.set_backfills(vec![backfill]);
+        assert_eq!(pending.next(now, &queue), Action::Wait);
     }
 }

@@ -5,9 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::Sender;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::backfill::{self, BackfillsInFlight, ChunkContext, ChunkStart, Completion};
+use super::command::Command;
+use super::conflicts::Conflicts;
+use super::context::Context;
 use super::fold::DocumentKey;
 use super::materialise::{Materialised, materialise};
 use super::pace::Pace;
@@ -17,7 +21,7 @@ use super::refresh::Unrefreshed;
 use super::requests::{Requests, Slots};
 use super::sent::{Sent, position_for};
 use super::status::Status;
-use super::stream::Command;
+use super::switch::Switch;
 use super::traced;
 use super::tuning::Tuning;
 use super::versions::{Bases, SILENT, base_of};
@@ -32,50 +36,75 @@ use crate::sink::{Buffers, Outcome};
 use crate::state::State;
 use crate::state::keys::{Space, dirty_parts};
 
-/// The parts of the delivery.
+/// The delivery of one instance.
 pub struct Delivery {
     /// The state, from which documents are made.
-    pub state: Arc<State>,
+    state: Arc<State>,
     /// The index.
-    pub sink: Arc<dyn Documents>,
+    sink: Arc<dyn Documents>,
     /// The documents that wait.
-    pub queue: Arc<Queue>,
+    queue: Arc<Queue>,
     /// The projections, in the sink's order.
-    pub projections: Vec<Projection>,
-    /// The limits of documents.
-    pub limits: Limits,
+    projections: Vec<Projection>,
+    limits: Limits,
     /// How large the parts are.
-    pub tuning: Tuning,
+    tuning: Tuning,
     /// The commands to the fold's thread.
-    pub commands: Sender<Command>,
-    /// The reports.
-    pub status: Arc<Status>,
+    commands: Sender<Command>,
+    status: Arc<Status>,
     /// How writes become searchable.
-    pub refresh: Refresh,
+    refresh: Refresh,
     /// The bases of versions above foreign writes.
-    pub bases: Arc<Mutex<Bases>>,
+    bases: Arc<Mutex<Bases>>,
     /// The size and number of requests that the index takes.
-    pub pace: Pace,
+    pace: Pace,
     /// True while no request is in flight and none may begin.
-    pub is_idle: Arc<AtomicBool>,
+    is_idle: Arc<AtomicBool>,
     /// True while this instance is the writer. Each request asks for it, because the control loop may itself wait for a
     /// server.
-    pub writer: tokio::sync::watch::Receiver<bool>,
+    writer: watch::Receiver<bool>,
     /// The backfills that are being made.
-    pub(super) backfills: Mutex<BackfillsInFlight>,
+    backfills: Mutex<BackfillsInFlight>,
     /// True while a chunk is made, because the next chunk begins where it ends.
-    pub(super) is_making_chunk: AtomicBool,
+    is_making_chunk: AtomicBool,
     /// The memory of the backfills' requests.
-    pub(super) buffers: Arc<Buffers>,
+    buffers: Arc<Buffers>,
 }
 
 impl Delivery {
+    /// The delivery of a run. `limits` are those of documents, and `refresh` says how writes become searchable.
+    pub(super) fn new(context: &Context, limits: Limits, refresh: Refresh, tuning: Tuning) -> Self {
+        Self {
+            state: Arc::clone(context.state()),
+            sink: context.sink().clone(),
+            queue: Arc::clone(context.queue()),
+            projections: context.projections().to_vec(),
+            limits,
+            tuning,
+            commands: context.commands().clone(),
+            status: Arc::clone(context.status()),
+            refresh,
+            bases: Arc::default(),
+            pace: Pace::new(tuning),
+            is_idle: Arc::default(),
+            writer: context.leadership().writer(),
+            backfills: Mutex::default(),
+            is_making_chunk: AtomicBool::new(false),
+            buffers: Arc::default(),
+        }
+    }
+
+    /// The switch of this delivery, and its signal.
+    pub(super) fn switch(&self) -> (Switch, watch::Receiver<bool>) {
+        Switch::new(Arc::clone(&self.is_idle), Arc::clone(&self.bases))
+    }
+
     /// Delivers while `allowed` is true. With false the requests in flight end, and none begins. The delivery ends when the
     /// sender of `allowed` is gone.
     ///
     /// # Errors
     /// Those of the state.
-    pub async fn run(self: Arc<Self>, mut allowed: tokio::sync::watch::Receiver<bool>) -> Result<()> {
+    pub async fn run(self: Arc<Self>, mut allowed: watch::Receiver<bool>) -> Result<()> {
         let mut requests = Requests::default();
         let mut unrefreshed = Unrefreshed::default();
         loop {
@@ -153,7 +182,7 @@ impl Delivery {
         self.backfills.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn bases(&self) -> MutexGuard<'_, Bases> {
+    fn bases(&self) -> MutexGuard<'_, Bases> {
         self.bases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -192,16 +221,11 @@ impl Delivery {
         blocking(move || {
             let bases = this.bases().clone();
             let takes = |document: &DocumentKey| this.queue.take_for_chunk(in_queue, document);
-            let context = ChunkContext {
-                state: &this.state,
-                projections: &this.projections,
-                limits: this.limits,
-                bases: &bases,
-                takes: &takes,
-                is_untouched: this.sink.is_untouched(),
-                buffers: &this.buffers,
-                ids_max: this.tuning.chunk_ids_max,
-            };
+            let (projections, ids_max) = (&this.projections, this.tuning.chunk_ids_max);
+            let context =
+                ChunkContext::new(&this.state, projections, this.limits, &bases, &this.buffers, ids_max)
+                    .with_takes(&takes)
+                    .with_untouched(this.sink.is_untouched());
             let most = (this.tuning.request_documents_max, this.pace.bytes());
             let chunk = backfill::make_chunk(&context, start.projection, &start.cursor, most)?;
             let number = this.backfills().add_chunk(&start, chunk.next, chunk.passed);
@@ -304,8 +328,9 @@ impl Delivery {
         let mut writes = Sent::of(documents, &versions, claims, outcomes);
         let position = position_for(&self.state, &mut writes);
         if let Some(position) = position {
-            self.find_kept(number, position, &mut writes).await;
-            self.find_earlier(number, position, &mut writes).await;
+            let conflicts = Conflicts::new(&*self.sink, &self.bases, number, position);
+            conflicts.find_kept(&mut writes).await;
+            conflicts.find_earlier(&mut writes).await;
         }
         let outcome = self.judge(writes, position, took);
         if let Some(traced) = traced {

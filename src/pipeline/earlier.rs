@@ -1,27 +1,14 @@
 //! Documents that an earlier log made, or an earlier life of a topic: their versions lie above every position of now. They
 //! are told from foreign writes by the position that a document carries, which its version is made of.
 
-use super::deliver::Delivery;
-use super::sent::Sent;
 use super::versions::base_of;
 use crate::sink::documents::{Stored, log_of};
 
 /// True of a document whose version is made of the position that it carries: one of our instances wrote it.
-fn is_ours(stored: &Stored) -> bool {
+pub(super) fn is_ours(stored: &Stored) -> bool {
     let Some(position) = log_of(&stored.body).and_then(|log| log.position) else { return false };
     let Some(base) = stored.version.checked_sub(position) else { return false };
     base == 0 || base_of(stored.version, position) == Some(base)
-}
-
-impl Delivery {
-    /// Finds the writes in conflict with the remains of an earlier log: a document of ours, or the version of a deleted one. A
-    /// write is tried again where the index does not answer.
-    pub(super) async fn find_earlier(&self, number: usize, position: u64, writes: &mut [Sent]) {
-        let is_asked = |_: &Sent, stored| stored > position && base_of(stored, position).is_none();
-        let mark =
-            |write: &mut Sent, _, document: Option<&Stored>| write.is_earlier = document.is_none_or(is_ours);
-        self.look_up(number, writes, is_asked, mark).await;
-    }
 }
 
 #[cfg(test)]

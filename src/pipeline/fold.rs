@@ -2,25 +2,27 @@
 //!
 //! One thread owns the [`StateWriter`]; it is the only writer of the state.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub(crate) use self::changed_rows::apply_one;
+use self::changed_rows::put_rows;
 pub(super) use self::positions::{advance, skip_offsets};
 use super::planted::{self, Bug};
 use super::superseded::Superseded;
 use super::tuning::Tuning;
 use crate::dead_letter::{DeadLetter, DeadLetters};
-use crate::entity::{References, Registers};
+use crate::entity::References;
 use crate::error::Result;
-use crate::event::{Decoded, Event, Record};
+use crate::event::{Decoded, Record};
 use crate::plan::{EntityType, PlanRef};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
-use crate::projection::affected::{Effects, FanOut, Lookup};
-use crate::state::keys::{Space, dirty_key, dirty_parts, member_key, owner_prefix};
-use crate::state::rows::{self, Backfill, LowWatermark, Origin, Progress, Row, Task};
+use crate::projection::affected::{Effects, FanOut};
+use crate::state::keys::{Space, member_key, owner_prefix};
+use crate::state::rows::{self, Backfill, LowWatermark, Progress, Task};
 use crate::state::store::{Changes, Reader};
-use crate::state::{EntityKey, State, built_key};
+use crate::state::{State, built_key};
 
 /// A document: its projection and id.
 pub type DocumentKey = (Projection, Arc<str>);
@@ -68,14 +70,6 @@ pub struct StateWriter {
 
 /// The work on the dead letters of a step, before its commit.
 type Bury<'a> = dyn FnMut(&mut dyn DeadLetters, Vec<DeadLetter>) -> Result<()> + 'a;
-
-struct Touched {
-    before: Arc<Row>,
-    after: Row,
-    has_events: bool,
-    /// Its intermediate state, when several events came at once, or its possible state elsewhere.
-    between: Vec<Registers>,
-}
 
 impl StateWriter {
     /// Takes up where the state left off. Only documents of `projections` are marked.
@@ -198,75 +192,6 @@ impl StateWriter {
         Ok(Step { number: self.progress.step, marked, poisoned, superseded, begun_anew })
     }
 
-    /// Applies the events to the rows that they touch, read in key order.
-    fn apply(
-        &self,
-        view: &dyn Reader,
-        progress: &Progress,
-        records: &[DecodedRecord],
-        (poison, superseded): (&mut Vec<DeadLetter>, &mut Superseded),
-    ) -> Result<BTreeMap<EntityKey, Touched>> {
-        let mut keys: Vec<(EntityType, &str)> =
-            records.iter().filter_map(|input| event_of(input)).map(|e| (e.kind, e.id.as_str())).collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let mut touched = BTreeMap::new();
-        for (kind, id) in keys {
-            let key: EntityKey = (kind, id.into());
-            let before = self.state.row(view, &key)?;
-            let after = (*before).clone();
-            touched.insert(key, Touched { before, after, has_events: false, between: Vec::new() });
-        }
-        for input in records {
-            match &input.decoded {
-                Decoded::Ignored | Decoded::Truncation(_) => {}
-                Decoded::Poison(reason) => poison.push(DeadLetter::from_record(&input.record, reason)),
-                Decoded::Event(event) => {
-                    let key: EntityKey = (event.kind, event.id.as_str().into());
-                    let Some(entry) = touched.get_mut(&key) else { continue };
-                    let earlier = entry.has_events.then(|| entry.after.registers.clone());
-                    entry.has_events = true;
-                    let (at, registers) = (&input.record.partition, &entry.after.registers);
-                    let supposed = (!self.is_settled).then(|| registers.supposing(event)).flatten();
-                    superseded.note(at, registers.is_above(event.version), self.tuning.superseded_run);
-                    if let Err(reason) = apply_one(&mut entry.after, event, &input.record, progress) {
-                        poison.push(DeadLetter::from_record(&input.record, &reason));
-                    }
-                    entry.between.extend(earlier.filter(|earlier| *earlier != entry.after.registers));
-                    entry.between.extend(supposed);
-                }
-            }
-        }
-        Ok(touched)
-    }
-
-    fn effects(&self, view: &dyn Reader, touched: &BTreeMap<EntityKey, Touched>) -> Result<Effects> {
-        let mut effects = Effects::default();
-        let was = |of: EntityType, id: &str, field: u16| self.references(view, of, id, field);
-        let is = |of: EntityType, id: &str, field: u16| match touched.get(&(of, id.into())) {
-            Some(entry) => Ok(References::of(&entry.after.registers, of.field_at(field).name)),
-            None => self.references(view, of, id, field),
-        };
-        let nobody = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
-        let was: &Lookup<'_> = if planted::is(Bug::OldChainForgotten) { &nobody } else { &was };
-        for ((kind, id), entry) in touched {
-            let (before, after): (&Registers, &Registers) = (&entry.before.registers, &entry.after.registers);
-            effects.of(*kind, id, (before, after), was, &is)?;
-            if entry.between.is_empty() || planted::is(Bug::BetweenForgotten) {
-                continue;
-            }
-            // Another instance, or this one before its state fell back, may have folded these events one by one. It may
-            // have folded those of several partitions in another order, and delivered an intermediate state.
-            let mut passing = Effects::default();
-            let states = std::iter::once(before).chain(&entry.between);
-            for (earlier, later) in states.zip(entry.between.iter().chain([after])) {
-                passing.of(*kind, id, (earlier, later), was, &is)?;
-            }
-            effects.pass(passing);
-        }
-        Ok(effects)
-    }
-
     /// The entities that a reference of an entity names, as committed.
     pub(super) fn references(
         &self,
@@ -308,60 +233,8 @@ impl StateWriter {
         Ok(())
     }
 
-    pub(super) fn put_marks(
-        &self,
-        changes: &mut Changes,
-        step: u64,
-        marks: impl IntoIterator<Item = (Projection, String)>,
-    ) -> Vec<DocumentKey> {
-        let marks = marks.into_iter().filter(|(projection, _)| self.projections.contains(projection));
-        let marked = marks.map(|(projection, id)| {
-            changes.put(Space::DIRTY, dirty_key(projection.number(), &id), step.to_be_bytes().to_vec());
-            (projection, Arc::from(id))
-        });
-        marked.collect()
-    }
-
-    /// Clears the marks of documents that the index acknowledged, each with the step of the snapshot that it was made
-    /// from. A later mark stays.
-    pub fn acknowledge(&mut self, acknowledged: &[(DocumentKey, u64)]) -> Result<()> {
-        let view = self.state.view();
-        let mut changes = Changes::default();
-        for ((projection, id), step) in acknowledged {
-            let key = dirty_key(projection.number(), id);
-            if mark_step(view.get(Space::DIRTY, &key)?)
-                .is_some_and(|marked| marked <= *step || planted::is(Bug::LaterMarkCleared))
-            {
-                changes.remove(Space::DIRTY, key);
-            }
-        }
-        self.commit_if_any(changes)
-    }
-
     pub(super) fn commit_if_any(&self, changes: Changes) -> Result<()> {
         if changes.is_empty() { Ok(()) } else { self.state.commit(changes) }
-    }
-
-    /// Clears the marks up to `step`, because another instance has delivered their documents.
-    pub fn trim(&mut self, step: u64) -> Result<()> {
-        let mut changes = Changes::default();
-        self.state.view().scan(Space::DIRTY, &[], &[], &mut |key, value| {
-            if mark_step(Some(value.to_vec())).is_some_and(|marked| marked <= step) {
-                changes.remove(Space::DIRTY, key.to_vec());
-            }
-            Ok(std::ops::ControlFlow::Continue(()))
-        })?;
-        self.trim_backfills(step, &mut changes)?;
-        self.commit_if_any(changes)
-    }
-
-    /// Marks documents by name: those found in an index that the state does not know of.
-    pub fn mark(&mut self, documents: Vec<(Projection, String)>) -> Result<Step> {
-        let mut progress = self.progress.clone();
-        progress.step += 1;
-        let mut changes = Changes::default();
-        let marked = self.put_marks(&mut changes, progress.step, documents);
-        self.commit_step(changes, progress, marked)
     }
 
     /// Writes down which index a projection's marks are for. A projection that is left out has none.
@@ -404,67 +277,6 @@ impl StateWriter {
         self.progress = progress;
         Ok(Step { number: self.progress.step, marked, ..Step::default() })
     }
-
-    /// The marks that lie in the state.
-    pub fn marks(&self) -> Result<HashSet<(u8, String)>> {
-        let mut marks = HashSet::new();
-        self.state.view().scan(Space::DIRTY, &[], &[], &mut |key, _| {
-            if let Some((projection, id)) = dirty_parts(key) {
-                marks.insert((projection, id.to_owned()));
-            }
-            Ok(std::ops::ControlFlow::Continue(()))
-        })?;
-        Ok(marks)
-    }
-}
-
-/// Applies an event, or says why it can't be applied. An event without a version of its own counts only in
-/// the first partition of its entity.
-pub(crate) fn apply_one(
-    row: &mut Row,
-    event: &Event,
-    record: &Record,
-    progress: &Progress,
-) -> Result<(), String> {
-    let here = partition_hash(&record.partition);
-    let home = *row.home.get_or_insert(here);
-    if home != here && !event.sequenced {
-        let first = progress.positions();
-        let first =
-            first.iter().map(|(partition, _)| partition).find(|partition| partition_hash(partition) == home);
-        let first = first.map_or_else(|| "another partition".to_owned(), TopicPartition::to_string);
-        return Err(format!(
-            "sequence: missing, and {} was met in {first} before {}; an entity whose events come by more than one \
-             partition must carry a sequence",
-            event.id, record.partition
-        ));
-    }
-    let elsewhere = (home != here).then_some(here);
-    row.note(event.version, Origin { offset: record.offset, elsewhere });
-    row.registers.apply(event);
-    Ok(())
-}
-
-fn event_of(input: &DecodedRecord) -> Option<&Event> {
-    match &input.decoded {
-        Decoded::Event(event) => Some(event),
-        _ => None,
-    }
-}
-
-fn put_rows(
-    changes: &mut Changes,
-    touched: BTreeMap<EntityKey, Touched>,
-) -> Result<Vec<(EntityKey, Arc<Row>)>> {
-    let written: Vec<(EntityKey, Arc<Row>)> = touched
-        .into_iter()
-        .filter(|(_, entry)| entry.after != *entry.before)
-        .map(|(key, entry)| (key, Arc::new(entry.after)))
-        .collect();
-    for ((kind, id), row) in &written {
-        changes.put(Space::of_type(*kind), id.as_bytes().to_vec(), row.encode()?);
-    }
-    Ok(written)
 }
 
 pub(super) fn put_task(changes: &mut Changes, progress: &mut Progress, task: &Task) -> Result<()> {
@@ -483,16 +295,14 @@ pub(super) fn has_members(view: &dyn Reader, space: Space, owner: &str) -> Resul
     Ok(found)
 }
 
-pub(super) fn mark_step(value: Option<Vec<u8>>) -> Option<u64> {
-    Some(u64::from_be_bytes(value?.try_into().ok()?))
-}
-
 pub(crate) fn partition_hash(partition: &TopicPartition) -> u64 {
     xxhash_rust::xxh3::xxh3_64(partition.to_string().as_bytes())
 }
 
+mod changed_rows;
 mod contributors;
 mod dead_letters;
+mod marks;
 mod positions;
 #[cfg(test)]
 mod tests;

@@ -1,42 +1,25 @@
-//! The control loop of a run: the role of this instance, the index that it writes, and the gate before delivery.
+//! The gate before delivery.
 
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use crossbeam_channel::{Receiver, TryRecvError};
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
-use tokio::time::Instant;
-
-use super::additions::Adding;
-use super::hand_over::{HandOver, Moved};
+use super::hand_over::HandOver;
 use super::planted::{self, Bug};
-use super::run::Run;
-use super::serve::Service;
-use super::standby::Filling;
-use super::status::Status;
-use super::stream::Command;
-use crate::error::{Error, ErrorKind, Result};
+use super::queue::Queue;
+use crate::error::Result;
 use crate::position::Positions;
-use crate::sink::IndexState;
-use crate::sink::generations::Rebuild;
-
-/// How often the low watermark is written down, the log's end asked for, and the aliases looked up.
-const LOW_WATERMARK_EVERY: Duration = Duration::from_secs(1);
-/// How long the looks wait for an answer before they go on without.
-const ANSWER_WAIT: Duration = Duration::from_secs(5);
-
-/// The answer of the index. An index that answers too late counts as away.
-///
-/// # Errors
-/// Those of the index, and its absence.
-pub(super) async fn in_time<T>(answer: impl Future<Output = Result<T>>) -> Result<T> {
-    let late = |_| Err(Error::new(ErrorKind::Unavailable, "the index does not answer in time"));
-    tokio::time::timeout(ANSWER_WAIT, answer).await.unwrap_or_else(late)
-}
 
 /// The gate holds back delivery until the fold has passed the end that the log had when writing began. From then on
 /// every snapshot dominates every earlier write of any writer.
-pub(super) enum Gate {
+pub(super) struct Gate {
+    stage: Stage,
+    /// How far rebuilds delivered the log to the indexes that they handed over; nothing is delivered before the fold is there.
+    rebuilt: Vec<Positions>,
+    /// Marks were cleared of no event above; `None` when that is where the fold is.
+    cleared_to: Option<Positions>,
+}
+
+/// The stages before delivery, in their order.
+enum Stage {
     /// An alias stands for another index, which is not ours to write yet.
     HandOver(HandOver),
     /// The end has to be asked for.
@@ -52,288 +35,185 @@ pub(super) enum Gate {
     Open,
 }
 
-impl Run {
-    /// One tick: the role, the gate, and the publication of the low watermark.
-    pub(super) async fn look(&mut self) -> Result<()> {
-        let writer = *self.leadership.writer().borrow() || planted::is(Bug::NoStandBy);
-        if self.status.signals.set_writer(writer) != writer {
-            self.status.forget_refusals();
-            tracing::info!(writer, "this instance {}", if writer { "writes the index" } else { "stands by" });
-            if writer { self.begin_to_write().await? } else { self.stand_by() }
-        }
-        if !writer {
-            // A new writer asks for the log's end at that moment, and not at its start.
-            self.gate = Gate::Closed;
-        }
-        if writer {
-            while self.pass_gate().await? {}
-            self.serve().await?;
-            self.add().await?;
-        }
-        let open = matches!(self.gate, Gate::Open);
-        self.status.signals.set_past_gate(open);
-        self.allow.send_if_modified(|allowed| std::mem::replace(allowed, writer && open) != (writer && open));
-        if writer && self.status.signals.waiting_searches() > 0 {
-            self.note_low_watermark(Status::now_ms());
-        }
-        if let Some(claimant) = &self.claimant {
-            claimant.check(self.others.borrow().tenure.as_ref())?;
-        }
-        if self.others.has_changed().unwrap_or(false)
-            && self.note_others()
-            && writer
-            && !matches!(self.gate, Gate::HandOver(_))
-        {
-            // The answer may be older than the index that is written now.
-            self.is_moved().await;
-        }
-        if self.ticked.is_none_or(|at| at.elapsed() >= LOW_WATERMARK_EVERY) {
-            self.ticked = Some(Instant::now());
-            if matches!(self.gate, Gate::Open) && !self.reconcile.is_empty() {
-                self.reconcile().await?;
-            }
-            if self.status.is_end(&self.queue.positions()) {
-                self.leadership.note_caught_up();
-            }
-            if writer {
-                self.publish()
-            } else {
-                self.follow()?
-            }
-            self.ask_for_end();
-        }
-        Ok(())
+/// The work that the gate calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Nothing before the next look.
+    Wait,
+    /// The next step at once.
+    Continue,
+    /// A look at the hand-over.
+    HandOver,
+    /// A look at the aliases, then a request for the log's end.
+    Ask,
+    /// Delivery begins.
+    Begin,
+}
+
+impl Gate {
+    /// The gate of a start. The log ended at `end`, and no mark was cleared of an event above `cleared_to`.
+    pub(super) fn new(end: Positions, cleared_to: Positions) -> Self {
+        Self { stage: Stage::Until(end), rebuilt: Vec::new(), cleared_to: Some(cleared_to) }
     }
 
-    /// Has the reader note the log's end in the status, unless it has not answered the last time.
-    fn ask_for_end(&mut self) {
-        let answered = self
-            .end_answer
-            .as_ref()
-            .is_none_or(|answer| !matches!(answer.try_recv(), Err(TryRecvError::Empty)));
-        if answered {
-            let (reply, answer) = bounded(1);
-            // Without a reader there is no end to ask for.
-            self.end_answer = self.end_requests.send(reply).is_ok().then_some(answer);
-        }
-    }
-
-    /// Goes one step on, where nothing has to be waited for; true when the next one may follow at once.
-    async fn pass_gate(&mut self) -> Result<bool> {
-        // A new writer does not know its index yet.
-        if matches!(self.gate, Gate::Closed) && self.is_moved().await {
-            return Ok(false);
-        }
-        match &self.gate {
-            Gate::Open => {}
-            Gate::HandOver(_) => {
-                self.hand_over().await?;
-                return Ok(matches!(self.gate, Gate::Closed));
-            }
-            Gate::Closed => {
-                let (reply, answer): (Sender<_>, _) = bounded(1);
-                let _ = self.end_requests.send(reply);
-                self.gate = Gate::Asked(answer);
-                return Ok(true);
-            }
-            Gate::Asked(answer) => {
-                self.gate = match answer.try_recv() {
-                    Ok(Ok(end)) => Gate::Until(end),
-                    // A broker that is away is asked again; any other error is the reader's own end.
-                    Ok(Err(_)) | Err(TryRecvError::Disconnected) => Gate::Closed,
-                    Err(TryRecvError::Empty) => return Ok(false),
-                };
-                return Ok(matches!(self.gate, Gate::Until(_)));
-            }
-            Gate::Until(end) => {
-                // A rebuild may have read a partition that this instance has not found yet.
-                let here = self.queue.positions();
-                let is_passed = here.covers(end) && self.rebuilt.iter().all(|rebuilt| here.covers(rebuilt));
-                if is_passed || planted::is(Bug::NoGateAndConflictsDone) {
-                    self.gate = Gate::FanningOut(self.queue.step());
-                    return Ok(true);
-                }
-            }
-            Gate::FanningOut(step) => {
-                if self.queue.oldest_task().is_none_or(|oldest| oldest > *step) {
-                    self.gate = Gate::Open;
-                    self.bases.lock().unwrap_or_else(PoisonError::into_inner).forget_claims();
-                    self.rebuilt.clear();
-                    self.cleared_to = None;
-                    self.queue.forget();
-                    self.command(Command::ResumeBackfills)?;
-                    self.reconcile().await?;
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Notes the aliases and rebuilds of others; true when an alias seems to stand for another index than the one written.
-    fn note_others(&mut self) -> bool {
-        let others = self.others.borrow_and_update().clone();
-        if others.rebuilds.iter().flatten().any(|record| record.sends_again) && self.adding == Adding::Nothing
-        {
-            self.adding = Adding::Due(Instant::now());
-        }
-        let records = others.rebuilds.iter().zip(&others.behind).zip(&self.projections);
-        let rolled_back = records.filter_map(|((record, behind), projection)| {
-            let index =
-                behind.as_ref().filter(|index| record.as_ref().is_some_and(|it| it.is_rollback_to(index)))?;
-            Some((projection.name().to_owned(), index.clone()))
-        });
-        self.status.set_rolled_back(rolled_back.collect());
-        self.status.set_rebuilds(self.projections.iter().zip(others.rebuilds).filter_map(
-            |(projection, record)| {
-                Some((projection.name().to_owned(), record.filter(Rebuild::is_under_way)?))
+    /// Goes one step on, by the fold's progress in the queue.
+    pub(super) fn next(&mut self, queue: &Queue) -> Action {
+        let (stage, action) = match &self.stage {
+            Stage::Open => return Action::Wait,
+            Stage::HandOver(_) => return Action::HandOver,
+            Stage::Closed => return Action::Ask,
+            Stage::Asked(answer) => match answer.try_recv() {
+                Ok(Ok(end)) => (Stage::Until(end), Action::Continue),
+                // A broker that is away is asked again; any other error is the reader's own end.
+                Ok(Err(_)) | Err(TryRecvError::Disconnected) => (Stage::Closed, Action::Wait),
+                Err(TryRecvError::Empty) => return Action::Wait,
             },
-        ));
-        !self.moved(&others.behind).is_empty()
-    }
-
-    /// Which projections' aliases stand for another index than the one written, those aside that cannot be
-    /// written at all.
-    fn moved(&self, behind: &[Option<String>]) -> Vec<(usize, String)> {
-        let pairs = behind.iter().zip(&self.indexes).enumerate();
-        let moved = pairs.filter_map(|(number, (behind, index))| {
-            let behind = behind.as_ref().filter(|at| *at != index && !self.refused.contains(at))?;
-            Some((number, behind.clone()))
-        });
-        moved.collect()
-    }
-
-    /// Looks whether every alias still stands for the index that is written; if not, nothing is delivered
-    /// until the other is handed over.
-    async fn is_moved(&mut self) -> bool {
-        let behind = match in_time(self.sink.behind()).await {
-            Ok(behind) => behind,
-            // A server that is away moves no alias. Writes report every other error.
-            Err(error) => {
-                tracing::debug!(error = error.chain(), "the aliases cannot be looked up");
-                return false;
+            Stage::Until(end) => {
+                // A rebuild may have read a partition that this instance has not found yet.
+                let here = queue.positions();
+                let is_passed = here.covers(end) && self.rebuilt.iter().all(|rebuilt| here.covers(rebuilt));
+                if !is_passed && !planted::is(Bug::NoGateAndConflictsDone) {
+                    return Action::Wait;
+                }
+                (Stage::FanningOut(queue.step()), Action::Continue)
+            }
+            Stage::FanningOut(step) => {
+                if queue.oldest_task().is_some_and(|oldest| oldest <= *step) {
+                    return Action::Wait;
+                }
+                (Stage::Open, Action::Begin)
             }
         };
-        let moved = self.moved(&behind);
-        if moved.is_empty() {
-            return false;
+        self.stage = stage;
+        if self.is_open() {
+            self.rebuilt.clear();
+            self.cleared_to = None;
         }
-        self.allow.send_replace(false);
-        self.gate = Gate::HandOver(HandOver::of(moved, self.cleared_to.clone()));
-        true
+        action
     }
 
-    async fn hand_over(&mut self) -> Result<()> {
-        let Gate::HandOver(hand_over) = &self.gate else { return Ok(()) };
-        let stops = hand_over.stopped_at.is_none() && self.is_idle.load(Ordering::SeqCst);
-        // The queue hears of a step after the snapshots that a delivery may have been made from.
-        let stopped_at = if stops {
-            self.barrier().await?;
-            Some(self.queue.positions())
-        } else {
-            None
-        };
-        let Gate::HandOver(hand_over) = &mut self.gate else { return Ok(()) };
-        hand_over.stopped_at = hand_over.stopped_at.take().or(stopped_at);
-        let states = match hand_over.look(&*self.sink).await {
-            Ok(true) => self.sink.adopt(&self.identity).await,
-            Ok(false) => return Ok(()),
-            Err(error) => Err(error),
-        };
-        match states {
-            Ok(states) => self.take_over(&states).await,
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
-                tracing::warn!(error = error.chain(), "waiting for the index");
-                Ok(())
-            }
-            // Documents of this instance's model have another shape than the new index, and the former one has no readers.
-            Err(error) if error.kind() == ErrorKind::MappingChanged => Err(Error::new(
-                ErrorKind::MappingChanged,
-                format!(
-                    "{} was rebuilt by another model or version; start this instance again with that one",
-                    hand_over.indexes()
-                ),
-            )),
-            Err(error) => self.refuse(&error).await,
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open)
+    }
+
+    /// True when the log's end has to be asked for.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.stage, Stage::Closed)
+    }
+
+    /// Has the log's end asked for anew before delivery.
+    pub(super) fn close(&mut self) {
+        self.stage = Stage::Closed;
+    }
+
+    /// Waits for this answer of the reader.
+    pub(super) fn wait_for_end(&mut self, answer: Receiver<Result<Positions>>) {
+        self.stage = Stage::Asked(answer);
+    }
+
+    /// The hand-over that is waited for.
+    pub(super) fn hand_over(&self) -> Option<&HandOver> {
+        match &self.stage {
+            Stage::HandOver(hand_over) => Some(hand_over),
+            _ => None,
         }
     }
 
-    /// Goes on with the indexes that were written before. Another program moved an alias to a foreign index, and the former
-    /// index stays complete, because the alias may come back.
-    async fn refuse(&mut self, error: &Error) -> Result<()> {
-        let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else {
-            return Ok(());
-        };
-        tracing::error!(
-            error = error.chain(),
-            "an alias was moved; going on with the index that it stood for before"
-        );
-        let has_state = hand_over.has_state();
-        let (written, refused): (Vec<_>, Vec<_>) =
-            hand_over.moved.into_iter().partition(|moved| self.is_written(moved));
-        self.refused = refused.into_iter().map(|moved| moved.index).collect();
-        if written.is_empty() {
-            return Ok(());
+    /// The same, to go on with it.
+    pub(super) fn hand_over_mut(&mut self) -> Option<&mut HandOver> {
+        match &mut self.stage {
+            Stage::HandOver(hand_over) => Some(hand_over),
+            _ => None,
         }
-        written.into_iter().try_for_each(|moved| self.take(moved, has_state))?;
-        self.barrier().await
     }
 
-    /// Goes on with the indexes that were handed over, through the gate.
-    async fn take_over(&mut self, states: &[IndexState]) -> Result<()> {
-        let Gate::HandOver(hand_over) = std::mem::replace(&mut self.gate, Gate::Closed) else {
-            return Ok(());
-        };
-        let expected = |number: usize| {
-            let moved = hand_over.moved.iter().find(|moved| moved.projection == number);
-            moved.map(|moved| &moved.index).or(self.indexes.get(number))
-        };
-        let others =
-            states.iter().enumerate().filter(|(number, state)| expected(*number) != Some(&state.index));
-        let others: Vec<(usize, String)> =
-            others.map(|(number, state)| (number, state.index.clone())).collect();
-        if !others.is_empty() {
-            // Moved while the first ones were waited for.
-            let first = hand_over.moved.into_iter().map(|moved| (moved.projection, moved.index));
-            let first = first.filter(|(number, _)| others.iter().all(|(other, _)| other != number));
-            let moved = first.chain(others.iter().cloned()).collect();
-            self.gate = Gate::HandOver(HandOver::of(moved, hand_over.stopped_at));
-            return Ok(());
-        }
-        let has_state = hand_over.has_state();
-        self.rebuilt = hand_over.moved.iter().filter_map(|moved| moved.ended_at.clone()).collect();
-        hand_over.moved.into_iter().try_for_each(|moved| self.take(moved, has_state))?;
-        self.indexes = states.iter().map(|state| state.index.clone()).collect();
-        let is_filling = states.iter().any(|state| state.is_filling);
-        self.service = Service::of(is_filling);
-        if is_filling {
-            self.filling = Filling::Marking;
-        }
-        self.status.set_indexes(self.written());
-        self.barrier().await
+    /// Waits until these indexes are handed over, by the numbers of their projections.
+    pub(super) fn begin_hand_over(&mut self, moved: Vec<(usize, String)>) {
+        self.stage = Stage::HandOver(HandOver::of(moved, self.cleared_to.clone()));
     }
 
-    /// True when the index is the one that this instance found behind the alias when it began to write.
-    pub(super) fn is_written(&self, moved: &Moved) -> bool {
-        self.indexes.get(moved.projection) == Some(&moved.index)
+    /// The same for further indexes, of an instance that stopped there.
+    pub(super) fn repeat_hand_over(&mut self, moved: Vec<(usize, String)>, stopped_at: Option<Positions>) {
+        self.stage = Stage::HandOver(HandOver::of(moved, stopped_at));
     }
 
-    /// Takes one index: its dirty documents are enough, or every document is sent to it.
-    fn take(&mut self, moved: Moved, has_state: bool) -> Result<()> {
-        let Some(projection) = self.projections.get(moved.projection).copied() else { return Ok(()) };
-        let is_ours = self.state.built_for(projection.name())? == moved.index
-            || planted::is(Bug::BuiltForKept) && has_state;
-        if is_ours || (moved.covered == Some(true) && has_state) {
-            tracing::info!(projection = projection.name(), index = moved.index, "the index is handed over");
-            if !self.queue.has_backfill(projection) || planted::is(Bug::PausedBackfillTrusted) {
-                return self.command(Command::BuiltFor(projection, moved.index));
-            }
-            // No change was marked while the backfill was paused. It sends what is there, and deletes nothing else.
-        } else {
-            self.send_everything(projection, &moved.index, has_state)?;
+    /// Closes the gate; answers the hand-over that was waited for.
+    pub(super) fn end_hand_over(&mut self) -> Option<HandOver> {
+        match std::mem::replace(&mut self.stage, Stage::Closed) {
+            Stage::HandOver(hand_over) => Some(hand_over),
+            _ => None,
         }
-        self.filling = Filling::Marking;
-        self.reconcile.retain(|(number, _)| *number != moved.projection);
-        self.reconcile.push((moved.projection, moved.index));
-        Ok(())
+    }
+
+    /// Has the fold also pass the positions to which rebuilds delivered the log.
+    pub(super) fn set_rebuilt(&mut self, rebuilt: Vec<Positions>) {
+        self.rebuilt = rebuilt;
+    }
+
+    /// Stops being the writer. A late acknowledgement clears the marks of everything folded by then.
+    pub(super) fn stand_by(&mut self) {
+        self.cleared_to = None;
+    }
+
+    /// True when marks may be cleared of everything that is folded.
+    pub(super) fn may_have_cleared_all(&self) -> bool {
+        self.cleared_to.is_none()
+    }
+
+    /// Notes that the marks of events below these positions are cleared.
+    pub(super) fn note_cleared(&mut self, low_watermark: &Positions) {
+        if let Some(cleared_to) = &mut self.cleared_to {
+            cleared_to.join(low_watermark);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossbeam_channel::bounded;
+
+    use super::*;
+    use crate::pipeline::tuning::Tuning;
+    use crate::position::TopicPartition;
+
+    fn positions(next: i64) -> Positions {
+        [(TopicPartition::new("t", 0), next)].into_iter().collect()
+    }
+
+    /// The queue of a fold at this step and at this position.
+    fn queue(step: u64, next: i64, oldest_task: Option<u64>) -> Queue {
+        Queue::starting_at(step, oldest_task, positions(next), 0, Tuning::small())
+    }
+
+    #[test]
+    fn the_gate_opens_once_the_end_is_passed_and_its_fan_outs_are_made() {
+        let mut gate = Gate::new(positions(3), Positions::default());
+        assert_eq!(gate.next(&queue(1, 2, None)), Action::Wait);
+        assert_eq!(gate.next(&queue(2, 3, Some(1))), Action::Continue);
+        assert_eq!(gate.next(&queue(2, 3, Some(2))), Action::Wait, "a fan-out of the backlog is left");
+        assert!(!gate.is_open() && !gate.may_have_cleared_all());
+        assert_eq!(gate.next(&queue(3, 4, Some(3))), Action::Begin);
+        assert!(gate.is_open() && gate.may_have_cleared_all());
+        assert_eq!(gate.next(&queue(3, 4, Some(3))), Action::Wait);
+    }
+
+    #[test]
+    fn a_gate_that_was_closed_asks_for_the_end_and_passes_the_rebuilds_as_well() {
+        let mut gate = Gate::new(positions(3), Positions::default());
+        gate.close();
+        gate.set_rebuilt(vec![positions(5)]);
+        assert_eq!(gate.next(&queue(1, 3, None)), Action::Ask);
+        let (reply, answer) = bounded(1);
+        gate.wait_for_end(answer);
+        assert_eq!(gate.next(&queue(1, 3, None)), Action::Wait, "there is no answer yet");
+        reply.send(Ok(positions(3))).unwrap();
+        assert_eq!(gate.next(&queue(1, 3, None)), Action::Continue);
+        assert_eq!(gate.next(&queue(1, 4, None)), Action::Wait);
+        assert_eq!(gate.next(&queue(1, 5, None)), Action::Continue);
+        let (reply, answer) = bounded(1);
+        gate.wait_for_end(answer);
+        drop(reply);
+        assert_eq!(gate.next(&queue(1, 5, None)), Action::Wait);
+        assert!(gate.is_closed(), "without an answer the reader is asked again");
     }
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::command::Command;
+use super::context::Context;
 use super::planted::{self, Bug};
-use super::run::Run;
-use super::stream::Command;
 use super::versions::is_made_of_references;
 use crate::entity::Liveness;
 use crate::error::{ErrorKind, Result};
@@ -13,16 +13,45 @@ use crate::sink::documents::at_least_one;
 use crate::state::keys::Space;
 use crate::state::{Snapshot, State};
 
-impl Run {
+/// The indexes that are to be reconciled: they hold documents that the state may not know of.
+#[derive(Debug, Default)]
+pub(super) struct Reconciliation {
+    /// The numbers of the projections with their indexes.
+    indexes: Vec<(usize, String)>,
+}
+
+impl Reconciliation {
+    /// True when no index is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.indexes.is_empty()
+    }
+
+    /// Forgets every index.
+    pub(super) fn clear(&mut self) {
+        self.indexes.clear();
+    }
+
+    /// Adds the index of a projection, in the place of an earlier one.
+    pub(super) fn put(&mut self, number: usize, index: String) {
+        self.indexes.retain(|(known, _)| *known != number);
+        self.indexes.push((number, index));
+    }
+
+    /// Adds indexes, behind those that are there.
+    pub(super) fn extend(&mut self, indexes: Vec<(usize, String)>) {
+        self.indexes.retain(|known| !indexes.contains(known));
+        self.indexes.extend(indexes);
+    }
+
     /// Reconciles the indexes that the state did not fill, one after the other. An index that is away is reconciled later. A
     /// revoked writer stops, because unknown documents are then the next writer's.
-    pub(super) async fn reconcile(&mut self) -> Result<()> {
-        let mut writer = self.leadership.writer();
-        while let Some((number, index)) = self.reconcile.first().cloned() {
+    pub(super) async fn run(&mut self, context: &Context) -> Result<()> {
+        let mut writer = context.leadership().writer();
+        while let Some((number, index)) = self.indexes.first().cloned() {
             let looked = tokio::select! {
                 biased;
                 _ = writer.wait_for(|writer| !writer && !planted::is(Bug::NoStandBy)) => return Ok(()),
-                looked = self.reconcile_one(number, &index) => looked,
+                looked = reconcile(context, number, &index) => looked,
             };
             match looked {
                 Err(error) if error.kind() == ErrorKind::Unavailable => {
@@ -31,81 +60,76 @@ impl Run {
                 }
                 looked => looked?,
             }
-            self.reconcile.remove(0);
+            self.indexes.remove(0);
         }
-        self.barrier().await
+        context.barrier().await
     }
+}
 
-    /// Marks the documents of an index that the state knows nothing living of: they are deleted.
-    async fn reconcile_one(&self, number: usize, index: &str) -> Result<()> {
-        let Some(projection) = self.projections.get(number).copied() else { return Ok(()) };
-        if self.sink.is_untouched() {
-            return self.command(Command::BuiltFor(projection, index.to_owned()));
-        }
-        // Documents of a dead writer are listed as well, although it had not made them searchable.
-        self.sink.refresh().await?;
-        let mut cursor = None;
-        let mut found = 0;
-        loop {
-            let (unknown, next) = if self.state.is_partial() {
-                self.unknown_to_partial(projection, number, (index, cursor)).await?
-            } else {
-                let page = self.sink.ids(number, cursor).await?;
-                (unknown_to(&self.state, projection, page.ids)?, page.cursor)
-            };
-            found += unknown.len();
-            if !unknown.is_empty() {
-                self.command(Command::Mark(unknown))?;
-            }
-            cursor = next;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        let name = projection.name();
-        tracing::info!(
-            projection = name,
-            index,
-            found,
-            "looked for documents that the log no longer speaks of"
-        );
-        self.command(Command::BuiltFor(projection, index.to_owned()))
+/// Marks the documents of an index that the state knows nothing living of: they are deleted.
+async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> {
+    let Some(projection) = context.projections().get(number).copied() else { return Ok(()) };
+    if context.sink().is_untouched() {
+        return context.command(Command::BuiltFor(projection, index.to_owned()));
     }
+    // Documents of a dead writer are listed as well, although it had not made them searchable.
+    context.sink().refresh().await?;
+    let mut cursor = None;
+    let mut found = 0;
+    loop {
+        let (unknown, next) = if context.state().is_partial() {
+            unknown_to_partial(context, projection, number, (index, cursor)).await?
+        } else {
+            let page = context.sink().ids(number, cursor).await?;
+            (unknown_to(context.state(), projection, page.ids)?, page.cursor)
+        };
+        found += unknown.len();
+        if !unknown.is_empty() {
+            context.command(Command::Mark(unknown))?;
+        }
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    let name = projection.name();
+    tracing::info!(projection = name, index, found, "looked for documents that the log no longer speaks of");
+    context.command(Command::BuiltFor(projection, index.to_owned()))
+}
 
-    /// The same of one page for a partial log, which does not speak of every entity. The page's documents are those
-    /// that the log deletes, and stubs that it refutes.
-    async fn unknown_to_partial(
-        &self,
-        projection: Projection,
-        number: usize,
-        (index, cursor): (&str, Option<String>),
-    ) -> Result<(Vec<(Projection, String)>, Option<String>)> {
-        let page = self.sink.versions(index, cursor).await?;
-        let (mut unknown, mut stubs) = (Vec::new(), Vec::new());
-        let has_stubs = !projection.get().stubs.is_empty();
-        {
-            let snapshot = self.state.snapshot()?;
-            for (id, _) in page.documents {
-                match snapshot.document(projection, &id)? {
-                    Liveness::Deleted => unknown.push((projection, id)),
-                    // A child is made of a record of its member, and is no stub.
-                    Liveness::Unseen if has_stubs && projection.child(&id).is_none() => stubs.push(id),
-                    Liveness::Unseen | Liveness::Alive => {}
-                }
+/// The same of one page for a partial log, which does not speak of every entity. The page's documents are those
+/// that the log deletes, and stubs that it refutes.
+async fn unknown_to_partial(
+    context: &Context,
+    projection: Projection,
+    number: usize,
+    (index, cursor): (&str, Option<String>),
+) -> Result<(Vec<(Projection, String)>, Option<String>)> {
+    let page = context.sink().versions(index, cursor).await?;
+    let (mut unknown, mut stubs) = (Vec::new(), Vec::new());
+    let has_stubs = !projection.get().stubs.is_empty();
+    {
+        let snapshot = context.state().snapshot()?;
+        for (id, _) in page.documents {
+            match snapshot.document(projection, &id)? {
+                Liveness::Deleted => unknown.push((projection, id)),
+                // A child is made of a record of its member, and is no stub.
+                Liveness::Unseen if has_stubs && projection.child(&id).is_none() => stubs.push(id),
+                Liveness::Unseen | Liveness::Alive => {}
             }
         }
-        while !stubs.is_empty() {
-            let documents = at_least_one(self.sink.get(number, &stubs).await?)?;
-            let snapshot = self.state.snapshot()?;
-            for (id, stored) in stubs.drain(..documents.len().min(stubs.len())).zip(documents) {
-                let stub = stored.filter(is_made_of_references);
-                if stub.map_or(Ok(false), |stub| is_refuted(&snapshot, projection, &stub.body))? {
-                    unknown.push((projection, id));
-                }
-            }
-        }
-        Ok((unknown, page.cursor))
     }
+    while !stubs.is_empty() {
+        let documents = at_least_one(context.sink().get(number, &stubs).await?)?;
+        let snapshot = context.state().snapshot()?;
+        for (id, stored) in stubs.drain(..documents.len().min(stubs.len())).zip(documents) {
+            let stub = stored.filter(is_made_of_references);
+            if stub.map_or(Ok(false), |stub| is_refuted(&snapshot, projection, &stub.body))? {
+                unknown.push((projection, id));
+            }
+        }
+    }
+    Ok((unknown, page.cursor))
 }
 
 /// True of a document of references only when the log speaks of all that it shows. Were one of them still its own, the

@@ -1,10 +1,7 @@
-//! The writes of a request that was answered, and the documents that the index is asked for before they are judged.
+//! The writes of a request that was answered.
 
-use super::deliver::Delivery;
 use super::fold::DocumentKey;
-use super::versions::{is_made_of_record, is_of_record};
 use crate::sink::Outcome;
-use crate::sink::documents::{Stored, at_least_one};
 use crate::state::State;
 
 /// A write that was sent.
@@ -56,59 +53,6 @@ pub(super) fn position_for(state: &State, writes: &mut [Sent]) -> Option<u64> {
             let reason = error.chain();
             in_conflict.for_each(|write| write.outcome = Outcome::Retry(reason.clone()));
             None
-        }
-    }
-}
-
-impl Delivery {
-    /// Finds out which writes give way. A document of which a partial log holds no record gives way to one that a record made. It
-    /// does not to another one of references, nor to the version that a deleted one left behind: it is claimed, and sent again.
-    pub(super) async fn find_kept(&self, number: usize, position: u64, writes: &mut [Sent]) {
-        let is_asked = |write: &Sent, stored: u64| write.claim.is_some() && is_of_record(stored, position);
-        self.look_up(number, writes, is_asked, |write, stored, document| {
-            write.is_kept = document.is_some_and(|document| is_made_of_record(document, position));
-            if let (false, Some(turn)) = (write.is_kept, write.claim) {
-                let stored = document.map_or(stored, |document| document.version);
-                self.bases().claim(write.document.clone(), stored, position, turn);
-                write.outcome = Outcome::Conflict { stored: None };
-            }
-        })
-        .await;
-    }
-
-    /// Asks the index for the documents that are in conflict, for those writes that `is_asked` says by the stored version.
-    /// Where the index does not answer the write is to be tried again.
-    pub(super) async fn look_up(
-        &self,
-        number: usize,
-        writes: &mut [Sent],
-        is_asked: impl Fn(&Sent, u64) -> bool,
-        apply: impl Fn(&mut Sent, u64, Option<&Stored>),
-    ) {
-        let mut questions: Vec<(&mut Sent, u64)> = Vec::new();
-        for write in writes {
-            if let Outcome::Conflict { stored: Some(stored) } = write.outcome
-                && is_asked(write, stored)
-            {
-                questions.push((write, stored));
-            }
-        }
-        let ids: Vec<String> = questions.iter().map(|(write, _)| write.document.1.to_string()).collect();
-        let (mut left, mut questions) = (ids.as_slice(), questions.into_iter());
-        while !left.is_empty() {
-            match self.sink.get(number, left).await.and_then(at_least_one) {
-                Ok(documents) => {
-                    for (document, (write, stored)) in documents.iter().zip(questions.by_ref()) {
-                        apply(write, stored, document.as_ref());
-                    }
-                    left = left.get(documents.len()..).unwrap_or_default();
-                }
-                Err(error) => {
-                    let reason = error.chain();
-                    questions.by_ref().for_each(|(write, _)| write.outcome = Outcome::Retry(reason.clone()));
-                    return;
-                }
-            }
         }
     }
 }

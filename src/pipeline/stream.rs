@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Select, Sender, TryRecvError};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use crossbeam_channel::{Receiver, Select, TryRecvError};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bulk_load::BulkLoad;
-use super::fold::{DecodedRecord, DocumentKey, StateWriter, Step};
+pub use super::command::Command;
+use super::fold::{StateWriter, Step};
 use super::planted::{self, Bug};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
+use super::retry::discard;
+pub use super::retry::{Discarded, Retried};
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use super::{superseded, traced};
-use crate::dead_letter::{DeadLetter, DeadLetters};
-use crate::decode::{Decoder, Readiness};
+use crate::decode::Decoder;
 use crate::error::Result;
-use crate::event::{Decoded, Record};
+use crate::event::Record;
 use crate::plan::EntityType;
-use crate::position::{Positions, TopicPartition};
+use crate::position::Positions;
 use crate::projection::Projection;
 use crate::source::leadership::Delivered;
 
@@ -31,121 +31,34 @@ use crate::source::leadership::Delivered;
 const GATHER: Duration = Duration::from_millis(5);
 /// How often the state is forced to the disk. A power loss costs no more than this much repeated work.
 const SYNC_EVERY: Duration = Duration::from_secs(2);
-/// Why the truncation of a table stays in the dead letters, where an earlier version put it.
-const TRUNCATION: &str = "a truncation cannot be retried, because it would delete what came after it as well; delete the \
-     state's folder and start again to replay";
-/// How long the retry of a dead letter waits for the schema registry.
-const SCHEMA_WAIT: Duration = Duration::from_secs(2);
 
-/// A command of the delivery or of an administrative route to the fold.
-pub enum Command {
-    /// The index acknowledged documents, each made at a step, or rejected them.
-    Delivered {
-        /// The documents with the steps of their snapshots.
-        acknowledged: Vec<(DocumentKey, u64)>,
-        /// Letters for those rejected; written before the marks are cleared.
-        rejected: Vec<DeadLetter>,
-        /// Every document of the request, with whether it is through. They leave the queue only once
-        /// their marks are cleared: a scan would find them again.
-        finished: Vec<(DocumentKey, bool)>,
-    },
-    /// Write the low watermark down.
-    LowWatermark(Positions, u64),
-    /// Follow the low watermark of another instance.
-    DeliveredElsewhere(Delivered),
-    /// Mark documents that were found in an index.
-    Mark(Vec<(Projection, String)>),
-    /// Begin a backfill of a projection.
-    BeginBackfill(Projection),
-    /// Documents of a backfill that the index did not acknowledge.
-    MarkUndelivered {
-        /// The step that began the backfill. The low watermark stays below it until they are delivered.
-        since: u64,
-        /// Dead letters of rejected documents.
-        rejected: Vec<DeadLetter>,
-        /// The documents, to be marked.
-        documents: Vec<(Projection, String)>,
-    },
-    /// Resume the paused backfills, because writing begins.
-    ResumeBackfills,
-    /// Move the backfill that a step began to an id, after so many documents. Without an id it is complete.
-    AdvanceBackfill(Projection, u64, Option<String>, u64),
-    /// A projection's marks are complete for this concrete index.
-    BuiltFor(Projection, String),
-    /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
-    Retry(Option<Vec<String>>, Sender<Result<Retried>>),
-    /// Take dead letters out for good, all or those named.
-    Discard(Option<Vec<String>>, Sender<Result<Discarded>>),
-    /// Answer, once everything asked before is done.
-    Barrier(oneshot::Sender<()>),
-    /// End, once everything asked before is done.
-    Stop,
-}
-
-/// The outcome of a retry of dead letters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Retried {
-    /// Folded, or marked to be delivered again.
-    pub done: usize,
-    /// Poison still, each with its reason.
-    pub failed: Vec<(String, String)>,
-    /// Names that no dead letter has.
-    pub unknown: Vec<String>,
-}
-
-/// The outcome of discarding dead letters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Discarded {
-    /// How many were taken out.
-    pub discarded: usize,
-    /// Names that no dead letter has.
-    pub unknown: Vec<String>,
-}
-
-/// Takes dead letters out for good, all or those named.
-///
-/// # Errors
-/// Those of the dead letters.
-pub fn discard(dead_letters: &mut dyn DeadLetters, names: Option<&[String]>) -> Result<Discarded> {
-    let known: Vec<String> = dead_letters.list()?.iter().map(DeadLetter::name).collect();
-    let unknown = names.unwrap_or_default().iter().filter(|name| !known.contains(name)).cloned().collect();
-    let is_named = |name: &String| names.is_none_or(|names| names.contains(name));
-    let chosen: Vec<String> = known.into_iter().filter(is_named).collect();
-    dead_letters.resolve(&chosen)?;
-    chosen.iter().for_each(|name| tracing::info!(name, "dead letter discarded"));
-    Ok(Discarded { discarded: chosen.len(), unknown })
-}
-
-/// The thread's parts.
+/// The fold's thread.
 pub struct Stream {
-    /// The writer of the state.
-    pub state_writer: StateWriter,
+    state_writer: StateWriter,
     /// The documents that wait for delivery.
-    pub queue: Arc<Queue>,
-    /// Where it reports.
-    pub status: Arc<Status>,
+    queue: Arc<Queue>,
+    status: Arc<Status>,
     /// Decodes dead letters that are tried again.
-    pub decoder: Arc<Decoder>,
+    decoder: Arc<Decoder>,
     /// Which kind of entity each topic carries.
-    pub kinds: Vec<(String, EntityType)>,
+    kinds: Vec<(String, EntityType)>,
     /// True while this instance is the writer.
-    pub writer: tokio::sync::watch::Receiver<bool>,
+    writer: watch::Receiver<bool>,
     /// No mark was cleared of a later step than this.
-    pub cleared: u64,
+    cleared: u64,
     /// Whether the log is folded for the first time.
-    pub first: First,
+    first: First,
     /// The batches of the reader; none once it has ended.
-    pub records: Option<Receiver<ReadBatch>>,
-    /// The commands to the fold.
-    pub commands: Receiver<Command>,
+    records: Option<Receiver<ReadBatch>>,
+    commands: Receiver<Command>,
     /// When the state was forced to the disk the last time.
-    pub synced: Instant,
+    synced: Instant,
     /// When something was folded the last time.
-    pub folded: Instant,
+    folded: Instant,
 }
 
 /// The first fold of a log.
-pub enum First {
+enum First {
     /// It may be, up to this end.
     Undecided(Positions),
     /// Under way.
@@ -155,6 +68,44 @@ pub enum First {
 }
 
 impl Stream {
+    /// A fold of commands alone, which reads no log. `kinds` are the entity types of the topics.
+    pub fn new(
+        state_writer: StateWriter,
+        queue: Arc<Queue>,
+        status: Arc<Status>,
+        decoder: Arc<Decoder>,
+        kinds: Vec<(String, EntityType)>,
+        commands: Receiver<Command>,
+    ) -> Self {
+        Self {
+            state_writer,
+            queue,
+            status,
+            decoder,
+            kinds,
+            writer: watch::channel(false).1,
+            cleared: u64::MAX,
+            first: First::Done,
+            records: None,
+            commands,
+            synced: Instant::now(),
+            folded: Instant::now(),
+        }
+    }
+
+    /// The same with the records of a log, which ended at `end` when this instance started. `writer` says whether this
+    /// instance is the writer. No mark was cleared of a later step than `cleared`.
+    #[must_use]
+    pub fn with_log(
+        self,
+        records: Receiver<ReadBatch>,
+        end: Positions,
+        writer: watch::Receiver<bool>,
+        cleared: u64,
+    ) -> Self {
+        Self { records: Some(records), first: First::Undecided(end), writer, cleared, ..self }
+    }
+
     /// Goes on, on this thread, until it is told to stop; the state then lies on the disk.
     ///
     /// # Errors
@@ -169,41 +120,6 @@ impl Stream {
         self.end_load()?;
         self.queue.set_folded();
         Ok(())
-    }
-
-    /// Brings a load to its end before it is through, or gives it up when that would take long.
-    fn end_load(&mut self) -> Result<()> {
-        match std::mem::replace(&mut self.first, First::Done) {
-            First::Loading(load) if load.is_short() => {
-                let step = self.state_writer.loaded(*load)?;
-                self.publish(step, Priority::Direct)
-            }
-            First::Loading(_) => {
-                tracing::warn!("the first fold of the log was broken off; it begins anew");
-                Ok(())
-            }
-            First::Undecided(_) | First::Done => Ok(()),
-        }
-    }
-
-    /// Takes records into a load while there is one; true when it took them.
-    fn load(&mut self, records: &[DecodedRecord], skipped: &[(TopicPartition, i64)]) -> Result<bool> {
-        if let First::Undecided(end) = &self.first {
-            let load = self.state_writer.first_load(end)?;
-            self.first = load.map_or(First::Done, |load| First::Loading(Box::new(load)));
-        }
-        let First::Loading(load) = &mut self.first else { return Ok(false) };
-        let poisoned = self.state_writer.load(load, records, skipped)?;
-        Status::add(&self.status.records, records.len());
-        Status::add(&self.status.poisoned, poisoned);
-        self.status.set_positions(&load.positions());
-        if load.is_through()
-            && let First::Loading(load) = std::mem::replace(&mut self.first, First::Done)
-        {
-            let step = self.state_writer.loaded(*load)?;
-            self.publish(step, Priority::Direct)?;
-        }
-        Ok(true)
     }
 
     /// Folds the records that have come, as one step.
@@ -394,70 +310,6 @@ impl Stream {
         }
         Ok(())
     }
-
-    /// Tries dead letters again: records are folded by their own versions, documents marked.
-    fn retry(&mut self, names: Option<&[String]>) -> Result<Retried> {
-        let mut retried = Retried::default();
-        self.decoder.forget_unknown_schemas();
-        let letters = self.state_writer.dead_letters().list()?;
-        let is_named = |letter: &&DeadLetter| names.is_none_or(|names| names.contains(&letter.name()));
-        let mut records = Vec::new();
-        let mut documents = Vec::new();
-        let mut resolved = Vec::new();
-        for letter in letters.iter().filter(is_named) {
-            match letter.document_key() {
-                Some((projection, id)) => {
-                    resolved.push(letter.name());
-                    let projection = self.state_writer.plan().projection(projection);
-                    documents.extend(projection.map(|projection| (projection, id)));
-                }
-                None => match letter.to_record(&self.kinds) {
-                    Ok(record) => records.push(self.decoded(record)),
-                    Err(error) => retried.failed.push((letter.name(), error.chain())),
-                },
-            }
-        }
-        for input in &records {
-            if let Decoded::Poison(reason) = &input.decoded {
-                retried.failed.push((record_name(&input.record), reason.clone()));
-            }
-        }
-        if let Some(names) = names {
-            let known: Vec<String> = letters.iter().map(DeadLetter::name).collect();
-            retried.unknown = names.iter().filter(|name| !known.contains(name)).cloned().collect();
-        }
-        records.retain(|input| !matches!(input.decoded, Decoded::Poison(_)));
-        if !records.is_empty() {
-            let (step, poison) = self.state_writer.fold_retried(&records)?;
-            let still =
-                |input: &&DecodedRecord| !poison.iter().any(|(name, _)| *name == record_name(&input.record));
-            resolved.extend(records.iter().filter(still).map(|input| record_name(&input.record)));
-            retried.failed.extend(poison);
-            self.publish(step, Priority::Direct)?;
-        }
-        if !documents.is_empty() {
-            let step = self.state_writer.mark(documents)?;
-            self.publish(step, Priority::Direct)?;
-        }
-        retried.done = resolved.len();
-        self.state_writer.sync()?;
-        self.state_writer.dead_letters().resolve(&resolved)?;
-        Ok(retried)
-    }
-
-    fn decoded(&self, record: Record) -> DecodedRecord {
-        let decoded = match self.decoder.readiness(&record, SCHEMA_WAIT) {
-            Readiness::Ready => match self.decoder.decode(&record) {
-                Decoded::Truncation(_) => Decoded::Poison(TRUNCATION.to_owned()),
-                decoded => decoded,
-            },
-            Readiness::Waiting(Some(why)) => Decoded::Poison(why.to_string()),
-            Readiness::Waiting(None) => {
-                Decoded::Poison("the schema registry has not answered yet; retry the letter".to_owned())
-            }
-        };
-        DecodedRecord { record, decoded }
-    }
 }
 
 /// The result of reading.
@@ -496,3 +348,6 @@ impl Turns for Stream {
 pub fn record_name(record: &Record) -> String {
     format!("{}:{}", record.partition, record.offset)
 }
+
+mod load;
+mod retry;

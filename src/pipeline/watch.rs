@@ -7,8 +7,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::hand_over::LEASE;
+use super::status::Status;
+use crate::error::Result;
+use crate::projection::Projection;
 use crate::sink::generations::{Aliases, Phase, Rebuild};
-use crate::sink::tenure::Tenure;
+use crate::sink::tenure::{Claimant, Tenure};
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,8 +29,62 @@ pub(super) struct Seen {
     pub(super) tenure: Option<Tenure>,
 }
 
+impl Seen {
+    /// True when a rebuild calls for every document to be sent again.
+    pub(super) fn sends_again(&self) -> bool {
+        self.rebuilds.iter().flatten().any(|record| record.sends_again)
+    }
+
+    /// Has the status tell of the rebuilds, and of the indexes that a rollback put back.
+    pub(super) fn report(&self, projections: &[Projection], status: &Status) {
+        let records = self.rebuilds.iter().zip(&self.behind).zip(projections);
+        let rolled_back = records.filter_map(|((record, behind), projection)| {
+            let index =
+                behind.as_ref().filter(|index| record.as_ref().is_some_and(|it| it.is_rollback_to(index)))?;
+            Some((projection.name().to_owned(), index.clone()))
+        });
+        status.set_rolled_back(rolled_back.collect());
+        let under_way =
+            projections.iter().zip(self.rebuilds.iter().cloned()).filter_map(|(projection, record)| {
+                Some((projection.name().to_owned(), record.filter(Rebuild::is_under_way)?))
+            });
+        status.set_rebuilds(under_way);
+    }
+}
+
+/// The view that a run has of others.
+pub(super) struct Others {
+    view: watch::Receiver<Seen>,
+    /// The group that writes, where another one may take the indexes over.
+    claimant: Option<Claimant>,
+}
+
+impl Others {
+    /// Begins to look, until this value is gone.
+    pub(super) fn watch(sink: Arc<dyn Aliases>, claimant: Option<Claimant>) -> Self {
+        Self { view: spawn(sink), claimant }
+    }
+
+    /// Looks whether this group still writes.
+    ///
+    /// # Errors
+    /// When another group has taken the indexes over.
+    pub(super) fn check(&self) -> Result<()> {
+        match &self.claimant {
+            Some(claimant) => claimant.check(self.view.borrow().tenure.as_ref()),
+            None => Ok(()),
+        }
+    }
+
+    /// The result of the last look, unless it was taken before.
+    pub(super) fn take_change(&mut self) -> Option<Seen> {
+        let has_changed = self.view.has_changed().unwrap_or(false);
+        has_changed.then(|| self.view.borrow_and_update().clone())
+    }
+}
+
 /// Looks until the receiver is gone.
-pub(super) fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<Seen> {
+fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<Seen> {
     let (sender, receiver) = watch::channel(Seen::default());
     tokio::spawn(async move {
         let mut moving = Moving::default();

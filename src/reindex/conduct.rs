@@ -11,13 +11,14 @@ use tokio::time::Instant;
 use super::carry::{Carried, Carrier};
 use super::claim::Claim;
 use super::evidence::{self, Evidence};
+use super::meter::Meter;
 use super::session::{Folder, Session};
 use super::sources::Sources;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{Parts, Until, run};
 use crate::pipeline::start::{Patience, while_away};
-use crate::pipeline::status::{Report, Status};
+use crate::pipeline::status::Status;
 use crate::pipeline::work::in_place;
 use crate::position::Positions;
 use crate::projection::{Limits, Projection};
@@ -61,35 +62,77 @@ pub struct Outcome {
 /// Puts the parts of one round together, from the source to the target.
 pub type Round = Box<dyn Fn(Box<dyn EventSource>, Arc<Target>, Arc<Status>) -> Result<Parts> + Send + Sync>;
 
+/// The rounds of the pipeline in a rebuild: their parts, and the log that they read.
+pub struct Rounds {
+    round: Round,
+    sources: Sources,
+}
+
+impl Rounds {
+    /// Rounds that `round` puts together, each over a log of `sources`.
+    pub fn new(round: Round, sources: Sources) -> Self {
+        Self { round, sources }
+    }
+}
+
 /// A rebuild, ready to go on from wherever it is.
 pub struct Conductor {
     /// The sink of the projections that are rebuilt.
-    pub sink: Arc<dyn Generations>,
+    sink: Arc<dyn Generations>,
     /// The claim on them.
-    pub claim: Arc<Claim>,
-    /// The folder.
-    pub folder: Folder,
-    /// The session.
-    pub session: Session,
+    claim: Arc<Claim>,
+    folder: Folder,
+    session: Session,
     /// The rebuild's own state.
-    pub state: Arc<State>,
-    /// The limits of documents.
-    pub limits: Limits,
-    /// The parts of a round.
-    pub round: Round,
-    /// The log.
-    pub sources: Sources,
-    /// The options.
-    pub options: Options,
-    /// Where it reports.
-    pub status: Arc<Status>,
+    state: Arc<State>,
+    limits: Limits,
+    rounds: Rounds,
+    options: Options,
+    status: Arc<Status>,
     /// Documents a second over the whole load; 0 until it is known.
-    pub load_rate: Arc<AtomicU64>,
+    load_rate: Arc<AtomicU64>,
     /// Documents that were rejected before this process went on.
-    pub rejected_before: u64,
+    rejected_before: u64,
 }
 
 impl Conductor {
+    /// The rebuild of a session whose projections are claimed. `state` is the rebuild's own one.
+    pub fn new(
+        sink: Arc<dyn Generations>,
+        claim: Arc<Claim>,
+        folder: Folder,
+        session: Session,
+        state: Arc<State>,
+        limits: Limits,
+        rounds: Rounds,
+    ) -> Self {
+        Self {
+            sink,
+            claim,
+            folder,
+            session,
+            state,
+            limits,
+            rounds,
+            options: Options::default(),
+            status: Arc::default(),
+            load_rate: Arc::default(),
+            rejected_before: 0,
+        }
+    }
+
+    /// The same with these options.
+    #[must_use]
+    pub fn with_options(self, options: Options) -> Self {
+        Self { options, ..self }
+    }
+
+    /// The same; so many documents were rejected before this process went on.
+    #[must_use]
+    pub fn with_rejected(self, rejected_before: u64) -> Self {
+        Self { rejected_before, ..self }
+    }
+
     /// Goes through the phases that are left, to the end.
     ///
     /// # Errors
@@ -102,13 +145,13 @@ impl Conductor {
     ) -> Result<Outcome> {
         let beats = self.spawn_beats(stop, on_progress);
         let ended = self.phases(stop).await;
-        self.sources.close();
+        self.rounds.sources.close();
         beats.abort();
         let lost = beats.await.unwrap_or(Ok(()));
         self.sink.release().await;
         // A lost claim is why the phases stopped.
         let outcome = lost.and(ended)?;
-        let Self { folder, options, state, round, .. } = self;
+        let Self { folder, options, state, rounds: Rounds { round, .. }, .. } = self;
         // The state's folder is deleted only once no part of the process has it open.
         drop((state, round));
         folder.clear(options.keep_state)?;
@@ -153,8 +196,8 @@ impl Conductor {
         let began = Instant::now();
         // This pass runs in every case, because it also compares the log with the state. The evidence makes every document
         // searchable.
-        let source = self.sources.take().await?;
-        self.sources.prepare();
+        let source = self.rounds.sources.take().await?;
+        self.rounds.sources.prepare();
         self.deliver(source, Until::Delivered, stop).await?;
         self.note_load(began.elapsed(), stop).await?;
         let carried = self.carry(stop).await?;
@@ -314,9 +357,9 @@ impl Conductor {
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
     async fn round(&self, until: Until, stop: &Shutdown) -> Result<()> {
-        let mut source = self.sources.take().await?;
+        let mut source = self.rounds.sources.take().await?;
         if in_place(|| self.is_through(&mut *source))? {
-            self.sources.keep(source);
+            self.rounds.sources.keep(source);
             return Ok(());
         }
         self.deliver(source, until, stop).await
@@ -332,7 +375,7 @@ impl Conductor {
                 return Ok(());
             }
             tracing::info!("documents wait for the index still; going on");
-            source = self.sources.take().await?;
+            source = self.rounds.sources.take().await?;
         }
     }
 
@@ -349,7 +392,7 @@ impl Conductor {
 
     fn parts(&self, source: Box<dyn EventSource>) -> Result<Parts> {
         let target = Arc::new(self.target());
-        in_place(|| (self.round)(source, target, Arc::clone(&self.status)))
+        in_place(|| (self.rounds.round)(source, target, Arc::clone(&self.status)))
     }
 
     fn target(&self) -> Target {
@@ -412,52 +455,4 @@ pub(super) fn interrupted() -> Error {
     Error::failed(
         "the rebuild was stopped; the same command goes on with the same index, `tributary reindex --abort` gives it up",
     )
-}
-
-/// The progress that is shown, from the counters.
-#[derive(Default)]
-struct Meter {
-    last: Option<(Instant, u64)>,
-    rate: f64,
-}
-
-impl Meter {
-    fn read(&mut self, report: &Report) -> RebuildProgress {
-        let sum = |part: fn(&crate::pipeline::status::PartitionReport) -> i64| {
-            let sum: i64 = report.partitions.iter().map(part).sum();
-            u64::try_from(sum).unwrap_or(0)
-        };
-        let counter = |name: &str| report.counters.get(name).copied().unwrap_or(0);
-        let (events, events_total) = (sum(|at| at.position), sum(|at| at.end));
-        let documents = counter("delivered");
-        let (done, left) = if events < events_total {
-            (events, events_total - events)
-        } else {
-            (events + documents, report.documents_waiting)
-        };
-        let now = Instant::now();
-        if let Some((at, before)) = self.last {
-            let seconds = now.duration_since(at).as_secs_f64().max(0.001);
-            #[expect(clippy::cast_precision_loss, reason = "a rate that is shown")]
-            let fresh = done.saturating_sub(before) as f64 / seconds;
-            self.rate = if self.rate == 0.0 { fresh } else { 0.5 * self.rate + 0.5 * fresh };
-        }
-        self.last = Some((now, done));
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a rate is never negative"
-        )]
-        let rate = self.rate as u64;
-        RebuildProgress {
-            events,
-            events_total,
-            documents,
-            documents_total: if events < events_total { 0 } else { documents + report.documents_waiting },
-            rate,
-            seconds_left: left.checked_div(rate),
-            rejected: counter("rejected"),
-            load_rate: 0,
-        }
-    }
 }

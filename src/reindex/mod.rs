@@ -9,13 +9,14 @@ mod carry;
 mod claim;
 mod conduct;
 mod evidence;
+mod meter;
 pub mod session;
 mod sources;
 mod target;
 mod upkeep;
 
 pub use claim::Claim;
-pub use conduct::{Conductor, Options, Outcome, Round};
+pub use conduct::{Conductor, Options, Outcome, Round, Rounds};
 pub use sources::Sources;
 pub use target::Target;
 pub use upkeep::{abort, give_up, is_swapping, prune, prune_gone};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crossbeam_channel::{Sender, unbounded};
+use crossbeam_channel::Sender;
 use tokio::task::JoinHandle;
 
 use super::MAX_EMBEDDED;
@@ -17,15 +17,14 @@ use crate::config::Refresh;
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::pipeline::run::{Parts, Until, run};
+use crate::pipeline::command::Command;
+use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
-use crate::pipeline::stream::Command;
 use crate::pipeline::tuning::Tuning;
 use crate::projection::Limits;
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Aliases;
-use crate::source::leadership::{Alone, Leadership};
 use crate::state::State;
 
 /// How many of a thousand dead letters find their process dead.
@@ -64,25 +63,13 @@ pub(super) fn parts(
     sink: Arc<dyn Aliases>,
     status: Arc<Status>,
 ) -> Parts {
-    Parts {
-        state,
-        source: Box::new(Source::new(world, process)),
-        sink,
-        dead_letters: Box::new(Letters(Arc::clone(world), Arc::clone(process))),
-        leadership: Arc::new(Alone::default()),
-        projections: world.domain.projections.clone(),
-        decoder: Arc::new(Decoder::new(world.domain.plan, world.domain.layouts(), BTreeMap::new())),
-        kinds: world.domain.types.clone(),
-        limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
-        tuning: Tuning::small(),
-        refresh: Refresh::Adaptive,
-        mapping_may_differ: false,
-        claimant: None,
-        patience: Patience::default(),
-        allow_partial_log: true,
-        status,
-        commands: unbounded(),
-    }
+    let decoder = Decoder::new(world.domain.plan, world.domain.layouts(), BTreeMap::new());
+    let source = Box::new(Source::new(world, process));
+    let log = LogParts::new(source, Arc::new(decoder), world.domain.types.clone()).with_partial(true);
+    let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
+    let index = IndexParts::new(sink, world.domain.projections.clone(), limits, Refresh::Adaptive);
+    let letters = Box::new(Letters(Arc::clone(world), Arc::clone(process)));
+    Parts::new(state, log, index, letters, status).with_tuning(Tuning::small())
 }
 
 /// A running process.
@@ -127,10 +114,10 @@ impl Instance {
         };
         let (state, status) = (Arc::new(state), Arc::new(Status::default()));
         let sink = Arc::new(Sink::new(world, &process));
-        let mut parts = parts(world, &process, Arc::clone(&state), sink, Arc::clone(&status));
+        let parts = parts(world, &process, Arc::clone(&state), sink, Arc::clone(&status));
         let membership = Membership::join(world, &process, Arc::clone(&status.in_flight));
-        parts.leadership = Arc::new(membership) as Arc<dyn Leadership>;
-        let commands = parts.commands.0.clone();
+        let parts = parts.with_leadership(Arc::new(membership));
+        let commands = parts.commands();
         let stop = Shutdown::default();
         let task = {
             let stop = stop.clone();

@@ -17,7 +17,7 @@ use crate::pipeline::status::Status;
 use crate::plan::PlanRef;
 use crate::projection::Limits;
 use crate::reindex::session::{Folder, From, Session};
-use crate::reindex::{Claim, Conductor, Options, Round, Sources, Target, abort};
+use crate::reindex::{Claim, Conductor, Round, Rounds, Sources, Target, abort};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
 use crate::source::EventSource;
@@ -161,20 +161,9 @@ impl Call {
         }
         let state = Arc::new(State::open(store, self.world.domain.plan, "simulated")?);
         let stop = Shutdown::default();
-        let conductor = Conductor {
-            sink,
-            claim,
-            folder,
-            session,
-            round: self.round(&state),
-            sources: self.sources(),
-            state,
-            limits: Limits { max_embedded_contacts: MAX_EMBEDDED },
-            options: Options::default(),
-            status: Arc::default(),
-            load_rate: Arc::default(),
-            rejected_before: 0,
-        };
+        let rounds = Rounds::new(self.round(&state), self.sources());
+        let limits = Limits { max_embedded_contacts: MAX_EMBEDDED };
+        let conductor = Conductor::new(sink, claim, folder, session, state, limits, rounds);
         conductor.run(&stop, |_, _| {}).await.map(|_| ())
     }
 
@@ -202,7 +191,7 @@ impl Call {
     fn round(&self, state: &Arc<State>) -> Round {
         let (world, process, state) = (Arc::clone(&self.world), Arc::clone(&self.process), Arc::clone(state));
         Box::new(move |source: Box<dyn EventSource>, target: Arc<Target>, status: Arc<Status>| {
-            Ok(Parts { source, ..parts(&world, &process, Arc::clone(&state), target, status) })
+            Ok(parts(&world, &process, Arc::clone(&state), target, status).with_source(source))
         })
     }
 

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::command::Command;
 use crate::pipeline::status::Status;
-use crate::pipeline::stream::Command;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
 use crate::sink::documents::Documents;
@@ -139,28 +139,51 @@ pub enum Line {
 /// The instance that has the state open, when the comparison is part of one.
 pub struct Live {
     /// To its fold.
-    pub commands: Commands<Command>,
-    /// The status of the instance.
-    pub status: Arc<Status>,
+    commands: Commands<Command>,
+    status: Arc<Status>,
 }
 
-/// The parts of a comparison.
+impl Live {
+    /// The instance with this fold and this status.
+    pub fn new(commands: Commands<Command>, status: Arc<Status>) -> Self {
+        Self { commands, status }
+    }
+}
+
+/// A comparison of the state with the index.
 pub struct Verifier {
     /// The state, from which documents are made.
-    pub state: Arc<State>,
+    state: Arc<State>,
     /// The index, open.
-    pub sink: Arc<dyn Documents>,
+    sink: Arc<dyn Documents>,
     /// The projections, in the sink's order.
-    pub projections: Vec<Projection>,
-    /// The limits of documents.
-    pub limits: Limits,
+    projections: Vec<Projection>,
+    limits: Limits,
     /// The running instance; nothing moves, and nothing is repaired, without one.
-    pub live: Option<Live>,
+    live: Option<Live>,
     /// Ends it early.
-    pub stop: Shutdown,
+    stop: Shutdown,
 }
 
 impl Verifier {
+    /// A comparison with an open index, beside no running instance. `projections` are in the order of the index, and
+    /// `stop` ends the comparison early.
+    pub fn new(
+        state: Arc<State>,
+        sink: Arc<dyn Documents>,
+        projections: Vec<Projection>,
+        limits: Limits,
+        stop: Shutdown,
+    ) -> Self {
+        Self { state, sink, projections, limits, live: None, stop }
+    }
+
+    /// The same as a part of a running instance.
+    #[must_use]
+    pub fn with_instance(self, live: Live) -> Self {
+        Self { live: Some(live), ..self }
+    }
+
     /// Looks whether the scope can be compared.
     ///
     /// # Errors

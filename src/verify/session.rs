@@ -14,7 +14,7 @@ use super::walk::{DELETED, Every, Walk, uncalled};
 use super::{Difference, Kind, Line, Live, Summary, Verifier, Wanted, broken_off, chosen, stopping};
 use crate::backoff::BackOff;
 use crate::error::{Error, Result};
-use crate::pipeline::stream::Command;
+use crate::pipeline::command::Command;
 use crate::plan::id_and_owner;
 use crate::projection::Projection;
 

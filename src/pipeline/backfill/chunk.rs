@@ -24,22 +24,52 @@ pub struct Chunk {
 
 /// The parts that make chunks.
 pub struct ChunkContext<'a> {
-    /// The state.
-    pub state: &'a State,
+    state: &'a State,
     /// The projections, in the sink's order.
-    pub projections: &'a [Projection],
-    /// The limits of documents.
-    pub limits: Limits,
+    projections: &'a [Projection],
+    limits: Limits,
     /// The versions of foreign writes.
-    pub bases: &'a Bases,
+    bases: &'a Bases,
     /// Whether a document is taken; one that is not is passed over.
-    pub takes: &'a dyn Fn(&DocumentKey) -> bool,
+    takes: &'a dyn Fn(&DocumentKey) -> bool,
     /// True where the index holds nothing that would have to be deleted.
-    pub is_untouched: bool,
+    is_untouched: bool,
     /// Where the memory of requests comes from.
-    pub buffers: &'a Arc<Buffers>,
+    buffers: &'a Arc<Buffers>,
     /// How many ids one chunk looks at.
-    pub ids_max: usize,
+    ids_max: usize,
+}
+
+impl<'a> ChunkContext<'a> {
+    /// The parts of chunks that take every document, with deletes. `limits` are those of documents, and one chunk looks at
+    /// `ids_max` ids.
+    pub fn new(
+        state: &'a State,
+        projections: &'a [Projection],
+        limits: Limits,
+        bases: &'a Bases,
+        buffers: &'a Arc<Buffers>,
+        ids_max: usize,
+    ) -> Self {
+        let takes = &take_every;
+        Self { state, projections, limits, bases, takes, is_untouched: false, buffers, ids_max }
+    }
+
+    /// The same with those documents alone that `takes` says.
+    #[must_use]
+    pub fn with_takes(self, takes: &'a dyn Fn(&DocumentKey) -> bool) -> Self {
+        Self { takes, ..self }
+    }
+
+    /// The same; `is_untouched` says whether the index holds nothing that would have to be deleted.
+    #[must_use]
+    pub fn with_untouched(self, is_untouched: bool) -> Self {
+        Self { is_untouched, ..self }
+    }
+}
+
+fn take_every(_: &DocumentKey) -> bool {
+    true
 }
 
 /// Makes the documents of a projection behind the id `cursor`, from one snapshot, up to a number and to bytes.
@@ -105,18 +135,9 @@ mod tests {
         let state = State::open(Arc::new(store), builtin(), "f").unwrap();
         let made = |is_untouched| {
             let (limits, bases) = (Limits { max_embedded_contacts: 1 }, Bases::default());
-            let (state, projections, takes) = (&state, &[CONTACTS], &|_: &DocumentKey| true);
-            let (buffers, ids_max) = (&Arc::default(), Tuning::small().chunk_ids_max);
-            let context = ChunkContext {
-                state,
-                projections,
-                limits,
-                bases: &bases,
-                takes,
-                is_untouched,
-                buffers,
-                ids_max,
-            };
+            let (projections, buffers, ids_max) = ([CONTACTS], Arc::default(), Tuning::small().chunk_ids_max);
+            let context = ChunkContext::new(&state, &projections, limits, &bases, &buffers, ids_max)
+                .with_untouched(is_untouched);
             let part = make_chunk(&context, CONTACTS, "", (9, usize::MAX)).unwrap();
             assert_eq!((part.passed, part.next), (2, None));
             let writes = part.made.batch.writes().iter();

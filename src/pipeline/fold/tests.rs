@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dead_letter::Nowhere;
-use crate::event::{Action, Field};
+use crate::event::{Action, Event, Field};
 use crate::plan::{CONTACT, ORGANISATION};
 use crate::plan::{CONTACTS, builtin};
 use crate::state::memory::MemoryStore;

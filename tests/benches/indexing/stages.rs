@@ -16,11 +16,12 @@ use tributary::engine;
 use tributary::entity::Registers;
 use tributary::event::Decoded;
 use tributary::pipeline::backfill;
+use tributary::pipeline::command::Command;
 use tributary::pipeline::fold::StateWriter;
 use tributary::pipeline::queue::Queue;
 use tributary::pipeline::reader::Reader;
 use tributary::pipeline::status::Status;
-use tributary::pipeline::stream::{Command, First, Stream};
+use tributary::pipeline::stream::Stream;
 use tributary::pipeline::tuning::Tuning;
 use tributary::pipeline::versions::Bases;
 use tributary::position::Positions;
@@ -208,20 +209,9 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
         end_answers,
         records_in,
     );
-    let stream = Stream {
-        state_writer,
-        queue: Arc::clone(&queue),
-        status,
-        decoder,
-        kinds: Vec::new(),
-        writer: tokio::sync::watch::channel(true).1,
-        cleared: 0,
-        first: First::Undecided(end.clone()),
-        records: Some(records_out),
-        commands: command_rx,
-        synced: tokio::time::Instant::now(),
-        folded: tokio::time::Instant::now(),
-    };
+    let writer = tokio::sync::watch::channel(true).1;
+    let stream = Stream::new(state_writer, Arc::clone(&queue), status, decoder, Vec::new(), command_rx)
+        .with_log(records_out, end.clone(), writer, 0);
     std::thread::scope(|scope| {
         let reading = scope.spawn(move || reader.run());
         let folding = scope.spawn(move || stream.run());
@@ -244,16 +234,9 @@ fn materialise(config: &Config, folder: &Path) -> Result<(u64, u64)> {
     let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
     let (mut count, mut bytes, bases) = (0, 0, Bases::default());
     let (projections, buffers) = (&PROJECTIONS, &Arc::default());
-    let making = backfill::ChunkContext {
-        state: &state,
-        projections,
-        limits,
-        bases: &bases,
-        takes: &|_| true,
-        is_untouched: true,
-        buffers,
-        ids_max: Tuning::default().chunk_ids_max,
-    };
+    let ids_max = Tuning::default().chunk_ids_max;
+    let making = backfill::ChunkContext::new(&state, projections, limits, &bases, buffers, ids_max)
+        .with_untouched(true);
     for projection in PROJECTIONS {
         let mut place = Some(String::new());
         while let Some(at) = place {

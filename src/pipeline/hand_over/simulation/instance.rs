@@ -1,6 +1,6 @@
 //! A running instance: it folds, and as the writer delivers; as `pipeline/{gate,hand_over,run}.rs` do.
 
-use super::super::super::standby::Filling;
+use super::super::super::filling::Filling;
 use super::super::{LEASE, Verdict, judge};
 use super::state::Process;
 use super::world::{At, DOCUMENTS, Record, World, covers, real};

@@ -1,0 +1,148 @@
+//! The workers of a run: the reader, the fold and the delivery.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+use tokio::sync::oneshot;
+use tokio::task::{JoinError, JoinHandle};
+
+use super::command::Command;
+use super::context::Context;
+use super::fold::StateWriter;
+use super::reader::{EndRequest, ReadBatch, Reader};
+use super::stream::Stream;
+use super::work;
+use crate::decode::Decoder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::EntityType;
+use crate::position::Positions;
+use crate::shutdown::Shutdown;
+use crate::source::EventSource;
+
+/// The outcome of a thread, once it ends.
+type End = oneshot::Receiver<Result<()>>;
+
+/// The workers of a run.
+pub(super) struct Workers {
+    reader: End,
+    fold: End,
+    delivery: JoinHandle<Result<()>>,
+    /// Ends the reader.
+    reading: Shutdown,
+    is_reading: bool,
+}
+
+/// Starts the reader, which ends by `reading`; answers its batches as well.
+///
+/// # Errors
+/// When its thread cannot be started.
+pub(super) fn start_reader(
+    context: &Context,
+    source: Box<dyn EventSource>,
+    decoder: &Arc<Decoder>,
+    end_requests: Receiver<EndRequest>,
+    reading: &Shutdown,
+) -> Result<(End, Receiver<ReadBatch>)> {
+    let (batches, records) = Reader::channel();
+    let status = Arc::clone(context.status());
+    let reader = Reader::new(source, Arc::clone(decoder), status, reading.clone(), end_requests, batches);
+    let reader = work::start("reader", reader.with_partial(context.state().is_partial()))?;
+    Ok((reader, records))
+}
+
+/// Starts the fold of a log that ended at `end` when the state was at a step.
+///
+/// # Errors
+/// When its thread cannot be started.
+pub(super) fn start_fold(
+    context: &Context,
+    state_writer: StateWriter,
+    (decoder, kinds): (Arc<Decoder>, Vec<(String, EntityType)>),
+    commands: Receiver<Command>,
+    records: Receiver<ReadBatch>,
+    (end, step): (Positions, u64),
+) -> Result<End> {
+    let (queue, status) = (Arc::clone(context.queue()), Arc::clone(context.status()));
+    queue.set_backfills(state_writer.pending_backfills());
+    let stream = Stream::new(state_writer, queue, status, decoder, kinds, commands);
+    work::start("fold", stream.with_log(records, end, context.leadership().writer(), step))
+}
+
+impl Workers {
+    /// Workers that go on. The reader ends by `reading`.
+    pub(super) fn new(reader: End, fold: End, delivery: JoinHandle<Result<()>>, reading: Shutdown) -> Self {
+        Self { reader, fold, delivery, reading, is_reading: true }
+    }
+
+    /// Waits until a worker ends; answers the outcome of the run, or none where the reader has read everything.
+    pub(super) async fn wait(&mut self, stop: &Shutdown) -> Option<Result<()>> {
+        tokio::select! {
+            biased;
+            ended = &mut self.fold => Some(forgive(flat(ended), stop)),
+            ended = &mut self.delivery => Some(ended.unwrap_or_else(|error| Err(broken(error)))),
+            ended = &mut self.reader, if self.is_reading => {
+                self.is_reading = false;
+                flat(ended).err().map(Err)
+            }
+        }
+    }
+
+    /// Has the reader end.
+    pub(super) fn end_reading(&self) {
+        self.reading.request();
+    }
+
+    /// An error that follows from the fold's end says less than the fold's own error.
+    pub(super) async fn cause(&mut self, error: Error, context: &Context, stop: &Shutdown) -> Result<()> {
+        let (reply, _) = oneshot::channel();
+        if self.fold.is_terminated() || context.command(Command::Barrier(reply)).is_ok() {
+            return Err(error);
+        }
+        match flat((&mut self.fold).await) {
+            Ok(()) => Err(error),
+            ended => forgive(ended, stop),
+        }
+    }
+
+    /// Waits until the workers have ended, the delivery first; answers the run's outcome with theirs.
+    pub(super) async fn close(
+        mut self,
+        mut outcome: Result<()>,
+        context: &Context,
+        stop: &Shutdown,
+    ) -> Result<()> {
+        if !self.delivery.is_finished() {
+            let delivered = (&mut self.delivery).await.unwrap_or_else(|error| Err(broken(error)));
+            outcome = outcome.and(delivered);
+        }
+        if context.command(Command::Stop).is_ok() {
+            outcome = outcome.and(forgive(flat(self.fold.await), stop));
+        }
+        if self.is_reading {
+            // It closes its connections.
+            work::leave(self.reader);
+        }
+        outcome
+    }
+}
+
+fn flat(ended: Result<Result<()>, oneshot::error::RecvError>) -> Result<()> {
+    ended.unwrap_or_else(|_| {
+        Err(Error::failed("a thread of the pipeline broke off; this is a bug, start again to recover"))
+    })
+}
+
+/// A fold that waited for a server when a stop was asked for has lost nothing: its positions stay.
+fn forgive(ended: Result<()>, stop: &Shutdown) -> Result<()> {
+    match ended {
+        Err(error) if stop.is_requested() && error.kind() == ErrorKind::Unavailable => {
+            tracing::warn!(error = error.chain(), "stopped while waiting");
+            Ok(())
+        }
+        ended => ended,
+    }
+}
+
+fn broken(error: JoinError) -> Error {
+    Error::failed("the delivery broke off; this is a bug, start again to recover").because(error)
+}
