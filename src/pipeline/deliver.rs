@@ -15,7 +15,6 @@ use super::context::Context;
 use super::fold::DocumentKey;
 use super::materialise::{Materialised, materialise};
 use super::pace::Pace;
-use super::planted::{self, Bug};
 use super::queue::{Priority, Queue, Scan};
 use super::refresh::Unrefreshed;
 use super::requests::{Requests, Slots};
@@ -193,7 +192,7 @@ impl Delivery {
         self.is_making_chunk.store(false, Ordering::SeqCst);
         self.queue.wake();
         let (documents, number) = chunk?;
-        if planted::is(Bug::BackfillCursorEarly) {
+        if bug!(BackfillCursorEarly) {
             self.complete_chunk(&start, number);
         }
         let outcome = if documents.documents.is_empty() {
@@ -203,7 +202,7 @@ impl Delivery {
         };
         self.queue.finish_chunk(in_queue);
         let undelivered = outcome.finished.into_iter().filter(|(_, is_done)| !is_done);
-        let undelivered = undelivered.filter(|_| !planted::is(Bug::BackfillCursorEarly));
+        let undelivered = undelivered.filter(|_| !bug!(BackfillCursorEarly));
         let documents = undelivered.map(|((projection, id), _)| (projection, id.to_string())).collect();
         // If the fold's thread is gone, its own error is the one to report.
         let (since, rejected) = (start.step, outcome.rejected);
@@ -281,7 +280,7 @@ impl Delivery {
             return Ok(());
         }
         let step = made.step;
-        if planted::is(Bug::MarkClearedEarly) {
+        if bug!(MarkClearedEarly) {
             let acknowledged = made.documents.iter().map(|document| (document.clone(), step)).collect();
             let (rejected, finished) = (Vec::new(), Vec::new());
             let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
@@ -303,7 +302,7 @@ impl Delivery {
     }
 
     fn is_writer(&self) -> bool {
-        *self.writer.borrow() || planted::is(Bug::NoStandBy)
+        *self.writer.borrow() || bug!(NoStandBy)
     }
 
     async fn send(&self, made: Materialised) -> RequestOutcome {
@@ -365,12 +364,12 @@ impl Delivery {
                 }
                 Outcome::Conflict { stored } => {
                     let is_foreign = self.conflict(&write, stored.zip(position));
-                    planted::is(Bug::NoGateAndConflictsDone) || is_foreign && planted::is(Bug::ForeignLeft)
+                    bug!(NoGateAndConflictsDone) || is_foreign && bug!(ForeignLeft)
                 }
                 Outcome::Retry(reason) => {
                     retried += 1;
                     retry.get_or_insert_with(|| reason.clone());
-                    planted::is(Bug::RetryDone)
+                    bug!(RetryDone)
                 }
                 Outcome::Gone(reason) | Outcome::Refused(reason) => {
                     result.failure.get_or_insert_with(|| reason.clone());

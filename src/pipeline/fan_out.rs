@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::fold::{StateWriter, Step};
-use super::planted::{self, Bug};
 use crate::error::Result;
 use crate::plan::{EntityType, Hop, Relation};
 use crate::projection::Projection;
@@ -48,7 +47,7 @@ impl StateWriter {
             let found = self.work(&*view, &task, left)?;
             left -= found.entry_count.min(left);
             marks.extend(found.marks);
-            match found.after.filter(|_| !planted::is(Bug::FanOutCutShort)) {
+            match found.after.filter(|_| !bug!(FanOutCutShort)) {
                 Some(after) => {
                     task.after = after;
                     changes.put(Space::TASKS, key, rows::encode(&task)?);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 pub(crate) use self::changed_rows::apply_one;
 use self::changed_rows::put_rows;
 pub(super) use self::positions::{advance, skip_offsets};
-use super::planted::{self, Bug};
 use super::superseded::Superseded;
 use super::tuning::Tuning;
 use crate::dead_letter::{DeadLetter, DeadLetters};
@@ -164,7 +163,7 @@ impl StateWriter {
         let touched = self.apply(&*view, &progress, records, (&mut poison, &mut tally))?;
         let (superseded, begun_anew) = tally.take();
         let poisoned = poison.len();
-        let is_late = planted::is(Bug::PoisonToldLate);
+        let is_late = bug!(PoisonToldLate);
         if poisoned > 0 && !is_late {
             bury(&mut *self.dead_letters, std::mem::take(&mut poison))?;
         }
@@ -178,7 +177,7 @@ impl StateWriter {
         let marked = self.put_marks(&mut changes, progress.step, marks);
         let written = put_rows(&mut changes, touched)?;
         changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
-        if planted::is(Bug::PositionsFirst) {
+        if bug!(PositionsFirst) {
             let mut first = Changes::default();
             first.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
             self.state.commit(first)?;

@@ -3,7 +3,6 @@
 use crossbeam_channel::{Receiver, TryRecvError};
 
 use super::hand_over::HandOver;
-use super::planted::{self, Bug};
 use super::queue::Queue;
 use crate::error::Result;
 use crate::position::Positions;
@@ -72,7 +71,7 @@ impl Gate {
                 // A rebuild may have read a partition that this instance has not found yet.
                 let here = queue.positions();
                 let is_passed = here.covers(end) && self.rebuilt.iter().all(|rebuilt| here.covers(rebuilt));
-                if !is_passed && !planted::is(Bug::NoGateAndConflictsDone) {
+                if !is_passed && !bug!(NoGateAndConflictsDone) {
                     return Action::Wait;
                 }
                 (Stage::FanningOut(queue.step()), Action::Continue)

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::planted::{self, Bug};
 use crate::error::Result;
 use crate::position::Positions;
 use crate::sink::generations::{Aliases, Phase, Rebuild, Revision, positions, written};
@@ -104,7 +103,7 @@ impl Moved {
         record: Option<(Rebuild, Revision)>,
         stopped_at: &Positions,
     ) -> Result<()> {
-        if planted::is(Bug::HandOverBlind) {
+        if bug!(HandOverBlind) {
             self.covered = Some(true);
             return Ok(());
         }

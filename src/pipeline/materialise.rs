@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::fold::DocumentKey;
-use super::planted::{self, Bug};
 use super::versions::Bases;
 use crate::entity::{Fields, Liveness, Shown};
 use crate::error::Result;
@@ -67,7 +66,7 @@ impl<'a> Maker<'a> {
         } else {
             self.bases.version(&document, self.position)
         };
-        let of_delete = if planted::is(Bug::DeleteUnversioned) { 0 } else { version };
+        let of_delete = if bug!(DeleteUnversioned) { 0 } else { version };
         let limits = self.limits;
         let reflected = Reflected { position: self.position, is_partial: self.is_partial };
         self.made.batch.push(Arc::clone(&document.1), [version, of_delete], |out| {
@@ -84,7 +83,7 @@ impl<'a> Maker<'a> {
     /// Beside the delete of a child its document at the owner of now.
     fn make_moved(&mut self, entities: &dyn Entities, (projection, key): &DocumentKey) -> Result<()> {
         let is_document = self.made.batch.writes().last().is_none_or(|write| write.body.is_some());
-        if is_document || planted::is(Bug::MovedChildLeft) {
+        if is_document || bug!(MovedChildLeft) {
             return Ok(());
         }
         let Some(child) = projection.child(key) else { return Ok(()) };

@@ -1,5 +1,8 @@
 //! The pipeline: records are folded into the state, and changed documents are delivered to the index.
 
+#[macro_use]
+mod bug;
+
 mod additions;
 pub mod backfill;
 pub mod bulk_load;
@@ -22,7 +25,6 @@ pub mod materialise;
 mod opening;
 mod pace;
 mod parts;
-pub(crate) mod planted;
 mod publication;
 pub mod queue;
 pub mod reader;

@@ -19,7 +19,6 @@ use self::round_robin::RoundRobin;
 use self::siblings::Siblings;
 use super::backfill::PendingBackfill;
 use super::fold::DocumentKey;
-use super::planted::{self, Bug};
 use super::tuning::Tuning;
 use crate::position::Positions;
 use crate::projection::Projection;
@@ -162,7 +161,7 @@ impl Queue {
     /// backfill, because the low watermark would otherwise pass changes that the index lacks.
     pub fn add_undelivered(&self, documents: Vec<DocumentKey>, since: u64) {
         let mut inner = self.lock();
-        let since = if planted::is(Bug::UndeliveredWaitSinceNow) { inner.step } else { since };
+        let since = if bug!(UndeliveredWaitSinceNow) { inner.step } else { since };
         for key in documents {
             inner.add(key, since, Priority::Background);
         }
@@ -183,11 +182,11 @@ impl Queue {
             if inner.waiting.get(&key).is_none_or(|entry| entry.priority != priority) {
                 continue;
             }
-            if !planted::is(Bug::SiblingBeside) && inner.siblings.wait(&key, priority, turn) {
+            if !bug!(SiblingBeside) && inner.siblings.wait(&key, priority, turn) {
                 continue;
             }
             let Some(Entry { step, .. }) = inner.waiting.remove(&key) else { continue };
-            if inner.is_in_flight(&key) && !planted::is(Bug::WriteBeside) {
+            if inner.is_in_flight(&key) && !bug!(WriteBeside) {
                 // A chunk in flight holds it, so it is sent again after that.
                 inner.send_again(&key, step);
                 inner.pending.remove(key.0, step);
@@ -252,7 +251,7 @@ impl Queue {
                 inner.scan_began = None;
                 // Marks that did not fit since the scan began need another scan.
                 let overflow = inner.overflow;
-                let overflow = overflow.filter(|it| it.last > began && !planted::is(Bug::ScanForgotten));
+                let overflow = overflow.filter(|it| it.last > began && !bug!(ScanForgotten));
                 inner.unscanned = overflow.map(|it| it.since);
             }
         }
@@ -295,7 +294,7 @@ impl Queue {
     /// The low watermark of one projection's index, which is at least that of all.
     pub fn low_watermark_of(&self, projection: Option<Projection>) -> Option<Positions> {
         let inner = self.lock();
-        let oldest = inner.oldest(projection).filter(|_| !planted::is(Bug::LowWatermarkEager));
+        let oldest = inner.oldest(projection).filter(|_| !bug!(LowWatermarkEager));
         let Some(oldest) = oldest else { return Some(inner.positions.clone()) };
         let known = inner.history.iter().rev().find(|point| point.step < oldest);
         known.map(|point| point.positions.clone())
@@ -332,7 +331,7 @@ impl Queue {
     /// The highest step whose positions `delivered` covers.
     pub fn step_covered_by(&self, delivered: &Positions) -> Option<u64> {
         let inner = self.lock();
-        if planted::is(Bug::TrimmedTooFar) {
+        if bug!(TrimmedTooFar) {
             return Some(inner.step);
         }
         inner.history.iter().rev().find(|point| delivered.covers(&point.positions)).map(|point| point.step)
@@ -394,7 +393,7 @@ impl Inner {
 
     /// Takes in a mark of the current step, which waits since `since`.
     fn add(&mut self, key: DocumentKey, since: u64, priority: Priority) {
-        if self.is_in_flight(&key) && !planted::is(Bug::WriteBeside) {
+        if self.is_in_flight(&key) && !bug!(WriteBeside) {
             self.send_again(&key, since);
             return;
         }

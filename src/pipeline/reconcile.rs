@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use super::command::Command;
 use super::context::Context;
-use super::planted::{self, Bug};
 use super::versions::is_made_of_references;
 use crate::entity::Liveness;
 use crate::error::{ErrorKind, Result};
@@ -50,7 +49,7 @@ impl Reconciliation {
         while let Some((number, index)) = self.indexes.first().cloned() {
             let looked = tokio::select! {
                 biased;
-                _ = writer.wait_for(|writer| !writer && !planted::is(Bug::NoStandBy)) => return Ok(()),
+                _ = writer.wait_for(|writer| !writer && !bug!(NoStandBy)) => return Ok(()),
                 looked = reconcile(context, number, &index) => looked,
             };
             match looked {

@@ -9,7 +9,6 @@ use super::deadline::in_time;
 use super::gate::{Action, Gate};
 use super::hand_over::Moved;
 use super::indexes::Indexes;
-use super::planted::{self, Bug};
 use super::status::Status;
 use super::switch::Switch;
 use super::work::in_place;
@@ -88,7 +87,7 @@ impl Role {
         {
             if context.state().built_for(projection.name())? != *index {
                 moved.push((number, index.clone()));
-            } else if context.queue().has_backfill(*projection) && !planted::is(Bug::UnfilledTrusted) {
+            } else if context.queue().has_backfill(*projection) && !bug!(UnfilledTrusted) {
                 unfilled.push((number, index.clone()));
             }
         }
@@ -308,11 +307,11 @@ impl Role {
     /// Takes one index: its dirty documents are enough, or every document is sent to it.
     fn take(&mut self, context: &Context, moved: Moved, has_state: bool) -> Result<()> {
         let Some(projection) = context.projections().get(moved.projection).copied() else { return Ok(()) };
-        let is_ours = context.state().built_for(projection.name())? == moved.index
-            || planted::is(Bug::BuiltForKept) && has_state;
+        let is_ours =
+            context.state().built_for(projection.name())? == moved.index || bug!(BuiltForKept) && has_state;
         if is_ours || (moved.covered == Some(true) && has_state) {
             tracing::info!(projection = projection.name(), index = moved.index, "the index is handed over");
-            if !context.queue().has_backfill(projection) || planted::is(Bug::PausedBackfillTrusted) {
+            if !context.queue().has_backfill(projection) || bug!(PausedBackfillTrusted) {
                 return context.command(Command::BuiltFor(projection, moved.index));
             }
             // No change was marked while the backfill was paused. It sends what is there, and deletes nothing else.

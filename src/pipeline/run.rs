@@ -16,7 +16,6 @@ use super::goal::Goal;
 pub use super::goal::Until;
 use super::opening::{Opener, Opening};
 pub use super::parts::{IndexParts, LogParts, Parts};
-use super::planted::{self, Bug};
 use super::publication::Publication;
 use super::queue::Queue;
 use super::role::Role;
@@ -181,7 +180,7 @@ impl Run {
 
     /// One tick: the role, the gate, and the publication of the low watermark.
     async fn look(&mut self) -> Result<()> {
-        let is_writer = *self.context.leadership().writer().borrow() || planted::is(Bug::NoStandBy);
+        let is_writer = *self.context.leadership().writer().borrow() || bug!(NoStandBy);
         if self.context.status().signals.set_writer(is_writer) != is_writer {
             self.change_role(is_writer).await?;
         }

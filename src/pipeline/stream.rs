@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use super::bulk_load::BulkLoad;
 pub use super::command::Command;
 use super::fold::{StateWriter, Step};
-use super::planted::{self, Bug};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
 use super::retry::discard;
@@ -220,7 +219,7 @@ impl Stream {
     fn handle(&mut self, command: Command) -> Result<()> {
         match command {
             Command::Delivered { acknowledged, rejected, finished } => {
-                if planted::is(Bug::RejectionToldLate) {
+                if bug!(RejectionToldLate) {
                     self.state_writer.acknowledge(&acknowledged)?;
                 }
                 self.state_writer.reject(rejected)?;

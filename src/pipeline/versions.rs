@@ -11,7 +11,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fold::DocumentKey;
-use super::planted::{self, Bug};
 use crate::sink::documents::{Stored, log_of};
 
 /// The version at which a document of an entity without a record in a partial log is made first. It is below that of every
@@ -37,7 +36,7 @@ pub fn base_of(stored: u64, position: u64) -> Option<u64> {
         let above = stored % stride;
         (stored >= stride && above <= position).then_some(stored - above)
     };
-    if planted::is(Bug::BaseForgotten) {
+    if bug!(BaseForgotten) {
         return None;
     }
     of(LONG, position).or_else(|| of(SHORT, position.min(SHORT_BELOW - 1)))
@@ -128,7 +127,7 @@ impl Bases {
         let Some(entry) = self.by_document.get(document).filter(|entry| entry.is_claimed) else {
             return SILENT;
         };
-        if planted::is(Bug::StubAboveRecords) && entry.base == 0 {
+        if bug!(StubAboveRecords) && entry.base == 0 {
             return SILENT_BASE + position;
         }
         VERSION_MAX.min(entry.base_at(position).saturating_add(position)).max(SILENT + 1)
@@ -179,7 +178,7 @@ impl Bases {
         for document in documents {
             if self.by_document.get(document).is_some_and(|entry| !entry.is_used) {
                 let bases = Arc::make_mut(&mut self.by_document);
-                if planted::is(Bug::BaseForgotten) {
+                if bug!(BaseForgotten) {
                     bases.remove(document);
                 } else if let Some(entry) = bases.get_mut(document) {
                     entry.is_used = true;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bugs::{self, Bug};
 use super::world::World;
 use crate::error::{Error, Result};
-use crate::pipeline::planted::{self, Bug};
 use crate::plan::{id_and_owner, is_held, key_of};
 use crate::sink::Outcome;
 use crate::sink::generations::{Move, Rebuild};
@@ -179,7 +179,7 @@ impl Server {
         if let Some(document) = index.documents.get(&place) {
             let is_kept = document.body.is_some() || !world.plan.forgets && now < document.at + DELETES_KEPT;
             // A write without a version is done over any version that the index holds.
-            let has_version = item.version > 0 || !planted::is(Bug::DeleteUnversioned);
+            let has_version = item.version > 0 || !bugs::is_planted(Bug::DeleteUnversioned);
             if is_kept && document.version > item.version && has_version {
                 return Outcome::Conflict { stored: Some(document.version) };
             }

@@ -6,6 +6,7 @@
 //! `TRIBUTARY_SEED=n cargo test --lib simulation::` runs one seed and shows its trace. `TRIBUTARY_SEEDS=from..to`
 //! runs others than the fixed ones, and `TRIBUTARY_SOAK=1` goes on until it is stopped.
 
+pub(crate) mod bugs;
 mod domain;
 #[path = "../../tests/random_models/drawn.rs"]
 mod drawn;

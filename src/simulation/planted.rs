@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::bugs::{Bug, plant};
 use super::tests::named_seeds;
 use super::{Of, simulate};
-use crate::pipeline::planted::{Bug, plant};
 use crate::projection::forgotten::{Trigger, forget};
 
 /// Plants a bug for all code that runs on this thread from here on, or takes it away.

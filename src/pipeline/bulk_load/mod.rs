@@ -23,7 +23,6 @@ use tokio::time::Instant;
 use self::runs::{Held, Runs};
 use self::truncated::Truncated;
 use super::fold::{DecodedRecord, StateWriter, Step, advance, apply_one, skip_offsets};
-use super::planted::{self, Bug};
 use super::superseded::Superseded;
 use super::tuning::Tuning;
 use crate::dead_letter::DeadLetter;
@@ -150,7 +149,7 @@ impl StateWriter {
     pub fn forget_unfinished_load(&self) -> Result<()> {
         // Records from the dead letters may have been folded beside the log.
         let is_new = self.progress.partitions.is_empty() && self.progress.beside == 0;
-        if !is_new || planted::is(Bug::UnfinishedLoadKept) {
+        if !is_new || bug!(UnfinishedLoadKept) {
             return Ok(());
         }
         let view = self.state.view();

@@ -8,7 +8,6 @@ use crate::dead_letter::DeadLetter;
 use crate::entity::{References, Registers};
 use crate::error::Result;
 use crate::event::{Decoded, Event, Record};
-use crate::pipeline::planted::{self, Bug};
 use crate::pipeline::superseded::Superseded;
 use crate::plan::EntityType;
 use crate::position::TopicPartition;
@@ -83,11 +82,11 @@ impl StateWriter {
             None => self.references(view, of, id, field),
         };
         let nobody = |_: EntityType, _: &str, _: u16| Ok(References::Absent);
-        let was: &Lookup<'_> = if planted::is(Bug::OldChainForgotten) { &nobody } else { &was };
+        let was: &Lookup<'_> = if bug!(OldChainForgotten) { &nobody } else { &was };
         for ((kind, id), entry) in touched {
             let (before, after): (&Registers, &Registers) = (&entry.before.registers, &entry.after.registers);
             effects.of(*kind, id, (before, after), was, &is)?;
-            if entry.between.is_empty() || planted::is(Bug::BetweenForgotten) {
+            if entry.between.is_empty() || bug!(BetweenForgotten) {
                 continue;
             }
             // Another instance, or this one before its state fell back, may have folded these events one by one. It may

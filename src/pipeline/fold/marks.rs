@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::{DocumentKey, StateWriter, Step};
 use crate::error::Result;
-use crate::pipeline::planted::{self, Bug};
 use crate::projection::Projection;
 use crate::state::keys::{Space, dirty_key, dirty_parts};
 use crate::state::store::Changes;
@@ -35,7 +34,7 @@ impl StateWriter {
         for ((projection, id), step) in acknowledged {
             let key = dirty_key(projection.number(), id);
             if mark_step(view.get(Space::DIRTY, &key)?)
-                .is_some_and(|marked| marked <= *step || planted::is(Bug::LaterMarkCleared))
+                .is_some_and(|marked| marked <= *step || bug!(LaterMarkCleared))
             {
                 changes.remove(Space::DIRTY, key);
             }

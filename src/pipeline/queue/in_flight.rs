@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::entries::{Entry, InFlight};
 use super::{Inner, Priority, Queue};
 use crate::pipeline::fold::DocumentKey;
-use crate::pipeline::planted::{self, Bug};
 use crate::projection::Projection;
 
 impl Queue {
@@ -56,7 +55,7 @@ impl Queue {
     /// Adds a document at the end of a chunk; false when it is in flight already. It arrives by that write, or it is marked.
     pub fn take_for_chunk(&self, chunk: u64, key: &DocumentKey) -> bool {
         let mut inner = self.lock();
-        let is_free = !inner.is_in_flight(key) || planted::is(Bug::WriteBeside);
+        let is_free = !inner.is_in_flight(key) || bug!(WriteBeside);
         if is_free {
             inner.chunks.push(chunk, Arc::clone(&key.1));
         }

@@ -1,4 +1,6 @@
-//! Bugs that the simulation plants, to show that it would see them. Outside of this crate's tests there is none.
+//! Bugs that the simulation plants, to show that it would see them. Production code names the rules that they break by `bug!`.
+
+use std::cell::Cell;
 
 /// A rule of the pipeline that is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,31 +63,16 @@ pub(crate) enum Bug {
     SiblingBeside,
 }
 
-/// Whether this bug is planted.
-#[cfg(not(test))]
-pub(crate) const fn is(_: Bug) -> bool {
-    false
+thread_local! {
+    static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
 }
 
-#[cfg(test)]
-pub(crate) use self::tested::{is, plant};
+/// Whether this bug is planted in the code that runs on this thread.
+pub(crate) fn is_planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
 
-#[cfg(test)]
-mod tested {
-    use std::cell::Cell;
-
-    use super::Bug;
-
-    thread_local! {
-        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
-    }
-
-    pub(crate) fn is(bug: Bug) -> bool {
-        PLANTED.get() == Some(bug)
-    }
-
-    /// Plants a bug in the code that runs on this thread from here on.
-    pub(crate) fn plant(bug: Option<Bug>) {
-        PLANTED.set(bug);
-    }
+/// Plants a bug in the code that runs on this thread from here on.
+pub(super) fn plant(bug: Option<Bug>) {
+    PLANTED.set(bug);
 }
