@@ -88,7 +88,7 @@ pub struct Truncation {
 
 /// The result of decoding a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decoded {
+pub enum DecodeOutcome {
     /// An event to fold.
     Event(Event),
     /// Many entities to delete.

@@ -1,7 +1,7 @@
 //! The searched fields of a document or of an embedded object, and how much a word in each of them says.
 //!
 //! Projections write the words for an index server, the embedded index takes them from the fields, and search compares
-//! with both. All three go by [`Searched`], which the model fills.
+//! with both. All three go by [`SearchableFields`], which the model fills.
 
 mod sort;
 mod value;
@@ -42,7 +42,7 @@ impl Class {
 
 /// The searched fields of a document or of an embedded object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Searched {
+pub struct SearchableFields {
     /// The fields, each with how much a word in it says: the title first, then the classes in their order.
     pub fields: &'static [(&'static str, Class)],
     /// The field that is its name.
@@ -53,7 +53,7 @@ pub struct Searched {
     pub is_derived: bool,
 }
 
-impl Searched {
+impl SearchableFields {
     /// True when words of the field are searched.
     pub fn has(&self, field: &str) -> bool {
         self.fields.iter().any(|(name, _)| *name == field)
@@ -105,7 +105,7 @@ pub struct Words {
 
 impl Words {
     /// The words of the searched fields of a document or of an embedded object.
-    pub fn of(document: &Value, searched: Searched) -> Self {
+    pub fn of(document: &Value, searched: SearchableFields) -> Self {
         let mut found = Self::default();
         for (field, class) in searched.fields {
             let Some(value) = document.get(*field) else { continue };
@@ -158,7 +158,7 @@ impl Words {
 
 /// Whether a word of the searched fields of an embedded object, in any of its forms, is one that is wanted. It says so
 /// without collecting the words, because most objects are none of those that are looked for.
-pub fn has_word(document: &Value, searched: Searched, is_wanted: impl Fn(&str) -> bool) -> bool {
+pub fn has_word(document: &Value, searched: SearchableFields, is_wanted: impl Fn(&str) -> bool) -> bool {
     let (mut found, mut folded) = (false, Vec::new());
     for (field, class) in searched.fields {
         let Some(value) = document.get(*field) else { continue };
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    const CONTACT: Searched = Searched {
+    const CONTACT: SearchableFields = SearchableFields {
         fields: &[
             ("name", Class::Name),
             ("firstName", Class::Name),

@@ -132,7 +132,7 @@ const FOLDED_BYTES: usize = 6;
 
 /// The folded form of a letter, and the facts known of it.
 #[derive(Clone, Copy)]
-struct Folded {
+struct FoldedLetter {
     bytes: [u8; FOLDED_BYTES],
     length: u8,
     /// Everything that it becomes is a letter or a digit, or it becomes nothing.
@@ -145,7 +145,7 @@ struct Folded {
     is_lowered: bool,
 }
 
-impl Folded {
+impl FoldedLetter {
     /// `None` for a letter that becomes more than the table has room for.
     fn of(letter: char) -> Option<Self> {
         let folded: String = folded_letter(letter).collect();
@@ -167,13 +167,13 @@ impl Folded {
 }
 
 /// The letters that names are mostly written in, folded once: taking them apart costs many times as much.
-static FOLDED: LazyLock<Vec<Option<Folded>>> = LazyLock::new(|| {
+static FOLDED: LazyLock<Vec<Option<FoldedLetter>>> = LazyLock::new(|| {
     let letters = (FOLDED_FIRST..FOLDED_END).map(|code| u32::try_from(code).ok().and_then(char::from_u32));
-    letters.map(|letter| letter.and_then(Folded::of)).collect()
+    letters.map(|letter| letter.and_then(FoldedLetter::of)).collect()
 });
 
 /// The folded form of a letter that [`FOLDED`] has.
-fn known(letter: char) -> Option<&'static Folded> {
+fn known(letter: char) -> Option<&'static FoldedLetter> {
     FOLDED.get((letter as usize).wrapping_sub(FOLDED_FIRST))?.as_ref()
 }
 

@@ -273,10 +273,19 @@ fn sources_have_no_retired_word() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// Participles that name no value.
+/// Participles that name no value and no type.
 const PARTICIPLES: [&str; 12] = [
     "asked", "begun", "given", "gone", "held", "kept", "seen", "spared", "spoken", "taken", "told", "wanted",
 ];
+
+/// Participles that name no type, beside those that end in `ed`.
+const IRREGULAR: [&str; 15] = [
+    "broken", "chosen", "drawn", "found", "hidden", "known", "left", "lost", "made", "read", "said", "sent",
+    "shown", "unknown", "written",
+];
+
+/// Nouns that end as participles do.
+const NOUNS: [&str; 5] = ["Embed", "Feed", "Need", "Seed", "Speed"];
 
 /// The beginnings and ends of comments and strings.
 const OPAQUE: [(&str, &str); 5] =
@@ -344,6 +353,37 @@ fn participles_are_found_where_they_are_names() {
     }
 }
 
+/// The types that a source declares under a participle alone.
+fn participle_types(source: &str) -> BTreeSet<String> {
+    let code = code(source);
+    let words = code.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let is_participle = |name: &&str| {
+        let word = name.to_lowercase();
+        let is_alone = name.chars().skip(1).all(char::is_lowercase);
+        let is_irregular = PARTICIPLES.iter().chain(&IRREGULAR).any(|known| *known == word);
+        is_alone && (is_irregular || word.ends_with("ed") && !NOUNS.contains(name))
+    };
+    let declares = |pair: &&[&str]| ["struct", "enum", "trait", "type", "union"].contains(&pair[0]);
+    words.windows(2).filter(declares).map(|pair| pair[1]).filter(is_participle).map(str::to_owned).collect()
+}
+
+#[test]
+fn participles_are_found_where_they_are_types() {
+    for source in [
+        "pub(super) struct Moved<'a> {}",
+        "enum Moved {\n    One,\n}",
+        "pub trait Moved {}",
+        "type Moved = u8;",
+    ] {
+        assert_eq!(participle_types(source), BTreeSet::from(["Moved".to_owned()]), "{source}");
+    }
+    assert_eq!(participle_types("struct Seen; struct Sent;").len(), 2);
+    let nouns =
+        "struct Embed; struct MovedIndex; enum Outcome { Moved, Sent(Row) } // struct Moved\nuse a::Moved;";
+    assert_eq!(participle_types(nouns), BTreeSet::new());
+}
+
 #[test]
 fn names_are_nouns() {
     let mut wrong = Vec::new();
@@ -354,6 +394,11 @@ fn names_are_nouns() {
             words.map(|word| format!("{name}: {word} does not say what the value is; name it by a noun")),
         );
     }
+    for path in ["src", "tests"].into_iter().flat_map(|folder| sources(&root().join(folder))) {
+        let types = participle_types(&fs::read_to_string(&path).unwrap()).into_iter();
+        wrong.extend(types.map(|word| format!("{}: no noun names the type {word}", shown(&path))));
+    }
+    wrong.retain(|line| !line.starts_with("tests/language.rs"));
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 

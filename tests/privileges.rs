@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::harness::{World, eventually, log_of, runtime};
 use crate::security::{Tidy, ask, authority, kafka_world, properties, world};
-use crate::services::{self, Secured, acl};
+use crate::services::{self, SecuredServices, acl};
 
 /// A key of the API that holds these privileges, as the server encodes it.
-fn api_key(secured: &Secured, cluster: &[&str], indices: &[(String, &[&str])]) -> String {
+fn api_key(secured: &SecuredServices, cluster: &[&str], indices: &[(String, &[&str])]) -> String {
     let indices: Vec<Value> =
         indices.iter().map(|(name, privileges)| json!({"names": [name], "privileges": privileges})).collect();
     let role = json!({"cluster": cluster, "indices": indices});
@@ -34,7 +34,7 @@ const COMMANDS: [&[&str]; 7] = [
 ];
 
 /// A world whose program comes with such a key.
-fn with_key(secured: &Secured, cluster: &[&str], privileges: &[&str]) -> (World, String) {
+fn with_key(secured: &SecuredServices, cluster: &[&str], privileges: &[&str]) -> (World, String) {
     let mut world = world(&secured.elasticsearch, "key", &authority(secured, "ca.pem"));
     let key = api_key(secured, cluster, &[(format!("{}*", world.prefix), privileges)]);
     world.environment.push(("TRIBUTARY_INDEX__API_KEY", key.clone()));
@@ -137,7 +137,7 @@ fn change(how: &str, rest: &[&str]) {
 
 /// A broker's world whose program comes as a user that has no rights by itself. The topics are there, with a record
 /// that can be read and one that cannot.
-fn limited_world(secured: &Secured) -> (World, Rights) {
+fn limited_world(secured: &SecuredServices) -> (World, Rights) {
     let limited = properties(secured, "ca.pem", "SCRAM-SHA-512", "limited", &secured.password);
     let world = kafka_world(secured, &limited);
     let rights = Rights::of(&world);

@@ -18,7 +18,7 @@ use tributary::position::{Positions, TopicPartition};
 use tributary::state::State;
 use tributary::state::memory::MemoryStore;
 
-use self::drawn::{Drawn, Event, Verb};
+use self::drawn::{Draws, Event, Verb};
 use crate::harness::{GrowingLog, World};
 use crate::property::{Indexes, NoDeadLetters, deliver, pass};
 use crate::services;
@@ -138,8 +138,8 @@ fn difference(
 }
 
 /// The model that a seed draws, with its text; an error names the faults that the check finds in it.
-fn drawn_model(seed: u64) -> Result<(Drawn, String, Model), String> {
-    let mut drawn = Drawn::new(seed);
+fn drawn_model(seed: u64) -> Result<(Draws, String, Model), String> {
+    let mut drawn = Draws::new(seed);
     let text = drawn.model();
     let model = model::parse("drawn.toml", &text).map_err(|findings| {
         findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n" + &text
@@ -147,7 +147,7 @@ fn drawn_model(seed: u64) -> Result<(Drawn, String, Model), String> {
     Ok((drawn, text, model))
 }
 
-fn drawn_events(drawn: &mut Drawn, model: &Model) -> Vec<Event> {
+fn drawn_events(drawn: &mut Draws, model: &Model) -> Vec<Event> {
     let count = 10 + drawn.below(50);
     (0..count).map(|_| drawn.event(model)).collect()
 }

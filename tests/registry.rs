@@ -22,10 +22,10 @@ pub enum Mood {
 
 pub struct Registry {
     pub url: String,
-    shared: Arc<Shared>,
+    shared: Arc<RegistryState>,
 }
 
-struct Shared {
+struct RegistryState {
     schemas: Mutex<Value>,
     mood: Mutex<Mood>,
     asked: Mutex<Vec<String>>,
@@ -40,7 +40,7 @@ impl Registry {
     pub fn start(schemas: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(RegistryState {
             schemas: Mutex::new(schemas),
             mood: Mutex::new(Mood::Well),
             asked: Mutex::default(),
@@ -81,7 +81,7 @@ impl Registry {
     }
 }
 
-impl Shared {
+impl RegistryState {
     fn answer(&self, connection: &TcpStream) -> std::io::Result<()> {
         let mood = *self.mood.lock().unwrap();
         if mood == Mood::Away {

@@ -10,7 +10,7 @@ use elasticsearch::http::{Method, Url};
 use serde_json::{Value, json};
 
 use crate::harness::{World, eventually, fresh, log_of, runtime};
-use crate::services::{self, Secured, Services};
+use crate::services::{self, SecuredServices, Services};
 
 /// A wrong secret, to be found nowhere.
 const WRONG: &str = "wr0ngs3cr3t7788";
@@ -27,12 +27,12 @@ pub fn world(url: &str, name: &str, extra: &str) -> World {
     world
 }
 
-pub fn authority(secured: &Secured, file: &str) -> String {
+pub fn authority(secured: &SecuredServices, file: &str) -> String {
     format!("index.ca_certificate = {:?}\n", secured.certificates.join(file))
 }
 
 /// Asks the secured server as its administrator.
-pub fn ask(secured: &Secured, method: Method, path: &str, body: Option<&Value>) -> Value {
+pub fn ask(secured: &SecuredServices, method: Method, path: &str, body: Option<&Value>) -> Value {
     let pem = fs::read(secured.certificates.join("ca.pem")).unwrap();
     let pool = SingleNodeConnectionPool::new(Url::parse(&secured.elasticsearch).unwrap());
     let transport = TransportBuilder::new(pool)
@@ -48,7 +48,7 @@ pub fn ask(secured: &Secured, method: Method, path: &str, body: Option<&Value>) 
 }
 
 /// Takes a world's indexes from the secured server.
-pub struct Tidy(pub Secured, pub String);
+pub struct Tidy(pub SecuredServices, pub String);
 
 impl Drop for Tidy {
     fn drop(&mut self) {
@@ -154,11 +154,17 @@ fn a_refused_connection_is_waited_for() {
 }
 
 /// The properties of a secured broker's client.
-fn kafka(secured: &Secured, authority: &str, mechanism: &str, password: &str) -> String {
+fn kafka(secured: &SecuredServices, authority: &str, mechanism: &str, password: &str) -> String {
     properties(secured, authority, mechanism, "tributary", password)
 }
 
-pub fn properties(secured: &Secured, authority: &str, mechanism: &str, user: &str, password: &str) -> String {
+pub fn properties(
+    secured: &SecuredServices,
+    authority: &str,
+    mechanism: &str,
+    user: &str,
+    password: &str,
+) -> String {
     format!(
         "[kafka.properties]\n\"security.protocol\" = \"SASL_SSL\"\n\"sasl.mechanisms\" = {mechanism:?}\n\
          \"sasl.username\" = {user:?}\n\"sasl.password\" = {password:?}\n\"ssl.ca.location\" = {:?}\n",
@@ -167,7 +173,7 @@ pub fn properties(secured: &Secured, authority: &str, mechanism: &str, user: &st
 }
 
 /// From the secured broker into an embedded index, dead letters into the broker too.
-pub fn kafka_world(secured: &Secured, properties: &str) -> World {
+pub fn kafka_world(secured: &SecuredServices, properties: &str) -> World {
     let name = fresh("sasl");
     let servers = Services { kafka: secured.kafka.clone(), elasticsearch: "http://127.0.0.1:1".to_owned() };
     let extra = format!(

@@ -30,7 +30,7 @@ pub fn engine() -> String {
 
 /// A second pair that asks for TLS and passwords; the user is `tributary`.
 #[derive(Debug, Clone)]
-pub struct Secured {
+pub struct SecuredServices {
     pub kafka: String,
     /// Where a client without credentials may do everything.
     pub kafka_plain: String,
@@ -50,7 +50,7 @@ pub struct Sources {
     pub postgres_from_connect: String,
 }
 
-static SECURED: OnceLock<Secured> = OnceLock::new();
+static SECURED: OnceLock<SecuredServices> = OnceLock::new();
 static SERVICES: OnceLock<Services> = OnceLock::new();
 /// Tests that break a server have it for themselves.
 static TURNS: RwLock<()> = RwLock::new(());
@@ -76,11 +76,11 @@ fn said(out: &str, name: &str) -> String {
 }
 
 /// Brings the secured pair up, for those tests that need it.
-pub fn secured() -> Secured {
+pub fn secured() -> SecuredServices {
     let up = || {
         let out = script(&["secured"]);
         let find = |name: &str| said(&out, &format!("SECURED_{name}"));
-        Secured {
+        SecuredServices {
             kafka: find("KAFKA"),
             kafka_plain: find("KAFKA_PLAIN"),
             elasticsearch: find("ELASTICSEARCH"),
@@ -92,10 +92,10 @@ pub fn secured() -> Secured {
 }
 
 /// Brings OpenSearch with its security plugin up. There is no broker beside it.
-pub fn secured_opensearch() -> Secured {
+pub fn secured_opensearch() -> SecuredServices {
     let out = script(&["secured-opensearch"]);
     let find = |name: &str| said(&out, &format!("SECURED_{name}"));
-    Secured {
+    SecuredServices {
         kafka: String::new(),
         kafka_plain: String::new(),
         elasticsearch: find("OPENSEARCH"),

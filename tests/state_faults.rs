@@ -20,7 +20,7 @@ use crate::files::{below, copy};
 use crate::harness::{GrowingLog, World, log_of};
 
 /// Everything that a store shows.
-type Shown = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
+type StoreContents = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
 
 /// How many places of each file are damaged: `TRIBUTARY_TEST_CASES` for more.
 fn places() -> u64 {
@@ -34,8 +34,8 @@ fn seed() -> u64 {
     seed
 }
 
-fn shown(store: &dyn StateStore) -> tributary::error::Result<Shown> {
-    let mut shown = Shown::new();
+fn shown(store: &dyn StateStore) -> tributary::error::Result<StoreContents> {
+    let mut shown = StoreContents::new();
     let view = store.view();
     for (space, _) in Space::all(builtin()) {
         view.scan(space, &[], &[], &mut |key, value| {
@@ -52,8 +52,8 @@ fn shown(store: &dyn StateStore) -> tributary::error::Result<Shown> {
 
 /// A store of which some spaces lie in tables, some in journals and some in both, and its content after each
 /// commit.
-fn store(folder: &Path) -> Vec<Shown> {
-    let mut once = vec![Shown::new()];
+fn store(folder: &Path) -> Vec<StoreContents> {
+    let mut once = vec![StoreContents::new()];
     let text = |n: usize| format!("{n:05}").into_bytes();
     for round in 0..3_usize {
         let store = FjallStore::open(folder, builtin()).unwrap();

@@ -22,19 +22,19 @@ use crate::harness::{GrowingLog, PROJECTIONS, World, eventually, log_of, runtime
 use crate::services;
 use crate::tamper::{Act, HIGH, config, tamper};
 
-type Found = BTreeSet<(String, String, String)>;
+type Differences = BTreeSet<(String, String, String)>;
 
 fn found(projection: &str, id: &str, kind: &str) -> (String, String, String) {
     (projection.to_owned(), id.to_owned(), kind.to_owned())
 }
 
 /// Runs `verify` with JSON; the exit code and the differences.
-fn verify(world: &World, arguments: &[&str]) -> (Option<i32>, Found) {
+fn verify(world: &World, arguments: &[&str]) -> (Option<i32>, Differences) {
     let output = world.run(&[&["verify", "--format", "json"], arguments].concat());
     (output.status.code(), differences(&output))
 }
 
-fn differences(output: &Output) -> Found {
+fn differences(output: &Output) -> Differences {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     let differences = text.lines().map(|line| {
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{}", log_of(output)));
@@ -44,7 +44,7 @@ fn differences(output: &Output) -> Found {
         (text("projection"), text("id"), text("kind"))
     });
     let list: Vec<_> = differences.collect();
-    let set: Found = list.iter().cloned().collect();
+    let set: Differences = list.iter().cloned().collect();
     assert_eq!(list.len(), set.len(), "found twice: {list:?}");
     set
 }
@@ -90,7 +90,7 @@ fn in_an_embedded_index_what_was_tampered_with_is_found_and_repaired() {
 fn finds_and_repairs(world: &World) {
     world.succeed(&["run", "--until-end"]);
     let before = world.all_documents();
-    assert_eq!(verify(world, &[]), (Some(0), Found::new()));
+    assert_eq!(verify(world, &[]), (Some(0), Differences::new()));
     // 134 records: the version of everything that was written in one go at the end of the log.
     let put =
         |id: &str, version: u64| (id.to_owned(), Act::Put(version, json!({"id": id, "name": "Mallory"})));
@@ -124,7 +124,7 @@ fn finds_and_repairs(world: &World) {
         ("x-low", "extra"),
         ("x-high", "extra"),
     ];
-    let of_contacts: Found = of_contacts.iter().map(|(id, kind)| found("contacts", id, kind)).collect();
+    let of_contacts: Differences = of_contacts.iter().map(|(id, kind)| found("contacts", id, kind)).collect();
     let mut all = of_contacts.clone();
     all.extend([
         found("organisations", "o5", "stale"),
@@ -148,7 +148,7 @@ fn finds_and_repairs(world: &World) {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
     assert_eq!(verify(world, &["--repair"]), (Some(0), all), "{}", world.log());
-    assert_eq!(verify(world, &[]), (Some(0), Found::new()));
+    assert_eq!(verify(world, &[]), (Some(0), Differences::new()));
     assert_eq!(world.all_documents(), before);
 }
 
@@ -184,7 +184,8 @@ fn a_row_of_the_state_that_was_changed_directly_is_found() {
     let world = World::embedded("planted", &log.settings());
     world.succeed(&["run", "--until-end"]);
     plant(&world, "c3", "o4", "c4");
-    let planted = Found::from([found("contacts", "c3", "stale"), found("organisations", "o4", "stale")]);
+    let planted =
+        Differences::from([found("contacts", "c3", "stale"), found("organisations", "o4", "stale")]);
     assert_eq!(verify(&world, &[]), (Some(4), planted));
 }
 
@@ -238,13 +239,13 @@ fn while_events_flow_only_what_was_tampered_with_is_found() {
     world.wait_until_delivered();
     let mut flow = Flow::start(&log);
     for _ in 0..4 {
-        assert_eq!(verify(&world, &[]), (Some(0), Found::new()));
+        assert_eq!(verify(&world, &[]), (Some(0), Differences::new()));
     }
     // Documents that nothing of the flow changes.
     let put = |id: &str| (id.to_owned(), Act::Put(HIGH, json!({"id": id})));
     tamper(&world, "contacts", &[("c98".to_owned(), Act::Delete), put("c97x"), put("c98x")]);
     tamper(&world, "organisations", &[put("unseen")]);
-    let all = Found::from([
+    let all = Differences::from([
         found("contacts", "c98", "missing"),
         found("contacts", "c97x", "extra"),
         found("contacts", "c98x", "extra"),
@@ -252,11 +253,11 @@ fn while_events_flow_only_what_was_tampered_with_is_found() {
     ]);
     assert_eq!(verify(&world, &[]), (Some(4), all.clone()));
     assert_eq!(verify(&world, &["--repair"]), (Some(0), all));
-    assert_eq!(verify(&world, &[]), (Some(0), Found::new()));
+    assert_eq!(verify(&world, &[]), (Some(0), Differences::new()));
     assert!(flow.end() > 20);
     running.signal("TERM");
     assert_eq!(running.end(), Some(0));
-    assert_eq!(verify(&world, &[]), (Some(0), Found::new()), "at rest");
+    assert_eq!(verify(&world, &[]), (Some(0), Differences::new()), "at rest");
 }
 
 #[test]
@@ -267,7 +268,7 @@ fn while_events_flow_into_an_embedded_index_nothing_is_found() {
     world.wait_until_delivered();
     let mut flow = Flow::start(&log);
     for _ in 0..4 {
-        assert_eq!(verify(&world, &[]), (Some(0), Found::new()));
+        assert_eq!(verify(&world, &[]), (Some(0), Differences::new()));
     }
     assert!(flow.end() > 20);
     running.signal("TERM");
@@ -283,7 +284,7 @@ fn ten_thousand_documents_tampered_with_are_found_and_repaired() {
     world.succeed(&["run", "--until-end"]);
     let before = world.documents("contacts");
     let mut acts = Vec::new();
-    let mut all = Found::new();
+    let mut all = Differences::new();
     for (number, (id, document)) in before.iter().take(7_000).enumerate() {
         if number % 2 == 0 {
             acts.push((id.clone(), Act::Delete));
@@ -304,7 +305,7 @@ fn ten_thousand_documents_tampered_with_are_found_and_repaired() {
     tamper(&world, "contacts", &acts);
     assert_eq!(verify(&world, &[]), (Some(4), all.clone()));
     assert_eq!(verify(&world, &["--repair"]), (Some(0), all));
-    assert_eq!(verify(&world, &[]), (Some(0), Found::new()));
+    assert_eq!(verify(&world, &[]), (Some(0), Differences::new()));
     assert_eq!(world.documents("contacts"), before);
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use toml::Table;
 
 use self::findings::Findings;
-use self::state::{Resting, Seen};
+use self::state::{FoundState, Resting};
 use super::{follow, parts};
 use crate::config::{Config, DeadLetterKind, shown};
 use crate::dead_letter;
@@ -53,7 +53,7 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
 /// The state and the index that the check met, for commands that look further.
 pub(super) struct Sight {
     /// The state as it lies, or as an instance has it.
-    pub(super) state: Seen,
+    pub(super) state: FoundState,
     /// The index, where one can be made of the configuration.
     pub(super) sink: Option<Arc<dyn Index>>,
 }
@@ -82,13 +82,13 @@ pub(super) async fn look(config: &Config, offline: bool, findings: &mut Findings
         false => findings.good(CONFIGURATION, "good, and what it names is not"),
     }
     if offline {
-        return Ok(Sight { state: Seen::Nothing, sink });
+        return Ok(Sight { state: FoundState::Nothing, sink });
     }
     let misplaced = places::wrong(config);
     let is_misplaced = |key: &str| misplaced.iter().any(|error| error.to_string().starts_with(key));
     let (index_is_there, state_is_there) = (!is_misplaced("index.path: "), !is_misplaced("state: "));
     misplaced.iter().for_each(|error| findings.wrong(DISK, error));
-    let state = if state_is_there { state::look(config, findings).await } else { Seen::Wrong };
+    let state = if state_is_there { state::look(config, findings).await } else { FoundState::Wrong };
     address(config, &state).await.iter().for_each(|error| findings.wrong(HTTP, error));
     letters(config).await.iter().for_each(|error| findings.wrong(LETTERS, error));
     if let Some(registry) = registry {
@@ -123,7 +123,7 @@ fn area(error: &Error, other: &'static str) -> &'static str {
 async fn index(
     config: &Config,
     sink: &dyn Index,
-    state: &Seen,
+    state: &FoundState,
     (identity, unread): (Option<&str>, &[usize]),
     findings: &mut Findings,
 ) {
@@ -144,25 +144,25 @@ async fn index(
 }
 
 /// That no other group, and no other state, writes the indexes.
-async fn owner(config: &Config, sink: &dyn Aliases, state: &Seen) -> Result<()> {
+async fn owner(config: &Config, sink: &dyn Aliases, state: &FoundState) -> Result<()> {
     let name = match state {
-        Seen::Resting(Resting { name, .. }) => name.clone(),
+        FoundState::Resting(Resting { name, .. }) => name.clone(),
         _ => String::new(),
     };
     let claimant = follow::claimant(config, false, || Ok(name))?;
     let tenure = sink.tenure().await.map_err(|error| error.about("index.prefix"))?;
     match claimant.examine(tenure.as_ref().map(|(tenure, _)| tenure)) {
         // Which state it is, is not known of one that cannot be used.
-        Err(("state", _)) if matches!(state, Seen::Wrong) => Ok(()),
+        Err(("state", _)) if matches!(state, FoundState::Wrong) => Ok(()),
         examined => examined.map_err(|(key, error)| error.about(key)),
     }
 }
 
 /// That the address can be listened on. A running instance has its own.
-async fn address(config: &Config, state: &Seen) -> Option<Error> {
+async fn address(config: &Config, state: &FoundState) -> Option<Error> {
     let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
     match state {
-        Seen::Running(instance) if port(instance.address()) == port(&config.http.listen) => None,
+        FoundState::Running(instance) if port(instance.address()) == port(&config.http.listen) => None,
         _ => follow::listen(&config.http.listen, false).await.err(),
     }
 }

@@ -14,7 +14,7 @@ use crate::output;
 use crate::pipeline::command::Command;
 use crate::pipeline::fold::StateWriter;
 use crate::pipeline::queue::Queue;
-use crate::pipeline::retry::{self, Discarded, Retried};
+use crate::pipeline::retry::{self, DiscardOutcome, RetryOutcome};
 use crate::pipeline::status::Status;
 use crate::pipeline::stream::Stream;
 use crate::pipeline::tuning::Tuning;
@@ -133,7 +133,7 @@ async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all:
 
 /// Takes letters out when no instance has the state. The state is held meanwhile, because an instance that
 /// starts now could write a letter into a file that is replaced.
-fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded> {
+fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<DiscardOutcome> {
     let _store =
         if config.state.is_dir() { Some(FjallStore::open(&config.state, config.plan())?) } else { None };
     let place = super::spill_place(config, &Status::default());
@@ -143,7 +143,7 @@ fn discard_alone(config: &Config, names: Option<&[String]>) -> Result<Discarded>
 }
 
 /// Opens the state when no instance has it. The next run delivers the changes.
-fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<Retried> {
+fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<RetryOutcome> {
     let state = Arc::new(State::open(
         Arc::new(FjallStore::open(&config.state, config.plan())?),
         config.plan(),

@@ -11,7 +11,7 @@ mod postgres;
 use toml::Table;
 
 use super::check::findings::{Findings, Judgement};
-use super::check::state::Seen;
+use super::check::state::FoundState;
 use super::check::{self, CONFIGURATION};
 use super::dead_letters;
 use crate::cli::OutputFormat;
@@ -57,9 +57,9 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, format: O
 async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
     let sight = check::look(config, false, findings).await?;
     match sight.state {
-        Seen::Nothing => findings.good(check::STATE, "there is none yet, and a run makes it"),
-        Seen::Resting(_) => findings.good(check::STATE, "it can be read, and a run goes on with it"),
-        Seen::Running(_) | Seen::Wrong => {}
+        FoundState::Nothing => findings.good(check::STATE, "there is none yet, and a run makes it"),
+        FoundState::Resting(_) => findings.good(check::STATE, "it can be read, and a run goes on with it"),
+        FoundState::Running(_) | FoundState::Wrong => {}
     }
     exposure::look(config, findings);
     disk::look(config, findings);

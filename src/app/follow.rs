@@ -12,7 +12,7 @@ use super::reindex::beside::{rebuild_changed, rebuild_reshaped};
 use super::report::progress::Progress;
 use super::{decoder, leadership, parts, source, sources, spill_place, summary, topics};
 use crate::config::Config;
-use crate::dead_letter::{self, Counted, TELL_EVERY, Tally};
+use crate::dead_letter::{self, CountedDeadLetters, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
 use crate::http::{ADMIN_CLOSED, Admin, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index};
@@ -142,7 +142,7 @@ pub(super) async fn follow(
         let open = move || {
             let place = spill_place(&config, &status);
             let letters = dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, stop)?;
-            let letters = Counted::new(letters, Arc::clone(&status.dead_letters));
+            let letters = CountedDeadLetters::new(letters, Arc::clone(&status.dead_letters));
             Ok((leadership(&config, &status)?, Box::new(letters)))
         };
         blocking(open).await

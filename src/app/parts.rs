@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::engine::{self, Examined};
+use crate::engine::{self, Examination};
 use crate::error::Result;
 use crate::search::SearchIndex;
 use crate::search::service::Searcher;
@@ -15,7 +15,7 @@ pub(super) fn sink(config: &Config) -> Result<Arc<dyn Index>> {
 }
 
 /// As [`sink`], with the faults of the mappings of projections, by the projections' numbers.
-pub(super) fn examined(config: &Config) -> Result<Examined> {
+pub(super) fn examined(config: &Config) -> Result<Examination> {
     (engine::find(config)?.examine)(&config.index, &names(config))
 }
 

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::{parts, topics};
 use crate::cli::{OutputFormat, Reindex};
 use crate::config::{Config, Refresh};
-use crate::dead_letter::{self, Counted, DeadLetter, DeadLetters};
+use crate::dead_letter::{self, CountedDeadLetters, DeadLetter, DeadLetters};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{IndexParts, LogParts, Parts};
 use crate::pipeline::start::{Patience, while_away};
@@ -307,7 +307,7 @@ fn round(
     stop: Shutdown,
 ) -> Round {
     Box::new(move |source: Box<dyn EventSource>, target: Arc<Target>, status: Arc<Status>| {
-        let letters = Counted::new(
+        let letters = CountedDeadLetters::new(
             dead_letter::open(&config.dead_letters, &config.kafka, stop.clone())?,
             Arc::clone(&status.dead_letters),
         );

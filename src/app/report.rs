@@ -37,7 +37,8 @@ pub(super) async fn status(config: Config, format: OutputFormat, verbose: bool) 
         OutputFormat::Json => output::json(&report)?,
         OutputFormat::Text => {
             let indexes = summaries(&config).await;
-            let shown = text::Shown { report: &report, indexes: indexes.as_deref(), state: &config.state };
+            let shown =
+                text::ReportText { report: &report, indexes: indexes.as_deref(), state: &config.state };
             shown.lines(verbose).iter().for_each(output::line);
         }
     }

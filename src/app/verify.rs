@@ -20,7 +20,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
-use crate::verify::{Difference, Kind, Line, Summary, Verifier, Wanted, chosen};
+use crate::verify::{Difference, Kind, Line, Summary, Verifier, VerifyRequest, chosen};
 
 /// How often it is looked whether the instance that repairs answers.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -29,7 +29,7 @@ const LINES_MAX: usize = 64;
 /// Compares, prints the differences, and ends with an error when there are some.
 pub(super) async fn run(config: Config, format: OutputFormat, options: cli::Verify) -> Result<()> {
     chosen(&configured_projections(&config), &options.projections)?;
-    let scope = Wanted {
+    let scope = VerifyRequest {
         projections: options.projections,
         repair: options.repair,
         sample: options.sample,
@@ -52,7 +52,7 @@ fn configured_projections(config: &Config) -> Vec<Projection> {
 }
 
 /// Compares the index with the state as both lie there.
-async fn compare_alone(config: &Config, scope: Wanted, printer: &mut Printer) -> Result<()> {
+async fn compare_alone(config: &Config, scope: VerifyRequest, printer: &mut Printer) -> Result<()> {
     if !config.state.is_dir() {
         return Err(Error::failed(format!(
             "there is no state in {} to compare with; make it with `tributary run`",
@@ -125,7 +125,7 @@ fn warn_of_lag(positions: &Positions, end: &Positions) {
 }
 
 /// Starts an instance for as long as the repair takes: its delivery alone writes to the index.
-async fn repair_alone(config: Config, scope: &Wanted, printer: &mut Printer) -> Result<()> {
+async fn repair_alone(config: Config, scope: &VerifyRequest, printer: &mut Printer) -> Result<()> {
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     // A port of its own: the configured one may be another instance's.

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{
-    Config, DeadLetterConfig, DeadLetterKind, Derived, HIDDEN, HttpConfig, IndexConfig, IndexKind,
+    Config, DeadLetterConfig, DeadLetterKind, DerivedMapping, HIDDEN, HttpConfig, IndexConfig, IndexKind,
     KafkaConfig, Refresh, SourceConfig, SourceKind, is_secret, raw, without_secrets,
 };
 use crate::error::{Error, Result};
@@ -237,10 +237,10 @@ fn index(keys: &Keys<'_>, model: &Model, kinds: &[&'static IndexKind]) -> Result
     })
 }
 
-fn derived(model: &Model) -> BTreeMap<String, Derived> {
+fn derived(model: &Model) -> BTreeMap<String, DerivedMapping> {
     let of = |projection: &Projection| {
         let (mapping, shape) = (mapping::text(model, projection), mapping::shape(model, projection));
-        (projection.name.clone(), Derived { mapping, shape })
+        (projection.name.clone(), DerivedMapping { mapping, shape })
     };
     model.projections.iter().map(of).collect()
 }

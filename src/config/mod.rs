@@ -133,7 +133,7 @@ pub struct IndexConfig {
     /// A folder of `<projection>.json`; the mappings that follow from the model where a file does not exist.
     pub mappings: PathBuf,
     /// The mapping and the shape that the model gives to the index of each projection, by its name.
-    pub derived: BTreeMap<String, Derived>,
+    pub derived: BTreeMap<String, DerivedMapping>,
     /// The plan of the model, which says how documents are searched.
     pub plan: PlanRef,
     /// The projections to keep, in the registry's order.
@@ -218,7 +218,7 @@ pub struct TracesConfig {
 
 /// The mapping and the shape that the model gives to the index of a projection.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Derived {
+pub struct DerivedMapping {
     /// The text of its mapping.
     pub mapping: String,
     /// The documents' shape; `None` for the built-in model, whose shape is the program's.

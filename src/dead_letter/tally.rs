@@ -19,10 +19,10 @@ const OTHER: &str = "another reason";
 
 /// Counts dead letters by topic (or projection) and by kind of reason.
 #[derive(Debug, Default)]
-pub struct Tally(Mutex<Known>);
+pub struct Tally(Mutex<TallyCounts>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct TallyCounts {
     counts: BTreeMap<Kind, Count>,
 }
 
@@ -81,12 +81,12 @@ impl Tally {
         untold.map(|(kind, count)| (kind.clone(), std::mem::take(&mut count.untold), count.all)).collect()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, TallyCounts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Known {
+impl TallyCounts {
     /// Counts a letter; its kind when that was not seen before.
     fn count(&mut self, letter: &DeadLetter) -> Option<Kind> {
         let mut kind = Kind::of(letter);
@@ -161,19 +161,19 @@ fn general(reason: &str, key: &str) -> String {
 }
 
 /// Dead letters that are counted when they are kept.
-pub struct Counted {
+pub struct CountedDeadLetters {
     letters: Box<dyn DeadLetters>,
     tally: Arc<Tally>,
 }
 
-impl Counted {
+impl CountedDeadLetters {
     /// Counts in `tally` the dead letters that `letters` keeps.
     pub fn new(letters: Box<dyn DeadLetters>, tally: Arc<Tally>) -> Self {
         Self { letters, tally }
     }
 }
 
-impl DeadLetters for Counted {
+impl DeadLetters for CountedDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
         self.letters.append(letters)?;
         self.tally.note(letters);

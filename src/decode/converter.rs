@@ -19,7 +19,7 @@ pub(super) struct Body<'a> {
 }
 
 /// The two members of Connect's wrapper `{"schema":…,"payload":…}`, or of Apicurio's `{"schemaId":…,"payload":…}`.
-pub(super) struct Wrapped<'a> {
+pub(super) struct Wrapper<'a> {
     pub(super) schema: &'a RawValue,
     pub(super) payload: &'a RawValue,
 }
@@ -75,7 +75,7 @@ fn is_number(value: &RawValue) -> bool {
 }
 
 /// The schema and the payload, when these are the members of a wrapper and no others.
-pub(super) fn wrapped<'a>(members: &Members<'a>) -> Option<Wrapped<'a>> {
+pub(super) fn wrapped<'a>(members: &Members<'a>) -> Option<Wrapper<'a>> {
     let [(one, first), (other, second)] = members.0.as_slice() else { return None };
     let (schema, payload) = match (&**one, &**other) {
         ("schema", "payload") if is_schema(first) => (*first, *second),
@@ -85,5 +85,5 @@ pub(super) fn wrapped<'a>(members: &Members<'a>) -> Option<Wrapped<'a>> {
         ("payload", "schemaId") if is_number(second) => (*second, *first),
         _ => return None,
     };
-    Some(Wrapped { schema, payload })
+    Some(Wrapper { schema, payload })
 }

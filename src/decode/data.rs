@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::connect::Type;
 use super::json::{self, Member, Members};
 use super::names::Names;
-use super::unknown::Unknown;
+use super::unknown::UnknownFields;
 use super::{Place, Poison, fields, keys, placeholder, shown, transform};
 use crate::event::Field;
 use crate::plan::EntityType;
@@ -39,7 +39,7 @@ pub(super) struct Reader<'a> {
     /// The names and numbers that a topic writes in its own way.
     pub(super) other: &'a Names,
     /// Where fields are counted that no declaration knows.
-    pub(super) unknown: &'a Unknown,
+    pub(super) unknown: &'a UnknownFields,
     /// The fields that make the id; when there are none, `id` is it.
     pub(super) names: &'a [String],
     /// The types of the members, where a schema came with them.

@@ -29,7 +29,7 @@ pub use self::encoded::Readiness;
 use crate::config::{Encoding, EntityConfig, Format, TruncateRule, TypeRule, VersionRule};
 use crate::encoding::Registry;
 use crate::error::{REASON_BYTES_MAX, shortened};
-use crate::event::{Action, Decoded, Event, Record, Truncation};
+use crate::event::{Action, DecodeOutcome, Event, Record, Truncation};
 use crate::plan::{EntityType, PlanRef};
 
 /// The highest version: 2^63−1.
@@ -45,7 +45,7 @@ pub struct Decoder {
     layouts: Vec<Layout>,
     types: verb::Types,
     schemas: Schemas,
-    unknown: Arc<unknown::Unknown>,
+    unknown: Arc<unknown::UnknownFields>,
     registry: Option<Arc<Registry>>,
 }
 
@@ -121,13 +121,13 @@ impl Decoder {
             layouts,
             types: verb::Types::new(types),
             schemas: Schemas::default(),
-            unknown: Arc::new(unknown::Unknown::of_plan(plan)),
+            unknown: Arc::new(unknown::UnknownFields::of_plan(plan)),
             registry: None,
         }
     }
 
     /// Decodes `record` to an event, a truncation, a record to pass over or a poison record.
-    pub fn decode(&self, record: &Record) -> Decoded {
+    pub fn decode(&self, record: &Record) -> DecodeOutcome {
         let layout = self.layout(record.kind);
         let event = match record.malformed.is_none() && layout.is_encoded() {
             true => self.in_json(record, layout).and_then(|record| self.event(&record, layout)),
@@ -136,7 +136,7 @@ impl Decoder {
         match event {
             Ok(decoded) => decoded,
             // A parser's sentence may quote all that it found.
-            Err(reason) => Decoded::Poison(shortened(reason, REASON_BYTES_MAX)),
+            Err(reason) => DecodeOutcome::Poison(shortened(reason, REASON_BYTES_MAX)),
         }
     }
 
@@ -168,7 +168,7 @@ impl Decoder {
         value.and_then(|value| encoded::found("value", value)).unwrap_or(reason)
     }
 
-    fn event(&self, record: &Record, layout: &Layout) -> Result<Decoded, Poison> {
+    fn event(&self, record: &Record, layout: &Layout) -> Result<DecodeOutcome, Poison> {
         if let Some(reason) = &record.malformed {
             return Err(reason.clone());
         }
@@ -189,8 +189,10 @@ impl Decoder {
         // A record to pass over is passed over with any key and any data.
         let schema = body.schema.map(|schema| self.schemas.read(schema));
         match envelope {
-            Some(envelope) => self.finish(record, layout, envelope, schema.as_deref()).map(Decoded::Event),
-            None => Ok(Decoded::Ignored),
+            Some(envelope) => {
+                self.finish(record, layout, envelope, schema.as_deref()).map(DecodeOutcome::Event)
+            }
+            None => Ok(DecodeOutcome::Ignored),
         }
     }
 
@@ -237,27 +239,31 @@ impl Decoder {
         })
     }
 
-    fn tombstone(&self, record: &Record, layout: &Layout) -> Result<Decoded, Poison> {
+    fn tombstone(&self, record: &Record, layout: &Layout) -> Result<DecodeOutcome, Poison> {
         if layout.version == VersionRule::Lsn {
             // A tombstone has no LSN to be ordered by. The change event before it has deleted the entity
             // already.
-            return Ok(Decoded::Ignored);
+            return Ok(DecodeOutcome::Ignored);
         }
         let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
         let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
         let id = agree([("ce_subject", subject), ("key", key(record, layout, &self.schemas)?)])?;
         let (version, sequenced) = (version.unwrap_or(offset_version(record)), version.is_some());
-        Ok(Decoded::Event(Event::deletion(record.kind, id, version, sequenced)))
+        Ok(DecodeOutcome::Event(Event::deletion(record.kind, id, version, sequenced)))
     }
 }
 
 /// The event that a truncation becomes. Its LSN is its version where LSNs are the versions.
-fn truncation(record: &Record, layout: &Layout, lsn: Option<u64>) -> Decoded {
+fn truncation(record: &Record, layout: &Layout, lsn: Option<u64>) -> DecodeOutcome {
     if layout.truncate == Some(TruncateRule::Ignore) {
-        return Decoded::Ignored;
+        return DecodeOutcome::Ignored;
     }
     let (version, sequenced) = (lsn.unwrap_or(offset_version(record)), lsn.is_some());
-    Decoded::Truncation(Truncation { version, sequenced, stops: layout.truncate == Some(TruncateRule::Stop) })
+    DecodeOutcome::Truncation(Truncation {
+        version,
+        sequenced,
+        stops: layout.truncate == Some(TruncateRule::Stop),
+    })
 }
 
 /// The types of the data's members: the schema is that of the whole value.

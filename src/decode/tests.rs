@@ -24,13 +24,13 @@ fn decoder(format: Format) -> Decoder {
     Decoder::new(builtin(), vec![format.into(), format.into()], BTreeMap::new())
 }
 
-fn decode(format: Format, record: &Record) -> Decoded {
+fn decode(format: Format, record: &Record) -> DecodeOutcome {
     decoder(format).decode(record)
 }
 
 fn event(format: Format, record: &Record) -> Event {
     match decode(format, record) {
-        Decoded::Event(event) => event,
+        DecodeOutcome::Event(event) => event,
         other => panic!("an event was expected, not {other:?}"),
     }
 }
@@ -38,7 +38,7 @@ fn event(format: Format, record: &Record) -> Event {
 /// The reason why a record is poison.
 fn poison(format: Format, record: &Record) -> String {
     match decode(format, record) {
-        Decoded::Poison(reason) => reason,
+        DecodeOutcome::Poison(reason) => reason,
         other => panic!("poison was expected, not {other:?}"),
     }
 }
@@ -121,7 +121,7 @@ fn an_id_is_at_most_512_bytes() {
     let value = r#"{"type":"created","data":{}}"#;
     assert!(matches!(
         decode(Format::CloudEvents, &record(Some(&long), Some(value), &[])),
-        Decoded::Poison(_)
+        DecodeOutcome::Poison(_)
     ));
     event(Format::CloudEvents, &record(Some(&long[2..]), Some(value), &[]));
 }
@@ -132,10 +132,10 @@ fn a_tombstone_deletes_at_its_sequence_or_offset() {
     assert_eq!((plain.version, plain.sequenced, plain.action), (7, false, Action::Delete));
     let sequenced = event(Format::Plain, &record(Some("o1"), None, &[("ce_sequence", "5")]));
     assert_eq!((sequenced.version, sequenced.sequenced), (5, true));
-    assert!(matches!(decode(Format::Plain, &record(None, None, &[])), Decoded::Poison(_)));
+    assert!(matches!(decode(Format::Plain, &record(None, None, &[])), DecodeOutcome::Poison(_)));
     assert!(matches!(
         decode(Format::Plain, &record(Some("o1"), None, &[("ce_sequence", "x")])),
-        Decoded::Poison(_)
+        DecodeOutcome::Poison(_)
     ));
 }
 
@@ -144,7 +144,7 @@ fn a_delete_needs_no_data_but_its_id_must_agree() {
     let value = r#"{"type":"organisation.deleted","subject":"o1"}"#;
     assert_eq!(event(Format::CloudEvents, &record(None, Some(value), &[])).action, Action::Delete);
     let value = r#"{"type":"organisation.deleted","subject":"o1","data":{"id":"o2"}}"#;
-    assert!(matches!(decode(Format::CloudEvents, &record(None, Some(value), &[])), Decoded::Poison(_)));
+    assert!(matches!(decode(Format::CloudEvents, &record(None, Some(value), &[])), DecodeOutcome::Poison(_)));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn an_ignored_type_is_passed_over_whatever_its_data() {
     let decoder =
         Decoder::new(builtin(), vec![Format::CloudEvents.into(), Format::CloudEvents.into()], types);
     let value = r#"{"type":"a.viewed","data":{"name":5}}"#;
-    assert_eq!(decoder.decode(&record(Some("o1"), Some(value), &[])), Decoded::Ignored);
+    assert_eq!(decoder.decode(&record(Some("o1"), Some(value), &[])), DecodeOutcome::Ignored);
 }
 
 #[test]
@@ -226,10 +226,10 @@ fn any_version_one_of_the_specification_is_read() {
     for (version, read) in [("1.0", true), ("1.0.2", true), ("1.1", true), ("0.3", false), ("10", false)] {
         let value = format!(r#"{{"specversion":"{version}","type":"a.created","data":{{}}}}"#);
         let structured = decode(Format::CloudEvents, &record(Some("o1"), Some(&value), &[]));
-        assert_eq!(matches!(structured, Decoded::Event(_)), read, "{version}");
+        assert_eq!(matches!(structured, DecodeOutcome::Event(_)), read, "{version}");
         let headers = [("ce_type", "a.created"), ("ce_specversion", version)];
         let binary = decode(Format::CloudEvents, &record(Some("o1"), Some("{}"), &headers));
-        assert_eq!(matches!(binary, Decoded::Event(_)), read, "{version}");
+        assert_eq!(matches!(binary, DecodeOutcome::Event(_)), read, "{version}");
     }
 }
 
@@ -300,7 +300,7 @@ fn the_digits_of_a_number_are_bounded_wherever_it_is() {
     ] {
         for value in [format!(r#"{{"x":{number}}}"#), format!(r#"{{"x":[{{"y":{number}}}]}}"#)] {
             let decoded = decode(Format::Plain, &record(Some("o1"), Some(&value), &[]));
-            assert_eq!(matches!(decoded, Decoded::Event(_)), read, "{value}: {decoded:?}");
+            assert_eq!(matches!(decoded, DecodeOutcome::Event(_)), read, "{value}: {decoded:?}");
         }
         // A text may be of any length.
         let text = format!(r#"{{"x":"{number}"}}"#);
@@ -317,7 +317,7 @@ fn keys_are_bounded_wherever_they_are() {
     {
         for value in [format!(r#"{{"{name}":1}}"#), format!(r#"{{"x":[{{"{name}":1}}]}}"#)] {
             let decoded = decode(Format::Plain, &record(Some("o1"), Some(&value), &[]));
-            assert_eq!(matches!(decoded, Decoded::Event(_)), read, "{value}");
+            assert_eq!(matches!(decoded, DecodeOutcome::Event(_)), read, "{value}");
         }
     }
 }

@@ -12,7 +12,7 @@ const COUNTED_MAX: usize = 100;
 
 /// The counts of each entity type.
 #[derive(Debug)]
-pub(super) struct Unknown {
+pub(super) struct UnknownFields {
     plan: PlanRef,
     counted: Vec<Counts>,
 }
@@ -25,7 +25,7 @@ struct Counts {
     others: AtomicU64,
 }
 
-impl Unknown {
+impl UnknownFields {
     /// No field was counted yet.
     pub(super) fn of_plan(plan: PlanRef) -> Self {
         Self { plan, counted: plan.entity_types().map(|_| Counts::default()).collect() }
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn fields_are_counted_by_their_names_and_not_without_end() {
-        let unknown = Unknown::of_plan(crate::plan::builtin());
+        let unknown = UnknownFields::of_plan(crate::plan::builtin());
         for number in 0..1_000 {
             unknown.count(CONTACT, "surname");
             unknown.count(ORGANISATION, &format!("column{number}"));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, StatusCode, Url};
 use serde::Deserialize;
 
-use super::registered::Registered;
+use super::registered::RegisteredSchema;
 use crate::body;
 use crate::config::{RegistryConfig, without_secrets};
 use crate::error::{Error, ErrorKind, Result, shortened};
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Client {
 /// The answer to a question for a schema.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Schema(Registered),
+    Schema(RegisteredSchema),
     /// There is no such schema.
     Unknown,
     /// The registry does not answer, or not now: why.
@@ -49,7 +49,7 @@ pub(super) enum Answer {
 /// A schema as the registry sends it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Sent {
+struct SchemaAnswer {
     schema: String,
     /// Avro is not named.
     schema_type: Option<String>,
@@ -139,25 +139,26 @@ impl Client {
         builder.build().map_err(|error| Trouble::Away(chain(&error)))
     }
 
-    async fn ask(&self, id: u32) -> Result<Registered, Trouble> {
+    async fn ask(&self, id: u32) -> Result<RegisteredSchema, Trouble> {
         let client = self.http()?;
         let sent = self.get(&client, &["schemas", "ids", &id.to_string()]).await?;
         let mut references = Vec::new();
         self.follow(&client, &sent, &mut references).await?;
         let kind = sent.schema_type.unwrap_or_else(|| "AVRO".to_owned()).to_ascii_uppercase();
-        Ok(Registered { kind, text: sent.schema, references })
+        Ok(RegisteredSchema { kind, text: sent.schema, references })
     }
 
     /// Asks for the schemas that a schema refers to, each once, and for those of a reference before itself.
     async fn follow(
         &self,
         client: &reqwest::Client,
-        schema: &Sent,
+        schema: &SchemaAnswer,
         found: &mut Vec<(String, String)>,
     ) -> Result<(), Trouble> {
         let mut keys: Vec<(String, i64)> = Vec::new();
-        let mut line: Vec<(Reference, Option<Sent>)> = Vec::new();
-        let push = |line: &mut Vec<(Reference, Option<Sent>)>, references: &Option<Vec<Reference>>| {
+        let mut line: Vec<(Reference, Option<SchemaAnswer>)> = Vec::new();
+        let push = |line: &mut Vec<(Reference, Option<SchemaAnswer>)>,
+                    references: &Option<Vec<Reference>>| {
             for reference in references.iter().flatten().rev() {
                 let Reference { name, subject, version } = reference;
                 let reference = Reference { name: name.clone(), subject: subject.clone(), version: *version };
@@ -194,7 +195,7 @@ impl Client {
         Ok(())
     }
 
-    async fn get(&self, client: &reqwest::Client, path: &[&str]) -> Result<Sent, Trouble> {
+    async fn get(&self, client: &reqwest::Client, path: &[&str]) -> Result<SchemaAnswer, Trouble> {
         let (status, body) = self.send(client, path).await?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
@@ -252,10 +253,10 @@ fn wait_for<T>(question: impl Future<Output = Result<T, Trouble>>) -> Result<T, 
 /// True of the registry's own word that something is not there.
 fn is_not_found(body: &[u8]) -> bool {
     #[derive(Deserialize)]
-    struct Said {
+    struct ErrorAnswer {
         error_code: u64,
     }
-    serde_json::from_slice::<Said>(body).is_ok_and(|said| NOT_FOUND.contains(&said.error_code))
+    serde_json::from_slice::<ErrorAnswer>(body).is_ok_and(|said| NOT_FOUND.contains(&said.error_code))
 }
 
 fn authorities(config: &RegistryConfig) -> Result<Vec<Certificate>> {

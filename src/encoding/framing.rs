@@ -6,7 +6,7 @@ const MAGIC: u8 = 0;
 
 /// A value out of its frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Framed<'a> {
+pub(crate) struct FramedValue<'a> {
     /// The schema's id in the registry.
     pub(crate) id: u32,
     /// The bytes after the id.
@@ -14,9 +14,9 @@ pub(crate) struct Framed<'a> {
 }
 
 /// Takes bytes out of their frame; `None` when they are in none. No text and no JSON begins with a zero.
-pub(crate) fn unframed(bytes: &[u8]) -> Option<Framed<'_>> {
+pub(crate) fn unframed(bytes: &[u8]) -> Option<FramedValue<'_>> {
     let (id, payload) = bytes.strip_prefix(&[MAGIC])?.split_first_chunk::<4>()?;
-    Some(Framed { id: u32::from_be_bytes(*id), payload })
+    Some(FramedValue { id: u32::from_be_bytes(*id), payload })
 }
 
 /// The message's place in its schema, which comes before a payload of Protobuf: an index for each level, the outermost first.
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn what_serializers_write_is_taken_apart() {
-        assert_eq!(unframed(&[0, 0, 0, 1, 2, 9]), Some(Framed { id: 258, payload: &[9] }));
+        assert_eq!(unframed(&[0, 0, 0, 1, 2, 9]), Some(FramedValue { id: 258, payload: &[9] }));
         assert_eq!(unframed(b"{\"a\":1}"), None);
         assert_eq!(unframed(&[0, 0, 0, 1]), None);
         for (bytes, indexes) in [

@@ -8,7 +8,7 @@ use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use super::framing::message_indexes;
-use super::registered::Registered;
+use super::registered::RegisteredSchema;
 use super::well_known::{self, WellKnown};
 use crate::base64;
 
@@ -32,7 +32,7 @@ impl Schema {
     ///
     /// # Errors
     /// The fault of the schema.
-    pub(super) fn parse(schema: &Registered) -> Result<Self, String> {
+    pub(super) fn parse(schema: &RegisteredSchema) -> Result<Self, String> {
         let (root, is_text) = file(ROOT, &schema.text)?;
         let name = root.name().to_owned();
         let mut files = HashMap::from([(name.clone(), root)]);
@@ -115,7 +115,7 @@ mod tests {
             message Second { map<string, string> labels = 1; message Inner { string id = 1; common.Address address = 2;
               google.protobuf.Timestamp created_at = 3; int64 big = 4; double ratio = 5; } }"#;
         let common = r#"syntax = "proto3"; package common; message Address { string city = 1; }"#;
-        let schema = Registered {
+        let schema = RegisteredSchema {
             kind: "PROTOBUF".to_owned(),
             text: text.to_owned(),
             references: vec![("common.proto".to_owned(), common.to_owned())],
@@ -130,7 +130,8 @@ mod tests {
         assert_eq!(json(&[4, 2, 0, 0x29, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f]).unwrap(), r#"{"ratio":"NaN"}"#);
         assert!(json(&[2, 8]).unwrap_err().contains("no message"));
         assert!(json(&[0, 0x0a]).is_err());
-        let broken = Registered { kind: String::new(), text: "message {".to_owned(), references: Vec::new() };
+        let broken =
+            RegisteredSchema { kind: String::new(), text: "message {".to_owned(), references: Vec::new() };
         assert!(Schema::parse(&broken).is_err());
     }
 
@@ -146,7 +147,7 @@ mod tests {
                 { value: "18", key: "precision" }, { value: "2", key: "scale" }] }];
               google.type.Date founded = 3; google.type.TimeOfDay opens_at = 4; repeated google.type.Date days = 5;
               map<string, Value> parts = 6; google.protobuf.StringValue name = 7; }"#;
-        let schema = Registered { kind: String::new(), text: text.to_owned(), references: Vec::new() };
+        let schema = RegisteredSchema { kind: String::new(), text: text.to_owned(), references: Vec::new() };
         let schema = Schema::parse(&schema).unwrap();
         let bytes = [
             &[0, 8, 3, 0x12, 11, 0x0a, 5, 0x1c, 0xbe, 0x99, 0x1a, 0x14, 0x10, 18, 0x18, 2][..],

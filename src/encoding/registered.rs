@@ -6,7 +6,7 @@ use crate::config::Encoding;
 
 /// A schema as the registry has it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Registered {
+pub(super) struct RegisteredSchema {
     /// `AVRO`, `PROTOBUF` or `JSON`.
     pub(super) kind: String,
     pub(super) text: String,
@@ -28,7 +28,7 @@ impl Schema {
     ///
     /// # Errors
     /// The fault of the schema.
-    pub(super) fn parse(schema: &Registered) -> Result<Self, String> {
+    pub(super) fn parse(schema: &RegisteredSchema) -> Result<Self, String> {
         match schema.kind.as_str() {
             "AVRO" => {
                 let references: Vec<String> =

@@ -20,13 +20,13 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Registry {
     client: Arc<Client>,
-    found: RwLock<HashMap<u32, Found>>,
+    found: RwLock<HashMap<u32, CachedAnswer>>,
     asking: Mutex<Asking>,
 }
 
 /// The answer that is held for an id.
 #[derive(Debug, Clone)]
-enum Found {
+enum CachedAnswer {
     Schema(Arc<Schema>),
     /// Why no value of it can be read, and until when this is not asked again; `None` is for good.
     Poison(Arc<str>, Option<Instant>),
@@ -77,8 +77,8 @@ impl Registry {
     /// Why there is none.
     pub(super) fn schema(&self, id: u32) -> Result<Arc<Schema>, String> {
         match self.found.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            Some(Found::Schema(schema)) => Ok(Arc::clone(schema)),
-            Some(Found::Poison(reason, _)) => Err(reason.to_string()),
+            Some(CachedAnswer::Schema(schema)) => Ok(Arc::clone(schema)),
+            Some(CachedAnswer::Poison(reason, _)) => Err(reason.to_string()),
             None => Err(format!("schema {id}: the registry did not say what it is")),
         }
     }
@@ -86,7 +86,7 @@ impl Registry {
     /// Forgets that ids are not known: they may have been registered since.
     pub(crate) fn forget_unknown(&self) {
         let mut found = self.found.write().unwrap_or_else(PoisonError::into_inner);
-        found.retain(|_, found| !matches!(found, Found::Poison(_, Some(_))));
+        found.retain(|_, found| !matches!(found, CachedAnswer::Poison(_, Some(_))));
     }
 
     /// Looks for a schema, and asks the registry for it. Waits at most about `wait`.
@@ -113,8 +113,8 @@ impl Registry {
     /// True while the answer about an id holds.
     fn is_known(&self, id: u32) -> bool {
         match self.found.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
-            Some(Found::Schema(_) | Found::Poison(_, None)) => true,
-            Some(Found::Poison(_, Some(until))) => Instant::now() < *until,
+            Some(CachedAnswer::Schema(_) | CachedAnswer::Poison(_, None)) => true,
+            Some(CachedAnswer::Poison(_, Some(until))) => Instant::now() < *until,
             None => false,
         }
     }
@@ -142,15 +142,17 @@ impl Registry {
     fn take(&self, asking: &mut Asking, id: u32, answer: Answer) {
         let found = match answer {
             Answer::Schema(schema) => match Schema::parse(&schema) {
-                Ok(schema) => Found::Schema(Arc::new(schema)),
-                Err(reason) => Found::Poison(format!("schema {id} cannot be read: {reason}").into(), None),
+                Ok(schema) => CachedAnswer::Schema(Arc::new(schema)),
+                Err(reason) => {
+                    CachedAnswer::Poison(format!("schema {id} cannot be read: {reason}").into(), None)
+                }
             },
             Answer::Unknown => {
                 let reason = format!(
                     "schema {id} is not known to the schema registry at {}; register it and replay the record",
                     self.client.address()
                 );
-                Found::Poison(reason.into(), Instant::now().checked_add(UNKNOWN_FOR))
+                CachedAnswer::Poison(reason.into(), Instant::now().checked_add(UNKNOWN_FOR))
             }
             Answer::Away(why) => {
                 let why = format!("the schema registry at {} does not answer: {why}", self.client.address());

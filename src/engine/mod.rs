@@ -8,7 +8,7 @@ pub mod elasticsearch;
 pub mod embedded;
 
 use self::driver::Driver;
-pub(crate) use self::driver::Examined;
+pub(crate) use self::driver::Examination;
 use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::{Liveness, NULL, Registers};
 
 /// The fields of an entity, as documents read them.
-pub trait Shown {
+pub trait EntityFields {
     /// Whether the entity is there.
     fn liveness(&self) -> Liveness;
 
@@ -16,7 +16,7 @@ pub trait Shown {
     fn each(&self, visit: &mut dyn FnMut(&str, &[u8]));
 }
 
-impl Shown for Registers {
+impl EntityFields for Registers {
     fn liveness(&self) -> Liveness {
         self.liveness()
     }
@@ -89,7 +89,7 @@ fn is_same(left: (u64, &[u8]), right: (u64, &[u8])) -> bool {
     left.0 == right.0 && left.1.len() == right.1.len() && (left.1.len() <= 8 || left.1 == right.1)
 }
 
-impl Shown for Fields<'_> {
+impl EntityFields for Fields<'_> {
     fn liveness(&self) -> Liveness {
         Liveness::of(self.written, self.deleted)
     }

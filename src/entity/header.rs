@@ -1,6 +1,6 @@
 //! An entity as documents of others see it through a reference.
 
-use super::{Liveness, References, Shown, value_at};
+use super::{EntityFields, Liveness, References, value_at};
 use crate::plan::EntityType;
 
 /// The parts of an entity that others show, and the references that they follow from it.
@@ -19,7 +19,7 @@ impl Header {
     }
 
     /// The header of a folded state.
-    pub fn of(entity_type: EntityType, shown: &impl Shown) -> Self {
+    pub fn of(entity_type: EntityType, shown: &impl EntityFields) -> Self {
         let (plan, liveness) = (entity_type.get(), shown.liveness());
         let value = |field: &u16| value_at(plan, *field, shown).map(|json| json.into_owned().into());
         let fields = match liveness {

@@ -13,7 +13,7 @@ mod references;
 mod registers;
 mod value;
 
-pub use fields::{Fields, Shown};
+pub use fields::{EntityFields, Fields};
 pub use header::Header;
 pub use references::{References, reference};
 pub use registers::{Hider, Liveness, Register, Registers};

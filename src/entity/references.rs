@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::{Liveness, Shown, text};
+use super::{EntityFields, Liveness, text};
 
 /// The entities that a reference of an entity names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,7 +19,7 @@ pub enum References {
 
 impl References {
     /// The entities that the field `name` of an entity names.
-    pub fn of(shown: &impl Shown, name: &str) -> Self {
+    pub fn of(shown: &impl EntityFields, name: &str) -> Self {
         if shown.liveness() != Liveness::Alive {
             return Self::Absent;
         }
@@ -60,7 +60,7 @@ impl References {
 }
 
 /// The entity that a reference of a living entity names, where it names one.
-pub fn reference<'a>(shown: &'a impl Shown, name: &str) -> Option<Cow<'a, str>> {
+pub fn reference<'a>(shown: &'a impl EntityFields, name: &str) -> Option<Cow<'a, str>> {
     if shown.liveness() != Liveness::Alive {
         return None;
     }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use super::{Liveness, NULL, Shown};
+use super::{EntityFields, Liveness, NULL};
 use crate::json::{Object, is_number};
 use crate::plan::{Absent, Condition, FieldPlan, FieldType, TypePlan};
 
 /// The value of a declared field by its number; see [`value`].
-pub fn value_at<'a>(of: &TypePlan, field: u16, shown: &'a impl Shown) -> Option<Cow<'a, [u8]>> {
+pub fn value_at<'a>(of: &TypePlan, field: u16, shown: &'a impl EntityFields) -> Option<Cow<'a, [u8]>> {
     value(of.field_at(field), shown)
 }
 
 /// The canonical JSON that stands for a field in a document: its own value, else its default.
-pub fn value<'a>(field: &FieldPlan, shown: &'a impl Shown) -> Option<Cow<'a, [u8]>> {
+pub fn value<'a>(field: &FieldPlan, shown: &'a impl EntityFields) -> Option<Cow<'a, [u8]>> {
     match (shown.get(field.name), &field.absent) {
         (Some(address), _) if field.kind == FieldType::Address => Some(without_nulls(address)),
         (Some(own), _) => Some(Cow::Borrowed(own)),
@@ -33,13 +33,13 @@ pub fn value<'a>(field: &FieldPlan, shown: &'a impl Shown) -> Option<Cow<'a, [u8
 }
 
 /// True when a living entity meets all conditions.
-pub fn holds(of: &TypePlan, conditions: &[Condition], shown: &impl Shown) -> bool {
+pub fn holds(of: &TypePlan, conditions: &[Condition], shown: &impl EntityFields) -> bool {
     conditions.is_empty()
         || shown.liveness() == Liveness::Alive
             && conditions.iter().all(|condition| meets(of, condition, shown))
 }
 
-fn meets(of: &TypePlan, condition: &Condition, shown: &impl Shown) -> bool {
+fn meets(of: &TypePlan, condition: &Condition, shown: &impl EntityFields) -> bool {
     let is_wanted = |json: &[u8]| condition.values.iter().any(|value| is_equal(value, json));
     let Some(value) = value_at(of, condition.field, shown) else { return false };
     if value.first() != Some(&b'[') {
@@ -75,7 +75,7 @@ fn decimal(json: &[u8]) -> Option<(bool, Vec<u8>, i64)> {
 }
 
 /// The texts of some fields as one JSON string. Parts that are absent, empty or no text are skipped.
-fn joined<'a>(fields: &[&str], with: &[u8], shown: &'a impl Shown) -> Option<Cow<'a, [u8]>> {
+fn joined<'a>(fields: &[&str], with: &[u8], shown: &'a impl EntityFields) -> Option<Cow<'a, [u8]>> {
     let mut parts = fields.iter().filter_map(|field| shown.get(field)).filter(|json| is_part(json));
     let first = parts.next()?;
     let Some(second) = parts.next() else {

@@ -9,7 +9,7 @@ use super::cut;
 use super::state::StateSide;
 use crate::json::remove_own;
 use crate::pipeline::versions::{base_of, is_made_of_record};
-use crate::sink::holding::{Holding, Stored};
+use crate::sink::holding::{Holding, VersionedDocument};
 
 /// The longest value that is shown, in letters.
 const VALUE_LETTERS_MAX: usize = 300;
@@ -112,7 +112,7 @@ fn reasons(state: &StateSide, answer: &Holding, rejected: Option<&str>) -> Vec<S
             "{count} fan-outs of changes above it are under way, and may not have come to it yet"
         ));
     }
-    let is_of_record = |document: &Stored| is_made_of_record(&document.into(), position);
+    let is_of_record = |document: &VersionedDocument| is_made_of_record(&document.into(), position);
     if state.is_silent && answer.document.as_ref().is_some_and(is_of_record) {
         reasons.push(
             "the log does not begin at its beginning and holds no record of this entity: the index keeps its document"
@@ -193,7 +193,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sink::holding::Stored;
+    use crate::sink::holding::VersionedDocument;
     use crate::state::rows::{PartitionProgress, Progress};
 
     fn state(document: Option<Value>) -> StateSide {
@@ -218,7 +218,7 @@ mod tests {
             alias: "a".to_owned(),
             index: "i".to_owned(),
             refused: None,
-            document: body.map(|body| Stored { version, body }),
+            document: body.map(|body| VersionedDocument { version, body }),
         }
     }
 

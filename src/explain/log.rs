@@ -8,7 +8,7 @@ use super::state::StateSide;
 use crate::decode::{Decoder, Readiness};
 use crate::entity::{Hider, References, Registers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Action, Decoded, Event, Record, Truncation};
+use crate::event::{Action, DecodeOutcome, Event, Record, Truncation};
 use crate::pipeline::fold::{apply_one, partition_hash};
 use crate::pipeline::stream::record_name;
 use crate::plan::EntityType;
@@ -58,7 +58,7 @@ pub(super) enum Why {
 
 /// The records of one entity.
 #[derive(Debug, Default)]
-pub(super) struct Traced {
+pub(super) struct EntityRecords {
     /// The records that made the present values.
     pub(super) holders: BTreeMap<Slot, String>,
     /// How many records there are of the entity, below the state's positions.
@@ -83,7 +83,7 @@ pub struct Waiting {
 /// The records of a document's entities.
 #[derive(Debug, Default)]
 pub struct LogSide {
-    pub(super) traced: Vec<Traced>,
+    pub(super) traced: Vec<EntityRecords>,
     /// The first records that the state has not taken in.
     pub waiting: Vec<Waiting>,
     /// How many there are.
@@ -166,8 +166,10 @@ impl<'a> Reading<'a> {
                 parts.entry((entity_type, part.id.as_str())).or_default().push(number);
             }
         }
-        let log =
-            LogSide { traced: state.parts.iter().map(|_| Traced::default()).collect(), ..LogSide::default() };
+        let log = LogSide {
+            traced: state.parts.iter().map(|_| EntityRecords::default()).collect(),
+            ..LogSide::default()
+        };
         let positions = state.progress.positions();
         Self {
             decoder,
@@ -199,12 +201,12 @@ impl<'a> Reading<'a> {
             return;
         }
         let decoded = self.decoder.decode(record);
-        if let Decoded::Truncation(truncation) = &decoded {
+        if let DecodeOutcome::Truncation(truncation) = &decoded {
             self.truncate(record, truncation);
             return;
         }
         let id = match (&decoded, &key) {
-            (Decoded::Event(event), _) => Some(event.id.as_str()),
+            (DecodeOutcome::Event(event), _) => Some(event.id.as_str()),
             (_, key) => key.as_deref(),
         };
         let numbers = id.and_then(|id| self.parts.get(&(record.kind, id))).cloned().unwrap_or_default();
@@ -224,7 +226,7 @@ impl<'a> Reading<'a> {
             if is_of && part.row.home == Some(partition_hash(&record.partition)) {
                 let Truncation { version, sequenced, .. } = *truncation;
                 let event = Event::deletion(record.kind, part.id.clone(), version, sequenced);
-                traced.take(record, &Decoded::Event(event), &part.row, self.state);
+                traced.take(record, &DecodeOutcome::Event(event), &part.row, self.state);
             }
         }
     }
@@ -239,11 +241,11 @@ impl<'a> Reading<'a> {
     /// A record beyond the state's positions: of an entity that takes part, or of one that will.
     fn wait(&mut self, record: &Record) {
         let (id, effect, refers) = match self.decoder.decode(record) {
-            Decoded::Ignored | Decoded::Truncation(_) => return,
-            Decoded::Poison(reason) => {
+            DecodeOutcome::Ignored | DecodeOutcome::Truncation(_) => return,
+            DecodeOutcome::Poison(reason) => {
                 (self.decoder.id_of_key(record), format!("goes to the dead letters: {reason}"), false)
             }
-            Decoded::Event(event) => {
+            DecodeOutcome::Event(event) => {
                 let refers = self.refers_to(&event);
                 let effect = verb(event.action);
                 let effect =
@@ -305,15 +307,15 @@ impl<'a> Reading<'a> {
     }
 }
 
-impl Traced {
+impl EntityRecords {
     /// Finds the values of the state that the record made.
-    fn take(&mut self, record: &Record, decoded: &Decoded, row: &Row, state: &StateSide) {
+    fn take(&mut self, record: &Record, decoded: &DecodeOutcome, row: &Row, state: &StateSide) {
         self.records += 1;
         let name = record_name(record);
         let event = match decoded {
-            Decoded::Event(event) => event,
-            Decoded::Ignored | Decoded::Truncation(_) => return self.idle(name, Why::Ignored),
-            Decoded::Poison(reason) => return self.idle(name, Why::Poison(reason.clone())),
+            DecodeOutcome::Event(event) => event,
+            DecodeOutcome::Ignored | DecodeOutcome::Truncation(_) => return self.idle(name, Why::Ignored),
+            DecodeOutcome::Poison(reason) => return self.idle(name, Why::Poison(reason.clone())),
         };
         let mut alone = Row { home: row.home, ..Row::default() };
         if let Err(reason) = apply_one(&mut alone, event, record, &state.progress) {
@@ -449,12 +451,12 @@ mod tests {
         }
     }
 
-    fn traced(events: &[Event], folded: &[Event]) -> (Row, Traced) {
+    fn traced(events: &[Event], folded: &[Event]) -> (Row, EntityRecords) {
         let (mut row, state) = (Row::default(), state());
         folded.iter().for_each(|event| row.registers.apply(event));
-        let mut traced = Traced::default();
+        let mut traced = EntityRecords::default();
         for (offset, event) in (0..).zip(events) {
-            traced.take(&record(offset), &Decoded::Event(event.clone()), &row, &state);
+            traced.take(&record(offset), &DecodeOutcome::Event(event.clone()), &row, &state);
         }
         (row, traced)
     }

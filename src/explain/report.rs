@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::compare::IndexSide;
 use super::computed::ComputedReport;
 use super::cut;
-use super::log::{LogSide, Slot, Traced, Waiting, Why};
+use super::log::{EntityRecords, LogSide, Slot, Waiting, Why};
 use super::part::Part;
 use super::state::StateSide;
 use crate::entity::{Hider, Liveness, Register};
@@ -152,7 +152,7 @@ impl Explanation {
                 None
             }
         };
-        let nothing = Traced::default();
+        let nothing = EntityRecords::default();
         let part = |(number, part): (usize, &Part)| {
             PartReport::new(projection, part, log.traced.get(number).unwrap_or(&nothing), beside.letters)
         };
@@ -199,7 +199,7 @@ fn lags(state: &StateSide, log: &LogSide) -> Vec<PartitionLag> {
 }
 
 impl PartReport {
-    fn new(projection: Projection, part: &Part, traced: &Traced, letters: &HashSet<String>) -> Self {
+    fn new(projection: Projection, part: &Part, traced: &EntityRecords, letters: &HashSet<String>) -> Self {
         let registers = &part.row.registers;
         let (is, by) = match registers.liveness() {
             Liveness::Unseen => ("unseen", None),
@@ -235,7 +235,7 @@ impl PartReport {
     }
 }
 
-fn because(record: &str, why: &Why, traced: &Traced, letters: &HashSet<String>) -> String {
+fn because(record: &str, why: &Why, traced: &EntityRecords, letters: &HashSet<String>) -> String {
     let holder = |slot: &Slot| {
         let holder = traced.holders.get(slot);
         holder.cloned().unwrap_or_else(|| format!("a record that is {NOT_IN_THE_LOG}"))

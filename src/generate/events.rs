@@ -18,7 +18,7 @@ const TOMBSTONE: &str = "tombstone";
 
 /// A record to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Generated {
+pub(super) struct GeneratedRecord {
     pub(super) kind: EntityType,
     pub(super) key: String,
     /// The event's JSON; `None` is a tombstone.
@@ -30,7 +30,7 @@ pub(super) struct Generated {
 
 /// An entity's last sequence, whether it is deleted, and where a contact works. Twelve bytes for each.
 #[derive(Debug, Clone, Copy, Default)]
-struct Known {
+struct EntitySummary {
     sequence: u32,
     employer: u32,
     deleted: bool,
@@ -38,7 +38,7 @@ struct Known {
 
 /// Entities of one kind, created in an order that is not that of their numbers.
 struct Population {
-    known: Vec<Known>,
+    known: Vec<EntitySummary>,
     created: u32,
     stride: u64,
 }
@@ -50,7 +50,7 @@ impl Population {
         while gcd(stride, u64::from(size)) != 1 {
             stride += 1;
         }
-        Self { known: vec![Known::default(); size as usize], created: 0, stride }
+        Self { known: vec![EntitySummary::default(); size as usize], created: 0, stride }
     }
 
     fn number(&self, order: u32) -> u32 {
@@ -76,8 +76,8 @@ pub(super) struct Events {
     total: u64,
     output: u64,
     made: u64,
-    reserve: Option<Rc<Generated>>,
-    last: Option<Rc<Generated>>,
+    reserve: Option<Rc<GeneratedRecord>>,
+    last: Option<Rc<GeneratedRecord>>,
 }
 
 impl Events {
@@ -95,7 +95,7 @@ impl Events {
         }
     }
 
-    fn make(&mut self) -> Generated {
+    fn make(&mut self) -> GeneratedRecord {
         self.made += 1;
         let to_create = self.organisations.remainder() + self.contacts.remainder();
         let created = u64::from(self.organisations.created) + u64::from(self.contacts.created);
@@ -111,14 +111,14 @@ impl Events {
         }
     }
 
-    fn create(&mut self, kind: EntityType) -> Generated {
+    fn create(&mut self, kind: EntityType) -> GeneratedRecord {
         let population = self.population(kind);
         let number = population.number(population.created);
         population.created += 1;
         self.record(Id(kind, number), "created", Self::whole)
     }
 
-    fn change(&mut self, kind: EntityType) -> Generated {
+    fn change(&mut self, kind: EntityType) -> GeneratedRecord {
         let created = u64::from(self.population(kind).created);
         let order = u32::try_from(self.rng.below(created)).unwrap_or(0);
         let number = self.population(kind).number(order);
@@ -208,7 +208,7 @@ impl Events {
         id: Id,
         verb: &str,
         data: impl FnOnce(&mut Self, &mut String, Id) -> fmt::Result,
-    ) -> Generated {
+    ) -> GeneratedRecord {
         let made = self.made;
         let tombstone = verb == TOMBSTONE;
         let mut value = String::with_capacity(if tombstone { 0 } else { VALUE_BYTES });
@@ -227,7 +227,7 @@ impl Events {
             r#","datacontenttype":"application/json","id":"e-{made}","sequence":"{sequence}","source":"/crm","specversion":"1.0","subject":"{id}","time":"{}","type":"com.example.{entity}.{verb}"}}"#,
             world::CREATED
         );
-        Generated {
+        GeneratedRecord {
             kind: id.0,
             key: id.to_string(),
             value: (!tombstone).then_some(value),
@@ -245,9 +245,9 @@ impl Events {
 }
 
 impl Iterator for Events {
-    type Item = Rc<Generated>;
+    type Item = Rc<GeneratedRecord>;
 
-    fn next(&mut self) -> Option<Rc<Generated>> {
+    fn next(&mut self) -> Option<Rc<GeneratedRecord>> {
         if self.output >= self.total {
             return None;
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::Target;
-use super::events::Generated;
+use super::events::GeneratedRecord;
 use super::marker::Marker;
 use crate::error::{Error, Result};
 use crate::plan::ORGANISATION;
@@ -28,16 +28,16 @@ pub(super) struct Files {
 /// One file.
 struct Part {
     name: String,
-    file: BufWriter<Hashed>,
+    file: BufWriter<HashedFile>,
 }
 
 /// A file with the hash of the bytes that were written to it.
-struct Hashed {
+struct HashedFile {
     file: File,
     hash: Xxh3,
 }
 
-impl Write for Hashed {
+impl Write for HashedFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(bytes.get(..written).unwrap_or_default());
@@ -84,7 +84,7 @@ impl Files {
         own_names.iter().flatten().for_each(|name| marker.set(name, None));
         marker.write(folder)?;
         let part = |name: String| -> std::io::Result<Part> {
-            let hashed = Hashed { file: File::create(folder.join(&name))?, hash: Xxh3::new() };
+            let hashed = HashedFile { file: File::create(folder.join(&name))?, hash: Xxh3::new() };
             Ok(Part { name, file: BufWriter::with_capacity(buffer_bytes, hashed) })
         };
         let open = |names: Vec<String>| -> Result<Vec<Part>> {
@@ -116,7 +116,7 @@ pub(super) fn failed(folder: &Path, error: std::io::Error) -> Error {
 }
 
 impl Target for Files {
-    fn put(&mut self, record: &Generated) -> Result<()> {
+    fn put(&mut self, record: &GeneratedRecord) -> Result<()> {
         let files = match record.kind == ORGANISATION {
             true => &mut self.organisations,
             false => &mut self.contacts,

@@ -10,7 +10,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::Target;
-use super::events::Generated;
+use super::events::GeneratedRecord;
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::plan::ORGANISATION;
@@ -93,7 +93,7 @@ fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Resu
 }
 
 impl Target for Producing {
-    fn put(&mut self, record: &Generated) -> Result<()> {
+    fn put(&mut self, record: &GeneratedRecord) -> Result<()> {
         // A record that follows a lost one would only be lost after it, each after its own wait.
         self.delivered()?;
         let topic = match record.kind == ORGANISATION {

@@ -16,7 +16,7 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::events::{Events, Generated};
+use self::events::{Events, GeneratedRecord};
 use self::pace::Pace;
 use crate::cli::Generate;
 use crate::config::Config;
@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 /// Where generated records go.
 trait Target {
     /// Takes one record.
-    fn put(&mut self, record: &Generated) -> Result<()>;
+    fn put(&mut self, record: &GeneratedRecord) -> Result<()>;
     /// Hands on the records that are held back, before a pause.
     fn hand_on(&mut self) -> Result<()>;
     /// Waits until all of them are kept.

@@ -19,8 +19,8 @@ use super::problem::problem;
 use super::requests::Requests;
 use super::search::Search;
 use super::stream::pieces;
+use crate::pipeline::command::Command;
 use crate::pipeline::status::Status;
-use crate::pipeline::stream::Command;
 use crate::projection::Limits;
 use crate::state::{State, copy};
 
@@ -146,7 +146,8 @@ pub(super) struct LinkRequest {
 
 /// Whether the state was copied by links.
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Linked {
+#[schemars(rename = "Linked")]
+pub(super) struct LinkAnswer {
     /// False when the folder is not there, or lies on another disk.
     linked: bool,
 }
@@ -167,7 +168,7 @@ pub(super) async fn link(
         None => Ok(false),
     });
     match linked.await {
-        Ok(Ok(linked)) => Json(Linked { linked }).into_response(),
+        Ok(Ok(linked)) => Json(LinkAnswer { linked }).into_response(),
         Ok(Err(error)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.chain()),
         Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the state could not be linked"),
     }

@@ -12,8 +12,8 @@ use super::answer::{self, SILENCE_MAX};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::explain::StateSide;
-use crate::pipeline::stream::{Discarded, Retried};
-use crate::verify::{Line, Wanted};
+use crate::pipeline::retry::{DiscardOutcome, RetryOutcome};
+use crate::verify::{Line, VerifyRequest};
 
 /// The file in the state's folder that names the address.
 pub const INSTANCE: &str = "instance";
@@ -70,7 +70,7 @@ impl Instance {
     ///
     /// # Errors
     /// When the instance refuses, or does not answer as expected.
-    pub async fn retry(&self, names: Option<Vec<String>>) -> Result<Retried> {
+    pub async fn retry(&self, names: Option<Vec<String>>) -> Result<RetryOutcome> {
         let body = json!({"names": names}).to_string();
         let bytes = self.ask(Method::POST, "/admin/dead-letters/retry", body).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
@@ -80,7 +80,7 @@ impl Instance {
     ///
     /// # Errors
     /// When the instance refuses, or does not answer as expected.
-    pub async fn discard(&self, names: Option<Vec<String>>) -> Result<Discarded> {
+    pub async fn discard(&self, names: Option<Vec<String>>) -> Result<DiscardOutcome> {
         let body = json!({"names": names}).to_string();
         let bytes = self.ask(Method::POST, "/admin/dead-letters/discard", body).await?;
         serde_json::from_slice(&bytes).map_err(|error| self.odd(error))
@@ -129,7 +129,11 @@ impl Instance {
     ///
     /// # Errors
     /// When the instance refuses, does not answer as expected or breaks off.
-    pub async fn verify(&self, question: &Wanted, mut each: impl FnMut(Line) -> Result<()>) -> Result<()> {
+    pub async fn verify(
+        &self,
+        question: &VerifyRequest,
+        mut each: impl FnMut(Line) -> Result<()>,
+    ) -> Result<()> {
         let body = serde_json::to_string(question).map_err(|error| self.odd(error))?;
         let request = self.request(Method::POST, "/admin/verify", body)?;
         let mut answer = answer::ask(&self.address, request, SILENCE_MAX).await?;

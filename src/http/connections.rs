@@ -117,7 +117,7 @@ impl Drop for Working {
 }
 
 /// A stream whose writing fails when the other side takes too little for too long.
-pub(super) struct Watched {
+pub(super) struct WatchedStream {
     stream: TcpStream,
     progress: Arc<Progress>,
     patience: Duration,
@@ -127,7 +127,7 @@ pub(super) struct Watched {
     step_bytes: usize,
 }
 
-impl Watched {
+impl WatchedStream {
     /// Watches a stream; `patience` is how long a part of an answer may wait to be taken.
     pub(super) fn new(stream: TcpStream, progress: Arc<Progress>, patience: Duration) -> Self {
         Self { stream, progress, patience, stalled: None, step_bytes: 0 }
@@ -162,7 +162,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for WatchedStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -172,7 +172,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for WatchedStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -149,8 +149,8 @@ fn of_state(page: &mut Page, state: &State) {
 }
 
 fn lags(page: &mut Page, report: &Report) {
-    type Read = fn(&PartitionReport) -> i64;
-    let gauges: [(&str, &str, Read); 2] = [
+    type Measure = fn(&PartitionReport) -> i64;
+    let gauges: [(&str, &str, Measure); 2] = [
         ("tributary_lag_records", "Records in the log that are not folded yet.", |at| at.unread),
         ("tributary_undelivered_records", "Records in the log that the index does not show yet.", |at| {
             at.lag
@@ -167,8 +167,8 @@ fn lags(page: &mut Page, report: &Report) {
 
 /// The progress of each rebuild under way, in any process.
 fn rebuilds(page: &mut Page, report: &Report) {
-    type Read = fn(&RebuildReport) -> u64;
-    let gauges: [(&str, &str, Read); 6] = [
+    type Measure = fn(&RebuildReport) -> u64;
+    let gauges: [(&str, &str, Measure); 6] = [
         ("tributary_reindex_events", "Records folded by a rebuild.", |rebuild| rebuild.progress.events),
         ("tributary_reindex_events_expected", "Records to fold.", |rebuild| rebuild.progress.events_total),
         ("tributary_reindex_documents", "Documents written by a rebuild.", |rebuild| {

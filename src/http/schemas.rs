@@ -4,15 +4,15 @@ use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value};
 
-use super::admin::{LettersRequest, LinkRequest, Linked};
+use super::admin::{LettersRequest, LinkAnswer, LinkRequest};
 use super::explain::ExplainRequest;
 use super::model::Description;
 use super::problem::Problem;
 use super::suggest::Suggestions;
+use crate::pipeline::retry::{DiscardOutcome, RetryOutcome};
 use crate::pipeline::status::Report;
-use crate::pipeline::stream::{Discarded, Retried};
 use crate::search::service::Page;
-use crate::verify::{Line, Wanted};
+use crate::verify::{Line, VerifyRequest};
 
 /// Where a description holds its schemas.
 const PATH: &str = "/components/schemas";
@@ -20,16 +20,16 @@ const PATH: &str = "/components/schemas";
 /// Every schema by its name. A request may leave out members that have defaults, and an answer has all of its members.
 pub(super) fn schemas() -> Map<String, Value> {
     let requests: [fn(&mut SchemaGenerator); 4] =
-        [add::<LettersRequest>, add::<LinkRequest>, add::<ExplainRequest>, add::<Wanted>];
+        [add::<LettersRequest>, add::<LinkRequest>, add::<ExplainRequest>, add::<VerifyRequest>];
     let answers: [fn(&mut SchemaGenerator); 9] = [
         add::<Page>,
         add::<Suggestions>,
         add::<Problem<'static>>,
         add::<Report>,
         add::<Description>,
-        add::<Retried>,
-        add::<Discarded>,
-        add::<Linked>,
+        add::<RetryOutcome>,
+        add::<DiscardOutcome>,
+        add::<LinkAnswer>,
         add::<Line>,
     ];
     let settings = SchemaSettings::draft2020_12().with(|settings| {
@@ -97,8 +97,8 @@ mod tests {
     fn a_schema_requires_the_members_that_every_answer_has() {
         for [answer, required] in [
             members_of::<Summary>("VerifySummary"),
-            members_of::<Retried>("Retried"),
-            members_of::<Discarded>("Discarded"),
+            members_of::<RetryOutcome>("Retried"),
+            members_of::<DiscardOutcome>("Discarded"),
         ] {
             assert!(!answer.is_empty());
             assert_eq!(answer, required);

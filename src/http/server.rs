@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::connections::{Connections, Progress, Watched};
+use super::connections::{Connections, Progress, WatchedStream};
 use crate::shutdown::Shutdown;
 
 /// So many connections are open at once. A further connection is taken all the same: the one that has stood still
@@ -172,7 +172,7 @@ async fn answer(
 ) {
     // Small answers go out at once; a connection without this serves as well.
     let _ = stream.set_nodelay(true);
-    let stream = TokioIo::new(Watched::new(stream, Arc::clone(&progress), WRITE_TIME));
+    let stream = TokioIo::new(WatchedStream::new(stream, Arc::clone(&progress), WRITE_TIME));
     let router = TowerToHyperService::new(router);
     let worked = service_fn(move |request: Request<Incoming>| {
         let (working, answered) = (progress.work(), router.call(request));

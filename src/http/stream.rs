@@ -17,12 +17,12 @@ const PIECE_BYTES: usize = 256 << 10;
 /// away fails. An answer that is dropped before [`Pieces::end`] is cut off.
 pub(super) fn pieces() -> (Body, Pieces) {
     let (sender, receiver) = channel(PIECES);
-    (Body::from_stream(Received(receiver)), Pieces { sender, bytes: Vec::new() })
+    (Body::from_stream(PieceStream(receiver)), Pieces { sender, bytes: Vec::new() })
 }
 
-struct Received(Receiver<io::Result<Bytes>>);
+struct PieceStream(Receiver<io::Result<Bytes>>);
 
-impl Stream for Received {
+impl Stream for PieceStream {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

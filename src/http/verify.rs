@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 
 use super::admin::{Admin, unacceptable};
 use super::problem::{Refusal, problem};
-use crate::verify::{Line, Verifier, Wanted};
+use crate::verify::{Line, Verifier, VerifyRequest};
 
 /// So many lines wait for a slow reader.
 const LINES_MAX: usize = 64;
@@ -43,7 +43,7 @@ pub(super) async fn verify(
     if let Some(refused) = unacceptable(&admin, &headers) {
         return refused;
     }
-    let question: Wanted = match serde_json::from_slice(&body) {
+    let question: VerifyRequest = match serde_json::from_slice(&body) {
         Ok(question) => question,
         Err(error) => return problem(StatusCode::BAD_REQUEST, &format!("the body cannot be read: {error}")),
     };

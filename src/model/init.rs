@@ -25,13 +25,13 @@ pub struct Sample {
     records: usize,
     ids: BTreeSet<String>,
     /// In the order in which they are met first.
-    fields: Vec<Seen>,
+    fields: Vec<FieldSummary>,
     places: BTreeMap<String, usize>,
 }
 
 /// The values that were seen of a field.
 #[derive(Debug, Default)]
-struct Seen {
+struct FieldSummary {
     name: String,
     /// How many records have a value.
     count: usize,
@@ -96,7 +96,7 @@ impl Sample {
     fn add_fields(&mut self, data: &Map<String, Value>) {
         for (name, value) in data.iter().filter(|(name, value)| *name != "id" && !value.is_null()) {
             let place = *self.places.entry(name.clone()).or_insert_with(|| {
-                self.fields.push(Seen { name: name.clone(), ..Seen::default() });
+                self.fields.push(FieldSummary { name: name.clone(), ..FieldSummary::default() });
                 self.fields.len() - 1
             });
             if let Some(summary) = self.fields.get_mut(place) {
@@ -122,7 +122,7 @@ fn id_text(value: &Value) -> Option<String> {
     }
 }
 
-impl Seen {
+impl FieldSummary {
     fn add(&mut self, value: &Value) {
         self.count += 1;
         self.example.get_or_insert_with(|| value.clone());

@@ -39,13 +39,13 @@ pub const SOURCE_BYTES_MAX: usize = 16 << 10;
 /// The longest message of an error: values are part of it.
 const MESSAGE_BYTES_MAX: usize = 500;
 
-type Compiled = jaq_core::Filter<Data>;
+type CompiledProgram = jaq_core::Filter<Data>;
 
 /// A compiled program.
 #[derive(Clone)]
 pub struct Program {
     source: Arc<str>,
-    compiled: Arc<Compiled>,
+    compiled: Arc<CompiledProgram>,
 }
 
 impl fmt::Debug for Program {
@@ -101,7 +101,7 @@ impl Program {
     }
 }
 
-fn compile(source: &str) -> Result<Compiled, String> {
+fn compile(source: &str) -> Result<CompiledProgram, String> {
     let arena = Arena::default();
     let loader = Loader::new(library::definitions());
     let modules = loader
@@ -152,7 +152,7 @@ fn unknown(name: &str, kind: &jaq_core::compile::Undefined) -> String {
 }
 
 /// Evaluates on this thread.
-fn evaluate(compiled: &Compiled, input: &[u8], units: u64) -> Result<Option<Vec<u8>>, String> {
+fn evaluate(compiled: &CompiledProgram, input: &[u8], units: u64) -> Result<Option<Vec<u8>>, String> {
     meter::begin(units);
     meter::charge_bytes(input.len());
     let json: serde_json::Value =
@@ -163,27 +163,27 @@ fn evaluate(compiled: &Compiled, input: &[u8], units: u64) -> Result<Option<Vec<
     let value = result.map_err(|exception| match exception.get_err() {
         // The text of a string is the message, as in jq.
         Ok(error) => match error.into_val() {
-            Val::Str(text) => Bounded::text(MESSAGE_BYTES_MAX, &text).0,
-            other => Bounded::text(MESSAGE_BYTES_MAX, &other).0,
+            Val::Str(text) => BoundedText::text(MESSAGE_BYTES_MAX, &text).0,
+            other => BoundedText::text(MESSAGE_BYTES_MAX, &other).0,
         },
         Err(_) => "it broke off".to_owned(),
     })?;
     if results.next().is_some() {
         return Err("it has more than one result".to_owned());
     }
-    match Bounded::text(RESULT_BYTES_MAX, &value) {
+    match BoundedText::text(RESULT_BYTES_MAX, &value) {
         (text, true) => Ok(Some(text.into_bytes())),
         (_, false) => Err(format!("its result is larger than {RESULT_BYTES_MAX} bytes")),
     }
 }
 
 /// A text that takes no more than so many bytes.
-struct Bounded {
+struct BoundedText {
     text: String,
     bytes_max: usize,
 }
 
-impl Bounded {
+impl BoundedText {
     /// The text of a value, and whether it is whole.
     fn text(bytes_max: usize, value: &impl fmt::Display) -> (String, bool) {
         let mut bounded = Self { text: String::new(), bytes_max };
@@ -192,7 +192,7 @@ impl Bounded {
     }
 }
 
-impl Write for Bounded {
+impl Write for BoundedText {
     fn write_str(&mut self, part: &str) -> fmt::Result {
         let room = self.bytes_max - self.text.len();
         if part.len() <= room {

@@ -4,12 +4,12 @@ use crossbeam_channel::Sender;
 use tokio::sync::oneshot;
 
 use super::fold::DocumentKey;
-use super::retry::{Discarded, Retried};
+use super::retry::{DiscardOutcome, RetryOutcome};
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
 use crate::position::Positions;
 use crate::projection::Projection;
-use crate::source::leadership::Delivered;
+use crate::source::leadership::DeliveredPosition;
 
 /// A command of the delivery or of an administrative route to the fold.
 pub enum Command {
@@ -26,7 +26,7 @@ pub enum Command {
     /// Write the low watermark down.
     LowWatermark(Positions, u64),
     /// Follow the low watermark of another instance.
-    DeliveredElsewhere(Delivered),
+    DeliveredElsewhere(DeliveredPosition),
     /// Mark documents that were found in an index.
     Mark(Vec<(Projection, String)>),
     /// Begin a backfill of a projection.
@@ -47,9 +47,9 @@ pub enum Command {
     /// A projection's marks are complete for this concrete index.
     BuiltFor(Projection, String),
     /// Fold dead letters again, all or those named; answers how many were folded and how many are poison still.
-    Retry(Option<Vec<String>>, Sender<Result<Retried>>),
+    Retry(Option<Vec<String>>, Sender<Result<RetryOutcome>>),
     /// Take dead letters out for good, all or those named.
-    Discard(Option<Vec<String>>, Sender<Result<Discarded>>),
+    Discard(Option<Vec<String>>, Sender<Result<DiscardOutcome>>),
     /// Answer, once everything asked before is done.
     Barrier(oneshot::Sender<()>),
     /// End, once everything asked before is done.

@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::earlier::is_ours;
-use super::sent::Sent;
+use super::sent::SentWrite;
 use super::versions::{Bases, base_of, is_made_of_record, is_of_record};
 use crate::sink::Outcome;
-use crate::sink::documents::{Documents, Stored, at_least_one};
+use crate::sink::documents::{Documents, StoredDocument, at_least_one};
 
 /// The conflicts of writes to the index of one projection.
 pub(super) struct Conflicts<'a> {
@@ -31,9 +31,10 @@ impl<'a> Conflicts<'a> {
 
     /// Finds out which writes give way. A document of which a partial log holds no record gives way to one that a record made. It
     /// does not to another one of references, nor to the version that a deleted one left behind: it is claimed, and sent again.
-    pub(super) async fn find_kept(&self, writes: &mut [Sent]) {
+    pub(super) async fn find_kept(&self, writes: &mut [SentWrite]) {
         let position = self.position;
-        let is_asked = |write: &Sent, stored: u64| write.claim.is_some() && is_of_record(stored, position);
+        let is_asked =
+            |write: &SentWrite, stored: u64| write.claim.is_some() && is_of_record(stored, position);
         self.look_up(writes, is_asked, |write, stored, document| {
             write.is_kept = document.is_some_and(|document| is_made_of_record(document, position));
             if let (false, Some(turn)) = (write.is_kept, write.claim) {
@@ -48,11 +49,12 @@ impl<'a> Conflicts<'a> {
 
     /// Finds the writes in conflict with the remains of an earlier log: a document of ours, or the version of a deleted one. A
     /// write is tried again where the index does not answer.
-    pub(super) async fn find_earlier(&self, writes: &mut [Sent]) {
+    pub(super) async fn find_earlier(&self, writes: &mut [SentWrite]) {
         let position = self.position;
-        let is_asked = |_: &Sent, stored| stored > position && base_of(stored, position).is_none();
-        let mark =
-            |write: &mut Sent, _, document: Option<&Stored>| write.is_earlier = document.is_none_or(is_ours);
+        let is_asked = |_: &SentWrite, stored| stored > position && base_of(stored, position).is_none();
+        let mark = |write: &mut SentWrite, _, document: Option<&StoredDocument>| {
+            write.is_earlier = document.is_none_or(is_ours);
+        };
         self.look_up(writes, is_asked, mark).await;
     }
 
@@ -60,11 +62,11 @@ impl<'a> Conflicts<'a> {
     /// Where the index does not answer the write is to be tried again.
     async fn look_up(
         &self,
-        writes: &mut [Sent],
-        is_asked: impl Fn(&Sent, u64) -> bool,
-        apply: impl Fn(&mut Sent, u64, Option<&Stored>),
+        writes: &mut [SentWrite],
+        is_asked: impl Fn(&SentWrite, u64) -> bool,
+        apply: impl Fn(&mut SentWrite, u64, Option<&StoredDocument>),
     ) {
-        let mut questions: Vec<(&mut Sent, u64)> = Vec::new();
+        let mut questions: Vec<(&mut SentWrite, u64)> = Vec::new();
         for write in writes {
             if let Outcome::Conflict { stored: Some(stored) } = write.outcome
                 && is_asked(write, stored)

@@ -13,12 +13,12 @@ use super::command::Command;
 use super::conflicts::Conflicts;
 use super::context::Context;
 use super::fold::DocumentKey;
-use super::materialise::{Materialised, materialise};
+use super::materialise::{DocumentBatch, materialise};
 use super::pace::Pace;
 use super::queue::{Priority, Queue, Scan};
-use super::refresh::Unrefreshed;
+use super::refresh::UnrefreshedWrites;
 use super::requests::{Requests, Slots};
-use super::sent::{Sent, position_for};
+use super::sent::{SentWrite, position_for};
 use super::status::Status;
 use super::switch::Switch;
 use super::traced;
@@ -105,7 +105,7 @@ impl Delivery {
     /// Those of the state.
     pub async fn run(self: Arc<Self>, mut allowed: watch::Receiver<bool>) -> Result<()> {
         let mut requests = Requests::default();
-        let mut unrefreshed = Unrefreshed::default();
+        let mut unrefreshed = UnrefreshedWrites::default();
         loop {
             let changed = self.queue.changed();
             tokio::pin!(changed);
@@ -215,7 +215,7 @@ impl Delivery {
     }
 
     /// Makes the documents of a chunk, which the queue knows by its number there; answers them with the chunk's own number.
-    async fn make_chunk(self: &Arc<Self>, start: &ChunkStart, in_queue: u64) -> Result<(Materialised, u64)> {
+    async fn make_chunk(self: &Arc<Self>, start: &ChunkStart, in_queue: u64) -> Result<(DocumentBatch, u64)> {
         let (this, start) = (Arc::clone(self), start.clone());
         blocking(move || {
             let bases = this.bases().clone();
@@ -305,8 +305,8 @@ impl Delivery {
         *self.writer.borrow() || bug!(NoStandBy)
     }
 
-    async fn send(&self, made: Materialised) -> RequestOutcome {
-        let Materialised { batch, documents, claims, .. } = made;
+    async fn send(&self, made: DocumentBatch) -> RequestOutcome {
+        let DocumentBatch { batch, documents, claims, .. } = made;
         self.status.in_flight.fetch_add(1, Ordering::SeqCst);
         // A revoked writer waits until no request is in flight, so the role is read after the request is counted.
         if !self.is_writer() {
@@ -324,7 +324,7 @@ impl Delivery {
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);
         let took = began.elapsed();
         self.status.bulk_requests.note(took);
-        let mut writes = Sent::of(documents, &versions, claims, outcomes);
+        let mut writes = SentWrite::of(documents, &versions, claims, outcomes);
         let position = position_for(&self.state, &mut writes);
         if let Some(position) = position {
             let conflicts = Conflicts::new(&*self.sink, &self.bases, number, position);
@@ -340,7 +340,7 @@ impl Delivery {
     }
 
     /// Acts on the outcome of each write; `position` is that of [`position_for`].
-    fn judge(&self, writes: Vec<Sent>, position: Option<u64>, took: Duration) -> RequestOutcome {
+    fn judge(&self, writes: Vec<SentWrite>, position: Option<u64>, took: Duration) -> RequestOutcome {
         let mut result = RequestOutcome::default();
         let mut retry: Option<String> = None;
         let (mut retried, mut delivered, mut preserved) = (0, 0, 0);
@@ -408,7 +408,7 @@ impl Delivery {
 
     /// A stored version above ours never counts as success: the document is delivered again from a fresh snapshot. A version
     /// above our position has a base of ours, or comes from an earlier log, or is foreign. True for a foreign one.
-    fn conflict(&self, write: &Sent, stored_and_position: Option<(u64, u64)>) -> bool {
+    fn conflict(&self, write: &SentWrite, stored_and_position: Option<(u64, u64)>) -> bool {
         let (document, claim) = (&write.document, write.claim);
         // While another instance writes, a version above our position is most likely its own.
         let above = stored_and_position.filter(|(stored, position)| stored > position && self.is_writer());

@@ -10,14 +10,14 @@ use super::fold::{StateWriter, Step};
 use crate::error::Result;
 use crate::plan::{EntityType, Hop, Relation};
 use crate::projection::Projection;
-use crate::projection::affected::{Arrived, FanOut, arrive};
+use crate::projection::affected::{Arrival, FanOut, arrive};
 use crate::state::keys::{Space, member_of, owner_prefix};
 use crate::state::rows::{self, Task};
 use crate::state::store::{Changes, Reader};
 
 /// The documents that a step of a task found.
 #[derive(Default)]
-struct Found {
+struct FanOutStep {
     marks: Vec<(Projection, String)>,
     fan_outs: Vec<FanOut>,
     /// How many entries were looked at.
@@ -75,9 +75,9 @@ impl StateWriter {
         }
     }
 
-    fn work(&self, view: &dyn Reader, task: &Task, max: usize) -> Result<Found> {
+    fn work(&self, view: &dyn Reader, task: &Task, max: usize) -> Result<FanOutStep> {
         let FanOut { route, rules, root, node } = &task.fan_out;
-        let (plan, mut found) = (self.state.plan(), Found::default());
+        let (plan, mut found) = (self.state.plan(), FanOutStep::default());
         let (Some(route), Some(relation)) = (plan.route(*route), self.relation_of(&task.fan_out)) else {
             return Ok(found);
         };
@@ -92,8 +92,8 @@ impl StateWriter {
                 return Ok(());
             }
             arrive((plan, route, *rules), (node, member), &is, &mut |arrived| match arrived {
-                Arrived::Document(projection, id) => found.marks.push((projection, id)),
-                Arrived::FanOut(fan_out) => found.fan_outs.push(fan_out),
+                Arrival::Document(projection, id) => found.marks.push((projection, id)),
+                Arrival::FanOut(fan_out) => found.fan_outs.push(fan_out),
             })?;
             if is_tree {
                 found.fan_outs.push(FanOut { node: member.to_owned(), ..task.fan_out.clone() });
@@ -141,8 +141,8 @@ fn members(
     view: &dyn Reader,
     (space, prefix): (Space, &[u8]),
     (after, max): (&[u8], usize),
-    found: &mut Found,
-    each: &mut dyn FnMut(&mut Found, &str) -> Result<()>,
+    found: &mut FanOutStep,
+    each: &mut dyn FnMut(&mut FanOutStep, &str) -> Result<()>,
 ) -> Result<()> {
     view.scan(space, prefix, after, &mut |key, _| {
         if let Some(member) = member_of(key, prefix) {

@@ -8,12 +8,12 @@ use std::sync::Arc;
 pub(crate) use self::changed_rows::apply_one;
 use self::changed_rows::put_rows;
 pub(super) use self::positions::{advance, skip_offsets};
-use super::superseded::Superseded;
+use super::superseded::SupersededRecords;
 use super::tuning::Tuning;
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::entity::References;
 use crate::error::Result;
-use crate::event::{Decoded, Record};
+use crate::event::{DecodeOutcome, Record};
 use crate::plan::{EntityType, PlanRef};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
@@ -32,7 +32,7 @@ pub struct DecodedRecord {
     /// The record.
     pub record: Record,
     /// The decoded event.
-    pub decoded: Decoded,
+    pub decoded: DecodeOutcome,
 }
 
 /// A commit that was made.
@@ -63,7 +63,7 @@ pub struct StateWriter {
     /// True while this fold alone decides the content of the index. No other instance has delivered, or will deliver, a
     /// fold of the same events in another order.
     is_settled: bool,
-    pub(super) superseded: Superseded,
+    pub(super) superseded: SupersededRecords,
     pub(super) tuning: Tuning,
 }
 
@@ -92,7 +92,7 @@ impl StateWriter {
             backfills,
             dead_letters,
             is_settled: false,
-            superseded: Superseded::default(),
+            superseded: SupersededRecords::default(),
             tuning,
         };
         this.forget_left_out()?;
@@ -117,7 +117,7 @@ impl StateWriter {
     /// Folds records of the log; `skipped` are positions that moved without a record.
     /// Poison is written down durably before the positions move past it.
     pub fn fold(&mut self, records: &[DecodedRecord], skipped: &[(TopicPartition, i64)]) -> Result<Step> {
-        let is_truncation = |input: &DecodedRecord| matches!(input.decoded, Decoded::Truncation(_));
+        let is_truncation = |input: &DecodedRecord| matches!(input.decoded, DecodeOutcome::Truncation(_));
         if records.iter().any(is_truncation) {
             return self.fold_truncations(records, skipped);
         }

@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// An index that was put behind an alias.
 #[derive(Debug)]
-pub(super) struct Moved {
+pub(super) struct MovedIndex {
     pub(super) projection: usize,
     pub(super) index: String,
     /// Whether the index holds everything that this instance had acknowledged; `None` while it waits.
@@ -33,7 +33,7 @@ pub(super) struct Moved {
 /// Waits until every index that was moved is this instance's to write.
 #[derive(Debug)]
 pub(super) struct HandOver {
-    pub(super) moved: Vec<Moved>,
+    pub(super) moved: Vec<MovedIndex>,
     /// Where this instance stopped; known once nothing of it is under way.
     pub(super) stopped_at: Option<Positions>,
     looked: Option<Instant>,
@@ -54,7 +54,7 @@ impl HandOver {
                 index,
                 "the alias stands for another index; nothing is delivered until it is handed over"
             );
-            Moved { projection, index, covered: None, ended_at: None, last_sign: None }
+            MovedIndex { projection, index, covered: None, ended_at: None, last_sign: None }
         });
         Self { moved: moved.collect(), stopped_at, looked: None }
     }
@@ -96,7 +96,7 @@ impl HandOver {
     }
 }
 
-impl Moved {
+impl MovedIndex {
     async fn settle(
         &mut self,
         sink: &dyn Aliases,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::hand_over::Moved;
+use super::hand_over::MovedIndex;
 use crate::projection::Projection;
 use crate::sink::IndexState;
 
@@ -50,7 +50,7 @@ impl Indexes {
     }
 
     /// True when the index is the one that this instance found behind the alias when it began to write.
-    pub(super) fn is_written(&self, moved: &Moved) -> bool {
+    pub(super) fn is_written(&self, moved: &MovedIndex) -> bool {
         self.names.get(moved.projection) == Some(&moved.index)
     }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::fold::DocumentKey;
 use super::versions::Bases;
-use crate::entity::{Fields, Liveness, Shown};
+use crate::entity::{EntityFields, Fields, Liveness};
 use crate::error::Result;
-use crate::projection::{Entities, Limits, Projection, Reflected, key_now, own_entity};
+use crate::projection::{Entities, Limits, LogPosition, Projection, key_now, own_entity};
 use crate::sink::{Batch, Buffer};
 use crate::state::State;
 use crate::state::rows::Progress;
@@ -18,7 +18,7 @@ const DOCUMENT_BYTES: usize = 1 << 10;
 
 /// A request's worth of documents.
 #[derive(Debug, Default)]
-pub struct Materialised {
+pub struct DocumentBatch {
     /// The documents of one request to one index. Its writes are in the order of `documents`.
     pub batch: Batch,
     /// The documents in it.
@@ -40,7 +40,7 @@ pub(super) struct Maker<'a> {
     position: u64,
     /// True when the log that the state was made of did not begin at its beginning.
     is_partial: bool,
-    made: Materialised,
+    made: DocumentBatch,
 }
 
 impl<'a> Maker<'a> {
@@ -53,7 +53,7 @@ impl<'a> Maker<'a> {
         buffer: Buffer,
     ) -> Self {
         let batch = Batch::new(projection, buffer);
-        let made = Materialised { batch, step: progress.step, ..Materialised::default() };
+        let made = DocumentBatch { batch, step: progress.step, ..DocumentBatch::default() };
         Self { limits, bases, position: progress.version(), is_partial, made }
     }
 
@@ -68,7 +68,7 @@ impl<'a> Maker<'a> {
         };
         let of_delete = if bug!(DeleteUnversioned) { 0 } else { version };
         let limits = self.limits;
-        let reflected = Reflected { position: self.position, is_partial: self.is_partial };
+        let reflected = LogPosition { position: self.position, is_partial: self.is_partial };
         self.made.batch.push(Arc::clone(&document.1), [version, of_delete], |out| {
             document.0.materialise(entities, &document.1, limits, reflected, out)
         })?;
@@ -97,11 +97,11 @@ impl<'a> Maker<'a> {
     }
 
     /// The documents made so far.
-    pub(super) fn made(&self) -> &Materialised {
+    pub(super) fn made(&self) -> &DocumentBatch {
         &self.made
     }
 
-    pub(super) fn into_made(self) -> Materialised {
+    pub(super) fn into_made(self) -> DocumentBatch {
         self.made
     }
 }
@@ -133,11 +133,11 @@ pub fn materialise(
     limits: Limits,
     bytes_max: usize,
     bases: &Bases,
-) -> Result<Materialised> {
+) -> Result<DocumentBatch> {
     let of = documents.first().map(|(projection, _)| *projection);
     // No document of a projection without an index is marked.
     let Some(number) = projections.iter().position(|projection| Some(*projection) == of) else {
-        return Ok(Materialised::default());
+        return Ok(DocumentBatch::default());
     };
     let snapshot = state.snapshot()?;
     let expected = bytes_max.min(documents.len() * DOCUMENT_BYTES);

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::work::in_place;
 use crate::error::Result;
 use crate::position::Positions;
-use crate::source::leadership::Delivered;
+use crate::source::leadership::DeliveredPosition;
 
 /// How often the low watermark is written down, the log's end asked for, and the aliases looked up.
 const LOW_WATERMARK_EVERY: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const LOW_WATERMARK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(super) struct Publication {
     /// The last one that the group heard.
-    last: Option<Delivered>,
+    last: Option<DeliveredPosition>,
     /// The answer of the reader that was asked for the log's end.
     end_answer: Option<Receiver<Result<Positions>>>,
     looked: Option<Instant>,
@@ -36,7 +36,7 @@ impl Publication {
     }
 
     /// Publishes a position, unless it was published last; `now` is the time in milliseconds since the Unix epoch.
-    pub(super) fn publish(&mut self, context: &Context, delivered: Delivered, now: u64) {
+    pub(super) fn publish(&mut self, context: &Context, delivered: DeliveredPosition, now: u64) {
         if self.last.as_ref() != Some(&delivered) {
             let is_published = in_place(|| context.leadership().commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is the one to report.

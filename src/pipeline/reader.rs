@@ -12,7 +12,7 @@ use super::status::Status;
 use super::work::{self, Turn, Turns};
 use crate::decode::{Decoder, Readiness};
 use crate::error::{Error, Result};
-use crate::event::{Decoded, Record, Truncation};
+use crate::event::{DecodeOutcome, Record, Truncation};
 use crate::position::{Positions, TopicPartition};
 use crate::shutdown::Shutdown;
 use crate::source::{Away, EventSource, partial_log};
@@ -166,7 +166,7 @@ impl Reader {
     fn checked(&mut self, batch: Option<ReadBatch>) -> Result<Option<ReadBatch>> {
         let Some(mut batch) = batch else { return Ok(None) };
         for (at, input) in batch.records.iter().enumerate() {
-            let Decoded::Truncation(truncation) = &input.decoded else { continue };
+            let DecodeOutcome::Truncation(truncation) = &input.decoded else { continue };
             if let Some(refusal) = self.refusal(&input.record, truncation)? {
                 if at == 0 {
                     return Err(refusal);

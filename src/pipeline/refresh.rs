@@ -13,7 +13,7 @@ use crate::position::Positions;
 
 /// Writes that are acknowledged and not searchable yet.
 #[derive(Default)]
-pub(super) struct Unrefreshed {
+pub(super) struct UnrefreshedWrites {
     since: Option<Instant>,
     budget: Budget,
     /// How many refreshes searches had asked for when the last of them was acknowledged.
@@ -23,12 +23,12 @@ pub(super) struct Unrefreshed {
     /// The refresh under way, one at most. It answers whether it was done.
     running: JoinSet<bool>,
     began: Option<Instant>,
-    shown: Shown,
+    shown: Visibility,
 }
 
 /// Whether searches show every write that is acknowledged.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Shown {
+enum Visibility {
     /// It is not known, or some are not shown.
     #[default]
     Some,
@@ -73,23 +73,23 @@ impl Budget {
     }
 }
 
-impl Unrefreshed {
+impl UnrefreshedWrites {
     /// Takes note that a request was answered.
     pub(super) fn note(&mut self, status: &Status) {
         self.since.get_or_insert_with(Instant::now);
         self.search_refreshes = status.signals.refreshes();
-        self.shown = Shown::Some;
+        self.shown = Visibility::Some;
     }
 
     /// True when searches show every write that is acknowledged. The fold may learn of an acknowledgement after the refresh, so
     /// that the low watermark moves later.
     pub(super) fn shows_all(&self) -> bool {
-        self.shown == Shown::All
+        self.shown == Visibility::All
     }
 
     /// Takes note that another instance may write.
     pub(super) fn forget(&mut self) {
-        self.shown = Shown::Some;
+        self.shown = Visibility::Some;
     }
 
     /// Begins a refresh if one is due, so seldom that at most a fifth of the time is spent on it. To be asked when no
@@ -118,7 +118,7 @@ impl Unrefreshed {
             return;
         }
         (self.since, self.deferral) = (None, None);
-        (self.began, self.shown) = (Some(now), Shown::Soon);
+        (self.began, self.shown) = (Some(now), Visibility::Soon);
         let (delivered, refresh, status) = (delivered(), refresh(), Arc::clone(status));
         self.running.spawn(async move {
             match refresh.await {
@@ -142,8 +142,8 @@ impl Unrefreshed {
     /// Waits until the refresh under way is done; for ever when there is none.
     pub(super) async fn refreshed(&mut self) {
         let Some(ended) = self.running.join_next().await else { return std::future::pending().await };
-        if self.shown == Shown::Soon {
-            self.shown = if ended.unwrap_or(false) { Shown::All } else { Shown::Some };
+        if self.shown == Visibility::Soon {
+            self.shown = if ended.unwrap_or(false) { Visibility::All } else { Visibility::Some };
         }
         let now = Instant::now();
         if let Some(began) = self.began.take() {
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_changes_waits_for_a_refresh_but_not_for_a_long_one() {
         let (mut unrefreshed, status, long) =
-            (Unrefreshed::default(), Arc::new(Status::default()), Duration::from_secs(2));
+            (UnrefreshedWrites::default(), Arc::new(Status::default()), Duration::from_secs(2));
         let slow = || async move {
             tokio::time::sleep(long).await;
             Ok(())
@@ -212,7 +212,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_search_that_had_the_index_refreshed_spares_a_refresh() {
-        let (mut unrefreshed, status) = (Unrefreshed::default(), Arc::new(Status::default()));
+        let (mut unrefreshed, status) = (UnrefreshedWrites::default(), Arc::new(Status::default()));
         unrefreshed.note(&status);
         status.signals.note_refresh();
         tokio::time::advance(LINGER * 10).await;
@@ -225,7 +225,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn everything_is_shown_once_a_refresh_has_followed_every_write() {
-        let (mut unrefreshed, status) = (Unrefreshed::default(), Arc::new(Status::default()));
+        let (mut unrefreshed, status) = (UnrefreshedWrites::default(), Arc::new(Status::default()));
         assert!(!unrefreshed.shows_all());
         for (is_done, writes_meanwhile, shows_all) in
             [(true, false, true), (true, true, false), (false, false, false)]

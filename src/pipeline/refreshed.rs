@@ -8,7 +8,7 @@ use crate::position::Positions;
 
 /// Follows the low watermark at the distance of a refresh.
 #[derive(Debug, Clone)]
-pub(super) struct Refreshed {
+pub(super) struct RefreshedPositions {
     /// The index's own interval; `None` when it never refreshes by itself.
     interval: Option<Duration>,
     /// Searches show every record below these.
@@ -20,13 +20,13 @@ pub(super) struct Refreshed {
 }
 
 /// An index without an interval of its own shows a write when it acknowledges it.
-impl Default for Refreshed {
+impl Default for RefreshedPositions {
     fn default() -> Self {
         Self { interval: Some(Duration::ZERO), shown: Positions::default(), next: None, low_watermark: None }
     }
 }
 
-impl Refreshed {
+impl RefreshedPositions {
     pub(super) fn set_interval(&mut self, interval: Option<Duration>) {
         self.interval = interval;
     }
@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn delivered_records_are_shown_after_a_refresh_or_the_interval() {
-        let mut refreshed = Refreshed::default();
+        let mut refreshed = RefreshedPositions::default();
         refreshed.set_interval(Some(INTERVAL));
         refreshed.deliver(&at(1));
         assert_eq!(*refreshed.shown(), Positions::default());
@@ -88,14 +88,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_index_that_never_refreshes_by_itself_shows_nothing_before_a_refresh() {
-        let mut refreshed = Refreshed::default();
+        let mut refreshed = RefreshedPositions::default();
         refreshed.set_interval(None);
         refreshed.deliver(&at(1));
         tokio::time::advance(INTERVAL * 100).await;
         assert_eq!(*refreshed.shown(), Positions::default());
         refreshed.refresh(&at(1));
         assert_eq!(*refreshed.shown(), at(1));
-        let mut refreshed = Refreshed::default();
+        let mut refreshed = RefreshedPositions::default();
         refreshed.deliver(&at(2));
         assert_eq!(*refreshed.shown(), at(2), "an embedded index shows what it acknowledges");
     }

@@ -7,7 +7,7 @@ use super::completeness::Completeness;
 use super::context::Context;
 use super::deadline::in_time;
 use super::gate::{Action, Gate};
-use super::hand_over::Moved;
+use super::hand_over::MovedIndex;
 use super::indexes::Indexes;
 use super::status::Status;
 use super::switch::Switch;
@@ -305,7 +305,7 @@ impl Role {
     }
 
     /// Takes one index: its dirty documents are enough, or every document is sent to it.
-    fn take(&mut self, context: &Context, moved: Moved, has_state: bool) -> Result<()> {
+    fn take(&mut self, context: &Context, moved: MovedIndex, has_state: bool) -> Result<()> {
         let Some(projection) = context.projections().get(moved.projection).copied() else { return Ok(()) };
         let is_ours =
             context.state().built_for(projection.name())? == moved.index || bug!(BuiltForKept) && has_state;

@@ -29,7 +29,7 @@ use crate::error::Result;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
 use crate::sink::IndexState;
-use crate::source::leadership::Delivered;
+use crate::source::leadership::DeliveredPosition;
 use crate::state::State;
 use crate::state::rows::Progress;
 
@@ -283,7 +283,7 @@ impl Run {
         let now = Status::now_ms();
         let Some(low_watermark) = self.role.note_low_watermark(&self.context, now) else { return };
         let indexes = self.role.indexes().by_projection(self.context.projections());
-        let delivered = Delivered { low_watermark, indexes, log: self.context.status().log() };
+        let delivered = DeliveredPosition { low_watermark, indexes, log: self.context.status().log() };
         self.publication.publish(&self.context, delivered, now);
     }
 }

@@ -5,7 +5,7 @@ use crate::sink::Outcome;
 use crate::state::State;
 
 /// A write that was sent.
-pub(super) struct Sent {
+pub(super) struct SentWrite {
     pub(super) document: DocumentKey,
     pub(super) version: u64,
     /// Of a document of which a partial log holds no record: the turn of the claims that its version was made with.
@@ -17,7 +17,7 @@ pub(super) struct Sent {
     pub(super) is_earlier: bool,
 }
 
-impl Sent {
+impl SentWrite {
     /// The writes with their answers and claims; without a partial log there are no claims.
     pub(super) fn of(
         documents: Vec<DocumentKey>,
@@ -43,8 +43,9 @@ impl Sent {
 
 /// The log position by which the versions in the index are judged; `None` where no write is in conflict with one. Where the
 /// state does not tell it, those in conflict are to be tried again.
-pub(super) fn position_for(state: &State, writes: &mut [Sent]) -> Option<u64> {
-    let is_in_conflict = |write: &&mut Sent| matches!(write.outcome, Outcome::Conflict { stored: Some(_) });
+pub(super) fn position_for(state: &State, writes: &mut [SentWrite]) -> Option<u64> {
+    let is_in_conflict =
+        |write: &&mut SentWrite| matches!(write.outcome, Outcome::Conflict { stored: Some(_) });
     let mut in_conflict = writes.iter_mut().filter(is_in_conflict).peekable();
     in_conflict.peek()?;
     match state.progress() {
@@ -72,7 +73,7 @@ mod tests {
         let state = State::open(Arc::new(MemoryStore::default()), builtin(), "f").unwrap();
         let position_of = |outcome: Outcome| {
             let documents = ["a", "b"].map(|id| (CONTACTS, id.into())).to_vec();
-            let mut writes = Sent::of(documents, &[1, 2], Vec::new(), vec![Outcome::Done, outcome]);
+            let mut writes = SentWrite::of(documents, &[1, 2], Vec::new(), vec![Outcome::Done, outcome]);
             let position = position_for(&state, &mut writes);
             assert!(matches!(writes[0].outcome, Outcome::Done));
             (position, matches!(writes[1].outcome, Outcome::Retry(_)))

@@ -11,7 +11,7 @@ pub use self::report::{PartitionReport, RebuildReport, Report, partitions, rebui
 use super::durations::Durations;
 use super::queue::Waiting;
 use super::readiness::{Cause, Readiness, Reasons};
-use super::refreshed::Refreshed;
+use super::refreshed::RefreshedPositions;
 use super::signals::Signals;
 use crate::dead_letter::Tally;
 use crate::decode::Decoder;
@@ -70,11 +70,11 @@ pub struct Status {
     pub bulk_requests: Durations,
     /// The signals of the run, which a report reads as well.
     pub signals: Signals,
-    known: Mutex<Known>,
+    known: Mutex<StatusValues>,
 }
 
 #[derive(Debug, Default, Clone)]
-struct Known {
+struct StatusValues {
     positions: Positions,
     end: Positions,
     /// Ends that the log had, each with when it was known, which searches have not passed; the oldest first.
@@ -83,7 +83,7 @@ struct Known {
     shown_ms: u64,
     low_watermark: Positions,
     low_watermark_ms: u64,
-    refreshed: Refreshed,
+    refreshed: RefreshedPositions,
     /// The generation of the log; empty while it is not known.
     log: String,
     /// Of each projection, where it is known to be further than that.
@@ -105,7 +105,7 @@ struct Known {
     fillings: u64,
 }
 
-impl Known {
+impl StatusValues {
     /// Takes note of the log's end.
     fn set_end(&mut self, end: &Positions) {
         let now = Status::now_ms();
@@ -423,7 +423,7 @@ impl Status {
         .into()
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+    fn known(&self) -> std::sync::MutexGuard<'_, StatusValues> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

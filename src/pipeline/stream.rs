@@ -8,12 +8,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bulk_load::BulkLoad;
-pub use super::command::Command;
+use super::command::Command;
 use super::fold::{StateWriter, Step};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
-use super::retry::discard;
-pub use super::retry::{Discarded, Retried};
+use super::retry::{DiscardOutcome, RetryOutcome, discard};
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use super::{superseded, traced};
@@ -23,7 +22,7 @@ use crate::event::Record;
 use crate::plan::EntityType;
 use crate::position::Positions;
 use crate::projection::Projection;
-use crate::source::leadership::Delivered;
+use crate::source::leadership::DeliveredPosition;
 
 /// How long records are gathered after a fold. Each fold is a commit, which costs more than its records. Many commits
 /// make the store hold the fold until the disk has caught up.
@@ -122,11 +121,11 @@ impl Stream {
     }
 
     /// Folds the records that have come, as one step.
-    fn step(&mut self, batches: &Receiver<ReadBatch>, gather: Duration) -> Result<Read> {
+    fn step(&mut self, batches: &Receiver<ReadBatch>, gather: Duration) -> Result<ReadOutcome> {
         let first = match batches.try_recv() {
             Ok(batch) => batch,
-            Err(TryRecvError::Empty) => return Ok(Read::Nothing),
-            Err(TryRecvError::Disconnected) => return Ok(Read::Ended),
+            Err(TryRecvError::Empty) => return Ok(ReadOutcome::Nothing),
+            Err(TryRecvError::Disconnected) => return Ok(ReadOutcome::Ended),
         };
         let ReadBatch { mut records, mut skipped } = first;
         while records.len() < self.state_writer.tuning.step_records_max {
@@ -136,7 +135,7 @@ impl Stream {
         }
         self.folded = Instant::now();
         if self.load(&records, &skipped)? {
-            return Ok(Read::Some);
+            return Ok(ReadOutcome::Some);
         }
         let is_past_gate = self.status.signals.is_past_gate();
         self.state_writer.set_settled(is_past_gate && *self.writer.borrow());
@@ -144,7 +143,7 @@ impl Stream {
         Status::add(&self.status.records, records.len());
         Status::add(&self.status.poisoned, step.poisoned);
         self.publish(step, Priority::Direct)?;
-        Ok(Read::Some)
+        Ok(ReadOutcome::Some)
     }
 
     /// Waits until there are records or commands, or until the state is to be forced to the disk.
@@ -162,13 +161,13 @@ impl Stream {
     fn read(&mut self, gather: Duration) -> Result<bool> {
         let Some(records) = self.records.take() else { return Ok(false) };
         let read = self.step(&records, gather)?;
-        if read == Read::Ended {
+        if read == ReadOutcome::Ended {
             drop(records);
             self.end_reading()?;
         } else {
             self.records = Some(records);
         }
-        Ok(read == Read::Some)
+        Ok(read == ReadOutcome::Some)
     }
 
     fn is_fanning_out(&self) -> bool {
@@ -290,7 +289,7 @@ impl Stream {
 
     /// Clears the marks of documents that another instance delivered. If this instance never cleared a mark itself, the
     /// marks left are exactly those that the writer's indexes lack.
-    fn trim(&mut self, delivered: &Delivered) -> Result<()> {
+    fn trim(&mut self, delivered: &DeliveredPosition) -> Result<()> {
         if self.state_writer.progress().partitions.is_empty() {
             // A first fold brings all at once, and its backfills speak of all of it.
             return Ok(());
@@ -313,7 +312,7 @@ impl Stream {
 
 /// The result of reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Read {
+enum ReadOutcome {
     Some,
     Nothing,
     Ended,

@@ -7,14 +7,14 @@ use crate::position::TopicPartition;
 
 /// The runs of superseded records, by their partitions.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Superseded {
+pub(super) struct SupersededRecords {
     /// Those under way; a partition that was told of stays.
     runs: BTreeMap<TopicPartition, u32>,
     count: usize,
     new: Vec<TopicPartition>,
 }
 
-impl Superseded {
+impl SupersededRecords {
     /// Takes note of a record that was folded. A run of the length `run_length` is told of.
     pub(super) fn note(&mut self, at: &TopicPartition, is_superseded: bool, run_length: u32) {
         if !is_superseded {
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_long_run_is_told_of_once_and_a_short_one_never() {
         let (at, other) = (TopicPartition::new("contacts", 0), TopicPartition::new("contacts", 1));
-        let (mut superseded, long) = (Superseded::default(), Tuning::small().superseded_run);
+        let (mut superseded, long) = (SupersededRecords::default(), Tuning::small().superseded_run);
         for _ in 0..10 {
             (1..long).for_each(|_| superseded.note(&at, true, long));
             superseded.note(&at, false, long);

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::fold::DocumentKey;
-use crate::sink::documents::{Stored, log_of};
+use crate::sink::documents::{StoredDocument, log_of};
 
 /// The version at which a document of an entity without a record in a partial log is made first. It is below that of every
 /// document that a record of the entity made, and so makes one only where there is none.
@@ -53,7 +53,7 @@ fn is_of_references(document: &[u8]) -> bool {
 }
 
 /// True of a document that was made of references only, from a partial log, by its version or by its own word.
-pub fn is_made_of_references(document: &Stored) -> bool {
+pub fn is_made_of_references(document: &StoredDocument) -> bool {
     is_of_silent(document.version) || is_of_references(&document.body)
 }
 
@@ -69,7 +69,7 @@ pub(super) fn is_of_record(stored: u64, position: u64) -> bool {
 }
 
 /// True of a document that one of our instances made of a record of its entity, by its version and by its own word.
-pub fn is_made_of_record(document: &Stored, position: u64) -> bool {
+pub fn is_made_of_record(document: &StoredDocument, position: u64) -> bool {
     is_of_record(document.version, position) && !is_of_references(&document.body)
 }
 

@@ -20,7 +20,7 @@ const LOOK_OFTEN: Duration = Duration::from_millis(100);
 
 /// The result of the last look.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct WatchReport {
     /// The concrete index behind each projection's alias.
     pub(super) behind: Vec<Option<String>>,
     /// The record of each projection's rebuild.
@@ -29,7 +29,7 @@ pub(super) struct Seen {
     pub(super) tenure: Option<Tenure>,
 }
 
-impl Seen {
+impl WatchReport {
     /// True when a rebuild calls for every document to be sent again.
     pub(super) fn sends_again(&self) -> bool {
         self.rebuilds.iter().flatten().any(|record| record.sends_again)
@@ -54,7 +54,7 @@ impl Seen {
 
 /// The view that a run has of others.
 pub(super) struct Others {
-    view: watch::Receiver<Seen>,
+    view: watch::Receiver<WatchReport>,
     /// The group that writes, where another one may take the indexes over.
     claimant: Option<Claimant>,
 }
@@ -77,15 +77,15 @@ impl Others {
     }
 
     /// The result of the last look, unless it was taken before.
-    pub(super) fn take_change(&mut self) -> Option<Seen> {
+    pub(super) fn take_change(&mut self) -> Option<WatchReport> {
         let has_changed = self.view.has_changed().unwrap_or(false);
         has_changed.then(|| self.view.borrow_and_update().clone())
     }
 }
 
 /// Looks until the receiver is gone.
-fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<Seen> {
-    let (sender, receiver) = watch::channel(Seen::default());
+fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<WatchReport> {
+    let (sender, receiver) = watch::channel(WatchReport::default());
     tokio::spawn(async move {
         let mut moving = Moving::default();
         loop {
@@ -126,9 +126,9 @@ impl Moving {
     }
 }
 
-async fn look(sink: &dyn Aliases, sender: &watch::Sender<Seen>) {
+async fn look(sink: &dyn Aliases, sender: &watch::Sender<WatchReport>) {
     let others = match (sink.behind().await, sink.rebuilds().await, sink.tenure().await) {
-        (Ok(behind), Ok(rebuilds), Ok(tenure)) => Seen {
+        (Ok(behind), Ok(rebuilds), Ok(tenure)) => WatchReport {
             behind,
             rebuilds: rebuilds.into_iter().map(|found| found.map(|(record, _)| record)).collect(),
             tenure: tenure.map(|(record, _)| record),

@@ -7,13 +7,13 @@ mod words;
 use self::fields::{canonical, field, fields_in, forever};
 use super::relation::{Condition, RELATION_SPACES, RelationPlan, RowPlan};
 use super::routes::{self, Hop, Target, Way};
-use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
-use super::types::{Counted, FieldPlan, TypePlan};
+use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, ShownField};
+use super::types::{CountedProgram, FieldPlan, TypePlan};
 use super::{FieldSet, HeaderPlan, Plan};
 use crate::model::builtin;
 use crate::model::program::Program;
 use crate::model::{self, Embed, Layout, Model, Relation};
-use crate::searchable::Searched;
+use crate::searchable::SearchableFields;
 
 /// Compiles a checked model.
 pub fn compile(model: &Model) -> Plan {
@@ -86,7 +86,7 @@ impl Compiler<'_> {
             let found = searches.find(|found| found.embed == embed.name)?;
             words::embedded(self.model, embed, found)
         };
-        let searched: Vec<Option<Searched>> = projection.embeds.iter().map(searched).collect();
+        let searched: Vec<Option<SearchableFields>> = projection.embeds.iter().map(searched).collect();
         let mut embeds = Vec::new();
         for (embed, searched) in projection.embeds.iter().zip(searched) {
             embeds.push(self.embed((of, Context::Own), embed, searched, &mut Vec::new()));
@@ -115,9 +115,12 @@ impl Compiler<'_> {
         }
     }
 
-    fn show(&self, of: u8, names: &[String]) -> Vec<Shown> {
-        let shown =
-            |name: &String| Shown { name: forever(name), field: self.field_of(of, name), slot: u16::MAX };
+    fn show(&self, of: u8, names: &[String]) -> Vec<ShownField> {
+        let shown = |name: &String| ShownField {
+            name: forever(name),
+            field: self.field_of(of, name),
+            slot: u16::MAX,
+        };
         names.iter().map(shown).collect()
     }
 
@@ -134,7 +137,7 @@ impl Compiler<'_> {
         &mut self,
         (of, context): (u8, Context),
         embed: &Embed,
-        words: Option<Searched>,
+        words: Option<SearchableFields>,
         row: &mut Vec<u16>,
     ) -> EmbedPlan {
         let to = self.number_of(&embed.entity);
@@ -210,7 +213,7 @@ impl Compiler<'_> {
 
     /// Takes note of the fields of a type that others show. A field that is searched in an embed is one that is
     /// shown.
-    fn note_header(&mut self, of: u8, show: &[Shown]) {
+    fn note_header(&mut self, of: u8, show: &[ShownField]) {
         if let Some(of) = self.plan.types.get_mut(usize::from(of)) {
             of.header.is_read = true;
             for shown in show {
@@ -419,8 +422,8 @@ impl Compiler<'_> {
 }
 
 /// The model was checked: its programs can be compiled.
-fn computed(compute: &model::Compute) -> Option<Counted> {
-    Program::compile(&compute.program).ok().map(|program| Counted::new(&compute.name, program))
+fn computed(compute: &model::Compute) -> Option<CountedProgram> {
+    Program::compile(&compute.program).ok().map(|program| CountedProgram::new(&compute.name, program))
 }
 
 fn push(ways: &mut [Vec<Way>], of: u8, way: Way) {
@@ -441,8 +444,8 @@ fn slot(slots: &mut Vec<u16>, field: u16) -> u16 {
 fn fields_of<'a>(
     plan: &'a Plan,
     of: u8,
-    show: &'a [Shown],
-    words: Option<&'a Searched>,
+    show: &'a [ShownField],
+    words: Option<&'a SearchableFields>,
 ) -> impl Iterator<Item = FieldSet> + 'a {
     let entity_type = plan.types.get(usize::from(of));
     let shown = show.iter().map(|shown| usize::from(shown.field));

@@ -31,9 +31,11 @@ pub use self::routes::{Hop, Mark, Route};
 pub use self::search::{
     ApartPlan, Collection, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,
 };
-pub use self::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, Shown};
+pub use self::shape::{
+    EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, ShownField,
+};
 pub use self::tree::TreePart;
-pub use self::types::{Absent, Counted, FieldPlan, FieldType, TypePlan};
+pub use self::types::{Absent, CountedProgram, FieldPlan, FieldType, TypePlan};
 pub use crate::model::join::JOIN;
 
 /// A compiled model.

@@ -1,7 +1,7 @@
 //! Relations: which entities refer to an owner, and the content of their rows.
 
-use super::{FieldSet, PlanRef, Shown};
-use crate::searchable::Searched;
+use super::{FieldSet, PlanRef, ShownField};
+use crate::searchable::SearchableFields;
 
 /// The keyspaces of relations beyond the first two have numbers from this one on.
 pub(super) const RELATION_SPACES: u8 = 70;
@@ -50,9 +50,9 @@ pub struct RelationPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowPlan {
     /// The shown fields, in order.
-    pub show: Vec<Shown>,
+    pub show: Vec<ShownField>,
     /// The searched fields of the member.
-    pub words: Option<Searched>,
+    pub words: Option<SearchableFields>,
     /// The references that embeds within follow.
     pub references: Vec<u16>,
     /// True when embeds stand within: the row then has the ids of its references beside its object.

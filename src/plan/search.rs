@@ -1,13 +1,13 @@
 //! How documents are searched, as it is compiled.
 
 use super::{PlanRef, Projection};
-use crate::searchable::{Searched, SortKind, ValueKind};
+use crate::searchable::{SearchableFields, SortKind, ValueKind};
 
 /// How the documents of a projection are searched.
 #[derive(Debug)]
 pub struct SearchPlan {
     /// The searched fields of a document itself.
-    pub own: Searched,
+    pub own: SearchableFields,
     /// The filters and facets, in the model's order.
     pub filters: Vec<FilterPlan>,
     /// The orders of hits beside the best first.
@@ -81,7 +81,7 @@ pub struct MembersPlan {
     /// The path of the embed.
     pub path: &'static str,
     /// The searched fields; none where filters alone look into it.
-    pub words: Option<Searched>,
+    pub words: Option<SearchableFields>,
     /// The member of a hit that holds those which matched.
     pub label: String,
     /// The members that a matched one shows beside its id.
@@ -186,7 +186,7 @@ impl PlanRef {
 
 impl SearchPlan {
     /// The `from` embeds whose words are searched, each with its number.
-    pub fn searched_members(&self) -> impl Iterator<Item = (usize, &MembersPlan, Searched)> {
+    pub fn searched_members(&self) -> impl Iterator<Item = (usize, &MembersPlan, SearchableFields)> {
         let members = self.members.iter().enumerate();
         members.filter_map(|(number, members)| Some((number, members, members.words?)))
     }

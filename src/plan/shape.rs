@@ -1,8 +1,8 @@
 //! The shapes of documents.
 
 use super::search::SearchPlan;
-use super::{Condition, Counted, FieldSet};
-use crate::searchable::Searched;
+use super::{Condition, CountedProgram, FieldSet};
+use crate::searchable::SearchableFields;
 
 /// A projection.
 #[derive(Debug)]
@@ -16,15 +16,15 @@ pub struct ProjectionPlan {
     /// The relations whose members alone make a document.
     pub stubs: Vec<u8>,
     /// The own fields that are shown, in order.
-    pub show: Vec<Shown>,
+    pub show: Vec<ShownField>,
     /// The member for the fields that are not declared.
     pub rest: Option<&'static str>,
     /// The embeds, in order.
     pub embeds: Vec<EmbedPlan>,
     /// The computed members, in order.
-    pub compute: Vec<Counted>,
+    pub compute: Vec<CountedProgram>,
     /// The searched fields of the document itself.
-    pub words: Option<Searched>,
+    pub words: Option<SearchableFields>,
     /// How documents are searched.
     pub search: Option<SearchPlan>,
     /// The changes of the entity that change its own document.
@@ -35,7 +35,7 @@ pub struct ProjectionPlan {
 
 /// A field that is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shown {
+pub struct ShownField {
     /// Its name.
     pub name: &'static str,
     /// Its number in the type.
@@ -63,13 +63,13 @@ pub struct EmbedPlan {
     /// How the embedded entities are found.
     pub by: RelationPlanOf,
     /// The fields that are shown of each, in order.
-    pub show: Vec<Shown>,
+    pub show: Vec<ShownField>,
     /// The embeds within.
     pub embeds: Vec<EmbedPlan>,
     /// The number under which the finished object is kept, where it depends on references alone.
     pub fragment: Option<u16>,
     /// The fields that are searched together with the document.
-    pub words: Option<Searched>,
+    pub words: Option<SearchableFields>,
     /// True where each member has a document of its own, a child of the embedding one.
     pub is_joined: bool,
 }

@@ -81,19 +81,19 @@ pub enum Absent {
     /// Canonical JSON.
     Value(Box<[u8]>),
     /// The result of a program over the entity's fields.
-    Program(Counted),
+    Program(CountedProgram),
 }
 
 /// A program whose errors are counted.
 #[derive(Debug)]
-pub struct Counted {
+pub struct CountedProgram {
     /// The name of the field or member that it makes.
     pub name: Box<str>,
     program: Program,
     errors: AtomicU64,
 }
 
-impl Counted {
+impl CountedProgram {
     /// No error was counted yet.
     pub fn new(name: &str, program: Program) -> Self {
         Self { name: name.into(), program, errors: AtomicU64::new(0) }

@@ -167,10 +167,10 @@ impl Effects {
     ) -> Result<()> {
         let Effects { marks, fan_outs, .. } = self;
         arrive((plan, route, rules), hop, is, &mut |arrived| match arrived {
-            Arrived::Document(projection, id) => {
+            Arrival::Document(projection, id) => {
                 marks.insert((projection, id));
             }
-            Arrived::FanOut(fan_out) => fan_outs.push(fan_out),
+            Arrival::FanOut(fan_out) => fan_outs.push(fan_out),
         })
     }
 }
@@ -200,7 +200,7 @@ impl FanOut {
 }
 
 /// The end of a hop.
-pub enum Arrived {
+pub enum Arrival {
     /// A document, by its key.
     Document(Projection, String),
     /// A hop downwards that is to be made.
@@ -216,11 +216,11 @@ pub fn arrive(
     (plan, route, rules): (PlanRef, &Route, u128),
     (from, id): (&str, &str),
     is: &Lookup<'_>,
-    visit: &mut dyn FnMut(Arrived),
+    visit: &mut dyn FnMut(Arrival),
 ) -> Result<()> {
     for mark in route.marks.iter().filter(|mark| mark.rule & rules != 0) {
         if let Some(projection) = plan.projection_of_number(mark.projection) {
-            visit(Arrived::Document(projection, document((projection, mark), route.hop, (from, id))));
+            visit(Arrival::Document(projection, document((projection, mark), route.hop, (from, id))));
         }
     }
     for next in routes(plan, &route.next, rules) {
@@ -237,7 +237,7 @@ pub fn arrive(
                     arrive((plan, next, rules), (id, &above), is, visit)?;
                 }
             }
-            Hop::Down { .. } | Hop::Below { .. } => visit(Arrived::FanOut(FanOut::begin(next, rules, id))),
+            Hop::Down { .. } | Hop::Below { .. } => visit(Arrival::FanOut(FanOut::begin(next, rules, id))),
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ const SHORT: usize = 16;
 
 /// An entity that a reference names.
 #[derive(Clone)]
-pub(super) struct Referred {
+pub(super) struct Referent {
     pub(super) id: Arc<str>,
     pub(super) header: Arc<Header>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Referred {
 #[derive(Default)]
 pub(super) struct Ancestry {
     /// The nearest first; ends before the first repeated id.
-    pub(super) ancestors: Vec<Referred>,
+    pub(super) ancestors: Vec<Referent>,
     /// True when the chain comes back.
     pub(super) cycle: bool,
     /// The entity that it ends at because that is deleted.
@@ -60,7 +60,7 @@ pub(super) fn ancestry(
             ancestry.cycle = true;
             break;
         }
-        ancestors.push(Referred { id: parent, header });
+        ancestors.push(Referent { id: parent, header });
     }
     Ok(ancestry)
 }

@@ -1,7 +1,7 @@
 //! Children: the documents of members beside that of their owner.
 
 use super::{Entities, Projection};
-use crate::entity::{Liveness, References, Shown, holds};
+use crate::entity::{EntityFields, Liveness, References, holds};
 use crate::error::Result;
 use crate::plan::{Child, EntityType, child_key};
 

@@ -22,21 +22,21 @@ use crate::plan::{Child, EntityType, Relation};
 pub use crate::plan::{Projection, shown_key};
 
 /// Reads an entity.
-pub type Read<'a> = dyn FnMut(&Fields<'_>) -> Result<()> + 'a;
+pub type EntityReader<'a> = dyn FnMut(&Fields<'_>) -> Result<()> + 'a;
 
 /// The fragment that documents show of an entity, and all entities that it was made of.
-pub type Made = (Fragment, Vec<(EntityType, Arc<str>)>);
+pub type NewFragment = (Fragment, Vec<(EntityType, Arc<str>)>);
 
 /// The entities at one moment, as projections read them.
 pub trait Entities {
     /// Shows an entity to `read`; one without fields when it was never seen.
-    fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()>;
+    fn entity(&self, entity_type: EntityType, id: &str, read: &mut EntityReader<'_>) -> Result<()>;
     /// The header of an entity, which others show.
     fn header(&self, entity_type: EntityType, id: &str) -> Result<Arc<Header>>;
     /// The same of one that is being read.
     fn header_of(&self, entity_type: EntityType, id: &str, entity: &Fields<'_>) -> Arc<Header>;
     /// The fragment of a kind for an entity, which `make` makes when it is not remembered.
-    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<Made>) -> Result<Fragment>;
+    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<NewFragment>) -> Result<Fragment>;
     /// Visits the members of an owner by id, each with its row.
     fn members(
         &self,
@@ -59,14 +59,14 @@ pub struct Limits {
 
 /// The position of the log that a document reflects, and the mark of a partial log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reflected {
+pub struct LogPosition {
     /// The log position.
     pub position: u64,
     /// True when the log did not begin at its beginning. A document of references only tells it then.
     pub is_partial: bool,
 }
 
-impl From<u64> for Reflected {
+impl From<u64> for LogPosition {
     /// A position of a log that began at its beginning.
     fn from(position: u64) -> Self {
         Self { position, is_partial: false }

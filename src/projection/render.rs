@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use self::own::Own;
 use super::ancestry::{Ancestry, ancestry};
-use super::search::{Computed, write_filters};
-use super::{Entities, Limits, Made, Reflected};
+use super::search::{ComputedMembers, write_filters};
+use super::{Entities, Limits, LogPosition, NewFragment};
 use crate::entity::fragment::Fragment;
-use crate::entity::{Fields, Header, Liveness, Shown, holds};
+use crate::entity::{EntityFields, Fields, Header, Liveness, holds};
 use crate::error::Result;
 use crate::json::{Name, Object, remove_own};
 use crate::plan::{EntityType, FieldType, JOIN, PlanRef, Projection, ProjectionPlan};
@@ -31,7 +31,7 @@ impl Projection {
         entities: &dyn Entities,
         id: &str,
         limits: Limits,
-        reflected: impl Into<Reflected>,
+        reflected: impl Into<LogPosition>,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let reflected = reflected.into();
@@ -70,7 +70,7 @@ impl Renderer<'_> {
         &self,
         projection: Projection,
         id: &str,
-        reflected: Reflected,
+        reflected: LogPosition,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let entity_type = projection.entity_type();
@@ -97,7 +97,7 @@ struct Renderer<'a> {
     /// The chains that were followed.
     chains: RefCell<Vec<(Start, Rc<Ancestry>)>>,
     /// The entities that were read for the fragment that is being made.
-    read: RefCell<Option<Read>>,
+    read: RefCell<Option<Contributors>>,
 }
 
 /// The place of members that are children.
@@ -110,7 +110,7 @@ enum Members {
 }
 
 /// Entities that were read.
-type Read = Vec<(EntityType, Arc<str>)>;
+type Contributors = Vec<(EntityType, Arc<str>)>;
 
 /// The beginning of a chain: the tree, the entity below it and its parent.
 type Start = ((EntityType, u16), Box<str>, Arc<str>);
@@ -129,7 +129,7 @@ impl<'a> Renderer<'a> {
         projection: Projection,
         id: &str,
         entity: &Fields<'_>,
-        reflected: Reflected,
+        reflected: LogPosition,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let (plan, entity_type) = (projection.get(), projection.entity_type());
@@ -148,7 +148,7 @@ impl<'a> Renderer<'a> {
         projection: Projection,
         id: &str,
         own: &Own<'_>,
-        reflected: Reflected,
+        reflected: LogPosition,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
         let plan = projection.get();
@@ -238,7 +238,7 @@ impl<'a> Renderer<'a> {
         self.entities.fragment(kind, id, &|| self.make_fragment(kind, id))
     }
 
-    fn make_fragment(&self, kind: u16, id: &str) -> Result<Made> {
+    fn make_fragment(&self, kind: u16, id: &str) -> Result<NewFragment> {
         let Some((embed, entity_type)) = self.plan.fragment(kind) else {
             return Ok((Fragment::new(id, b"", b""), Vec::new()));
         };
@@ -320,7 +320,7 @@ fn write_search(
     plan: &ProjectionPlan,
     own: &Own<'_>,
     words: &[u8],
-    computed: &Computed,
+    computed: &ComputedMembers,
 ) {
     let Some(searched) = plan.words else { return };
     let title = own.title(searched, computed);

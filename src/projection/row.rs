@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{References, Shown, holds, reference, value_at};
+use crate::entity::{EntityFields, References, holds, reference, value_at};
 use crate::json::{Name, Object};
 use crate::plan::{FieldType, Relation, RowPlan, TypePlan};
 use crate::projection::search::push_entity;
 
 /// The owners in whose relation a member stands: each once.
-pub fn owners(relation: Relation, member: &impl Shown) -> Vec<String> {
+pub fn owners(relation: Relation, member: &impl EntityFields) -> Vec<String> {
     let (plan, of) = (relation.get(), relation.member().get());
     if !holds(of, &plan.conditions, member) {
         return Vec::new();
@@ -24,7 +24,7 @@ pub fn owners(relation: Relation, member: &impl Shown) -> Vec<String> {
 ///
 /// It is the member's object. Where embeds stand within, the object is open at its end. The row then has four bytes
 /// with its length, the object without its closing brace, and the ids of its references.
-pub fn row(relation: Relation, id: &str, member: &impl Shown) -> Vec<u8> {
+pub fn row(relation: Relation, id: &str, member: &impl EntityFields) -> Vec<u8> {
     let (plan, of) = (relation.get(), relation.member().get());
     let Some(row) = &plan.row else { return Vec::new() };
     let mut out = Vec::with_capacity(512);
@@ -80,7 +80,7 @@ impl Ids {
     }
 }
 
-fn write(row: &RowPlan, of: &TypePlan, id: &str, member: &impl Shown, out: &mut Vec<u8>) {
+fn write(row: &RowPlan, of: &TypePlan, id: &str, member: &impl EntityFields, out: &mut Vec<u8>) {
     let mut object = Object::open(out);
     object.text(Name::plain("id"), id);
     for shown in &row.show {

@@ -7,25 +7,25 @@ use std::io::Write as _;
 
 use serde_json::value::RawValue;
 
-use crate::entity::{Liveness, Shown, text, value};
+use crate::entity::{EntityFields, Liveness, text, value};
 use crate::json::{self, Object, push_list};
 use crate::plan::{FilterPlan, TypePlan};
 use crate::searchable::{
-    Class, GAP, LENGTH_MARK, NUMBER_MARK, Searched, ValueKind, each_form, is_plain_number, plain_name,
+    Class, GAP, LENGTH_MARK, NUMBER_MARK, SearchableFields, ValueKind, each_form, is_plain_number, plain_name,
 };
 use crate::text::{Words, each_number, stands};
 
 /// Computed members of a document, by name, as JSON.
-pub type Computed = [(&'static str, Vec<u8>)];
+pub type ComputedMembers = [(&'static str, Vec<u8>)];
 
 /// Appends the words of the searched fields of an entity of the type `of` to a text that begins at `begin`. The number
 /// of the title's words and the digits of the phone numbers follow.
 pub fn push_entity(
     out: &mut Vec<u8>,
     begin: usize,
-    (of, entity): (&TypePlan, &impl Shown),
-    searched: Searched,
-    computed: &Computed,
+    (of, entity): (&TypePlan, &impl EntityFields),
+    searched: SearchableFields,
+    computed: &ComputedMembers,
 ) {
     let title = title(of, entity, searched, computed);
     push_titled(out, begin, (of, entity, title.as_deref()), searched, computed);
@@ -35,12 +35,12 @@ pub fn push_entity(
 pub fn push_titled(
     out: &mut Vec<u8>,
     begin: usize,
-    (of, entity, title): (&TypePlan, &impl Shown, Option<&[u8]>),
-    searched: Searched,
-    computed: &Computed,
+    (of, entity, title): (&TypePlan, &impl EntityFields, Option<&[u8]>),
+    searched: SearchableFields,
+    computed: &ComputedMembers,
 ) {
     if searched.is_derived {
-        let derived = Derived::of(of, entity, searched, computed);
+        let derived = DerivedEntity::of(of, entity, searched, computed);
         push_fields(out, begin, (&derived, title), searched);
     } else {
         push_fields(out, begin, (entity, title), searched);
@@ -48,13 +48,13 @@ pub fn push_titled(
 }
 
 /// An entity with its defaults and computed members, as its document shows them.
-struct Derived<'a, S> {
+struct DerivedEntity<'a, S> {
     entity: &'a S,
     values: Vec<(&'a str, Cow<'a, [u8]>)>,
 }
 
-impl<'a, S: Shown> Derived<'a, S> {
-    fn of(of: &TypePlan, entity: &'a S, searched: Searched, computed: &'a Computed) -> Self {
+impl<'a, S: EntityFields> DerivedEntity<'a, S> {
+    fn of(of: &TypePlan, entity: &'a S, searched: SearchableFields, computed: &'a ComputedMembers) -> Self {
         let names = searched.fields.iter().map(|(name, _)| *name).chain(searched.phones.iter().copied());
         let names = names.filter(|name| *name != searched.title && entity.get(name).is_none());
         let value_of = |name: &'static str| match of.field_named(name) {
@@ -65,7 +65,7 @@ impl<'a, S: Shown> Derived<'a, S> {
     }
 }
 
-impl<S: Shown> Shown for Derived<'_, S> {
+impl<S: EntityFields> EntityFields for DerivedEntity<'_, S> {
     fn liveness(&self) -> Liveness {
         self.entity.liveness()
     }
@@ -81,7 +81,7 @@ impl<S: Shown> Shown for Derived<'_, S> {
 }
 
 /// The computed member of a name.
-pub fn find<'a>(computed: &'a Computed, name: &str) -> Option<&'a [u8]> {
+pub fn find<'a>(computed: &'a ComputedMembers, name: &str) -> Option<&'a [u8]> {
     computed.iter().find(|(known, _)| *known == name).map(|(_, json)| json.as_slice())
 }
 
@@ -89,8 +89,8 @@ pub fn find<'a>(computed: &'a Computed, name: &str) -> Option<&'a [u8]> {
 fn push_fields(
     out: &mut Vec<u8>,
     begin: usize,
-    (shown, name): (&impl Shown, Option<&[u8]>),
-    searched: Searched,
+    (shown, name): (&impl EntityFields, Option<&[u8]>),
+    searched: SearchableFields,
 ) {
     push_name(out, begin, (shown, name), searched);
     let mut last = None;
@@ -126,9 +126,9 @@ fn push_text(out: &mut Vec<u8>, begin: usize, class: Class, (text, is_second): (
 /// The title of an entity that is searched, as its document shows it.
 pub fn title<'a>(
     of: &TypePlan,
-    entity: &'a impl Shown,
-    searched: Searched,
-    computed: &'a Computed,
+    entity: &'a impl EntityFields,
+    searched: SearchableFields,
+    computed: &'a ComputedMembers,
 ) -> Option<Cow<'a, [u8]>> {
     match of.field_named(searched.title) {
         Some(field) => value(field, entity),
@@ -138,7 +138,7 @@ pub fn title<'a>(
 
 /// Writes the values of computed members that are filters. An object, and a list that holds one, is left out, because an
 /// index has no exact value of it.
-pub fn write_filters(search: &mut Object<'_>, filters: &[FilterPlan], computed: &Computed) {
+pub fn write_filters(search: &mut Object<'_>, filters: &[FilterPlan], computed: &ComputedMembers) {
     let filters = filters.iter().filter(|filter| filter.kind == ValueKind::Computed);
     let values = filters.filter_map(|filter| Some((filter.name, find(computed, filter.path)?)));
     let mut values = values.filter(|(_, json)| is_comparable(json)).peekable();
@@ -176,8 +176,8 @@ pub fn write_sort(search: &mut Object<'_>, title: Option<&[u8]>, is_computed: bo
 fn push_name(
     out: &mut Vec<u8>,
     begin: usize,
-    (shown, name): (&impl Shown, Option<&[u8]>),
-    searched: Searched,
+    (shown, name): (&impl EntityFields, Option<&[u8]>),
+    searched: SearchableFields,
 ) {
     // A name that was put together has all words of its parts, and no part has a form if it has none.
     let is_own = shown.get(searched.title).is_some();

@@ -15,7 +15,7 @@ use crate::pipeline::versions::{SILENT, above_silent, is_made_of_references};
 use crate::pipeline::work::blocking;
 use crate::projection::Projection;
 use crate::shutdown::Shutdown;
-use crate::sink::documents::{Stored, at_least_one};
+use crate::sink::documents::{StoredDocument, at_least_one};
 use crate::sink::{Batch, Buffer, DocumentSink, Outcome};
 use crate::state::State;
 use crate::verify::walk::{DELETED, uncalled};
@@ -29,7 +29,7 @@ const TOLD_MAX: u64 = 10;
 
 /// The documents carried into one index.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Carried {
+pub(super) struct CarryOutcome {
     /// Documents that the new index holds as the former one did.
     pub(super) documents: u64,
     /// Those that the new index rejected.
@@ -64,8 +64,8 @@ impl Carrier<'_> {
     ///
     /// # Errors
     /// Those of both indexes, and a stop.
-    pub(super) async fn carry(&self, since: u64) -> Result<Carried> {
-        let mut carried = Carried::default();
+    pub(super) async fn carry(&self, since: u64) -> Result<CarryOutcome> {
+        let mut carried = CarryOutcome::default();
         if !self.is_there().await? {
             return Ok(carried);
         }
@@ -122,7 +122,7 @@ impl Carrier<'_> {
                 let missing = pairs.filter(|(_, document)| document.is_none());
                 let version = above_silent(position);
                 let deletions = missing.map(|(id, _)| Waiting { id: id.into(), version, body: None });
-                self.write(deletions.collect(), &mut Carried::default()).await?;
+                self.write(deletions.collect(), &mut CarryOutcome::default()).await?;
             }
             cursor = page.cursor;
             if cursor.is_none() {
@@ -180,11 +180,11 @@ impl Carrier<'_> {
         blocking(move || beside(&state, projection, ids)).await
     }
 
-    async fn fetch(&self, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn fetch(&self, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         at_least_one(self.patient(async || self.target.sink.get_of(self.from, ids).await).await?)
     }
 
-    async fn carry_some(&self, mut ids: &[String], position: u64, carried: &mut Carried) -> Result<()> {
+    async fn carry_some(&self, mut ids: &[String], position: u64, carried: &mut CarryOutcome) -> Result<()> {
         while !ids.is_empty() {
             let documents = self.fetch(ids).await?;
             let (now, later) = ids.split_at(documents.len().min(ids.len()));
@@ -199,7 +199,7 @@ impl Carrier<'_> {
             for ((id, document), is_stub) in now.iter().zip(documents).zip(are_stubs) {
                 let is_called = is_stub && are_called.next() == Some(true);
                 // One that was deleted meanwhile is gone.
-                let Some(Stored { version, body }) = document else { continue };
+                let Some(StoredDocument { version, body }) = document else { continue };
                 if body.is_empty() {
                     return Err(Error::failed(format!(
                         "{} does not give the document {id} back, so that it cannot be carried; use --from state",
@@ -221,7 +221,7 @@ impl Carrier<'_> {
     }
 
     /// Writes until all of it has arrived, or is known to have come to nothing.
-    async fn write(&self, mut waiting: Vec<Waiting>, carried: &mut Carried) -> Result<()> {
+    async fn write(&self, mut waiting: Vec<Waiting>, carried: &mut CarryOutcome) -> Result<()> {
         while !waiting.is_empty() {
             let outcomes = self.target.write(batch(self.number, &waiting)?).await;
             let mut outcomes = outcomes.into_iter();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::carry::{Carried, Carrier};
+use super::carry::{Carrier, CarryOutcome};
 use super::claim::Claim;
 use super::evidence::{self, Evidence};
 use super::meter::Meter;
@@ -191,7 +191,7 @@ impl Conductor {
         Ok(behind.iter().zip(&self.session.indexes).all(|(behind, index)| behind.as_ref() == Some(index)))
     }
 
-    async fn build(&self, stop: &Shutdown) -> Result<(Vec<Evidence>, BTreeMap<usize, Carried>)> {
+    async fn build(&self, stop: &Shutdown) -> Result<(Vec<Evidence>, BTreeMap<usize, CarryOutcome>)> {
         self.begin(Phase::Loading, stop).await?;
         let began = Instant::now();
         // This pass runs in every case, because it also compares the log with the state. The evidence makes every document
@@ -226,7 +226,7 @@ impl Conductor {
     }
 
     /// Carries documents without records into the new indexes; answers them, by the projections' numbers.
-    async fn carry(&self, stop: &Shutdown) -> Result<BTreeMap<usize, Carried>> {
+    async fn carry(&self, stop: &Shutdown) -> Result<BTreeMap<usize, CarryOutcome>> {
         let (target, mut carried) = (self.target(), BTreeMap::new());
         for carrier in self.carriers(&target, stop) {
             carried.insert(carrier.number, carrier.carry(0).await?);
@@ -235,7 +235,7 @@ impl Conductor {
     }
 
     /// Carries the changes that the running instance made to them until it stopped.
-    async fn carry_again(&self, carried: &BTreeMap<usize, Carried>, stop: &Shutdown) -> Result<()> {
+    async fn carry_again(&self, carried: &BTreeMap<usize, CarryOutcome>, stop: &Shutdown) -> Result<()> {
         let target = self.target();
         for carrier in self.carriers(&target, stop) {
             let since = carried.get(&carrier.number).map_or(0, |carried| carried.newest);

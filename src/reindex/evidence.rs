@@ -118,7 +118,7 @@ async fn count_beside(
 }
 
 /// Documents with their ids. A document without a record in a partial log has the content that the index held before.
-type Made = Vec<(String, Option<Vec<u8>>)>;
+type SampleDocuments = Vec<(String, Option<Vec<u8>>)>;
 
 /// Some of the documents that a state calls for, and the number of all, by one walk.
 struct Sample {
@@ -135,7 +135,7 @@ impl Sample {
     }
 
     /// The next documents, as the state makes them; none once all are passed.
-    async fn next(mut self) -> Result<(Self, Made)> {
+    async fn next(mut self) -> Result<(Self, SampleDocuments)> {
         blocking(move || {
             let made = self.make()?;
             Ok((self, made))
@@ -143,7 +143,7 @@ impl Sample {
         .await
     }
 
-    fn make(&mut self) -> Result<Made> {
+    fn make(&mut self) -> Result<SampleDocuments> {
         let (mut made, mut bytes) = (Vec::new(), 0);
         while made.len() < PAGE && bytes < PAGE_BYTES {
             let snapshot = self.state.snapshot()?;
@@ -166,7 +166,7 @@ impl Sample {
 async fn compare(
     sink: &dyn Documents,
     projection: usize,
-    mut made: Made,
+    mut made: SampleDocuments,
     evidence: &mut Evidence,
 ) -> Result<()> {
     while !made.is_empty() {

@@ -79,12 +79,12 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::position::{Positions, TopicPartition};
-    use crate::source::{Fingerprint, Polled};
+    use crate::source::{Fingerprint, SourceBatch};
 
     /// A log of which the number is the identity.
-    struct Numbered(usize);
+    struct NumberedLog(usize);
 
-    impl EventSource for Numbered {
+    impl EventSource for NumberedLog {
         fn identity(&self) -> String {
             self.0.to_string()
         }
@@ -97,8 +97,8 @@ mod tests {
             Ok(Positions::default())
         }
 
-        fn poll(&mut self, _: Duration, _: usize) -> Result<Polled> {
-            Ok(Polled::default())
+        fn poll(&mut self, _: Duration, _: usize) -> Result<SourceBatch> {
+            Ok(SourceBatch::default())
         }
     }
 
@@ -108,14 +108,14 @@ mod tests {
         let count = Arc::clone(&opened);
         let open: Open = Arc::new(move || match count.fetch_add(1, Ordering::SeqCst) + 1 {
             number if number == away => Err(Error::failed("away")),
-            number => Ok(Box::new(Numbered(number))),
+            number => Ok(Box::new(NumberedLog(number))),
         });
         (Sources::new(open, source), opened)
     }
 
     #[tokio::test]
     async fn what_is_kept_or_opened_ahead_is_taken_once() {
-        let (sources, opened) = sources(0, Some(Box::new(Numbered(9))));
+        let (sources, opened) = sources(0, Some(Box::new(NumberedLog(9))));
         assert_eq!(sources.take().await.unwrap().identity(), "9");
         assert_eq!(opened.load(Ordering::SeqCst), 0);
         sources.prepare();

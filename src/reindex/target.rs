@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::claim::Claim;
 use crate::error::Result;
-use crate::sink::documents::{Documents, Stored, VersionPage};
+use crate::sink::documents::{Documents, StoredDocument, VersionPage};
 use crate::sink::generations::{Aliases, Generations, Rebuild, Revision};
 use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome};
 
@@ -66,11 +66,11 @@ impl DocumentSink for Target {
 
 #[async_trait]
 impl Documents for Target {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         self.sink.get(projection, ids).await
     }
 
-    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         self.sink.get_of(index, ids).await
     }
 

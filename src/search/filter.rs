@@ -1,6 +1,6 @@
 //! The value of a filter: a whole value, or a range of one that has an order.
 
-use super::query::{Field, Wanted};
+use super::query::{Field, FilterValue};
 use crate::error::{Error, Result};
 use crate::searchable::ValueKind;
 use crate::time::period;
@@ -14,7 +14,7 @@ const OPEN: &str = "*";
 ///
 /// # Errors
 /// When the value is none of the field's kind.
-pub(super) fn parse(field: Field, value: &str) -> Result<Wanted> {
+pub(super) fn parse(field: Field, value: &str) -> Result<FilterValue> {
     let wrong = || {
         let expected = match field.kind {
             ValueKind::Boolean => "true or false",
@@ -25,12 +25,12 @@ pub(super) fn parse(field: Field, value: &str) -> Result<Wanted> {
         Error::usage(format!("filter: {}:{value} found; {expected} was expected", field.name))
     };
     match field.kind {
-        ValueKind::Text => Ok(Wanted::Text(value.to_owned())),
-        ValueKind::Boolean if matches!(value, "true" | "false") => Ok(Wanted::Text(value.to_owned())),
+        ValueKind::Text => Ok(FilterValue::Text(value.to_owned())),
+        ValueKind::Boolean if matches!(value, "true" | "false") => Ok(FilterValue::Text(value.to_owned())),
         ValueKind::Boolean => Err(wrong()),
         ValueKind::Computed => match Bounds::of(value) {
             Some(bounds) => bounds.numbers().ok_or_else(wrong),
-            None => Ok(Wanted::Text(value.to_owned())),
+            None => Ok(FilterValue::Text(value.to_owned())),
         },
         ValueKind::Integer => Bounds::or_exact(value).integers().ok_or_else(wrong),
         ValueKind::Number => Bounds::or_exact(value).numbers().ok_or_else(wrong),
@@ -82,7 +82,7 @@ impl<'a> Bounds<'a> {
         Self::of(value).unwrap_or(Self { from: exact, to: exact })
     }
 
-    fn integers(self) -> Option<Wanted> {
+    fn integers(self) -> Option<FilterValue> {
         let from = end(self.from, |bound| {
             let number = integer(bound.text)?;
             Some(if bound.is_inclusive { number } else { number.checked_add(1)? })
@@ -91,10 +91,10 @@ impl<'a> Bounds<'a> {
             let number = integer(bound.text)?;
             Some(if bound.is_inclusive { number } else { number.checked_sub(1)? })
         })?;
-        Some(Wanted::Integers(from, to))
+        Some(FilterValue::Integers(from, to))
     }
 
-    fn numbers(self) -> Option<Wanted> {
+    fn numbers(self) -> Option<FilterValue> {
         let from = end(self.from, |bound| {
             let number = number(bound.text)?;
             Some(if bound.is_inclusive { number } else { number.next_up() })
@@ -103,11 +103,11 @@ impl<'a> Bounds<'a> {
             let number = number(bound.text)?;
             Some(if bound.is_inclusive { number } else { number.next_down() })
         })?;
-        Some(Wanted::Numbers(from, to))
+        Some(FilterValue::Numbers(from, to))
     }
 
     /// A date that is cut short is its whole period.
-    fn times(self) -> Option<Wanted> {
+    fn times(self) -> Option<FilterValue> {
         let from = end(self.from, |bound| {
             let (first, last) = period(bound.text)?;
             Some(if bound.is_inclusive { first } else { last + 1 })
@@ -116,7 +116,7 @@ impl<'a> Bounds<'a> {
             let (first, last) = period(bound.text)?;
             Some(if bound.is_inclusive { last } else { first - 1 })
         })?;
-        Some(Wanted::Integers(from, to))
+        Some(FilterValue::Integers(from, to))
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn a_range_is_read_with_its_ends_and_everything_else_is_one_value() {
         let integers = |text| Bounds::or_exact(text).integers();
-        let between = |from, to| Some(Wanted::Integers(from, to));
+        let between = |from, to| Some(FilterValue::Integers(from, to));
         assert_eq!(integers("[1 TO 5]"), between(Some(1), Some(5)));
         assert_eq!(integers("{1 TO 5}"), between(Some(2), Some(4)));
         assert_eq!(integers("[* TO -3}"), between(None, Some(-4)));
@@ -157,7 +157,7 @@ mod tests {
         }
         assert_eq!(
             Bounds::or_exact("<2.5").numbers(),
-            Some(Wanted::Numbers(None, Some(2.5_f64.next_down())))
+            Some(FilterValue::Numbers(None, Some(2.5_f64.next_down())))
         );
         assert_eq!(Bounds::or_exact("1e999").numbers(), None);
         let day = 86_400_000;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::matching;
 use super::query::Term;
 use crate::plan::SearchPlan;
-use crate::searchable::{Searched, each_at, each_text};
+use crate::searchable::{SearchableFields, each_at, each_text};
 use crate::text::{PHONE_DIGITS_MIN, folded, joined, parts, reversed_numbers};
 
 /// Longer texts are not marked.
@@ -30,7 +30,7 @@ pub fn document(document: &Value, plan: &SearchPlan, terms: &[Term]) -> Map<Stri
 }
 
 /// The fields of a member in which a term matched.
-pub fn member(document: &Value, searched: Searched, terms: &[Term]) -> Map<String, Value> {
+pub fn member(document: &Value, searched: SearchableFields, terms: &[Term]) -> Map<String, Value> {
     let mut found = Map::new();
     let words = searched.fields.iter().map(|(field, _)| *field);
     let phones = searched.phones.iter().copied().filter(|field| !searched.has(field));

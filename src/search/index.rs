@@ -7,7 +7,7 @@ use std::pin::Pin;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::query::{Field, Filters, Term, Wanted, Whole};
+use super::query::{Field, FilterValue, Filters, Term, Whole};
 use super::sort::{Key, Sort};
 use crate::error::Result;
 use crate::plan::Collection;
@@ -36,7 +36,7 @@ pub struct Find {
     /// Only entities at or below this one.
     pub under: Option<String>,
     /// Values of the document itself, of which each field must have one.
-    pub filters: Vec<(Field, Wanted)>,
+    pub filters: Vec<(Field, FilterValue)>,
     /// Values of members.
     pub member_filters: Vec<MemberFilters>,
     /// Only these ids.
@@ -60,7 +60,7 @@ pub struct MemberFilters {
     /// The number of the embed among those that are looked into.
     pub members: usize,
     /// The values; at least one.
-    pub filters: Vec<(Field, Wanted)>,
+    pub filters: Vec<(Field, FilterValue)>,
     /// Documents that meet them by a member which they don't embed.
     pub met: Vec<String>,
 }
@@ -96,7 +96,7 @@ pub type Counts = BTreeMap<String, u64>;
 
 /// The hits and counts that an engine found.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Found {
+pub struct SearchResult {
     /// How many match in all.
     pub total: u64,
     /// The page.
@@ -123,7 +123,7 @@ pub struct Among<'a> {
 /// Indexes that can be searched, behind their aliases.
 pub trait SearchIndex: Send + Sync + 'static {
     /// Finds documents.
-    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found>;
+    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, SearchResult>;
 
     /// The ids of documents that don't embed all members of an embed, by its number, at most [`TRUNCATED_MAX`].
     fn truncated(&self, collection: Collection, members: usize) -> Answer<'_, Vec<String>>;

@@ -7,12 +7,12 @@ use super::index::MATCHED_MAX;
 use super::query::{Term, Whole};
 use super::rank::{may_match, member};
 use crate::plan::{MembersPlan, SearchPlan};
-use crate::searchable::{Searched, Words};
+use crate::searchable::{SearchableFields, Words};
 
 /// For each searched `from` embed the members that a term matches by their own fields, best first, at most
 /// [`MATCHED_MAX`]. Members that no hit needs are taken out of the document.
 pub fn of(document: &mut Value, plan: &SearchPlan, terms: &[Term], whole: &Whole) -> Vec<Vec<Value>> {
-    let of_embed = |(_, members, searched): (usize, &MembersPlan, Searched)| {
+    let of_embed = |(_, members, searched): (usize, &MembersPlan, SearchableFields)| {
         let found = document.get(members.path).and_then(Value::as_array).filter(|_| !terms.is_empty());
         best(found.into_iter().flatten(), searched, terms, whole)
     };
@@ -26,7 +26,7 @@ pub fn of(document: &mut Value, plan: &SearchPlan, terms: &[Term], whole: &Whole
 /// The best of these members, which are sorted by id.
 pub(crate) fn best<'a>(
     members: impl Iterator<Item = &'a Value>,
-    searched: Searched,
+    searched: SearchableFields,
     terms: &[Term],
     whole: &Whole,
 ) -> Vec<Value> {

@@ -19,5 +19,5 @@ pub mod sort;
 mod syntax;
 pub mod token;
 
-pub use self::index::{Find, Found, SearchIndex};
+pub use self::index::{Find, SearchIndex, SearchResult};
 pub use self::query::{Field, Request, Term};

@@ -2,9 +2,9 @@
 
 use super::cursor::Cursor;
 use super::filter;
-use super::query::{Field, Request, SIZE_MAX, Term, Wanted};
+use super::query::{Field, FilterValue, Request, SIZE_MAX, Term};
 use super::sort::Sort;
-use super::token::{Parsed, parse};
+use super::token::{QueryParts, parse};
 use crate::error::{Error, Result};
 use crate::plan::Collection;
 use crate::position::{Positions, TopicPartition};
@@ -47,7 +47,7 @@ impl Request {
         collections: &[Collection],
         pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self> {
-        let mut parameters = Given::default();
+        let mut parameters = Parameters::default();
         for (name, value) in pairs {
             parameters.take(name, value)?;
         }
@@ -64,13 +64,13 @@ impl Request {
 }
 
 #[derive(Default)]
-struct Given<'a> {
+struct Parameters<'a> {
     single: Vec<(&'a str, &'a str)>,
     filters: Vec<&'a str>,
     facets: Vec<&'a str>,
 }
 
-impl<'a> Given<'a> {
+impl<'a> Parameters<'a> {
     fn take(&mut self, name: &'a str, value: &'a str) -> Result<()> {
         let known = PARAMETERS.iter().find(|known| **known == name);
         let Some(known) = known else {
@@ -116,7 +116,7 @@ impl<'a> Given<'a> {
             }
         }
         if let Some(q) = self.value("q") {
-            let Parsed { terms, excluded, whole } = words(q)?;
+            let QueryParts { terms, excluded, whole } = words(q)?;
             // A query without a word in it finds nothing, which is not the same as no query. One of exclusions alone finds
             // everything else.
             request.terms = Some(terms).filter(|terms| !terms.is_empty() || excluded.is_empty());
@@ -164,7 +164,7 @@ fn choice(text: &str) -> Result<bool> {
     text.parse().map_err(|_| Error::usage("allow_partial: true or false"))
 }
 
-fn words(q: &str) -> Result<Parsed> {
+fn words(q: &str) -> Result<QueryParts> {
     if q.chars().count() > Q_LETTERS_MAX {
         return Err(Error::usage(format!("q: at most {Q_LETTERS_MAX} letters")));
     }
@@ -175,7 +175,7 @@ fn words(q: &str) -> Result<Parsed> {
     Ok(parsed)
 }
 
-fn filters(texts: &[&str], collection: Collection) -> Result<Vec<(Field, Wanted)>> {
+fn filters(texts: &[&str], collection: Collection) -> Result<Vec<(Field, FilterValue)>> {
     if texts.len() > FILTERS_MAX {
         return Err(Error::usage(format!("filter: at most {FILTERS_MAX}")));
     }
@@ -246,7 +246,7 @@ mod tests {
         assert_eq!(request.terms, None);
         let filters: Vec<_> =
             request.filters.iter().map(|(field, value)| (field.name, value.clone())).collect();
-        assert_eq!(filters, [("role", Wanted::Text("a:b".to_owned()))]);
+        assert_eq!(filters, [("role", FilterValue::Text("a:b".to_owned()))]);
         assert_eq!(parsed(&[("filter", ""), ("filter", "")]).unwrap().filters, []);
         assert_eq!(request.facets.iter().map(|field| field.name).collect::<Vec<_>>(), ["tag", "role"]);
         for no_word in ["*:*", "  ", ""] {

@@ -25,7 +25,7 @@ pub type Field = &'static FilterPlan;
 
 /// The values asked for of a field: any of them will do.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Wanted {
+pub enum FilterValue {
     /// This text.
     Text(String),
     /// A number without fraction, or a time in milliseconds, from the first to the last.
@@ -34,24 +34,24 @@ pub enum Wanted {
     Numbers(Option<f64>, Option<f64>),
 }
 
-impl Wanted {
+impl FilterValue {
     /// The text, where it is none of a range.
     pub fn text(&self) -> Option<&str> {
         match self {
-            Wanted::Text(text) => Some(text),
-            Wanted::Integers(..) | Wanted::Numbers(..) => None,
+            FilterValue::Text(text) => Some(text),
+            FilterValue::Integers(..) | FilterValue::Numbers(..) => None,
         }
     }
 
     /// True when the value counted under this text is wanted.
     pub fn holds(&self, text: &str) -> bool {
         match self {
-            Wanted::Text(value) => value == text,
-            Wanted::Integers(from, to) => {
+            FilterValue::Text(value) => value == text,
+            FilterValue::Integers(from, to) => {
                 let number = text.parse().ok().or_else(|| milliseconds(text));
                 number.is_some_and(|number| is_between(number, *from, *to))
             }
-            Wanted::Numbers(from, to) => {
+            FilterValue::Numbers(from, to) => {
                 let number = text.parse::<f64>().ok();
                 number.is_some_and(|number| is_between(number, *from, *to))
             }
@@ -64,7 +64,7 @@ fn is_between<T: PartialOrd>(number: T, from: Option<T>, to: Option<T>) -> bool 
 }
 
 /// Values that must hold.
-pub type Filters = [(Field, Wanted)];
+pub type Filters = [(Field, FilterValue)];
 
 /// One word of a query, which matches as a word or as a part of a phone number, or one phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +82,8 @@ pub struct Term {
 }
 
 /// The values asked for, by their fields: any value of a field will do, and each field must hold.
-pub fn by_field(filters: &Filters) -> BTreeMap<Field, Vec<&Wanted>> {
-    let mut fields: BTreeMap<Field, Vec<&Wanted>> = BTreeMap::new();
+pub fn by_field(filters: &Filters) -> BTreeMap<Field, Vec<&FilterValue>> {
+    let mut fields: BTreeMap<Field, Vec<&FilterValue>> = BTreeMap::new();
     filters.iter().for_each(|(field, value)| fields.entry(*field).or_default().push(value));
     fields
 }
@@ -135,7 +135,7 @@ pub struct Request {
     /// Only entities at or below this one in the collection's tree.
     pub under: Option<String>,
     /// Values that must hold: any of those of a field.
-    pub filters: Vec<(Field, Wanted)>,
+    pub filters: Vec<(Field, FilterValue)>,
     /// The order of hits; `None` for the best first.
     pub sort: Option<Sort>,
     /// The page's size, 1 to [`SIZE_MAX`].

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::matching::{self, Match};
 use super::query::{Term, Whole, name_words};
-use crate::searchable::{Class, Searched, Words, each_text, has_word};
+use crate::searchable::{Class, SearchableFields, Words, each_text, has_word};
 use crate::text::{each_number, stands};
 
 /// Only so many words of a query make an order; all must match.
@@ -73,7 +73,7 @@ pub fn splits(terms: usize) -> impl Iterator<Item = (usize, bool)> {
 }
 
 /// Whether a member may match any of the terms. It is asked before [`member`], which needs all words.
-pub fn may_match(document: &Value, searched: Searched, terms: &[Term]) -> bool {
+pub fn may_match(document: &Value, searched: SearchableFields, terms: &[Term]) -> bool {
     let is_wanted = |word: &str| terms.iter().any(|term| matching::word(term, word).is_some());
     let mut is_number = false;
     for phone in searched.phones.iter().filter_map(|field| document.get(*field)) {

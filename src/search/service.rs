@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use self::shown::{ShownHit, hit};
 use super::cursor::Cursor;
-use super::index::{Among, Counts, Find, Found, Hit, MATCHED_MAX, MemberFilters, SearchIndex};
-use super::query::{Field, Filters, Request, Term, Wanted, Whole};
+use super::index::{Among, Counts, Find, Hit, MATCHED_MAX, MemberFilters, SearchIndex, SearchResult};
+use super::query::{Field, FilterValue, Filters, Request, Term, Whole};
 use crate::error::Result;
 use crate::plan::{Collection, MembersPlan, PlanRef};
 use crate::searchable::each_at;
@@ -54,7 +54,7 @@ pub struct Searcher {
 }
 
 /// For each embed that is looked into, the documents that do not embed all its members.
-type Truncated = [Vec<String>];
+type TruncatedDocuments = [Vec<String>];
 
 impl Searcher {
     /// A searcher over `index`, which keeps these projections of the plan.
@@ -158,7 +158,11 @@ impl Searcher {
     }
 
     /// The question for the engine, and the members whose id the query is.
-    async fn plan(&self, request: &Request, truncated: &Truncated) -> Result<(Find, Vec<Option<Value>>)> {
+    async fn plan(
+        &self,
+        request: &Request,
+        truncated: &TruncatedDocuments,
+    ) -> Result<(Find, Vec<Option<Value>>)> {
         let (of_id, members) = self.of_id(request).await?;
         let mut terms = Vec::new();
         for term in request.terms.iter().flatten() {
@@ -195,13 +199,13 @@ impl Searcher {
     async fn member_filters(
         &self,
         request: &Request,
-        truncated: &Truncated,
+        truncated: &TruncatedDocuments,
         filters: &Filters,
     ) -> Result<Vec<MemberFilters>> {
         let mut all = Vec::new();
         for number in 0..request.collection.get().members.len() {
             let of_embed = filters.iter().filter(|(field, _)| field.members == Some(number));
-            let filters: Vec<(Field, Wanted)> = of_embed.cloned().collect();
+            let filters: Vec<(Field, FilterValue)> = of_embed.cloned().collect();
             if filters.is_empty() {
                 continue;
             }
@@ -219,7 +223,7 @@ impl Searcher {
         &self,
         request: &Request,
         field: Field,
-        truncated: &Truncated,
+        truncated: &TruncatedDocuments,
     ) -> Result<Map<String, Value>> {
         let mut aside = Request { facets: vec![field], after: None, ..request.clone() };
         aside.filters.retain(|(filtered, _)| *filtered != field);
@@ -255,7 +259,7 @@ impl Searcher {
     async fn owners_of_term(
         &self,
         request: &Request,
-        truncated: &Truncated,
+        truncated: &TruncatedDocuments,
         term: &Term,
     ) -> Result<Vec<String>> {
         let mut owners = Vec::new();
@@ -269,7 +273,7 @@ impl Searcher {
     async fn owners(
         &self,
         request: &Request,
-        (number, truncated): (usize, &Truncated),
+        (number, truncated): (usize, &TruncatedDocuments),
         terms: &[Term],
         filters: &Filters,
     ) -> Result<Vec<String>> {
@@ -288,8 +292,8 @@ impl Searcher {
         &self,
         request: &Request,
         find: &Find,
-        truncated: &Truncated,
-        found: &Found,
+        truncated: &TruncatedDocuments,
+        found: &SearchResult,
     ) -> Result<Map<String, Value>> {
         let mut facets = Map::new();
         // By the numbers of the embeds: the hits that do not embed all members.
@@ -353,7 +357,7 @@ impl Searcher {
         &self,
         hit: &mut Hit,
         request: &Request,
-        truncated: &Truncated,
+        truncated: &TruncatedDocuments,
         of_id: &[Option<Value>],
     ) -> Result<()> {
         let terms = request.terms.as_deref().unwrap_or_default();
@@ -391,9 +395,14 @@ fn filter_apart(collection: Collection, members: usize, field: Field) -> Option<
 }
 
 /// The same filters for the members' own projection; `None` when it lacks one.
-fn filters_apart(collection: Collection, members: usize, filters: &Filters) -> Option<Vec<(Field, Wanted)>> {
-    let one =
-        |(field, value): &(Field, Wanted)| Some((filter_apart(collection, members, field)?, value.clone()));
+fn filters_apart(
+    collection: Collection,
+    members: usize,
+    filters: &Filters,
+) -> Option<Vec<(Field, FilterValue)>> {
+    let one = |(field, value): &(Field, FilterValue)| {
+        Some((filter_apart(collection, members, field)?, value.clone()))
+    };
     filters.iter().map(one).collect()
 }
 

@@ -60,7 +60,7 @@ struct Token {
 
 /// The parts of a query.
 #[derive(Debug, Default)]
-pub(super) struct Parsed {
+pub(super) struct QueryParts {
     /// Its words and phrases, each once.
     pub(super) terms: Vec<Term>,
     /// The words and phrases that must not be there.
@@ -70,8 +70,8 @@ pub(super) struct Parsed {
 }
 
 /// Takes a query apart.
-pub(super) fn parse(q: &str) -> Parsed {
-    let mut parsed = Parsed::default();
+pub(super) fn parse(q: &str) -> QueryParts {
+    let mut parsed = QueryParts::default();
     let mut whole = String::new();
     for piece in pieces(q) {
         match piece {

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use serde_json::{Value, json};
 
 use super::MAX_EMBEDDED;
-use super::drawn::{Drawn, Verb};
+use super::drawn::{Draws, Verb};
 use super::events::Event;
 use super::reference::{self, Does, Plain};
 use super::{plain, world::World};
@@ -27,7 +27,7 @@ pub(super) struct Domain {
     refused: &'static [u8],
     model: Model,
     /// The source of the events of a drawn model.
-    drawn: Option<Mutex<Drawn>>,
+    drawn: Option<Mutex<Draws>>,
 }
 
 impl Domain {
@@ -40,7 +40,7 @@ impl Domain {
 
     /// A model that is drawn.
     pub(super) fn drawn(seed: u64, layout: Layout) -> Self {
-        let mut drawn = Drawn::new(seed);
+        let mut drawn = Draws::new(seed);
         let text = drawn.model();
         let mut model =
             model::parse("drawn.toml", &text).unwrap_or_else(|findings| panic!("{findings:?}: {text}"));
@@ -48,7 +48,7 @@ impl Domain {
         Self::of(model, br#":"z""#, Some(Mutex::new(drawn)))
     }
 
-    fn of(model: Model, refused: &'static [u8], drawn: Option<Mutex<Drawn>>) -> Self {
+    fn of(model: Model, refused: &'static [u8], drawn: Option<Mutex<Draws>>) -> Self {
         let plan = PlanRef::of(&model);
         let types = plan.entity_types().map(|of| (of.name.to_string(), of)).collect();
         Self { plan, types, projections: plan.projections().collect(), refused, model, drawn }

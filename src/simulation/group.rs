@@ -16,7 +16,7 @@ use super::world::{Process, World};
 use crate::error::Result;
 use crate::position::{Positions, TopicPartition};
 use crate::source::candidacy::{Candidacy, Members};
-use crate::source::leadership::{Delivered, Leadership};
+use crate::source::leadership::{DeliveredPosition, Leadership};
 
 const SESSION: Duration = Duration::from_secs(10);
 const RELEASE_WAIT: Duration = Duration::from_secs(10);
@@ -64,7 +64,7 @@ pub(super) struct Group {
     is_taken: bool,
     /// The breach of the group's rules that was seen, because no group may come to it.
     pub(super) wrong: Option<String>,
-    committed: BTreeMap<TopicPartition, (i64, Delivered)>,
+    committed: BTreeMap<TopicPartition, (i64, DeliveredPosition)>,
     /// Processes that do not reach the broker, until then.
     cut_off: BTreeMap<String, Instant>,
 }
@@ -274,7 +274,7 @@ impl Leadership for Membership {
         self.writer.subscribe()
     }
 
-    fn commit(&self, delivered: &Delivered) -> bool {
+    fn commit(&self, delivered: &DeliveredPosition) -> bool {
         let mut group = self.world.group.lock().unwrap();
         let is_fenced = group.holder != Some(self.number) || group.is_cut_off(&self.process.name);
         if !self.process.lives() || is_fenced {
@@ -285,26 +285,26 @@ impl Leadership for Membership {
         }
         self.world.note(format_args!("{} publishes {}", self.process.name, delivered.low_watermark));
         for (at, next) in delivered.low_watermark.iter() {
-            let said = Delivered { low_watermark: Positions::default(), ..delivered.clone() };
+            let said = DeliveredPosition { low_watermark: Positions::default(), ..delivered.clone() };
             group.committed.insert(at.clone(), (next, said));
         }
         true
     }
 
-    fn committed(&self) -> Result<Delivered> {
+    fn committed(&self) -> Result<DeliveredPosition> {
         self.process.check()?;
         let group = self.world.group.lock().unwrap();
         if group.is_cut_off(&self.process.name) {
-            return Ok(Delivered::default());
+            return Ok(DeliveredPosition::default());
         }
         let indexes: BTreeSet<_> = group.committed.values().map(|(_, said)| &said.indexes).collect();
         let logs: BTreeSet<_> = group.committed.values().map(|(_, said)| &said.log).collect();
         if logs.len() > 1 {
-            return Ok(Delivered::default());
+            return Ok(DeliveredPosition::default());
         }
         let indexes = indexes.first().filter(|_| indexes.len() == 1).map(|indexes| (*indexes).clone());
         let log = logs.first().map(|log| (*log).clone());
-        Ok(Delivered {
+        Ok(DeliveredPosition {
             low_watermark: group.low_watermark(),
             indexes: indexes.unwrap_or_default(),
             log: log.unwrap_or_default(),

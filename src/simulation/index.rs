@@ -21,7 +21,7 @@ const FOREIGN: u64 = 1_000_000;
 
 /// A document, or the memory of a deleted one.
 #[derive(Debug, Clone)]
-pub(super) struct Held {
+pub(super) struct HeldDocument {
     pub(super) version: u64,
     pub(super) body: Option<Vec<u8>>,
     routing: Option<String>,
@@ -47,7 +47,7 @@ pub(super) struct Index {
     /// True from its making by a run until that has it serve.
     pub(super) is_filling: bool,
     shards: u64,
-    documents: BTreeMap<Place, Held>,
+    documents: BTreeMap<Place, HeldDocument>,
 }
 
 impl Index {
@@ -62,7 +62,7 @@ impl Index {
     }
 
     /// The document of a key.
-    pub(super) fn get(&self, key: &str) -> Option<&Held> {
+    pub(super) fn get(&self, key: &str) -> Option<&HeldDocument> {
         let document = self.documents.get(&self.place_of(key))?;
         (document.body.is_some() && is_held(key, document.routing.as_deref())).then_some(document)
     }
@@ -74,7 +74,7 @@ impl Index {
     }
 
     /// The documents by key.
-    pub(super) fn documents(&self) -> BTreeMap<String, &Held> {
+    pub(super) fn documents(&self) -> BTreeMap<String, &HeldDocument> {
         let documents = self.documents.iter().filter(|(_, document)| document.body.is_some());
         documents.map(|((_, id), document)| (key_of(id, document.routing.as_deref()), document)).collect()
     }
@@ -185,7 +185,7 @@ impl Server {
             }
         }
         let body = item.body.as_deref().map(<[u8]>::to_vec);
-        let document = Held { version: item.version, body, routing: item.routing.clone(), at: now };
+        let document = HeldDocument { version: item.version, body, routing: item.routing.clone(), at: now };
         index.documents.insert(place, document);
         Outcome::Done
     }
@@ -197,7 +197,7 @@ impl Server {
         let place = index.place(id, None);
         let version = index.documents.get(&place).map_or(0, |document| document.version) + FOREIGN;
         let body = Some(br#"{"by":"somebody else"}"#.to_vec());
-        index.documents.insert(place, Held { version, body, routing: None, at: Instant::now() });
+        index.documents.insert(place, HeldDocument { version, body, routing: None, at: Instant::now() });
         true
     }
 

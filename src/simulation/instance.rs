@@ -11,7 +11,7 @@ use super::MAX_EMBEDDED;
 use super::group::Membership;
 use super::log::Source;
 use super::sink::Sink;
-use super::store::{Disk, Left, Store};
+use super::store::{Disk, Remains, Store};
 use super::world::{Process, World};
 use crate::config::Refresh;
 use crate::dead_letter::{DeadLetter, DeadLetters};
@@ -107,7 +107,7 @@ impl Instance {
         };
         let state = match State::open(Arc::new(store), world.domain.plan, "simulated") {
             Err(_) if process.is_dead() => {
-                self.disk = self.disk.after_crash(Left::Some, world);
+                self.disk = self.disk.after_crash(Remains::Some, world);
                 return Ok(());
             }
             opened => opened.map_err(|error| error.chain())?,
@@ -139,7 +139,11 @@ impl Instance {
     ///
     /// # Errors
     /// When the run ended by itself though it should not have.
-    pub(super) async fn bury(&mut self, world: &World, left: impl FnOnce() -> Left) -> Result<bool, String> {
+    pub(super) async fn bury(
+        &mut self,
+        world: &World,
+        left: impl FnOnce() -> Remains,
+    ) -> Result<bool, String> {
         let Some(running) = &mut self.running else { return Ok(false) };
         if running.process.is_dead() {
             running.task.abort();

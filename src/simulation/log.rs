@@ -16,16 +16,16 @@ use crate::error::{Error, Result};
 use crate::event::Record;
 use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
-use crate::source::{EventSource, Fingerprint, Polled};
+use crate::source::{EventSource, Fingerprint, SourceBatch};
 
 /// A record, and its event unless it cannot be read.
-type Written = (Option<Event>, Record);
+type LogEntry = (Option<Event>, Record);
 
 /// One partition: its first offset and its records; nothing stands where a transaction's marker lies.
 #[derive(Debug, Default)]
 struct Part {
     low: i64,
-    records: Vec<Option<Written>>,
+    records: Vec<Option<LogEntry>>,
 }
 
 impl Part {
@@ -33,7 +33,7 @@ impl Part {
         self.low + i64::try_from(self.records.len()).unwrap()
     }
 
-    fn at(&self, offset: i64) -> Option<&Written> {
+    fn at(&self, offset: i64) -> Option<&LogEntry> {
         self.records.get(usize::try_from(offset - self.low).ok()?)?.as_ref()
     }
 }
@@ -224,7 +224,7 @@ impl Source {
     }
 
     /// Reads some records of one partition.
-    fn read(&mut self, at: &TopicPartition, most: u64, polled: &mut Polled) -> Result<()> {
+    fn read(&mut self, at: &TopicPartition, most: u64, polled: &mut SourceBatch) -> Result<()> {
         let log = self.world.log.lock().unwrap();
         let (part, next) = (&log.parts[at], self.next.get_mut(at).unwrap());
         if *next < part.low {
@@ -307,16 +307,16 @@ impl EventSource for Source {
         Some(self.generation.to_string())
     }
 
-    fn poll(&mut self, _: Duration, _: usize) -> Result<Polled> {
+    fn poll(&mut self, _: Duration, _: usize) -> Result<SourceBatch> {
         self.process.check()?;
         if self.world.group.lock().unwrap().is_cut_off(&self.process.name) {
-            return Ok(Polled::default());
+            return Ok(SourceBatch::default());
         }
         let generation = self.world.log.lock().unwrap().generation;
         if let Some(at) = self.next.keys().next().filter(|_| generation != self.generation) {
             return Err(recreated(at));
         }
-        let mut polled = Polled { added: self.look_for_partitions(), ..Polled::default() };
+        let mut polled = SourceBatch { added: self.look_for_partitions(), ..SourceBatch::default() };
         let mut known: Vec<_> = self.next.keys().cloned().collect();
         let mut beginnings = std::mem::take(&mut self.beginnings);
         for _ in 0..self.world.draw(0..4) {

@@ -43,7 +43,7 @@ use crate::pipeline::work::simulated;
 const MAX_EMBEDDED: usize = 3;
 
 /// The outcome of a seed, with its counts and its trace.
-struct Simulated {
+struct SeedReport {
     outcome: Result<(), String>,
     counts: BTreeMap<&'static str, u64>,
     trace: String,
@@ -61,7 +61,7 @@ enum Of {
 }
 
 /// Runs a seed on this thread.
-fn simulate(of: Of, seed: u64) -> Simulated {
+fn simulate(of: Of, seed: u64) -> SeedReport {
     fastrand::seed(seed);
     let folder = tempfile::tempdir().unwrap();
     let mut builder = tokio::runtime::Builder::new_current_thread();
@@ -84,5 +84,5 @@ fn simulate(of: Of, seed: u64) -> Simulated {
         Err(format!("panicked: {}", text.unwrap_or_default()))
     });
     let (counts, trace) = world.report();
-    Simulated { outcome, counts, trace }
+    SeedReport { outcome, counts, trace }
 }

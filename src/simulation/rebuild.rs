@@ -9,7 +9,7 @@ use super::MAX_EMBEDDED;
 use super::instance::parts;
 use super::log::Source;
 use super::sink::Sink;
-use super::store::{Disk, Left, Store};
+use super::store::{Disk, Remains, Store};
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::Parts;
@@ -70,7 +70,7 @@ impl Rebuild {
     ///
     /// # Errors
     /// When it ended as it should not have.
-    pub(super) async fn bury(&mut self, world: &Arc<World>, left: Left) -> Result<(), String> {
+    pub(super) async fn bury(&mut self, world: &Arc<World>, left: Remains) -> Result<(), String> {
         let Some((process, task)) = &mut self.running else { return Ok(()) };
         if process.is_dead() {
             task.abort();

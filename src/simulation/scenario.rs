@@ -14,7 +14,7 @@ use super::group;
 use super::instance::Instance;
 use super::plan::Head;
 use super::rebuild::Rebuild;
-use super::store::Left;
+use super::store::Remains;
 use super::world::World;
 use crate::plan::{CONTACTS, PROJECTIONS};
 use crate::position::Positions;
@@ -274,7 +274,7 @@ impl Scenario {
                 if let Some(running) = &self.instances[number].running {
                     running.process.kill();
                 }
-                self.bury_one(number, Left::All).await?;
+                self.bury_one(number, Remains::All).await?;
                 let position = positions(&*self.instances[number].disk.view());
                 for _ in 0..20 {
                     self.events.append(&self.world);
@@ -312,38 +312,38 @@ impl Scenario {
             self.bury_one(number, left).await?;
         }
         if self.rebuild.process().is_some() {
-            let left = if self.world.draw(0..2) == 0 { Left::All } else { Left::Some };
+            let left = if self.world.draw(0..2) == 0 { Remains::All } else { Remains::Some };
             self.rebuild.bury(&self.world, left).await?;
         }
         Ok(())
     }
 
-    fn draw_left(&self) -> Left {
+    fn draw_left(&self) -> Remains {
         let may_lose = self.world.plan.head == Head::Whole || self.world.plan.head == Head::CutBefore;
         match self.world.draw(0..20) {
-            0..9 => Left::All,
-            9..17 => Left::Some,
-            17 | 18 if may_lose => Left::Former,
-            19 if may_lose => Left::Nothing,
-            _ => Left::All,
+            0..9 => Remains::All,
+            9..17 => Remains::Some,
+            17 | 18 if may_lose => Remains::Former,
+            19 if may_lose => Remains::Nothing,
+            _ => Remains::All,
         }
     }
 
-    async fn bury_one(&mut self, number: usize, left: Left) -> Result<(), String> {
+    async fn bury_one(&mut self, number: usize, left: Remains) -> Result<(), String> {
         let world = Arc::clone(&self.world);
         let count = || {
             world.count(match left {
-                Left::All => "state whole after a death",
-                Left::Some => "state back at an earlier batch",
-                Left::Former => "state back at an earlier sync",
-                Left::Nothing => "state lost",
+                Remains::All => "state whole after a death",
+                Remains::Some => "state back at an earlier batch",
+                Remains::Former => "state back at an earlier sync",
+                Remains::Nothing => "state lost",
             });
             left
         };
         match self.instances[number].bury(&world, count).await {
             Err(why) if self.has_cut && why.contains("records are missing") => {
                 world.count("gap found");
-                let disk = self.instances[number].disk.after_crash(Left::Nothing, &world);
+                let disk = self.instances[number].disk.after_crash(Remains::Nothing, &world);
                 self.instances[number].disk = disk;
                 Ok(())
             }
@@ -352,7 +352,7 @@ impl Scenario {
                     && (why.contains("recreated") || why.contains("records are missing")) =>
             {
                 world.count("recreation found");
-                let disk = self.instances[number].disk.after_crash(Left::Nothing, &world);
+                let disk = self.instances[number].disk.after_crash(Remains::Nothing, &world);
                 self.instances[number].disk = disk;
                 Ok(())
             }
@@ -374,7 +374,7 @@ impl Scenario {
                 running.process.kill();
             }
             world.count("instance never returns");
-            self.bury_one(number, Left::All).await?;
+            self.bury_one(number, Remains::All).await?;
             self.absentees.push(number);
         }
         if world.plan.rebuild_stays_dead && !self.rebuild.is_over && self.rebuild.has_begun {
@@ -382,7 +382,7 @@ impl Scenario {
                 process.kill();
             }
             world.count("rebuild never returns");
-            self.rebuild.bury(&world, Left::All).await?;
+            self.rebuild.bury(&world, Remains::All).await?;
             self.rebuild.is_over = true;
         }
         world.quieten();

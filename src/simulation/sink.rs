@@ -11,7 +11,7 @@ use super::index::{Item, Server};
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{ChildKey, key_of, shown_key};
-use crate::sink::documents::{Documents, Stored, VersionPage};
+use crate::sink::documents::{Documents, StoredDocument, VersionPage};
 use crate::sink::generations::{
     Aliases, Description, GenerationSummary, Generations, Move, Rebuild, Revision,
 };
@@ -225,15 +225,15 @@ impl DocumentSink for Sink {
 
 #[async_trait]
 impl Documents for Sink {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         self.get_of(&self.opened()[projection], ids).await
     }
 
-    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         let get = |server: &mut Server| {
             let stored = |id: &String| {
                 let document = server.indexes[index].get(id)?;
-                Some(Stored { version: document.version, body: document.body.clone()? })
+                Some(StoredDocument { version: document.version, body: document.body.clone()? })
             };
             Ok(ids.iter().map(stored).collect())
         };

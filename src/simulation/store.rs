@@ -19,12 +19,12 @@ pub(super) struct Disk {
     /// The commits, synced or not.
     now: MemoryStore,
     /// The last synced state, and the commits since.
-    history: Arc<Mutex<Kept>>,
+    history: Arc<Mutex<CommitHistory>>,
     scratch: PathBuf,
 }
 
 #[derive(Default)]
-struct Kept {
+struct CommitHistory {
     synced: MemoryStore,
     since: Vec<Changes>,
     former: Vec<MemoryStore>,
@@ -32,7 +32,7 @@ struct Kept {
 
 /// The part of a disk that a crash leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum Remains {
     /// Everything that was committed: the process alone died.
     All,
     /// Some of the commits since the last sync.
@@ -48,12 +48,12 @@ impl Disk {
     }
 
     /// The disk after a crash. A process that has the old one open writes to a store that is not read again.
-    pub(super) fn after_crash(&self, left: Left, world: &World) -> Self {
+    pub(super) fn after_crash(&self, left: Remains, world: &World) -> Self {
         let plan = world.domain.plan;
         let mut history = self.history.lock().unwrap();
         let now = match left {
-            Left::All => copy(&self.now, plan),
-            Left::Some => {
+            Remains::All => copy(&self.now, plan),
+            Remains::Some => {
                 let count = world.draw(0..history.since.len() as u64 + 1);
                 let now = copy(&history.synced, plan);
                 for changes in history.since.iter().take(usize::try_from(count).unwrap()) {
@@ -62,18 +62,18 @@ impl Disk {
                 world.note(format_args!("{count} of {} commits are left", history.since.len()));
                 now
             }
-            Left::Former => {
+            Remains::Former => {
                 let drawn = world.draw(0..history.former.len() as u64 + 1);
                 let former = history.former.get(usize::try_from(drawn).unwrap());
                 copy(former.unwrap_or(&history.synced), plan)
             }
-            Left::Nothing => MemoryStore::default(),
+            Remains::Nothing => MemoryStore::default(),
         };
         let mut former = std::mem::take(&mut history.former);
-        if left == Left::Nothing {
+        if left == Remains::Nothing {
             former.clear();
         }
-        let history = Kept { synced: copy(&now, plan), since: Vec::new(), former };
+        let history = CommitHistory { synced: copy(&now, plan), since: Vec::new(), former };
         Self { now, history: Arc::new(Mutex::new(history)), scratch: self.scratch.clone() }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Of, Simulated, simulate};
+use super::{Of, SeedReport, simulate};
 
 /// How many seeds are run every time, of each model and layout.
 const SEEDS: [u64; 4] = [500, 250, 250, 250];
@@ -20,7 +20,7 @@ fn run(of: Of, seeds: std::ops::Range<u64>) -> (u64, BTreeMap<&'static str, u64>
             if seed >= seeds.end || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
                 return;
             }
-            let Simulated { outcome, counts: own, .. } = simulate(of, seed);
+            let SeedReport { outcome, counts: own, .. } = simulate(of, seed);
             let mut counts = counts.lock().unwrap();
             own.into_iter().for_each(|(fault, count)| *counts.entry(fault).or_default() += count);
             drop(counts);
@@ -86,7 +86,7 @@ fn no_child_of_a_drawn_model_is_lost_whatever_happens() {
 
 fn check(of: Of) {
     if let Some(seed) = number("TRIBUTARY_SEED") {
-        let Simulated { outcome, trace, .. } = simulate(of, seed);
+        let SeedReport { outcome, trace, .. } = simulate(of, seed);
         println!("{trace}");
         outcome.unwrap();
         return;

@@ -11,7 +11,7 @@ pub(crate) const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// A document as the index holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct StoredDocument {
     /// The version that it was written with.
     pub version: u64,
     /// Its JSON; empty when the index does not keep it.
@@ -31,11 +31,11 @@ pub struct Log {
 /// The member `_log` of a document; `None` when it has none, or cannot be read.
 pub fn log_of(document: &[u8]) -> Option<Log> {
     #[derive(Deserialize)]
-    struct Shown {
+    struct LogMember {
         #[serde(rename = "_log")]
         log: Log,
     }
-    serde_json::from_slice(document).ok().map(|Shown { log }| log)
+    serde_json::from_slice(document).ok().map(|LogMember { log }| log)
 }
 
 /// A page of the ids and versions in an index.
@@ -55,13 +55,13 @@ pub trait Documents: DocumentSink {
     ///
     /// # Errors
     /// `Unavailable` while the index does not answer.
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>>;
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>>;
 
     /// As [`Self::get`], of a concrete index that need not be open for writing.
     ///
     /// # Errors
     /// As for [`Self::get`].
-    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>>;
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<StoredDocument>>>;
 
     /// The searchable documents of a concrete index, in pages, as [`DocumentSink::ids`] has them. It need not be open for
     /// writing.

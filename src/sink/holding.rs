@@ -14,20 +14,20 @@ pub struct Holding {
     /// Why a writer of this configuration would not write there.
     pub refused: Option<String>,
     /// The document; none when the index does not hold it.
-    pub document: Option<Stored>,
+    pub document: Option<VersionedDocument>,
 }
 
 /// A document with the version that it was written with.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
+pub struct VersionedDocument {
     /// The version.
     pub version: u64,
     /// The document whole, our own keys among it.
     pub body: Value,
 }
 
-impl From<&Stored> for documents::Stored {
-    fn from(stored: &Stored) -> Self {
+impl From<&VersionedDocument> for documents::StoredDocument {
+    fn from(stored: &VersionedDocument) -> Self {
         Self { version: stored.version, body: stored.body.to_string().into_bytes() }
     }
 }

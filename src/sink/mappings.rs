@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::config::{Derived, IndexConfig};
+use crate::config::{DerivedMapping, IndexConfig};
 use crate::model::join;
 use crate::model::mapping::Shape;
 use crate::plan::{PlanRef, Projection};
@@ -17,7 +17,7 @@ pub(crate) struct Mappings {
     /// The folder of `<projection>.json`.
     pub(super) folder: PathBuf,
     /// The mappings that follow from the model, by the projections' names.
-    pub(super) derived: BTreeMap<String, Derived>,
+    pub(super) derived: BTreeMap<String, DerivedMapping>,
     /// The prefix of all aliases and indexes (`index.prefix`).
     pub(super) prefix: String,
     plan: PlanRef,
@@ -39,7 +39,7 @@ impl Mappings {
         let model = crate::model::built_in();
         let text = |projection: &crate::model::Projection| {
             let mapping = crate::model::mapping::text(model, projection);
-            (projection.name.clone(), Derived { mapping, shape: None })
+            (projection.name.clone(), DerivedMapping { mapping, shape: None })
         };
         let derived = model.projections.iter().map(text).collect();
         Self { folder: folder.to_owned(), derived, prefix: String::new(), plan: crate::plan::builtin() }

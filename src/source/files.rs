@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 
 use self::replaced::Looks;
 use super::trouble::Trouble;
-use super::{Away, EventSource, Fingerprint, Polled};
+use super::{Away, EventSource, Fingerprint, SourceBatch};
 use crate::base64;
 use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
 use crate::event::Record;
@@ -181,10 +181,10 @@ impl EventSource for FilesSource {
         ends.collect::<Result<Positions>>().inspect_err(|error| self.trouble.note(error))
     }
 
-    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
+    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<SourceBatch> {
         let deadline = Instant::now() + wait;
         loop {
-            let mut polled = Polled { added: self.find()?, ..Polled::default() };
+            let mut polled = SourceBatch { added: self.find()?, ..SourceBatch::default() };
             self.check()?;
             let mut bytes = 0;
             for partition in &mut self.partitions {

@@ -9,7 +9,7 @@ use crate::position::Positions;
 
 /// The position that a writer publishes to its group: everything below the low watermark is in the indexes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Delivered {
+pub struct DeliveredPosition {
     /// The next position of each partition.
     pub low_watermark: Positions,
     /// The concrete index of each projection, by its name; empty when it was not said.
@@ -26,9 +26,9 @@ pub trait Leadership: Send + Sync {
     /// True while this instance is the writer.
     fn writer(&self) -> watch::Receiver<bool>;
     /// Publishes the delivered position to the group; false when that did not come to pass, or is not known to have.
-    fn commit(&self, delivered: &Delivered) -> bool;
+    fn commit(&self, delivered: &DeliveredPosition) -> bool;
     /// The position that the group's writer published; empty when it published none.
-    fn committed(&self) -> Result<Delivered>;
+    fn committed(&self) -> Result<DeliveredPosition>;
     /// Notes that this instance has folded the log to its end. Only from then on does it take the writing in a group
     /// that has other members.
     fn note_caught_up(&self) {}
@@ -50,11 +50,11 @@ impl Leadership for Alone {
     fn writer(&self) -> watch::Receiver<bool> {
         self.0.subscribe()
     }
-    fn commit(&self, _: &Delivered) -> bool {
+    fn commit(&self, _: &DeliveredPosition) -> bool {
         true
     }
-    fn committed(&self) -> Result<Delivered> {
-        Ok(Delivered::default())
+    fn committed(&self) -> Result<DeliveredPosition> {
+        Ok(DeliveredPosition::default())
     }
     fn close(&self) {}
 }
@@ -63,7 +63,7 @@ impl Leadership for Alone {
 const LOG: &str = "_log";
 
 /// The metadata of published positions: the concrete index of each projection, and the log's generation.
-pub(super) fn metadata_of(delivered: &Delivered) -> String {
+pub(super) fn metadata_of(delivered: &DeliveredPosition) -> String {
     let mut said = delivered.indexes.clone();
     if !delivered.log.is_empty() {
         said.insert(LOG.to_owned(), delivered.log.clone());
@@ -73,17 +73,17 @@ pub(super) fn metadata_of(delivered: &Delivered) -> String {
 
 /// The publication that positions with these metadata make: the indexes when all name the same. Positions of several
 /// generations of the log say nothing.
-pub(super) fn delivered(low_watermark: Positions, metadata: &BTreeSet<String>) -> Delivered {
+pub(super) fn delivered(low_watermark: Positions, metadata: &BTreeSet<String>) -> DeliveredPosition {
     let said: Vec<BTreeMap<String, String>> =
         metadata.iter().map(|word| serde_json::from_str(word).unwrap_or_default()).collect();
     let logs: BTreeSet<String> = said.iter().map(|said| said.get(LOG).cloned().unwrap_or_default()).collect();
     if logs.len() > 1 {
-        return Delivered::default();
+        return DeliveredPosition::default();
     }
     let mut indexes =
         if said.len() == 1 { said.into_iter().next().unwrap_or_default() } else { BTreeMap::new() };
     indexes.remove(LOG);
-    Delivered { low_watermark, indexes, log: logs.into_iter().next().unwrap_or_default() }
+    DeliveredPosition { low_watermark, indexes, log: logs.into_iter().next().unwrap_or_default() }
 }
 
 #[cfg(test)]
@@ -93,10 +93,10 @@ mod tests {
 
     #[test]
     fn positions_name_the_indexes_and_the_log_that_they_speak_of() {
-        let said = Delivered {
+        let said = DeliveredPosition {
             indexes: [("contacts".to_owned(), "contacts-1".to_owned())].into(),
             log: "7".to_owned(),
-            ..Delivered::default()
+            ..DeliveredPosition::default()
         };
         let low_watermark: Positions = [(TopicPartition::new("contacts", 0), 3)].into_iter().collect();
         let read =
@@ -104,16 +104,20 @@ mod tests {
         let metadata = metadata_of(&said);
         assert_eq!(
             read(std::slice::from_ref(&metadata)),
-            Delivered { low_watermark: low_watermark.clone(), ..said.clone() }
+            DeliveredPosition { low_watermark: low_watermark.clone(), ..said.clone() }
         );
-        let other = metadata_of(&Delivered { log: "8".to_owned(), ..said.clone() });
-        assert_eq!(read(&[metadata.clone(), other]), Delivered::default(), "topics of two generations");
-        let elsewhere = metadata_of(&Delivered { indexes: BTreeMap::new(), ..said });
+        let other = metadata_of(&DeliveredPosition { log: "8".to_owned(), ..said.clone() });
+        assert_eq!(
+            read(&[metadata.clone(), other]),
+            DeliveredPosition::default(),
+            "topics of two generations"
+        );
+        let elsewhere = metadata_of(&DeliveredPosition { indexes: BTreeMap::new(), ..said });
         let differing = read(&[metadata, elsewhere]);
         assert_eq!((differing.indexes.len(), differing.log.as_str()), (0, "7"));
         assert_eq!(
             read(&[String::new()]),
-            Delivered { low_watermark: low_watermark.clone(), ..Delivered::default() }
+            DeliveredPosition { low_watermark: low_watermark.clone(), ..DeliveredPosition::default() }
         );
     }
 }

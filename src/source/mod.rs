@@ -57,7 +57,7 @@ pub fn fingerprint_hash(record: &Record) -> u64 {
 
 /// A batch of the records and partitions that a source found.
 #[derive(Debug, Default)]
-pub struct Polled {
+pub struct SourceBatch {
     /// Records, in offset order within each partition.
     pub records: Vec<Record>,
     /// Positions that moved without a record (transaction markers, aborted or compacted offsets):
@@ -127,7 +127,7 @@ pub trait EventSource: Send {
 
     /// Waits up to `wait` for records; at most about `bytes_max` bytes of them.
     /// An empty answer means that nothing came in time.
-    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled>;
+    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<SourceBatch>;
 }
 
 /// Compares the topics of a log with those that a state was made of, by their ids.

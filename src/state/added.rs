@@ -12,7 +12,7 @@ use super::keys::Space;
 use super::rows::{self, Format, Row};
 use super::store::{Changes, StateStore};
 use super::{FORMAT, check_format};
-use crate::entity::Shown;
+use crate::entity::EntityFields;
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, FieldPlan, FieldType, PlanRef};
 
@@ -24,7 +24,7 @@ const REFERENCE: &str = "{ references";
 
 /// An entity type in a fingerprint.
 #[derive(Debug, Deserialize, PartialEq)]
-struct Declared {
+struct TypeDeclaration {
     /// The part of the configuration by which records are read.
     reading: String,
     /// The declaration of each field.
@@ -107,7 +107,7 @@ pub(super) fn differences(before: &str, after: &str) -> Vec<String> {
     found
 }
 
-impl Declared {
+impl TypeDeclaration {
     /// The differences between this and another declaration of the entity type `name`.
     fn differences(&self, name: &str, after: &Self) -> Vec<String> {
         let mut found = Vec::new();
@@ -130,7 +130,7 @@ impl Declared {
 }
 
 /// The entity types of a fingerprint, and its rest.
-fn read(fingerprint: &str) -> Option<(BTreeMap<String, Declared>, &str)> {
+fn read(fingerprint: &str) -> Option<(BTreeMap<String, TypeDeclaration>, &str)> {
     let text = fingerprint.strip_prefix(MODEL)?;
     let mut values = serde_json::Deserializer::from_str(text).into_iter();
     let declared = values.next()?.ok()?;
@@ -141,7 +141,7 @@ fn read(fingerprint: &str) -> Option<(BTreeMap<String, Declared>, &str)> {
 fn check_values(store: &dyn StateStore, of: EntityType, field: &FieldPlan) -> Result<()> {
     store.view().scan(Space::of_type(of), &[], &[], &mut |key, value| {
         let registers = Row::decode(value)?.registers;
-        let json = Shown::get(&registers, field.name);
+        let json = EntityFields::get(&registers, field.name);
         if json.is_none_or(|json| is_of(field.kind, json)) {
             return Ok(ControlFlow::Continue(()));
         }

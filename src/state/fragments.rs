@@ -16,7 +16,7 @@ const ENTRY_BYTES: usize = 120;
 
 /// One that is remembered, found by the id of its entity.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct CachedFragment {
     pub(super) fragment: Fragment,
     /// The entities that it was made of, itself among them.
     pub(super) of: Box<[(EntityType, Arc<str>)]>,
@@ -24,31 +24,31 @@ pub(super) struct Kept {
     pub(super) read_at: u64,
 }
 
-impl Borrow<[u8]> for Kept {
+impl Borrow<[u8]> for CachedFragment {
     fn borrow(&self) -> &[u8] {
         self.fragment.id()
     }
 }
 
-impl Hash for Kept {
+impl Hash for CachedFragment {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.fragment.id().hash(state);
     }
 }
 
-impl PartialEq for Kept {
+impl PartialEq for CachedFragment {
     fn eq(&self, other: &Self) -> bool {
         self.fragment.id() == other.fragment.id()
     }
 }
 
-impl Eq for Kept {}
+impl Eq for CachedFragment {}
 
 /// When they are too many, all are forgotten: a reader of that many passes over everything anyway.
 #[derive(Debug, Default)]
 pub(super) struct Fragments {
     /// By the kind of fragment.
-    sets: Vec<HashSet<Kept, RandomState>>,
+    sets: Vec<HashSet<CachedFragment, RandomState>>,
     bytes: usize,
 }
 
@@ -58,12 +58,12 @@ impl Fragments {
         Self { sets: (0..kinds).map(|_| HashSet::default()).collect(), bytes: 0 }
     }
 
-    pub(super) fn get(&self, kind: u16, id: &str) -> Option<&Kept> {
+    pub(super) fn get(&self, kind: u16, id: &str) -> Option<&CachedFragment> {
         self.sets.get(usize::from(kind))?.get(id.as_bytes())
     }
 
     /// Remembers one, in the place of another of the same entity.
-    pub(super) fn put(&mut self, kind: u16, entry: Kept) {
+    pub(super) fn put(&mut self, kind: u16, entry: CachedFragment) {
         let bytes =
             entry.fragment.bytes() + entry.of.len() * size_of::<(EntityType, Arc<str>)>() + ENTRY_BYTES;
         if bytes > CACHE_BYTES {
@@ -84,9 +84,9 @@ impl Fragments {
 mod tests {
     use super::*;
 
-    fn entry(id: &str, length: usize, read_at: u64) -> Kept {
+    fn entry(id: &str, length: usize, read_at: u64) -> CachedFragment {
         let fragment = Fragment::new(id, &vec![b' '; length], b"\"\"");
-        Kept { fragment, of: Box::default(), read_at }
+        CachedFragment { fragment, of: Box::default(), read_at }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use foldhash::fast::RandomState;
 
 use super::EntityKey;
-use super::fragments::{Fragments, Kept};
+use super::fragments::{CachedFragment, Fragments};
 use crate::entity::Header;
 use crate::entity::fragment::Fragment;
 use crate::plan::{EntityType, PlanRef};
@@ -20,12 +20,12 @@ const CHANGED_MAX: usize = 100_000;
 
 /// Headers and fragments, each with the step of the snapshot that it was read from. When headers are too many, all are
 /// forgotten: a reader of that many passes over everything anyway.
-pub struct Headers(RwLock<Known>);
+pub struct Headers(RwLock<HeaderCache>);
 
 /// A header, and the step of the snapshot that it was read from.
 type ReadHeader = (Arc<Header>, u64);
 
-struct Known {
+struct HeaderCache {
     /// The headers of each entity type.
     headers: Vec<HashMap<Box<str>, ReadHeader, RandomState>>,
     /// The bytes of the headers.
@@ -42,7 +42,7 @@ struct Known {
     is_read: Vec<bool>,
 }
 
-impl Known {
+impl HeaderCache {
     fn last_change(&self, of: EntityType, id: &str) -> u64 {
         let changed = self.changed.get(usize::from(of.number()));
         changed.and_then(|changed| changed.get(id)).map_or(self.floor, |step| self.floor.max(*step))
@@ -53,7 +53,7 @@ impl Headers {
     /// As if nothing had changed since the state of `step` was opened.
     pub fn since(plan: PlanRef, step: u64) -> Self {
         let types = plan.entity_types().len();
-        Self(RwLock::new(Known {
+        Self(RwLock::new(HeaderCache {
             headers: (0..types).map(|_| HashMap::default()).collect(),
             bytes: 0,
             fragments: Fragments::of(plan.fragments()),
@@ -67,7 +67,7 @@ impl Headers {
     /// Takes note of entities that are about to change at `step`, before the commit shows it to anybody.
     pub fn change<'a>(&self, entities: impl Iterator<Item = &'a EntityKey>, step: u64) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let Known { changed, changed_count, is_read, .. } = &mut *known;
+        let HeaderCache { changed, changed_count, is_read, .. } = &mut *known;
         for (of, id) in entities {
             let number = usize::from(of.number());
             if is_read.get(number) == Some(&true)
@@ -115,7 +115,7 @@ impl Headers {
     /// A fragment of an entity, as a snapshot of `step` would make it; `None` when that is not known.
     pub fn fragment(&self, kind: u16, id: &str, step: u64) -> Option<Fragment> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let Kept { fragment, of, read_at } = known.fragments.get(kind, id)?;
+        let CachedFragment { fragment, of, read_at } = known.fragments.get(kind, id)?;
         let until = step.min(*read_at);
         let is_unchanged = known.floor <= until
             && (known.changed_count == 0 || of.iter().all(|(of, id)| known.last_change(*of, id) <= until));
@@ -125,7 +125,7 @@ impl Headers {
     /// Remembers a fragment of a snapshot of `step`, and the entities that it was made of.
     pub fn put_fragment(&self, kind: u16, step: u64, fragment: Fragment, of: Vec<(EntityType, Arc<str>)>) {
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        known.fragments.put(kind, Kept { fragment, of: of.into(), read_at: step });
+        known.fragments.put(kind, CachedFragment { fragment, of: of.into(), read_at: step });
     }
 }
 

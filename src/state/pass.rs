@@ -20,7 +20,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness};
 use crate::error::{Error, Result};
 use crate::plan::{Child, EntityType, Relation};
-use crate::projection::{Entities, Made, Projection, Read};
+use crate::projection::{Entities, EntityReader, NewFragment, Projection};
 
 /// So many members are passed over one by one; more are jumped over.
 const STEPS: usize = 64;
@@ -204,7 +204,7 @@ impl<'a> Pass<'a> {
         self.entity_type == entity_type && self.key() == Some(id.as_bytes())
     }
 
-    fn read(&self, read: &mut Read<'_>) -> Result<()> {
+    fn read(&self, read: &mut EntityReader<'_>) -> Result<()> {
         match self.row() {
             Some(row) => rows::read(row, read),
             None => read(&Fields::default()),
@@ -317,7 +317,7 @@ impl<'a> Members<'a> {
 }
 
 impl Entities for Pass<'_> {
-    fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
+    fn entity(&self, entity_type: EntityType, id: &str, read: &mut EntityReader<'_>) -> Result<()> {
         if self.is_at(entity_type, id) {
             return self.read(read);
         }
@@ -332,7 +332,7 @@ impl Entities for Pass<'_> {
         self.snapshot.header_of(entity_type, id, entity)
     }
 
-    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<Made>) -> Result<Fragment> {
+    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<NewFragment>) -> Result<Fragment> {
         self.snapshot.fragment(kind, id, make)
     }
 

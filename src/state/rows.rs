@@ -9,7 +9,7 @@ use crate::entity::{Fields, Liveness, Registers, holds};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::affected::FanOut;
-use crate::projection::{Projection, Read};
+use crate::projection::{EntityReader, Projection};
 use crate::source::Fingerprint;
 
 /// The layout of everything on disk. A state of another layout is refused on opening.
@@ -143,7 +143,7 @@ pub fn document(row: &[u8], projection: Projection) -> Result<Liveness> {
 ///
 /// # Errors
 /// When the bytes are damaged, and those of `read`.
-pub fn read(row: &[u8], read: &mut Read<'_>) -> Result<()> {
+pub fn read(row: &[u8], read: &mut EntityReader<'_>) -> Result<()> {
     let shown: ShownRow<'_> = postcard::from_bytes(row).map_err(damaged)?;
     read(&shown.fields)
 }

@@ -11,7 +11,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Registers};
 use crate::error::{Error, Result};
 use crate::plan::{Child, EntityType, Relation};
-use crate::projection::{Entities, Made, Projection, Read, has_owner, own_entity};
+use crate::projection::{Entities, EntityReader, NewFragment, Projection, has_owner, own_entity};
 
 /// A consistent view with the position that it reflects.
 pub struct Snapshot {
@@ -81,7 +81,7 @@ impl Snapshot {
         }
     }
 
-    fn read(&self, space: Space, id: &str, read: &mut Read<'_>) -> Result<()> {
+    fn read(&self, space: Space, id: &str, read: &mut EntityReader<'_>) -> Result<()> {
         match self.view.get(space, id.as_bytes())? {
             Some(row) => rows::read(&row, read),
             None => read(&Fields::default()),
@@ -116,7 +116,7 @@ pub(super) fn broken_relation(owner: &str) -> Error {
 }
 
 impl Entities for Snapshot {
-    fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
+    fn entity(&self, entity_type: EntityType, id: &str, read: &mut EntityReader<'_>) -> Result<()> {
         self.read(Space::of_type(entity_type), id, read)
     }
 
@@ -129,7 +129,7 @@ impl Entities for Snapshot {
         known.unwrap_or_else(|| self.remember(of, id, entity))
     }
 
-    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<Made>) -> Result<Fragment> {
+    fn fragment(&self, kind: u16, id: &str, make: &dyn Fn() -> Result<NewFragment>) -> Result<Fragment> {
         if let Some(known) = self.remembered.fragment(kind, id, self.progress.step) {
             return Ok(known);
         }

@@ -7,14 +7,14 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::pending::Pending;
 use super::silent::explains;
-use super::verdict::{Expected, Observation, Verdict, judge, observe};
+use super::verdict::{ExpectedDocument, Observation, Verdict, judge, observe};
 use super::walk::uncalled;
 use super::{Kind, Verifier};
 use crate::entity::Liveness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::versions::is_made_of_record;
 use crate::projection::{Limits, Projection, own_entity};
-use crate::sink::documents::{Stored, at_least_one};
+use crate::sink::documents::{StoredDocument, at_least_one};
 use crate::state::keys::Space;
 use crate::state::{Snapshot, State, rows};
 
@@ -40,7 +40,7 @@ fn expect(
     projection: Projection,
     limits: Limits,
     candidates: &[Candidate],
-) -> Result<Vec<Expected>> {
+) -> Result<Vec<ExpectedDocument>> {
     let snapshot = state.snapshot()?;
     let pending = Pending::of(&snapshot)?;
     let mut expected = Vec::with_capacity(candidates.len());
@@ -53,7 +53,7 @@ fn expect(
         let standing = standing(&snapshot, projection, id, &body)?;
         let is_silent = state.is_partial() && !snapshot.is_recorded(projection, id)?;
         let silent_at = is_silent.then(|| snapshot.progress().version());
-        expected.push(Expected { body: exists.then_some(body), waits, silent_at, standing });
+        expected.push(ExpectedDocument { body: exists.then_some(body), waits, silent_at, standing });
         if bytes >= BYTES_MAX {
             break;
         }
@@ -99,7 +99,11 @@ impl Verifier {
     }
 
     /// The documents of the index under the first of `ids`. An index that is away is waited for a while.
-    async fn get_documents(&self, projection: Projection, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get_documents(
+        &self,
+        projection: Projection,
+        ids: &[String],
+    ) -> Result<Vec<Option<StoredDocument>>> {
         let number = self.number(projection)?;
         at_least_one(self.while_away(|| self.sink.get(number, ids)).await?)
     }
@@ -138,24 +142,30 @@ impl Verifier {
 fn judge_all(
     state: &State,
     projection: Projection,
-    some: Vec<(Expected, Candidate)>,
-    documents: &[Option<Stored>],
+    some: Vec<(ExpectedDocument, Candidate)>,
+    documents: &[Option<StoredDocument>],
 ) -> Result<Vec<(Candidate, Verdict)>> {
-    let one = |((expected, candidate), document): ((Expected, Candidate), &Option<Stored>)| {
-        let mut verdict = judge(&expected, document.as_ref(), candidate.before);
-        if let (Verdict::Differs(kind @ Kind::Stale, _), Some(document)) = (&mut verdict, document)
-            && state.is_partial()
-            && is_unknown(state, projection, &expected, document)?
-        {
-            *kind = Kind::Unknown;
-        }
-        Ok((Candidate { before: Some(observe(&expected, document.as_ref())), ..candidate }, verdict))
-    };
+    let one =
+        |((expected, candidate), document): ((ExpectedDocument, Candidate), &Option<StoredDocument>)| {
+            let mut verdict = judge(&expected, document.as_ref(), candidate.before);
+            if let (Verdict::Differs(kind @ Kind::Stale, _), Some(document)) = (&mut verdict, document)
+                && state.is_partial()
+                && is_unknown(state, projection, &expected, document)?
+            {
+                *kind = Kind::Unknown;
+            }
+            Ok((Candidate { before: Some(observe(&expected, document.as_ref())), ..candidate }, verdict))
+        };
     some.into_iter().zip(documents).map(one).collect()
 }
 
 /// Whether one of our instances made the document, when it knew more of entities that the log holds no record of.
-fn is_unknown(state: &State, projection: Projection, expected: &Expected, document: &Stored) -> Result<bool> {
+fn is_unknown(
+    state: &State,
+    projection: Projection,
+    expected: &ExpectedDocument,
+    document: &StoredDocument,
+) -> Result<bool> {
     let snapshot = state.snapshot()?;
     let Some(body) = &expected.body else { return Ok(false) };
     let is_ours = is_made_of_record(document, snapshot.progress().version());

@@ -33,8 +33,7 @@ use crate::state::State;
 /// The scope of a comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(rename = "VerifyRequest")]
-pub struct Wanted {
+pub struct VerifyRequest {
     /// The projections by name; all that are kept when none is named.
     pub projections: Vec<String>,
     /// Repair the differences.
@@ -188,12 +187,12 @@ impl Verifier {
     ///
     /// # Errors
     /// Exit code 2 when it can't.
-    pub fn check(&self, scope: &Wanted) -> Result<()> {
+    pub fn check(&self, scope: &VerifyRequest) -> Result<()> {
         chosen(&self.projections, &scope.projections).map(|_| ())
     }
 
     /// Compares and reports to `out` as it goes; ends early when the receiver is gone.
-    pub async fn run(&self, scope: &Wanted, out: &Sender<Line>) {
+    pub async fn run(&self, scope: &VerifyRequest, out: &Sender<Line>) {
         let last = match session::run(self, scope, out).await {
             Ok(summary) => Line::Summary(summary),
             Err(error) => Line::Error(error.chain()),

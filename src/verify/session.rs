@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::examine::{Candidate, blocking};
 use super::verdict::Verdict;
 use super::walk::{DELETED, Every, Walk, uncalled};
-use super::{Difference, Kind, Line, Live, Summary, Verifier, Wanted, broken_off, chosen, stopping};
+use super::{Difference, Kind, Line, Live, Summary, Verifier, VerifyRequest, broken_off, chosen, stopping};
 use crate::backoff::BackOff;
 use crate::error::{Error, Result};
 use crate::pipeline::command::Command;
@@ -52,7 +52,7 @@ struct Session<'a> {
 }
 
 /// Compares everything that is wanted.
-pub(super) async fn run(verifier: &Verifier, scope: &Wanted, out: &Sender<Line>) -> Result<Summary> {
+pub(super) async fn run(verifier: &Verifier, scope: &VerifyRequest, out: &Sender<Line>) -> Result<Summary> {
     let projections = chosen(&verifier.projections, &scope.projections)?;
     if scope.repair && verifier.live.is_none() {
         return Err(Error::failed("only a running instance can repair"));
@@ -78,7 +78,7 @@ pub(super) async fn run(verifier: &Verifier, scope: &Wanted, out: &Sender<Line>)
 }
 
 impl Session<'_> {
-    async fn compare(&mut self, scope: &Wanted) -> Result<()> {
+    async fn compare(&mut self, scope: &VerifyRequest) -> Result<()> {
         let index = self.index()?;
         let every = match scope.sample {
             Some(sample) => Every::of(self.count().await?, sample, scope.seed),

@@ -34,7 +34,7 @@ pub(super) fn explains(
     stored: &[u8],
 ) -> Result<bool> {
     let (Some(expected), Some(stored)) = (shown(expected), shown(stored)) else { return Ok(false) };
-    let known = Known { records, plan: projection.plan() };
+    let known = SilenceCheck { records, plan: projection.plan() };
     let id = stored.get("id").cloned().unwrap_or(Value::Null);
     if id.is_null() {
         return known.is_child_more(projection, &expected, &stored);
@@ -42,12 +42,12 @@ pub(super) fn explains(
     known.embeds_are_more((&projection.get().embeds, projection.entity_type()), &id, (expected, stored), true)
 }
 
-struct Known<'a, R> {
+struct SilenceCheck<'a, R> {
     records: &'a R,
     plan: PlanRef,
 }
 
-impl<R: Records> Known<'_, R> {
+impl<R: Records> SilenceCheck<'_, R> {
     /// True of an entity that the log is silent on; false of none.
     fn is_silent(&self, of: EntityType, entity: &Value) -> Result<bool> {
         match entity.get("id").and_then(Value::as_str).or(entity.as_str()) {
@@ -195,9 +195,9 @@ mod tests {
     use crate::plan::{CONTACTS, HIERARCHY, ORGANISATIONS};
 
     /// Entities whose ids begin with a `k` have records.
-    struct Named;
+    struct PrefixRecords;
 
-    impl Records for Named {
+    impl Records for PrefixRecords {
         fn has(&self, _: EntityType, id: &str) -> Result<bool> {
             Ok(id.starts_with('k'))
         }
@@ -205,7 +205,7 @@ mod tests {
 
     fn is_explained(projection: Projection, expected: Value, stored: Value) -> bool {
         let [expected, stored] = [expected, stored].map(|document| document.to_string().into_bytes());
-        explains(&Named, projection, &expected, &stored).unwrap()
+        explains(&PrefixRecords, projection, &expected, &stored).unwrap()
     }
 
     #[test]

@@ -5,7 +5,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::Kind;
 use super::compare::difference;
 use crate::pipeline::versions::is_made_of_record;
-use crate::sink::documents::Stored;
+use crate::sink::documents::StoredDocument;
 
 /// The observation of a look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) struct Observation {
 
 /// The document as a snapshot expects it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Expected {
+pub(super) struct ExpectedDocument {
     /// Its JSON; `None` when the state calls for none.
     pub(super) body: Option<Vec<u8>>,
     /// Something is on its way to it: a mark, or a fan-out that may mark it.
@@ -50,7 +50,11 @@ pub(super) enum Verdict {
 /// acknowledged unless work was pending. A missing document has no version to compare. It counts as missing only if the
 /// state expected it in both snapshots, with no work pending. Otherwise it may have been written and deleted in
 /// between.
-pub(super) fn judge(expected: &Expected, document: Option<&Stored>, before: Option<Observation>) -> Verdict {
+pub(super) fn judge(
+    expected: &ExpectedDocument,
+    document: Option<&StoredDocument>,
+    before: Option<Observation>,
+) -> Verdict {
     if let (Some(position), Some(document)) = (expected.silent_at, document)
         && is_made_of_record(document, position)
     {
@@ -79,7 +83,7 @@ pub(super) fn judge(expected: &Expected, document: Option<&Stored>, before: Opti
 }
 
 /// The part of a look that is remembered.
-pub(super) fn observe(expected: &Expected, document: Option<&Stored>) -> Observation {
+pub(super) fn observe(expected: &ExpectedDocument, document: Option<&StoredDocument>) -> Observation {
     let is_absent = document.is_none() && !expected.waits;
     Observation {
         document: document.map(|document| (document.version, xxh3_128(&document.body))),
@@ -91,8 +95,8 @@ pub(super) fn observe(expected: &Expected, document: Option<&Stored>) -> Observa
 mod tests {
     use super::*;
 
-    fn expected(body: Option<&str>) -> Expected {
-        Expected {
+    fn expected(body: Option<&str>) -> ExpectedDocument {
+        ExpectedDocument {
             body: body.map(|body| body.as_bytes().to_vec()),
             waits: false,
             silent_at: None,
@@ -101,19 +105,19 @@ mod tests {
     }
 
     /// A look before this one, at which it stood on the same.
-    fn looked(expected: &Expected, document: Option<&Stored>) -> Option<Observation> {
+    fn looked(expected: &ExpectedDocument, document: Option<&StoredDocument>) -> Option<Observation> {
         Some(observe(expected, document))
     }
 
-    fn stored(version: u64, body: &str) -> Stored {
-        Stored { version, body: body.as_bytes().to_vec() }
+    fn stored(version: u64, body: &str) -> StoredDocument {
+        StoredDocument { version, body: body.as_bytes().to_vec() }
     }
 
     #[test]
     fn what_is_equal_is_the_same_whatever_waits() {
         let (one, document) = (stored(9, r#"{"id":"a"}"#), Some(r#"{"id":"a","_log":{"position":3}}"#));
         for waits in [false, true] {
-            let expected = Expected { waits, ..expected(document) };
+            let expected = ExpectedDocument { waits, ..expected(document) };
             assert_eq!(judge(&expected, Some(&one), None), Verdict::Same);
         }
         assert_eq!(judge(&expected(None), None, None), Verdict::Same);
@@ -121,8 +125,8 @@ mod tests {
 
     #[test]
     fn what_a_partial_log_is_silent_on_differs_only_where_no_record_made_it() {
-        let silent = Expected { silent_at: Some(5), ..expected(Some(r#"{"id":"a"}"#)) };
-        let absent = Expected { body: None, ..silent.clone() };
+        let silent = ExpectedDocument { silent_at: Some(5), ..expected(Some(r#"{"id":"a"}"#)) };
+        let absent = ExpectedDocument { body: None, ..silent.clone() };
         let [made, tried, foreign] = [1, 0, 9].map(|version| stored(version, r#"{"id":"x"}"#));
         let stub = stored(1, r#"{"id":"x","_log":{"position":1,"partial":true}}"#);
         for expected in [&silent, &absent] {
@@ -155,15 +159,15 @@ mod tests {
     #[test]
     fn what_may_have_come_and_gone_between_two_looks_is_not_proven_missing() {
         let target = expected(Some("{}"));
-        let former = Expected { standing: 2, ..target.clone() };
+        let former = ExpectedDocument { standing: 2, ..target.clone() };
         assert_eq!(judge(&target, None, looked(&former, None)), Verdict::Unproven, "another of that id");
-        let waiting = Expected { waits: true, ..target.clone() };
+        let waiting = ExpectedDocument { waits: true, ..target.clone() };
         assert_eq!(judge(&target, None, looked(&waiting, None)), Verdict::Unproven, "it was on its way");
     }
 
     #[test]
     fn what_is_pending_is_no_difference() {
-        let waiting = Expected { waits: true, ..expected(Some("{}")) };
+        let waiting = ExpectedDocument { waits: true, ..expected(Some("{}")) };
         assert_eq!(judge(&waiting, None, None), Verdict::OnItsWay);
         assert_eq!(judge(&waiting, None, looked(&expected(Some("{}")), None)), Verdict::OnItsWay);
         let arrived = stored(2, "{\"id\":1}");

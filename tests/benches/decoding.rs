@@ -18,7 +18,7 @@ use tributary::config::Config;
 use tributary::decode::{Decoder, Layout, Readiness};
 use tributary::encoding;
 use tributary::engine;
-use tributary::event::{Decoded, Record};
+use tributary::event::{DecodeOutcome, Record};
 use tributary::plan::{CONTACT, ORGANISATION, builtin};
 use tributary::source::EventSource;
 use tributary::source::files::FilesSource;
@@ -114,7 +114,7 @@ impl Line {
         let records = self.records();
         for record in &records {
             while decoder.readiness(record, Duration::from_secs(1)) != Readiness::Ready {}
-            if let Decoded::Poison(reason) = decoder.decode(record) {
+            if let DecodeOutcome::Poison(reason) = decoder.decode(record) {
                 panic!("{}: {reason}", self.name);
             }
         }

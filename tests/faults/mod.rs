@@ -16,7 +16,7 @@ use crate::services::{self, Services};
 use crate::tamper::{Act, HIGH, tamper};
 
 use self::proxy::{Mode, Proxy};
-use self::stage::{Measured, PART, Stage, Starter, mix};
+use self::stage::{Measurements, PART, Stage, Starter, mix};
 
 /// One fault, as it strikes a stage whose instance is up to date.
 type Fault<'a> = &'a mut dyn FnMut(&mut Stage);
@@ -24,7 +24,7 @@ type Fault<'a> = &'a mut dyn FnMut(&mut Stage);
 struct Table {
     seed: u64,
     rounds: u64,
-    rows: Vec<(String, Measured)>,
+    rows: Vec<(String, Measurements)>,
 }
 
 impl Table {

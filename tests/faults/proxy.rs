@@ -28,7 +28,7 @@ enum Way {
     Back,
 }
 
-struct Shared {
+struct ProxyState {
     mode: Mutex<Mode>,
     hits: AtomicU64,
     ended: AtomicBool,
@@ -40,7 +40,7 @@ struct Shared {
 
 /// Listens on an address of its own for as long as it lives.
 pub struct Proxy {
-    shared: Arc<Shared>,
+    shared: Arc<ProxyState>,
     pub port: u16,
 }
 
@@ -61,7 +61,7 @@ impl Proxy {
     fn start(server: &str, names: impl FnOnce(u16) -> Option<(Vec<u8>, Vec<u8>)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(ProxyState {
             mode: Mutex::new(Mode::Pass),
             hits: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -105,7 +105,7 @@ impl Drop for Proxy {
     }
 }
 
-fn connect(shared: &Arc<Shared>, client: TcpStream) -> Option<()> {
+fn connect(shared: &Arc<ProxyState>, client: TcpStream) -> Option<()> {
     if *shared.mode.lock().unwrap() == Mode::Cut {
         shared.hits.fetch_add(1, Ordering::SeqCst);
         return None;
@@ -128,7 +128,7 @@ fn connect(shared: &Arc<Shared>, client: TcpStream) -> Option<()> {
 }
 
 /// The next piece: the bytes that there are, or a whole frame of a broker's answer with its names replaced.
-fn read(shared: &Shared, way: Way, from: &mut TcpStream) -> Option<Vec<u8>> {
+fn read(shared: &ProxyState, way: Way, from: &mut TcpStream) -> Option<Vec<u8>> {
     let Some((real, ours)) = shared.names.as_ref().filter(|_| way == Way::Back) else {
         let mut piece = vec![0; 64 << 10];
         let length = from.read(&mut piece).ok().filter(|length| *length > 0)?;
@@ -149,7 +149,7 @@ fn read(shared: &Shared, way: Way, from: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 /// Hands a piece on; false when the connection ends with it.
-fn pass(shared: &Shared, way: Way, piece: &[u8], to: &mut TcpStream) -> bool {
+fn pass(shared: &ProxyState, way: Way, piece: &[u8], to: &mut TcpStream) -> bool {
     let mode = *shared.mode.lock().unwrap();
     let passes = match (mode, way) {
         (Mode::Pass, _) | (Mode::HalfRequests, Way::Back) => return to.write_all(piece).is_ok(),

@@ -22,7 +22,7 @@ pub const PART: u64 = 700;
 const EMBEDDED_MAX: usize = 10_000;
 
 /// The measurements of one fault.
-pub struct Measured {
+pub struct Measurements {
     pub lost: usize,
     pub wrong: usize,
     pub restarts: usize,
@@ -169,12 +169,12 @@ impl Stage {
     }
 
     /// Everything arrives, and the documents are compared with the reference.
-    pub fn measure(self) -> Measured {
+    pub fn measure(self) -> Measurements {
         self.measure_after(|_| {})
     }
 
     /// As [`Self::measure`]; a change of the index by `meddles`, after everything has arrived, is not repaired.
-    pub fn measure_after(mut self, meddles: impl FnOnce(&World)) -> Measured {
+    pub fn measure_after(mut self, meddles: impl FnOnce(&World)) -> Measurements {
         let removed = Instant::now();
         self.produce();
         self.converge();
@@ -192,7 +192,7 @@ impl Stage {
             wrong += got.iter().filter(|(id, document)| expected.get(*id) != Some(document)).count();
         }
         assert_eq!(self.world.dead_letters(), Vec::<Value>::new());
-        Measured { lost, wrong, restarts: self.restarts, caught_up }
+        Measurements { lost, wrong, restarts: self.restarts, caught_up }
     }
 }
 

@@ -13,7 +13,7 @@ use proptest::sample::{Index, subsequence};
 use tributary::config::{Config, Format};
 use tributary::decode::Decoder;
 use tributary::engine;
-use tributary::event::{Decoded, ID_BYTES_MAX, Record};
+use tributary::event::{DecodeOutcome, ID_BYTES_MAX, Record};
 use tributary::position::{Positions, TopicPartition};
 use tributary::search::cursor::Cursor;
 use tributary::search::query::Request;
@@ -81,10 +81,10 @@ fn depth(json: &[u8]) -> usize {
     deepest
 }
 
-fn check_decoded(record: &Record, decoded: Decoded) {
+fn check_decoded(record: &Record, decoded: DecodeOutcome) {
     let length = record.value.as_ref().map_or(0, Vec::len);
     match decoded {
-        Decoded::Event(event) => {
+        DecodeOutcome::Event(event) => {
             assert!(event.id.len() <= ID_BYTES_MAX && !event.id.is_empty());
             assert!(event.version <= i64::MAX as u64);
             let kept: usize = event.fields.iter().map(|field| field.name.len() + field.json.len()).sum();
@@ -98,8 +98,8 @@ fn check_decoded(record: &Record, decoded: Decoded) {
                 assert!(depth(&field.json) < DEPTH_MAX);
             }
         }
-        Decoded::Ignored | Decoded::Truncation(_) => {}
-        Decoded::Poison(reason) => {
+        DecodeOutcome::Ignored | DecodeOutcome::Truncation(_) => {}
+        DecodeOutcome::Poison(reason) => {
             assert!(reason.len() <= REASON_BYTES_MAX, "a reason of {} bytes", reason.len());
         }
     }

@@ -68,14 +68,14 @@ impl Event {
 }
 
 /// Draws from a seed.
-pub struct Drawn {
+pub struct Draws {
     rng: fastrand::Rng,
     types: usize,
     references: Vec<Reference>,
     names: usize,
 }
 
-impl Drawn {
+impl Draws {
     pub fn new(seed: u64) -> Self {
         Self { rng: fastrand::Rng::with_seed(seed), types: 0, references: Vec::new(), names: 0 }
     }

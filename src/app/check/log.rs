@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::super::sources::driver;
-use super::state::{Resting, Seen};
+use super::state::{FoundState, Resting};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::work::{blocking, let_go};
 use crate::source::{check_topic_ids, partial_log};
 
 /// The log's identity, and the faults of the log.
-pub(super) async fn look(config: &Config, state: &Seen) -> Result<(Option<String>, Vec<Error>)> {
+pub(super) async fn look(config: &Config, state: &FoundState) -> Result<(Option<String>, Vec<Error>)> {
     let whole = config.clone();
     let opened = blocking(move || Ok(super::super::look_at_log(&whole))).await?;
     match opened {
@@ -73,14 +73,14 @@ fn key_of(config: &Config, topic: &str) -> String {
 
 /// The findings of the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
 /// records that the state read last.
-async fn beside(config: &Config, state: &Seen) -> Vec<Error> {
+async fn beside(config: &Config, state: &FoundState) -> Vec<Error> {
     let (progress, ids, is_partial) = match state {
-        Seen::Nothing => Default::default(),
-        Seen::Resting(Resting { progress, topic_ids, is_partial, .. }) => {
+        FoundState::Nothing => Default::default(),
+        FoundState::Resting(Resting { progress, topic_ids, is_partial, .. }) => {
             (progress.clone(), topic_ids.clone(), *is_partial)
         }
         // The instance compares them by itself, and a state that cannot be used is no measure.
-        Seen::Running(_) | Seen::Wrong => return Vec::new(),
+        FoundState::Running(_) | FoundState::Wrong => return Vec::new(),
     };
     let whole = config.clone();
     let started = blocking(move || {

@@ -15,7 +15,7 @@ use crate::state::fjall::Peek;
 use crate::state::rows::Progress;
 
 /// The state as `check` found it.
-pub(in crate::app) enum Seen {
+pub(in crate::app) enum FoundState {
     /// There is none yet.
     Nothing,
     /// It lies there.
@@ -36,19 +36,19 @@ pub(in crate::app) struct Resting {
 }
 
 /// Looks at the state, without waiting for it and without a change.
-pub(super) async fn look(config: &Config, findings: &mut Findings) -> Seen {
+pub(super) async fn look(config: &Config, findings: &mut Findings) -> FoundState {
     if let Some(instance) = Instance::find(config).await {
         let address = instance.address();
         let text = format!("open in the running instance at {address}, which looks after it");
         findings.good(STATE, text);
-        return Seen::Running(instance);
+        return FoundState::Running(instance);
     }
     match peek(config).await {
-        Ok(Some(resting)) => Seen::Resting(resting),
-        Ok(None) => Seen::Nothing,
+        Ok(Some(resting)) => FoundState::Resting(resting),
+        Ok(None) => FoundState::Nothing,
         Err(error) => {
             findings.wrong(STATE, &error.about("state"));
-            Seen::Wrong
+            FoundState::Wrong
         }
     }
 }

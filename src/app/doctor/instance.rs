@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::{INSTANCE, VERSIONS};
 use crate::app::check::findings::Findings;
-use crate::app::check::state::Seen;
+use crate::app::check::state::FoundState;
 use crate::http::client::Instance;
 
 /// Asks the instance that has the state open.
-pub(super) async fn look(state: &Seen, findings: &mut Findings) {
-    let Seen::Running(instance) = state else {
+pub(super) async fn look(state: &FoundState, findings: &mut Findings) {
+    let FoundState::Running(instance) = state else {
         return findings.good(INSTANCE, "none runs with this state");
     };
     match instance.status().await {

@@ -10,10 +10,10 @@ use crate::source::kafka::{Retention, Survey, survey as look};
 const DAY_MS: u64 = 86_400_000;
 
 /// A cluster, and each of our topics with whether its records may be parts of states.
-pub(super) type Surveyed = Result<(Survey, Vec<(String, bool)>)>;
+pub(super) type SurveyResult = Result<(Survey, Vec<(String, bool)>)>;
 
 /// Asks the brokers.
-pub(super) fn survey(config: &Config) -> Surveyed {
+pub(super) fn survey(config: &Config) -> SurveyResult {
     let of_parts = topics(config).into_iter().map(|(topic, of)| {
         let mut entities = config.entities();
         let format = entities.find(|(entity, _)| *entity == of).map(|(_, section)| section.format);
@@ -25,7 +25,7 @@ pub(super) fn survey(config: &Config) -> Surveyed {
 }
 
 /// Judges the brokers' answers.
-pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
+pub(super) fn tell(surveyed: SurveyResult, findings: &mut Findings) {
     let (survey, of_parts) = match surveyed {
         Ok(surveyed) => surveyed,
         Err(error) => return findings.wrong(BROKERS, &error.about("kafka.brokers")),

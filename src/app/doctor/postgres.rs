@@ -10,10 +10,10 @@ use crate::pipeline::status::Status;
 use crate::source::postgres::{CategorySurvey, Survey, survey as look};
 
 /// A database, and the moments here before and after it was asked, in milliseconds.
-pub(super) type Surveyed = Result<(Survey, (u64, u64))>;
+pub(super) type SurveyResult = Result<(Survey, (u64, u64))>;
 
 /// Asks the database.
-pub(super) fn survey(config: &Config) -> Surveyed {
+pub(super) fn survey(config: &Config) -> SurveyResult {
     let categories: Vec<String> = topics(config).into_iter().map(|(topic, _)| topic).collect();
     let before = Status::now_ms();
     let survey = look(&config.postgres, &config.kafka.group, &categories)?;
@@ -21,7 +21,7 @@ pub(super) fn survey(config: &Config) -> Surveyed {
 }
 
 /// Judges the database's answers.
-pub(super) fn tell(surveyed: Surveyed, findings: &mut Findings) {
+pub(super) fn tell(surveyed: SurveyResult, findings: &mut Findings) {
     let (survey, moments) = match surveyed {
         Ok(surveyed) => surveyed,
         Err(error) => return findings.wrong(LOG, &error.about("postgres.url")),

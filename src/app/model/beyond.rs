@@ -9,7 +9,7 @@ pub(super) fn unfound(model: &Model, plan: PlanRef) -> Vec<String> {
     for collection in plan.collections() {
         let Some(projection) = model.projection(collection.name()) else { continue };
         for (path, from) in bounded(&projection.embeds, "") {
-            let embed = Bounded { projection, collection, path: &path, from };
+            let embed = BoundedEmbed { projection, collection, path: &path, from };
             let (path, max) = (&path, from.max);
             lines.extend(embed.unfound().map(|detail| {
                 format!("embed {}.{path}: members beyond max = {max} are not found{detail}", projection.name)
@@ -35,14 +35,14 @@ fn bounded<'a>(embeds: &'a [Embed], before: &str) -> Vec<(String, &'a From)> {
     found
 }
 
-struct Bounded<'a> {
+struct BoundedEmbed<'a> {
     projection: &'a Projection,
     collection: Collection,
     path: &'a str,
     from: &'a From,
 }
 
-impl Bounded<'_> {
+impl BoundedEmbed<'_> {
     /// The end of the line, or nothing where a search finds all members.
     fn unfound(&self) -> Option<String> {
         let plan = self.collection.get();

@@ -29,7 +29,7 @@ const COUNTERS: &[(&str, &str)] = &[
 const NOTES_MAX: usize = 10;
 
 /// A report, with the indexes and the folder that are shown beside it.
-pub(super) struct Shown<'a> {
+pub(super) struct ReportText<'a> {
     /// The answer of `/status`.
     pub(super) report: &'a Value,
     /// The summaries of the indexes; `None` when the index does not answer.
@@ -38,7 +38,7 @@ pub(super) struct Shown<'a> {
     pub(super) state: &'a Path,
 }
 
-impl Shown<'_> {
+impl ReportText<'_> {
     /// The lines; with the counters when they are asked for.
     pub(super) fn lines(&self, verbose: bool) -> Vec<String> {
         let mut lines = vec![self.instance()];
@@ -248,7 +248,7 @@ mod tests {
         let indexes =
             [IndexSummary { alias: "contacts".to_owned(), index: "contacts-1".to_owned(), documents: 12 }];
         let report = report();
-        let shown = Shown { report: &report, indexes: Some(&indexes), state: Path::new("s") };
+        let shown = ReportText { report: &report, indexes: Some(&indexes), state: Path::new("s") };
         let text = shown.lines(false).join("\n");
         for said in [
             "answers at http://127.0.0.1:8080/; it writes the index",
@@ -260,7 +260,7 @@ mod tests {
             assert!(text.contains(said), "{said}: {text}");
         }
         assert!(!text.contains("MiB"), "counters are for --verbose");
-        let text = Shown { indexes: None, ..shown }.lines(true).join("\n");
+        let text = ReportText { indexes: None, ..shown }.lines(true).join("\n");
         assert!(
             text.contains("2.8 MiB  sent to the index") && text.contains("index: does not answer"),
             "{text}"

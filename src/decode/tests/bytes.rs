@@ -75,7 +75,7 @@ proptest! {
             }
             let mut record = record(Some("o1"), Some(sound), &[("eventType", "a.created")]);
             if in_key { record.key = Some(bytes) } else { record.value = Some(bytes) }
-            if let Decoded::Poison(reason) = decode(format, &record) {
+            if let DecodeOutcome::Poison(reason) = decode(format, &record) {
                 prop_assert!(!reason.is_empty());
             }
         }
@@ -95,7 +95,7 @@ proptest! {
     fn a_decoder_answers_to_any_json(value in any_json()) {
         for format in [Format::CloudEvents, Format::Debezium, Format::Outbox, Format::Plain] {
             let record = record(Some("o1"), Some(&value), &[("eventType", "a.created")]);
-            if let Decoded::Event(event) = decode(format, &record) {
+            if let DecodeOutcome::Event(event) = decode(format, &record) {
                 for field in &event.fields {
                     let tree: serde_json::Value = serde_json::from_slice(&field.json).unwrap();
                     prop_assert!(tree.is_object() || field.json.len() < 400);

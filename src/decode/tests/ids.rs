@@ -84,5 +84,5 @@ fn an_ignored_record_is_passed_over_whatever_its_key() {
         Decoder::new(builtin(), vec![Format::CloudEvents.into(), Format::CloudEvents.into()], types);
     let mut viewed = record(None, Some(r#"{"type":"a.viewed"}"#), &[]);
     viewed.key = Some(vec![0xff]);
-    assert_eq!(decoder.decode(&viewed), Decoded::Ignored);
+    assert_eq!(decoder.decode(&viewed), DecodeOutcome::Ignored);
 }

@@ -12,7 +12,10 @@ fn debezium_keys_and_values_come_wrapped_or_not() {
     let event = event(Format::Debezium, &record(Some("7"), Some(value), &[]));
     assert_eq!((event.action, event.version, event.sequenced), (Action::Delete, 7, false));
     let value = r#"{"op":"x","after":{"id":7}}"#;
-    assert!(matches!(decode(Format::Debezium, &record(Some("7"), Some(value), &[])), Decoded::Poison(_)));
+    assert!(matches!(
+        decode(Format::Debezium, &record(Some("7"), Some(value), &[])),
+        DecodeOutcome::Poison(_)
+    ));
 }
 
 #[test]
@@ -23,8 +26,8 @@ fn an_outbox_value_may_be_text_that_holds_json() {
         assert_eq!((event.action, event.fields.len()), (Action::Replace, 1));
     }
     let bad = record(Some("o1"), Some("\"no JSON\""), &[("type", "OrganisationRenamed")]);
-    assert!(matches!(decode(Format::Outbox, &bad), Decoded::Poison(_)));
-    assert!(matches!(decode(Format::Outbox, &record(Some("o1"), Some("{}"), &[])), Decoded::Poison(_)));
+    assert!(matches!(decode(Format::Outbox, &bad), DecodeOutcome::Poison(_)));
+    assert!(matches!(decode(Format::Outbox, &record(Some("o1"), Some("{}"), &[])), DecodeOutcome::Poison(_)));
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn debezium_operations_are_taken_refused_or_passed_over() {
     }
     // A message's key is no entity's.
     let message = record(Some(r#"{"a":1,"b":2}"#), Some(r#"{"op":"m"}"#), &[]);
-    assert_eq!(decode(Format::Debezium, &message), Decoded::Ignored);
+    assert_eq!(decode(Format::Debezium, &message), DecodeOutcome::Ignored);
     for (value, field) in [
         ("{}", "op:"),
         (r#"{"op":"u","after":null}"#, "after: missing"),
@@ -83,21 +86,21 @@ fn where_the_lsn_is_the_version_it_is_a_number_or_its_digits_and_must_be_there()
     let decoder = Decoder::new(builtin(), vec![by_lsn.clone(), by_lsn], BTreeMap::new());
     for lsn in ["5", "\"5\""] {
         let value = format!(r#"{{"op":"c","after":{{}},"source":{{"lsn":{lsn}}}}}"#);
-        let Decoded::Event(event) = decoder.decode(&record(Some("7"), Some(&value), &[])) else {
+        let DecodeOutcome::Event(event) = decoder.decode(&record(Some("7"), Some(&value), &[])) else {
             panic!("{lsn}")
         };
         assert_eq!((event.version, event.sequenced), (5, true));
     }
     for lsn in ["null", "-1", "1.0", "1e3", "\"\"", "\"0/16B\"", "9223372036854775808", "true"] {
         let value = format!(r#"{{"op":"c","after":{{}},"source":{{"lsn":{lsn}}}}}"#);
-        let Decoded::Poison(reason) = decoder.decode(&record(Some("7"), Some(&value), &[])) else {
+        let DecodeOutcome::Poison(reason) = decoder.decode(&record(Some("7"), Some(&value), &[])) else {
             panic!("{lsn}")
         };
         assert!(reason.starts_with("source.lsn:"), "{reason}");
     }
     // A tombstone has no LSN that would order it.
-    assert_eq!(decoder.decode(&record(Some("7"), None, &[])), Decoded::Ignored);
-    assert_eq!(decoder.decode(&record(Some("7"), Some("null"), &[])), Decoded::Ignored);
+    assert_eq!(decoder.decode(&record(Some("7"), None, &[])), DecodeOutcome::Ignored);
+    assert_eq!(decoder.decode(&record(Some("7"), Some("null"), &[])), DecodeOutcome::Ignored);
 }
 
 #[test]
@@ -232,7 +235,9 @@ fn a_composite_key_is_joined_where_its_fields_are_named() {
         Some(r#"{"schema":{},"payload":{"id":"7","tenant_id":"a"}}"#),
         None,
     ] {
-        let Decoded::Event(event) = decoder.decode(&record(key, Some(value), &[])) else { panic!("{key:?}") };
+        let DecodeOutcome::Event(event) = decoder.decode(&record(key, Some(value), &[])) else {
+            panic!("{key:?}")
+        };
         assert_eq!(event.id, "a:7");
         assert_eq!(fields(&event), [("tenant_id", "\"a\""), ("name", "\"A\"")]);
     }
@@ -242,7 +247,7 @@ fn a_composite_key_is_joined_where_its_fields_are_named() {
         ("a", "tenant_id, id"),
         (r#"{"tenant_id":"b","id":7}"#, "\"a:7\" found"),
     ] {
-        let Decoded::Poison(reason) = decoder.decode(&record(Some(key), Some(value), &[])) else {
+        let DecodeOutcome::Poison(reason) = decoder.decode(&record(Some(key), Some(value), &[])) else {
             panic!("{key}")
         };
         assert!(reason.contains(part), "{reason}");
@@ -274,7 +279,7 @@ fn columns_of_json_come_as_text_and_lists_with_holes() {
 fn the_marks_of_a_transaction_are_passed_over() {
     let value = r#"{"status":"BEGIN","id":"571:53195829","ts_ms":1486500577125,"event_count":null}"#;
     let record = record(Some(r#"{"id":"571:53195829"}"#), Some(value), &[]);
-    assert_eq!(decode(Format::Debezium, &record), Decoded::Ignored);
+    assert_eq!(decode(Format::Debezium, &record), DecodeOutcome::Ignored);
 }
 
 #[test]

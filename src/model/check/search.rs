@@ -13,7 +13,7 @@ pub(super) fn check(
     definition: &SearchDefinition,
     notes: &Notes,
 ) -> Option<Search> {
-    let checked = Checked { entities, projection, broken, definition, notes };
+    let checked = SearchCheck { entities, projection, broken, definition, notes };
     let title = checked.title();
     checked.check_phones(&checked.key("phones"), &projection.of, &definition.phones);
     let search = Search {
@@ -31,7 +31,7 @@ pub(super) fn check(
     Some(search)
 }
 
-struct Checked<'a> {
+struct SearchCheck<'a> {
     entities: &'a [Entity],
     projection: &'a Projection,
     /// Embeds that are not judged.
@@ -40,7 +40,7 @@ struct Checked<'a> {
     notes: &'a Notes,
 }
 
-impl Checked<'_> {
+impl SearchCheck<'_> {
     fn key(&self, name: &str) -> String {
         format!("{}.{name}", self.definition.path)
     }

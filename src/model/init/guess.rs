@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Sample, Seen};
+use super::{FieldSummary, Sample};
 
 /// The type of a field, or the entity type to which it refers.
 pub(super) enum Guess {
@@ -21,7 +21,7 @@ pub(super) enum Guess {
 }
 
 /// Guesses a field of `sample`; `names` are those of the entity types, in the order of `samples`.
-pub(super) fn field(summary: &Seen, sample: &Sample, samples: &[Sample], names: &[String]) -> Guess {
+pub(super) fn field(summary: &FieldSummary, sample: &Sample, samples: &[Sample], names: &[String]) -> Guess {
     let kind = kind(summary);
     let list = summary.count > 0
         && summary.id_lists == summary.count
@@ -52,7 +52,7 @@ pub(super) fn field(summary: &Seen, sample: &Sample, samples: &[Sample], names: 
 }
 
 /// The entity type whose ids most of the values are.
-fn by_values(summary: &Seen, samples: &[Sample], names: &[String]) -> Option<String> {
+fn by_values(summary: &FieldSummary, samples: &[Sample], names: &[String]) -> Option<String> {
     let known = |sample: &Sample| summary.values.iter().filter(|value| sample.ids.contains(*value)).count();
     let (found, name) = samples
         .iter()
@@ -78,7 +78,7 @@ fn is_plural(name: &str, word: &str) -> bool {
         || (word == "person" && name == "people")
 }
 
-fn kind(summary: &Seen) -> &'static str {
+fn kind(summary: &FieldSummary) -> &'static str {
     let all = |count: usize| count == summary.count && count > 0;
     if all(summary.dates) {
         "date"

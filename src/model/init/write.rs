@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::guess::{self, Guess};
-use super::{Sample, Seen};
+use super::{FieldSummary, Sample};
 use crate::model::check::names::{RESERVED, is_member, is_plain};
 use crate::model::read::join;
 use crate::model::source::Format;
@@ -51,7 +51,7 @@ fn names(samples: &[Sample]) -> Vec<String> {
 struct Entity<'a> {
     sample: &'a Sample,
     name: &'a str,
-    fields: Vec<(String, &'a Seen, Guess)>,
+    fields: Vec<(String, &'a FieldSummary, Guess)>,
 }
 
 impl<'a> Entity<'a> {
@@ -171,7 +171,7 @@ impl<'a> Entity<'a> {
             Guess::Type(found) | Guess::Unresolved(found, _) => *found == kind,
             Guess::Reference { .. } => false,
         };
-        let strings: Vec<&(String, &Seen, Guess)> =
+        let strings: Vec<&(String, &FieldSummary, Guess)> =
             self.fields.iter().filter(|(name, _, guess)| is(guess, "string") && name != "stub").collect();
         let Some(title) = title(&strings) else { return };
         let words = strings.iter().filter(|(_, _, guess)| matches!(guess, Guess::Type(_)));
@@ -197,7 +197,7 @@ impl<'a> Entity<'a> {
 
 /// The field that probably is the name of a hit. It is called so, or has such a word at the end or the beginning of
 /// its name. Otherwise it is the first field.
-fn title<'a>(strings: &[&'a (String, &Seen, Guess)]) -> Option<&'a String> {
+fn title<'a>(strings: &[&'a (String, &FieldSummary, Guess)]) -> Option<&'a String> {
     let ways: [fn(&str, &str) -> bool; 3] = [
         |name, word| name == word,
         |name, word| name.to_lowercase().ends_with(word),

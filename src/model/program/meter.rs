@@ -13,7 +13,7 @@ const STACK_BYTES_MAX: usize = 96 << 20;
 pub(super) const THREAD_STACK_BYTES: usize = 256 << 20;
 
 /// The reason for which an evaluation was given up. It is thrown through the library, which cannot be told to stop.
-pub(super) struct Exhausted(pub(super) &'static str);
+pub(super) struct Exhaustion(pub(super) &'static str);
 
 thread_local! {
     static LEFT: Cell<u64> = const { Cell::new(0) };
@@ -50,5 +50,5 @@ pub(super) fn charge_bytes(bytes: usize) {
 
 /// Gives up. A panic would be told on the standard error; this is none.
 pub(super) fn give_up(reason: &'static str) -> ! {
-    std::panic::resume_unwind(Box::new(Exhausted(reason)))
+    std::panic::resume_unwind(Box::new(Exhaustion(reason)))
 }

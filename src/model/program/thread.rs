@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Builder;
 
-use super::meter::{Exhausted, THREAD_STACK_BYTES, UNITS, begin};
-use super::{Compiled, evaluate};
+use super::meter::{Exhaustion, THREAD_STACK_BYTES, UNITS, begin};
+use super::{CompiledProgram, evaluate};
 
 type Answer = Result<Option<Vec<u8>>, String>;
 
 struct Job {
-    compiled: Arc<Compiled>,
+    compiled: Arc<CompiledProgram>,
     input: Vec<u8>,
     units: u64,
     answer: Sender<Answer>,
@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// Runs a program on the thread beside this one.
-pub(super) fn run(compiled: Arc<Compiled>, input: Vec<u8>, units: u64) -> Answer {
+pub(super) fn run(compiled: Arc<CompiledProgram>, input: Vec<u8>, units: u64) -> Answer {
     let (answer, result) = channel();
     let job = Job { compiled, input, units, answer };
     JOBS.with(|jobs| {
@@ -76,8 +76,8 @@ fn spawn<T: Send + 'static>(
 /// Makes an error of a panic.
 fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|thrown: Box<dyn Any + Send>| {
-        match thrown.downcast_ref::<Exhausted>() {
-            Some(Exhausted(reason)) => format!("the evaluation is given up: {reason}"),
+        match thrown.downcast_ref::<Exhaustion>() {
+            Some(Exhaustion(reason)) => format!("the evaluation is given up: {reason}"),
             None => "the evaluation broke off in the library".to_owned(),
         }
     })

@@ -27,19 +27,19 @@ pub(super) enum Val {
     Bool(bool),
     Num(Num),
     Str(Rc<String>),
-    Arr(Rc<Held<Vec<Val>>>),
-    Obj(Rc<Held<Members>>),
+    Arr(Rc<Container<Vec<Val>>>),
+    Obj(Rc<Container<Members>>),
 }
 
 /// A list or an object with its size and depth.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Held<T> {
+pub(super) struct Container<T> {
     pub(super) parts: T,
     size: usize,
     depth: usize,
 }
 
-impl<T> Held<T> {
+impl<T> Container<T> {
     /// Counts one more part.
     fn take_in(&mut self, key_bytes: usize, part: &Val) {
         self.size += key_bytes + part.size() + 1;
@@ -53,7 +53,7 @@ impl<T> Held<T> {
     }
 }
 
-impl Held<Vec<Val>> {
+impl Container<Vec<Val>> {
     pub(super) fn push(&mut self, item: Val) {
         charge(2);
         self.take_in(0, &item);
@@ -61,7 +61,7 @@ impl Held<Vec<Val>> {
     }
 }
 
-impl Held<Members> {
+impl Container<Members> {
     /// Takes a member out; null when there is none.
     pub(super) fn take(&mut self, key: &Rc<String>) -> Val {
         let Some(value) = self.parts.remove(key) else { return Val::Null };
@@ -121,13 +121,13 @@ impl Val {
     }
 
     pub(super) fn list(items: impl IntoIterator<Item = Val>) -> Self {
-        let mut list = Held::default();
+        let mut list = Container::default();
         items.into_iter().for_each(|item| list.push(item));
         Self::Arr(Rc::new(list))
     }
 
     pub(super) fn object(members: impl IntoIterator<Item = (Rc<String>, Val)>) -> Self {
-        let mut object = Held::default();
+        let mut object = Container::default();
         members.into_iter().for_each(|(key, value)| object.insert(key, value));
         Self::Obj(Rc::new(object))
     }
@@ -187,7 +187,7 @@ impl Val {
 }
 
 /// The parts of a list or an object, without a copy where they have no other holder.
-pub(super) fn unshared<T: Clone>(parts: Rc<Held<T>>) -> Held<T> {
+pub(super) fn unshared<T: Clone>(parts: Rc<Container<T>>) -> Container<T> {
     Rc::try_unwrap(parts).unwrap_or_else(|parts| {
         charge_bytes(parts.size);
         (*parts).clone()

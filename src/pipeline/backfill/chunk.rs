@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::entity::Liveness;
 use crate::error::{Error, Result};
 use crate::pipeline::fold::DocumentKey;
-use crate::pipeline::materialise::{Maker, Materialised, room};
+use crate::pipeline::materialise::{DocumentBatch, Maker, room};
 use crate::pipeline::versions::Bases;
 use crate::projection::{Limits, Projection};
 use crate::sink::Buffers;
@@ -15,7 +15,7 @@ use crate::state::pass::Pass;
 /// The documents of one request of a backfill.
 pub struct Chunk {
     /// The documents. None is left for another request.
-    pub made: Materialised,
+    pub made: DocumentBatch,
     /// How many entities the pass came to, with those that need no delete.
     pub passed: u64,
     /// Where the next chunk begins; `None` behind the last.

@@ -8,7 +8,7 @@ use super::ahead::ahead;
 use super::runs::{Entry, Run, Runs, broken_off};
 use super::sorter::Sorter;
 use super::sources::in_order;
-use super::truncated::Truncated;
+use super::truncated::ScopedTruncation;
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, Relation};
 use crate::projection::{owners, row};
@@ -16,7 +16,7 @@ use crate::state::State;
 use crate::state::keys::{Space, member_key};
 
 /// Fills the empty keyspaces of `state`, before `step` is committed: each entity type on a thread of its own.
-pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[Truncated], step: u64) -> Result<()> {
+pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[ScopedTruncation], step: u64) -> Result<()> {
     let mut types = Vec::new();
     for entity_type in state.plan().entity_types() {
         let entities = merged(runs.of(entity_type)?)?;
@@ -35,7 +35,7 @@ pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[Truncated], step:
 }
 
 /// An entity after the truncations of its table.
-fn truncate(mut entry: Entry, entity_type: EntityType, truncated: &[Truncated]) -> Entry {
+fn truncate(mut entry: Entry, entity_type: EntityType, truncated: &[ScopedTruncation]) -> Entry {
     for truncation in truncated {
         if truncation.apply(entity_type, &mut entry.fold.row) {
             entry.bytes = None;
@@ -99,13 +99,13 @@ fn row_of(entry: Entry, related: &mut [(Relation, Sorter)]) -> Result<(Vec<u8>, 
 }
 
 /// The entities of all runs, each once, by their ids.
-struct Merged<I: Iterator<Item = Result<Entry>>>(Peekable<I>);
+struct MergedRuns<I: Iterator<Item = Result<Entry>>>(Peekable<I>);
 
-fn merged(runs: Vec<Run>) -> Result<Merged<impl Iterator<Item = Result<Entry>>>> {
-    Ok(Merged(in_order(runs)?.peekable()))
+fn merged(runs: Vec<Run>) -> Result<MergedRuns<impl Iterator<Item = Result<Entry>>>> {
+    Ok(MergedRuns(in_order(runs)?.peekable()))
 }
 
-impl<I: Iterator<Item = Result<Entry>>> Merged<I> {
+impl<I: Iterator<Item = Result<Entry>>> MergedRuns<I> {
     /// The next entity, merged over all later runs.
     fn merged(&mut self) -> Result<Option<Entry>> {
         let Some(mut first) = self.0.next().transpose()? else { return Ok(None) };
@@ -121,7 +121,7 @@ impl<I: Iterator<Item = Result<Entry>>> Merged<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Entry>>> Iterator for Merged<I> {
+impl<I: Iterator<Item = Result<Entry>>> Iterator for MergedRuns<I> {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -138,7 +138,7 @@ fn several_partitions(id: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::runs::Held;
+    use super::super::runs::EntityFold;
     use super::*;
     use crate::state::rows::Row;
 
@@ -147,7 +147,11 @@ mod tests {
             .into_iter()
             .map(|(id, home, has_unsequenced)| {
                 let row = Row { home: Some(home), ..Row::default() };
-                Ok(Entry { id: id.to_owned(), fold: Held { row, has_unsequenced }, bytes: Some(vec![1]) })
+                Ok(Entry {
+                    id: id.to_owned(),
+                    fold: EntityFold { row, has_unsequenced },
+                    bytes: Some(vec![1]),
+                })
             })
             .collect();
         Box::new(entries.into_iter())

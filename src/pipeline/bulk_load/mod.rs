@@ -20,14 +20,14 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-use self::runs::{Held, Runs};
-use self::truncated::Truncated;
+use self::runs::{EntityFold, Runs};
+use self::truncated::ScopedTruncation;
 use super::fold::{DecodedRecord, StateWriter, Step, advance, apply_one, skip_offsets};
-use super::superseded::Superseded;
+use super::superseded::SupersededRecords;
 use super::tuning::Tuning;
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
-use crate::event::Decoded;
+use crate::event::DecodeOutcome;
 use crate::plan::EntityType;
 use crate::plan::PlanRef;
 use crate::position::{Positions, TopicPartition};
@@ -49,13 +49,13 @@ const FIELD_BYTES: usize = 96;
 
 /// A load under way.
 pub struct BulkLoad {
-    folds: HashMap<(EntityType, Box<str>), Held, RandomState>,
+    folds: HashMap<(EntityType, Box<str>), EntityFold, RandomState>,
     held_bytes: usize,
     tuning: Tuning,
     runs: Runs,
-    superseded: Superseded,
+    superseded: SupersededRecords,
     /// The truncations that came.
-    truncated: Vec<Truncated>,
+    truncated: Vec<ScopedTruncation>,
     /// How far it has read.
     progress: Progress,
     /// How far it has to read.
@@ -71,7 +71,7 @@ impl BulkLoad {
             held_bytes: 0,
             tuning,
             runs: Runs::in_folder(folder, plan.entity_types().collect()),
-            superseded: Superseded::default(),
+            superseded: SupersededRecords::default(),
             truncated: Vec::new(),
             progress: Progress::default(),
             end,
@@ -108,20 +108,20 @@ impl BulkLoad {
         let mut poison = Vec::new();
         for input in records {
             let event = match &input.decoded {
-                Decoded::Ignored => continue,
-                Decoded::Poison(reason) => {
+                DecodeOutcome::Ignored => continue,
+                DecodeOutcome::Poison(reason) => {
                     poison.push(DeadLetter::from_record(&input.record, reason));
                     continue;
                 }
-                Decoded::Truncation(truncation) => {
-                    self.truncated.push(Truncated::of(&input.record, truncation));
+                DecodeOutcome::Truncation(truncation) => {
+                    self.truncated.push(ScopedTruncation::of(&input.record, truncation));
                     continue;
                 }
-                Decoded::Event(event) => event,
+                DecodeOutcome::Event(event) => event,
             };
             let fold = self.folds.entry((event.kind, event.id.as_str().into())).or_insert_with(|| {
                 self.held_bytes += event.id.len() + ENTITY_BYTES;
-                Held::default()
+                EntityFold::default()
             });
             let is_superseded = fold.row.registers.is_above(event.version);
             self.superseded.note(&input.record.partition, is_superseded, self.tuning.superseded_run);

@@ -15,7 +15,7 @@ const BUFFER_BYTES: usize = 64 << 10;
 
 /// The fold of an entity in a part of the log.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct EntityFold {
     pub(super) row: Row,
     /// An event counted that carries no version of its own.
     pub(super) has_unsequenced: bool,
@@ -25,7 +25,7 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: String,
-    pub(super) fold: Held,
+    pub(super) fold: EntityFold,
     /// The row's bytes, when they are known.
     pub(super) bytes: Option<Vec<u8>>,
 }
@@ -66,7 +66,7 @@ pub(super) struct Runs {
 }
 
 /// An entity of the map that a run is made from.
-pub(super) type Folded = ((EntityType, Box<str>), Held);
+pub(super) type FoldEntry = ((EntityType, Box<str>), EntityFold);
 
 impl Runs {
     pub(super) fn in_folder(folder: PathBuf, types: Vec<EntityType>) -> Self {
@@ -83,7 +83,7 @@ impl Runs {
     }
 
     /// Writes a run, on a thread of its own, once the one before is written.
-    pub(super) fn put_aside(&mut self, entities: Vec<Folded>) -> Result<()> {
+    pub(super) fn put_aside(&mut self, entities: Vec<FoldEntry>) -> Result<()> {
         self.finish_writing()?;
         let (folder, number, types) = (self.folder.clone(), self.count, self.types.clone());
         let writing = std::thread::Builder::new().name("put aside".to_owned());
@@ -99,7 +99,7 @@ impl Runs {
     }
 
     /// Takes the last run as it is.
-    pub(super) fn hold(&mut self, entities: impl IntoIterator<Item = ((EntityType, Box<str>), Held)>) {
+    pub(super) fn hold(&mut self, entities: impl IntoIterator<Item = ((EntityType, Box<str>), EntityFold)>) {
         let entries = entities
             .into_iter()
             .map(|((kind, id), fold)| (kind, Entry { id: id.into_string(), fold, bytes: None }));
@@ -128,7 +128,7 @@ impl Runs {
     }
 }
 
-fn write(folder: &Path, number: usize, (types, mut entities): (&[EntityType], Vec<Folded>)) -> Result<()> {
+fn write(folder: &Path, number: usize, (types, mut entities): (&[EntityType], Vec<FoldEntry>)) -> Result<()> {
     entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
     crate::private::create_folder(folder).map_err(failed)?;
     for entity_type in types.iter().copied() {
@@ -161,7 +161,7 @@ fn entry(file: &mut impl Read) -> Result<Option<Entry>> {
     let Some((key, bytes)) = read_frame(file)? else { return Ok(None) };
     let (flag, id) = key.split_first().ok_or_else(damaged)?;
     let id = std::str::from_utf8(id).map_err(|_| damaged())?.to_owned();
-    let fold = Held { row: Row::decode(&bytes)?, has_unsequenced: *flag == 1 };
+    let fold = EntityFold { row: Row::decode(&bytes)?, has_unsequenced: *flag == 1 };
     Ok(Some(Entry { id, fold, bytes: Some(bytes) }))
 }
 

@@ -7,14 +7,14 @@ use crate::state::rows::{Origin, Row};
 
 /// A truncation, with the entities that it is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Truncated {
+pub(super) struct ScopedTruncation {
     kind: EntityType,
     home: u64,
     offset: i64,
     truncation: Truncation,
 }
 
-impl Truncated {
+impl ScopedTruncation {
     pub(super) fn of(record: &Record, truncation: &Truncation) -> Self {
         let home = partition_hash(&record.partition);
         Self { kind: record.kind, home, offset: record.offset, truncation: *truncation }

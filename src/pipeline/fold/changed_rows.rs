@@ -7,8 +7,8 @@ use super::{DecodedRecord, StateWriter, partition_hash};
 use crate::dead_letter::DeadLetter;
 use crate::entity::{References, Registers};
 use crate::error::Result;
-use crate::event::{Decoded, Event, Record};
-use crate::pipeline::superseded::Superseded;
+use crate::event::{DecodeOutcome, Event, Record};
+use crate::pipeline::superseded::SupersededRecords;
 use crate::plan::EntityType;
 use crate::position::TopicPartition;
 use crate::projection::affected::{Effects, Lookup};
@@ -18,7 +18,7 @@ use crate::state::rows::{Origin, Progress, Row};
 use crate::state::store::{Changes, Reader};
 
 /// A row that a step touches, before and after it.
-pub(super) struct Touched {
+pub(super) struct RowChange {
     before: Arc<Row>,
     after: Row,
     has_events: bool,
@@ -33,8 +33,8 @@ impl StateWriter {
         view: &dyn Reader,
         progress: &Progress,
         records: &[DecodedRecord],
-        (poison, superseded): (&mut Vec<DeadLetter>, &mut Superseded),
-    ) -> Result<BTreeMap<EntityKey, Touched>> {
+        (poison, superseded): (&mut Vec<DeadLetter>, &mut SupersededRecords),
+    ) -> Result<BTreeMap<EntityKey, RowChange>> {
         let mut keys: Vec<(EntityType, &str)> =
             records.iter().filter_map(|input| event_of(input)).map(|e| (e.kind, e.id.as_str())).collect();
         keys.sort_unstable();
@@ -44,13 +44,13 @@ impl StateWriter {
             let key: EntityKey = (kind, id.into());
             let before = self.state.row(view, &key)?;
             let after = (*before).clone();
-            touched.insert(key, Touched { before, after, has_events: false, between: Vec::new() });
+            touched.insert(key, RowChange { before, after, has_events: false, between: Vec::new() });
         }
         for input in records {
             match &input.decoded {
-                Decoded::Ignored | Decoded::Truncation(_) => {}
-                Decoded::Poison(reason) => poison.push(DeadLetter::from_record(&input.record, reason)),
-                Decoded::Event(event) => {
+                DecodeOutcome::Ignored | DecodeOutcome::Truncation(_) => {}
+                DecodeOutcome::Poison(reason) => poison.push(DeadLetter::from_record(&input.record, reason)),
+                DecodeOutcome::Event(event) => {
                     let key: EntityKey = (event.kind, event.id.as_str().into());
                     let Some(entry) = touched.get_mut(&key) else { continue };
                     let earlier = entry.has_events.then(|| entry.after.registers.clone());
@@ -73,7 +73,7 @@ impl StateWriter {
     pub(super) fn effects(
         &self,
         view: &dyn Reader,
-        touched: &BTreeMap<EntityKey, Touched>,
+        touched: &BTreeMap<EntityKey, RowChange>,
     ) -> Result<Effects> {
         let mut effects = Effects::default();
         let was = |of: EntityType, id: &str, field: u16| self.references(view, of, id, field);
@@ -131,7 +131,7 @@ pub(crate) fn apply_one(
 
 fn event_of(input: &DecodedRecord) -> Option<&Event> {
     match &input.decoded {
-        Decoded::Event(event) => Some(event),
+        DecodeOutcome::Event(event) => Some(event),
         _ => None,
     }
 }
@@ -139,7 +139,7 @@ fn event_of(input: &DecodedRecord) -> Option<&Event> {
 /// Writes the rows that have changed; answers them.
 pub(super) fn put_rows(
     changes: &mut Changes,
-    touched: BTreeMap<EntityKey, Touched>,
+    touched: BTreeMap<EntityKey, RowChange>,
 ) -> Result<Vec<(EntityKey, Arc<Row>)>> {
     let written: Vec<(EntityKey, Arc<Row>)> = touched
         .into_iter()

@@ -9,7 +9,7 @@ use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header};
 use crate::error::Result;
 use crate::plan::{Child, EntityType, Relation};
-use crate::projection::{Entities, Limits, Made, Projection, Read, has_owner};
+use crate::projection::{Entities, EntityReader, Limits, NewFragment, Projection, has_owner};
 use crate::state::Snapshot;
 
 /// Entities of a snapshot, which notes those that are read.
@@ -55,7 +55,7 @@ impl Noting<'_> {
 }
 
 impl Entities for Noting<'_> {
-    fn entity(&self, entity_type: EntityType, id: &str, read: &mut Read<'_>) -> Result<()> {
+    fn entity(&self, entity_type: EntityType, id: &str, read: &mut EntityReader<'_>) -> Result<()> {
         self.note(entity_type, id);
         self.snapshot.entity(entity_type, id, read)
     }
@@ -71,7 +71,7 @@ impl Entities for Noting<'_> {
     }
 
     // One that is remembered would read nothing.
-    fn fragment(&self, _: u16, _: &str, make: &dyn Fn() -> Result<Made>) -> Result<Fragment> {
+    fn fragment(&self, _: u16, _: &str, make: &dyn Fn() -> Result<NewFragment>) -> Result<Fragment> {
         make().map(|(fragment, _)| fragment)
     }
 

@@ -34,7 +34,7 @@ fn decoded_record(
         id: None,
         malformed: None,
     };
-    DecodedRecord { record, decoded: Decoded::Event(event) }
+    DecodedRecord { record, decoded: DecodeOutcome::Event(event) }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::{DecodedRecord, StateWriter, Step, partition_hash};
 use crate::entity::Liveness;
 use crate::error::Result;
-use crate::event::{Decoded, Event, Record, Truncation};
+use crate::event::{DecodeOutcome, Event, Record, Truncation};
 use crate::position::TopicPartition;
 use crate::state::keys::Space;
 use crate::state::rows::{self, Row};
@@ -20,7 +20,7 @@ impl StateWriter {
     ) -> Result<Step> {
         let (mut step, mut begin) = (Step::default(), 0);
         for (at, found) in records.iter().enumerate() {
-            let Decoded::Truncation(truncation) = &found.decoded else { continue };
+            let DecodeOutcome::Truncation(truncation) = &found.decoded else { continue };
             step.join(self.fold_part(records.get(begin..at).unwrap_or_default(), &[])?);
             step.join(self.truncate(&found.record, truncation)?);
             begin = at;
@@ -39,7 +39,7 @@ impl StateWriter {
             let deletion = |id| {
                 let Truncation { version, sequenced, .. } = *truncation;
                 let event = Event::deletion(record.kind, id, version, sequenced);
-                DecodedRecord { record: record.clone(), decoded: Decoded::Event(event) }
+                DecodedRecord { record: record.clone(), decoded: DecodeOutcome::Event(event) }
             };
             let records: Vec<DecodedRecord> = ids.into_iter().map(deletion).collect();
             if !records.is_empty() {

@@ -6,10 +6,10 @@ use super::{Stream, record_name};
 use crate::dead_letter::DeadLetter;
 use crate::decode::Readiness;
 use crate::error::Result;
-use crate::event::{Decoded, Record};
+use crate::event::{DecodeOutcome, Record};
 use crate::pipeline::fold::DecodedRecord;
 use crate::pipeline::queue::Priority;
-use crate::pipeline::retry::Retried;
+use crate::pipeline::retry::RetryOutcome;
 
 /// Why the truncation of a table stays in the dead letters, where an earlier version put it.
 const TRUNCATION: &str = "a truncation cannot be retried, because it would delete what came after it as well; delete the \
@@ -19,8 +19,8 @@ const SCHEMA_WAIT: Duration = Duration::from_secs(2);
 
 impl Stream {
     /// Tries dead letters again: records are folded by their own versions, documents marked.
-    pub(super) fn retry(&mut self, names: Option<&[String]>) -> Result<Retried> {
-        let mut retried = Retried::default();
+    pub(super) fn retry(&mut self, names: Option<&[String]>) -> Result<RetryOutcome> {
+        let mut retried = RetryOutcome::default();
         self.decoder.forget_unknown_schemas();
         let letters = self.state_writer.dead_letters().list()?;
         let is_named = |letter: &&DeadLetter| names.is_none_or(|names| names.contains(&letter.name()));
@@ -41,7 +41,7 @@ impl Stream {
             }
         }
         for input in &records {
-            if let Decoded::Poison(reason) = &input.decoded {
+            if let DecodeOutcome::Poison(reason) = &input.decoded {
                 retried.failed.push((record_name(&input.record), reason.clone()));
             }
         }
@@ -49,7 +49,7 @@ impl Stream {
             let known: Vec<String> = letters.iter().map(DeadLetter::name).collect();
             retried.unknown = names.iter().filter(|name| !known.contains(name)).cloned().collect();
         }
-        records.retain(|input| !matches!(input.decoded, Decoded::Poison(_)));
+        records.retain(|input| !matches!(input.decoded, DecodeOutcome::Poison(_)));
         if !records.is_empty() {
             let (step, poison) = self.state_writer.fold_retried(&records)?;
             let still =
@@ -71,12 +71,12 @@ impl Stream {
     fn decoded(&self, record: Record) -> DecodedRecord {
         let decoded = match self.decoder.readiness(&record, SCHEMA_WAIT) {
             Readiness::Ready => match self.decoder.decode(&record) {
-                Decoded::Truncation(_) => Decoded::Poison(TRUNCATION.to_owned()),
+                DecodeOutcome::Truncation(_) => DecodeOutcome::Poison(TRUNCATION.to_owned()),
                 decoded => decoded,
             },
-            Readiness::Waiting(Some(why)) => Decoded::Poison(why.to_string()),
+            Readiness::Waiting(Some(why)) => DecodeOutcome::Poison(why.to_string()),
             Readiness::Waiting(None) => {
-                Decoded::Poison("the schema registry has not answered yet; retry the letter".to_owned())
+                DecodeOutcome::Poison("the schema registry has not answered yet; retry the letter".to_owned())
             }
         };
         DecodedRecord { record, decoded }

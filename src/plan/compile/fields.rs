@@ -2,7 +2,7 @@
 
 use crate::model;
 use crate::model::program::Program;
-use crate::plan::types::{Absent, Counted, FieldPlan, FieldType};
+use crate::plan::types::{Absent, CountedProgram, FieldPlan, FieldType};
 use crate::plan::{Condition, FieldSet};
 
 /// The plan of a declared field of an entity type.
@@ -30,7 +30,7 @@ pub(super) fn field(entity: &str, field: &model::Field) -> FieldPlan {
             // The model was checked: its programs can be compiled.
             model::Default::Jq(program) => {
                 let name = format!("{entity}.{}", field.name);
-                Absent::Program(Counted::new(&name, Program::compile(program).ok()?))
+                Absent::Program(CountedProgram::new(&name, Program::compile(program).ok()?))
             }
         })
     });

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::plan::search::{
     ApartPlan, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,
 };
-use crate::searchable::{Searched, SortKind, ValueKind};
+use crate::searchable::{SearchableFields, SortKind, ValueKind};
 
 /// The name of a hit in a request's order.
 const NAME: &str = "name";
@@ -93,7 +93,7 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    fn search(&self, own: Searched) -> SearchPlan {
+    fn search(&self, own: SearchableFields) -> SearchPlan {
         let members = self.members();
         let number_of = |path: &str| members.iter().position(|members| members.path == path);
         let filters = (0..).zip(&self.search.filters);

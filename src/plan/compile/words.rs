@@ -2,23 +2,28 @@
 
 use super::fields::forever;
 use crate::model::{self, Default, Embed, EmbedSearch, Model};
-use crate::searchable::{Class, Searched};
+use crate::searchable::{Class, SearchableFields};
 
 /// The searched fields of a document itself.
-pub(super) fn own(model: &Model, projection: &model::Projection) -> Option<Searched> {
+pub(super) fn own(model: &Model, projection: &model::Projection) -> Option<SearchableFields> {
     let search = projection.search.as_ref()?;
     Some(searched(model, &projection.of, &search.title, (&search.words, &search.phones)))
 }
 
 /// The searched fields of an embedded object.
-pub(super) fn embedded(model: &Model, embed: &Embed, search: &EmbedSearch) -> Option<Searched> {
+pub(super) fn embedded(model: &Model, embed: &Embed, search: &EmbedSearch) -> Option<SearchableFields> {
     let named = search.words.iter().find(|name| *name == "name");
     let title = named.or(search.words.first()).or(search.phones.first())?;
     Some(searched(model, &embed.entity, title, (&search.words, &search.phones)))
 }
 
 /// The title first, and those that say most before the rest.
-fn searched(model: &Model, entity: &str, title: &str, (words, phones): (&[String], &[String])) -> Searched {
+fn searched(
+    model: &Model,
+    entity: &str,
+    title: &str,
+    (words, phones): (&[String], &[String]),
+) -> SearchableFields {
     let default = model.entity(entity).and_then(|entity| entity.field(title)?.default.as_ref());
     let parts: &[String] = match default {
         Some(Default::Join { fields, .. }) => fields,
@@ -43,7 +48,7 @@ fn searched(model: &Model, entity: &str, title: &str, (words, phones): (&[String
         *name == title || field.is_some_and(|field| field.default.is_none())
     };
     let is_derived = !fields.iter().map(|(name, _)| name).chain(&phones).all(is_plain);
-    Searched {
+    SearchableFields {
         fields: Box::leak(fields.into_boxed_slice()),
         title: forever(title),
         phones: Box::leak(phones.into_boxed_slice()),

@@ -9,7 +9,7 @@ use crate::entity::{Header, Liveness, References};
 use crate::error::{Error, Result};
 use crate::json::{Name, Object, push_list, push_text};
 use crate::plan::{EmbedPlan, EntityType, FromPlan, Maximum, Relation, RelationPlanOf};
-use crate::projection::ancestry::Referred;
+use crate::projection::ancestry::Referent;
 use crate::projection::descendants::Descendants;
 use crate::projection::row::open;
 use crate::projection::search::{each_text, push_marked, push_numbers};
@@ -96,14 +96,14 @@ impl Renderer<'_> {
             let header = self.header(of, id)?;
             if header.liveness != Liveness::Deleted {
                 push_words(words, embed, &header);
-                alive.push(Referred { id: Arc::clone(id), header });
+                alive.push(Referent { id: Arc::clone(id), header });
             }
         }
         self.list(object.value(Name::plain(embed.name)), embed, &alive)
     }
 
     /// Writes the objects of entities that references name.
-    fn list(&self, out: &mut Vec<u8>, embed: &EmbedPlan, entities: &[Referred]) -> Result<()> {
+    fn list(&self, out: &mut Vec<u8>, embed: &EmbedPlan, entities: &[Referent]) -> Result<()> {
         out.push(b'[');
         for (number, entity) in entities.iter().enumerate() {
             if number > 0 {

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::entity::{Fields, Header, Liveness, References, Shown, reference, value_at};
+use crate::entity::{EntityFields, Fields, Header, Liveness, References, reference, value_at};
 use crate::json::{Name, Object};
-use crate::plan::{ProjectionPlan, ReferenceAt, Shown as ShownField, TypePlan};
-use crate::projection::search::{Computed, find, push_titled, title, write_sort};
-use crate::searchable::Searched;
+use crate::plan::{ProjectionPlan, ReferenceAt, ShownField, TypePlan};
+use crate::projection::search::{ComputedMembers, find, push_titled, title, write_sort};
+use crate::searchable::SearchableFields;
 
 /// An entity that embeds others.
 pub(super) enum Own<'a> {
@@ -20,7 +20,11 @@ pub(super) enum Own<'a> {
 
 impl<'a> Own<'a> {
     /// A document's own entity. Its title is put together once, because the document shows it and is sorted and found by it.
-    pub(super) fn of_entity(of: &'a TypePlan, entity: &'a Fields<'a>, searched: Option<Searched>) -> Self {
+    pub(super) fn of_entity(
+        of: &'a TypePlan,
+        entity: &'a Fields<'a>,
+        searched: Option<SearchableFields>,
+    ) -> Self {
         let searched = searched.filter(|_| entity.liveness() == Liveness::Alive);
         Self::Entity(of, entity, searched.and_then(|searched| title(of, entity, searched, &[])))
     }
@@ -81,7 +85,11 @@ impl<'a> Own<'a> {
     }
 
     /// The title that the document shows, as JSON.
-    pub(super) fn title<'b>(&'b self, searched: Searched, computed: &'b Computed) -> Option<&'b [u8]> {
+    pub(super) fn title<'b>(
+        &'b self,
+        searched: SearchableFields,
+        computed: &'b ComputedMembers,
+    ) -> Option<&'b [u8]> {
         match self {
             Self::Entity(_, _, Some(title)) => Some(title),
             Self::Entity(of, entity, None)
@@ -94,7 +102,12 @@ impl<'a> Own<'a> {
     }
 
     /// Writes how the document is sorted by its title.
-    pub(super) fn write_sort(&self, search: &mut Object<'_>, title: Option<&[u8]>, searched: Searched) {
+    pub(super) fn write_sort(
+        &self,
+        search: &mut Object<'_>,
+        title: Option<&[u8]>,
+        searched: SearchableFields,
+    ) {
         if let Self::Entity(of, ..) = self {
             write_sort(search, title, of.field_named(searched.title).is_none());
         }
@@ -106,7 +119,7 @@ impl<'a> Own<'a> {
         out: &mut Vec<u8>,
         begin: usize,
         title: Option<&[u8]>,
-        (searched, computed): (Searched, &Computed),
+        (searched, computed): (SearchableFields, &ComputedMembers),
     ) {
         // An unseen entity shows no default.
         if let Self::Entity(of, entity, _) = self

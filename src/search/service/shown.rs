@@ -9,7 +9,7 @@ use crate::plan::MembersPlan;
 use crate::search::highlight;
 use crate::search::index::{Hit, MATCHED_MAX};
 use crate::search::query::{Request, Term};
-use crate::searchable::Searched;
+use crate::searchable::SearchableFields;
 
 /// The schema of a hit. Its other members are those that the model names, so no type of ours holds it.
 pub(super) struct ShownHit;
@@ -67,7 +67,7 @@ pub(super) fn hit(hit: Hit, request: &Request) -> Value {
     shown.into()
 }
 
-fn member(found: &Value, members: &MembersPlan, searched: Searched, terms: &[Term]) -> Value {
+fn member(found: &Value, members: &MembersPlan, searched: SearchableFields, terms: &[Term]) -> Value {
     let mut shown = Map::new();
     for name in std::iter::once(&"id").chain(&members.hit) {
         copy(&mut shown, (name, name), found);

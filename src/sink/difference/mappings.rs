@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::node::Node;
-use super::{Difference, Judged};
+use super::{Consequence, Difference};
 
 const STAYS: &str = "a field that is there can't be taken away";
 const FIXED: &str = "this can't be changed of a field that is there";
@@ -33,7 +33,7 @@ pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
 fn of_field(path: &str, before: &Node, after: &Node, dynamic: &str, found: &mut Vec<Difference>) {
     if before.kind() != after.kind() {
         let kind = |node: &Node| Value::String(node.kind().to_owned());
-        let judged = Judged::rebuild("the type of a field that is there can't be changed");
+        let judged = Consequence::rebuild("the type of a field that is there can't be changed");
         found.push(Difference::new(format!("{path}.type"), kind(before), kind(after), judged));
         return;
     }
@@ -44,10 +44,15 @@ fn of_field(path: &str, before: &Node, after: &Node, dynamic: &str, found: &mut 
             (Some(before), Some(after)) => of_field(&path, before, after, dynamic, found),
             // The values are there, and are not indexed in this form.
             (None, Some(after)) => {
-                found.push(Difference::new(path, Value::Null, after.to_value(), Judged::PLACE_AND_SEND));
+                found.push(Difference::new(path, Value::Null, after.to_value(), Consequence::PLACE_AND_SEND));
             }
             (Some(before), None) => {
-                found.push(Difference::new(path, before.to_value(), Value::Null, Judged::rebuild(STAYS)));
+                found.push(Difference::new(
+                    path,
+                    before.to_value(),
+                    Value::Null,
+                    Consequence::rebuild(STAYS),
+                ));
             }
             (None, None) => {}
         }
@@ -65,7 +70,12 @@ fn of_properties(path: &str, before: &Node, after: &Node, dynamic: &str, found: 
                 found.push(Difference::new(path, Value::Null, after.to_value(), added(after, dynamic)));
             }
             (Some(before), None) => {
-                found.push(Difference::new(path, before.to_value(), Value::Null, Judged::rebuild(STAYS)));
+                found.push(Difference::new(
+                    path,
+                    before.to_value(),
+                    Value::Null,
+                    Consequence::rebuild(STAYS),
+                ));
             }
             (None, None) => {}
         }
@@ -73,13 +83,13 @@ fn of_properties(path: &str, before: &Node, after: &Node, dynamic: &str, found: 
 }
 
 /// A field that is new: documents can hold values for it already, unless they were rejected.
-fn added(field: &Node, dynamic: &str) -> Judged {
+fn added(field: &Node, dynamic: &str) -> Consequence {
     let shows_at_once =
         dynamic == "strict" || field.kind() == "alias" || field.text("enabled") == Some("false");
-    if shows_at_once { Judged::PLACE } else { Judged::PLACE_AND_SEND }
+    if shows_at_once { Consequence::PLACE } else { Consequence::PLACE_AND_SEND }
 }
 
-type Rule = dyn Fn(&Node, &str, Option<&Value>, Option<&Value>) -> Judged;
+type Rule = dyn Fn(&Node, &str, Option<&Value>, Option<&Value>) -> Consequence;
 
 fn of_parameters(path: &str, before: &Node, after: &Node, rule: &Rule, found: &mut Vec<Difference>) {
     for name in names(&before.parameters, &after.parameters) {
@@ -95,59 +105,59 @@ fn of_parameters(path: &str, before: &Node, after: &Node, rule: &Rule, found: &m
 
 /// A parameter of a field that is there
 /// (<https://www.elastic.co/docs/manage-data/data-store/mapping/explicit-mapping>).
-fn parameter(node: &Node, name: &str, old: Option<&Value>, new: Option<&Value>) -> Judged {
+fn parameter(node: &Node, name: &str, old: Option<&Value>, new: Option<&Value>) -> Consequence {
     let is_off = |value: Option<&Value>| value.and_then(Value::as_str) == Some("false");
     match (node.kind(), name) {
-        ("object" | "nested", "dynamic") if new.is_none() => {
-            Judged::rebuild("left out, it stays as it was; only a new index takes its surroundings' again")
-        }
+        ("object" | "nested", "dynamic") if new.is_none() => Consequence::rebuild(
+            "left out, it stays as it was; only a new index takes its surroundings' again",
+        ),
         ("object" | "nested", "dynamic") => of_dynamic(old),
-        ("object" | "nested", _) => Judged::rebuild(FIXED),
-        (_, "meta") => Judged::PLACE,
-        (_, "copy_to") => Judged::PLACE_AND_SEND,
+        ("object" | "nested", _) => Consequence::rebuild(FIXED),
+        (_, "meta") => Consequence::PLACE,
+        (_, "copy_to") => Consequence::PLACE_AND_SEND,
         (
             "text",
             "search_analyzer" | "search_quote_analyzer" | "fielddata" | "fielddata_frequency_filter",
-        ) => Judged::PLACE,
-        ("text", "norms") if is_off(new) => Judged::PLACE_AND_SEND,
-        ("keyword", "norms") if new.is_none() => Judged::PLACE_AND_SEND,
-        ("text" | "keyword" | "flattened", "eager_global_ordinals") => Judged::PLACE,
-        ("keyword" | "flattened", "split_queries_on_whitespace") => Judged::PLACE,
-        ("keyword" | "flattened", "ignore_above") => Judged::PLACE_AND_SEND,
-        ("flattened", "depth_limit") => Judged::PLACE,
-        ("date" | "date_nanos", "ignore_malformed") => Judged::PLACE_AND_SEND,
+        ) => Consequence::PLACE,
+        ("text", "norms") if is_off(new) => Consequence::PLACE_AND_SEND,
+        ("keyword", "norms") if new.is_none() => Consequence::PLACE_AND_SEND,
+        ("text" | "keyword" | "flattened", "eager_global_ordinals") => Consequence::PLACE,
+        ("keyword" | "flattened", "split_queries_on_whitespace") => Consequence::PLACE,
+        ("keyword" | "flattened", "ignore_above") => Consequence::PLACE_AND_SEND,
+        ("flattened", "depth_limit") => Consequence::PLACE,
+        ("date" | "date_nanos", "ignore_malformed") => Consequence::PLACE_AND_SEND,
         (
             "byte" | "short" | "integer" | "long" | "float" | "double" | "half_float",
             "ignore_malformed" | "coerce",
-        ) => Judged::PLACE_AND_SEND,
-        _ => Judged::rebuild(FIXED),
+        ) => Consequence::PLACE_AND_SEND,
+        _ => Consequence::rebuild(FIXED),
     }
 }
 
 /// A parameter of the whole mapping.
-fn root_parameter(_: &Node, name: &str, old: Option<&Value>, new: Option<&Value>) -> Judged {
+fn root_parameter(_: &Node, name: &str, old: Option<&Value>, new: Option<&Value>) -> Consequence {
     match name {
         "dynamic" => of_dynamic(old),
-        "_meta" => Judged::PLACE,
+        "_meta" => Consequence::PLACE,
         "runtime" | "dynamic_templates" | "dynamic_date_formats" | "date_detection" | "numeric_detection"
             if new.is_none() =>
         {
-            Judged::rebuild("left out, it stays as it was; only a new index is without it")
+            Consequence::rebuild("left out, it stays as it was; only a new index is without it")
         }
         // Computed when it is asked for.
-        "runtime" => Judged::PLACE,
+        "runtime" => Consequence::PLACE,
         "dynamic_templates" | "dynamic_date_formats" | "date_detection" | "numeric_detection" => {
-            Judged::PLACE_AND_SEND
+            Consequence::PLACE_AND_SEND
         }
-        _ => Judged::rebuild("this can't be changed of an index that is there"),
+        _ => Consequence::rebuild("this can't be changed of an index that is there"),
     }
 }
 
 /// Where unknown fields were rejected or indexed, no document holds one that is not indexed.
-fn of_dynamic(old: Option<&Value>) -> Judged {
+fn of_dynamic(old: Option<&Value>) -> Consequence {
     match old.and_then(Value::as_str) {
-        Some("strict" | "true") => Judged::PLACE,
-        _ => Judged::PLACE_AND_SEND,
+        Some("strict" | "true") => Consequence::PLACE,
+        _ => Consequence::PLACE_AND_SEND,
     }
 }
 

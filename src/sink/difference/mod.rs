@@ -52,17 +52,17 @@ pub struct Difference {
 }
 
 impl Difference {
-    fn new(path: String, before: Value, after: Value, judged: Judged) -> Self {
-        let Judged(calls_for, send_again, note) = judged;
+    fn new(path: String, before: Value, after: Value, judged: Consequence) -> Self {
+        let Consequence(calls_for, send_again, note) = judged;
         Self { path, before, after, calls_for, send_again, note }
     }
 }
 
 /// The work that a difference calls for, whether documents must be sent again when it is put in place, and why.
 #[derive(Debug, Clone, Copy)]
-struct Judged(Call, bool, &'static str);
+struct Consequence(Call, bool, &'static str);
 
-impl Judged {
+impl Consequence {
     /// In force for all documents at once.
     const PLACE: Self = Self(Call::Addition, false, "");
     /// In force for documents that are written afterwards.
@@ -89,7 +89,7 @@ pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
     if built.as_u64() == Some(u64::from(shape.number)) {
         return Vec::new();
     }
-    let judged = Judged::rebuild("the documents or the way in which they are searched are others now");
+    let judged = Consequence::rebuild("the documents or the way in which they are searched are others now");
     let (none, parts) = (Map::new(), meta.get("parts").and_then(Value::as_object));
     let before = parts.unwrap_or(&none);
     let names: BTreeSet<&String> = before.keys().chain(shape.parts.keys()).collect();

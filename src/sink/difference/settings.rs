@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::node::plain;
-use super::{Call, Difference, Judged};
+use super::{Call, Consequence, Difference};
 
 /// The settings that the server writes into every index by itself.
 const OF_THE_SERVER: &[&str] = &[
@@ -99,21 +99,21 @@ pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
 }
 
 /// A setting that the file does not name may be an operator's or a template's, so that a dynamic one is left alone.
-fn left_out(name: &str) -> Judged {
+fn left_out(name: &str) -> Consequence {
     if is_among(DYNAMIC, name) {
-        Judged(Call::Nothing, false, "the file does not name it, and it stays as it is")
+        Consequence(Call::Nothing, false, "the file does not name it, and it stays as it is")
     } else {
         judged(name)
     }
 }
 
-fn judged(name: &str) -> Judged {
+fn judged(name: &str) -> Consequence {
     if is_among(DYNAMIC, name) {
-        Judged::PLACE
+        Consequence::PLACE
     } else if name.starts_with("analysis.") {
-        Judged::rebuild("words that are indexed were made by the old analysis")
+        Consequence::rebuild("words that are indexed were made by the old analysis")
     } else {
-        Judged::rebuild("an index has this for life")
+        Consequence::rebuild("an index has this for life")
     }
 }
 

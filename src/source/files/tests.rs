@@ -16,7 +16,7 @@ fn open(folder: &tempfile::TempDir) -> FilesSource {
     FilesSource::open(folder.path(), topics).unwrap()
 }
 
-fn places(polled: &Polled) -> Vec<String> {
+fn places(polled: &SourceBatch) -> Vec<String> {
     polled.records.iter().map(|record| format!("{}:{}", record.partition, record.offset)).collect()
 }
 

@@ -23,7 +23,7 @@ use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
 use crate::source::candidacy::{Candidacy, Members};
-use crate::source::leadership::{Delivered, Leadership, delivered, metadata_of};
+use crate::source::leadership::{DeliveredPosition, Leadership, delivered, metadata_of};
 use crate::source::throttle::LogThrottle;
 
 const WAIT: Duration = Duration::from_secs(10);
@@ -263,7 +263,7 @@ impl Leadership for Elector {
         self.writer.subscribe()
     }
 
-    fn commit(&self, delivered: &Delivered) -> bool {
+    fn commit(&self, delivered: &DeliveredPosition) -> bool {
         let mut list = TopicPartitionList::new();
         for (at, next) in delivered.low_watermark.iter() {
             if let Err(error) = list.add_partition_offset(&at.topic, at.partition, Offset::Offset(next)) {
@@ -285,7 +285,7 @@ impl Leadership for Elector {
         }
     }
 
-    fn committed(&self) -> Result<Delivered> {
+    fn committed(&self) -> Result<DeliveredPosition> {
         if self.consumer.context().denied.load(Ordering::Relaxed) {
             // A user that may not be a member never becomes the writer.
             return Err(rights::on_group(&self.group));
@@ -293,14 +293,14 @@ impl Leadership for Elector {
         let mut list = TopicPartitionList::new();
         for topic in &self.topics {
             let metadata = self.consumer.fetch_metadata(Some(topic), WAIT);
-            let Ok(metadata) = metadata else { return Ok(Delivered::default()) };
+            let Ok(metadata) = metadata else { return Ok(DeliveredPosition::default()) };
             for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
                 list.add_partition(topic, partition.id());
             }
         }
         // A broker that is away says nothing now, and is asked again.
         let Ok(committed) = self.consumer.committed_offsets(list, WAIT) else {
-            return Ok(Delivered::default());
+            return Ok(DeliveredPosition::default());
         };
         let mut words = BTreeSet::new();
         let mut low_watermark = Positions::default();

@@ -37,7 +37,7 @@ pub(super) fn ask<C: ConsumerContext>(
         return Members::Changing;
     }
     let assigned = found.members().iter().map(|member| match member.assignment().unwrap_or_default() {
-        [] => Some(Assigned::new()),
+        [] => Some(Assignment::new()),
         bytes => parse(bytes),
     });
     // An assignment that cannot be read may be the writer's.
@@ -46,17 +46,17 @@ pub(super) fn ask<C: ConsumerContext>(
 }
 
 /// The partitions of a member: topics and numbers.
-type Assigned = Vec<(String, i32)>;
+type Assignment = Vec<(String, i32)>;
 
 /// Members ask in the order of the partitions that they are assigned; those without any come last, in no order.
-fn judge(members: &[Assigned], deciding: &str, own: Option<&TopicPartitionList>) -> Members {
+fn judge(members: &[Assignment], deciding: &str, own: Option<&TopicPartitionList>) -> Members {
     let is_deciding = |(topic, partition): &(String, i32)| topic == deciding && *partition == 0;
     if members.iter().flatten().any(is_deciding) {
         return Members::Led;
     }
     let own = own.map(TopicPartitionList::elements).unwrap_or_default();
     let lowest = own.iter().map(|own| (own.topic().to_owned(), own.partition())).min();
-    let is_before = |member: &&Assigned| match (&lowest, member.iter().min()) {
+    let is_before = |member: &&Assignment| match (&lowest, member.iter().min()) {
         (Some(own), Some(first)) => first < own,
         (None, Some(_)) => true,
         (_, None) => false,
@@ -71,7 +71,7 @@ fn judge(members: &[Assigned], deciding: &str, own: Option<&TopicPartitionList>)
 
 /// An assignment as members of type `consumer` write it. It begins with the version (2 bytes). For each topic follow
 /// its name (length in 2 bytes) and its partitions (count and numbers in 4 bytes each). All numbers are big-endian.
-fn parse(bytes: &[u8]) -> Option<Assigned> {
+fn parse(bytes: &[u8]) -> Option<Assignment> {
     let mut input = bytes.get(2..)?;
     let mut assigned = Vec::new();
     for _ in 0..take(&mut input)? {
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn the_writer_is_who_holds_the_deciding_partition_and_the_others_have_an_order() {
         let assigned =
-            |topic: &str, at: &[i32]| at.iter().map(|at| (topic.to_owned(), *at)).collect::<Assigned>();
+            |topic: &str, at: &[i32]| at.iter().map(|at| (topic.to_owned(), *at)).collect::<Assignment>();
         let (low, high) = (assigned("c", &[0, 1]), assigned("c", &[2]));
         let writer = assigned("o", &[0, 1, 2]);
         assert_eq!(judge(&[low.clone(), writer], "o", None), Members::Led);

@@ -21,7 +21,7 @@ use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::throttle::LogThrottle;
 use crate::source::trouble::Trouble;
-use crate::source::{Away, EventSource, Fingerprint, Polled};
+use crate::source::{Away, EventSource, Fingerprint, SourceBatch};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long one question waits before the first answer.
@@ -409,9 +409,9 @@ impl EventSource for KafkaSource {
         self.consumer.as_ref().map(|consumer| consumer.context().topic_ids(topics)).unwrap_or_default()
     }
 
-    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
+    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<SourceBatch> {
         self.assign()?;
-        let mut polled = Polled { added: self.look_for_partitions()?, ..Polled::default() };
+        let mut polled = SourceBatch { added: self.look_for_partitions()?, ..SourceBatch::default() };
         let mut ends: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         let (mut bytes, mut wait) = (0, wait);
         while bytes < bytes_max && polled.records.len() < RECORDS_MAX {

@@ -16,7 +16,7 @@ use super::positions;
 use crate::config::PostgresConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::candidacy::{Candidacy, Members};
-use crate::source::leadership::{Delivered, Leadership};
+use crate::source::leadership::{DeliveredPosition, Leadership};
 use crate::source::throttle::LogThrottle;
 
 /// How often a member looks whether the group has a writer, and the writer whether its session lives.
@@ -46,8 +46,8 @@ const LOCKS: &str = "SELECT count(*) FILTER (WHERE classid = own.high AND mode =
      AND (classid, objid) IN ((own.high, own.low), (own.low, own.high))";
 
 enum Request {
-    Commit(Delivered, crossbeam_channel::Sender<bool>),
-    Committed(crossbeam_channel::Sender<Result<Delivered>>),
+    Commit(DeliveredPosition, crossbeam_channel::Sender<bool>),
+    Committed(crossbeam_channel::Sender<Result<DeliveredPosition>>),
     Close,
 }
 
@@ -117,18 +117,18 @@ impl Leadership for LockElector {
         self.writer.subscribe()
     }
 
-    fn commit(&self, delivered: &Delivered) -> bool {
+    fn commit(&self, delivered: &DeliveredPosition) -> bool {
         let (reply, answer) = crossbeam_channel::bounded(1);
         self.requests.send(Request::Commit(delivered.clone(), reply)).is_ok()
             && answer.recv_timeout(REPLY_WAIT).unwrap_or(false)
     }
 
-    fn committed(&self) -> Result<Delivered> {
+    fn committed(&self) -> Result<DeliveredPosition> {
         let (reply, answer) = crossbeam_channel::bounded(1);
         if self.requests.send(Request::Committed(reply)).is_err() {
-            return Ok(Delivered::default());
+            return Ok(DeliveredPosition::default());
         }
-        answer.recv_timeout(REPLY_WAIT).unwrap_or_else(|_| Ok(Delivered::default()))
+        answer.recv_timeout(REPLY_WAIT).unwrap_or_else(|_| Ok(DeliveredPosition::default()))
     }
 
     fn note_caught_up(&self) {
@@ -177,11 +177,11 @@ struct Member {
     is_member: bool,
     connect_at: Instant,
     /// The content of the position messages; none unless this instance writes.
-    written: Option<Delivered>,
+    written: Option<DeliveredPosition>,
     /// When they were last to be written.
     written_at: Option<Instant>,
     /// The content that they are to have.
-    pending: Option<Delivered>,
+    pending: Option<DeliveredPosition>,
     throttle: LogThrottle,
 }
 
@@ -308,7 +308,7 @@ impl Member {
         self.written_at.is_none_or(|at| at.elapsed() >= POSITIONS_EVERY)
     }
 
-    async fn commit(&mut self, delivered: Delivered) -> bool {
+    async fn commit(&mut self, delivered: DeliveredPosition) -> bool {
         if self.written.as_ref() == Some(&delivered) {
             self.pending = None;
             return true;
@@ -345,13 +345,13 @@ impl Member {
         }
     }
 
-    async fn committed(&mut self) -> Result<Delivered> {
-        let Some(session) = &self.session else { return Ok(Delivered::default()) };
+    async fn committed(&mut self) -> Result<DeliveredPosition> {
+        let Some(session) = &self.session else { return Ok(DeliveredPosition::default()) };
         match positions::read(&session.client, &self.group, &self.categories, LOOK_WAIT).await {
             // A server that is away says nothing now, and is asked again.
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 self.lose(&error.chain());
-                Ok(Delivered::default())
+                Ok(DeliveredPosition::default())
             }
             read => read,
         }

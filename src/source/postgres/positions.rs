@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use super::connection::{answer_within, judge};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
-use crate::source::leadership::{Delivered, delivered, metadata_of};
+use crate::source::leadership::{DeliveredPosition, delivered, metadata_of};
 
 const TYPE: &str = "Recorded";
 
@@ -30,8 +30,8 @@ fn stream(category: &str, group: &str) -> String {
 pub(super) async fn write(
     client: &Client,
     group: &str,
-    now: &Delivered,
-    before: Option<&Delivered>,
+    now: &DeliveredPosition,
+    before: Option<&DeliveredPosition>,
     wait: Duration,
 ) -> Result<()> {
     let metadata = metadata_of(now);
@@ -60,7 +60,7 @@ pub(super) async fn read(
     group: &str,
     categories: &[String],
     wait: Duration,
-) -> Result<Delivered> {
+) -> Result<DeliveredPosition> {
     let what = "the position messages";
     let (mut low_watermark, mut metadata) = (Positions::default(), BTreeSet::new());
     for category in categories {

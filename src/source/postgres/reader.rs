@@ -17,7 +17,7 @@ use crate::event::Record;
 use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
 use crate::source::trouble::Trouble;
-use crate::source::{Away, EventSource, Fingerprint, Polled};
+use crate::source::{Away, EventSource, Fingerprint, SourceBatch};
 
 /// The pause between two looks at the categories: the first after a message, doubled up to the second while none comes.
 const PAUSE_MIN: Duration = Duration::from_millis(4);
@@ -212,9 +212,9 @@ impl PostgresSource {
     }
 
     /// One look at the categories. The messages of each are in the order of their numbers.
-    fn look(&mut self, bytes_max: usize) -> Result<Polled> {
+    fn look(&mut self, bytes_max: usize) -> Result<SourceBatch> {
         self.connect()?;
-        let Some(open) = &mut self.open else { return Ok(Polled::default()) };
+        let Some(open) = &mut self.open else { return Ok(SourceBatch::default()) };
         let count = self.categories.len().max(1);
         let batch = Batch {
             order: (0..count).map(|number| (self.turn + number) % count).collect(),
@@ -244,7 +244,7 @@ impl PostgresSource {
     }
 
     /// Moves the positions behind the records that were read.
-    fn take(&mut self, read: Vec<(usize, Record)>) -> Result<Polled> {
+    fn take(&mut self, read: Vec<(usize, Record)>) -> Result<SourceBatch> {
         let mut last: BTreeMap<usize, usize> = BTreeMap::new();
         let mut records = Vec::with_capacity(read.len());
         for (number, record) in read {
@@ -267,7 +267,7 @@ impl PostgresSource {
                 *fingerprint = Some(Fingerprint::of(record));
             }
         }
-        Ok(Polled { records, ..Polled::default() })
+        Ok(SourceBatch { records, ..SourceBatch::default() })
     }
 
     /// Notes that the database does not answer, and when it is asked again.
@@ -371,7 +371,7 @@ impl EventSource for PostgresSource {
         self.trouble.away()
     }
 
-    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<Polled> {
+    fn poll(&mut self, wait: Duration, bytes_max: usize) -> Result<SourceBatch> {
         let deadline = Instant::now() + wait;
         let mut has_news = false;
         loop {
@@ -399,7 +399,7 @@ impl EventSource for PostgresSource {
             }
             let now = Instant::now();
             if now >= deadline {
-                return Ok(Polled::default());
+                return Ok(SourceBatch::default());
             }
             let until = due.min(deadline).min(now + self.peeks.pause());
             std::thread::sleep(until.saturating_duration_since(now));

@@ -100,22 +100,22 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     type Stream = Stream<S>;
-    type TlsConnect = Named;
+    type TlsConnect = ServerConnector;
     type Error = rustls::pki_types::InvalidDnsNameError;
 
-    fn make_tls_connect(&mut self, host: &str) -> Result<Named, Self::Error> {
+    fn make_tls_connect(&mut self, host: &str) -> Result<ServerConnector, Self::Error> {
         let name = ServerName::try_from(host)?.to_owned();
-        Ok(Named { name, connector: TlsConnector::from(Arc::clone(&self.config)) })
+        Ok(ServerConnector { name, connector: TlsConnector::from(Arc::clone(&self.config)) })
     }
 }
 
 /// A connection to a server of this name.
-pub(super) struct Named {
+pub(super) struct ServerConnector {
     name: ServerName<'static>,
     connector: TlsConnector,
 }
 
-impl<S> TlsConnect<S> for Named
+impl<S> TlsConnect<S> for ServerConnector
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -168,8 +168,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 }
 
-type Signed = std::result::Result<HandshakeSignatureValid, rustls::Error>;
-type Verified = std::result::Result<ServerCertVerified, rustls::Error>;
+type SignatureResult = std::result::Result<HandshakeSignatureValid, rustls::Error>;
+type CertificateResult = std::result::Result<ServerCertVerified, rustls::Error>;
 
 /// Checks less than the library does: the authority without the name (`verify-ca`), or nothing, as libpq does below that.
 #[derive(Debug)]
@@ -186,7 +186,7 @@ impl ServerCertVerifier for Lenient {
         name: &ServerName<'_>,
         response: &[u8],
         now: UnixTime,
-    ) -> Verified {
+    ) -> CertificateResult {
         let verified = self
             .authority
             .as_ref()
@@ -206,7 +206,7 @@ impl ServerCertVerifier for Lenient {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Signed {
+    ) -> SignatureResult {
         verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
@@ -215,7 +215,7 @@ impl ServerCertVerifier for Lenient {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
-    ) -> Signed {
+    ) -> SignatureResult {
         verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 

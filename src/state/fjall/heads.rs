@@ -28,7 +28,7 @@ pub(super) struct Heads {
 }
 
 /// The commits that a store shows.
-pub(super) struct Found {
+pub(super) struct StoreCommits {
     pub(super) heads: Heads,
     /// The first keyspace that disagrees with the heads, by its place.
     pub(super) behind: Option<usize>,
@@ -71,7 +71,7 @@ impl Heads {
 
     /// The numbers that a view shows of the `keyspaces`, and the first keyspace that disagrees with them. One that the store did
     /// not know yet agrees.
-    pub(super) fn read(view: &dyn Reader, keyspaces: &[(Space, String)]) -> Result<Found> {
+    pub(super) fn read(view: &dyn Reader, keyspaces: &[(Space, String)]) -> Result<StoreCommits> {
         let own: Vec<&str> = keyspaces.iter().map(|(_, name)| name.as_str()).collect();
         let names = view.get(Space::META, KEYSPACES)?;
         let names = names.and_then(|names| String::from_utf8(names).ok());
@@ -87,10 +87,10 @@ impl Heads {
         let none = Heads::none(keyspaces.len());
         let is_renamed = names.as_deref().map_or(own != of_built_in, |_| own != known);
         let Some((found, _)) = row.as_deref().map_or(Some((none.clone(), 0)), Heads::decode) else {
-            return Ok(Found { heads: none, behind: Some(0), is_renamed });
+            return Ok(StoreCommits { heads: none, behind: Some(0), is_renamed });
         };
         if row.is_some() && found.of.len() != known.len() {
-            return Ok(Found { heads: none, behind: Some(0), is_renamed });
+            return Ok(StoreCommits { heads: none, behind: Some(0), is_renamed });
         }
         let (mut heads, mut behind) = (Heads { count: found.count, of: Vec::new() }, None);
         for (place, (space, name)) in keyspaces.iter().enumerate() {
@@ -103,6 +103,6 @@ impl Heads {
                 behind = Some(place);
             }
         }
-        Ok(Found { heads, behind, is_renamed })
+        Ok(StoreCommits { heads, behind, is_renamed })
     }
 }

@@ -134,7 +134,7 @@ struct Damage {
 }
 
 /// Why a batch can't be taken.
-enum Broken {
+enum BatchFault {
     Unfinished,
     Wrong,
     /// It is not of this layout, intact or not.
@@ -142,9 +142,9 @@ enum Broken {
     Io(std::io::Error),
 }
 
-impl From<std::io::Error> for Broken {
+impl From<std::io::Error> for BatchFault {
     fn from(error: std::io::Error) -> Self {
-        if error.kind() == ErrorKind::UnexpectedEof { Broken::Unfinished } else { Broken::Io(error) }
+        if error.kind() == ErrorKind::UnexpectedEof { BatchFault::Unfinished } else { BatchFault::Io(error) }
     }
 }
 
@@ -167,14 +167,14 @@ impl Walk<BufReader<std::fs::File>> {
                 // Zeros are the end, unless something comes behind them.
                 Ok(false) if !walk.has_more()? => return Ok(None),
                 Ok(false) => return Ok(Some(Damage { at, is_unfinished: true, is_unknown: false })),
-                Err(Broken::Io(error)) => return Err(error),
-                Err(Broken::Unfinished) => {
+                Err(BatchFault::Io(error)) => return Err(error),
+                Err(BatchFault::Unfinished) => {
                     return Ok(Some(Damage { at, is_unfinished: true, is_unknown: false }));
                 }
-                Err(Broken::Wrong) => {
+                Err(BatchFault::Wrong) => {
                     return Ok(Some(Damage { at, is_unfinished: false, is_unknown: false }));
                 }
-                Err(Broken::Unknown) => {
+                Err(BatchFault::Unknown) => {
                     let is_unknown = walk.passed == at + 1 || is_whole(path, at)?;
                     return Ok(Some(Damage { at, is_unfinished: false, is_unknown }));
                 }
@@ -281,11 +281,11 @@ fn pass_hole(mut file: &std::fs::File) -> std::io::Result<()> {
 
 impl<R: Read> Walk<R> {
     /// Passes the next batch; false at the end.
-    fn batch(&mut self, chain: &mut Chain) -> Result<bool, Broken> {
+    fn batch(&mut self, chain: &mut Chain) -> Result<bool, BatchFault> {
         match self.array::<1>() {
             Ok([START]) => {}
-            Ok([0]) | Err(Broken::Unfinished) => return Ok(false),
-            Ok(_) => return Err(Broken::Unknown),
+            Ok([0]) | Err(BatchFault::Unfinished) => return Ok(false),
+            Ok(_) => return Err(BatchFault::Unknown),
             Err(error) => return Err(error),
         }
         let count = u32::from_le_bytes(self.array()?);
@@ -299,18 +299,18 @@ impl<R: Read> Walk<R> {
         self.tag(&[END])?;
         let (checksum, trailer) = (u64::from_le_bytes(self.array()?), self.array::<4>()?);
         if trailer == [0; 4] {
-            return Err(Broken::Unfinished);
+            return Err(BatchFault::Unfinished);
         }
         let is_whole = checksum == expected && trailer == *TRAILER;
         if is_whole && !is_known {
-            return Err(Broken::Unknown);
+            return Err(BatchFault::Unknown);
         }
         let is_whole = is_whole && chain.takes(number, heads);
-        if is_whole { Ok(true) } else { Err(Broken::Wrong) }
+        if is_whole { Ok(true) } else { Err(BatchFault::Wrong) }
     }
 
     /// Passes an entry; answers our numbers when it holds them. An unknown part clears `is_known`.
-    fn item(&mut self, is_known: &mut bool) -> Result<Option<(Heads, u64)>, Broken> {
+    fn item(&mut self, is_known: &mut bool) -> Result<Option<(Heads, u64)>, BatchFault> {
         if self.tag(&[ITEM, CLEAR])? == CLEAR {
             self.array::<8>()?;
             return Ok(None);
@@ -328,15 +328,15 @@ impl<R: Read> Walk<R> {
         Ok(key_and_value.strip_prefix(HEADS).and_then(Heads::decode))
     }
 
-    fn tag(&mut self, tags: &[u8]) -> Result<u8, Broken> {
+    fn tag(&mut self, tags: &[u8]) -> Result<u8, BatchFault> {
         match self.array::<1>()? {
             [tag] if tags.contains(&tag) => Ok(tag),
-            [0] => Err(Broken::Unfinished),
-            [_] => Err(Broken::Unknown),
+            [0] => Err(BatchFault::Unfinished),
+            [_] => Err(BatchFault::Unknown),
         }
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], BatchFault> {
         let mut bytes = [0; N];
         self.input.read_exact(&mut bytes)?;
         self.hash.update(&bytes);
@@ -345,7 +345,7 @@ impl<R: Read> Walk<R> {
     }
 
     /// Passes `length` bytes in bounded memory.
-    fn pass(&mut self, length: u64, mut keep: Option<&mut Vec<u8>>) -> Result<(), Broken> {
+    fn pass(&mut self, length: u64, mut keep: Option<&mut Vec<u8>>) -> Result<(), BatchFault> {
         let (mut remainder, mut part) = (length, [0; 4096]);
         while remainder > 0 {
             let count = usize::try_from(remainder).map_or(part.len(), |remainder| remainder.min(part.len()));

@@ -19,7 +19,7 @@ use std::time::Duration;
 use fjall::config::{BlockSizePolicy, PinningPolicy};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable, Snapshot};
 
-use self::heads::{Found, HEAD, Heads};
+use self::heads::{HEAD, Heads, StoreCommits};
 pub(super) use self::heads::{HEADS, KEYSPACES};
 pub use self::peek::Peek;
 use super::keys::Space;
@@ -111,7 +111,7 @@ impl FjallStore {
     }
 
     /// Refuses a store of which a part is missing, or the keyspace in the place `missing` altogether.
-    fn check_whole(&self, missing: Option<usize>) -> Result<Found> {
+    fn check_whole(&self, missing: Option<usize>) -> Result<StoreCommits> {
         let found = Heads::read(&*self.view(), &self.spaces.named)?;
         let is_filled = || self.spaces.opened.iter().any(|space| space.first_key_value().is_some());
         // Keyspaces that the store did not know yet are made on opening.

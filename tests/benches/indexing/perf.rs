@@ -9,7 +9,7 @@ use crate::Result;
 
 /// The instructions and cycles of one process.
 #[derive(Clone, Copy)]
-pub struct Executed {
+pub struct PerfCounts {
     pub instructions: f64,
     pub cycles: f64,
 }
@@ -37,7 +37,7 @@ impl Counting {
     }
 
     /// Ends it.
-    pub fn end(mut self) -> Result<Executed> {
+    pub fn end(mut self) -> Result<PerfCounts> {
         drop(self.0.stdin.take());
         let output =
             self.0.wait_with_output().map_err(|error| format!("perf cannot be waited for: {error}"))?;
@@ -48,13 +48,13 @@ impl Counting {
             line.first()?.parse::<f64>().ok()
         };
         let executed = count("instructions").zip(count("cycles"));
-        executed.map(|(instructions, cycles)| Executed { instructions, cycles }).ok_or_else(|| {
+        executed.map(|(instructions, cycles)| PerfCounts { instructions, cycles }).ok_or_else(|| {
             format!("perf counts no instructions here, leave BENCH_PERF out; it says: {}", said.trim())
         })
     }
 }
 
 /// Ends it, when it was begun.
-pub fn ended(counting: Option<Counting>) -> Result<Option<Executed>> {
+pub fn ended(counting: Option<Counting>) -> Result<Option<PerfCounts>> {
     counting.map(Counting::end).transpose()
 }

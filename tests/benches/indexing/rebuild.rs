@@ -50,7 +50,7 @@ pub fn measured(world: &World, server: &Server, arguments: &[&str]) -> Result<Ro
     }
     // Watched until it is gone, and not longer: its number may be another's then.
     drop(over);
-    let Watched { peak_kilobytes, cpu: own, state_bytes } = watch.join().unwrap_or_default();
+    let ProcessFigures { peak_kilobytes, cpu: own, state_bytes } = watch.join().unwrap_or_default();
     ended(&mut running, world, arguments)?;
     let took = began.elapsed();
     let cpu = [own, server.cpu_seconds()? - before];
@@ -129,7 +129,7 @@ pub fn of_status(id: &str, name: &str) -> Option<u64> {
 
 /// The figures of a process, as they are seen from outside.
 #[derive(Default)]
-struct Watched {
+struct ProcessFigures {
     /// The peak of its memory.
     peak_kilobytes: Option<u64>,
     /// Its processor time.
@@ -138,8 +138,8 @@ struct Watched {
     state_bytes: Option<u64>,
 }
 
-fn watched(id: u32, folder: &Path, until_over: &Receiver<()>) -> Watched {
-    let mut seen = Watched::default();
+fn watched(id: u32, folder: &Path, until_over: &Receiver<()>) -> ProcessFigures {
+    let mut seen = ProcessFigures::default();
     for look in 0.. {
         seen.cpu = cpu_seconds(&id.to_string()).unwrap_or(0.0).max(seen.cpu);
         seen.peak_kilobytes = seen.peak_kilobytes.max(peak_kilobytes(&id.to_string()));

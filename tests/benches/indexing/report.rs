@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::harness::PROJECTIONS;
-use crate::perf::Executed;
+use crate::perf::PerfCounts;
 use crate::{Counts, Result};
 
 /// One run of either side.
@@ -18,7 +18,7 @@ pub struct Row {
     /// Processor time of the program (of the raw side: its client's) and of the server, in seconds.
     pub cpu: [f64; 2],
     /// The work of the two in it, when that is counted; that of the raw side's client is not.
-    pub executed: [Option<Executed>; 2],
+    pub executed: [Option<PerfCounts>; 2],
     /// Writes that the index counted, and the size of the state.
     pub writes: Option<u64>,
     pub state_bytes: Option<u64>,
@@ -145,10 +145,11 @@ pub fn print_executed(rows: &[Row]) {
     );
     for row in rows {
         let [own, server] = row.executed;
-        let instructions = |of: Option<Executed>| shown(of.map(|of| format!("{:.1}", of.instructions / 1e9)));
-        let by_raw = |of: Option<Executed>| shown(of.map(|of| format!("{:.3}", of.instructions / raw)));
+        let instructions =
+            |of: Option<PerfCounts>| shown(of.map(|of| format!("{:.1}", of.instructions / 1e9)));
+        let by_raw = |of: Option<PerfCounts>| shown(of.map(|of| format!("{:.3}", of.instructions / raw)));
         let per_cycle =
-            |of: Option<Executed>| shown(of.map(|of| format!("{:.2}", of.instructions / of.cycles)));
+            |of: Option<PerfCounts>| shown(of.map(|of| format!("{:.2}", of.instructions / of.cycles)));
         println!(
             "| {} | {} | {} | {} | {} | {} | {} |",
             row.what,

@@ -14,7 +14,7 @@ use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
 use tributary::engine;
 use tributary::entity::Registers;
-use tributary::event::Decoded;
+use tributary::event::DecodeOutcome;
 use tributary::pipeline::backfill;
 use tributary::pipeline::command::Command;
 use tributary::pipeline::fold::StateWriter;
@@ -125,7 +125,7 @@ fn work(what: &str, config: &Config, folder: &Path) -> Result<(u64, u64)> {
     } else if what == HASH_MAP {
         let mut map: HashMap<(EntityType, String), Registers> = HashMap::new();
         let read = read(config, |record| {
-            if let Decoded::Event(event) = decoder.decode(record) {
+            if let DecodeOutcome::Event(event) = decoder.decode(record) {
                 map.entry((event.kind, event.id.clone())).or_default().apply(&event);
             }
         });

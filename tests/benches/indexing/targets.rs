@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::percentile;
-use crate::live::Measured;
+use crate::live::Measurements;
 use crate::report::{Row, median, pairs};
 use crate::stages::{FOLD, HASH_MAP, MATERIALISE, Stage};
 
@@ -18,7 +18,7 @@ struct Target {
 }
 
 /// Medians of all rounds.
-pub fn print(stages: &[Stage], rows: &[Row], live: Option<&Measured>) {
+pub fn print(stages: &[Stage], rows: &[Row], live: Option<&Measurements>) {
     let stage =
         |name: &str| median(stages.iter().filter(|stage| stage.what == name).map(|at| at.took.as_secs_f64()));
     let run =
@@ -28,7 +28,7 @@ pub fn print(stages: &[Stage], rows: &[Row], live: Option<&Measured>) {
     let both = |a: Option<f64>, b: Option<f64>| Some(a? + b?);
     let whole = stages.iter().map(|stage| stage.peak_kilobytes.filter(|_| stage.what != HASH_MAP));
     let peaks = whole.chain(rows.iter().map(|row| row.peak_kilobytes));
-    let live_peaks = live.map(Measured::peak_kilobytes).unwrap_or_default();
+    let live_peaks = live.map(Measurements::peak_kilobytes).unwrap_or_default();
     let peak = peaks.chain([live_peaks]).flatten().max().map(|peak| peak as f64 / 1_024.0);
     let writes = rows
         .iter()
@@ -84,7 +84,7 @@ pub fn print(stages: &[Stage], rows: &[Row], live: Option<&Measured>) {
 }
 
 /// The 99th of a hundred times until a change is there, medians of all rounds.
-fn freshness(live: &Measured) -> Vec<Target> {
+fn freshness(live: &Measurements) -> Vec<Target> {
     let ms = |times: &[Duration]| percentile(times, 0.99);
     let beyond = |[ours, floor]: &[Vec<Duration>; 2]| ms(ours) - ms(floor);
     let of = |is_loaded: bool| live.freshness.iter().filter(move |at| at.load.is_some() == is_loaded);

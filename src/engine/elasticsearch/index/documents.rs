@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::ElasticsearchSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{ChildKey, is_held, key_of};
-use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored, VersionPage};
+use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, StoredDocument, VersionPage};
 
 /// How many ids one page holds.
 const PAGE: usize = 5_000;
@@ -54,7 +54,7 @@ pub(super) fn question(keys: &[impl AsRef<str>]) -> Value {
 }
 
 /// The documents of an answer to a question for those of `keys`.
-fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<Stored>>> {
+fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<StoredDocument>>> {
     let odd = |what: &str| {
         Error::new(ErrorKind::Unavailable, format!("Elasticsearch answered _mget oddly: {what}"))
     };
@@ -73,7 +73,7 @@ fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<Stored>>> {
         (None, false) => Ok(None),
         (None, true) => {
             let body = doc.source.map(|source| source.get().as_bytes().to_vec()).unwrap_or_default();
-            Ok(Some(Stored { version: doc.version, body }))
+            Ok(Some(StoredDocument { version: doc.version, body }))
         }
     };
     answer.docs.into_iter().zip(keys).map(document).collect()
@@ -88,18 +88,18 @@ fn is_final(error: &str) -> bool {
 
 /// The server does not say beforehand how large an answer is: large documents are asked for fewer at a time,
 /// from the next question on.
-fn next_at_once(at_once: usize, documents: &[Option<Stored>]) -> usize {
+fn next_at_once(at_once: usize, documents: &[Option<StoredDocument>]) -> usize {
     let largest = documents.iter().flatten().map(|stored| stored.body.len()).max().unwrap_or(0);
     (ANSWER_BYTES_MAX / largest.max(1)).clamp(1, (at_once * 2).min(ASKED_MAX))
 }
 
 #[async_trait]
 impl Documents for ElasticsearchSink {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         self.get_of(&self.index(projection)?, ids).await
     }
 
-    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         let path = MgetParts::Index(index).url();
         let at_once = self.asked_at_once.load(Ordering::Relaxed).clamp(1, ASKED_MAX);
         let mut count = at_once.min(ids.len());
@@ -170,7 +170,7 @@ mod tests {
             {"_index":"i","_id":"a","_version":7,"found":true,"_source":{"id":"a"}},
             {"_index":"i","_id":"b","found":false},
             {"_index":"i","_id":"c","_version":1,"found":true}]}"#;
-        let document = |version, body: &str| Some(Stored { version, body: body.as_bytes().to_vec() });
+        let document = |version, body: &str| Some(StoredDocument { version, body: body.as_bytes().to_vec() });
         assert_eq!(stored(answer, &keys(3)).unwrap(), [document(7, r#"{"id":"a"}"#), None, document(1, "")]);
     }
 
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn large_documents_are_asked_for_fewer_at_a_time() {
-        let of = |bytes: usize| [Some(Stored { version: 1, body: vec![0; bytes] }), None];
+        let of = |bytes: usize| [Some(StoredDocument { version: 1, body: vec![0; bytes] }), None];
         assert_eq!(next_at_once(ASKED_MAX, &of(300)), ASKED_MAX);
         assert_eq!(next_at_once(100, &of(4 << 20)), 4);
         assert_eq!(next_at_once(100, &of(40 << 20)), 1);

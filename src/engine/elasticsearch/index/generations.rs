@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::live::Live;
-use super::{ElasticsearchSink, Opened, additions, aliases, effective};
+use super::{ElasticsearchSink, OpenIndexes, additions, aliases, effective};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
@@ -344,7 +344,7 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn release(&self) {
-        *self.opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Opened::default();
+        *self.opened.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = OpenIndexes::default();
     }
 
     async fn settle(&self, projection: usize, index: &str) -> Result<()> {

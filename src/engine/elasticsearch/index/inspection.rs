@@ -10,7 +10,7 @@ use super::live::Live;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
 use crate::sink::generations::Aliases;
-use crate::sink::holding::{Holding, Stored};
+use crate::sink::holding::{Holding, VersionedDocument};
 use crate::sink::index::{Index, Node};
 
 #[async_trait]
@@ -45,7 +45,7 @@ impl Index for ElasticsearchSink {
         let found = self.client.document(index, id, true).await?;
         holding.document = found.and_then(|found| {
             let version = found.get("_version").and_then(Value::as_u64)?;
-            Some(Stored { version, body: found.get("_source").cloned().unwrap_or_default() })
+            Some(VersionedDocument { version, body: found.get("_source").cloned().unwrap_or_default() })
         });
         holding.index.clone_from(index);
         Ok(holding)

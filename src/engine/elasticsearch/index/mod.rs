@@ -49,14 +49,14 @@ pub struct ElasticsearchSink {
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
     /// The findings of [`DocumentSink::open`]: the concrete indexes, and the largest request.
-    opened: Mutex<Opened>,
+    opened: Mutex<OpenIndexes>,
     /// How many documents are read back at once.
     asked_at_once: AtomicUsize,
     refusals: Refusals,
 }
 
 #[derive(Debug, Clone, Default)]
-struct Opened {
+struct OpenIndexes {
     indexes: Vec<String>,
     request_bytes_max: usize,
 }
@@ -111,11 +111,11 @@ impl ElasticsearchSink {
     }
 
     async fn set_opened(&self, indexes: Vec<String>) {
-        let opened = Opened { indexes, request_bytes_max: self.client.request_bytes_max().await };
+        let opened = OpenIndexes { indexes, request_bytes_max: self.client.request_bytes_max().await };
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
     }
 
-    fn opened(&self) -> Opened {
+    fn opened(&self) -> OpenIndexes {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -130,7 +130,7 @@ impl ElasticsearchSink {
         index.ok_or_else(|| Error::failed("an index was used before it was opened"))
     }
 
-    async fn write_some(&self, opened: &Opened, batch: Batch) -> Vec<Outcome> {
+    async fn write_some(&self, opened: &OpenIndexes, batch: Batch) -> Vec<Outcome> {
         let projection = batch.projection();
         let Some(index) = opened.indexes.get(projection) else {
             let reason = "an index was used before it was opened".to_owned();
@@ -186,7 +186,7 @@ impl ElasticsearchSink {
     }
 
     /// The sentence for an index that is not there any more.
-    fn explain_absence(&self, opened: &Opened, projection: usize) -> String {
+    fn explain_absence(&self, opened: &OpenIndexes, projection: usize) -> String {
         let index = opened.indexes.get(projection).map(String::as_str).unwrap_or_default();
         let alias = self.aliases.get(projection).map(String::as_str).unwrap_or_default();
         format!(
@@ -199,7 +199,7 @@ impl ElasticsearchSink {
     /// Splits a request that is too large; a lone document that is, is rejected for good.
     async fn too_large(
         &self,
-        opened: &Opened,
+        opened: &OpenIndexes,
         projection: usize,
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {
@@ -217,7 +217,7 @@ impl ElasticsearchSink {
 
     async fn write_halves(
         &self,
-        opened: &Opened,
+        opened: &OpenIndexes,
         projection: usize,
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {
@@ -231,7 +231,7 @@ impl ElasticsearchSink {
     /// Splits a request with a document that is not sent. The lone document is rejected for good, and its delete is done.
     async fn refuse(
         &self,
-        opened: &Opened,
+        opened: &OpenIndexes,
         (projection, of): (usize, Projection),
         (body, writes): (Bytes, Vec<Write>),
     ) -> Vec<Outcome> {

@@ -15,33 +15,33 @@ struct Answer {
     #[serde(default)]
     errors: bool,
     #[serde(default)]
-    items: Vec<Named>,
+    items: Vec<ActionItem>,
 }
 
 /// An item under the name of its action; none when there is no action.
-struct Named(Option<Item>);
+struct ActionItem(Option<Item>);
 
-impl<'de> Deserialize<'de> for Named {
+impl<'de> Deserialize<'de> for ActionItem {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(NamedVisitor)
+        deserializer.deserialize_map(ActionItemVisitor)
     }
 }
 
-struct NamedVisitor;
+struct ActionItemVisitor;
 
-impl<'de> Visitor<'de> for NamedVisitor {
-    type Value = Named;
+impl<'de> Visitor<'de> for ActionItemVisitor {
+    type Value = ActionItem;
 
     fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str("an action with its result")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut actions: A) -> Result<Named, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut actions: A) -> Result<ActionItem, A::Error> {
         let mut found = None;
         while actions.next_key::<IgnoredAny>()?.is_some() {
             found = Some(actions.next_value()?);
         }
-        Ok(Named(found))
+        Ok(ActionItem(found))
     }
 }
 
@@ -75,7 +75,7 @@ pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
     if answer.items.is_empty() && answer.errors || answer.items.len() > items {
         return vec![Outcome::Retry("the bulk answer does not fit the request".to_owned()); writes.len()];
     }
-    let outcomes = answer.items.into_iter().map(|Named(item)| item.map_or_else(unclear, of_item));
+    let outcomes = answer.items.into_iter().map(|ActionItem(item)| item.map_or_else(unclear, of_item));
     let mut outcomes = outcomes.chain(std::iter::repeat_with(unclear));
     let of_write =
         |write: &Write| Outcome::worst(outcomes.by_ref().take(write.items)).unwrap_or_else(unclear);

@@ -9,7 +9,7 @@ use crate::plan::{MembersPlan, Projection};
 use crate::search::index::{Find, Hit, MATCHED_MAX};
 use crate::search::matched;
 use crate::search::query::Term;
-use crate::searchable::Searched;
+use crate::searchable::SearchableFields;
 
 /// How many children one answer of the server holds.
 const PAGE: usize = 1_000;
@@ -116,7 +116,7 @@ impl ElasticsearchIndex {
     async fn matched_children(
         &self,
         hits: &[Hit],
-        (embed, searched): (&MembersPlan, Searched),
+        (embed, searched): (&MembersPlan, SearchableFields),
         terms: &[Term],
         find: &Find,
     ) -> Result<Vec<Vec<Value>>> {

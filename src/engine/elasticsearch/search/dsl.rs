@@ -8,7 +8,7 @@ use super::order;
 use super::part::Part;
 use crate::plan::Collection;
 use crate::search::index::Find;
-use crate::search::query::{Field, Filters, Term, Wanted, by_field};
+use crate::search::query::{Field, FilterValue, Filters, Term, by_field};
 use crate::search::sort::{Key, Sort};
 use crate::searchable::{REFERENCE_MARK, SortKind, ValueKind};
 
@@ -42,7 +42,7 @@ pub(super) fn values(filters: &Filters) -> Vec<Value> {
     by_field(filters).into_iter().map(|(field, values)| any_of(field, &values)).collect()
 }
 
-fn any_of(field: Field, values: &[&Wanted]) -> Value {
+fn any_of(field: Field, values: &[&FilterValue]) -> Value {
     let texts: Vec<&str> = values.iter().filter_map(|value| value.text()).collect();
     let mut ways: Vec<Value> = values.iter().filter_map(|value| range(field, value)).collect();
     if !texts.is_empty() {
@@ -54,12 +54,12 @@ fn any_of(field: Field, values: &[&Wanted]) -> Value {
     }
 }
 
-fn range(field: Field, value: &Wanted) -> Option<Value> {
+fn range(field: Field, value: &FilterValue) -> Option<Value> {
     let between = |from: Option<Value>, to: Option<Value>| json!({"gte": from, "lte": to});
     let mut range = match value {
-        Wanted::Text(_) => return None,
-        Wanted::Integers(from, to) => between(from.map(Value::from), to.map(Value::from)),
-        Wanted::Numbers(from, to) => between(from.map(Value::from), to.map(Value::from)),
+        FilterValue::Text(_) => return None,
+        FilterValue::Integers(from, to) => between(from.map(Value::from), to.map(Value::from)),
+        FilterValue::Numbers(from, to) => between(from.map(Value::from), to.map(Value::from)),
     };
     let mut name = field.field.clone();
     match field.kind {

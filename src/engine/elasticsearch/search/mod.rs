@@ -25,7 +25,7 @@ use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{ChildKey, Collection, PlanRef, Projection, SearchPlan};
 use crate::search::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex, SearchResult,
     TRUNCATED_MAX,
 };
 use crate::search::query::{Field, Whole};
@@ -128,7 +128,7 @@ impl ElasticsearchIndex {
         Ok(find.facets.iter().map(|field| (field.name, facets::aggregation(dialect, find, field))).collect())
     }
 
-    async fn find(&self, find: &Find) -> Result<Found> {
+    async fn find(&self, find: &Find) -> Result<SearchResult> {
         let mut body = json!({
             "query": dsl::query(find), "size": find.size, "track_total_hits": true,
             "sort": dsl::sort(find.sort), "track_scores": true,
@@ -149,7 +149,7 @@ impl ElasticsearchIndex {
             let aggregation = answer.pointer(&format!("/aggregations/{}", field.name));
             (*field, facets::counts(aggregation, field.kind))
         };
-        Ok(Found {
+        Ok(SearchResult {
             total: answer.pointer("/hits/total/value").and_then(Value::as_u64).unwrap_or(0),
             hits,
             facets: find.facets.iter().map(counts).collect(),
@@ -219,7 +219,7 @@ fn is_filled(found: &Value, alias: &str) -> Result<bool> {
 }
 
 impl SearchIndex for ElasticsearchIndex {
-    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found> {
+    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, SearchResult> {
         Box::pin(ElasticsearchIndex::find(self, find))
     }
 

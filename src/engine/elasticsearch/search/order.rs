@@ -11,7 +11,7 @@ use crate::search::query::{Term, Whole, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, SCORED_MAX, SHORT, SHORT_MAX, TIE, points, splits,
 };
-use crate::searchable::{Class, LENGTH_MARK, REFERENCE_MARK, Searched};
+use crate::searchable::{Class, LENGTH_MARK, REFERENCE_MARK, SearchableFields};
 
 type Terms = [(Term, Vec<String>)];
 
@@ -47,14 +47,19 @@ pub(super) fn short_name(terms: &Terms) -> Vec<Value> {
 }
 
 /// The best of the members that a document embeds.
-fn embedded(find: &Find, terms: &Terms, members: &MembersPlan, searched: Searched) -> Value {
+fn embedded(find: &Find, terms: &Terms, members: &MembersPlan, searched: SearchableFields) -> Value {
     let terms: Vec<Term> = terms.iter().map(|(term, _)| term.clone()).collect();
     let query = of_members(find, &terms, members, searched);
     super::member::best((members.path, members.joined), query)
 }
 
 /// The members that a term matches, each with its worth.
-pub(super) fn of_members(find: &Find, terms: &[Term], members: &MembersPlan, searched: Searched) -> Value {
+pub(super) fn of_members(
+    find: &Find,
+    terms: &[Term],
+    members: &MembersPlan,
+    searched: SearchableFields,
+) -> Value {
     let terms: Vec<_> = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
     any(part_ways(&Part::of_members(members, searched), &terms, &find.whole, EXACT))
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::dsl::{any, equals, marked, prefix, prefixes, typo};
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::query::{Term, Whole};
-use crate::searchable::{Class, NUMBER_MARK, Searched};
+use crate::searchable::{Class, NUMBER_MARK, SearchableFields};
 
 /// The document itself, or a member that it embeds.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub(super) struct Part {
     pub(super) words: String,
     /// The path before the names of its fields.
     before: String,
-    searched: Searched,
+    searched: SearchableFields,
     /// True of the document itself.
     pub(super) is_own: bool,
     /// True when phone numbers are among its words.
@@ -30,7 +30,7 @@ impl Part {
     }
 
     /// A member that the document embeds.
-    pub(super) fn of_members(members: &MembersPlan, searched: Searched) -> Self {
+    pub(super) fn of_members(members: &MembersPlan, searched: SearchableFields) -> Self {
         let before = format!("{}.", members.path);
         let has_numbers = !searched.phones.is_empty();
         Self { words: format!("{before}_search"), before, searched, is_own: false, has_numbers }

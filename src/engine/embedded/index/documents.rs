@@ -5,14 +5,14 @@ use async_trait::async_trait;
 use super::generation::View;
 use super::{EmbeddedSink, Folder, PAGE, blocking, lock};
 use crate::error::{Error, Result};
-use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, Stored, VersionPage};
+use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, StoredDocument, VersionPage};
 
 /// A commit may take files away while they are being opened.
 const ATTEMPTS: usize = 5;
 
 #[async_trait]
 impl Documents for EmbeddedSink {
-    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get(&self, projection: usize, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         let (generations, ids) = (std::sync::Arc::clone(&self.generations), ids.to_vec());
         let read = move || {
             // A view is read, so that no writer waits.
@@ -25,7 +25,7 @@ impl Documents for EmbeddedSink {
         blocking(read).await?
     }
 
-    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+    async fn get_of(&self, index: &str, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
         let (folder, index, ids) = (self.folder.clone(), index.to_owned(), ids.to_vec());
         blocking(move || documents(&open(&folder, &index)?, &ids)).await?
     }
@@ -62,14 +62,14 @@ pub(super) fn open(folder: &Folder, index: &str) -> Result<View> {
 }
 
 /// The first of `ids`, as many as fit.
-fn documents(view: &View, ids: &[String]) -> Result<Vec<Option<Stored>>> {
+fn documents(view: &View, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
     let (mut documents, mut bytes) = (Vec::with_capacity(ids.len()), 0);
     for id in ids {
         let found = view.document(id).map_err(|error| {
             Error::failed(format!("the embedded index: the document {id} cannot be read; check the disk"))
                 .because(error)
         })?;
-        let stored = found.map(|(version, body)| Stored { version, body });
+        let stored = found.map(|(version, body)| StoredDocument { version, body });
         bytes += stored.as_ref().map_or(0, |stored| stored.body.len());
         documents.push(stored);
         if bytes >= ANSWER_BYTES_MAX {

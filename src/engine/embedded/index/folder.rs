@@ -21,7 +21,7 @@ const FILLING: &str = "filling";
 pub struct Folder(PathBuf);
 
 /// Who made the first index behind an alias.
-pub(super) enum Made<T> {
+pub(super) enum Creator<T> {
     /// This process, which opened it.
     Here(T),
     /// Another one, under this name.
@@ -54,18 +54,18 @@ impl Folder {
         index: &str,
         meta: &Value,
         open: impl FnOnce() -> Result<T>,
-    ) -> Result<Made<T>> {
+    ) -> Result<Creator<T>> {
         let _lock = self.lock()?;
         let mut aliases = self.aliases()?;
         if let Some(index) = aliases.remove(alias) {
-            return Ok(Made::Elsewhere(index));
+            return Ok(Creator::Elsewhere(index));
         }
         self.create(index, meta)?;
         self.begin_filling(index)?;
         let opened = open()?;
         aliases.insert(alias.to_owned(), index.to_owned());
         self.put_aliases(&aliases)?;
-        Ok(Made::Here(opened))
+        Ok(Creator::Here(opened))
     }
 
     /// Changes the aliases in one step, with no other process between; an error changes nothing.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::documents::open;
 use super::{EmbeddedSink, Folder, blocking};
 use crate::error::{Error, Result};
-use crate::sink::holding::{Holding, Stored};
+use crate::sink::holding::{Holding, VersionedDocument};
 use crate::sink::index::{Index, Node};
 
 #[async_trait]
@@ -52,11 +52,13 @@ impl Index for EmbeddedSink {
     }
 }
 
-fn stored(folder: &Folder, index: &str, id: &str) -> Result<Option<Stored>> {
+fn stored(folder: &Folder, index: &str, id: &str) -> Result<Option<VersionedDocument>> {
     let found = open(folder, index)?.document(id).map_err(|error| {
         let message = format!("the index {} cannot be read; check the disk", folder.index(index).display());
         Error::failed(message).because(error)
     });
-    Ok(found?
-        .map(|(version, json)| Stored { version, body: serde_json::from_slice(&json).unwrap_or_default() }))
+    Ok(found?.map(|(version, json)| VersionedDocument {
+        version,
+        body: serde_json::from_slice(&json).unwrap_or_default(),
+    }))
 }

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 pub(super) use self::folder::Folder as EmbeddedFolder;
-use self::folder::{Folder, Made};
+use self::folder::{Creator, Folder};
 use self::generation::Generation;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -99,11 +99,11 @@ impl EmbeddedSink {
         // Another process may have made one since.
         let open = || self.open_generation(&mapping.projection, &index);
         match self.folder.create_behind(alias, &index, &meta, open)? {
-            Made::Here(generation) => {
+            Creator::Here(generation) => {
                 tracing::info!(alias, index, "index created");
                 Ok((IndexState { index, created: true, is_filling: true }, generation))
             }
-            Made::Elsewhere(index) => self.open_found(alias, index, mapping, log_identity, record),
+            Creator::Elsewhere(index) => self.open_found(alias, index, mapping, log_identity, record),
         }
     }
 

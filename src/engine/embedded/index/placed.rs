@@ -32,7 +32,7 @@ fn position(owner: u32, before: u32) -> u32 {
 }
 
 /// The words of a document, each with its position.
-pub(super) struct Placed<'a> {
+pub(super) struct PlacedWords<'a> {
     fields: &'a SearchFields,
     texts: Vec<(Field, String)>,
     /// Where the next word of the present owner stands.
@@ -41,7 +41,7 @@ pub(super) struct Placed<'a> {
     next_referred: u32,
 }
 
-impl<'a> Placed<'a> {
+impl<'a> PlacedWords<'a> {
     pub(super) fn new(fields: &'a SearchFields) -> Self {
         let all = fields.words.iter().chain([&fields.referred, &fields.whole, &fields.phone]);
         let texts = all.map(|field| (*field, String::new())).collect();
@@ -123,7 +123,7 @@ impl<'a> Placed<'a> {
     }
 }
 
-/// Takes the texts of [`Placed`] apart.
+/// Takes the texts of [`PlacedWords`] apart.
 #[derive(Debug, Clone, Default)]
 pub(super) struct PlacedTokenizer(Token);
 
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn words_come_back_with_their_positions() {
         let fields = Fields::of(crate::plan::CONTACTS).search.unwrap();
-        let mut placed = Placed::new(&fields);
+        let mut placed = PlacedWords::new(&fields);
         let field = fields.words[0];
         placed.push_run(field, 0, "jane doe");
         placed.push_run(field, 0, "");

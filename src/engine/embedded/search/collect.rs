@@ -14,7 +14,7 @@ use crate::search::sort::{Key, Sort};
 
 /// A hit: its sort value, its score, its id and its address.
 #[derive(Debug, Clone)]
-pub(super) struct Ranked {
+pub(super) struct RankedHit {
     pub(super) key: Key,
     pub(super) score: u32,
     pub(super) id: String,
@@ -22,7 +22,7 @@ pub(super) struct Ranked {
 }
 
 /// The first `size` hits after a place, in an order and then by id, and the number of all.
-pub(super) struct Ordered<'a> {
+pub(super) struct FirstHits<'a> {
     pub(super) size: usize,
     pub(super) after: Option<&'a Cursor>,
     /// The worth of each hit; without it all are worth nothing.
@@ -34,7 +34,7 @@ pub(super) struct Ordered<'a> {
 /// The place of a hit within a segment: the numbers of its sort value and of its id. The least comes first.
 type Place = (u64, u64);
 
-pub(super) struct SegmentOrdered {
+pub(super) struct SegmentFirstHits {
     segment: SegmentOrdinal,
     /// Where and how hits are ranked, once they are known.
     ranking: Option<(SegmentReader, Ranking)>,
@@ -49,15 +49,15 @@ pub(super) struct SegmentOrdered {
     best: BinaryHeap<(Place, DocId)>,
 }
 
-impl Collector for Ordered<'_> {
-    type Fruit = (u64, Vec<Ranked>);
-    type Child = SegmentOrdered;
+impl Collector for FirstHits<'_> {
+    type Fruit = (u64, Vec<RankedHit>);
+    type Child = SegmentFirstHits;
 
     fn for_segment(
         &self,
         segment: SegmentOrdinal,
         reader: &SegmentReader,
-    ) -> tantivy::Result<SegmentOrdered> {
+    ) -> tantivy::Result<SegmentFirstHits> {
         let ids = reader.fast_fields().str("id")?;
         let column = Column::of(self.sort, reader)?;
         let after = match (&self.after, &ids) {
@@ -68,7 +68,7 @@ impl Collector for Ordered<'_> {
             _ => None,
         };
         let ranking = self.ranking.filter(|_| self.size > 0);
-        Ok(SegmentOrdered {
+        Ok(SegmentFirstHits {
             segment,
             ranking: ranking.map(|ranking| (reader.clone(), ranking.clone())),
             hits: Vec::new(),
@@ -87,18 +87,18 @@ impl Collector for Ordered<'_> {
 
     fn merge_fruits(
         &self,
-        fruits: Vec<tantivy::Result<(u64, Vec<Ranked>)>>,
-    ) -> tantivy::Result<(u64, Vec<Ranked>)> {
+        fruits: Vec<tantivy::Result<(u64, Vec<RankedHit>)>>,
+    ) -> tantivy::Result<(u64, Vec<RankedHit>)> {
         let fruits = fruits.into_iter().collect::<tantivy::Result<Vec<_>>>()?;
         let total = fruits.iter().map(|(total, _)| total).sum();
-        let mut all: Vec<Ranked> = fruits.into_iter().flat_map(|(_, ranked)| ranked).collect();
+        let mut all: Vec<RankedHit> = fruits.into_iter().flat_map(|(_, ranked)| ranked).collect();
         all.sort_by(|one, other| one.key.compare(&other.key, self.sort).then_with(|| one.id.cmp(&other.id)));
         all.truncate(self.size);
         Ok((total, all))
     }
 }
 
-impl SegmentOrdered {
+impl SegmentFirstHits {
     fn push(&mut self, doc: DocId, number: u64) {
         let worst = self.best.peek().filter(|_| self.best.len() >= self.size).map(|(place, _)| *place);
         if worst.is_some_and(|worst| number > worst.0) || self.after.is_some_and(|after| number < after.0) {
@@ -125,8 +125,8 @@ impl SegmentOrdered {
     }
 }
 
-impl SegmentCollector for SegmentOrdered {
-    type Fruit = tantivy::Result<(u64, Vec<Ranked>)>;
+impl SegmentCollector for SegmentFirstHits {
+    type Fruit = tantivy::Result<(u64, Vec<RankedHit>)>;
 
     fn collect(&mut self, doc: DocId, _: Score) {
         self.total += 1;
@@ -139,7 +139,7 @@ impl SegmentCollector for SegmentOrdered {
         }
     }
 
-    fn harvest(mut self) -> tantivy::Result<(u64, Vec<Ranked>)> {
+    fn harvest(mut self) -> tantivy::Result<(u64, Vec<RankedHit>)> {
         let mut scores = HashMap::new();
         if !matches!(self.column, Column::Score) {
             scores = self.scores_of_best()?;
@@ -161,7 +161,7 @@ impl SegmentCollector for SegmentOrdered {
                     Key::Score(score) => score,
                     _ => scores.get(&doc).copied().unwrap_or(0),
                 };
-                ranked.push(Ranked { key, score, id, at: DocAddress::new(self.segment, doc) });
+                ranked.push(RankedHit { key, score, id, at: DocAddress::new(self.segment, doc) });
             }
         }
         Ok((self.total, ranked))
@@ -169,9 +169,9 @@ impl SegmentCollector for SegmentOrdered {
 }
 
 /// How many documents have each value of a field.
-pub(super) struct Counted(pub(super) String);
+pub(super) struct ValueCounter(pub(super) String);
 
-pub(super) struct SegmentCounted {
+pub(super) struct SegmentValueCounter {
     values: Option<StrColumn>,
     counts: HashMap<u64, u64>,
 }
@@ -185,12 +185,12 @@ pub(super) fn sum(counts: Vec<Counts>) -> Counts {
     all
 }
 
-impl Collector for Counted {
+impl Collector for ValueCounter {
     type Fruit = Counts;
-    type Child = SegmentCounted;
+    type Child = SegmentValueCounter;
 
-    fn for_segment(&self, _: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<SegmentCounted> {
-        Ok(SegmentCounted { values: reader.fast_fields().str(&self.0)?, counts: HashMap::new() })
+    fn for_segment(&self, _: SegmentOrdinal, reader: &SegmentReader) -> tantivy::Result<SegmentValueCounter> {
+        Ok(SegmentValueCounter { values: reader.fast_fields().str(&self.0)?, counts: HashMap::new() })
     }
 
     fn requires_scoring(&self) -> bool {
@@ -202,7 +202,7 @@ impl Collector for Counted {
     }
 }
 
-impl SegmentCollector for SegmentCounted {
+impl SegmentCollector for SegmentValueCounter {
     type Fruit = Counts;
 
     fn collect(&mut self, doc: DocId, _: Score) {

@@ -8,15 +8,15 @@ use tantivy::{DocId, DocSet, Score, SegmentReader, Term};
 
 /// The documents of another query.
 #[derive(Debug)]
-pub(super) struct Excluded(pub(super) Box<dyn Query>);
+pub(super) struct ExclusionQuery(pub(super) Box<dyn Query>);
 
-impl Clone for Excluded {
+impl Clone for ExclusionQuery {
     fn clone(&self) -> Self {
         Self(self.0.box_clone())
     }
 }
 
-impl Query for Excluded {
+impl Query for ExclusionQuery {
     fn weight(&self, scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
         Ok(Box::new(Ascending(self.0.weight(scoring)?)))
     }

@@ -17,9 +17,9 @@ use tantivy::schema::Value as _;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument};
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::collect::{Counted, Ordered, Ranked};
+use self::collect::{FirstHits, RankedHit, ValueCounter};
 use self::rank::Ranking;
-use self::together::CountedTogether;
+use self::together::MemberValueCounter;
 use super::index::EmbeddedFolder;
 use super::index::schema::{Fields, SearchFields, member_key, owner_column, text_column};
 use crate::config::IndexConfig;
@@ -27,11 +27,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Collection;
 use crate::search::cursor::Cursor;
 use crate::search::index::{
-    Among, Answer, Counts, FACET_VALUES_MAX, Find, Found, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex,
+    Among, Answer, Counts, FACET_VALUES_MAX, Find, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex, SearchResult,
     TRUNCATED_MAX,
 };
 use crate::search::matched;
-use crate::search::query::{Field, Term, Wanted, Whole};
+use crate::search::query::{Field, FilterValue, Term, Whole};
 use crate::search::sort::Key;
 
 /// The indexes of a folder, for searching; another process may write them.
@@ -45,13 +45,13 @@ struct Inner {
     /// By projection: the fields of its index.
     fields: Arc<HashMap<&'static str, Fields>>,
     /// By alias: the index that was open last.
-    opened: Arc<Mutex<HashMap<String, Opened>>>,
+    opened: Arc<Mutex<HashMap<String, OpenIndex>>>,
     /// By projection: the searcher that a view saw first. Its files stay readable when they are merged away.
     searchers: Option<Arc<Mutex<HashMap<String, Searcher>>>>,
 }
 
 #[derive(Clone)]
-struct Opened {
+struct OpenIndex {
     index: String,
     reader: IndexReader,
     /// A hash of the index's own `meta.json` when the reader was loaded. The file's time would not do, because two
@@ -85,7 +85,7 @@ impl EmbeddedIndex {
             (projection.to_owned(), Cursor { key: Key::Score(0), id: after.to_owned(), view: None });
         let page = self.ask(move |inner| {
             let searcher = inner.searcher(&projection)?;
-            let ordered = Ordered { size, after: Some(&after), ranking: None, sort: None };
+            let ordered = FirstHits { size, after: Some(&after), ranking: None, sort: None };
             let all = ConstScoreQuery::new(Box::new(AllQuery), 0.0);
             let (_, ranked) = searcher.search(&all, &ordered).map_err(failed)?;
             let fields = inner.fields(&projection)?;
@@ -147,7 +147,7 @@ impl Inner {
         let reader: IndexReader =
             opened.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(failed)?;
         let searcher = reader.searcher();
-        readers.insert(alias, Opened { index, reader, meta });
+        readers.insert(alias, OpenIndex { index, reader, meta });
         Ok(searcher)
     }
 
@@ -164,17 +164,17 @@ impl Inner {
         Ok((fields, fields.search.as_ref().ok_or_else(none)?))
     }
 
-    fn find(&self, find: &Find) -> Result<Found> {
+    fn find(&self, find: &Find) -> Result<SearchResult> {
         let searcher = self.searcher(find.collection.name())?;
         let (fields, search) = self.searched(find.collection)?;
         let query = query::query(&searcher, (fields, search), find).map_err(failed)?;
         let ranking = find.terms.is_some().then(|| Ranking::of((fields, search), find));
         let (after, ranking) = (find.after.as_ref(), ranking.as_ref());
-        let ordered = Ordered { size: find.size, after, ranking, sort: find.sort };
+        let ordered = FirstHits { size: find.size, after, ranking, sort: find.sort };
         let (total, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
         let terms: Vec<Term> = find.terms.iter().flatten().map(|(term, _)| term.clone()).collect();
         let mut hits = Vec::new();
-        for Ranked { key, score, id, at } in ranked {
+        for RankedHit { key, score, id, at } in ranked {
             let mut document = if find.documents { document_at(fields, &searcher, at)? } else { Value::Null };
             let matched = matched::of(&mut document, search.plan, &terms, &find.whole);
             hits.push(Hit { id, score, key, document, matched });
@@ -183,7 +183,7 @@ impl Inner {
         for field in &find.facets {
             facets.push((*field, self.counts(&searcher, search, find, (&query, field))?));
         }
-        Ok(Found { total, hits, facets })
+        Ok(SearchResult { total, hits, facets })
     }
 
     fn counts(
@@ -203,13 +203,13 @@ impl Inner {
             }
             let filters = find.filters_of(number);
             if !filters.is_empty() {
-                together = CountedTogether::of(search.plan, number, field, filters);
+                together = MemberValueCounter::of(search.plan, number, field, filters);
             }
         }
         let query = BooleanQuery::new(clauses);
         let counts = match together {
             Some(together) => searcher.search(&query, &together),
-            None => searcher.search(&query, &Counted(text_column(field))),
+            None => searcher.search(&query, &ValueCounter(text_column(field))),
         };
         Ok(most_frequent(counts.map_err(failed)?))
     }
@@ -218,7 +218,7 @@ impl Inner {
         let searcher = self.searcher(collection.name())?;
         let (_, search) = self.searched(collection)?;
         let is_it = query::equals(search.whole, &member_key(members, id));
-        let ordered = Ordered { size: OWNERS_MAX, after: None, ranking: None, sort: None };
+        let ordered = FirstHits { size: OWNERS_MAX, after: None, ranking: None, sort: None };
         let (_, ranked) = searcher.search(&is_it, &ordered).map_err(failed)?;
         Ok(ranked.into_iter().map(|hit| hit.id).collect())
     }
@@ -226,7 +226,7 @@ impl Inner {
     fn owners(&self, among: Among<'_>) -> Result<Vec<String>> {
         let searcher = self.searcher(among.collection.name())?;
         let query = query::members_of(self.searched(among.collection)?.1, among);
-        let counts = searcher.search(&query, &Counted(owner_column(among.owner))).map_err(failed)?;
+        let counts = searcher.search(&query, &ValueCounter(owner_column(among.owner))).map_err(failed)?;
         // A member with several owners names others as well.
         Ok(counts.into_keys().filter(|owner| among.owners.contains(owner)).collect())
     }
@@ -266,14 +266,14 @@ impl Inner {
         let (fields, search) = self.searched(among.collection)?;
         let query = query::members_of(search, among);
         let ranking = Ranking::of_members((fields, search), among.terms, whole);
-        let ordered = Ordered { size: MATCHED_MAX, after: None, ranking: Some(&ranking), sort: None };
+        let ordered = FirstHits { size: MATCHED_MAX, after: None, ranking: Some(&ranking), sort: None };
         let (_, ranked) = searcher.search(&query, &ordered).map_err(failed)?;
         ranked.into_iter().map(|hit| document_at(fields, &searcher, hit.at)).collect()
     }
 
     fn document(&self, projection: &str, id: &str) -> Result<Option<Value>> {
         let (searcher, fields) = (self.searcher(projection)?, self.fields(projection)?);
-        let ordered = Ordered { size: 1, after: None, ranking: None, sort: None };
+        let ordered = FirstHits { size: 1, after: None, ranking: None, sort: None };
         let (_, ranked) = searcher.search(&query::equals(fields.id, id), &ordered).map_err(failed)?;
         ranked.first().map(|hit| document_at(fields, &searcher, hit.at)).transpose()
     }
@@ -282,7 +282,7 @@ impl Inner {
         let searcher = self.searcher(collection.name())?;
         let (_, search) = self.searched(collection)?;
         let Some((_, truncated)) = search.members.get(members) else { return Ok(Vec::new()) };
-        let ordered = Ordered { size: TRUNCATED_MAX, after: None, ranking: None, sort: None };
+        let ordered = FirstHits { size: TRUNCATED_MAX, after: None, ranking: None, sort: None };
         let (_, ranked) = searcher.search(&query::equals(*truncated, "yes"), &ordered).map_err(failed)?;
         Ok(ranked.into_iter().map(|hit| hit.id).collect())
     }
@@ -301,7 +301,7 @@ struct AmongOwned {
     owner: &'static str,
     owners: Vec<String>,
     terms: Vec<Term>,
-    filters: Vec<(Field, Wanted)>,
+    filters: Vec<(Field, FilterValue)>,
 }
 
 impl AmongOwned {
@@ -327,7 +327,7 @@ fn most_frequent(counts: Counts) -> Counts {
 }
 
 impl SearchIndex for EmbeddedIndex {
-    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, Found> {
+    fn find<'a>(&'a self, find: &'a Find) -> Answer<'a, SearchResult> {
         let find = find.clone();
         self.ask(move |inner| inner.find(&find))
     }

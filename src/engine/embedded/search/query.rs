@@ -9,22 +9,22 @@ use tantivy::query::{
 use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{Searcher, Term as IndexTerm};
 
-use super::excluded::Excluded;
+use super::excluded::ExclusionQuery;
 use super::together::Together;
 use crate::engine::embedded::index::schema::{Fields, SearchFields};
 use crate::search::index::{Among, Find, MemberFilters};
-use crate::search::query::{Field, Filters, Term, Wanted, by_field};
+use crate::search::query::{Field, FilterValue, Filters, Term, by_field};
 
-type Boxed = Box<dyn Query>;
+type BoxedQuery = Box<dyn Query>;
 
 /// The query of a search; `searcher` is of the index that is searched.
 pub(super) fn query(
     searcher: &Searcher,
     (fields, search): (&Fields, &SearchFields),
     find: &Find,
-) -> tantivy::Result<Boxed> {
-    let mut clauses: Vec<(Occur, Boxed)> = vec![(Occur::Must, unscored(Box::new(AllQuery)))];
-    let mut must = |query: Boxed| clauses.push((Occur::Must, query));
+) -> tantivy::Result<BoxedQuery> {
+    let mut clauses: Vec<(Occur, BoxedQuery)> = vec![(Occur::Must, unscored(Box::new(AllQuery)))];
+    let mut must = |query: BoxedQuery| clauses.push((Occur::Must, query));
     if let Some(under) = &find.under {
         must(unscored(equals(search.below, under)));
     }
@@ -41,7 +41,7 @@ pub(super) fn query(
         must(unscored(anywhere(fields, search, term, owners)));
     }
     for (term, owners) in &find.excluded {
-        let excluded = Excluded(anywhere(fields, search, term, owners));
+        let excluded = ExclusionQuery(anywhere(fields, search, term, owners));
         clauses.push((Occur::MustNot, Box::new(excluded)));
     }
     Ok(Box::new(BooleanQuery::new(clauses)))
@@ -52,7 +52,7 @@ fn by_one_member(
     searcher: &Searcher,
     (fields, search): (&Fields, &SearchFields),
     filters: &MemberFilters,
-) -> tantivy::Result<Boxed> {
+) -> tantivy::Result<BoxedQuery> {
     let groups = by_field(&filters.filters);
     let mut ways = vec![one_of(fields.id, &filters.met)];
     match groups.iter().next() {
@@ -68,7 +68,7 @@ fn by_one_member(
 }
 
 /// A field has any of the values.
-fn any_of(search: &SearchFields, field: Field, values: &[&Wanted]) -> Boxed {
+fn any_of(search: &SearchFields, field: Field, values: &[&FilterValue]) -> BoxedQuery {
     let texts = values.iter().filter_map(|value| value.text());
     let texts = search.text(field).map(|column| one_of(column, texts));
     let number = search.number(field);
@@ -76,15 +76,15 @@ fn any_of(search: &SearchFields, field: Field, values: &[&Wanted]) -> Boxed {
     any(ranges.chain(texts).collect())
 }
 
-fn range(column: Column, value: &Wanted) -> Option<Boxed> {
+fn range(column: Column, value: &FilterValue) -> Option<BoxedQuery> {
     let bound = |term: Option<IndexTerm>| term.map_or(Bound::Unbounded, Bound::Included);
     let (from, to) = match value {
-        Wanted::Text(_) => return None,
-        Wanted::Integers(from, to) => {
+        FilterValue::Text(_) => return None,
+        FilterValue::Integers(from, to) => {
             let term = |number: &i64| IndexTerm::from_field_i64(column, *number);
             (from.as_ref().map(term), to.as_ref().map(term))
         }
-        Wanted::Numbers(from, to) => {
+        FilterValue::Numbers(from, to) => {
             let term = |number: &f64| IndexTerm::from_field_f64(column, *number);
             (from.as_ref().map(term), to.as_ref().map(term))
         }
@@ -97,16 +97,16 @@ fn range(column: Column, value: &Wanted) -> Option<Boxed> {
 }
 
 /// The lowest value of a column of numbers.
-fn lowest(column: Column, value: &Wanted) -> Option<IndexTerm> {
+fn lowest(column: Column, value: &FilterValue) -> Option<IndexTerm> {
     match value {
-        Wanted::Text(_) => None,
-        Wanted::Integers(..) => Some(IndexTerm::from_field_i64(column, i64::MIN)),
-        Wanted::Numbers(..) => Some(IndexTerm::from_field_f64(column, f64::MIN)),
+        FilterValue::Text(_) => None,
+        FilterValue::Integers(..) => Some(IndexTerm::from_field_i64(column, i64::MIN)),
+        FilterValue::Numbers(..) => Some(IndexTerm::from_field_f64(column, f64::MIN)),
     }
 }
 
 /// A term anywhere in the document.
-fn anywhere(fields: &Fields, search: &SearchFields, term: &Term, owners: &[String]) -> Boxed {
+fn anywhere(fields: &Fields, search: &SearchFields, term: &Term, owners: &[String]) -> BoxedQuery {
     let mut ways = ways(search, term);
     ways.extend(words(search.referred, term));
     if !owners.is_empty() {
@@ -116,8 +116,8 @@ fn anywhere(fields: &Fields, search: &SearchFields, term: &Term, owners: &[Strin
 }
 
 /// The ways in which a term matches words and phone numbers.
-fn ways(search: &SearchFields, term: &Term) -> Vec<Boxed> {
-    let mut ways: Vec<Boxed> = search.words.iter().flat_map(|field| words(*field, term)).collect();
+fn ways(search: &SearchFields, term: &Term) -> Vec<BoxedQuery> {
+    let mut ways: Vec<BoxedQuery> = search.words.iter().flat_map(|field| words(*field, term)).collect();
     ways.extend(term.phone.endings.iter().map(|ending| prefix(search.phone, ending)));
     if !term.phone.whole.is_empty() {
         ways.push(one_of(search.phone, &term.phone.whole));
@@ -126,7 +126,7 @@ fn ways(search: &SearchFields, term: &Term) -> Vec<Boxed> {
 }
 
 /// The ways in which a term matches the words of a field.
-fn words(field: Column, term: &Term) -> Vec<Boxed> {
+fn words(field: Column, term: &Term) -> Vec<BoxedQuery> {
     if term.is_phrase() {
         let words = term.words().map(|word| IndexTerm::from_field_text(field, word));
         return vec![Box::new(PhraseQuery::new(words.collect()))];
@@ -134,7 +134,7 @@ fn words(field: Column, term: &Term) -> Vec<Boxed> {
     if term.exact {
         return vec![equals(field, &term.text)];
     }
-    let typo = term.fuzzy.then(|| Box::new(typo(field, &term.text)) as Boxed);
+    let typo = term.fuzzy.then(|| Box::new(typo(field, &term.text)) as BoxedQuery);
     term.texts().map(|text| prefix(field, text)).chain(typo).collect()
 }
 
@@ -143,9 +143,10 @@ pub(super) fn typo(field: Column, word: &str) -> FuzzyTermQuery {
 }
 
 /// The members of these owners that any of the terms matches by their own fields.
-pub(super) fn members_of(search: &SearchFields, among: Among<'_>) -> Boxed {
+pub(super) fn members_of(search: &SearchFields, among: Among<'_>) -> BoxedQuery {
     let owners = search.owner(among.owner).map(|column| unscored(one_of(column, among.owners)));
-    let mut clauses: Vec<(Occur, Boxed)> = owners.into_iter().map(|owners| (Occur::Must, owners)).collect();
+    let mut clauses: Vec<(Occur, BoxedQuery)> =
+        owners.into_iter().map(|owners| (Occur::Must, owners)).collect();
     if clauses.is_empty() {
         return Box::new(EmptyQuery);
     }
@@ -157,25 +158,25 @@ pub(super) fn members_of(search: &SearchFields, among: Among<'_>) -> Boxed {
     Box::new(BooleanQuery::new(clauses))
 }
 
-fn values(search: &SearchFields, filters: &Filters) -> Vec<Boxed> {
+fn values(search: &SearchFields, filters: &Filters) -> Vec<BoxedQuery> {
     by_field(filters).into_iter().map(|(field, values)| any_of(search, field, &values)).collect()
 }
 
-pub(super) fn any(ways: Vec<Boxed>) -> Boxed {
+pub(super) fn any(ways: Vec<BoxedQuery>) -> BoxedQuery {
     Box::new(BooleanQuery::new(ways.into_iter().map(|way| (Occur::Should, way)).collect()))
 }
 
-pub(super) fn equals(field: Column, value: &str) -> Boxed {
+pub(super) fn equals(field: Column, value: &str) -> BoxedQuery {
     Box::new(TermQuery::new(IndexTerm::from_field_text(field, value), IndexRecordOption::Basic))
 }
 
-fn one_of(field: Column, values: impl IntoIterator<Item = impl AsRef<str>>) -> Boxed {
+fn one_of(field: Column, values: impl IntoIterator<Item = impl AsRef<str>>) -> BoxedQuery {
     let terms = values.into_iter().map(|value| IndexTerm::from_field_text(field, value.as_ref()));
     Box::new(TermSetQuery::new(terms))
 }
 
 /// Words that begin with `value`: those from it on, up to the first text behind them.
-fn prefix(field: Column, value: &str) -> Boxed {
+fn prefix(field: Column, value: &str) -> BoxedQuery {
     let term = |text: &str| IndexTerm::from_field_text(field, text);
     let end = after_prefix(value).map_or(Bound::Unbounded, |end| Bound::Excluded(term(&end)));
     Box::new(RangeQuery::new(Bound::Included(term(value)), end))
@@ -195,7 +196,7 @@ pub(super) fn after_prefix(prefix: &str) -> Option<String> {
     None
 }
 
-fn unscored(query: Boxed) -> Boxed {
+fn unscored(query: BoxedQuery) -> BoxedQuery {
     Box::new(ConstScoreQuery::new(query, 0.0))
 }
 

@@ -79,13 +79,13 @@ impl Ranking {
     pub(super) fn scores(&self, reader: &SegmentReader, docs: &[DocId]) -> tantivy::Result<Vec<u32>> {
         let mut places = Vec::new();
         for (number, (term, owners)) in self.terms.iter().enumerate().take(SCORED_MAX) {
-            let mut found = Found { reader, docs, term: number, places: &mut places };
+            let mut found = TermPlaces { reader, docs, term: number, places: &mut places };
             self.find_term(&mut found, term)?;
             for owner in owners {
                 found.put_equal(self.id, owner, &|_| Worth::of(APART))?;
             }
         }
-        let mut found = Found { reader, docs, term: self.terms.len(), places: &mut places };
+        let mut found = TermPlaces { reader, docs, term: self.terms.len(), places: &mut places };
         self.find_whole(&mut found)?;
         places.sort_unstable();
         let words = self.name_words().len();
@@ -105,7 +105,7 @@ impl Ranking {
         Ok(scores)
     }
 
-    fn find_term(&self, found: &mut Found<'_>, term: &Term) -> tantivy::Result<()> {
+    fn find_term(&self, found: &mut TermPlaces<'_>, term: &Term) -> tantivy::Result<()> {
         for class in Class::ALL {
             found.put_words(self.search.of_class(class), term, class, OWN)?;
         }
@@ -122,7 +122,7 @@ impl Ranking {
     }
 
     /// Finds where the whole query is a name, an address or a number.
-    fn find_whole(&self, found: &mut Found<'_>) -> tantivy::Result<()> {
+    fn find_whole(&self, found: &mut TermPlaces<'_>) -> tantivy::Result<()> {
         let has_own = !self.is_of_members;
         let name = name_key(self.name_words().into_iter());
         found.put_equal(self.search.whole, &name, &|owner| {
@@ -192,14 +192,14 @@ fn owners(places: &[Place]) -> Vec<Owner> {
 }
 
 /// The places of one term that are found until now.
-struct Found<'a> {
+struct TermPlaces<'a> {
     reader: &'a SegmentReader,
     docs: &'a [DocId],
     term: usize,
     places: &'a mut Vec<Place>,
 }
 
-impl Found<'_> {
+impl TermPlaces<'_> {
     /// The words of a field that a term matches, of owners from `first` on.
     fn put_words(&mut self, field: Column, term: &Term, class: Class, first: u32) -> tantivy::Result<()> {
         let is_name = class == Class::Name || first == REFERRED;

@@ -11,12 +11,12 @@ use super::collect::sum;
 use crate::engine::embedded::index::schema::{ABSENT, PART, members_column};
 use crate::plan::SearchPlan;
 use crate::search::index::Counts;
-use crate::search::query::{Field, Filters, Wanted, by_field};
+use crate::search::query::{Field, FilterValue, Filters, by_field};
 
 /// Values that one and the same member must have, by their places among its values.
 #[derive(Debug, Clone)]
 pub(super) struct Together {
-    conditions: Vec<(usize, Vec<Wanted>)>,
+    conditions: Vec<(usize, Vec<FilterValue>)>,
 }
 
 impl Together {
@@ -30,7 +30,7 @@ impl Together {
 
     fn holds(&self, values: &str) -> bool {
         let value = |place: usize| values.split(PART).nth(place).filter(|value| *value != ABSENT);
-        let meets = |(place, choices): &(usize, Vec<Wanted>)| {
+        let meets = |(place, choices): &(usize, Vec<FilterValue>)| {
             value(*place).is_some_and(|value| choices.iter().any(|choice| choice.holds(value)))
         };
         self.conditions.iter().all(meets)
@@ -60,13 +60,13 @@ fn place(plan: &SearchPlan, members: usize, field: Field) -> Option<usize> {
 }
 
 /// How many documents have a member with each value of a field that also meets filters of other fields.
-pub(super) struct CountedTogether {
+pub(super) struct MemberValueCounter {
     column: String,
     place: usize,
     others: Together,
 }
 
-impl CountedTogether {
+impl MemberValueCounter {
     /// `filters` are of the members with this number.
     pub(super) fn of(plan: &SearchPlan, members: usize, field: Field, filters: &Filters) -> Option<Self> {
         let place = place(plan, members, field)?;
@@ -88,7 +88,7 @@ pub(super) struct SegmentTogether {
     counts: HashMap<usize, u64>,
 }
 
-impl Collector for CountedTogether {
+impl Collector for MemberValueCounter {
     type Fruit = Counts;
     type Child = SegmentTogether;
 

@@ -97,7 +97,7 @@ pub(super) struct Request {
 
 /// An index's copy of a document. Version 0 is nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Stored {
+pub(super) struct DocumentCopy {
     pub(super) version: u64,
     pub(super) content: Content,
     /// How many records of each partition it reflects, also when they delete it.
@@ -111,7 +111,7 @@ pub(super) struct World {
     pub(super) now: u64,
     /// For each partition and offset: how many records below it concern each document.
     counts: [Vec<[u32; DOCUMENTS]>; PARTITIONS],
-    pub(super) indexes: [[Stored; DOCUMENTS]; 2],
+    pub(super) indexes: [[DocumentCopy; DOCUMENTS]; 2],
     /// The index that the alias stands for.
     pub(super) alias: usize,
     pub(super) record: Option<Record>,
@@ -192,7 +192,7 @@ impl World {
             return Err(stored.version);
         }
         let Request { version, content, reflects, .. } = *request;
-        *stored = Stored { version, content, reflects };
+        *stored = DocumentCopy { version, content, reflects };
         if content.is_none() && !self.rules.remembers_deletes {
             stored.version = 0;
         }

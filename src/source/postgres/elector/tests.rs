@@ -51,9 +51,9 @@ fn member(session: Option<Session>, is_writer: bool) -> Member {
     }
 }
 
-fn delivered(next: i64) -> Delivered {
+fn delivered(next: i64) -> DeliveredPosition {
     let low_watermark: Positions = [(TopicPartition::new("contact", 0), next)].into_iter().collect();
-    Delivered { low_watermark, ..Delivered::default() }
+    DeliveredPosition { low_watermark, ..DeliveredPosition::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,7 +70,7 @@ async fn a_server_that_does_not_answer_loses_its_writer_after_the_time_of_a_look
 async fn a_member_that_stands_by_waits_for_the_positions_as_long_as_for_a_look() {
     let mut standby = member(Some(silent().await), false);
     let began = Instant::now();
-    assert_eq!(standby.committed().await.unwrap(), Delivered::default());
+    assert_eq!(standby.committed().await.unwrap(), DeliveredPosition::default());
     assert_eq!(began.elapsed(), LOOK_WAIT);
     assert!(standby.session.is_none());
 }

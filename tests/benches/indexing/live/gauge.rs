@@ -16,13 +16,13 @@ const LONG: Duration = Duration::from_secs(300);
 
 /// The instance's counters.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Counted {
+pub struct Counters {
     pub documents: u64,
     pub bytes: u64,
     pub records: u64,
 }
 
-impl std::ops::Sub for Counted {
+impl std::ops::Sub for Counters {
     type Output = Self;
 
     fn sub(self, before: Self) -> Self {
@@ -74,10 +74,10 @@ impl Gauge {
         Client::connect(&self.address)
     }
 
-    pub fn counted(&mut self) -> Result<Counted> {
+    pub fn counted(&mut self) -> Result<Counters> {
         let status = self.connection.get("/status")?;
         let number = |name: &str| status["counters"][name].as_u64().unwrap_or(0);
-        Ok(Counted { documents: number("delivered"), bytes: number("bytes"), records: number("records") })
+        Ok(Counters { documents: number("delivered"), bytes: number("bytes"), records: number("records") })
     }
 
     /// How many of the records up to these offsets are not in the index, as last noted, and how many documents wait.

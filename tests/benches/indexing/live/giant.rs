@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::Place;
-use super::gauge::{Counted, Room};
+use super::gauge::{Counters, Room};
 use crate::Result;
 
 /// Single changes.
@@ -18,7 +18,7 @@ pub struct Giant {
     pub what: String,
     pub events: u64,
     pub took: Duration,
-    pub counted: Counted,
+    pub counted: Counters,
     pub room: Room,
 }
 

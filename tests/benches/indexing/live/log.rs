@@ -18,18 +18,18 @@ const WAIT: Duration = Duration::from_secs(30);
 
 /// Where a record lies: topic, partition, offset.
 pub type At = (String, i32, i64);
-type Told = oneshot::Sender<std::result::Result<At, String>>;
+type AnswerSender = oneshot::Sender<std::result::Result<At, String>>;
 
 /// Keeps the next offset of each partition that was acknowledged.
 #[derive(Default)]
-struct Acknowledged {
+struct Acknowledgements {
     next: Mutex<HashMap<(String, i32), i64>>,
     failed: Mutex<Option<String>>,
     /// Who waits for a record, by its number.
-    waiting: Mutex<HashMap<usize, Told>>,
+    waiting: Mutex<HashMap<usize, AnswerSender>>,
 }
 
-struct Context(Arc<Acknowledged>);
+struct Context(Arc<Acknowledgements>);
 
 impl ClientContext for Context {}
 
@@ -63,13 +63,13 @@ impl ProducerContext for Context {
 #[derive(Clone)]
 pub struct Log {
     producer: Arc<ThreadedProducer<Context>>,
-    acknowledged: Arc<Acknowledged>,
+    acknowledged: Arc<Acknowledgements>,
     topics: [String; 3],
 }
 
 impl Log {
     pub fn new(world: &World, topics: &Topics) -> Result<Self> {
-        let acknowledged = Arc::new(Acknowledged::default());
+        let acknowledged = Arc::new(Acknowledgements::default());
         let [organisations, contacts] = &topics.names;
         let producer: ThreadedProducer<Context> = ClientConfig::new()
             .set("bootstrap.servers", &world.services.kafka)

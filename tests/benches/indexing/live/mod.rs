@@ -40,7 +40,7 @@ pub struct Population {
 }
 
 /// The measurements of the live part.
-pub struct Measured {
+pub struct Measurements {
     pub steady: Steady,
     pub freshness: Vec<Freshness>,
     /// The same documents written, refreshed and found by a bare client.
@@ -57,7 +57,7 @@ pub fn run(
     topics: &Topics,
     instance: &Running,
     population: Population,
-) -> Result<Measured> {
+) -> Result<Measurements> {
     let mut place = Place::new(world, topics, instance, population)?;
     let (mut freshness, mut same) = (Vec::new(), Vec::new());
     for _ in 0..population.rounds {
@@ -77,7 +77,7 @@ pub fn run(
         told(&format!("storm beside {load:.0} events/s"), || storm::run(&mut place, server, load, number))
     });
     let storms = storms.collect::<Result<_>>()?;
-    Ok(Measured { steady, freshness, same, giant, storms })
+    Ok(Measurements { steady, freshness, same, giant, storms })
 }
 
 /// The steady state of changes of contacts alone.
@@ -99,7 +99,7 @@ fn fresh(place: &mut Place<'_>, server: &Server, load: Option<f64>) -> Result<Fr
     Ok(seen)
 }
 
-impl Measured {
+impl Measurements {
     /// The most memory that any part took.
     pub fn peak_kilobytes(&self) -> Option<u64> {
         let giant = self.giant.iter().map(|part| part.room);

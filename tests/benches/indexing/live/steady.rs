@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::gauge::{Counted, Room};
+use super::gauge::{Counters, Room};
 use super::log::Log;
 use super::{Place, Population};
 use crate::Result;
@@ -35,7 +35,7 @@ pub struct Steady {
     /// Events each second.
     pub rate: f64,
     pub took: Duration,
-    pub counted: Counted,
+    pub counted: Counters,
     pub samples: Vec<Sample>,
     pub room: Room,
     pub cpu: [f64; 2],

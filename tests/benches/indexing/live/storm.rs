@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Place;
 use super::freshness::ours;
-use super::gauge::{Counted, Room};
+use super::gauge::{Counters, Room};
 use super::steady::Beside;
 use crate::Result;
 use crate::server::Server;
@@ -20,7 +20,7 @@ pub struct Storm {
     /// Events each second beside it.
     pub load: f64,
     pub took: Duration,
-    pub counted: Counted,
+    pub counted: Counters,
     /// To the acknowledgement of single changes meanwhile, in the order of their length.
     pub others: Vec<Duration>,
     /// The most documents that waited.

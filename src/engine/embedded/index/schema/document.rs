@@ -6,7 +6,7 @@ use serde_json::Value;
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
-use super::super::placed::Placed;
+use super::super::placed::PlacedWords;
 use super::{ABSENT, Fields, OWN, PART, SearchFields, VALUE_LETTERS_MAX};
 use crate::plan::{FilterPlan, MembersPlan, SortPlan};
 use crate::searchable::{
@@ -77,7 +77,7 @@ impl SearchFields {
     }
 
     fn add_words(&self, document: &mut TantivyDocument, value: &Value) {
-        let mut placed = Placed::new(self);
+        let mut placed = PlacedWords::new(self);
         let own = placed.push(OWN, &Words::of(value, self.plan.own));
         document.add_u64(self.length, own);
         let mut owner = OWN;
