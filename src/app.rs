@@ -1,9 +1,10 @@
-//! From the configuration to a running program. Sources are named in `app/sources.rs`, and engines in `engine/mod.rs`.
+//! From the configuration to a running program. The kinds of source stand in `source/drivers.rs`, and those of index in
+//! `engine/mod.rs`.
 
 use std::sync::Arc;
 
 use crate::cli::{Cli, Command, Global};
-use crate::config::Config;
+use crate::config::{Config, Kinds};
 use crate::dead_letter::SpillPlace;
 use crate::decode::{Decoder, Layout};
 use crate::encoding::Registry;
@@ -12,10 +13,9 @@ use crate::error::{Error, Result};
 use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::work::let_go;
-use crate::plan::EntityType;
 use crate::position::Positions;
-use crate::source::EventSource;
 use crate::source::leadership::Leadership;
+use crate::source::{EventSource, drivers};
 
 mod check;
 mod dead_letters;
@@ -29,7 +29,6 @@ mod parts;
 mod reindex;
 mod report;
 mod search;
-mod sources;
 mod summary;
 mod verify;
 
@@ -85,12 +84,17 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
+/// The kinds of source and of index that this program has.
+pub fn kinds() -> Kinds {
+    Kinds { sources: drivers::kinds(), indexes: engine::kinds() }
+}
+
 fn load(global: &Global) -> Result<Config> {
-    Config::load(&engine::kinds(), global.config.as_deref(), environment(), &global.flags())
+    Config::load(&kinds(), global.config.as_deref(), environment(), &global.flags())
 }
 
 fn examine(global: &Global) -> Result<(Config, toml::Table), Vec<Error>> {
-    Config::examine(&engine::kinds(), global.config.as_deref(), environment(), &global.flags())
+    Config::examine(&kinds(), global.config.as_deref(), environment(), &global.flags())
 }
 
 /// The variables; one that is no text is none of ours.
@@ -107,20 +111,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     Ok(value)
 }
 
-/// Every topic with its entity type.
-pub(crate) fn topics(config: &Config) -> Vec<(String, EntityType)> {
-    let named =
-        config.entities().flat_map(|(of, section)| section.topics.iter().map(move |topic| (topic, of)));
-    named.map(|(topic, of)| (topic.clone(), of)).collect()
-}
-
 /// How the records of each entity type are laid out.
 fn layouts(config: &Config) -> Vec<Layout> {
     config.entities().map(|(of, section)| Layout::of(of, section)).collect()
 }
 
 fn source(config: &Config) -> Result<Box<dyn EventSource>> {
-    (sources::driver(config).open)(config)
+    (drivers::find(config)?.open)(config)
 }
 
 /// The log's identity, and where it ends now.
@@ -132,7 +129,7 @@ fn look_at_log(config: &Config) -> Result<(String, Positions)> {
 }
 
 fn leadership(config: &Config, status: &Status) -> Result<Arc<dyn Leadership>> {
-    (sources::driver(config).leadership)(config, status)
+    (drivers::find(config)?.leadership)(config, Arc::clone(&status.in_flight))
 }
 
 /// Where dead letters wait for a topic that is away: beside the state, of which they are a part until they arrive.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use toml::{Table, Value};
+use tributary::app;
 use tributary::config::{Config, Flags, keys};
-use tributary::engine;
 
 use crate::files::read;
 
@@ -46,7 +46,7 @@ fn resolve(text: &str) -> Result<Table, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tributary.toml");
     fs::write(&file, text).unwrap();
-    let examined = Config::examine(&engine::kinds(), Some(&file), std::iter::empty(), &Flags::new());
+    let examined = Config::examine(&app::kinds(), Some(&file), std::iter::empty(), &Flags::new());
     examined.map(|(_, table)| table).map_err(|wrong| wrong.iter().map(ToString::to_string).collect())
 }
 

@@ -4,8 +4,8 @@
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
+use tributary::app;
 use tributary::config::Config;
-use tributary::engine;
 use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::model::mapping::Shape;
 use tributary::projection::SHAPE;
@@ -238,7 +238,7 @@ fn an_index_made_just_now_from_its_file_calls_for_nothing() {
     let (servers, _turn) = services::whole();
     let world = World::new(&servers, "difference-own", "");
     let config =
-        Config::load(&engine::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+        Config::load(&app::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     let sink = ElasticsearchSink::new(&config.index, &PROJECTIONS).unwrap();
     let states = runtime().block_on(sink.open("log")).unwrap();
     // It is made to be filled first, without the refreshes and replicas of its mapping.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::json;
+use tributary::app;
 use tributary::config::Config;
-use tributary::engine;
 use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::http::client::Instance;
 use tributary::sink::DocumentSink;
@@ -154,7 +154,7 @@ fn an_endless_answer_of_the_index_ends_the_command_with_1() {
 
 fn sink(world: &World) -> ElasticsearchSink {
     let config =
-        Config::load(&engine::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+        Config::load(&app::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     ElasticsearchSink::new(&config.index, &["contacts"]).unwrap()
 }
 
@@ -237,7 +237,7 @@ fn an_endless_answer_of_what_seems_an_instance_ends_the_command_with_1() {
 fn a_copy_of_the_state_whose_head_has_no_end_is_given_up() {
     let (fake, world) = instance("/admin/state/copy", Answer::EndlessHead);
     let mut config =
-        Config::load(&engine::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+        Config::load(&app::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     config.state = world.path("state");
     let runtime = runtime();
     let instance = runtime.block_on(Instance::find(&config)).expect("it seems to run");

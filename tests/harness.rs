@@ -14,7 +14,7 @@ use elasticsearch::http::transport::Transport;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tributary::config::Config;
-use tributary::engine::{embedded::EmbeddedIndex, kinds};
+use tributary::{app::kinds, engine::embedded::EmbeddedIndex};
 
 use crate::services::{self, Services};
 

@@ -1,8 +1,8 @@
 //! A projection that `index.projections` leaves out for a while.
 
 use serde_json::{Value, json};
+use tributary::app;
 use tributary::config::Config;
-use tributary::engine;
 use tributary::plan::CONTACTS;
 use tributary::state::fjall::FjallStore;
 use tributary::state::keys::Space;
@@ -59,7 +59,7 @@ impl Stage {
     /// An instance that died left a backfill of the contacts behind, which has passed the contact.
     fn begin_backfill(&self) {
         let config =
-            Config::load(&engine::kinds(), Some(&self.world.config_path()), std::iter::empty(), &Vec::new())
+            Config::load(&app::kinds(), Some(&self.world.config_path()), std::iter::empty(), &Vec::new())
                 .unwrap();
         let store = FjallStore::open(&self.world.path("state"), config.plan()).unwrap();
         let backfill = Backfill { step: 1, marks_from: Some(1), cursor: "c5".to_owned(), done: 1 };

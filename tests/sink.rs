@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
+use tributary::app;
 use tributary::config::{Config, IndexConfig, Refresh};
-use tributary::engine;
 use tributary::engine::elasticsearch::ElasticsearchSink;
 use tributary::sink::{Batch, DocumentSink, Outcome};
 
@@ -13,7 +13,7 @@ use crate::harness::{AutoCreate, World, runtime};
 use crate::services;
 
 fn config(world: &World, url: &str) -> IndexConfig {
-    let IndexConfig { kind, derived, .. } = Config::defaults(&engine::kinds(), &Vec::new()).unwrap().index;
+    let IndexConfig { kind, derived, .. } = Config::defaults(&app::kinds(), &Vec::new()).unwrap().index;
     IndexConfig {
         derived,
         plan: tributary::plan::builtin(),

@@ -4,8 +4,8 @@ use elasticsearch::http::Method;
 use elasticsearch::http::headers::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::Transport;
 use serde_json::{Value, json};
+use tributary::app;
 use tributary::config::Config;
-use tributary::engine;
 use tributary::engine::embedded::EmbeddedSink;
 use tributary::sink::generations::{Aliases, Generations};
 use tributary::sink::{Batch, DocumentSink, Outcome};
@@ -23,7 +23,7 @@ pub const HIGH: u64 = 1_000_000_000;
 
 pub fn config(world: &World) -> Config {
     let mut config =
-        Config::load(&engine::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
+        Config::load(&app::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     config.index.path = world.folder.path().join(&config.index.path);
     config
 }

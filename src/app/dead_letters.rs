@@ -176,7 +176,7 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<RetryOutco
         queue,
         Arc::new(Status::default()),
         Arc::new(super::decoder(config)?),
-        super::topics(config),
+        config.topics(),
         command_rx,
     );
     let (reply, answer) = bounded(1);

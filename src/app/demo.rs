@@ -9,10 +9,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 use super::report::progress::Progress;
-use super::{follow, parts, search};
+use super::{follow, kinds, parts, search};
 use crate::cli::Demo;
 use crate::config::{Config, Flags};
-use crate::engine;
 use crate::error::{Error, Result};
 use crate::generate::live::{Live, World};
 use crate::output;
@@ -85,7 +84,7 @@ fn generated(options: &Demo, folder: &Path) -> Result<Scene> {
     let world = World::of(options, folder.join("events"));
     output::line(format_args!("Making {} ...", world.size()));
     let live = tokio::task::block_in_place(|| Live::start(world))?;
-    let config = Config::defaults(&engine::kinds(), &settings(folder, &folder.join("events")))?;
+    let config = Config::defaults(&kinds(), &settings(folder, &folder.join("events")))?;
     let arrives = format!("{} changes a second arrive while it is open", options.rate);
     Ok(Scene { config, live: Some(live), arrives })
 }

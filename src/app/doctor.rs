@@ -5,8 +5,7 @@ mod disk;
 mod exposure;
 mod index;
 mod instance;
-mod kafka;
-mod postgres;
+mod log;
 
 use toml::Table;
 
@@ -15,10 +14,10 @@ use super::check::state::FoundState;
 use super::check::{self, CONFIGURATION};
 use super::dead_letters;
 use crate::cli::OutputFormat;
-use crate::config::{Config, DeadLetterConfig, DeadLetterKind, SourceKind};
+use crate::config::{Config, DeadLetterConfig, DeadLetterKind};
 use crate::error::{Error, Result};
 use crate::output;
-use crate::pipeline::work::blocking;
+use crate::source::drivers;
 use crate::state::rows::FORMAT;
 
 const CLOCK: &str = "clock";
@@ -61,21 +60,11 @@ async fn look(config: &Config, findings: &mut Findings) -> Result<()> {
         FoundState::Resting(_) => findings.good(check::STATE, "it can be read, and a run goes on with it"),
         FoundState::Running(_) | FoundState::Wrong => {}
     }
-    exposure::look(config, findings);
+    let driver = drivers::find(config)?;
+    exposure::look(config, driver, findings);
     disk::look(config, findings);
     clock::look_at_state(config, findings);
-    let owned = config.clone();
-    match config.source.kind {
-        SourceKind::Kafka if !findings.is_any_wrong(&[check::BROKERS]) => {
-            let surveyed = blocking(move || Ok(kafka::survey(&owned))).await?;
-            kafka::tell(surveyed, findings);
-        }
-        SourceKind::Postgres if !findings.is_any_wrong(&[check::LOG, check::TOPICS]) => {
-            let surveyed = blocking(move || Ok(postgres::survey(&owned))).await?;
-            postgres::tell(surveyed, findings);
-        }
-        SourceKind::Kafka | SourceKind::Postgres | SourceKind::Files => {}
-    }
+    log::look(config, driver, findings).await?;
     if let Some(sink) = &sight.sink {
         index::look(&**sink, findings).await;
     }

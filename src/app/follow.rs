@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::reindex::beside::{rebuild_changed, rebuild_reshaped};
 use super::report::progress::Progress;
-use super::{decoder, leadership, parts, source, sources, spill_place, summary, topics};
+use super::{decoder, leadership, parts, source, spill_place, summary};
 use crate::config::Config;
 use crate::dead_letter::{self, CountedDeadLetters, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
@@ -157,7 +157,7 @@ pub(super) async fn follow(
             rebuild_reshaped(&config, &state, &status, &identity, ends).await?;
         }
     }
-    let log = LogParts::new(source, Arc::new(decoder(&config)?), topics(&config))
+    let log = LogParts::new(source, Arc::new(decoder(&config)?), config.topics())
         .with_partial(options.allow_partial_log);
     let index = IndexParts::new(sink, projections, limits, config.index.refresh)
         .with_claimant(claimant)
@@ -209,7 +209,7 @@ pub(super) fn claimant(
     takes_over: bool,
     name: impl FnOnce() -> Result<String>,
 ) -> Result<Claimant> {
-    let state = if sources::driver(config).is_coordinated {
+    let state = if config.source.kind.is_coordinated {
         None
     } else {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

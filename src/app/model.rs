@@ -5,10 +5,9 @@ mod samples;
 
 use std::path::Path;
 
-use super::environment;
+use super::{environment, kinds};
 use crate::cli::{Global, ModelCommand};
 use crate::config::Config;
-use crate::engine;
 use crate::error::{Error, Result};
 use crate::escape;
 use crate::model::{self, Finding, Model, RelationRows};
@@ -16,8 +15,7 @@ use crate::output;
 use crate::plan::PlanRef;
 
 pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
-    let in_force =
-        || Config::load(&engine::kinds(), global.config.as_deref(), environment(), &global.flags());
+    let in_force = || Config::load(&kinds(), global.config.as_deref(), environment(), &global.flags());
     match command {
         ModelCommand::Show => {
             output::line(model::write::text(&in_force()?.model).trim_end());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{parts, topics};
+use super::parts;
 use crate::cli::{OutputFormat, Reindex};
 use crate::config::{Config, Refresh};
 use crate::dead_letter::{self, CountedDeadLetters, DeadLetter, DeadLetters};
@@ -313,7 +313,7 @@ fn round(
         );
         let projections = config.index.projections.iter();
         let projections = projections.filter_map(|name| config.plan().projection(name)).collect();
-        let log = LogParts::new(source, Arc::new(super::decoder(&config)?), topics(&config))
+        let log = LogParts::new(source, Arc::new(super::decoder(&config)?), config.topics())
             .with_partial(allow_partial_log);
         let index = IndexParts::new(target, projections, limits, Refresh::Interval);
         let letters = Box::new(DocumentDeadLetters(Box::new(letters)));

@@ -1,4 +1,7 @@
-//! Addresses as they are shown: without the secrets that they may hold, whether or not they are right ones.
+//! Addresses as they are shown: without the secrets that they may hold, whether or not they are right ones. Hosts that
+//! are this machine.
+
+use std::net::IpAddr;
 
 use super::HIDDEN;
 
@@ -32,6 +35,12 @@ pub fn without_secrets(url: &str) -> String {
     let user = if user.is_some() { format!("{HIDDEN}@") } else { String::new() };
     let parameters = if parameters.is_empty() { String::new() } else { format!("?{HIDDEN}") };
     format!("{scheme}{user}{place}{parameters}")
+}
+
+/// True of a host that is this machine.
+pub fn is_of_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// A database's address: a user without a password is shown, and so are parameters that are known to hold no secret.

@@ -12,18 +12,16 @@ const TOPIC_BYTES_MAX: usize = 249;
 /// All of them, each with the key to change.
 pub(super) fn check(config: &Config) -> Vec<Error> {
     let mut wrong = Vec::new();
-    let of_kafka = config.source.kind == SourceKind::Kafka;
+    let kind = config.source.kind;
     wrong.extend(check_topics(&config.model));
-    if config.source.kind == SourceKind::Postgres {
-        wrong.extend(check_categories(&config.model));
-    }
-    if config.source.kind != SourceKind::Files && config.kafka.group.is_empty() {
+    wrong.extend(check_records(&config.model, kind));
+    if kind.is_coordinated && config.kafka.group.is_empty() {
         wrong.push(Error::usage(
             "kafka.group: it is empty; name the group of the instances that share the work",
         ));
     }
     if config.dead_letters.kind == DeadLetterKind::Kafka {
-        wrong.extend(check_letters(config, of_kafka));
+        wrong.extend(check_letters(config));
     }
     wrong.extend(check_api_key(&config.index));
     wrong.extend(check_layout(&config.index));
@@ -69,30 +67,39 @@ fn check_topics(model: &Model) -> Option<Error> {
     })
 }
 
-/// Refuses topics and formats that a message-db lacks. It has categories, whose messages say type and position
-/// beside their data.
-fn check_categories(model: &Model) -> Option<Error> {
+/// Refuses topics and formats that the source does not have.
+fn check_records(model: &Model, kind: &SourceKind) -> Option<Error> {
     model.entities.iter().find_map(|entity| {
         let (name, source) = (&entity.name, &entity.source);
-        if let Some(topic) = source.topics.iter().find(|topic| topic.contains('-')) {
-            return Some(Error::usage(format!(
-                "{name}.topics: {topic} is the name of a stream, and source.kind \"postgres\" reads categories; name what \
-                 stands before the first -"
-            )));
-        }
-        if source.format != Format::CloudEvents {
-            return Some(Error::usage(format!(
-                "{name}.format: \"{}\" found; messages of source.kind \"postgres\" have one form, so leave the key out",
-                source.format.name()
-            )));
-        }
-        let is_json = source.encoding == Encoding::Json && source.key_encoding.is_none();
-        (!is_json).then(|| {
-            Error::usage(format!(
-                "{name}.encoding: messages of source.kind \"postgres\" are JSON; leave encoding and key_encoding out"
-            ))
-        })
+        check_categories(name, source, kind).or_else(|| check_form(name, source, kind))
     })
+}
+
+/// Refuses a stream in the place of its category.
+fn check_categories(name: &str, source: &EntityConfig, kind: &SourceKind) -> Option<Error> {
+    let stream = source.topics.iter().find(|topic| kind.has_categories && topic.contains('-'))?;
+    Some(Error::usage(format!(
+        "{name}.topics: {stream} is the name of a stream, and source.kind {:?} reads categories; name what stands before \
+         the first -",
+        kind.name
+    )))
+}
+
+/// Refuses the choice of a form where messages say type and position beside their data.
+fn check_form(name: &str, source: &EntityConfig, kind: &SourceKind) -> Option<Error> {
+    let is_json = source.encoding == Encoding::Json && source.key_encoding.is_none();
+    let of = kind.name;
+    match source.format {
+        _ if !kind.has_one_form => None,
+        Format::CloudEvents if is_json => None,
+        Format::CloudEvents => Some(Error::usage(format!(
+            "{name}.encoding: messages of source.kind {of:?} are JSON; leave encoding and key_encoding out"
+        ))),
+        format => Some(Error::usage(format!(
+            "{name}.format: \"{}\" found; messages of source.kind {of:?} have one form, so leave the key out",
+            format.name()
+        ))),
+    }
 }
 
 /// Only a registry knows the schemas of Avro and Protobuf.
@@ -113,7 +120,7 @@ fn check_encodings(config: &Config) -> Option<Error> {
     )))
 }
 
-fn check_letters(config: &Config, of_kafka: bool) -> Option<Error> {
+fn check_letters(config: &Config) -> Option<Error> {
     let topic = &config.dead_letters.topic;
     let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let is_name = (1..=TOPIC_BYTES_MAX).contains(&topic.len()) && topic.bytes().all(is_legal);
@@ -123,7 +130,7 @@ fn check_letters(config: &Config, of_kafka: bool) -> Option<Error> {
         )));
     }
     let mut sources = config.model.entities.iter().flat_map(|entity| &entity.source.topics);
-    if of_kafka && sources.any(|source| source == topic) {
+    if config.source.kind.is_kafka && sources.any(|source| source == topic) {
         return Some(Error::usage(format!(
             "dead_letters.topic: events are read from the topic {topic}, so that each dead letter would be read as an event; \
              name another topic"
@@ -137,7 +144,7 @@ fn check_folders(config: &Config) -> Vec<Error> {
     let mut wrong = Vec::new();
     let state = config.state.as_path();
     let is_in = |path: &Path| path.starts_with(state);
-    if config.source.kind == SourceKind::Files && is_in(&config.source.path) {
+    if config.source.kind.is_folder && is_in(&config.source.path) {
         wrong.push(Error::usage(
             "state: the events of source.path lie in this folder; name a folder of its own",
         ));
@@ -152,13 +159,13 @@ fn check_folders(config: &Config) -> Vec<Error> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, IndexKind};
+    use crate::config::{Config, Kinds};
 
     fn loaded(text: &str) -> Result<Config, String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tributary.toml");
         std::fs::write(&path, text).unwrap();
-        let loaded = Config::load(&IndexKind::EXAMPLES, Some(&path), std::iter::empty(), &Vec::new());
+        let loaded = Config::load(&Kinds::examples(), Some(&path), std::iter::empty(), &Vec::new());
         loaded.map_err(|error| {
             assert_eq!(error.exit_code(), 2, "{error}");
             error.to_string()

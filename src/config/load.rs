@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::{
-    Config, DeadLetterConfig, DeadLetterKind, DerivedMapping, HIDDEN, HttpConfig, IndexConfig, IndexKind,
-    KafkaConfig, Refresh, SourceConfig, SourceKind, is_secret, raw, without_secrets,
+    Config, DeadLetterConfig, DeadLetterKind, DerivedMapping, HIDDEN, HttpConfig, IndexConfig, KafkaConfig,
+    Kinds, Refresh, SourceConfig, is_secret, raw, without_secrets,
 };
 use crate::error::{Error, Result};
 use crate::model::{Layout, Model, Projection, mapping};
@@ -36,12 +36,12 @@ const PREFIX_BYTES_MAX: usize = 200;
 pub type Flags = Vec<(&'static str, String)>;
 
 impl Config {
-    /// The defaults with `flags` over them: neither a file nor the environment is read. `kinds` are the kinds of index
-    /// that `index.kind` can name, the default first.
+    /// The defaults with `flags` over them: neither a file nor the environment is read. `kinds` are those that
+    /// `source.kind` and `index.kind` can name.
     ///
     /// # Errors
     /// Exit code 2, naming the key, the value found and the values expected.
-    pub fn defaults(kinds: &[&'static IndexKind], flags: &Flags) -> Result<Self> {
+    pub fn defaults(kinds: &Kinds, flags: &Flags) -> Result<Self> {
         let mut table = Table::new();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
         let config = resolve(&Keys::of(&table), kinds)?;
@@ -54,7 +54,7 @@ impl Config {
     /// # Errors
     /// Exit code 2, naming the key, the value found and the values expected.
     pub fn load(
-        kinds: &[&'static IndexKind],
+        kinds: &Kinds,
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
         flags: &Flags,
@@ -71,7 +71,7 @@ impl Config {
     /// # Errors
     /// All that is wrong, not only the first.
     pub fn examine(
-        kinds: &[&'static IndexKind],
+        kinds: &Kinds,
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
         flags: &Flags,
@@ -111,7 +111,7 @@ impl Config {
 /// Resolves a table as far as it goes: a key with a wrong value is noted and left out, until nothing more is wrong.
 fn resolve_all(
     mut table: Table,
-    kinds: &[&'static IndexKind],
+    kinds: &Kinds,
     mut wrong: Vec<Error>,
 ) -> Result<(Config, Table), Vec<Error>> {
     loop {
@@ -132,7 +132,7 @@ fn resolve_all(
     }
 }
 
-fn resolve(keys: &Keys<'_>, kinds: &[&'static IndexKind]) -> Result<Config> {
+fn resolve(keys: &Keys<'_>, kinds: &Kinds) -> Result<Config> {
     let state = keys.path("state", "data/state")?;
     let declared = model::declared(keys)?;
     let entities = records::entities(keys, &declared)?;
@@ -142,18 +142,12 @@ fn resolve(keys: &Keys<'_>, kinds: &[&'static IndexKind]) -> Result<Config> {
     index.derived = derived(&model);
     index.plan = PlanRef::of(&model);
     index.plan.check().map_err(Error::usage)?;
+    let sources: Vec<_> = kinds.sources.iter().map(|kind| (kind.name, *kind)).collect();
     Ok(Config {
         state,
         model,
         source: SourceConfig {
-            kind: keys.choice(
-                "source.kind",
-                &[
-                    ("kafka", SourceKind::Kafka),
-                    ("files", SourceKind::Files),
-                    ("postgres", SourceKind::Postgres),
-                ],
-            )?,
+            kind: keys.choice("source.kind", &sources)?,
             path: keys.path("source.path", "events")?,
         },
         kafka: KafkaConfig {
@@ -204,7 +198,7 @@ fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
     Ok(properties)
 }
 
-fn index(keys: &Keys<'_>, model: &Model, kinds: &[&'static IndexKind]) -> Result<IndexConfig> {
+fn index(keys: &Keys<'_>, model: &Model, kinds: &Kinds) -> Result<IndexConfig> {
     let key = "index.max_embedded_contacts";
     let embedded = keys.number(key, EMBEDDED_MAX)?;
     if !(1..=EMBEDDED_MAX).contains(&embedded) {
@@ -217,7 +211,7 @@ fn index(keys: &Keys<'_>, model: &Model, kinds: &[&'static IndexKind]) -> Result
             "{key}: it is of the built-in model, and another one is configured; set max of an embed in that one"
         )));
     }
-    let kinds: Vec<(&str, &'static IndexKind)> = kinds.iter().map(|kind| (kind.name, *kind)).collect();
+    let kinds: Vec<_> = kinds.indexes.iter().map(|kind| (kind.name, *kind)).collect();
     Ok(IndexConfig {
         kind: keys.choice("index.kind", &kinds)?,
         urls: keys.filled_list("index.url", &["http://localhost:9200"])?,

@@ -2,6 +2,7 @@
 
 mod address;
 mod conflicts;
+mod kinds;
 mod load;
 mod postgres;
 mod raw;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-pub use self::address::without_secrets;
+pub use self::address::{is_of_this_machine, without_secrets};
+pub use self::kinds::{IndexKind, Kinds, SourceKind};
 pub use self::load::Flags;
 pub use self::postgres::{PostgresConfig, SslMode, Stable};
 pub use self::raw::keys;
@@ -57,21 +59,10 @@ pub struct Config {
 /// Which source is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceConfig {
-    /// `kafka`, `files` or `postgres`.
-    pub kind: SourceKind,
+    /// One of the kinds that the sources offer.
+    pub kind: &'static SourceKind,
     /// The folder of a `files` source.
     pub path: PathBuf,
-}
-
-/// The kinds of source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SourceKind {
-    /// A Kafka cluster.
-    Kafka,
-    /// A folder of JSON lines.
-    Files,
-    /// A message-db in PostgreSQL.
-    Postgres,
 }
 
 /// `[kafka]`.
@@ -144,27 +135,6 @@ pub struct IndexConfig {
     pub max_embedded_contacts: usize,
 }
 
-/// A kind of index, as its engine describes it. The configuration knows no engine.
-#[derive(Debug, PartialEq, Eq)]
-pub struct IndexKind {
-    /// The value of `index.kind`.
-    pub name: &'static str,
-    /// True of an index behind `index.url`, false of one in the folder `index.path`. Only a server holds children.
-    pub is_server: bool,
-    /// True when a server takes `index.api_key`.
-    pub has_api_keys: bool,
-}
-
-#[cfg(test)]
-impl IndexKind {
-    /// Kinds for the tests of parts that import no engine.
-    pub(crate) const EXAMPLES: [&'static Self; 3] = [
-        &Self { name: "elasticsearch", is_server: true, has_api_keys: true },
-        &Self { name: "opensearch", is_server: true, has_api_keys: false },
-        &Self { name: "embedded", is_server: false, has_api_keys: false },
-    ];
-}
-
 /// `index.refresh`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refresh {
@@ -234,6 +204,13 @@ impl Config {
     /// The entity types with the sections that say how their records are read.
     pub fn entities(&self) -> impl Iterator<Item = (EntityType, &EntityConfig)> {
         self.plan().entity_types().zip(self.model.entities.iter().map(|entity| &entity.source))
+    }
+
+    /// Every topic with its entity type.
+    pub fn topics(&self) -> Vec<(String, EntityType)> {
+        let named =
+            self.entities().flat_map(|(of, section)| section.topics.iter().map(move |topic| (topic, of)));
+        named.map(|(topic, of)| (topic.clone(), of)).collect()
     }
 
     /// The settings that the state depends on: topics, formats and event types, as stable text.

@@ -85,6 +85,14 @@ impl PostgresConfig {
         parsed.get_hosts().iter().filter_map(name).collect()
     }
 
+    /// True when the password may go to another machine without TLS: `prefer` does without where the server offers none.
+    pub fn may_be_in_clear(&self) -> bool {
+        let is_encrypted = !matches!(self.sslmode, SslMode::Disable | SslMode::Prefer);
+        !is_encrypted
+            && self.has_password()
+            && !self.hosts().iter().all(|host| address::is_of_this_machine(host))
+    }
+
     fn parsed(&self) -> Option<tokio_postgres::Config> {
         self.url.parse().ok()
     }
@@ -100,5 +108,36 @@ impl fmt::Debug for PostgresConfig {
             .field("schema", &self.schema)
             .field("stable", &self.stable)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_that_postgres_may_be_sent_without_tls_is_told() {
+        for (url, password, sslmode, is_told) in [
+            ("postgres://u@db/d", Some("p"), SslMode::Prefer, true),
+            ("postgres://u@db/d", Some("p"), SslMode::Disable, true),
+            ("postgres://u:p@db/d", None, SslMode::Prefer, true),
+            ("postgres://localhost,db/d?user=u&password=p", None, SslMode::Prefer, true),
+            ("postgres://u:p@localhost/d?hostaddr=10.0.0.7", None, SslMode::Prefer, true),
+            ("postgres://u@db/d", None, SslMode::Prefer, false),
+            ("postgres://u:p@db/d", None, SslMode::Require, false),
+            ("postgres://u:p@db/d", None, SslMode::VerifyFull, false),
+            ("postgres://u:p@localhost,127.0.0.1:5433,[::1]/d", None, SslMode::Disable, false),
+            ("postgres://u:p@%2Frun%2Fpostgresql/d", None, SslMode::Prefer, false),
+        ] {
+            let postgres = PostgresConfig {
+                url: url.to_owned(),
+                password: password.map(str::to_owned),
+                sslmode,
+                ca_certificate: None,
+                schema: "message_store".to_owned(),
+                stable: Stable::Lock,
+            };
+            assert_eq!(postgres.may_be_in_clear(), is_told, "{url} {sslmode:?}");
+        }
     }
 }

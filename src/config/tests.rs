@@ -10,13 +10,14 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config> {
     let path = folder.path().join("t.toml");
     std::fs::write(&path, text).unwrap();
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Config::load(&IndexKind::EXAMPLES, Some(&path), environment, &Flags::new())
+    Config::load(&Kinds::examples(), Some(&path), environment, &Flags::new())
 }
 
 #[test]
 fn everything_has_its_default() {
     let config = load("", &[]).unwrap();
     assert_eq!(config.state, Path::new("data/state"));
+    assert_eq!((config.source.kind.name, config.index.kind.name), ("kafka", "elasticsearch"));
     assert_eq!(config.index.urls, ["http://localhost:9200"]);
     assert_eq!(config.index.projections, ["organisations", "contacts", "hierarchy"]);
     assert_eq!(config.http.listen, "127.0.0.1:8080");
@@ -56,7 +57,10 @@ fn the_environment_goes_over_the_file() {
 #[test]
 fn wrong_values_are_refused_by_name() {
     for (text, named) in [
-        ("[source]\nkind = \"kafak\"", "nearest: kafka"),
+        (
+            "[source]\nkind = \"kafak\"",
+            "source.kind: \"kafak\" found, one of kafka, files, postgres was expected (nearest: kafka)",
+        ),
         (
             "[index]\nkind = \"opensaerch\"",
             "one of elasticsearch, opensearch, embedded was expected (nearest: opensearch)",
@@ -161,7 +165,7 @@ fn secrets_in_addresses_are_never_shown() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.toml");
         std::fs::write(&path, text).unwrap();
-        let examined = Config::examine(&IndexKind::EXAMPLES, Some(&path), std::iter::empty(), &Flags::new());
+        let examined = Config::examine(&Kinds::examples(), Some(&path), std::iter::empty(), &Flags::new());
         let (config, shown) = examined.unwrap();
         let shown = format!("{}\n{config:?}", shown::text(&shown));
         assert!(!shown.contains("hunter2"), "{text}: {shown}");

@@ -17,7 +17,7 @@ static ENGINES: &[&Driver] =
     &[&elasticsearch::ELASTICSEARCH, &elasticsearch::OPENSEARCH, &embedded::EMBEDDED];
 
 /// The kinds of index that a configuration can name, the default first.
-pub fn kinds() -> Vec<&'static IndexKind> {
+pub(crate) fn kinds() -> Vec<&'static IndexKind> {
     ENGINES.iter().map(|driver| &driver.kind).collect()
 }
 
@@ -33,16 +33,22 @@ pub(crate) fn find(config: &Config) -> Result<&'static Driver> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Kinds;
 
     #[test]
     fn every_kind_of_index_is_configured_by_its_name_and_has_its_engine() {
-        let kinds = kinds();
-        assert_eq!(kinds.len(), ENGINES.len());
-        for kind in &kinds {
+        let kinds = Kinds { indexes: kinds(), ..Kinds::examples() };
+        assert_eq!(kinds.indexes.len(), ENGINES.len());
+        for kind in &kinds.indexes {
             let config = Config::defaults(&kinds, &vec![("index.kind", kind.name.to_owned())]).unwrap();
             assert_eq!(find(&config).unwrap().kind, **kind);
         }
         let unset = Config::defaults(&kinds, &Vec::new()).unwrap();
         assert_eq!(unset.index.kind.name, "elasticsearch");
+    }
+
+    #[test]
+    fn the_kinds_that_tests_use_are_those_of_the_drivers() {
+        assert_eq!(kinds(), Kinds::examples().indexes);
     }
 }

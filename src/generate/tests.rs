@@ -7,7 +7,7 @@ use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::*;
-use crate::config::{Flags, IndexKind};
+use crate::config::{Flags, Kinds};
 
 fn options(out: &Path, organisations: u32, contacts: u32, events: u64, seed: u64) -> Generate {
     let out = Some(out.to_owned());
@@ -16,7 +16,7 @@ fn options(out: &Path, organisations: u32, contacts: u32, events: u64, seed: u64
 
 fn generate(options: &Generate) -> Result<()> {
     let nothing = Some(Path::new("/dev/null"));
-    run(options, &Config::load(&IndexKind::EXAMPLES, nothing, std::iter::empty(), &Flags::new())?)
+    run(options, &Config::load(&Kinds::examples(), nothing, std::iter::empty(), &Flags::new())?)
 }
 
 fn lines(folder: &Path, name: &str) -> Vec<Value> {

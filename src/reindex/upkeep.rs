@@ -162,15 +162,14 @@ pub async fn prune_gone(sink: &dyn Generations) -> Result<Vec<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
-    use crate::engine;
+    use crate::config::{Config, Kinds};
     use crate::engine::embedded::EmbeddedSink;
     use crate::sink::generations::{Aliases, Move};
 
     #[tokio::test]
     async fn a_session_that_is_given_up_takes_its_indexes_with_it_but_for_those_behind_an_alias() {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = Config::load(&engine::kinds(), None, std::iter::empty(), &Vec::new()).unwrap();
+        let mut config = Config::load(&Kinds::examples(), None, std::iter::empty(), &Vec::new()).unwrap();
         config.index.path = folder.path().to_owned();
         let sink = EmbeddedSink::new(&config.index, &["organisations", "contacts"]).unwrap();
         let names = ["organisations", "contacts"];

@@ -4,6 +4,8 @@
 //! holds is an error that names topic, partition and both offsets.
 
 pub(crate) mod candidacy;
+pub(crate) mod driver;
+pub(crate) mod drivers;
 pub mod files;
 pub mod kafka;
 pub mod leadership;

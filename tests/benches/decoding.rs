@@ -14,10 +14,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tributary::app;
 use tributary::config::Config;
 use tributary::decode::{Decoder, Layout, Readiness};
 use tributary::encoding;
-use tributary::engine;
 use tributary::event::{DecodeOutcome, Record};
 use tributary::plan::{CONTACT, ORGANISATION, builtin};
 use tributary::source::EventSource;
@@ -100,7 +100,7 @@ impl Line {
         }
         let path = folder.path().join("tributary.toml");
         std::fs::write(&path, text).unwrap();
-        let config = Config::load(&engine::kinds(), Some(&path), std::iter::empty(), &Vec::new()).unwrap();
+        let config = Config::load(&app::kinds(), Some(&path), std::iter::empty(), &Vec::new()).unwrap();
         let registry = encoding::Registry::new(config.schema_registry.as_ref().unwrap()).unwrap();
         let layouts = config.entities().map(|(of, section)| Layout::of(of, section)).collect();
         Decoder::new(builtin(), layouts, config.event_types.clone()).with_registry(Some(registry))

@@ -10,9 +10,9 @@ use tributary::plan::{CONTACT, ORGANISATION, builtin};
 
 use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
+use tributary::app;
 use tributary::config::{Config, Format};
 use tributary::decode::Decoder;
-use tributary::engine;
 use tributary::event::{DecodeOutcome, ID_BYTES_MAX, Record};
 use tributary::position::{Positions, TopicPartition};
 use tributary::search::cursor::Cursor;
@@ -172,8 +172,8 @@ proptest! {
         let value = String::from_utf8_lossy(&value).into_owned();
         let environment = [(format!("TRIBUTARY_{name}"), value)];
         let path = folder.path().join("tributary.toml");
-        check_told(Config::load(&engine::kinds(), Some(&path), environment.into_iter(), &Vec::new()));
-        check_told(Config::load(&engine::kinds(), Some(&path), std::iter::empty(), &Vec::new()));
+        check_told(Config::load(&app::kinds(), Some(&path), environment.into_iter(), &Vec::new()));
+        check_told(Config::load(&app::kinds(), Some(&path), std::iter::empty(), &Vec::new()));
     }
 
     #[test]

@@ -2,27 +2,28 @@
 
 use std::sync::Arc;
 
-use super::super::sources::driver;
 use super::state::{FoundState, Resting};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::work::{blocking, let_go};
-use crate::source::{check_topic_ids, partial_log};
+use crate::source::driver::Driver;
+use crate::source::{check_topic_ids, drivers, partial_log};
 
 /// The log's identity, and the faults of the log.
 pub(super) async fn look(config: &Config, state: &FoundState) -> Result<(Option<String>, Vec<Error>)> {
+    let driver = drivers::find(config)?;
     let whole = config.clone();
     let opened = blocking(move || Ok(super::super::look_at_log(&whole))).await?;
     match opened {
-        Ok((identity, _)) => Ok((Some(identity), beside(config, state).await)),
-        Err(error) => Ok((None, unread(config, error).await?)),
+        Ok((identity, _)) => Ok((Some(identity), beside(config, state, driver.address).await)),
+        Err(error) => Ok((None, unread(config, driver, error).await?)),
     }
 }
 
 /// The findings of a log that cannot be read.
-async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
-    let address = driver(config).address;
-    let Some(settings) = driver(config).settings else { return Ok(vec![error.about(address)]) };
+async fn unread(config: &Config, driver: &Driver, error: Error) -> Result<Vec<Error>> {
+    let address = driver.address;
+    let Some(settings) = driver.settings else { return Ok(vec![error.about(address)]) };
     match error.kind() {
         ErrorKind::Unavailable => return Ok(vec![error.about(address)]),
         // The client's settings, which are the same for every topic.
@@ -30,7 +31,7 @@ async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
         _ => {}
     }
     let mut wrong = Vec::new();
-    for (key, topic, alone) in topics(config) {
+    for (key, topic, alone) in topics(config, address) {
         if let Err(error) = blocking(move || Ok(super::super::look_at_log(&alone))).await? {
             tracing::debug!(topic, "the topic cannot be read");
             wrong.push((key, error));
@@ -49,7 +50,7 @@ async fn unread(config: &Config, error: Error) -> Result<Vec<Error>> {
 }
 
 /// Each topic with its key, and the configuration that has it alone.
-fn topics(config: &Config) -> Vec<(String, String, Config)> {
+fn topics(config: &Config, address: &str) -> Vec<(String, String, Config)> {
     let mut topics = Vec::new();
     for (number, entity) in config.model.entities.iter().enumerate() {
         for topic in &entity.source.topics {
@@ -58,22 +59,22 @@ fn topics(config: &Config) -> Vec<(String, String, Config)> {
                 other.source.topics = if at == number { vec![topic.clone()] } else { Vec::new() };
             }
             let alone = Config { model: Arc::new(model), ..config.clone() };
-            topics.push((key_of(config, topic), topic.clone(), alone));
+            topics.push((key_of(config, topic, address), topic.clone(), alone));
         }
     }
     topics
 }
 
-/// The key that names a topic.
-fn key_of(config: &Config, topic: &str) -> String {
+/// The key that names a topic, or that of the log's address.
+fn key_of(config: &Config, topic: &str, address: &str) -> String {
     let mut entities = config.model.entities.iter();
     let entity = entities.find(|entity| entity.source.topics.iter().any(|named| named == topic));
-    entity.map_or_else(|| driver(config).address.to_owned(), |entity| format!("{}.topics", entity.name))
+    entity.map_or_else(|| address.to_owned(), |entity| format!("{}.topics", entity.name))
 }
 
 /// The findings of the log for this state: it is another log, or it has lost its beginning. Nothing is read but the
 /// records that the state read last.
-async fn beside(config: &Config, state: &FoundState) -> Vec<Error> {
+async fn beside(config: &Config, state: &FoundState, address: &str) -> Vec<Error> {
     let (progress, ids, is_partial) = match state {
         FoundState::Nothing => Default::default(),
         FoundState::Resting(Resting { progress, topic_ids, is_partial, .. }) => {
@@ -93,15 +94,13 @@ async fn beside(config: &Config, state: &FoundState) -> Vec<Error> {
     });
     let cut = match started.await {
         Ok(cut) => cut,
-        Err(error) if error.kind() == ErrorKind::Unavailable => {
-            return vec![error.about(driver(config).address)];
-        }
+        Err(error) if error.kind() == ErrorKind::Unavailable => return vec![error.about(address)],
         Err(error) => return vec![error.about("state")],
     };
     let cut = cut.into_iter().filter(|_| !is_partial);
     let errors = cut.map(|(at, first)| {
         let error = partial_log(&at, first, "restore the topic, or keep the state; ");
-        error.about(&key_of(config, &at.topic))
+        error.about(&key_of(config, &at.topic, address))
     });
     errors.collect()
 }

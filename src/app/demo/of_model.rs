@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use super::{Scene, settings, show};
-use crate::app::{look_at_log, model as command};
+use crate::app::{kinds, look_at_log, model as command};
 use crate::config::Config;
-use crate::engine;
 use crate::error::{Error, Result};
 use crate::model;
 use crate::output;
@@ -32,7 +31,7 @@ pub(super) fn scene(file: &Path, folder: &Path) -> Result<Scene> {
     let mut settings = settings(folder, &events);
     settings.push(("model", file.display().to_string()));
     settings.push(("index.mappings", folder.join("mappings").display().to_string()));
-    let config = Config::defaults(&engine::kinds(), &settings)?;
+    let config = Config::defaults(&kinds(), &settings)?;
     let (_, ends) = look_at_log(&config)?;
     if ends.iter().next().is_none() {
         let topics: Vec<&str> =

@@ -1,16 +1,15 @@
 //! Settings that work and that others than the operator could use.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 
 use crate::app::check::findings::Findings;
 use crate::app::check::{CONFIGURATION, HTTP};
-use crate::config::{Config, PostgresConfig, SourceKind, SslMode};
+use crate::config::{Config, is_of_this_machine};
 use crate::http::ADMIN_CLOSED;
+use crate::source::driver::Driver;
 
 /// Looks at the address that is listened on, and at credentials that go over the network without TLS.
-pub(super) fn look(config: &Config, findings: &mut Findings) {
+pub(super) fn look(config: &Config, driver: &Driver, findings: &mut Findings) {
     if !findings.is_any_wrong(&[HTTP]) {
         match is_listened_on_here(&config.http.listen) || config.http.token.is_some() {
             true => findings.good(HTTP, format_args!("{} can be listened on", config.http.listen)),
@@ -26,15 +25,8 @@ pub(super) fn look(config: &Config, findings: &mut Findings) {
     if registry.is_some_and(|registry| is_in_clear(&registry.url, registry.password.is_some())) {
         findings.doubtful(CONFIGURATION, of_plain("schema_registry.url"));
     }
-    if config.source.kind == SourceKind::Postgres && may_be_in_clear(&config.postgres) {
-        findings.doubtful(
-            CONFIGURATION,
-            format_args!(
-                "postgres.sslmode: with \"{}\" the password may go over the network without TLS; use \"verify-full\", or at \
-                 least \"require\"",
-                config.postgres.sslmode.name()
-            ),
-        );
+    if let Some(text) = (driver.exposure)(config) {
+        findings.doubtful(CONFIGURATION, text);
     }
 }
 
@@ -50,28 +42,15 @@ fn is_in_clear(address: &str, has_secret: bool) -> bool {
     (has_secret || has_user) && url.scheme() == "http" && !is_here
 }
 
-/// True when the password may go to another machine without TLS: `prefer` does without where the server offers none.
-fn may_be_in_clear(postgres: &PostgresConfig) -> bool {
-    let is_encrypted = !matches!(postgres.sslmode, SslMode::Disable | SslMode::Prefer);
-    !is_encrypted && postgres.has_password() && !postgres.hosts().iter().all(|host| is_of_this_machine(host))
-}
-
 /// True of a host and a port that only this machine reaches.
 fn is_listened_on_here(address: &str) -> bool {
     let url = Url::parse(&format!("http://{address}"));
     url.is_ok_and(|url| url.host_str().is_some_and(is_of_this_machine))
 }
 
-/// True of a host that is this machine.
-fn is_of_this_machine(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Stable;
 
     #[test]
     fn credentials_that_go_to_another_machine_by_plain_http_are_told_from_the_rest() {
@@ -101,32 +80,6 @@ mod tests {
         }
         for address in ["0.0.0.0:8080", "[::]:8080", "search.example.com:80", "10.0.0.7:80"] {
             assert!(!is_listened_on_here(address), "{address}");
-        }
-    }
-
-    #[test]
-    fn a_password_that_postgres_may_be_sent_without_tls_is_told() {
-        for (url, password, sslmode, is_told) in [
-            ("postgres://u@db/d", Some("p"), SslMode::Prefer, true),
-            ("postgres://u@db/d", Some("p"), SslMode::Disable, true),
-            ("postgres://u:p@db/d", None, SslMode::Prefer, true),
-            ("postgres://localhost,db/d?user=u&password=p", None, SslMode::Prefer, true),
-            ("postgres://u:p@localhost/d?hostaddr=10.0.0.7", None, SslMode::Prefer, true),
-            ("postgres://u@db/d", None, SslMode::Prefer, false),
-            ("postgres://u:p@db/d", None, SslMode::Require, false),
-            ("postgres://u:p@db/d", None, SslMode::VerifyFull, false),
-            ("postgres://u:p@localhost,127.0.0.1:5433,[::1]/d", None, SslMode::Disable, false),
-            ("postgres://u:p@%2Frun%2Fpostgresql/d", None, SslMode::Prefer, false),
-        ] {
-            let postgres = PostgresConfig {
-                url: url.to_owned(),
-                password: password.map(str::to_owned),
-                sslmode,
-                ca_certificate: None,
-                schema: "message_store".to_owned(),
-                stable: Stable::Lock,
-            };
-            assert_eq!(may_be_in_clear(&postgres), is_told, "{url} {sslmode:?}");
         }
     }
 }

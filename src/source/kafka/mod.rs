@@ -6,9 +6,12 @@ mod ids;
 mod members;
 mod notices;
 mod reader;
+mod remarks;
 mod retention;
 mod rights;
 mod survey;
+
+use std::sync::Arc;
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -16,12 +19,32 @@ use rdkafka::error::KafkaError;
 
 pub use self::elector::Elector;
 pub use self::reader::KafkaSource;
-pub use self::retention::Retention;
 pub use self::rights::is_denied;
-pub use self::survey::{Survey, survey};
 
-use crate::config::KafkaConfig;
+use super::driver::{Driver, Subject, Survey};
+use crate::config::{KafkaConfig, SourceKind};
 use crate::error::Error;
+
+/// A cluster, whose coordinator elects the writer.
+pub(super) static KAFKA: Driver = Driver {
+    kind: SourceKind {
+        name: "kafka",
+        is_kafka: true,
+        is_folder: false,
+        is_coordinated: true,
+        has_categories: false,
+        has_one_form: false,
+    },
+    open: |config| Ok(Box::new(KafkaSource::open(&config.kafka, config.topics())?)),
+    leadership: |config, in_flight| {
+        let topics = config.topics().into_iter().map(|(topic, _)| topic).collect();
+        Ok(Arc::new(Elector::start(&config.kafka, topics, in_flight)?))
+    },
+    address: "kafka.brokers",
+    settings: Some("kafka.properties"),
+    exposure: |_| None,
+    survey: Some(Survey { unless_wrong: &[Subject::Brokers], look: remarks::look }),
+};
 
 /// A client with the configured properties
 /// (<https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md>).

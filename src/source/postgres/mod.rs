@@ -10,10 +10,45 @@ mod elector;
 mod message;
 mod positions;
 mod reader;
+mod remarks;
 mod stable;
 mod survey;
 mod tls;
 
+use std::sync::Arc;
+
 pub use self::elector::LockElector;
 pub use self::reader::PostgresSource;
-pub use self::survey::{CategorySurvey, Survey, survey};
+use super::driver::{Driver, Subject, Survey};
+use crate::config::{Config, SourceKind};
+
+/// A message-db, whose locks elect the writer.
+pub(super) static POSTGRES: Driver = Driver {
+    kind: SourceKind {
+        name: "postgres",
+        is_kafka: false,
+        is_folder: false,
+        is_coordinated: true,
+        has_categories: true,
+        has_one_form: true,
+    },
+    open: |config| Ok(Box::new(PostgresSource::open(&config.postgres, config.topics())?)),
+    leadership: |config, in_flight| {
+        let categories = config.topics().into_iter().map(|(topic, _)| topic).collect();
+        Ok(Arc::new(LockElector::start(&config.postgres, &config.kafka.group, categories, in_flight)?))
+    },
+    address: "postgres.url",
+    settings: Some("postgres.url"),
+    exposure,
+    survey: Some(Survey { unless_wrong: &[Subject::Log, Subject::Topics], look: remarks::look }),
+};
+
+fn exposure(config: &Config) -> Option<String> {
+    config.postgres.may_be_in_clear().then(|| {
+        format!(
+            "postgres.sslmode: with \"{}\" the password may go over the network without TLS; use \"verify-full\", or at \
+             least \"require\"",
+            config.postgres.sslmode.name()
+        )
+    })
+}

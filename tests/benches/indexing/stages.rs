@@ -9,10 +9,10 @@ use tributary::plan::builtin;
 use tributary::plan::{EntityType, PROJECTIONS};
 
 use crossbeam_channel::unbounded;
+use tributary::app;
 use tributary::config::Config;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
 use tributary::decode::Decoder;
-use tributary::engine;
 use tributary::entity::Registers;
 use tributary::event::DecodeOutcome;
 use tributary::pipeline::backfill;
@@ -100,8 +100,7 @@ pub fn asked() -> Option<String> {
 pub fn one(asked: &str) -> Result<()> {
     let (what, config, folder): (String, std::path::PathBuf, std::path::PathBuf) =
         serde_json::from_str(asked).map_err(|error| format!("{ASKED}: {error}"))?;
-    let config =
-        Config::load(&engine::kinds(), Some(&config), std::iter::empty(), &Vec::new()).map_err(told)?;
+    let config = Config::load(&app::kinds(), Some(&config), std::iter::empty(), &Vec::new()).map_err(told)?;
     let (began, cpu) = (Instant::now(), cpu_seconds("self").unwrap_or(0.0));
     let (count, bytes) = work(&what, &config, &folder)?;
     let (took, cpu) = (began.elapsed().as_secs_f64(), cpu_seconds("self").unwrap_or(0.0) - cpu);

@@ -16,13 +16,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use self::replaced::Looks;
-use super::trouble::Trouble;
-use super::{Away, EventSource, Fingerprint, SourceBatch};
 use crate::base64;
 use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
 use crate::event::Record;
 use crate::plan::EntityType;
 use crate::position::{Positions, TopicPartition};
+use crate::source::trouble::Trouble;
+use crate::source::{Away, EventSource, Fingerprint, SourceBatch};
 
 /// The longest line that is read as a record; a longer one is malformed, and is cut.
 const LINE_BYTES_MAX: usize = 64 << 20;

@@ -1,55 +1,57 @@
-//! Brokers, topics and rights.
+//! Remarks on brokers, topics and rights.
 
-use crate::app::check::findings::Findings;
-use crate::app::check::{BROKERS, PRIVILEGES, TOPICS};
-use crate::app::topics;
+use super::retention::Retention;
+use super::survey::{Survey, survey};
 use crate::config::{Config, Format};
 use crate::error::{Error, Result};
-use crate::source::kafka::{Retention, Survey, survey as look};
+use crate::source::driver::{Remark, Subject};
 
 const DAY_MS: u64 = 86_400_000;
 
-/// A cluster, and each of our topics with whether its records may be parts of states.
-pub(super) type SurveyResult = Result<(Survey, Vec<(String, bool)>)>;
+/// Asks the brokers, and judges their answers.
+pub(super) fn look(config: &Config) -> Vec<Remark> {
+    let of_parts = may_be_parts(config);
+    let names: Vec<String> = of_parts.iter().map(|(topic, _)| topic.clone()).collect();
+    judge(survey(&config.kafka, &names), &of_parts)
+}
 
-/// Asks the brokers.
-pub(super) fn survey(config: &Config) -> SurveyResult {
-    let of_parts = topics(config).into_iter().map(|(topic, of)| {
+/// Each of our topics with whether its records may be parts of states.
+fn may_be_parts(config: &Config) -> Vec<(String, bool)> {
+    let of_parts = config.topics().into_iter().map(|(topic, of)| {
         let mut entities = config.entities();
         let format = entities.find(|(entity, _)| *entity == of).map(|(_, section)| section.format);
         (topic, matches!(format, Some(Format::CloudEvents | Format::Outbox)))
     });
-    let of_parts: Vec<(String, bool)> = of_parts.collect();
-    let names: Vec<String> = of_parts.iter().map(|(topic, _)| topic.clone()).collect();
-    Ok((look(&config.kafka, &names)?, of_parts))
+    of_parts.collect()
 }
 
-/// Judges the brokers' answers.
-pub(super) fn tell(surveyed: SurveyResult, findings: &mut Findings) {
-    let (survey, of_parts) = match surveyed {
-        Ok(surveyed) => surveyed,
-        Err(error) => return findings.wrong(BROKERS, &error.about("kafka.brokers")),
+fn judge(surveyed: Result<Survey>, of_parts: &[(String, bool)]) -> Vec<Remark> {
+    let survey = match surveyed {
+        Ok(survey) => survey,
+        Err(error) => return vec![Remark::Wrong(Subject::Brokers, error.about("kafka.brokers"))],
     };
     let answer = if survey.brokers == 1 { "broker answers" } else { "brokers answer" };
-    findings.good(BROKERS, format_args!("{} {answer}, by librdkafka {}", survey.brokers, survey.library));
-    match survey.group {
-        Some(error) => findings.wrong(PRIVILEGES, &error.about("kafka.group")),
-        None => findings.good(PRIVILEGES, "the user may see the group"),
-    }
+    let brokers = format!("{} {answer}, by librdkafka {}", survey.brokers, survey.library);
+    let mut remarks = vec![Remark::Good(Subject::Brokers, brokers)];
+    remarks.push(match survey.group {
+        Some(error) => Remark::Wrong(Subject::Privileges, error.about("kafka.group")),
+        None => Remark::Good(Subject::Privileges, "the user may see the group".to_owned()),
+    });
     let retentions = survey.retentions.unwrap_or_else(|error: Error| {
-        findings.doubtful(PRIVILEGES, error.chain());
+        remarks.push(Remark::Doubtful(Subject::Privileges, error.chain()));
         Vec::new()
     });
     for (topic, partitions) in &survey.partitions {
         let retention = retentions.iter().find(|(named, _)| named == topic).map(|(_, retention)| retention);
         let may_be_parts = of_parts.iter().any(|(named, may_be)| named == topic && *may_be);
         let head = format!("{topic}: {partitions} partitions");
-        match retention.map(|retention| doubt(retention, may_be_parts)) {
-            Some(Some(doubt)) => findings.doubtful(TOPICS, format_args!("{head}, {doubt}")),
-            Some(None) => findings.good(TOPICS, format_args!("{head}, and every state is kept")),
-            None => findings.good(TOPICS, head),
-        }
+        remarks.push(match retention.map(|retention| doubt(retention, may_be_parts)) {
+            Some(Some(doubt)) => Remark::Doubtful(Subject::Topics, format!("{head}, {doubt}")),
+            Some(None) => Remark::Good(Subject::Topics, format!("{head}, and every state is kept")),
+            None => Remark::Good(Subject::Topics, head),
+        });
     }
+    remarks
 }
 
 /// Why a topic may lose records that a replay needs.
