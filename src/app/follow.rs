@@ -5,26 +5,34 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{Sender, unbounded};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::reindex::beside::{rebuild_changed, rebuild_reshaped};
 use super::report::progress::Progress;
 use super::{decoder, leadership, parts, source, spill_place, summary};
 use crate::config::Config;
-use crate::dead_letter::{self, CountedDeadLetters, TELL_EVERY, Tally};
+use crate::dead_letter::{self, CountedDeadLetters, DeadLetters, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
-use crate::http::{ADMIN_CLOSED, Admin, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index};
+use crate::http::{
+    ADMIN_CLOSED, Admin, Descriptions, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index,
+};
+use crate::pipeline::command::Command;
 use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, claim, while_log_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
 use crate::private;
-use crate::projection::Limits;
+use crate::projection::{Limits, Projection};
 use crate::reindex::session::Folder;
 use crate::shutdown::Shutdown;
+use crate::sink::index::Index;
 use crate::sink::tenure::{Claimant, StateName};
+use crate::source::EventSource;
+use crate::source::leadership::Leadership;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::trace;
@@ -66,6 +74,9 @@ async fn tell_when_ready(address: Option<SocketAddr>, status: Arc<Status>) {
     tracing::info!("ready; the search page is http://{}/", reachable(&address.to_string()));
 }
 
+/// A log, the election of its writer, and its dead letters.
+type OpenLog = (Box<dyn EventSource>, Arc<dyn Leadership>, Box<dyn DeadLetters>);
+
 /// How a log is followed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Options {
@@ -92,103 +103,26 @@ pub(super) async fn follow(
     status: Arc<Status>,
     stop: Shutdown,
 ) -> Result<()> {
-    let sink = parts::sink(&config)?;
-    let searcher = parts::searcher(&config)?;
-    let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
-    let fingerprint = config.fingerprint();
-    let state = Arc::new(State::open(store, config.plan(), &fingerprint)?);
     let commands = unbounded();
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    announce(&config.state, address)?;
-    write_down(&config.state.join(FINGERPRINT), &fingerprint)?;
-    let admin = Admin {
-        status: Arc::clone(&status),
-        state: Arc::clone(&state),
-        commands: commands.0.clone(),
-        token: config.http.token.clone(),
-        is_closed: is_closed(&config, address),
-        limits: Limits { max_embedded_contacts: config.index.max_embedded_contacts },
-        linking: {
-            let state = config.state.clone();
-            Arc::new(move |name: &str| Folder::linking_of(&state, name))
-        },
+    let (instance, site) = Instance::open(config, options, (status, stop), address, &commands.0)?;
+    let server = instance.serve(listener, site)?;
+    let Some((source, leadership, dead_letters)) = instance.open_log().await? else {
+        return announce(&instance.config.state, None);
     };
-    let projections: Vec<_> =
-        config.index.projections.iter().filter_map(|name| config.plan().projection(name)).collect();
-    let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
-    let live = Live::new(commands.0.clone(), Arc::clone(&status));
-    let verifier = Verifier::new(Arc::clone(&state), sink.clone(), projections.clone(), limits, stop.clone())
-        .with_instance(live);
-    let site = Site {
-        admin,
-        search: Search::new(searcher, Arc::clone(&status), config.plan()),
-        verify: Verify::new(Arc::new(verifier)),
-        hosts: Hosts::new(&config.http.hosts, &config.http.listen),
-        origins: Origins::new(&config.http.cors_origins),
-        requests: Requests::default(),
-    };
-    if listener.is_some() {
-        let (index, projections) = (parts::search_index(&config)?, config.index.projections.clone());
-        tokio::spawn(watch_index(index, projections, Arc::clone(&status), stop.clone()));
-    }
-    let server = listener.map(|listener| tokio::spawn(serve(listener, site, stop.clone())));
-    let source = while_log_away(&stop, &status, options.patience, async || {
-        let config = config.clone();
-        blocking(move || source(&config)).await
-    });
-    let Some(source) = source.await? else { return announce(&config.state, None) };
-    let opened = {
-        let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
-        let open = move || {
-            let place = spill_place(&config, &status);
-            let letters = dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, stop)?;
-            let letters = CountedDeadLetters::new(letters, Arc::clone(&status.dead_letters));
-            Ok((leadership(&config, &status)?, Box::new(letters)))
-        };
-        blocking(open).await
-    };
-    let (leadership, dead_letters) = opened?;
-    tracing::info!(source = source.identity(), state = %config.state.display(), ?address, "started");
-    let claimant = claimant(&config, options.take_over, || state.name())?;
     let identity = source.identity();
-    if options.reindex_on_change {
-        let ends = (options.patience, options.until_end, &stop);
-        if claim(Some(&claimant), &*sink, options.patience, &stop).await? {
-            rebuild_reshaped(&config, &state, &status, &identity, ends).await?;
-        }
-    }
-    let log = LogParts::new(source, Arc::new(decoder(&config)?), config.topics())
+    tracing::info!(source = identity, state = %instance.config.state.display(), ?address, "started");
+    let index = instance.claim_indexes(&identity).await?;
+    let log = LogParts::new(source, Arc::new(decoder(&instance.config)?), instance.config.topics())
         .with_partial(options.allow_partial_log);
-    let index = IndexParts::new(sink, projections, limits, config.index.refresh)
-        .with_claimant(claimant)
-        .with_other_mapping(options.reindex_on_change);
-    let parts = Parts::new(Arc::clone(&state), log, index, dead_letters, Arc::clone(&status))
+    let (state, status) = (Arc::clone(&instance.state), Arc::clone(&instance.status));
+    let parts = Parts::new(state, log, index, dead_letters, status)
         .with_leadership(leadership)
         .with_commands(commands)
         .with_patience(options.patience);
-    status.signals.set_rebuild(options.reindex_on_change);
-    let beside = options.reindex_on_change.then(|| {
-        let (config, status, stop) = (config.clone(), Arc::clone(&status), stop.clone());
-        let runtime = tokio::runtime::Handle::current();
-        // A pipeline's future stays on one thread; this one has a thread of its own.
-        tokio::task::spawn_blocking(move || {
-            let ends = (options.until_end, stop);
-            let rebuilt =
-                runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, ends));
-            status.signals.set_rebuild(false);
-            rebuilt
-        })
-    });
-    let telling = tokio::spawn(tell_dead_letters(Arc::clone(&status.dead_letters)));
-    let until = if options.until_end { Until::Searchable } else { Until::Stopped };
-    let mut outcome = run_pipeline(parts, until, &stop).await;
-    telling.abort();
-    if options.until_end && outcome.is_ok() && !stop.is_requested() {
-        outcome = summary::tell(&status, options.fail_on_dead_letters);
-    } else {
-        status.dead_letters.tell();
-    }
-    stop.request();
+    let beside = instance.rebuild_beside(identity);
+    let mut outcome = instance.run(parts).await;
+    instance.stop.request();
     if let Some(beside) = beside {
         // It stops at the next thing that it waits for.
         let broken =
@@ -199,8 +133,149 @@ pub(super) async fn follow(
         // A request that still waits for a record has waited long enough.
         let _ = tokio::time::timeout(SERVER_STOP_WAIT, server).await;
     }
-    announce(&config.state, None)?;
+    announce(&instance.config.state, None)?;
     outcome
+}
+
+/// An instance that has its state open.
+struct Instance {
+    config: Config,
+    options: Options,
+    status: Arc<Status>,
+    stop: Shutdown,
+    state: Arc<State>,
+    sink: Arc<dyn Index>,
+    projections: Vec<Projection>,
+    limits: Limits,
+}
+
+impl Instance {
+    /// Opens the state, and makes the parts of the routes, whose commands go to `commands`.
+    fn open(
+        config: Config,
+        options: Options,
+        (status, stop): (Arc<Status>, Shutdown),
+        address: Option<SocketAddr>,
+        commands: &Sender<Command>,
+    ) -> Result<(Self, Site)> {
+        let sink = parts::sink(&config)?;
+        let searcher = parts::searcher(&config)?;
+        let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
+        let fingerprint = config.fingerprint();
+        let state = Arc::new(State::open(store, config.plan(), &fingerprint)?);
+        announce(&config.state, address)?;
+        write_down(&config.state.join(FINGERPRINT), &fingerprint)?;
+        let named = config.index.projections.iter();
+        let projections = named.filter_map(|name| config.plan().projection(name)).collect();
+        let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+        let instance = Self { config, options, status, stop, state, sink, projections, limits };
+        let config = &instance.config;
+        let site = Site {
+            admin: instance.admin(address, commands),
+            descriptions: Descriptions::of(config.plan(), &searcher),
+            search: Search::new(searcher, Arc::clone(&instance.status), config.plan()),
+            verify: Verify::new(Arc::new(instance.verifier(commands))),
+            hosts: Hosts::new(&config.http.hosts, &config.http.listen),
+            origins: Origins::new(&config.http.cors_origins),
+            requests: Requests::default(),
+        };
+        Ok((instance, site))
+    }
+
+    fn admin(&self, address: Option<SocketAddr>, commands: &Sender<Command>) -> Admin {
+        let folder = self.config.state.clone();
+        Admin {
+            status: Arc::clone(&self.status),
+            state: Arc::clone(&self.state),
+            commands: commands.clone(),
+            token: self.config.http.token.clone(),
+            is_closed: is_closed(&self.config, address),
+            limits: self.limits,
+            linking: Arc::new(move |name: &str| Folder::linking_of(&folder, name)),
+        }
+    }
+
+    fn verifier(&self, commands: &Sender<Command>) -> Verifier {
+        let (state, sink) = (Arc::clone(&self.state), self.sink.clone());
+        let live = Live::new(commands.clone(), Arc::clone(&self.status));
+        Verifier::new(state, sink, self.projections.clone(), self.limits, self.stop.clone())
+            .with_instance(live)
+    }
+
+    /// Serves the routes where there is a listener.
+    fn serve(&self, listener: Option<TcpListener>, site: Site) -> Result<Option<JoinHandle<()>>> {
+        let Some(listener) = listener else { return Ok(None) };
+        let index = parts::search_index(&self.config)?;
+        let projections = self.config.index.projections.clone();
+        tokio::spawn(watch_index(index, projections, Arc::clone(&self.status), self.stop.clone()));
+        Ok(Some(tokio::spawn(serve(listener, site, self.stop.clone()))))
+    }
+
+    /// The log, the election of its writer, and the dead letters; none when a stop was asked for meanwhile.
+    async fn open_log(&self) -> Result<Option<OpenLog>> {
+        let (config, status) = (&self.config, &self.status);
+        let source = while_log_away(&self.stop, status, self.options.patience, async || {
+            let config = config.clone();
+            blocking(move || source(&config)).await
+        });
+        let Some(source) = source.await? else { return Ok(None) };
+        let (config, status, stop) = (config.clone(), Arc::clone(status), self.stop.clone());
+        let open = move || {
+            let place = spill_place(&config, &status);
+            let letters = dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, stop)?;
+            let letters = CountedDeadLetters::new(letters, Arc::clone(&status.dead_letters));
+            Ok((leadership(&config, &status)?, Box::new(letters)))
+        };
+        let (leadership, dead_letters) = blocking(open).await?;
+        Ok(Some((source, leadership, dead_letters)))
+    }
+
+    /// The index with the group that writes it. An index of another shape is rebuilt first, where the options say so.
+    async fn claim_indexes(&self, identity: &str) -> Result<IndexParts> {
+        let Self { config, options, status, stop, state, sink, .. } = self;
+        let claimant = claimant(config, options.take_over, || state.name())?;
+        if options.reindex_on_change {
+            let ends = (options.patience, options.until_end, stop);
+            if claim(Some(&claimant), &**sink, options.patience, stop).await? {
+                rebuild_reshaped(config, state, status, identity, ends).await?;
+            }
+        }
+        let index =
+            IndexParts::new(sink.clone(), self.projections.clone(), self.limits, config.index.refresh);
+        Ok(index.with_claimant(claimant).with_other_mapping(options.reindex_on_change))
+    }
+
+    /// Rebuilds the indexes whose mappings changed, beside the run, where the options say so.
+    fn rebuild_beside(&self, identity: String) -> Option<JoinHandle<Result<()>>> {
+        self.status.signals.set_rebuild(self.options.reindex_on_change);
+        if !self.options.reindex_on_change {
+            return None;
+        }
+        let (config, state, status) =
+            (self.config.clone(), Arc::clone(&self.state), Arc::clone(&self.status));
+        let (ends, runtime) = ((self.options.until_end, self.stop.clone()), Handle::current());
+        // A pipeline's future stays on one thread; this one has a thread of its own.
+        Some(tokio::task::spawn_blocking(move || {
+            let rebuilt =
+                runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, ends));
+            status.signals.set_rebuild(false);
+            rebuilt
+        }))
+    }
+
+    /// Runs the pipeline, and tells of the dead letters meanwhile and at the end.
+    async fn run(&self, parts: Parts) -> Result<()> {
+        let (status, options) = (&self.status, &self.options);
+        let telling = tokio::spawn(tell_dead_letters(Arc::clone(&status.dead_letters)));
+        let until = if options.until_end { Until::Searchable } else { Until::Stopped };
+        let outcome = run_pipeline(parts, until, &self.stop).await;
+        telling.abort();
+        if options.until_end && outcome.is_ok() && !self.stop.is_requested() {
+            return summary::tell(status, options.fail_on_dead_letters);
+        }
+        status.dead_letters.tell();
+        outcome
+    }
 }
 
 /// Who is to write. Files have no coordinator that lets one instance of a group write: the state is named as well.

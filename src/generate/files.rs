@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::Target;
 use super::events::GeneratedRecord;
-use super::marker::Marker;
+use super::marker::{Marker, folder_error};
 use crate::error::{Error, Result};
 use crate::plan::ORGANISATION;
 
@@ -61,11 +61,11 @@ impl Files {
         contacts: &str,
         partitions: Option<u32>,
     ) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+        std::fs::create_dir_all(folder).map_err(|error| folder_error(folder, error))?;
         let own_names = [organisations, contacts].map(|topic| names(topic, partitions));
         let mut marker = Marker::of(folder)?;
-        for entry in std::fs::read_dir(folder).map_err(|error| failed(folder, error))? {
-            let name = entry.map_err(|error| failed(folder, error))?.file_name();
+        for entry in std::fs::read_dir(folder).map_err(|error| folder_error(folder, error))? {
+            let name = entry.map_err(|error| folder_error(folder, error))?.file_name();
             let Some(name) = name.to_str() else { continue };
             if !is_of(name, organisations) && !is_of(name, contacts) {
                 continue;
@@ -89,7 +89,7 @@ impl Files {
         };
         let open = |names: Vec<String>| -> Result<Vec<Part>> {
             let parts = names.into_iter().map(part);
-            parts.collect::<std::io::Result<_>>().map_err(|error| failed(folder, error))
+            parts.collect::<std::io::Result<_>>().map_err(|error| folder_error(folder, error))
         };
         let [organisations, contacts] = own_names;
         let (organisations, contacts) = (open(organisations)?, open(contacts)?);
@@ -111,10 +111,6 @@ fn is_of(name: &str, topic: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
 }
 
-pub(super) fn failed(folder: &Path, error: std::io::Error) -> Error {
-    Error::failed(format!("cannot write into {}; check the disk", folder.display())).because(error)
-}
-
 impl Target for Files {
     fn put(&mut self, record: &GeneratedRecord) -> Result<()> {
         let files = match record.kind == ORGANISATION {
@@ -133,13 +129,13 @@ impl Target for Files {
                 record.sequence
             ),
         };
-        written.map_err(|error| failed(&self.folder, error))
+        written.map_err(|error| folder_error(&self.folder, error))
     }
 
     fn hand_on(&mut self) -> Result<()> {
         let mut files = self.organisations.iter_mut().chain(&mut self.contacts);
         let flushed = files.try_for_each(|part| part.file.flush());
-        flushed.map_err(|error| failed(&self.folder, error))
+        flushed.map_err(|error| folder_error(&self.folder, error))
     }
 
     fn finish(&mut self) -> Result<()> {

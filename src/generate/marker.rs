@@ -8,7 +8,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
-use super::files::failed;
 use crate::error::{Error, Result};
 
 /// The note's name; no source reads it.
@@ -30,10 +29,10 @@ impl Marker {
                     .because(error)
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let mut entries = std::fs::read_dir(folder).map_err(|error| failed(folder, error))?;
+                let mut entries = std::fs::read_dir(folder).map_err(|error| folder_error(folder, error))?;
                 if entries.next().is_none() { Ok(Self::default()) } else { Err(foreign(folder)) }
             }
-            Err(error) => Err(failed(folder, error)),
+            Err(error) => Err(folder_error(folder, error)),
         }
     }
 
@@ -43,7 +42,9 @@ impl Marker {
         match self.files.get(name) {
             None => Err(foreign(&path)),
             Some(None) => Ok(()),
-            Some(Some(hash)) if hash_of(&path).map_err(|error| failed(folder, error))? == *hash => Ok(()),
+            Some(Some(hash)) if hash_of(&path).map_err(|error| folder_error(folder, error))? == *hash => {
+                Ok(())
+            }
             Some(Some(_)) => Err(Error::usage(format!(
                 "{} was changed since `generate` wrote it; remove it, or name another folder",
                 path.display()
@@ -58,9 +59,14 @@ impl Marker {
 
     /// Writes the note down.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        let bytes = serde_json::to_vec(self).map_err(|error| failed(folder, error.into()))?;
-        std::fs::write(folder.join(NAME), bytes).map_err(|error| failed(folder, error))
+        let bytes = serde_json::to_vec(self).map_err(|error| folder_error(folder, error.into()))?;
+        std::fs::write(folder.join(NAME), bytes).map_err(|error| folder_error(folder, error))
     }
+}
+
+/// The error of a folder whose files cannot be written or read.
+pub(super) fn folder_error(folder: &Path, error: std::io::Error) -> Error {
+    Error::failed(format!("cannot write into {}; check the disk", folder.display())).because(error)
 }
 
 fn foreign(path: &Path) -> Error {

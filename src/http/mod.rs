@@ -5,6 +5,7 @@ mod answer;
 pub mod client;
 mod connections;
 mod cors;
+mod descriptions;
 mod explain;
 mod metrics;
 mod model;
@@ -27,6 +28,7 @@ mod verify;
 
 pub use self::admin::{ADMIN_CLOSED, Admin};
 pub use self::cors::Origins;
+pub use self::descriptions::Descriptions;
 pub use self::model::Description;
 pub use self::origin::Hosts;
 pub use self::readiness::watch_index;

@@ -1,12 +1,9 @@
 //! The description of the model: collections with their filters and orders, projections with their fields and embeds. The page
 //! is made by it.
 
-use axum::extract::State as Shared;
-use axum::response::Response;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::search::Search;
 use crate::plan::{Collection, EmbedPlan, EntityType, FilterPlan, PlanRef, Projection, RelationPlanOf};
 
 /// The answer of `GET /model`.
@@ -223,9 +220,4 @@ impl Describer<'_> {
             embeds: embed.embeds.iter().map(|inner| self.embed(inner)).collect(),
         }
     }
-}
-
-/// `GET /model`
-pub(super) async fn model(Shared(search): Shared<Search>) -> Response {
-    search.description()
 }

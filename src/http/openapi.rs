@@ -2,12 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::extract::State as Shared;
-use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use super::schemas::schemas;
-use super::search::Search;
 use crate::plan::{Collection, PlanRef, Projection};
 use crate::search::sort::RELEVANCE;
 
@@ -86,9 +83,4 @@ fn search_parameters(described: &mut Value) -> impl Iterator<Item = &mut Value> 
 fn append(parameter: &mut Value, sentence: &str) {
     let text = parameter.get("description").and_then(Value::as_str).unwrap_or_default();
     parameter["description"] = format!("{text}. {sentence}").into();
-}
-
-/// `GET /openapi.json`
-pub(super) async fn openapi(Shared(search): Shared<Search>) -> Response {
-    search.openapi()
 }

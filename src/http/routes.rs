@@ -12,9 +12,8 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::admin::{self, Admin};
 use super::cors::{self, Origins};
+use super::descriptions::{self, Descriptions};
 use super::explain;
-use super::model;
-use super::openapi;
 use super::origin::Hosts;
 use super::page;
 use super::problem::problem;
@@ -40,6 +39,8 @@ pub struct Site {
     pub admin: Admin,
     /// Its indexes.
     pub search: Search,
+    /// Its descriptions of the model and of these routes.
+    pub descriptions: Descriptions,
     /// The comparison of the two.
     pub verify: Verify,
     /// The names that requests may be for.
@@ -68,6 +69,12 @@ impl FromRef<Site> for Search {
     }
 }
 
+impl FromRef<Site> for Descriptions {
+    fn from_ref(site: &Site) -> Self {
+        site.descriptions.clone()
+    }
+}
+
 impl FromRef<Site> for Verify {
     fn from_ref(site: &Site) -> Self {
         site.verify.clone()
@@ -87,8 +94,8 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         ("/readyz", get(readiness::ready)),
         ("/status", get(admin::status)),
         ("/metrics", get(admin::metrics_text)),
-        ("/model", get(model::model)),
-        ("/openapi.json", get(openapi::openapi)),
+        ("/model", get(descriptions::model)),
+        ("/openapi.json", get(descriptions::openapi)),
         ("/admin/dead-letters/retry", post(admin::retry)),
         ("/admin/dead-letters/discard", post(admin::discard)),
         ("/admin/state/copy", post(admin::copy)),
@@ -153,11 +160,12 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::http::openapi::OPENAPI;
     use crate::search::parse::PARAMETERS;
 
     #[test]
     fn the_description_names_exactly_these_routes_and_parameters() {
-        let openapi: Value = serde_json::from_str(openapi::OPENAPI).unwrap();
+        let openapi: Value = serde_json::from_str(OPENAPI).unwrap();
         let described: BTreeSet<&str> =
             openapi["paths"].as_object().unwrap().keys().map(String::as_str).collect();
         let served: BTreeSet<&str> = routes().iter().map(|(path, _)| *path).collect();

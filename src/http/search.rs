@@ -4,16 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State as Shared};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use axum::http::StatusCode;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::model::Description;
-use super::openapi;
 use super::problem::{Answer, Refusal};
 use super::refreshes::Refreshes;
 use super::requests::IndexRequests;
@@ -45,40 +40,14 @@ pub struct Search {
     collections: Arc<[(Collection, Refreshes)]>,
     index_requests: Arc<IndexRequests>,
     plan: PlanRef,
-    /// The description of the model, as JSON.
-    description: Bytes,
-    /// The description of all routes, as JSON.
-    openapi: Bytes,
 }
 
 impl Search {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
-        let collections = searcher.collections();
-        let description = written(&Description::of(plan, searcher.projections()));
-        let openapi = written(&openapi::describe(plan, &collections, searcher.projections()));
-        let collections = collections.into_iter().map(|of| (of, Refreshes::default())).collect();
+        let collections = searcher.collections().into_iter().map(|of| (of, Refreshes::default())).collect();
         let (searcher, places) = (PagedSearcher::new(searcher), Arc::new(Semaphore::new(AT_ONCE)));
-        Self {
-            searcher,
-            status,
-            places,
-            collections,
-            index_requests: Arc::default(),
-            plan,
-            description,
-            openapi,
-        }
-    }
-
-    /// The description of the model.
-    pub(super) fn description(&self) -> Response {
-        answered(&self.description)
-    }
-
-    /// The description of all routes.
-    pub(super) fn openapi(&self) -> Response {
-        answered(&self.openapi)
+        Self { searcher, status, places, collections, index_requests: Arc::default(), plan }
     }
 
     /// The collections, the first of which is searched when a request names none.
@@ -197,16 +166,6 @@ impl Search {
             }
         }
     }
-}
-
-/// A value that is answered as it is each time.
-fn written(value: &impl Serialize) -> Bytes {
-    // A value of names and texts can be written.
-    serde_json::to_vec(value).unwrap_or_default().into()
-}
-
-fn answered(json: &Bytes) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], json.clone()).into_response()
 }
 
 /// A document without the keys that are Tributary's own.

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::status::Status;
+use super::work::wall_ms;
 use crate::projection::Projection;
 use crate::time::rfc3339;
 
@@ -126,7 +126,7 @@ impl Reasons {
     /// it began.
     pub(super) fn raise(&mut self, cause: Cause, of: Option<Projection>, detail: String) -> bool {
         let began = self.0.get(&(cause, of)).map(|(_, since)| *since);
-        self.0.insert((cause, of), (detail, began.unwrap_or_else(Status::now_ms)));
+        self.0.insert((cause, of), (detail, began.unwrap_or_else(wall_ms)));
         began.is_none()
     }
 
@@ -165,7 +165,7 @@ mod tests {
         assert!(reasons.readiness(0).ready);
         assert!(reasons.raise(Cause::WritesRefused, None, "429".to_owned()));
         assert!(!reasons.raise(Cause::WritesRefused, None, "403".to_owned()), "it lasts");
-        let began = Status::now_ms();
+        let began = wall_ms();
         assert!(reasons.readiness(began).ready);
         let refused = reasons.readiness(began + WRITES_REFUSED_MS);
         assert!(!refused.ready);

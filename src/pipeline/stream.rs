@@ -12,7 +12,7 @@ use super::command::Command;
 use super::fold::{StateWriter, Step};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
-use super::retry::{DiscardOutcome, RetryOutcome, discard};
+use super::retry::discard;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
 use super::{superseded, traced};

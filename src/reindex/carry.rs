@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::interruption::{ask_index, interruption};
 use super::target::Target;
 use crate::error::{Error, Result};
-use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::versions::{SILENT, above_silent, is_made_of_references};
 use crate::pipeline::work::blocking;
@@ -70,12 +70,13 @@ impl Carrier<'_> {
             return Ok(carried);
         }
         // It makes everything searchable, and only that is listed.
-        self.patient(async || self.target.sink.count(self.from).await).await?;
+        ask_index(self.stop, async || self.target.sink.count(self.from).await).await?;
         let position = self.position()?;
         let mut cursor = None;
         loop {
             let page =
-                self.patient(async || self.target.sink.versions(self.from, cursor.clone()).await).await?;
+                ask_index(self.stop, async || self.target.sink.versions(self.from, cursor.clone()).await)
+                    .await?;
             let versions = page.documents.iter().map(|(_, version)| *version);
             carried.newest = versions.filter(|version| *version <= position).fold(carried.newest, u64::max);
             let found = page.documents.into_iter().filter(|(_, version)| *version >= since);
@@ -110,10 +111,11 @@ impl Carrier<'_> {
         if !self.is_there().await? {
             return Ok(());
         }
-        self.patient(async || self.target.refresh().await).await?;
+        ask_index(self.stop, async || self.target.refresh().await).await?;
         let (position, mut cursor) = (self.position()?, None);
         loop {
-            let page = self.patient(async || self.target.ids(self.number, cursor.clone()).await).await?;
+            let page =
+                ask_index(self.stop, async || self.target.ids(self.number, cursor.clone()).await).await?;
             let mut left = self.beside(page.ids).await?;
             while !left.is_empty() {
                 let documents = self.fetch(&left).await?;
@@ -133,7 +135,7 @@ impl Carrier<'_> {
 
     /// False when the index was deleted since the rebuild began.
     async fn is_there(&self) -> Result<bool> {
-        let made = self.patient(async || self.target.sink.generations(self.number).await).await?;
+        let made = ask_index(self.stop, async || self.target.sink.generations(self.number).await).await?;
         let is_there = made.iter().any(|made| made.index == self.from);
         if !is_there {
             tracing::warn!(index = self.from, "the index is gone: nothing can be carried from it");
@@ -181,7 +183,7 @@ impl Carrier<'_> {
     }
 
     async fn fetch(&self, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
-        at_least_one(self.patient(async || self.target.sink.get_of(self.from, ids).await).await?)
+        at_least_one(ask_index(self.stop, async || self.target.sink.get_of(self.from, ids).await).await?)
     }
 
     async fn carry_some(&self, mut ids: &[String], position: u64, carried: &mut CarryOutcome) -> Result<()> {
@@ -257,16 +259,11 @@ impl Carrier<'_> {
                 tracing::debug!(reason, "waiting for the new index");
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE) => {}
-                    () = self.stop.requested() => return Err(super::conduct::interrupted()),
+                    () = self.stop.requested() => return Err(interruption()),
                 }
             }
         }
         Ok(())
-    }
-
-    async fn patient<T>(&self, ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-        let answer = while_away(self.stop, "the index", Patience::default(), ask).await?;
-        answer.ok_or_else(super::conduct::interrupted)
     }
 }
 

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::carry::{Carrier, CarryOutcome};
 use super::claim::Claim;
 use super::evidence::{self, Evidence};
+use super::interruption::{ask_index, interruption};
 use super::meter::Meter;
 use super::session::{Folder, Session};
 use super::sources::Sources;
 use super::target::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::run::{Parts, Until, run};
-use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
 use crate::pipeline::work::in_place;
 use crate::position::Positions;
@@ -161,8 +161,8 @@ impl Conductor {
     async fn phases(&mut self, stop: &Shutdown) -> Result<Outcome> {
         let (mut evidence, mut carried) = (Vec::new(), BTreeMap::new());
         if self.session.ended_at.is_none() {
-            patient(stop, async || self.sink.target(self.session.indexes.clone()).await).await?;
-            if !patient(stop, async || self.is_swapped().await).await? {
+            ask_index(stop, async || self.sink.target(self.session.indexes.clone()).await).await?;
+            if !ask_index(stop, async || self.is_swapped().await).await? {
                 (evidence, carried) = self.build(stop).await?;
             }
             self.begin(Phase::Feeding, stop).await?;
@@ -173,7 +173,7 @@ impl Conductor {
             self.folder.keep(&self.session)?;
         }
         let ended_at = self.session.ended_at.clone().unwrap_or_default();
-        patient(stop, async || self.claim.end(&ended_at).await).await?;
+        ask_index(stop, async || self.claim.end(&ended_at).await).await?;
         let names = self.session.projections.iter().cloned();
         Ok(Outcome {
             indexes: names.zip(self.session.indexes.iter().cloned()).collect(),
@@ -204,7 +204,8 @@ impl Conductor {
         self.begin(Phase::Settling, stop).await?;
         let indexes = self.session.indexes.iter().enumerate();
         try_join_all(
-            indexes.map(|(number, index)| patient(stop, async move || self.sink.settle(number, index).await)),
+            indexes
+                .map(|(number, index)| ask_index(stop, async move || self.sink.settle(number, index).await)),
         )
         .await?;
         let mut evidence = self.check(stop).await?;
@@ -217,8 +218,11 @@ impl Conductor {
             .map(|(projection, (from, to))| Move { projection, from: from.clone(), to: to.clone() })
             .collect();
         // A request that was lost may have been heard.
-        patient(stop, async || if self.is_swapped().await? { Ok(()) } else { self.sink.swap(&moves).await })
-            .await?;
+        ask_index(
+            stop,
+            async || if self.is_swapped().await? { Ok(()) } else { self.sink.swap(&moves).await },
+        )
+        .await?;
         for change in &moves {
             tracing::info!(from = change.from, to = change.to, "the alias is moved");
         }
@@ -267,7 +271,7 @@ impl Conductor {
         // A sign of life carries it into the record.
         let progress =
             RebuildProgress { load_rate: self.load_rate.load(Ordering::Relaxed), ..self.progress() };
-        patient(stop, async || self.claim.beat(&progress).await).await
+        ask_index(stop, async || self.claim.beat(&progress).await).await
     }
 
     fn progress(&self) -> RebuildProgress {
@@ -290,7 +294,7 @@ impl Conductor {
             let indexes = &self.session.indexes;
             let gather =
                 async || evidence::gather(&*self.sink, &self.state, &projections, indexes, self.limits).await;
-            let gathered = patient(stop, gather).await?;
+            let gathered = ask_index(stop, gather).await?;
             self.check_rejected(stop).await?;
             let wanting = gathered.iter().find_map(|evidence| evidence.wanting(self.rejected()));
             tries += 1;
@@ -306,7 +310,7 @@ impl Conductor {
         let rejected = self.rejected();
         // A process that resumes this rebuild has to know of them.
         let progress = self.progress();
-        patient(stop, async || self.claim.beat(&progress).await).await?;
+        ask_index(stop, async || self.claim.beat(&progress).await).await?;
         if rejected > 0 && !self.options.allow_rejected {
             return Err(Error::failed(format!(
                 "the new index rejected {rejected} documents (look at `tributary dead-letters list`), and the alias is left \
@@ -342,9 +346,9 @@ impl Conductor {
             tokio::select! {
                 biased;
                 () = tokio::time::sleep(LOOK_EVERY) => {}
-                () = stop.requested() => return Err(interrupted()),
+                () = stop.requested() => return Err(interruption()),
             }
-            let stopped_at = patient(stop, async || self.claim.stopped_at().await).await?;
+            let stopped_at = ask_index(stop, async || self.claim.stopped_at().await).await?;
             if stopped_at.is_some() || Instant::now() >= until {
                 return Ok(stopped_at);
             }
@@ -352,7 +356,7 @@ impl Conductor {
     }
 
     async fn begin(&self, phase: Phase, stop: &Shutdown) -> Result<()> {
-        patient(stop, async || self.claim.begin(phase).await).await
+        ask_index(stop, async || self.claim.begin(phase).await).await
     }
 
     /// Brings the index up to the log's end as it was at a moment in between; nothing waits then.
@@ -369,7 +373,7 @@ impl Conductor {
         loop {
             run(self.parts(source)?, until, stop).await?;
             if stop.is_requested() {
-                return Err(interrupted());
+                return Err(interruption());
             }
             if self.state.is_delivered()? {
                 return Ok(());
@@ -444,15 +448,4 @@ impl Conductor {
             }
         })
     }
-}
-
-/// Asks the index until it answers.
-async fn patient<T>(stop: &Shutdown, ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    while_away(stop, "the index", Patience::default(), ask).await?.ok_or_else(interrupted)
-}
-
-pub(super) fn interrupted() -> Error {
-    Error::failed(
-        "the rebuild was stopped; the same command goes on with the same index, `tributary reindex --abort` gives it up",
-    )
 }

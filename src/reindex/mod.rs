@@ -9,6 +9,7 @@ mod carry;
 mod claim;
 mod conduct;
 mod evidence;
+mod interruption;
 mod meter;
 pub mod session;
 mod sources;

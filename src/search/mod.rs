@@ -12,12 +12,13 @@ pub(crate) mod matched;
 pub mod matching;
 pub mod pages;
 pub mod parse;
+pub mod phone;
 pub mod query;
 pub mod rank;
 pub mod service;
 pub mod sort;
 mod syntax;
-pub mod token;
+mod token;
 
 pub use self::index::{Find, SearchIndex, SearchResult};
 pub use self::query::{Field, Request, Term};

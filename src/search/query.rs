@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cursor::Cursor;
+use super::phone::Phone;
 use super::sort::Sort;
-use super::token::Phone;
 use crate::plan::{Collection, FilterPlan};
 use crate::position::Positions;
 use crate::time::milliseconds;

@@ -1,5 +1,6 @@
 //! A query's text taken apart: words, the phone numbers that they may be parts of, and phrases.
 
+use super::phone::Phone;
 use super::query::{Term, Whole};
 use super::syntax::{Piece, pieces};
 use crate::text::{PHONE_DIGITS_MIN, drop_trunk_zero, folded, is_unspaced, reversed_digits};
@@ -12,41 +13,6 @@ const FUZZY_LETTERS_MIN: usize = 4;
 const FUZZY_LETTERS_MAX: usize = 64;
 /// The fewest digits of a number within its country, for it to be found by a longer one.
 const NATIONAL_DIGITS_MIN: usize = 7;
-
-/// How a phone number is looked up: documents hold its digits in reverse.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Phone {
-    /// Digits in reverse; a number that ends in them matches.
-    pub endings: Vec<String>,
-    /// Whole numbers in reverse: a number stored without the country code that was asked for.
-    pub whole: Vec<String>,
-}
-
-impl Phone {
-    /// True when the reversed digits of a stored number match.
-    pub fn matches(&self, reversed: &str) -> bool {
-        self.endings.iter().any(|ending| reversed.starts_with(ending.as_str()))
-            || self.whole.iter().any(|whole| whole == reversed)
-    }
-
-    /// True when no number is looked for.
-    pub fn is_empty(&self) -> bool {
-        self.endings.is_empty() && self.whole.is_empty()
-    }
-
-    fn add(&mut self, other: Phone) {
-        self.endings.extend(other.endings);
-        self.whole.extend(other.whole);
-    }
-
-    /// Leaves out each ending that a shorter one covers.
-    fn reduce(&mut self) {
-        self.endings.sort();
-        self.endings.dedup_by(|longer, shorter| longer.starts_with(shorter.as_str()));
-        self.whole.sort();
-        self.whole.dedup();
-    }
-}
 
 /// A word and how it stands to the one before.
 #[derive(Debug, Default)]

@@ -19,7 +19,6 @@ use crate::decode::Decoder;
 use crate::error::{Error, Result};
 use crate::pipeline::command::Command;
 use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run};
-use crate::pipeline::start::Patience;
 use crate::pipeline::status::Status;
 use crate::pipeline::tuning::Tuning;
 use crate::projection::Limits;

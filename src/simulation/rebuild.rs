@@ -12,7 +12,6 @@ use super::sink::Sink;
 use super::store::{Disk, Remains, Store};
 use super::world::{Process, World};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::run::Parts;
 use crate::pipeline::status::Status;
 use crate::plan::PlanRef;
 use crate::projection::Limits;

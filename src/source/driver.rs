@@ -9,6 +9,9 @@ use super::leadership::Leadership;
 use crate::config::{Config, SourceKind};
 use crate::error::{Error, Result};
 
+/// Takes part in an election.
+type Elect = fn(&Config, Arc<AtomicU64>) -> Result<Arc<dyn Leadership>>;
+
 /// The source of one kind.
 pub(crate) struct Driver {
     /// The kind of source that it reads.
@@ -16,7 +19,7 @@ pub(crate) struct Driver {
     /// Opens the log for reading.
     pub(crate) open: fn(&Config) -> Result<Box<dyn EventSource>>,
     /// Takes part in the election of the writer, with the counter of bulk requests in flight.
-    pub(crate) leadership: fn(&Config, Arc<AtomicU64>) -> Result<Arc<dyn Leadership>>,
+    pub(crate) leadership: Elect,
     /// The key of the log's address.
     pub(crate) address: &'static str,
     /// The key of the client's settings; `None` when there is no client, and every fault is one of the address.

@@ -8,11 +8,9 @@ use std::io::{Read, Write};
 use std::ops::ControlFlow;
 
 use super::fjall::{HEADS, KEYSPACES};
-use super::keys::Space;
-use super::other_plan::PLAN_KEY;
+use super::keys::{PARTIAL_KEY, PLAN_KEY, Space, TOPICS_KEY};
 use super::rows::{self, Progress};
 use super::store::{Changes, Reader, StateStore};
-use super::{PARTIAL_KEY, TOPICS_KEY};
 use crate::error::{Error, Result};
 use crate::plan::PlanRef;
 

@@ -12,6 +12,19 @@
 
 use crate::plan::{EntityType, PlanRef, Relation};
 
+/// The key of a state's plan: the names of its projections and relations. A state of the built-in model without children has
+/// none.
+pub(super) const PLAN_KEY: &[u8] = b"plan";
+
+/// The key under which [`State::name`](super::State::name) is kept.
+pub(super) const NAME_KEY: &[u8] = b"name";
+
+/// The key under which [`State::topic_ids`](super::State::topic_ids) is kept.
+pub(super) const TOPICS_KEY: &[u8] = b"ids";
+
+/// The key under which [`State::is_partial`](super::State::is_partial) is kept.
+pub(super) const PARTIAL_KEY: &[u8] = b"partial";
+
 /// A keyspace: a part of the store with an order of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Space(u8);

@@ -27,7 +27,7 @@ pub use added::check_in_use;
 pub use snapshot::Snapshot;
 
 use self::headers::Headers;
-use self::keys::Space;
+use self::keys::{NAME_KEY, PARTIAL_KEY, Space, TOPICS_KEY};
 use self::rows::{Backfill, FORMAT, Format, LowWatermark, Progress, Row};
 use self::store::{Changes, Entries, Reader, StateStore};
 use crate::error::{Error, Result};
@@ -305,15 +305,6 @@ impl Row {
         u32::try_from(fields + id_len + 160).unwrap_or(u32::MAX)
     }
 }
-
-/// The key under which [`State::name`] is kept.
-const NAME_KEY: &[u8] = b"name";
-
-/// The key under which [`State::topic_ids`] is kept.
-const TOPICS_KEY: &[u8] = b"ids";
-
-/// The key under which [`State::is_partial`] is kept.
-const PARTIAL_KEY: &[u8] = b"partial";
 
 /// The key under which [`State::built_for`] is kept.
 pub fn built_key(projection: &str) -> Vec<u8> {

@@ -7,16 +7,13 @@
 use std::ops::ControlFlow;
 
 use super::copy;
-use super::keys::{Space, member_key};
+use super::keys::{PLAN_KEY, Space, member_key};
 use super::rows::{self, Row};
 use super::store::{Changes, StateStore};
 use crate::error::{Error, Result};
 use crate::plan::{PlanRef, Projection, Relation};
 use crate::projection::{owners, row};
 
-/// The key of a state's plan: the names of its projections and relations. A state of the built-in model without children has
-/// none.
-pub(super) const PLAN_KEY: &[u8] = b"plan";
 /// So many members are related by one commit.
 const MEMBERS_MAX: usize = 2_000;
 
