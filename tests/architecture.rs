@@ -159,22 +159,30 @@ fn part_of(inside: &Path) -> String {
     first.as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned()
 }
 
+/// The files of the source apart from the simulation, each with its text before the tests.
+fn productions() -> Vec<(PathBuf, String)> {
+    let folder = root().join("src");
+    let mut productions = Vec::new();
+    for path in sources(&folder) {
+        let inside = path.strip_prefix(&folder).unwrap();
+        if !["lib", "main", "simulation"].contains(&part_of(inside).as_str()) {
+            let text = fs::read_to_string(&path).unwrap();
+            productions.push((inside.to_owned(), text.split("#[cfg(test)]").next().unwrap().to_owned()));
+        }
+    }
+    productions
+}
+
 /// Every import of one part by a file of another, tests aside: the file, its part, and the part that it imports.
 fn imports() -> Vec<(PathBuf, String, String)> {
     let mut imports = Vec::new();
-    for path in sources(&root().join("src")) {
-        let inside = path.strip_prefix(root().join("src")).unwrap();
-        let part = part_of(inside);
-        if ["lib", "main", "simulation"].contains(&part.as_str()) {
-            continue;
-        }
-        let text = fs::read_to_string(&path).unwrap();
-        let production = text.split("#[cfg(test)]").next().unwrap();
-        for rest in production.split("crate::").skip(1) {
+    for (file, text) in productions() {
+        let part = part_of(&file);
+        for rest in text.split("crate::").skip(1) {
             let name: String =
                 rest.chars().take_while(|letter| letter.is_ascii_alphanumeric() || *letter == '_').collect();
             if name != part {
-                imports.push((inside.to_owned(), part.clone(), name));
+                imports.push((file.clone(), part.clone(), name));
             }
         }
     }
@@ -201,15 +209,152 @@ fn no_part_imports_itself_through_others() {
         graph.entry(part).or_default().insert(name);
     }
     assert!(graph.len() > 20, "the imports are found");
-    // A part that imports none of those left is in no circle.
+    keep_circles(&mut graph);
+    assert!(graph.is_empty(), "circles among {graph:#?}");
+}
+
+/// Takes away the names that import none of those left or that none of those left imports: these are in no circle.
+fn keep_circles<T: Ord + Clone>(graph: &mut BTreeMap<T, BTreeSet<T>>) {
     loop {
-        let left: BTreeSet<String> = graph.keys().cloned().collect();
         let before = graph.len();
-        graph.retain(|_, imported| imported.iter().any(|name| left.contains(name)));
+        let left: BTreeSet<T> = graph.keys().cloned().collect();
+        graph.retain(|_, imports| {
+            imports.retain(|name| left.contains(name));
+            !imports.is_empty()
+        });
+        let left: BTreeSet<T> = graph.values().flatten().cloned().collect();
+        graph.retain(|name, _| left.contains(name));
         if graph.len() == before {
             break;
         }
     }
+}
+
+#[test]
+fn circles_are_kept() {
+    let edges = [("a", "b"), ("b", "c"), ("c", "b"), ("c", "d"), ("d", "e"), ("f", "e")];
+    let mut graph: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (name, import) in edges {
+        graph.entry(name).or_default().insert(import);
+    }
+    keep_circles(&mut graph);
+    assert_eq!(graph, BTreeMap::from([("b", BTreeSet::from(["c"])), ("c", BTreeSet::from(["b"]))]));
+}
+
+/// True for a letter of a path such as `crate::model::path`.
+fn is_of_path(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_' || letter == ':'
+}
+
+/// The paths of a `use` tree: `a::b` and `a::c` of `a::{b, c as d}`.
+fn flatten(tree: &str) -> Vec<String> {
+    let braces = tree.trim().strip_suffix('}').and_then(|tree| tree.split_once('{'));
+    let Some((before, branches)) = braces else {
+        return tree.split_whitespace().take(1).map(str::to_owned).collect();
+    };
+    let mut depth = 0;
+    let is_end = |letter: char| {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        letter == ',' && depth == 0
+    };
+    branches.split(is_end).flat_map(flatten).map(|path| format!("{before}{path}")).collect()
+}
+
+/// The paths of a source that begin at the root or above its module, in `use` and elsewhere.
+fn paths(source: &str) -> Vec<String> {
+    let lines: Vec<&str> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
+    let code = lines.join("\n");
+    let mut paths = Vec::new();
+    for (at, _) in ["crate::", "super::"].into_iter().flat_map(|first| code.match_indices(first)) {
+        if code[..at].ends_with(is_of_path) {
+            continue;
+        }
+        let rest = &code[at..];
+        let path = rest.split(|letter: char| !is_of_path(letter)).next().unwrap();
+        if rest[path.len()..].starts_with('{') {
+            paths.extend(flatten(rest.split(';').next().unwrap()));
+        } else {
+            paths.push(path.to_owned());
+        }
+    }
+    paths
+}
+
+/// The module that a file holds: `model/check` of `model/check.rs`, and `model` of `model/mod.rs`.
+fn module_of(file: &Path) -> PathBuf {
+    let module = file.with_extension("");
+    if module.ends_with("mod") { module.parent().unwrap().to_owned() } else { module }
+}
+
+/// The deepest module with a file of its own that a path leads to from a module.
+fn resolve(path: &str, module: &Path, modules: &BTreeSet<PathBuf>) -> PathBuf {
+    let mut target = module.to_owned();
+    for name in path.split_terminator("::") {
+        match name {
+            "crate" => target = PathBuf::new(),
+            "super" => {
+                target.pop();
+            }
+            _ if modules.contains(&target.join(name)) => target.push(name),
+            _ => break,
+        }
+    }
+    target
+}
+
+/// The modules that the source of a module imports. Those above and below it do not count: modules are made of them.
+fn targets(source: &str, module: &Path, modules: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let targets = paths(source).into_iter().map(|path| resolve(&path, module, modules));
+    targets.filter(|target| !target.starts_with(module) && !module.starts_with(target)).collect()
+}
+
+#[test]
+fn imports_lead_to_the_deepest_file() {
+    let modules = "model model/check model/check/names model/path plan plan/build time";
+    let modules: BTreeSet<PathBuf> = modules.split(' ').map(PathBuf::from).collect();
+    for (source, expected) in [
+        ("use crate::plan::Plan;", "plan"),
+        ("use super::names::{self as words, Members};", "model/check/names"),
+        (
+            "use crate::{\n    plan::{self, build::{Plan as Built, *}},\n    time as clock,\n};",
+            "plan plan/build time",
+        ),
+        ("fn f() { super::super::path::embed(crate::time::now()) }", "model/path time"),
+        (
+            "use super::*; use crate::model::Model; use self::plan::Plan; a_crate::time::now() // crate::time",
+            "",
+        ),
+    ] {
+        let expected: BTreeSet<PathBuf> = expected.split_whitespace().map(PathBuf::from).collect();
+        assert_eq!(targets(source, Path::new("model/check/embeds"), &modules), expected, "{source}");
+    }
+}
+
+#[test]
+fn no_file_imports_itself_through_others() {
+    let productions = productions();
+    let modules: BTreeSet<PathBuf> = productions.iter().map(|(file, _)| module_of(file)).collect();
+    let mut graph: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+    for (file, text) in &productions {
+        let module = module_of(file);
+        let targets = targets(text, &module, &modules);
+        if !targets.is_empty() {
+            graph.insert(module, targets);
+        }
+    }
+    assert!(graph.len() > 200, "the imports are found");
+    for (file, import) in [
+        ("model/path", "model/types"),            // `use super::types::…`
+        ("model/check/search", "model/path"),     // `use crate::model::path::…`
+        ("encoding/schema", "encoding/protobuf"), // `use super::{…, protobuf}`
+    ] {
+        assert!(graph[Path::new(file)].contains(Path::new(import)), "{file} imports {import}");
+    }
+    keep_circles(&mut graph);
     assert!(graph.is_empty(), "circles among {graph:#?}");
 }
 

@@ -10,6 +10,7 @@ mod members;
 mod protobuf;
 mod registered;
 mod registry;
+mod schema;
 mod types;
 mod well_known;
 

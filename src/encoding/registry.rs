@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::client::{Answer, Client};
-use super::registered::Schema;
+use super::schema::Schema;
 use crate::config::RegistryConfig;
 use crate::error::Result;
 

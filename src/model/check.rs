@@ -2,6 +2,7 @@
 
 mod embeds;
 mod entities;
+mod fields;
 pub(super) mod layout;
 pub(super) mod names;
 mod projections;

@@ -8,8 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::builtin;
 use super::join;
 use super::parts::parts;
-use super::path::Kind;
-use super::types::{Embed, FieldType, Layout, Model, Projection, Relation, Search};
+use super::types::{Embed, FieldType, Kind, Layout, Model, Projection, Relation, Search};
 
 /// The limits of an index that says nothing of them
 /// (<https://www.elastic.co/docs/reference/elasticsearch/index-settings/mapping-limit>).

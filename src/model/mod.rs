@@ -22,12 +22,12 @@ use std::path::Path;
 
 pub use self::builtin::{BUILT_IN, built_in};
 pub use self::parts::parts;
-pub use self::path::{Kind, Target, embed};
+pub use self::path::embed;
 pub use self::read::Finding;
 pub use self::relations::{Beside, RelationRows, relations};
 pub use self::types::{
-    Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Layout, Model,
-    Projection, Relation, Search,
+    Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Kind, Layout,
+    Model, Projection, Relation, Search, Target,
 };
 
 /// The most entity types, and the most projections, of a model.

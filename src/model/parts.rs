@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::path::Kind;
-use super::types::{Default, Embed, Entity, Field, Layout, Model, Projection, Relation, Search};
+use super::types::{Default, Embed, Entity, Field, Kind, Layout, Model, Projection, Relation, Search};
 use super::write::{conditions_value, embed_value, field_value};
 
 /// The parts by their names: `show`, `embed prices`, `compute lowest`, `field products.name` and so on.

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use super::path::Target;
 use super::source::EntityConfig;
 
 /// A checked model.
@@ -236,6 +235,35 @@ pub struct Filter {
     pub target: Target,
 }
 
+/// The member that a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The embeds on the way, outermost first.
+    pub embeds: Vec<String>,
+    /// How many of them, from the outermost on, lead to the last one that is a `from`; 0 without such. Filters that share
+    /// these hold together by one and the same member.
+    pub from_depth: usize,
+    /// The kind of the value there.
+    pub kind: Kind,
+}
+
+/// The kind of value that a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// An id: `parent.id`, or a member of a list of ids.
+    Id,
+    /// A declared field of this type.
+    Field(FieldType),
+    /// Something inside an `address`, an `object` or the member `rest`.
+    Inside,
+    /// A count or a number of descendants.
+    Count,
+    /// A member that is true or absent.
+    Flag,
+    /// A computed member, whose type is not known.
+    Computed,
+}
+
 /// How an embed is searched together with its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedSearch {
@@ -301,5 +329,22 @@ impl FieldType {
     /// True for a reference, whether to one entity or to a list of them.
     pub fn is_reference(&self) -> bool {
         matches!(self, Self::Reference { .. })
+    }
+}
+
+impl Kind {
+    /// True for a kind that exact values can be compared with.
+    pub fn is_scalar(&self) -> bool {
+        !matches!(self, Self::Field(FieldType::Object | FieldType::Address | FieldType::Any))
+    }
+
+    /// True for a kind that has an order, so that `field:[from TO to]` can be asked for.
+    pub fn is_ordered(&self) -> bool {
+        matches!(
+            self,
+            Self::Count
+                | Self::Computed
+                | Self::Field(FieldType::Date | FieldType::Number | FieldType::Integer)
+        )
     }
 }

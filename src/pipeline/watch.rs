@@ -10,8 +10,9 @@ use super::hand_over::LEASE;
 use super::status::Status;
 use crate::error::Result;
 use crate::projection::Projection;
+use crate::sink::claimant::Claimant;
 use crate::sink::generations::{Aliases, Phase, Rebuild};
-use crate::sink::tenure::{Claimant, Tenure};
+use crate::sink::tenure::Tenure;
 
 /// How often it is looked.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

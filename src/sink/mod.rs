@@ -2,6 +2,7 @@
 
 mod batch;
 mod buffers;
+pub mod claimant;
 pub mod difference;
 pub mod documents;
 pub mod generations;

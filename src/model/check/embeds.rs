@@ -1,7 +1,7 @@
 //! The rules of embeds.
 
+use super::fields::{conditions, shown};
 use super::names::Members;
-use super::projections::{conditions, shown};
 use crate::model::definition::{EmbedDefinition, RelationDefinition};
 use crate::model::read::{Notes, unknown};
 use crate::model::types::{Embed, Entity, FieldType, From, Relation};

@@ -1,15 +1,12 @@
 //! The rules of projections.
 
-use serde_json::Value;
-
 use super::embeds::{self, Place};
+use super::fields::{conditions, shown};
 use super::names::{self, Members};
 use super::{entities, layout, search};
-use crate::model::definition::{
-    ConditionDefinition, EmbedDefinition, ProjectionDefinition, RelationDefinition,
-};
+use crate::model::definition::{EmbedDefinition, ProjectionDefinition, RelationDefinition};
 use crate::model::read::{Notes, join, unknown};
-use crate::model::types::{Compute, Condition, Embed, Entity, FieldType, Projection};
+use crate::model::types::{Compute, Embed, Entity, Projection};
 
 pub(super) fn check(
     entities: &[Entity],
@@ -92,74 +89,5 @@ fn check_stubs(notes: &Notes, definition: &ProjectionDefinition) {
     for stub in definition.stubs.iter().filter(|stub| !known.contains(&stub.as_str())) {
         let what = format!("{stub:?} is no embed of this projection with from");
         notes.note(&key, unknown(&what, stub, known.iter().copied()));
-    }
-}
-
-/// The fields that are shown: those named, or all that are declared and no references.
-pub(super) fn shown(notes: &Notes, key: &str, entity: &Entity, named: Option<&[String]>) -> Vec<String> {
-    let Some(named) = named else {
-        let fields = entity.fields.iter().filter(|field| !field.kind.is_reference());
-        return fields.map(|field| field.name.clone()).collect();
-    };
-    for name in named {
-        check_field(notes, key, entity, name);
-    }
-    named.iter().filter(|name| entity.field(name).is_some()).cloned().collect()
-}
-
-fn check_field(notes: &Notes, key: &str, entity: &Entity, name: &str) {
-    if entity.field(name).is_none() {
-        let what = if name == "id" {
-            "the id is always shown; leave it out".to_owned()
-        } else {
-            format!("{} has no field {name:?}", entity.name)
-        };
-        notes.note(key, unknown(&what, name, entity.fields.iter().map(|field| field.name.as_str())));
-    }
-}
-
-/// The conditions of a `where` over the fields of an entity.
-pub(super) fn conditions(
-    notes: &Notes,
-    entity: &Entity,
-    definitions: &[ConditionDefinition],
-) -> Vec<Condition> {
-    definitions.iter().filter_map(|definition| condition(notes, entity, definition)).collect()
-}
-
-fn condition(notes: &Notes, entity: &Entity, definition: &ConditionDefinition) -> Option<Condition> {
-    check_field(notes, &definition.path, entity, &definition.field);
-    let kind = &entity.field(&definition.field)?.kind;
-    if matches!(kind, FieldType::Object | FieldType::Address) {
-        let what = format!(
-            "where compares strings, numbers and booleans, and {} is {}",
-            definition.field,
-            kind.name()
-        );
-        notes.note(&definition.path, what);
-        return None;
-    }
-    let values = definition.values.iter().filter_map(|value| {
-        let compared = compared(kind, value);
-        if compared.is_none() {
-            let what = format!(
-                "{value} found; a value was expected that {} can have: {}",
-                definition.field,
-                kind.name()
-            );
-            notes.note(&definition.path, what);
-        }
-        compared
-    });
-    Some(Condition { field: definition.field.clone(), values: values.collect() })
-}
-
-/// The value that a field, or a member of a list, is compared with.
-fn compared(kind: &FieldType, value: &Value) -> Option<Value> {
-    match kind {
-        FieldType::Strings => value.is_string().then(|| value.clone()),
-        FieldType::Reference { .. } if value.is_i64() => Some(value.to_string().into()),
-        FieldType::Reference { .. } => value.is_string().then(|| value.clone()),
-        kind => entities::fits(kind, value).then(|| value.clone()),
     }
 }

@@ -1,16 +1,15 @@
-//! Aliases and the concrete indexes behind them.
+//! The aliases of projections and the concrete indexes behind them.
 
 use std::time::Duration;
 
-use elasticsearch::indices::{
-    IndicesDeleteAliasParts, IndicesGetAliasParts, IndicesGetParts, IndicesPutAliasParts,
-};
+use elasticsearch::indices::{IndicesGetAliasParts, IndicesGetParts};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::effective;
 use super::live::Live;
+use super::own_aliases::{filling, put_writer, writer};
+use super::{creation, effective};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::Rebuild;
@@ -20,24 +19,6 @@ use crate::sink::mapping::{Fit, Mapping};
 const OTHER_WAIT: Duration = Duration::from_secs(20);
 /// The pause between two of these looks.
 const OTHER_PAUSE: Duration = Duration::from_millis(100);
-
-/// The one name by which an index is written: an alias of that index alone, which goes when it goes. An alias may
-/// hold capitals and the name of an index may not. So no request can ever make an index of this name, under any
-/// `action.auto_create_index` of the cluster.
-pub(super) fn writer(index: &str) -> String {
-    format!("{index}.WRITE")
-}
-
-/// The alias that an index carries from its making until it is full. Readers see by it that documents are missing.
-pub(crate) fn filling(index: &str) -> String {
-    format!("{index}.FILLING")
-}
-
-/// Takes the mark from an index that is full.
-pub(super) async fn end_filling(client: &Client, index: &str) -> Result<()> {
-    let path = IndicesDeleteAliasParts::IndexName(&[index], &[&filling(index)]).url();
-    client.delete_if_there(&path).await.map(|_| ())
-}
 
 /// The concrete indexes behind an alias; none when the alias does not exist.
 ///
@@ -116,7 +97,7 @@ async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &
         if let Some(aliases) = body.get_mut("aliases").and_then(Value::as_object_mut) {
             aliases.insert(filling(&index), json!({}));
         }
-        if super::check::create(client, mapping, &index, &body).await? {
+        if creation::create(client, mapping, &index, &body).await? {
             effective::check_made(client, &index, mapping, true).await?;
             tracing::info!(alias, index, "index created");
             return Ok(IndexState { index, created: true, is_filling: true });
@@ -164,12 +145,6 @@ pub(super) async fn check_free(client: &Client, alias: &str) -> Result<()> {
     Err(Error::failed(format!(
         "there is an index named {alias}, which is in the way of the alias; delete or rename it, or set index.prefix"
     )))
-}
-
-/// Gives an index its alias for writing.
-pub(super) async fn put_writer(client: &Client, index: &str) -> Result<()> {
-    let path = IndicesPutAliasParts::IndexName(&[index], &writer(index)).url();
-    client.put(&path, &json!({})).await.map(|_| ())
 }
 
 /// How the index behind an alias fits the mapping and the log.

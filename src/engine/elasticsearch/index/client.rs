@@ -12,7 +12,8 @@ use tokio::sync::OnceCell;
 
 use super::dialect::Dialect;
 use super::documents::question;
-use super::server::{Product, Server};
+use super::product::Product;
+use super::server::Server;
 use super::tls;
 use super::transport::{Answer, Method, Request, Transport};
 use crate::config::{IndexConfig, without_secrets};
@@ -42,6 +43,7 @@ pub(crate) struct Client {
     addresses: String,
     /// The product that the configuration insists on.
     product: Option<Product>,
+    /// True when the user comes with an API key.
     has_api_key: bool,
     /// Asked for once.
     server: OnceCell<Server>,
@@ -77,7 +79,7 @@ impl Client {
     pub(crate) async fn server(&self) -> Result<&Server> {
         self.server
             .get_or_try_init(async || {
-                let server = Server::ask(self, self.product).await?;
+                let server = self.ask_server().await?;
                 if !server.is_known() {
                     tracing::warn!(
                         %server,
@@ -89,17 +91,47 @@ impl Client {
             .await
     }
 
+    /// Asks which server answers. `GET /` names the product. Where it is not answered, the node's own description tells.
+    ///
+    /// # Errors
+    /// Those of the cluster, and exit code 1 when the product or its version is not supported.
+    async fn ask_server(&self) -> Result<Server> {
+        let (status, root) = self.ask(Method::GET, "/", None).await?;
+        if status == 401 {
+            self.checked("/", status, root)?;
+            return Err(Server::foreign(&self.addresses));
+        }
+        let root = if status == 200 { root } else { Value::Null };
+        let distribution = root.pointer("/version/distribution");
+        if distribution.is_some_and(|name| name != "opensearch") {
+            return Err(Server::foreign(&self.addresses));
+        }
+        let server = match Server::of_root(&root) {
+            Some(server) => server,
+            None => self.ask_node(distribution.is_some()).await?,
+        };
+        server.check(&self.addresses, self.product, self.has_api_key)?;
+        Ok(server)
+    }
+
+    /// Asks the node that answers to describe itself.
+    async fn ask_node(&self, is_opensearch: bool) -> Result<Server> {
+        let path = NodesInfoParts::NodeIdMetric(&["_local"], &["http"]).url();
+        let path = format!("{path}?filter_path=nodes.*.version,nodes.*.build_flavor");
+        let (status, nodes) = self.ask(Method::GET, &path, None).await?;
+        if status == 403 {
+            return Ok(Server::of_unknown_version(self.product.unwrap_or(Product::Elasticsearch)));
+        }
+        let nodes = self.checked(&path, status, nodes)?;
+        Server::of_node(&nodes, is_opensearch).ok_or_else(|| Server::foreign(&self.addresses))
+    }
+
     /// The dialect that the server understands.
     ///
     /// # Errors
     /// Those of [`Self::server`].
     pub(crate) async fn dialect(&self) -> Result<Dialect> {
         self.server().await.map(Server::dialect)
-    }
-
-    /// True when the user comes with an API key.
-    pub(super) fn has_api_key(&self) -> bool {
-        self.has_api_key
     }
 
     /// Where the cluster is, without anything that is secret.

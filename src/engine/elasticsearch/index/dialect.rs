@@ -3,7 +3,7 @@
 use elasticsearch::{ClosePointInTimeParts, OpenPointInTimeParts};
 use serde_json::{Map, Value, json};
 
-use super::server::Product;
+use super::product::Product;
 use crate::error::{Error, Result};
 use crate::sink::mapping::Mapping;
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::live::Live;
-use super::{ElasticsearchSink, OpenIndexes, additions, aliases, effective};
+use super::{ElasticsearchSink, OpenIndexes, additions, aliases, creation, effective, own_aliases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
@@ -146,7 +146,7 @@ fn read_record<T: serde::de::DeserializeOwned>(found: &Value) -> Result<Option<(
 }
 
 async fn summary(client: &Client, alias: &str, index: &str, found: &Value) -> Result<GenerationSummary> {
-    let own = [aliases::writer(index), aliases::filling(index)];
+    let own = [own_aliases::writer(index), own_aliases::filling(index)];
     let names = found.pointer("/aliases").and_then(Value::as_object).into_iter().flatten();
     let names = names.map(|(name, _)| name.clone()).filter(|name| !own.contains(name)).collect();
     let stats = client
@@ -214,7 +214,7 @@ impl Aliases for ElasticsearchSink {
             if live.is_filling() {
                 // A reader that sees that the mark is gone finds every document.
                 self.client.post_if_there(&IndicesRefreshParts::Index(&[&index]).url(), None).await?;
-                aliases::end_filling(&self.client, &index).await?;
+                own_aliases::end_filling(&self.client, &index).await?;
                 tracing::info!(index, "the index is filled");
             }
         }
@@ -322,9 +322,9 @@ impl Generations for ElasticsearchSink {
             return effective::check(&self.client, &live, &mapping, false).await;
         }
         // No reader's alias yet.
-        let writer = aliases::writer(index);
+        let writer = own_aliases::writer(index);
         let body = mapping.loading_body(&writer, &writer, log_identity);
-        let is_new = super::check::create(&self.client, &mapping, index, &body).await?;
+        let is_new = creation::create(&self.client, &mapping, index, &body).await?;
         effective::check_made(&self.client, index, &mapping, is_new).await
     }
 
@@ -335,8 +335,8 @@ impl Generations for ElasticsearchSink {
                     "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
                 )));
             };
-            if !live.has_alias(&aliases::writer(index)) {
-                aliases::put_writer(&self.client, index).await?;
+            if !live.has_alias(&own_aliases::writer(index)) {
+                own_aliases::put_writer(&self.client, index).await?;
             }
         }
         self.set_opened(indexes).await;

@@ -3,8 +3,8 @@
 use elasticsearch::indices::IndicesGetParts;
 use serde_json::Value;
 
-use super::aliases;
 use super::client::Client;
+use super::own_aliases::filling;
 use crate::error::{Error, Result};
 
 /// The description (<https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-get>).
@@ -49,6 +49,6 @@ impl Live {
 
     /// True while the index carries the mark of one that is not full.
     pub(super) fn is_filling(&self) -> bool {
-        self.has_alias(&aliases::filling(&self.index))
+        self.has_alias(&filling(&self.index))
     }
 }

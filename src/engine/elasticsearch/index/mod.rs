@@ -4,13 +4,16 @@ mod additions;
 mod aliases;
 mod check;
 pub(super) mod client;
+mod creation;
 pub(super) mod dialect;
 mod documents;
 mod effective;
 mod generations;
 mod inspection;
 mod live;
+mod own_aliases;
 mod probe;
+mod product;
 mod refusals;
 mod response;
 mod server;
@@ -28,8 +31,8 @@ use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use serde_json::{Value, json};
 
-pub(super) use self::aliases::filling;
 use self::client::Client;
+pub(super) use self::own_aliases::filling;
 use self::refusals::Refusals;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -147,7 +150,7 @@ impl ElasticsearchSink {
         if body.len() > opened.request_bytes_max {
             return self.too_large(opened, projection, (body, writes)).await;
         }
-        let mut outcomes = match self.client.bulk(&aliases::writer(index), body.clone()).await {
+        let mut outcomes = match self.client.bulk(&own_aliases::writer(index), body.clone()).await {
             Ok((413, _)) => return self.too_large(opened, projection, (body, writes)).await,
             Ok((200, answer)) => response::outcomes(&answer, &writes),
             Ok((status, answer)) => vec![response::of_request(status, &answer); writes.len()],
@@ -192,7 +195,7 @@ impl ElasticsearchSink {
         format!(
             "the index {index} behind the alias {alias}, or its alias {}, was deleted while this instance wrote to it; \
              nothing of the state is lost: start again, and a new index is made and filled from the state",
-            aliases::writer(index)
+            own_aliases::writer(index)
         )
     }
 

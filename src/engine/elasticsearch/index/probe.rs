@@ -1,7 +1,7 @@
 //! Whether an index refuses one document or all of them. Where no document of a request was taken, an empty document is
 //! tried, which every mapping allows. An index that refuses that one too has a fault of its own, which is waited out.
 
-use super::{ElasticsearchSink, aliases, response};
+use super::{ElasticsearchSink, own_aliases, response};
 use crate::sink::{Batch, Outcome, Write};
 
 /// A write on a condition that no document meets: an index that takes the document answers with a conflict, and holds
@@ -30,7 +30,7 @@ impl ElasticsearchSink {
         let mut batch = Batch::default();
         batch.push("tributary-probe".into(), [1, 1], |_| Ok(false)).ok()?;
         let body = format!("{ACTION}\n{{}}\n").into();
-        let outcome = match self.client.bulk(&aliases::writer(index), body).await {
+        let outcome = match self.client.bulk(&own_aliases::writer(index), body).await {
             Ok((200, answer)) => response::outcomes(&answer, batch.writes()).pop()?,
             Ok((status, answer)) => response::of_request(status, &answer),
             Err(error) => Outcome::Retry(error.chain()),

@@ -2,34 +2,14 @@
 
 use std::fmt;
 
-use elasticsearch::nodes::NodesInfoParts;
 use serde_json::Value;
 
-use super::client::Client;
 use super::dialect::Dialect;
-use super::transport::Method;
+use super::product::Product;
 use crate::error::{Error, Result};
 
 /// The supported versions, in words.
 const SUPPORTED: &str = "Elasticsearch 8 and 9 are supported, and OpenSearch 2.19 and 3";
-
-/// A product that speaks the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Product {
-    /// Elasticsearch.
-    Elasticsearch,
-    /// OpenSearch.
-    OpenSearch,
-}
-
-impl fmt::Display for Product {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Elasticsearch => "Elasticsearch",
-            Self::OpenSearch => "OpenSearch",
-        })
-    }
-}
 
 /// A server that can hold the indexes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,31 +31,13 @@ impl fmt::Display for Server {
 }
 
 impl Server {
-    /// Asks a cluster. `GET /` names the product. Where it is not answered, the node's own description tells.
-    ///
-    /// # Errors
-    /// Those of the cluster, and exit code 1 when the product or its version is not supported.
-    pub(super) async fn ask(client: &Client, product: Option<Product>) -> Result<Self> {
-        let (status, root) = client.ask(Method::GET, "/", None).await?;
-        if status == 401 {
-            client.checked("/", status, root)?;
-            return Err(Self::foreign(client));
-        }
-        let root = if status == 200 { root } else { Value::Null };
-        let distribution = root.pointer("/version/distribution");
-        if distribution.is_some_and(|name| name != "opensearch") {
-            return Err(Self::foreign(client));
-        }
-        let server = match Self::of_root(&root) {
-            Some(server) => server,
-            None => Self::of_node(client, distribution.is_some(), product).await?,
-        };
-        server.check(client, product)?;
-        Ok(server)
+    /// A server of this product whose user may not ask for its version.
+    pub(super) fn of_unknown_version(product: Product) -> Self {
+        Self { product, version: String::new() }
     }
 
     /// The server by its answer to `GET /`; none when that does not tell enough.
-    fn of_root(root: &Value) -> Option<Self> {
+    pub(super) fn of_root(root: &Value) -> Option<Self> {
         let version = root.pointer("/version/number")?.as_str()?.to_owned();
         if root.pointer("/version/distribution").is_none() {
             return Some(Self { product: Product::Elasticsearch, version });
@@ -85,19 +47,10 @@ impl Server {
         (server.numbers()?.0 < 7).then_some(server)
     }
 
-    /// The server by the description of the node that answers.
-    async fn of_node(client: &Client, is_opensearch: bool, product: Option<Product>) -> Result<Self> {
-        let path = NodesInfoParts::NodeIdMetric(&["_local"], &["http"]).url();
-        let path = format!("{path}?filter_path=nodes.*.version,nodes.*.build_flavor");
-        let (status, nodes) = client.ask(Method::GET, &path, None).await?;
-        if status == 403 {
-            let product = product.unwrap_or(Product::Elasticsearch);
-            return Ok(Self { product, version: String::new() });
-        }
-        let nodes = client.checked(&path, status, nodes)?;
+    /// The server by the description of the node that answers; none when that has no version.
+    pub(super) fn of_node(nodes: &Value, is_opensearch: bool) -> Option<Self> {
         let node = nodes.get("nodes").and_then(Value::as_object).and_then(|nodes| nodes.values().next());
-        let version = node.and_then(|node| node.get("version")).and_then(Value::as_str);
-        let version = version.ok_or_else(|| Self::foreign(client))?.to_owned();
+        let version = node.and_then(|node| node.get("version")).and_then(Value::as_str)?.to_owned();
         let mut server = Self { product: Product::OpenSearch, version };
         let major = server.numbers().map_or(0, |(major, _)| major);
         // OpenSearch has no flavours, and counts from 1 again.
@@ -105,12 +58,11 @@ impl Server {
         if !is_opensearch && (has_flavour || major >= 7) {
             server.product = Product::Elasticsearch;
         }
-        Ok(server)
+        Some(server)
     }
 
-    /// That this server is the wanted one, of a supported version.
-    fn check(&self, client: &Client, product: Option<Product>) -> Result<()> {
-        let addresses = client.addresses();
+    /// That this server, which answers at `addresses`, is the wanted one, of a supported version.
+    pub(super) fn check(&self, addresses: &str, product: Option<Product>, has_api_key: bool) -> Result<()> {
         if let Some(product) = product.filter(|product| *product != self.product) {
             return Err(Error::failed(format!(
                 "{self} answers at {addresses}, and index.kind asks for {product}; set index.kind = \"elasticsearch\", which \
@@ -121,14 +73,14 @@ impl Server {
             return Ok(());
         }
         let is_supported = match (self.product, self.numbers()) {
-            (_, None) => return Err(Self::foreign(client)),
+            (_, None) => return Err(Self::foreign(addresses)),
             (Product::Elasticsearch, Some((major, _))) => matches!(major, 8 | 9),
             (Product::OpenSearch, Some((major, minor))) => major == 3 || major == 2 && minor >= 19,
         };
         if !is_supported {
             return Err(Error::failed(format!("{self} answers at {addresses}; {SUPPORTED}")));
         }
-        if self.product == Product::OpenSearch && client.has_api_key() {
+        if self.product == Product::OpenSearch && has_api_key {
             return Err(Error::usage(format!(
                 "index.api_key: {self} answers at {addresses}, and only Elasticsearch has API keys; set index.username and \
                  index.password"
@@ -137,8 +89,8 @@ impl Server {
         Ok(())
     }
 
-    fn foreign(client: &Client) -> Error {
-        let addresses = client.addresses();
+    /// The error for what answers at `addresses` and is neither product.
+    pub(super) fn foreign(addresses: &str) -> Error {
         Error::failed(format!(
             "what answers at {addresses} is neither Elasticsearch nor OpenSearch; check the address"
         ))

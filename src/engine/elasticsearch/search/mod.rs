@@ -8,6 +8,7 @@ mod members;
 mod order;
 mod part;
 mod point;
+mod query;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -130,7 +131,7 @@ impl ElasticsearchIndex {
 
     async fn find(&self, find: &Find) -> Result<SearchResult> {
         let mut body = json!({
-            "query": dsl::query(find), "size": find.size, "track_total_hits": true,
+            "query": query::query(find), "size": find.size, "track_total_hits": true,
             "sort": dsl::sort(find.sort), "track_scores": true,
             "_source": if find.documents { shown(find.collection.get()) } else { json!(false) },
             "aggs": self.aggregations(find).await?,

@@ -13,8 +13,8 @@ use tantivy::{
     TantivyError, Term,
 };
 
-use super::placed::{PLACED, PlacedTokenizer};
-use super::schema::Fields;
+use super::placed::PlacedTokenizer;
+use super::schema::{Fields, PLACED};
 use crate::plan::Projection;
 use crate::sink::Outcome;
 

@@ -5,6 +5,8 @@ mod folder;
 mod generation;
 mod generations;
 mod inspection;
+pub(super) mod keys;
+pub(super) mod owner;
 mod placed;
 pub(super) mod schema;
 

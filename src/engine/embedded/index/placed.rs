@@ -5,31 +5,16 @@ use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 
-use super::schema::{OWN, SearchFields, VALUE_LETTERS_MAX, mail_key, name_key};
+use super::keys::{mail_key, name_key};
+use super::owner::{LAST, OWN, position};
+use super::schema::{SearchFields, VALUE_LETTERS_MAX};
 use crate::searchable::Words;
 use crate::text::reversed_numbers;
 
-/// The tokenizer's name in the schema.
-pub(super) const PLACED: &str = "placed";
 /// Begins a run: its first position follows, as a number.
 const RUN: char = '\u{1e}';
 /// Begins a token of a run; each has the position after the one before.
 const WORD: char = '\u{1f}';
-/// So many positions, as a power of two, are an owner's. Further words of it are found, and stand side by side with none.
-const OWNER_BITS: u32 = 12;
-/// The last position of an owner, and the mask of all of them.
-const LAST: u32 = (1 << OWNER_BITS) - 1;
-
-/// Whose word stands at a position.
-pub fn owner_at(position: u32) -> u32 {
-    position >> OWNER_BITS
-}
-
-/// The position of an owner's word after `before` others.
-fn position(owner: u32, before: u32) -> u32 {
-    let owner = owner.min(u32::MAX >> OWNER_BITS);
-    owner << OWNER_BITS | before.min(LAST)
-}
 
 /// The words of a document, each with its position.
 pub(super) struct PlacedWords<'a> {
@@ -171,6 +156,7 @@ impl TokenStream for PlacedTokens<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::owner::{OWNER_BITS, owner_at};
     use super::super::schema::Fields;
     use super::*;
 

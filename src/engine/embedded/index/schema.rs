@@ -1,8 +1,9 @@
 //! The form of a document in the embedded index: the fields that are searched, and its JSON as it is.
 //!
 //! Embedded objects are folded into fields of their document. The position of a word in a field tells its owner. The
-//! document's own words have the first positions, those of its first member the next, and so on ([`owner_at`]). Within
-//! those, words that stand side by side in a text have positions side by side.
+//! document's own words have the first positions, those of its first member the next, and so on
+//! ([`owner_at`](super::owner::owner_at)). Within those, words that stand side by side in a text have positions side by
+//! side.
 
 mod document;
 
@@ -12,20 +13,17 @@ use tantivy::schema::{
 };
 use xxhash_rust::xxh3::xxh3_64;
 
-pub use self::document::{mail_key, member_key, name_key};
-use super::placed::PLACED;
-pub use super::placed::owner_at;
 use crate::plan::{Collection, FilterPlan, MembersPlan, Projection, SearchPlan, SortPlan};
 use crate::searchable::{Class, SortKind, ValueKind};
 
+/// The name of the tokenizer that takes words with their positions apart.
+pub(super) const PLACED: &str = "placed";
 /// Longer values are kept and not found, as the mappings' `ignore_above` has it.
 pub(super) const VALUE_LETTERS_MAX: usize = 1_024;
 /// Parts the values of one member: no letter that a person types.
 pub const PART: char = '\u{1f}';
 /// Stands for a value that a member does not have.
 pub const ABSENT: &str = "\u{1e}";
-/// The owner of the words of the document's own fields; its members follow.
-pub const OWN: u32 = 0;
 
 /// The fields of the index of a projection.
 #[derive(Debug, Clone)]
@@ -51,7 +49,7 @@ pub struct SearchFields {
     pub words: [Field; 4],
     /// The words of entities that the document refers to.
     pub referred: Field,
-    /// Names as [`name_key`]s and e-mail addresses as [`mail_key`]s.
+    /// Names as [`name_key`](super::keys::name_key)s and e-mail addresses as [`mail_key`](super::keys::mail_key)s.
     pub whole: Field,
     /// Phone numbers' digits, reversed.
     pub phone: Field,

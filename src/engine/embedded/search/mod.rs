@@ -2,6 +2,7 @@
 
 mod collect;
 mod column;
+mod counts;
 mod excluded;
 mod query;
 mod rank;
@@ -17,11 +18,13 @@ use tantivy::schema::Value as _;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument};
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::collect::{FirstHits, RankedHit, ValueCounter};
+use self::collect::{FirstHits, RankedHit};
+use self::counts::ValueCounter;
 use self::rank::Ranking;
 use self::together::MemberValueCounter;
 use super::index::EmbeddedFolder;
-use super::index::schema::{Fields, SearchFields, member_key, owner_column, text_column};
+use super::index::keys::member_key;
+use super::index::schema::{Fields, SearchFields, owner_column, text_column};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Collection;

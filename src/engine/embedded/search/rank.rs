@@ -13,7 +13,9 @@ use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{DocId, DocSet, SegmentReader, TERMINATED, Term as IndexTerm};
 
 use super::query::{after_prefix, typo};
-use crate::engine::embedded::index::schema::{Fields, OWN, SearchFields, mail_key, name_key, owner_at};
+use crate::engine::embedded::index::keys::{mail_key, name_key};
+use crate::engine::embedded::index::owner::{OWN, owner_at};
+use crate::engine::embedded::index::schema::{Fields, SearchFields};
 use crate::search::index::Find;
 use crate::search::matching::Match;
 use crate::search::query::{Term, Whole, name_words};

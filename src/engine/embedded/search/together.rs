@@ -7,7 +7,7 @@ use tantivy::columnar::StrColumn;
 use tantivy::schema::Field as Column;
 use tantivy::{DocId, Score, Searcher, SegmentOrdinal, SegmentReader};
 
-use super::collect::sum;
+use super::counts::sum;
 use crate::engine::embedded::index::schema::{ABSENT, PART, members_column};
 use crate::plan::SearchPlan;
 use crate::search::index::Counts;

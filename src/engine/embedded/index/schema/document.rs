@@ -6,8 +6,10 @@ use serde_json::Value;
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
+use super::super::keys::member_key;
+use super::super::owner::OWN;
 use super::super::placed::PlacedWords;
-use super::{ABSENT, Fields, OWN, PART, SearchFields, VALUE_LETTERS_MAX};
+use super::{ABSENT, Fields, PART, SearchFields, VALUE_LETTERS_MAX};
 use crate::plan::{FilterPlan, MembersPlan, SortPlan};
 use crate::searchable::{
     SortKind, ValueKind, Words, each_at, each_text, integer, number, sort_key, value_text,
@@ -184,20 +186,4 @@ fn add(document: &mut TantivyDocument, field: Field, value: Option<&str>) {
 
 fn is_short(text: &str) -> bool {
     text.chars().count() <= VALUE_LETTERS_MAX
-}
-
-/// A name as it is looked up whole: its different words in their order.
-pub fn name_key<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    let words: BTreeSet<&str> = words.collect();
-    words.into_iter().fold("n".to_owned(), |key, word| key + " " + word)
-}
-
-/// The id of a member as it is looked up whole; `members` is the number of its embed.
-pub fn member_key(members: usize, id: &str) -> String {
-    format!("i{members} {id}")
-}
-
-/// An e-mail address as it is looked up whole.
-pub fn mail_key(mail: &str) -> String {
-    format!("m {mail}")
 }
