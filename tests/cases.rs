@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use serde_json::Value;
 
 use crate::files::{entries, root};
-use crate::harness::{PROJECTIONS, World, fresh, log_lines, runtime};
+use crate::harness::{LONG, PROJECTIONS, World, eventually, fresh, log_lines, runtime};
 use crate::services;
 
 pub fn cases() -> Vec<PathBuf> {
@@ -173,9 +173,25 @@ pub fn create_topics(brokers: &str, topics: &[String], partitions: i32) {
         ClientConfig::new().set("bootstrap.servers", brokers).create().unwrap();
     let topics: Vec<_> =
         topics.iter().map(|topic| NewTopic::new(topic, partitions, TopicReplication::Fixed(1))).collect();
-    let made = runtime().block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
-    made.into_iter().for_each(|made| {
+    create(&admin, &topics);
+}
+
+/// Creates topics that a client may read at once.
+pub fn create(admin: &AdminClient<DefaultClientContext>, topics: &[NewTopic<'_>]) {
+    let options = AdminOptions::new().operation_timeout(Some(LONG));
+    for made in runtime().block_on(admin.create_topics(topics, &options)).unwrap() {
         made.unwrap();
+    }
+    topics.iter().for_each(|topic| await_topic(admin, topic.name));
+}
+
+/// Waits until the broker knows a topic, because the controller answers before the broker has heard of it.
+pub fn await_topic(admin: &AdminClient<DefaultClientContext>, topic: &str) {
+    eventually("the broker knows the topic", || {
+        let metadata = admin.inner().fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
+        let partitions = metadata.topics().first().filter(|topic| topic.error().is_none())?.partitions();
+        let has_leaders = partitions.iter().all(|partition| partition.leader() >= 0);
+        (has_leaders && !partitions.is_empty()).then_some(())
     });
 }
 

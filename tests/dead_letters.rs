@@ -3,12 +3,13 @@
 use std::fs;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use serde_json::{Value, json};
 
+use crate::cases::create;
 use crate::doctor;
-use crate::harness::{World, fresh, runtime};
+use crate::harness::{World, fresh};
 use crate::services::{self, Services};
 
 /// A contact, then a record of the same contact that can't be folded and is `bytes` large, then another.
@@ -56,7 +57,7 @@ fn a_letter_that_the_topic_does_not_take_is_kept_without_its_value_and_the_strea
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
     let small = NewTopic::new(&topic, 1, TopicReplication::Fixed(1)).set("max.message.bytes", "20000");
-    runtime().block_on(admin.create_topics([&small], &AdminOptions::new())).unwrap().remove(0).unwrap();
+    create(&admin, &[small]);
     let world = world(&servers, &topic, 200_000);
     world.succeed(&["run", "--until-end"]);
     let names = || world.documents("contacts").into_values().map(|contact| contact["name"].clone());

@@ -3,12 +3,13 @@
 
 use elasticsearch::http::Method;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::{Value, json};
 
-use crate::harness::{World, eventually, log_of, runtime};
+use crate::cases::create;
+use crate::harness::{World, eventually, log_of};
 use crate::security::{Tidy, ask, authority, kafka_world, properties, world};
 use crate::services::{self, SecuredServices, acl};
 
@@ -147,8 +148,7 @@ fn limited_world(secured: &SecuredServices) -> (World, Rights) {
     let [organisations, contacts] = &rights.topics;
     let topics = [organisations, contacts, &rights.letters]
         .map(|topic| NewTopic::new(topic, 1, TopicReplication::Fixed(1)).set("cleanup.policy", "compact"));
-    let made = runtime().block_on(admin.create_topics(&topics, &AdminOptions::new())).unwrap();
-    made.into_iter().for_each(|made| _ = made.unwrap());
+    create(&admin, &topics);
     let producer: BaseProducer = plain.create().unwrap();
     for (key, value) in [("c1", r#"{"type": "x.created", "data": {"name": "Jane"}}"#), ("c2", "{")] {
         producer.send(BaseRecord::to(contacts).key(key).payload(value)).map_err(|(error, _)| error).unwrap();

@@ -8,6 +8,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
+use crate::cases::await_topic;
 use crate::harness::{LONG, World, eventually, fresh, log_of, runtime};
 use crate::services::{self, Services};
 
@@ -46,6 +47,7 @@ impl Topics {
             let made = runtime().block_on(admin.create_topics([&new], &AdminOptions::new())).ok()?;
             made.into_iter().next()?.ok()
         });
+        await_topic(&admin, topic);
     }
 
     /// Has the records of a topic deleted after so many milliseconds.

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use serde_json::{Value, json};
 
-use crate::harness::{LONG, PROJECTIONS, Running, World, eventually, fresh, http_get, runtime};
+use crate::cases;
+use crate::harness::{LONG, PROJECTIONS, Running, World, eventually, fresh, http_get};
 use crate::reference::{self, Does, Plain};
 use crate::services::Services;
 
@@ -209,10 +210,7 @@ fn create(servers: &Services, topics: &[String]) {
         ClientConfig::new().set("bootstrap.servers", &servers.kafka).create().unwrap();
     let topics: Vec<_> =
         topics.iter().map(|topic| NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1))).collect();
-    let options = AdminOptions::new().operation_timeout(Some(LONG));
-    for made in runtime().block_on(admin.create_topics(&topics, &options)).unwrap() {
-        made.unwrap();
-    }
+    cases::create(&admin, &topics);
 }
 
 pub fn mix(a: u64, b: u64) -> u64 {
