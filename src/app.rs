@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, Kinds};
 use crate::dead_letter::SpillPlace;
-use crate::decode::{Decoder, Layout};
+use crate::decode::{Decoder, RecordLayout};
 use crate::encoding::Registry;
 use crate::engine;
 use crate::error::{Error, Result};
@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> Result<()> {
             wait,
             take_over,
         } => {
-            let options = follow::Options {
+            let options = follow::FollowOptions {
                 until_end,
                 reindex_on_change: reindex_on_mapping_change,
                 fail_on_dead_letters,
@@ -112,8 +112,8 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
 }
 
 /// How the records of each entity type are laid out.
-fn layouts(config: &Config) -> Vec<Layout> {
-    config.entities().map(|(of, section)| Layout::of(of, section)).collect()
+fn layouts(config: &Config) -> Vec<RecordLayout> {
+    config.entities().map(|(of, section)| RecordLayout::of(of, section)).collect()
 }
 
 fn source(config: &Config) -> Result<Box<dyn EventSource>> {

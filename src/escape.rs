@@ -75,7 +75,7 @@ fn log_line(text: &str, colours: bool) -> String {
 
 /// How a [`Writer`] escapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EscapeKind {
     /// Lines of text without colours.
     Plain,
     /// Lines of text with the subscriber's colours.
@@ -86,15 +86,15 @@ pub enum Kind {
 
 /// Where the log goes: whole events are written at once, each escaped.
 #[derive(Debug)]
-pub struct Writer<W>(pub Kind, pub W);
+pub struct Writer<W>(pub EscapeKind, pub W);
 
 impl<W: io::Write> io::Write for Writer<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes);
         let shown = match self.0 {
-            Kind::Plain => Cow::Owned(log_line(&text, false)),
-            Kind::Coloured => Cow::Owned(log_line(&text, true)),
-            Kind::Json => json(&text),
+            EscapeKind::Plain => Cow::Owned(log_line(&text, false)),
+            EscapeKind::Coloured => Cow::Owned(log_line(&text, true)),
+            EscapeKind::Json => json(&text),
         };
         self.1.write_all(shown.as_bytes())?;
         Ok(bytes.len())
@@ -126,9 +126,12 @@ mod tests {
             String::from_utf8(writer.1).unwrap()
         };
         let line = "\u{1b}[32mINFO\u{1b}[0m id=a\nb\u{1b}]0;x\u{7}\n";
-        assert_eq!(written(Kind::Coloured, line), "\u{1b}[32mINFO\u{1b}[0m id=a\\nb\\u{1b}]0;x\\u{7}\n");
-        assert!(!written(Kind::Plain, line).trim_end().chars().any(char::is_control));
-        let json = written(Kind::Json, "{\"id\":\"a\u{9b}\u{7f}\"}\n");
+        assert_eq!(
+            written(EscapeKind::Coloured, line),
+            "\u{1b}[32mINFO\u{1b}[0m id=a\\nb\\u{1b}]0;x\\u{7}\n"
+        );
+        assert!(!written(EscapeKind::Plain, line).trim_end().chars().any(char::is_control));
+        let json = written(EscapeKind::Json, "{\"id\":\"a\u{9b}\u{7f}\"}\n");
         assert_eq!(json, "{\"id\":\"a\\u009b\\u007f\"}\n");
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["id"], "a\u{9b}\u{7f}");

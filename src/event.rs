@@ -43,7 +43,7 @@ pub enum Action {
 
 /// One field that an event writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Field {
+pub struct EventField {
     /// The field's name, never `id`.
     pub name: String,
     /// The value as canonical JSON: keys sorted, no spaces, unescaped UTF-8; `null` is a value.
@@ -65,7 +65,7 @@ pub struct Event {
     /// The effect of the event.
     pub action: Action,
     /// The fields that it writes; empty on a delete.
-    pub fields: Vec<Field>,
+    pub fields: Vec<EventField>,
 }
 
 impl Event {

@@ -164,7 +164,7 @@ pub fn has_word(document: &Value, searched: SearchableFields, is_wanted: impl Fn
         let Some(value) = document.get(*field) else { continue };
         each_text(value, &mut |text| {
             folded.clear();
-            text::Words::behind(&mut folded).push(text);
+            text::WordBuffer::behind(&mut folded).push(text);
             // Only whole letters are appended.
             let words = std::str::from_utf8(&folded).unwrap_or_default();
             found = found || words.split(' ').any(|word| !word.is_empty() && is_wanted(word));

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-use crate::escape::{Kind, Writer};
+use crate::escape::{EscapeKind, Writer};
 use crate::output::LogWriter;
 
 /// How log lines look.
@@ -27,9 +27,9 @@ pub fn start(format: LogFormat, verbose: bool, quiet: bool) {
     let (filter, refused) = filter(std::env::var(VARIABLE).ok().as_deref(), verbose, quiet);
     let colours = format == LogFormat::Text && std::io::stderr().is_terminal();
     let kind = match format {
-        LogFormat::Json => Kind::Json,
-        LogFormat::Text if colours => Kind::Coloured,
-        LogFormat::Text => Kind::Plain,
+        LogFormat::Json => EscapeKind::Json,
+        LogFormat::Text if colours => EscapeKind::Coloured,
+        LogFormat::Text => EscapeKind::Plain,
     };
     let log = tracing_subscriber::fmt().with_env_filter(filter);
     let log = log.with_writer(move || Writer(kind, LogWriter));

@@ -16,13 +16,13 @@ pub use self::phone::{PHONE_DIGITS_MIN, drop_trunk_zero, each_number, reversed_d
 
 /// The words of texts, at the end of a buffer: each in lower case and without accents, parted by one space. A word
 /// is a longest run of letters and digits (of any script), so that the words are UTF-8 and need no escapes in JSON.
-pub struct Words<'a> {
+pub struct WordBuffer<'a> {
     out: &'a mut Vec<u8>,
     begin: usize,
     mark: Option<u8>,
 }
 
-impl<'a> Words<'a> {
+impl<'a> WordBuffer<'a> {
     /// No words yet, behind the bytes that `out` holds.
     pub fn behind(out: &'a mut Vec<u8>) -> Self {
         Self { begin: out.len(), out, mark: None }
@@ -115,7 +115,7 @@ pub fn stands(text: &[u8], phrase: &[u8]) -> bool {
 /// The words of one text.
 pub fn words(text: &str) -> String {
     let mut out = Vec::new();
-    Words::behind(&mut out).push(text);
+    WordBuffer::behind(&mut out).push(text);
     // Only whole letters are appended.
     String::from_utf8(out).unwrap_or_default()
 }

@@ -20,7 +20,7 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfi
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
-use self::client::Client;
+use self::client::TraceClient;
 use crate::error::{Error, Result};
 
 /// The most links of a span.
@@ -62,7 +62,7 @@ pub fn start(endpoint: &str) -> Result<Exporting> {
     let wrong = |error: Box<dyn std::error::Error + Send + Sync>| {
         Error::usage("traces.endpoint: no exporter can be made of it; write http://host:4318").because(error)
     };
-    let client = Client::new(endpoint).map_err(|error| wrong(error.into()))?;
+    let client = TraceClient::new(endpoint).map_err(|error| wrong(error.into()))?;
     let exporter = SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)

@@ -9,7 +9,7 @@ use serde_json::json;
 use tributary::app;
 use tributary::config::Config;
 use tributary::engine::elasticsearch::ElasticsearchSink;
-use tributary::http::client::Instance;
+use tributary::http::client::InstanceClient;
 use tributary::sink::DocumentSink;
 use tributary::sink::documents::Documents;
 use tributary::sink::index::Index;
@@ -240,7 +240,7 @@ fn a_copy_of_the_state_whose_head_has_no_end_is_given_up() {
         Config::load(&app::kinds(), Some(&world.config_path()), std::iter::empty(), &Vec::new()).unwrap();
     config.state = world.path("state");
     let runtime = runtime();
-    let instance = runtime.block_on(Instance::find(&config)).expect("it seems to run");
+    let instance = runtime.block_on(InstanceClient::find(&config)).expect("it seems to run");
     let error = instance.copy(runtime.handle().clone(), |_| Ok(())).unwrap_err();
     assert!(error.chain().contains("message head is too large"), "{}", error.chain());
     assert!(fake.sent() < ON_THE_WAY, "{} bytes were taken", fake.sent());

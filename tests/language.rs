@@ -1,6 +1,6 @@
 //! The language of the documents: plain sentences, links that lead somewhere, and one meaning for each term.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -400,6 +400,51 @@ fn names_are_nouns() {
     }
     wrong.retain(|line| !line.starts_with("tests/language.rs"));
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// The type that a line declares. Indented, only a struct or an enum counts: that of a function, no associated type.
+fn declaration(line: &str) -> Option<&str> {
+    let inner = line.trim_start();
+    let visible = inner.strip_prefix("pub(").and_then(|rest| rest.split_once(") "));
+    let item = visible.map_or(inner, |(_, item)| item);
+    let (keyword, rest) = item.strip_prefix("pub ").unwrap_or(item).split_once(' ')?;
+    let keywords = ["struct", "enum", "union", "trait", "type"];
+    let allowed = if inner == line { &keywords[..] } else { &keywords[..3] };
+    let name = rest.split(|letter: char| !letter.is_alphanumeric()).next()?;
+    (allowed.contains(&keyword) && name.starts_with(char::is_uppercase)).then_some(name)
+}
+
+#[test]
+fn a_type_has_a_name_of_its_own() {
+    for line in
+        ["pub(in crate::app) struct Row<'a> {", "    enum Row {", "pub trait Row: Send {", "type Row = u8;"]
+    {
+        assert_eq!(declaration(line), Some("Row"), "{line}");
+    }
+    for line in ["    type Row = u8;", "impl Row {", "/// struct Row", "    enumerate Row", "use a::Row;"] {
+        assert_eq!(declaration(line), None, "{line}");
+    }
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in sources(&root().join("src")) {
+        let name = shown(&path);
+        if ["simulation", "tests.rs", "/tests/", "verify/world.rs"].iter().any(|part| name.contains(part)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let is_test = |pair: &[&str]| {
+            pair[0] == "#[cfg(test)]" && pair[1].starts_with("mod ") && pair[1].ends_with('{')
+        };
+        let end = lines.windows(2).position(is_test).unwrap_or(lines.len());
+        for (number, line) in (1..).zip(&lines[..end]) {
+            if let Some(of) = declaration(line) {
+                places.entry(of.to_owned()).or_default().push(format!("{name}:{number}"));
+            }
+        }
+    }
+    assert!(places.len() > 500, "only {} types were found", places.len());
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "types of one name: {places:#?}");
 }
 
 /// The comments of a source, without their marks. Code between them is a blank line.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tributary::decode::{Decoder, Layout};
+use tributary::decode::{Decoder, RecordLayout};
 use tributary::event::Record;
 use tributary::model::{self, Model};
 use tributary::pipeline::bulk_load::BulkLoad;
@@ -36,7 +36,7 @@ struct Instance {
 impl Instance {
     fn new(model: &Model, plan: PlanRef) -> Self {
         let entities = plan.entity_types().zip(&model.entities);
-        let layouts = entities.map(|(of, entity)| Layout::of(of, &entity.source)).collect();
+        let layouts = entities.map(|(of, entity)| RecordLayout::of(of, &entity.source)).collect();
         let state = Arc::new(State::open(Arc::new(MemoryStore::default()), plan, "drawn").unwrap());
         let projections: Vec<Projection> = plan.projections().collect();
         let (letters, tuning) = (Box::new(NoDeadLetters), Tuning::default());

@@ -13,7 +13,7 @@ use serde_json::json;
 use tributary::state::State;
 use tributary::state::fjall::FjallStore;
 use tributary::state::keys::Space;
-use tributary::state::rows::{self, FORMAT, Format};
+use tributary::state::rows::{self, FORMAT, StateFormat};
 use tributary::state::store::{Changes, StateStore};
 
 use crate::files::{below, copy};
@@ -239,9 +239,10 @@ fn the_program_names_what_is_damaged_and_a_replay_ends_in_the_same_documents() {
 
 /// Makes the state one of the next format.
 pub fn write_next_format(store: &FjallStore) {
-    let held: Format = rows::decode(&store.view().get(Space::META, b"format").unwrap().unwrap()).unwrap();
+    let held: StateFormat =
+        rows::decode(&store.view().get(Space::META, b"format").unwrap().unwrap()).unwrap();
     let mut changes = Changes::default();
-    let format = Format { format: FORMAT + 1, ..held };
+    let format = StateFormat { format: FORMAT + 1, ..held };
     changes.put(Space::META, b"format".to_vec(), rows::encode(&format).unwrap());
     store.commit(changes).unwrap();
     store.sync().unwrap();

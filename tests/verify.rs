@@ -10,7 +10,7 @@ use tributary::plan::{CONTACT, builtin};
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
 use tributary::engine::elasticsearch::ElasticsearchSink;
-use tributary::event::{Action, Event, Field};
+use tributary::event::{Action, Event, EventField};
 use tributary::sink::documents::Documents;
 use tributary::sink::{Batch, Buffer, DocumentSink, Outcome};
 use tributary::state::fjall::FjallStore;
@@ -165,7 +165,7 @@ pub fn plant(world: &World, contact: &str, organisation: &str, other: &str) {
         version: 1_000_000,
         sequenced: true,
         action: Action::Merge,
-        fields: vec![Field { name: "role".to_owned(), json: (*b"\"Spy\"").into() }],
+        fields: vec![EventField { name: "role".to_owned(), json: (*b"\"Spy\"").into() }],
     });
     let mut changes = Changes::default();
     changes.put(Space::of_type(CONTACT), contact.as_bytes().to_vec(), rows::encode(&row).unwrap());

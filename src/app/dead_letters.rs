@@ -9,9 +9,9 @@ use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::{Error, Result};
 use crate::escape::{self, value as plain};
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::output;
-use crate::pipeline::command::Command;
+use crate::pipeline::command::FoldCommand;
 use crate::pipeline::fold::StateWriter;
 use crate::pipeline::queue::Queue;
 use crate::pipeline::retry::{self, DiscardOutcome, RetryOutcome};
@@ -77,7 +77,7 @@ pub(super) async fn list(config: &Config) -> Result<Vec<DeadLetter>> {
 
 async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Result<()> {
     let names = (!names.is_empty()).then_some(names);
-    let retried = match Instance::find(config).await {
+    let retried = match InstanceClient::find(config).await {
         Some(instance) => instance.retry(names).await?,
         None => {
             let config = config.clone();
@@ -109,7 +109,7 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
 
 async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all: bool) -> Result<()> {
     let names = (!all).then_some(names);
-    let done = match Instance::find(config).await {
+    let done = match InstanceClient::find(config).await {
         Some(instance) => instance.discard(names).await?,
         None => {
             let config = config.clone();
@@ -181,8 +181,8 @@ fn retry_alone(config: &Config, names: Option<Vec<String>>) -> Result<RetryOutco
     );
     let (reply, answer) = bounded(1);
     let failure = |_| Error::failed("the fold is gone");
-    commands.send(Command::Retry(names, reply)).map_err(failure)?;
-    commands.send(Command::Stop).map_err(failure)?;
+    commands.send(FoldCommand::Retry(names, reply)).map_err(failure)?;
+    commands.send(FoldCommand::Stop).map_err(failure)?;
     stream.run()?;
     answer.recv().map_err(|error| Error::failed("the fold did not answer").because(error))?
 }

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 
-use super::report::progress::Progress;
+use super::report::progress::ProgressBars;
 use super::{follow, kinds, parts, search};
 use crate::cli::Demo;
 use crate::config::{Config, Flags};
 use crate::error::{Error, Result};
-use crate::generate::live::{Live, World};
+use crate::generate::live::{DemoWorld, Live};
 use crate::output;
 use crate::pipeline::status::{Report, Status};
 use crate::search::Request;
@@ -52,7 +52,7 @@ pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
     let status = Arc::new(Status::default());
     let began = Instant::now();
     let running =
-        follow::follow(config, follow::Options::default(), listener, Arc::clone(&status), stop.clone());
+        follow::follow(config, follow::FollowOptions::default(), listener, Arc::clone(&status), stop.clone());
     let running = async {
         let ended = running.await;
         stop.request();
@@ -81,7 +81,7 @@ pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
 
 /// A generated world, which goes on changing.
 fn generated(options: &Demo, folder: &Path) -> Result<Scene> {
-    let world = World::of(options, folder.join("events"));
+    let world = DemoWorld::of(options, folder.join("events"));
     output::line(format_args!("Making {} ...", world.size()));
     let live = tokio::task::block_in_place(|| Live::start(world))?;
     let config = Config::defaults(&kinds(), &settings(folder, &folder.join("events")))?;
@@ -151,7 +151,7 @@ fn settings(folder: &Path, events: &Path) -> Flags {
 
 /// Waits until the log's records are in the index, with bars on a terminal.
 async fn indexed(status: &Arc<Status>) {
-    let _bars = Progress::start(Arc::clone(status), true);
+    let _bars = ProgressBars::start(Arc::clone(status), true);
     while !is_done(&status.report(None)) {
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -9,8 +9,8 @@ use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::dead_letter::{self, DeadLetter};
 use crate::error::{Error, Result};
-use crate::explain::{Beside, Explanation, LogSide, StateSide, text};
-use crate::http::client::Instance;
+use crate::explain::{Explanation, LogSide, OtherSides, StateSide, text};
+use crate::http::client::InstanceClient;
 use crate::output;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection};
@@ -26,7 +26,8 @@ const ATTEMPTS: usize = 5;
 /// Prints the explanation of a document.
 pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, id: &str) -> Result<()> {
     let (projection, number) = find_projection(&config, projection)?;
-    let mut source = Source { config: &config, projection, id: id.to_owned(), sink: sink(&config)?, number };
+    let mut source =
+        ExplanationSource { config: &config, projection, id: id.to_owned(), sink: sink(&config)?, number };
     if projection.has_children() && id.contains('/') {
         source.id = source.state().await?.child.unwrap_or(source.id);
     }
@@ -46,7 +47,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, projection: &str, 
     };
     let own = letters.iter().find(is_own);
     let names: HashSet<String> = letters.iter().map(DeadLetter::name).collect();
-    let beside = Beside {
+    let beside = OtherSides {
         log: log.map_err(|error| error.chain()),
         index: index.map_err(|error| error.chain()),
         letters: &names,
@@ -89,7 +90,7 @@ fn find_projection(config: &Config, name: &str) -> Result<(Projection, usize)> {
 }
 
 /// Where everything comes from.
-struct Source<'a> {
+struct ExplanationSource<'a> {
     config: &'a Config,
     projection: Projection,
     /// The document's key.
@@ -98,7 +99,7 @@ struct Source<'a> {
     number: usize,
 }
 
-impl Source<'_> {
+impl ExplanationSource<'_> {
     /// State and index as they belong together: the index is read before and after the state, until
     /// nothing was written between.
     async fn settled(&self, identity: Option<&str>) -> Result<(StateSide, Result<Holding>)> {
@@ -119,7 +120,7 @@ impl Source<'_> {
     }
 
     async fn state(&self) -> Result<StateSide> {
-        if let Some(instance) = Instance::find(self.config).await {
+        if let Some(instance) = InstanceClient::find(self.config).await {
             return instance.explain(self.projection.name(), &self.id).await;
         }
         if !self.config.state.is_dir() {

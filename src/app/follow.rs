@@ -11,16 +11,17 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::reindex::beside::{rebuild_changed, rebuild_reshaped};
-use super::report::progress::Progress;
+use super::report::progress::ProgressBars;
 use super::{decoder, leadership, parts, source, spill_place, summary};
 use crate::config::Config;
 use crate::dead_letter::{self, CountedDeadLetters, DeadLetters, TELL_EVERY, Tally};
 use crate::error::{Error, Result};
 use crate::http::client::reachable;
 use crate::http::{
-    ADMIN_CLOSED, Admin, Descriptions, Hosts, Origins, Requests, Search, Site, Verify, serve, watch_index,
+    ADMIN_CLOSED, Admin, Descriptions, Hosts, Origins, Requests, SearchSite, Site, VerifySite, serve,
+    watch_index,
 };
-use crate::pipeline::command::Command;
+use crate::pipeline::command::FoldCommand;
 use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run as run_pipeline};
 use crate::pipeline::start::{Patience, claim, while_log_away};
 use crate::pipeline::status::Status;
@@ -37,7 +38,7 @@ use crate::source::leadership::Leadership;
 use crate::state::State;
 use crate::state::fjall::FjallStore;
 use crate::trace;
-use crate::verify::{Live, Verifier};
+use crate::verify::{LiveInstance, Verifier};
 
 /// The file of a state's folder that says which entity types and formats a running instance has.
 pub(super) const FINGERPRINT: &str = "fingerprint";
@@ -47,14 +48,14 @@ const READY_EVERY: Duration = Duration::from_millis(250);
 const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// `run`: follows the log until told to stop, or to its end.
-pub(super) async fn run(config: Config, options: Options) -> Result<()> {
+pub(super) async fn run(config: Config, options: FollowOptions) -> Result<()> {
     let until_end = options.until_end;
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     let listener = listen(&config.http.listen, until_end).await?;
     let status = Arc::new(Status::default());
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
-    let progress = Progress::start(Arc::clone(&status), until_end);
+    let progress = ProgressBars::start(Arc::clone(&status), until_end);
     let welcome = tokio::spawn(tell_when_ready(address, Arc::clone(&status)));
     let traces = config.traces.as_ref().map(|traces| trace::start(&traces.endpoint)).transpose()?;
     let outcome = follow(config, options, listener, status, stop).await;
@@ -80,7 +81,7 @@ type OpenLog = (Box<dyn EventSource>, Arc<dyn Leadership>, Box<dyn DeadLetters>)
 
 /// How a log is followed.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Options {
+pub(super) struct FollowOptions {
     /// Only until everything that was in the log at the start is in the index.
     pub(super) until_end: bool,
     /// Rebuild an index whose mapping changed, and go on with the old one meanwhile.
@@ -99,7 +100,7 @@ pub(super) struct Options {
 /// everything that was in the log at the start is in the index.
 pub(super) async fn follow(
     config: Config,
-    options: Options,
+    options: FollowOptions,
     listener: Option<TcpListener>,
     status: Arc<Status>,
     stop: Shutdown,
@@ -141,7 +142,7 @@ pub(super) async fn follow(
 /// An instance that has its state open.
 struct Instance {
     config: Config,
-    options: Options,
+    options: FollowOptions,
     status: Arc<Status>,
     stop: Shutdown,
     state: Arc<State>,
@@ -154,10 +155,10 @@ impl Instance {
     /// Opens the state, and makes the parts of the routes, whose commands go to `commands`.
     fn open(
         config: Config,
-        options: Options,
+        options: FollowOptions,
         (status, stop): (Arc<Status>, Shutdown),
         address: Option<SocketAddr>,
-        commands: &Sender<Command>,
+        commands: &Sender<FoldCommand>,
     ) -> Result<(Self, Site)> {
         let sink = parts::sink(&config)?;
         let searcher = parts::searcher(&config)?;
@@ -174,8 +175,8 @@ impl Instance {
         let site = Site {
             admin: instance.admin(address, commands),
             descriptions: Descriptions::of(config.plan(), &searcher),
-            search: Search::new(searcher, Arc::clone(&instance.status), config.plan()),
-            verify: Verify::new(Arc::new(instance.verifier(commands))),
+            search: SearchSite::new(searcher, Arc::clone(&instance.status), config.plan()),
+            verify: VerifySite::new(Arc::new(instance.verifier(commands))),
             hosts: Hosts::new(&config.http.hosts, &config.http.listen),
             origins: Origins::new(&config.http.cors_origins),
             requests: Requests::default(),
@@ -183,7 +184,7 @@ impl Instance {
         Ok((instance, site))
     }
 
-    fn admin(&self, address: Option<SocketAddr>, commands: &Sender<Command>) -> Admin {
+    fn admin(&self, address: Option<SocketAddr>, commands: &Sender<FoldCommand>) -> Admin {
         let folder = self.config.state.clone();
         Admin {
             status: Arc::clone(&self.status),
@@ -196,9 +197,9 @@ impl Instance {
         }
     }
 
-    fn verifier(&self, commands: &Sender<Command>) -> Verifier {
+    fn verifier(&self, commands: &Sender<FoldCommand>) -> Verifier {
         let (state, sink) = (Arc::clone(&self.state), self.sink.clone());
-        let live = Live::new(commands.clone(), Arc::clone(&self.status));
+        let live = LiveInstance::new(commands.clone(), Arc::clone(&self.status));
         Verifier::new(state, sink, self.projections.clone(), self.limits, self.stop.clone())
             .with_instance(live)
     }

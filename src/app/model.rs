@@ -10,7 +10,7 @@ use crate::cli::{Global, ModelCommand};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::escape;
-use crate::model::{self, Finding, Model, RelationRows};
+use crate::model::{self, Model, ModelFinding, RelationRows};
 use crate::output;
 use crate::plan::PlanRef;
 
@@ -67,9 +67,9 @@ fn check(file: Option<&Path>) -> Result<()> {
 }
 
 /// All findings but the last as lines: the last is the error that ends the program.
-pub(super) fn report_findings(findings: &[Finding]) -> Error {
+pub(super) fn report_findings(findings: &[ModelFinding]) -> Error {
     let Some((last, others)) = findings.split_last() else { return Error::usage("the model is wrong") };
-    let tell = |finding: &Finding| {
+    let tell = |finding: &ModelFinding| {
         output::complain(format_args!("tributary: {}", escape::value(&finding.to_string())));
     };
     others.iter().for_each(tell);

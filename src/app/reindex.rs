@@ -16,8 +16,10 @@ use crate::pipeline::status::Status;
 use crate::pipeline::work::{blocking, let_go};
 use crate::position::Positions;
 use crate::projection::Limits;
-use crate::reindex::session::{Folder, From, Session};
-use crate::reindex::{Claim, Conductor, Options, Round, Rounds, Sources, Target, abort, prune, prune_gone};
+use crate::reindex::session::{Folder, RebuildFrom, Session};
+use crate::reindex::{
+    Claim, Conductor, RebuildOptions, Round, Rounds, Sources, Target, abort, prune, prune_gone,
+};
 use crate::shutdown::Shutdown;
 use crate::sink::claimant::Claimant;
 use crate::sink::generations::Generations;
@@ -98,10 +100,10 @@ async fn rebuild(
     let is_kept = former.is_some();
     let from = former.as_ref().map_or_else(|| begin::origin(command.from), |session| session.from);
     // The log and the state are checked before the session is kept and the claim is made, because a refusal leaves neither.
-    if from == From::State && !is_kept {
+    if from == RebuildFrom::State && !is_kept {
         copy::check(config).await?;
     }
-    let check = from == From::Log && !command.allow_partial_log;
+    let check = from == RebuildFrom::Log && !command.allow_partial_log;
     let log = Log::wait_for(config, (check, is_kept), patience, stop).await?;
     let session = match former {
         Some(session) => session,
@@ -115,10 +117,10 @@ async fn rebuild(
     };
     config.index.projections.clone_from(&session.projections);
     let sink = parts::sink(config)?;
-    let options = Options { allow_rejected: command.allow_rejected, keep_state: command.keep_state };
-    let rebuild = Rebuild { config, sink, folder, session, is_kept, options };
+    let options = RebuildOptions { allow_rejected: command.allow_rejected, keep_state: command.keep_state };
+    let rebuild = RebuildTask { config, sink, folder, session, is_kept, options };
     let conductor = rebuild.conductor(log, command.allow_partial_log, None, stop).await?;
-    let shown = show::Progress::new(format, &config.index.projections);
+    let shown = show::ProgressOutput::new(format, &config.index.projections);
     let outcome = conductor.run(stop, move |phase, progress| shown.show(phase, progress)).await?;
     show::outcome(format, &outcome, command.keep_state.then(|| Folder::path_of(&config.state).join("state")));
     Ok(standing)
@@ -158,17 +160,17 @@ async fn give_up(
 }
 
 /// A rebuild that is to begin, or to go on.
-struct Rebuild<'a> {
+struct RebuildTask<'a> {
     config: &'a Config,
     sink: Arc<dyn Generations>,
     folder: Folder,
     session: Session,
     /// True when another process kept the session.
     is_kept: bool,
-    options: Options,
+    options: RebuildOptions,
 }
 
-impl Rebuild<'_> {
+impl RebuildTask<'_> {
     /// Claims the projections, and makes ready the indexes and the state of the rebuild; `open_state` is the state
     /// when this process has it open.
     async fn conductor(
@@ -191,7 +193,7 @@ impl Rebuild<'_> {
             Err(error) if error.kind() == ErrorKind::Usage => return Err(self.give_up(&claim, error).await),
             state => state?,
         };
-        self.session.copied = self.session.from == From::State;
+        self.session.copied = self.session.from == RebuildFrom::State;
         let Self { config, sink, folder, session, options, .. } = self;
         let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
         let rejected_before = claim.rejected().await?;
@@ -233,7 +235,7 @@ impl Rebuild<'_> {
 
     /// Opens the rebuild's own state, after it was copied where it is to be made from that.
     async fn state(&self, open_state: Option<Arc<State>>) -> Result<Arc<State>> {
-        if self.session.from == From::State && !self.session.copied {
+        if self.session.from == RebuildFrom::State && !self.session.copied {
             copy::copy(self.config, &self.folder, open_state).await?;
             self.folder.keep(&Session { copied: true, ..self.session.clone() })?;
         }

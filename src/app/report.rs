@@ -10,7 +10,7 @@ use super::parts;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::output;
 use crate::pipeline::readiness::Readiness;
 use crate::pipeline::status::{RebuildReport, Report, Status, partitions, rebuild_report};
@@ -26,7 +26,7 @@ const INDEX_WAIT: Duration = Duration::from_secs(5);
 
 /// Prints the report of the running instance, or of the state when none runs.
 pub(super) async fn status(config: Config, format: OutputFormat, verbose: bool) -> Result<()> {
-    let (mut report, address) = match Instance::find(&config).await {
+    let (mut report, address) = match InstanceClient::find(&config).await {
         Some(instance) => (instance.status().await?, Some(instance.address().to_owned())),
         None => (stopped(&config).await?, None),
     };

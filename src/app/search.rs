@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::parts;
-use crate::cli::{OutputFormat, Search};
+use crate::cli::{OutputFormat, SearchArguments};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::output;
 use crate::plan::Collection;
 use crate::position::{Positions, TopicPartition};
@@ -21,7 +21,7 @@ use crate::state::fjall::FjallStore;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Searches, and prints the hits.
-pub(super) async fn run(config: Config, format: OutputFormat, options: Search) -> Result<()> {
+pub(super) async fn run(config: Config, format: OutputFormat, options: SearchArguments) -> Result<()> {
     let searcher = parts::searcher(&config)?;
     let request = request(&searcher.collections(), &options)?;
     check_filled(searcher.index(), &config.index.projections, &request).await?;
@@ -37,7 +37,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, options: Search) -
     Ok(())
 }
 
-fn request(collections: &[Collection], options: &Search) -> Result<Request> {
+fn request(collections: &[Collection], options: &SearchArguments) -> Result<Request> {
     let q = options.q.clone().or_else(|| (!options.words.is_empty()).then(|| options.words.join(" ")));
     let single = [
         ("q", &q),
@@ -85,7 +85,7 @@ async fn check_filled(index: &dyn SearchIndex, projections: &[String], request: 
 async fn wait(config: &Config, request: &Request) -> Result<()> {
     let until = Instant::now() + Duration::from_millis(request.timeout_ms);
     loop {
-        let reached = match Instance::find(config).await {
+        let reached = match InstanceClient::find(config).await {
             Some(instance) => delivered(&instance.status().await?),
             None => at_rest(config)?,
         };

@@ -11,7 +11,7 @@ use super::{follow, parts};
 use crate::cli::{self, OutputFormat};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::output;
 use crate::pipeline::status::Status;
 use crate::position::Positions;
@@ -39,7 +39,7 @@ pub(super) async fn run(config: Config, format: OutputFormat, options: cli::Veri
         tracing::info!(sample, seed = scope.seed, "a sample is compared; the same seed takes the same one");
     }
     let mut printer = Printer { format, repairs: scope.repair, last: None };
-    match Instance::find(&config).await {
+    match InstanceClient::find(&config).await {
         Some(instance) => instance.verify(&scope, |line| printer.take(line)).await?,
         None if scope.repair => repair_alone(config, &scope, &mut printer).await?,
         None => compare_alone(&config, scope.clone(), &mut printer).await?,
@@ -131,11 +131,16 @@ async fn repair_alone(config: Config, scope: &VerifyRequest, printer: &mut Print
     // A port of its own: the configured one may be another instance's.
     let listener = follow::listen("127.0.0.1:0", false).await?;
     let status = Arc::new(Status::default());
-    let mut followed =
-        pin!(follow::follow(config.clone(), follow::Options::default(), listener, status, stop.clone()));
+    let mut followed = pin!(follow::follow(
+        config.clone(),
+        follow::FollowOptions::default(),
+        listener,
+        status,
+        stop.clone()
+    ));
     let repaired = async {
         loop {
-            if let Some(instance) = Instance::find(&config).await {
+            if let Some(instance) = InstanceClient::find(&config).await {
                 return instance.verify(scope, |line| printer.take(line)).await;
             }
             tokio::time::sleep(LOOK_EVERY).await;

@@ -140,7 +140,7 @@ pub enum Command {
     /// Build new indexes beside the live ones and put them behind the aliases, while searches and indexing go on
     Reindex(Reindex),
     /// Find documents by their own words and those of embedded entities
-    Search(Search),
+    Search(SearchArguments),
     /// Show positions, lag, waiting documents and indexes
     Status,
     /// Tell which records made a document, which work still waits, how the index holds it and why they differ
@@ -193,7 +193,7 @@ pub enum Command {
 
 /// The arguments of `search`: the parameters of `GET /search`.
 #[derive(Debug, Clone, Args)]
-pub struct Search {
+pub struct SearchArguments {
     /// The words, all of which must match; without any, everything does
     #[arg(value_name = "WORDS")]
     pub words: Vec<String>,

@@ -44,7 +44,7 @@ impl Config {
     pub fn defaults(kinds: &Kinds, flags: &Flags) -> Result<Self> {
         let mut table = Table::new();
         flags.iter().for_each(|(key, text)| raw::overlay_flag(&mut table, key, text));
-        let config = resolve(&Keys::of(&table), kinds)?;
+        let config = resolve(&ConfigKeys::of(&table), kinds)?;
         super::conflicts::check(&config).into_iter().next().map_or(Ok(config), Err)
     }
 
@@ -104,7 +104,7 @@ impl Config {
             model::place_beside(&mut table, path);
         }
         raw::overlay(&mut table, environment);
-        Keys::of(&table).maybe(model::KEY).map(|file| file.map(PathBuf::from))
+        ConfigKeys::of(&table).maybe(model::KEY).map(|file| file.map(PathBuf::from))
     }
 }
 
@@ -115,7 +115,7 @@ fn resolve_all(
     mut wrong: Vec<Error>,
 ) -> Result<(Config, Table), Vec<Error>> {
     loop {
-        let keys = Keys::of(&table);
+        let keys = ConfigKeys::of(&table);
         let resolved = resolve(&keys, kinds);
         let (shown, last_key) = (keys.shown.take(), keys.last_key.take());
         match resolved {
@@ -132,7 +132,7 @@ fn resolve_all(
     }
 }
 
-fn resolve(keys: &Keys<'_>, kinds: &Kinds) -> Result<Config> {
+fn resolve(keys: &ConfigKeys<'_>, kinds: &Kinds) -> Result<Config> {
     let state = keys.path("state", "data/state")?;
     let declared = model::declared(keys)?;
     let entities = records::entities(keys, &declared)?;
@@ -178,13 +178,13 @@ fn resolve(keys: &Keys<'_>, kinds: &Kinds) -> Result<Config> {
     })
 }
 
-fn spill_bytes(keys: &Keys<'_>) -> Result<u64> {
+fn spill_bytes(keys: &ConfigKeys<'_>) -> Result<u64> {
     let (key, found) = ("dead_letters.spill_bytes", keys.number("dead_letters.spill_bytes", SPILL_BYTES)?);
     let wrong = |_| Error::usage(format!("{key}: {found} found, a number of bytes from 0 on was expected"));
     u64::try_from(found).map_err(wrong)
 }
 
-fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
+fn properties(keys: &ConfigKeys<'_>) -> Result<BTreeMap<String, String>> {
     let mut properties = keys.table("kafka.properties")?;
     for (name, path) in keys.table("kafka.properties_files")? {
         if properties.contains_key(&name) {
@@ -198,7 +198,7 @@ fn properties(keys: &Keys<'_>) -> Result<BTreeMap<String, String>> {
     Ok(properties)
 }
 
-fn index(keys: &Keys<'_>, model: &Model, kinds: &Kinds) -> Result<IndexConfig> {
+fn index(keys: &ConfigKeys<'_>, model: &Model, kinds: &Kinds) -> Result<IndexConfig> {
     let key = "index.max_embedded_contacts";
     let embedded = keys.number(key, EMBEDDED_MAX)?;
     if !(1..=EMBEDDED_MAX).contains(&embedded) {
@@ -239,7 +239,7 @@ fn derived(model: &Model) -> BTreeMap<String, DerivedMapping> {
     model.projections.iter().map(of).collect()
 }
 
-fn projections(keys: &Keys<'_>, model: &Model) -> Result<Vec<String>> {
+fn projections(keys: &ConfigKeys<'_>, model: &Model) -> Result<Vec<String>> {
     let known: Vec<&str> = model.projections.iter().map(|projection| projection.name.as_str()).collect();
     let named = keys.list("index.projections", &known)?;
     let choices: Vec<(&str, &str)> = known.iter().map(|name| (*name, *name)).collect();
@@ -275,7 +275,7 @@ fn wrong_type(key: &str, found: &Value, expected: &str) -> Error {
 }
 
 /// Typed access to the table by dotted key.
-struct Keys<'a> {
+struct ConfigKeys<'a> {
     table: &'a Table,
     /// The resolved value of each key, secrets hidden.
     shown: RefCell<Table>,
@@ -283,7 +283,7 @@ struct Keys<'a> {
     last_key: RefCell<String>,
 }
 
-impl<'a> Keys<'a> {
+impl<'a> ConfigKeys<'a> {
     fn of(table: &'a Table) -> Self {
         Self { table, shown: RefCell::default(), last_key: RefCell::default() }
     }

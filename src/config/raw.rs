@@ -106,12 +106,12 @@ pub(super) fn read(path: &Path) -> Result<Table> {
 /// The keys of a file that are none of ours, and sections that are no tables. `entities` names the model's entity types.
 pub(super) fn unknown_keys(table: &Table, path: &Path, entities: &dyn Fn() -> Vec<String>) -> Vec<Error> {
     let mut wrong = Vec::new();
-    check(table, "", &Place { file: &path.display().to_string(), entities }, &mut wrong);
+    check(table, "", &KeyPlace { file: &path.display().to_string(), entities }, &mut wrong);
     wrong
 }
 
 /// The file of keys, and the names that a section may have by mistake.
-struct Place<'a> {
+struct KeyPlace<'a> {
     file: &'a str,
     entities: &'a dyn Fn() -> Vec<String>,
 }
@@ -125,7 +125,7 @@ fn no_toml(path: &Path, text: &str, error: &toml::de::Error) -> Error {
     Error::usage(format!("the configuration {} is no TOML{place}: {reason}", path.display()))
 }
 
-fn check(table: &Table, section: &str, place: &Place<'_>, wrong: &mut Vec<Error>) {
+fn check(table: &Table, section: &str, place: &KeyPlace<'_>, wrong: &mut Vec<Error>) {
     let file = place.file;
     for (name, value) in table {
         let key = if section.is_empty() { name.clone() } else { format!("{section}.{name}") };

@@ -33,11 +33,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Keeps the first failed delivery, which a flush does not tell of.
 #[derive(Default)]
-struct Deliveries(Mutex<Option<KafkaError>>);
+struct LetterDeliveries(Mutex<Option<KafkaError>>);
 
-impl ClientContext for Deliveries {}
+impl ClientContext for LetterDeliveries {}
 
-impl ProducerContext for Deliveries {
+impl ProducerContext for LetterDeliveries {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
@@ -51,7 +51,7 @@ impl ProducerContext for Deliveries {
 pub struct KafkaDeadLetters {
     config: KafkaConfig,
     topic: String,
-    producer: ThreadedProducer<Deliveries>,
+    producer: ThreadedProducer<LetterDeliveries>,
     topic_checked: bool,
     stop: Shutdown,
 }
@@ -76,7 +76,7 @@ impl KafkaDeadLetters {
             }
         }
         let producer = client
-            .create_with_context(Deliveries::default())
+            .create_with_context(LetterDeliveries::default())
             .map_err(|error| no_client("producer", &error))?;
         Ok(Self { config: config.clone(), topic: topic.to_owned(), producer, topic_checked: false, stop })
     }

@@ -15,7 +15,7 @@ pub use self::file::FileDeadLetters;
 pub use self::kafka::KafkaDeadLetters;
 pub use self::spill::SpillPlace;
 pub use self::spilled::SpilledDeadLetters;
-pub use self::tally::{CountedDeadLetters, Kind, TELL_EVERY, Tally};
+pub use self::tally::{CountedDeadLetters, TELL_EVERY, Tally, TallyKind};
 
 use self::spilled::BesideDeadLetters;
 

@@ -33,11 +33,11 @@ pub struct SpillPlace {
 /// The file.
 pub(super) struct Spill {
     place: SpillPlace,
-    inner: Mutex<Inner>,
+    inner: Mutex<SpillState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct SpillState {
     /// The file's length.
     bytes: u64,
     /// Everything before this place has arrived.
@@ -87,7 +87,7 @@ impl Spill {
         Ok(whole)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, SpillState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

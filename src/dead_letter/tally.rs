@@ -23,12 +23,12 @@ pub struct Tally(Mutex<TallyCounts>);
 
 #[derive(Debug, Default)]
 struct TallyCounts {
-    counts: BTreeMap<Kind, Count>,
+    counts: BTreeMap<TallyKind, LetterCount>,
 }
 
 /// Dead letters that are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Kind {
+pub struct TallyKind {
     /// The topic of a record, or `documents of` a projection.
     pub of: String,
     /// The reason, without the parts that depend on the record.
@@ -36,7 +36,7 @@ pub struct Kind {
 }
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Count {
+struct LetterCount {
     all: u64,
     untold: u64,
 }
@@ -44,7 +44,7 @@ struct Count {
 impl Tally {
     /// Takes note of dead letters that were kept, and logs each kind that was not seen before.
     fn note(&self, letters: &[DeadLetter]) {
-        let first: Vec<(Kind, &DeadLetter)> = {
+        let first: Vec<(TallyKind, &DeadLetter)> = {
             let mut known = self.known();
             letters.iter().filter_map(|letter| Some((known.count(letter)?, letter))).collect()
         };
@@ -71,11 +71,11 @@ impl Tally {
     }
 
     /// Each kind with how many there are.
-    pub fn by_kind(&self) -> Vec<(Kind, u64)> {
+    pub fn by_kind(&self) -> Vec<(TallyKind, u64)> {
         self.known().counts.iter().map(|(kind, count)| (kind.clone(), count.all)).collect()
     }
 
-    fn take_untold(&self) -> Vec<(Kind, u64, u64)> {
+    fn take_untold(&self) -> Vec<(TallyKind, u64, u64)> {
         let mut known = self.known();
         let untold = known.counts.iter_mut().filter(|(_, count)| count.untold > 0);
         untold.map(|(kind, count)| (kind.clone(), std::mem::take(&mut count.untold), count.all)).collect()
@@ -88,8 +88,8 @@ impl Tally {
 
 impl TallyCounts {
     /// Counts a letter; its kind when that was not seen before.
-    fn count(&mut self, letter: &DeadLetter) -> Option<Kind> {
-        let mut kind = Kind::of(letter);
+    fn count(&mut self, letter: &DeadLetter) -> Option<TallyKind> {
+        let mut kind = TallyKind::of(letter);
         if !self.counts.contains_key(&kind) && self.counts.len() >= REASONS_MAX {
             kind.reason = OTHER.to_owned();
         }
@@ -104,7 +104,7 @@ impl TallyCounts {
     }
 }
 
-impl Kind {
+impl TallyKind {
     /// The key under which a dead letter is counted.
     fn of(letter: &DeadLetter) -> Self {
         let key = match &letter.key {
@@ -209,15 +209,18 @@ mod tests {
             ["400 parsing [1:23]: failed to parse 'c1'", "400 parsing [1:4]: failed to parse 'c2 x'"],
             ["name.a: a string was expected, in [1]", "name.a: a string was expected, in [\"b\"]"],
         ] {
-            let kinds = alike.map(|reason| Kind::of(&letter("contacts", "c1", reason)));
+            let kinds = alike.map(|reason| TallyKind::of(&letter("contacts", "c1", reason)));
             assert_eq!(kinds[0], kinds[1]);
         }
         let met =
             |id: &str| letter("contacts", id, &format!("sequence: missing, and {id} was met in contacts/0"));
-        assert_eq!(Kind::of(&met("c1")), Kind::of(&met("anna")));
-        assert_ne!(Kind::of(&letter("a", "", "id: missing")), Kind::of(&letter("b", "", "id: missing")));
+        assert_eq!(TallyKind::of(&met("c1")), TallyKind::of(&met("anna")));
+        assert_ne!(
+            TallyKind::of(&letter("a", "", "id: missing")),
+            TallyKind::of(&letter("b", "", "id: missing"))
+        );
         let document = DeadLetter::from_document("contacts", "c9", "400 rejected");
-        assert_eq!(Kind::of(&document).of, "documents of contacts");
+        assert_eq!(TallyKind::of(&document).of, "documents of contacts");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::json::{self, Members};
 use super::verb::Types;
-use super::{Envelope, Place, Poison, header, sequence, shown};
+use super::{DataPlace, Envelope, Poison, header, sequence, shown};
 use crate::base64;
 use crate::event::Record;
 
@@ -58,7 +58,7 @@ fn binary<'a>(
     check_spec_version("ce_specversion", spec_version)?;
     let version = header(record, "ce_sequence")?.map(|text| sequence("ce_sequence", text)).transpose()?;
     let subject = header(record, "ce_subject")?.map(Cow::Borrowed);
-    Ok(Some(Envelope { subject, version, action, data: value.map(Cow::Borrowed), place: Place::DATA }))
+    Ok(Some(Envelope { subject, version, action, data: value.map(Cow::Borrowed), place: DataPlace::DATA }))
 }
 
 /// The attributes that count, as they stand in the envelope.
@@ -104,7 +104,7 @@ fn structured<'a>(value: &'a [u8], types: &Types) -> Result<Option<Envelope<'a>>
                 .ok_or_else(|| format!("data_base64: {} found, base64 was expected", shown(&text)))?,
         )),
     };
-    Ok(Some(Envelope { subject, version, action, data, place: Place::MEMBER }))
+    Ok(Some(Envelope { subject, version, action, data, place: DataPlace::MEMBER }))
 }
 
 fn text<'a>(name: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, Poison> {

@@ -8,8 +8,8 @@ use super::connect::Type;
 use super::json::{self, Member, Members};
 use super::names::Names;
 use super::unknown::UnknownFields;
-use super::{Place, Poison, fields, keys, placeholder, shown, transform};
-use crate::event::Field;
+use super::{DataPlace, Poison, fields, keys, placeholder, shown, transform};
+use crate::event::EventField;
 use crate::plan::EntityType;
 
 /// By this member a flattened row says that it is deleted (`delete.tombstone.handling.mode=rewrite`).
@@ -19,7 +19,7 @@ const DELETED: &str = "__deleted";
 #[derive(Default)]
 pub(super) struct Data<'a> {
     pub(super) id: Option<Cow<'a, str>>,
-    pub(super) fields: Vec<Field>,
+    pub(super) fields: Vec<EventField>,
     /// True of a flattened row that is deleted.
     pub(super) is_deleted: bool,
     /// True when a field was left out because the change left it as it was.
@@ -28,9 +28,9 @@ pub(super) struct Data<'a> {
 
 /// How data is to be read.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(super) struct DataReader<'a> {
     pub(super) kind: EntityType,
-    pub(super) place: Place,
+    pub(super) place: DataPlace,
     /// True of rows of a table, as Debezium writes them.
     pub(super) is_row: bool,
     /// True of Protobuf: a field that was not set is an empty string, and long integers are strings of digits
@@ -46,7 +46,7 @@ pub(super) struct Reader<'a> {
     pub(super) types: Option<&'a Type>,
 }
 
-impl Reader<'_> {
+impl DataReader<'_> {
     /// Reads data; of a field that repeats, the last value stands and the others are not looked at.
     pub(super) fn read<'d>(&self, data: &'d [u8]) -> Result<Data<'d>, Poison> {
         let members = json::members(self.place.data, data)?.last_of_each();
@@ -90,7 +90,7 @@ impl Reader<'_> {
         }
         if let Some(program) = program {
             let id = self.member(&members, "id").map(|(_, value)| value.get());
-            for Field { name, json } in transform::transformed(program, id, &values)? {
+            for EventField { name, json } in transform::transformed(program, id, &values)? {
                 self.take(&name, json, &mut read)?;
             }
         }
@@ -106,7 +106,7 @@ impl Reader<'_> {
                 canonical
             }
         };
-        read.fields.push(Field { name: name.to_owned(), json });
+        read.fields.push(EventField { name: name.to_owned(), json });
         Ok(())
     }
 

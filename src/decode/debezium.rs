@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::json::{self, Members};
-use super::{Envelope, Place, Poison, VERSION_MAX, shown};
+use super::{DataPlace, Envelope, Poison, VERSION_MAX, shown};
 use crate::config::VersionRule;
 use crate::event::Action;
 
@@ -30,8 +30,8 @@ pub(super) fn read(value: &[u8], rule: VersionRule) -> Result<Change<'_>, Poison
     let members = json::members("value", value)?;
     let operation = member(&members, "op").map(RawValue::get);
     let (action, data, place) = match operation.and_then(json::text).as_deref() {
-        Some("c" | "r" | "u") => (Action::Replace, member(&members, "after"), Place::AFTER),
-        Some("d") => (Action::Delete, member(&members, "before"), Place::BEFORE),
+        Some("c" | "r" | "u") => (Action::Replace, member(&members, "after"), DataPlace::AFTER),
+        Some("d") => (Action::Delete, member(&members, "before"), DataPlace::BEFORE),
         // Messages that an application wrote to the database's log are no changes of rows.
         Some("m") => return Ok(Change::Other),
         Some("t") => return version(&members, rule).map(Change::Truncation),

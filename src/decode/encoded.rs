@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Decoder, Layout, Poison};
+use super::{Decoder, Poison, RecordLayout};
 use crate::config::Encoding;
 use crate::encoding::{self, Look, Registry};
 use crate::event::Record;
 
 /// Whether a record can be decoded now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Readiness {
+pub enum RecordReadiness {
     /// It can.
     Ready,
     /// The schema registry has not said yet by which schema; with why, once it did not answer.
@@ -25,7 +25,7 @@ enum KeyEncoding {
     Framed(Option<Encoding>),
 }
 
-impl Layout {
+impl RecordLayout {
     /// True when records need more than JSON to be read.
     pub(super) fn is_encoded(&self) -> bool {
         self.encoding != Encoding::Json
@@ -53,7 +53,7 @@ impl Decoder {
 
     /// True when no record needs a schema of a registry.
     pub fn is_always_ready(&self) -> bool {
-        self.registry.is_none() || !self.layouts.iter().any(Layout::is_encoded)
+        self.registry.is_none() || !self.layouts.iter().any(RecordLayout::is_encoded)
     }
 
     /// Has schemas that were not known asked for again.
@@ -64,10 +64,10 @@ impl Decoder {
     }
 
     /// Whether a record can be decoded now. Asks the registry for its schemas, and waits at most about `wait` for each.
-    pub fn readiness(&self, record: &Record, wait: Duration) -> Readiness {
+    pub fn readiness(&self, record: &Record, wait: Duration) -> RecordReadiness {
         let layout = self.layout(record.kind);
         let Some(registry) = self.registry.as_deref().filter(|_| layout.is_encoded()) else {
-            return Readiness::Ready;
+            return RecordReadiness::Ready;
         };
         let of_value = record.value.as_deref().filter(|_| layout.encoding != Encoding::Json);
         let of_value = of_value.and_then(encoding::schema_of);
@@ -77,14 +77,14 @@ impl Decoder {
         });
         for id in of_key.into_iter().chain(of_value) {
             if let Look::Waiting(why) = registry.look(id, wait) {
-                return Readiness::Waiting(why);
+                return RecordReadiness::Waiting(why);
             }
         }
-        Readiness::Ready
+        RecordReadiness::Ready
     }
 
     /// The record with its key and its value in JSON.
-    pub(super) fn in_json(&self, record: &Record, layout: &Layout) -> Result<Record, Poison> {
+    pub(super) fn in_json(&self, record: &Record, layout: &RecordLayout) -> Result<Record, Poison> {
         let registry = self.registry.as_deref();
         let value = match &record.value {
             Some(value) if layout.encoding != Encoding::Json => {
@@ -97,7 +97,11 @@ impl Decoder {
     }
 
     /// The record's key in JSON, or as it is.
-    pub(super) fn key_in_json(&self, record: &Record, layout: &Layout) -> Result<Option<Vec<u8>>, Poison> {
+    pub(super) fn key_in_json(
+        &self,
+        record: &Record,
+        layout: &RecordLayout,
+    ) -> Result<Option<Vec<u8>>, Poison> {
         let Some(key) = &record.key else { return Ok(None) };
         match layout.key_encoding(key) {
             KeyEncoding::Text => Ok(Some(key.clone())),

@@ -126,8 +126,8 @@ struct Elements<'a>(Vec<&'a RawValue>);
 
 impl<'de> Deserialize<'de> for Elements<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visit;
-        impl<'de> Visitor<'de> for Visit {
+        struct ElementsVisitor;
+        impl<'de> Visitor<'de> for ElementsVisitor {
             type Value = Elements<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -142,6 +142,6 @@ impl<'de> Deserialize<'de> for Elements<'de> {
                 Ok(Elements(elements))
             }
         }
-        deserializer.deserialize_seq(Visit)
+        deserializer.deserialize_seq(ElementsVisitor)
     }
 }

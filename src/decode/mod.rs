@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::connect::{Schemas, Type};
-pub use self::encoded::Readiness;
+pub use self::encoded::RecordReadiness;
 use crate::config::{Encoding, EntityConfig, Format, TruncateRule, TypeRule, VersionRule};
 use crate::encoding::Registry;
 use crate::error::{REASON_BYTES_MAX, shortened};
@@ -42,7 +42,7 @@ type Poison = String;
 #[derive(Debug, Clone)]
 pub struct Decoder {
     /// By the number of the entity type.
-    layouts: Vec<Layout>,
+    layouts: Vec<RecordLayout>,
     types: verb::Types,
     schemas: Schemas,
     unknown: Arc<unknown::UnknownFields>,
@@ -51,7 +51,7 @@ pub struct Decoder {
 
 /// How the records of one kind of entity are laid out.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub struct RecordLayout {
     format: Format,
     encoding: Encoding,
     key_encoding: Option<Encoding>,
@@ -61,7 +61,7 @@ pub struct Layout {
     names: names::Names,
 }
 
-impl From<Format> for Layout {
+impl From<Format> for RecordLayout {
     fn from(format: Format) -> Self {
         let encoding = Encoding::Json;
         Self {
@@ -76,7 +76,7 @@ impl From<Format> for Layout {
     }
 }
 
-impl Layout {
+impl RecordLayout {
     /// The layout that a configuration says for an entity type.
     pub fn of(entity_type: EntityType, config: &EntityConfig) -> Self {
         let EntityConfig { format, encoding, key_encoding, version, truncate, ref key, .. } = *config;
@@ -93,19 +93,19 @@ struct Envelope<'a> {
     version: Option<u64>,
     action: Action,
     data: Option<Cow<'a, [u8]>>,
-    place: Place,
+    place: DataPlace,
 }
 
 /// How a reason names an envelope's data and the id in it.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct DataPlace {
     data: &'static str,
     id: &'static str,
     /// The member of the value that holds the data; empty when the value is the data.
     member: &'static str,
 }
 
-impl Place {
+impl DataPlace {
     const DATA: Self = Self { data: "data", id: "data.id", member: "" };
     const MEMBER: Self = Self { data: "data", id: "data.id", member: "data" };
     const VALUE: Self = Self { data: "value", id: "value.id", member: "" };
@@ -116,7 +116,7 @@ impl Place {
 impl Decoder {
     /// A decoder for the records of the plan's entity types, whose layouts are in their order, and the table
     /// `[events.types]`.
-    pub fn new(plan: PlanRef, layouts: Vec<Layout>, types: BTreeMap<String, TypeRule>) -> Self {
+    pub fn new(plan: PlanRef, layouts: Vec<RecordLayout>, types: BTreeMap<String, TypeRule>) -> Self {
         Self {
             layouts,
             types: verb::Types::new(types),
@@ -158,7 +158,7 @@ impl Decoder {
     }
 
     #[expect(clippy::expect_used, reason = "a plan's types all have a layout")]
-    fn layout(&self, kind: EntityType) -> &Layout {
+    fn layout(&self, kind: EntityType) -> &RecordLayout {
         self.layouts.get(usize::from(kind.number())).expect("a layout of each entity type")
     }
 
@@ -168,7 +168,7 @@ impl Decoder {
         value.and_then(|value| encoded::found("value", value)).unwrap_or(reason)
     }
 
-    fn event(&self, record: &Record, layout: &Layout) -> Result<DecodeOutcome, Poison> {
+    fn event(&self, record: &Record, layout: &RecordLayout) -> Result<DecodeOutcome, Poison> {
         if let Some(reason) = &record.malformed {
             return Err(reason.clone());
         }
@@ -200,13 +200,13 @@ impl Decoder {
     fn finish(
         &self,
         record: &Record,
-        layout: &Layout,
+        layout: &RecordLayout,
         envelope: Envelope<'_>,
         schema: Option<&Type>,
     ) -> Result<Event, Poison> {
         let place = envelope.place;
         let is_row = matches!(layout.format, Format::Debezium | Format::Plain);
-        let reader = data::Reader {
+        let reader = data::DataReader {
             kind: record.kind,
             place,
             is_row,
@@ -239,7 +239,7 @@ impl Decoder {
         })
     }
 
-    fn tombstone(&self, record: &Record, layout: &Layout) -> Result<DecodeOutcome, Poison> {
+    fn tombstone(&self, record: &Record, layout: &RecordLayout) -> Result<DecodeOutcome, Poison> {
         if layout.version == VersionRule::Lsn {
             // A tombstone has no LSN to be ordered by. The change event before it has deleted the entity
             // already.
@@ -254,7 +254,7 @@ impl Decoder {
 }
 
 /// The event that a truncation becomes. Its LSN is its version where LSNs are the versions.
-fn truncation(record: &Record, layout: &Layout, lsn: Option<u64>) -> DecodeOutcome {
+fn truncation(record: &Record, layout: &RecordLayout, lsn: Option<u64>) -> DecodeOutcome {
     if layout.truncate == Some(TruncateRule::Ignore) {
         return DecodeOutcome::Ignored;
     }
@@ -267,7 +267,7 @@ fn truncation(record: &Record, layout: &Layout, lsn: Option<u64>) -> DecodeOutco
 }
 
 /// The types of the data's members: the schema is that of the whole value.
-fn types_of(schema: Option<&Type>, place: Place) -> Option<&Type> {
+fn types_of(schema: Option<&Type>, place: DataPlace) -> Option<&Type> {
     if place.member.is_empty() { schema } else { schema?.member(place.member) }
 }
 
@@ -281,7 +281,11 @@ fn header<'a>(record: &'a Record, name: &str) -> Result<Option<&'a str>, Poison>
     })
 }
 
-fn key<'a>(record: &'a Record, layout: &Layout, schemas: &Schemas) -> Result<Option<Cow<'a, str>>, Poison> {
+fn key<'a>(
+    record: &'a Record,
+    layout: &RecordLayout,
+    schemas: &Schemas,
+) -> Result<Option<Cow<'a, str>>, Poison> {
     let Some(key) = record.key.as_deref().map(converter::without_mark) else { return Ok(None) };
     if let Some(reason) = encoded::found("key", key) {
         return Err(reason);

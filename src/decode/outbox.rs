@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::verb::Types;
-use super::{Envelope, Place, Poison, header};
+use super::{DataPlace, Envelope, Poison, header};
 use crate::event::Record;
 
 pub(super) fn read<'a>(
@@ -19,5 +19,5 @@ pub(super) fn read<'a>(
     };
     let Some(action) = types.action(full_type)? else { return Ok(None) };
     let data = value.map(Cow::Borrowed);
-    Ok(Some(Envelope { subject: None, version: None, action, data, place: Place::DATA }))
+    Ok(Some(Envelope { subject: None, version: None, action, data, place: DataPlace::DATA }))
 }

@@ -1,6 +1,6 @@
 //! `plain`: the value is the entity's full state.
 
-use super::{Envelope, Place};
+use super::{DataPlace, Envelope};
 use crate::event::Action;
 
 pub(super) fn read(value: &[u8]) -> Envelope<'_> {
@@ -9,6 +9,6 @@ pub(super) fn read(value: &[u8]) -> Envelope<'_> {
         version: None,
         action: Action::Replace,
         data: Some(value.into()),
-        place: Place::VALUE,
+        place: DataPlace::VALUE,
     }
 }

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::json::{self, Members};
 use super::{Poison, shown};
-use crate::event::Field;
+use crate::event::EventField;
 use crate::json::Object;
 use crate::model::program::Program;
 
@@ -16,7 +16,7 @@ pub(super) fn transformed(
     program: &Program,
     id: Option<&str>,
     fields: &[(&str, Box<[u8]>)],
-) -> Result<Vec<Field>, Poison> {
+) -> Result<Vec<EventField>, Poison> {
     let mut input = Vec::new();
     let mut object = Object::open(&mut input);
     object.raw_if("id", id.map(str::as_bytes));
@@ -36,7 +36,7 @@ pub(super) fn transformed(
             continue;
         }
         json::check_key(name)?;
-        transformed.push(Field { name: name.to_string(), json: json::canonical(name, value)? });
+        transformed.push(EventField { name: name.to_string(), json: json::canonical(name, value)? });
     }
     Ok(transformed)
 }

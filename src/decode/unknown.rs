@@ -14,12 +14,12 @@ const COUNTED_MAX: usize = 100;
 #[derive(Debug)]
 pub(super) struct UnknownFields {
     plan: PlanRef,
-    counted: Vec<Counts>,
+    counted: Vec<FieldCounts>,
 }
 
 /// The counts of one entity type.
 #[derive(Debug, Default)]
-struct Counts {
+struct FieldCounts {
     by_name: RwLock<HashMap<Box<str>, AtomicU64>>,
     /// Of all names beyond the bound.
     others: AtomicU64,
@@ -28,10 +28,10 @@ struct Counts {
 impl UnknownFields {
     /// No field was counted yet.
     pub(super) fn of_plan(plan: PlanRef) -> Self {
-        Self { plan, counted: plan.entity_types().map(|_| Counts::default()).collect() }
+        Self { plan, counted: plan.entity_types().map(|_| FieldCounts::default()).collect() }
     }
 
-    fn of(&self, kind: EntityType) -> Option<&Counts> {
+    fn of(&self, kind: EntityType) -> Option<&FieldCounts> {
         self.counted.get(usize::from(kind.number()))
     }
 

@@ -23,22 +23,22 @@ const SHOWN_BYTES_MAX: usize = 200;
 const NOT_FOUND: [u64; 3] = [40_401, 40_402, 40_403];
 
 /// Asks one registry. It holds secrets, and shows none.
-pub(super) struct Client {
+pub(super) struct RegistryClient {
     url: Url,
     address: String,
     user: Option<(String, Option<String>)>,
     authorities: Vec<Certificate>,
 }
 
-impl std::fmt::Debug for Client {
+impl std::fmt::Debug for RegistryClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("RegistryClient").field("address", &self.address).finish_non_exhaustive()
     }
 }
 
 /// The answer to a question for a schema.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum RegistryAnswer {
     Schema(RegisteredSchema),
     /// There is no such schema.
     Unknown,
@@ -53,25 +53,25 @@ struct SchemaAnswer {
     schema: String,
     /// Avro is not named.
     schema_type: Option<String>,
-    references: Option<Vec<Reference>>,
+    references: Option<Vec<SchemaReference>>,
 }
 
 #[derive(Deserialize)]
-struct Reference {
+struct SchemaReference {
     name: String,
     subject: String,
     version: i64,
 }
 
 /// Why a question has no schema for an answer.
-enum Trouble {
+enum SchemaTrouble {
     NotFound,
     /// The user may not read schemas: why.
     Refused(String),
     Away(String),
 }
 
-impl Client {
+impl RegistryClient {
     /// Asks nothing yet.
     ///
     /// # Errors
@@ -103,11 +103,11 @@ impl Client {
     }
 
     /// Asks for a schema with all that it refers to. Waits for the answers.
-    pub(super) fn schema(&self, id: u32) -> Answer {
+    pub(super) fn schema(&self, id: u32) -> RegistryAnswer {
         match wait_for(self.ask(id)) {
-            Ok(schema) => Answer::Schema(schema),
-            Err(Trouble::NotFound) => Answer::Unknown,
-            Err(Trouble::Refused(why) | Trouble::Away(why)) => Answer::Away(why),
+            Ok(schema) => RegistryAnswer::Schema(schema),
+            Err(SchemaTrouble::NotFound) => RegistryAnswer::Unknown,
+            Err(SchemaTrouble::Refused(why) | SchemaTrouble::Away(why)) => RegistryAnswer::Away(why),
         }
     }
 
@@ -121,25 +121,25 @@ impl Client {
             self.get(&client, &["schemas", "ids", "1"]).await
         });
         let (key, why) = match answer {
-            Ok(_) | Err(Trouble::NotFound) => return Ok(()),
-            Err(Trouble::Refused(why)) => ("username", why),
-            Err(Trouble::Away(why)) => ("url", why),
+            Ok(_) | Err(SchemaTrouble::NotFound) => return Ok(()),
+            Err(SchemaTrouble::Refused(why)) => ("username", why),
+            Err(SchemaTrouble::Away(why)) => ("url", why),
         };
         let message =
             format!("schema_registry.{key}: the schema registry at {} does not answer: {why}", self.address);
         Err(Error::new(ErrorKind::Unavailable, message))
     }
 
-    fn http(&self) -> Result<reqwest::Client, Trouble> {
+    fn http(&self) -> Result<reqwest::Client, SchemaTrouble> {
         let builder = self.authorities.iter().cloned().fold(
             reqwest::Client::builder().timeout(REQUEST_TIMEOUT),
             reqwest::ClientBuilder::add_root_certificate,
         );
         let builder = builder.user_agent(concat!("tributary/", env!("CARGO_PKG_VERSION")));
-        builder.build().map_err(|error| Trouble::Away(chain(&error)))
+        builder.build().map_err(|error| SchemaTrouble::Away(chain(&error)))
     }
 
-    async fn ask(&self, id: u32) -> Result<RegisteredSchema, Trouble> {
+    async fn ask(&self, id: u32) -> Result<RegisteredSchema, SchemaTrouble> {
         let client = self.http()?;
         let sent = self.get(&client, &["schemas", "ids", &id.to_string()]).await?;
         let mut references = Vec::new();
@@ -154,14 +154,15 @@ impl Client {
         client: &reqwest::Client,
         schema: &SchemaAnswer,
         found: &mut Vec<(String, String)>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), SchemaTrouble> {
         let mut keys: Vec<(String, i64)> = Vec::new();
-        let mut line: Vec<(Reference, Option<SchemaAnswer>)> = Vec::new();
-        let push = |line: &mut Vec<(Reference, Option<SchemaAnswer>)>,
-                    references: &Option<Vec<Reference>>| {
+        let mut line: Vec<(SchemaReference, Option<SchemaAnswer>)> = Vec::new();
+        let push = |line: &mut Vec<(SchemaReference, Option<SchemaAnswer>)>,
+                    references: &Option<Vec<SchemaReference>>| {
             for reference in references.iter().flatten().rev() {
-                let Reference { name, subject, version } = reference;
-                let reference = Reference { name: name.clone(), subject: subject.clone(), version: *version };
+                let SchemaReference { name, subject, version } = reference;
+                let reference =
+                    SchemaReference { name: name.clone(), subject: subject.clone(), version: *version };
                 line.push((reference, None));
             }
         };
@@ -176,34 +177,33 @@ impl Client {
                 continue;
             }
             if keys.len() >= REFERENCES_MAX {
-                return Err(Trouble::Away(format!("more than {REFERENCES_MAX} references")));
+                return Err(SchemaTrouble::Away(format!("more than {REFERENCES_MAX} references")));
             }
             keys.push(key);
             let version = reference.version.to_string();
             let sent = self.get(client, &["subjects", &reference.subject, "versions", &version]).await?;
-            let further = sent.references.as_ref().map(|further| {
-                let copy = |Reference { name, subject, version }: &Reference| Reference {
-                    name: name.clone(),
-                    subject: subject.clone(),
-                    version: *version,
-                };
-                further.iter().map(copy).collect()
-            });
+            let further =
+                sent.references.as_ref().map(|further| {
+                    let copy = |SchemaReference { name, subject, version }: &SchemaReference| {
+                        SchemaReference { name: name.clone(), subject: subject.clone(), version: *version }
+                    };
+                    further.iter().map(copy).collect()
+                });
             line.push((reference, Some(sent)));
             push(&mut line, &further);
         }
         Ok(())
     }
 
-    async fn get(&self, client: &reqwest::Client, path: &[&str]) -> Result<SchemaAnswer, Trouble> {
+    async fn get(&self, client: &reqwest::Client, path: &[&str]) -> Result<SchemaAnswer, SchemaTrouble> {
         let (status, body) = self.send(client, path).await?;
         if status.is_success() {
             return serde_json::from_slice(&body).map_err(|error| {
-                Trouble::Away(format!("its answer is no schema ({error}): {}", shown(&body)))
+                SchemaTrouble::Away(format!("its answer is no schema ({error}): {}", shown(&body)))
             });
         }
         if status == StatusCode::NOT_FOUND && (is_not_found(&body) || self.is_registry(client).await?) {
-            return Err(Trouble::NotFound);
+            return Err(SchemaTrouble::NotFound);
         }
         let advice = match status {
             StatusCode::NOT_FOUND => {
@@ -216,16 +216,20 @@ impl Client {
         };
         let why = format!("{status}: {}{advice}", shown(&body));
         let is_refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        Err(if is_refused { Trouble::Refused(why) } else { Trouble::Away(why) })
+        Err(if is_refused { SchemaTrouble::Refused(why) } else { SchemaTrouble::Away(why) })
     }
 
     /// True when a registry answers under this address, because a schema that it does not find is then missing.
-    async fn is_registry(&self, client: &reqwest::Client) -> Result<bool, Trouble> {
+    async fn is_registry(&self, client: &reqwest::Client) -> Result<bool, SchemaTrouble> {
         let (status, body) = self.send(client, &["subjects"]).await?;
         Ok(status.is_success() && body.trim_ascii_start().starts_with(b"["))
     }
 
-    async fn send(&self, client: &reqwest::Client, path: &[&str]) -> Result<(StatusCode, Vec<u8>), Trouble> {
+    async fn send(
+        &self,
+        client: &reqwest::Client,
+        path: &[&str],
+    ) -> Result<(StatusCode, Vec<u8>), SchemaTrouble> {
         let mut url = self.url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
@@ -235,19 +239,19 @@ impl Client {
         if let Some((user, password)) = &self.user {
             request = request.basic_auth(user, password.as_ref());
         }
-        let away = |error: reqwest::Error| Trouble::Away(chain(&error.without_url()));
+        let away = |error: reqwest::Error| SchemaTrouble::Away(chain(&error.without_url()));
         let answer = request.send().await.map_err(away)?;
         let status = answer.status();
         let bytes = body::read(answer, ANSWER_BYTES_MAX).await.map_err(away)?;
-        let long = || Trouble::Away(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes"));
+        let long = || SchemaTrouble::Away(format!("its answer is longer than {ANSWER_BYTES_MAX} bytes"));
         Ok((status, bytes.ok_or_else(long)?))
     }
 }
 
 /// Waits for the end of a question, on a thread that may wait.
-fn wait_for<T>(question: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+fn wait_for<T>(question: impl Future<Output = Result<T, SchemaTrouble>>) -> Result<T, SchemaTrouble> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Trouble::Away(error.to_string()))?.block_on(question)
+    runtime.map_err(|error| SchemaTrouble::Away(error.to_string()))?.block_on(question)
 }
 
 /// True of the registry's own word that something is not there.

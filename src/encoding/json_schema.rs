@@ -22,7 +22,7 @@ pub(super) fn read(text: &str, references: &[(String, String)]) -> Type {
     let documents: Vec<Document<'_>> = parsed.iter().map(|(name, root)| Document::new(name, root)).collect();
     let Some(first) = documents.first() else { return Type::Itself };
     for depth in DEPTHS {
-        let mut reader = Reader { documents: &documents, budget: SCHEMAS_MAX };
+        let mut reader = SchemaReader { documents: &documents, budget: SCHEMAS_MAX };
         let of = reader.read(first, first.root, depth);
         if reader.budget > 0 {
             return of;
@@ -73,12 +73,12 @@ impl<'a> Document<'a> {
     }
 }
 
-struct Reader<'a> {
+struct SchemaReader<'a> {
     documents: &'a [Document<'a>],
     budget: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SchemaReader<'a> {
     fn read(&mut self, document: &'a Document<'a>, schema: &'a Value, depth: usize) -> Type {
         let Some(schema) = schema.as_object().filter(|_| self.budget > 0 && depth > 0) else {
             return Type::Itself;

@@ -119,11 +119,11 @@ fn text(json: &str) -> Option<String> {
 
 fn variable_decimal(value: &str) -> Option<String> {
     #[derive(serde::Deserialize)]
-    struct Parts {
+    struct DecimalParts {
         scale: i64,
         value: String,
     }
-    let Parts { scale, value } = serde_json::from_str(value).ok()?;
+    let DecimalParts { scale, value } = serde_json::from_str(value).ok()?;
     decimal(&base64::decode(&value)?, scale)
 }
 

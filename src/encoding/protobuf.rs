@@ -17,7 +17,7 @@ const ROOT: &str = "the-schema.proto";
 
 /// The messages of one schema.
 #[derive(Debug)]
-pub(crate) struct Schema {
+pub(crate) struct ProtobufSchema {
     pool: DescriptorPool,
     root: String,
     /// True when the schema came as text. A serializer that registers text does not count the entries of maps when it
@@ -27,7 +27,7 @@ pub(crate) struct Schema {
     has_types: bool,
 }
 
-impl Schema {
+impl ProtobufSchema {
     /// Reads a schema with those that it imports.
     ///
     /// # Errors
@@ -43,7 +43,7 @@ impl Schema {
         }
         let mut resolver = ChainFileResolver::new();
         resolver.add(GoogleFileResolver::new());
-        resolver.add(Files(files));
+        resolver.add(SchemaFiles(files));
         resolver.add(WellKnown);
         let mut compiler = Compiler::with_file_resolver(resolver);
         compiler.open_file(&name).map_err(|error| error.to_string())?;
@@ -96,9 +96,9 @@ fn file(name: &str, text: &str) -> Result<(File, bool), String> {
 }
 
 /// Files by their names.
-struct Files(HashMap<String, File>);
+struct SchemaFiles(HashMap<String, File>);
 
-impl FileResolver for Files {
+impl FileResolver for SchemaFiles {
     fn open_file(&self, name: &str) -> Result<File, protox::Error> {
         self.0.get(name).cloned().ok_or_else(|| protox::Error::file_not_found(name))
     }
@@ -120,7 +120,7 @@ mod tests {
             text: text.to_owned(),
             references: vec![("common.proto".to_owned(), common.to_owned())],
         };
-        let schema = Schema::parse(&schema).unwrap();
+        let schema = ProtobufSchema::parse(&schema).unwrap();
         let json = |bytes: &[u8]| schema.json(bytes).map(|json| String::from_utf8(json).unwrap());
         assert_eq!(json(&[0, 0x0a, 1, b'a']).unwrap(), r#"{"id":"a"}"#);
         assert_eq!(
@@ -132,7 +132,7 @@ mod tests {
         assert!(json(&[0, 0x0a]).is_err());
         let broken =
             RegisteredSchema { kind: String::new(), text: "message {".to_owned(), references: Vec::new() };
-        assert!(Schema::parse(&broken).is_err());
+        assert!(ProtobufSchema::parse(&broken).is_err());
     }
 
     #[test]
@@ -148,7 +148,7 @@ mod tests {
               google.type.Date founded = 3; google.type.TimeOfDay opens_at = 4; repeated google.type.Date days = 5;
               map<string, Value> parts = 6; google.protobuf.StringValue name = 7; }"#;
         let schema = RegisteredSchema { kind: String::new(), text: text.to_owned(), references: Vec::new() };
-        let schema = Schema::parse(&schema).unwrap();
+        let schema = ProtobufSchema::parse(&schema).unwrap();
         let bytes = [
             &[0, 8, 3, 0x12, 11, 0x0a, 5, 0x1c, 0xbe, 0x99, 0x1a, 0x14, 0x10, 18, 0x18, 2][..],
             &[0x1a, 7, 8, 0xc3, 0x0f, 0x10, 3, 0x18, 9, 0x22, 4, 8, 8, 0x10, 30],

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
-use super::client::{Answer, Client};
+use super::client::{RegistryAnswer, RegistryClient};
 use super::schema::Schema;
 use crate::config::RegistryConfig;
 use crate::error::Result;
@@ -19,7 +19,7 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(30);
 /// The schemas of one registry.
 #[derive(Debug)]
 pub struct Registry {
-    client: Arc<Client>,
+    client: Arc<RegistryClient>,
     found: RwLock<HashMap<u32, CachedAnswer>>,
     asking: Mutex<Asking>,
 }
@@ -35,7 +35,7 @@ enum CachedAnswer {
 /// The question that is under way, if one is, and how the last ones went.
 #[derive(Debug, Default)]
 struct Asking {
-    under_way: Option<(u32, Receiver<Answer>)>,
+    under_way: Option<(u32, Receiver<RegistryAnswer>)>,
     /// Why the last question had no answer, and how long to wait after it.
     away: Option<(Arc<str>, Duration)>,
     next: Option<Instant>,
@@ -57,7 +57,7 @@ impl Registry {
     /// When the address is none or a certificate cannot be read (exit code 2).
     pub fn new(config: &RegistryConfig) -> Result<Self> {
         Ok(Self {
-            client: Arc::new(Client::new(config)?),
+            client: Arc::new(RegistryClient::new(config)?),
             found: RwLock::default(),
             asking: Mutex::default(),
         })
@@ -102,7 +102,9 @@ impl Registry {
         let question = *question;
         let answer = match answers.recv_timeout(wait) {
             Err(RecvTimeoutError::Timeout) => return Look::Waiting(asking.why()),
-            Err(RecvTimeoutError::Disconnected) => Answer::Away("the question was broken off".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => {
+                RegistryAnswer::Away("the question was broken off".to_owned())
+            }
             Ok(answer) => answer,
         };
         asking.under_way = None;
@@ -139,22 +141,22 @@ impl Registry {
         started.is_ok()
     }
 
-    fn take(&self, asking: &mut Asking, id: u32, answer: Answer) {
+    fn take(&self, asking: &mut Asking, id: u32, answer: RegistryAnswer) {
         let found = match answer {
-            Answer::Schema(schema) => match Schema::parse(&schema) {
+            RegistryAnswer::Schema(schema) => match Schema::parse(&schema) {
                 Ok(schema) => CachedAnswer::Schema(Arc::new(schema)),
                 Err(reason) => {
                     CachedAnswer::Poison(format!("schema {id} cannot be read: {reason}").into(), None)
                 }
             },
-            Answer::Unknown => {
+            RegistryAnswer::Unknown => {
                 let reason = format!(
                     "schema {id} is not known to the schema registry at {}; register it and replay the record",
                     self.client.address()
                 );
                 CachedAnswer::Poison(reason.into(), Instant::now().checked_add(UNKNOWN_FOR))
             }
-            Answer::Away(why) => {
+            RegistryAnswer::Away(why) => {
                 let why = format!("the schema registry at {} does not answer: {why}", self.client.address());
                 asking.note_away(why);
                 return;

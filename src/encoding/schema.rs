@@ -8,8 +8,8 @@ use crate::config::Encoding;
 /// A schema that was read.
 #[derive(Debug)]
 pub(crate) enum Schema {
-    Avro(avro::Schema),
-    Protobuf(protobuf::Schema),
+    Avro(avro::AvroSchema),
+    Protobuf(protobuf::ProtobufSchema),
     /// JSON as it is written, and the meanings that its schema gives to values.
     Json(Type),
 }
@@ -24,9 +24,9 @@ impl Schema {
             "AVRO" => {
                 let references: Vec<String> =
                     schema.references.iter().map(|(_, text)| text.clone()).collect();
-                avro::Schema::parse(&schema.text, &references).map(Self::Avro)
+                avro::AvroSchema::parse(&schema.text, &references).map(Self::Avro)
             }
-            "PROTOBUF" => protobuf::Schema::parse(schema).map(Self::Protobuf),
+            "PROTOBUF" => protobuf::ProtobufSchema::parse(schema).map(Self::Protobuf),
             "JSON" => Ok(Self::Json(json_schema::read(&schema.text, &schema.references))),
             other => Err(format!("{other} found, AVRO, PROTOBUF or JSON was expected")),
         }

@@ -14,7 +14,7 @@ pub(crate) type Examination = (Arc<dyn Index>, Vec<(usize, Error)>);
 type Make<T> = fn(&IndexConfig, &[&str]) -> Result<T>;
 
 /// The engine of one kind of index.
-pub(crate) struct Driver {
+pub(crate) struct EngineDriver {
     /// The kind of index that it holds.
     pub(crate) kind: IndexKind,
     /// Makes the writing side.

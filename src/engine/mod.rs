@@ -7,13 +7,13 @@ mod driver;
 pub mod elasticsearch;
 pub mod embedded;
 
-use self::driver::Driver;
+use self::driver::EngineDriver;
 pub(crate) use self::driver::Examination;
 use crate::config::{Config, IndexKind};
 use crate::error::{Error, Result};
 
 /// The engine of each kind of index, the default first.
-static ENGINES: &[&Driver] =
+static ENGINES: &[&EngineDriver] =
     &[&elasticsearch::ELASTICSEARCH, &elasticsearch::OPENSEARCH, &embedded::EMBEDDED];
 
 /// The kinds of index that a configuration can name, the default first.
@@ -22,7 +22,7 @@ pub(crate) fn kinds() -> Vec<&'static IndexKind> {
 }
 
 /// Finds the engine of the configured index.
-pub(crate) fn find(config: &Config) -> Result<&'static Driver> {
+pub(crate) fn find(config: &Config) -> Result<&'static EngineDriver> {
     let kind = config.index.kind;
     let found = ENGINES.iter().find(|driver| driver.kind == *kind);
     found.copied().ok_or_else(|| {

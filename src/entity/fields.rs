@@ -38,11 +38,11 @@ pub struct Fields<'a> {
     written: Option<u64>,
     /// By name.
     #[serde(borrow)]
-    fields: Vec<Field<'a>>,
+    fields: Vec<EncodedField<'a>>,
 }
 
 #[derive(Debug)]
-struct Field<'a> {
+struct EncodedField<'a> {
     /// The beginning of the name: most names are told apart by it.
     key: u64,
     name: &'a [u8],
@@ -58,7 +58,7 @@ struct Value<'a> {
     json: &'a [u8],
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Field<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for EncodedField<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (name, value) = <(&'a [u8], Value<'a>)>::deserialize(deserializer)?;
         Ok(Self { key: key_of(name), name, json: value.json })
@@ -128,13 +128,13 @@ impl Fields<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Action, Event, Field};
+    use crate::event::{Action, Event, EventField};
     use crate::plan::CONTACT;
 
     use proptest::prelude::*;
 
     fn event(version: u64, action: Action, fields: Vec<(String, &str)>) -> Event {
-        let fields = fields.into_iter().map(|(name, json)| Field { name, json: json.as_bytes().into() });
+        let fields = fields.into_iter().map(|(name, json)| EventField { name, json: json.as_bytes().into() });
         let (kind, id) = (CONTACT, "c1".to_owned());
         Event { kind, id, version, sequenced: true, action, fields: fields.collect() }
     }

@@ -212,12 +212,12 @@ mod bytes {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Box<[u8]>, D::Error> {
-        deserializer.deserialize_bytes(Bytes)
+        deserializer.deserialize_bytes(BytesVisitor)
     }
 
-    struct Bytes;
+    struct BytesVisitor;
 
-    impl<'de> de::Visitor<'de> for Bytes {
+    impl<'de> de::Visitor<'de> for BytesVisitor {
         type Value = Box<[u8]>;
 
         fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -242,13 +242,13 @@ mod bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Field;
+    use crate::event::EventField;
     use crate::plan::CONTACT;
 
     fn event(version: u64, action: Action, fields: &[(&str, &str)]) -> Event {
         let fields = fields
             .iter()
-            .map(|(name, json)| Field { name: (*name).to_owned(), json: json.as_bytes().into() });
+            .map(|(name, json)| EventField { name: (*name).to_owned(), json: json.as_bytes().into() });
         let (kind, id) = (CONTACT, "c1".to_owned());
         Event { kind, id, version, sequenced: true, action, fields: fields.collect() }
     }

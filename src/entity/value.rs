@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{EntityFields, Liveness, NULL};
 use crate::json::{Object, is_number};
-use crate::plan::{Absent, Condition, FieldPlan, FieldType, TypePlan};
+use crate::plan::{Absent, ConditionPlan, FieldPlan, FieldType, TypePlan};
 
 /// The value of a declared field by its number; see [`value`].
 pub fn value_at<'a>(of: &TypePlan, field: u16, shown: &'a impl EntityFields) -> Option<Cow<'a, [u8]>> {
@@ -33,13 +33,13 @@ pub fn value<'a>(field: &FieldPlan, shown: &'a impl EntityFields) -> Option<Cow<
 }
 
 /// True when a living entity meets all conditions.
-pub fn holds(of: &TypePlan, conditions: &[Condition], shown: &impl EntityFields) -> bool {
+pub fn holds(of: &TypePlan, conditions: &[ConditionPlan], shown: &impl EntityFields) -> bool {
     conditions.is_empty()
         || shown.liveness() == Liveness::Alive
             && conditions.iter().all(|condition| meets(of, condition, shown))
 }
 
-fn meets(of: &TypePlan, condition: &Condition, shown: &impl EntityFields) -> bool {
+fn meets(of: &TypePlan, condition: &ConditionPlan, shown: &impl EntityFields) -> bool {
     let is_wanted = |json: &[u8]| condition.values.iter().any(|value| is_equal(value, json));
     let Some(value) = value_at(of, condition.field, shown) else { return false };
     if value.first() != Some(&b'[') {
@@ -132,7 +132,7 @@ fn without_nulls(address: &[u8]) -> Cow<'_, [u8]> {
 mod tests {
     use super::*;
     use crate::entity::Registers;
-    use crate::event::{Action, Event, Field};
+    use crate::event::{Action, Event, EventField};
     use crate::plan::CONTACT;
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_name_is_the_own_one_or_both_of_the_others_as_far_as_they_are_texts() {
         let name_of = |fields: &[(&str, &str)]| {
-            let field = |(name, json): &(&str, &str)| Field {
+            let field = |(name, json): &(&str, &str)| EventField {
                 name: (*name).to_owned(),
                 json: json.as_bytes().into(),
             };

@@ -18,7 +18,7 @@ const MEMBERS_MAX: usize = 10;
 
 /// A top-level field that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub struct FieldDifference {
     /// The field.
     pub field: String,
     /// The expected value; null when it is absent.
@@ -46,7 +46,7 @@ pub struct IndexSide {
     /// True when it equals the expected document.
     pub equal: bool,
     /// The fields that differ, when both have the document.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<FieldDifference>,
     /// Why they differ.
     pub reasons: Vec<String>,
 }
@@ -148,14 +148,14 @@ fn changed_behind(state: &StateSide, answer: &Holding) -> String {
 }
 
 /// The top-level fields that differ, ours aside.
-fn differences(target: &Value, stored: &Value) -> Vec<Difference> {
+fn differences(target: &Value, stored: &Value) -> Vec<FieldDifference> {
     let (target, stored) = (shown(target), shown(stored));
     let names: BTreeSet<&String> = target.keys().chain(stored.keys()).collect();
     let differing = names.into_iter().filter(|name| target.get(*name) != stored.get(*name));
     differing
         .map(|name| {
             let (left, right) = (target.get(name), stored.get(name));
-            Difference {
+            FieldDifference {
                 field: name.clone(),
                 state: left.map(text_of),
                 index: right.map(text_of),

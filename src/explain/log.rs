@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::state::StateSide;
-use crate::decode::{Decoder, Readiness};
+use crate::decode::{Decoder, RecordReadiness};
 use crate::entity::{Hider, References, Registers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Action, DecodeOutcome, Event, Record, Truncation};
@@ -71,7 +71,7 @@ pub(super) struct EntityRecords {
 
 /// A record that the state has not taken in.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Waiting {
+pub struct WaitingRecord {
     /// `topic/partition:offset`.
     pub record: String,
     /// Of which entity: its kind and id.
@@ -85,7 +85,7 @@ pub struct Waiting {
 pub struct LogSide {
     pub(super) traced: Vec<EntityRecords>,
     /// The first records that the state has not taken in.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingRecord>,
     /// How many there are.
     pub waiting_in_all: u64,
     /// The log's end when it was read.
@@ -134,11 +134,11 @@ fn wait_for_schemas(decoder: &Decoder, record: &Record) -> Result<()> {
     let began = Instant::now();
     loop {
         match decoder.readiness(record, POLL_WAIT) {
-            Readiness::Ready => return Ok(()),
-            Readiness::Waiting(Some(why)) if began.elapsed() >= PATIENCE => {
+            RecordReadiness::Ready => return Ok(()),
+            RecordReadiness::Waiting(Some(why)) if began.elapsed() >= PATIENCE => {
                 return Err(Error::new(ErrorKind::Unavailable, &*why));
             }
-            Readiness::Waiting(_) => {}
+            RecordReadiness::Waiting(_) => {}
         }
     }
 }
@@ -260,7 +260,7 @@ impl<'a> Reading<'a> {
         self.log.waiting_in_all += 1;
         if self.log.waiting.len() < WAITING_MAX {
             let of = format!("{} {id}", record.kind.name);
-            self.log.waiting.push(Waiting { record: record_name(record), of, effect });
+            self.log.waiting.push(WaitingRecord { record: record_name(record), of, effect });
         }
     }
 
@@ -397,7 +397,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Field;
+    use crate::event::EventField;
     use crate::state::rows::{PartitionProgress, Progress};
 
     fn record(offset: i64) -> Record {
@@ -416,8 +416,8 @@ mod tests {
 
     fn events() -> impl Strategy<Value = Vec<Event>> {
         let action = prop_oneof![Just(Action::Replace), Just(Action::Merge), Just(Action::Delete)];
-        let field =
-            ("[ab]", "[123]|null").prop_map(|(name, json)| Field { name, json: json.into_bytes().into() });
+        let field = ("[ab]", "[123]|null")
+            .prop_map(|(name, json)| EventField { name, json: json.into_bytes().into() });
         let fields = proptest::collection::btree_map("[ab]", field, 0..3);
         let event = (0u64..6, action, fields).prop_map(|(version, action, fields)| Event {
             kind: CONTACT,
@@ -427,7 +427,7 @@ mod tests {
             action,
             fields: match action {
                 Action::Delete => Vec::new(),
-                _ => fields.into_iter().map(|(name, field)| Field { name, ..field }).collect(),
+                _ => fields.into_iter().map(|(name, field)| EventField { name, ..field }).collect(),
             },
         });
         proptest::collection::vec(event, 0..12)
@@ -487,7 +487,7 @@ mod tests {
                 version: 9,
                 sequenced: true,
                 action: Action::Merge,
-                fields: vec![Field { name: "a".to_owned(), json: b"9".as_slice().into() }],
+                fields: vec![EventField { name: "a".to_owned(), json: b"9".as_slice().into() }],
             };
             let all: Vec<Event> = events.iter().cloned().chain([above]).collect();
             let (_, traced) = traced(&all, &events);

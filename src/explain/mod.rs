@@ -13,11 +13,11 @@ mod report;
 mod state;
 mod text;
 
-pub use self::compare::{Difference, IndexSide};
+pub use self::compare::{FieldDifference, IndexSide};
 pub use self::computed::ComputedReport;
-pub use self::log::{LogSide, Waiting};
+pub use self::log::{LogSide, WaitingRecord};
 pub use self::part::{ITSELF, Part};
-pub use self::report::{Beside, Explanation, FieldReport, Idle, PartReport, PartitionLag};
+pub use self::report::{Explanation, FieldReport, Idle, OtherSides, PartReport, PartitionLag};
 pub use self::state::StateSide;
 pub use self::text::text;
 

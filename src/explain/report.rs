@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::compare::IndexSide;
 use super::computed::ComputedReport;
 use super::cut;
-use super::log::{EntityRecords, LogSide, Slot, Waiting, Why};
+use super::log::{EntityRecords, LogSide, Slot, WaitingRecord, Why};
 use super::part::Part;
 use super::state::StateSide;
 use crate::entity::{Hider, Liveness, Register};
@@ -47,7 +47,7 @@ pub struct Explanation {
     /// Fan-outs under way that may come to it yet.
     pub fan_outs: u64,
     /// Records of its entities that the state has not taken in, the first of them.
-    pub waiting: Vec<Waiting>,
+    pub waiting: Vec<WaitingRecord>,
     /// How many there are in all.
     pub waiting_in_all: u64,
     /// How far the state is behind the log.
@@ -125,7 +125,7 @@ pub struct Idle {
 }
 
 /// The answers of the log and the index.
-pub struct Beside<'a> {
+pub struct OtherSides<'a> {
     /// The log; the error when it can't be read.
     pub log: Result<LogSide, String>,
     /// The index; the error when it can't be asked.
@@ -138,7 +138,7 @@ pub struct Beside<'a> {
 
 impl Explanation {
     /// Puts the sides together.
-    pub fn new(projection: Projection, id: &str, state: &StateSide, beside: Beside<'_>) -> Self {
+    pub fn new(projection: Projection, id: &str, state: &StateSide, beside: OtherSides<'_>) -> Self {
         let mut problems = Vec::new();
         let log_was_read = beside.log.is_ok();
         let log = beside.log.unwrap_or_else(|problem| {

@@ -75,7 +75,8 @@ impl StateSide {
             Error::failed(format!("{}/{id}: the document is no JSON", projection.name())).because(error)
         })?;
         let mark = snapshot.view().get(Space::DIRTY, &dirty_key(projection.number(), id))?;
-        let mut parts = Parts { snapshot: &snapshot, projection, limits, found: Vec::new(), in_all: 0 };
+        let mut parts =
+            PartCollector { snapshot: &snapshot, projection, limits, found: Vec::new(), in_all: 0 };
         parts.gather(id)?;
         let itself = parts.found.first().map(|part| part.row.registers.liveness());
         Ok(Self {
@@ -121,7 +122,7 @@ fn computed(
     Ok(serde_json::from_slice(&json).map(|whole| evaluate(projection, &whole)).unwrap_or_default())
 }
 
-struct Parts<'a> {
+struct PartCollector<'a> {
     snapshot: &'a Snapshot,
     projection: Projection,
     limits: Limits,
@@ -129,7 +130,7 @@ struct Parts<'a> {
     in_all: u64,
 }
 
-impl Parts<'_> {
+impl PartCollector<'_> {
     fn gather(&mut self, id: &str) -> Result<()> {
         if let Some(child) = self.projection.child(id) {
             let (of, name) = (child.relation.member(), child.embed.name);
@@ -263,7 +264,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::event::{Action, Event, Field};
+    use crate::event::{Action, Event, EventField};
     use crate::plan::{CHILDREN_OF, CONTACTS_OF, FieldSet, Hop};
     use crate::state::memory::MemoryStore;
     use crate::state::rows::Backfill;
@@ -306,7 +307,8 @@ mod tests {
         for (of, id, reference, to) in
             [(CONTACT, "c1", "organisationId", "o1"), (ORGANISATION, "o1", "parentId", "o0")]
         {
-            let field = Field { name: reference.to_owned(), json: format!("\"{to}\"").into_bytes().into() };
+            let field =
+                EventField { name: reference.to_owned(), json: format!("\"{to}\"").into_bytes().into() };
             let mut row = Row::default();
             row.registers.apply(&Event {
                 kind: of,

@@ -115,7 +115,7 @@ impl Events {
         let population = self.population(kind);
         let number = population.number(population.created);
         population.created += 1;
-        self.record(Id(kind, number), "created", Self::whole)
+        self.record(EntityId(kind, number), "created", Self::whole)
     }
 
     fn change(&mut self, kind: EntityType) -> GeneratedRecord {
@@ -123,7 +123,7 @@ impl Events {
         let order = u32::try_from(self.rng.below(created)).unwrap_or(0);
         let number = self.population(kind).number(order);
         let deleted = self.population(kind).known.get(number as usize).is_some_and(|known| known.deleted);
-        let id = Id(kind, number);
+        let id = EntityId(kind, number);
         if deleted {
             return self.record(id, "created", Self::whole);
         }
@@ -131,24 +131,24 @@ impl Events {
             (_, 0..2) => self.record(id, "deleted", |_, out, _| out.write_str("{}")),
             (_, 2..4) => self.record(id, TOMBSTONE, |_, _, _| Ok(())),
             (_, 4..9) => self.record(id, "replaced", Self::whole),
-            (true, 9..35) => self.record(id, "renamed", |events, out, Id(_, number)| {
+            (true, 9..35) => self.record(id, "renamed", |events, out, EntityId(_, number)| {
                 write!(out, r#"{{"name":"{}"}}"#, events.brand(number).later_name(&mut events.rng))
             }),
             (true, 35..45) => self.record(id, "moved", |events, out, id| {
                 write!(out, r#"{{"parentId":{}}}"#, events.parent(id))
             }),
-            (true, 45..60) => self.record(id, "updated", |events, out, Id(_, number)| {
+            (true, 45..60) => self.record(id, "updated", |events, out, EntityId(_, number)| {
                 let place = events.brand(number).place;
                 write!(out, r#"{{"phone":"{}"}}"#, Digits::phone(&mut events.rng, place))
             }),
             (true, _) => self.record(id, "updated", |events, out, _| {
                 write!(out, r#"{{"status":"{}"}}"#, world::status(&mut events.rng))
             }),
-            (false, 9..55) => self.record(id, "email-changed", |events, out, Id(_, number)| {
+            (false, 9..55) => self.record(id, "email-changed", |events, out, EntityId(_, number)| {
                 let employee = events.employee(number);
                 write!(out, r#"{{"email":"{}"}}"#, employee.email(&mut events.rng))
             }),
-            (false, 55..70) => self.record(id, "moved", |events, out, Id(_, number)| {
+            (false, 55..70) => self.record(id, "moved", |events, out, EntityId(_, number)| {
                 let employer = events.employ(number);
                 let employee = events.employee(number);
                 world::moved(out, &mut events.rng, &employee, employer)
@@ -160,7 +160,7 @@ impl Events {
     }
 
     /// Every field of an entity, for a creation or a replacement.
-    fn whole(&mut self, out: &mut String, id: Id) -> fmt::Result {
+    fn whole(&mut self, out: &mut String, id: EntityId) -> fmt::Result {
         match id.0 == ORGANISATION {
             true => {
                 let parent = self.parent(id);
@@ -175,8 +175,8 @@ impl Events {
         }
     }
 
-    fn parent(&mut self, Id(kind, number): Id) -> Reference {
-        Reference(world::parent(&mut self.rng, number).map(|parent| Id(kind, parent)))
+    fn parent(&mut self, EntityId(kind, number): EntityId) -> JsonReference {
+        JsonReference(world::parent(&mut self.rng, number).map(|parent| EntityId(kind, parent)))
     }
 
     fn brand(&self, number: u32) -> Brand {
@@ -184,13 +184,13 @@ impl Events {
     }
 
     /// Draws an organisation for the contact of this number, which works there from now on.
-    fn employ(&mut self, number: u32) -> Id {
+    fn employ(&mut self, number: u32) -> EntityId {
         let organisations = self.organisation_count();
         let employer = world::employer(&mut self.rng, organisations);
         if let Some(known) = self.contacts.known.get_mut(number as usize) {
             known.employer = employer;
         }
-        Id(ORGANISATION, employer)
+        EntityId(ORGANISATION, employer)
     }
 
     fn employee(&self, number: u32) -> Employee {
@@ -205,9 +205,9 @@ impl Events {
     /// The record of one event, its data written by `data`.
     fn record(
         &mut self,
-        id: Id,
+        id: EntityId,
         verb: &str,
-        data: impl FnOnce(&mut Self, &mut String, Id) -> fmt::Result,
+        data: impl FnOnce(&mut Self, &mut String, EntityId) -> fmt::Result,
     ) -> GeneratedRecord {
         let made = self.made;
         let tombstone = verb == TOMBSTONE;
@@ -273,9 +273,9 @@ impl Iterator for Events {
 
 /// An entity by its number; shown as its id.
 #[derive(Debug, Clone, Copy)]
-struct Id(EntityType, u32);
+struct EntityId(EntityType, u32);
 
-impl Display for Id {
+impl Display for EntityId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(kind, number) = self;
         match *kind == ORGANISATION {
@@ -286,9 +286,9 @@ impl Display for Id {
 }
 
 /// A reference as JSON.
-struct Reference(Option<Id>);
+struct JsonReference(Option<EntityId>);
 
-impl Display for Reference {
+impl Display for JsonReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(id) => write!(f, "\"{id}\""),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::Target;
+use super::RecordTarget;
 use super::events::GeneratedRecord;
 use super::marker::{Marker, folder_error};
 use crate::error::{Error, Result};
@@ -21,12 +21,12 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 pub(super) struct Files {
     folder: PathBuf,
     marker: Marker,
-    organisations: Vec<Part>,
-    contacts: Vec<Part>,
+    organisations: Vec<PartFile>,
+    contacts: Vec<PartFile>,
 }
 
 /// One file.
-struct Part {
+struct PartFile {
     name: String,
     file: BufWriter<HashedFile>,
 }
@@ -83,11 +83,11 @@ impl Files {
         // A run that is broken off leaves files that it may write over.
         own_names.iter().flatten().for_each(|name| marker.set(name, None));
         marker.write(folder)?;
-        let part = |name: String| -> std::io::Result<Part> {
+        let part = |name: String| -> std::io::Result<PartFile> {
             let hashed = HashedFile { file: File::create(folder.join(&name))?, hash: Xxh3::new() };
-            Ok(Part { name, file: BufWriter::with_capacity(buffer_bytes, hashed) })
+            Ok(PartFile { name, file: BufWriter::with_capacity(buffer_bytes, hashed) })
         };
-        let open = |names: Vec<String>| -> Result<Vec<Part>> {
+        let open = |names: Vec<String>| -> Result<Vec<PartFile>> {
             let parts = names.into_iter().map(part);
             parts.collect::<std::io::Result<_>>().map_err(|error| folder_error(folder, error))
         };
@@ -111,7 +111,7 @@ fn is_of(name: &str, topic: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.strip_prefix('-').is_some_and(is_number))
 }
 
-impl Target for Files {
+impl RecordTarget for Files {
     fn put(&mut self, record: &GeneratedRecord) -> Result<()> {
         let files = match record.kind == ORGANISATION {
             true => &mut self.organisations,
@@ -119,7 +119,7 @@ impl Target for Files {
         };
         let hash = xxhash_rust::xxh3::xxh3_64(record.key.as_bytes());
         let at = usize::try_from(hash % files.len().max(1) as u64).unwrap_or(0);
-        let Some(Part { file, .. }) = files.get_mut(at) else { return Ok(()) };
+        let Some(PartFile { file, .. }) = files.get_mut(at) else { return Ok(()) };
         let (key, time) = (&record.key, record.timestamp_ms);
         let written = match &record.value {
             Some(value) => writeln!(file, "{{\"key\":\"{key}\",\"value\":{value},\"timestamp\":{time}}}"),

@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
-use super::Target;
+use super::RecordTarget;
 use super::events::GeneratedRecord;
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
@@ -92,7 +92,7 @@ fn create_topics(config: &KafkaConfig, topics: &[&str], partitions: u32) -> Resu
     Ok(())
 }
 
-impl Target for Producing {
+impl RecordTarget for Producing {
     fn put(&mut self, record: &GeneratedRecord) -> Result<()> {
         // A record that follows a lost one would only be lost after it, each after its own wait.
         self.delivered()?;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 
-use super::Target;
+use super::RecordTarget;
 use super::events::Events;
 use super::files::Files;
-use super::pace::Pace;
+use super::pace::EventPace;
 use crate::cli::Demo;
 use crate::error::{Error, Result};
 
@@ -15,7 +15,7 @@ const EVENTS_MAX: u64 = 1 << 40;
 
 /// The wanted world.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct DemoWorld {
     /// Where its files go.
     pub folder: PathBuf,
     /// How many organisations.
@@ -28,7 +28,7 @@ pub struct World {
     pub rate: u32,
 }
 
-impl World {
+impl DemoWorld {
     /// The world that a demonstration asks for, with its files in `folder`.
     pub fn of(demo: &Demo, folder: PathBuf) -> Self {
         let Demo { organisations, contacts, seed, rate, .. } = *demo;
@@ -51,7 +51,7 @@ impl Live {
     ///
     /// # Errors
     /// When its files can't be written.
-    pub fn start(world: World) -> Result<Self> {
+    pub fn start(world: DemoWorld) -> Result<Self> {
         let (go, start) = channel();
         let (ready, written) = channel();
         std::thread::Builder::new()
@@ -69,7 +69,7 @@ impl Live {
     }
 }
 
-fn run(world: &World, ready: &Sender<Result<()>>, start: &Receiver<()>) {
+fn run(world: &DemoWorld, ready: &Sender<Result<()>>, start: &Receiver<()>) {
     let mut events = Events::new(world.seed, world.organisations, world.contacts, EVENTS_MAX);
     let mut files = match Files::create(&world.folder, "organisations", "contacts", None) {
         Ok(files) => files,
@@ -89,7 +89,7 @@ fn run(world: &World, ready: &Sender<Result<()>>, start: &Receiver<()>) {
     if !is_written || start.recv().is_err() {
         return;
     }
-    let mut pace = Pace::start(world.rate);
+    let mut pace = EventPace::start(world.rate);
     while matches!(start.recv_timeout(pace.next().unwrap_or_default()), Err(RecvTimeoutError::Timeout)) {
         if let Err(error) = write(1) {
             tracing::error!(error = error.chain(), "no further changes");

@@ -17,13 +17,13 @@ use std::io::IsTerminal;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::events::{Events, GeneratedRecord};
-use self::pace::Pace;
+use self::pace::EventPace;
 use crate::cli::Generate;
 use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// Where generated records go.
-trait Target {
+trait RecordTarget {
     /// Takes one record.
     fn put(&mut self, record: &GeneratedRecord) -> Result<()>;
     /// Hands on the records that are held back, before a pause.
@@ -48,7 +48,7 @@ pub fn run(options: &Generate, config: &Config) -> Result<()> {
         return Err(Error::usage("--organisations: 0 found, at least 1 was expected"));
     }
     let (organisations, contacts) = (topic(config, "organisations"), topic(config, "contacts"));
-    let mut target: Box<dyn Target> = match &options.out {
+    let mut target: Box<dyn RecordTarget> = match &options.out {
         Some(folder) => Box::new(files::Files::create(folder, organisations, contacts, options.partitions)?),
         None => Box::new(kafka::Producing::start(
             &config.kafka,
@@ -58,9 +58,9 @@ pub fn run(options: &Generate, config: &Config) -> Result<()> {
         )?),
     };
     let bar = progress(options.events);
-    let mut pace = options.rate.map(Pace::start);
+    let mut pace = options.rate.map(EventPace::start);
     for record in Events::new(options.seed, options.organisations, options.contacts, options.events) {
-        if let Some(pause) = pace.as_mut().and_then(Pace::next) {
+        if let Some(pause) = pace.as_mut().and_then(EventPace::next) {
             target.hand_on()?;
             std::thread::sleep(pause);
         }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 
 /// The times at which events are due, counted from the start: one that was late is made up for.
-pub(super) struct Pace {
+pub(super) struct EventPace {
     started: Instant,
     rate: u32,
     count: u64,
 }
 
-impl Pace {
+impl EventPace {
     pub(super) fn start(rate: u32) -> Self {
         Self { started: Instant::now(), rate: rate.max(1), count: 0 }
     }
@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn events_are_due_at_equal_distances_from_the_start() {
-        let mut pace = Pace::start(4);
+        let mut pace = EventPace::start(4);
         assert_eq!(pace.next(), None, "the first is due at once");
         let pause = pace.next().unwrap();
         assert!(pause <= Duration::from_millis(250), "{pause:?}");

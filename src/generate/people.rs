@@ -8,12 +8,12 @@ use std::fmt::{self, Display, Write};
 use super::rng::Rng;
 
 /// A word with its form in an address.
-pub(super) type Word = (&'static str, &'static str);
+pub(super) type NameWord = (&'static str, &'static str);
 
 /// First and last names of one script; a name mixes no scripts.
 struct Script {
-    first: &'static [Word],
-    last: &'static [Word],
+    first: &'static [NameWord],
+    last: &'static [NameWord],
 }
 
 const SCRIPTS: &[Script] = &[
@@ -68,7 +68,7 @@ const SCRIPTS: &[Script] = &[
 /// The first names of all scripts.
 const FIRST_NAMES: usize = 20;
 
-const NAME: &[Word] = &[
+const NAME: &[NameWord] = &[
     ("Acme", "acme"),
     ("Northwind", "northwind"),
     ("Umber", "umber"),
@@ -92,7 +92,7 @@ const NAME: &[Word] = &[
 ];
 
 /// A trade with its form in an address, and the industry that it belongs to.
-const TRADE: &[(Word, &str)] = &[
+const TRADE: &[(NameWord, &str)] = &[
     (("Software", "software"), "Education"),
     (("Builders", "builders"), "Construction"),
     (("Metal", "metal"), "Construction"),
@@ -108,7 +108,7 @@ const TRADE: &[(Word, &str)] = &[
 const WIDER: &[&str] = &["", "International ", "Europe ", "Services ", "Solutions ", "Holding "];
 
 /// Where an organisation is. In patterns each `#` stands for a digit.
-pub(super) struct Place {
+pub(super) struct PostalPlace {
     pub(super) city: &'static str,
     pub(super) country: &'static str,
     pub(super) postcode: &'static str,
@@ -117,71 +117,71 @@ pub(super) struct Place {
     forms: &'static [&'static str],
 }
 
-static PLACES: [Place; 10] = [
-    Place {
+static PLACES: [PostalPlace; 10] = [
+    PostalPlace {
         city: "London",
         country: "GB",
         postcode: "EC#A #AB",
         phones: ["+44 20 #### ####", "020 #### ####", "+4420########", "(020) ####-####"],
         forms: &["Ltd", "plc", "Group"],
     },
-    Place {
+    PostalPlace {
         city: "Leeds",
         country: "GB",
         postcode: "LS# #AB",
         phones: ["+44 113 ### ####", "0113 ### ####", "+44113#######", "(0113) ###-####"],
         forms: &["Ltd", "plc", "Group"],
     },
-    Place {
+    PostalPlace {
         city: "Kraków",
         country: "PL",
         postcode: "30-###",
         phones: ["+48 12 ### ## ##", "12 ### ## ##", "+4812#######", "(12) ###-##-##"],
         forms: &["S.A.", "Sp. z o.o."],
     },
-    Place {
+    PostalPlace {
         city: "Paris",
         country: "FR",
         postcode: "750##",
         phones: ["+33 1 ## ## ## ##", "01 ## ## ## ##", "+331########", "01.##.##.##.##"],
         forms: &["S.A.", "SARL"],
     },
-    Place {
+    PostalPlace {
         city: "München",
         country: "DE",
         postcode: "80###",
         phones: ["+49 89 #### ####", "089 ########", "+4989########", "089/####-####"],
         forms: &["GmbH", "AG"],
     },
-    Place {
+    PostalPlace {
         city: "東京",
         country: "JP",
         postcode: "100-00##",
         phones: ["+81 3 #### ####", "03-####-####", "+813########", "(03) ####-####"],
         forms: &["株式会社", "Group"],
     },
-    Place {
+    PostalPlace {
         city: "São Paulo",
         country: "BR",
         postcode: "01###-###",
         phones: ["+55 11 ####-####", "(11) ####-####", "+5511########", "011 #### ####"],
         forms: &["S.A.", "Ltda"],
     },
-    Place {
+    PostalPlace {
         city: "Київ",
         country: "UA",
         postcode: "01###",
         phones: ["+380 44 ### ## ##", "(044) ###-##-##", "+38044#######", "044 ### ####"],
         forms: &["ТОВ", "Group"],
     },
-    Place {
+    PostalPlace {
         city: "Göteborg",
         country: "SE",
         postcode: "41# ##",
         phones: ["+46 31 ### ## ##", "031-### ## ##", "+4631#######", "(031) ### ####"],
         forms: &["AB", "Group"],
     },
-    Place {
+    PostalPlace {
         city: "San Francisco",
         country: "US",
         postcode: "941##",
@@ -214,8 +214,8 @@ fn drawn_of<T>(rng: &mut Rng, items: &'static [T]) -> Option<&'static T> {
 /// A contact's first and last name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Person {
-    pub(super) first: Word,
-    pub(super) last: Word,
+    pub(super) first: NameWord,
+    pub(super) last: NameWord,
 }
 
 impl Person {
@@ -239,12 +239,12 @@ impl Person {
 /// The part of an organisation that stays while its name changes: its domain, its place, its industry.
 #[derive(Clone, Copy)]
 pub(super) struct Brand {
-    name: Word,
-    trade: Word,
+    name: NameWord,
+    trade: NameWord,
     /// Its industry, in a word.
     pub(super) industry: &'static str,
     /// Where it is.
-    pub(super) place: &'static Place,
+    pub(super) place: &'static PostalPlace,
     /// How many brands of these words there were before.
     round: u32,
 }
@@ -266,13 +266,18 @@ impl Brand {
     }
 
     /// Its name when it is new.
-    pub(super) fn name(&self, rng: &mut Rng) -> Name {
-        Name { name: self.name.0, trade: self.trade.0, wider: "", form: rng.pick(self.place.forms) }
+    pub(super) fn name(&self, rng: &mut Rng) -> OrganisationName {
+        OrganisationName {
+            name: self.name.0,
+            trade: self.trade.0,
+            wider: "",
+            form: rng.pick(self.place.forms),
+        }
     }
 
     /// A name that it takes later.
-    pub(super) fn later_name(&self, rng: &mut Rng) -> Name {
-        Name { wider: rng.pick(WIDER), ..self.name(rng) }
+    pub(super) fn later_name(&self, rng: &mut Rng) -> OrganisationName {
+        OrganisationName { wider: rng.pick(WIDER), ..self.name(rng) }
     }
 }
 
@@ -288,14 +293,14 @@ impl Display for Brand {
 }
 
 /// An organisation's name; mostly not the only one of its kind.
-pub(super) struct Name {
+pub(super) struct OrganisationName {
     name: &'static str,
     trade: &'static str,
     wider: &'static str,
     form: &'static str,
 }
 
-impl Display for Name {
+impl Display for OrganisationName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}{}", self.name, self.trade, self.wider, self.form)
     }
@@ -342,13 +347,13 @@ pub(super) struct Digits {
 
 impl Digits {
     /// Draws a phone number of this place, written in one of the ways that are usual there.
-    pub(super) fn phone(rng: &mut Rng, place: &Place) -> Self {
+    pub(super) fn phone(rng: &mut Rng, place: &PostalPlace) -> Self {
         let (exchange, line) = (rng.below(9_000) + 1_000, rng.below(9_000) + 1_000);
         Self { pattern: rng.pick(&place.phones), digits: exchange * 10_000 + line }
     }
 
     /// Draws a postcode of this place.
-    pub(super) fn postcode(rng: &mut Rng, place: &Place) -> Self {
+    pub(super) fn postcode(rng: &mut Rng, place: &PostalPlace) -> Self {
         Self { pattern: place.postcode, digits: rng.below(90_000_000) + 10_000_000 }
     }
 }
@@ -388,7 +393,7 @@ mod tests {
     #[test]
     fn no_word_needs_an_escape_and_every_address_is_plain() {
         let names = SCRIPTS.iter().flat_map(|script| script.first.iter().chain(script.last));
-        let words: Vec<Word> =
+        let words: Vec<NameWord> =
             names.chain(NAME).copied().chain(TRADE.iter().map(|(trade, _)| *trade)).collect();
         for (word, form) in words {
             assert_eq!(serde_json::to_string(word).unwrap(), format!("\"{word}\""));

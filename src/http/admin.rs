@@ -17,9 +17,9 @@ use super::metrics;
 use super::origin::is_cross_site;
 use super::problem::problem;
 use super::requests::Requests;
-use super::search::Search;
+use super::search::SearchSite;
 use super::stream::pieces;
-use crate::pipeline::command::Command;
+use crate::pipeline::command::FoldCommand;
 use crate::pipeline::status::Status;
 use crate::projection::Limits;
 use crate::state::{State, copy};
@@ -41,7 +41,7 @@ pub struct Admin {
     /// The state.
     pub state: Arc<State>,
     /// To the fold.
-    pub commands: Sender<Command>,
+    pub commands: Sender<FoldCommand>,
     /// The token that administrative routes ask for.
     pub token: Option<String>,
     /// True when the administrative routes are closed, because other machines reach them and no token is set.
@@ -63,7 +63,7 @@ pub(super) async fn status(Shared(admin): Shared<Admin>) -> Response {
 pub(super) async fn metrics_text(
     Shared(admin): Shared<Admin>,
     Shared(requests): Shared<Requests>,
-    Shared(search): Shared<Search>,
+    Shared(search): Shared<SearchSite>,
 ) -> Response {
     let text = metrics::text(&admin.status, &admin.state, &requests, search.index_requests());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
@@ -85,7 +85,7 @@ pub(super) async fn retry(
     body: axum::body::Bytes,
 ) -> Response {
     match request::<LettersRequest>(&admin, &headers, &body) {
-        Ok(LettersRequest { names }) => ask_fold(&admin, |reply| Command::Retry(names, reply)).await,
+        Ok(LettersRequest { names }) => ask_fold(&admin, |reply| FoldCommand::Retry(names, reply)).await,
         Err(refused) => *refused,
     }
 }
@@ -96,7 +96,7 @@ pub(super) async fn discard(
     body: axum::body::Bytes,
 ) -> Response {
     match request::<LettersRequest>(&admin, &headers, &body) {
-        Ok(LettersRequest { names }) => ask_fold(&admin, |reply| Command::Discard(names, reply)).await,
+        Ok(LettersRequest { names }) => ask_fold(&admin, |reply| FoldCommand::Discard(names, reply)).await,
         Err(refused) => *refused,
     }
 }
@@ -104,7 +104,7 @@ pub(super) async fn discard(
 /// Sends a command to the fold, and answers with the fold's reply.
 async fn ask_fold<T: Serialize + Send + 'static>(
     admin: &Admin,
-    command: impl FnOnce(Sender<crate::error::Result<T>>) -> Command,
+    command: impl FnOnce(Sender<crate::error::Result<T>>) -> FoldCommand,
 ) -> Response {
     let (reply, answer) = bounded(1);
     if admin.commands.send(command(reply)).is_err() {

@@ -18,7 +18,7 @@ pub(super) const SILENCE_MAX: Duration = Duration::from_secs(180);
 const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// An answer whose head was read. Dropping it ends the connection.
-pub(super) struct Answer {
+pub(super) struct InstanceAnswer {
     address: String,
     response: Response,
     read: Vec<u8>,
@@ -30,17 +30,17 @@ pub(super) fn client() -> reqwest::Result<Client> {
 }
 
 /// Sends `request` to the instance at `address`, whose answer begins within `wait`.
-pub(super) async fn ask(address: &str, request: RequestBuilder, wait: Duration) -> Result<Answer> {
+pub(super) async fn ask(address: &str, request: RequestBuilder, wait: Duration) -> Result<InstanceAnswer> {
     let sent = timeout(wait, request.send()).await.map_err(|silent| broken(address, silent))?;
     let response = sent.map_err(|error| broken(address, error.without_url()))?;
-    Ok(Answer { address: address.to_owned(), response, read: Vec::new() })
+    Ok(InstanceAnswer { address: address.to_owned(), response, read: Vec::new() })
 }
 
 fn broken(address: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::failed(format!("the instance at {address} does not answer")).because(error)
 }
 
-impl Answer {
+impl InstanceAnswer {
     /// Its status code.
     pub(super) fn status(&self) -> u16 {
         self.response.status().as_u16()
@@ -77,20 +77,20 @@ impl Answer {
     }
 
     /// Its bytes for a reader that blocks. A read fails once the answer is silent for longer than `silence`.
-    pub(super) fn stream(self, runtime: Handle, silence: Duration) -> Stream {
-        Stream { response: self.response, runtime, silence, piece: Bytes::new() }
+    pub(super) fn stream(self, runtime: Handle, silence: Duration) -> AnswerStream {
+        AnswerStream { response: self.response, runtime, silence, piece: Bytes::new() }
     }
 }
 
 /// The bytes of an answer, read outside of the runtime's own threads.
-pub(super) struct Stream {
+pub(super) struct AnswerStream {
     response: Response,
     runtime: Handle,
     silence: Duration,
     piece: Bytes,
 }
 
-impl Read for Stream {
+impl Read for AnswerStream {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.piece.is_empty() {
             let next = self.runtime.block_on(async { timeout(self.silence, self.response.chunk()).await });

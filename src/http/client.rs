@@ -31,7 +31,7 @@ const ANSWER_BYTES_MAX: usize = 128 << 20;
 const COPY_BUFFER_BYTES: usize = 1 << 20;
 
 /// A running instance.
-pub struct Instance {
+pub struct InstanceClient {
     address: String,
     token: Option<String>,
     client: Client,
@@ -42,7 +42,7 @@ pub fn reachable(listened: &str) -> String {
     listened.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 }
 
-impl Instance {
+impl InstanceClient {
     /// The instance that announced itself in the state's folder, if it answers.
     pub async fn find(config: &Config) -> Option<Self> {
         let address = std::fs::read_to_string(config.state.join(INSTANCE)).ok()?;

@@ -19,13 +19,13 @@ const STEP_BYTES: usize = 4 << 10;
 /// The connections that are open.
 #[derive(Debug, Default)]
 pub(super) struct Connections {
-    open: Mutex<HashMap<u64, Open>>,
+    open: Mutex<HashMap<u64, OpenConnection>>,
     number: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Open {
-    progress: Arc<Progress>,
+struct OpenConnection {
+    progress: Arc<ConnectionProgress>,
     task: AbortHandle,
 }
 
@@ -35,7 +35,7 @@ impl Connections {
     pub(super) fn take(
         self: &Arc<Self>,
         most: usize,
-        progress: Arc<Progress>,
+        progress: Arc<ConnectionProgress>,
         spawn: impl FnOnce(Leaving) -> AbortHandle,
     ) {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
@@ -47,17 +47,18 @@ impl Connections {
             }
         }
         let task = spawn(Leaving { connections: Arc::clone(self), number });
-        open.insert(number, Open { progress, task });
+        open.insert(number, OpenConnection { progress, task });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Open>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, OpenConnection>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The one that stands still for longest; those whose request is being worked on come last.
-fn slowest(open: &HashMap<u64, Open>) -> Option<u64> {
-    let rank = |open: &Open| (open.progress.is_working(), open.progress.moved_ms.load(Ordering::Relaxed));
+fn slowest(open: &HashMap<u64, OpenConnection>) -> Option<u64> {
+    let rank =
+        |open: &OpenConnection| (open.progress.is_working(), open.progress.moved_ms.load(Ordering::Relaxed));
     open.iter().min_by_key(|(_, open)| rank(open)).map(|(number, _)| *number)
 }
 
@@ -75,14 +76,14 @@ impl Drop for Leaving {
 
 /// How far a connection is.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct ConnectionProgress {
     began: Instant,
     /// When it last came on, in milliseconds since the server's beginning.
     moved_ms: AtomicU64,
     working: AtomicUsize,
 }
 
-impl Progress {
+impl ConnectionProgress {
     /// Of a connection that is taken now, by a server that `began` then.
     pub(super) fn new(began: Instant) -> Self {
         let progress = Self { began, moved_ms: AtomicU64::new(0), working: AtomicUsize::new(0) };
@@ -107,7 +108,7 @@ impl Progress {
 }
 
 /// A request is worked on.
-pub(super) struct Working(Arc<Progress>);
+pub(super) struct Working(Arc<ConnectionProgress>);
 
 impl Drop for Working {
     fn drop(&mut self) {
@@ -119,7 +120,7 @@ impl Drop for Working {
 /// A stream whose writing fails when the other side takes too little for too long.
 pub(super) struct WatchedStream {
     stream: TcpStream,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     patience: Duration,
     /// Runs while an answer waits to be taken.
     stalled: Option<Pin<Box<Sleep>>>,
@@ -129,7 +130,7 @@ pub(super) struct WatchedStream {
 
 impl WatchedStream {
     /// Watches a stream; `patience` is how long a part of an answer may wait to be taken.
-    pub(super) fn new(stream: TcpStream, progress: Arc<Progress>, patience: Duration) -> Self {
+    pub(super) fn new(stream: TcpStream, progress: Arc<ConnectionProgress>, patience: Duration) -> Self {
         Self { stream, progress, patience, stalled: None, step_bytes: 0 }
     }
 

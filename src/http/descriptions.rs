@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::model::Description;
+use super::model::ModelDescription;
 use super::openapi::describe;
 use crate::plan::PlanRef;
 use crate::search::service::Searcher;
@@ -25,7 +25,7 @@ impl Descriptions {
     /// The descriptions of a plan, with the projections in which `searcher` searches.
     pub fn of(plan: PlanRef, searcher: &Searcher) -> Self {
         let (collections, projections) = (searcher.collections(), searcher.projections());
-        let model = write(&Description::of(plan, projections));
+        let model = write(&ModelDescription::of(plan, projections));
         let routes = write(&describe(plan, &collections, projections));
         Self { model, routes }
     }

@@ -14,7 +14,7 @@ use crate::state::State;
 /// The metrics as they are now.
 pub(super) fn text(status: &Status, state: &State, requests: &Requests, index: &IndexRequests) -> String {
     let report = status.report(None);
-    let mut page = Page(String::new());
+    let mut page = MetricsPage(String::new());
     counters(&mut page, &report);
     page.histogram(
         "tributary_bulk_request_duration_seconds",
@@ -33,7 +33,7 @@ pub(super) fn text(status: &Status, state: &State, requests: &Requests, index: &
     page.0
 }
 
-fn counters(page: &mut Page, report: &Report) {
+fn counters(page: &mut MetricsPage, report: &Report) {
     let count = |name: &str| report.counters.get(name).copied().unwrap_or(0);
     page.metric(
         "tributary_records_folded_total",
@@ -63,7 +63,7 @@ fn counters(page: &mut Page, report: &Report) {
     page.metric("tributary_sent_bytes_total", "counter", help, [(String::new(), count("bytes"))]);
 }
 
-fn gauges(page: &mut Page, status: &Status, report: &Report) {
+fn gauges(page: &mut MetricsPage, status: &Status, report: &Report) {
     let flag = |flag: bool| f64::from(u8::from(flag));
     let seconds = |millis: u64| std::time::Duration::from_millis(millis).as_secs_f64();
     let version = labels(&[("version", env!("CARGO_PKG_VERSION"))]);
@@ -115,7 +115,7 @@ fn gauges(page: &mut Page, status: &Status, report: &Report) {
     }
 }
 
-fn of_state(page: &mut Page, state: &State) {
+fn of_state(page: &mut MetricsPage, state: &State) {
     let computed = state
         .plan()
         .compute_errors()
@@ -148,7 +148,7 @@ fn of_state(page: &mut Page, state: &State) {
     page.metric("tributary_cache_lookups_total", "counter", help, results);
 }
 
-fn lags(page: &mut Page, report: &Report) {
+fn lags(page: &mut MetricsPage, report: &Report) {
     type Measure = fn(&PartitionReport) -> i64;
     let gauges: [(&str, &str, Measure); 2] = [
         ("tributary_lag_records", "Records in the log that are not folded yet.", |at| at.unread),
@@ -166,7 +166,7 @@ fn lags(page: &mut Page, report: &Report) {
 }
 
 /// The progress of each rebuild under way, in any process.
-fn rebuilds(page: &mut Page, report: &Report) {
+fn rebuilds(page: &mut MetricsPage, report: &Report) {
     type Measure = fn(&RebuildReport) -> u64;
     let gauges: [(&str, &str, Measure); 6] = [
         ("tributary_reindex_events", "Records folded by a rebuild.", |rebuild| rebuild.progress.events),
@@ -189,7 +189,7 @@ fn rebuilds(page: &mut Page, report: &Report) {
 }
 
 /// The requests of each route, and the status codes of their answers.
-fn of_requests(page: &mut Page, requests: &Requests) {
+fn of_requests(page: &mut MetricsPage, requests: &Requests) {
     let routes = requests.routes();
     let counts = routes.iter().flat_map(|(name, route)| {
         let of_code =
@@ -209,7 +209,7 @@ fn of_requests(page: &mut Page, requests: &Requests) {
 }
 
 /// How long the index took for each kind of request.
-fn of_index(page: &mut Page, index: &IndexRequests) {
+fn of_index(page: &mut MetricsPage, index: &IndexRequests) {
     let kinds = [("search", &index.search), ("document", &index.document), ("refresh", &index.refresh)];
     page.histogram(
         "tributary_index_request_duration_seconds",
@@ -230,9 +230,9 @@ fn escaped(text: &str) -> String {
 }
 
 /// The page of metrics. Writing to a string can't fail.
-struct Page(String);
+struct MetricsPage(String);
 
-impl Page {
+impl MetricsPage {
     fn metric<T: Display>(
         &mut self,
         name: &str,

@@ -9,7 +9,7 @@ use crate::plan::{Collection, EmbedPlan, EntityType, FilterPlan, PlanRef, Projec
 /// The answer of `GET /model`.
 #[derive(Debug, Clone, JsonSchema, Serialize)]
 #[schemars(rename = "Model")]
-pub struct Description {
+pub struct ModelDescription {
     /// The projections that are kept and searched; the first is searched when a request names none.
     collections: Vec<CollectionDescription>,
     /// The projections that are kept.
@@ -118,7 +118,7 @@ struct EmbedDescription {
     embeds: Vec<EmbedDescription>,
 }
 
-impl Description {
+impl ModelDescription {
     /// The description of a plan of which these projections are kept.
     pub fn of(plan: PlanRef, names: &[String]) -> Self {
         let describer = Describer { plan, names };

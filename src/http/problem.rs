@@ -53,7 +53,7 @@ pub(super) struct Refusal {
 }
 
 /// The answer of a route, or its refusal.
-pub(super) type Answer<T> = Result<T, Refusal>;
+pub(super) type HandlerAnswer<T> = Result<T, Refusal>;
 
 impl Refusal {
     /// A refusal of this status; `detail` states the problem and its remedy.

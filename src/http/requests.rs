@@ -16,23 +16,23 @@ const CLIENT_GONE: u16 = 499;
 
 /// Counts of requests, shared by all connections.
 #[derive(Debug, Clone, Default)]
-pub struct Requests(Arc<Counts>);
+pub struct Requests(Arc<RequestCounts>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct RequestCounts {
     in_flight: AtomicU64,
-    routes: Mutex<BTreeMap<String, Arc<Route>>>,
+    routes: Mutex<BTreeMap<String, Arc<RouteRequests>>>,
 }
 
 /// The requests of one route.
 #[derive(Debug, Default)]
-pub(super) struct Route {
+pub(super) struct RouteRequests {
     /// From a request's head to the beginning of its answer.
     pub(super) durations: Durations,
     codes: Mutex<BTreeMap<u16, u64>>,
 }
 
-impl Route {
+impl RouteRequests {
     /// How many requests were answered with each code.
     pub(super) fn codes(&self) -> BTreeMap<u16, u64> {
         self.codes.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -55,7 +55,7 @@ impl Requests {
     }
 
     /// Each route that was asked so far.
-    pub(super) fn routes(&self) -> BTreeMap<String, Arc<Route>> {
+    pub(super) fn routes(&self) -> BTreeMap<String, Arc<RouteRequests>> {
         self.0.routes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -63,8 +63,8 @@ impl Requests {
 /// One request that is being answered. A request whose guard is dropped unfinished lost its client.
 #[derive(Debug)]
 pub(super) struct Counting {
-    counts: Arc<Counts>,
-    route: Arc<Route>,
+    counts: Arc<RequestCounts>,
+    route: Arc<RouteRequests>,
     began: Instant,
     code: u16,
 }

@@ -19,11 +19,11 @@ use super::page;
 use super::problem::problem;
 use super::readiness;
 use super::requests::{NO_ROUTE, Requests};
-use super::search::{self, Search};
+use super::search::{self, SearchSite};
 use super::server;
 use super::suggest;
 use super::trees;
-use super::verify::{self, Verify};
+use super::verify::{self, VerifySite};
 use crate::shutdown::Shutdown;
 
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -38,11 +38,11 @@ pub struct Site {
     /// The instance.
     pub admin: Admin,
     /// Its indexes.
-    pub search: Search,
+    pub search: SearchSite,
     /// Its descriptions of the model and of these routes.
     pub descriptions: Descriptions,
     /// The comparison of the two.
-    pub verify: Verify,
+    pub verify: VerifySite,
     /// The names that requests may be for.
     pub hosts: Hosts,
     /// The origins whose scripts may read searches and documents.
@@ -63,7 +63,7 @@ impl FromRef<Site> for Admin {
     }
 }
 
-impl FromRef<Site> for Search {
+impl FromRef<Site> for SearchSite {
     fn from_ref(site: &Site) -> Self {
         site.search.clone()
     }
@@ -75,7 +75,7 @@ impl FromRef<Site> for Descriptions {
     }
 }
 
-impl FromRef<Site> for Verify {
+impl FromRef<Site> for VerifySite {
     fn from_ref(site: &Site) -> Self {
         site.verify.clone()
     }

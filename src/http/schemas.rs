@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::admin::{LettersRequest, LinkAnswer, LinkRequest};
 use super::explain::ExplainRequest;
-use super::model::Description;
+use super::model::ModelDescription;
 use super::problem::Problem;
 use super::suggest::Suggestions;
 use crate::pipeline::retry::{DiscardOutcome, RetryOutcome};
@@ -26,7 +26,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         add::<Suggestions>,
         add::<Problem<'static>>,
         add::<Report>,
-        add::<Description>,
+        add::<ModelDescription>,
         add::<RetryOutcome>,
         add::<DiscardOutcome>,
         add::<LinkAnswer>,

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::problem::{Answer, Refusal};
+use super::problem::{HandlerAnswer, Refusal};
 use super::refreshes::Refreshes;
 use super::requests::IndexRequests;
 use crate::error::{Error, ErrorKind, Result};
@@ -32,7 +32,7 @@ const PARTIAL: &str = "try again later, or search what is there with allow_parti
 
 /// The parts that the routes of searches need.
 #[derive(Clone)]
-pub struct Search {
+pub struct SearchSite {
     searcher: PagedSearcher,
     status: Arc<Status>,
     places: Arc<Semaphore>,
@@ -42,7 +42,7 @@ pub struct Search {
     plan: PlanRef,
 }
 
-impl Search {
+impl SearchSite {
     /// Search in the indexes that the pipeline of `status` fills. To be called within a runtime.
     pub fn new(searcher: Searcher, status: Arc<Status>, plan: PlanRef) -> Self {
         let collections = searcher.collections().into_iter().map(|of| (of, Refreshes::default())).collect();
@@ -62,19 +62,19 @@ impl Search {
 
     /// Waits until the index shows the positions that the request asks for, then searches. `Err` is the refusal,
     /// such as that of a wait that was too long.
-    async fn page(&self, request: &Request) -> Answer<Page> {
+    async fn page(&self, request: &Request) -> HandlerAnswer<Page> {
         self.check_filled(request, &[request.collection])?;
         let reached = self.wait(request).await?;
         Ok(self.bounded(&self.index_requests.search, self.searcher.search(request, reached)).await?)
     }
 
     /// The projection of a name in a path.
-    pub(super) fn projection(&self, name: &str) -> Answer<Projection> {
+    pub(super) fn projection(&self, name: &str) -> HandlerAnswer<Projection> {
         let none = || Refusal::new(StatusCode::NOT_FOUND, "there is no such route; see /openapi.json");
         self.plan.projection(name).ok_or_else(none)
     }
 
-    async fn wait(&self, request: &Request) -> Answer<Positions> {
+    async fn wait(&self, request: &Request) -> HandlerAnswer<Positions> {
         if request.consistent_with.is_empty() {
             return Ok(self.status.delivered());
         }
@@ -117,7 +117,7 @@ impl Search {
     }
 
     /// Refuses a search in an index that is not full, unless it says that a part is enough.
-    pub(super) fn check_filled(&self, request: &Request, collections: &[Collection]) -> Answer<()> {
+    pub(super) fn check_filled(&self, request: &Request, collections: &[Collection]) -> HandlerAnswer<()> {
         let projections = collections.iter().flat_map(|collection| collection.searched());
         let projections: Vec<&str> = projections.map(Projection::name).collect();
         if request.allow_partial || self.status.are_filled(&projections) {
@@ -128,7 +128,7 @@ impl Search {
     }
 
     /// A page of one search, without views and waits for records.
-    pub(super) async fn find(&self, request: &Request) -> Answer<Page> {
+    pub(super) async fn find(&self, request: &Request) -> HandlerAnswer<Page> {
         let found = self.searcher.searcher().search(request);
         Ok(self.bounded(&self.index_requests.search, found).await?)
     }
@@ -148,7 +148,7 @@ impl Search {
         })
     }
 
-    pub(super) async fn document(&self, projection: Projection, id: &str) -> Answer<Value> {
+    pub(super) async fn document(&self, projection: Projection, id: &str) -> HandlerAnswer<Value> {
         let projection = projection.name();
         let none = || Refusal::new(StatusCode::NOT_FOUND, format!("{projection} has no document of this id"));
         if id.len() > ID_BYTES_MAX {
@@ -176,22 +176,25 @@ fn shown(mut document: Value) -> Value {
     document
 }
 
-pub(super) fn parse(search: &Search, query: Option<&str>) -> Answer<Request> {
+pub(super) fn parse(search: &SearchSite, query: Option<&str>) -> HandlerAnswer<Request> {
     let pairs: Vec<_> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
     let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
     Request::parse(&search.collections(), pairs).map_err(Refusal::from)
 }
 
 /// `GET /search`
-pub(super) async fn search(Shared(search): Shared<Search>, RawQuery(query): RawQuery) -> Answer<Json<Page>> {
+pub(super) async fn search(
+    Shared(search): Shared<SearchSite>,
+    RawQuery(query): RawQuery,
+) -> HandlerAnswer<Json<Page>> {
     let request = parse(&search, query.as_deref())?;
     Ok(Json(search.page(&request).await?))
 }
 
 /// `GET /{projection}/{id}`
 pub(super) async fn document(
-    Shared(search): Shared<Search>,
+    Shared(search): Shared<SearchSite>,
     Path((projection, id)): Path<(String, String)>,
-) -> Answer<Json<Value>> {
+) -> HandlerAnswer<Json<Value>> {
     Ok(Json(search.document(search.projection(&projection)?, &id).await?))
 }

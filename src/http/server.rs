@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::connections::{Connections, Progress, WatchedStream};
+use super::connections::{ConnectionProgress, Connections, WatchedStream};
 use crate::shutdown::Shutdown;
 
 /// So many connections are open at once. A further connection is taken all the same: the one that has stood still
@@ -79,7 +79,7 @@ async fn take_each(listener: TcpListener, router: Router, workers: Handle, stop:
             Ok((stream, _)) => {
                 let (router, watcher) = (router.clone(), graceful.watcher());
                 let (workers, stop) = (workers.clone(), stop.clone());
-                let progress = Arc::new(Progress::new(began));
+                let progress = Arc::new(ConnectionProgress::new(began));
                 connections.take(CONNECTIONS_MAX, Arc::clone(&progress), |leaving| {
                     let answering = tokio::spawn(async move {
                         let is_probe = tokio::select! {
@@ -149,7 +149,7 @@ impl Drop for Following {
 async fn hand_over(
     stream: TcpStream,
     router: Router,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     watcher: Watcher,
     workers: &Handle,
 ) {
@@ -167,7 +167,7 @@ async fn hand_over(
 async fn answer(
     stream: TcpStream,
     router: Router,
-    progress: Arc<Progress>,
+    progress: Arc<ConnectionProgress>,
     (watcher, is_kept): (Watcher, bool),
 ) {
     // Small answers go out at once; a connection without this serves as well.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::problem::Answer;
-use super::search::{Search, parse};
+use super::problem::HandlerAnswer;
+use super::search::{SearchSite, parse};
 use crate::plan::Collection;
 use crate::search::Request;
 
@@ -48,9 +48,9 @@ impl Suggestion {
 
 /// `GET /suggest?q=`: names that go on as the text does.
 pub(super) async fn suggest(
-    Shared(search): Shared<Search>,
+    Shared(search): Shared<SearchSite>,
     RawQuery(query): RawQuery,
-) -> Answer<Json<Suggestions>> {
+) -> HandlerAnswer<Json<Suggestions>> {
     let request = parse(&search, query.as_deref())?;
     let mut suggestions: Vec<Suggestion> = Vec::new();
     let collections = search.collections();

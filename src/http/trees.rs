@@ -5,27 +5,33 @@ use axum::extract::{Path, State as Shared};
 use axum::http::StatusCode;
 use serde_json::Value;
 
-use super::problem::{Answer, Refusal};
-use super::search::Search;
+use super::problem::{HandlerAnswer, Refusal};
+use super::search::SearchSite;
 use crate::plan::{Projection, TreePart};
 
-type Place = Path<(String, String)>;
+type DocumentPath = Path<(String, String)>;
 
 /// `GET /{projection}/{id}/children`
-pub(super) async fn children(Shared(search): Shared<Search>, Path(place): Place) -> Answer<Json<Value>> {
+pub(super) async fn children(
+    Shared(search): Shared<SearchSite>,
+    Path(place): DocumentPath,
+) -> HandlerAnswer<Json<Value>> {
     part(&search, place, Projection::children).await
 }
 
 /// `GET /{projection}/{id}/ancestors`
-pub(super) async fn ancestors(Shared(search): Shared<Search>, Path(place): Place) -> Answer<Json<Value>> {
+pub(super) async fn ancestors(
+    Shared(search): Shared<SearchSite>,
+    Path(place): DocumentPath,
+) -> HandlerAnswer<Json<Value>> {
     part(&search, place, Projection::ancestors).await
 }
 
 async fn part(
-    search: &Search,
+    search: &SearchSite,
     (name, id): (String, String),
     of: fn(Projection) -> Option<TreePart>,
-) -> Answer<Json<Value>> {
+) -> HandlerAnswer<Json<Value>> {
     let projection = search.projection(&name)?;
     let Some(part) = of(projection) else {
         let detail = format!("no projection of the model shows a tree of {name}; see /openapi.json");

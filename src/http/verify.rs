@@ -22,12 +22,12 @@ const LINES_MAX: usize = 64;
 
 /// The parts that the route needs.
 #[derive(Clone)]
-pub struct Verify {
+pub struct VerifySite {
     verifier: Arc<Verifier>,
     place: Arc<Semaphore>,
 }
 
-impl Verify {
+impl VerifySite {
     /// Comparisons, one at a time.
     pub fn new(verifier: Arc<Verifier>) -> Self {
         Self { verifier, place: Arc::new(Semaphore::new(1)) }
@@ -36,7 +36,7 @@ impl Verify {
 
 pub(super) async fn verify(
     Shared(admin): Shared<Admin>,
-    Shared(verify): Shared<Verify>,
+    Shared(verify): Shared<VerifySite>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {

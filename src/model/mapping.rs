@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::builtin;
 use super::join;
 use super::parts::parts;
-use super::types::{Embed, FieldType, Kind, Layout, Model, Projection, Relation, Search};
+use super::types::{DeclaredType, Embed, Layout, Model, PathKind, Projection, Relation, Search};
 
 /// The limits of an index that says nothing of them
 /// (<https://www.elastic.co/docs/reference/elasticsearch/index-settings/mapping-limit>).
@@ -173,7 +173,7 @@ impl Derivation<'_> {
         properties
     }
 
-    fn kind(&self, entity: &str, field: &str) -> Option<&FieldType> {
+    fn kind(&self, entity: &str, field: &str) -> Option<&DeclaredType> {
         self.model.entity(entity)?.field(field).map(|field| &field.kind)
     }
 
@@ -258,22 +258,22 @@ fn title() -> Value {
     json!({"type": "text", "copy_to": "_search.sort", "fields": {"keyword": keyword()}})
 }
 
-fn field(kind: &FieldType, is_phone: bool) -> Value {
+fn field(kind: &DeclaredType, is_phone: bool) -> Value {
     match kind {
-        FieldType::String | FieldType::Strings if is_phone => json!({
+        DeclaredType::String | DeclaredType::Strings if is_phone => json!({
             "type": "keyword", "ignore_above": KEYWORD_MAX,
             "fields": {"words": {"type": "text", "norms": false, "index_options": "docs"}},
         }),
-        FieldType::String | FieldType::Strings | FieldType::Reference { .. } => keyword(),
-        FieldType::Date => {
+        DeclaredType::String | DeclaredType::Strings | DeclaredType::Reference { .. } => keyword(),
+        DeclaredType::Date => {
             json!({"type": "date", "format": "strict_date_optional_time", "ignore_malformed": true})
         }
         // A number that the index cannot hold stays in the document.
-        FieldType::Number => json!({"type": "double", "ignore_malformed": true}),
-        FieldType::Integer => json!({"type": "long", "ignore_malformed": true}),
-        FieldType::Boolean => json!({"type": "boolean"}),
-        FieldType::Object | FieldType::Address => flattened(),
-        FieldType::Any => stored(),
+        DeclaredType::Number => json!({"type": "double", "ignore_malformed": true}),
+        DeclaredType::Integer => json!({"type": "long", "ignore_malformed": true}),
+        DeclaredType::Boolean => json!({"type": "boolean"}),
+        DeclaredType::Object | DeclaredType::Address => flattened(),
+        DeclaredType::Any => stored(),
     }
 }
 
@@ -284,7 +284,7 @@ fn search_properties(search: &Search) -> Value {
         "sort": {"type": "keyword", "index": false, "normalizer": "lowercase", "ignore_above": KEYWORD_MAX},
         "words": words(),
     });
-    let computed = search.filters.iter().filter(|filter| filter.target.kind == Kind::Computed);
+    let computed = search.filters.iter().filter(|filter| filter.target.kind == PathKind::Computed);
     let value = json!({
         "type": "keyword", "ignore_above": KEYWORD_MAX,
         "fields": {"number": {"type": "double", "ignore_malformed": true}},

@@ -23,11 +23,11 @@ use std::path::Path;
 pub use self::builtin::{BUILT_IN, built_in};
 pub use self::parts::parts;
 pub use self::path::embed;
-pub use self::read::Finding;
+pub use self::read::ModelFinding;
 pub use self::relations::{Beside, RelationRows, relations};
 pub use self::types::{
-    Compute, Condition, Default, Embed, EmbedSearch, Entity, Field, FieldType, Filter, From, Kind, Layout,
-    Model, Projection, Relation, Search, Target,
+    Compute, Condition, DeclaredType, Default, Embed, EmbedSearch, Entity, Field, Filter, From, Layout,
+    Model, PathKind, PathTarget, Projection, Relation, Search,
 };
 
 /// The most entity types, and the most projections, of a model.
@@ -41,12 +41,12 @@ pub const DEPTH_MAX: usize = 4;
 ///
 /// # Errors
 /// All that is wrong with it, in the order of the file.
-pub fn load(file: Option<&Path>) -> Result<Model, Vec<Finding>> {
+pub fn load(file: Option<&Path>) -> Result<Model, Vec<ModelFinding>> {
     let Some(file) = file else { return Ok(built_in().clone()) };
     let name = file.display().to_string();
     match std::fs::read_to_string(file) {
         Ok(text) => parse(&name, &text),
-        Err(error) => Err(vec![Finding::of_file(&name, format!("the model cannot be read: {error}"))]),
+        Err(error) => Err(vec![ModelFinding::of_file(&name, format!("the model cannot be read: {error}"))]),
     }
 }
 
@@ -54,14 +54,14 @@ pub fn load(file: Option<&Path>) -> Result<Model, Vec<Finding>> {
 ///
 /// # Errors
 /// All that is wrong with it, in the order of the file.
-pub fn parse(file: &str, text: &str) -> Result<Model, Vec<Finding>> {
+pub fn parse(file: &str, text: &str) -> Result<Model, Vec<ModelFinding>> {
     let mut model = checked(file, text)?;
     let built_in = built_in();
     model.is_built_in = model.entities == built_in.entities && model.projections == built_in.projections;
     Ok(model)
 }
 
-fn checked(file: &str, text: &str) -> Result<Model, Vec<Finding>> {
+fn checked(file: &str, text: &str) -> Result<Model, Vec<ModelFinding>> {
     read::with_root(file, text, |root| check::check(&definition::read(root), root.notes()))
 }
 

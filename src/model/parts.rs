@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::types::{Default, Embed, Entity, Field, Kind, Layout, Model, Projection, Relation, Search};
+use super::types::{Default, Embed, Entity, Field, Layout, Model, PathKind, Projection, Relation, Search};
 use super::write::{conditions_value, embed_value, field_value};
 
 /// The parts by their names: `show`, `embed prices`, `compute lowest`, `field products.name` and so on.
@@ -46,7 +46,7 @@ fn put_search(put: &mut impl FnMut(&str, String), search: &Search) {
     }
     // Documents hold the values of computed members that are filters. Where filters look into an object with any members,
     // one product has another type of field.
-    let is_held = |kind: &Kind| matches!(kind, Kind::Computed | Kind::Inside);
+    let is_held = |kind: &PathKind| matches!(kind, PathKind::Computed | PathKind::Inside);
     for filter in search.filters.iter().filter(|filter| is_held(&filter.target.kind)) {
         put(&format!("filter {}", filter.name), filter.path.clone());
     }

@@ -1,6 +1,6 @@
 //! Paths into documents, such as `address.country` and `prices.amount`, and the members that they lead to.
 
-use super::types::{Embed, Entity, FieldType, Kind, Projection, Relation, Target};
+use super::types::{DeclaredType, Embed, Entity, PathKind, PathTarget, Projection, Relation};
 
 /// Follows paths in the documents of a projection.
 pub(super) struct Paths<'a> {
@@ -10,20 +10,20 @@ pub(super) struct Paths<'a> {
 
 impl<'a> Paths<'a> {
     /// The member that a path leads to; `None` when no document has such a member, or it is an object as a whole.
-    pub(super) fn target(&self, path: &str) -> Option<Target> {
+    pub(super) fn target(&self, path: &str) -> Option<PathTarget> {
         let parts: Vec<&str> = path.split('.').collect();
         let (first, rest) = parts.split_first()?;
-        let own = |kind| Some(Target { embeds: Vec::new(), from_depth: 0, kind });
+        let own = |kind| Some(PathTarget { embeds: Vec::new(), from_depth: 0, kind });
         match (*first, rest) {
-            ("id", []) => return own(Kind::Id),
-            ("stub", []) => return own(Kind::Flag),
+            ("id", []) => return own(PathKind::Id),
+            ("stub", []) => return own(PathKind::Flag),
             (name, []) if self.projection.compute.iter().any(|compute| compute.name == name) => {
-                return own(Kind::Computed);
+                return own(PathKind::Computed);
             }
-            (name, [_, ..]) if self.projection.rest.as_deref() == Some(name) => return own(Kind::Inside),
+            (name, [_, ..]) if self.projection.rest.as_deref() == Some(name) => return own(PathKind::Inside),
             _ => {}
         }
-        let mut target = Target { embeds: Vec::new(), from_depth: 0, kind: Kind::Id };
+        let mut target = PathTarget { embeds: Vec::new(), from_depth: 0, kind: PathKind::Id };
         target.kind = self.inside(
             &mut target,
             &self.projection.of,
@@ -36,22 +36,22 @@ impl<'a> Paths<'a> {
 
     fn inside(
         &self,
-        target: &mut Target,
+        target: &mut PathTarget,
         entity: &str,
         show: &[String],
         embeds: &'a [Embed],
         parts: &[&str],
-    ) -> Option<Kind> {
+    ) -> Option<PathKind> {
         let (first, rest) = parts.split_first()?;
         if *first == "id" && rest.is_empty() {
-            return Some(Kind::Id);
+            return Some(PathKind::Id);
         }
         if show.iter().any(|field| field == first) {
             let entity = self.entities.iter().find(|known| known.name == entity)?;
             let kind = &entity.field(first)?.kind;
             return match (kind, rest) {
-                (_, []) => Some(Kind::Field(kind.clone())),
-                (FieldType::Address | FieldType::Object, [_, ..]) => Some(Kind::Inside),
+                (_, []) => Some(PathKind::Field(kind.clone())),
+                (DeclaredType::Address | DeclaredType::Object, [_, ..]) => Some(PathKind::Inside),
                 _ => None,
             };
         }
@@ -65,19 +65,19 @@ impl<'a> Paths<'a> {
         }
         if rest.is_empty() {
             // A list of ids is no object.
-            return matches!(embed.relation, Relation::Above { ids: true, .. }).then_some(Kind::Id);
+            return matches!(embed.relation, Relation::Above { ids: true, .. }).then_some(PathKind::Id);
         }
         self.inside(target, &embed.entity, &embed.show, &embed.embeds, rest)
     }
 }
 
 /// The members that an embed has beside its own.
-fn beside(embed: &Embed, name: &str) -> Option<Kind> {
+fn beside(embed: &Embed, name: &str) -> Option<PathKind> {
     let is = |member: &Option<String>| member.as_deref() == Some(name);
     match &embed.relation {
-        Relation::Above { cycle, .. } => is(cycle).then_some(Kind::Flag),
-        Relation::From(from) if is(&from.count) || is(&from.descendants) => Some(Kind::Count),
-        Relation::From(from) => is(&from.truncated).then_some(Kind::Flag),
+        Relation::Above { cycle, .. } => is(cycle).then_some(PathKind::Flag),
+        Relation::From(from) if is(&from.count) || is(&from.descendants) => Some(PathKind::Count),
+        Relation::From(from) => is(&from.truncated).then_some(PathKind::Flag),
         Relation::Reference { .. } => None,
     }
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars};
 
-use self::library::Data;
+use self::library::ProgramData;
 use self::value::Val;
 
 /// The largest result.
@@ -39,7 +39,7 @@ pub const SOURCE_BYTES_MAX: usize = 16 << 10;
 /// The longest message of an error: values are part of it.
 const MESSAGE_BYTES_MAX: usize = 500;
 
-type CompiledProgram = jaq_core::Filter<Data>;
+type CompiledProgram = jaq_core::Filter<ProgramData>;
 
 /// A compiled program.
 #[derive(Clone)]
@@ -157,7 +157,7 @@ fn evaluate(compiled: &CompiledProgram, input: &[u8], units: u64) -> Result<Opti
     meter::charge_bytes(input.len());
     let json: serde_json::Value =
         serde_json::from_slice(input).map_err(|error| format!("the input is no JSON: {error}"))?;
-    let context = Ctx::<Data>::new(&compiled.lut, Vars::new([]));
+    let context = Ctx::<ProgramData>::new(&compiled.lut, Vars::new([]));
     let mut results = compiled.id.run((context, Val::of_json(json)));
     let Some(result) = results.next() else { return Ok(None) };
     let value = result.map_err(|exception| match exception.get_err() {

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 /// One thing that is wrong with a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct ModelFinding {
     /// The model's file.
     pub file: String,
     /// The line of the key, or of the table that lacks it.
@@ -22,14 +22,14 @@ pub struct Finding {
     pub message: String,
 }
 
-impl Finding {
+impl ModelFinding {
     /// A finding about the whole file.
     pub fn of_file(file: &str, message: String) -> Self {
         Self { file: file.to_owned(), line: None, key: String::new(), message }
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for ModelFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some(line) = self.line {
@@ -44,13 +44,13 @@ impl fmt::Display for Finding {
 pub(super) struct Notes {
     file: String,
     lines: BTreeMap<String, usize>,
-    findings: RefCell<Vec<Finding>>,
+    findings: RefCell<Vec<ModelFinding>>,
 }
 
 impl Notes {
     /// Notes a fault at a key.
     pub(super) fn note(&self, key: &str, message: impl Into<String>) {
-        let finding = Finding {
+        let finding = ModelFinding {
             file: self.file.clone(),
             line: self.line(key),
             key: key.to_owned(),
@@ -79,14 +79,14 @@ pub(super) fn with_root<T>(
     file: &str,
     text: &str,
     read: impl FnOnce(&Section<'_>) -> T,
-) -> Result<T, Vec<Finding>> {
+) -> Result<T, Vec<ModelFinding>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        let finding = |error: &toml::de::Error| Finding {
+        let finding = |error: &toml::de::Error| ModelFinding {
             line: error.span().map(|span| line_of(text, span.start)),
-            ..Finding::of_file(file, format!("it is no TOML: {}", error.message().replace('\n', ", ")))
+            ..ModelFinding::of_file(file, format!("it is no TOML: {}", error.message().replace('\n', ", ")))
         };
-        let mut findings: Vec<Finding> = errors.iter().map(finding).collect();
+        let mut findings: Vec<ModelFinding> = errors.iter().map(finding).collect();
         // The parser may say one thing twice.
         findings.dedup();
         return Err(findings);

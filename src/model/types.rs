@@ -34,14 +34,14 @@ pub struct Field {
     /// Its name.
     pub name: String,
     /// Its type.
-    pub kind: FieldType,
+    pub kind: DeclaredType,
     /// The default in documents where it is absent or null. A reference has none.
     pub default: Option<Default>,
 }
 
 /// The type of a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FieldType {
+pub enum DeclaredType {
     /// A JSON string.
     String,
     /// A list of strings.
@@ -232,28 +232,28 @@ pub struct Filter {
     /// The path of the value in a document, parts parted by dots.
     pub path: String,
     /// The member that the path leads to.
-    pub target: Target,
+    pub target: PathTarget,
 }
 
 /// The member that a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct PathTarget {
     /// The embeds on the way, outermost first.
     pub embeds: Vec<String>,
     /// How many of them, from the outermost on, lead to the last one that is a `from`; 0 without such. Filters that share
     /// these hold together by one and the same member.
     pub from_depth: usize,
     /// The kind of the value there.
-    pub kind: Kind,
+    pub kind: PathKind,
 }
 
 /// The kind of value that a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum PathKind {
     /// An id: `parent.id`, or a member of a list of ids.
     Id,
     /// A declared field of this type.
-    Field(FieldType),
+    Field(DeclaredType),
     /// Something inside an `address`, an `object` or the member `rest`.
     Inside,
     /// A count or a number of descendants.
@@ -296,7 +296,7 @@ impl Entity {
     }
 }
 
-impl FieldType {
+impl DeclaredType {
     /// The name in a model, and a short text for a reference.
     pub fn name(&self) -> &'static str {
         match self {
@@ -332,10 +332,10 @@ impl FieldType {
     }
 }
 
-impl Kind {
+impl PathKind {
     /// True for a kind that exact values can be compared with.
     pub fn is_scalar(&self) -> bool {
-        !matches!(self, Self::Field(FieldType::Object | FieldType::Address | FieldType::Any))
+        !matches!(self, Self::Field(DeclaredType::Object | DeclaredType::Address | DeclaredType::Any))
     }
 
     /// True for a kind that has an order, so that `field:[from TO to]` can be asked for.
@@ -344,7 +344,7 @@ impl Kind {
             self,
             Self::Count
                 | Self::Computed
-                | Self::Field(FieldType::Date | FieldType::Number | FieldType::Integer)
+                | Self::Field(DeclaredType::Date | DeclaredType::Number | DeclaredType::Integer)
         )
     }
 }

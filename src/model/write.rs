@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::read::join;
 use super::source::EntityConfig;
 use super::types::{
-    Condition, Default, Embed, Entity, Field, FieldType, Layout, Model, Projection, Relation, Search,
+    Condition, DeclaredType, Default, Embed, Entity, Field, Layout, Model, Projection, Relation, Search,
 };
 
 /// The text of a model: a file that says the same.
@@ -75,8 +75,8 @@ fn put_source(out: &mut String, source: &EntityConfig) {
 /// The declaration of a field.
 pub fn field_value(field: &Field) -> String {
     let kind = match &field.kind {
-        FieldType::Reference { to, list: false } => return table([("references", string(to))]),
-        FieldType::Reference { to, list: true } => {
+        DeclaredType::Reference { to, list: false } => return table([("references", string(to))]),
+        DeclaredType::Reference { to, list: true } => {
             return table([("references", string(to)), ("list", "true".to_owned())]);
         }
         kind => string(kind.name()),

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::command::Command;
+use super::command::FoldCommand;
 use super::context::Context;
 use super::deadline::{AGAIN_AFTER, in_time};
 use super::indexes::Indexes;
@@ -25,7 +25,7 @@ pub(super) enum Adding {
 
 /// The next step of the additions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Action {
+enum AdditionAction {
     /// None yet.
     Wait,
     /// Put them in place.
@@ -37,14 +37,16 @@ enum Action {
 }
 
 impl Adding {
-    fn next(&self, now: Instant, queue: &Queue) -> Action {
+    fn next(&self, now: Instant, queue: &Queue) -> AdditionAction {
         let has_backfill = |projection: &Projection| queue.has_backfill(*projection);
         let is_delivered = |step| queue.oldest_waiting().is_none_or(|oldest| oldest > step);
         match self {
-            Self::Due(at) if now >= *at => Action::Put,
-            Self::PendingBackfill(projections) if !projections.iter().any(has_backfill) => Action::Settle,
-            Self::Settling(step, at) if now >= *at && is_delivered(*step) => Action::Note(*step),
-            _ => Action::Wait,
+            Self::Due(at) if now >= *at => AdditionAction::Put,
+            Self::PendingBackfill(projections) if !projections.iter().any(has_backfill) => {
+                AdditionAction::Settle
+            }
+            Self::Settling(step, at) if now >= *at && is_delivered(*step) => AdditionAction::Note(*step),
+            _ => AdditionAction::Wait,
         }
     }
 
@@ -62,10 +64,10 @@ impl Adding {
     /// Exit code 3 when an index does not take the additions.
     pub(super) async fn advance(&mut self, context: &Context, indexes: &Indexes) -> Result<()> {
         match self.next(Instant::now(), context.queue()) {
-            Action::Wait => {}
-            Action::Put => *self = put(context, indexes).await?,
-            Action::Settle => *self = Self::Settling(context.queue().step(), Instant::now()),
-            Action::Note(step) => *self = note(context, step).await?,
+            AdditionAction::Wait => {}
+            AdditionAction::Put => *self = put(context, indexes).await?,
+            AdditionAction::Settle => *self = Self::Settling(context.queue().step(), Instant::now()),
+            AdditionAction::Note(step) => *self = note(context, step).await?,
         }
         Ok(())
     }
@@ -84,7 +86,7 @@ async fn put(context: &Context, indexes: &Indexes) -> Result<Adding> {
     for (projection, index) in &named {
         context.send_everything(*projection, index, true)?;
     }
-    context.command(Command::ResumeBackfills)?;
+    context.command(FoldCommand::ResumeBackfills)?;
     context.barrier().await?;
     Ok(Adding::PendingBackfill(named.into_iter().map(|(projection, _)| projection).collect()))
 }
@@ -119,15 +121,15 @@ mod tests {
     fn additions_are_noted_once_their_backfill_is_complete() {
         let queue = Queue::starting_at(4, None, Positions::default(), 0, Tuning::small());
         let now = Instant::now();
-        assert_eq!(Adding::Nothing.next(now, &queue), Action::Wait);
-        assert_eq!(Adding::Due(now).next(now, &queue), Action::Put);
-        assert_eq!(Adding::Due(now + AGAIN_AFTER).next(now, &queue), Action::Wait);
+        assert_eq!(Adding::Nothing.next(now, &queue), AdditionAction::Wait);
+        assert_eq!(Adding::Due(now).next(now, &queue), AdditionAction::Put);
+        assert_eq!(Adding::Due(now + AGAIN_AFTER).next(now, &queue), AdditionAction::Wait);
         let pending = Adding::PendingBackfill(vec![CONTACTS]);
-        assert_eq!(pending.next(now, &queue), Action::Settle);
+        assert_eq!(pending.next(now, &queue), AdditionAction::Settle);
         // The queue was not filled from the state yet, so documents wait since the first step.
-        assert_eq!(Adding::Settling(4, now).next(now, &queue), Action::Wait);
+        assert_eq!(Adding::Settling(4, now).next(now, &queue), AdditionAction::Wait);
         let backfill = PendingBackfill { projection: CONTACTS, step: 4, cursor: None, left: 1 };
         queue.set_backfills(vec![backfill]);
-        assert_eq!(pending.next(now, &queue), Action::Wait);
+        assert_eq!(pending.next(now, &queue), AdditionAction::Wait);
     }
 }

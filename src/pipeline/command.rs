@@ -12,7 +12,7 @@ use crate::projection::Projection;
 use crate::source::leadership::DeliveredPosition;
 
 /// A command of the delivery or of an administrative route to the fold.
-pub enum Command {
+pub enum FoldCommand {
     /// The index acknowledged documents, each made at a step, or rejected them.
     Delivered {
         /// The documents with the steps of their snapshots.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tokio::sync::oneshot;
 
-use super::command::Command;
+use super::command::FoldCommand;
 use super::queue::Queue;
 use super::reader::EndRequest;
 use super::status::Status;
@@ -26,7 +26,7 @@ pub(super) struct Context {
     projections: Vec<Projection>,
     leadership: Arc<dyn Leadership>,
     /// The commands to the fold.
-    commands: Sender<Command>,
+    commands: Sender<FoldCommand>,
     /// The requests to the reader.
     end_requests: Sender<EndRequest>,
     /// The log's identity.
@@ -39,7 +39,7 @@ impl Context {
         (state, status, queue): (Arc<State>, Arc<Status>, Arc<Queue>),
         (sink, projections): (Arc<dyn Aliases>, Vec<Projection>),
         leadership: Arc<dyn Leadership>,
-        (commands, end_requests): (Sender<Command>, Sender<EndRequest>),
+        (commands, end_requests): (Sender<FoldCommand>, Sender<EndRequest>),
         identity: String,
     ) -> Self {
         Self { state, status, queue, sink, projections, leadership, commands, end_requests, identity }
@@ -70,7 +70,7 @@ impl Context {
     }
 
     /// The commands to the fold.
-    pub(super) fn commands(&self) -> &Sender<Command> {
+    pub(super) fn commands(&self) -> &Sender<FoldCommand> {
         &self.commands
     }
 
@@ -83,14 +83,14 @@ impl Context {
     ///
     /// # Errors
     /// When the fold is gone.
-    pub(super) fn command(&self, command: Command) -> Result<()> {
+    pub(super) fn command(&self, command: FoldCommand) -> Result<()> {
         self.commands.send(command).map_err(|_| Error::failed("the fold's thread is gone"))
     }
 
     /// Waits until the fold has carried out every earlier command, because only then the queue knows of it.
     pub(super) async fn barrier(&self) -> Result<()> {
         let (reply, answer) = oneshot::channel();
-        self.command(Command::Barrier(reply))?;
+        self.command(FoldCommand::Barrier(reply))?;
         answer.await.map_err(|_| Error::failed("the fold's thread is gone"))
     }
 
@@ -100,7 +100,7 @@ impl Context {
             let projection_name = projection.name();
             tracing::info!(projection = projection_name, index, "every document is sent to this index");
         }
-        self.command(Command::BeginBackfill(projection))
+        self.command(FoldCommand::BeginBackfill(projection))
     }
 
     /// Asks the reader for the log's end. Without a reader no answer comes.

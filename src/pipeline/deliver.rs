@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::backfill::{self, BackfillsInFlight, ChunkContext, ChunkStart, Completion};
-use super::command::Command;
+use super::command::FoldCommand;
 use super::conflicts::Conflicts;
 use super::context::Context;
 use super::fold::DocumentKey;
@@ -17,7 +17,7 @@ use super::materialise::{DocumentBatch, materialise};
 use super::pace::Pace;
 use super::queue::{Priority, Queue, Scan};
 use super::refresh::UnrefreshedWrites;
-use super::requests::{Requests, Slots};
+use super::requests::{BulkRequests, Slots};
 use super::sent::{SentWrite, position_for};
 use super::status::Status;
 use super::switch::Switch;
@@ -49,7 +49,7 @@ pub struct Delivery {
     /// How large the parts are.
     tuning: Tuning,
     /// The commands to the fold's thread.
-    commands: Sender<Command>,
+    commands: Sender<FoldCommand>,
     status: Arc<Status>,
     /// How writes become searchable.
     refresh: Refresh,
@@ -104,7 +104,7 @@ impl Delivery {
     /// # Errors
     /// Those of the state.
     pub async fn run(self: Arc<Self>, mut allowed: watch::Receiver<bool>) -> Result<()> {
-        let mut requests = Requests::default();
+        let mut requests = BulkRequests::default();
         let mut unrefreshed = UnrefreshedWrites::default();
         loop {
             let changed = self.queue.changed();
@@ -152,7 +152,7 @@ impl Delivery {
         Ok(())
     }
 
-    fn start_requests(self: &Arc<Self>, requests: &mut Requests) {
+    fn start_requests(self: &Arc<Self>, requests: &mut BulkRequests) {
         for priority in [Priority::Direct, Priority::Background] {
             while self.pace.is_open() {
                 let slots = Slots {
@@ -206,7 +206,7 @@ impl Delivery {
         let documents = undelivered.map(|((projection, id), _)| (projection, id.to_string())).collect();
         // If the fold's thread is gone, its own error is the one to report.
         let (since, rejected) = (start.step, outcome.rejected);
-        let _ = self.commands.send(Command::MarkUndelivered { since, rejected, documents });
+        let _ = self.commands.send(FoldCommand::MarkUndelivered { since, rejected, documents });
         self.complete_chunk(&start, number);
         if self.backfills().are_complete() {
             self.buffers.close();
@@ -237,7 +237,7 @@ impl Delivery {
     fn complete_chunk(&self, start: &ChunkStart, number: u64) {
         let completion = self.backfills().complete_chunk(start, number);
         if let Some(Completion { cursor, documents }) = completion {
-            let command = Command::AdvanceBackfill(start.projection, start.step, cursor, documents);
+            let command = FoldCommand::AdvanceBackfill(start.projection, start.step, cursor, documents);
             let _ = self.commands.send(command);
         }
     }
@@ -283,7 +283,7 @@ impl Delivery {
         if bug!(MarkClearedEarly) {
             let acknowledged = made.documents.iter().map(|document| (document.clone(), step)).collect();
             let (rejected, finished) = (Vec::new(), Vec::new());
-            let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
+            let _ = self.commands.send(FoldCommand::Delivered { acknowledged, rejected, finished });
         }
         let sizes =
             made.batch.writes().iter().map(|write| write.body.as_ref().map_or(0, ExactSizeIterator::len));
@@ -297,7 +297,7 @@ impl Delivery {
         let acknowledged = acknowledged.map(|(document, _)| (document.clone(), step)).collect();
         let RequestOutcome { rejected, finished, failure, .. } = outcome;
         // The fold's thread ends after this one. If it is gone, its own error is the one to report.
-        let _ = self.commands.send(Command::Delivered { acknowledged, rejected, finished });
+        let _ = self.commands.send(FoldCommand::Delivered { acknowledged, rejected, finished });
         failure.map_or(Ok(()), |reason| Err(Error::failed(reason)))
     }
 
@@ -318,7 +318,7 @@ impl Delivery {
         let number = batch.projection();
         Status::add(&self.status.bytes, batch.bytes().len());
         Status::add(&self.status.requests, 1);
-        let traced = traced::Request::begin(&self.queue, &documents, batch.bytes().len());
+        let traced = traced::RequestSpan::begin(&self.queue, &documents, batch.bytes().len());
         let began = Instant::now();
         let outcomes = self.sink.write(batch).await;
         self.status.in_flight.fetch_sub(1, Ordering::SeqCst);

@@ -36,7 +36,7 @@ enum Stage {
 
 /// The work that the gate calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum GateAction {
     /// Nothing before the next look.
     Wait,
     /// The next step at once.
@@ -56,31 +56,31 @@ impl Gate {
     }
 
     /// Goes one step on, by the fold's progress in the queue.
-    pub(super) fn next(&mut self, queue: &Queue) -> Action {
+    pub(super) fn next(&mut self, queue: &Queue) -> GateAction {
         let (stage, action) = match &self.stage {
-            Stage::Open => return Action::Wait,
-            Stage::HandOver(_) => return Action::HandOver,
-            Stage::Closed => return Action::Ask,
+            Stage::Open => return GateAction::Wait,
+            Stage::HandOver(_) => return GateAction::HandOver,
+            Stage::Closed => return GateAction::Ask,
             Stage::Asked(answer) => match answer.try_recv() {
-                Ok(Ok(end)) => (Stage::Until(end), Action::Continue),
+                Ok(Ok(end)) => (Stage::Until(end), GateAction::Continue),
                 // A broker that is away is asked again; any other error is the reader's own end.
-                Ok(Err(_)) | Err(TryRecvError::Disconnected) => (Stage::Closed, Action::Wait),
-                Err(TryRecvError::Empty) => return Action::Wait,
+                Ok(Err(_)) | Err(TryRecvError::Disconnected) => (Stage::Closed, GateAction::Wait),
+                Err(TryRecvError::Empty) => return GateAction::Wait,
             },
             Stage::Until(end) => {
                 // A rebuild may have read a partition that this instance has not found yet.
                 let here = queue.positions();
                 let is_passed = here.covers(end) && self.rebuilt.iter().all(|rebuilt| here.covers(rebuilt));
                 if !is_passed && !bug!(NoGateAndConflictsDone) {
-                    return Action::Wait;
+                    return GateAction::Wait;
                 }
-                (Stage::FanningOut(queue.step()), Action::Continue)
+                (Stage::FanningOut(queue.step()), GateAction::Continue)
             }
             Stage::FanningOut(step) => {
                 if queue.oldest_task().is_some_and(|oldest| oldest <= *step) {
-                    return Action::Wait;
+                    return GateAction::Wait;
                 }
-                (Stage::Open, Action::Begin)
+                (Stage::Open, GateAction::Begin)
             }
         };
         self.stage = stage;
@@ -187,13 +187,13 @@ mod tests {
     #[test]
     fn the_gate_opens_once_the_end_is_passed_and_its_fan_outs_are_made() {
         let mut gate = Gate::new(positions(3), Positions::default());
-        assert_eq!(gate.next(&queue(1, 2, None)), Action::Wait);
-        assert_eq!(gate.next(&queue(2, 3, Some(1))), Action::Continue);
-        assert_eq!(gate.next(&queue(2, 3, Some(2))), Action::Wait, "a fan-out of the backlog is left");
+        assert_eq!(gate.next(&queue(1, 2, None)), GateAction::Wait);
+        assert_eq!(gate.next(&queue(2, 3, Some(1))), GateAction::Continue);
+        assert_eq!(gate.next(&queue(2, 3, Some(2))), GateAction::Wait, "a fan-out of the backlog is left");
         assert!(!gate.is_open() && !gate.may_have_cleared_all());
-        assert_eq!(gate.next(&queue(3, 4, Some(3))), Action::Begin);
+        assert_eq!(gate.next(&queue(3, 4, Some(3))), GateAction::Begin);
         assert!(gate.is_open() && gate.may_have_cleared_all());
-        assert_eq!(gate.next(&queue(3, 4, Some(3))), Action::Wait);
+        assert_eq!(gate.next(&queue(3, 4, Some(3))), GateAction::Wait);
     }
 
     #[test]
@@ -201,18 +201,18 @@ mod tests {
         let mut gate = Gate::new(positions(3), Positions::default());
         gate.close();
         gate.set_rebuilt(vec![positions(5)]);
-        assert_eq!(gate.next(&queue(1, 3, None)), Action::Ask);
+        assert_eq!(gate.next(&queue(1, 3, None)), GateAction::Ask);
         let (reply, answer) = bounded(1);
         gate.wait_for_end(answer);
-        assert_eq!(gate.next(&queue(1, 3, None)), Action::Wait, "there is no answer yet");
+        assert_eq!(gate.next(&queue(1, 3, None)), GateAction::Wait, "there is no answer yet");
         reply.send(Ok(positions(3))).unwrap();
-        assert_eq!(gate.next(&queue(1, 3, None)), Action::Continue);
-        assert_eq!(gate.next(&queue(1, 4, None)), Action::Wait);
-        assert_eq!(gate.next(&queue(1, 5, None)), Action::Continue);
+        assert_eq!(gate.next(&queue(1, 3, None)), GateAction::Continue);
+        assert_eq!(gate.next(&queue(1, 4, None)), GateAction::Wait);
+        assert_eq!(gate.next(&queue(1, 5, None)), GateAction::Continue);
         let (reply, answer) = bounded(1);
         gate.wait_for_end(answer);
         drop(reply);
-        assert_eq!(gate.next(&queue(1, 5, None)), Action::Wait);
+        assert_eq!(gate.next(&queue(1, 5, None)), GateAction::Wait);
         assert!(gate.is_closed(), "without an answer the reader is asked again");
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct HandOver {
 }
 
 /// The result of one look at a record.
-enum Verdict {
+enum RebuildVerdict {
     Wait,
     /// To be written, then waited on.
     Note(Box<Rebuild>),
@@ -114,10 +114,10 @@ impl MovedIndex {
         let is_dead = self.is_dead(record.beat);
         self.ended_at = ended_at(&record, &self.index);
         match judge(record, &self.index, stopped_at, is_dead) {
-            Verdict::Wait => {}
-            Verdict::Covered(covered) => self.covered = Some(covered),
+            RebuildVerdict::Wait => {}
+            RebuildVerdict::Covered(covered) => self.covered = Some(covered),
             // Another program changed it meanwhile, and the next look sees the change.
-            Verdict::Note(record) => {
+            RebuildVerdict::Note(record) => {
                 sink.note_rebuild(self.projection, Some(&*record), Some(&revision)).await?;
             }
         }
@@ -142,27 +142,27 @@ fn ended_at(record: &Rebuild, index: &str) -> Option<Positions> {
     record.ended_at.as_deref().filter(|_| is_done).map(positions)
 }
 
-fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool) -> Verdict {
+fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool) -> RebuildVerdict {
     if record.index != index {
-        return Verdict::Covered(false);
+        return RebuildVerdict::Covered(false);
     }
     if record.phase == Phase::Done {
         // Without an end it was taken from a rebuild that had died.
         let ended_at = ended_at(&record, index);
-        return Verdict::Covered(ended_at.is_some_and(|ended_at| ended_at.covers(stopped_at)));
+        return RebuildVerdict::Covered(ended_at.is_some_and(|ended_at| ended_at.covers(stopped_at)));
     }
     if is_dead {
         tracing::warn!(index, "the rebuild gives no sign of life; this instance sends every document itself");
         record.phase = Phase::Done;
         record.ended_at = None;
-        return Verdict::Note(Box::new(record));
+        return RebuildVerdict::Note(Box::new(record));
     }
     let known = record.stopped_at.as_deref().map(positions);
     if known.is_some_and(|known| known.covers(stopped_at)) {
-        return Verdict::Wait;
+        return RebuildVerdict::Wait;
     }
     record.stopped_at = Some(written(stopped_at));
-    Verdict::Note(Box::new(record))
+    RebuildVerdict::Note(Box::new(record))
 }
 
 #[cfg(test)]

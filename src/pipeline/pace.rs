@@ -18,10 +18,10 @@ const QUICK: Duration = Duration::from_secs(2);
 
 /// Shrinks on overload, grows while the index answers quickly.
 #[derive(Debug)]
-pub struct Pace(Mutex<Inner>);
+pub struct Pace(Mutex<PaceState>);
 
 #[derive(Debug)]
-struct Inner {
+struct PaceState {
     requests: usize,
     bytes: usize,
     /// Of marked documents, for which a search may wait.
@@ -35,7 +35,7 @@ struct Inner {
 impl Pace {
     /// The pace before the first answer.
     pub fn new(tuning: Tuning) -> Self {
-        Self(Mutex::new(Inner {
+        Self(Mutex::new(PaceState {
             requests: REQUESTS_MAX,
             bytes: tuning.request_bytes_max,
             marked_bytes: tuning.marked_bytes_min * 2,
@@ -119,7 +119,7 @@ impl Pace {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, PaceState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

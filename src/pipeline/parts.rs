@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::command::Command;
+use super::command::FoldCommand;
 use super::start::Patience;
 use super::status::Status;
 use super::tuning::Tuning;
@@ -93,7 +93,7 @@ pub struct Parts {
     pub(super) leadership: Arc<dyn Leadership>,
     pub(super) status: Arc<Status>,
     /// Commands from outside (the administrative routes) come in here.
-    pub(super) commands: (Sender<Command>, Receiver<Command>),
+    pub(super) commands: (Sender<FoldCommand>, Receiver<FoldCommand>),
     pub(super) tuning: Tuning,
     /// How long an index that is away is waited for at the start.
     pub(super) patience: Patience,
@@ -129,7 +129,7 @@ impl Parts {
 
     /// The same with a channel of commands that others send to as well.
     #[must_use]
-    pub fn with_commands(self, commands: (Sender<Command>, Receiver<Command>)) -> Self {
+    pub fn with_commands(self, commands: (Sender<FoldCommand>, Receiver<FoldCommand>)) -> Self {
         Self { commands, ..self }
     }
 
@@ -152,7 +152,7 @@ impl Parts {
     }
 
     /// Where commands for this run are sent to.
-    pub fn commands(&self) -> Sender<Command> {
+    pub fn commands(&self) -> Sender<FoldCommand> {
         self.commands.0.clone()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, TryRecvError};
 use tokio::time::Instant;
 
-use super::command::Command;
+use super::command::FoldCommand;
 use super::context::Context;
 use super::work::in_place;
 use crate::error::Result;
@@ -40,7 +40,7 @@ impl Publication {
         if self.last.as_ref() != Some(&delivered) {
             let is_published = in_place(|| context.leadership().commit(&delivered));
             // The fold's thread is gone only when it failed, and then its own error is the one to report.
-            let _ = context.command(Command::LowWatermark(delivered.low_watermark.clone(), now));
+            let _ = context.command(FoldCommand::LowWatermark(delivered.low_watermark.clone(), now));
             // A publication that was not heard is repeated, also when nothing moves any more.
             self.last = is_published.then_some(delivered);
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use self::chunks::Chunks;
 use self::cooldowns::Cooldowns;
-use self::entries::{CommitPoint, Entry, InFlight, Overflow};
+use self::entries::{CommitPoint, InFlight, Overflow, QueueEntry};
 use self::pending_steps::PendingSteps;
 use self::round_robin::RoundRobin;
 use self::siblings::Siblings;
@@ -53,7 +53,7 @@ pub struct Queue {
 
 #[derive(Debug, Default)]
 struct Inner {
-    waiting: HashMap<DocumentKey, Entry, RandomState>,
+    waiting: HashMap<DocumentKey, QueueEntry, RandomState>,
     direct: RoundRobin,
     /// Large documents that were written a moment ago.
     cooldowns: Cooldowns,
@@ -95,7 +95,7 @@ pub struct Scan {
 
 /// The amount of work that waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub struct WaitingWork {
     /// Documents in memory, waiting or in flight.
     pub documents: usize,
     /// True when more marks may lie in the state.
@@ -106,10 +106,10 @@ pub struct Waiting {
     pub backfill_left: u64,
 }
 
-impl Waiting {
+impl WaitingWork {
     /// True when nothing is left to deliver.
     pub fn is_nothing(self) -> bool {
-        self == Waiting::default()
+        self == WaitingWork::default()
     }
 }
 
@@ -185,7 +185,7 @@ impl Queue {
             if !bug!(SiblingBeside) && inner.siblings.wait(&key, priority, turn) {
                 continue;
             }
-            let Some(Entry { step, .. }) = inner.waiting.remove(&key) else { continue };
+            let Some(QueueEntry { step, .. }) = inner.waiting.remove(&key) else { continue };
             if inner.is_in_flight(&key) && !bug!(WriteBeside) {
                 // A chunk in flight holds it, so it is sent again after that.
                 inner.send_again(&key, step);
@@ -276,9 +276,9 @@ impl Queue {
     }
 
     /// The amount of work that waits.
-    pub fn waiting(&self) -> Waiting {
+    pub fn waiting(&self) -> WaitingWork {
         let inner = self.lock();
-        Waiting {
+        WaitingWork {
             documents: inner.waiting.len() + inner.in_flight.len() + inner.chunks.len(),
             more: inner.unscanned.is_some(),
             fanning_out: inner.oldest_task.is_some(),
@@ -422,7 +422,7 @@ impl Inner {
     /// Has a document wait. A document that waits already keeps the older step and the higher priority.
     fn enqueue(&mut self, key: DocumentKey, step: u64, priority: Priority) {
         let known = self.waiting.get(&key).copied();
-        let entry = known.map_or(Entry { step, priority }, |known| Entry {
+        let entry = known.map_or(QueueEntry { step, priority }, |known| QueueEntry {
             step: known.step.min(step),
             priority: if priority == Priority::Direct { priority } else { known.priority },
         });

@@ -10,7 +10,7 @@ use super::fold::DecodedRecord;
 use super::readiness::Cause;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
-use crate::decode::{Decoder, Readiness};
+use crate::decode::{Decoder, RecordReadiness};
 use crate::error::{Error, Result};
 use crate::event::{DecodeOutcome, Record, Truncation};
 use crate::position::{Positions, TopicPartition};
@@ -35,7 +35,7 @@ pub struct ReadBatch {
 pub type EndRequest = Sender<Result<Positions>>;
 
 /// Reads until `stop`, decoding on the way. At most four batches of about 1 MiB wait for the fold.
-pub struct Reader {
+pub struct LogReader {
     /// The first part that is dropped at its end. Its receivers need not wait until the source is closed.
     out: Sender<ReadBatch>,
     source: Box<dyn EventSource>,
@@ -61,7 +61,7 @@ pub struct Reader {
     is_partial: bool,
 }
 
-impl Reader {
+impl LogReader {
     /// A reader of a source that was started.
     pub fn new(
         source: Box<dyn EventSource>,
@@ -208,8 +208,8 @@ impl Reader {
             // Decoded records must not wait for the others.
             let wait = if batch.records.is_empty() { wait } else { Duration::ZERO };
             match self.decoder.readiness(record, wait) {
-                Readiness::Ready => self.note_registry(None),
-                Readiness::Waiting(why) => {
+                RecordReadiness::Ready => self.note_registry(None),
+                RecordReadiness::Waiting(why) => {
                     self.note_registry(why.as_deref());
                     break;
                 }
@@ -271,7 +271,7 @@ fn take(decoder: &Decoder, record: Record) -> DecodedRecord {
 }
 
 /// Reads until told to stop or the receiver is gone.
-impl Turns for Reader {
+impl Turns for LogReader {
     fn turn(&mut self, waits: bool) -> Result<Turn> {
         if self.stop.is_requested() {
             return Ok(Turn::Ended);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::command::Command;
+use super::command::FoldCommand;
 use super::context::Context;
 use super::versions::is_made_of_references;
 use crate::entity::Liveness;
@@ -69,7 +69,7 @@ impl Reconciliation {
 async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> {
     let Some(projection) = context.projections().get(number).copied() else { return Ok(()) };
     if context.sink().is_untouched() {
-        return context.command(Command::BuiltFor(projection, index.to_owned()));
+        return context.command(FoldCommand::BuiltFor(projection, index.to_owned()));
     }
     // Documents of a dead writer are listed as well, although it had not made them searchable.
     context.sink().refresh().await?;
@@ -84,7 +84,7 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
         };
         found += unknown.len();
         if !unknown.is_empty() {
-            context.command(Command::Mark(unknown))?;
+            context.command(FoldCommand::Mark(unknown))?;
         }
         cursor = next;
         if cursor.is_none() {
@@ -93,7 +93,7 @@ async fn reconcile(context: &Context, number: usize, index: &str) -> Result<()> 
     }
     let name = projection.name();
     tracing::info!(projection = name, index, found, "looked for documents that the log no longer speaks of");
-    context.command(Command::BuiltFor(projection, index.to_owned()))
+    context.command(FoldCommand::BuiltFor(projection, index.to_owned()))
 }
 
 /// The same of one page for a partial log, which does not speak of every entity. The page's documents are those

@@ -9,12 +9,12 @@ use crate::error::{Error, Result};
 use crate::projection::Projection;
 
 /// The priority and the projection of a request's documents; `None` for a chunk of a backfill.
-type Kind = Option<(Priority, Projection)>;
+type RequestKind = Option<(Priority, Projection)>;
 
 /// The requests in flight.
 #[derive(Debug, Default)]
-pub(super) struct Requests {
-    tasks: JoinSet<(Kind, Result<()>)>,
+pub(super) struct BulkRequests {
+    tasks: JoinSet<(RequestKind, Result<()>)>,
     /// How many of them have the background priority.
     background: usize,
     /// How many of them have the direct priority, by projection.
@@ -36,9 +36,13 @@ pub(super) struct Slots {
     pub(super) has_others: bool,
 }
 
-impl Requests {
+impl BulkRequests {
     /// Starts a request.
-    pub(super) fn spawn(&mut self, kind: Kind, request: impl Future<Output = Result<()>> + Send + 'static) {
+    pub(super) fn spawn(
+        &mut self,
+        kind: RequestKind,
+        request: impl Future<Output = Result<()>> + Send + 'static,
+    ) {
         *self.count_of(kind) += 1;
         self.tasks.spawn(async move { (kind, request.await) });
     }
@@ -86,7 +90,7 @@ impl Requests {
     }
 
     /// The counter of the requests that share a limit.
-    fn count_of(&mut self, kind: Kind) -> &mut usize {
+    fn count_of(&mut self, kind: RequestKind) -> &mut usize {
         match kind {
             Some((Priority::Background, _)) => &mut self.background,
             Some((Priority::Direct, projection)) => self.direct.entry(projection).or_default(),
@@ -106,7 +110,7 @@ mod tests {
     }
 
     /// Starts as many requests as find a slot.
-    fn fill(requests: &mut Requests, priority: Priority, of: Projection, slots: Slots) -> usize {
+    fn fill(requests: &mut BulkRequests, priority: Priority, of: Projection, slots: Slots) -> usize {
         let before = requests.tasks.len();
         while requests.has_slot(priority, of, slots) {
             requests.spawn(Some((priority, of)), std::future::pending());
@@ -117,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn the_only_place_is_for_whoever_comes_first() {
         for priority in [Priority::Background, Priority::Direct] {
-            let mut requests = Requests::default();
+            let mut requests = BulkRequests::default();
             assert_eq!(fill(&mut requests, priority, CONTACTS, slots(1, true)), 1);
             assert_eq!(fill(&mut requests, Priority::Direct, ORGANISATIONS, slots(1, true)), 0);
         }
@@ -125,7 +129,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_fan_out_leaves_a_place_to_what_was_changed_directly() {
-        let mut requests = Requests::default();
+        let mut requests = BulkRequests::default();
         assert_eq!(fill(&mut requests, Priority::Background, CONTACTS, slots(3, true)), 2);
         assert_eq!(fill(&mut requests, Priority::Direct, ORGANISATIONS, slots(3, true)), 2);
         assert_eq!(fill(&mut requests, Priority::Direct, CONTACTS, slots(3, true)), 1);
@@ -134,13 +138,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_changed_directly_leaves_a_place_to_a_fan_out_that_waits() {
-        let mut requests = Requests::default();
+        let mut requests = BulkRequests::default();
         let direct = [ORGANISATIONS, CONTACTS, HIERARCHY];
         let filled = direct.map(|of| fill(&mut requests, Priority::Direct, of, slots(3, true)));
         assert_eq!(filled, [2, 2, 0]);
         assert_eq!(fill(&mut requests, Priority::Background, CONTACTS, slots(3, true)), 1);
 
-        let mut alone = Requests::default();
+        let mut alone = BulkRequests::default();
         let of_one = |has_background| Slots { has_others: false, ..slots(3, has_background) };
         assert_eq!(fill(&mut alone, Priority::Direct, CONTACTS, of_one(true)), 2);
         assert!(alone.has_slot(Priority::Direct, CONTACTS, of_one(false)), "there is no other projection");
@@ -150,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_projection_has_every_place() {
-        let mut requests = Requests::default();
+        let mut requests = BulkRequests::default();
         let direct = [ORGANISATIONS, CONTACTS, HIERARCHY];
         let filled = direct.map(|of| fill(&mut requests, Priority::Direct, of, slots(3, false)));
         assert_eq!(filled, [2, 2, 1]);

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::command::Command;
+use super::command::FoldCommand;
 use super::completeness::Completeness;
 use super::context::Context;
 use super::deadline::in_time;
-use super::gate::{Action, Gate};
+use super::gate::{Gate, GateAction};
 use super::hand_over::MovedIndex;
 use super::indexes::Indexes;
 use super::status::Status;
@@ -112,7 +112,7 @@ impl Role {
         if !committed.low_watermark.is_empty() {
             status.set_low_watermark(&committed.low_watermark, Status::now_ms(), BTreeMap::new());
             self.gate.note_cleared(&committed.low_watermark);
-            context.command(Command::DeliveredElsewhere(committed))?;
+            context.command(FoldCommand::DeliveredElsewhere(committed))?;
         }
         Ok(())
     }
@@ -120,13 +120,13 @@ impl Role {
     /// Goes one step on, where nothing has to be waited for; true when the next one may follow at once.
     pub(super) async fn pass_gate(&mut self, context: &Context) -> Result<bool> {
         match self.gate.next(context.queue()) {
-            Action::Wait => Ok(false),
-            Action::Continue => Ok(true),
-            Action::HandOver => {
+            GateAction::Wait => Ok(false),
+            GateAction::Continue => Ok(true),
+            GateAction::HandOver => {
                 self.hand_over(context).await?;
                 Ok(self.gate.is_closed())
             }
-            Action::Ask => {
+            GateAction::Ask => {
                 // A new writer does not know its index yet.
                 if self.look_for_move(context).await {
                     return Ok(false);
@@ -134,10 +134,10 @@ impl Role {
                 self.gate.wait_for_end(context.ask_for_end());
                 Ok(true)
             }
-            Action::Begin => {
+            GateAction::Begin => {
                 self.switch.forget_claims();
                 context.queue().forget();
-                context.command(Command::ResumeBackfills)?;
+                context.command(FoldCommand::ResumeBackfills)?;
                 self.completeness.reconcile(context).await?;
                 Ok(false)
             }
@@ -312,7 +312,7 @@ impl Role {
         if is_ours || (moved.covered == Some(true) && has_state) {
             tracing::info!(projection = projection.name(), index = moved.index, "the index is handed over");
             if !context.queue().has_backfill(projection) || bug!(PausedBackfillTrusted) {
-                return context.command(Command::BuiltFor(projection, moved.index));
+                return context.command(FoldCommand::BuiltFor(projection, moved.index));
             }
             // No change was marked while the backfill was paused. It sends what is there, and deletes nothing else.
         } else {

@@ -7,7 +7,7 @@ use crossbeam_channel::unbounded;
 use tokio::time::Instant;
 
 use super::additions::Adding;
-use super::command::Command;
+use super::command::FoldCommand;
 use super::context::Context;
 use super::deliver::Delivery;
 use super::fold::StateWriter;
@@ -129,7 +129,7 @@ impl Run {
             // An index that was made just now is empty, even under a known name.
             if index.created {
                 self.context.send_everything(*projection, &index.index, progress.step > 0)?;
-                self.context.command(Command::BuiltFor(*projection, index.index.clone()))?;
+                self.context.command(FoldCommand::BuiltFor(*projection, index.index.clone()))?;
             }
         }
         self.context.barrier().await

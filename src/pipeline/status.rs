@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use self::report::{PartitionReport, RebuildReport, Report, partitions, rebuild_report};
 use super::durations::Durations;
-use super::queue::Waiting;
+use super::queue::WaitingWork;
 use super::readiness::{Cause, Readiness, Reasons};
 use super::refreshed::RefreshedPositions;
 use super::signals::Signals;
@@ -88,7 +88,7 @@ struct StatusValues {
     log: String,
     /// Of each projection, where it is known to be further than that.
     shown: BTreeMap<Projection, Positions>,
-    waiting: Waiting,
+    waiting: WaitingWork,
     indexes: BTreeMap<String, String>,
     /// The product and the version of the server that holds the indexes.
     index_server: Option<String>,
@@ -248,7 +248,7 @@ impl Status {
     }
 
     /// Takes note of how much waits.
-    pub fn set_waiting(&self, waiting: Waiting) {
+    pub fn set_waiting(&self, waiting: WaitingWork) {
         self.known().waiting = waiting;
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bulk_load::BulkLoad;
-use super::command::Command;
+use super::command::FoldCommand;
 use super::fold::{StateWriter, Step};
 use super::queue::{Priority, Queue};
 use super::reader::ReadBatch;
@@ -48,7 +48,7 @@ pub struct Stream {
     first: First,
     /// The batches of the reader; none once it has ended.
     records: Option<Receiver<ReadBatch>>,
-    commands: Receiver<Command>,
+    commands: Receiver<FoldCommand>,
     /// When the state was forced to the disk the last time.
     synced: Instant,
     /// When something was folded the last time.
@@ -73,7 +73,7 @@ impl Stream {
         status: Arc<Status>,
         decoder: Arc<Decoder>,
         kinds: Vec<(String, EntityType)>,
-        commands: Receiver<Command>,
+        commands: Receiver<FoldCommand>,
     ) -> Self {
         Self {
             state_writer,
@@ -208,16 +208,16 @@ impl Stream {
     fn commands(&mut self) -> Result<bool> {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return Ok(false),
+                Ok(FoldCommand::Stop) | Err(TryRecvError::Disconnected) => return Ok(false),
                 Err(TryRecvError::Empty) => return Ok(true),
                 Ok(command) => self.handle(command)?,
             }
         }
     }
 
-    fn handle(&mut self, command: Command) -> Result<()> {
+    fn handle(&mut self, command: FoldCommand) -> Result<()> {
         match command {
-            Command::Delivered { acknowledged, rejected, finished } => {
+            FoldCommand::Delivered { acknowledged, rejected, finished } => {
                 if bug!(RejectionToldLate) {
                     self.state_writer.acknowledge(&acknowledged)?;
                 }
@@ -228,52 +228,52 @@ impl Stream {
                 self.status.set_waiting(self.queue.waiting());
                 Ok(())
             }
-            Command::LowWatermark(positions, time_ms) => {
+            FoldCommand::LowWatermark(positions, time_ms) => {
                 self.state_writer.set_low_watermark(&positions, time_ms)
             }
-            Command::DeliveredElsewhere(delivered) => self.trim(&delivered),
-            Command::Mark(documents) => {
+            FoldCommand::DeliveredElsewhere(delivered) => self.trim(&delivered),
+            FoldCommand::Mark(documents) => {
                 let step = self.state_writer.mark(documents)?;
                 self.publish(step, Priority::Background)
             }
-            Command::BeginBackfill(projection) => {
+            FoldCommand::BeginBackfill(projection) => {
                 let step = self.state_writer.begin_backfill(projection)?;
                 self.queue.set_backfills(self.state_writer.pending_backfills());
                 self.publish(step, Priority::Background)
             }
-            Command::MarkUndelivered { since, rejected, documents } => {
+            FoldCommand::MarkUndelivered { since, rejected, documents } => {
                 self.state_writer.reject(rejected)?;
                 if documents.is_empty() { Ok(()) } else { self.mark_undelivered(documents, since) }
             }
-            Command::ResumeBackfills => {
+            FoldCommand::ResumeBackfills => {
                 self.state_writer.resume_backfills()?;
                 self.queue.set_backfills(self.state_writer.pending_backfills());
                 Ok(())
             }
-            Command::AdvanceBackfill(projection, step, place, count) => {
+            FoldCommand::AdvanceBackfill(projection, step, place, count) => {
                 self.state_writer.advance_backfill(projection, step, place, count)?;
                 self.cleared = self.state_writer.progress().step;
                 self.queue.set_backfills(self.state_writer.pending_backfills());
                 self.status.set_waiting(self.queue.waiting());
                 Ok(())
             }
-            Command::BuiltFor(projection, index) => self.state_writer.set_built_for(projection, &index),
-            Command::Retry(names, reply) => {
+            FoldCommand::BuiltFor(projection, index) => self.state_writer.set_built_for(projection, &index),
+            FoldCommand::Retry(names, reply) => {
                 self.end_load()?;
                 let retried = self.retry(names.as_deref());
                 // The caller may have gone meanwhile.
                 let _ = reply.try_send(retried);
                 Ok(())
             }
-            Command::Discard(names, reply) => {
+            FoldCommand::Discard(names, reply) => {
                 let _ = reply.try_send(discard(self.state_writer.dead_letters(), names.as_deref()));
                 Ok(())
             }
-            Command::Barrier(reply) => {
+            FoldCommand::Barrier(reply) => {
                 let _ = reply.send(());
                 Ok(())
             }
-            Command::Stop => Ok(()),
+            FoldCommand::Stop => Ok(()),
         }
     }
 

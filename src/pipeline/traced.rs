@@ -64,7 +64,7 @@ fn producers(records: &[DecodedRecord]) -> Vec<SpanContext> {
 }
 
 /// A request that is sent.
-pub(super) struct Request {
+pub(super) struct RequestSpan {
     began: SystemTime,
     steps: Vec<u64>,
     projection: &'static str,
@@ -72,7 +72,7 @@ pub(super) struct Request {
     bytes: usize,
 }
 
-impl Request {
+impl RequestSpan {
     /// `None` while no traces are wanted.
     pub(super) fn begin(queue: &Queue, documents: &[DocumentKey], bytes: usize) -> Option<Self> {
         let began = trace::began()?;

@@ -6,10 +6,10 @@ use crossbeam_channel::Receiver;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
-use super::command::Command;
+use super::command::FoldCommand;
 use super::context::Context;
 use super::fold::StateWriter;
-use super::reader::{EndRequest, ReadBatch, Reader};
+use super::reader::{EndRequest, LogReader, ReadBatch};
 use super::stream::Stream;
 use super::work;
 use crate::decode::Decoder;
@@ -43,9 +43,9 @@ pub(super) fn start_reader(
     end_requests: Receiver<EndRequest>,
     reading: &Shutdown,
 ) -> Result<(End, Receiver<ReadBatch>)> {
-    let (batches, records) = Reader::channel();
+    let (batches, records) = LogReader::channel();
     let status = Arc::clone(context.status());
-    let reader = Reader::new(source, Arc::clone(decoder), status, reading.clone(), end_requests, batches);
+    let reader = LogReader::new(source, Arc::clone(decoder), status, reading.clone(), end_requests, batches);
     let reader = work::start("reader", reader.with_partial(context.state().is_partial()))?;
     Ok((reader, records))
 }
@@ -58,7 +58,7 @@ pub(super) fn start_fold(
     context: &Context,
     state_writer: StateWriter,
     (decoder, kinds): (Arc<Decoder>, Vec<(String, EntityType)>),
-    commands: Receiver<Command>,
+    commands: Receiver<FoldCommand>,
     records: Receiver<ReadBatch>,
     (end, step): (Positions, u64),
 ) -> Result<End> {
@@ -95,7 +95,7 @@ impl Workers {
     /// An error that follows from the fold's end says less than the fold's own error.
     pub(super) async fn cause(&mut self, error: Error, context: &Context, stop: &Shutdown) -> Result<()> {
         let (reply, _) = oneshot::channel();
-        if self.fold.is_terminated() || context.command(Command::Barrier(reply)).is_ok() {
+        if self.fold.is_terminated() || context.command(FoldCommand::Barrier(reply)).is_ok() {
             return Err(error);
         }
         match flat((&mut self.fold).await) {
@@ -115,7 +115,7 @@ impl Workers {
             let delivered = (&mut self.delivery).await.unwrap_or_else(|error| Err(broken(error)));
             outcome = outcome.and(delivered);
         }
-        if context.command(Command::Stop).is_ok() {
+        if context.command(FoldCommand::Stop).is_ok() {
             outcome = outcome.and(forgive(flat(self.fold.await), stop));
         }
         if self.is_reading {

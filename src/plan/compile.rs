@@ -5,8 +5,8 @@ mod search;
 mod words;
 
 use self::fields::{canonical, field, fields_in, forever};
-use super::relation::{Condition, RELATION_SPACES, RelationPlan, RowPlan};
-use super::routes::{self, Hop, Target, Way};
+use super::relation::{ConditionPlan, RELATION_SPACES, RelationPlan, RowPlan};
+use super::routes::{self, Hop, Way, WayEnd};
 use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, ShownField};
 use super::types::{CountedProgram, FieldPlan, TypePlan};
 use super::{FieldSet, HeaderPlan, Plan};
@@ -35,7 +35,7 @@ pub fn compile(model: &Model) -> Plan {
 
 /// The place of an embed: the form from which the embedding entity is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Context {
+enum EmbedForm {
     /// The document's own entity.
     Own,
     /// A header.
@@ -89,7 +89,7 @@ impl Compiler<'_> {
         let searched: Vec<Option<SearchableFields>> = projection.embeds.iter().map(searched).collect();
         let mut embeds = Vec::new();
         for (embed, searched) in projection.embeds.iter().zip(searched) {
-            embeds.push(self.embed((of, Context::Own), embed, searched, &mut Vec::new()));
+            embeds.push(self.embed((of, EmbedForm::Own), embed, searched, &mut Vec::new()));
         }
         if projection.layout == Layout::Join {
             embeds.iter_mut().for_each(EmbedPlan::join);
@@ -124,8 +124,8 @@ impl Compiler<'_> {
         names.iter().map(shown).collect()
     }
 
-    fn conditions(&self, of: u8, conditions: &[model::Condition]) -> Vec<Condition> {
-        let compiled = |condition: &model::Condition| Condition {
+    fn conditions(&self, of: u8, conditions: &[model::Condition]) -> Vec<ConditionPlan> {
+        let compiled = |condition: &model::Condition| ConditionPlan {
             field: self.field_of(of, &condition.field),
             values: condition.values.iter().map(canonical).collect(),
         };
@@ -135,7 +135,7 @@ impl Compiler<'_> {
     /// The plan of an embed. `row` collects the references that are followed from the row which embeds it.
     fn embed(
         &mut self,
-        (of, context): (u8, Context),
+        (of, context): (u8, EmbedForm),
         embed: &Embed,
         words: Option<SearchableFields>,
         row: &mut Vec<u16>,
@@ -146,20 +146,20 @@ impl Compiler<'_> {
             Relation::Reference { field, list } => {
                 let at = self.reference((of, context), field, row);
                 self.note_header(to, &show);
-                let embeds = self.embeds((to, Context::Header), &embed.embeds, &mut Vec::new());
+                let embeds = self.embeds((to, EmbedForm::Header), &embed.embeds, &mut Vec::new());
                 (RelationPlanOf::Reference { at, is_list: *list }, embeds)
             }
             Relation::Above { field, ids, cycle } => {
                 let at = self.reference((of, context), field, row);
                 self.note_header(to, &show);
                 let above = self.header_reference(to, self.field_of(to, field));
-                let embeds = self.embeds((to, Context::Header), &embed.embeds, &mut Vec::new());
+                let embeds = self.embeds((to, EmbedForm::Header), &embed.embeds, &mut Vec::new());
                 let cycle = cycle.as_deref().map(forever);
                 (RelationPlanOf::Above { at, above, is_ids: *ids, cycle }, embeds)
             }
             Relation::From(from) => {
                 let mut references = Vec::new();
-                let embeds = self.embeds((to, Context::Row), &embed.embeds, &mut references);
+                let embeds = self.embeds((to, EmbedForm::Row), &embed.embeds, &mut references);
                 let is_open = !embeds.is_empty();
                 let row = RowPlan { show: show.clone(), words, references, is_open };
                 let field = self.field_of(to, &from.field);
@@ -187,7 +187,7 @@ impl Compiler<'_> {
         EmbedPlan { name: forever(&embed.name), to, by, show, embeds, fragment, words, is_joined: false }
     }
 
-    fn embeds(&mut self, at: (u8, Context), embeds: &[Embed], row: &mut Vec<u16>) -> Vec<EmbedPlan> {
+    fn embeds(&mut self, at: (u8, EmbedForm), embeds: &[Embed], row: &mut Vec<u16>) -> Vec<EmbedPlan> {
         let mut compiled = Vec::new();
         for embed in embeds {
             compiled.push(self.embed(at, embed, None, row));
@@ -196,12 +196,12 @@ impl Compiler<'_> {
     }
 
     /// A reference that an embed follows, by the context that it is read from.
-    fn reference(&mut self, (of, context): (u8, Context), field: &str, row: &mut Vec<u16>) -> ReferenceAt {
+    fn reference(&mut self, (of, context): (u8, EmbedForm), field: &str, row: &mut Vec<u16>) -> ReferenceAt {
         let field = self.field_of(of, field);
         let slot = match context {
-            Context::Own => u16::MAX,
-            Context::Header => self.header_reference(of, field),
-            Context::Row => slot(row, field),
+            EmbedForm::Own => u16::MAX,
+            EmbedForm::Header => self.header_reference(of, field),
+            EmbedForm::Row => slot(row, field),
         };
         ReferenceAt { field, slot }
     }
@@ -226,7 +226,7 @@ impl Compiler<'_> {
     fn relation(
         &mut self,
         (member, field, owner): (u8, u16, u8),
-        conditions: Vec<Condition>,
+        conditions: Vec<ConditionPlan>,
         row: Option<RowPlan>,
     ) -> u8 {
         let is_this = |known: &RelationPlan| {
@@ -267,7 +267,7 @@ impl Compiler<'_> {
         &self,
         (member, field): (u8, u16),
         number: u8,
-        conditions: &[Condition],
+        conditions: &[ConditionPlan],
         row: Option<&RowPlan>,
     ) -> Box<str> {
         if self.model.is_built_in {
@@ -322,7 +322,7 @@ impl Compiler<'_> {
         for (number, projection) in projections.iter().enumerate() {
             let number = u8::try_from(number).unwrap_or(u8::MAX);
             for (at, embed) in (0..).zip(&projection.embeds) {
-                let target = Target { projection: number, child: embed.is_joined.then_some(at) };
+                let target = WayEnd { projection: number, child: embed.is_joined.then_some(at) };
                 self.ways((target, projection.of), embed, &[], &mut ways);
                 if embed.is_joined {
                     self.ways_of_owner(target, projection, embed, &mut ways);
@@ -340,7 +340,7 @@ impl Compiler<'_> {
 
     /// Adds the ways back from the entities that an embed shows. `behind` are the hops from the embedding entity
     /// back to the document.
-    fn ways(&mut self, (target, of): (Target, u8), embed: &EmbedPlan, behind: &[Hop], ways: &mut [Vec<Way>]) {
+    fn ways(&mut self, (target, of): (WayEnd, u8), embed: &EmbedPlan, behind: &[Hop], ways: &mut [Vec<Way>]) {
         let projection = target.projection;
         let hop = match &embed.by {
             RelationPlanOf::Reference { at, .. } => {
@@ -370,7 +370,7 @@ impl Compiler<'_> {
                     let hops =
                         std::iter::once(Hop::Above { of, field }).chain(behind.iter().copied()).collect();
                     let trigger = FieldSet::LIVENESS.with(FieldSet::of(field.into()));
-                    push(ways, of, Way { hops, target: Target { projection, child: None }, trigger });
+                    push(ways, of, Way { hops, target: WayEnd { projection, child: None }, trigger });
                 }
             }
             RelationPlanOf::Reference { .. } => {}
@@ -386,7 +386,7 @@ impl Compiler<'_> {
     /// it is. Computed members are made of all that the members show.
     fn ways_of_owner(
         &mut self,
-        target: Target,
+        target: WayEnd,
         projection: &ProjectionPlan,
         embed: &EmbedPlan,
         ways: &mut [Vec<Way>],
@@ -394,7 +394,7 @@ impl Compiler<'_> {
         let Some(from) = embed.from() else { return };
         let trigger = fields_in(&projection.conditions).chain([FieldSet::LIVENESS]).collect();
         push(ways, projection.of, Way { hops: vec![Hop::Down { relation: from.relation }], target, trigger });
-        let owner = Target { child: None, ..target };
+        let owner = WayEnd { child: None, ..target };
         if !projection.compute.is_empty() {
             self.ways((owner, projection.of), embed, &[], ways);
             return;

@@ -26,7 +26,7 @@ pub use self::child::{Child, ChildKey, child_key, id_and_owner, is_held, key_of,
 pub use self::compile::compile;
 pub use self::field_set::FieldSet;
 pub use self::header::HeaderPlan;
-pub use self::relation::{Condition, RelationPlan, RowPlan};
+pub use self::relation::{ConditionPlan, RelationPlan, RowPlan};
 pub use self::routes::{Hop, Mark, Route};
 pub use self::search::{
     ApartPlan, Collection, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,

@@ -39,7 +39,7 @@ pub struct RelationPlan {
     /// The members' reference.
     pub field: u16,
     /// Only members of which all of these hold.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<ConditionPlan>,
     /// The content of a row; nothing where only the key counts.
     pub row: Option<RowPlan>,
     /// The changes of a member that rewrite its row.
@@ -61,7 +61,7 @@ pub struct RowPlan {
 
 /// A part of a `where`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condition {
+pub struct ConditionPlan {
     /// The member's field.
     pub field: u16,
     /// Canonical JSON of the values of which one has to be there.

@@ -63,13 +63,13 @@ pub struct Mark {
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) hops: Vec<Hop>,
-    pub(super) target: Target,
+    pub(super) target: WayEnd,
     pub(super) trigger: FieldSet,
 }
 
 /// The documents that a way leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct WayEnd {
     pub(super) projection: u8,
     /// See [`Mark::child`].
     pub(super) child: Option<u8>,
@@ -130,7 +130,7 @@ pub(super) fn join(ways: Vec<Way>, routes: &mut Vec<Route>) -> (Vec<u16>, Vec<Fi
             at = Some(number);
         }
         if let Some(route) = at.and_then(|at| routes.get_mut(usize::from(at))) {
-            let Target { projection, child } = way.target;
+            let WayEnd { projection, child } = way.target;
             route.marks.push(Mark { projection, child, rule: bit });
         }
     }

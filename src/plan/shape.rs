@@ -1,7 +1,7 @@
 //! The shapes of documents.
 
 use super::search::SearchPlan;
-use super::{Condition, CountedProgram, FieldSet};
+use super::{ConditionPlan, CountedProgram, FieldSet};
 use crate::searchable::SearchableFields;
 
 /// A projection.
@@ -12,7 +12,7 @@ pub struct ProjectionPlan {
     /// The type whose entities have documents.
     pub of: u8,
     /// All of these have to hold.
-    pub conditions: Vec<Condition>,
+    pub conditions: Vec<ConditionPlan>,
     /// The relations whose members alone make a document.
     pub stubs: Vec<u8>,
     /// The own fields that are shown, in order.

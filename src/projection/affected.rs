@@ -54,7 +54,7 @@ pub struct Effects {
 pub type Lookup<'a> = dyn Fn(EntityType, &str, u16) -> Result<References> + 'a;
 
 /// The change of one entity.
-struct Change<'a> {
+struct EntityChange<'a> {
     entity_type: EntityType,
     id: &'a str,
     before: &'a Registers,
@@ -93,7 +93,7 @@ impl Effects {
         }
         let set_off = plan.triggers.iter().enumerate().filter(|(_, trigger)| trigger.meets(changed));
         let rules = set_off.fold(0, |rules, (rule, _)| rules | 1 << rule);
-        self.begin(&Change { entity_type, id, before, after, rules }, was, is)
+        self.begin(&EntityChange { entity_type, id, before, after, rules }, was, is)
     }
 
     /// Adds the documents affected by an intermediate state, where one commit folds several events. Relations follow the
@@ -132,7 +132,7 @@ impl Effects {
     }
 
     /// Makes the first hops of the routes from the changed entity.
-    fn begin(&mut self, change: &Change<'_>, was: &Lookup<'_>, is: &Lookup<'_>) -> Result<()> {
+    fn begin(&mut self, change: &EntityChange<'_>, was: &Lookup<'_>, is: &Lookup<'_>) -> Result<()> {
         let plan = change.entity_type.plan();
         for route in routes(plan, &change.entity_type.get().routes, change.rules) {
             match route.hop {
@@ -175,7 +175,7 @@ impl Effects {
     }
 }
 
-impl Change<'_> {
+impl EntityChange<'_> {
     /// The entities that a reference named before and after.
     fn references(&self, field: u16) -> [References; 2] {
         let name = self.entity_type.field_at(field).name;
@@ -310,7 +310,7 @@ fn changed(of: &TypePlan, before: &Registers, after: &Registers) -> FieldSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Action, Event, Field};
+    use crate::event::{Action, Event, EventField};
     use crate::plan::{CONTACT, HIERARCHY, ORGANISATION};
 
     fn state(fields: &[(&str, &str)]) -> Registers {
@@ -323,7 +323,7 @@ mod tests {
             action: Action::Replace,
             fields: fields
                 .iter()
-                .map(|(name, json)| Field { name: (*name).to_owned(), json: json.as_bytes().into() })
+                .map(|(name, json)| EventField { name: (*name).to_owned(), json: json.as_bytes().into() })
                 .collect(),
         });
         registers

@@ -51,14 +51,14 @@ pub fn key_now(entities: &dyn Entities, child: &Child<'_>) -> Result<Option<Stri
 mod tests {
     use super::*;
     use crate::entity::Registers;
-    use crate::event::{Action, Event, Field};
+    use crate::event::{Action, Event, EventField};
     use crate::model::{self, Layout};
     use crate::plan::{PlanRef, shown_key};
     use crate::projection::affected::Effects;
 
     fn contact(plan: PlanRef, owner: &str, name: &str) -> Registers {
         let mut registers = Registers::default();
-        let field = |name: &str, value: &str| Field {
+        let field = |name: &str, value: &str| EventField {
             name: name.to_owned(),
             json: format!("{value:?}").into_bytes().into(),
         };
@@ -109,7 +109,7 @@ mod tests {
             let of = plan.entity_type("books").unwrap();
             let book = |owner: &str, name: &str| {
                 let mut registers = Registers::default();
-                let fields = [("name", name), ("organisationId", owner)].map(|(name, value)| Field {
+                let fields = [("name", name), ("organisationId", owner)].map(|(name, value)| EventField {
                     name: name.to_owned(),
                     json: format!("{value:?}").into_bytes().into(),
                 });

@@ -54,7 +54,7 @@ impl Projection {
         position: u64,
         out: &mut Vec<u8>,
     ) -> Result<bool> {
-        let members = Members::Within;
+        let members = ChildMembers::Within;
         Renderer { members, ..Renderer::new(self.plan(), entities, limits) }.owner(
             self,
             id,
@@ -93,7 +93,7 @@ struct Renderer<'a> {
     entities: &'a dyn Entities,
     limits: Limits,
     /// The place of the members that are children.
-    members: Members,
+    members: ChildMembers,
     /// The chains that were followed.
     chains: RefCell<Vec<(Start, Rc<Ancestry>)>>,
     /// The entities that were read for the fragment that is being made.
@@ -102,7 +102,7 @@ struct Renderer<'a> {
 
 /// The place of members that are children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Members {
+enum ChildMembers {
     /// They have documents of their own.
     Beside,
     /// They are shown within their owner.
@@ -116,11 +116,11 @@ type Contributors = Vec<(EntityType, Arc<str>)>;
 type Start = ((EntityType, u16), Box<str>, Arc<str>);
 
 /// The number of an owner's members that a document shows: the relation and the true number.
-type Count = (u8, u64);
+type MemberCount = (u8, u64);
 
 impl<'a> Renderer<'a> {
     fn new(plan: PlanRef, entities: &'a dyn Entities, limits: Limits) -> Self {
-        let (members, chains, read) = (Members::Beside, RefCell::default(), RefCell::default());
+        let (members, chains, read) = (ChildMembers::Beside, RefCell::default(), RefCell::default());
         Self { plan, entities, limits, members, chains, read }
     }
 
@@ -159,7 +159,7 @@ impl<'a> Renderer<'a> {
         let begin = out.len();
         let mut object = Object::open(out);
         let (counts, words) = self.head(&mut object, projection, own, (id, self.members))?;
-        let is_count = |count: &&Count| count.1 > 0;
+        let is_count = |count: &&MemberCount| count.1 > 0;
         if is_unseen && !counts.iter().filter(is_count).any(|(relation, _)| plan.stubs.contains(relation)) {
             out.truncate(begin);
             return Ok(false);
@@ -169,7 +169,7 @@ impl<'a> Renderer<'a> {
         }
         let computed = self.computed(&mut object, projection, own, id)?;
         write_search(&mut object, plan, own, &words, &computed);
-        if projection.has_children() && self.members == Members::Beside {
+        if projection.has_children() && self.members == ChildMembers::Beside {
             object.text(JOIN, projection.name());
         }
         object.nested(Name::plain("_log"), |log| {
@@ -191,12 +191,12 @@ impl<'a> Renderer<'a> {
         id: &str,
     ) -> Result<Vec<(&'static str, Vec<u8>)>> {
         let plan = projection.get();
-        if self.members == Members::Within || plan.compute.is_empty() || !projection.has_children() {
+        if self.members == ChildMembers::Within || plan.compute.is_empty() || !projection.has_children() {
             return Ok(compute(object, plan, id));
         }
         let mut buffer = Vec::new();
         let mut whole = Object::open(&mut buffer);
-        self.head(&mut whole, projection, own, (id, Members::Within))?;
+        self.head(&mut whole, projection, own, (id, ChildMembers::Within))?;
         let computed = compute(&mut whole, plan, id);
         computed.iter().for_each(|(name, json)| object.raw(*name, json));
         Ok(computed)
@@ -208,8 +208,8 @@ impl<'a> Renderer<'a> {
         object: &mut Object<'_>,
         projection: Projection,
         own: &Own<'_>,
-        (id, place): (&str, Members),
-    ) -> Result<(Vec<Count>, Vec<u8>)> {
+        (id, place): (&str, ChildMembers),
+    ) -> Result<(Vec<MemberCount>, Vec<u8>)> {
         let plan = projection.get();
         object.text(Name::plain("id"), id);
         if own.liveness() == Liveness::Unseen {

@@ -13,7 +13,7 @@ use crate::plan::{FilterPlan, TypePlan};
 use crate::searchable::{
     Class, GAP, LENGTH_MARK, NUMBER_MARK, SearchableFields, ValueKind, each_form, is_plain_number, plain_name,
 };
-use crate::text::{Words, each_number, stands};
+use crate::text::{WordBuffer, each_number, stands};
 
 /// Computed members of a document, by name, as JSON.
 pub type ComputedMembers = [(&'static str, Vec<u8>)];
@@ -116,7 +116,7 @@ fn push_text(out: &mut Vec<u8>, begin: usize, class: Class, (text, is_second): (
         push(out, begin, GAP, b"");
     }
     let words = out.len();
-    Words::marked(out, begin, class.mark()).push(text);
+    WordBuffer::marked(out, begin, class.mark()).push(text);
     if out.len() == words {
         out.truncate(end);
     }
@@ -355,7 +355,7 @@ fn split_string(json: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
     use crate::entity::Registers;
-    use crate::event::{Action, Event, Field};
+    use crate::event::{Action, Event, EventField};
 
     #[test]
     fn the_strings_of_lists_and_objects_are_read_as_a_parser_reads_them() {
@@ -399,8 +399,10 @@ mod tests {
 
     #[test]
     fn words_are_written_in_their_order_behind_the_mark_of_their_field() {
-        let field =
-            |(name, json): &(&str, &str)| Field { name: (*name).to_owned(), json: json.as_bytes().into() };
+        let field = |(name, json): &(&str, &str)| EventField {
+            name: (*name).to_owned(),
+            json: json.as_bytes().into(),
+        };
         let fields = [
             ("firstName", r#""Zoë""#),
             ("lastName", r#""Åberg-Zoe""#),

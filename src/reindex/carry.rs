@@ -52,7 +52,7 @@ pub(super) struct Carrier<'a> {
 }
 
 /// A write that is to arrive.
-struct Waiting {
+struct WaitingWrite {
     id: Arc<str>,
     version: u64,
     /// None deletes it.
@@ -123,7 +123,7 @@ impl Carrier<'_> {
                 let pairs = std::mem::replace(&mut left, rest).into_iter().zip(documents);
                 let missing = pairs.filter(|(_, document)| document.is_none());
                 let version = above_silent(position);
-                let deletions = missing.map(|(id, _)| Waiting { id: id.into(), version, body: None });
+                let deletions = missing.map(|(id, _)| WaitingWrite { id: id.into(), version, body: None });
                 self.write(deletions.collect(), &mut CarryOutcome::default()).await?;
             }
             cursor = page.cursor;
@@ -214,7 +214,7 @@ impl Carrier<'_> {
                 }
                 // Above all documents that the rebuild makes of references, also where these arrive late.
                 let version = if is_stub { SILENT } else { above_silent(version.clamp(1, position.max(1))) };
-                waiting.push(Waiting { id: id.as_str().into(), version, body: Some(on_one_line(body)) });
+                waiting.push(WaitingWrite { id: id.as_str().into(), version, body: Some(on_one_line(body)) });
             }
             self.write(waiting, carried).await?;
             ids = later;
@@ -223,7 +223,7 @@ impl Carrier<'_> {
     }
 
     /// Writes until all of it has arrived, or is known to have come to nothing.
-    async fn write(&self, mut waiting: Vec<Waiting>, carried: &mut CarryOutcome) -> Result<()> {
+    async fn write(&self, mut waiting: Vec<WaitingWrite>, carried: &mut CarryOutcome) -> Result<()> {
         while !waiting.is_empty() {
             let outcomes = self.target.write(batch(self.number, &waiting)?).await;
             let mut outcomes = outcomes.into_iter();
@@ -279,7 +279,7 @@ pub(super) fn beside(state: &State, projection: Projection, ids: Vec<String>) ->
     Ok(beside)
 }
 
-fn batch(number: usize, waiting: &[Waiting]) -> Result<Batch> {
+fn batch(number: usize, waiting: &[WaitingWrite]) -> Result<Batch> {
     let mut batch = Batch::new(number, Buffer::default());
     for write in waiting {
         batch.push(Arc::clone(&write.id), [write.version; 2], |out| {

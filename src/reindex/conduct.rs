@@ -41,7 +41,7 @@ const CHECKS: usize = 3;
 
 /// The options of a rebuild.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct RebuildOptions {
     /// Swap although documents were rejected.
     pub allow_rejected: bool,
     /// Leave the rebuild's state, to be taken over.
@@ -50,7 +50,7 @@ pub struct Options {
 
 /// The outcome of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Outcome {
+pub struct RebuildOutcome {
     /// The projections with the indexes that their aliases stand for now.
     pub indexes: Vec<(String, String)>,
     /// The evidence for each index.
@@ -87,7 +87,7 @@ pub struct Conductor {
     state: Arc<State>,
     limits: Limits,
     rounds: Rounds,
-    options: Options,
+    options: RebuildOptions,
     status: Arc<Status>,
     /// Documents a second over the whole load; 0 until it is known.
     load_rate: Arc<AtomicU64>,
@@ -114,7 +114,7 @@ impl Conductor {
             state,
             limits,
             rounds,
-            options: Options::default(),
+            options: RebuildOptions::default(),
             status: Arc::default(),
             load_rate: Arc::default(),
             rejected_before: 0,
@@ -123,7 +123,7 @@ impl Conductor {
 
     /// The same with these options.
     #[must_use]
-    pub fn with_options(self, options: Options) -> Self {
+    pub fn with_options(self, options: RebuildOptions) -> Self {
         Self { options, ..self }
     }
 
@@ -142,7 +142,7 @@ impl Conductor {
         mut self,
         stop: &Shutdown,
         on_progress: impl Fn(Phase, &RebuildProgress) + Send + Sync + 'static,
-    ) -> Result<Outcome> {
+    ) -> Result<RebuildOutcome> {
         let beats = self.spawn_beats(stop, on_progress);
         let ended = self.phases(stop).await;
         self.rounds.sources.close();
@@ -158,7 +158,7 @@ impl Conductor {
         Ok(outcome)
     }
 
-    async fn phases(&mut self, stop: &Shutdown) -> Result<Outcome> {
+    async fn phases(&mut self, stop: &Shutdown) -> Result<RebuildOutcome> {
         let (mut evidence, mut carried) = (Vec::new(), BTreeMap::new());
         if self.session.ended_at.is_none() {
             ask_index(stop, async || self.sink.target(self.session.indexes.clone()).await).await?;
@@ -175,7 +175,7 @@ impl Conductor {
         let ended_at = self.session.ended_at.clone().unwrap_or_default();
         ask_index(stop, async || self.claim.end(&ended_at).await).await?;
         let names = self.session.projections.iter().cloned();
-        Ok(Outcome {
+        Ok(RebuildOutcome {
             indexes: names.zip(self.session.indexes.iter().cloned()).collect(),
             evidence,
             rejected: self.rejected(),

@@ -81,7 +81,7 @@ pub(super) async fn gather(
 ) -> Result<Vec<Evidence>> {
     let pairs = projections.iter().copied().zip(indexes).enumerate();
     try_join_all(pairs.map(|(number, (projection, index))| async move {
-        let sample = Sample::of(Arc::clone(state), projection, limits);
+        let sample = SampleWalk::of(Arc::clone(state), projection, limits);
         // The index makes everything searchable meanwhile.
         let (stored, (mut sample, mut made)) = tokio::try_join!(sink.count(index), sample.next())?;
         let mut evidence = Evidence { index: index.clone(), stored, ..Evidence::default() };
@@ -121,14 +121,14 @@ async fn count_beside(
 type SampleDocuments = Vec<(String, Option<Vec<u8>>)>;
 
 /// Some of the documents that a state calls for, and the number of all, by one walk.
-struct Sample {
+struct SampleWalk {
     state: Arc<State>,
     projection: Projection,
     limits: Limits,
     walk: Walk,
 }
 
-impl Sample {
+impl SampleWalk {
     fn of(state: Arc<State>, projection: Projection, limits: Limits) -> Self {
         let every = Every::of(state.count_about(projection), SAMPLE, fastrand::u64(..));
         Self { state, projection, limits, walk: Walk::new(projection, every) }

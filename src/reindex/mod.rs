@@ -17,7 +17,7 @@ mod target;
 mod upkeep;
 
 pub use claim::Claim;
-pub use conduct::{Conductor, Options, Outcome, Round, Rounds};
+pub use conduct::{Conductor, RebuildOptions, RebuildOutcome, Round, Rounds};
 pub use sources::Sources;
 pub use target::Target;
 pub use upkeep::{abort, give_up, is_swapping, prune, prune_gone};

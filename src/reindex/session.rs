@@ -16,7 +16,7 @@ const LINKING: &str = "linking-";
 /// Where the documents come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum From {
+pub enum RebuildFrom {
     /// The whole log, replayed.
     Log,
     /// A copy of the state of the running instance, or of its folder.
@@ -35,7 +35,7 @@ pub struct Session {
     /// The index behind each projection's alias at the beginning.
     pub previous: Vec<Option<String>>,
     /// Where the documents come from.
-    pub from: From,
+    pub from: RebuildFrom,
     /// True once the copy of the state is whole.
     pub copied: bool,
     /// True when the indexes were there before: the alias goes back to them.
@@ -218,7 +218,7 @@ impl Session {
             projections: projections.iter().map(|name| (*name).to_owned()).collect(),
             previous: vec![None; indexes.len()],
             indexes,
-            from: From::Log,
+            from: RebuildFrom::Log,
             copied: false,
             is_rollback: false,
             rolled_back_from: Vec::new(),

@@ -9,11 +9,11 @@ use crate::pipeline::work::{blocking, let_go};
 use crate::source::EventSource;
 
 /// Opens a source; waits for a log that is away.
-pub type Open = Arc<dyn Fn() -> Result<Box<dyn EventSource>> + Send + Sync>;
+pub type SourceOpener = Arc<dyn Fn() -> Result<Box<dyn EventSource>> + Send + Sync>;
 
 /// At most one source that was not taken yet.
 pub struct Sources {
-    open: Open,
+    open: SourceOpener,
     ahead: Mutex<Option<Ahead>>,
 }
 
@@ -24,7 +24,7 @@ enum Ahead {
 
 impl Sources {
     /// Of a log, of which `source` is open and not started, if there is one.
-    pub fn new(open: Open, source: Option<Box<dyn EventSource>>) -> Self {
+    pub fn new(open: SourceOpener, source: Option<Box<dyn EventSource>>) -> Self {
         Self { open, ahead: Mutex::new(source.map(Ahead::Open)) }
     }
 
@@ -106,7 +106,7 @@ mod tests {
     fn sources(away: usize, source: Option<Box<dyn EventSource>>) -> (Sources, Arc<AtomicUsize>) {
         let opened = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&opened);
-        let open: Open = Arc::new(move || match count.fetch_add(1, Ordering::SeqCst) + 1 {
+        let open: SourceOpener = Arc::new(move || match count.fetch_add(1, Ordering::SeqCst) + 1 {
             number if number == away => Err(Error::failed("away")),
             number => Ok(Box::new(NumberedLog(number))),
         });

@@ -1,6 +1,6 @@
 //! The value of a filter: a whole value, or a range of one that has an order.
 
-use super::query::{Field, FilterValue};
+use super::query::{FilterField, FilterValue};
 use crate::error::{Error, Result};
 use crate::searchable::ValueKind;
 use crate::time::period;
@@ -14,7 +14,7 @@ const OPEN: &str = "*";
 ///
 /// # Errors
 /// When the value is none of the field's kind.
-pub(super) fn parse(field: Field, value: &str) -> Result<FilterValue> {
+pub(super) fn parse(field: FilterField, value: &str) -> Result<FilterValue> {
     let wrong = || {
         let expected = match field.kind {
             ValueKind::Boolean => "true or false",

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use serde_json::Value;
 
 use super::cursor::Cursor;
-use super::query::{Field, FilterValue, Filters, Term, Whole};
+use super::query::{FilterField, FilterValue, Filters, Term, Whole};
 use super::sort::{Key, Sort};
 use crate::error::Result;
 use crate::plan::Collection;
@@ -36,7 +36,7 @@ pub struct Find {
     /// Only entities at or below this one.
     pub under: Option<String>,
     /// Values of the document itself, of which each field must have one.
-    pub filters: Vec<(Field, FilterValue)>,
+    pub filters: Vec<(FilterField, FilterValue)>,
     /// Values of members.
     pub member_filters: Vec<MemberFilters>,
     /// Only these ids.
@@ -49,7 +49,7 @@ pub struct Find {
     pub after: Option<Cursor>,
     /// Fields to count over all hits. Those of members are counted over the documents that embed all of them, and by the
     /// members that meet `member_filters`.
-    pub facets: Vec<Field>,
+    pub facets: Vec<FilterField>,
     /// True when documents are wanted, false for ids only.
     pub documents: bool,
 }
@@ -60,7 +60,7 @@ pub struct MemberFilters {
     /// The number of the embed among those that are looked into.
     pub members: usize,
     /// The values; at least one.
-    pub filters: Vec<(Field, FilterValue)>,
+    pub filters: Vec<(FilterField, FilterValue)>,
     /// Documents that meet them by a member which they don't embed.
     pub met: Vec<String>,
 }
@@ -102,7 +102,7 @@ pub struct SearchResult {
     /// The page.
     pub hits: Vec<Hit>,
     /// The counts, in the order asked for.
-    pub facets: Vec<(Field, Counts)>,
+    pub facets: Vec<(FilterField, Counts)>,
 }
 
 /// Documents of members, among which is looked for those of some owners.
@@ -140,7 +140,7 @@ pub trait SearchIndex: Send + Sync + 'static {
     fn owners<'a>(&'a self, among: Among<'a>) -> Answer<'a, Vec<String>>;
 
     /// For each value of `field` how many of the owners have such a member with it.
-    fn owner_counts<'a>(&'a self, among: Among<'a>, field: Field) -> Answer<'a, Counts>;
+    fn owner_counts<'a>(&'a self, among: Among<'a>, field: FilterField) -> Answer<'a, Counts>;
 
     /// Such members, best first, at most [`MATCHED_MAX`].
     fn matched<'a>(&'a self, among: Among<'a>, whole: &'a Whole) -> Answer<'a, Vec<Value>>;

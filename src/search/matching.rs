@@ -35,7 +35,7 @@ fn is_near(left: &str, right: &str) -> bool {
     }
     let same = left.chars().zip(right.chars()).take_while(|(left, right)| left == right);
     let same = same.map(|(letter, _)| letter.len_utf8()).sum::<usize>();
-    let split = |word| Word::split(word, same);
+    let split = |word| WordTail::split(word, same);
     match (split(left), split(right)) {
         (None, None) => true,
         (Some(one), None) | (None, Some(one)) => one.rest.is_empty(),
@@ -44,14 +44,14 @@ fn is_near(left: &str, right: &str) -> bool {
 }
 
 /// A word from its first difference to another one.
-struct Word<'a> {
+struct WordTail<'a> {
     all: &'a str,
     first: char,
     /// The letters after the first one.
     rest: &'a str,
 }
 
-impl<'a> Word<'a> {
+impl<'a> WordTail<'a> {
     fn split(word: &'a str, same: usize) -> Option<Self> {
         let all = word.get(same..)?;
         let mut letters = all.chars();

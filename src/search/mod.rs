@@ -21,4 +21,4 @@ mod syntax;
 mod token;
 
 pub use self::index::{Find, SearchIndex, SearchResult};
-pub use self::query::{Field, Request, Term};
+pub use self::query::{FilterField, Request, Term};

@@ -20,7 +20,7 @@ const KEPT_MAX: u64 = 256;
 
 /// The index as a first page found it.
 #[derive(Clone)]
-struct View {
+struct SearchView {
     index: Arc<dyn SearchIndex>,
     /// The positions that it shows.
     position: Positions,
@@ -31,7 +31,7 @@ struct View {
 pub struct PagedSearcher {
     searcher: Searcher,
     /// Views by the numbers that cursors carry.
-    views: Arc<Cache<u64, View>>,
+    views: Arc<Cache<u64, SearchView>>,
 }
 
 impl PagedSearcher {
@@ -66,7 +66,8 @@ impl PagedSearcher {
                 page => return page,
             }
         }
-        let (number, view) = (fastrand::u64(..), View { index: self.searcher.index().view(), position });
+        let (number, view) =
+            (fastrand::u64(..), SearchView { index: self.searcher.index().view(), position });
         let page = self.page(request, number, &view).await?;
         if page.next.is_some() {
             self.views.insert(number, view);
@@ -74,13 +75,13 @@ impl PagedSearcher {
         Ok(page)
     }
 
-    async fn page(&self, request: &Request, number: u64, view: &View) -> Result<Page> {
+    async fn page(&self, request: &Request, number: u64, view: &SearchView) -> Result<Page> {
         let page = self.searcher.on(Arc::clone(&view.index), number).search(request).await?;
         Ok(Page { position: Some(view.position.to_string()), ..page })
     }
 }
 
-async fn drop_expired(views: Weak<Cache<u64, View>>) {
+async fn drop_expired(views: Weak<Cache<u64, SearchView>>) {
     loop {
         tokio::time::sleep(KEPT_FOR / 4).await;
         let Some(views) = views.upgrade() else { return };

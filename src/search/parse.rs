@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::filter;
-use super::query::{Field, FilterValue, Request, SIZE_MAX, Term};
+use super::query::{FilterField, FilterValue, Request, SIZE_MAX, Term};
 use super::sort::Sort;
 use super::token::{QueryParts, parse};
 use crate::error::{Error, Result};
@@ -152,7 +152,7 @@ fn under(collection: Collection, id: &str) -> Result<String> {
     }
 }
 
-fn field_of_name(name: &str, collection: Collection) -> Result<Field> {
+fn field_of_name(name: &str, collection: Collection) -> Result<FilterField> {
     let known = &collection.get().filters;
     known.iter().find(|field| field.name == name).ok_or_else(|| {
         let names: Vec<&str> = known.iter().map(|field| field.name).collect();
@@ -175,7 +175,7 @@ fn words(q: &str) -> Result<QueryParts> {
     Ok(parsed)
 }
 
-fn filters(texts: &[&str], collection: Collection) -> Result<Vec<(Field, FilterValue)>> {
+fn filters(texts: &[&str], collection: Collection) -> Result<Vec<(FilterField, FilterValue)>> {
     if texts.len() > FILTERS_MAX {
         return Err(Error::usage(format!("filter: at most {FILTERS_MAX}")));
     }

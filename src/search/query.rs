@@ -21,7 +21,7 @@ pub const TIMEOUT_MS_DEFAULT: u64 = 5_000;
 const SHORT_LETTERS_MAX: usize = 3;
 
 /// A field to filter by or to count.
-pub type Field = &'static FilterPlan;
+pub type FilterField = &'static FilterPlan;
 
 /// The values asked for of a field: any of them will do.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +64,7 @@ fn is_between<T: PartialOrd>(number: T, from: Option<T>, to: Option<T>) -> bool 
 }
 
 /// Values that must hold.
-pub type Filters = [(Field, FilterValue)];
+pub type Filters = [(FilterField, FilterValue)];
 
 /// One word of a query, which matches as a word or as a part of a phone number, or one phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +82,8 @@ pub struct Term {
 }
 
 /// The values asked for, by their fields: any value of a field will do, and each field must hold.
-pub fn by_field(filters: &Filters) -> BTreeMap<Field, Vec<&FilterValue>> {
-    let mut fields: BTreeMap<Field, Vec<&FilterValue>> = BTreeMap::new();
+pub fn by_field(filters: &Filters) -> BTreeMap<FilterField, Vec<&FilterValue>> {
+    let mut fields: BTreeMap<FilterField, Vec<&FilterValue>> = BTreeMap::new();
     filters.iter().for_each(|(field, value)| fields.entry(*field).or_default().push(value));
     fields
 }
@@ -135,7 +135,7 @@ pub struct Request {
     /// Only entities at or below this one in the collection's tree.
     pub under: Option<String>,
     /// Values that must hold: any of those of a field.
-    pub filters: Vec<(Field, FilterValue)>,
+    pub filters: Vec<(FilterField, FilterValue)>,
     /// The order of hits; `None` for the best first.
     pub sort: Option<Sort>,
     /// The page's size, 1 to [`SIZE_MAX`].
@@ -143,7 +143,7 @@ pub struct Request {
     /// Where the page begins.
     pub after: Option<Cursor>,
     /// Fields to count over all hits.
-    pub facets: Vec<Field>,
+    pub facets: Vec<FilterField>,
     /// Positions that must be searchable: for each partition the offset after the record.
     pub consistent_with: Positions,
     /// How long to wait for them, in milliseconds.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use self::shown::{ShownHit, hit};
 use super::cursor::Cursor;
 use super::index::{Among, Counts, Find, Hit, MATCHED_MAX, MemberFilters, SearchIndex, SearchResult};
-use super::query::{Field, FilterValue, Filters, Request, Term, Whole};
+use super::query::{FilterField, FilterValue, Filters, Request, Term, Whole};
 use crate::error::Result;
 use crate::plan::{Collection, MembersPlan, PlanRef};
 use crate::searchable::each_at;
@@ -143,7 +143,7 @@ impl Searcher {
         let asks_for_words = request.terms.is_some() || !request.excluded.is_empty();
         let mut all = Vec::new();
         for (number, members) in request.collection.get().members.iter().enumerate() {
-            let is_asked = |field: &Field| field.members == Some(number);
+            let is_asked = |field: &FilterField| field.members == Some(number);
             let is_looked_into = asks_for_words && members.words.is_some()
                 || request.filters.iter().any(|(field, _)| is_asked(field))
                 || request.facets.iter().any(is_asked);
@@ -205,7 +205,7 @@ impl Searcher {
         let mut all = Vec::new();
         for number in 0..request.collection.get().members.len() {
             let of_embed = filters.iter().filter(|(field, _)| field.members == Some(number));
-            let filters: Vec<(Field, FilterValue)> = of_embed.cloned().collect();
+            let filters: Vec<(FilterField, FilterValue)> = of_embed.cloned().collect();
             if filters.is_empty() {
                 continue;
             }
@@ -222,7 +222,7 @@ impl Searcher {
     async fn facet_aside(
         &self,
         request: &Request,
-        field: Field,
+        field: FilterField,
         truncated: &TruncatedDocuments,
     ) -> Result<Map<String, Value>> {
         let mut aside = Request { facets: vec![field], after: None, ..request.clone() };
@@ -336,7 +336,7 @@ impl Searcher {
         request: &Request,
         find: &Find,
         (number, owners): (usize, &[String]),
-        field: Field,
+        field: FilterField,
     ) -> Result<Counts> {
         let collection = request.collection;
         let members = collection.get().members.get(number).filter(|_| !owners.is_empty());
@@ -389,7 +389,7 @@ fn owners_of(member: &Value, embed: &str) -> Vec<String> {
 }
 
 /// The same filter among those of the members' own projection.
-fn filter_apart(collection: Collection, members: usize, field: Field) -> Option<Field> {
+fn filter_apart(collection: Collection, members: usize, field: FilterField) -> Option<FilterField> {
     let apart = collection.apart(collection.get().members.get(members)?)?;
     apart.get().filters.get(usize::from(field.apart?))
 }
@@ -399,15 +399,15 @@ fn filters_apart(
     collection: Collection,
     members: usize,
     filters: &Filters,
-) -> Option<Vec<(Field, FilterValue)>> {
-    let one = |(field, value): &(Field, FilterValue)| {
+) -> Option<Vec<(FilterField, FilterValue)>> {
+    let one = |(field, value): &(FilterField, FilterValue)| {
         Some((filter_apart(collection, members, field)?, value.clone()))
     };
     filters.iter().map(one).collect()
 }
 
 /// True when a facet of the field is counted without its own filter.
-fn is_filtered(request: &Request, field: &Field) -> bool {
+fn is_filtered(request: &Request, field: &FilterField) -> bool {
     request.filters.iter().any(|(filtered, _)| filtered == field)
 }
 

@@ -55,9 +55,9 @@ impl Domain {
     }
 
     /// How the records of the entity types are read.
-    pub(super) fn layouts(&self) -> Vec<decode::Layout> {
+    pub(super) fn layouts(&self) -> Vec<decode::RecordLayout> {
         let entities = self.types.iter().zip(&self.model.entities);
-        entities.map(|((_, of), entity)| decode::Layout::of(*of, &entity.source)).collect()
+        entities.map(|((_, of), entity)| decode::RecordLayout::of(*of, &entity.source)).collect()
     }
 
     /// True when members of a projection are documents of their own.

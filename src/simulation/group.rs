@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::world::{Process, World};
 use crate::error::Result;
 use crate::position::{Positions, TopicPartition};
-use crate::source::candidacy::{Candidacy, Members};
+use crate::source::candidacy::{Candidacy, GroupMembers};
 use crate::source::leadership::{DeliveredPosition, Leadership};
 
 const SESSION: Duration = Duration::from_secs(10);
@@ -175,13 +175,13 @@ impl Group {
             let view = if cut_off.contains(number)
                 || world.strikes("group not described", world.plan.rates.commit_lost)
             {
-                Members::Silent
+                GroupMembers::Silent
             } else if is_changing {
-                Members::Changing
+                GroupMembers::Changing
             } else if self.holder.is_some() {
-                Members::Led
+                GroupMembers::Led
             } else {
-                Members::Leaderless { count: numbers.len() - 1, rank }
+                GroupMembers::Leaderless { count: numbers.len() - 1, rank }
             };
             let is_holder = self.holder == Some(*number);
             let Some(member) = self.members.get_mut(number) else { continue };
@@ -190,7 +190,7 @@ impl Group {
             }
             let has_caught_up = member.caught_up.load(Ordering::SeqCst);
             match member.asking {
-                Some(since) if view == Members::Led && now >= since + ASKING_MAX => member.asking = None,
+                Some(since) if view == GroupMembers::Led && now >= since + ASKING_MAX => member.asking = None,
                 None if member.candidacy.asks(view, has_caught_up) => {
                     world.note(format_args!("{} asks for the writing", member.process.name));
                     member.asking = Some(now);

@@ -17,7 +17,7 @@ use crate::config::Refresh;
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::decode::Decoder;
 use crate::error::{Error, Result};
-use crate::pipeline::command::Command;
+use crate::pipeline::command::FoldCommand;
 use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run};
 use crate::pipeline::status::Status;
 use crate::pipeline::tuning::Tuning;
@@ -78,7 +78,7 @@ pub(super) struct Running {
     pub(super) status: Arc<Status>,
     stop: Shutdown,
     task: JoinHandle<Result<()>>,
-    _commands: Sender<Command>,
+    _commands: Sender<FoldCommand>,
 }
 
 /// An instance, running or not.

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::status::Status;
 use crate::plan::PlanRef;
 use crate::projection::Limits;
-use crate::reindex::session::{Folder, From, Session};
+use crate::reindex::session::{Folder, RebuildFrom, Session};
 use crate::reindex::{Claim, Conductor, Round, Rounds, Sources, Target, abort};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
@@ -145,7 +145,7 @@ impl Call {
             process: Arc::clone(&self.process),
             disk: self.disk.clone(),
         });
-        if session.from == From::State && !session.copied {
+        if session.from == RebuildFrom::State && !session.copied {
             // No instance runs that could give a copy: the command is called again.
             let away = || Error::new(ErrorKind::Unavailable, "no instance answers");
             let from = self.from.as_ref().ok_or_else(away)?;
@@ -176,7 +176,7 @@ impl Call {
             projections: names(&self.world),
             indexes,
             previous: sink.behind().await?,
-            from: if self.from.is_some() { From::State } else { From::Log },
+            from: if self.from.is_some() { RebuildFrom::State } else { RebuildFrom::Log },
             copied: false,
             is_rollback: false,
             rolled_back_from: Vec::new(),

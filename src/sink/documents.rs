@@ -20,7 +20,7 @@ pub struct StoredDocument {
 
 /// The member `_log` of a document, by which it tells its log position.
 #[derive(Debug, Clone, Copy, Deserialize)]
-pub struct Log {
+pub struct DocumentLog {
     /// The log position.
     pub position: Option<u64>,
     /// True of a document that was made of references only, from a partial log.
@@ -29,11 +29,11 @@ pub struct Log {
 }
 
 /// The member `_log` of a document; `None` when it has none, or cannot be read.
-pub fn log_of(document: &[u8]) -> Option<Log> {
+pub fn log_of(document: &[u8]) -> Option<DocumentLog> {
     #[derive(Deserialize)]
     struct LogMember {
         #[serde(rename = "_log")]
-        log: Log,
+        log: DocumentLog,
     }
     serde_json::from_slice(document).ok().map(|LogMember { log }| log)
 }

@@ -7,7 +7,9 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::mapping::Shape;
-use crate::sink::difference::{Call, Difference, calls_for, differences, embedded_differences, shapes};
+use crate::sink::difference::{
+    Call, MappingDifference, calls_for, differences, embedded_differences, shapes,
+};
 use crate::sink::generations::Rebuild;
 use crate::sink::mappings::Mappings;
 use crate::time::compact;
@@ -67,7 +69,7 @@ pub(crate) struct Additions {
 }
 
 impl Additions {
-    fn of(differences: &[Difference]) -> Option<Self> {
+    fn of(differences: &[MappingDifference]) -> Option<Self> {
         if calls_for(differences) == Call::Rebuild {
             return None;
         }

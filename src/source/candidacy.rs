@@ -13,7 +13,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// The writers and members of a group, as far as they are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Members {
+pub(crate) enum GroupMembers {
     /// The brokers do not say.
     Silent,
     /// A rebalance is under way: the writer is not known.
@@ -40,24 +40,24 @@ pub(crate) struct Candidacy {
 
 impl Candidacy {
     /// True when the member asks for the writing now.
-    pub(crate) fn asks(&mut self, members: Members, has_caught_up: bool) -> bool {
+    pub(crate) fn asks(&mut self, members: GroupMembers, has_caught_up: bool) -> bool {
         let now = Instant::now();
-        if members != Members::Silent {
+        if members != GroupMembers::Silent {
             self.silent = None;
-            let is_empty = matches!(members, Members::Leaderless { count: 0, .. });
+            let is_empty = matches!(members, GroupMembers::Leaderless { count: 0, .. });
             self.came_first.get_or_insert(is_empty);
         }
-        if !matches!(members, Members::Leaderless { .. }) {
+        if !matches!(members, GroupMembers::Leaderless { .. }) {
             self.leaderless = None;
         }
         let may = has_caught_up || self.came_first == Some(true);
         match members {
-            Members::Silent => {
+            GroupMembers::Silent => {
                 let since = *self.silent.get_or_insert(now);
                 has_caught_up && now >= since + SILENCE_MAX
             }
-            Members::Changing | Members::Led => false,
-            Members::Leaderless { rank, .. } => {
+            GroupMembers::Changing | GroupMembers::Led => false,
+            GroupMembers::Leaderless { rank, .. } => {
                 let since = *self.leaderless.get_or_insert(now);
                 may && now >= since + RANK_WAIT.saturating_mul(u32::try_from(rank).unwrap_or(u32::MAX))
             }
@@ -79,18 +79,18 @@ impl Candidacy {
 mod tests {
     use super::*;
 
-    const ALONE: Members = Members::Leaderless { count: 1, rank: 0 };
+    const ALONE: GroupMembers = GroupMembers::Leaderless { count: 1, rank: 0 };
 
     #[tokio::test(start_paused = true)]
     async fn whoever_comes_first_asks_at_once_and_a_joiner_only_when_it_has_caught_up() {
         let mut first = Candidacy::default();
-        assert!(!first.asks(Members::Silent, false) && !first.knows_group());
-        assert!(first.asks(Members::Leaderless { count: 0, rank: 0 }, false));
+        assert!(!first.asks(GroupMembers::Silent, false) && !first.knows_group());
+        assert!(first.asks(GroupMembers::Leaderless { count: 0, rank: 0 }, false));
         let mut joiner = Candidacy::default();
-        for members in [Members::Changing, Members::Led, ALONE] {
+        for members in [GroupMembers::Changing, GroupMembers::Led, ALONE] {
             assert!(!joiner.asks(members, false), "{members:?}");
         }
-        assert!(!joiner.asks(Members::Led, true) && !joiner.asks(Members::Changing, true));
+        assert!(!joiner.asks(GroupMembers::Led, true) && !joiner.asks(GroupMembers::Changing, true));
         assert!(joiner.asks(ALONE, true));
         first.step_down();
         assert!(!first.asks(ALONE, false), "it came first, and has written since");
@@ -99,10 +99,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn members_ask_one_after_the_other() {
         let (mut low, mut high) = (Candidacy::default(), Candidacy::default());
-        let leaderless = |rank| Members::Leaderless { count: 2, rank };
+        let leaderless = |rank| GroupMembers::Leaderless { count: 2, rank };
         assert!(low.asks(leaderless(0), true) && !high.asks(leaderless(1), true));
         tokio::time::advance(RANK_WAIT / 2).await;
-        assert!(!high.asks(Members::Changing, true));
+        assert!(!high.asks(GroupMembers::Changing, true));
         tokio::time::advance(RANK_WAIT / 2).await;
         assert!(!high.asks(leaderless(1), true), "a change begins the wait anew");
         tokio::time::advance(RANK_WAIT).await;
@@ -112,8 +112,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn brokers_that_say_nothing_for_long_do_not_keep_the_writing_from_being_taken() {
         let mut member = Candidacy::default();
-        assert!(!member.asks(Members::Silent, true));
+        assert!(!member.asks(GroupMembers::Silent, true));
         tokio::time::advance(SILENCE_MAX).await;
-        assert!(!member.asks(Members::Silent, false) && member.asks(Members::Silent, true));
+        assert!(!member.asks(GroupMembers::Silent, false) && member.asks(GroupMembers::Silent, true));
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 type Elect = fn(&Config, Arc<AtomicU64>) -> Result<Arc<dyn Leadership>>;
 
 /// The source of one kind.
-pub(crate) struct Driver {
+pub(crate) struct SourceDriver {
     /// The kind of source that it reads.
     pub(crate) kind: SourceKind,
     /// Opens the log for reading.

@@ -1,12 +1,12 @@
 //! The table of sources. A new source is a folder beside this file, and a line in the table `SOURCES`.
 
-use super::driver::Driver;
+use super::driver::SourceDriver;
 use super::{files, kafka, postgres};
 use crate::config::{Config, SourceKind};
 use crate::error::{Error, Result};
 
 /// The source of each kind, the default first.
-static SOURCES: &[&Driver] = &[&kafka::KAFKA, &files::FILES, &postgres::POSTGRES];
+static SOURCES: &[&SourceDriver] = &[&kafka::KAFKA, &files::FILES, &postgres::POSTGRES];
 
 /// The kinds of source that a configuration can name, the default first.
 pub(crate) fn kinds() -> Vec<&'static SourceKind> {
@@ -14,7 +14,7 @@ pub(crate) fn kinds() -> Vec<&'static SourceKind> {
 }
 
 /// Finds the configured source.
-pub(crate) fn find(config: &Config) -> Result<&'static Driver> {
+pub(crate) fn find(config: &Config) -> Result<&'static SourceDriver> {
     let kind = config.source.kind;
     let found = SOURCES.iter().find(|driver| driver.kind == *kind);
     found.copied().ok_or_else(|| {

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use serde::Deserialize;
 
 use super::keys::Space;
-use super::rows::{self, Format, Row};
+use super::rows::{self, Row, StateFormat};
 use super::store::{Changes, StateStore};
 use super::{FORMAT, check_format};
 use crate::entity::EntityFields;
@@ -35,7 +35,12 @@ struct TypeDeclaration {
 ///
 /// # Errors
 /// Exit code 1 for another format, 2 for another configuration, each with advice.
-pub(super) fn check(store: &dyn StateStore, plan: PlanRef, before: &Format, fingerprint: &str) -> Result<()> {
+pub(super) fn check(
+    store: &dyn StateStore,
+    plan: PlanRef,
+    before: &StateFormat,
+    fingerprint: &str,
+) -> Result<()> {
     let added = added(&before.fingerprint, fingerprint).filter(|_| before.format == FORMAT);
     let Some(added) = added else { return check_format(before, fingerprint) };
     for (entity_type, field) in &added {
@@ -49,7 +54,7 @@ pub(super) fn check(store: &dyn StateStore, plan: PlanRef, before: &Format, fing
             "a field was declared since the state was built"
         );
     }
-    let format = Format { format: FORMAT, fingerprint: fingerprint.to_owned() };
+    let format = StateFormat { format: FORMAT, fingerprint: fingerprint.to_owned() };
     let mut changes = Changes::default();
     changes.put(Space::META, b"format".to_vec(), rows::encode(&format)?);
     store.commit(changes)?;
@@ -65,7 +70,7 @@ pub fn check_in_use(before: &str, after: &str) -> Result<()> {
     if before == after || added(before, after).is_some() {
         return Ok(());
     }
-    check_format(&Format { format: FORMAT, fingerprint: before.to_owned() }, after)
+    check_format(&StateFormat { format: FORMAT, fingerprint: before.to_owned() }, after)
 }
 
 /// The fields that the second model has beyond the first, when that is all in which they differ and none is a reference.

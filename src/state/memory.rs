@@ -6,21 +6,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::keys::Space;
-use super::store::{self, Changes, Cursor, Reader, StateStore};
+use super::store::{self, Changes, EntryCursor, Reader, StateStore};
 use crate::error::Result;
 
-type Entries = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
-type Entry<'a> = (&'a (Space, Vec<u8>), &'a Vec<u8>);
+type MemoryEntries = BTreeMap<(Space, Vec<u8>), Vec<u8>>;
+type MemoryEntry<'a> = (&'a (Space, Vec<u8>), &'a Vec<u8>);
 
 /// A store in memory. A snapshot costs a copy at the next commit, so it is for tests and small states.
 #[derive(Debug, Default, Clone)]
-pub struct MemoryStore(Arc<RwLock<Arc<Entries>>>);
+pub struct MemoryStore(Arc<RwLock<Arc<MemoryEntries>>>);
 
-struct View(Arc<Entries>);
+struct MemoryView(Arc<MemoryEntries>);
 
 impl StateStore for MemoryStore {
     fn view(&self) -> Box<dyn Reader> {
-        Box::new(View(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))))
+        Box::new(MemoryView(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))))
     }
 
     fn commit(&self, changes: Changes) -> Result<()> {
@@ -73,12 +73,12 @@ impl StateStore for MemoryStore {
     }
 }
 
-impl Reader for View {
+impl Reader for MemoryView {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
         Ok(self.0.get(&(space, key.to_vec())).cloned())
     }
 
-    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn Cursor + '_>> {
+    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn EntryCursor + '_>> {
         let start = match start {
             Bound::Included(key) => Bound::Included((space, key.to_vec())),
             Bound::Excluded(key) => Bound::Excluded((space, key.to_vec())),
@@ -86,18 +86,18 @@ impl Reader for View {
         };
         let mut entries = self.0.range((start, Bound::Unbounded));
         let entry = entries.next();
-        Ok(Box::new(At { space, entries, entry }))
+        Ok(Box::new(MemoryCursor { space, entries, entry }))
     }
 }
 
 /// A cursor: an entry, which may be of the next space, and those behind it.
-struct At<'a> {
+struct MemoryCursor<'a> {
     space: Space,
     entries: btree_map::Range<'a, (Space, Vec<u8>), Vec<u8>>,
-    entry: Option<Entry<'a>>,
+    entry: Option<MemoryEntry<'a>>,
 }
 
-impl Cursor for At<'_> {
+impl EntryCursor for MemoryCursor<'_> {
     fn entry(&self) -> Option<(&[u8], &[u8])> {
         let ((_, key), value) = self.entry.filter(|((space, _), _)| *space == self.space)?;
         Some((key, value))

@@ -28,7 +28,7 @@ pub use snapshot::Snapshot;
 
 use self::headers::Headers;
 use self::keys::{NAME_KEY, PARTIAL_KEY, Space, TOPICS_KEY};
-use self::rows::{Backfill, FORMAT, Format, LowWatermark, Progress, Row};
+use self::rows::{Backfill, FORMAT, LowWatermark, Progress, Row, StateFormat};
 use self::store::{Changes, Entries, Reader, StateStore};
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, PlanRef};
@@ -63,7 +63,7 @@ impl State {
         match view.get(Space::META, b"format")? {
             Some(bytes) => added::check(&*store, plan, &rows::decode(&bytes)?, fingerprint)?,
             None => {
-                let format = Format { format: FORMAT, fingerprint: fingerprint.to_owned() };
+                let format = StateFormat { format: FORMAT, fingerprint: fingerprint.to_owned() };
                 let mut changes = Changes::default();
                 changes.put(Space::META, b"format".to_vec(), rows::encode(&format)?);
                 store.commit(changes)?;
@@ -327,7 +327,7 @@ fn read_meta<T: serde::de::DeserializeOwned + Default>(view: &dyn Reader, key: &
     view.get(Space::META, key)?.map_or_else(|| Ok(T::default()), |bytes| rows::decode(&bytes))
 }
 
-fn check_format(format: &Format, fingerprint: &str) -> Result<()> {
+fn check_format(format: &StateFormat, fingerprint: &str) -> Result<()> {
     if format.format != FORMAT {
         return Err(Error::failed(format!(
             "the state has format {}, this program reads format {FORMAT}; delete the state's folder and start again to replay",

@@ -15,7 +15,7 @@ use self::children::{Children, joined};
 use super::keys::{Space, behind_members, member_key, member_of, owner_of, owner_prefix};
 use super::rows;
 use super::snapshot::{Snapshot, broken_relation};
-use super::store::{Cursor, Reader};
+use super::store::{EntryCursor, Reader};
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness};
 use crate::error::{Error, Result};
@@ -30,8 +30,8 @@ pub struct Pass<'a> {
     snapshot: &'a Snapshot,
     projection: Projection,
     entity_type: EntityType,
-    entities: Box<dyn Cursor + 'a>,
-    members: Vec<RefCell<Members<'a>>>,
+    entities: Box<dyn EntryCursor + 'a>,
+    members: Vec<RefCell<RelationMembers<'a>>>,
     /// The embeds whose children are still to come, the next one last.
     joined: Vec<(&'static str, Relation)>,
     /// The children of one embed, once it is their turn.
@@ -52,12 +52,12 @@ enum At {
 }
 
 /// A relation, at the members of the pass's present entity or behind them.
-struct Members<'a> {
+struct RelationMembers<'a> {
     view: &'a dyn Reader,
     relation: Relation,
     /// True where members alone make a document of their owner.
     makes_stubs: bool,
-    cursor: Box<dyn Cursor + 'a>,
+    cursor: Box<dyn EntryCursor + 'a>,
     owner: String,
     /// Begins the keys of the owner's members.
     prefix: Vec<u8>,
@@ -79,11 +79,11 @@ impl<'a> Pass<'a> {
         let entity_type = projection.entity_type();
         let behind = |key| if after.is_empty() { Bound::Unbounded } else { Bound::Excluded(key) };
         let entities = snapshot.view().cursor(Space::of_type(entity_type), behind(after.as_bytes()))?;
-        let mut members: Vec<RefCell<Members<'_>>> = Vec::new();
+        let mut members: Vec<RefCell<RelationMembers<'_>>> = Vec::new();
         for relation in projection.members() {
             if !members.iter().any(|member| member.borrow().relation == relation) {
                 let of = (relation, projection.makes_stubs(relation));
-                members.push(RefCell::new(Members::behind(snapshot.view(), of, after)?));
+                members.push(RefCell::new(RelationMembers::behind(snapshot.view(), of, after)?));
             }
         }
         let (joined, children) = (joined(projection), None);
@@ -187,7 +187,7 @@ impl<'a> Pass<'a> {
             return Ok(if has_owner { Liveness::Alive } else { Liveness::Deleted });
         }
         let liveness = self.row().map_or(Ok(Liveness::Unseen), |row| rows::document(row, self.projection))?;
-        let is_stub = |members: &RefCell<Members<'_>>| {
+        let is_stub = |members: &RefCell<RelationMembers<'_>>| {
             let members = members.borrow();
             members.makes_stubs && members.has_any
         };
@@ -237,7 +237,7 @@ fn text(key: &[u8]) -> Result<&str> {
     })
 }
 
-impl<'a> Members<'a> {
+impl<'a> RelationMembers<'a> {
     fn behind(view: &'a dyn Reader, (relation, makes_stubs): (Relation, bool), owner: &str) -> Result<Self> {
         let behind = behind_members(owner);
         let start = if owner.is_empty() { Bound::Unbounded } else { Bound::Excluded(&*behind) };

@@ -17,7 +17,7 @@ pub const FORMAT: u32 = 5;
 
 /// The format and the configuration of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Format {
+pub struct StateFormat {
     /// See [`FORMAT`].
     pub format: u32,
     /// Formats, event types and topics of the configuration.

@@ -39,7 +39,7 @@ pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 pub type Entries<'a> = dyn Iterator<Item = Result<(Vec<u8>, Vec<u8>)>> + 'a;
 
 /// A place between the entries of a space, which moves on in the order of their keys.
-pub trait Cursor {
+pub trait EntryCursor {
     /// The entry that it stands at, its key and its value; `None` behind the last.
     fn entry(&self) -> Option<(&[u8], &[u8])>;
 
@@ -53,7 +53,7 @@ pub trait Reader: Send + Sync {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>>;
 
     /// Stands at the first entry of a space from `start` on.
-    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn Cursor + '_>>;
+    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn EntryCursor + '_>>;
 
     /// Visits the entries whose key begins with `prefix`, in key order, those above `after` only
     /// (an empty `after` begins at the first), until `visit` breaks.

@@ -15,14 +15,14 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// Sends spans. A collector that does not take them is told of once, until it takes some again.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(super) struct TraceClient {
     client: reqwest::Client,
     endpoint: String,
     runtime: Handle,
     is_told: Arc<AtomicBool>,
 }
 
-impl Client {
+impl TraceClient {
     pub(super) fn new(endpoint: &str) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder().timeout(WAIT).build()?;
         let endpoint = crate::config::without_secrets(endpoint);
@@ -42,7 +42,7 @@ async fn send(client: reqwest::Client, request: Request<Bytes>) -> Result<Respon
     Ok(Response::builder().status(status).body(Bytes::new())?)
 }
 
-impl HttpClient for Client {
+impl HttpClient for TraceClient {
     fn send_bytes<'this, 'sent>(
         &'this self,
         request: Request<Bytes>,

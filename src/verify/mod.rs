@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Sender;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::command::Command;
+use crate::pipeline::command::FoldCommand;
 use crate::pipeline::status::Status;
 use crate::projection::{Limits, Projection};
 use crate::shutdown::Shutdown;
@@ -136,15 +136,15 @@ pub enum Line {
 }
 
 /// The instance that has the state open, when the comparison is part of one.
-pub struct Live {
+pub struct LiveInstance {
     /// To its fold.
-    commands: Commands<Command>,
+    commands: Commands<FoldCommand>,
     status: Arc<Status>,
 }
 
-impl Live {
+impl LiveInstance {
     /// The instance with this fold and this status.
-    pub fn new(commands: Commands<Command>, status: Arc<Status>) -> Self {
+    pub fn new(commands: Commands<FoldCommand>, status: Arc<Status>) -> Self {
         Self { commands, status }
     }
 }
@@ -159,7 +159,7 @@ pub struct Verifier {
     projections: Vec<Projection>,
     limits: Limits,
     /// The running instance; nothing moves, and nothing is repaired, without one.
-    live: Option<Live>,
+    live: Option<LiveInstance>,
     /// Ends it early.
     stop: Shutdown,
 }
@@ -179,7 +179,7 @@ impl Verifier {
 
     /// The same as a part of a running instance.
     #[must_use]
-    pub fn with_instance(self, live: Live) -> Self {
+    pub fn with_instance(self, live: LiveInstance) -> Self {
         Self { live: Some(live), ..self }
     }
 

@@ -11,10 +11,12 @@ use tokio::sync::oneshot;
 use super::examine::{Candidate, blocking};
 use super::verdict::Verdict;
 use super::walk::{DELETED, Every, Walk, uncalled};
-use super::{Difference, Kind, Line, Live, Summary, Verifier, VerifyRequest, broken_off, chosen, stopping};
+use super::{
+    Difference, Kind, Line, LiveInstance, Summary, Verifier, VerifyRequest, broken_off, chosen, stopping,
+};
 use crate::backoff::BackOff;
 use crate::error::{Error, Result};
-use crate::pipeline::command::Command;
+use crate::pipeline::command::FoldCommand;
 use crate::plan::id_and_owner;
 use crate::projection::Projection;
 
@@ -37,7 +39,7 @@ const GATE_MAX: Duration = Duration::from_secs(60);
 /// The fold answers within its current step.
 const FOLD_MAX: Duration = Duration::from_secs(60);
 
-struct Session<'a> {
+struct VerifySession<'a> {
     verifier: &'a Verifier,
     repair: bool,
     out: &'a Sender<Line>,
@@ -58,7 +60,7 @@ pub(super) async fn run(verifier: &Verifier, scope: &VerifyRequest, out: &Sender
         return Err(Error::failed("only a running instance can repair"));
     }
     let Some(first) = projections.first().copied() else { return Ok(Summary::default()) };
-    let mut session = Session {
+    let mut session = VerifySession {
         verifier,
         repair: scope.repair,
         out,
@@ -77,7 +79,7 @@ pub(super) async fn run(verifier: &Verifier, scope: &VerifyRequest, out: &Sender
     Ok(session.summary)
 }
 
-impl Session<'_> {
+impl VerifySession<'_> {
     async fn compare(&mut self, scope: &VerifyRequest) -> Result<()> {
         let index = self.index()?;
         let every = match scope.sample {
@@ -242,11 +244,11 @@ impl Session<'_> {
         let failure = |_| stopping();
         for some in self.to_repair.chunks(MARKS_MAX) {
             let marks = some.iter().map(|candidate| (self.projection, candidate.id.clone())).collect();
-            live.commands.send(Command::Mark(marks)).map_err(failure)?;
+            live.commands.send(FoldCommand::Mark(marks)).map_err(failure)?;
         }
         // Only once the marks are made does a look know that something is on its way.
         let (reply, answer) = oneshot::channel();
-        live.commands.send(Command::Barrier(reply)).map_err(failure)?;
+        live.commands.send(FoldCommand::Barrier(reply)).map_err(failure)?;
         let answered = tokio::time::timeout(FOLD_MAX, answer).await;
         if !matches!(answered, Ok(Ok(()))) {
             return Err(Error::failed("the fold did not mark what differs in time; look at its log"));
@@ -351,7 +353,7 @@ fn not_writing() -> Error {
     )
 }
 
-impl Live {
+impl LiveInstance {
     /// From the gate on the state is ahead of everything that the index holds.
     fn is_writing(&self) -> bool {
         self.status.signals.is_writer() && self.status.signals.is_past_gate()

@@ -4,7 +4,7 @@ use crate::plan::{CHILDREN_OF, CONTACTS_OF};
 use crate::plan::{CONTACT, ORGANISATION, builtin};
 use std::sync::Arc;
 
-use crate::event::{Action, Event, Field};
+use crate::event::{Action, Event, EventField};
 use crate::plan::EntityType;
 use crate::projection::Projection;
 use crate::projection::affected::FanOut;
@@ -33,7 +33,7 @@ impl World {
 
     fn entity(&self, kind: EntityType, id: &str, action: Action, reference: Option<(&str, &str)>) {
         let mut row = Row::default();
-        let field = |(name, id): (&str, &str)| Field {
+        let field = |(name, id): (&str, &str)| EventField {
             name: name.to_owned(),
             json: serde_json::to_vec(id).unwrap().into(),
         };

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tributary::app;
 use tributary::config::Config;
-use tributary::decode::{Decoder, Layout, Readiness};
+use tributary::decode::{Decoder, RecordLayout, RecordReadiness};
 use tributary::encoding;
 use tributary::event::{DecodeOutcome, Record};
 use tributary::plan::{CONTACT, ORGANISATION, builtin};
@@ -102,7 +102,7 @@ impl Line {
         std::fs::write(&path, text).unwrap();
         let config = Config::load(&app::kinds(), Some(&path), std::iter::empty(), &Vec::new()).unwrap();
         let registry = encoding::Registry::new(config.schema_registry.as_ref().unwrap()).unwrap();
-        let layouts = config.entities().map(|(of, section)| Layout::of(of, section)).collect();
+        let layouts = config.entities().map(|(of, section)| RecordLayout::of(of, section)).collect();
         Decoder::new(builtin(), layouts, config.event_types.clone()).with_registry(Some(registry))
     }
 
@@ -113,7 +113,7 @@ impl Line {
         let decoder = self.decoder(&registry);
         let records = self.records();
         for record in &records {
-            while decoder.readiness(record, Duration::from_secs(1)) != Readiness::Ready {}
+            while decoder.readiness(record, Duration::from_secs(1)) != RecordReadiness::Ready {}
             if let DecodeOutcome::Poison(reason) = decoder.decode(record) {
                 panic!("{}: {reason}", self.name);
             }

@@ -200,7 +200,7 @@ proptest! {
         check_told(rows::decode::<rows::Row>(&bytes));
         check_told(rows::decode::<rows::Progress>(&bytes));
         check_told(rows::decode::<rows::LowWatermark>(&bytes));
-        check_told(rows::decode::<rows::Format>(&bytes));
+        check_told(rows::decode::<rows::StateFormat>(&bytes));
         check_told(rows::decode::<rows::Backfill>(&bytes));
         check_told(rows::decode::<rows::Task>(&bytes));
     }

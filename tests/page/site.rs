@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use tributary::http::{Description, page};
+use tributary::http::{ModelDescription, page};
 use tributary::plan;
 
 /// A server of the page; its answers can be changed while it runs.
@@ -199,7 +199,7 @@ impl World {
 fn built_in_model(searched: usize) -> Value {
     let plan = plan::builtin();
     let kept: Vec<String> = plan.projections().map(|projection| projection.name().to_owned()).collect();
-    let mut model = serde_json::to_value(Description::of(plan, &kept)).unwrap();
+    let mut model = serde_json::to_value(ModelDescription::of(plan, &kept)).unwrap();
     model["collections"].as_array_mut().unwrap().truncate(searched);
     model
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
-use tributary::model::{FieldType, Model};
+use tributary::model::{DeclaredType, Model};
 
 /// The effect of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,27 +261,27 @@ impl Draws {
         format!("x{}", self.below(5))
     }
 
-    fn value(&mut self, kind: &FieldType) -> Value {
+    fn value(&mut self, kind: &DeclaredType) -> Value {
         if self.chance(15) {
             return Value::Null;
         }
         match kind {
-            FieldType::Integer => json!(self.below(3)),
-            FieldType::Number => [json!(0), json!(-2), json!(0.25)][self.below(3)].clone(),
-            FieldType::Date => json!(["2026-01-02T03:04:05Z", "2026-02", "soon"][self.below(3)]),
-            FieldType::Any => {
+            DeclaredType::Integer => json!(self.below(3)),
+            DeclaredType::Number => [json!(0), json!(-2), json!(0.25)][self.below(3)].clone(),
+            DeclaredType::Date => json!(["2026-01-02T03:04:05Z", "2026-02", "soon"][self.below(3)]),
+            DeclaredType::Any => {
                 [json!(false), json!({"k": [null]}), json!([]), json!(1)][self.below(4)].clone()
             }
-            FieldType::Object => [json!({"a": {"b": [1, null]}}), json!({})][self.below(2)].clone(),
-            FieldType::Address => [json!({"city": "x", "zip": null}), json!({})][self.below(2)].clone(),
-            FieldType::Boolean => json!(self.chance(60)),
-            FieldType::Strings => {
+            DeclaredType::Object => [json!({"a": {"b": [1, null]}}), json!({})][self.below(2)].clone(),
+            DeclaredType::Address => [json!({"city": "x", "zip": null}), json!({})][self.below(2)].clone(),
+            DeclaredType::Boolean => json!(self.chance(60)),
+            DeclaredType::Strings => {
                 json!((0..self.below(3)).map(|_| ["a", "c"][self.below(2)]).collect::<Vec<_>>())
             }
-            FieldType::Reference { list: true, .. } => {
+            DeclaredType::Reference { list: true, .. } => {
                 json!((0..self.below(4)).map(|_| self.id()).collect::<Vec<_>>())
             }
-            FieldType::Reference { .. } => json!(self.id()),
+            DeclaredType::Reference { .. } => json!(self.id()),
             _ => json!(["", "x", "y\"", "z"][self.below(4)]),
         }
     }

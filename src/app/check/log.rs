@@ -6,7 +6,7 @@ use super::state::{FoundState, Resting};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::work::{blocking, let_go};
-use crate::source::driver::Driver;
+use crate::source::driver::SourceDriver;
 use crate::source::{check_topic_ids, drivers, partial_log};
 
 /// The log's identity, and the faults of the log.
@@ -21,7 +21,7 @@ pub(super) async fn look(config: &Config, state: &FoundState) -> Result<(Option<
 }
 
 /// The findings of a log that cannot be read.
-async fn unread(config: &Config, driver: &Driver, error: Error) -> Result<Vec<Error>> {
+async fn unread(config: &Config, driver: &SourceDriver, error: Error) -> Result<Vec<Error>> {
     let address = driver.address;
     let Some(settings) = driver.settings else { return Ok(vec![error.about(address)]) };
     match error.kind() {

@@ -7,7 +7,7 @@ use super::STATE;
 use super::findings::Findings;
 use crate::config::Config;
 use crate::error::Result;
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::pipeline::work::blocking;
 use crate::plan::PlanRef;
 use crate::state::State;
@@ -21,7 +21,7 @@ pub(in crate::app) enum FoundState {
     /// It lies there.
     Resting(Resting),
     /// A running instance, which has compared it with the log, has it open.
-    Running(Instance),
+    Running(InstanceClient),
     /// It cannot be used.
     Wrong,
 }
@@ -37,7 +37,7 @@ pub(in crate::app) struct Resting {
 
 /// Looks at the state, without waiting for it and without a change.
 pub(super) async fn look(config: &Config, findings: &mut Findings) -> FoundState {
-    if let Some(instance) = Instance::find(config).await {
+    if let Some(instance) = InstanceClient::find(config).await {
         let address = instance.address();
         let text = format!("open in the running instance at {address}, which looks after it");
         findings.good(STATE, text);

@@ -6,10 +6,10 @@ use crate::app::check::findings::Findings;
 use crate::app::check::{CONFIGURATION, HTTP};
 use crate::config::{Config, is_of_this_machine};
 use crate::http::ADMIN_CLOSED;
-use crate::source::driver::Driver;
+use crate::source::driver::SourceDriver;
 
 /// Looks at the address that is listened on, and at credentials that go over the network without TLS.
-pub(super) fn look(config: &Config, driver: &Driver, findings: &mut Findings) {
+pub(super) fn look(config: &Config, driver: &SourceDriver, findings: &mut Findings) {
     if !findings.is_any_wrong(&[HTTP]) {
         match is_listened_on_here(&config.http.listen) || config.http.token.is_some() {
             true => findings.good(HTTP, format_args!("{} can be listened on", config.http.listen)),

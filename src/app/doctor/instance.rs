@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{INSTANCE, VERSIONS};
 use crate::app::check::findings::Findings;
 use crate::app::check::state::FoundState;
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 
 /// Asks the instance that has the state open.
 pub(super) async fn look(state: &FoundState, findings: &mut Findings) {
@@ -33,7 +33,7 @@ fn compare_versions(report: &Value, findings: &mut Findings) {
     }
 }
 
-fn tell(instance: &Instance, report: &Value, findings: &mut Findings) {
+fn tell(instance: &InstanceClient, report: &Value, findings: &mut Findings) {
     let reasons: Vec<&str> = report
         .get("reasons")
         .and_then(Value::as_array)

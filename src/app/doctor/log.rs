@@ -7,10 +7,10 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::pipeline::status::Status;
 use crate::pipeline::work::blocking;
-use crate::source::driver::{Driver, Remark, Subject, Survey};
+use crate::source::driver::{Remark, SourceDriver, Subject, Survey};
 
 /// Looks at the servers, unless they are known not to answer.
-pub(super) async fn look(config: &Config, driver: &Driver, findings: &mut Findings) -> Result<()> {
+pub(super) async fn look(config: &Config, driver: &SourceDriver, findings: &mut Findings) -> Result<()> {
     let Some(Survey { unless_wrong, look }) = &driver.survey else { return Ok(()) };
     if unless_wrong.iter().any(|subject| findings.is_any_wrong(&[area(*subject)])) {
         return Ok(());

@@ -6,7 +6,7 @@ use crate::app::parts;
 use crate::cli::{Reindex, ReindexFrom};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::reindex::session::{Folder, From, Session};
+use crate::reindex::session::{Folder, RebuildFrom, Session};
 use crate::reindex::{give_up, is_swapping};
 use crate::sink::generations::Generations;
 
@@ -25,8 +25,8 @@ pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) 
     }
     if command.from.is_some_and(|from| origin(Some(from)) != session.from) {
         let (from, other) = match session.from {
-            From::Log => ("log", "state"),
-            From::State => ("state", "log"),
+            RebuildFrom::Log => ("log", "state"),
+            RebuildFrom::State => ("state", "log"),
         };
         return Err(Error::failed(format!(
             "a {name} of {projections} with --from {from} was begun here and not ended; go on with it without --from, or \
@@ -37,10 +37,10 @@ pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) 
 }
 
 /// Where a rebuild that begins gets its documents.
-pub(super) fn origin(from: Option<ReindexFrom>) -> From {
+pub(super) fn origin(from: Option<ReindexFrom>) -> RebuildFrom {
     match from {
-        None | Some(ReindexFrom::Log) => From::Log,
-        Some(ReindexFrom::State) => From::State,
+        None | Some(ReindexFrom::Log) => RebuildFrom::Log,
+        Some(ReindexFrom::State) => RebuildFrom::State,
     }
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn session(
     config: &Config,
     sink: &dyn Generations,
     folder: &Folder,
-    (command, from): (&Reindex, From),
+    (command, from): (&Reindex, RebuildFrom),
 ) -> Result<Session> {
     let session = if command.rollback {
         rollback(config, sink, from, command.projections.is_empty()).await?
@@ -133,12 +133,12 @@ pub(super) fn keep(folder: &Folder, session: &Session) -> Result<()> {
 }
 
 /// A session of new indexes.
-pub(super) async fn begin(config: &Config, sink: &dyn Generations, from: From) -> Result<Session> {
+pub(super) async fn begin(config: &Config, sink: &dyn Generations, from: RebuildFrom) -> Result<Session> {
     let indexes = new_names(sink, config.index.projections.len()).await?;
     Ok(Session { indexes, previous: sink.behind().await?, is_new: true, ..blank(config, from) })
 }
 
-fn blank(config: &Config, from: From) -> Session {
+fn blank(config: &Config, from: RebuildFrom) -> Session {
     Session {
         id: format!("{:016x}", fastrand::u64(..)),
         projections: config.index.projections.clone(),
@@ -169,7 +169,7 @@ async fn new_names(sink: &dyn Generations, count: usize) -> Result<Vec<String>> 
 }
 
 /// A session whose indexes are the ones before those that the aliases stand for.
-async fn rollback(config: &Config, sink: &dyn Generations, from: From, all: bool) -> Result<Session> {
+async fn rollback(config: &Config, sink: &dyn Generations, from: RebuildFrom, all: bool) -> Result<Session> {
     let behind = sink.behind().await?;
     let records = sink.rebuilds().await?;
     let mut session = Session { projections: Vec::new(), is_rollback: true, ..blank(config, from) };

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::begin::{Standing, begin, keep, stand};
-use super::{Log, Options, Rebuild, parts};
+use super::{Log, RebuildOptions, RebuildTask, parts};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::readiness::Cause;
 use crate::pipeline::start::{Patience, while_away};
 use crate::pipeline::status::Status;
-use crate::reindex::session::{Folder, From};
+use crate::reindex::session::{Folder, RebuildFrom};
 use crate::shutdown::Shutdown;
 use crate::sink::generations::Generations;
 use crate::state::State;
@@ -150,19 +150,20 @@ async fn rebuild(
         former = former.filter(|_| standing != Standing::GivenUp);
     }
     let is_kept = former.is_some();
-    let check = former.as_ref().is_some_and(|session| session.from == From::Log);
+    let check = former.as_ref().is_some_and(|session| session.from == RebuildFrom::Log);
     let log = Log::wait_for(&config, (check, is_kept), Patience::default(), stop).await?;
     let session = match former {
         Some(session) => session,
         None => {
-            let session = begin(&config, &*parts::sink(&config)?, From::State).await?;
+            let session = begin(&config, &*parts::sink(&config)?, RebuildFrom::State).await?;
             keep(&folder, &session)?;
             session
         }
     };
     config.index.projections.clone_from(&session.projections);
     let sink = parts::sink(&config)?;
-    let rebuild = Rebuild { config: &config, sink, folder, session, is_kept, options: Options::default() };
+    let rebuild =
+        RebuildTask { config: &config, sink, folder, session, is_kept, options: RebuildOptions::default() };
     // A claim that is lost stops the rebuild, and not the instance.
     let own = Shutdown::default();
     let conductor = rebuild.conductor(log, false, Some(Arc::clone(state)), &own).await?;

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::pipeline::work::blocking;
 use crate::plan::PlanRef;
 use crate::reindex::session::Folder;
@@ -16,11 +16,11 @@ use crate::state::store::StateStore;
 use crate::state::{State, copy};
 
 /// Where the state is.
-enum Origin {
+enum StateOrigin {
     /// Open in this process.
     Held(Arc<State>),
     /// Open in a running instance.
-    Running(Instance),
+    Running(InstanceClient),
     /// In its folder, open nowhere else.
     Resting(Arc<FjallStore>),
 }
@@ -32,12 +32,12 @@ pub(super) async fn copy(config: &Config, folder: &Folder, open_state: Option<Ar
     let (name, beside) = folder.linking()?;
     let into = beside.clone();
     let is_linked = match &origin {
-        Origin::Held(state) => {
+        StateOrigin::Held(state) => {
             let state = Arc::clone(state);
             blocking(move || state.link(&into)).await?
         }
-        Origin::Running(instance) => instance.link(&name).await?,
-        Origin::Resting(store) => {
+        StateOrigin::Running(instance) => instance.link(&name).await?,
+        StateOrigin::Resting(store) => {
             let store = Arc::clone(store);
             blocking(move || store.link(&into)).await?
         }
@@ -59,7 +59,11 @@ fn report_copy(by: &'static str) {
 
 /// Says whether there is a state to copy.
 pub(super) async fn check(config: &Config) -> Result<()> {
-    if config.state.is_dir() || Instance::find(config).await.is_some() { Ok(()) } else { Err(absent(config)) }
+    if config.state.is_dir() || InstanceClient::find(config).await.is_some() {
+        Ok(())
+    } else {
+        Err(absent(config))
+    }
 }
 
 fn absent(config: &Config) -> Error {
@@ -69,28 +73,28 @@ fn absent(config: &Config) -> Error {
     ))
 }
 
-async fn origin(config: &Config, open_state: Option<Arc<State>>) -> Result<Origin> {
+async fn origin(config: &Config, open_state: Option<Arc<State>>) -> Result<StateOrigin> {
     if let Some(state) = open_state {
-        return Ok(Origin::Held(state));
+        return Ok(StateOrigin::Held(state));
     }
-    if let Some(instance) = Instance::find(config).await {
-        return Ok(Origin::Running(instance));
+    if let Some(instance) = InstanceClient::find(config).await {
+        return Ok(StateOrigin::Running(instance));
     }
     if !config.state.is_dir() {
         return Err(absent(config));
     }
     let (path, plan) = (config.state.clone(), config.plan());
-    Ok(Origin::Resting(Arc::new(blocking(move || FjallStore::open(&path, plan)).await?)))
+    Ok(StateOrigin::Resting(Arc::new(blocking(move || FjallStore::open(&path, plan)).await?)))
 }
 
-fn write(origin: Origin, plan: PlanRef, into: &Path) -> Result<()> {
+fn write(origin: StateOrigin, plan: PlanRef, into: &Path) -> Result<()> {
     let store = FjallStore::open(into, plan)?;
     match origin {
-        Origin::Held(state) => copy::between(&*state.view(), plan, &store),
-        Origin::Running(instance) => {
+        StateOrigin::Held(state) => copy::between(&*state.view(), plan, &store),
+        StateOrigin::Running(instance) => {
             instance.copy(Handle::current(), |input| copy::read(input, plan, &store))
         }
-        Origin::Resting(resting) => copy::between(&*resting.view(), plan, &store),
+        StateOrigin::Resting(resting) => copy::between(&*resting.view(), plan, &store),
     }
     .map(|_| ())
 }

@@ -5,10 +5,10 @@ use crate::app::follow::FINGERPRINT;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{ErrorKind, Result};
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::output;
 use crate::pipeline::start::warn_of_gone;
-use crate::sink::difference::{Report, estimate};
+use crate::sink::difference::{MappingReport, estimate};
 use crate::sink::generations::{Description, Generations};
 use crate::state::check_in_use;
 
@@ -36,7 +36,7 @@ pub(super) async fn run(config: &Config, format: OutputFormat, sink: &dyn Genera
 
 /// Ends as a run would where the state refuses the model, because the work that the reports advise needs the state.
 async fn check_state(config: &Config) -> Result<()> {
-    if Instance::find(config).await.is_some() {
+    if InstanceClient::find(config).await.is_some() {
         // Of an instance of an earlier version nothing is known.
         let fingerprint = std::fs::read_to_string(config.state.join(FINGERPRINT));
         return fingerprint.map_or(Ok(()), |fingerprint| check_in_use(&fingerprint, &config.fingerprint()));
@@ -51,18 +51,18 @@ async fn check_state(config: &Config) -> Result<()> {
     }
 }
 
-pub(super) fn report(projection: &str, found: Description, measured: Option<u64>) -> Report {
+pub(super) fn report(projection: &str, found: Description, measured: Option<u64>) -> MappingReport {
     let measured = measured.and_then(|rate| u32::try_from(rate).ok()).filter(|rate| *rate > 0);
     let cost = Some(estimate(found.documents, found.bytes, Some(measured.map_or(RATE_ASSUMED, f64::from))));
     let Description { index, live, file, hash, shape, .. } = &found;
     if found.is_embedded {
-        Report::embedded(projection, index, live, file, hash, shape, cost)
+        MappingReport::embedded(projection, index, live, file, hash, shape, cost)
     } else {
-        Report::new(projection, index, live, file, hash, shape, cost)
+        MappingReport::new(projection, index, live, file, hash, shape, cost)
     }
 }
 
-fn show(format: OutputFormat, report: &Report) -> Result<()> {
+fn show(format: OutputFormat, report: &MappingReport) -> Result<()> {
     match format {
         OutputFormat::Text => output::line(report.text()),
         OutputFormat::Json => output::json(report)?,

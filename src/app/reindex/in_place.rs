@@ -8,7 +8,7 @@ use crate::app::follow;
 use crate::cli::OutputFormat;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::http::client::Instance;
+use crate::http::client::InstanceClient;
 use crate::pipeline::status::Status;
 use crate::shutdown::Shutdown;
 use crate::sink::difference::Call;
@@ -54,12 +54,12 @@ pub(super) async fn put(
 
 /// Waits until every document of these projections was sent again.
 async fn send(config: &Config, sink: &dyn Generations, projections: &[usize], stop: &Shutdown) -> Result<()> {
-    if Instance::find(config).await.is_none() {
-        let options = follow::Options { until_end: true, ..follow::Options::default() };
+    if InstanceClient::find(config).await.is_none() {
+        let options = follow::FollowOptions { until_end: true, ..follow::FollowOptions::default() };
         follow::follow(config.clone(), options, None, Arc::<Status>::default(), stop.clone()).await?;
     }
     while !are_sent(sink, projections).await? {
-        if stop.is_requested() || Instance::find(config).await.is_none() {
+        if stop.is_requested() || InstanceClient::find(config).await.is_none() {
             return Err(Error::failed(
                 "the additions are in place, and not every document was sent again; `tributary run` goes on with it",
             ));

@@ -6,21 +6,21 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use crate::app::report::progress::{Bars, Sample};
+use crate::app::report::progress::{Bars, ProgressSample};
 use crate::cli::OutputFormat;
 use crate::output;
-use crate::reindex::Outcome;
+use crate::reindex::RebuildOutcome;
 use crate::sink::generations::{Phase, RebuildProgress};
 
 /// The progress: bars on a terminal, lines of JSON when asked for, else lines of the log.
-pub(super) struct Progress {
+pub(super) struct ProgressOutput {
     format: OutputFormat,
     projections: String,
     bars: Option<Mutex<Bars>>,
     last: Mutex<Option<Phase>>,
 }
 
-impl Progress {
+impl ProgressOutput {
     pub(super) fn new(format: OutputFormat, projections: &[String]) -> Self {
         let bars = std::io::stderr().is_terminal().then(|| Mutex::new(Bars::new()));
         Self { format, projections: projections.join(", "), bars, last: Mutex::default() }
@@ -42,9 +42,9 @@ impl Progress {
     }
 }
 
-fn sample(progress: &RebuildProgress) -> Sample {
+fn sample(progress: &RebuildProgress) -> ProgressSample {
     let RebuildProgress { events, events_total, documents, documents_total, .. } = *progress;
-    Sample {
+    ProgressSample {
         records: events,
         records_all: events_total,
         documents,
@@ -61,7 +61,7 @@ fn message(progress: &RebuildProgress) -> String {
 }
 
 /// The end of a rebuild, and the place of its state when it was kept.
-pub(super) fn outcome(format: OutputFormat, outcome: &Outcome, state: Option<PathBuf>) {
+pub(super) fn outcome(format: OutputFormat, outcome: &RebuildOutcome, state: Option<PathBuf>) {
     if format == OutputFormat::Json {
         output::line(json!({"phase": "done", "outcome": outcome, "state": state}));
         return;
@@ -131,7 +131,7 @@ mod tests {
         let mut progress = RebuildProgress { events: 3, events_total: 9, ..RebuildProgress::default() };
         assert_eq!(
             sample(&progress),
-            Sample { records: 3, records_all: 9, documents: 0, documents_all: None }
+            ProgressSample { records: 3, records_all: 9, documents: 0, documents_all: None }
         );
         (progress.documents, progress.documents_total) = (4, 5);
         assert_eq!(sample(&progress).documents_all, Some(5));

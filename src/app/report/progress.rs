@@ -14,9 +14,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const RATE_OVER: Duration = Duration::from_secs(10);
 
 /// The bars of a run on a terminal; they are taken away when this is dropped.
-pub(in crate::app) struct Progress(Option<tokio::task::AbortHandle>);
+pub(in crate::app) struct ProgressBars(Option<tokio::task::AbortHandle>);
 
-impl Progress {
+impl ProgressBars {
     /// Shows the progress of a run to the end, if standard error is a terminal.
     pub(in crate::app) fn start(status: Arc<Status>, until_end: bool) -> Self {
         if !until_end || !std::io::stderr().is_terminal() {
@@ -25,7 +25,7 @@ impl Progress {
         let task = tokio::spawn(async move {
             let mut bars = Bars::new();
             loop {
-                bars.show(Sample::of(&status.report(None)));
+                bars.show(ProgressSample::of(&status.report(None)));
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         });
@@ -33,7 +33,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressBars {
     fn drop(&mut self) {
         // The task takes its bars with it.
         if let Some(task) = &self.0 {
@@ -47,7 +47,7 @@ pub(in crate::app) struct Bars {
     bars: MultiProgress,
     records: ProgressBar,
     documents: ProgressBar,
-    course: Progress_,
+    course: ProgressHistory,
 }
 
 impl Bars {
@@ -55,11 +55,11 @@ impl Bars {
     pub(in crate::app) fn new() -> Self {
         let bars = MultiProgress::new();
         let (records, documents) = (bar(&bars, "records"), bar(&bars, "documents"));
-        Self { bars, records, documents, course: Progress_::default() }
+        Self { bars, records, documents, course: ProgressHistory::default() }
     }
 
     /// Shows the progress that was seen now.
-    pub(in crate::app) fn show(&mut self, sample: Sample) {
+    pub(in crate::app) fn show(&mut self, sample: ProgressSample) {
         self.course.take(sample, Instant::now());
         self.course.records().show(&self.records);
         self.course.documents().show(&self.documents);
@@ -81,7 +81,7 @@ fn bar(bars: &MultiProgress, name: &'static str) -> ProgressBar {
 
 /// How much of the work is done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(in crate::app) struct Sample {
+pub(in crate::app) struct ProgressSample {
     /// Records that are folded.
     pub(in crate::app) records: u64,
     /// Records in all.
@@ -92,7 +92,7 @@ pub(in crate::app) struct Sample {
     pub(in crate::app) documents_all: Option<u64>,
 }
 
-impl Sample {
+impl ProgressSample {
     fn of(report: &Report) -> Self {
         let count = |number: i64| u64::try_from(number).unwrap_or(0);
         let records = report.partitions.iter().map(|at| count(at.position)).sum();
@@ -107,10 +107,10 @@ impl Sample {
 
 /// The samples of the last seconds, oldest first.
 #[derive(Debug, Default)]
-struct Progress_(Vec<(Instant, Sample)>);
+struct ProgressHistory(Vec<(Instant, ProgressSample)>);
 
-impl Progress_ {
-    fn take(&mut self, sample: Sample, now: Instant) {
+impl ProgressHistory {
+    fn take(&mut self, sample: ProgressSample, now: Instant) {
         self.0.push((now, sample));
         // The newest that is old enough is kept, so that a rate has its whole time.
         while self.0.get(1).is_some_and(|(at, _)| now.duration_since(*at) >= RATE_OVER) {
@@ -118,12 +118,12 @@ impl Progress_ {
         }
     }
 
-    fn last(&self) -> Sample {
+    fn last(&self) -> ProgressSample {
         self.0.last().map(|(_, sample)| *sample).unwrap_or_default()
     }
 
     /// How much of something came a second, of late.
-    fn rate(&self, of: impl Fn(&Sample) -> u64) -> f64 {
+    fn rate(&self, of: impl Fn(&ProgressSample) -> u64) -> f64 {
         let (Some((began, first)), Some((ended, last))) = (self.0.first(), self.0.last()) else { return 0.0 };
         let seconds = ended.duration_since(*began).as_secs_f64();
         let came = of(last).saturating_sub(of(first)) as f64;
@@ -131,7 +131,7 @@ impl Progress_ {
     }
 
     fn records(&self) -> Bar {
-        let Sample { records, records_all, .. } = self.last();
+        let ProgressSample { records, records_all, .. } = self.last();
         Bar {
             done: records,
             all: (records_all > 0).then_some(records_all),
@@ -140,7 +140,7 @@ impl Progress_ {
     }
 
     fn documents(&self) -> Bar {
-        let Sample { documents, documents_all, .. } = self.last();
+        let ProgressSample { documents, documents_all, .. } = self.last();
         Bar { done: documents, all: documents_all, rate: self.rate(|sample| sample.documents) }
     }
 }
@@ -180,15 +180,15 @@ impl Bar {
 mod tests {
     use super::*;
 
-    fn sample(records: u64, documents: u64, documents_wait: u64) -> Sample {
+    fn sample(records: u64, documents: u64, documents_wait: u64) -> ProgressSample {
         let documents_all = (records == 1_000).then_some(documents + documents_wait);
-        Sample { records, records_all: 1_000, documents, documents_all }
+        ProgressSample { records, records_all: 1_000, documents, documents_all }
     }
 
     #[test]
     fn the_remaining_time_is_that_of_the_rate_of_late_and_not_of_what_was_there_before() {
         let start = Instant::now();
-        let mut course = Progress_::default();
+        let mut course = ProgressHistory::default();
         // A state that had 900 of 1 000 records before.
         course.take(sample(900, 0, 0), start);
         assert_eq!(course.records().message(), "900 of 1000, 0 a second, nothing moves");
@@ -205,11 +205,11 @@ mod tests {
     #[test]
     fn a_bar_of_nothing_is_empty_and_one_that_is_done_is_full() {
         let bar = ProgressBar::hidden();
-        let shown = |course: &Progress_| {
+        let shown = |course: &ProgressHistory| {
             course.documents().show(&bar);
             (bar.position(), bar.length())
         };
-        let mut course = Progress_::default();
+        let mut course = ProgressHistory::default();
         assert_eq!(shown(&course), (0, Some(1)));
         course.take(sample(1_000, 7, 0), Instant::now());
         assert_eq!(shown(&course), (7, Some(7)));

@@ -2,11 +2,11 @@
 
 use toml::Value;
 
-use super::Keys;
+use super::ConfigKeys;
 use crate::config::{TracesConfig, without_secrets};
 use crate::error::{Error, Result};
 
-pub(super) fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
+pub(super) fn hosts(keys: &ConfigKeys<'_>) -> Result<Vec<String>> {
     let hosts = keys.list("http.hosts", &[])?;
     let is_name = |host: &String| {
         !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
@@ -20,7 +20,7 @@ pub(super) fn hosts(keys: &Keys<'_>) -> Result<Vec<String>> {
 }
 
 /// The collector that spans go to.
-pub(super) fn collector(keys: &Keys<'_>) -> Result<Option<TracesConfig>> {
+pub(super) fn collector(keys: &ConfigKeys<'_>) -> Result<Option<TracesConfig>> {
     let key = "traces.endpoint";
     let Some(text) = keys.find(key)? else { return Ok(None) };
     keys.show(key, Value::String(without_secrets(&text)));
@@ -37,7 +37,7 @@ pub(super) fn collector(keys: &Keys<'_>) -> Result<Option<TracesConfig>> {
 }
 
 /// The origins as browsers send them: in lower case, without the port that the scheme implies.
-pub(super) fn origins(keys: &Keys<'_>) -> Result<Vec<String>> {
+pub(super) fn origins(keys: &ConfigKeys<'_>) -> Result<Vec<String>> {
     let key = "http.cors_origins";
     let origin_of = |text: &String| {
         if text == "*" {

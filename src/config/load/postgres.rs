@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::Keys;
+use super::ConfigKeys;
 use crate::config::{PostgresConfig, SslMode, Stable, address};
 use crate::error::{Error, Result};
 
@@ -13,7 +13,7 @@ const DEFAULT_URL: &str = "postgres://message_store@localhost:5432/message_store
 /// The parameter of an address that `postgres.sslmode` stands for.
 const SSLMODE: &str = "sslmode=";
 
-pub(super) fn postgres(keys: &Keys<'_>) -> Result<PostgresConfig> {
+pub(super) fn postgres(keys: &ConfigKeys<'_>) -> Result<PostgresConfig> {
     let (url, of_url) = url(keys)?;
     let password = keys.secret("postgres.password")?;
     let ca_certificate = keys.maybe("postgres.ca_certificate")?.map(PathBuf::from);
@@ -44,7 +44,7 @@ pub(super) fn postgres(keys: &Keys<'_>) -> Result<PostgresConfig> {
 }
 
 /// The address without `sslmode`, and that.
-fn url(keys: &Keys<'_>) -> Result<(String, Option<String>)> {
+fn url(keys: &ConfigKeys<'_>) -> Result<(String, Option<String>)> {
     let url = keys.find(URL)?.unwrap_or_else(|| DEFAULT_URL.to_owned());
     keys.show(URL, Value::String(address::of_database(&url)));
     let (address, parameters) = url.split_once('?').unwrap_or((&url, ""));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::{Keys, choose};
+use super::{ConfigKeys, choose};
 use crate::config::{
     Encoding, EntityConfig, Format, FromRule, Naming, RegistryConfig, TruncateRule, TypeRule, VersionRule,
     without_secrets,
@@ -15,7 +15,7 @@ use crate::model::Model;
 use crate::model::builtin::SECTIONS;
 
 /// The effect of events of a type, where `[events.types]` names it.
-pub(super) fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
+pub(super) fn types(keys: &ConfigKeys<'_>) -> Result<BTreeMap<String, TypeRule>> {
     let rules = [TypeRule::Replace, TypeRule::Merge, TypeRule::Delete, TypeRule::Ignore]
         .map(|rule| (rule.name(), rule));
     let texts = keys.table("events.types")?.into_iter();
@@ -25,12 +25,12 @@ pub(super) fn types(keys: &Keys<'_>) -> Result<BTreeMap<String, TypeRule>> {
 }
 
 /// The configuration of each entity type: its section over the declared model.
-pub(super) fn entities(keys: &Keys<'_>, model: &Model) -> Result<BTreeMap<&'static str, EntityConfig>> {
+pub(super) fn entities(keys: &ConfigKeys<'_>, model: &Model) -> Result<BTreeMap<&'static str, EntityConfig>> {
     SECTIONS.into_iter().map(|name| Ok((name, entity(keys, name, model)?))).collect()
 }
 
 /// The source section of an entity type, over that of the model. `model` is the one declared.
-fn entity(keys: &Keys<'_>, name: &'static str, model: &Model) -> Result<EntityConfig> {
+fn entity(keys: &ConfigKeys<'_>, name: &'static str, model: &Model) -> Result<EntityConfig> {
     let Some(declared) = model.entity(name) else {
         if keys.get(name).is_some() {
             return Err(Error::usage(format!(
@@ -74,7 +74,7 @@ fn entity(keys: &Keys<'_>, name: &'static str, model: &Model) -> Result<EntityCo
 
 /// The choice of a key, or the one that the model has.
 fn chosen<T: Copy + PartialEq>(
-    keys: &Keys<'_>,
+    keys: &ConfigKeys<'_>,
     key: &str,
     choices: &[(&'static str, T)],
     declared: T,
@@ -86,7 +86,7 @@ fn chosen<T: Copy + PartialEq>(
     Ok(found)
 }
 
-fn rename(keys: &Keys<'_>, name: &str) -> Result<BTreeMap<String, String>> {
+fn rename(keys: &ConfigKeys<'_>, name: &str) -> Result<BTreeMap<String, String>> {
     let key = format!("{name}.rename");
     let rename = keys.table(&key)?;
     let mut names = BTreeSet::new();
@@ -100,7 +100,7 @@ fn rename(keys: &Keys<'_>, name: &str) -> Result<BTreeMap<String, String>> {
     Ok(rename)
 }
 
-fn from(keys: &Keys<'_>, name: &str) -> Result<BTreeMap<String, FromRule>> {
+fn from(keys: &ConfigKeys<'_>, name: &str) -> Result<BTreeMap<String, FromRule>> {
     let key = format!("{name}.from");
     let rules = FromRule::ALL.map(|rule| (rule.name(), rule));
     let texts = keys.table(&key)?.into_iter();
@@ -109,7 +109,7 @@ fn from(keys: &Keys<'_>, name: &str) -> Result<BTreeMap<String, FromRule>> {
         .collect()
 }
 
-pub(super) fn schema_registry(keys: &Keys<'_>) -> Result<Option<RegistryConfig>> {
+pub(super) fn schema_registry(keys: &ConfigKeys<'_>) -> Result<Option<RegistryConfig>> {
     let url = keys.find("schema_registry.url")?;
     if let Some(url) = &url {
         // An address may hold a password.

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::Keys;
+use super::ConfigKeys;
 use crate::config::HIDDEN;
 use crate::error::{Error, Result};
 
-impl Keys<'_> {
+impl ConfigKeys<'_> {
     /// A secret, by its key or from the file that `<key>_file` names.
     pub(super) fn secret(&self, key: &str) -> Result<Option<String>> {
         let file_key = format!("{key}_file");

@@ -82,7 +82,7 @@ fn debezium_operations_are_taken_refused_or_passed_over() {
 
 #[test]
 fn where_the_lsn_is_the_version_it_is_a_number_or_its_digits_and_must_be_there() {
-    let by_lsn = Layout { version: VersionRule::Lsn, ..Layout::from(Format::Debezium) };
+    let by_lsn = RecordLayout { version: VersionRule::Lsn, ..RecordLayout::from(Format::Debezium) };
     let decoder = Decoder::new(builtin(), vec![by_lsn.clone(), by_lsn], BTreeMap::new());
     for lsn in ["5", "\"5\""] {
         let value = format!(r#"{{"op":"c","after":{{}},"source":{{"lsn":{lsn}}}}}"#);
@@ -226,7 +226,7 @@ fn mongodb_s_rows_come_as_text_and_its_ids_as_json() {
 #[test]
 fn a_composite_key_is_joined_where_its_fields_are_named() {
     let names = vec!["tenant_id".to_owned(), "id".to_owned()];
-    let named = |format| Layout { key: names.clone(), ..Layout::from(format) };
+    let named = |format| RecordLayout { key: names.clone(), ..RecordLayout::from(format) };
     let decoder =
         Decoder::new(builtin(), vec![named(Format::Debezium), named(Format::Plain)], BTreeMap::new());
     let value = r#"{"op":"c","after":{"id":7,"tenant_id":"a","name":"A"}}"#;

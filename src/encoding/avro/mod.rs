@@ -4,4 +4,4 @@ mod read;
 mod schema;
 
 pub(super) use self::read::json;
-pub(super) use self::schema::Schema;
+pub(super) use self::schema::AvroSchema;

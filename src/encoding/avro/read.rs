@@ -1,6 +1,6 @@
 //! A value of Avro as JSON, written on the way: no tree is made.
 
-use super::schema::{Field, Id, Kind, Schema, Type};
+use super::schema::{AvroField, AvroId, AvroKind, AvroSchema, AvroType};
 use crate::base64;
 use crate::encoding::framing::zigzag;
 use crate::encoding::meaning::Meaning;
@@ -14,8 +14,8 @@ const JSON_BYTES_MAX: usize = 64 << 20;
 ///
 /// # Errors
 /// A value that does not fit the schema, with the names of the fields that lead to it.
-pub(crate) fn json(schema: &Schema, bytes: &[u8]) -> Result<Vec<u8>, String> {
-    let mut reader = Reader { schema, rest: bytes, out: Vec::with_capacity(bytes.len() * 3 + 64) };
+pub(crate) fn json(schema: &AvroSchema, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    let mut reader = AvroReader { schema, rest: bytes, out: Vec::with_capacity(bytes.len() * 3 + 64) };
     reader.value(schema.root, 0)?;
     match reader.rest.len() {
         0 => Ok(reader.out),
@@ -23,14 +23,14 @@ pub(crate) fn json(schema: &Schema, bytes: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
-struct Reader<'a> {
-    schema: &'a Schema,
+struct AvroReader<'a> {
+    schema: &'a AvroSchema,
     rest: &'a [u8],
     out: Vec<u8>,
 }
 
-impl<'a> Reader<'a> {
-    fn value(&mut self, id: Id, depth: usize) -> Result<(), String> {
+impl<'a> AvroReader<'a> {
+    fn value(&mut self, id: AvroId, depth: usize) -> Result<(), String> {
         let schema = self.schema;
         let of = schema.types.get(id).ok_or("a type that the schema does not have")?;
         if depth > DEPTH_MAX {
@@ -40,53 +40,53 @@ impl<'a> Reader<'a> {
             return Err(format!("more than {JSON_BYTES_MAX} bytes of JSON"));
         }
         match &of.kind {
-            Kind::Null => self.out.extend_from_slice(b"null"),
-            Kind::Boolean => {
+            AvroKind::Null => self.out.extend_from_slice(b"null"),
+            AvroKind::Boolean => {
                 let is_true = self.take(1)? != [0];
                 self.out.extend_from_slice(if is_true { b"true" } else { b"false" });
             }
-            Kind::Integer => {
+            AvroKind::Integer => {
                 let value = self.integer()?;
                 match of.meaning.and_then(|meaning| meaning.said_of_integer(value)) {
                     Some(said) => self.out.extend_from_slice(said.as_bytes()),
                     None => self.put(&value)?,
                 }
             }
-            Kind::Float => {
+            AvroKind::Float => {
                 let value = f32::from_le_bytes(self.array()?);
                 if value.is_finite() { self.put(&value)? } else { self.put_infinite(f64::from(value)) }
             }
-            Kind::Double => {
+            AvroKind::Double => {
                 let value = f64::from_le_bytes(self.array()?);
                 if value.is_finite() { self.put(&value)? } else { self.put_infinite(value) }
             }
-            Kind::Bytes => {
+            AvroKind::Bytes => {
                 let bytes = self.bytes()?;
                 self.put_bytes(bytes, of.meaning)?;
             }
-            Kind::Fixed(size) => {
+            AvroKind::Fixed(size) => {
                 let bytes = self.take(*size)?;
                 self.put_bytes(bytes, of.meaning)?;
             }
-            Kind::String => self.string(of)?,
-            Kind::Enum(symbols) => {
+            AvroKind::String => self.string(of)?,
+            AvroKind::Enum(symbols) => {
                 let at = self.index()?;
                 let symbol = symbols.get(at).ok_or_else(|| format!("no symbol has the number {at}"))?;
                 self.put(symbol)?;
             }
-            Kind::Union(branches) => {
+            AvroKind::Union(branches) => {
                 let at = self.index()?;
                 let branch = branches.get(at).ok_or_else(|| format!("no branch has the number {at}"))?;
                 self.value(*branch, depth + 1)?;
             }
-            Kind::Array(element) => self.array_of(*element, depth)?,
-            Kind::Map(value) => self.map_of(*value, depth)?,
-            Kind::Record(fields) => self.record(fields, of.meaning, depth)?,
+            AvroKind::Array(element) => self.array_of(*element, depth)?,
+            AvroKind::Map(value) => self.map_of(*value, depth)?,
+            AvroKind::Record(fields) => self.record(fields, of.meaning, depth)?,
         }
         Ok(())
     }
 
-    fn record(&mut self, fields: &[Field], meaning: Option<Meaning>, depth: usize) -> Result<(), String> {
+    fn record(&mut self, fields: &[AvroField], meaning: Option<Meaning>, depth: usize) -> Result<(), String> {
         let begin = self.out.len();
         self.out.push(b'{');
         for (at, field) in fields.iter().enumerate() {
@@ -102,11 +102,11 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn array_of(&mut self, element: Id, depth: usize) -> Result<(), String> {
+    fn array_of(&mut self, element: AvroId, depth: usize) -> Result<(), String> {
         self.blocks([b'[', b']'], |reader| reader.value(element, depth + 1))
     }
 
-    fn map_of(&mut self, value: Id, depth: usize) -> Result<(), String> {
+    fn map_of(&mut self, value: AvroId, depth: usize) -> Result<(), String> {
         self.blocks([b'{', b'}'], |reader| {
             let key = reader.text()?;
             reader.put(key)?;
@@ -135,7 +135,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn string(&mut self, of: &Type) -> Result<(), String> {
+    fn string(&mut self, of: &AvroType) -> Result<(), String> {
         let text = self.text()?;
         let begin = self.out.len();
         self.put(text)?;
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     fn of(schema: &str, bytes: &[u8]) -> Result<String, String> {
-        let schema = Schema::parse(schema, &[])?;
+        let schema = AvroSchema::parse(schema, &[])?;
         json(&schema, bytes).map(|json| String::from_utf8(json).unwrap())
     }
 
@@ -282,7 +282,7 @@ mod tests {
         let endless = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"R"}]}"#;
         assert!(of(endless, &[]).unwrap_err().ends_with("levels deep"));
         for schema in ["{", r#"{"type":"R"}"#, r#"{"type":"record","name":"R"}"#, "7"] {
-            assert!(Schema::parse(schema, &[]).is_err(), "{schema}");
+            assert!(AvroSchema::parse(schema, &[]).is_err(), "{schema}");
         }
     }
 
@@ -290,7 +290,7 @@ mod tests {
     fn types_of_other_schemas_are_found_by_their_names() {
         let address = r#"{"type":"record","name":"Address","namespace":"x","fields":[{"name":"city","type":"string"}]}"#;
         let schema = r#"{"type":"record","name":"O","namespace":"y","fields":[{"name":"address","type":"x.Address"}]}"#;
-        let schema = Schema::parse(schema, &[address.to_owned()]).unwrap();
+        let schema = AvroSchema::parse(schema, &[address.to_owned()]).unwrap();
         assert_eq!(json(&schema, &[4, b'A', b'B']).unwrap(), br#"{"address":{"city":"AB"}}"#);
     }
 }

@@ -8,24 +8,24 @@ use serde_json::Value;
 use crate::encoding::meaning::{MICROS, MILLIS, Meaning, NANOS};
 
 /// A type's place in its schema.
-pub(super) type Id = usize;
+pub(super) type AvroId = usize;
 
 /// A schema whose types are in one list, so that a record may hold itself.
 #[derive(Debug)]
-pub(crate) struct Schema {
-    pub(super) types: Vec<Type>,
-    pub(super) root: Id,
+pub(crate) struct AvroSchema {
+    pub(super) types: Vec<AvroType>,
+    pub(super) root: AvroId,
 }
 
 /// A type, and the meaning of its values.
 #[derive(Debug)]
-pub(super) struct Type {
-    pub(super) kind: Kind,
+pub(super) struct AvroType {
+    pub(super) kind: AvroKind,
     pub(super) meaning: Option<Meaning>,
 }
 
 #[derive(Debug)]
-pub(super) enum Kind {
+pub(super) enum AvroKind {
     Null,
     Boolean,
     /// `int` and `long`, which are written alike.
@@ -37,19 +37,19 @@ pub(super) enum Kind {
     Fixed(usize),
     /// The symbols.
     Enum(Vec<Box<str>>),
-    Array(Id),
-    Map(Id),
-    Union(Vec<Id>),
-    Record(Vec<Field>),
+    Array(AvroId),
+    Map(AvroId),
+    Union(Vec<AvroId>),
+    Record(Vec<AvroField>),
 }
 
 #[derive(Debug)]
-pub(super) struct Field {
+pub(super) struct AvroField {
     pub(super) name: Box<str>,
-    pub(super) of: Id,
+    pub(super) of: AvroId,
 }
 
-impl Schema {
+impl AvroSchema {
     /// Reads a schema; `references` are the schemas that define types which it names.
     ///
     /// # Errors
@@ -66,12 +66,12 @@ impl Schema {
 
 #[derive(Default)]
 struct Builder {
-    types: Vec<Type>,
-    names: HashMap<String, Id>,
+    types: Vec<AvroType>,
+    names: HashMap<String, AvroId>,
 }
 
 impl Builder {
-    fn parse(&mut self, text: &str) -> Result<Id, String> {
+    fn parse(&mut self, text: &str) -> Result<AvroId, String> {
         match serde_json::from_str::<Value>(text) {
             Ok(schema) => self.read(&schema, ""),
             // The schema of a primitive type may be written without quotes.
@@ -79,26 +79,26 @@ impl Builder {
         }
     }
 
-    fn push(&mut self, kind: Kind, meaning: Option<Meaning>) -> Id {
-        self.types.push(Type { kind, meaning });
+    fn push(&mut self, kind: AvroKind, meaning: Option<Meaning>) -> AvroId {
+        self.types.push(AvroType { kind, meaning });
         self.types.len() - 1
     }
 
     /// Reads a type. JSON is nested at most 128 deep, so that this is as well.
-    fn read(&mut self, schema: &Value, namespace: &str) -> Result<Id, String> {
+    fn read(&mut self, schema: &Value, namespace: &str) -> Result<AvroId, String> {
         match schema {
             Value::String(name) => self.named(name, namespace),
             Value::Array(branches) => {
                 let branches = branches.iter().map(|branch| self.read(branch, namespace));
                 let branches = branches.collect::<Result<_, _>>()?;
-                Ok(self.push(Kind::Union(branches), None))
+                Ok(self.push(AvroKind::Union(branches), None))
             }
             Value::Object(_) => self.complex(schema, namespace),
             other => Err(format!("{other} found, a type was expected")),
         }
     }
 
-    fn named(&mut self, name: &str, namespace: &str) -> Result<Id, String> {
+    fn named(&mut self, name: &str, namespace: &str) -> Result<AvroId, String> {
         if let Some(kind) = primitive(name) {
             return Ok(self.push(kind, None));
         }
@@ -107,7 +107,7 @@ impl Builder {
         found.copied().ok_or_else(|| format!("the type {full} is not defined"))
     }
 
-    fn complex(&mut self, schema: &Value, namespace: &str) -> Result<Id, String> {
+    fn complex(&mut self, schema: &Value, namespace: &str) -> Result<AvroId, String> {
         let kind = match schema.get("type") {
             Some(Value::String(kind)) => kind.as_str(),
             Some(inner) => return self.read(inner, namespace),
@@ -120,23 +120,23 @@ impl Builder {
         match kind {
             "array" => {
                 let of = self.read(member(schema, "items")?, namespace)?;
-                Ok(self.push(Kind::Array(of), meaning))
+                Ok(self.push(AvroKind::Array(of), meaning))
             }
             "map" => {
                 let of = self.read(member(schema, "values")?, namespace)?;
-                Ok(self.push(Kind::Map(of), meaning))
+                Ok(self.push(AvroKind::Map(of), meaning))
             }
             "record" | "error" => self.record(schema, namespace, meaning),
             "enum" => {
                 let symbols = list(schema, "symbols")?.iter().map(|symbol| symbol.as_str().map(Into::into));
                 let symbols = symbols.collect::<Option<_>>().ok_or("a symbol that is no string found")?;
-                let id = self.push(Kind::Enum(symbols), meaning);
+                let id = self.push(AvroKind::Enum(symbols), meaning);
                 self.define(schema, namespace, id)?;
                 Ok(id)
             }
             "fixed" => {
                 let size = member(schema, "size")?.as_u64().and_then(|size| usize::try_from(size).ok());
-                let id = self.push(Kind::Fixed(size.ok_or("a size that is no number found")?), meaning);
+                let id = self.push(AvroKind::Fixed(size.ok_or("a size that is no number found")?), meaning);
                 self.define(schema, namespace, id)?;
                 Ok(id)
             }
@@ -144,23 +144,28 @@ impl Builder {
         }
     }
 
-    fn record(&mut self, schema: &Value, namespace: &str, meaning: Option<Meaning>) -> Result<Id, String> {
+    fn record(
+        &mut self,
+        schema: &Value,
+        namespace: &str,
+        meaning: Option<Meaning>,
+    ) -> Result<AvroId, String> {
         // Its name is known before its fields are, because one of them may be of its type.
-        let id = self.push(Kind::Record(Vec::new()), meaning);
+        let id = self.push(AvroKind::Record(Vec::new()), meaning);
         let namespace = self.define(schema, namespace, id)?;
         let mut fields = Vec::new();
         for field in list(schema, "fields")? {
             let name = member(field, "name")?.as_str().ok_or("a field whose name is no string found")?;
-            fields.push(Field { name: name.into(), of: self.read(member(field, "type")?, &namespace)? });
+            fields.push(AvroField { name: name.into(), of: self.read(member(field, "type")?, &namespace)? });
         }
         if let Some(record) = self.types.get_mut(id) {
-            record.kind = Kind::Record(fields);
+            record.kind = AvroKind::Record(fields);
         }
         Ok(id)
     }
 
     /// Takes note of a type's name; answers the namespace of the types that are defined inside it.
-    fn define(&mut self, schema: &Value, namespace: &str, id: Id) -> Result<String, String> {
+    fn define(&mut self, schema: &Value, namespace: &str, id: AvroId) -> Result<String, String> {
         let name = member(schema, "name")?.as_str().ok_or("a name that is no string found")?;
         let namespace = schema.get("namespace").and_then(Value::as_str).unwrap_or(namespace);
         let full = full_name(name, namespace);
@@ -179,15 +184,15 @@ fn full_name(name: &str, namespace: &str) -> String {
     if name.contains('.') || namespace.is_empty() { name.to_owned() } else { format!("{namespace}.{name}") }
 }
 
-fn primitive(name: &str) -> Option<Kind> {
+fn primitive(name: &str) -> Option<AvroKind> {
     Some(match name {
-        "null" => Kind::Null,
-        "boolean" => Kind::Boolean,
-        "int" | "long" => Kind::Integer,
-        "float" => Kind::Float,
-        "double" => Kind::Double,
-        "bytes" => Kind::Bytes,
-        "string" => Kind::String,
+        "null" => AvroKind::Null,
+        "boolean" => AvroKind::Boolean,
+        "int" | "long" => AvroKind::Integer,
+        "float" => AvroKind::Float,
+        "double" => AvroKind::Double,
+        "bytes" => AvroKind::Bytes,
+        "string" => AvroKind::String,
         _ => return None,
     })
 }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 pub use self::index::EmbeddedSink;
 pub use self::search::EmbeddedIndex;
-use super::driver::Driver;
+use super::driver::EngineDriver;
 use crate::config::IndexKind;
 
 /// A folder.
-pub(super) static EMBEDDED: Driver = Driver {
+pub(super) static EMBEDDED: EngineDriver = EngineDriver {
     kind: IndexKind { name: "embedded", is_server: false, has_api_keys: false },
     sink: |config, projections| Ok(Arc::new(EmbeddedSink::new(config, projections)?)),
     examine: |config, projections| {

@@ -1,14 +1,14 @@
 //! The rules of embeds.
 
 use super::fields::{conditions, shown};
-use super::names::Members;
+use super::names::ObjectMembers;
 use crate::model::definition::{EmbedDefinition, RelationDefinition};
 use crate::model::read::{Notes, unknown};
-use crate::model::types::{Embed, Entity, FieldType, From, Relation};
+use crate::model::types::{DeclaredType, Embed, Entity, From, Relation};
 use crate::model::{DEPTH_MAX, MEMBERS_MAX};
 
 /// Where embeds stand.
-pub(super) struct Place<'a> {
+pub(super) struct EmbedPlace<'a> {
     pub(super) entities: &'a [Entity],
     pub(super) notes: &'a Notes,
     /// The entity type that embeds.
@@ -18,9 +18,9 @@ pub(super) struct Place<'a> {
 
 /// Checks the embeds of one object, whose members are given.
 pub(super) fn check(
-    place: &Place<'_>,
+    place: &EmbedPlace<'_>,
     definitions: &[EmbedDefinition],
-    members: &mut Members<'_>,
+    members: &mut ObjectMembers<'_>,
 ) -> Vec<Embed> {
     let mut embeds = Vec::new();
     for definition in definitions {
@@ -41,7 +41,7 @@ pub(super) fn check(
     embeds
 }
 
-fn embed(place: &Place<'_>, definition: &EmbedDefinition) -> Option<Embed> {
+fn embed(place: &EmbedPlace<'_>, definition: &EmbedDefinition) -> Option<Embed> {
     let (notes, path) = (place.notes, &definition.path);
     if place.depth > DEPTH_MAX {
         notes.note(path, format!("embeds go {DEPTH_MAX} deep, and this one is deeper"));
@@ -58,8 +58,8 @@ fn embed(place: &Place<'_>, definition: &EmbedDefinition) -> Option<Embed> {
     } else {
         shown(notes, &format!("{path}.show"), entity, definition.show.as_deref())
     };
-    let inner = Place { entity, depth: place.depth + 1, ..*place };
-    let embeds = check(&inner, &definition.embeds, &mut Members::of(notes, &show));
+    let inner = EmbedPlace { entity, depth: place.depth + 1, ..*place };
+    let embeds = check(&inner, &definition.embeds, &mut ObjectMembers::of(notes, &show));
     Some(Embed { name: definition.name.clone()?, entity: entity.name.clone(), relation, show, embeds })
 }
 
@@ -79,18 +79,18 @@ fn check_ids(notes: &Notes, definition: &EmbedDefinition) {
     }
 }
 
-fn named<'a>(place: &Place<'a>, name: &str) -> Option<&'a Entity> {
+fn named<'a>(place: &EmbedPlace<'a>, name: &str) -> Option<&'a Entity> {
     place.entities.iter().find(|entity| entity.name == name)
 }
 
 /// The names of an entity's fields for which a test holds.
-fn fields(entity: &Entity, is: impl Fn(&FieldType) -> bool) -> Vec<&str> {
+fn fields(entity: &Entity, is: impl Fn(&DeclaredType) -> bool) -> Vec<&str> {
     entity.fields.iter().filter(|field| is(&field.kind)).map(|field| field.name.as_str()).collect()
 }
 
-fn reference<'a>(place: &Place<'a>, path: &str, name: &str) -> Option<(&'a Entity, Relation)> {
+fn reference<'a>(place: &EmbedPlace<'a>, path: &str, name: &str) -> Option<(&'a Entity, Relation)> {
     let found = place.entity.field(name).map(|field| &field.kind);
-    if let Some(FieldType::Reference { to, list }) = found {
+    if let Some(DeclaredType::Reference { to, list }) = found {
         // A reference to an unknown type is noted where it is declared.
         return Some((named(place, to)?, Relation::Reference { field: name.to_owned(), list: *list }));
     }
@@ -99,25 +99,29 @@ fn reference<'a>(place: &Place<'a>, path: &str, name: &str) -> Option<(&'a Entit
         Some(_) => format!("{name:?} of {entity} is no reference"),
         None => format!("{entity} has no reference {name:?}"),
     };
-    let known = fields(place.entity, FieldType::is_reference);
+    let known = fields(place.entity, DeclaredType::is_reference);
     place.notes.note(&format!("{path}.reference"), unknown(&what, name, known));
     None
 }
 
-fn above<'a>(place: &Place<'a>, definition: &EmbedDefinition, name: &str) -> Option<(&'a Entity, Relation)> {
+fn above<'a>(
+    place: &EmbedPlace<'a>,
+    definition: &EmbedDefinition,
+    name: &str,
+) -> Option<(&'a Entity, Relation)> {
     let entity = place.entity;
     let found = entity.field(name).map(|field| &field.kind);
     let is_tree =
-        |kind: &FieldType| matches!(kind, FieldType::Reference { to, list: false } if *to == entity.name);
+        |of: &DeclaredType| matches!(of, DeclaredType::Reference { to, list: false } if *to == entity.name);
     if found.is_some_and(is_tree) {
         let (ids, cycle) = (definition.ids, definition.cycle.clone());
         return Some((entity, Relation::Above { field: name.to_owned(), ids, cycle }));
     }
     let what = match found {
-        Some(FieldType::Reference { list: true, .. }) => {
+        Some(DeclaredType::Reference { list: true, .. }) => {
             format!("{name:?} is a list, and a tree has one parent for each {}", entity.name)
         }
-        Some(FieldType::Reference { to, .. }) => {
+        Some(DeclaredType::Reference { to, .. }) => {
             format!("{name:?} refers to {to}, and a tree is made by a reference of {0} to {0}", entity.name)
         }
         Some(_) => format!("{name:?} of {} is no reference", entity.name),
@@ -128,13 +132,13 @@ fn above<'a>(place: &Place<'a>, definition: &EmbedDefinition, name: &str) -> Opt
 }
 
 fn members_of<'a>(
-    place: &Place<'a>,
+    place: &EmbedPlace<'a>,
     definition: &EmbedDefinition,
     name: &str,
 ) -> Option<(&'a Entity, Relation)> {
     let (notes, key) = (place.notes, format!("{}.from", definition.path));
     let owner = &place.entity.name;
-    let refers = |kind: &FieldType| matches!(kind, FieldType::Reference { to, .. } if to == owner);
+    let refers = |kind: &DeclaredType| matches!(kind, DeclaredType::Reference { to, .. } if to == owner);
     let known: Vec<String> = place
         .entities
         .iter()
@@ -155,7 +159,7 @@ fn members_of<'a>(
         return None;
     };
     let kind = named(place, type_name).and_then(|entity| Some((entity, &entity.field(field)?.kind)));
-    let Some((entity, FieldType::Reference { to, list })) = kind else {
+    let Some((entity, DeclaredType::Reference { to, list })) = kind else {
         let what = match (named(place, type_name), kind) {
             (None, _) => format!("no entity type is named {type_name:?}"),
             (_, Some(_)) => format!("{field:?} of {type_name} is no reference"),

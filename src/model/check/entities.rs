@@ -8,7 +8,7 @@ use super::names;
 use crate::model::program::Program;
 use crate::model::read::{Notes, join, unknown};
 use crate::model::source::{Format, VersionRule};
-use crate::model::types::{Default, Entity, Field, FieldType};
+use crate::model::types::{DeclaredType, Default, Entity, Field};
 
 /// The longest name of a topic (<https://kafka.apache.org/documentation/#topicconfigs>).
 const TOPIC_BYTES_MAX: usize = 249;
@@ -69,7 +69,7 @@ fn check_source(notes: &Notes, key: &str, entity: &Entity) {
 
 fn check_field(notes: &Notes, key: &str, entities: &[Entity], entity: &Entity, field: &Field) {
     names::check_member(notes, key, &field.name);
-    if let FieldType::Reference { to, .. } = &field.kind
+    if let DeclaredType::Reference { to, .. } = &field.kind
         && !entities.iter().any(|known| known.name == *to)
     {
         let known = entities.iter().map(|known| known.name.as_str());
@@ -103,7 +103,7 @@ pub(super) fn check_program(notes: &Notes, key: &str, program: &str) {
 }
 
 fn check_join(notes: &Notes, key: &str, entity: &Entity, field: &Field, parts: &[String]) {
-    if !matches!(field.kind, FieldType::String | FieldType::Date | FieldType::Any) {
+    if !matches!(field.kind, DeclaredType::String | DeclaredType::Date | DeclaredType::Any) {
         let kind = field.kind.name();
         notes.note(key, format!("a join makes a string, and the field's type is {kind}; use value or jq"));
     }
@@ -111,11 +111,11 @@ fn check_join(notes: &Notes, key: &str, entity: &Entity, field: &Field, parts: &
         other.name != field.name
             && !matches!(
                 other.kind,
-                FieldType::Strings
-                    | FieldType::Object
-                    | FieldType::Address
-                    | FieldType::Any
-                    | FieldType::Reference { list: true, .. }
+                DeclaredType::Strings
+                    | DeclaredType::Object
+                    | DeclaredType::Address
+                    | DeclaredType::Any
+                    | DeclaredType::Reference { list: true, .. }
             )
     };
     let known: Vec<&str> = entity.fields.iter().filter(may_join).map(|field| field.name.as_str()).collect();
@@ -130,17 +130,17 @@ fn check_join(notes: &Notes, key: &str, entity: &Entity, field: &Field, parts: &
 }
 
 /// True for a value that an event could have in a field of this type.
-pub(super) fn fits(kind: &FieldType, value: &Value) -> bool {
+pub(super) fn fits(kind: &DeclaredType, value: &Value) -> bool {
     let is_text = |value: &Value| value.is_string();
     match kind {
-        FieldType::String | FieldType::Date => is_text(value),
-        FieldType::Strings => value.as_array().is_some_and(|items| items.iter().all(is_text)),
-        FieldType::Number => value.is_number(),
-        FieldType::Integer => value.is_i64(),
-        FieldType::Boolean => value.is_boolean(),
-        FieldType::Object => value.is_object(),
-        FieldType::Address => value.as_object().is_some_and(|members| members.values().all(is_text)),
-        FieldType::Any => true,
-        FieldType::Reference { .. } => false,
+        DeclaredType::String | DeclaredType::Date => is_text(value),
+        DeclaredType::Strings => value.as_array().is_some_and(|items| items.iter().all(is_text)),
+        DeclaredType::Number => value.is_number(),
+        DeclaredType::Integer => value.is_i64(),
+        DeclaredType::Boolean => value.is_boolean(),
+        DeclaredType::Object => value.is_object(),
+        DeclaredType::Address => value.as_object().is_some_and(|members| members.values().all(is_text)),
+        DeclaredType::Any => true,
+        DeclaredType::Reference { .. } => false,
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::entities;
 use crate::model::definition::ConditionDefinition;
 use crate::model::read::{Notes, unknown};
-use crate::model::types::{Condition, Entity, FieldType};
+use crate::model::types::{Condition, DeclaredType, Entity};
 
 /// The fields that are shown: those named, or all that are declared and no references.
 pub(super) fn shown(notes: &Notes, key: &str, entity: &Entity, named: Option<&[String]>) -> Vec<String> {
@@ -42,7 +42,7 @@ pub(super) fn conditions(
 fn condition(notes: &Notes, entity: &Entity, definition: &ConditionDefinition) -> Option<Condition> {
     check_field(notes, &definition.path, entity, &definition.field);
     let kind = &entity.field(&definition.field)?.kind;
-    if matches!(kind, FieldType::Object | FieldType::Address) {
+    if matches!(kind, DeclaredType::Object | DeclaredType::Address) {
         let what = format!(
             "where compares strings, numbers and booleans, and {} is {}",
             definition.field,
@@ -67,11 +67,11 @@ fn condition(notes: &Notes, entity: &Entity, definition: &ConditionDefinition) -
 }
 
 /// The value that a field, or a member of a list, is compared with.
-fn compared(kind: &FieldType, value: &Value) -> Option<Value> {
+fn compared(kind: &DeclaredType, value: &Value) -> Option<Value> {
     match kind {
-        FieldType::Strings => value.is_string().then(|| value.clone()),
-        FieldType::Reference { .. } if value.is_i64() => Some(value.to_string().into()),
-        FieldType::Reference { .. } => value.is_string().then(|| value.clone()),
+        DeclaredType::Strings => value.is_string().then(|| value.clone()),
+        DeclaredType::Reference { .. } if value.is_i64() => Some(value.to_string().into()),
+        DeclaredType::Reference { .. } => value.is_string().then(|| value.clone()),
         kind => entities::fits(kind, value).then(|| value.clone()),
     }
 }

@@ -92,12 +92,12 @@ fn wrong_member(name: &str) -> Option<&'static str> {
 }
 
 /// The names of the members of one object.
-pub(super) struct Members<'a> {
+pub(super) struct ObjectMembers<'a> {
     notes: &'a Notes,
     names: BTreeMap<String, String>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> ObjectMembers<'a> {
     /// An object that has its own fields only.
     pub(super) fn of<'n>(notes: &'a Notes, fields: impl IntoIterator<Item = &'n String>) -> Self {
         let names = fields.into_iter().map(|field| (field.clone(), "a shown field".to_owned()));

@@ -1,8 +1,8 @@
 //! The rules of projections.
 
-use super::embeds::{self, Place};
+use super::embeds::{self, EmbedPlace};
 use super::fields::{conditions, shown};
-use super::names::{self, Members};
+use super::names::{self, ObjectMembers};
 use super::{entities, layout, search};
 use crate::model::definition::{EmbedDefinition, ProjectionDefinition, RelationDefinition};
 use crate::model::read::{Notes, join, unknown};
@@ -26,11 +26,11 @@ fn projection(entities: &[Entity], definition: &ProjectionDefinition, notes: &No
         return None;
     };
     let show = shown(notes, &format!("{path}.show"), entity, definition.show.as_deref());
-    let mut members = Members::of(notes, &show);
+    let mut members = ObjectMembers::of(notes, &show);
     if let Some(rest) = &definition.rest {
         members.take(&format!("{path}.rest"), rest, "the member of the fields that are not declared");
     }
-    let place = Place { entities, notes, entity, depth: 1 };
+    let place = EmbedPlace { entities, notes, entity, depth: 1 };
     let embeds = embeds::check(&place, &definition.embeds, &mut members);
     for (name, program) in &definition.compute {
         let key = join(&format!("{path}.compute"), name);

@@ -4,7 +4,7 @@ use super::names;
 use crate::model::definition::{EmbedSearchDefinition, SearchDefinition};
 use crate::model::path::{Paths, embed, embed_paths};
 use crate::model::read::{Notes, join, unknown};
-use crate::model::types::{Embed, EmbedSearch, Entity, FieldType, Filter, Projection, Relation, Search};
+use crate::model::types::{DeclaredType, Embed, EmbedSearch, Entity, Filter, Projection, Relation, Search};
 
 pub(super) fn check(
     entities: &[Entity],
@@ -49,7 +49,7 @@ impl SearchCheck<'_> {
         self.broken.contains(&path.split('.').next().unwrap_or_default())
     }
 
-    fn field(&self, entity: &str, name: &str) -> Option<&FieldType> {
+    fn field(&self, entity: &str, name: &str) -> Option<&DeclaredType> {
         let entity = self.entities.iter().find(|known| known.name == entity)?;
         entity.field(name).map(|field| &field.kind)
     }
@@ -63,7 +63,7 @@ impl SearchCheck<'_> {
     fn title(&self) -> Option<String> {
         let key = self.key("title");
         let is_text = |name: &&str| match self.field(&self.projection.of, name) {
-            Some(kind) => *kind == FieldType::String,
+            Some(kind) => *kind == DeclaredType::String,
             None => true,
         };
         let known: Vec<&str> = self.searchable().into_iter().filter(is_text).collect();
@@ -92,8 +92,11 @@ impl SearchCheck<'_> {
 
     /// Phone numbers are texts or numbers.
     fn check_phones(&self, key: &str, entity: &str, phones: &[String]) {
-        let is_none = |kind: &FieldType| {
-            matches!(kind, FieldType::Boolean | FieldType::Date | FieldType::Object | FieldType::Address)
+        let is_none = |kind: &DeclaredType| {
+            matches!(
+                kind,
+                DeclaredType::Boolean | DeclaredType::Date | DeclaredType::Object | DeclaredType::Address
+            )
         };
         for name in phones {
             if let Some(kind) = self.field(entity, name).filter(|kind| is_none(kind)) {

@@ -2,7 +2,7 @@
 
 use crate::model::read::Section;
 use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
-use crate::model::types::{Default, Entity, Field, FieldType};
+use crate::model::types::{DeclaredType, Default, Entity, Field};
 
 const KEYS: [&str; 12] = [
     "topics",
@@ -62,14 +62,14 @@ fn fields(entity: &Section<'_>) -> Vec<Field> {
 
 /// `name = "type"`, or `name = { type = …, default = … }`, or `name = { references = … }`.
 fn field(section: &Section<'_>, name: &str) -> Option<Field> {
-    let types = FieldType::PLAIN.map(|kind| kind.name());
-    let named = |text: &str| FieldType::PLAIN.into_iter().find(|kind| kind.name() == text);
+    let types = DeclaredType::PLAIN.map(|kind| kind.name());
+    let named = |text: &str| DeclaredType::PLAIN.into_iter().find(|kind| kind.name() == text);
     if let Some(text) = section.maybe_text(name) {
         let kind = named(&text);
         if kind.is_none() {
             section.note_unknown(name, &format!("{text:?} is no type"), &text, &types);
         }
-        return Some(Field { name: name.to_owned(), kind: kind.unwrap_or(FieldType::Any), default: None });
+        return Some(Field { name: name.to_owned(), kind: kind.unwrap_or(DeclaredType::Any), default: None });
     }
     let Some(inner) = section.maybe_section(name) else {
         section.note(
@@ -96,16 +96,16 @@ fn field(section: &Section<'_>, name: &str) -> Option<Field> {
         kind
     };
     // A type that was noted as wrong must not make everything else wrong that names the field.
-    let kind = kind.unwrap_or(FieldType::Any);
+    let kind = kind.unwrap_or(DeclaredType::Any);
     Some(Field { name: name.to_owned(), kind, default: default(&inner) })
 }
 
-fn reference(field: &Section<'_>) -> Option<FieldType> {
+fn reference(field: &Section<'_>) -> Option<DeclaredType> {
     if field.has("type") {
         field.note("type", "a reference is an id; leave the type out");
     }
     let list = field.boolean("list").unwrap_or(false);
-    Some(FieldType::Reference { to: field.text("references")?, list })
+    Some(DeclaredType::Reference { to: field.text("references")?, list })
 }
 
 fn default(field: &Section<'_>) -> Option<Default> {

@@ -23,8 +23,11 @@ pub fn text(samples: &[Sample]) -> String {
         "# A starting model, made from sample records by `tributary model init`. Read it, change it, then check it with\n\
          # `tributary model check`. docs/model.md explains the language.\n",
     );
-    let entities: Vec<Entity<'_>> =
-        samples.iter().zip(&names).map(|(sample, name)| Entity::of(sample, name, samples, &names)).collect();
+    let entities: Vec<SampleEntity<'_>> = samples
+        .iter()
+        .zip(&names)
+        .map(|(sample, name)| SampleEntity::of(sample, name, samples, &names))
+        .collect();
     entities.iter().for_each(|entity| entity.put(&mut out));
     entities.iter().for_each(|entity| entity.put_projection(&mut out, &entities));
     out
@@ -48,13 +51,13 @@ fn names(samples: &[Sample]) -> Vec<String> {
     names
 }
 
-struct Entity<'a> {
+struct SampleEntity<'a> {
     sample: &'a Sample,
     name: &'a str,
     fields: Vec<(String, &'a FieldSummary, Guess)>,
 }
 
-impl<'a> Entity<'a> {
+impl<'a> SampleEntity<'a> {
     fn of(sample: &'a Sample, name: &'a str, samples: &[Sample], names: &[String]) -> Self {
         let mut own_names = BTreeSet::new();
         let fields = sample.fields.iter().filter_map(|summary| {
@@ -103,7 +106,7 @@ impl<'a> Entity<'a> {
         }
     }
 
-    fn put_projection(&self, out: &mut String, all: &[Entity<'_>]) {
+    fn put_projection(&self, out: &mut String, all: &[SampleEntity<'_>]) {
         let mut name = self.name.to_lowercase();
         if RESERVED.contains(&name.as_str()) {
             name.push_str("-documents");
@@ -143,7 +146,7 @@ impl<'a> Entity<'a> {
     }
 
     /// Embeds of those that refer to it, as comments: each costs a row for each reference.
-    fn put_members(&self, out: &mut String, path: &str, all: &[Entity<'_>]) {
+    fn put_members(&self, out: &mut String, path: &str, all: &[SampleEntity<'_>]) {
         for other in all {
             for (field, _, guess) in &other.fields {
                 if matches!(guess, Guess::Reference { to, .. } if to == self.name) {

@@ -9,7 +9,7 @@ use jaq_core::{Error, Exn, ValR, ValT, ValX};
 
 use super::meter::{charge, charge_bytes};
 use super::number::Num;
-use super::value::{Members, Val, unshared};
+use super::value::{Val, ValueMembers, unshared};
 
 impl Val {
     fn key_of(self) -> Result<Rc<String>, Error<Self>> {
@@ -74,7 +74,7 @@ fn place(at: i64, length: usize) -> Option<usize> {
 }
 
 /// An end of a slice, of an object that stands for one.
-fn end_of<'a>(members: &'a Members, name: &str) -> Option<&'a Val> {
+fn end_of<'a>(members: &'a ValueMembers, name: &str) -> Option<&'a Val> {
     members.iter().find(|(key, _)| key.as_str() == name).map(|(_, end)| end)
 }
 

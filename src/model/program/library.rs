@@ -12,7 +12,7 @@ use super::meter::charge_bytes;
 use super::value::Val;
 
 /// The threads that programs run on.
-pub(super) type Data = JustLut<Val>;
+pub(super) type ProgramData = JustLut<Val>;
 
 /// Names that a program is refused for, beside recursive definitions and `$ENV`.
 pub(super) const REFUSED: [&str; 17] = [
@@ -62,13 +62,13 @@ pub(super) fn definitions() -> impl Iterator<Item = Def<&'static str>> {
     jaq_core::defs().chain(jaq_std::defs()).filter(is_given).chain(own)
 }
 
-pub(super) fn functions() -> impl Iterator<Item = Fun<Data>> {
-    let is_given = |function: &Fun<Data>| !WITHHELD.contains(&function.0);
-    let own = own().into_vec().into_iter().map(run::<Data>);
-    jaq_core::funs::<Data>().chain(jaq_std::funs::<Data>()).filter(is_given).chain(own)
+pub(super) fn functions() -> impl Iterator<Item = Fun<ProgramData>> {
+    let is_given = |function: &Fun<ProgramData>| !WITHHELD.contains(&function.0);
+    let own = own().into_vec().into_iter().map(run::<ProgramData>);
+    jaq_core::funs::<ProgramData>().chain(jaq_std::funs::<ProgramData>()).filter(is_given).chain(own)
 }
 
-fn own() -> Box<[Filter<RunPtr<Data>>]> {
+fn own() -> Box<[Filter<RunPtr<ProgramData>>]> {
     Box::new([
         ("isnan", v(0), |cv| bome(is_nan(&cv.1))),
         ("fromjson", v(0), |cv| bome(from_json(&cv.1))),

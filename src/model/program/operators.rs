@@ -6,7 +6,7 @@ use std::rc::Rc;
 use jaq_core::{Error, ValR, ops::Math};
 
 use super::meter::{charge, charge_bytes};
-use super::value::{Container, Members, Val, unshared};
+use super::value::{Container, Val, ValueMembers, unshared};
 
 impl Add for Val {
     type Output = ValR<Self>;
@@ -102,7 +102,7 @@ fn repeated(text: &str, times: f64) -> Val {
 }
 
 /// Objects in both are merged as well. The depth of values bounds that of the recursion.
-fn merged(left: Container<Members>, right: Container<Members>) -> Container<Members> {
+fn merged(left: Container<ValueMembers>, right: Container<ValueMembers>) -> Container<ValueMembers> {
     let mut result = left;
     for (key, value) in right.parts {
         let value = match (result.parts.get(&key).cloned(), value) {

@@ -14,14 +14,14 @@ const REPETITIONS_MAX: u64 = 1_000;
 
 /// Refuses the terms that may not stand in a program.
 pub(super) fn check(term: &Term<&str>) -> Result<(), String> {
-    Walk::default().term(term)
+    DefinitionWalk::default().term(term)
 }
 
 /// The definitions around a term, each with the number of its arguments.
 #[derive(Default)]
-struct Walk<'a>(Vec<(&'a str, usize)>);
+struct DefinitionWalk<'a>(Vec<(&'a str, usize)>);
 
-impl<'a> Walk<'a> {
+impl<'a> DefinitionWalk<'a> {
     fn term(&mut self, term: &'a Term<&'a str>) -> Result<(), String> {
         match term {
             Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) => Ok(()),

@@ -10,13 +10,13 @@ use std::thread::Builder;
 use super::meter::{Exhaustion, THREAD_STACK_BYTES, UNITS, begin};
 use super::{CompiledProgram, evaluate};
 
-type Answer = Result<Option<Vec<u8>>, String>;
+type ProgramAnswer = Result<Option<Vec<u8>>, String>;
 
 struct Job {
     compiled: Arc<CompiledProgram>,
     input: Vec<u8>,
     units: u64,
-    answer: Sender<Answer>,
+    answer: Sender<ProgramAnswer>,
 }
 
 thread_local! {
@@ -24,7 +24,7 @@ thread_local! {
 }
 
 /// Runs a program on the thread beside this one.
-pub(super) fn run(compiled: Arc<CompiledProgram>, input: Vec<u8>, units: u64) -> Answer {
+pub(super) fn run(compiled: Arc<CompiledProgram>, input: Vec<u8>, units: u64) -> ProgramAnswer {
     let (answer, result) = channel();
     let job = Job { compiled, input, units, answer };
     JOBS.with(|jobs| {

@@ -18,7 +18,7 @@ const SIZE_MAX: usize = 32 << 20;
 /// The deepest value. Records are 20 deep at most, and documents little more.
 pub(super) const DEPTH_MAX: usize = 100;
 
-pub(super) type Members = BTreeMap<Rc<String>, Val>;
+pub(super) type ValueMembers = BTreeMap<Rc<String>, Val>;
 
 #[derive(Debug, Default)]
 pub(super) enum Val {
@@ -28,7 +28,7 @@ pub(super) enum Val {
     Num(Num),
     Str(Rc<String>),
     Arr(Rc<Container<Vec<Val>>>),
-    Obj(Rc<Container<Members>>),
+    Obj(Rc<Container<ValueMembers>>),
 }
 
 /// A list or an object with its size and depth.
@@ -61,7 +61,7 @@ impl Container<Vec<Val>> {
     }
 }
 
-impl Container<Members> {
+impl Container<ValueMembers> {
     /// Takes a member out; null when there is none.
     pub(super) fn take(&mut self, key: &Rc<String>) -> Val {
         let Some(value) = self.parts.remove(key) else { return Val::Null };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::ahead::ahead;
-use super::runs::{Entry, Run, Runs, broken_off};
+use super::runs::{EntityRun, RunEntry, Runs, broken_off};
 use super::sorter::Sorter;
 use super::sources::in_order;
 use super::truncated::ScopedTruncation;
@@ -35,7 +35,7 @@ pub(super) fn fill(state: &State, mut runs: Runs, truncated: &[ScopedTruncation]
 }
 
 /// An entity after the truncations of its table.
-fn truncate(mut entry: Entry, entity_type: EntityType, truncated: &[ScopedTruncation]) -> Entry {
+fn truncate(mut entry: RunEntry, entity_type: EntityType, truncated: &[ScopedTruncation]) -> RunEntry {
     for truncation in truncated {
         if truncation.apply(entity_type, &mut entry.fold.row) {
             entry.bytes = None;
@@ -48,7 +48,7 @@ fn truncate(mut entry: Entry, entity_type: EntityType, truncated: &[ScopedTrunca
 fn fill_type(
     (state, step): (&State, u64),
     entity_type: EntityType,
-    entities: impl Iterator<Item = Result<Entry>> + Send,
+    entities: impl Iterator<Item = Result<RunEntry>> + Send,
     folder: &Path,
 ) -> Result<()> {
     let sorter =
@@ -82,8 +82,8 @@ fn fill_relation((state, step): (&State, u64), relation: Relation, sorter: Sorte
 }
 
 /// The row of an entity, by its key; its rows in relations go to their sorters.
-fn row_of(entry: Entry, related: &mut [(Relation, Sorter)]) -> Result<(Vec<u8>, Vec<u8>)> {
-    let Entry { id, fold, bytes } = entry;
+fn row_of(entry: RunEntry, related: &mut [(Relation, Sorter)]) -> Result<(Vec<u8>, Vec<u8>)> {
+    let RunEntry { id, fold, bytes } = entry;
     for (relation, sorter) in related {
         let owners = owners(*relation, &fold.row.registers);
         if owners.is_empty() {
@@ -99,17 +99,17 @@ fn row_of(entry: Entry, related: &mut [(Relation, Sorter)]) -> Result<(Vec<u8>, 
 }
 
 /// The entities of all runs, each once, by their ids.
-struct MergedRuns<I: Iterator<Item = Result<Entry>>>(Peekable<I>);
+struct MergedRuns<I: Iterator<Item = Result<RunEntry>>>(Peekable<I>);
 
-fn merged(runs: Vec<Run>) -> Result<MergedRuns<impl Iterator<Item = Result<Entry>>>> {
+fn merged(runs: Vec<EntityRun>) -> Result<MergedRuns<impl Iterator<Item = Result<RunEntry>>>> {
     Ok(MergedRuns(in_order(runs)?.peekable()))
 }
 
-impl<I: Iterator<Item = Result<Entry>>> MergedRuns<I> {
+impl<I: Iterator<Item = Result<RunEntry>>> MergedRuns<I> {
     /// The next entity, merged over all later runs.
-    fn merged(&mut self) -> Result<Option<Entry>> {
+    fn merged(&mut self) -> Result<Option<RunEntry>> {
         let Some(mut first) = self.0.next().transpose()? else { return Ok(None) };
-        let is_same = |next: &Result<Entry>, id: &str| next.as_ref().is_ok_and(|entry| entry.id == id);
+        let is_same = |next: &Result<RunEntry>, id: &str| next.as_ref().is_ok_and(|entry| entry.id == id);
         while let Some(later) = self.0.next_if(|next| is_same(next, &first.id)).transpose()? {
             if later.fold.has_unsequenced && later.fold.row.home != first.fold.row.home {
                 return Err(several_partitions(&first.id));
@@ -121,8 +121,8 @@ impl<I: Iterator<Item = Result<Entry>>> MergedRuns<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Entry>>> Iterator for MergedRuns<I> {
-    type Item = Result<Entry>;
+impl<I: Iterator<Item = Result<RunEntry>>> Iterator for MergedRuns<I> {
+    type Item = Result<RunEntry>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.merged().transpose()
@@ -142,12 +142,12 @@ mod tests {
     use super::*;
     use crate::state::rows::Row;
 
-    fn run(entries: Vec<(&str, u64, bool)>) -> Run {
-        let entries: Vec<Result<Entry>> = entries
+    fn run(entries: Vec<(&str, u64, bool)>) -> EntityRun {
+        let entries: Vec<Result<RunEntry>> = entries
             .into_iter()
             .map(|(id, home, has_unsequenced)| {
                 let row = Row { home: Some(home), ..Row::default() };
-                Ok(Entry {
+                Ok(RunEntry {
                     id: id.to_owned(),
                     fold: EntityFold { row, has_unsequenced },
                     bytes: Some(vec![1]),
@@ -161,7 +161,7 @@ mod tests {
     fn each_entity_comes_once_with_the_home_of_its_oldest_run() {
         let runs =
             vec![run(vec![("a", 1, true), ("c", 1, true)]), run(vec![("a", 2, false), ("b", 2, true)])];
-        let merged: Vec<Entry> = merged(runs).unwrap().map(Result::unwrap).collect();
+        let merged: Vec<RunEntry> = merged(runs).unwrap().map(Result::unwrap).collect();
         let entities: Vec<_> = merged
             .iter()
             .map(|entry| (entry.id.as_str(), entry.fold.row.home, entry.bytes.is_some()))

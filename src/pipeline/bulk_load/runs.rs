@@ -6,7 +6,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
-use super::sources::Source;
+use super::sources::OrderedSource;
 use crate::error::{Error, Result};
 use crate::plan::EntityType;
 use crate::state::rows::Row;
@@ -23,7 +23,7 @@ pub(super) struct EntityFold {
 
 /// An entity of a run.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct RunEntry {
     pub(super) id: String,
     pub(super) fold: EntityFold,
     /// The row's bytes, when they are known.
@@ -31,28 +31,28 @@ pub(super) struct Entry {
 }
 
 /// The entities of a run, by their ids.
-pub(super) type Run = Source<Entry>;
+pub(super) type EntityRun = OrderedSource<RunEntry>;
 
 /// By their ids alone.
-impl Ord for Entry {
+impl Ord for RunEntry {
     fn cmp(&self, other: &Self) -> Ordering {
         self.id.cmp(&other.id)
     }
 }
 
-impl PartialOrd for Entry {
+impl PartialOrd for RunEntry {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Entry {
+impl PartialEq for RunEntry {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
     }
 }
 
-impl Eq for Entry {}
+impl Eq for RunEntry {}
 
 /// The runs, oldest first; their files go when they are dropped.
 pub(super) struct Runs {
@@ -62,7 +62,7 @@ pub(super) struct Runs {
     /// The thread that writes the last one.
     writing: Option<JoinHandle<Result<()>>>,
     /// The last one, which was not put aside.
-    last_run: Vec<(EntityType, Entry)>,
+    last_run: Vec<(EntityType, RunEntry)>,
 }
 
 /// An entity of the map that a run is made from.
@@ -102,25 +102,25 @@ impl Runs {
     pub(super) fn hold(&mut self, entities: impl IntoIterator<Item = ((EntityType, Box<str>), EntityFold)>) {
         let entries = entities
             .into_iter()
-            .map(|((kind, id), fold)| (kind, Entry { id: id.into_string(), fold, bytes: None }));
+            .map(|((kind, id), fold)| (kind, RunEntry { id: id.into_string(), fold, bytes: None }));
         self.last_run = entries.collect();
         self.last_run.sort_unstable_by(|(_, left), (_, right)| left.id.cmp(&right.id));
     }
 
     /// The runs of a kind, oldest first.
-    pub(super) fn of(&mut self, kind: EntityType) -> Result<Vec<Run>> {
+    pub(super) fn of(&mut self, kind: EntityType) -> Result<Vec<EntityRun>> {
         self.finish_writing()?;
-        let mut runs: Vec<Run> = Vec::new();
+        let mut runs: Vec<EntityRun> = Vec::new();
         for number in 0..self.count {
             let file = File::open(path(&self.folder, kind, number)).map_err(failed)?;
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);
             runs.push(Box::new(std::iter::from_fn(move || entry(&mut file).transpose())));
         }
-        let last_run: Vec<Entry> = {
+        let last_run: Vec<RunEntry> = {
             let (of_kind, others) =
                 std::mem::take(&mut self.last_run).into_iter().partition(|(of, _)| *of == kind);
             self.last_run = others;
-            let of_kind: Vec<(EntityType, Entry)> = of_kind;
+            let of_kind: Vec<(EntityType, RunEntry)> = of_kind;
             of_kind.into_iter().map(|(_, entry)| entry).collect()
         };
         runs.push(Box::new(last_run.into_iter().map(Ok)));
@@ -157,12 +157,12 @@ impl Drop for Runs {
     }
 }
 
-fn entry(file: &mut impl Read) -> Result<Option<Entry>> {
+fn entry(file: &mut impl Read) -> Result<Option<RunEntry>> {
     let Some((key, bytes)) = read_frame(file)? else { return Ok(None) };
     let (flag, id) = key.split_first().ok_or_else(damaged)?;
     let id = std::str::from_utf8(id).map_err(|_| damaged())?.to_owned();
     let fold = EntityFold { row: Row::decode(&bytes)?, has_unsequenced: *flag == 1 };
-    Ok(Some(Entry { id, fold, bytes: Some(bytes) }))
+    Ok(Some(RunEntry { id, fold, bytes: Some(bytes) }))
 }
 
 /// Writes the lengths of key and value, and both.

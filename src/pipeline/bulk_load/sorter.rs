@@ -5,7 +5,7 @@ use std::io::{BufReader, BufWriter, Write};
 use std::path::PathBuf;
 
 use super::runs::{failed, read_frame, write_frame};
-use super::sources::{Source, in_order};
+use super::sources::{OrderedSource, in_order};
 use crate::error::Result;
 
 const HELD_BYTES: usize = 32 << 20;
@@ -58,7 +58,7 @@ impl Sorter {
     /// Everything, by key.
     pub(super) fn sorted(mut self) -> Result<impl Iterator<Item = Result<Pair>>> {
         self.pairs.sort_unstable();
-        let mut sources: Vec<Source<Pair>> = Vec::new();
+        let mut sources: Vec<OrderedSource<Pair>> = Vec::new();
         for number in 0..self.runs {
             let file = File::open(self.run(number)).map_err(failed)?;
             let mut file = BufReader::with_capacity(BUFFER_BYTES, file);

@@ -6,13 +6,15 @@ use std::collections::BinaryHeap;
 use crate::error::Result;
 
 /// A source in the order of its items.
-pub(super) type Source<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
+pub(super) type OrderedSource<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
 
 /// The items of all sources in their order; of equal ones that of the earlier source first.
 ///
 /// # Errors
 /// Those of the sources.
-pub(super) fn in_order<T: Ord>(mut sources: Vec<Source<T>>) -> Result<impl Iterator<Item = Result<T>>> {
+pub(super) fn in_order<T: Ord>(
+    mut sources: Vec<OrderedSource<T>>,
+) -> Result<impl Iterator<Item = Result<T>>> {
     let mut heads = BinaryHeap::new();
     for (number, source) in sources.iter_mut().enumerate() {
         heads.extend(source.next().transpose()?.map(|item| Reverse((item, number))));

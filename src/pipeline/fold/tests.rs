@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::dead_letter::Nowhere;
-use crate::event::{Action, Event, Field};
+use crate::event::{Action, Event, EventField};
 use crate::plan::{CONTACT, ORGANISATION};
 use crate::plan::{CONTACTS, builtin};
 use crate::state::memory::MemoryStore;
@@ -14,7 +14,7 @@ fn decoded_record(
     action: Action,
     field: Option<(&str, &str)>,
 ) -> DecodedRecord {
-    let fields = field.map(|(name, json)| Field { name: name.to_owned(), json: json.as_bytes().into() });
+    let fields = field.map(|(name, json)| EventField { name: name.to_owned(), json: json.as_bytes().into() });
     let event = Event {
         kind,
         id: id.to_owned(),

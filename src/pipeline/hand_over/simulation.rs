@@ -54,13 +54,13 @@ struct Simulation {
     /// The event at which the rebuild begins.
     begins_at: usize,
     /// The fault of the rebuild in its dual-write phase.
-    trouble: Trouble,
-    pace: Pace,
+    trouble: RebuildTrouble,
+    pace: EventWeights,
 }
 
 /// A fault of a rebuild in its dual-write phase, which the lease is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
+enum RebuildTrouble {
     None,
     /// It pauses until its claim has gone.
     Sleeps,
@@ -70,7 +70,7 @@ enum Trouble {
 
 /// The weights of the events, drawn for each run.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
+struct EventWeights {
     events: usize,
     appends: u32,
     instances: [u32; 2],
@@ -83,7 +83,7 @@ struct Pace {
     appends_until: usize,
 }
 
-impl Pace {
+impl EventWeights {
     fn of(random: &mut fastrand::Rng) -> Self {
         Self {
             events: EVENTS,
@@ -105,21 +105,29 @@ impl Simulation {
         // The second may be a fresh one.
         let second = world.random.bool().then_some(0);
         let begins_at = world.random.usize(0..EVENTS / 3);
-        let mut pace = Pace::of(&mut world.random);
+        let mut pace = EventWeights::of(&mut world.random);
         let mut instances = [Instance::new(0, Some(0)), Instance::new(1, second)];
         instances[0].start(&mut world);
         if world.random.bool() {
             instances[1].start(&mut world);
         }
         let trouble = match world.random.u32(0..4) {
-            0 => Trouble::Sleeps,
-            1 => Trouble::IsMute,
-            _ => Trouble::None,
+            0 => RebuildTrouble::Sleeps,
+            1 => RebuildTrouble::IsMute,
+            _ => RebuildTrouble::None,
         };
-        if trouble != Trouble::None {
+        if trouble != RebuildTrouble::None {
             // It gets as far as that.
             let (events, appends_until) = (2 * EVENTS, 2 * EVENTS - 200);
-            pace = Pace { events, appends_until, appends: 3, rebuild: 80, requests: 60, fates: 1, ..pace };
+            pace = EventWeights {
+                events,
+                appends_until,
+                appends: 3,
+                rebuild: 80,
+                requests: 60,
+                fates: 1,
+                ..pace
+            };
         }
         Self { world, instances, rebuild: Rebuild::new(), writer: Some(0), begins_at, trouble, pace }
     }
@@ -149,15 +157,15 @@ impl Simulation {
     fn trouble(&mut self) {
         let (world, rebuild) = (&mut self.world, &mut self.rebuild);
         let has_begun = self.pace.fates == 0;
-        if self.trouble == Trouble::None || !(has_begun || rebuild.is_amid_feeding(world)) {
+        if self.trouble == RebuildTrouble::None || !(has_begun || rebuild.is_amid_feeding(world)) {
             return;
         }
         let naps = world.now < rebuild.mute_until && world.now >= rebuild.paused_until;
         if !has_begun {
-            let second = if self.trouble == Trouble::Sleeps { 2 } else { 4 };
-            self.pace = Pace { second, fates: 0, ..self.pace };
+            let second = if self.trouble == RebuildTrouble::Sleeps { 2 } else { 4 };
+            self.pace = EventWeights { second, fates: 0, ..self.pace };
             match self.trouble {
-                Trouble::Sleeps => rebuild.paused_until = world.now + world.random.u64(30..45),
+                RebuildTrouble::Sleeps => rebuild.paused_until = world.now + world.random.u64(30..45),
                 _ => rebuild.mute_until = world.now + world.random.u64(60..120),
             }
         } else if naps && world.once_in(4) {
@@ -170,7 +178,7 @@ impl Simulation {
         if world.once_in(self.pace.second) {
             world.now += 1;
         }
-        let Pace { appends, instances: [first, second], rebuild, requests, fates, .. } = self.pace;
+        let EventWeights { appends, instances: [first, second], rebuild, requests, fates, .. } = self.pace;
         let parts = [appends, first, second, rebuild, requests, fates];
         let mut drawn = world.random.u32(0..parts.iter().sum());
         let part = parts.iter().position(|part| {

@@ -9,12 +9,12 @@ use crate::projection::Projection;
 /// The chunks in flight.
 #[derive(Debug, Default)]
 pub(super) struct Chunks {
-    chunks: Vec<Chunk>,
+    chunks: Vec<QueueChunk>,
     last_number: u64,
 }
 
 #[derive(Debug)]
-struct Chunk {
+struct QueueChunk {
     number: u64,
     projection: Projection,
     /// The step that began the backfill.
@@ -24,7 +24,7 @@ struct Chunk {
     promoted: Vec<DocumentKey>,
 }
 
-impl Chunk {
+impl QueueChunk {
     fn contains(&self, (projection, id): &DocumentKey) -> bool {
         // Ids are added in their order.
         self.projection == *projection
@@ -38,7 +38,7 @@ impl Chunks {
     pub(super) fn begin(&mut self, projection: Projection, step: u64) -> u64 {
         self.last_number += 1;
         let (number, ids, promoted) = (self.last_number, Vec::new(), Vec::new());
-        self.chunks.push(Chunk { number, projection, step, ids, promoted });
+        self.chunks.push(QueueChunk { number, projection, step, ids, promoted });
         number
     }
 

@@ -5,7 +5,7 @@ use crate::position::Positions;
 
 /// A document that waits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Entry {
+pub(super) struct QueueEntry {
     /// The step of its oldest mark.
     pub(super) step: u64,
     pub(super) priority: Priority,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::entries::{Entry, InFlight};
+use super::entries::{InFlight, QueueEntry};
 use super::{Inner, Priority, Queue};
 use crate::pipeline::fold::DocumentKey;
 use crate::projection::Projection;
@@ -40,7 +40,7 @@ impl Queue {
             let InFlight { step, again, priority, .. } = document;
             let priority = if again.is_some() { Priority::Direct } else { priority };
             // It is counted as before.
-            inner.waiting.insert(key.clone(), Entry { step, priority });
+            inner.waiting.insert(key.clone(), QueueEntry { step, priority });
             inner.documents_mut(priority).push_front(key);
         }
         drop(inner);

@@ -12,12 +12,12 @@ use crate::projection::Projection;
 /// The members with documents in flight, those of chunks aside: a chunk deletes nothing.
 #[derive(Debug, Default)]
 pub(super) struct Siblings {
-    members: HashMap<(Projection, String), Member, RandomState>,
+    members: HashMap<(Projection, String), SiblingMember, RandomState>,
     turns: u64,
 }
 
 #[derive(Debug, Default)]
-struct Member {
+struct SiblingMember {
     /// The number of its documents in flight, all in the request of one turn.
     in_flight: usize,
     turn: u64,

@@ -15,7 +15,7 @@ fn only_waiting_work_that_does_not_move_is_stuck() {
     status.note_filled();
     status.set_unfilled(vec!["contacts".to_owned()], 0);
     assert!(status.readiness().ready, "a look that began before says nothing");
-    status.set_waiting(Waiting { documents: 1, ..Waiting::default() });
+    status.set_waiting(WaitingWork { documents: 1, ..WaitingWork::default() });
     assert!(status.readiness().ready, "a standby has nothing to deliver");
     status.signals.set_writer(true);
     assert_eq!(status.readiness().reasons[0].cause, Cause::Stuck);

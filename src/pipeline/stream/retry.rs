@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Stream, record_name};
 use crate::dead_letter::DeadLetter;
-use crate::decode::Readiness;
+use crate::decode::RecordReadiness;
 use crate::error::Result;
 use crate::event::{DecodeOutcome, Record};
 use crate::pipeline::fold::DecodedRecord;
@@ -70,12 +70,12 @@ impl Stream {
 
     fn decoded(&self, record: Record) -> DecodedRecord {
         let decoded = match self.decoder.readiness(&record, SCHEMA_WAIT) {
-            Readiness::Ready => match self.decoder.decode(&record) {
+            RecordReadiness::Ready => match self.decoder.decode(&record) {
                 DecodeOutcome::Truncation(_) => DecodeOutcome::Poison(TRUNCATION.to_owned()),
                 decoded => decoded,
             },
-            Readiness::Waiting(Some(why)) => DecodeOutcome::Poison(why.to_string()),
-            Readiness::Waiting(None) => {
+            RecordReadiness::Waiting(Some(why)) => DecodeOutcome::Poison(why.to_string()),
+            RecordReadiness::Waiting(None) => {
                 DecodeOutcome::Poison("the schema registry has not answered yet; retry the letter".to_owned())
             }
         };

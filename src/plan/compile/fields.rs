@@ -3,22 +3,22 @@
 use crate::model;
 use crate::model::program::Program;
 use crate::plan::types::{Absent, CountedProgram, FieldPlan, FieldType};
-use crate::plan::{Condition, FieldSet};
+use crate::plan::{ConditionPlan, FieldSet};
 
 /// The plan of a declared field of an entity type.
 pub(super) fn field(entity: &str, field: &model::Field) -> FieldPlan {
     let kind = match &field.kind {
-        model::FieldType::String => FieldType::String,
-        model::FieldType::Strings => FieldType::Strings,
-        model::FieldType::Date => FieldType::Date,
-        model::FieldType::Number => FieldType::Number,
-        model::FieldType::Integer => FieldType::Integer,
-        model::FieldType::Boolean => FieldType::Boolean,
-        model::FieldType::Object => FieldType::Object,
-        model::FieldType::Address => FieldType::Address,
-        model::FieldType::Any => FieldType::Any,
-        model::FieldType::Reference { list: false, .. } => FieldType::Reference,
-        model::FieldType::Reference { list: true, .. } => FieldType::References,
+        model::DeclaredType::String => FieldType::String,
+        model::DeclaredType::Strings => FieldType::Strings,
+        model::DeclaredType::Date => FieldType::Date,
+        model::DeclaredType::Number => FieldType::Number,
+        model::DeclaredType::Integer => FieldType::Integer,
+        model::DeclaredType::Boolean => FieldType::Boolean,
+        model::DeclaredType::Object => FieldType::Object,
+        model::DeclaredType::Address => FieldType::Address,
+        model::DeclaredType::Any => FieldType::Any,
+        model::DeclaredType::Reference { list: false, .. } => FieldType::Reference,
+        model::DeclaredType::Reference { list: true, .. } => FieldType::References,
     };
     let absent = field.default.as_ref().and_then(|default| {
         Some(match default {
@@ -59,6 +59,6 @@ pub(super) fn forever(name: &str) -> &'static str {
 }
 
 /// The sets of the fields that conditions look at.
-pub(super) fn fields_in(conditions: &[Condition]) -> impl Iterator<Item = FieldSet> + '_ {
+pub(super) fn fields_in(conditions: &[ConditionPlan]) -> impl Iterator<Item = FieldSet> + '_ {
     conditions.iter().map(|condition| FieldSet::of(condition.field.into()))
 }

@@ -2,7 +2,7 @@
 
 use super::fields::forever;
 use super::words;
-use crate::model::{self, Embed, EmbedSearch, FieldType, Kind, Model, Relation};
+use crate::model::{self, DeclaredType, Embed, EmbedSearch, Model, PathKind, Relation};
 use crate::plan::Plan;
 use crate::plan::search::{
     ApartPlan, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,
@@ -17,7 +17,7 @@ pub(super) fn fill(model: &Model, plan: &mut Plan) {
     let mut searches = Vec::new();
     for (projection, own) in model.projections.iter().zip(&plan.projections) {
         let search = projection.search.as_ref().zip(own.words);
-        searches.push(search.map(|(search, own)| Compiler { model, projection, search }.search(own)));
+        searches.push(search.map(|(search, own)| SearchCompiler { model, projection, search }.search(own)));
     }
     let filters: Vec<Vec<(String, ValueKind)>> = searches.iter().map(paths_of).collect();
     for (projection, search) in model.projections.iter().zip(&mut searches) {
@@ -86,13 +86,13 @@ fn is_same(one: &[String], other: &[String]) -> bool {
     one.iter().all(|name| other.contains(name)) && other.iter().all(|name| one.contains(name))
 }
 
-struct Compiler<'a> {
+struct SearchCompiler<'a> {
     model: &'a Model,
     projection: &'a model::Projection,
     search: &'a model::Search,
 }
 
-impl Compiler<'_> {
+impl SearchCompiler<'_> {
     fn search(&self, own: SearchableFields) -> SearchPlan {
         let members = self.members();
         let number_of = |path: &str| members.iter().position(|members| members.path == path);
@@ -115,20 +115,20 @@ impl Compiler<'_> {
 
     fn filter(&self, number: u16, filter: &model::Filter, members: Option<usize>) -> FilterPlan {
         let kind = match &filter.target.kind {
-            Kind::Count => ValueKind::Integer,
-            Kind::Flag => ValueKind::Boolean,
-            Kind::Computed => ValueKind::Computed,
-            Kind::Id | Kind::Inside => ValueKind::Text,
-            Kind::Field(kind) => value_kind(kind),
+            PathKind::Count => ValueKind::Integer,
+            PathKind::Flag => ValueKind::Boolean,
+            PathKind::Computed => ValueKind::Computed,
+            PathKind::Id | PathKind::Inside => ValueKind::Text,
+            PathKind::Field(kind) => value_kind(kind),
         };
         let field = match &filter.target.kind {
-            Kind::Computed => format!("_search.filters.{}", filter.name),
+            PathKind::Computed => format!("_search.filters.{}", filter.name),
             // The words of a title are in the field itself.
-            Kind::Field(_) if filter.path == self.search.title => format!("{}.keyword", filter.path),
+            PathKind::Field(_) if filter.path == self.search.title => format!("{}.keyword", filter.path),
             _ => filter.path.clone(),
         };
         let parts = filter.path.split('.').take(filter.target.embeds.len() + 1);
-        let inside = (filter.target.kind == Kind::Inside).then(|| parts.collect::<Vec<_>>().join("."));
+        let inside = (filter.target.kind == PathKind::Inside).then(|| parts.collect::<Vec<_>>().join("."));
         FilterPlan {
             number,
             inside,
@@ -147,9 +147,9 @@ impl Compiler<'_> {
         let entity = self.model.entity(&self.projection.of);
         for name in self.projection.show.iter().filter(|name| **name != self.search.title) {
             let kind = match entity.and_then(|entity| entity.field(name)).map(|field| &field.kind) {
-                Some(FieldType::Date) => SortKind::Date,
-                Some(FieldType::Integer) => SortKind::Integer,
-                Some(FieldType::Number) => SortKind::Number,
+                Some(DeclaredType::Date) => SortKind::Date,
+                Some(DeclaredType::Integer) => SortKind::Integer,
+                Some(DeclaredType::Number) => SortKind::Number,
                 _ => continue,
             };
             sorts.push((name, name, name.clone(), kind));
@@ -162,7 +162,7 @@ impl Compiler<'_> {
                 );
             }
         }
-        for filter in self.search.filters.iter().filter(|filter| filter.target.kind == Kind::Computed) {
+        for filter in self.search.filters.iter().filter(|filter| filter.target.kind == PathKind::Computed) {
             let field = format!("_search.filters.{}.number", filter.name);
             sorts.push((&filter.name, &filter.path, field, SortKind::Number));
         }
@@ -255,12 +255,12 @@ impl Compiler<'_> {
     }
 }
 
-fn value_kind(kind: &FieldType) -> ValueKind {
+fn value_kind(kind: &DeclaredType) -> ValueKind {
     match kind {
-        FieldType::Boolean => ValueKind::Boolean,
-        FieldType::Integer => ValueKind::Integer,
-        FieldType::Number => ValueKind::Number,
-        FieldType::Date => ValueKind::Date,
+        DeclaredType::Boolean => ValueKind::Boolean,
+        DeclaredType::Integer => ValueKind::Integer,
+        DeclaredType::Number => ValueKind::Number,
+        DeclaredType::Date => ValueKind::Date,
         _ => ValueKind::Text,
     }
 }

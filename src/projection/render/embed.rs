@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::own::Own;
-use super::{Count, Members, Renderer};
+use super::{ChildMembers, MemberCount, Renderer};
 use crate::entity::{Header, Liveness, References};
 use crate::error::{Error, Result};
 use crate::json::{Name, Object, push_list, push_text};
@@ -24,7 +24,7 @@ impl Renderer<'_> {
         own: &Own<'_>,
         id: &str,
         words: &mut Vec<u8>,
-    ) -> Result<Option<Count>> {
+    ) -> Result<Option<MemberCount>> {
         match &embed.by {
             RelationPlanOf::Reference { at, is_list: false } => {
                 if let Some(referred) = own.reference(*at) {
@@ -53,7 +53,9 @@ impl Renderer<'_> {
                 }
                 Ok(None)
             }
-            RelationPlanOf::From(from) => self.members(object, (embed, from), id, Members::Within).map(Some),
+            RelationPlanOf::From(from) => {
+                self.members(object, (embed, from), id, ChildMembers::Within).map(Some)
+            }
         }
     }
 
@@ -141,8 +143,8 @@ impl Renderer<'_> {
         object: &mut Object<'_>,
         (embed, from): (&EmbedPlan, &FromPlan),
         id: &str,
-        place: Members,
-    ) -> Result<Count> {
+        place: ChildMembers,
+    ) -> Result<MemberCount> {
         let relation = self.plan.relation_of_number(from.relation).ok_or_else(|| broken(embed.name))?;
         let max = match from.max {
             Maximum::Of(max) => max,
@@ -151,7 +153,7 @@ impl Renderer<'_> {
         let mut descendants = from.descendants.map(|_| Descendants::default());
         let (mut count, mut failed) = (0, None);
         // Of members beside it an owner shows how many there are.
-        let mut out = (place == Members::Within).then(|| object.value(Name::plain(embed.name)));
+        let mut out = (place == ChildMembers::Within).then(|| object.value(Name::plain(embed.name)));
         out.iter_mut().for_each(|out| out.push(b'['));
         self.entities.members(relation, id, &mut |member, row| {
             if let Some(out) = out.as_deref_mut().filter(|_| count < max) {

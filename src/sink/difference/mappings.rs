@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::node::Node;
-use super::{Consequence, Difference};
+use super::node::MappingNode;
+use super::{Consequence, MappingDifference};
 
 const STAYS: &str = "a field that is there can't be taken away";
 const FIXED: &str = "this can't be changed of a field that is there";
 
 /// The differences between the mapping of a live index and the one that is wanted.
-pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
-    let (mut before, mut after) = (Node::of(live), Node::of(file));
+pub(super) fn differences(live: &Value, file: &Value) -> Vec<MappingDifference> {
+    let (mut before, mut after) = (MappingNode::of(live), MappingNode::of(file));
     for node in [&mut before, &mut after] {
         if let Some(Value::Object(meta)) = node.parameters.get_mut("_meta") {
             // The index's own note is no part of the file.
@@ -30,11 +30,17 @@ pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
 }
 
 /// Compares one field; `dynamic` is the rule of its surroundings for unknown fields.
-fn of_field(path: &str, before: &Node, after: &Node, dynamic: &str, found: &mut Vec<Difference>) {
+fn of_field(
+    path: &str,
+    before: &MappingNode,
+    after: &MappingNode,
+    dynamic: &str,
+    found: &mut Vec<MappingDifference>,
+) {
     if before.kind() != after.kind() {
-        let kind = |node: &Node| Value::String(node.kind().to_owned());
+        let kind = |node: &MappingNode| Value::String(node.kind().to_owned());
         let judged = Consequence::rebuild("the type of a field that is there can't be changed");
-        found.push(Difference::new(format!("{path}.type"), kind(before), kind(after), judged));
+        found.push(MappingDifference::new(format!("{path}.type"), kind(before), kind(after), judged));
         return;
     }
     of_parameters(path, before, after, &parameter, found);
@@ -44,10 +50,15 @@ fn of_field(path: &str, before: &Node, after: &Node, dynamic: &str, found: &mut 
             (Some(before), Some(after)) => of_field(&path, before, after, dynamic, found),
             // The values are there, and are not indexed in this form.
             (None, Some(after)) => {
-                found.push(Difference::new(path, Value::Null, after.to_value(), Consequence::PLACE_AND_SEND));
+                found.push(MappingDifference::new(
+                    path,
+                    Value::Null,
+                    after.to_value(),
+                    Consequence::PLACE_AND_SEND,
+                ));
             }
             (Some(before), None) => {
-                found.push(Difference::new(
+                found.push(MappingDifference::new(
                     path,
                     before.to_value(),
                     Value::Null,
@@ -60,17 +71,28 @@ fn of_field(path: &str, before: &Node, after: &Node, dynamic: &str, found: &mut 
     of_properties(path, before, after, dynamic, found);
 }
 
-fn of_properties(path: &str, before: &Node, after: &Node, dynamic: &str, found: &mut Vec<Difference>) {
+fn of_properties(
+    path: &str,
+    before: &MappingNode,
+    after: &MappingNode,
+    dynamic: &str,
+    found: &mut Vec<MappingDifference>,
+) {
     let dynamic = before.text("dynamic").unwrap_or(dynamic);
     for name in names(&before.properties, &after.properties) {
         let path = format!("{path}.properties.{name}");
         match (before.properties.get(name), after.properties.get(name)) {
             (Some(before), Some(after)) => of_field(&path, before, after, dynamic, found),
             (None, Some(after)) => {
-                found.push(Difference::new(path, Value::Null, after.to_value(), added(after, dynamic)));
+                found.push(MappingDifference::new(
+                    path,
+                    Value::Null,
+                    after.to_value(),
+                    added(after, dynamic),
+                ));
             }
             (Some(before), None) => {
-                found.push(Difference::new(
+                found.push(MappingDifference::new(
                     path,
                     before.to_value(),
                     Value::Null,
@@ -83,15 +105,21 @@ fn of_properties(path: &str, before: &Node, after: &Node, dynamic: &str, found: 
 }
 
 /// A field that is new: documents can hold values for it already, unless they were rejected.
-fn added(field: &Node, dynamic: &str) -> Consequence {
+fn added(field: &MappingNode, dynamic: &str) -> Consequence {
     let shows_at_once =
         dynamic == "strict" || field.kind() == "alias" || field.text("enabled") == Some("false");
     if shows_at_once { Consequence::PLACE } else { Consequence::PLACE_AND_SEND }
 }
 
-type Rule = dyn Fn(&Node, &str, Option<&Value>, Option<&Value>) -> Consequence;
+type Rule = dyn Fn(&MappingNode, &str, Option<&Value>, Option<&Value>) -> Consequence;
 
-fn of_parameters(path: &str, before: &Node, after: &Node, rule: &Rule, found: &mut Vec<Difference>) {
+fn of_parameters(
+    path: &str,
+    before: &MappingNode,
+    after: &MappingNode,
+    rule: &Rule,
+    found: &mut Vec<MappingDifference>,
+) {
     for name in names(&before.parameters, &after.parameters) {
         let (old, new) = (before.parameters.get(name), after.parameters.get(name));
         if old == new {
@@ -99,13 +127,13 @@ fn of_parameters(path: &str, before: &Node, after: &Node, rule: &Rule, found: &m
         }
         let judged = rule(before, name, old, new);
         let value = |value: Option<&Value>| value.cloned().unwrap_or_default();
-        found.push(Difference::new(format!("{path}.{name}"), value(old), value(new), judged));
+        found.push(MappingDifference::new(format!("{path}.{name}"), value(old), value(new), judged));
     }
 }
 
 /// A parameter of a field that is there
 /// (<https://www.elastic.co/docs/manage-data/data-store/mapping/explicit-mapping>).
-fn parameter(node: &Node, name: &str, old: Option<&Value>, new: Option<&Value>) -> Consequence {
+fn parameter(node: &MappingNode, name: &str, old: Option<&Value>, new: Option<&Value>) -> Consequence {
     let is_off = |value: Option<&Value>| value.and_then(Value::as_str) == Some("false");
     match (node.kind(), name) {
         ("object" | "nested", "dynamic") if new.is_none() => Consequence::rebuild(
@@ -135,7 +163,7 @@ fn parameter(node: &Node, name: &str, old: Option<&Value>, new: Option<&Value>) 
 }
 
 /// A parameter of the whole mapping.
-fn root_parameter(_: &Node, name: &str, old: Option<&Value>, new: Option<&Value>) -> Consequence {
+fn root_parameter(_: &MappingNode, name: &str, old: Option<&Value>, new: Option<&Value>) -> Consequence {
     match name {
         "dynamic" => of_dynamic(old),
         "_meta" => Consequence::PLACE,

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::mapping::Shape;
 
-pub use self::report::{Estimate, Report, estimate};
+pub use self::report::{Estimate, MappingReport, estimate};
 
 /// How the path of a part of the model begins.
 const MODEL: &str = "model: ";
@@ -35,7 +35,7 @@ pub enum Call {
 
 /// One difference between the live index and the wanted one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Difference {
+pub struct MappingDifference {
     /// Where, as in the mapping's file.
     pub path: String,
     /// The live index's value; null when it has nothing there.
@@ -51,7 +51,7 @@ pub struct Difference {
     pub note: &'static str,
 }
 
-impl Difference {
+impl MappingDifference {
     fn new(path: String, before: Value, after: Value, judged: Consequence) -> Self {
         let Consequence(calls_for, send_again, note) = judged;
         Self { path, before, after, calls_for, send_again, note }
@@ -75,7 +75,7 @@ impl Consequence {
 
 /// The differences between a live index (the answer to `GET <index>`) and the file of a mapping, with the version of
 /// the documents' shape.
-pub fn differences(live: &Value, file: &Value, shape: &Shape) -> Vec<Difference> {
+pub fn differences(live: &Value, file: &Value, shape: &Shape) -> Vec<MappingDifference> {
     let live = inner(live);
     let mut found = shapes(live.pointer("/mappings/_meta/tributary").unwrap_or(&Value::Null), shape);
     found.extend(content(live, file));
@@ -84,7 +84,7 @@ pub fn differences(live: &Value, file: &Value, shape: &Shape) -> Vec<Difference>
 
 /// The parts of the model in which the documents that an index was built with differ from those that are wanted. It is
 /// the whole model where the parts are not known.
-pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
+pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<MappingDifference> {
     let built = meta.get("shape").cloned().unwrap_or_default();
     if built.as_u64() == Some(u64::from(shape.number)) {
         return Vec::new();
@@ -97,18 +97,20 @@ pub(super) fn shapes(meta: &Value, shape: &Shape) -> Vec<Difference> {
         let (before, after) = (before.get(name), shape.parts.get(name).map(|text| json!(text)));
         let value = |value: Option<&Value>| value.cloned().unwrap_or_default();
         let differs = before != after.as_ref();
-        differs
-            .then(|| Difference::new(format!("{MODEL}{name}"), value(before), value(after.as_ref()), judged))
+        differs.then(|| {
+            MappingDifference::new(format!("{MODEL}{name}"), value(before), value(after.as_ref()), judged)
+        })
     };
-    let found: Vec<Difference> = names.into_iter().filter(|_| parts.is_some()).filter_map(part).collect();
+    let found: Vec<MappingDifference> =
+        names.into_iter().filter(|_| parts.is_some()).filter_map(part).collect();
     if found.is_empty() {
-        return vec![Difference::new("shape".to_owned(), built, shape.number.into(), judged)];
+        return vec![MappingDifference::new("shape".to_owned(), built, shape.number.into(), judged)];
     }
     found
 }
 
 /// The differences of mappings and settings alone. `live` is the part of an answer under the name of the index.
-pub fn content(live: &Value, file: &Value) -> Vec<Difference> {
+pub fn content(live: &Value, file: &Value) -> Vec<MappingDifference> {
     let part = |side: &Value, name: &str| side.get(name).cloned().unwrap_or_default();
     let mut found = mappings::differences(&part(live, "mappings"), &part(file, "mappings"));
     found.extend(settings::differences(&part(live, "settings"), &part(file, "settings")));
@@ -123,7 +125,7 @@ pub fn settings(of: &Value) -> BTreeMap<String, Value> {
 /// The differences of an embedded index, judged as those of a server are, so that a mapping's file means the same
 /// wherever the documents lie. `meta` is the index's note on its making. An index that does not keep the file
 /// is compared by the documents' shape alone.
-pub fn embedded_differences(meta: &Value, file: &Value, shape: &Shape) -> Vec<Difference> {
+pub fn embedded_differences(meta: &Value, file: &Value, shape: &Shape) -> Vec<MappingDifference> {
     let built = meta.get("mapping");
     let mut live = built.cloned().unwrap_or_else(|| serde_json::json!({"mappings": {}}));
     if let Some(mappings) = live.get_mut("mappings").and_then(Value::as_object_mut) {
@@ -133,7 +135,7 @@ pub fn embedded_differences(meta: &Value, file: &Value, shape: &Shape) -> Vec<Di
 }
 
 /// The work that all of them together call for.
-pub fn calls_for(differences: &[Difference]) -> Call {
+pub fn calls_for(differences: &[MappingDifference]) -> Call {
     differences.iter().map(|difference| difference.calls_for).max().unwrap_or(Call::Nothing)
 }
 

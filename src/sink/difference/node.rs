@@ -6,16 +6,16 @@ use serde_json::{Map, Value};
 
 /// A field, or the mapping's root.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Node {
+pub(super) struct MappingNode {
     /// Its parameters, the type among them, those with their default value left out.
     pub(super) parameters: BTreeMap<String, Value>,
     /// The same value in further forms.
-    pub(super) fields: BTreeMap<String, Node>,
+    pub(super) fields: BTreeMap<String, MappingNode>,
     /// The fields inside.
-    pub(super) properties: BTreeMap<String, Node>,
+    pub(super) properties: BTreeMap<String, MappingNode>,
 }
 
-impl Node {
+impl MappingNode {
     /// The field that `value` describes.
     pub(super) fn of(value: &Value) -> Self {
         let mut node = Self::default();
@@ -46,7 +46,7 @@ impl Node {
 
     /// The field as one value, for showing.
     pub(super) fn to_value(&self) -> Value {
-        let all = |nodes: &BTreeMap<String, Node>| {
+        let all = |nodes: &BTreeMap<String, MappingNode>| {
             Value::Object(nodes.iter().map(|(name, node)| (name.clone(), node.to_value())).collect())
         };
         let mut map: Map<String, Value> =
@@ -79,7 +79,7 @@ impl Node {
         }
     }
 
-    fn merge(&mut self, other: Node) {
+    fn merge(&mut self, other: MappingNode) {
         self.parameters.extend(other.parameters);
         self.fields.extend(other.fields);
         for (name, field) in other.properties {

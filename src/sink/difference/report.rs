@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Call, Difference, MODEL, calls_for, differences, embedded_differences};
+use super::{Call, MODEL, MappingDifference, calls_for, differences, embedded_differences};
 use crate::model::mapping::Shape;
 
 /// Values are cut to so many letters in the text.
@@ -41,7 +41,7 @@ pub fn estimate(documents: u64, bytes: u64, documents_per_second: Option<f64>) -
 
 /// The work that a projection's changed mapping calls for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct MappingReport {
     /// The projection.
     pub projection: String,
     /// The live index.
@@ -51,7 +51,7 @@ pub struct Report {
     /// True when, put in place, some of it shows only in documents that are written afterwards.
     pub send_again: bool,
     /// The differences.
-    pub differences: Vec<Difference>,
+    pub differences: Vec<MappingDifference>,
     /// True when the mapping's file is not the one that the index was built with.
     pub hash_differs: bool,
     /// True when a rollback put the index back: `run` goes on with it as it is.
@@ -62,7 +62,7 @@ pub struct Report {
     pub advice: String,
 }
 
-impl Report {
+impl MappingReport {
     /// Of an index of Elasticsearch: `live` is the answer to `GET <index>`, `file` the mapping's
     /// file, `hash` the file's.
     pub fn new(
@@ -105,7 +105,7 @@ impl Report {
     fn of(
         projection: &str,
         index: &str,
-        differences: Vec<Difference>,
+        differences: Vec<MappingDifference>,
         hash_differs: bool,
         estimate: Option<Estimate>,
     ) -> Self {
@@ -149,7 +149,7 @@ impl Report {
         };
         let mut text = format!("{projection} ({index}): {calls_for}\n");
         for difference in &self.differences {
-            let Difference { path, before, after, calls_for, send_again, note } = difference;
+            let MappingDifference { path, before, after, calls_for, send_again, note } = difference;
             let what = match calls_for {
                 Call::Rebuild => "rebuild",
                 Call::Nothing => "nothing",

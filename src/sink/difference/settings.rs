@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::node::plain;
-use super::{Call, Consequence, Difference};
+use super::{Call, Consequence, MappingDifference};
 
 /// The settings that the server writes into every index by itself.
 const OF_THE_SERVER: &[&str] = &[
@@ -71,7 +71,7 @@ const DYNAMIC: &[&str] = &[
 const DEFAULTS: &[(&str, &str)] = &[("number_of_shards", "1"), ("number_of_replicas", "1")];
 
 /// The differences between the settings of a live index and those that are wanted.
-pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
+pub(super) fn differences(live: &Value, file: &Value) -> Vec<MappingDifference> {
     let (mut before, mut after) = (flat(live), flat(file));
     before.retain(|name, _| !is_among(OF_THE_SERVER, name));
     if !after.contains_key("replication.type") {
@@ -93,7 +93,7 @@ pub(super) fn differences(live: &Value, file: &Value) -> Vec<Difference> {
     let difference = |name: &String| {
         let value = |side: &BTreeMap<String, Value>| side.get(name).cloned().unwrap_or_default();
         let judged = if after.contains_key(name) { judged(name) } else { left_out(name) };
-        Difference::new(format!("settings.index.{name}"), value(&before), value(&after), judged)
+        MappingDifference::new(format!("settings.index.{name}"), value(&before), value(&after), judged)
     };
     differing.map(difference).collect()
 }

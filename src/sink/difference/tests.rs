@@ -10,12 +10,12 @@ fn live(mapping: &Value, settings: &Value) -> Value {
     json!({"index-1": {"aliases": {}, "mappings": mappings, "settings": {"index": settings}}})
 }
 
-fn judge(before: &Value, after: &Value) -> Vec<Difference> {
+fn judge(before: &Value, after: &Value) -> Vec<MappingDifference> {
     let live = live(&json!({"dynamic": "strict", "properties": before}), &json!({"number_of_shards": "1"}));
     differences(&live, &json!({"mappings": {"dynamic": "strict", "properties": after}}), &shape(1))
 }
 
-fn only(found: &[Difference]) -> (&str, Call, bool) {
+fn only(found: &[MappingDifference]) -> (&str, Call, bool) {
     assert_eq!(found.len(), 1, "{found:#?}");
     (found[0].path.as_str(), found[0].calls_for, found[0].send_again)
 }
@@ -225,7 +225,7 @@ fn long_values_are_shown_from_a_little_before_their_first_difference() {
         let text = |text: &str| Shape::of([("search".to_owned(), text.to_owned())].into());
         let built = text(before);
         let meta = json!({"shape": built.number, "parts": built.parts});
-        let report = Report::embedded("shop", "i", &meta, &json!({}), "h", &text(after), None).text();
+        let report = MappingReport::embedded("shop", "i", &meta, &json!({}), "h", &text(after), None).text();
         let line = report.lines().find(|line| line.contains("model: search")).unwrap().to_owned();
         assert!(line.contains("documents or the way in which they are searched"), "{line}");
         let (values, _) = line.split_once("  (").unwrap();
@@ -271,8 +271,15 @@ fn the_report_says_what_to_do() {
     let mapping = |ignore: u32| json!({"dynamic": "strict", "properties": {"a": {"type": "keyword", "ignore_above": ignore}}});
     let file = json!({"mappings": mapping(2)});
     let costs = estimate(1_000, 3 << 20, Some(10.0));
-    let report =
-        Report::new("contacts", "i", &live(&mapping(1), &json!({})), &file, "other", &shape(1), Some(costs));
+    let report = MappingReport::new(
+        "contacts",
+        "i",
+        &live(&mapping(1), &json!({})),
+        &file,
+        "other",
+        &shape(1),
+        Some(costs),
+    );
     assert_eq!((report.calls_for, report.send_again, report.hash_differs), (Call::Addition, true, true));
     let text = report.text();
     for said in [
@@ -286,10 +293,17 @@ fn the_report_says_what_to_do() {
     }
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!((&json["calls_for"], &json["estimate"]["seconds"]), (&json!("addition"), &json!(100)));
-    let same =
-        Report::new("contacts", "i", &live(&mapping(2), &json!({})), &file, "h", &shape(1), Some(costs));
+    let same = MappingReport::new(
+        "contacts",
+        "i",
+        &live(&mapping(2), &json!({})),
+        &file,
+        "h",
+        &shape(1),
+        Some(costs),
+    );
     assert!(same.text().ends_with("nothing to do"), "{}", same.text());
-    let embedded = Report::embedded(
+    let embedded = MappingReport::embedded(
         "contacts",
         "i",
         &json!({"shape": 1, "mapping_hash": "h"}),

@@ -5,12 +5,12 @@ mod reader;
 use std::sync::Arc;
 
 pub use self::reader::FilesSource;
-use super::driver::Driver;
+use super::driver::SourceDriver;
 use super::leadership::Alone;
 use crate::config::SourceKind;
 
 /// A folder, which has no servers and no election.
-pub(super) static FILES: Driver = Driver {
+pub(super) static FILES: SourceDriver = SourceDriver {
     kind: SourceKind {
         name: "files",
         is_kafka: false,

@@ -319,7 +319,7 @@ impl Partition {
 }
 
 #[derive(Deserialize)]
-struct Line<'a> {
+struct FileLine<'a> {
     #[serde(borrow, default)]
     key: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "present")]
@@ -341,7 +341,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
 }
 
 fn parse(line: &[u8], record: &mut Record) -> Result<(), String> {
-    let parsed: Line<'_> =
+    let parsed: FileLine<'_> =
         serde_json::from_slice(line).map_err(|error| format!("line: no record ({error})"))?;
     record.key = match parsed.key_base64 {
         Some(bytes) => decoded("key_base64", bytes)?,

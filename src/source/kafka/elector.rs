@@ -22,7 +22,7 @@ use super::{client_config, members, no_client, rights};
 use crate::config::KafkaConfig;
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
-use crate::source::candidacy::{Candidacy, Members};
+use crate::source::candidacy::{Candidacy, GroupMembers};
 use crate::source::leadership::{DeliveredPosition, Leadership, delivered, metadata_of};
 use crate::source::throttle::LogThrottle;
 
@@ -39,7 +39,7 @@ const ASKING_MAX: Duration = Duration::from_secs(3);
 
 /// This instance's membership of the group.
 pub struct Elector {
-    consumer: Arc<BaseConsumer<Context>>,
+    consumer: Arc<BaseConsumer<ElectorContext>>,
     writer: watch::Sender<bool>,
     closing: Arc<AtomicBool>,
     joined: Arc<AtomicBool>,
@@ -50,7 +50,7 @@ pub struct Elector {
     throttle: LogThrottle,
 }
 
-struct Context {
+struct ElectorContext {
     /// The topic whose first partition decides.
     topic: String,
     /// The topic that members subscribe to which do not ask for the writing.
@@ -62,15 +62,15 @@ struct Context {
     denied: AtomicBool,
 }
 
-impl ClientContext for Context {}
+impl ClientContext for ElectorContext {}
 
-impl Context {
+impl ElectorContext {
     fn decides(&self, list: &TopicPartitionList) -> bool {
         list.find_partition(&self.topic, 0).is_some()
     }
 }
 
-impl ConsumerContext for Context {
+impl ConsumerContext for ElectorContext {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(list) = rebalance
             && self.decides(list)
@@ -124,7 +124,7 @@ impl Elector {
             .set("fetch.message.max.bytes", "1024");
         let writer = watch::Sender::new(false);
         let [closing, joined, caught_up] = std::array::from_fn(|_| Arc::<AtomicBool>::default());
-        let context = Context {
+        let context = ElectorContext {
             topic,
             aside,
             closing: Arc::clone(&closing),
@@ -133,15 +133,15 @@ impl Elector {
             denied: AtomicBool::new(false),
         };
         let wrong = |error: KafkaError| no_client("member of the group", &error);
-        let consumer: BaseConsumer<Context> = client.create_with_context(context).map_err(wrong)?;
+        let consumer: BaseConsumer<ElectorContext> = client.create_with_context(context).map_err(wrong)?;
         let consumer = Arc::new(consumer);
-        let member = Member {
+        let member = GroupMember {
             consumer: Arc::clone(&consumer),
             group: config.group.clone(),
             joined: Arc::clone(&joined),
             caught_up: Arc::clone(&caught_up),
             candidacy: Candidacy::default(),
-            place: Place::Outside,
+            place: GroupPlace::Outside,
         };
         let thread = std::thread::Builder::new().name("elector".to_owned()).spawn(move || member.serve());
         let thread =
@@ -162,7 +162,7 @@ impl Elector {
     }
 }
 
-fn subscribe(consumer: &BaseConsumer<Context>, topic: &str) {
+fn subscribe(consumer: &BaseConsumer<ElectorContext>, topic: &str) {
     if let Err(error) = consumer.subscribe(&[topic]) {
         tracing::warn!(%error, topic, "the election's consumer cannot subscribe");
     }
@@ -170,7 +170,7 @@ fn subscribe(consumer: &BaseConsumer<Context>, topic: &str) {
 
 /// Where a member stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum GroupPlace {
     /// Not in the group.
     Outside,
     /// In the group, beside the writer.
@@ -182,16 +182,16 @@ enum Place {
 }
 
 /// The thread's part of a membership.
-struct Member {
-    consumer: Arc<BaseConsumer<Context>>,
+struct GroupMember {
+    consumer: Arc<BaseConsumer<ElectorContext>>,
     group: String,
     joined: Arc<AtomicBool>,
     caught_up: Arc<AtomicBool>,
     candidacy: Candidacy,
-    place: Place,
+    place: GroupPlace,
 }
 
-impl Member {
+impl GroupMember {
     /// Serves the group until told to leave. Records are paused: none comes.
     fn serve(mut self) {
         let mut looked = None::<Instant>;
@@ -199,7 +199,10 @@ impl Member {
             self.poll();
             self.note_turn();
             let is_in = self.joined.load(Ordering::Relaxed);
-            if is_in && self.place != Place::Writing && looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
+            if is_in
+                && self.place != GroupPlace::Writing
+                && looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY)
+            {
                 self.look();
                 looked = Some(Instant::now());
             }
@@ -225,10 +228,10 @@ impl Member {
     fn note_turn(&mut self) {
         let is_writer = *self.consumer.context().writer.borrow();
         match (is_writer, self.place) {
-            (true, _) => self.place = Place::Writing,
-            (false, Place::Writing) => {
+            (true, _) => self.place = GroupPlace::Writing,
+            (false, GroupPlace::Writing) => {
                 self.candidacy.step_down();
-                self.place = Place::Aside;
+                self.place = GroupPlace::Aside;
             }
             (false, _) => {}
         }
@@ -236,24 +239,24 @@ impl Member {
 
     /// Looks at the group, and asks for the writing where that is due.
     fn look(&mut self) {
-        let Context { topic, aside, .. } = self.consumer.context().as_ref();
+        let ElectorContext { topic, aside, .. } = self.consumer.context().as_ref();
         let own = self.consumer.assignment().ok();
         let members = members::ask(&self.consumer, (&self.group, topic), own.as_ref(), LOOK_WAIT);
-        if let Place::Asking(since) = self.place {
-            if members == Members::Led && since.elapsed() >= ASKING_MAX {
+        if let GroupPlace::Asking(since) = self.place {
+            if members == GroupMembers::Led && since.elapsed() >= ASKING_MAX {
                 tracing::debug!(self.group, "another member writes");
                 subscribe(&self.consumer, aside);
-                self.place = Place::Aside;
+                self.place = GroupPlace::Aside;
             }
             return;
         }
         if self.candidacy.asks(members, self.caught_up.load(Ordering::Relaxed)) {
             tracing::debug!(self.group, ?members, "no member writes; this one asks for it");
             subscribe(&self.consumer, topic);
-            self.place = Place::Asking(Instant::now());
-        } else if self.place == Place::Outside && self.candidacy.knows_group() {
+            self.place = GroupPlace::Asking(Instant::now());
+        } else if self.place == GroupPlace::Outside && self.candidacy.knows_group() {
             subscribe(&self.consumer, aside);
-            self.place = Place::Aside;
+            self.place = GroupPlace::Aside;
         }
     }
 }

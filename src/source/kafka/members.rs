@@ -5,7 +5,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
-use crate::source::candidacy::Members;
+use crate::source::candidacy::GroupMembers;
 
 /// The state of a group whose members all have their partitions.
 const STABLE: &str = "Stable";
@@ -19,22 +19,22 @@ pub(super) fn ask<C: ConsumerContext>(
     (group, deciding): (&str, &str),
     own: Option<&TopicPartitionList>,
     wait: Duration,
-) -> Members {
+) -> GroupMembers {
     let found = match consumer.fetch_group_list(Some(group), wait) {
         Ok(found) => found,
         Err(error) => {
             tracing::debug!(%error, group, "the brokers do not describe the group");
-            return Members::Silent;
+            return GroupMembers::Silent;
         }
     };
     let Some(found) = found.groups().iter().find(|found| found.name() == group) else {
-        return Members::Leaderless { count: 0, rank: 0 };
+        return GroupMembers::Leaderless { count: 0, rank: 0 };
     };
     if WITHOUT_MEMBERS.contains(&found.state()) {
-        return Members::Leaderless { count: 0, rank: 0 };
+        return GroupMembers::Leaderless { count: 0, rank: 0 };
     }
     if found.state() != STABLE {
-        return Members::Changing;
+        return GroupMembers::Changing;
     }
     let assigned = found.members().iter().map(|member| match member.assignment().unwrap_or_default() {
         [] => Some(Assignment::new()),
@@ -42,17 +42,17 @@ pub(super) fn ask<C: ConsumerContext>(
     });
     // An assignment that cannot be read may be the writer's.
     let assigned = assigned.collect::<Option<Vec<_>>>();
-    assigned.map_or(Members::Changing, |assigned| judge(&assigned, deciding, own))
+    assigned.map_or(GroupMembers::Changing, |assigned| judge(&assigned, deciding, own))
 }
 
 /// The partitions of a member: topics and numbers.
 type Assignment = Vec<(String, i32)>;
 
 /// Members ask in the order of the partitions that they are assigned; those without any come last, in no order.
-fn judge(members: &[Assignment], deciding: &str, own: Option<&TopicPartitionList>) -> Members {
+fn judge(members: &[Assignment], deciding: &str, own: Option<&TopicPartitionList>) -> GroupMembers {
     let is_deciding = |(topic, partition): &(String, i32)| topic == deciding && *partition == 0;
     if members.iter().flatten().any(is_deciding) {
-        return Members::Led;
+        return GroupMembers::Led;
     }
     let own = own.map(TopicPartitionList::elements).unwrap_or_default();
     let lowest = own.iter().map(|own| (own.topic().to_owned(), own.partition())).min();
@@ -66,7 +66,7 @@ fn judge(members: &[Assignment], deciding: &str, own: Option<&TopicPartitionList
         let alike = members.iter().filter(|member| member.is_empty()).count();
         rank += fastrand::usize(0..alike.max(1));
     }
-    Members::Leaderless { count: members.len(), rank }
+    GroupMembers::Leaderless { count: members.len(), rank }
 }
 
 /// An assignment as members of type `consumer` write it. It begins with the version (2 bytes). For each topic follow
@@ -118,7 +118,7 @@ mod tests {
             |topic: &str, at: &[i32]| at.iter().map(|at| (topic.to_owned(), *at)).collect::<Assignment>();
         let (low, high) = (assigned("c", &[0, 1]), assigned("c", &[2]));
         let writer = assigned("o", &[0, 1, 2]);
-        assert_eq!(judge(&[low.clone(), writer], "o", None), Members::Led);
+        assert_eq!(judge(&[low.clone(), writer], "o", None), GroupMembers::Led);
         let own = |at: &[i32]| {
             let mut list = TopicPartitionList::new();
             at.iter().for_each(|at| _ = list.add_partition("c", *at));
@@ -126,9 +126,9 @@ mod tests {
         };
         let both = [low, high, assigned("o", &[1])];
         for (at, rank) in [(&[0, 1][..], 0), (&[2], 1)] {
-            assert_eq!(judge(&both, "o", Some(&own(at))), Members::Leaderless { count: 3, rank });
+            assert_eq!(judge(&both, "o", Some(&own(at))), GroupMembers::Leaderless { count: 3, rank });
         }
         let with_none = [assigned("c", &[0]), Vec::new()];
-        assert_eq!(judge(&with_none, "o", Some(&own(&[]))), Members::Leaderless { count: 2, rank: 1 });
+        assert_eq!(judge(&with_none, "o", Some(&own(&[]))), GroupMembers::Leaderless { count: 2, rank: 1 });
     }
 }

@@ -21,12 +21,12 @@ pub use self::elector::Elector;
 pub use self::reader::KafkaSource;
 pub use self::rights::is_denied;
 
-use super::driver::{Driver, Subject, Survey};
+use super::driver::{SourceDriver, Subject, Survey};
 use crate::config::{KafkaConfig, SourceKind};
 use crate::error::Error;
 
 /// A cluster, whose coordinator elects the writer.
-pub(super) static KAFKA: Driver = Driver {
+pub(super) static KAFKA: SourceDriver = SourceDriver {
     kind: SourceKind {
         name: "kafka",
         is_kafka: true,

@@ -1,7 +1,7 @@
 //! Remarks on brokers, topics and rights.
 
 use super::retention::Retention;
-use super::survey::{Survey, survey};
+use super::survey::{ClusterSurvey, survey};
 use crate::config::{Config, Format};
 use crate::error::{Error, Result};
 use crate::source::driver::{Remark, Subject};
@@ -25,7 +25,7 @@ fn may_be_parts(config: &Config) -> Vec<(String, bool)> {
     of_parts.collect()
 }
 
-fn judge(surveyed: Result<Survey>, of_parts: &[(String, bool)]) -> Vec<Remark> {
+fn judge(surveyed: Result<ClusterSurvey>, of_parts: &[(String, bool)]) -> Vec<Remark> {
     let survey = match surveyed {
         Ok(survey) => survey,
         Err(error) => return vec![Remark::Wrong(Subject::Brokers, error.about("kafka.brokers"))],

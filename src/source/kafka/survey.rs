@@ -18,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// The facts that were seen of a cluster.
 #[derive(Debug)]
-pub struct Survey {
+pub struct ClusterSurvey {
     /// How many brokers the cluster has.
     pub brokers: usize,
     /// The version of the client's library.
@@ -35,7 +35,7 @@ pub struct Survey {
 ///
 /// # Errors
 /// When a property is wrong (exit code 2) or no broker answers (exit code 1).
-pub fn survey(config: &KafkaConfig, topics: &[String]) -> Result<Survey> {
+pub fn survey(config: &KafkaConfig, topics: &[String]) -> Result<ClusterSurvey> {
     let mut settings = client_config(config);
     settings.set("group.id", &config.group).set("allow.auto.create.topics", "false");
     let asker: BaseConsumer<Notices> =
@@ -60,7 +60,7 @@ pub fn survey(config: &KafkaConfig, topics: &[String]) -> Result<Survey> {
             .because(other),
     });
     let library = rdkafka::util::get_rdkafka_version().1;
-    Ok(Survey { brokers: cluster.brokers().len(), library, partitions, retentions, group })
+    Ok(ClusterSurvey { brokers: cluster.brokers().len(), library, partitions, retentions, group })
 }
 
 /// Asks for the offsets of the group, which takes a right on it.

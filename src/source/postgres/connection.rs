@@ -25,19 +25,19 @@ const KEEPALIVE_RETRIES: u32 = 2;
 const PASSING: [&str; 6] = ["08", "53", "57", "58", "40", "55"];
 
 /// A session of the database.
-pub(super) struct Session {
+pub(super) struct DatabaseSession {
     pub(super) client: Client,
     /// The task that moves bytes; it ends with the connection.
     pub(super) connection: JoinHandle<()>,
 }
 
-impl Drop for Session {
+impl Drop for DatabaseSession {
     fn drop(&mut self) {
         self.connection.abort();
     }
 }
 
-impl Session {
+impl DatabaseSession {
     /// Connects to the server that can be written to. `name` tells sessions apart in `pg_stat_activity`.
     ///
     /// # Errors

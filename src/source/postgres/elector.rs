@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::connection::{Blocking, Session, answer, answer_within, judge};
+use super::connection::{Blocking, DatabaseSession, answer, answer_within, judge};
 use super::positions;
 use crate::config::PostgresConfig;
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::candidacy::{Candidacy, Members};
+use crate::source::candidacy::{Candidacy, GroupMembers};
 use crate::source::leadership::{DeliveredPosition, Leadership};
 use crate::source::throttle::LogThrottle;
 
@@ -45,7 +45,7 @@ const LOCKS: &str = "SELECT count(*) FILTER (WHERE classid = own.high AND mode =
      AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
      AND (classid, objid) IN ((own.high, own.low), (own.low, own.high))";
 
-enum Request {
+enum ElectorRequest {
     Commit(DeliveredPosition, crossbeam_channel::Sender<bool>),
     Committed(crossbeam_channel::Sender<Result<DeliveredPosition>>),
     Close,
@@ -53,7 +53,7 @@ enum Request {
 
 /// This instance's part in the election.
 pub struct LockElector {
-    requests: mpsc::UnboundedSender<Request>,
+    requests: mpsc::UnboundedSender<ElectorRequest>,
     writer: watch::Sender<bool>,
     joined: Arc<AtomicBool>,
     caught_up: Arc<AtomicBool>,
@@ -75,10 +75,10 @@ impl LockElector {
         let (requests, received) = mpsc::unbounded_channel();
         let writer = watch::Sender::new(false);
         let [joined, caught_up] = std::array::from_fn(|_| Arc::<AtomicBool>::default());
-        let member = Member {
+        let member = LockMember {
             config: config.clone(),
             group: group.to_owned(),
-            keys: Keys::of(group),
+            keys: LockKeys::of(group),
             categories,
             in_flight,
             writer: writer.clone(),
@@ -119,13 +119,13 @@ impl Leadership for LockElector {
 
     fn commit(&self, delivered: &DeliveredPosition) -> bool {
         let (reply, answer) = crossbeam_channel::bounded(1);
-        self.requests.send(Request::Commit(delivered.clone(), reply)).is_ok()
+        self.requests.send(ElectorRequest::Commit(delivered.clone(), reply)).is_ok()
             && answer.recv_timeout(REPLY_WAIT).unwrap_or(false)
     }
 
     fn committed(&self) -> Result<DeliveredPosition> {
         let (reply, answer) = crossbeam_channel::bounded(1);
-        if self.requests.send(Request::Committed(reply)).is_err() {
+        if self.requests.send(ElectorRequest::Committed(reply)).is_err() {
             return Ok(DeliveredPosition::default());
         }
         answer.recv_timeout(REPLY_WAIT).unwrap_or_else(|_| Ok(DeliveredPosition::default()))
@@ -137,7 +137,7 @@ impl Leadership for LockElector {
 
     fn close(&self) {
         // A thread that has ended has closed.
-        let _ = self.requests.send(Request::Close);
+        let _ = self.requests.send(ElectorRequest::Close);
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(_)) = thread.map(std::thread::JoinHandle::join) {
             tracing::warn!("the elector's thread broke off");
@@ -148,12 +148,12 @@ impl Leadership for LockElector {
 /// The two keys of a group's advisory locks. Locks with two keys are apart from those with one, which `write_message`
 /// takes.
 #[derive(Debug, Clone, Copy)]
-struct Keys {
+struct LockKeys {
     high: i32,
     low: i32,
 }
 
-impl Keys {
+impl LockKeys {
     fn of(group: &str) -> Self {
         let hash = xxhash_rust::xxh3::xxh3_64(format!("tributary:{group}").as_bytes()).to_be_bytes();
         let [a, b, c, d, e, f, g, h] = hash;
@@ -162,17 +162,17 @@ impl Keys {
 }
 
 /// The thread's part.
-struct Member {
+struct LockMember {
     config: PostgresConfig,
     group: String,
-    keys: Keys,
+    keys: LockKeys,
     categories: Vec<String>,
     in_flight: Arc<AtomicU64>,
     writer: watch::Sender<bool>,
     joined: Arc<AtomicBool>,
     caught_up: Arc<AtomicBool>,
     candidacy: Candidacy,
-    session: Option<Session>,
+    session: Option<DatabaseSession>,
     /// True while the session holds the shared lock of the members.
     is_member: bool,
     connect_at: Instant,
@@ -185,8 +185,8 @@ struct Member {
     throttle: LogThrottle,
 }
 
-impl Member {
-    async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+impl LockMember {
+    async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<ElectorRequest>) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -202,14 +202,14 @@ impl Member {
                 biased;
                 () = ended, if is_open => self.lose("the connection to PostgreSQL ended"),
                 request = requests.recv() => match request {
-                    Some(Request::Commit(delivered, reply)) => {
+                    Some(ElectorRequest::Commit(delivered, reply)) => {
                         // Who asked may have gone meanwhile.
                         let _ = reply.try_send(self.commit(delivered).await);
                     }
-                    Some(Request::Committed(reply)) => {
+                    Some(ElectorRequest::Committed(reply)) => {
                         let _ = reply.try_send(self.committed().await);
                     }
-                    Some(Request::Close) | None => return self.close().await,
+                    Some(ElectorRequest::Close) | None => return self.close().await,
                 },
                 _ = ticks.tick() => self.look().await,
             }
@@ -256,7 +256,7 @@ impl Member {
             return false;
         }
         self.connect_at = Instant::now() + CONNECT_EVERY;
-        match Session::open(&self.config, NAME).await {
+        match DatabaseSession::open(&self.config, NAME).await {
             Ok(session) => {
                 let set = session.client.batch_execute(IDLE);
                 if let Err(error) = answer_within(LOOK_WAIT, set, "the session's settings").await {
@@ -276,7 +276,7 @@ impl Member {
     /// Looks at the group, and takes the lock where that is due; true when this instance writes.
     async fn ask_for_writing(&mut self) -> Result<bool> {
         let Some(session) = &self.session else { return Ok(false) };
-        let Keys { high, low } = self.keys;
+        let LockKeys { high, low } = self.keys;
         if *self.writer.borrow() {
             answer(session.client.batch_execute(""), "a sign of life").await?;
             return Ok(true);
@@ -286,9 +286,9 @@ impl Member {
         let writers: i64 = row.try_get(0).map_err(|error| judge(error, what))?;
         let others: i64 = row.try_get(1).map_err(|error| judge(error, what))?;
         let members = if writers > 0 {
-            Members::Led
+            GroupMembers::Led
         } else {
-            Members::Leaderless { count: usize::try_from(others).unwrap_or(0), rank: 0 }
+            GroupMembers::Leaderless { count: usize::try_from(others).unwrap_or(0), rank: 0 }
         };
         let asks = self.candidacy.asks(members, self.caught_up.load(Ordering::Relaxed));
         if !self.is_member {

@@ -19,11 +19,11 @@ use std::sync::Arc;
 
 pub use self::elector::LockElector;
 pub use self::reader::PostgresSource;
-use super::driver::{Driver, Subject, Survey};
+use super::driver::{SourceDriver, Subject, Survey};
 use crate::config::{Config, SourceKind};
 
 /// A message-db, whose locks elect the writer.
-pub(super) static POSTGRES: Driver = Driver {
+pub(super) static POSTGRES: SourceDriver = SourceDriver {
     kind: SourceKind {
         name: "postgres",
         is_kafka: false,

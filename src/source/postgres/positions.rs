@@ -15,7 +15,7 @@ use crate::source::leadership::{DeliveredPosition, delivered, metadata_of};
 const TYPE: &str = "Recorded";
 
 #[derive(Serialize, Deserialize)]
-struct Data {
+struct PositionData {
     position: i64,
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn write(
         if next <= 0 || position == Some(next) {
             continue;
         }
-        let data = serde_json::to_string(&Data { position: next - 1 });
+        let data = serde_json::to_string(&PositionData { position: next - 1 });
         let data = data.map_err(|error| Error::failed("a position cannot be written").because(error))?;
         let stream = stream(&at.topic, group);
         let sql = "SELECT write_message(gen_random_uuid()::varchar, $1::varchar, $2::varchar, $3::text::jsonb, $4::text::jsonb)";
@@ -70,7 +70,9 @@ pub(super) async fn read(
         let data: Option<&str> = row.try_get(0).map_err(|error| judge(error, what))?;
         let word: Option<&str> = row.try_get(1).map_err(|error| judge(error, what))?;
         // A message of another writer says nothing.
-        let Some(Data { position }) = data.and_then(|data| serde_json::from_str(data).ok()) else { continue };
+        let Some(PositionData { position }) = data.and_then(|data| serde_json::from_str(data).ok()) else {
+            continue;
+        };
         low_watermark.set(TopicPartition::new(category.as_str(), 0), position.saturating_add(1));
         metadata.insert(word.unwrap_or_default().to_owned());
     }

@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use super::connection::{ANSWER_WAIT, Blocking, Session, StoreId, answer, away, judge};
+use super::connection::{ANSWER_WAIT, Blocking, DatabaseSession, StoreId, answer, away, judge};
 use super::message::{COLUMNS, Category, record};
 use super::stable::Horizon;
 use crate::backoff::BackOff;
@@ -45,7 +45,7 @@ pub struct PostgresSource {
     categories: Vec<Category>,
     store: StoreId,
     runtime: Blocking,
-    open: Option<Open>,
+    open: Option<OpenSession>,
     /// The next position of each category, and the last message read.
     next: Vec<i64>,
     last: Vec<Option<Fingerprint>>,
@@ -64,16 +64,16 @@ pub struct PostgresSource {
 }
 
 /// A connection with its prepared statements.
-struct Open {
-    session: Session,
+struct OpenSession {
+    session: DatabaseSession,
     read: Statement,
     peek: Statement,
     horizon: Option<Horizon>,
 }
 
-impl Open {
+impl OpenSession {
     async fn new(config: &PostgresConfig) -> Result<Self> {
-        let session = Session::open(config, NAME).await?;
+        let session = DatabaseSession::open(config, NAME).await?;
         let sql = format!(
             "SELECT c.number, {COLUMNS} FROM unnest($1::int[], $2::varchar[], $3::bigint[]) AS c(number, category, next) \
              CROSS JOIN LATERAL get_category_messages(c.category, c.next, $4) AS m WHERE m.global_position <= $5"
@@ -85,7 +85,7 @@ impl Open {
     }
 
     /// The next messages, each with the number of its category, and about how many bytes they take.
-    async fn read(&mut self, batch: &Batch<'_>) -> Result<(Vec<(usize, Record)>, usize)> {
+    async fn read(&mut self, batch: &QuestionBatch<'_>) -> Result<(Vec<(usize, Record)>, usize)> {
         let client = &self.session.client;
         let stable = match &mut self.horizon {
             Some(horizon) => horizon.look(client).await?,
@@ -119,7 +119,7 @@ impl Open {
 }
 
 /// The questions of one look.
-struct Batch<'a> {
+struct QuestionBatch<'a> {
     /// The numbers of the categories, in the order in which they are answered.
     order: Vec<usize>,
     categories: &'a [Category],
@@ -139,7 +139,7 @@ impl PostgresSource {
     pub fn open(config: &PostgresConfig, topics: Vec<(String, EntityType)>) -> Result<Self> {
         let runtime = Blocking::start()?;
         let (open, store) = runtime.wait(async {
-            let open = Open::new(config).await?;
+            let open = OpenSession::new(config).await?;
             let store = StoreId::ask(&open.session.client).await?;
             Ok((open, store))
         })?;
@@ -173,7 +173,7 @@ impl PostgresSource {
         }
         self.open = None;
         let opened = self.runtime.wait(async {
-            let open = Open::new(&self.config).await?;
+            let open = OpenSession::new(&self.config).await?;
             let store = StoreId::ask(&open.session.client).await?;
             if store != self.store {
                 return Err(another(&self.store, &store));
@@ -216,7 +216,7 @@ impl PostgresSource {
         self.connect()?;
         let Some(open) = &mut self.open else { return Ok(SourceBatch::default()) };
         let count = self.categories.len().max(1);
-        let batch = Batch {
+        let batch = QuestionBatch {
             order: (0..count).map(|number| (self.turn + number) % count).collect(),
             categories: &self.categories,
             next: &self.next,

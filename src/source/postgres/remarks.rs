@@ -1,6 +1,6 @@
 //! Remarks on the message-db: server, functions, categories and clock.
 
-use super::survey::{CategorySurvey, Survey, survey};
+use super::survey::{CategorySurvey, DatabaseSurvey, survey};
 use crate::config::Config;
 use crate::error::Result;
 use crate::source::driver::{Remark, Subject};
@@ -11,7 +11,7 @@ pub(super) fn look(config: &Config) -> Vec<Remark> {
     judge(survey(&config.postgres, &config.kafka.group, &categories))
 }
 
-fn judge(surveyed: Result<Survey>) -> Vec<Remark> {
+fn judge(surveyed: Result<DatabaseSurvey>) -> Vec<Remark> {
     let survey = match surveyed {
         Ok(survey) => survey,
         Err(error) => return vec![Remark::Wrong(Subject::Log, error.about("postgres.url"))],

@@ -4,7 +4,7 @@
 use tokio_postgres::Client;
 use tokio_postgres::types::FromSqlOwned;
 
-use super::connection::{ANSWER_WAIT, Blocking, Session, answer, judge};
+use super::connection::{ANSWER_WAIT, Blocking, DatabaseSession, answer, judge};
 use super::{positions, reader};
 use crate::config::PostgresConfig;
 use crate::error::Result;
@@ -21,7 +21,7 @@ const CLOCK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigi
 
 /// The findings about a database.
 #[derive(Debug)]
-pub struct Survey {
+pub struct DatabaseSurvey {
     /// The server's version.
     pub server: String,
     /// The version of message-db; `None` when it does not tell.
@@ -50,14 +50,14 @@ pub struct CategorySurvey {
 ///
 /// # Errors
 /// A wrong configuration, a refusal, or a server that does not answer.
-pub fn survey(config: &PostgresConfig, group: &str, categories: &[String]) -> Result<Survey> {
+pub fn survey(config: &PostgresConfig, group: &str, categories: &[String]) -> Result<DatabaseSurvey> {
     Blocking::start()?.wait(async {
-        let session = Session::open(config, NAME).await?;
+        let session = DatabaseSession::open(config, NAME).await?;
         look(&session.client, group, categories).await
     })
 }
 
-async fn look(client: &Client, group: &str, categories: &[String]) -> Result<Survey> {
+async fn look(client: &Client, group: &str, categories: &[String]) -> Result<DatabaseSurvey> {
     let lacking = answer(client.query_one(LACKING, &[&FUNCTIONS.as_slice()]), "its functions").await?;
     let lacking: Vec<String> = lacking.try_get(0).map_err(|error| judge(error, "its functions"))?;
     let names: Vec<&str> = categories.iter().map(String::as_str).collect();
@@ -75,7 +75,7 @@ async fn look(client: &Client, group: &str, categories: &[String]) -> Result<Sur
             delivered: delivered.as_ref().and_then(|delivered| delivered.get(&at)),
         }
     };
-    Ok(Survey {
+    Ok(DatabaseSurvey {
         server: ask(client, "SELECT current_setting('server_version')").await?,
         // A message-db before 1.0 has no such function.
         message_db: ask(client, "SELECT message_store_version()").await.ok(),

@@ -58,7 +58,7 @@ pub(super) fn repair(folder: &Path) -> Result<Option<Cut>> {
     for at in 0..journals.len() {
         let is_last = at + 1 == journals.len();
         let Some(path) = journals.get(at) else { break };
-        let damage = Walk::through(path, &mut chain).map_err(|error| unreadable(path, error))?;
+        let damage = JournalWalk::through(path, &mut chain).map_err(|error| unreadable(path, error))?;
         let Some(damage) = damage else { continue };
         if damage.is_unknown {
             return Err(unknown(folder, path, &format!("what is at byte {}", damage.at)));
@@ -149,13 +149,13 @@ impl From<std::io::Error> for BatchFault {
 }
 
 /// A walk through one journal.
-struct Walk<R> {
+struct JournalWalk<R> {
     input: R,
     passed: u64,
     hash: Xxh3,
 }
 
-impl Walk<BufReader<std::fs::File>> {
+impl JournalWalk<BufReader<std::fs::File>> {
     /// `None` when everything up to the zeros at the end is whole.
     fn through(path: &Path, chain: &mut Chain) -> std::io::Result<Option<Damage>> {
         let file = std::fs::File::open(path)?;
@@ -183,7 +183,7 @@ impl Walk<BufReader<std::fs::File>> {
     }
 }
 
-impl Walk<BufReader<std::fs::File>> {
+impl JournalWalk<BufReader<std::fs::File>> {
     /// Whether anything but zeros is left.
     fn has_more(&mut self) -> std::io::Result<bool> {
         loop {
@@ -279,7 +279,7 @@ fn pass_hole(mut file: &std::fs::File) -> std::io::Result<()> {
     }
 }
 
-impl<R: Read> Walk<R> {
+impl<R: Read> JournalWalk<R> {
     /// Passes the next batch; false at the end.
     fn batch(&mut self, chain: &mut Chain) -> Result<bool, BatchFault> {
         match self.array::<1>() {

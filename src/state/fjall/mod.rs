@@ -23,7 +23,7 @@ use self::heads::{HEAD, Heads, StoreCommits};
 pub(super) use self::heads::{HEADS, KEYSPACES};
 pub use self::peek::Peek;
 use super::keys::Space;
-use super::store::{Changes, Cursor, Entries, Reader, StateStore};
+use super::store::{Changes, Entries, EntryCursor, Reader, StateStore};
 use crate::error::{Error, Result};
 use crate::plan::PlanRef;
 
@@ -267,7 +267,7 @@ fn failed(folder: &Path, error: fjall::Error) -> Error {
 
 impl StateStore for FjallStore {
     fn view(&self) -> Box<dyn Reader> {
-        Box::new(View {
+        Box::new(FjallView {
             snapshot: self.database.snapshot(),
             spaces: Arc::clone(&self.spaces),
             folder: Arc::clone(&self.folder),
@@ -342,41 +342,41 @@ impl StateStore for FjallStore {
     }
 }
 
-struct View {
+struct FjallView {
     snapshot: Snapshot,
     spaces: Arc<Keyspaces>,
     folder: Arc<Path>,
 }
 
-impl View {
+impl FjallView {
     fn failed(&self, error: fjall::Error) -> Error {
         failed(&self.folder, error)
     }
 }
 
-impl Reader for View {
+impl Reader for FjallView {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let found = self.snapshot.get(self.spaces.get(space)?, key).map_err(|error| self.failed(error))?;
         Ok(found.map(|value| value.to_vec()))
     }
 
-    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn Cursor + '_>> {
+    fn cursor(&self, space: Space, start: Bound<&[u8]>) -> Result<Box<dyn EntryCursor + '_>> {
         let space = self.spaces.get(space)?;
         let entries = self.snapshot.range::<&[u8], _>(space, (start, Bound::Unbounded));
-        let mut cursor = At { view: self, entries, entry: None };
+        let mut cursor = FjallCursor { view: self, entries, entry: None };
         cursor.advance()?;
         Ok(Box::new(cursor))
     }
 }
 
 /// A cursor: an entry, and those behind it.
-struct At<'a> {
-    view: &'a View,
+struct FjallCursor<'a> {
+    view: &'a FjallView,
     entries: fjall::Iter,
     entry: Option<fjall::KvPair>,
 }
 
-impl Cursor for At<'_> {
+impl EntryCursor for FjallCursor<'_> {
     fn entry(&self) -> Option<(&[u8], &[u8])> {
         self.entry.as_ref().map(|(key, value)| (&**key, &**value))
     }

@@ -7,13 +7,13 @@ use crate::plan::{Child, Relation, child_key};
 use crate::projection::{Entities, Projection};
 use crate::state::keys::{member_of, owner_of, owner_prefix};
 use crate::state::snapshot::{Snapshot, broken_relation};
-use crate::state::store::Cursor;
+use crate::state::store::EntryCursor;
 
 /// The rows of a relation whose members are children.
 pub(super) struct Children<'a> {
     embed: &'static str,
     relation: Relation,
-    cursor: Box<dyn Cursor + 'a>,
+    cursor: Box<dyn EntryCursor + 'a>,
     /// True once the pass has come to the cursor's entry.
     is_met: bool,
     /// The owner that was asked for last, and whether it has a document: many children have the same.
@@ -28,7 +28,7 @@ pub(super) fn joined(projection: Projection) -> Vec<(&'static str, Relation)> {
 }
 
 impl<'a> Children<'a> {
-    pub(super) fn of(embed: &'static str, relation: Relation, cursor: Box<dyn Cursor + 'a>) -> Self {
+    pub(super) fn of(embed: &'static str, relation: Relation, cursor: Box<dyn EntryCursor + 'a>) -> Self {
         Self { embed, relation, cursor, is_met: false, owner: RefCell::default() }
     }
 

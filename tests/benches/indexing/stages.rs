@@ -16,10 +16,10 @@ use tributary::decode::Decoder;
 use tributary::entity::Registers;
 use tributary::event::DecodeOutcome;
 use tributary::pipeline::backfill;
-use tributary::pipeline::command::Command;
+use tributary::pipeline::command::FoldCommand;
 use tributary::pipeline::fold::StateWriter;
 use tributary::pipeline::queue::Queue;
-use tributary::pipeline::reader::Reader;
+use tributary::pipeline::reader::LogReader;
 use tributary::pipeline::status::Status;
 use tributary::pipeline::stream::Stream;
 use tributary::pipeline::tuning::Tuning;
@@ -199,8 +199,8 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
     let (status, decoder, stop) =
         (Arc::new(Status::default()), Arc::new(decoder.clone()), Shutdown::default());
     let (_end_requests, end_answers) = unbounded();
-    let ((records_in, records_out), (commands, command_rx)) = (Reader::channel(), unbounded());
-    let reader = Reader::new(
+    let ((records_in, records_out), (commands, command_rx)) = (LogReader::channel(), unbounded());
+    let reader = LogReader::new(
         Box::new(source),
         Arc::clone(&decoder),
         Arc::clone(&status),
@@ -218,7 +218,7 @@ fn fold(config: &Config, decoder: &Decoder, folder: &Path) -> Result<(u64, u64)>
             std::thread::sleep(Duration::from_millis(5));
         }
         stop.request();
-        let _ = commands.send(Command::Stop);
+        let _ = commands.send(FoldCommand::Stop);
         let ended =
             [reading, folding].map(|thread| thread.join().map_err(|_| "a thread broke off".to_owned()));
         ended.into_iter().try_for_each(|ended| ended?.map_err(told))

@@ -3,8 +3,8 @@
 use elasticsearch::indices::{IndicesPutMappingParts, IndicesPutSettingsParts};
 use serde_json::{Value, json};
 
-use super::client::Client;
-use super::live::Live;
+use super::client::ClusterClient;
+use super::live::LiveIndex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::generations::Rebuild;
 use crate::sink::mapping::Mapping;
@@ -18,13 +18,13 @@ const ADDING: &str = "adding";
 /// # Errors
 /// Exit code 3 when the index refuses it.
 pub(super) async fn put(
-    client: &Client,
+    client: &ClusterClient,
     mapping: &Mapping,
     index: &str,
     record: Option<&Rebuild>,
 ) -> Result<bool> {
     // An index that is gone is told of by the writes.
-    let Some(live) = Live::find(client, index).await? else { return Ok(false) };
+    let Some(live) = LiveIndex::find(client, index).await? else { return Ok(false) };
     let meta = live.meta().cloned().unwrap_or_default();
     let is_pending = is_pending(&meta, mapping, record);
     let is_same = meta.get("mapping_hash").and_then(Value::as_str) == Some(&mapping.hash);
@@ -51,12 +51,12 @@ pub(super) async fn put(
 
 /// Notes that every document has been sent to `index` since additions were put in place.
 pub(super) async fn note(
-    client: &Client,
+    client: &ClusterClient,
     mapping: &Mapping,
     index: &str,
     record: Option<&Rebuild>,
 ) -> Result<()> {
-    let Some(live) = Live::find(client, index).await? else { return Ok(()) };
+    let Some(live) = LiveIndex::find(client, index).await? else { return Ok(()) };
     let meta = live.meta().cloned().unwrap_or_default();
     let (true, Some(hash)) = (is_pending(&meta, mapping, record), meta.get(ADDING).and_then(Value::as_str))
     else {

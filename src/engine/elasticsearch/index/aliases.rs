@@ -6,8 +6,8 @@ use elasticsearch::indices::{IndicesGetAliasParts, IndicesGetParts};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::Client;
-use super::live::Live;
+use super::client::ClusterClient;
+use super::live::LiveIndex;
 use super::own_aliases::{filling, put_writer, writer};
 use super::{creation, effective};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,7 +24,7 @@ const OTHER_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Errors
 /// When the name is that of an index, which is then in the alias's way.
-pub(super) async fn behind(client: &Client, alias: &str) -> Result<Vec<String>> {
+pub(super) async fn behind(client: &ClusterClient, alias: &str) -> Result<Vec<String>> {
     // An index that has nothing to do with the alias may refuse to show its aliases.
     let found = client.find(&IndicesGetAliasParts::IndexName(&[alias], &[alias]).url()).await?;
     let indexes = found.as_ref().and_then(Value::as_object).map(|found| found.keys().cloned().collect());
@@ -34,7 +34,7 @@ pub(super) async fn behind(client: &Client, alias: &str) -> Result<Vec<String>> 
 /// Finds the index behind `alias` and checks it, or creates both: the index is to be filled first, and then to
 /// [`serve`](crate::sink::generations::Aliases::serve).
 pub(super) async fn open(
-    client: &Client,
+    client: &ClusterClient,
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,
@@ -48,7 +48,7 @@ pub(super) async fn open(
 
 /// The index behind `alias`, checked; none when the alias does not exist.
 async fn found(
-    client: &Client,
+    client: &ClusterClient,
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,
@@ -56,14 +56,14 @@ async fn found(
 ) -> Result<Option<IndexState>> {
     let indexes = behind(client, alias).await?;
     let Some(index) = one(alias, &indexes)? else { return Ok(None) };
-    let live = Live::get(client, index).await?;
+    let live = LiveIndex::get(client, index).await?;
     check(&live, alias, mapping, log_identity, record)?.tell(&mapping.projection, index);
     effective::check(client, &live, mapping, false).await?;
     go_on(client, live).await.map(Some)
 }
 
 /// The state of an index that was there before, which can be written from here on.
-async fn go_on(client: &Client, live: Live) -> Result<IndexState> {
+async fn go_on(client: &ClusterClient, live: LiveIndex) -> Result<IndexState> {
     if !live.has_alias(&writer(&live.index)) {
         put_writer(client, &live.index).await?;
     }
@@ -73,7 +73,7 @@ async fn go_on(client: &Client, live: Live) -> Result<IndexState> {
 
 /// As [`open`], for an index that was put behind the alias while this instance ran.
 pub(super) async fn adopt(
-    client: &Client,
+    client: &ClusterClient,
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,
@@ -83,12 +83,17 @@ pub(super) async fn adopt(
         opened => return opened,
     }
     let index = behind(client, alias).await?.into_iter().next().unwrap_or_default();
-    let live = Live::get(client, &index).await?;
+    let live = LiveIndex::get(client, &index).await?;
     mapping.check_shape(live.meta(), alias, &index, log_identity)?;
     go_on(client, live).await
 }
 
-async fn create(client: &Client, alias: &str, mapping: &Mapping, log_identity: &str) -> Result<IndexState> {
+async fn create(
+    client: &ClusterClient,
+    alias: &str,
+    mapping: &Mapping,
+    log_identity: &str,
+) -> Result<IndexState> {
     check_free(client, alias).await?;
     let until = Instant::now() + OTHER_WAIT;
     loop {
@@ -136,7 +141,7 @@ pub(super) fn one<'a>(alias: &str, indexes: &'a [String]) -> Result<Option<&'a S
 ///
 /// # Errors
 /// When one has.
-pub(super) async fn check_free(client: &Client, alias: &str) -> Result<()> {
+pub(super) async fn check_free(client: &ClusterClient, alias: &str) -> Result<()> {
     // Where the alias has come since, the answer names the index behind it.
     let named = client.find(&IndicesGetParts::Index(&[alias]).url()).await?;
     if named.is_none_or(|found| found.get(alias).is_none()) {
@@ -152,7 +157,7 @@ pub(super) async fn check_free(client: &Client, alias: &str) -> Result<()> {
 /// # Errors
 /// Those of [`Mapping::check`], unless the index takes the missing parts in place.
 pub(super) fn check(
-    live: &Live,
+    live: &LiveIndex,
     alias: &str,
     mapping: &Mapping,
     log_identity: &str,

@@ -7,7 +7,7 @@ use elasticsearch::security::SecurityHasPrivilegesParts;
 use serde_json::{Value, json};
 
 use super::creation::reason;
-use super::live::Live;
+use super::live::LiveIndex;
 use super::transport::Method;
 use super::{ElasticsearchSink, aliases, effective};
 use crate::error::{Error, ErrorKind, Result};
@@ -72,13 +72,13 @@ impl ElasticsearchSink {
         number: usize,
         mapping: &Mapping,
         log_identity: Option<&str>,
-    ) -> Result<Option<Live>> {
+    ) -> Result<Option<LiveIndex>> {
         let alias = self.aliases.get(number).map(String::as_str).unwrap_or_default();
         let indexes = aliases::behind(&self.client, alias).await?;
         let Some(index) = aliases::one(alias, &indexes)? else {
             return aliases::check_free(&self.client, alias).await.map(|()| None);
         };
-        let live = Live::get(&self.client, index).await?;
+        let live = LiveIndex::get(&self.client, index).await?;
         let Some(log_identity) = log_identity else { return Ok(Some(live)) };
         let record = self.rebuild_of(number).await?.map(|(record, _)| record);
         aliases::check(&live, alias, mapping, log_identity, record.as_ref())?;
@@ -87,7 +87,7 @@ impl ElasticsearchSink {
 
     /// Checks that documents are held as they are sent: by the index that is there, or else by the one that `run` would
     /// make. An index template of the cluster may change that one. A user who may not ask for it learns it from `run`.
-    async fn check_held(&self, mapping: &Mapping, live: Option<&Live>) -> Result<()> {
+    async fn check_held(&self, mapping: &Mapping, live: Option<&LiveIndex>) -> Result<()> {
         if let Some(live) = live {
             return effective::check(&self.client, live, mapping, false).await;
         }

@@ -15,7 +15,7 @@ use super::documents::question;
 use super::product::Product;
 use super::server::Server;
 use super::tls;
-use super::transport::{Answer, Method, Request, Transport};
+use super::transport::{ClusterAnswer, Method, NodeRequest, Transport};
 use crate::config::{IndexConfig, without_secrets};
 use crate::engine::elasticsearch::kinds::OPENSEARCH;
 use crate::error::{Error, ErrorKind, Result};
@@ -37,7 +37,7 @@ const BULK_QUERY: &str =
     "require_alias=true&filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason";
 
 /// A client of one cluster. It holds secrets, and shows none.
-pub(crate) struct Client {
+pub(crate) struct ClusterClient {
     transport: Transport,
     urls: Vec<Url>,
     addresses: String,
@@ -49,7 +49,7 @@ pub(crate) struct Client {
     server: OnceCell<Server>,
 }
 
-impl Client {
+impl ClusterClient {
     /// A client of the configured cluster; several addresses are used in turn.
     pub(crate) fn new(config: &IndexConfig) -> Result<Self> {
         let urls = config.urls.iter().map(|url| {
@@ -296,9 +296,9 @@ impl Client {
         path: &str,
         body: Option<&Value>,
         answer_bytes_max: usize,
-    ) -> reqwest::Result<Answer> {
+    ) -> reqwest::Result<ClusterAnswer> {
         let body = body.map(|body| body.to_string().into());
-        let request = Request { method, path, content: "application/json", body, answer_bytes_max };
+        let request = NodeRequest { method, path, content: "application/json", body, answer_bytes_max };
         self.transport.send(request).await
     }
 
@@ -308,7 +308,7 @@ impl Client {
         let path_and_query = format!("{path}?{BULK_QUERY}");
         let answer_bytes_max = BULK_ANSWER_BYTES_MIN.saturating_add(body.len().saturating_mul(2));
         let content = "application/x-ndjson";
-        let request = Request {
+        let request = NodeRequest {
             method: Method::POST,
             path: &path_and_query,
             content,

@@ -3,7 +3,7 @@
 use elasticsearch::indices::IndicesCreateParts;
 use serde_json::Value;
 
-use super::client::Client;
+use super::client::ClusterClient;
 use super::transport::Method;
 use crate::error::Result;
 use crate::sink::mapping::Mapping;
@@ -26,7 +26,12 @@ pub(super) fn reason(answer: &Value) -> String {
 ///
 /// # Errors
 /// Those of the cluster; a mapping that it refuses is a fault of the configuration (exit code 2).
-pub(super) async fn create(client: &Client, mapping: &Mapping, index: &str, body: &Value) -> Result<bool> {
+pub(super) async fn create(
+    client: &ClusterClient,
+    mapping: &Mapping,
+    index: &str,
+    body: &Value,
+) -> Result<bool> {
     let path = IndicesCreateParts::Index(index).url();
     let (status, answer) = client.ask(Method::PUT, &path, Some(body)).await?;
     let kind = answer.pointer("/error/type").and_then(Value::as_str).unwrap_or_default();

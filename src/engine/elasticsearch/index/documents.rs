@@ -25,7 +25,7 @@ pub(super) const ASKED_FIRST: usize = 8;
 const ASKED_MAX: usize = 128;
 
 #[derive(Deserialize)]
-struct Answer<'a> {
+struct DocumentsAnswer<'a> {
     #[serde(borrow)]
     docs: Vec<Doc<'a>>,
 }
@@ -58,7 +58,7 @@ fn stored(answer: &[u8], keys: &[String]) -> Result<Vec<Option<StoredDocument>>>
     let odd = |what: &str| {
         Error::new(ErrorKind::Unavailable, format!("Elasticsearch answered _mget oddly: {what}"))
     };
-    let answer: Answer<'_> =
+    let answer: DocumentsAnswer<'_> =
         serde_json::from_slice(answer).map_err(|error| odd("no documents").because(error))?;
     if answer.docs.len() != keys.len() {
         return Err(odd("not as many documents as were asked for"));

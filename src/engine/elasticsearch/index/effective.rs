@@ -4,8 +4,8 @@
 use elasticsearch::indices::IndicesDeleteParts;
 use serde_json::Value;
 
-use super::client::Client;
-use super::live::Live;
+use super::client::ClusterClient;
+use super::live::LiveIndex;
 use crate::error::{Error, Result, shortened};
 use crate::sink::difference;
 use crate::sink::mapping::Mapping;
@@ -35,8 +35,13 @@ enum Breaking {
 }
 
 /// As [`check`], for an index that was made a moment ago. Of one that is gone already the writes tell.
-pub(super) async fn check_made(client: &Client, index: &str, mapping: &Mapping, is_new: bool) -> Result<()> {
-    match Live::find(client, index).await? {
+pub(super) async fn check_made(
+    client: &ClusterClient,
+    index: &str,
+    mapping: &Mapping,
+    is_new: bool,
+) -> Result<()> {
+    match LiveIndex::find(client, index).await? {
         Some(live) => check(client, &live, mapping, is_new).await,
         None => Ok(()),
     }
@@ -47,7 +52,12 @@ pub(super) async fn check_made(client: &Client, index: &str, mapping: &Mapping, 
 ///
 /// # Errors
 /// Those of the cluster, and exit code 1 with the name of the setting.
-pub(super) async fn check(client: &Client, live: &Live, mapping: &Mapping, is_new: bool) -> Result<()> {
+pub(super) async fn check(
+    client: &ClusterClient,
+    live: &LiveIndex,
+    mapping: &Mapping,
+    is_new: bool,
+) -> Result<()> {
     let index = &live.index;
     if is_new {
         for difference in differences(&live.body, &mapping.body).into_iter().take(NAMED_MAX) {

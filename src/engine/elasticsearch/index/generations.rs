@@ -11,8 +11,8 @@ use elasticsearch::indices::{
 use elasticsearch::{CountParts, GetParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
 
-use super::client::Client;
-use super::live::Live;
+use super::client::ClusterClient;
+use super::live::LiveIndex;
 use super::{ElasticsearchSink, OpenIndexes, additions, aliases, creation, effective, own_aliases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
@@ -145,7 +145,12 @@ fn read_record<T: serde::de::DeserializeOwned>(found: &Value) -> Result<Option<(
     Ok(Some((record?, Revision(revision))))
 }
 
-async fn summary(client: &Client, alias: &str, index: &str, found: &Value) -> Result<GenerationSummary> {
+async fn summary(
+    client: &ClusterClient,
+    alias: &str,
+    index: &str,
+    found: &Value,
+) -> Result<GenerationSummary> {
     let own = [own_aliases::writer(index), own_aliases::filling(index)];
     let names = found.pointer("/aliases").and_then(Value::as_object).into_iter().flatten();
     let names = names.map(|(name, _)| name.clone()).filter(|name| !own.contains(name)).collect();
@@ -193,7 +198,7 @@ impl Aliases for ElasticsearchSink {
                 continue;
             };
             let record = record.as_ref().map(|(record, _)| record);
-            let live = Live::get(&self.client, &index).await?;
+            let live = LiveIndex::get(&self.client, &index).await?;
             match aliases::check(&live, alias, mapping, log_identity, record) {
                 Err(error) if error.kind() == ErrorKind::MappingChanged => changed.push(number),
                 checked => drop(checked?),
@@ -205,7 +210,7 @@ impl Aliases for ElasticsearchSink {
     async fn serve(&self) -> Result<()> {
         for (mapping, index) in self.mappings.iter().zip(self.opened().indexes) {
             // Of an index that is gone the writes tell.
-            let Some(live) = Live::find(&self.client, &index).await? else { continue };
+            let Some(live) = LiveIndex::find(&self.client, &index).await? else { continue };
             if live.setting("refresh_interval") == Some(&json!("-1"))
                 && self.give_service_settings(mapping, &index).await?
             {
@@ -318,7 +323,7 @@ impl Generations for ElasticsearchSink {
 
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
         let Some(mapping) = self.translated_of(projection).await? else { return Ok(()) };
-        if let Some(live) = Live::find(&self.client, index).await? {
+        if let Some(live) = LiveIndex::find(&self.client, index).await? {
             return effective::check(&self.client, &live, &mapping, false).await;
         }
         // No reader's alias yet.
@@ -330,7 +335,7 @@ impl Generations for ElasticsearchSink {
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {
         for index in &indexes {
-            let Some(live) = Live::find(&self.client, index).await? else {
+            let Some(live) = LiveIndex::find(&self.client, index).await? else {
                 return Err(Error::failed(format!(
                     "the index {index} is gone; give this rebuild up with `tributary reindex --abort` and begin again"
                 )));
@@ -401,15 +406,15 @@ impl Generations for ElasticsearchSink {
     }
 
     async fn hash_of(&self, index: &str) -> Result<Option<String>> {
-        let live = Live::find(&self.client, index).await?;
-        let meta = live.as_ref().and_then(Live::meta);
+        let live = LiveIndex::find(&self.client, index).await?;
+        let meta = live.as_ref().and_then(LiveIndex::meta);
         Ok(meta.and_then(|meta| meta.get("mapping_hash")?.as_str().map(str::to_owned)))
     }
 
     async fn other_shape(&self, projection: usize, index: &str) -> Result<Vec<String>> {
         let Some(mapping) = self.translated_of(projection).await? else { return Ok(Vec::new()) };
-        let live = Live::find(&self.client, index).await?;
-        Ok(mapping.other_shape(live.as_ref().and_then(Live::meta)))
+        let live = LiveIndex::find(&self.client, index).await?;
+        Ok(mapping.other_shape(live.as_ref().and_then(LiveIndex::meta)))
     }
 
     async fn put_in_place(&self, projection: usize) -> Result<bool> {

@@ -6,7 +6,7 @@ use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::nodes::NodesStatsParts;
 use serde_json::Value;
 
-use super::live::Live;
+use super::live::LiveIndex;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
 use crate::sink::generations::Aliases;
@@ -38,7 +38,7 @@ impl Index for ElasticsearchSink {
                 Some(format!("the alias {alias} stands for several indexes: {}", indexes.join(", ")));
         } else if let Some(log_identity) = log_identity {
             let record = self.rebuild_of(projection).await?.map(|(record, _)| record);
-            let live = Live::get(&self.client, index).await?;
+            let live = LiveIndex::get(&self.client, index).await?;
             let checked = aliases::check(&live, alias, &mapping, log_identity, record.as_ref());
             holding.refused = checked.err().map(|error| error.chain());
         }

@@ -3,21 +3,21 @@
 use elasticsearch::indices::IndicesGetParts;
 use serde_json::Value;
 
-use super::client::Client;
+use super::client::ClusterClient;
 use super::own_aliases::filling;
 use crate::error::{Error, Result};
 
 /// The description (<https://www.elastic.co/docs/api/doc/elasticsearch/operation/operation-indices-get>).
-pub(super) struct Live {
+pub(super) struct LiveIndex {
     /// The index's name.
     pub(super) index: String,
     /// Its `aliases`, `mappings` and `settings`.
     pub(super) body: Value,
 }
 
-impl Live {
+impl LiveIndex {
     /// Asks for an index; `None` when there is none of this name.
-    pub(super) async fn find(client: &Client, index: &str) -> Result<Option<Self>> {
+    pub(super) async fn find(client: &ClusterClient, index: &str) -> Result<Option<Self>> {
         let found = client.find(&IndicesGetParts::Index(&[index]).url()).await?;
         let body = found.and_then(|mut found| found.get_mut(index).map(Value::take));
         Ok(body.map(|body| Self { index: index.to_owned(), body }))
@@ -27,7 +27,7 @@ impl Live {
     ///
     /// # Errors
     /// When it is gone.
-    pub(super) async fn get(client: &Client, index: &str) -> Result<Self> {
+    pub(super) async fn get(client: &ClusterClient, index: &str) -> Result<Self> {
         let absence = || Error::failed(format!("the index {index} is gone; start again"));
         Self::find(client, index).await?.ok_or_else(absence)
     }

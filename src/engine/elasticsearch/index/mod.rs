@@ -31,7 +31,7 @@ use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use serde_json::{Value, json};
 
-use self::client::Client;
+use self::client::ClusterClient;
 pub(super) use self::own_aliases::filling;
 use self::refusals::Refusals;
 use crate::config::IndexConfig;
@@ -46,7 +46,7 @@ use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome
 
 /// The indexes of an Elasticsearch cluster.
 pub struct ElasticsearchSink {
-    client: Client,
+    client: ClusterClient,
     prefix: String,
     source: Mappings,
     aliases: Vec<String>,
@@ -82,7 +82,7 @@ impl ElasticsearchSink {
     pub fn examine(config: &IndexConfig, projections: &[&str]) -> Result<(Self, Vec<(usize, Error)>)> {
         let (mappings, wrong) = Mapping::load_each(&Mappings::of(config), projections);
         let sink = Self {
-            client: Client::new(config)?,
+            client: ClusterClient::new(config)?,
             prefix: config.prefix.clone(),
             source: Mappings::of(config),
             aliases: projections.iter().map(|name| format!("{}{name}", config.prefix)).collect(),

@@ -3,7 +3,7 @@
 use elasticsearch::indices::{IndicesDeleteAliasParts, IndicesPutAliasParts};
 use serde_json::json;
 
-use super::client::Client;
+use super::client::ClusterClient;
 use crate::error::Result;
 
 /// The one name by which an index is written: an alias of that index alone, which goes when it goes. An alias may
@@ -19,13 +19,13 @@ pub(crate) fn filling(index: &str) -> String {
 }
 
 /// Takes the mark from an index that is full.
-pub(super) async fn end_filling(client: &Client, index: &str) -> Result<()> {
+pub(super) async fn end_filling(client: &ClusterClient, index: &str) -> Result<()> {
     let path = IndicesDeleteAliasParts::IndexName(&[index], &[&filling(index)]).url();
     client.delete_if_there(&path).await.map(|_| ())
 }
 
 /// Gives an index its alias for writing.
-pub(super) async fn put_writer(client: &Client, index: &str) -> Result<()> {
+pub(super) async fn put_writer(client: &ClusterClient, index: &str) -> Result<()> {
     let path = IndicesPutAliasParts::IndexName(&[index], &writer(index)).url();
     client.put(&path, &json!({})).await.map(|_| ())
 }

@@ -13,16 +13,16 @@ const WAIT: Duration = Duration::from_secs(60);
 
 /// The outcomes of writes so far, each kind by itself, because a role may hold one privilege and lack the other.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<Kinds>);
+pub(super) struct Refusals(Mutex<RefusalKinds>);
 
 #[derive(Debug, Default)]
-struct Kinds {
-    documents: Kind,
-    deletes: Kind,
+struct RefusalKinds {
+    documents: RefusalKind,
+    deletes: RefusalKind,
 }
 
 #[derive(Debug, Default)]
-struct Kind {
+struct RefusalKind {
     has_answered: bool,
     /// Since when the index refused each of them.
     refused: Option<Instant>,
@@ -42,7 +42,7 @@ impl Refusals {
                     }
                 }
                 Outcome::Done | Outcome::Conflict { .. } | Outcome::Rejected(_) => {
-                    *kind = Kind { has_answered: true, refused: None };
+                    *kind = RefusalKind { has_answered: true, refused: None };
                 }
                 Outcome::Retry(_) | Outcome::Gone(_) => {}
             }

@@ -11,7 +11,7 @@ use crate::sink::{Outcome, Write};
 const REASON_BYTES_MAX: usize = 600;
 
 #[derive(Deserialize)]
-struct Answer {
+struct ItemsAnswer {
     #[serde(default)]
     errors: bool,
     #[serde(default)]
@@ -50,11 +50,11 @@ struct Item {
     #[serde(default)]
     status: u16,
     #[serde(default)]
-    error: Option<Cause>,
+    error: Option<ErrorCause>,
 }
 
 #[derive(Deserialize, Default)]
-struct Cause {
+struct ErrorCause {
     #[serde(default, rename = "type")]
     kind: String,
     #[serde(default)]
@@ -64,7 +64,7 @@ struct Cause {
 /// One outcome for each write. An answer that can't be read, or is not whole, says nothing: its
 /// writes are tried again.
 pub(super) fn outcomes(answer: &[u8], writes: &[Write]) -> Vec<Outcome> {
-    let answer: Answer = match serde_json::from_slice(answer) {
+    let answer: ItemsAnswer = match serde_json::from_slice(answer) {
         Ok(answer) => answer,
         Err(error) => {
             let reason = shortened(format!("the bulk answer cannot be read: {error}"));

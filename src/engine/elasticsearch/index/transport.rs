@@ -26,7 +26,7 @@ pub(super) struct Transport {
 }
 
 /// A request to a node.
-pub(super) struct Request<'a> {
+pub(super) struct NodeRequest<'a> {
     pub(super) method: Method,
     /// With its query.
     pub(super) path: &'a str,
@@ -37,7 +37,7 @@ pub(super) struct Request<'a> {
 }
 
 /// An answer's status, and its bytes; none when they were more than the request waits for.
-pub(super) type Answer = (u16, Option<Vec<u8>>);
+pub(super) type ClusterAnswer = (u16, Option<Vec<u8>>);
 
 impl Transport {
     /// Nothing is asked yet. `authorities` are trusted beside the public ones.
@@ -62,7 +62,7 @@ impl Transport {
     }
 
     /// Asks the next node.
-    pub(super) async fn send(&self, request: Request<'_>) -> reqwest::Result<Answer> {
+    pub(super) async fn send(&self, request: NodeRequest<'_>) -> reqwest::Result<ClusterAnswer> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let node = self.nodes.get(turn % self.nodes.len().max(1));
         let path = request.path.trim_start_matches('/');

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::search::query::{Field, FilterValue, Filters, Term, by_field};
+use crate::search::query::{FilterField, FilterValue, Filters, Term, by_field};
 use crate::search::sort::{Key, Sort};
 use crate::searchable::{SortKind, ValueKind};
 
@@ -12,7 +12,7 @@ pub(super) fn values(filters: &Filters) -> Vec<Value> {
     by_field(filters).into_iter().map(|(field, values)| any_of(field, &values)).collect()
 }
 
-fn any_of(field: Field, values: &[&FilterValue]) -> Value {
+fn any_of(field: FilterField, values: &[&FilterValue]) -> Value {
     let texts: Vec<&str> = values.iter().filter_map(|value| value.text()).collect();
     let mut ways: Vec<Value> = values.iter().filter_map(|value| range(field, value)).collect();
     if !texts.is_empty() {
@@ -24,7 +24,7 @@ fn any_of(field: Field, values: &[&FilterValue]) -> Value {
     }
 }
 
-fn range(field: Field, value: &FilterValue) -> Option<Value> {
+fn range(field: FilterField, value: &FilterValue) -> Option<Value> {
     let between = |from: Option<Value>, to: Option<Value>| json!({"gte": from, "lte": to});
     let mut range = match value {
         FilterValue::Text(_) => return None,

@@ -5,19 +5,19 @@ use serde_json::{Value, json};
 use crate::plan::{Collection, JOIN};
 
 /// Where members lie: their path, and the embed whose members are children when they lie in it.
-type Place<'a> = (&'a str, Option<&'a str>);
+type MemberPlace<'a> = (&'a str, Option<&'a str>);
 
 /// Documents of which some member meets a query.
-pub(super) fn any(place: Place<'_>, query: Value) -> Value {
+pub(super) fn any(place: MemberPlace<'_>, query: Value) -> Value {
     of(place, query, "none")
 }
 
 /// The same, with the score of the best member.
-pub(super) fn best(place: Place<'_>, query: Value) -> Value {
+pub(super) fn best(place: MemberPlace<'_>, query: Value) -> Value {
     of(place, query, "max")
 }
 
-fn of((path, joined): Place<'_>, query: Value, score: &str) -> Value {
+fn of((path, joined): MemberPlace<'_>, query: Value, score: &str) -> Value {
     let nested = |query: Value| json!({"nested": {"path": path, "score_mode": score, "query": query}});
     let Some(child) = joined else { return nested(query) };
     let query = if child == path { query } else { nested(query) };

@@ -17,9 +17,9 @@ use elasticsearch::SearchParts;
 use elasticsearch::indices::{IndicesGetAliasParts, IndicesRefreshParts};
 use serde_json::{Value, json};
 
-use self::part::Part;
+use self::part::DocumentPart;
 use self::point::Points;
-use super::index::client::Client;
+use super::index::client::ClusterClient;
 use super::index::dialect::Dialect;
 use super::index::filling;
 use crate::config::IndexConfig;
@@ -29,7 +29,7 @@ use crate::search::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex, SearchResult,
     TRUNCATED_MAX,
 };
-use crate::search::query::{Field, Whole};
+use crate::search::query::{FilterField, Whole};
 use crate::search::sort::Key;
 use crate::searchable::ValueKind;
 
@@ -41,7 +41,7 @@ const SEARCH_TIMEOUT: &str = "10s";
 
 /// The indexes of a cluster, for searching.
 pub struct ElasticsearchIndex {
-    client: Arc<Client>,
+    client: Arc<ClusterClient>,
     prefix: String,
     /// The projections that are kept.
     projections: Vec<String>,
@@ -57,7 +57,7 @@ impl ElasticsearchIndex {
     /// When an address or the CA certificate can't be read (exit code 2).
     pub fn new(config: &IndexConfig) -> Result<Self> {
         let (prefix, projections) = (config.prefix.clone(), config.projections.clone());
-        let client = Arc::new(Client::new(config)?);
+        let client = Arc::new(ClusterClient::new(config)?);
         Ok(Self { client, prefix, projections, plan: config.plan, points: None })
     }
 
@@ -146,7 +146,7 @@ impl ElasticsearchIndex {
             self.add_shown_children(&mut hits, find).await?;
             self.add_matched(&mut hits, find).await?;
         }
-        let counts = |field: &Field| {
+        let counts = |field: &FilterField| {
             let aggregation = answer.pointer(&format!("/aggregations/{}", field.name));
             (*field, facets::counts(aggregation, field.kind))
         };
@@ -187,7 +187,7 @@ fn ids(answer: &Value) -> Vec<String> {
 fn members_of(among: Among<'_>) -> Value {
     let owner = format!("{}.id", among.owner);
     let mut filter = vec![json!({"terms": {owner: among.owners}})];
-    let part = Part::own(among.collection.get());
+    let part = DocumentPart::own(among.collection.get());
     if !among.terms.is_empty() {
         filter.push(dsl::any(among.terms.iter().flat_map(|term| part.ways(term)).collect()));
     }
@@ -269,7 +269,7 @@ impl SearchIndex for ElasticsearchIndex {
         })
     }
 
-    fn owner_counts<'a>(&'a self, among: Among<'a>, field: Field) -> Answer<'a, Counts> {
+    fn owner_counts<'a>(&'a self, among: Among<'a>, field: FilterField) -> Answer<'a, Counts> {
         Box::pin(async move {
             let distinct = json!({"cardinality": {"field": format!("{}.id", among.owner), "precision_threshold": 40_000}});
             let terms = json!({"field": field.field, "size": FACET_VALUES_MAX});

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::dsl::{all, any, equals, marked, precedes, prefix, prefixes, scored, stands, typo};
-use super::part::Part;
+use super::part::DocumentPart;
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::index::Find;
 use crate::search::matching::Match;
@@ -18,7 +18,7 @@ type Terms = [(Term, Vec<String>)];
 /// The best of the document's own fields, its relatives', and a query taken apart into both of their names.
 pub(super) fn best(find: &Find, terms: &Terms) -> Value {
     let plan = find.collection.get();
-    let mut ways = vec![any(part_ways(&Part::own(plan), terms, &find.whole, EXACT_OWN_NAME))];
+    let mut ways = vec![any(part_ways(&DocumentPart::own(plan), terms, &find.whole, EXACT_OWN_NAME))];
     let members =
         plan.searched_members().map(|(_, members, searched)| embedded(find, terms, members, searched));
     let mut relatives: Vec<Value> = members.collect();
@@ -61,17 +61,17 @@ pub(super) fn of_members(
     searched: SearchableFields,
 ) -> Value {
     let terms: Vec<_> = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
-    any(part_ways(&Part::of_members(members, searched), &terms, &find.whole, EXACT))
+    any(part_ways(&DocumentPart::of_members(members, searched), &terms, &find.whole, EXACT))
 }
 
 /// The documents that a term matches by their own fields, as members.
 pub(super) fn member(plan: &SearchPlan, terms: &[Term], whole: &Whole) -> Value {
     let terms: Vec<_> = terms.iter().map(|term| (term.clone(), Vec::new())).collect();
-    any(part_ways(&Part::own(plan), &terms, whole, EXACT))
+    any(part_ways(&DocumentPart::own(plan), &terms, whole, EXACT))
 }
 
 /// The worth of each term in a part, and that of the whole query as the part's name, address or number.
-fn part_ways(part: &Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Value> {
+fn part_ways(part: &DocumentPart, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Value> {
     let mut ways: Vec<Value> = Vec::new();
     for (number, (term, apart)) in terms.iter().enumerate() {
         if number < SCORED_MAX {
@@ -97,7 +97,7 @@ fn part_ways(part: &Part, terms: &Terms, whole: &Whole, own_name: u32) -> Vec<Va
 
 /// The best of the ways in which a term matches a part; `apart` are documents that match by a member which they don't
 /// embed.
-fn best_way(part: &Part, term: &Term, apart: &[String]) -> Value {
+fn best_way(part: &DocumentPart, term: &Term, apart: &[String]) -> Value {
     let mut ways = Vec::new();
     for class in part.classes() {
         ways.extend(word_ways(&part.words, class.mark(), class, term));
@@ -133,7 +133,7 @@ fn word_ways(field: &str, mark: char, class: Class, term: &Term) -> Vec<Value> {
 
 /// The worth of each term in the entities that a document refers to.
 fn referred_ways(plan: &SearchPlan, terms: &Terms) -> Vec<Value> {
-    let words = Part::own(plan).words;
+    let words = DocumentPart::own(plan).words;
     let ways = |term: &Term| word_ways(&words, REFERENCE_MARK, Class::Other, term);
     let terms = terms.iter().take(SCORED_MAX);
     terms.map(|(term, _)| json!({"dis_max": {"queries": ways(term)}})).collect()
@@ -142,18 +142,18 @@ fn referred_ways(plan: &SearchPlan, terms: &Terms) -> Vec<Value> {
 /// All words stand in the document's name and in that of one relative, the query's first words in one and the others in the
 /// other.
 fn split(plan: &SearchPlan, terms: &Terms) -> Option<Value> {
-    let each_prefix = |part: &Part, mark: char, terms: &Terms| -> Vec<Value> {
+    let each_prefix = |part: &DocumentPart, mark: char, terms: &Terms| -> Vec<Value> {
         let of_term = |term: &Term| prefixes(&part.words, mark, term);
         terms.iter().map(|(term, _)| any(of_term(term))).collect()
     };
-    let (own, name) = (Part::own(plan), Class::Name.mark());
+    let (own, name) = (DocumentPart::own(plan), Class::Name.mark());
     let mut ways = Vec::new();
     for (at, own_first) in splits(terms.len()) {
         let (first, second) = terms.split_at(at);
         let (of_own, of_other) = if own_first { (first, second) } else { (second, first) };
         let of_own = each_prefix(&own, name, of_own);
         for (_, members, searched) in plan.searched_members() {
-            let names = each_prefix(&Part::of_members(members, searched), name, of_other);
+            let names = each_prefix(&DocumentPart::of_members(members, searched), name, of_other);
             let mut parts = of_own.clone();
             parts.push(super::member::any((members.path, members.joined), all(names)));
             ways.push(all(parts));

@@ -9,7 +9,7 @@ use crate::searchable::{Class, NUMBER_MARK, SearchableFields};
 
 /// The document itself, or a member that it embeds.
 #[derive(Debug, Clone)]
-pub(super) struct Part {
+pub(super) struct DocumentPart {
     /// Where its words lie, each behind the mark of its field.
     pub(super) words: String,
     /// The path before the names of its fields.
@@ -21,7 +21,7 @@ pub(super) struct Part {
     has_numbers: bool,
 }
 
-impl Part {
+impl DocumentPart {
     /// The document itself.
     pub(super) fn own(plan: &SearchPlan) -> Self {
         let has_numbers = plan.has_numbers();

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::engine::elasticsearch::index::client::Client;
+use crate::engine::elasticsearch::index::client::ClusterClient;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Collection;
 use crate::search::pages::KEPT_FOR;
 
 /// The points in time of one view, closed when it is dropped. The server closes the others when they run out.
 pub(super) struct Points {
-    client: Arc<Client>,
+    client: Arc<ClusterClient>,
     /// `None` where the server gave none.
     open: Mutex<Vec<(Collection, Option<String>)>>,
 }
 
 impl Points {
     /// None is open yet.
-    pub(super) fn new(client: Arc<Client>) -> Self {
+    pub(super) fn new(client: Arc<ClusterClient>) -> Self {
         Self { client, open: Mutex::default() }
     }
 

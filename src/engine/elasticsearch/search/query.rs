@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::dsl::{any, equals, marked, prefixes, scored, typo, values};
-use super::part::Part;
+use super::part::DocumentPart;
 use super::{member, order};
 use crate::plan::Collection;
 use crate::search::index::{Find, MemberFilters};
@@ -60,10 +60,10 @@ fn by_one_member(find: &Find) -> Vec<Value> {
 /// A term anywhere in the document.
 fn anywhere(collection: Collection, term: &Term, owners: &[String]) -> Value {
     let plan = collection.get();
-    let part = Part::own(plan);
+    let part = DocumentPart::own(plan);
     let mut ways = part.ways(term);
     for (_, members, searched) in plan.searched_members() {
-        let part = Part::of_members(members, searched);
+        let part = DocumentPart::of_members(members, searched);
         ways.push(member::any((members.path, members.joined), part.any_way(term)));
     }
     if !plan.referred.is_empty() {

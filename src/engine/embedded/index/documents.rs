@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
-use super::generation::View;
-use super::{EmbeddedSink, Folder, PAGE, blocking, lock};
+use super::generation::IndexView;
+use super::{EmbeddedFolder, EmbeddedSink, PAGE, blocking, lock};
 use crate::error::{Error, Result};
 use crate::sink::documents::{ANSWER_BYTES_MAX, Documents, StoredDocument, VersionPage};
 
@@ -44,12 +44,12 @@ impl Documents for EmbeddedSink {
 }
 
 /// The committed documents of an index that another process may write.
-pub(super) fn open(folder: &Folder, index: &str) -> Result<View> {
+pub(super) fn open(folder: &EmbeddedFolder, index: &str) -> Result<IndexView> {
     let path = folder.index(index);
     let mut attempts = 0;
     loop {
         attempts += 1;
-        match View::open(&path) {
+        match IndexView::open(&path) {
             Err(_) if attempts < ATTEMPTS => {}
             opened => {
                 return opened.map_err(|error| {
@@ -62,7 +62,7 @@ pub(super) fn open(folder: &Folder, index: &str) -> Result<View> {
 }
 
 /// The first of `ids`, as many as fit.
-fn documents(view: &View, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
+fn documents(view: &IndexView, ids: &[String]) -> Result<Vec<Option<StoredDocument>>> {
     let (mut documents, mut bytes) = (Vec::with_capacity(ids.len()), 0);
     for id in ids {
         let found = view.document(id).map_err(|error| {

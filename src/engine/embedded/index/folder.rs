@@ -18,7 +18,7 @@ const FILLING: &str = "filling";
 
 /// The folder.
 #[derive(Debug, Clone)]
-pub struct Folder(PathBuf);
+pub struct EmbeddedFolder(PathBuf);
 
 /// Who made the first index behind an alias.
 pub(super) enum Creator<T> {
@@ -28,7 +28,7 @@ pub(super) enum Creator<T> {
     Elsewhere(String),
 }
 
-impl Folder {
+impl EmbeddedFolder {
     /// The folder at `path`; it need not be there yet.
     pub fn new(path: &Path) -> Self {
         Self(path.to_owned())

@@ -14,7 +14,7 @@ use tantivy::{
 };
 
 use super::placed::PlacedTokenizer;
-use super::schema::{Fields, PLACED};
+use super::schema::{IndexFields, PLACED};
 use crate::plan::Projection;
 use crate::sink::Outcome;
 
@@ -26,7 +26,7 @@ const MEMORY_BYTES: usize = 24 << 20;
 
 /// A concrete index that is open for writing. Only one process can have it open so.
 pub(super) struct Generation {
-    fields: Fields,
+    fields: IndexFields,
     writer: IndexWriter,
     reader: IndexReader,
     /// Versions that are written and not yet committed; those of deletes too.
@@ -39,7 +39,7 @@ pub(super) struct Generation {
 
 impl Generation {
     pub(super) fn open(path: &Path, projection: Projection) -> tantivy::Result<Self> {
-        let fields = Fields::of(projection);
+        let fields = IndexFields::of(projection);
         let index = Index::open_or_create(MmapDirectory::open(path)?, fields.schema.clone())?;
         index.tokenizers().register(PLACED, PlacedTokenizer::default());
         let options = IndexWriterOptions::builder()
@@ -105,8 +105,8 @@ impl Generation {
     }
 
     /// The committed documents at this moment.
-    pub(super) fn view(&self) -> View {
-        View { id: self.fields.id, document: self.fields.document, searcher: self.reader.searcher() }
+    pub(super) fn view(&self) -> IndexView {
+        IndexView { id: self.fields.id, document: self.fields.document, searcher: self.reader.searcher() }
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -123,13 +123,13 @@ fn remove_leftovers(writer: &IndexWriter) {
 }
 
 /// An index at one moment.
-pub(super) struct View {
+pub(super) struct IndexView {
     id: Field,
     document: Field,
     searcher: Searcher,
 }
 
-impl View {
+impl IndexView {
     /// The committed documents in the folder of an index, which another process may write.
     pub(super) fn open(path: &Path) -> tantivy::Result<Self> {
         let index = Index::open_in_dir(path)?;

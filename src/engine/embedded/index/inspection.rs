@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 
 use super::documents::open;
-use super::{EmbeddedSink, Folder, blocking};
+use super::{EmbeddedFolder, EmbeddedSink, blocking};
 use crate::error::{Error, Result};
 use crate::sink::holding::{Holding, VersionedDocument};
 use crate::sink::index::{Index, Node};
@@ -52,7 +52,7 @@ impl Index for EmbeddedSink {
     }
 }
 
-fn stored(folder: &Folder, index: &str, id: &str) -> Result<Option<VersionedDocument>> {
+fn stored(folder: &EmbeddedFolder, index: &str, id: &str) -> Result<Option<VersionedDocument>> {
     let found = open(folder, index)?.document(id).map_err(|error| {
         let message = format!("the index {} cannot be read; check the disk", folder.index(index).display());
         Error::failed(message).because(error)

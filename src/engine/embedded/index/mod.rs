@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-pub(super) use self::folder::Folder as EmbeddedFolder;
-use self::folder::{Creator, Folder};
+use self::folder::Creator;
+pub(super) use self::folder::EmbeddedFolder;
 use self::generation::Generation;
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -30,19 +30,19 @@ use crate::sink::{Batch, DocumentSink, IdPage, IndexState, IndexSummary, Outcome
 /// How many ids one page holds.
 const PAGE: usize = 5_000;
 
-type Generations = Arc<Mutex<Vec<Generation>>>;
+type GenerationList = Arc<Mutex<Vec<Generation>>>;
 /// Someone waits for the next commit; the text is why it failed.
 type Waiter = oneshot::Sender<std::result::Result<(), String>>;
 
 /// The indexes of a folder.
 pub struct EmbeddedSink {
-    folder: Folder,
+    folder: EmbeddedFolder,
     prefix: String,
     source: Mappings,
     plan: PlanRef,
     aliases: Vec<String>,
     mappings: Vec<Mapping>,
-    generations: Generations,
+    generations: GenerationList,
     waiters: Sender<Waiter>,
 }
 
@@ -66,7 +66,7 @@ impl EmbeddedSink {
         let layouts = plan.projections().map(|projection| (projection.name(), schema::layout(projection)));
         let source = Mappings::of(config).laid_out(layouts);
         let (mappings, wrong) = Mapping::load_each(&source, projections);
-        let generations = Generations::default();
+        let generations = GenerationList::default();
         let (waiters, waiting) = channel();
         let committed = Arc::clone(&generations);
         std::thread::Builder::new()
@@ -74,7 +74,7 @@ impl EmbeddedSink {
             .spawn(move || commit_for(&waiting, &committed))
             .map_err(|error| Error::failed("the commit's thread cannot be started").because(error))?;
         let sink = Self {
-            folder: Folder::new(&config.path),
+            folder: EmbeddedFolder::new(&config.path),
             prefix: config.prefix.clone(),
             source,
             plan,
@@ -191,7 +191,7 @@ impl EmbeddedSink {
 }
 
 /// Commits for those who wait, all who came meanwhile together.
-fn commit_for(waiting: &Receiver<Waiter>, generations: &Generations) {
+fn commit_for(waiting: &Receiver<Waiter>, generations: &GenerationList) {
     while let Ok(first) = waiting.recv() {
         let mut generations = lock(generations);
         let waiters: Vec<Waiter> = std::iter::once(first).chain(waiting.try_iter()).collect();
@@ -209,14 +209,14 @@ fn commit_for(waiting: &Receiver<Waiter>, generations: &Generations) {
 const GONE: &str = "the folder of an embedded index was deleted while this instance wrote to it; nothing of the state is \
                     lost: start again, and a new index is made and filled from the state";
 
-fn lock(generations: &Generations) -> std::sync::MutexGuard<'_, Vec<Generation>> {
+fn lock(generations: &GenerationList) -> std::sync::MutexGuard<'_, Vec<Generation>> {
     generations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Writes a batch and asks for a commit in one hold of the lock. A commit in between could lose writes that were taken
 /// for done.
 fn write_all(
-    generations: &Generations,
+    generations: &GenerationList,
     waiters: &Sender<Waiter>,
     batch: &Batch,
 ) -> (Vec<Outcome>, oneshot::Receiver<std::result::Result<(), String>>) {
@@ -311,7 +311,7 @@ impl DocumentSink for EmbeddedSink {
 }
 
 /// The number of documents of an index that this process has not open for writing.
-fn committed_documents(folder: &Folder, index: &str) -> Result<u64> {
+fn committed_documents(folder: &EmbeddedFolder, index: &str) -> Result<u64> {
     let path = folder.index(index);
     let opened = tantivy::Index::open_in_dir(&path).and_then(|index| index.reader());
     let reader = opened.map_err(|error| {

@@ -157,7 +157,7 @@ impl TokenStream for PlacedTokens<'_> {
 #[cfg(test)]
 mod tests {
     use super::super::owner::{OWNER_BITS, owner_at};
-    use super::super::schema::Fields;
+    use super::super::schema::IndexFields;
     use super::*;
 
     fn tokens(text: &str) -> Vec<(u32, String)> {
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn words_come_back_with_their_positions() {
-        let fields = Fields::of(crate::plan::CONTACTS).search.unwrap();
+        let fields = IndexFields::of(crate::plan::CONTACTS).search.unwrap();
         let mut placed = PlacedWords::new(&fields);
         let field = fields.words[0];
         placed.push_run(field, 0, "jane doe");

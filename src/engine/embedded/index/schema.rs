@@ -27,7 +27,7 @@ pub const ABSENT: &str = "\u{1e}";
 
 /// The fields of the index of a projection.
 #[derive(Debug, Clone)]
-pub struct Fields {
+pub struct IndexFields {
     /// All of them.
     pub schema: Schema,
     /// The document's id.
@@ -67,7 +67,7 @@ pub struct SearchFields {
     pub owners: Vec<(&'static str, Field)>,
 }
 
-impl Fields {
+impl IndexFields {
     /// The fields of the index of a projection.
     pub fn of(projection: Projection) -> Self {
         let mut builder = Schema::builder();

@@ -31,7 +31,7 @@ pub(super) struct FirstHits<'a> {
 }
 
 /// The place of a hit within a segment: the numbers of its sort value and of its id. The least comes first.
-type Place = (u64, u64);
+type HitPlace = (u64, u64);
 
 pub(super) struct SegmentFirstHits {
     segment: SegmentOrdinal,
@@ -43,9 +43,9 @@ pub(super) struct SegmentFirstHits {
     ids: Option<StrColumn>,
     size: usize,
     /// Hits before this place are left out.
-    after: Option<Place>,
+    after: Option<HitPlace>,
     total: u64,
-    best: BinaryHeap<(Place, DocId)>,
+    best: BinaryHeap<(HitPlace, DocId)>,
 }
 
 impl Collector for FirstHits<'_> {

@@ -24,7 +24,7 @@ use self::rank::Ranking;
 use self::together::MemberValueCounter;
 use super::index::EmbeddedFolder;
 use super::index::keys::member_key;
-use super::index::schema::{Fields, SearchFields, owner_column, text_column};
+use super::index::schema::{IndexFields, SearchFields, owner_column, text_column};
 use crate::config::IndexConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Collection;
@@ -34,19 +34,19 @@ use crate::search::index::{
     TRUNCATED_MAX,
 };
 use crate::search::matched;
-use crate::search::query::{Field, FilterValue, Term, Whole};
+use crate::search::query::{FilterField, FilterValue, Term, Whole};
 use crate::search::sort::Key;
 
 /// The indexes of a folder, for searching; another process may write them.
 #[derive(Clone)]
-pub struct EmbeddedIndex(Arc<Inner>);
+pub struct EmbeddedIndex(Arc<FolderIndexes>);
 
 #[derive(Clone)]
-struct Inner {
+struct FolderIndexes {
     folder: EmbeddedFolder,
     prefix: String,
     /// By projection: the fields of its index.
-    fields: Arc<HashMap<&'static str, Fields>>,
+    fields: Arc<HashMap<&'static str, IndexFields>>,
     /// By alias: the index that was open last.
     opened: Arc<Mutex<HashMap<String, OpenIndex>>>,
     /// By projection: the searcher that a view saw first. Its files stay readable when they are merged away.
@@ -65,10 +65,10 @@ struct OpenIndex {
 impl EmbeddedIndex {
     /// The configured folder. Nothing is opened yet.
     pub fn new(config: &IndexConfig) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(FolderIndexes {
             folder: EmbeddedFolder::new(&config.path),
             prefix: config.prefix.clone(),
-            fields: Arc::new(config.plan.projections().map(|of| (of.name(), Fields::of(of))).collect()),
+            fields: Arc::new(config.plan.projections().map(|of| (of.name(), IndexFields::of(of))).collect()),
             opened: Arc::default(),
             searchers: None,
         }))
@@ -100,7 +100,7 @@ impl EmbeddedIndex {
     /// Answers `work` on a thread that may block.
     fn ask<'a, T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&FolderIndexes) -> Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
@@ -115,7 +115,7 @@ fn failed(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
         .because(error)
 }
 
-impl Inner {
+impl FolderIndexes {
     /// The searcher behind the alias of a projection: of now, or, in a view, of the view's first request.
     fn searcher(&self, projection: &str) -> Result<Searcher> {
         let Some(searchers) = &self.searchers else { return self.newest(projection) };
@@ -155,13 +155,13 @@ impl Inner {
     }
 
     /// The fields of the index of a projection.
-    fn fields(&self, projection: &str) -> Result<&Fields> {
+    fn fields(&self, projection: &str) -> Result<&IndexFields> {
         let none = || Error::failed(format!("the model has no projection {projection}"));
         self.fields.get(projection).ok_or_else(none)
     }
 
     /// The fields of the index of a collection, and those that searches look in.
-    fn searched(&self, collection: Collection) -> Result<(&Fields, &SearchFields)> {
+    fn searched(&self, collection: Collection) -> Result<(&IndexFields, &SearchFields)> {
         let fields = self.fields(collection.name())?;
         let none = || Error::failed(format!("the model does not say how {} are searched", collection.name()));
         Ok((fields, fields.search.as_ref().ok_or_else(none)?))
@@ -194,7 +194,7 @@ impl Inner {
         searcher: &Searcher,
         search: &SearchFields,
         find: &Find,
-        (hits, field): (&dyn Query, Field),
+        (hits, field): (&dyn Query, FilterField),
     ) -> Result<Counts> {
         let mut clauses = vec![(Occur::Must, hits.box_clone())];
         let members = field.members.and_then(|number| Some((number, search.members.get(number)?)));
@@ -234,7 +234,7 @@ impl Inner {
         Ok(counts.into_keys().filter(|owner| among.owners.contains(owner)).collect())
     }
 
-    fn owner_counts(&self, among: Among<'_>, field: Field) -> Result<Counts> {
+    fn owner_counts(&self, among: Among<'_>, field: FilterField) -> Result<Counts> {
         let searcher = self.searcher(among.collection.name())?;
         let query = query::members_of(self.searched(among.collection)?.1, among);
         let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
@@ -291,7 +291,7 @@ impl Inner {
     }
 }
 
-fn document_at(fields: &Fields, searcher: &Searcher, at: DocAddress) -> Result<Value> {
+fn document_at(fields: &IndexFields, searcher: &Searcher, at: DocAddress) -> Result<Value> {
     let stored: TantivyDocument = searcher.doc(at).map_err(failed)?;
     let json = stored.get_first(fields.document).and_then(|value| value.as_bytes());
     serde_json::from_slice(json.unwrap_or_default()).map_err(failed)
@@ -304,7 +304,7 @@ struct AmongOwned {
     owner: &'static str,
     owners: Vec<String>,
     terms: Vec<Term>,
-    filters: Vec<(Field, FilterValue)>,
+    filters: Vec<(FilterField, FilterValue)>,
 }
 
 impl AmongOwned {
@@ -354,7 +354,7 @@ impl SearchIndex for EmbeddedIndex {
         self.ask(move |inner| inner.owners(among.borrowed()))
     }
 
-    fn owner_counts<'a>(&'a self, among: Among<'a>, field: Field) -> Answer<'a, Counts> {
+    fn owner_counts<'a>(&'a self, among: Among<'a>, field: FilterField) -> Answer<'a, Counts> {
         let among = AmongOwned::of(among);
         self.ask(move |inner| inner.owner_counts(among.borrowed(), field))
     }
@@ -371,7 +371,7 @@ impl SearchIndex for EmbeddedIndex {
 
     fn view(&self) -> Arc<dyn SearchIndex> {
         let searchers = Some(Arc::default());
-        Arc::new(EmbeddedIndex(Arc::new(Inner { searchers, ..(*self.0).clone() })))
+        Arc::new(EmbeddedIndex(Arc::new(FolderIndexes { searchers, ..(*self.0).clone() })))
     }
 
     fn refresh(&self, _: Collection) -> Answer<'_, ()> {

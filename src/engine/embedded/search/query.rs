@@ -11,16 +11,16 @@ use tantivy::{Searcher, Term as IndexTerm};
 
 use super::excluded::ExclusionQuery;
 use super::together::Together;
-use crate::engine::embedded::index::schema::{Fields, SearchFields};
+use crate::engine::embedded::index::schema::{IndexFields, SearchFields};
 use crate::search::index::{Among, Find, MemberFilters};
-use crate::search::query::{Field, FilterValue, Filters, Term, by_field};
+use crate::search::query::{FilterField, FilterValue, Filters, Term, by_field};
 
 type BoxedQuery = Box<dyn Query>;
 
 /// The query of a search; `searcher` is of the index that is searched.
 pub(super) fn query(
     searcher: &Searcher,
-    (fields, search): (&Fields, &SearchFields),
+    (fields, search): (&IndexFields, &SearchFields),
     find: &Find,
 ) -> tantivy::Result<BoxedQuery> {
     let mut clauses: Vec<(Occur, BoxedQuery)> = vec![(Occur::Must, unscored(Box::new(AllQuery)))];
@@ -50,7 +50,7 @@ pub(super) fn query(
 /// One and the same member has one of the values of each field.
 fn by_one_member(
     searcher: &Searcher,
-    (fields, search): (&Fields, &SearchFields),
+    (fields, search): (&IndexFields, &SearchFields),
     filters: &MemberFilters,
 ) -> tantivy::Result<BoxedQuery> {
     let groups = by_field(&filters.filters);
@@ -68,7 +68,7 @@ fn by_one_member(
 }
 
 /// A field has any of the values.
-fn any_of(search: &SearchFields, field: Field, values: &[&FilterValue]) -> BoxedQuery {
+fn any_of(search: &SearchFields, field: FilterField, values: &[&FilterValue]) -> BoxedQuery {
     let texts = values.iter().filter_map(|value| value.text());
     let texts = search.text(field).map(|column| one_of(column, texts));
     let number = search.number(field);
@@ -106,7 +106,7 @@ fn lowest(column: Column, value: &FilterValue) -> Option<IndexTerm> {
 }
 
 /// A term anywhere in the document.
-fn anywhere(fields: &Fields, search: &SearchFields, term: &Term, owners: &[String]) -> BoxedQuery {
+fn anywhere(fields: &IndexFields, search: &SearchFields, term: &Term, owners: &[String]) -> BoxedQuery {
     let mut ways = ways(search, term);
     ways.extend(words(search.referred, term));
     if !owners.is_empty() {

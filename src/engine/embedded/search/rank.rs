@@ -15,7 +15,7 @@ use tantivy::{DocId, DocSet, SegmentReader, TERMINATED, Term as IndexTerm};
 use super::query::{after_prefix, typo};
 use crate::engine::embedded::index::keys::{mail_key, name_key};
 use crate::engine::embedded::index::owner::{OWN, owner_at};
-use crate::engine::embedded::index::schema::{Fields, SearchFields};
+use crate::engine::embedded::index::schema::{IndexFields, SearchFields};
 use crate::search::index::Find;
 use crate::search::matching::Match;
 use crate::search::query::{Term, Whole, name_words};
@@ -38,7 +38,7 @@ pub(super) struct Ranking {
 
 /// Something of the query that stands at a place of a hit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct QueryPlace {
     /// The number of the hit.
     hit: usize,
     /// Whose it is.
@@ -62,14 +62,14 @@ struct Owner {
 }
 
 impl Ranking {
-    pub(super) fn of((fields, search): (&Fields, &SearchFields), find: &Find) -> Self {
+    pub(super) fn of((fields, search): (&IndexFields, &SearchFields), find: &Find) -> Self {
         let (terms, whole) = (find.terms.clone().unwrap_or_default(), find.whole.clone());
         Self { id: fields.id, search: search.clone(), terms, whole, is_of_members: false }
     }
 
     /// Of members by their own fields.
     pub(super) fn of_members(
-        (fields, search): (&Fields, &SearchFields),
+        (fields, search): (&IndexFields, &SearchFields),
         terms: &[Term],
         whole: &Whole,
     ) -> Self {
@@ -171,11 +171,11 @@ impl Ranking {
 }
 
 /// The worth of each owner of a hit: of a term the best of its places counts.
-fn owners(places: &[Place]) -> Vec<Owner> {
+fn owners(places: &[QueryPlace]) -> Vec<Owner> {
     let mut owners: Vec<Owner> = Vec::new();
     let mut places = places.iter().peekable();
     while let Some(place) = places.next() {
-        let is_same = |next: &&&Place| (next.owner, next.term) == (place.owner, place.term);
+        let is_same = |next: &&&QueryPlace| (next.owner, next.term) == (place.owner, place.term);
         // Of the same term and owner the last is worth most.
         if places.peek().filter(is_same).is_some() {
             continue;
@@ -198,7 +198,7 @@ struct TermPlaces<'a> {
     reader: &'a SegmentReader,
     docs: &'a [DocId],
     term: usize,
-    places: &'a mut Vec<Place>,
+    places: &'a mut Vec<QueryPlace>,
 }
 
 impl TermPlaces<'_> {
@@ -288,7 +288,7 @@ impl TermPlaces<'_> {
 
     fn push(&mut self, hit: usize, owner: u32, Worth { of, named, first }: Worth) {
         let (term, owner) = (self.term, first + owner);
-        self.places.push(Place { hit, owner, term, worth: of, named });
+        self.places.push(QueryPlace { hit, owner, term, worth: of, named });
     }
 }
 

@@ -11,7 +11,7 @@ use super::counts::sum;
 use crate::engine::embedded::index::schema::{ABSENT, PART, members_column};
 use crate::plan::SearchPlan;
 use crate::search::index::Counts;
-use crate::search::query::{Field, FilterValue, Filters, by_field};
+use crate::search::query::{FilterField, FilterValue, Filters, by_field};
 
 /// Values that one and the same member must have, by their places among its values.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl Together {
 }
 
 /// The place of a field among the values of a member.
-fn place(plan: &SearchPlan, members: usize, field: Field) -> Option<usize> {
+fn place(plan: &SearchPlan, members: usize, field: FilterField) -> Option<usize> {
     plan.filters_of(Some(members)).position(|known| known == field)
 }
 
@@ -68,7 +68,12 @@ pub(super) struct MemberValueCounter {
 
 impl MemberValueCounter {
     /// `filters` are of the members with this number.
-    pub(super) fn of(plan: &SearchPlan, members: usize, field: Field, filters: &Filters) -> Option<Self> {
+    pub(super) fn of(
+        plan: &SearchPlan,
+        members: usize,
+        field: FilterField,
+        filters: &Filters,
+    ) -> Option<Self> {
         let place = place(plan, members, field)?;
         Some(Self { column: members_column(members), place, others: Together::of(plan, members, filters) })
     }

@@ -1,7 +1,7 @@
 //! A running instance: it folds, and as the writer delivers; as `pipeline/{gate,hand_over,run}.rs` do.
 
 use super::super::super::filling::Filling;
-use super::super::{LEASE, Verdict, judge};
+use super::super::{LEASE, RebuildVerdict, judge};
 use super::state::Process;
 use super::world::{At, DOCUMENTS, Record, World, covers, real};
 
@@ -187,9 +187,9 @@ impl Instance {
             }
         };
         match judge(record.real(), &index.to_string(), &real(&stopped_at), is_dead) {
-            Verdict::Wait => {}
-            Verdict::Note(record) => world.record = Some(Record::of(&record)),
-            Verdict::Covered(covered) => self.take_over(world, index, covered, stopped_at),
+            RebuildVerdict::Wait => {}
+            RebuildVerdict::Note(record) => world.record = Some(Record::of(&record)),
+            RebuildVerdict::Covered(covered) => self.take_over(world, index, covered, stopped_at),
         }
     }
 

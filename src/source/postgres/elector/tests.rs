@@ -6,7 +6,7 @@ use crate::config::{SslMode, Stable};
 use crate::position::{Positions, TopicPartition};
 
 /// A session with a server that lets the user in, and answers nothing more.
-async fn silent() -> Session {
+async fn silent() -> DatabaseSession {
     let (ours, mut theirs) = tokio::io::duplex(1 << 10);
     tokio::spawn(async move {
         let mut length = [0; 4];
@@ -19,12 +19,12 @@ async fn silent() -> Session {
     });
     let mut settings = tokio_postgres::Config::new();
     settings.user("tributary");
-    Session::connected(settings.connect_raw(ours, NoTls)).await.unwrap()
+    DatabaseSession::connected(settings.connect_raw(ours, NoTls)).await.unwrap()
 }
 
 /// A member that writes, or stands by.
-fn member(session: Option<Session>, is_writer: bool) -> Member {
-    Member {
+fn member(session: Option<DatabaseSession>, is_writer: bool) -> LockMember {
+    LockMember {
         config: PostgresConfig {
             url: "postgres://localhost".to_owned(),
             password: None,
@@ -34,7 +34,7 @@ fn member(session: Option<Session>, is_writer: bool) -> Member {
             stable: Stable::Lock,
         },
         group: "group".to_owned(),
-        keys: Keys::of("group"),
+        keys: LockKeys::of("group"),
         categories: vec!["contact".to_owned(), "organisation".to_owned()],
         in_flight: Arc::default(),
         writer: watch::Sender::new(is_writer),

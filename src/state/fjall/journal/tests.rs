@@ -7,7 +7,7 @@ use crate::state::store::{Changes, StateStore};
 /// The ends of the batches of a journal.
 fn ends(path: &Path) -> Vec<u64> {
     let file = std::fs::File::open(path).unwrap();
-    let mut walk = Walk { input: BufReader::new(file), passed: 0, hash: Xxh3::new() };
+    let mut walk = JournalWalk { input: BufReader::new(file), passed: 0, hash: Xxh3::new() };
     let (mut chain, mut ends) = (Chain::default(), Vec::new());
     while matches!(walk.batch(&mut chain), Ok(true)) {
         ends.push(walk.passed);

@@ -9,7 +9,7 @@ use tantivy::schema::Field;
 use super::super::keys::member_key;
 use super::super::owner::OWN;
 use super::super::placed::PlacedWords;
-use super::{ABSENT, Fields, PART, SearchFields, VALUE_LETTERS_MAX};
+use super::{ABSENT, IndexFields, PART, SearchFields, VALUE_LETTERS_MAX};
 use crate::plan::{FilterPlan, MembersPlan, SortPlan};
 use crate::searchable::{
     SortKind, ValueKind, Words, each_at, each_text, integer, number, sort_key, value_text,
@@ -20,7 +20,7 @@ use crate::time::milliseconds;
 /// So many combinations of values of one member are kept; filters of several fields find no others.
 const COMBINATIONS_MAX: usize = 1_024;
 
-impl Fields {
+impl IndexFields {
     /// A document as it is indexed. `json` is the projection's document.
     pub(in super::super) fn document(
         &self,
