@@ -69,6 +69,16 @@ fn flood(address: &str, sent: &str) -> Vec<TcpStream> {
     (0..FLOOD).map(connect).collect()
 }
 
+/// Demands an answer to each request, and 200 in the end. One of 503 counts as an answer, because the searches of the
+/// flood may take a busy machine longer than a search may take.
+fn answer_in_the_end(world: &World, path: &str, beside: &str) {
+    eventually(&format!("200 for {path} beside {beside:.40}"), || {
+        let code = get(world, path, "localhost");
+        assert!([200, 503].contains(&code), "{path} beside {beside:.40}: {code}");
+        (code == 200).then_some(())
+    });
+}
+
 #[test]
 fn connections_that_hold_on_keep_nobody_else_out() {
     let (world, _log) = world("flood", "");
@@ -80,8 +90,11 @@ fn connections_that_hold_on_keep_nobody_else_out() {
     let searches = "GET /search?q=marlowe HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
     for sent in [&pages, &searches, heads, bodies] {
         let held = flood(address(&world).trim(), sent);
-        for path in ["/healthz", "/readyz", "/metrics", "/search?q=marlowe", "/"] {
+        for path in ["/healthz", "/metrics", "/"] {
             assert_eq!(get(&world, path, "localhost"), 200, "{path} beside {:.40}", sent);
+        }
+        for path in ["/readyz", "/search?q=marlowe"] {
+            answer_in_the_end(&world, path, sent);
         }
         drop(held);
     }
