@@ -18,7 +18,8 @@ pub(super) struct UnrefreshedWrites {
     budget: Budget,
     /// How many refreshes searches had asked for when the last of them was acknowledged.
     search_refreshes: u64,
-    /// When the first write was left to the refresh of a search, which refreshes the indexes that it looks in and no other.
+    /// When the first write was left to the refresh of a search. That refreshes the indexes that the search looks in
+    /// and no other.
     deferral: Option<Instant>,
     /// The refresh under way, one at most. It answers whether it was done.
     running: JoinSet<bool>,
@@ -39,8 +40,9 @@ enum Visibility {
 
 /// A change waits this long for others before a refresh of our own.
 const LINGER: Duration = Duration::from_millis(5);
-/// And this long when a search waits: that has the index refreshed itself, once it sees its change acknowledged.
-const LINGER_FOR_SEARCH: Duration = Duration::from_millis(25);
+/// And this long when a search waits, or had the index refreshed a moment ago. Such a search has the index refreshed
+/// itself, and a refresh of every index beside it would slow it down.
+const LINGER_FOR_SEARCH: Duration = Duration::from_millis(50);
 /// A write that was left to the refresh of a search waits this long for a refresh of every index.
 const SPARED_MAX: Duration = Duration::from_secs(1);
 /// The longest hold of changes during a refresh. They go together after it, because a request for each change would
@@ -76,9 +78,19 @@ impl Budget {
 impl UnrefreshedWrites {
     /// Takes note that a request was answered.
     pub(super) fn note(&mut self, status: &Status) {
+        self.leave_to_search(status);
         self.since.get_or_insert_with(Instant::now);
-        self.search_refreshes = status.signals.refreshes();
         self.shown = Visibility::Some;
+    }
+
+    /// Leaves the writes so far to the refresh of a search, if one began after the last of them.
+    fn leave_to_search(&mut self, status: &Status) {
+        let refreshes = status.signals.refreshes();
+        if refreshes != std::mem::replace(&mut self.search_refreshes, refreshes)
+            && self.since.take().is_some()
+        {
+            self.deferral.get_or_insert_with(Instant::now);
+        }
     }
 
     /// True when searches show every write that is acknowledged. The fold may learn of an acknowledgement after the refresh, so
@@ -103,14 +115,10 @@ impl UnrefreshedWrites {
     ) where
         F: Future<Output = Result<()>> + Send + 'static,
     {
+        self.leave_to_search(status);
         let now = Instant::now();
-        if status.signals.refreshes() != self.search_refreshes {
-            // A search began one after the last write.
-            if self.since.take().is_some() {
-                self.deferral.get_or_insert(now);
-            }
-        }
-        let linger = if status.signals.waiting_searches() > 0 { LINGER_FOR_SEARCH } else { LINGER };
+        let is_for_search = status.signals.waiting_searches() > 0 || self.deferral.is_some();
+        let linger = if is_for_search { LINGER_FOR_SEARCH } else { LINGER };
         let waits =
             |since: Option<Instant>, for_so_long| since.is_some_and(|since| now >= since + for_so_long);
         let is_called_for = waits(self.since, linger) || waits(self.deferral, SPARED_MAX);
@@ -221,6 +229,20 @@ mod tests {
         tokio::time::advance(SPARED_MAX).await;
         unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
         assert!(unrefreshed.holds(), "the search looked in one index only");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_is_acknowledged_during_the_refresh_of_a_search_waits_for_the_search() {
+        let (mut unrefreshed, status) = (UnrefreshedWrites::default(), Arc::new(Status::default()));
+        unrefreshed.note(&status);
+        status.signals.note_refresh();
+        tokio::time::advance(LINGER).await;
+        unrefreshed.note(&status);
+        for (passed, is_refreshed) in [(LINGER, false), (LINGER_FOR_SEARCH - LINGER, true)] {
+            tokio::time::advance(passed).await;
+            unrefreshed.refresh_if_due(&status, || None, || async { Ok(()) });
+            assert_eq!(unrefreshed.holds(), is_refreshed, "{passed:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
