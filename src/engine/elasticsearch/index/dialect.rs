@@ -78,7 +78,9 @@ impl Dialect {
     /// Whether an answer says that a query has more clauses than the server allows. OpenSearch allows 1 024, and
     /// Elasticsearch as many as its memory holds.
     pub(crate) fn is_out_of_clauses(error: &Error) -> bool {
-        error.chain().contains("maxClauseCount")
+        let chain = error.chain();
+        // Elasticsearch 9 names the limit in the cause of the second text alone.
+        ["maxClauseCount", "too many clauses"].iter().any(|text| chain.contains(text))
     }
 
     /// The order in which all documents of a point in time are listed, children of these embeds among them.

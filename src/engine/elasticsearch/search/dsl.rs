@@ -124,13 +124,49 @@ pub(super) fn prefixes(field: &str, mark: char, term: &Term) -> Vec<Value> {
     term.texts().map(|text| prefix(field, &marked(mark, text))).collect()
 }
 
+/// How the server looks typos up. Both ways keep every match: the usual one takes the nearest fifty words only
+/// (<https://www.elastic.co/docs/reference/query-languages/query-dsl/query-dsl-multi-term-rewrite>).
+#[derive(Clone, Copy)]
+enum TypoRewrite {
+    /// Once for all segments of a shard. Each word that is found is a clause of the query.
+    Clauses,
+    /// Anew in each segment, and no word is a clause. Each change that is refreshed alone makes a segment.
+    Segments,
+}
+
+impl TypoRewrite {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Clauses => "constant_score_boolean",
+            Self::Segments => "constant_score",
+        }
+    }
+}
+
 /// Words that are one typo away from `word`, which is the term's behind a mark.
 pub(super) fn typo(field: &str, word: &str, term: &Term) -> Option<Value> {
-    // The rewrite that keeps every match: the usual one takes the nearest fifty words only.
     let fuzzy = json!({"fuzzy": {field: {
-        "value": word, "fuzziness": 1, "prefix_length": 1, "transpositions": true, "rewrite": "constant_score",
+        "value": word, "fuzziness": 1, "prefix_length": 1, "transpositions": true,
+        "rewrite": TypoRewrite::Clauses.name(),
     }}});
     term.fuzzy.then_some(fuzzy)
+}
+
+/// Makes a query do with as few clauses as it can. Returns how many of its parts had more than that.
+pub(super) fn spare_clauses(query: &mut Value) -> usize {
+    match query {
+        Value::Array(parts) => parts.iter_mut().map(spare_clauses).sum(),
+        Value::Object(parts) => {
+            let rewrites = parts.get_mut("fuzzy").and_then(Value::as_object_mut).into_iter();
+            let mut rewrites = rewrites.flat_map(|fields| fields.values_mut());
+            if let Some(rewrite) = rewrites.find_map(|field| field.get_mut("rewrite")) {
+                let fewest = Value::from(TypoRewrite::Segments.name());
+                return usize::from(std::mem::replace(rewrite, fewest) != TypoRewrite::Segments.name());
+            }
+            parts.values_mut().map(spare_clauses).sum()
+        }
+        _ => 0,
+    }
 }
 
 pub(super) fn all(parts: Vec<Value>) -> Value {
@@ -151,4 +187,22 @@ pub(super) fn prefix(field: &str, value: &str) -> Value {
 
 pub(super) fn scored(points: u32, query: Value) -> Value {
     json!({"constant_score": {"filter": query, "boost": points}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_spares_clauses_once() {
+        let fuzzy =
+            |rewrite: TypoRewrite| json!({"fuzzy": {"name": {"value": "a", "rewrite": rewrite.name()}}});
+        let query = |rewrite| {
+            all(vec![equals("fuzzy", "b"), any(vec![prefix("name", "c"), fuzzy(rewrite), fuzzy(rewrite)])])
+        };
+        let mut spared = query(TypoRewrite::Clauses);
+        assert_eq!(spare_clauses(&mut spared), 2);
+        assert_eq!(spared, query(TypoRewrite::Segments));
+        assert_eq!(spare_clauses(&mut spared), 0);
+    }
 }

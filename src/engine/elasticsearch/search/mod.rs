@@ -98,12 +98,12 @@ impl ElasticsearchIndex {
             body.insert("timeout".to_owned(), SEARCH_TIMEOUT.into());
             body.extend(point.iter().map(|point| ("pit".to_owned(), point.clone())));
         }
-        let answer = if point.is_some() {
-            self.client.post(&format!("{}?{WHOLE}", SearchParts::None.url()), Some(&body)).await.map(Some)
-        } else {
-            let path = format!("{}?{WHOLE}", SearchParts::Index(&[&alias]).url());
-            self.client.post_if_there(&path, Some(&body)).await
-        };
+        let mut answer = self.ask(&alias, &body).await;
+        if matches!(&answer, Err(error) if Dialect::is_out_of_clauses(error))
+            && dsl::spare_clauses(&mut body) > 0
+        {
+            answer = self.ask(&alias, &body).await;
+        }
         let answer = answer.map_err(|error| match Dialect::is_out_of_clauses(&error) {
             true => Error::usage(TOO_LONG).because(error),
             false => error,
@@ -118,6 +118,20 @@ impl ElasticsearchIndex {
             return Err(Error::failed(format!("the search took the index longer than {SEARCH_TIMEOUT}")));
         }
         Ok(answer)
+    }
+
+    /// The answer to a search in a point in time that `body` names, else in the index behind an alias. `None` when there
+    /// is no such alias.
+    async fn ask(&self, alias: &str, body: &Value) -> Result<Option<Value>> {
+        if body.get("pit").is_some() {
+            return self
+                .client
+                .post(&format!("{}?{WHOLE}", SearchParts::None.url()), Some(body))
+                .await
+                .map(Some);
+        }
+        let path = format!("{}?{WHOLE}", SearchParts::Index(&[alias]).url());
+        self.client.post_if_there(&path, Some(body)).await
     }
 
     /// The counts that are asked for, by the names of their fields.
