@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::cli::{Cli, Command, Global};
 use crate::config::{Config, Kinds};
 use crate::dead_letter::SpillPlace;
-use crate::decode::{Decoder, RecordLayout};
+use crate::decoder::{Decoder, RecordLayout};
 use crate::encoding::Registry;
 use crate::engine;
 use crate::error::{Error, Result};
@@ -22,12 +22,12 @@ mod dead_letters;
 mod demo;
 mod doctor;
 mod explain;
-mod follow;
 mod manual;
 mod model;
 mod parts;
 mod reindex;
 mod report;
+mod run;
 mod search;
 mod summary;
 mod verify;
@@ -54,7 +54,7 @@ pub fn run(cli: Cli) -> Result<()> {
             wait,
             take_over,
         } => {
-            let options = follow::FollowOptions {
+            let options = run::FollowOptions {
                 until_end,
                 reindex_on_change: reindex_on_mapping_change,
                 fail_on_dead_letters,
@@ -62,7 +62,7 @@ pub fn run(cli: Cli) -> Result<()> {
                 take_over,
                 patience: Patience::of(wait),
             };
-            block_on(follow::run(config()?, options))?
+            block_on(run::run(config()?, options))?
         }
         Command::Reindex(options) => block_on(reindex::run(config()?, global.format, options))?,
         Command::Search(options) => block_on(search::run(config()?, global.format, options))?,

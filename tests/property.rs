@@ -12,7 +12,7 @@ use proptest::test_runner::FileFailurePersistence;
 use serde_json::{Value, json};
 use tributary::config::Format;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
-use tributary::decode::Decoder;
+use tributary::decoder::Decoder;
 use tributary::event::Record;
 use tributary::pipeline::backfill;
 use tributary::pipeline::bulk_load::BulkLoad;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tributary::decode::{Decoder, RecordLayout};
+use tributary::decoder::{Decoder, RecordLayout};
 use tributary::event::Record;
 use tributary::model::{self, Model};
 use tributary::pipeline::bulk_load::BulkLoad;

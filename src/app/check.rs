@@ -11,8 +11,9 @@ use toml::Table;
 
 use self::findings::Findings;
 use self::state::{FoundState, Resting};
-use super::{follow, parts};
-use crate::config::{Config, DeadLetterKind, shown};
+use super::parts;
+use super::run::{claimant, listen};
+use crate::config::{Config, DeadLetterKind, toml_text};
 use crate::dead_letter;
 use crate::encoding::Registry;
 use crate::error::{Error, ErrorKind, Result};
@@ -41,7 +42,7 @@ pub(super) async fn run(examined: Result<(Config, Table), Vec<Error>>, offline: 
     let mut findings = Findings::default();
     match examined {
         Ok((config, table)) => {
-            output::line(shown::text(&table).trim_end());
+            output::line(toml_text::text(&table).trim_end());
             look(&config, offline, &mut findings).await?;
         }
         Err(wrong) => wrong.iter().for_each(|error| findings.wrong(CONFIGURATION, error)),
@@ -149,7 +150,7 @@ async fn owner(config: &Config, sink: &dyn Aliases, state: &FoundState) -> Resul
         FoundState::Resting(Resting { name, .. }) => name.clone(),
         _ => String::new(),
     };
-    let claimant = follow::claimant(config, false, || Ok(name))?;
+    let claimant = claimant(config, false, || Ok(name))?;
     let tenure = sink.tenure().await.map_err(|error| error.about("index.prefix"))?;
     match claimant.examine(tenure.as_ref().map(|(tenure, _)| tenure)) {
         // Which state it is, is not known of one that cannot be used.
@@ -163,7 +164,7 @@ async fn address(config: &Config, state: &FoundState) -> Option<Error> {
     let port = |address: &str| address.rsplit_once(':').map(|(_, port)| port.to_owned());
     match state {
         FoundState::Running(instance) if port(instance.address()) == port(&config.http.listen) => None,
-        _ => follow::listen(&config.http.listen, false).await.err(),
+        _ => listen(&config.http.listen, false).await.err(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `demo`: the main job on embedded defaults, from a fresh folder, in one command.
 
-mod of_model;
+mod model_demo;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
 use super::report::progress::ProgressBars;
-use super::{follow, kinds, parts, search};
+use super::run::{FollowOptions, follow};
+use super::{kinds, parts, search};
 use crate::cli::Demo;
 use crate::config::{Config, Flags};
 use crate::error::{Error, Result};
-use crate::generate::live::{DemoWorld, Live};
+use crate::generate::demo_world::{DemoWorld, LiveWorld};
 use crate::output;
 use crate::pipeline::status::{Report, Status};
 use crate::search::Request;
@@ -31,7 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 struct Scene {
     config: Config,
     /// The changes that begin when everything is indexed.
-    live: Option<Live>,
+    live: Option<LiveWorld>,
     /// The sentence that tells which records arrive while the page is open.
     arrives: String,
 }
@@ -45,14 +46,13 @@ pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
     let listener = if options.once { None } else { Some(listener(listen).await?) };
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let Scene { config, live, arrives } = match &options.model {
-        Some(model) => of_model::scene(model, folder.path())?,
+        Some(model) => model_demo::scene(model, folder.path())?,
         None => generated(options, folder.path())?,
     };
     let searcher = parts::searcher(&config)?;
     let status = Arc::new(Status::default());
     let began = Instant::now();
-    let running =
-        follow::follow(config, follow::FollowOptions::default(), listener, Arc::clone(&status), stop.clone());
+    let running = follow(config, FollowOptions::default(), listener, Arc::clone(&status), stop.clone());
     let running = async {
         let ended = running.await;
         stop.request();
@@ -70,7 +70,7 @@ pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
             Some(address) => {
                 output::line(format_args!("\nThe search page:  http://{address}/"));
                 output::line(format_args!("{arrives}; end with Ctrl-C."));
-                live.iter().for_each(Live::go);
+                live.iter().for_each(LiveWorld::go);
             }
         }
         outcome
@@ -83,7 +83,7 @@ pub(super) async fn run(options: &Demo, listen: Option<&str>) -> Result<()> {
 fn generated(options: &Demo, folder: &Path) -> Result<Scene> {
     let world = DemoWorld::of(options, folder.join("events"));
     output::line(format_args!("Making {} ...", world.size()));
-    let live = tokio::task::block_in_place(|| Live::start(world))?;
+    let live = tokio::task::block_in_place(|| LiveWorld::start(world))?;
     let config = Config::defaults(&kinds(), &settings(folder, &folder.join("events")))?;
     let arrives = format!("{} changes a second arrive while it is open", options.rate);
     Ok(Scene { config, live: Some(live), arrives })
@@ -104,7 +104,7 @@ async fn tell(options: &Demo, searcher: &Searcher, status: &Status, began: Insta
     let documents = status.report(None).counters.get("delivered").copied().unwrap_or(0);
     output::line(format_args!("{documents} documents indexed in {:.1} s", began.elapsed().as_secs_f64()));
     if options.model.is_some() {
-        return of_model::tell(searcher, options.q.as_deref()).await;
+        return model_demo::tell(searcher, options.q.as_deref()).await;
     }
     show(searcher, &[("q", options.q.as_deref().unwrap_or(Q))]).await
 }

@@ -1,6 +1,6 @@
 //! `model`: the model in force, the faults of a model, and the mapping that follows from it.
 
-mod beyond;
+mod bounded_embeds;
 mod samples;
 
 use std::path::Path;
@@ -18,7 +18,7 @@ pub(super) fn run(global: &Global, command: ModelCommand) -> Result<()> {
     let in_force = || Config::load(&kinds(), global.config.as_deref(), environment(), &global.flags());
     match command {
         ModelCommand::Show => {
-            output::line(model::write::text(&in_force()?.model).trim_end());
+            output::line(model::toml_text::text(&in_force()?.model).trim_end());
             Ok(())
         }
         ModelCommand::Check { file: Some(file) } => check(Some(&file)),
@@ -62,7 +62,7 @@ fn check(file: Option<&Path>) -> Result<()> {
     for rows in model::relations(&model) {
         output::line(cost(&rows));
     }
-    beyond::unfound(&model, plan).iter().for_each(output::line);
+    bounded_embeds::unfound(&model, plan).iter().for_each(output::line);
     Ok(())
 }
 

@@ -26,14 +26,14 @@ use crate::sink::generations::Generations;
 use crate::source::{EventSource, partial_log};
 use crate::state::State;
 use crate::state::fjall::FjallStore;
-use begin::Standing;
+use sessions::Standing;
 
-mod begin;
-pub(super) mod beside;
+mod additions;
 mod copy;
 mod dry_run;
-mod in_place;
-mod show;
+pub(super) mod instance_rebuild;
+mod rebuild_output;
+mod sessions;
 
 /// Runs the subcommand.
 pub(super) async fn run(mut config: Config, format: OutputFormat, command: Reindex) -> Result<()> {
@@ -59,7 +59,7 @@ pub(super) async fn run(mut config: Config, format: OutputFormat, command: Reind
         if command.projections.is_empty() {
             deleted.extend(prune_gone(&*sink).await?);
         }
-        show::deleted(format, &deleted);
+        rebuild_output::deleted(format, &deleted);
         return Ok(());
     }
     if command.abort {
@@ -80,25 +80,25 @@ async fn rebuild(
     stop: &Shutdown,
 ) -> Result<Standing> {
     let folder = Folder::hold(&Folder::path_of(&config.state))?;
-    let (mut former, mut standing) = (begin::find_session(config, &folder, command)?, Standing::GoesOn);
+    let (mut former, mut standing) = (sessions::find_session(config, &folder, command)?, Standing::GoesOn);
     if let Some(session) = &former {
         // A rebuild that goes on does so for its own projections.
         config.index.projections.clone_from(&session.projections);
         let answer =
-            while_away(stop, "the index", patience, async || begin::stand(config, &folder, session).await);
+            while_away(stop, "the index", patience, async || sessions::stand(config, &folder, session).await);
         standing = answer.await?.ok_or_else(stopped)?;
         former = former.filter(|_| standing != Standing::GivenUp);
     }
     if !command.rollback && !command.rebuild && former.is_none() {
         let sink = parts::sink(config)?;
-        let done = in_place::put(config, format, &*sink, (patience, stop)).await?;
+        let done = additions::put(config, format, &*sink, (patience, stop)).await?;
         config.index.projections.retain(|name| !done.contains(name));
         if config.index.projections.is_empty() {
             return Ok(standing);
         }
     }
     let is_kept = former.is_some();
-    let from = former.as_ref().map_or_else(|| begin::origin(command.from), |session| session.from);
+    let from = former.as_ref().map_or_else(|| sessions::origin(command.from), |session| session.from);
     // The log and the state are checked before the session is kept and the claim is made, because a refusal leaves neither.
     if from == RebuildFrom::State && !is_kept {
         copy::check(config).await?;
@@ -110,7 +110,7 @@ async fn rebuild(
         None => {
             let sink = parts::sink(config)?;
             let answer = while_away(stop, "the index", patience, async || {
-                begin::session(config, &*sink, &folder, (command, from)).await
+                sessions::session(config, &*sink, &folder, (command, from)).await
             });
             answer.await?.ok_or_else(stopped)?
         }
@@ -120,9 +120,13 @@ async fn rebuild(
     let options = RebuildOptions { allow_rejected: command.allow_rejected, keep_state: command.keep_state };
     let rebuild = RebuildTask { config, sink, folder, session, is_kept, options };
     let conductor = rebuild.conductor(log, command.allow_partial_log, None, stop).await?;
-    let shown = show::ProgressOutput::new(format, &config.index.projections);
+    let shown = rebuild_output::ProgressOutput::new(format, &config.index.projections);
     let outcome = conductor.run(stop, move |phase, progress| shown.show(phase, progress)).await?;
-    show::outcome(format, &outcome, command.keep_state.then(|| Folder::path_of(&config.state).join("state")));
+    rebuild_output::outcome(
+        format,
+        &outcome,
+        command.keep_state.then(|| Folder::path_of(&config.state).join("state")),
+    );
     Ok(standing)
 }
 
@@ -155,7 +159,7 @@ async fn give_up(
     if own.as_ref().is_some_and(|own| own.projections.iter().all(|projection| names.contains(projection))) {
         folder.clear(false)?;
     }
-    show::deleted(format, &deleted);
+    rebuild_output::deleted(format, &deleted);
     Ok(())
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::channel;
 
+use super::parts;
+use super::run::{FollowOptions, follow, listen};
 use super::search::text::plain;
-use super::{follow, parts};
 use crate::cli::{self, OutputFormat};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -129,15 +130,9 @@ async fn repair_alone(config: Config, scope: &VerifyRequest, printer: &mut Print
     let stop = Shutdown::default();
     stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
     // A port of its own: the configured one may be another instance's.
-    let listener = follow::listen("127.0.0.1:0", false).await?;
+    let listener = listen("127.0.0.1:0", false).await?;
     let status = Arc::new(Status::default());
-    let mut followed = pin!(follow::follow(
-        config.clone(),
-        follow::FollowOptions::default(),
-        listener,
-        status,
-        stop.clone()
-    ));
+    let mut followed = pin!(follow(config.clone(), FollowOptions::default(), listener, status, stop.clone()));
     let repaired = async {
         loop {
             if let Some(instance) = InstanceClient::find(&config).await {

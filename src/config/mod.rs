@@ -3,12 +3,12 @@
 mod address;
 mod conflicts;
 mod kinds;
-mod load;
+mod layers;
 mod postgres;
-mod raw;
-pub mod shown;
+mod settings;
 #[cfg(test)]
 mod tests;
+pub mod toml_text;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,12 +19,12 @@ use serde_json::{Map, Value, json};
 
 pub use self::address::{is_of_this_machine, without_secrets};
 pub use self::kinds::{IndexKind, Kinds, SourceKind};
-pub use self::load::Flags;
+pub use self::layers::keys;
 pub use self::postgres::{PostgresConfig, SslMode, Stable};
-pub use self::raw::keys;
+pub use self::settings::Flags;
 use crate::model::mapping::Shape;
 pub use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
-use crate::model::write::field_value;
+use crate::model::toml_text::field_value;
 use crate::model::{self, Model};
 use crate::plan::{EntityType, PlanRef};
 

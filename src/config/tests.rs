@@ -167,7 +167,7 @@ fn secrets_in_addresses_are_never_shown() {
         std::fs::write(&path, text).unwrap();
         let examined = Config::examine(&Kinds::examples(), Some(&path), std::iter::empty(), &Flags::new());
         let (config, shown) = examined.unwrap();
-        let shown = format!("{}\n{config:?}", shown::text(&shown));
+        let shown = format!("{}\n{config:?}", toml_text::text(&shown));
         assert!(!shown.contains("hunter2"), "{text}: {shown}");
         assert!(shown.contains("(hidden)"), "{text}: {shown}");
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{DeadLetter, DeadLetters, each_once};
 use crate::error::{Error, Result};
-use crate::private;
+use crate::private_files;
 
 /// A file of dead letters, appended to by one process.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl FileDeadLetters {
             return Err(Error::failed(what));
         }
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            private::create_folder(folder).map_err(|error| {
+            private_files::create_folder(folder).map_err(|error| {
                 Error::failed(format!("cannot make the dead letters' folder {}", folder.display()))
                     .because(error)
             })?;
@@ -72,7 +72,7 @@ impl FileDeadLetters {
 
 impl DeadLetters for FileDeadLetters {
     fn append(&mut self, letters: &[DeadLetter]) -> Result<()> {
-        let file = private::options().append(true).open(&self.path);
+        let file = private_files::options().append(true).open(&self.path);
         let mut file = file.map_err(|error| self.failed("open", error))?;
         self.write(&mut file, letters).map_err(|error| self.failed("write", error))
     }
@@ -108,7 +108,7 @@ impl DeadLetters for FileDeadLetters {
         remainder.retain(|letter| !names.contains(&letter.name()));
         let beside = self.path.with_extension("jsonl.new");
         let replace = || -> std::io::Result<()> {
-            let mut file = private::create_file(&beside)?;
+            let mut file = private_files::create_file(&beside)?;
             for letter in &remainder {
                 serde_json::to_writer(&mut file, letter)?;
                 file.write_all(b"\n")?;

@@ -4,7 +4,7 @@
 mod file;
 mod kafka;
 mod spill;
-mod spilled;
+mod spilled_dead_letters;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 pub use self::file::FileDeadLetters;
 pub use self::kafka::KafkaDeadLetters;
 pub use self::spill::SpillPlace;
-pub use self::spilled::SpilledDeadLetters;
+pub use self::spilled_dead_letters::SpilledDeadLetters;
 pub use self::tally::{CountedDeadLetters, TELL_EVERY, Tally, TallyKind};
 
-use self::spilled::BesideDeadLetters;
+use self::spilled_dead_letters::BesideDeadLetters;
 
 use crate::base64;
 use crate::config::{DeadLetterConfig, DeadLetterKind, KafkaConfig};

@@ -143,7 +143,8 @@ impl Spill {
             return Ok(None);
         }
         let write = |at: u64| -> std::io::Result<()> {
-            let mut file = crate::private::options().truncate(false).write(true).open(&self.place.path)?;
+            let mut file =
+                crate::private_files::options().truncate(false).write(true).open(&self.place.path)?;
             // The rest of a failed write is written over.
             file.set_len(at)?;
             file.seek(SeekFrom::Start(at))?;

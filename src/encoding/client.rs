@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::{Certificate, StatusCode, Url};
 use serde::Deserialize;
 
-use super::registered::RegisteredSchema;
+use super::registered_schema::RegisteredSchema;
 use crate::body;
 use crate::config::{RegistryConfig, without_secrets};
 use crate::error::{Error, ErrorKind, Result, shortened};

@@ -8,11 +8,11 @@ mod json_schema;
 mod meaning;
 mod members;
 mod protobuf;
-mod registered;
+mod registered_schema;
 mod registry;
 mod schema;
 mod types;
-mod well_known;
+mod well_known_files;
 
 pub(crate) use self::framing::unframed;
 pub(crate) use self::meaning::Meaning;

@@ -8,8 +8,8 @@ use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
 use super::framing::message_indexes;
-use super::registered::RegisteredSchema;
-use super::well_known::{self, WellKnown};
+use super::registered_schema::RegisteredSchema;
+use super::well_known_files::{self, WellKnownFiles};
 use crate::base64;
 
 /// The name of a schema that came as text, which has none of its own.
@@ -44,11 +44,11 @@ impl ProtobufSchema {
         let mut resolver = ChainFileResolver::new();
         resolver.add(GoogleFileResolver::new());
         resolver.add(SchemaFiles(files));
-        resolver.add(WellKnown);
+        resolver.add(WellKnownFiles);
         let mut compiler = Compiler::with_file_resolver(resolver);
         compiler.open_file(&name).map_err(|error| error.to_string())?;
         let pool = compiler.descriptor_pool();
-        let has_types = well_known::has_types(&pool);
+        let has_types = well_known_files::has_types(&pool);
         Ok(Self { pool, root: name, is_text, has_types })
     }
 
@@ -68,7 +68,7 @@ impl ProtobufSchema {
             .serialize_with_options(&mut serializer, &SerializeOptions::new())
             .map_err(|error| error.to_string())?;
         let said = if self.has_types { std::str::from_utf8(&out).ok() } else { None };
-        let said = said.and_then(|json| well_known::said(&of, json));
+        let said = said.and_then(|json| well_known_files::said(&of, json));
         Ok(said.map_or(out, String::into_bytes))
     }
 

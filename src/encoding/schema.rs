@@ -1,6 +1,6 @@
 //! Schemas that were read, of any encoding, and the JSON of the values that were written by them.
 
-use super::registered::RegisteredSchema;
+use super::registered_schema::RegisteredSchema;
 use super::types::Type;
 use super::{avro, json_schema, protobuf};
 use crate::config::Encoding;

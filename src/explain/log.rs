@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::state::StateSide;
-use crate::decode::{Decoder, RecordReadiness};
+use crate::decoder::{Decoder, RecordReadiness};
 use crate::entity::{Hider, References, Registers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Action, DecodeOutcome, Event, Record, Truncation};
@@ -398,7 +398,7 @@ mod tests {
 
     use super::*;
     use crate::event::EventField;
-    use crate::state::rows::{PartitionProgress, Progress};
+    use crate::state::rows::{FoldProgress, PartitionProgress};
 
     fn record(offset: i64) -> Record {
         Record {
@@ -440,7 +440,7 @@ mod tests {
             child: None,
             computed: Vec::new(),
             instance: String::new(),
-            progress: Progress { partitions: vec![partition], ..Progress::default() },
+            progress: FoldProgress { partitions: vec![partition], ..FoldProgress::default() },
             document: None,
             is_silent: false,
             marked: None,

@@ -5,16 +5,16 @@
 //! part is folded alone. Its write stands where it equals the register in the state. Who wins is decided by `entity`
 //! only, when it folds.
 
-mod compare;
-mod computed;
+mod computed_report;
+mod index;
 mod log;
 mod part;
 mod report;
 mod state;
 mod text;
 
-pub use self::compare::{FieldDifference, IndexSide};
-pub use self::computed::ComputedReport;
+pub use self::computed_report::ComputedReport;
+pub use self::index::{FieldDifference, IndexSide};
 pub use self::log::{LogSide, WaitingRecord};
 pub use self::part::{ITSELF, Part};
 pub use self::report::{Explanation, FieldReport, Idle, OtherSides, PartReport, PartitionLag};

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::compare::IndexSide;
-use super::computed::ComputedReport;
+use super::computed_report::ComputedReport;
 use super::cut;
+use super::index::IndexSide;
 use super::log::{EntityRecords, LogSide, Slot, WaitingRecord, Why};
 use super::part::Part;
 use super::state::StateSide;

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::computed::{ComputedReport, evaluate};
+use super::computed_report::{ComputedReport, evaluate};
 use super::part::{ITSELF, Part};
 use crate::entity::Liveness;
 use crate::error::{Error, Result};
 use crate::plan::{Child, EmbedPlan, EntityType, FromPlan, Maximum, PlanRef, RelationPlanOf};
-use crate::projection::affected::FanOut;
+use crate::projection::effects::FanOut;
 use crate::projection::reach::{may_reach, references};
 use crate::projection::{Entities, Limits, Projection, key_now};
 use crate::state::keys::{Space, dirty_key};
-use crate::state::rows::{self, Progress, Row, Task};
+use crate::state::rows::{self, FoldProgress, Row, Task};
 use crate::state::{Snapshot, State, backfills};
 
 /// The most parts that are explained one by one.
@@ -31,7 +31,7 @@ pub struct StateSide {
     /// The role of the instance: `starting`, `writing`, `catching up`, `standing by`; `stopped` when none runs.
     pub instance: String,
     /// How far the fold is.
-    pub progress: Progress,
+    pub progress: FoldProgress,
     /// The document as it is made from the state; none when the state calls for none.
     pub document: Option<Value>,
     /// The computed members.

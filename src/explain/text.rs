@@ -1,8 +1,8 @@
 //! An explanation for people.
 
-use super::compare::IndexSide;
-use super::computed::ComputedReport;
+use super::computed_report::ComputedReport;
 use super::cut;
+use super::index::IndexSide;
 use super::report::{Explanation, NOT_IN_THE_LOG, PartReport};
 use crate::escape;
 

@@ -1,9 +1,9 @@
 //! Synthetic events: a plausible world of organisations and contacts, the same for the same seed.
 
+pub mod demo_world;
 mod events;
 mod files;
 mod kafka;
-pub mod live;
 mod marker;
 mod pace;
 mod people;

@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
     use crate::http::openapi::OPENAPI;
-    use crate::search::parse::PARAMETERS;
+    use crate::search::parameters::PARAMETERS;
 
     #[test]
     fn the_description_names_exactly_these_routes_and_parameters() {

@@ -10,7 +10,7 @@ mod search;
 
 use super::TYPES_MAX;
 use super::definition::Definition;
-use super::read::Notes;
+use super::tables::Notes;
 use super::types::Model;
 
 /// Makes a model of a definition and notes all that is wrong. The model is whole only when nothing was noted.

@@ -5,7 +5,7 @@ mod projections;
 
 use serde_json::Value;
 
-use super::read::Section;
+use super::tables::Section;
 use super::types::Entity;
 
 /// The content of a model's file. Parts that could not be read are noted and left out.

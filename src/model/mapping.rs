@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::builtin;
+use super::built_in_model;
 use super::join;
 use super::parts::parts;
 use super::types::{DeclaredType, Embed, Layout, Model, PathKind, Projection, Relation, Search};
@@ -22,7 +22,7 @@ const KEYWORD_MAX: u32 = 1_024;
 
 /// The mapping of a projection as the text of a file in `index.mappings`.
 pub fn text(model: &Model, projection: &Projection) -> String {
-    let own = builtin::mapping(&projection.name).filter(|_| model.is_built_in);
+    let own = built_in_model::mapping(&projection.name).filter(|_| model.is_built_in);
     let mut mapping = match own {
         Some(text) if projection.layout == Layout::Nested => return text.to_owned(),
         Some(text) => serde_json::from_str(text).unwrap_or_default(),

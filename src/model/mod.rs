@@ -3,28 +3,28 @@
 //! A model is a TOML file. [`load`] reads and checks it; the result has every default filled in. The model that comes with
 //! the program is `builtin.toml`, in the same language.
 
-pub mod builtin;
+pub mod built_in_model;
 mod check;
 mod definition;
-pub mod init;
 pub mod join;
 pub mod mapping;
 mod parts;
 mod path;
 pub mod program;
-mod read;
 mod relations;
 pub mod source;
+pub mod starting_model;
+mod tables;
+pub mod toml_text;
 mod types;
-pub mod write;
 
 use std::path::Path;
 
-pub use self::builtin::{BUILT_IN, built_in};
+pub use self::built_in_model::{BUILT_IN, built_in};
 pub use self::parts::parts;
 pub use self::path::embed;
-pub use self::read::ModelFinding;
 pub use self::relations::{Beside, RelationRows, relations};
+pub use self::tables::ModelFinding;
 pub use self::types::{
     Compute, Condition, DeclaredType, Default, Embed, EmbedSearch, Entity, Field, Filter, From, Layout,
     Model, PathKind, PathTarget, Projection, Relation, Search,
@@ -62,7 +62,7 @@ pub fn parse(file: &str, text: &str) -> Result<Model, Vec<ModelFinding>> {
 }
 
 fn checked(file: &str, text: &str) -> Result<Model, Vec<ModelFinding>> {
-    read::with_root(file, text, |root| check::check(&definition::read(root), root.notes()))
+    tables::with_root(file, text, |root| check::check(&definition::read(root), root.notes()))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::toml_text::{conditions_value, embed_value, field_value};
 use super::types::{Default, Embed, Entity, Field, Layout, Model, PathKind, Projection, Relation, Search};
-use super::write::{conditions_value, embed_value, field_value};
 
 /// The parts by their names: `show`, `embed prices`, `compute lowest`, `field products.name` and so on.
 pub fn parts(model: &Model, projection: &Projection) -> BTreeMap<String, String> {

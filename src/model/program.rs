@@ -19,7 +19,7 @@ mod library;
 mod meter;
 mod number;
 mod operators;
-mod refuse;
+mod refusals;
 mod thread;
 mod value;
 
@@ -109,7 +109,9 @@ fn compile(source: &str) -> Result<CompiledProgram, String> {
         .map_err(|errors| errors.iter().map(|(_, error)| syntax(source, error)).next().unwrap_or_default())?;
     // A module's head or an import before it is no expression.
     let term = load::parse(source, |parser| parser.term());
-    refuse::check(&term.ok_or_else(|| "one expression was expected, without module and import".to_owned())?)?;
+    refusals::check(
+        &term.ok_or_else(|| "one expression was expected, without module and import".to_owned())?,
+    )?;
     let compiler = Compiler::default().with_funs(library::functions());
     compiler.compile(modules).map_err(|errors| {
         let undefined = errors.iter().flat_map(|(_, errors)| errors).map(|(name, kind)| unknown(name, kind));
@@ -144,7 +146,7 @@ fn unknown(name: &str, kind: &jaq_core::compile::Undefined) -> String {
     let known = functions.into_iter().chain(natives).filter(|known| !library::REFUSED.contains(known));
     match kind {
         jaq_core::compile::Undefined::Filter(arity) => {
-            let near = super::read::nearest(name, known).unwrap_or_default();
+            let near = super::tables::nearest(name, known).unwrap_or_default();
             format!("no function is named {name} with {arity} arguments (nearest: {near})")
         }
         other => format!("no {} is named {name}", other.as_str()),

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::earlier::is_ours;
-use super::sent::SentWrite;
+use super::earlier_documents::is_ours;
+use super::sent_write::SentWrite;
 use super::versions::{Bases, base_of, is_made_of_record, is_of_record};
 use crate::sink::Outcome;
 use crate::sink::documents::{Documents, StoredDocument, at_least_one};

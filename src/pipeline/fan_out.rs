@@ -10,7 +10,7 @@ use super::fold::{StateWriter, Step};
 use crate::error::Result;
 use crate::plan::{EntityType, Hop, Relation};
 use crate::projection::Projection;
-use crate::projection::affected::{Arrival, FanOut, arrive};
+use crate::projection::effects::{Arrival, FanOut, arrive};
 use crate::state::keys::{Space, member_of, owner_prefix};
 use crate::state::rows::{self, Task};
 use crate::state::store::{Changes, Reader};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub(crate) use self::changed_rows::apply_one;
 use self::changed_rows::put_rows;
 pub(super) use self::positions::{advance, skip_offsets};
-use super::superseded::SupersededRecords;
+use super::superseded_records::SupersededRecords;
 use super::tuning::Tuning;
 use crate::dead_letter::{DeadLetter, DeadLetters};
 use crate::entity::References;
@@ -17,9 +17,9 @@ use crate::event::{DecodeOutcome, Record};
 use crate::plan::{EntityType, PlanRef};
 use crate::position::{Positions, TopicPartition};
 use crate::projection::Projection;
-use crate::projection::affected::{Effects, FanOut};
+use crate::projection::effects::{Effects, FanOut};
 use crate::state::keys::{Space, member_key, owner_prefix};
-use crate::state::rows::{self, Backfill, LowWatermark, Progress, Task};
+use crate::state::rows::{self, Backfill, FoldProgress, LowWatermark, Task};
 use crate::state::store::{Changes, Reader};
 use crate::state::{State, built_key};
 
@@ -53,7 +53,7 @@ pub struct Step {
 /// The one writer of a state.
 pub struct StateWriter {
     pub(super) state: Arc<State>,
-    pub(super) progress: Progress,
+    pub(super) progress: FoldProgress,
     /// The key of the last task that is done: none that waits lies before it.
     pub(super) tasks_done: Vec<u8>,
     pub(super) projections: Vec<Projection>,
@@ -110,7 +110,7 @@ impl StateWriter {
     }
 
     /// How far the fold is.
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &FoldProgress {
         &self.progress
     }
 
@@ -154,7 +154,7 @@ impl StateWriter {
     fn commit_fold(
         &mut self,
         records: &[DecodedRecord],
-        mut progress: Progress,
+        mut progress: FoldProgress,
         bury: &mut Bury<'_>,
     ) -> Result<Step> {
         let mut tally = std::mem::take(&mut self.superseded);
@@ -219,7 +219,7 @@ impl StateWriter {
         &self,
         view: &dyn Reader,
         changes: &mut Changes,
-        progress: &mut Progress,
+        progress: &mut FoldProgress,
         (step, fan_outs): (u64, Vec<FanOut>),
     ) -> Result<()> {
         for fan_out in fan_outs {
@@ -268,7 +268,7 @@ impl StateWriter {
     pub(super) fn commit_step(
         &mut self,
         mut changes: Changes,
-        progress: Progress,
+        progress: FoldProgress,
         marked: Vec<DocumentKey>,
     ) -> Result<Step> {
         changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress)?);
@@ -278,7 +278,7 @@ impl StateWriter {
     }
 }
 
-pub(super) fn put_task(changes: &mut Changes, progress: &mut Progress, task: &Task) -> Result<()> {
+pub(super) fn put_task(changes: &mut Changes, progress: &mut FoldProgress, task: &Task) -> Result<()> {
     progress.task += 1;
     *progress.task_steps.entry(task.step).or_default() += 1;
     changes.put(Space::TASKS, progress.task.to_be_bytes().to_vec(), rows::encode(task)?);

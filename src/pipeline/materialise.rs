@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::projection::{Entities, Limits, LogPosition, Projection, key_now, own_entity};
 use crate::sink::{Batch, Buffer};
 use crate::state::State;
-use crate::state::rows::Progress;
+use crate::state::rows::FoldProgress;
 
 /// No more is reserved for a request before it is made.
 const RESERVED_MAX: usize = 16 << 20;
@@ -46,7 +46,7 @@ pub(super) struct Maker<'a> {
 impl<'a> Maker<'a> {
     /// For documents of the projection of this number among the sink's.
     pub(super) fn new(
-        (progress, is_partial): (&Progress, bool),
+        (progress, is_partial): (&FoldProgress, bool),
         projection: usize,
         limits: Limits,
         bases: &'a Bases,

@@ -13,7 +13,7 @@ use crate::sink::IndexState;
 use crate::source::EventSource;
 use crate::source::leadership::Leadership;
 use crate::state::State;
-use crate::state::rows::Progress;
+use crate::state::rows::FoldProgress;
 
 /// A start waits this long for its refresh; a later one serves as well.
 const REFRESH_TIME: Duration = Duration::from_secs(2);
@@ -29,7 +29,7 @@ pub(super) struct Opening {
     /// The indexes, in the projections' order.
     pub(super) indexes: Vec<IndexState>,
     /// How far the fold was.
-    pub(super) progress: Progress,
+    pub(super) progress: FoldProgress,
 }
 
 /// The part of a run that opens its log and its indexes.
@@ -90,7 +90,7 @@ impl Opener<'_> {
     }
 
     /// Has the status tell of the beginning.
-    async fn note_beginning(&self, end: &Positions, progress: &Progress) -> Result<()> {
+    async fn note_beginning(&self, end: &Positions, progress: &FoldProgress) -> Result<()> {
         let sink = &self.index.sink;
         self.status.set_refresh_interval(sink.refresh_interval());
         // An earlier instance may have written documents that no search shows yet.

@@ -10,7 +10,7 @@ use super::status::Status;
 use super::tuning::Tuning;
 use crate::config::Refresh;
 use crate::dead_letter::DeadLetters;
-use crate::decode::Decoder;
+use crate::decoder::Decoder;
 use crate::plan::EntityType;
 use crate::projection::{Limits, Projection};
 use crate::sink::claimant::Claimant;

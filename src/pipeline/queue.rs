@@ -25,8 +25,8 @@ use crate::projection::Projection;
 
 mod chunks;
 mod cooldowns;
+mod documents_in_flight;
 mod entries;
-mod in_flight;
 mod pending_steps;
 mod round_robin;
 mod siblings;

@@ -10,7 +10,7 @@ use super::fold::DecodedRecord;
 use super::readiness::Cause;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
-use crate::decode::{Decoder, RecordReadiness};
+use crate::decoder::{Decoder, RecordReadiness};
 use crate::error::{Error, Result};
 use crate::event::{DecodeOutcome, Record, Truncation};
 use crate::position::{Positions, TopicPartition};

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::additions::Adding;
 use super::command::FoldCommand;
 use super::context::Context;
-use super::deliver::Delivery;
+use super::delivery::Delivery;
 use super::fold::StateWriter;
 use super::gate::Gate;
 use super::goal::Goal;
@@ -31,7 +31,7 @@ use crate::shutdown::Shutdown;
 use crate::sink::IndexState;
 use crate::source::leadership::DeliveredPosition;
 use crate::state::State;
-use crate::state::rows::Progress;
+use crate::state::rows::FoldProgress;
 
 /// How often the run looks after itself.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -81,7 +81,7 @@ fn open_state_writer(
     projections: &[Projection],
     dead_letters: Box<dyn DeadLetters>,
     tuning: Tuning,
-    progress: &Progress,
+    progress: &FoldProgress,
 ) -> Result<StateWriter> {
     let mut state_writer = StateWriter::new(Arc::clone(state), projections.to_vec(), dead_letters, tuning)?;
     state_writer.forget_unfinished_load()?;
@@ -97,7 +97,7 @@ fn open_queue(
     state: &State,
     state_writer: &StateWriter,
     tuning: Tuning,
-    progress: &Progress,
+    progress: &FoldProgress,
 ) -> Result<Queue> {
     let time_ms = state.low_watermark()?.time_ms;
     let (oldest_task, positions) = (state_writer.oldest_task(), progress.positions());
@@ -124,7 +124,7 @@ impl Run {
     }
 
     /// Has every document sent to the indexes that are new.
-    async fn plan(&self, indexes: &[IndexState], progress: &Progress) -> Result<()> {
+    async fn plan(&self, indexes: &[IndexState], progress: &FoldProgress) -> Result<()> {
         for (projection, index) in self.context.projections().iter().zip(indexes) {
             // An index that was made just now is empty, even under a known name.
             if index.created {

@@ -15,7 +15,7 @@ use crate::sink::claimant::Claimant;
 use crate::sink::generations::{Aliases, Orphan};
 use crate::source::{EventSource, check_topic_ids, partial_log};
 use crate::state::State;
-use crate::state::rows::Progress;
+use crate::state::rows::FoldProgress;
 
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -156,7 +156,7 @@ impl LogStart<'_> {
         &self,
         source: Box<dyn EventSource>,
         state: &State,
-        progress: &Progress,
+        progress: &FoldProgress,
         is_partial_allowed: bool,
     ) -> Result<Option<Box<dyn EventSource>>> {
         let progress = progress.clone();

@@ -11,10 +11,10 @@ pub use self::report::{PartitionReport, RebuildReport, Report, partitions, rebui
 use super::durations::Durations;
 use super::queue::WaitingWork;
 use super::readiness::{Cause, Readiness, Reasons};
-use super::refreshed::RefreshedPositions;
+use super::refreshed_positions::RefreshedPositions;
 use super::signals::Signals;
 use crate::dead_letter::Tally;
-use crate::decode::Decoder;
+use crate::decoder::Decoder;
 use crate::position::Positions;
 use crate::projection::Projection;
 use crate::sink::generations::Rebuild;

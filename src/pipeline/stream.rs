@@ -15,8 +15,8 @@ use super::reader::ReadBatch;
 use super::retry::discard;
 use super::status::Status;
 use super::work::{self, Turn, Turns};
-use super::{superseded, traced};
-use crate::decode::Decoder;
+use super::{spans, superseded_records};
+use crate::decoder::Decoder;
 use crate::error::Result;
 use crate::event::Record;
 use crate::plan::EntityType;
@@ -139,7 +139,7 @@ impl Stream {
         }
         let is_past_gate = self.status.signals.is_past_gate();
         self.state_writer.set_settled(is_past_gate && *self.writer.borrow());
-        let step = traced::commit(&records, || self.state_writer.fold(&records, &skipped))?;
+        let step = spans::commit(&records, || self.state_writer.fold(&records, &skipped))?;
         Status::add(&self.status.records, records.len());
         Status::add(&self.status.poisoned, step.poisoned);
         self.publish(step, Priority::Direct)?;
@@ -185,7 +185,7 @@ impl Stream {
     fn publish(&mut self, step: Step, priority: Priority) -> Result<()> {
         Status::add(&self.status.superseded, step.superseded);
         for at in &step.begun_anew {
-            let sentence = superseded::sentence(at, self.state_writer.tuning.superseded_run);
+            let sentence = superseded_records::sentence(at, self.state_writer.tuning.superseded_run);
             tracing::warn!("{sentence}");
             self.status.note(sentence);
         }

@@ -12,7 +12,7 @@ use super::fold::StateWriter;
 use super::reader::{EndRequest, LogReader, ReadBatch};
 use super::stream::Stream;
 use super::work;
-use crate::decode::Decoder;
+use crate::decoder::Decoder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::EntityType;
 use crate::position::Positions;

@@ -10,10 +10,10 @@ use super::routes::{self, Hop, Way, WayEnd};
 use super::shape::{EmbedPlan, FromPlan, Maximum, ProjectionPlan, ReferenceAt, RelationPlanOf, ShownField};
 use super::types::{CountedProgram, FieldPlan, TypePlan};
 use super::{FieldSet, HeaderPlan, Plan};
-use crate::model::builtin;
+use crate::model::built_in_model;
 use crate::model::program::Program;
 use crate::model::{self, Embed, Layout, Model, Relation};
-use crate::searchable::SearchableFields;
+use crate::searchable_fields::SearchableFields;
 
 /// Compiles a checked model.
 pub fn compile(model: &Model) -> Plan {
@@ -165,7 +165,7 @@ impl Compiler<'_> {
                 let field = self.field_of(to, &from.field);
                 let conditions = self.conditions(to, &from.conditions);
                 let relation = self.relation((to, field, of), conditions, Some(row));
-                let is_configured = self.model.is_built_in && embed.name == builtin::CONFIGURED.1;
+                let is_configured = self.model.is_built_in && embed.name == built_in_model::CONFIGURED.1;
                 let max = if is_configured { Maximum::Configured } else { Maximum::Of(from.max.into()) };
                 let name = |name: &Option<String>| name.as_deref().map(forever);
                 let (count, truncated) = (name(&from.count), name(&from.truncated));
@@ -271,7 +271,7 @@ impl Compiler<'_> {
         row: Option<&RowPlan>,
     ) -> Box<str> {
         if self.model.is_built_in {
-            return builtin::RELATION_KEYSPACES.get(usize::from(number)).copied().unwrap_or("").into();
+            return built_in_model::RELATION_KEYSPACES.get(usize::from(number)).copied().unwrap_or("").into();
         }
         let entity_type = self.plan.types.get(usize::from(member));
         let name = entity_type.map_or("", |of| &*of.name);

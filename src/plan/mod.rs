@@ -3,7 +3,7 @@
 //! A handle is `Copy` and names an entity type, a projection or a relation. A program has one plan, which lives as long as
 //! the program does.
 
-mod builtin;
+mod built_in_plan;
 mod child;
 mod compile;
 mod field_set;
@@ -21,7 +21,7 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::OnceLock;
 
-pub use self::builtin::*;
+pub use self::built_in_plan::*;
 pub use self::child::{Child, ChildKey, child_key, id_and_owner, is_held, key_of, shown_key};
 pub use self::compile::compile;
 pub use self::field_set::FieldSet;

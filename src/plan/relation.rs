@@ -1,7 +1,7 @@
 //! Relations: which entities refer to an owner, and the content of their rows.
 
 use super::{FieldSet, PlanRef, ShownField};
-use crate::searchable::SearchableFields;
+use crate::searchable_fields::SearchableFields;
 
 /// The keyspaces of relations beyond the first two have numbers from this one on.
 pub(super) const RELATION_SPACES: u8 = 70;

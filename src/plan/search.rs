@@ -1,7 +1,7 @@
 //! How documents are searched, as it is compiled.
 
 use super::{PlanRef, Projection};
-use crate::searchable::{SearchableFields, SortKind, ValueKind};
+use crate::searchable_fields::{SearchableFields, SortKind, ValueKind};
 
 /// How the documents of a projection are searched.
 #[derive(Debug)]

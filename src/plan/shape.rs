@@ -2,7 +2,7 @@
 
 use super::search::SearchPlan;
 use super::{ConditionPlan, CountedProgram, FieldSet};
-use crate::searchable::SearchableFields;
+use crate::searchable_fields::SearchableFields;
 
 /// A projection.
 #[derive(Debug)]

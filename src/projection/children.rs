@@ -54,7 +54,7 @@ mod tests {
     use crate::event::{Action, Event, EventField};
     use crate::model::{self, Layout};
     use crate::plan::{PlanRef, shown_key};
-    use crate::projection::affected::Effects;
+    use crate::projection::effects::Effects;
 
     fn contact(plan: PlanRef, owner: &str, name: &str) -> Registers {
         let mut registers = Registers::default();

@@ -1,14 +1,14 @@
 //! Projections: the documents that a change affects, and how each is made from the entities.
 
-pub mod affected;
 mod ancestry;
 mod children;
 mod descendants;
-pub(crate) mod forgotten;
+pub mod effects;
 pub mod reach;
-mod render;
+mod renderer;
 mod row;
 pub mod search;
+pub(crate) mod trigger;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::entity::{EntityFields, Liveness, text, value};
 use crate::json::{self, Object, push_list};
 use crate::plan::{FilterPlan, TypePlan};
-use crate::searchable::{
+use crate::searchable_fields::{
     Class, GAP, LENGTH_MARK, NUMBER_MARK, SearchableFields, ValueKind, each_form, is_plain_number, plain_name,
 };
 use crate::text::{WordBuffer, each_number, stands};

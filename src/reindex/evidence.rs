@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 
-use super::carry::beside;
+use super::carrier::beside;
 use crate::error::Result;
 use crate::pipeline::work::blocking;
 use crate::projection::{Limits, Projection, shown_key};
 use crate::sink::documents::{Documents, at_least_one};
 use crate::sink::generations::Generations;
 use crate::state::State;
-use crate::verify::compare::difference;
+use crate::verify::comparison::difference;
 use crate::verify::walk::{Every, Walk};
 
 /// About how many documents of each index are compared.

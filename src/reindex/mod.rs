@@ -5,9 +5,9 @@
 //! phase is written down before it begins, in the index (where every instance sees it) and in the rebuild's folder. A
 //! rebuild that was killed therefore goes on with the same index.
 
-mod carry;
+mod carrier;
 mod claim;
-mod conduct;
+mod conductor;
 mod evidence;
 mod interruption;
 mod meter;
@@ -17,7 +17,7 @@ mod target;
 mod upkeep;
 
 pub use claim::Claim;
-pub use conduct::{Conductor, RebuildOptions, RebuildOutcome, Round, Rounds};
+pub use conductor::{Conductor, RebuildOptions, RebuildOutcome, Round, Rounds};
 pub use sources::Sources;
 pub use target::Target;
 pub use upkeep::{abort, give_up, is_swapping, prune, prune_gone};

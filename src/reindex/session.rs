@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::private;
+use crate::private_files;
 
 const FILE: &str = "session.json";
 const STATE: &str = "state";
@@ -96,8 +96,8 @@ impl Folder {
             Error::failed(format!("the rebuild's folder {} cannot be used; check the disk", path.display()))
                 .because(error)
         };
-        private::create_folder(path).map_err(failed)?;
-        let lock = private::create_file(&path.join(LOCK)).map_err(failed)?;
+        private_files::create_folder(path).map_err(failed)?;
+        let lock = private_files::create_file(&path.join(LOCK)).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(Error::new(
@@ -123,7 +123,7 @@ impl Folder {
     pub fn linking(&self) -> Result<(String, PathBuf)> {
         let name = format!("{LINKING}{:016x}", fastrand::u64(..));
         let path = self.path.join(&name);
-        private::create_folder(&path).map_err(|error| self.broken(error))?;
+        private_files::create_folder(&path).map_err(|error| self.broken(error))?;
         Ok((name, path))
     }
 
@@ -164,7 +164,7 @@ impl Folder {
     pub fn keep(&self, session: &Session) -> Result<()> {
         let text = serde_json::to_vec(session).map_err(|error| self.broken(error))?;
         let beside = self.path.join("session.new");
-        let outcome = private::write(&beside, &text)
+        let outcome = private_files::write(&beside, &text)
             .and_then(|()| File::open(&beside)?.sync_all())
             .and_then(|()| fs::rename(&beside, self.path.join(FILE)))
             .and_then(|()| File::open(&self.path)?.sync_all());

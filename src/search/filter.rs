@@ -2,7 +2,7 @@
 
 use super::query::{FilterField, FilterValue};
 use crate::error::{Error, Result};
-use crate::searchable::ValueKind;
+use crate::searchable_fields::ValueKind;
 use crate::time::period;
 
 /// The comparisons that may stand before a value, the longer ones first.

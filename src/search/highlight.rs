@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::matching;
 use super::query::Term;
 use crate::plan::SearchPlan;
-use crate::searchable::{SearchableFields, each_at, each_text};
+use crate::searchable_fields::{SearchableFields, each_at, each_text};
 use crate::text::{PHONE_DIGITS_MIN, folded, joined, parts, reversed_numbers};
 
 /// Longer texts are not marked.

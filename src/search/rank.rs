@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::matching::{self, Match};
 use super::query::{Term, Whole, name_words};
-use crate::searchable::{Class, SearchableFields, Words, each_text, has_word};
+use crate::searchable_fields::{Class, SearchableFields, Words, each_text, has_word};
 use crate::text::{each_number, stands};
 
 /// Only so many words of a query make an order; all must match.

@@ -1,6 +1,6 @@
 //! A search from end to end, the same on every engine.
 
-mod shown;
+mod shown_hit;
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -11,13 +11,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use self::shown::{ShownHit, hit};
+use self::shown_hit::{ShownHit, hit};
 use super::cursor::Cursor;
 use super::index::{Among, Counts, Find, Hit, MATCHED_MAX, MemberFilters, SearchIndex, SearchResult};
 use super::query::{FilterField, FilterValue, Filters, Request, Term, Whole};
 use crate::error::Result;
 use crate::plan::{Collection, MembersPlan, PlanRef};
-use crate::searchable::each_at;
+use crate::searchable_fields::each_at;
 
 /// The answer of a search.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

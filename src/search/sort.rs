@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use crate::error::{Error, Result};
 use crate::plan::{Collection, SortPlan};
-use crate::searchable::SortKind;
+use crate::searchable_fields::SortKind;
 
 /// The order that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub enum Key {
     Integer(i64),
     /// A number.
     Number(f64),
-    /// A name as [`crate::searchable::sort_key`] has it.
+    /// A name as [`crate::searchable_fields::sort_key`] has it.
     Text(String),
     /// The document lacks the field: it comes last.
     Missing,

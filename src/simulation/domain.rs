@@ -10,7 +10,7 @@ use super::drawn::{Draws, Verb};
 use super::events::Event;
 use super::reference::{self, Does, Plain};
 use super::{plain, world::World};
-use crate::decode;
+use crate::decoder;
 use crate::model::{self, Layout, Model, Relation};
 use crate::plan::{EntityType, PlanRef, Projection, child_key};
 
@@ -55,9 +55,9 @@ impl Domain {
     }
 
     /// How the records of the entity types are read.
-    pub(super) fn layouts(&self) -> Vec<decode::RecordLayout> {
+    pub(super) fn layouts(&self) -> Vec<decoder::RecordLayout> {
         let entities = self.types.iter().zip(&self.model.entities);
-        entities.map(|((_, of), entity)| decode::RecordLayout::of(*of, &entity.source)).collect()
+        entities.map(|((_, of), entity)| decoder::RecordLayout::of(*of, &entity.source)).collect()
     }
 
     /// True when members of a projection are documents of their own.
@@ -72,7 +72,7 @@ impl Domain {
 
     /// The model as a file has it, where it is a drawn one.
     pub(super) fn text(&self) -> Option<String> {
-        self.drawn.is_some().then(|| model::write::text(&self.model))
+        self.drawn.is_some().then(|| model::toml_text::text(&self.model))
     }
 
     /// The next event, without its version.

@@ -15,7 +15,7 @@ use super::store::{Disk, Remains, Store};
 use super::world::{Process, World};
 use crate::config::Refresh;
 use crate::dead_letter::{DeadLetter, DeadLetters};
-use crate::decode::Decoder;
+use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::pipeline::command::FoldCommand;
 use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run};

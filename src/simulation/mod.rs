@@ -19,7 +19,7 @@ mod log;
 mod plain;
 mod plan;
 #[cfg(test)]
-mod planted;
+mod planted_bugs;
 mod rebuild;
 #[path = "../../tests/reference.rs"]
 mod reference;

@@ -19,7 +19,7 @@ use super::world::World;
 use crate::plan::{CONTACTS, PROJECTIONS};
 use crate::position::Positions;
 use crate::state::keys::Space;
-use crate::state::rows::{self, Progress};
+use crate::state::rows::{self, FoldProgress};
 use crate::state::store::Reader;
 
 /// Once it is quiet everything has to be delivered within this time.
@@ -450,5 +450,5 @@ impl Scenario {
 
 fn positions(view: &dyn Reader) -> Positions {
     let progress = view.get(Space::META, b"progress").ok().flatten();
-    progress.map(|bytes| rows::decode::<Progress>(&bytes).unwrap().positions()).unwrap_or_default()
+    progress.map(|bytes| rows::decode::<FoldProgress>(&bytes).unwrap().positions()).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 
 use super::fjall::{HEADS, KEYSPACES};
 use super::keys::{PARTIAL_KEY, PLAN_KEY, Space, TOPICS_KEY};
-use super::rows::{self, Progress};
+use super::rows::{self, FoldProgress};
 use super::store::{Changes, Reader, StateStore};
 use crate::error::{Error, Result};
 use crate::plan::PlanRef;
@@ -125,10 +125,10 @@ pub fn strip(store: &dyn StateStore) -> Result<()> {
 }
 
 /// How far the fold is, without the fan-outs under way: they stay behind.
-fn progress_of(view: &dyn Reader) -> Result<Progress> {
+fn progress_of(view: &dyn Reader) -> Result<FoldProgress> {
     let progress = view.get(Space::META, b"progress")?;
-    let mut progress: Progress =
-        progress.map_or_else(|| Ok(Progress::default()), |bytes| rows::decode(&bytes))?;
+    let mut progress: FoldProgress =
+        progress.map_or_else(|| Ok(FoldProgress::default()), |bytes| rows::decode(&bytes))?;
     progress.task_steps.clear();
     Ok(progress)
 }
@@ -257,7 +257,7 @@ mod tests {
         changes.put(Space::DIRTY, b"mark".to_vec(), vec![0; 8]);
         changes.put(Space::META, b"built/contacts".to_vec(), b"x".to_vec());
         changes.put(Space::META, PARTIAL_KEY.to_vec(), rows::encode(&true).unwrap());
-        let progress = Progress { step: 5, task_steps: [(4, 1)].into(), ..Progress::default() };
+        let progress = FoldProgress { step: 5, task_steps: [(4, 1)].into(), ..FoldProgress::default() };
         changes.put(Space::META, b"progress".to_vec(), rows::encode(&progress).unwrap());
         store.commit(changes).unwrap();
         store
@@ -274,7 +274,8 @@ mod tests {
         assert_eq!(view.get(Space::of_relation(CONTACTS_OF), b"o1\0\0c1").unwrap(), Some(b"{}".to_vec()));
         assert_eq!(view.get(Space::DIRTY, b"mark").unwrap(), None);
         assert_eq!(view.get(Space::META, b"built/contacts").unwrap(), None);
-        let progress: Progress = rows::decode(&view.get(Space::META, b"progress").unwrap().unwrap()).unwrap();
+        let progress: FoldProgress =
+            rows::decode(&view.get(Space::META, b"progress").unwrap().unwrap()).unwrap();
         assert!(progress.step == 5 && progress.task_steps.is_empty());
         drop(view);
         assert!(State::open(Arc::new(copy), builtin(), "f").unwrap().is_partial());

@@ -3,7 +3,7 @@
 //! One fold step is one atomic commit of rows, relations, marks and positions; nothing else is
 //! durable. One thread folds; any number read snapshots.
 
-mod added;
+mod added_fields;
 pub mod copy;
 pub mod fjall;
 mod fragments;
@@ -23,12 +23,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use moka::sync::Cache;
 
-pub use added::check_in_use;
+pub use added_fields::check_in_use;
 pub use snapshot::Snapshot;
 
 use self::headers::Headers;
 use self::keys::{NAME_KEY, PARTIAL_KEY, Space, TOPICS_KEY};
-use self::rows::{Backfill, FORMAT, LowWatermark, Progress, Row, StateFormat};
+use self::rows::{Backfill, FORMAT, FoldProgress, LowWatermark, Row, StateFormat};
 use self::store::{Changes, Entries, Reader, StateStore};
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, PlanRef};
@@ -61,7 +61,7 @@ impl State {
     pub fn open(store: Arc<dyn StateStore>, plan: PlanRef, fingerprint: &str) -> Result<Self> {
         let view = store.view();
         match view.get(Space::META, b"format")? {
-            Some(bytes) => added::check(&*store, plan, &rows::decode(&bytes)?, fingerprint)?,
+            Some(bytes) => added_fields::check(&*store, plan, &rows::decode(&bytes)?, fingerprint)?,
             None => {
                 let format = StateFormat { format: FORMAT, fingerprint: fingerprint.to_owned() };
                 let mut changes = Changes::default();
@@ -74,7 +74,7 @@ impl State {
         let view = store.view();
         let weigh = |key: &EntityKey, row: &Arc<Row>| row.weight(key.1.len());
         let cache = Cache::builder().max_capacity(CACHE_BYTES).weigher(weigh).build();
-        let progress: Progress = read_meta(&*view, b"progress")?;
+        let progress: FoldProgress = read_meta(&*view, b"progress")?;
         let is_partial = AtomicBool::new(read_meta(&*view, PARTIAL_KEY)?);
         Ok(Self {
             store,
@@ -234,7 +234,7 @@ impl State {
     }
 
     /// How far the fold is.
-    pub fn progress(&self) -> Result<Progress> {
+    pub fn progress(&self) -> Result<FoldProgress> {
         read_meta(&*self.view(), b"progress")
     }
 
@@ -337,7 +337,7 @@ fn check_format(format: &StateFormat, fingerprint: &str) -> Result<()> {
     if format.fingerprint != fingerprint
         && [&*format.fingerprint, fingerprint].iter().any(|of| of.contains("model="))
     {
-        let differences = added::differences(&format.fingerprint, fingerprint).join(", ");
+        let differences = added_fields::differences(&format.fingerprint, fingerprint).join(", ");
         let differences = if differences.is_empty() { differences } else { format!(" ({differences})") };
         return Err(Error::usage(format!(
             "the state was built with other entity types of the model, or with other [events.types]{differences}; restore \

@@ -36,11 +36,11 @@ pub struct Pass<'a> {
     joined: Vec<(&'static str, Relation)>,
     /// The children of one embed, once it is their turn.
     children: Option<Children<'a>>,
-    at: At,
+    at: PassEntity,
 }
 
 /// The present entity of a pass.
-enum At {
+enum PassEntity {
     /// Nothing: it has not begun, or is at its end.
     Nothing,
     /// The entity that its cursor is at.
@@ -86,8 +86,8 @@ impl<'a> Pass<'a> {
                 members.push(RefCell::new(RelationMembers::behind(snapshot.view(), of, after)?));
             }
         }
-        let (joined, children) = (joined(projection), None);
-        Ok(Self { snapshot, projection, entity_type, entities, members, joined, children, at: At::Nothing })
+        let (joined, children, at) = (joined(projection), None, PassEntity::Nothing);
+        Ok(Self { snapshot, projection, entity_type, entities, members, joined, children, at })
     }
 
     /// A pass over the children behind one of them.
@@ -101,8 +101,8 @@ impl<'a> Pass<'a> {
         let space = Space::of_relation(child.relation);
         let cursor = snapshot.view().cursor(space, Bound::Excluded(&key))?;
         let children = Some(Children::of(child.embed.name, child.relation, cursor));
-        let members = Vec::new();
-        Ok(Self { snapshot, projection, entity_type, entities, members, joined, children, at: At::Nothing })
+        let (members, at) = (Vec::new(), PassEntity::Nothing);
+        Ok(Self { snapshot, projection, entity_type, entities, members, joined, children, at })
     }
 
     /// Goes on to the next child; false behind the last.
@@ -110,7 +110,7 @@ impl<'a> Pass<'a> {
         loop {
             if self.children.is_none() {
                 let Some((embed, relation)) = self.joined.pop() else {
-                    self.at = At::Nothing;
+                    self.at = PassEntity::Nothing;
                     return Ok(false);
                 };
                 let cursor = self.snapshot.view().cursor(Space::of_relation(relation), Bound::Unbounded)?;
@@ -119,7 +119,7 @@ impl<'a> Pass<'a> {
             if let Some(children) = &mut self.children
                 && let Some((key, owner, member)) = children.next()?
             {
-                self.at = At::Child(key, owner, member);
+                self.at = PassEntity::Child(key, owner, member);
                 return Ok(true);
             }
             self.children = None;
@@ -134,7 +134,7 @@ impl<'a> Pass<'a> {
         if self.children.is_some() {
             return self.advance_children();
         }
-        if matches!(self.at, At::Entity) {
+        if matches!(self.at, PassEntity::Entity) {
             self.entities.advance()?;
         }
         let entity = self.entities.entry().map(|(key, _)| text(key)).transpose()?;
@@ -152,8 +152,8 @@ impl<'a> Pass<'a> {
             members.get_mut().stand_at(owner.as_deref().or(entity))?;
         }
         self.at = match owner {
-            Some(owner) => At::Owner(owner),
-            None if entity.is_some() => At::Entity,
+            Some(owner) => PassEntity::Owner(owner),
+            None if entity.is_some() => PassEntity::Entity,
             None => return self.advance_children(),
         };
         Ok(true)
@@ -169,9 +169,9 @@ impl<'a> Pass<'a> {
 
     fn key(&self) -> Option<&[u8]> {
         match &self.at {
-            At::Nothing => None,
-            At::Entity => self.entities.entry().map(|(key, _)| key),
-            At::Owner(key) | At::Child(key, ..) => Some(key.as_bytes()),
+            PassEntity::Nothing => None,
+            PassEntity::Entity => self.entities.entry().map(|(key, _)| key),
+            PassEntity::Owner(key) | PassEntity::Child(key, ..) => Some(key.as_bytes()),
         }
     }
 
@@ -180,7 +180,7 @@ impl<'a> Pass<'a> {
     /// # Errors
     /// When the row is damaged.
     pub fn document(&self) -> Result<Liveness> {
-        if let At::Child(key, ..) = &self.at {
+        if let PassEntity::Child(key, ..) = &self.at {
             // A member has a row for as long as it refers to the owner.
             let Some(child) = self.projection.child(key) else { return Ok(Liveness::Unseen) };
             let has_owner = self.has_owner(self.projection, &child)?;
@@ -196,7 +196,7 @@ impl<'a> Pass<'a> {
     }
 
     fn row(&self) -> Option<&[u8]> {
-        let entry = if matches!(self.at, At::Entity) { self.entities.entry() } else { None };
+        let entry = if matches!(self.at, PassEntity::Entity) { self.entities.entry() } else { None };
         entry.map(|(_, row)| row)
     }
 
@@ -359,7 +359,7 @@ impl Entities for Pass<'_> {
 
     fn member(&self, relation: Relation, owner: &str, member: &str) -> Result<Option<Vec<u8>>> {
         match (&self.at, &self.children) {
-            (At::Child(_, at, child), Some(children)) if at == owner && child == member => {
+            (PassEntity::Child(_, at, child), Some(children)) if at == owner && child == member => {
                 match children.row(relation) {
                     Some(row) => Ok(Some(row)),
                     None => self.snapshot.member(relation, owner, member),

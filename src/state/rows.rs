@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::entity::{Fields, Liveness, Registers, holds};
 use crate::error::{Error, Result};
 use crate::position::{Positions, TopicPartition};
-use crate::projection::affected::FanOut;
+use crate::projection::effects::FanOut;
 use crate::projection::{EntityReader, Projection};
 use crate::source::Fingerprint;
 
@@ -163,7 +163,7 @@ pub struct PartitionProgress {
 
 /// How far the fold is: written with every step.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct FoldProgress {
     /// The number of the last step.
     pub step: u64,
     /// Changes that came from beside the log (retried dead letters); part of the log position.
@@ -176,7 +176,7 @@ pub struct Progress {
     pub partitions: Vec<PartitionProgress>,
 }
 
-impl Progress {
+impl FoldProgress {
     /// Counts a task that is done.
     pub fn task_done(&mut self, step: u64) {
         if let Some(count) = self.task_steps.get_mut(&step) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::headers::Headers;
 use super::keys::{Space, member_key, member_of, owner_prefix};
-use super::rows::{self, Progress, Row};
+use super::rows::{self, FoldProgress, Row};
 use super::store::Reader;
 use crate::entity::fragment::Fragment;
 use crate::entity::{Fields, Header, Liveness, Registers};
@@ -16,7 +16,7 @@ use crate::projection::{Entities, EntityReader, NewFragment, Projection, has_own
 /// A consistent view with the position that it reflects.
 pub struct Snapshot {
     view: Box<dyn Reader>,
-    progress: Progress,
+    progress: FoldProgress,
     remembered: Arc<Headers>,
 }
 
@@ -27,7 +27,7 @@ impl Snapshot {
     }
 
     /// How far the fold was.
-    pub fn progress(&self) -> &Progress {
+    pub fn progress(&self) -> &FoldProgress {
         &self.progress
     }
 

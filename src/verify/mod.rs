@@ -4,11 +4,11 @@
 //! A difference is reported only when it is proven. The index held the same document before and after a snapshot of the
 //! state. The snapshot expects another one, and no work was pending for the document in it.
 
-pub mod compare;
-mod examine;
-mod pending;
+pub mod comparison;
+mod examination;
+mod pending_work;
 mod session;
-mod silent;
+mod silence_check;
 mod verdict;
 pub mod walk;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use super::examine::{Candidate, blocking};
+use super::examination::{Candidate, blocking};
 use super::verdict::Verdict;
 use super::walk::{DELETED, Every, Walk, uncalled};
 use super::{

@@ -3,7 +3,7 @@
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Kind;
-use super::compare::difference;
+use super::comparison::difference;
 use crate::pipeline::versions::is_made_of_record;
 use crate::sink::documents::StoredDocument;
 

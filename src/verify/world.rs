@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::event::{Action, Event, EventField};
 use crate::plan::EntityType;
 use crate::projection::Projection;
-use crate::projection::affected::FanOut;
+use crate::projection::effects::FanOut;
 use crate::state::State;
 use crate::state::keys::{Space, dirty_key, member_key};
 use crate::state::memory::MemoryStore;
-use crate::state::rows::{Backfill, Progress, Row, Task, encode};
+use crate::state::rows::{Backfill, FoldProgress, Row, Task, encode};
 use crate::state::store::Changes;
 
 pub(super) struct World {
@@ -69,7 +69,7 @@ impl World {
     }
 
     pub(super) fn task(&self, fan_out: FanOut) {
-        let progress = Progress { task_steps: [(1, 1)].into(), ..Progress::default() };
+        let progress = FoldProgress { task_steps: [(1, 1)].into(), ..FoldProgress::default() };
         self.put(Space::META, b"progress".to_vec(), encode(&progress).unwrap());
         let task = Task { step: 1, fan_out, after: Vec::new() };
         self.put(Space::TASKS, 1_u64.to_be_bytes().to_vec(), encode(&task).unwrap());

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tributary::app;
 use tributary::config::Config;
-use tributary::decode::{Decoder, RecordLayout, RecordReadiness};
+use tributary::decoder::{Decoder, RecordLayout, RecordReadiness};
 use tributary::encoding;
 use tributary::event::{DecodeOutcome, Record};
 use tributary::plan::{CONTACT, ORGANISATION, builtin};

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 use tributary::app;
 use tributary::config::{Config, Format};
-use tributary::decode::Decoder;
+use tributary::decoder::Decoder;
 use tributary::event::{DecodeOutcome, ID_BYTES_MAX, Record};
 use tributary::position::{Positions, TopicPartition};
 use tributary::search::cursor::Cursor;
@@ -198,7 +198,7 @@ proptest! {
     fn damaged_rows_are_refused_or_rows(bytes in inputs("rows")) {
         check_told(rows::liveness(&bytes));
         check_told(rows::decode::<rows::Row>(&bytes));
-        check_told(rows::decode::<rows::Progress>(&bytes));
+        check_told(rows::decode::<rows::FoldProgress>(&bytes));
         check_told(rows::decode::<rows::LowWatermark>(&bytes));
         check_told(rows::decode::<rows::StateFormat>(&bytes));
         check_told(rows::decode::<rows::Backfill>(&bytes));

@@ -12,7 +12,7 @@ use crate::pipeline::work::blocking;
 use crate::plan::PlanRef;
 use crate::state::State;
 use crate::state::fjall::Peek;
-use crate::state::rows::Progress;
+use crate::state::rows::FoldProgress;
 
 /// The state as `check` found it.
 pub(in crate::app) enum FoundState {
@@ -29,7 +29,7 @@ pub(in crate::app) enum FoundState {
 /// The values that a run takes from the state when it starts.
 #[derive(Default)]
 pub(in crate::app) struct Resting {
-    pub(super) progress: Progress,
+    pub(super) progress: FoldProgress,
     pub(super) topic_ids: BTreeMap<String, String>,
     pub(super) is_partial: bool,
     pub(super) name: String,

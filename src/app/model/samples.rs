@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::model::init::{self, Sample};
+use crate::model::starting_model::{self, Sample};
 use crate::output;
 
 /// The endings of the files that are read in a folder: JSON lines, or one JSON list.
@@ -40,7 +40,7 @@ pub(super) fn init(from: &[PathBuf]) -> Result<()> {
         )));
     }
     let samples: Vec<Sample> = samples.into_iter().map(|(_, sample)| sample).collect();
-    output::line(init::text(&samples).trim_end());
+    output::line(starting_model::text(&samples).trim_end());
     Ok(())
 }
 

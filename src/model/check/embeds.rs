@@ -3,7 +3,7 @@
 use super::fields::{conditions, shown};
 use super::names::ObjectMembers;
 use crate::model::definition::{EmbedDefinition, RelationDefinition};
-use crate::model::read::{Notes, unknown};
+use crate::model::tables::{Notes, unknown};
 use crate::model::types::{DeclaredType, Embed, Entity, From, Relation};
 use crate::model::{DEPTH_MAX, MEMBERS_MAX};
 

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::names;
 use crate::model::program::Program;
-use crate::model::read::{Notes, join, unknown};
 use crate::model::source::{Format, VersionRule};
+use crate::model::tables::{Notes, join, unknown};
 use crate::model::types::{DeclaredType, Default, Entity, Field};
 
 /// The longest name of a topic (<https://kafka.apache.org/documentation/#topicconfigs>).

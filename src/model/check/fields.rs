@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::entities;
 use crate::model::definition::ConditionDefinition;
-use crate::model::read::{Notes, unknown};
+use crate::model::tables::{Notes, unknown};
 use crate::model::types::{Condition, DeclaredType, Entity};
 
 /// The fields that are shown: those named, or all that are declared and no references.

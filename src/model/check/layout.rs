@@ -2,7 +2,7 @@
 
 use super::names::is_plain;
 use crate::model::definition::ProjectionDefinition;
-use crate::model::read::{Notes, unknown};
+use crate::model::tables::{Notes, unknown};
 use crate::model::types::{Embed, From, Layout, Projection, Relation};
 
 /// The layout that a definition names.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::read::Notes;
+use crate::model::tables::Notes;
 
 /// The longest name; an index's alias is made of a projection's.
 const NAME_BYTES_MAX: usize = 100;

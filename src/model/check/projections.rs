@@ -5,7 +5,7 @@ use super::fields::{conditions, shown};
 use super::names::{self, ObjectMembers};
 use super::{entities, layout, search};
 use crate::model::definition::{EmbedDefinition, ProjectionDefinition, RelationDefinition};
-use crate::model::read::{Notes, join, unknown};
+use crate::model::tables::{Notes, join, unknown};
 use crate::model::types::{Compute, Embed, Entity, Projection};
 
 pub(super) fn check(

@@ -3,7 +3,7 @@
 use super::names;
 use crate::model::definition::{EmbedSearchDefinition, SearchDefinition};
 use crate::model::path::{Paths, embed, embed_paths};
-use crate::model::read::{Notes, join, unknown};
+use crate::model::tables::{Notes, join, unknown};
 use crate::model::types::{DeclaredType, Embed, EmbedSearch, Entity, Filter, Projection, Relation, Search};
 
 pub(super) fn check(

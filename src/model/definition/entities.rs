@@ -1,7 +1,7 @@
 //! `[entities.NAME]`.
 
-use crate::model::read::Section;
 use crate::model::source::{Encoding, EntityConfig, Format, FromRule, Naming, TruncateRule, VersionRule};
+use crate::model::tables::Section;
 use crate::model::types::{DeclaredType, Default, Entity, Field};
 
 const KEYS: [&str; 12] = [

@@ -5,7 +5,7 @@ use super::{
     SearchDefinition,
 };
 use crate::model::MEMBERS_MAX;
-use crate::model::read::Section;
+use crate::model::tables::Section;
 
 pub(super) fn read(name: &str, section: &Section<'_>) -> ProjectionDefinition {
     section.refuse_others(&["of", "stubs", "show", "rest", "where", "embed", "compute", "search", "layout"]);

@@ -4,7 +4,7 @@ use super::PendingBackfill;
 use crate::error::Result;
 use crate::pipeline::fold::{StateWriter, Step};
 use crate::projection::Projection;
-use crate::projection::affected::FanOut;
+use crate::projection::effects::FanOut;
 use crate::state::built_key;
 use crate::state::keys::Space;
 use crate::state::rows::{self, Backfill};

@@ -4,11 +4,11 @@ use std::iter::Peekable;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use super::ahead::ahead;
+use super::prefetch::ahead;
 use super::runs::{EntityRun, RunEntry, Runs, broken_off};
+use super::scoped_truncation::ScopedTruncation;
 use super::sorter::Sorter;
 use super::sources::in_order;
-use super::truncated::ScopedTruncation;
 use crate::error::{Error, Result};
 use crate::plan::{EntityType, Relation};
 use crate::projection::{owners, row};

@@ -5,12 +5,12 @@
 //! order of its keys. The positions come last: a load that was broken off begins anew. While it lasts every document
 //! is called for by a backfill that pauses, so that nothing has to be marked.
 
-mod ahead;
 mod merge;
+mod prefetch;
 mod runs;
+mod scoped_truncation;
 mod sorter;
 mod sources;
-mod truncated;
 
 use std::collections::HashMap;
 use std::ops::Bound;
@@ -21,9 +21,9 @@ use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use self::runs::{EntityFold, Runs};
-use self::truncated::ScopedTruncation;
+use self::scoped_truncation::ScopedTruncation;
 use super::fold::{DecodedRecord, StateWriter, Step, advance, apply_one, skip_offsets};
-use super::superseded::SupersededRecords;
+use super::superseded_records::SupersededRecords;
 use super::tuning::Tuning;
 use crate::dead_letter::DeadLetter;
 use crate::error::Result;
@@ -32,7 +32,7 @@ use crate::plan::EntityType;
 use crate::plan::PlanRef;
 use crate::position::{Positions, TopicPartition};
 use crate::state::keys::Space;
-use crate::state::rows::Progress;
+use crate::state::rows::FoldProgress;
 use crate::state::store::Changes;
 
 /// More runs are not merged at once. Later records are folded one batch at a time.
@@ -57,7 +57,7 @@ pub struct BulkLoad {
     /// The truncations that came.
     truncated: Vec<ScopedTruncation>,
     /// How far it has read.
-    progress: Progress,
+    progress: FoldProgress,
     /// How far it has to read.
     end: Positions,
     began: Instant,
@@ -73,7 +73,7 @@ impl BulkLoad {
             runs: Runs::in_folder(folder, plan.entity_types().collect()),
             superseded: SupersededRecords::default(),
             truncated: Vec::new(),
-            progress: Progress::default(),
+            progress: FoldProgress::default(),
             end,
             began: Instant::now(),
         }
@@ -100,7 +100,7 @@ impl BulkLoad {
         &mut self,
         records: &[DecodedRecord],
         skipped: &[(TopicPartition, i64)],
-        beside: &Progress,
+        beside: &FoldProgress,
     ) -> Result<Vec<DeadLetter>> {
         self.progress.beside = beside.beside;
         advance(&mut self.progress, records);

@@ -130,7 +130,7 @@ impl Runs {
 
 fn write(folder: &Path, number: usize, (types, mut entities): (&[EntityType], Vec<FoldEntry>)) -> Result<()> {
     entities.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-    crate::private::create_folder(folder).map_err(failed)?;
+    crate::private_files::create_folder(folder).map_err(failed)?;
     for entity_type in types.iter().copied() {
         let file = File::create(path(folder, entity_type, number)).map_err(failed)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);

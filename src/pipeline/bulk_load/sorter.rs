@@ -37,7 +37,7 @@ impl Sorter {
     fn put_aside(&mut self) -> Result<()> {
         self.pairs.sort_unstable();
         if let Some(folder) = self.path.parent() {
-            crate::private::create_folder(folder).map_err(failed)?;
+            crate::private_files::create_folder(folder).map_err(failed)?;
         }
         let file = File::create(self.run(self.runs)).map_err(failed)?;
         let mut file = BufWriter::with_capacity(BUFFER_BYTES, file);

@@ -8,13 +8,13 @@ use crate::dead_letter::DeadLetter;
 use crate::entity::{References, Registers};
 use crate::error::Result;
 use crate::event::{DecodeOutcome, Event, Record};
-use crate::pipeline::superseded::SupersededRecords;
+use crate::pipeline::superseded_records::SupersededRecords;
 use crate::plan::EntityType;
 use crate::position::TopicPartition;
-use crate::projection::affected::{Effects, Lookup};
+use crate::projection::effects::{Effects, Lookup};
 use crate::state::EntityKey;
 use crate::state::keys::Space;
-use crate::state::rows::{Origin, Progress, Row};
+use crate::state::rows::{FoldProgress, Origin, Row};
 use crate::state::store::{Changes, Reader};
 
 /// A row that a step touches, before and after it.
@@ -31,7 +31,7 @@ impl StateWriter {
     pub(super) fn apply(
         &self,
         view: &dyn Reader,
-        progress: &Progress,
+        progress: &FoldProgress,
         records: &[DecodedRecord],
         (poison, superseded): (&mut Vec<DeadLetter>, &mut SupersededRecords),
     ) -> Result<BTreeMap<EntityKey, RowChange>> {
@@ -108,7 +108,7 @@ pub(crate) fn apply_one(
     row: &mut Row,
     event: &Event,
     record: &Record,
-    progress: &Progress,
+    progress: &FoldProgress,
 ) -> Result<(), String> {
     let here = partition_hash(&record.partition);
     let home = *row.home.get_or_insert(here);

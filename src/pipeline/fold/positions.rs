@@ -6,9 +6,12 @@ use super::DecodedRecord;
 use crate::event::Record;
 use crate::position::TopicPartition;
 use crate::source::fingerprint_hash;
-use crate::state::rows::{PartitionProgress, Progress};
+use crate::state::rows::{FoldProgress, PartitionProgress};
 
-fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> &'a mut PartitionProgress {
+fn partition_mut<'a>(
+    progress: &'a mut FoldProgress,
+    partition: &TopicPartition,
+) -> &'a mut PartitionProgress {
     let found = progress
         .partitions
         .iter()
@@ -25,7 +28,7 @@ fn partition_mut<'a>(progress: &'a mut Progress, partition: &TopicPartition) -> 
 
 /// Moves the positions to those that were skipped without a record, and never back. The records of the same step may
 /// lie behind such a position.
-pub(in crate::pipeline) fn skip_offsets(progress: &mut Progress, skipped: &[(TopicPartition, i64)]) {
+pub(in crate::pipeline) fn skip_offsets(progress: &mut FoldProgress, skipped: &[(TopicPartition, i64)]) {
     for (partition, next) in skipped {
         let at = partition_mut(progress, partition);
         at.next = at.next.max(*next);
@@ -33,7 +36,7 @@ pub(in crate::pipeline) fn skip_offsets(progress: &mut Progress, skipped: &[(Top
 }
 
 /// Moves the positions past `records`, and remembers the hash of each partition's last record.
-pub(in crate::pipeline) fn advance(progress: &mut Progress, records: &[DecodedRecord]) {
+pub(in crate::pipeline) fn advance(progress: &mut FoldProgress, records: &[DecodedRecord]) {
     let mut last: BTreeMap<&TopicPartition, &Record> = BTreeMap::new();
     for input in records {
         last.insert(&input.record.partition, &input.record);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Stream, record_name};
 use crate::dead_letter::DeadLetter;
-use crate::decode::RecordReadiness;
+use crate::decoder::RecordReadiness;
 use crate::error::Result;
 use crate::event::{DecodeOutcome, Record};
 use crate::pipeline::fold::DecodedRecord;

@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::plan::search::{
     ApartPlan, FilterPlan, MembersPlan, ReferredPlan, SearchPlan, SortPlan, UnderPlan,
 };
-use crate::searchable::{SearchableFields, SortKind, ValueKind};
+use crate::searchable_fields::{SearchableFields, SortKind, ValueKind};
 
 /// The name of a hit in a request's order.
 const NAME: &str = "name";

@@ -2,7 +2,7 @@
 
 use super::fields::forever;
 use crate::model::{self, Default, Embed, EmbedSearch, Model};
-use crate::searchable::{Class, SearchableFields};
+use crate::searchable_fields::{Class, SearchableFields};
 
 /// The searched fields of a document itself.
 pub(super) fn own(model: &Model, projection: &model::Projection) -> Option<SearchableFields> {

@@ -3,7 +3,7 @@
 //! A record's offset is its line's number from 0; a last line without its newline is not there yet.
 //! Partitions are read one after the other, in the order of their topics, each as far as it goes.
 
-mod replaced;
+mod replacement;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::replaced::Looks;
+use self::replacement::Looks;
 use crate::base64;
 use crate::error::{Error, REASON_BYTES_MAX, Result, shortened};
 use crate::event::Record;

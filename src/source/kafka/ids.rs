@@ -4,7 +4,7 @@
 //! The change is told in its debug log only (`rd_kafka_topic_metadata_update`). The line lies in the consumer's queue
 //! before any record of the new topic. The reason is that the id is taken over after the line, and requests are made
 //! with the id. A client that tells no id, because the brokers know none or the line reads otherwise, has its
-//! fingerprints compared instead (`verify.rs`).
+//! fingerprints compared instead (`reader/log_identity.rs`).
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The consumer: assigned partitions, read from stored positions.
 
-mod verify;
+mod log_identity;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -7,11 +7,11 @@
 
 mod connection;
 mod elector;
+mod horizon;
 mod message;
 mod positions;
 mod reader;
 mod remarks;
-mod stable;
 mod survey;
 mod tls;
 

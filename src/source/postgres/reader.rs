@@ -8,8 +8,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use super::connection::{ANSWER_WAIT, Blocking, DatabaseSession, StoreId, answer, away, judge};
+use super::horizon::Horizon;
 use super::message::{COLUMNS, Category, record};
-use super::stable::Horizon;
 use crate::backoff::BackOff;
 use crate::config::{PostgresConfig, Stable};
 use crate::error::{Error, ErrorKind, Result};

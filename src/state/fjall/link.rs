@@ -64,7 +64,7 @@ fn link_space(from: &Path, to: &Path, by: &impl Fn(&Path, &Path) -> io::Result<(
 
 fn try_space(from: &Path, to: &Path, by: &impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     let tables = to.join("tables");
-    crate::private::create_folder(&tables)?;
+    crate::private_files::create_folder(&tables)?;
     let Some(manifest) = manifest::read(from)? else { return Ok(()) };
     for table in &manifest.tables {
         let name = table.to_string();

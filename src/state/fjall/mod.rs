@@ -73,7 +73,7 @@ impl FjallStore {
     /// When another process has it open, or when its files are damaged: then it says to delete the
     /// folder and replay.
     pub fn open(folder: &Path, plan: PlanRef) -> Result<Self> {
-        crate::private::create_folder(folder).map_err(|error| {
+        crate::private_files::create_folder(folder).map_err(|error| {
             Error::failed(format!("cannot make the state's folder {}", folder.display())).because(error)
         })?;
         look_through(folder)?;

@@ -12,7 +12,7 @@ use crossbeam_channel::unbounded;
 use tributary::app;
 use tributary::config::Config;
 use tributary::dead_letter::{DeadLetter, DeadLetters};
-use tributary::decode::Decoder;
+use tributary::decoder::Decoder;
 use tributary::entity::Registers;
 use tributary::event::DecodeOutcome;
 use tributary::pipeline::backfill;

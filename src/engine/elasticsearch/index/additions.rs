@@ -4,7 +4,7 @@ use elasticsearch::indices::{IndicesPutMappingParts, IndicesPutSettingsParts};
 use serde_json::{Value, json};
 
 use super::client::ClusterClient;
-use super::live::LiveIndex;
+use super::live_index::LiveIndex;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::generations::Rebuild;
 use crate::sink::mapping::Mapping;

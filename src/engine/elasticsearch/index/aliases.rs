@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::client::ClusterClient;
-use super::live::LiveIndex;
+use super::live_index::LiveIndex;
 use super::own_aliases::{filling, put_writer, writer};
-use super::{creation, effective};
+use super::{creation, effective_form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::Rebuild;
@@ -58,7 +58,7 @@ async fn found(
     let Some(index) = one(alias, &indexes)? else { return Ok(None) };
     let live = LiveIndex::get(client, index).await?;
     check(&live, alias, mapping, log_identity, record)?.tell(&mapping.projection, index);
-    effective::check(client, &live, mapping, false).await?;
+    effective_form::check(client, &live, mapping, false).await?;
     go_on(client, live).await.map(Some)
 }
 
@@ -103,7 +103,7 @@ async fn create(
             aliases.insert(filling(&index), json!({}));
         }
         if creation::create(client, mapping, &index, &body).await? {
-            effective::check_made(client, &index, mapping, true).await?;
+            effective_form::check_made(client, &index, mapping, true).await?;
             tracing::info!(alias, index, "index created");
             return Ok(IndexState { index, created: true, is_filling: true });
         }

@@ -7,9 +7,9 @@ use elasticsearch::security::SecurityHasPrivilegesParts;
 use serde_json::{Value, json};
 
 use super::creation::reason;
-use super::live::LiveIndex;
+use super::live_index::LiveIndex;
 use super::transport::Method;
-use super::{ElasticsearchSink, aliases, effective};
+use super::{ElasticsearchSink, aliases, effective_form};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::generations::Aliases;
 use crate::sink::mapping::Mapping;
@@ -89,13 +89,13 @@ impl ElasticsearchSink {
     /// make. An index template of the cluster may change that one. A user who may not ask for it learns it from `run`.
     async fn check_held(&self, mapping: &Mapping, live: Option<&LiveIndex>) -> Result<()> {
         if let Some(live) = live {
-            return effective::check(&self.client, live, mapping, false).await;
+            return effective_form::check(&self.client, live, mapping, false).await;
         }
         let index = mapping.index_name(&format!("{}{}", self.prefix, mapping.projection));
         let path = IndicesSimulateIndexTemplateParts::Name(&index).url();
         let (status, answer) = self.client.ask(Method::POST, &path, None).await?;
         match answer.get("template").filter(|_| status == 200) {
-            Some(template) => effective::check_coming(&index, template, mapping),
+            Some(template) => effective_form::check_coming(&index, template, mapping),
             None => Ok(()),
         }
     }

@@ -12,8 +12,8 @@ use elasticsearch::{CountParts, GetParts, IndexParts, MgetParts};
 use serde_json::{Value, json};
 
 use super::client::ClusterClient;
-use super::live::LiveIndex;
-use super::{ElasticsearchSink, OpenIndexes, additions, aliases, creation, effective, own_aliases};
+use super::live_index::LiveIndex;
+use super::{ElasticsearchSink, OpenIndexes, additions, aliases, creation, effective_form, own_aliases};
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::IndexState;
 use crate::sink::generations::{
@@ -324,13 +324,13 @@ impl Generations for ElasticsearchSink {
     async fn create(&self, projection: usize, index: &str, log_identity: &str) -> Result<()> {
         let Some(mapping) = self.translated_of(projection).await? else { return Ok(()) };
         if let Some(live) = LiveIndex::find(&self.client, index).await? {
-            return effective::check(&self.client, &live, &mapping, false).await;
+            return effective_form::check(&self.client, &live, &mapping, false).await;
         }
         // No reader's alias yet.
         let writer = own_aliases::writer(index);
         let body = mapping.loading_body(&writer, &writer, log_identity);
         let is_new = creation::create(&self.client, &mapping, index, &body).await?;
-        effective::check_made(&self.client, index, &mapping, is_new).await
+        effective_form::check_made(&self.client, index, &mapping, is_new).await
     }
 
     async fn target(&self, indexes: Vec<String>) -> Result<()> {

@@ -6,7 +6,7 @@ use elasticsearch::cluster::ClusterHealthParts;
 use elasticsearch::nodes::NodesStatsParts;
 use serde_json::Value;
 
-use super::live::LiveIndex;
+use super::live_index::LiveIndex;
 use super::{ElasticsearchSink, aliases};
 use crate::error::{Error, Result};
 use crate::sink::generations::Aliases;

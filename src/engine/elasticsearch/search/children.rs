@@ -7,9 +7,9 @@ use super::{ElasticsearchIndex, member};
 use crate::error::Result;
 use crate::plan::{MembersPlan, Projection};
 use crate::search::index::{Find, Hit, MATCHED_MAX};
-use crate::search::matched;
+use crate::search::matched_members;
 use crate::search::query::Term;
-use crate::searchable::SearchableFields;
+use crate::searchable_fields::SearchableFields;
 
 /// How many children one answer of the server holds.
 const PAGE: usize = 1_000;
@@ -149,7 +149,7 @@ impl ElasticsearchIndex {
                 inner.into_iter().filter_map(|mut hit| shown(&mut hit, path)).collect();
             members.sort_by(|one, other| text(one).cmp(text(other)));
             if let Some(place) = matched.get_mut(at) {
-                *place = matched::best(members.iter(), searched, terms, &find.whole);
+                *place = matched_members::best(members.iter(), searched, terms, &find.whole);
             }
         }
         Ok(matched)

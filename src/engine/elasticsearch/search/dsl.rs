@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::search::query::{FilterField, FilterValue, Filters, Term, by_field};
 use crate::search::sort::{Key, Sort};
-use crate::searchable::{SortKind, ValueKind};
+use crate::searchable_fields::{SortKind, ValueKind};
 
 /// Each field has any of the values asked for.
 pub(super) fn values(filters: &Filters) -> Vec<Value> {

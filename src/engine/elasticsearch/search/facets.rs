@@ -6,7 +6,7 @@ use super::dsl;
 use crate::engine::elasticsearch::index::dialect::Dialect;
 use crate::search::index::{Counts, FACET_VALUES_MAX, Find};
 use crate::search::query::FilterField;
-use crate::searchable::{ValueKind, number_text};
+use crate::searchable_fields::{ValueKind, number_text};
 use crate::time::timestamp;
 
 /// Counts of a field's values. Fields of members count the documents, and only those that embed all their members where the

@@ -6,7 +6,7 @@ use super::ElasticsearchIndex;
 use crate::error::Result;
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::index::{Find, Hit};
-use crate::search::matched;
+use crate::search::matched_members;
 use crate::search::query::Term;
 
 /// About so many members come with one answer, so that its size is bounded.
@@ -52,7 +52,7 @@ impl ElasticsearchIndex {
             let id = found.get("_id").and_then(Value::as_str).unwrap_or_default();
             let Some(hit) = hits.iter_mut().find(|hit| hit.id == id) else { continue };
             if let Some(document) = found.get_mut("_source") {
-                hit.matched = matched::of(document, find.collection.get(), terms, &find.whole);
+                hit.matched = matched_members::of(document, find.collection.get(), terms, &find.whole);
             }
         }
         Ok(())

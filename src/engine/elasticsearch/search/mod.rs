@@ -31,7 +31,7 @@ use crate::search::index::{
 };
 use crate::search::query::{FilterField, Whole};
 use crate::search::sort::Key;
-use crate::searchable::ValueKind;
+use crate::searchable_fields::ValueKind;
 
 const WHOLE: &str = "allow_partial_search_results=false";
 const TOO_LONG: &str = "the query has more words and numbers than the server takes at once; search for fewer, or raise \

@@ -11,7 +11,7 @@ use crate::search::query::{Term, Whole, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, SCORED_MAX, SHORT, SHORT_MAX, TIE, points, splits,
 };
-use crate::searchable::{Class, LENGTH_MARK, REFERENCE_MARK, SearchableFields};
+use crate::searchable_fields::{Class, LENGTH_MARK, REFERENCE_MARK, SearchableFields};
 
 type Terms = [(Term, Vec<String>)];
 

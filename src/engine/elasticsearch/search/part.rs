@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::dsl::{any, equals, marked, prefix, prefixes, typo};
 use crate::plan::{MembersPlan, SearchPlan};
 use crate::search::query::{Term, Whole};
-use crate::searchable::{Class, NUMBER_MARK, SearchableFields};
+use crate::searchable_fields::{Class, NUMBER_MARK, SearchableFields};
 
 /// The document itself, or a member that it embeds.
 #[derive(Debug, Clone)]

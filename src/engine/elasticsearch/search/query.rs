@@ -8,7 +8,7 @@ use super::{member, order};
 use crate::plan::Collection;
 use crate::search::index::{Find, MemberFilters};
 use crate::search::query::Term;
-use crate::searchable::REFERENCE_MARK;
+use crate::searchable_fields::REFERENCE_MARK;
 
 /// The query of a search.
 pub(super) fn query(find: &Find) -> Value {

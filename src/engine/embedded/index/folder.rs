@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::private;
+use crate::private_files;
 
 const ALIASES: &str = "aliases.json";
 const META: &str = "tributary.json";
@@ -86,8 +86,8 @@ impl EmbeddedFolder {
 
     /// Keeps every other process from changing aliases and records for as long as the file lives.
     fn lock(&self) -> Result<File> {
-        let locked = private::create_folder(&self.0)
-            .and_then(|()| private::create_file(&self.0.join(LOCK)))
+        let locked = private_files::create_folder(&self.0)
+            .and_then(|()| private_files::create_file(&self.0.join(LOCK)))
             .and_then(|file| file.lock().map(|()| file));
         locked.map_err(|error| self.broken(LOCK, error))
     }
@@ -164,7 +164,7 @@ impl EmbeddedFolder {
 
     /// Makes the folder of a new index with the note on its making.
     pub(super) fn create(&self, index: &str, meta: &Value) -> Result<()> {
-        let made = private::create_folder(&self.index(index));
+        let made = private_files::create_folder(&self.index(index));
         let noted = made.and_then(|()| replace(&self.index(index).join(META), meta.to_string().as_bytes()));
         noted.map_err(|error| self.broken(index, error))
     }
@@ -218,7 +218,7 @@ fn record_file(name: &str) -> String {
 /// Writes a file so that it is there whole or not at all.
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
-    let mut file = private::create_file(&beside)?;
+    let mut file = private_files::create_file(&beside)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;

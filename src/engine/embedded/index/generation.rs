@@ -13,7 +13,7 @@ use tantivy::{
     TantivyError, Term,
 };
 
-use super::placed::PlacedTokenizer;
+use super::placed_words::PlacedTokenizer;
 use super::schema::{IndexFields, PLACED};
 use crate::plan::Projection;
 use crate::sink::Outcome;

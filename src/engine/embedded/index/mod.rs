@@ -7,7 +7,7 @@ mod generations;
 mod inspection;
 pub(super) mod keys;
 pub(super) mod owner;
-mod placed;
+mod placed_words;
 pub(super) mod schema;
 
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -14,7 +14,7 @@ use tantivy::schema::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::plan::{Collection, FilterPlan, MembersPlan, Projection, SearchPlan, SortPlan};
-use crate::searchable::{Class, SortKind, ValueKind};
+use crate::searchable_fields::{Class, SortKind, ValueKind};
 
 /// The name of the tokenizer that takes words with their positions apart.
 pub(super) const PLACED: &str = "placed";

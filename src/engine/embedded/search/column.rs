@@ -5,7 +5,7 @@ use tantivy::{DocId, SegmentReader};
 
 use crate::engine::embedded::index::schema::sort_column;
 use crate::search::sort::{Key, Sort};
-use crate::searchable::SortKind;
+use crate::searchable_fields::SortKind;
 
 /// The number of a document that lacks the field.
 const LAST: u64 = u64::MAX;

@@ -1,12 +1,12 @@
 //! Search in the embedded index. Each search looks whether something was committed since the last.
 
-mod collect;
 mod column;
 mod counts;
-mod excluded;
+mod exclusion_query;
+mod first_hits;
+mod member_values;
 mod query;
 mod rank;
-mod together;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +18,10 @@ use tantivy::schema::Value as _;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher, TantivyDocument};
 use xxhash_rust::xxh3::xxh3_64;
 
-use self::collect::{FirstHits, RankedHit};
 use self::counts::ValueCounter;
+use self::first_hits::{FirstHits, RankedHit};
+use self::member_values::MemberValueCounter;
 use self::rank::Ranking;
-use self::together::MemberValueCounter;
 use super::index::EmbeddedFolder;
 use super::index::keys::member_key;
 use super::index::schema::{IndexFields, SearchFields, owner_column, text_column};
@@ -33,7 +33,7 @@ use crate::search::index::{
     Among, Answer, Counts, FACET_VALUES_MAX, Find, Hit, MATCHED_MAX, OWNERS_MAX, SearchIndex, SearchResult,
     TRUNCATED_MAX,
 };
-use crate::search::matched;
+use crate::search::matched_members;
 use crate::search::query::{FilterField, FilterValue, Term, Whole};
 use crate::search::sort::Key;
 
@@ -179,7 +179,7 @@ impl FolderIndexes {
         let mut hits = Vec::new();
         for RankedHit { key, score, id, at } in ranked {
             let mut document = if find.documents { document_at(fields, &searcher, at)? } else { Value::Null };
-            let matched = matched::of(&mut document, search.plan, &terms, &find.whole);
+            let matched = matched_members::of(&mut document, search.plan, &terms, &find.whole);
             hits.push(Hit { id, score, key, document, matched });
         }
         let mut facets = Vec::new();

@@ -9,8 +9,8 @@ use tantivy::query::{
 use tantivy::schema::{Field as Column, IndexRecordOption};
 use tantivy::{Searcher, Term as IndexTerm};
 
-use super::excluded::ExclusionQuery;
-use super::together::Together;
+use super::exclusion_query::ExclusionQuery;
+use super::member_values::MemberConditions;
 use crate::engine::embedded::index::schema::{IndexFields, SearchFields};
 use crate::search::index::{Among, Find, MemberFilters};
 use crate::search::query::{FilterField, FilterValue, Filters, Term, by_field};
@@ -58,7 +58,7 @@ fn by_one_member(
     match groups.iter().next() {
         Some((field, values)) if groups.len() == 1 => ways.push(any_of(search, field, values)),
         _ => {
-            let together = Together::of(search.plan, filters.members, &filters.filters);
+            let together = MemberConditions::of(search.plan, filters.members, &filters.filters);
             if let Some((column, _)) = search.members.get(filters.members) {
                 ways.push(one_of(*column, together.values(searcher, *column)?));
             }

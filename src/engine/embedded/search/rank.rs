@@ -22,7 +22,7 @@ use crate::search::query::{Term, Whole, name_words};
 use crate::search::rank::{
     APART, EXACT, EXACT_OWN_NAME, NAME, NUMBER, POINT, SCORED_MAX, SHORT, SHORT_MAX, points, splits,
 };
-use crate::searchable::Class;
+use crate::searchable_fields::Class;
 
 /// The parts of a query that decide the worth of its hits.
 #[derive(Clone)]

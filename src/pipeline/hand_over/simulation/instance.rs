@@ -3,13 +3,13 @@
 use super::super::super::filling::Filling;
 use super::super::{LEASE, RebuildVerdict, judge};
 use super::state::Process;
-use super::world::{At, DOCUMENTS, Record, World, covers, real};
+use super::world::{DOCUMENTS, Offsets, Record, World, covers, real};
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Gate {
-    HandOver { index: usize, stopped_at: Option<At>, last_sign: Option<(u64, u64)> },
+    HandOver { index: usize, stopped_at: Option<Offsets>, last_sign: Option<(u64, u64)> },
     Closed,
-    Until(At),
+    Until(Offsets),
     Open,
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Instance {
     filling: Filling,
     was_writer: bool,
     /// Marks were cleared of nothing above; `None` when that is where the fold is.
-    cleared_to: Option<At>,
+    cleared_to: Option<Offsets>,
     /// No mark was cleared of a later step.
     cleared: u64,
     /// Since which step each document waits, as far as this life knows; 0 is before it.
@@ -31,7 +31,7 @@ pub(super) struct Instance {
     /// The first step that marked a document while it was on its way.
     again: [Option<u64>; DOCUMENTS],
     /// Where the fold was after which step.
-    history: Vec<(u64, At)>,
+    history: Vec<(u64, Offsets)>,
 }
 
 impl Instance {
@@ -193,12 +193,12 @@ impl Instance {
         }
     }
 
-    fn take_over(&mut self, world: &World, index: usize, covered: bool, stopped_at: At) {
+    fn take_over(&mut self, world: &World, index: usize, covered: bool, stopped_at: Offsets) {
         if index != world.alias {
             self.gate = Gate::HandOver { index: world.alias, stopped_at: Some(stopped_at), last_sign: None };
             return;
         }
-        let has_state = stopped_at != At::default();
+        let has_state = stopped_at != Offsets::default();
         let is_ours = self.process.state.built_for == Some(index);
         if is_ours || (covered && has_state) {
             self.process.state.built_for = Some(index);

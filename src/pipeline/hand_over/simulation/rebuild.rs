@@ -3,7 +3,7 @@
 
 use super::super::LEASE;
 use super::state::Process;
-use super::world::{At, Record, World, covers};
+use super::world::{Offsets, Record, World, covers};
 use crate::sink::generations::Phase;
 
 /// How long it waits for an instance to say where it stopped, in seconds.
@@ -25,9 +25,9 @@ pub(super) struct Rebuild {
     pub(super) process: Process,
     stage: Stage,
     /// The log's end when the round began.
-    round: Option<At>,
+    round: Option<Offsets>,
     /// Where it ended, in its folder.
-    ended_at: Option<At>,
+    ended_at: Option<Offsets>,
     /// When a request began that wrote a sign of life.
     confirmed: Option<u64>,
     beaten: u64,
@@ -149,7 +149,7 @@ impl Rebuild {
 
     fn is_past_gate(&self, world: &World) -> bool {
         let writes = matches!(self.stage, Stage::Loading | Stage::Feeding { .. });
-        let passed = |end: At| covers(&self.process.state.at, &end) || !world.rules.has_gate;
+        let passed = |end: Offsets| covers(&self.process.state.at, &end) || !world.rules.has_gate;
         writes && self.round.is_some_and(passed)
     }
 

@@ -1,11 +1,11 @@
 //! The folded and marked state of a process, and the part that a death leaves.
 
-use super::world::{At, Content, DOCUMENTS, PARTITIONS, Request, World, sum};
+use super::world::{Content, DOCUMENTS, Offsets, PARTITIONS, Request, World, sum};
 
 /// The result of the commits so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct State {
-    pub(super) at: At,
+    pub(super) at: Offsets,
     pub(super) step: u64,
     /// The step of each document's mark; 0 when it is not marked.
     pub(super) marks: [u64; DOCUMENTS],

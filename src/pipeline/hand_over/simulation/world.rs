@@ -11,20 +11,20 @@ pub(super) const PARTITIONS: usize = 3;
 pub(super) const DOCUMENTS: usize = 6;
 
 /// The next offset of each partition.
-pub(super) type At = [u32; PARTITIONS];
+pub(super) type Offsets = [u32; PARTITIONS];
 /// How many records of each partition a document reflects; `None` when they delete it.
-pub(super) type Content = Option<At>;
+pub(super) type Content = Option<Offsets>;
 
-pub(super) fn covers(here: &At, other: &At) -> bool {
+pub(super) fn covers(here: &Offsets, other: &Offsets) -> bool {
     here.iter().zip(other).all(|(here, other)| here >= other)
 }
 
-pub(super) fn sum(at: &At) -> u64 {
+pub(super) fn sum(at: &Offsets) -> u64 {
     at.iter().copied().map(u64::from).sum()
 }
 
 /// Positions as the real code holds them.
-pub(super) fn real(at: &At) -> Positions {
+pub(super) fn real(at: &Offsets) -> Positions {
     let pairs = at.iter().zip(0..);
     pairs.map(|(next, partition)| (TopicPartition::new("log", partition), i64::from(*next))).collect()
 }
@@ -34,8 +34,8 @@ pub(super) fn real(at: &At) -> Positions {
 pub(super) struct Record {
     pub(super) phase: Phase,
     pub(super) beat: u64,
-    pub(super) stopped_at: Option<At>,
-    pub(super) ended_at: Option<At>,
+    pub(super) stopped_at: Option<Offsets>,
+    pub(super) ended_at: Option<Offsets>,
 }
 
 impl Record {
@@ -59,7 +59,7 @@ impl Record {
     /// As the real code wrote it.
     pub(super) fn of(record: &Rebuild) -> Self {
         let at = |written: &Vec<(String, i32, i64)>| {
-            let mut at = At::default();
+            let mut at = Offsets::default();
             for (_, partition, next) in written {
                 at[usize::try_from(*partition).unwrap()] = u32::try_from(*next).unwrap();
             }
@@ -86,7 +86,7 @@ pub(super) struct Request {
     pub(super) document: usize,
     pub(super) version: u64,
     pub(super) content: Content,
-    pub(super) reflects: At,
+    pub(super) reflects: Offsets,
     /// The step of the snapshot.
     pub(super) step: u64,
     /// Who sent it, in which of its lives.
@@ -101,7 +101,7 @@ pub(super) struct DocumentCopy {
     pub(super) version: u64,
     pub(super) content: Content,
     /// How many records of each partition it reflects, also when they delete it.
-    pub(super) reflects: At,
+    pub(super) reflects: Offsets,
 }
 
 pub(super) struct World {
@@ -116,7 +116,7 @@ pub(super) struct World {
     pub(super) alias: usize,
     pub(super) record: Option<Record>,
     /// The writer's word on which index holds the documents.
-    pub(super) committed: Option<(At, usize)>,
+    pub(super) committed: Option<(Offsets, usize)>,
     pub(super) requests: Vec<Request>,
 }
 
@@ -151,7 +151,7 @@ impl World {
         self.counts[partition].push(counts);
     }
 
-    pub(super) fn end(&self) -> At {
+    pub(super) fn end(&self) -> Offsets {
         std::array::from_fn(|partition| u32::try_from(self.counts[partition].len() - 1).unwrap())
     }
 
@@ -165,12 +165,12 @@ impl World {
     }
 
     /// How many records of each partition below `at` concern the document.
-    pub(super) fn counts(&self, at: &At, document: usize) -> At {
+    pub(super) fn counts(&self, at: &Offsets, document: usize) -> Offsets {
         std::array::from_fn(|partition| self.count(partition, at[partition], document))
     }
 
     /// The published low watermark of an index, and a document of it that does not reflect that.
-    pub(super) fn broken_promise(&self) -> Option<(At, usize, usize)> {
+    pub(super) fn broken_promise(&self) -> Option<(Offsets, usize, usize)> {
         let (at, index) = self.committed?;
         let reflects = |document: usize| self.indexes[index][document].reflects;
         let breaks = |document: &usize| !covers(&reflects(*document), &self.counts(&at, *document));
@@ -178,7 +178,7 @@ impl World {
     }
 
     /// The document as a snapshot at `at` makes it.
-    pub(super) fn content(&self, at: &At, document: usize) -> Content {
+    pub(super) fn content(&self, at: &Offsets, document: usize) -> Content {
         let content = self.counts(at, document);
         let touches: u32 = content.iter().sum();
         // Every fifth change deletes it, the next one brings it back.

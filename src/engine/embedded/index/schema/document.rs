@@ -8,10 +8,10 @@ use tantivy::schema::Field;
 
 use super::super::keys::member_key;
 use super::super::owner::OWN;
-use super::super::placed::PlacedWords;
+use super::super::placed_words::PlacedWords;
 use super::{ABSENT, IndexFields, PART, SearchFields, VALUE_LETTERS_MAX};
 use crate::plan::{FilterPlan, MembersPlan, SortPlan};
-use crate::searchable::{
+use crate::searchable_fields::{
     SortKind, ValueKind, Words, each_at, each_text, integer, number, sort_key, value_text,
 };
 use crate::text::words;

@@ -1,0 +1,226 @@
+//! The sessions of rebuilds: which indexes each is of.
+
+use std::time::Duration;
+
+use crate::app::parts;
+use crate::cli::{Reindex, ReindexFrom};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::reindex::session::{Folder, RebuildFrom, Session};
+use crate::reindex::{give_up, is_swapping};
+use crate::sink::generations::Generations;
+
+/// The session that was begun here and not ended, when it is the one that is wanted.
+pub(super) fn find_session(config: &Config, folder: &Folder, command: &Reindex) -> Result<Option<Session>> {
+    let Some(session) = folder.session()? else { return Ok(None) };
+    let name = if session.is_rollback { "rollback" } else { "reindex" };
+    let projections = session.projections.join(", ");
+    if !command.projections.is_empty() && session.projections != config.index.projections
+        || session.is_rollback != command.rollback
+    {
+        return Err(Error::failed(format!(
+            "a {name} of {projections} was begun here and not ended; go on with it by the same command, or give it up with \
+             `tributary reindex --abort`"
+        )));
+    }
+    if command.from.is_some_and(|from| origin(Some(from)) != session.from) {
+        let (from, other) = match session.from {
+            RebuildFrom::Log => ("log", "state"),
+            RebuildFrom::State => ("state", "log"),
+        };
+        return Err(Error::failed(format!(
+            "a {name} of {projections} with --from {from} was begun here and not ended; go on with it without --from, or \
+             give it up with `tributary reindex --abort` and begin again with --from {other}"
+        )));
+    }
+    Ok(Some(session))
+}
+
+/// Where a rebuild that begins gets its documents.
+pub(super) fn origin(from: Option<ReindexFrom>) -> RebuildFrom {
+    match from {
+        None | Some(ReindexFrom::Log) => RebuildFrom::Log,
+        Some(ReindexFrom::State) => RebuildFrom::State,
+    }
+}
+
+/// How a kept session goes on, compared with the mappings' files and the model of now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It goes on.
+    GoesOn,
+    /// It goes on, and another one has to follow: a file changed, and the aliases stand for its indexes already.
+    IsOutdated,
+    /// It was given up, because a file or the model changed since its beginning; its indexes are gone.
+    GivenUp,
+}
+
+/// Looks whether a session builds the indexes that the mappings' files and the model declare, and gives it up when
+/// it does not.
+pub(super) async fn stand(config: &Config, folder: &Folder, session: &Session) -> Result<Standing> {
+    let config = {
+        let mut own = config.clone();
+        own.index.projections.clone_from(&session.projections);
+        own
+    };
+    let sink = parts::sink(&config)?;
+    if session.is_rollback {
+        for (number, (projection, index)) in session.projections.iter().zip(&session.indexes).enumerate() {
+            check_shape(&*sink, (number, projection), index).await?;
+        }
+        tracing::info!(indexes = session.indexes.join(", "), "going on with the rollback that was begun");
+        return Ok(Standing::GoesOn);
+    }
+    let Some((number, changed)) = first_changed(&*sink, session).await? else {
+        tracing::info!(indexes = session.indexes.join(", "), "going on with the rebuild that was begun");
+        return Ok(Standing::GoesOn);
+    };
+    let projection = session.projection(number)?;
+    let indexes = session.indexes.join(", ");
+    if is_swapping(&*sink, session).await? {
+        tracing::warn!(
+            projection,
+            indexes,
+            "{changed} changed since this rebuild was begun; it is ended first, since it is about to serve"
+        );
+        return Ok(Standing::IsOutdated);
+    }
+    give_up(&*sink, session).await?;
+    folder.clear(false)?;
+    tracing::warn!(
+        projection,
+        indexes,
+        "{changed} changed since this rebuild was begun: its indexes are deleted, and it begins anew"
+    );
+    Ok(Standing::GivenUp)
+}
+
+/// The first projection whose index is no longer the one that is wanted, with the reason; none when the session goes on.
+async fn first_changed(sink: &dyn Generations, session: &Session) -> Result<Option<(usize, &'static str)>> {
+    // A name ends with the hash of its mapping.
+    let hash = |name: &str| name.rsplit('-').next().map(str::to_owned);
+    for (number, index) in session.indexes.iter().enumerate() {
+        if hash(index) != hash(&sink.new_name(number)) {
+            return Ok(Some((number, "the mapping's file")));
+        }
+        if !sink.other_shape(number, index).await?.is_empty() {
+            return Ok(Some((number, "the model")));
+        }
+    }
+    Ok(None)
+}
+
+/// A new session, which the folder keeps from here on.
+pub(super) async fn session(
+    config: &Config,
+    sink: &dyn Generations,
+    folder: &Folder,
+    (command, from): (&Reindex, RebuildFrom),
+) -> Result<Session> {
+    let session = if command.rollback {
+        rollback(config, sink, from, command.projections.is_empty()).await?
+    } else {
+        begin(config, sink, from).await?
+    };
+    keep(folder, &session)?;
+    Ok(session)
+}
+
+/// Keeps a session that begins with nothing.
+pub(super) fn keep(folder: &Folder, session: &Session) -> Result<()> {
+    folder.clear_state()?;
+    folder.keep(session)
+}
+
+/// A session of new indexes.
+pub(super) async fn begin(config: &Config, sink: &dyn Generations, from: RebuildFrom) -> Result<Session> {
+    let indexes = new_names(sink, config.index.projections.len()).await?;
+    Ok(Session { indexes, previous: sink.behind().await?, is_new: true, ..blank(config, from) })
+}
+
+fn blank(config: &Config, from: RebuildFrom) -> Session {
+    Session {
+        id: format!("{:016x}", fastrand::u64(..)),
+        projections: config.index.projections.clone(),
+        indexes: Vec::new(),
+        previous: Vec::new(),
+        from,
+        copied: false,
+        is_rollback: false,
+        rolled_back_from: Vec::new(),
+        ended_at: None,
+        is_new: false,
+    }
+}
+
+/// Names that no index has: they hold the second.
+async fn new_names(sink: &dyn Generations, count: usize) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for number in 0..count {
+        let generations = sink.generations(number).await?;
+        let mut name = sink.new_name(number);
+        while generations.iter().any(|made| made.index == name) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            name = sink.new_name(number);
+        }
+        names.push(name);
+    }
+    Ok(names)
+}
+
+/// A session whose indexes are the ones before those that the aliases stand for.
+async fn rollback(config: &Config, sink: &dyn Generations, from: RebuildFrom, all: bool) -> Result<Session> {
+    let behind = sink.behind().await?;
+    let records = sink.rebuilds().await?;
+    let mut session = Session { projections: Vec::new(), is_rollback: true, ..blank(config, from) };
+    for (number, (projection, current)) in config.index.projections.iter().zip(behind).enumerate() {
+        let Some(current) = current else { continue };
+        let generations = sink.generations(number).await?;
+        let noted = records.get(number).and_then(Option::as_ref).map(|(record, _)| record);
+        let noted = noted.filter(|record| record.index == current).and_then(|record| record.previous.clone());
+        let is_there = |index: &String| generations.iter().any(|made| made.index == *index);
+        let older = || generations.iter().map(|made| &made.index).rfind(|index| **index < current).cloned();
+        match noted.filter(is_there).or_else(older) {
+            Some(index) => {
+                check_shape(sink, (number, projection), &index).await?;
+                session.projections.push(projection.clone());
+                session.rolled_back_from.push(left_for(sink, number, &index).await?);
+                session.indexes.push(index);
+                session.previous.push(Some(current));
+            }
+            None if all => {
+                tracing::info!(projection, index = current, "there is no index before this one");
+            }
+            None => {
+                return Err(Error::failed(format!(
+                    "{projection}: there is no index before {current} to go back to"
+                )));
+            }
+        }
+    }
+    if session.projections.is_empty() {
+        return Err(Error::failed("no projection has an index to go back to"));
+    }
+    Ok(session)
+}
+
+/// Refuses a rollback to an index that was built for documents of another shape, because it would be filled with those of the
+/// configured model.
+async fn check_shape(sink: &dyn Generations, (number, projection): (usize, &str), index: &str) -> Result<()> {
+    let other = sink.other_shape(number, index).await?;
+    if other.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{projection}: {index} was built by another model or version ({}), and a rollback would fill it with documents of the \
+         one in force; restore the model that it was built by, then run the command again",
+        other.join(", ")
+    )))
+}
+
+/// The hash of the mapping's file, which a rollback to `index` leaves aside; none when `index` was built with that file.
+async fn left_for(sink: &dyn Generations, number: usize, index: &str) -> Result<Option<String>> {
+    let Some(left) = sink.describe(number).await? else { return Ok(None) };
+    let built_with = sink.hash_of(index).await?;
+    Ok(Some(left.hash).filter(|hash| built_with.as_ref() != Some(hash)))
+}

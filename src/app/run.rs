@@ -1,0 +1,356 @@
+//! A running instance: the pipeline, and the HTTP server beside it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, unbounded};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::reindex::instance_rebuild::{rebuild_changed, rebuild_reshaped};
+use super::report::progress::ProgressBars;
+use super::{decoder, leadership, parts, source, spill_place, summary};
+use crate::config::Config;
+use crate::dead_letter::{self, CountedDeadLetters, DeadLetters, TELL_EVERY, Tally};
+use crate::error::{Error, Result};
+use crate::http::client::reachable;
+use crate::http::{
+    ADMIN_CLOSED, Admin, Descriptions, Hosts, Origins, Requests, SearchSite, Site, VerifySite, serve,
+    watch_index,
+};
+use crate::pipeline::command::FoldCommand;
+use crate::pipeline::run::{IndexParts, LogParts, Parts, Until, run as run_pipeline};
+use crate::pipeline::start::{Patience, claim, while_log_away};
+use crate::pipeline::status::Status;
+use crate::pipeline::work::blocking;
+use crate::private_files;
+use crate::projection::{Limits, Projection};
+use crate::reindex::session::Folder;
+use crate::shutdown::Shutdown;
+use crate::sink::claimant::Claimant;
+use crate::sink::index::Index;
+use crate::sink::tenure::StateName;
+use crate::source::EventSource;
+use crate::source::leadership::Leadership;
+use crate::state::State;
+use crate::state::fjall::FjallStore;
+use crate::trace;
+use crate::verify::{LiveInstance, Verifier};
+
+/// The file of a state's folder that says which entity types and formats a running instance has.
+pub(super) const FINGERPRINT: &str = "fingerprint";
+/// How often it is looked whether this instance is ready.
+const READY_EVERY: Duration = Duration::from_millis(250);
+/// How long a stop waits for requests under way.
+const SERVER_STOP_WAIT: Duration = Duration::from_secs(10);
+
+/// `run`: follows the log until told to stop, or to its end.
+pub(super) async fn run(config: Config, options: FollowOptions) -> Result<()> {
+    let until_end = options.until_end;
+    let stop = Shutdown::default();
+    stop.on_signals().map_err(|error| Error::failed("signals cannot be listened to").because(error))?;
+    let listener = listen(&config.http.listen, until_end).await?;
+    let status = Arc::new(Status::default());
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let progress = ProgressBars::start(Arc::clone(&status), until_end);
+    let welcome = tokio::spawn(tell_when_ready(address, Arc::clone(&status)));
+    let traces = config.traces.as_ref().map(|traces| trace::start(&traces.endpoint)).transpose()?;
+    let outcome = follow(config, options, listener, status, stop).await;
+    if let Some(traces) = traces {
+        blocking(move || traces.end()).await?;
+    }
+    welcome.abort();
+    drop(progress);
+    outcome
+}
+
+/// Tells where the page is, once this instance is ready.
+async fn tell_when_ready(address: Option<SocketAddr>, status: Arc<Status>) {
+    let Some(address) = address else { return };
+    while !status.readiness().ready {
+        tokio::time::sleep(READY_EVERY).await;
+    }
+    tracing::info!("ready; the search page is http://{}/", reachable(&address.to_string()));
+}
+
+/// A log, the election of its writer, and its dead letters.
+type OpenLog = (Box<dyn EventSource>, Arc<dyn Leadership>, Box<dyn DeadLetters>);
+
+/// How a log is followed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct FollowOptions {
+    /// Only until everything that was in the log at the start is in the index.
+    pub(super) until_end: bool,
+    /// Rebuild an index whose mapping changed, and go on with the old one meanwhile.
+    pub(super) reindex_on_change: bool,
+    /// Take the indexes over from the group that writes them.
+    pub(super) take_over: bool,
+    /// Fold a log that no longer begins at its beginning.
+    pub(super) allow_partial_log: bool,
+    /// How long servers that are away are waited for at the start.
+    pub(super) patience: Patience,
+    /// End a run to the end with 1 when something went to the dead letters.
+    pub(super) fail_on_dead_letters: bool,
+}
+
+/// Follows the log of `config`, reporting to `status`, until `stop` is requested. If `options` say so, it ends once
+/// everything that was in the log at the start is in the index.
+pub(super) async fn follow(
+    config: Config,
+    options: FollowOptions,
+    listener: Option<TcpListener>,
+    status: Arc<Status>,
+    stop: Shutdown,
+) -> Result<()> {
+    let commands = unbounded();
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let (instance, site) = Instance::open(config, options, (status, stop), address, &commands.0)?;
+    let server = instance.serve(listener, site)?;
+    let Some((source, leadership, dead_letters)) = instance.open_log().await? else {
+        return announce(&instance.config.state, None);
+    };
+    let identity = source.identity();
+    tracing::info!(source = identity, state = %instance.config.state.display(), ?address, "started");
+    let index = instance.claim_indexes(&identity).await?;
+    let log = LogParts::new(source, Arc::new(decoder(&instance.config)?), instance.config.topics())
+        .with_partial(options.allow_partial_log);
+    let (state, status) = (Arc::clone(&instance.state), Arc::clone(&instance.status));
+    let parts = Parts::new(state, log, index, dead_letters, status)
+        .with_leadership(leadership)
+        .with_commands(commands)
+        .with_patience(options.patience);
+    let beside = instance.rebuild_beside(identity);
+    let mut outcome = instance.run(parts).await;
+    instance.stop.request();
+    if let Some(beside) = beside {
+        // It stops at the next thing that it waits for.
+        let broken =
+            |error| Err(Error::failed("the rebuild for the changed mapping broke off").because(error));
+        outcome = outcome.and(beside.await.unwrap_or_else(broken));
+    }
+    if let Some(server) = server {
+        // A request that still waits for a record has waited long enough.
+        let _ = tokio::time::timeout(SERVER_STOP_WAIT, server).await;
+    }
+    announce(&instance.config.state, None)?;
+    outcome
+}
+
+/// An instance that has its state open.
+struct Instance {
+    config: Config,
+    options: FollowOptions,
+    status: Arc<Status>,
+    stop: Shutdown,
+    state: Arc<State>,
+    sink: Arc<dyn Index>,
+    projections: Vec<Projection>,
+    limits: Limits,
+}
+
+impl Instance {
+    /// Opens the state, and makes the parts of the routes, whose commands go to `commands`.
+    fn open(
+        config: Config,
+        options: FollowOptions,
+        (status, stop): (Arc<Status>, Shutdown),
+        address: Option<SocketAddr>,
+        commands: &Sender<FoldCommand>,
+    ) -> Result<(Self, Site)> {
+        let sink = parts::sink(&config)?;
+        let searcher = parts::searcher(&config)?;
+        let store = Arc::new(FjallStore::open(&config.state, config.plan())?);
+        let fingerprint = config.fingerprint();
+        let state = Arc::new(State::open(store, config.plan(), &fingerprint)?);
+        announce(&config.state, address)?;
+        write_down(&config.state.join(FINGERPRINT), &fingerprint)?;
+        let named = config.index.projections.iter();
+        let projections = named.filter_map(|name| config.plan().projection(name)).collect();
+        let limits = Limits { max_embedded_contacts: config.index.max_embedded_contacts };
+        let instance = Self { config, options, status, stop, state, sink, projections, limits };
+        let config = &instance.config;
+        let site = Site {
+            admin: instance.admin(address, commands),
+            descriptions: Descriptions::of(config.plan(), &searcher),
+            search: SearchSite::new(searcher, Arc::clone(&instance.status), config.plan()),
+            verify: VerifySite::new(Arc::new(instance.verifier(commands))),
+            hosts: Hosts::new(&config.http.hosts, &config.http.listen),
+            origins: Origins::new(&config.http.cors_origins),
+            requests: Requests::default(),
+        };
+        Ok((instance, site))
+    }
+
+    fn admin(&self, address: Option<SocketAddr>, commands: &Sender<FoldCommand>) -> Admin {
+        let folder = self.config.state.clone();
+        Admin {
+            status: Arc::clone(&self.status),
+            state: Arc::clone(&self.state),
+            commands: commands.clone(),
+            token: self.config.http.token.clone(),
+            is_closed: is_closed(&self.config, address),
+            limits: self.limits,
+            linking: Arc::new(move |name: &str| Folder::linking_of(&folder, name)),
+        }
+    }
+
+    fn verifier(&self, commands: &Sender<FoldCommand>) -> Verifier {
+        let (state, sink) = (Arc::clone(&self.state), self.sink.clone());
+        let live = LiveInstance::new(commands.clone(), Arc::clone(&self.status));
+        Verifier::new(state, sink, self.projections.clone(), self.limits, self.stop.clone())
+            .with_instance(live)
+    }
+
+    /// Serves the routes where there is a listener.
+    fn serve(&self, listener: Option<TcpListener>, site: Site) -> Result<Option<JoinHandle<()>>> {
+        let Some(listener) = listener else { return Ok(None) };
+        let index = parts::search_index(&self.config)?;
+        let projections = self.config.index.projections.clone();
+        tokio::spawn(watch_index(index, projections, Arc::clone(&self.status), self.stop.clone()));
+        Ok(Some(tokio::spawn(serve(listener, site, self.stop.clone()))))
+    }
+
+    /// The log, the election of its writer, and the dead letters; none when a stop was asked for meanwhile.
+    async fn open_log(&self) -> Result<Option<OpenLog>> {
+        let (config, status) = (&self.config, &self.status);
+        let source = while_log_away(&self.stop, status, self.options.patience, async || {
+            let config = config.clone();
+            blocking(move || source(&config)).await
+        });
+        let Some(source) = source.await? else { return Ok(None) };
+        let (config, status, stop) = (config.clone(), Arc::clone(status), self.stop.clone());
+        let open = move || {
+            let place = spill_place(&config, &status);
+            let letters = dead_letter::open_spilled(&config.dead_letters, &config.kafka, place, stop)?;
+            let letters = CountedDeadLetters::new(letters, Arc::clone(&status.dead_letters));
+            Ok((leadership(&config, &status)?, Box::new(letters)))
+        };
+        let (leadership, dead_letters) = blocking(open).await?;
+        Ok(Some((source, leadership, dead_letters)))
+    }
+
+    /// The index with the group that writes it. An index of another shape is rebuilt first, where the options say so.
+    async fn claim_indexes(&self, identity: &str) -> Result<IndexParts> {
+        let Self { config, options, status, stop, state, sink, .. } = self;
+        let claimant = claimant(config, options.take_over, || state.name())?;
+        if options.reindex_on_change {
+            let ends = (options.patience, options.until_end, stop);
+            if claim(Some(&claimant), &**sink, options.patience, stop).await? {
+                rebuild_reshaped(config, state, status, identity, ends).await?;
+            }
+        }
+        let index =
+            IndexParts::new(sink.clone(), self.projections.clone(), self.limits, config.index.refresh);
+        Ok(index.with_claimant(claimant).with_other_mapping(options.reindex_on_change))
+    }
+
+    /// Rebuilds the indexes whose mappings changed, beside the run, where the options say so.
+    fn rebuild_beside(&self, identity: String) -> Option<JoinHandle<Result<()>>> {
+        self.status.signals.set_rebuild(self.options.reindex_on_change);
+        if !self.options.reindex_on_change {
+            return None;
+        }
+        let (config, state, status) =
+            (self.config.clone(), Arc::clone(&self.state), Arc::clone(&self.status));
+        let (ends, runtime) = ((self.options.until_end, self.stop.clone()), Handle::current());
+        // A pipeline's future stays on one thread; this one has a thread of its own.
+        Some(tokio::task::spawn_blocking(move || {
+            let rebuilt =
+                runtime.block_on(rebuild_changed(config, state, Arc::clone(&status), identity, ends));
+            status.signals.set_rebuild(false);
+            rebuilt
+        }))
+    }
+
+    /// Runs the pipeline, and tells of the dead letters meanwhile and at the end.
+    async fn run(&self, parts: Parts) -> Result<()> {
+        let (status, options) = (&self.status, &self.options);
+        let telling = tokio::spawn(tell_dead_letters(Arc::clone(&status.dead_letters)));
+        let until = if options.until_end { Until::Searchable } else { Until::Stopped };
+        let outcome = run_pipeline(parts, until, &self.stop).await;
+        telling.abort();
+        if options.until_end && outcome.is_ok() && !self.stop.is_requested() {
+            return summary::tell(status, options.fail_on_dead_letters);
+        }
+        status.dead_letters.tell();
+        outcome
+    }
+}
+
+/// Who is to write. Files have no coordinator that lets one instance of a group write: the state is named as well.
+pub(super) fn claimant(
+    config: &Config,
+    takes_over: bool,
+    name: impl FnOnce() -> Result<String>,
+) -> Result<Claimant> {
+    let state = if config.source.kind.is_coordinated {
+        None
+    } else {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let folder = std::fs::canonicalize(&config.state)
+            .or_else(|_| std::path::absolute(&config.state))
+            .unwrap_or_else(|_| config.state.clone());
+        let place = format!("{}:{}", host.trim(), folder.display());
+        Some(StateName { id: name()?, place })
+    };
+    Ok(Claimant { group: config.kafka.group.clone(), state, takes_over })
+}
+
+/// Logs the new dead letters, once a minute.
+async fn tell_dead_letters(tally: Arc<Tally>) {
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        tally.tell();
+    }
+}
+
+/// Takes the configured address. A run to the end is a batch job: it goes on without a server when
+/// another instance has the address.
+pub(super) async fn listen(address: &str, may_do_without: bool) -> Result<Option<TcpListener>> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if may_do_without => {
+            tracing::warn!(
+                http.listen = address,
+                %error,
+                "the address cannot be listened on; this run goes on without an HTTP server"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(Error::usage(format!(
+            "http.listen: {address} cannot be listened on; free it, or set another"
+        ))
+        .because(error)),
+    }
+}
+
+/// True when others than this machine reach the administrative routes, and no token says who may use them.
+fn is_closed(config: &Config, address: Option<SocketAddr>) -> bool {
+    let is_open = address.is_none_or(|address| address.ip().is_loopback()) || config.http.token.is_some();
+    if !is_open {
+        tracing::warn!(listen = config.http.listen, "{ADMIN_CLOSED}");
+    }
+    !is_open
+}
+
+/// Writes down where this instance answers, for those who find the state in use.
+fn announce(state: &Path, address: Option<SocketAddr>) -> Result<()> {
+    let path = state.join(crate::http::client::INSTANCE);
+    let done = match address {
+        Some(address) => return write_down(&path, &address.to_string()),
+        None if path.exists() => std::fs::remove_file(&path),
+        None => Ok(()),
+    };
+    done.map_err(|error| unwritten(&path, error))
+}
+
+fn write_down(path: &Path, text: &str) -> Result<()> {
+    private_files::write(path, text.as_bytes()).map_err(|error| unwritten(path, error))
+}
+
+fn unwritten(path: &Path, error: std::io::Error) -> Error {
+    Error::failed(format!("cannot write {}; check the disk", path.display())).because(error)
+}
