@@ -274,18 +274,18 @@ fn sources_have_no_retired_word() {
 }
 
 /// Participles that name no value and no type.
-const PARTICIPLES: [&str; 12] = [
+pub const PARTICIPLES: [&str; 12] = [
     "asked", "begun", "given", "gone", "held", "kept", "seen", "spared", "spoken", "taken", "told", "wanted",
 ];
 
 /// Participles that name no type, beside those that end in `ed`.
-const IRREGULAR: [&str; 15] = [
+pub const IRREGULAR: [&str; 15] = [
     "broken", "chosen", "drawn", "found", "hidden", "known", "left", "lost", "made", "read", "said", "sent",
     "shown", "unknown", "written",
 ];
 
 /// Nouns that end as participles do.
-const NOUNS: [&str; 5] = ["Embed", "Feed", "Need", "Seed", "Speed"];
+pub const NOUNS: [&str; 5] = ["Embed", "Feed", "Need", "Seed", "Speed"];
 
 /// The beginnings and ends of comments and strings.
 const OPAQUE: [(&str, &str); 5] =

@@ -31,6 +31,7 @@ mod examples;
 mod explain;
 mod exposure;
 mod faults;
+mod file_names;
 mod files;
 mod filters;
 mod foreign;
