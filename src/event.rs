@@ -30,7 +30,7 @@ pub struct Record {
     pub malformed: Option<String>,
 }
 
-/// The effect of an event on its entity (contract, section 1).
+/// The effect of an event on its entity (docs/events.md).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The data is the whole state.

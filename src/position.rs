@@ -76,7 +76,7 @@ impl Positions {
     }
 }
 
-/// As position tokens (contract, section 4): `topic/partition:offset` of the last record included.
+/// As position tokens (docs/api.md): `topic/partition:offset` of the last record included.
 impl fmt::Display for Positions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reached = self.0.iter().filter(|(_, next)| **next > 0);

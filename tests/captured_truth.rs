@@ -34,7 +34,7 @@ const INTERVAL: [&str; 1] = ["contract_term"];
 /// The names that `add.fields` of the connector gave.
 const ADDED: [&str; 4] = ["__lsn", "__op", "__source_ts_ms", "__table"];
 
-/// Columns of the contract's own names. `from` says of which unit the numbers are.
+/// Columns of the model's own names. `from` says of which unit the numbers are.
 const DATES: &str = "organisations.from = {founded = \"days\"}\ncontacts.from = {dateOfBirth = \"days\"}\n";
 const NAMES: &str = "organisations.naming = \"snake_case\"\ncontacts.naming = \"snake_case\"\n\
                      organisations.from = {updatedAt = \"micros\", founded = \"days\"}\n\
@@ -200,7 +200,7 @@ fn shape(value: &Value) -> Value {
     }
 }
 
-/// The contract's name of a column in snake_case.
+/// The model's name of a column in snake_case.
 fn name_of(column: &str) -> &str {
     match column {
         "parent_id" => "parentId",

@@ -230,7 +230,7 @@ fn a_truncation_that_cannot_be_ordered_stops_and_one_to_ignore_is_passed_over() 
 }
 
 #[test]
-fn names_of_another_service_are_read_as_those_of_the_contract() {
+fn names_of_another_service_are_read_as_those_of_the_model() {
     let naming = "organisations.naming = \"snake_case\"\ncontacts.naming = \"snake_case\"\n";
     let world =
         world("plain", &format!("{naming}[contacts.rename]\nsurname = \"lastName\"\ncontact_id = \"id\"\n"));
@@ -267,7 +267,7 @@ fn names_of_another_service_are_read_as_those_of_the_contract() {
         (&contacts["7"]["name"], &contacts["7"]["organisation"]["id"]),
         (&json!("Ada Byron"), &json!("2"))
     );
-    assert_eq!(contacts["8"]["firstName"], json!("Ada"), "the contract's own name goes before");
+    assert_eq!(contacts["8"]["firstName"], json!("Ada"), "the model's own name goes before");
     let log = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(log.matches("annual_revenue").count(), 1, "{log}");
 }

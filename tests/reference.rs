@@ -1,5 +1,5 @@
-//! A plain reference: the fold and the documents written down naively, straight from the contract,
-//! sharing no code with the program.
+//! A plain reference: the fold and the documents, written down naively from docs/events.md and docs/documents.md.
+//! It shares no code with the program.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -28,7 +28,7 @@ use crate::model::toml_text::field_value;
 use crate::model::{self, Model};
 use crate::plan::{EntityType, PlanRef};
 
-/// The resolved settings of one process (contract, section 6).
+/// The resolved settings of one process (docs/configuration.md).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The state's folder.

@@ -57,7 +57,7 @@ impl Bytes {
     }
 }
 
-/// One dead letter (contract, section 5).
+/// One dead letter (docs/events.md, "Poison records").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The record's topic; of a document, that of the record that changed its entity last, where that is known.

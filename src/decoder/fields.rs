@@ -1,4 +1,4 @@
-//! The fields that the contract names, and the kind of value that each must hold.
+//! The fields that the model names, and the kind of value that each must hold.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::{Poison, connect, json};
 use crate::event::ID_BYTES_MAX;
 use crate::plan::{ChildKey, EntityType, FieldType};
 
-/// The members of an address that the contract names.
+/// The members of an address that the type `address` of the model has.
 const ADDRESS: &[&str] = &["street", "city", "region", "postcode", "country"];
 
 fn type_of(of: EntityType, name: &str) -> FieldType {

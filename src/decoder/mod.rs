@@ -1,4 +1,4 @@
-//! Bytes to events: one decoder for each envelope of the contract, and one way to poison.
+//! Bytes to events: one decoder for each envelope of docs/events.md, and one way to poison.
 //!
 //! A decoder is total. It answers any bytes with an event, a record to pass over, or a reason. A reason
 //! names the field, the value that was found and the value that was expected.

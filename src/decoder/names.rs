@@ -10,9 +10,9 @@ use crate::plan::EntityType;
 /// The names and numbers that a topic writes in its own way. It is empty for most topics.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
-    /// Names of the contract by those of the producer.
+    /// Names of the model by those of the producer.
     read: HashMap<Box<str>, Box<str>>,
-    /// The meaning of numbers, by the names of the contract.
+    /// The meaning of numbers, by the names of the model.
     from: HashMap<Box<str>, FromRule>,
 }
 
@@ -31,7 +31,7 @@ impl Names {
     }
 
     /// The name that a producer's name is read as; `None` when it is read as it is. `has` says whether the data has a member
-    /// of a name: one that is there by the contract's name goes before another.
+    /// of a name: one that is there by the model's name goes before another.
     pub(super) fn read(&self, written: &str, has: impl FnOnce(&str) -> bool) -> Option<&str> {
         if self.read.is_empty() {
             return None;

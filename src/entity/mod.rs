@@ -2,7 +2,7 @@
 //!
 //! Registers form a join semilattice: [`Registers::apply`] and [`Registers::merge`] take the higher write of
 //! each field. Any order, repetition or grouping of an entity's events therefore ends in the same state
-//! (contract, "Order").
+//! (docs/events.md, "Order").
 
 use std::borrow::Cow;
 

@@ -29,7 +29,7 @@ impl Liveness {
 
 /// The last write of one field.
 ///
-/// Ordered as the contract orders writes: by version, then a replace above a merge,
+/// Ordered as docs/events.md orders writes: by version, then a replace above a merge,
 /// then by the canonical JSON's bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Register {

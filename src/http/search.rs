@@ -1,4 +1,4 @@
-//! The routes of search and of documents (contract, section 4).
+//! The routes of search and of documents (docs/api.md).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

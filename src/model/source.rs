@@ -17,7 +17,7 @@ pub struct EntityConfig {
     pub version: VersionRule,
     /// Names of fields as the producer has them, each with the name that it is read as.
     pub rename: BTreeMap<String, String>,
-    /// How the producer writes the names of fields, where it is not as the contract has them.
+    /// How the producer writes the names of fields, where it is not as the model has them.
     pub naming: Option<Naming>,
     /// The meaning of numbers in fields.
     pub from: BTreeMap<String, FromRule>,

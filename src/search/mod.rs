@@ -1,4 +1,4 @@
-//! Search: one query, the port to an engine, and the rules that all engines share (contract, section 4).
+//! Search: one query, the port to an engine, and the rules that all engines share (docs/api.md).
 //!
 //! A [`Request`] is a person's question. A [`SearchIndex`] answers plain questions about the indexes. The
 //! [`service`] puts them together: members that a large document does not embed, matched members, highlights, and

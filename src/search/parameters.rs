@@ -38,7 +38,7 @@ pub const PARAMETERS: &[&str] = &[
 ];
 
 impl Request {
-    /// Reads the parameters of contract section 4. The first of the collections is searched when none is named.
+    /// Reads the parameters of docs/api.md. The first of the collections is searched when none is named.
     ///
     /// # Errors
     /// For an unknown parameter, one that is given twice, and a value that is none. The error says which values may
