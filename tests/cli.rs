@@ -239,7 +239,10 @@ fn a_running_instance_retries_on_request_and_letters_may_lie_in_kafka() {
         (world.succeed(&["dead-letters", "list"]).lines().count() == 2).then_some(())
     });
     let (code, log) = code_and_log(&world, &["dead-letters", "retry", "contacts/0:1", "contacts/0:9"]);
-    assert!(code == Some(1) && log.contains("still poison") && log.contains("no such letter"), "{log}");
+    assert!(
+        code == Some(1) && log.contains("still poison") && log.contains("no dead letter has this name"),
+        "{log}"
+    );
     running.signal("TERM");
     assert_eq!(running.end(), Some(0), "{}", world.log());
 }

@@ -128,7 +128,7 @@ fn a_comparison_ends_at_its_first_difference_when_nobody_reads() {
     assert!(world.run(&["verify", "contacts"]).stdout.len() > 100, "there are differences");
     let (code, log) = unread(&world, &["verify", "contacts"]);
     assert_eq!(code, Some(4), "{log}");
-    assert!(log.contains("nobody reads") && !log.contains("panicked"), "{log}");
+    assert!(log.contains("the reader of the results is gone") && !log.contains("panicked"), "{log}");
 }
 
 #[test]
@@ -267,7 +267,9 @@ fn dead_letters_are_discarded_by_name_or_all_with_and_without_an_instance() {
     assert!(listed.lines().count() == 31 && !listed.contains("contacts/0:41 "), "{listed}");
     let output = world.run(&["dead-letters", "discard", "contacts/0:40", "contacts/0:42"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(log_of(&output).contains("1 discarded") && log_of(&output).contains("no such letter"));
+    assert!(
+        log_of(&output).contains("1 discarded") && log_of(&output).contains("no dead letter has this name")
+    );
     let running = world.start(&["run"]);
     eventually("the instance answers", || world.path("state/instance").exists().then_some(()));
     let done = eventually("the instance discards", || {

@@ -201,7 +201,7 @@ fn an_alias_that_somebody_else_moved_is_left_there_and_nothing_is_lost() {
     };
     move_alias(&before["contacts"], &foreign);
     assert_eq!(rebuild.end(), Some(1));
-    assert!(scene.world.log().contains("somebody else moved it"), "{}", scene.world.log());
+    assert!(scene.world.log().contains("Another program moved it"), "{}", scene.world.log());
     assert_eq!(scene.world.indexes_behind()["contacts"], foreign, "left where it was put");
     assert_eq!(scene.world.indexes_behind()["organisations"], before["organisations"], "all or none");
     move_alias(&foreign, &before["contacts"]);

@@ -95,7 +95,7 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
             retried
                 .unknown
                 .iter()
-                .for_each(|name| output::line(format_args!("{}  no such letter", plain(name))));
+                .for_each(|name| output::line(format_args!("{}  no dead letter has this name", plain(name))));
         }
     }
     if retried.failed.is_empty() && retried.unknown.is_empty() {
@@ -103,7 +103,7 @@ async fn retry(config: &Config, format: OutputFormat, names: Vec<String>) -> Res
     }
     let (failed, unknown) = (retried.failed.len(), retried.unknown.len());
     Err(Error::failed(format!(
-        "{failed} letters are poison still, {unknown} names are unknown; they are listed above"
+        "{failed} dead letters are still poison, {unknown} names are unknown; they are listed above"
     )))
 }
 
@@ -120,13 +120,15 @@ async fn discard(config: &Config, format: OutputFormat, names: Vec<String>, all:
         OutputFormat::Json => output::json(&done)?,
         OutputFormat::Text => {
             output::line(format_args!("{} discarded", done.discarded));
-            done.unknown.iter().for_each(|name| output::line(format_args!("{name}  no such letter")));
+            done.unknown
+                .iter()
+                .for_each(|name| output::line(format_args!("{name}  no dead letter has this name")));
         }
     }
     match done.unknown.len() {
         0 => Ok(()),
         unknown => Err(Error::failed(format!(
-            "{unknown} names are unknown; they are listed above, `tributary dead-letters list` names the letters"
+            "{unknown} names are unknown; they are listed above, `tributary dead-letters list` names the dead letters"
         ))),
     }
 }

@@ -107,7 +107,7 @@ async fn open(config: &Config, state: &State, sink: &dyn Generations) -> Result<
         Err(error) => {
             tracing::warn!(
                 error = error.chain(),
-                "the log does not answer; the index is compared with the state, whatever the log holds beyond it"
+                "the log does not answer; the index is compared with the state alone, and the log may hold more"
             );
             sink.target(indexes).await
         }
@@ -187,7 +187,7 @@ impl Printer {
         }
         Err(Error::new(
             ErrorKind::Differences,
-            "documents differ from the state; the rest was not compared, because nobody reads the results",
+            "documents differ from the state; the rest was not compared, because the reader of the results is gone",
         ))
     }
 
@@ -235,7 +235,7 @@ fn sum_up(summary: &Summary, repair: bool) -> String {
     sentence
 }
 
-/// The three keys of the contract, and the owner of a child.
+/// The three keys of a difference, and the owner of a child.
 fn json(difference: &Difference) -> String {
     let Difference { projection, id, owner, kind, .. } = difference;
     match owner {

@@ -65,7 +65,7 @@ pub struct Rebuild {
     pub previous: Option<String>,
     /// How far it is.
     pub phase: Phase,
-    /// Grows with every sign of life.
+    /// Grows with every heartbeat.
     pub beat: u64,
     /// Where the instance stopped writing the previous index (P).
     #[serde(default)]
@@ -415,7 +415,7 @@ pub(crate) fn is_generation(alias: &str, index: &str) -> bool {
 /// The sentence for a swap that is refused.
 pub(crate) fn moved_elsewhere(alias: &str, alias_move: &Move, behind: &str) -> Error {
     Error::failed(format!(
-        "the alias {alias} no longer stands for {} but for {}: somebody else moved it, and it is left there; {} stays as it is. \
+        "the alias {alias} no longer stands for {} but for {}. Another program moved it, so the alias stays there; {} stays as it is. \
          Move the alias back and run the command again, or give up with `tributary reindex --abort`",
         alias_move.from.as_deref().unwrap_or("nothing"),
         if behind.is_empty() { "nothing" } else { behind },
@@ -428,7 +428,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_of_the_contract_are_generations() {
+    fn only_names_of_the_documented_form_are_generations() {
         assert!(is_generation("a-organisations", "a-organisations-20260102030405-0123abcd"));
         for other in
             ["a-organisations", "a-organisations-2-0123abcd", "organisations-20260102030405-0123abcd"]

@@ -204,5 +204,5 @@ pub(super) fn broken_off(_: Box<dyn std::any::Any + Send>) -> Result<()> {
 }
 
 fn damaged() -> Error {
-    Error::failed("a file of the first fold was changed by somebody else; start again")
+    Error::failed("a file of the first fold was changed by another program; start again")
 }
