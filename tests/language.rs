@@ -9,18 +9,18 @@ use crate::files::{entries, root, sources, with_extension};
 /// The longest mean of words in a sentence, in each document.
 const MEAN_MAX: f64 = 18.0;
 /// The longest sentence of a comment, in words.
-const COMMENT_WORDS_MAX: usize = 25;
+pub const COMMENT_WORDS_MAX: usize = 25;
 /// Clauses such as "what is written" in a thousand words of all documents.
-const WHAT_RATE_MAX: f64 = 2.0;
+pub const WHAT_RATE_MAX: f64 = 2.0;
 /// Subjects such as "whoever" in a thousand words of all documents.
-const VAGUE_RATE_MAX: f64 = 0.3;
+pub const VAGUE_RATE_MAX: f64 = 0.3;
 /// Words that name no subject.
-const VAGUE: [&str; 6] = ["whoever", "nobody", "somebody", "whatever", "whichever", "whomever"];
+pub const VAGUE: [&str; 6] = ["whoever", "nobody", "somebody", "whatever", "whichever", "whomever"];
 /// The most terms of the glossary.
 const TERMS_MAX: usize = 60;
 
 /// Every document: those of the root and all below `docs`.
-fn documents() -> Vec<PathBuf> {
+pub fn documents() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> =
         ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"].iter().map(|name| root().join(name)).collect();
     found.extend(with_extension(&root().join("docs"), &["md"]));
@@ -28,7 +28,7 @@ fn documents() -> Vec<PathBuf> {
 }
 
 /// A document without code: its lines outside of fences and indented blocks.
-fn text_lines(text: &str) -> Vec<&str> {
+pub fn text_lines(text: &str) -> Vec<&str> {
     let (mut lines, mut is_fenced, mut is_code, mut after_blank) = (Vec::new(), false, false, true);
     for line in text.lines() {
         if line.trim_start().starts_with("```") {
@@ -69,7 +69,7 @@ fn paragraphs(text: &str) -> Vec<String> {
 }
 
 /// The sentences of a text. A sentence ends at a mark of its end before a space.
-fn sentences(text: &str) -> Vec<String> {
+pub fn sentences(text: &str) -> Vec<String> {
     let mut sentences = Vec::new();
     for paragraph in paragraphs(text) {
         let mut sentence = String::new();
@@ -86,7 +86,7 @@ fn sentences(text: &str) -> Vec<String> {
 }
 
 /// The number of words of a sentence.
-fn length(sentence: &str) -> usize {
+pub fn length(sentence: &str) -> usize {
     sentence.split(' ').filter(|word| word.chars().any(char::is_alphanumeric)).count()
 }
 
@@ -95,13 +95,13 @@ fn sentence_lengths(text: &str) -> Vec<usize> {
 }
 
 /// The words of a document without its code blocks, in lower case.
-fn words(text: &str) -> Vec<String> {
+pub fn words(text: &str) -> Vec<String> {
     let lines = text_lines(text).join("\n").to_lowercase();
     let words = lines.split(|letter: char| !letter.is_alphabetic() && letter != '\'');
     words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-fn shown(path: &Path) -> String {
+pub fn shown(path: &Path) -> String {
     path.strip_prefix(root()).unwrap().display().to_string()
 }
 
@@ -213,64 +213,6 @@ fn the_glossary_has_one_sentence_for_each_term() {
         term.clone_into(&mut last);
     }
     assert!((20..=TERMS_MAX).contains(&terms.len()), "{} terms", terms.len());
-}
-
-/// Words of former names, each with the glossary's word that stands in its place.
-const RETIRED: &[(&str, &str)] = &[
-    ("asleep", "paused"),
-    ("awake", "active"),
-    ("flying", "in flight"),
-    ("frontier", "low watermark"),
-    ("lane", "priority"),
-    ("mend", "repair"),
-    ("mended", "repair"),
-    ("mends", "repair"),
-    ("unmended", "repair"),
-    ("obey", "handle"),
-    ("sweep", "backfill"),
-    ("sweeping", "backfill"),
-    ("sweeps", "backfill"),
-    ("swept", "backfill"),
-];
-
-/// Names on disk, which stay as they were.
-const ON_DISK: [&str; 2] = ["b\"frontier\"", "\"7-sweeps\""];
-/// Names of fields that are still read.
-const ALIASES: [&str; 2] = ["alias = \"mended\"", "alias = \"unmended\""];
-
-/// The words of a source, in lower case: those of comments and messages, and the parts of identifiers.
-fn source_words(text: &str) -> BTreeSet<String> {
-    let (mut words, mut word) = (BTreeSet::new(), String::new());
-    let mut was_lower = false;
-    for letter in text.chars().chain([' ']) {
-        if !letter.is_ascii_alphabetic() || letter.is_ascii_uppercase() && was_lower {
-            words.insert(std::mem::take(&mut word).to_lowercase());
-        }
-        if letter.is_ascii_alphabetic() {
-            word.push(letter);
-        }
-        was_lower = letter.is_ascii_lowercase();
-    }
-    words
-}
-
-#[test]
-fn sources_have_no_retired_word() {
-    assert!(
-        source_words("fn wakeSweeps_of(LANE_MAX)").is_superset(&["sweeps", "lane"].map(str::to_owned).into())
-    );
-    let mut wrong = Vec::new();
-    for folder in ["src", "tests"] {
-        for path in sources(&root().join(folder)) {
-            let text = fs::read_to_string(&path).unwrap();
-            let text = ON_DISK.iter().chain(&ALIASES).fold(text, |text, name| text.replace(name, ""));
-            let words = source_words(&text);
-            let retired = RETIRED.iter().filter(|(word, _)| words.contains(*word));
-            wrong.extend(retired.map(|(word, term)| format!("{}: {word} is {term}", shown(&path))));
-        }
-    }
-    wrong.retain(|line| !line.starts_with("tests/language.rs"));
-    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Participles that name no value and no type.
@@ -448,7 +390,7 @@ fn a_type_has_a_name_of_its_own() {
 }
 
 /// The comments of a source, without their marks. Code between them is a blank line.
-fn comments(source: &str) -> String {
+pub fn comments(source: &str) -> String {
     let plain = |line: &str| {
         let comment = line.trim_start().strip_prefix("//").unwrap_or_default().trim_start_matches(['/', '!']);
         comment.strip_prefix(' ').unwrap_or(comment).to_owned() + "\n"

@@ -74,6 +74,7 @@ mod registry;
 mod reindex;
 mod reindex_again;
 mod reindex_edges;
+mod retired_words;
 mod scene;
 mod search;
 mod security;

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::position::Positions;
 use crate::sink::generations::{Aliases, Phase, Rebuild, Revision, positions, written};
 
-/// A rebuild that gives no sign of life for so long is taken for dead.
+/// A rebuild that sends no heartbeat for so long is taken for dead.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// How often the records are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -124,7 +124,7 @@ impl MovedIndex {
         Ok(())
     }
 
-    /// True when the rebuild has shown the same sign of life for the whole lease.
+    /// True when the rebuild has shown the same heartbeat for the whole lease.
     fn is_dead(&mut self, beat: u64) -> bool {
         match self.last_sign {
             Some((last, at)) if last == beat => at.elapsed() >= LEASE,
@@ -152,7 +152,7 @@ fn judge(mut record: Rebuild, index: &str, stopped_at: &Positions, is_dead: bool
         return RebuildVerdict::Covered(ended_at.is_some_and(|ended_at| ended_at.covers(stopped_at)));
     }
     if is_dead {
-        tracing::warn!(index, "the rebuild gives no sign of life; this instance sends every document itself");
+        tracing::warn!(index, "the rebuild sent no heartbeat; this instance sends every document itself");
         record.phase = Phase::Done;
         record.ended_at = None;
         return RebuildVerdict::Note(Box::new(record));

@@ -106,7 +106,7 @@ fn spawn(sink: Arc<dyn Aliases>) -> watch::Receiver<WatchReport> {
     receiver
 }
 
-/// The signs of life of rebuilds that are about to move an alias.
+/// The heartbeats of rebuilds that are about to move an alias.
 #[derive(Default)]
 struct Moving {
     beats: Vec<u64>,

@@ -70,9 +70,9 @@ impl Claim {
         let lost = own.iter().any(|(record, _)| record.phase == Phase::Done && record.ended_at.is_none());
         if lost || own.len() != self.count {
             return Err(Error::failed(
-                "this rebuild is no longer the one that is noted in the index: it was given up with --abort, or \
-                 showed no sign of life for so long that the running instance took its index over; \
-                 look at `tributary status`, and begin again if the index is not the new one",
+                "this rebuild is no longer the one that is noted in the index. It was given up with --abort, or its \
+                 heartbeats stopped for so long that the running instance took its index over. \
+                 Look at `tributary status`, and begin again if the index is not the new one",
             ));
         }
         Ok(own)
@@ -121,7 +121,7 @@ impl Claim {
         .await
     }
 
-    /// A sign of life, with the progress to show.
+    /// A heartbeat, with the progress to show.
     ///
     /// # Errors
     /// As for [`Self::phase`].

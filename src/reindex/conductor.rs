@@ -34,7 +34,7 @@ const INSTANCE_WAIT: Duration = Duration::from_secs(15);
 const FEED_EVERY: Duration = Duration::from_secs(1);
 /// How often it looks for that word.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// How often it gives a sign of life.
+/// How often it writes a heartbeat.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
 /// How often the evidence is gathered anew after a further round.
 const CHECKS: usize = 3;
@@ -268,7 +268,7 @@ impl Conductor {
         let documents = self.status.delivered.load(Ordering::Relaxed);
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
         self.load_rate.store(documents.saturating_mul(1_000) / millis, Ordering::Relaxed);
-        // A sign of life carries it into the record.
+        // A heartbeat carries it into the record.
         let progress =
             RebuildProgress { load_rate: self.load_rate.load(Ordering::Relaxed), ..self.progress() };
         ask_index(stop, async || self.claim.beat(&progress).await).await
@@ -416,7 +416,7 @@ impl Conductor {
         self.rejected_before + self.status.rejected.load(Ordering::Relaxed)
     }
 
-    /// Gives signs of life; ends, and has the rest stop, when the claim is lost.
+    /// Writes heartbeats; ends, and has the rest stop, when the claim is lost.
     fn spawn_beats(
         &self,
         stop: &Shutdown,

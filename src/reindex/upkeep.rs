@@ -92,7 +92,7 @@ pub async fn is_swapping(sink: &dyn Generations, session: &Session) -> Result<bo
     Ok(behind.iter().zip(&session.indexes).any(|(behind, index)| behind.as_ref() == Some(index)))
 }
 
-/// Waits for a sign of life; the writing of the record when none came for the whole lease.
+/// Waits for a heartbeat; the writing of the record when none came for the whole lease.
 async fn silent(sink: &dyn Generations, number: usize, name: &str, record: &Rebuild) -> Result<Revision> {
     tracing::info!(projection = name, seconds = LEASE.as_secs(), "waiting whether that rebuild is alive");
     let until = Instant::now() + LEASE;

@@ -127,7 +127,7 @@ impl Summary {
 pub enum Line {
     /// A document differs.
     Difference(Difference),
-    /// So many documents are looked at; a sign of life about every second.
+    /// So many documents are looked at; the line comes about every second.
     Progress(u64),
     /// The end.
     Summary(Summary),
@@ -231,7 +231,7 @@ pub fn chosen(configured: &[Projection], names: &[String]) -> Result<Vec<Project
 }
 
 fn broken_off() -> Error {
-    Error::failed("nobody listens any more")
+    Error::failed("the receiver of the differences is gone")
 }
 
 fn stopping() -> Error {

@@ -26,7 +26,7 @@ const PAGE: usize = 500;
 const POSTPONED_MAX: usize = 10_000;
 /// How many documents one command marks.
 const MARKS_MAX: usize = 1_000;
-/// How often a sign of life is given.
+/// How often a line of progress is sent.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
 /// Pending work is waited for until nothing has moved for so long.
 const STILL_MAX: Duration = Duration::from_secs(30);
@@ -313,7 +313,7 @@ impl VerifySession<'_> {
         Ok(())
     }
 
-    /// Gives a sign of life now and then; an error when there is no use in going on.
+    /// Sends a line of progress now and then; an error when there is no use in going on.
     async fn go_on(&mut self) -> Result<()> {
         if self.verifier.live.as_ref().is_some_and(|live| !live.is_writing()) {
             return Err(not_writing());

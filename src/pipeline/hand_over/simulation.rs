@@ -64,7 +64,7 @@ enum RebuildTrouble {
     None,
     /// It pauses until its claim has gone.
     Sleeps,
-    /// Its signs of life do not arrive, and it naps meanwhile.
+    /// Its heartbeats do not arrive, and it naps meanwhile.
     IsMute,
 }
 

@@ -278,7 +278,7 @@ impl LockMember {
         let Some(session) = &self.session else { return Ok(false) };
         let LockKeys { high, low } = self.keys;
         if *self.writer.borrow() {
-            answer(session.client.batch_execute(""), "a sign of life").await?;
+            answer(session.client.batch_execute(""), "an empty statement").await?;
             return Ok(true);
         }
         let what = "the locks of the group";

@@ -8,7 +8,7 @@ use crate::sink::generations::Phase;
 
 /// How long it waits for an instance to say where it stopped, in seconds.
 const INSTANCE_WAIT: u64 = 15;
-/// How often it gives a sign of life, in seconds.
+/// How often it writes a heartbeat, in seconds.
 const BEAT_EVERY: u64 = 2;
 /// The index that it fills.
 const INDEX: usize = 1;
@@ -28,7 +28,7 @@ pub(super) struct Rebuild {
     round: Option<Offsets>,
     /// Where it ended, in its folder.
     ended_at: Option<Offsets>,
-    /// When a request began that wrote a sign of life.
+    /// When a request began that wrote a heartbeat.
     confirmed: Option<u64>,
     beaten: u64,
     /// It does nothing until then; it does not know.
@@ -98,7 +98,7 @@ impl Rebuild {
         true
     }
 
-    /// Changes the record with a sign of life; false when it did not come to that.
+    /// Changes the record with a heartbeat; false when it did not come to that.
     fn change(&mut self, world: &mut World, change: impl Fn(&mut Record)) -> bool {
         if !self.read(world) || world.now < self.mute_until {
             return false;
@@ -128,7 +128,7 @@ impl Rebuild {
         if self.is_sleeping(world) {
             return;
         }
-        // Signs of life take their time, and the writes go on beside them.
+        // Heartbeats take their time, and the writes go on beside them.
         if world.now >= self.beaten + BEAT_EVERY && world.once_in(12) {
             self.beaten = world.now;
             self.change(world, |_| {});
